@@ -1,0 +1,101 @@
+/**
+ * The deployment plan: pure data that says which program runs on which node of which cluster, on which GPUs
+ * and ports. The configuration makes it (`plan/plan.ts`), the components carry it out, and nothing else
+ * decides anything. The same configuration always gives a byte-identical plan.
+ *
+ * What is not known until a node exists stands in `command`, `env`, and in the URLs of probes as a placeholder, which
+ * the launcher on the node (`node/launch.py`) replaces:
+ *
+ * - `{{HEAD_IP}}`: address of the cluster's rank 0, where the control plane is (`HEAD_IP` in the environment).
+ * - `{{NODE_IP}}`: address of the node itself.
+ * - `{{NODE_DIR}}`: the node's own directory (data of etcd and NATS, logs, secrets).
+ */
+
+export const ENGINES = ["sglang", "vllm", "trtllm", "mocker"] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+/** What a worker does: all of a request, or one of its two phases. */
+export const WORKER_ROLES = ["aggregated", "prefill", "decode"] as const;
+export type WorkerRole = (typeof WORKER_ROLES)[number];
+
+/** The control plane, the entrance and the workers: every kind of program that a node can run. */
+export const PROGRAM_ROLES = ["etcd", "nats", "gateway", "frontend", ...WORKER_ROLES] as const;
+export type ProgramRole = (typeof PROGRAM_ROLES)[number];
+
+/** How a condition is tested. Hosts and URLs may hold placeholders. */
+export type Probe =
+  | { readonly kind: "http"; readonly url: string }
+  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
+
+/** A condition that must hold before a program starts; the launcher waits for it, bounded, by asking. */
+export interface Wait {
+  /** What is waited for, as a person would name it: `etcd`, `nats`. */
+  readonly name: string;
+  readonly probe: Probe;
+  /** Seconds after which the launcher gives up with a message; the supervisor then starts it again. */
+  readonly timeoutSeconds: number;
+}
+
+/** One supervised process on one node. */
+export interface ProgramPlan {
+  /** Unique on its node, `[a-z0-9-]+`: `etcd`, `frontend-0`, `decode-1`, `decode-1-rank1` for a replica's second node. */
+  readonly name: string;
+  readonly role: ProgramRole;
+  /** Which copy within its role (for workers: within its pool's role), from 0. */
+  readonly replica: number;
+  /** Which of the replica's nodes this is, from 0. Always 0 where a replica fits one node. */
+  readonly rank: number;
+  /** argv, never a shell line. argv[0] is found on the node's PATH. */
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Names of variables whose values come from the node's secrets file (mode 0600) and never stand in a plan. */
+  readonly secretEnv: readonly string[];
+  /** Device indices on the node, each used by one program only. */
+  readonly gpus: readonly number[];
+  /** What it listens on, by purpose: `{ http: 8000 }`, `{ client: 2379, peer: 2380 }`. */
+  readonly ports: Readonly<Record<string, number>>;
+  readonly waitsFor: readonly Wait[];
+  /** Tells that it is serving, asked from the node itself. */
+  readonly health: Probe;
+  /** Seconds between SIGTERM and SIGKILL of its whole process group. */
+  readonly stopSeconds: number;
+}
+
+export interface NodePlan {
+  /** 0 is the head. */
+  readonly rank: number;
+  /** Number of GPUs the node has (used or not). */
+  readonly gpus: number;
+  /** GPU indices that no program uses. */
+  readonly idleGpus: readonly number[];
+  readonly programs: readonly ProgramPlan[];
+}
+
+/** One SkyPilot cluster, or one set of local nodes. */
+export interface ClusterPlan {
+  /** Short role-like name, unique in the deployment: `main`; with dedicated placement `control`, `decode-0`. */
+  readonly name: string;
+  /** SkyPilot's accelerator name (`H100`), absent where nodes have none. */
+  readonly accelerator?: string;
+  readonly nodes: readonly NodePlan[];
+}
+
+/** What must be registered with the frontend before the deployment is ready. */
+export interface ExpectedWorkers {
+  readonly aggregated: number;
+  readonly prefill: number;
+  readonly decode: number;
+}
+
+export interface DeploymentPlan {
+  /** What clients name in a request. */
+  readonly model: string;
+  readonly engine: EngineName;
+  readonly routerMode: string;
+  readonly clusters: readonly ClusterPlan[];
+  /** Where clients connect: which cluster's node, and which port. */
+  readonly endpoint: { readonly cluster: string; readonly rank: number; readonly port: number };
+  /** Dynamo namespace in which the workers register. */
+  readonly namespace: string;
+  readonly expectedWorkers: ExpectedWorkers;
+}

@@ -1,0 +1,11 @@
+/** The one home of every version that this project installs or was written against. */
+export const VERSIONS = {
+  /** Pulumi CLI; the same as the `@pulumi/pulumi` package. */
+  pulumi: "3.255.0",
+  /** `ai-dynamo` and `ai-dynamo-runtime` on PyPI. 1.5.0 to 1.6.1 need packages that PyPI does not carry. */
+  dynamo: "1.4.2",
+  /** Supervisor on PyPI: keeps the programs of a node running. */
+  supervisor: "4.3.0",
+  /** SkyPilot on PyPI. */
+  skypilot: "0.14.1",
+} as const;
