@@ -9,6 +9,11 @@
  * - `{{HEAD_IP}}`: address of the cluster's rank 0, where the control plane is (`HEAD_IP` in the environment).
  * - `{{NODE_IP}}`: address of the node itself.
  * - `{{NODE_DIR}}`: the node's own directory (data of etcd and NATS, logs, secrets).
+ * - `{{CLUSTER_DIR}}`: a directory that all nodes of the cluster share. Only with the local target, where all nodes are
+ *   on one machine; Dynamo's file discovery lives there.
+ * - `{{RANK_IP_<n>}}`: address of the cluster's node of rank n (`{{RANK_IP_3}}`), for a replica over several nodes that does
+ *   not begin on the head.
+ * - `{{CONTROL_IP}}`: address of the node with etcd and NATS where that is in another cluster (dedicated placement).
  */
 
 export const ENGINES = ["sglang", "vllm", "trtllm", "mocker"] as const;

@@ -1,0 +1,17 @@
+/** Placeholders for what is not known until a node exists; `plan/types.ts` says what each stands for. */
+
+/** Address of the cluster's rank 0. */
+export const HEAD_IP = "{{HEAD_IP}}";
+/** Address of the node itself. */
+export const NODE_IP = "{{NODE_IP}}";
+/** Address of the node with etcd and NATS, where that is in another cluster (dedicated placement). */
+export const CONTROL_IP = "{{CONTROL_IP}}";
+/** The node's own directory. */
+export const NODE_DIR = "{{NODE_DIR}}";
+/** Directory that all nodes of a local cluster share. */
+export const CLUSTER_DIR = "{{CLUSTER_DIR}}";
+
+/** Address of a node of the same cluster. */
+export function rankAddress(rank: number): string {
+  return rank === 0 ? HEAD_IP : `{{RANK_IP_${rank}}}`;
+}

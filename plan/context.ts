@@ -1,0 +1,22 @@
+import type { DeploymentInput } from "./input";
+import type { PortBases } from "./ports";
+
+/** What the outside has settled before planning: what `auto` became. */
+export interface PlanFacts {
+  /** Where Dynamo's processes find each other. */
+  readonly discovery: "etcd" | "file";
+  /** What carries KV events from workers to routers. */
+  readonly events: "nats" | "zmq";
+}
+
+/** What every program is planned from. */
+export interface PlanContext {
+  readonly config: DeploymentInput;
+  readonly facts: PlanFacts;
+  readonly ports: PortBases;
+  /** Address of the node with etcd and NATS, as a placeholder. */
+  readonly controlHost: string;
+}
+
+/** Dynamo namespace in which frontends and workers meet; Dynamo's own default. */
+export const NAMESPACE = "dynamo";
