@@ -1,0 +1,41 @@
+/** What the role components know of the place where programs run: nothing but this. */
+import type * as pulumi from "@pulumi/pulumi";
+import type { Unit } from "./units";
+
+/** The trace that a unit leaves in the resource graph. */
+export interface UnitRun {
+  /** The unit is up when these are. */
+  readonly resources: readonly pulumi.Resource[];
+  /** Changes whenever the unit is started anew or changed. */
+  readonly digest: pulumi.Output<string>;
+  /** Why it is being repaired, when it is. */
+  readonly repair?: string | undefined;
+}
+
+/**
+ * A cluster that runs units. `LocalCluster` makes a command resource for each, so that they change one by one;
+ * `SkyCluster` carries all of its plan in one task, so there a unit is up when the task is.
+ */
+export interface ClusterHost {
+  /** Full name, as SkyPilot and the driver know it. */
+  readonly clusterName: pulumi.Output<string>;
+  /** Address of rank 0. */
+  readonly headAddress: pulumi.Output<string>;
+  /**
+   * Sees to it that the unit runs.
+   *
+   * @param name Name for the resource, if one is made.
+   * @param opts Parent, and what must be up before.
+   */
+  runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun;
+  /** URL at which clients reach a port of a node. */
+  url(rank: number, port: number): pulumi.Output<string>;
+  /** Log files of a unit, or the command that shows them: by program. */
+  logs(unit: Unit): pulumi.Output<Record<string, string[]>>;
+}
+
+/** A unit and the cluster that runs it. */
+export interface PlacedUnit {
+  readonly unit: Unit;
+  readonly host: ClusterHost;
+}

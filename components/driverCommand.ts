@@ -1,0 +1,123 @@
+/** The only place that makes a `command.local.Command`: every trap of that resource is handled here, once. */
+import { createHash } from "node:crypto";
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
+// Not the package's index, which would also load the remote commands.
+import { Command } from "@pulumi/command/local";
+import * as pulumi from "@pulumi/pulumi";
+
+/** A verb of the driver, as `bin/dynamo-sky` takes it. */
+export type DriverVerb =
+  | "local lease"
+  | "local release"
+  | "local apply"
+  | "local remove"
+  | "ready"
+  | "sky lease"
+  | "sky launch"
+  | "sky down";
+
+export interface DriverCommandArgs {
+  /** Carried out on creation, and again whenever anything of these arguments has changed. */
+  readonly apply: DriverVerb;
+  /** Carried out on deletion, with the input of the last successful {@link apply}. Default: nothing to undo. */
+  readonly remove?: DriverVerb;
+  /** What the verbs read from standard input, as JSON. Never part of the command's text, so that no secret shows in `ps`. */
+  readonly input: pulumi.Input<Readonly<Record<string, unknown>>>;
+  /** Whether {@link input} holds a secret: then the output of the command is treated as one too. Default: false. */
+  readonly secretInput?: boolean;
+  /** What cannot be changed in place: another value deletes the old thing first, then makes the new one. Default: none. */
+  readonly identity?: string;
+  /** What must have happened anew for this to be carried out again although its input is the same. Default: nothing. */
+  readonly basis?: pulumi.Input<string>;
+  /** Why it must be carried out again although nothing has changed; see `repair.ts`. Default: it need not be. */
+  readonly repair?: string | undefined;
+}
+
+/** Environment entry that holds the reason of a repair. Only its change matters, the driver does not read it. */
+export const OBSERVED = "DYNAMO_SKY_OBSERVED";
+/** Environment entry that holds {@link DriverCommandArgs.basis}. */
+export const BASIS = "DYNAMO_SKY_BASIS";
+const HEALTHY = "healthy";
+
+/** A command resource that calls the driver, and the digest of what it was given. */
+export class DriverCommand {
+  readonly resource: Command;
+  /** Changes whenever the driver has to be called again because of its input or its basis. */
+  readonly digest: pulumi.Output<string>;
+  /** Another value for each instance: a replacement has a new one, an update keeps it. */
+  readonly instance: pulumi.Output<string>;
+
+  constructor(name: string, args: DriverCommandArgs, opts: pulumi.CustomResourceOptions) {
+    const stdin = pulumi.output(args.input).apply(stableJson);
+    const basis = pulumi.output(args.basis ?? "");
+    this.digest = pulumi.all([stdin, basis]).apply(digestOf);
+    this.resource = new Command(
+      name,
+      {
+        create: driverText(args.apply),
+        ...(args.remove === undefined ? {} : { delete: driverText(args.remove) }),
+        stdin: args.secretInput ? pulumi.secret(stdin) : stdin,
+        environment: {
+          // The entry is always there, so that `ignoreChanges` has something to put the old value in the place of.
+          [OBSERVED]: args.repair ?? HEALTHY,
+          ...(args.basis === undefined ? {} : { [BASIS]: args.basis }),
+        },
+        // `triggers` always replace; anything else updates in place.
+        ...(args.identity === undefined ? {} : { triggers: [args.identity] }),
+        // On by default: the whole output of the last run would become environment of the next, and a long one breaks it.
+        addPreviousOutputInEnv: false,
+      },
+      pulumi.mergeOptions(opts, {
+        // The old one's deletion must not hit the new one, which has the same name.
+        deleteBeforeReplace: true,
+        ignoreChanges: args.repair === undefined ? [`environment.${OBSERVED}`] : [],
+        additionalSecretOutputs: args.secretInput ? ["stdout", "stderr"] : [],
+      }),
+    );
+    this.instance = this.resource.id;
+  }
+}
+
+/** A short text that differs when any of the parts does. */
+export function digestOf(parts: readonly string[]): string {
+  return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
+}
+
+/** JSON with the keys in alphabetical order, so that the order in which an object was built makes no difference. */
+export function stableJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    part !== null && typeof part === "object" && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}
+
+/**
+ * The shell text that calls the driver. It is the same in every clone and on every machine, because it names the
+ * package relative to the project's directory, in which Pulumi runs commands; `DYNAMO_SKY_ROOT` overrides that.
+ */
+export function driverText(verb: DriverVerb, project = process.cwd()): string {
+  const root = relativePackageRoot(project, packageRoot()).replace(/[\\"$`}]/g, "\\$&");
+  return `"\${DYNAMO_SKY_ROOT:-${root}}/bin/dynamo-sky" ${verb}`;
+}
+
+/**
+ * How to reach the package's directory from a project: by the name under which it is installed where there is one
+ * (a package manager may keep the files elsewhere, under a path that holds the version), else by the relative path.
+ */
+export function relativePackageRoot(project: string, root: string): string {
+  const target = realpathSync(root);
+  for (let directory = realpathSync(project); ; directory = dirname(directory)) {
+    const installed = join(directory, "node_modules", "dynamo-sky");
+    if (existsSync(installed) && realpathSync(installed) === target) return relative(project, installed);
+    if (directory === dirname(directory)) break;
+  }
+  return relative(realpathSync(project), target) || ".";
+}
+
+/** The directory that holds `bin/`: one above this file's folder, or two when compiled into `dist/`. */
+function packageRoot(): string {
+  const above = resolve(__dirname, "..");
+  return existsSync(join(above, "package.json")) ? above : dirname(above);
+}

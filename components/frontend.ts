@@ -1,0 +1,11 @@
+/** The OpenAI-compatible entrance. */
+import type * as pulumi from "@pulumi/pulumi";
+import { byReplica, Role, type RoleArgs } from "./role";
+
+/** Dynamo's frontends, each with the router in it. */
+export class Frontend extends Role {
+  constructor(name: string, args: RoleArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("Frontend", name, args, opts, (unit) => (unit.role === "frontend" ? byReplica(unit) : unit.name));
+    this.registerOutputs({});
+  }
+}

@@ -1,0 +1,12 @@
+/** The components, for use in other Pulumi programs. */
+export type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
+export { ControlPlane } from "./controlPlane";
+export { DynamoCluster, type DynamoClusterArgs } from "./dynamoCluster";
+export { Frontend } from "./frontend";
+export { LocalCluster, type LocalClusterArgs, type LocalRepairs } from "./localCluster";
+export { Readiness, type ReadinessArgs } from "./readiness";
+export type { RoleArgs } from "./role";
+export { Router, type RouterArgs } from "./router";
+export type { ClusterTopology, ProgramTopology } from "./topology";
+export { type Unit, type UnitNode, unitsOf } from "./units";
+export { DecodeWorkers, PrefillWorkers, Workers } from "./workers";

@@ -1,0 +1,144 @@
+/** A cluster of nodes on this machine. */
+import * as pulumi from "@pulumi/pulumi";
+import type { ClusterPlan } from "../plan/types";
+import type { ClusterHost, UnitRun } from "./clusterHost";
+import { DriverCommand, stableJson } from "./driverCommand";
+import type { Unit } from "./units";
+
+export interface LocalClusterArgs {
+  /** Full name, unique on this machine; also the name of the cluster's directory. */
+  readonly clusterName: pulumi.Input<string>;
+  /** What runs on its nodes. */
+  readonly plan: ClusterPlan;
+  /** A loopback address for each node, by rank. */
+  readonly addresses: readonly string[];
+  /** Address at which the control plane is found. Default: the address of rank 0. */
+  readonly headAddress?: string;
+  /** Model whose tokenizer the machine's cache must hold. Default: none is looked for. */
+  readonly model?: string;
+  /** Bound on making the nodes ready, seconds; the first time that installs Python packages. Default: the driver's, 900. */
+  readonly leaseTimeoutSeconds?: number;
+  /** Bound on the start of one unit, seconds. Default: the driver's, 180. */
+  readonly unitTimeoutSeconds?: number;
+  /** Why the cluster's nodes, or one of its units, must be set up again although nothing changed. Default: all is well. */
+  readonly repairs?: LocalRepairs;
+}
+
+/** What is broken in a cluster that should run. */
+export interface LocalRepairs {
+  /** Reason for which the nodes are set up again. */
+  readonly lease?: string;
+  /** Reasons by name of the unit. */
+  readonly units: ReadonlyMap<string, string>;
+}
+
+/**
+ * Nodes on this machine: each a directory, a loopback address and a supervisor of its own, which keeps the programs of
+ * the plan running. Nothing of it can be reached from another machine.
+ *
+ * The nodes are one command resource, the *lease*, and every unit another that depends on it. Whatever happens while
+ * units start, deleting the lease stops all processes of the cluster and removes its files.
+ */
+export class LocalCluster extends pulumi.ComponentResource implements ClusterHost {
+  /** Full name: project, stack, the plan's name and a random suffix. */
+  readonly clusterName: pulumi.Output<string>;
+  /** Loopback address of rank 0. */
+  readonly headAddress: pulumi.Output<string>;
+  readonly #lease: DriverCommand;
+  readonly #args: LocalClusterArgs;
+
+  constructor(name: string, args: LocalClusterArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("dynamo-sky:index:LocalCluster", name, {}, opts);
+    this.#args = args;
+    this.clusterName = pulumi.output(args.clusterName);
+    this.headAddress = pulumi.output(args.headAddress ?? addressOf(args.addresses, 0));
+    this.#lease = new DriverCommand(
+      `${name}-lease`,
+      {
+        apply: "local lease",
+        remove: "local release",
+        input: leaseInput(args),
+        // Another set of nodes is another cluster: the old one goes with all its programs.
+        identity: stableJson(
+          args.plan.nodes.map(({ rank }) => ({ rank, address: addressOf(args.addresses, rank) })),
+        ),
+        repair: args.repairs?.lease,
+      },
+      { parent: this },
+    );
+    this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
+  }
+
+  runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun {
+    const repair = this.#args.repairs?.units.get(unit.name) ?? this.#args.repairs?.lease;
+    const command = new DriverCommand(
+      name,
+      {
+        apply: "local apply",
+        remove: "local remove",
+        input: unitInput(this.#args, unit),
+        // A replaced lease has ended the unit's programs: they must be started again with the same input.
+        basis: this.#lease.instance,
+        repair,
+      },
+      pulumi.mergeOptions(opts, { dependsOn: this.#lease.resource }),
+    );
+    return { resources: [command.resource], digest: command.digest, repair };
+  }
+
+  url(rank: number, port: number): pulumi.Output<string> {
+    return pulumi.output(`http://${addressOf(this.#args.addresses, rank)}:${port}`);
+  }
+
+  logs(unit: Unit): pulumi.Output<Record<string, string[]>> {
+    return this.clusterName.apply((cluster) =>
+      Object.fromEntries(
+        unit.nodes.flatMap(({ rank, programs }) =>
+          programs.map((program) => [
+            program.name,
+            [`clusters/${cluster}/node${rank}/logs/${program.name}.log`],
+          ]),
+        ),
+      ),
+    );
+  }
+}
+
+function leaseInput(args: LocalClusterArgs) {
+  return {
+    cluster: args.clusterName,
+    ...(args.headAddress === undefined ? {} : { headAddress: args.headAddress }),
+    nodes: args.plan.nodes.map((node) => ({
+      rank: node.rank,
+      address: addressOf(args.addresses, node.rank),
+      ports: node.programs.flatMap((program) =>
+        Object.entries(program.ports).map(([purpose, port]) => ({ program: program.name, purpose, port })),
+      ),
+    })),
+    ...(args.model === undefined ? {} : { model: args.model }),
+    services: args.plan.nodes.some(({ programs }) =>
+      programs.some(({ role }) => role === "etcd" || role === "nats"),
+    ),
+    ...(args.leaseTimeoutSeconds === undefined ? {} : { timeoutSeconds: args.leaseTimeoutSeconds }),
+  };
+}
+
+function unitInput(args: LocalClusterArgs, unit: Unit) {
+  return {
+    cluster: args.clusterName,
+    unit: unit.name,
+    nodes: unit.nodes.map(({ rank, programs }) => ({
+      rank,
+      address: addressOf(args.addresses, rank),
+      programs,
+    })),
+    ...(args.unitTimeoutSeconds === undefined ? {} : { timeoutSeconds: args.unitTimeoutSeconds }),
+  };
+}
+
+function addressOf(addresses: readonly string[], rank: number): string {
+  const address = addresses[rank];
+  if (address === undefined)
+    throw new RangeError(`no address for node ${rank}: there are ${addresses.length}`);
+  return address;
+}

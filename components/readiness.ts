@@ -1,0 +1,58 @@
+/** The proof that a deployment serves. */
+import * as pulumi from "@pulumi/pulumi";
+import type { ExpectedWorkers } from "../plan/types";
+import type { UnitRun } from "./clusterHost";
+import { DriverCommand, digestOf } from "./driverCommand";
+
+export interface ReadinessArgs {
+  /** Base URL at which clients connect. */
+  readonly endpoint: pulumi.Input<string>;
+  /** Model that the trial request names. */
+  readonly model: string;
+  /** Dynamo namespace in which the workers register. */
+  readonly namespace: string;
+  /** How many workers must be registered, by role. */
+  readonly expectedWorkers: ExpectedWorkers;
+  /** Bound on the wait, seconds. Default: the driver's, 600. */
+  readonly timeoutSeconds?: number;
+  /** Sent with the trial request. Default: none. */
+  readonly apiKey?: pulumi.Input<string>;
+  /** Log files by program, whose last lines tell why something did not become ready. */
+  readonly logs: pulumi.Input<Readonly<Record<string, readonly string[]>>>;
+  /** Everything that must be up, and after whose change readiness has to be proven anew. */
+  readonly runs: readonly UnitRun[];
+}
+
+/**
+ * Waits until every worker of the plan is registered and a chat completion with tokens in it has come back through the
+ * endpoint. Carried out again when any unit was changed or repaired, and not otherwise.
+ */
+export class Readiness extends pulumi.ComponentResource {
+  /** The endpoint, known to serve. */
+  readonly endpoint: pulumi.Output<string>;
+
+  constructor(name: string, args: ReadinessArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("dynamo-sky:index:Readiness", name, {}, opts);
+    const command = new DriverCommand(
+      `${name}-check`,
+      {
+        apply: "ready",
+        input: {
+          endpoint: args.endpoint,
+          model: args.model,
+          namespace: args.namespace,
+          expectedWorkers: { ...args.expectedWorkers },
+          logs: args.logs,
+          ...(args.timeoutSeconds === undefined ? {} : { timeoutSeconds: args.timeoutSeconds }),
+          ...(args.apiKey === undefined ? {} : { apiKey: args.apiKey }),
+        },
+        secretInput: args.apiKey !== undefined,
+        basis: pulumi.all(args.runs.map((run) => run.digest)).apply(digestOf),
+        repair: args.runs.find((run) => run.repair !== undefined)?.repair,
+      },
+      { parent: this, dependsOn: args.runs.flatMap((run) => run.resources) },
+    );
+    this.endpoint = pulumi.all([args.endpoint, command.instance]).apply(([endpoint]) => endpoint);
+    this.registerOutputs({ endpoint: this.endpoint });
+  }
+}

@@ -1,0 +1,52 @@
+/** What the stack outputs tell about a deployment. */
+import type { DeploymentPlan, ProgramRole } from "../plan/types";
+
+/** A program in the `topology` output. */
+export interface ProgramTopology {
+  readonly name: string;
+  readonly role: ProgramRole;
+  /** GPU indices on the node. */
+  readonly gpus: readonly number[];
+  /** What it listens on, by purpose. */
+  readonly ports: Readonly<Record<string, number>>;
+}
+
+/** A cluster in the `topology` output. */
+export interface ClusterTopology {
+  /** Name in the plan: `main`. */
+  readonly name: string;
+  /** Full name, with which SkyPilot or the driver can be asked about it. */
+  readonly cluster: string;
+  readonly nodes: readonly { readonly rank: number; readonly programs: readonly ProgramTopology[] }[];
+}
+
+/**
+ * Who runs where.
+ *
+ * @param names Full names of the plan's clusters, in its order.
+ */
+export function topologyOf(plan: DeploymentPlan, names: readonly string[]): ClusterTopology[] {
+  return plan.clusters.map((cluster, index) => ({
+    name: cluster.name,
+    cluster: names[index] ?? cluster.name,
+    nodes: cluster.nodes.map(({ rank, programs }) => ({
+      rank,
+      programs: programs.map(({ name, role, gpus, ports }) => ({ name, role, gpus, ports })),
+    })),
+  }));
+}
+
+/** A chat request as a command that can be pasted into a POSIX shell. */
+export function chatCommand(endpoint: string, model: string): string {
+  const body = JSON.stringify({
+    model,
+    messages: [{ role: "user", content: "Say hello in one sentence." }],
+    max_tokens: 64,
+  });
+  return `curl -s ${shellQuote(`${endpoint}/v1/chat/completions`)} -H 'Content-Type: application/json' -d ${shellQuote(body)}`;
+}
+
+/** The text as one word of a POSIX shell. */
+function shellQuote(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
