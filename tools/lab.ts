@@ -1,0 +1,101 @@
+/**
+ * `npm run lab -- up|down|status|sky …`: a Slurm cluster in a box, for real SkyPilot without a cloud. Two nodes that claim
+ * eight H100 each, both this machine.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { UserError } from "../driver/errors";
+import { Progress } from "../driver/progress";
+import { stateDirectory } from "../local/directories";
+import { labDaemons } from "./lab/daemons";
+import { labDown } from "./lab/down";
+import { LAB_INFRA, LAB_NODE, LAB_NODES, labLayout, skyEnvironment } from "./lab/layout";
+import { whyNoLab } from "./lab/system";
+import { findLabTools, installedSky } from "./lab/tools";
+import { labUp } from "./lab/up";
+
+const USAGE = `npm run lab -- VERB
+
+  up       install what is missing, start Slurm, sshd and SkyPilot's API server; does nothing where they run
+  down     end everything that 'up' started and remove everything that it wrote
+  status   what runs
+  sky …    SkyPilot of the lab: npm run lab -- sky status`;
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+const layout = labLayout(stateDirectory());
+
+async function main([verb = "", ...rest]: readonly string[]): Promise<number> {
+  const progress = new Progress();
+  const { signal } = stopSignal();
+  switch (verb) {
+    case "up":
+      await labUp(layout, () => findLabTools(progress), progress, signal);
+      progress.line(
+        `ready: infra '${LAB_INFRA}', ${LAB_NODES.length} nodes with ${LAB_NODE.accelerator}:${LAB_NODE.gpus} each ` +
+          "(Pulumi.lab.yaml uses it). 'npm run lab -- down' ends it.",
+      );
+      return 0;
+    case "down":
+      await labDown(layout, progress, signal);
+      return 0;
+    case "status":
+      return status();
+    case "sky":
+      return sky(rest);
+    default:
+      process.stderr.write(`${USAGE}\n`);
+      return EXIT_USAGE;
+  }
+}
+
+/** Exit code 0 when everything runs. */
+async function status(): Promise<number> {
+  const reason = whyNoLab();
+  if (reason !== undefined) {
+    process.stdout.write(`The lab cannot run on this machine: ${reason}.\n`);
+    return EXIT_FAILED;
+  }
+  if (!existsSync(layout.root)) {
+    process.stdout.write("The lab is not set up; 'npm run lab -- up' does it.\n");
+    return EXIT_FAILED;
+  }
+  let failed = 0;
+  for (const daemon of labDaemons(layout, installedSky())) {
+    const missing = await daemon.check();
+    if (missing !== undefined) failed++;
+    process.stdout.write(
+      `${daemon.name.padEnd(12)} ${missing === undefined ? "runs" : `does not answer: ${missing}`}\n`,
+    );
+  }
+  return failed === 0 ? 0 : EXIT_FAILED;
+}
+
+function sky(args: readonly string[]): number {
+  if (!existsSync(layout.root)) throw new UserError("The lab is not set up; 'npm run lab -- up' does it.");
+  const result = spawnSync(installedSky(), args, {
+    stdio: "inherit",
+    env: { ...process.env, ...skyEnvironment(layout) },
+  });
+  return result.status ?? EXIT_FAILED;
+}
+
+function stopSignal(): AbortController {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.on(signal, () => stop.abort(new UserError(`Stopped by ${signal}.`)));
+  }
+  return stop;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    const text =
+      error instanceof UserError ? error.message : error instanceof Error ? error.stack : String(error);
+    process.stderr.write(`${text}\n`);
+    process.exitCode = EXIT_FAILED;
+  },
+);

@@ -1,0 +1,204 @@
+/** The text of every file that the lab writes. Pure. */
+import { join } from "node:path";
+import {
+  HOSTS_COMMENT,
+  LAB_MARK,
+  LAB_NODE,
+  LAB_NODES,
+  LAB_PORTS,
+  LAB_REGION,
+  type LabLayout,
+  slurmEnvironment,
+} from "./layout";
+
+/**
+ * https://slurm.schedmd.com/slurm.conf.html. `config_overrides` lets a node claim more CPUs and memory than there are.
+ *
+ * @param hostname The machine's own name: the real host behind each node.
+ */
+export function slurmConf(layout: LabLayout, hostname: string): string {
+  const nodes = LAB_NODES.map(
+    ({ name, address, port }) =>
+      `NodeName=${name} NodeHostname=${hostname} NodeAddr=${address} Port=${port} CPUs=${LAB_NODE.cpus} ` +
+      `RealMemory=${LAB_NODE.memoryMb} Gres=gpu:${LAB_NODE.accelerator}:${LAB_NODE.gpus}`,
+  );
+  return lines(
+    "ClusterName=lab",
+    `SlurmctldHost=${hostname}(127.0.0.1)`,
+    `SlurmctldPort=${LAB_PORTS.slurmctld}`,
+    "SlurmUser=root",
+    "SlurmdUser=root",
+    "AuthType=auth/munge",
+    `AuthInfo=socket=${layout.munge}/munge.socket`,
+    "ProctrackType=proctrack/linuxproc",
+    "TaskPlugin=task/none",
+    "SwitchType=switch/none",
+    `StateSaveLocation=${layout.spool}/slurmctld`,
+    `SlurmdSpoolDir=${layout.spool}/slurmd.%n`,
+    `SlurmctldPidFile=${layout.run}/slurmctld.slurm`,
+    `SlurmdPidFile=${layout.run}/slurmd.%n.slurm`,
+    "ReturnToService=2",
+    "SelectType=select/cons_tres",
+    "SelectTypeParameters=CR_Core_Memory",
+    "SlurmdParameters=config_overrides",
+    "GresTypes=gpu",
+    "MpiDefault=none",
+    "KillWait=10",
+    ...nodes,
+    `PartitionName=h100 Nodes=${LAB_NODES.map(({ name }) => name).join(",")} Default=YES MaxTime=1-00:00:00 State=UP`,
+  );
+}
+
+/** Without files a node registers no GPU and drains; empty ones are enough. */
+export function gresConf(layout: LabLayout): string {
+  return lines(
+    "AutoDetect=off",
+    `NodeName=${LAB_NODES.map(({ name }) => name).join(",")} Name=gpu Type=${LAB_NODE.accelerator} ` +
+      `File=${layout.spool}/gpu/nvidia[0-${LAB_NODE.gpus - 1}]`,
+  );
+}
+
+/** sshd of the lab: one key, on loopback, and the environment by which a session knows that it is on the lab. */
+export function sshdConfig(layout: LabLayout): string {
+  const environment = Object.entries(slurmEnvironment(layout)).map(([name, value]) => `${name}=${value}`);
+  return lines(
+    `Port ${LAB_PORTS.sshd}`,
+    "ListenAddress 127.0.0.1",
+    `HostKey ${layout.etc}/ssh_host_ed25519_key`,
+    `AuthorizedKeysFile ${layout.etc}/authorized_keys`,
+    `PidFile ${layout.run}/sshd.ssh`,
+    "PermitRootLogin prohibit-password",
+    "PasswordAuthentication no",
+    "KbdInteractiveAuthentication no",
+    "StrictModes no",
+    "UsePAM no",
+    "MaxStartups 100",
+    "MaxSessions 100",
+    "Subsystem sftp internal-sftp",
+    `SetEnv ${environment.join(" ")}`,
+  );
+}
+
+/** `~/.slurm/config` of the lab's SkyPilot: the login node, as an ssh host. */
+export function slurmSshConfig(layout: LabLayout): string {
+  return lines(
+    `Host ${LAB_REGION}`,
+    "  HostName 127.0.0.1",
+    `  Port ${LAB_PORTS.sshd}`,
+    "  User root",
+    `  IdentityFile ${layout.home}/.ssh/id_ed25519`,
+    "  StrictHostKeyChecking no",
+  );
+}
+
+/** `~/.sky/config.yaml` of the lab's SkyPilot. */
+export function skypilotConfig(layout: LabLayout): string {
+  return lines("slurm:", "  cluster_configs:", `    ${LAB_REGION}:`, `      workdir: ${layout.nodes}`);
+}
+
+/** SkyPilot reads its catalogue from the web; this much of it is enough where there is none. */
+export const ACCELERATOR_CATALOGUE = lines(
+  "AcceleratorName,Clouds",
+  ...["A100", "H100", "H200"].map((name) => `${name},"[]"`),
+);
+
+/**
+ * SkyPilot installs uv on each node from the web. This `curl` answers that one address with a script that puts the lab's
+ * own uv there, and hands every other call to the real one.
+ */
+export function curlWrapper(layout: LabLayout, realCurl: string | undefined): string {
+  return lines(
+    "#!/bin/sh",
+    "for argument; do",
+    '  if [ "$argument" = https://astral.sh/uv/install.sh ]; then',
+    `    printf '%s\\n' 'mkdir -p "$UV_INSTALL_DIR" && cp "${layout.bin}/uv" "$UV_INSTALL_DIR/uv"'`,
+    "    exit 0",
+    "  fi",
+    "done",
+    realCurl === undefined ? 'echo "this machine has no curl" >&2; exit 127' : `exec ${realCurl} "$@"`,
+  );
+}
+
+/**
+ * uv for the nodes. SkyPilot asks for Python 3.10 and calls uv with a bare environment: the wrapper takes the Python that
+ * there is, and brings back the settings without which no package can be fetched.
+ *
+ * @param settings Variables that uv needs on this machine: certificates, cache, proxy, package index.
+ */
+export function uvWrapper(uv: string, python: string, settings: Readonly<Record<string, string>>): string {
+  return lines(
+    "#!/bin/sh",
+    ...Object.entries(settings).map(([name, value]) => `export ${name}=${quote(value)}`),
+    "for argument; do",
+    "  shift",
+    `  [ "$argument" = 3.10 ] && argument=${quote(python)}`,
+    '  set -- "$@" "$argument"',
+    "done",
+    `exec ${quote(uv)} "$@"`,
+  );
+}
+
+/**
+ * For login shells of the lab alone (they have its mark): the lab's `bin` first on PATH, which `/etc/profile` has just
+ * reset, and what the nodes' tasks need on this machine.
+ */
+export function profileScript(layout: LabLayout, settings: Readonly<Record<string, string>>): string {
+  return lines(
+    "# Written by the lab of dynamo-sky; removed by 'npm run lab -- down'. No effect outside of the lab.",
+    `if [ "\${${LAB_MARK}:-}" = ${quote(layout.root)} ]; then`,
+    `  export PATH=${quote(layout.bin)}:"$PATH"`,
+    ...Object.entries(settings).map(([name, value]) => `  export ${name}=${quote(value)}`),
+    "fi",
+  );
+}
+
+/** `/etc/hosts` with the nodes' names in it: SkyPilot resolves them. */
+export function withHosts(hosts: string): string {
+  const own = LAB_NODES.map(({ name, address }) => `${address} ${name} ${HOSTS_COMMENT}\n`);
+  const other = withoutHosts(hosts);
+  return `${other}${other === "" || other.endsWith("\n") ? "" : "\n"}${own.join("")}`;
+}
+
+/** `/etc/hosts` as it was. */
+export function withoutHosts(hosts: string): string {
+  return hosts
+    .split(/(?<=\n)/)
+    .filter((line) => !line.includes(HOSTS_COMMENT))
+    .join("");
+}
+
+/** Files of the lab's directory, with their modes. */
+export function labFiles(
+  layout: LabLayout,
+  machine: { hostname: string; curl: string | undefined; uv: string; python: string },
+  uvSettings: Readonly<Record<string, string>>,
+): { readonly path: string; readonly text: string; readonly mode: number }[] {
+  return [
+    { path: join(layout.etc, "slurm.conf"), text: slurmConf(layout, machine.hostname), mode: 0o600 },
+    { path: join(layout.etc, "gres.conf"), text: gresConf(layout), mode: 0o600 },
+    { path: join(layout.etc, "sshd_config"), text: sshdConfig(layout), mode: 0o600 },
+    { path: join(layout.home, ".slurm", "config"), text: slurmSshConfig(layout), mode: 0o600 },
+    { path: join(layout.home, ".sky", "config.yaml"), text: skypilotConfig(layout), mode: 0o600 },
+    {
+      path: join(layout.home, ".sky", "catalogs", "v8", "common", "accelerators.csv"),
+      text: ACCELERATOR_CATALOGUE,
+      mode: 0o600,
+    },
+    { path: join(layout.bin, "curl"), text: curlWrapper(layout, machine.curl), mode: 0o700 },
+    { path: join(layout.bin, "uv"), text: uvWrapper(machine.uv, machine.python, uvSettings), mode: 0o700 },
+    ...Array.from({ length: LAB_NODE.gpus }, (_, gpu) => ({
+      path: join(layout.spool, "gpu", `nvidia${gpu}`),
+      text: "",
+      mode: 0o600,
+    })),
+  ];
+}
+
+function lines(...all: readonly string[]): string {
+  return `${all.join("\n")}\n`;
+}
+
+/** A word of a shell script. */
+export function quote(value: string): string {
+  return /^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`;
+}

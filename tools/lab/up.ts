@@ -1,0 +1,126 @@
+/** `lab up`: everything in the order in which it depends on each other; what is there already is left as it is. */
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { UserError } from "../../driver/errors";
+import type { Progress } from "../../driver/progress";
+import { labDaemons } from "./daemons";
+import { labFiles, profileScript, withHosts } from "./files";
+import { HOSTS_FILE, type LabLayout, PROFILE_FILE } from "./layout";
+import { ensureDaemon } from "./processes";
+import { findProgram, installPackages, missingPackages, requireLabMachine } from "./system";
+import type { LabTools } from "./tools";
+
+/** Variables without which uv fetches nothing on some machines; SkyPilot calls it with a bare environment. */
+const UV_SETTINGS = [
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "HTTP_PROXY",
+  "HTTPS_PROXY",
+  "NO_PROXY",
+  "http_proxy",
+  "https_proxy",
+  "no_proxy",
+  "UV_DEFAULT_INDEX",
+  "UV_INDEX_URL",
+  "UV_FIND_LINKS",
+  "UV_NATIVE_TLS",
+];
+
+/** @throws UserError when the machine cannot have a lab, or a daemon does not start. */
+export async function labUp(
+  layout: LabLayout,
+  findTools: () => Promise<LabTools>,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  requireLabMachine();
+  const missing = missingPackages();
+  mkdirSync(layout.root, { recursive: true, mode: 0o700 });
+  if (missing.length > 0) recordInstalled(layout, installPackages(missing, progress));
+  const tools = await findTools();
+  writeLabFiles(layout, tools);
+  makeKeys(layout);
+  changeSystemFiles(layout, tools);
+  for (const daemon of labDaemons(layout, tools.sky)) await ensureDaemon(daemon, layout, progress, signal);
+}
+
+/** Which packages the lab installed, for `down` to name. */
+export function installedRecord(layout: LabLayout): string {
+  return join(layout.root, "installed-packages");
+}
+
+function recordInstalled(layout: LabLayout, packages: readonly string[]): void {
+  const path = installedRecord(layout);
+  const before = existsSync(path) ? readFileSync(path, "utf8") : "";
+  writeFileSync(path, `${before}${packages.map((name) => `${name}\n`).join("")}`);
+}
+
+function writeLabFiles(layout: LabLayout, tools: LabTools): void {
+  const directories = [
+    layout.home,
+    layout.etc,
+    layout.bin,
+    layout.log,
+    layout.run,
+    layout.spool,
+    layout.nodes,
+  ];
+  for (const path of directories) mkdirSync(path, { recursive: true, mode: 0o700 });
+  mkdirSync(join(layout.spool, "slurmctld"), { recursive: true });
+  const machine = {
+    hostname: hostname(),
+    curl: findProgram("curl"),
+    uv: tools.uv,
+    python: tools.python,
+  };
+  const inherited = UV_SETTINGS.flatMap((name) => {
+    const value = process.env[name];
+    return value === undefined || value === "" ? [] : [[name, value] as const];
+  });
+  const uvSettings = { UV_CACHE_DIR: tools.uvCache, ...Object.fromEntries(inherited) };
+  for (const { path, text, mode } of labFiles(layout, machine, uvSettings)) {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(path, text);
+    chmodSync(path, mode);
+  }
+}
+
+/** Keys of sshd, of SkyPilot's user, and of munge. */
+function makeKeys(layout: LabLayout): void {
+  const host = join(layout.etc, "ssh_host_ed25519_key");
+  const user = join(layout.home, ".ssh", "id_ed25519");
+  mkdirSync(dirname(user), { recursive: true, mode: 0o700 });
+  for (const path of [host, user]) {
+    if (!existsSync(path))
+      execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "dynamo-sky-lab", "-f", path]);
+  }
+  writeFileSync(join(layout.etc, "authorized_keys"), readFileSync(`${user}.pub`), { mode: 0o600 });
+  makeMungeDirectory(layout);
+  // sshd separates its privileges in this directory; it is there on machines that run an sshd.
+  mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
+}
+
+/** munged insists on a directory and a key of its own user, that others cannot write. */
+function makeMungeDirectory(layout: LabLayout): void {
+  const [uid, gid] = ["-u", "-g"].map((flag) =>
+    Number(execFileSync("id", [flag, "munge"], { encoding: "utf8" })),
+  );
+  if (uid === undefined || gid === undefined)
+    throw new UserError("The user 'munge' is missing: reinstall the package munge.");
+  const key = join(layout.munge, "munge.key");
+  mkdirSync(layout.munge, { recursive: true, mode: 0o755 });
+  if (!existsSync(key)) writeFileSync(key, randomBytes(128), { mode: 0o400 });
+  for (const path of [layout.munge, key]) chownSync(path, uid, gid);
+}
+
+/** The two files outside of the lab's directory. */
+function changeSystemFiles(layout: LabLayout, tools: LabTools): void {
+  const hosts = readFileSync(HOSTS_FILE, "utf8");
+  const changed = withHosts(hosts);
+  // Written in place: in containers the file is a mount, which cannot be replaced.
+  if (changed !== hosts) writeFileSync(HOSTS_FILE, changed);
+  writeFileSync(PROFILE_FILE, profileScript(layout, tools.nodeEnvironment), { mode: 0o644 });
+}
