@@ -1,0 +1,113 @@
+/**
+ * The schema of the configuration: one for what the user writes in `Pulumi.<stack>.yaml`, for the editor's JSON Schema
+ * and for the reference. Every setting has its meaning, unit, default and the message for a wrong value here.
+ */
+import { z } from "zod";
+import { modelName } from "./schema/model";
+import { argument, poolsSchema } from "./schema/pools";
+import { routerSchema } from "./schema/router";
+import {
+  clusterSchema,
+  controlPlaneSchema,
+  frontendSchema,
+  kvOffloadSchema,
+  portsSchema,
+  timeoutsSchema,
+} from "./schema/services";
+import { skySchema } from "./schema/sky";
+import {
+  environment,
+  flag,
+  group,
+  list,
+  oneOf,
+  optional,
+  required,
+  section,
+  setting,
+  text,
+  whole,
+} from "./schema/values";
+import { ENGINES } from "./types";
+
+export const TARGETS = ["sky", "local"] as const;
+export const PLACEMENTS = ["shared", "dedicated"] as const;
+
+/** Everything below the namespace. */
+export const configSchema = section({
+  target: setting(oneOf("a target", TARGETS), {
+    default: "sky",
+    about: "Where the cluster runs: on nodes that SkyPilot provisions, or on this machine.",
+  }),
+  model: required(modelName(), {
+    about: "The model: a Hugging Face id, or weights at an absolute path or in a bucket.",
+  }),
+  modelRevision: optional(
+    text({ noun: "a revision", allowed: "a branch, tag or commit of the hub", pattern: /^[\w][\w./-]*$/ }),
+    { absent: "the hub's main branch", about: "Branch, tag or commit of the model on the hub." },
+  ),
+  servedModelName: optional(
+    text({ noun: "a model name", allowed: "text without spaces", pattern: /^[^\s\0]+$/ }),
+    {
+      absent: "`model` when that is a hub id, else the last part of its path",
+      about: "What clients call the model in their requests.",
+    },
+  ),
+  trustRemoteCode: setting(flag(), {
+    default: false,
+    about: "Runs Python code that comes with the model (`--trust-remote-code`). Only for models you trust.",
+  }),
+  contextLength: optional(whole({ min: 1, max: 100_000_000 }), {
+    absent: "the model's own",
+    unit: "tokens",
+    about: "Longest prompt and answer together.",
+  }),
+  engine: optional(oneOf("an engine", ENGINES), {
+    absent: "sglang; mocker on target local",
+    about:
+      "What computes: a real engine, or Dynamo's `mocker`, which needs no GPU and answers with made-up text.",
+  }),
+  engineArgs: setting(list("arguments", argument()), {
+    default: [],
+    about: "More arguments for every worker's engine, as its command line takes them.",
+  }),
+  engineEnv: setting(environment(), {
+    default: {},
+    about: "More environment variables for every worker. Not for secrets.",
+  }),
+  pools: setting(poolsSchema, {
+    default: [poolsSchema.element.parse({ role: "aggregated" })],
+    about: "The workers: pools of equal replicas, each with one role.",
+  }),
+  cluster: group(clusterSchema, "The nodes."),
+  placement: setting(oneOf("a placement", PLACEMENTS), {
+    default: "shared",
+    about:
+      "`shared`: everything on one cluster. `dedicated`: control plane and frontend on a CPU cluster of their own, each worker replica on its own cluster.",
+  }),
+  router: group(routerSchema, "How requests find their worker: the router inside Dynamo's frontend."),
+  frontend: group(frontendSchema, "The OpenAI-compatible entrance."),
+  controlPlane: group(controlPlaneSchema, "How processes find each other and talk."),
+  ports: group(portsSchema, "Where each range of ports begins, on every node."),
+  kvOffload: group(kvOffloadSchema, "Where KV blocks go that no longer fit the GPU."),
+  timeouts: group(timeoutsSchema, "How long things may take."),
+  sky: group(skySchema, "What SkyPilot is asked for; for target sky."),
+  huggingFaceToken: optional(
+    z.union([
+      text({ noun: "a token", allowed: "a Hugging Face token", pattern: /^\S+$/ }).transform(
+        () => true as const,
+      ),
+      z.literal(true),
+    ]),
+    {
+      absent: "none: public models only",
+      about:
+        "Secret token for gated or private models: `pulumi config set --secret dynamo-sky:huggingFaceToken`. It reaches nodes only in their secrets file.",
+    },
+  ),
+});
+
+/** What a user may write. */
+export type ConfigInput = z.input<typeof configSchema>;
+/** With defaults, except those that depend on other settings. */
+export type ParsedConfig = z.output<typeof configSchema>;

@@ -1,0 +1,32 @@
+import { text } from "./values";
+
+const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
+const ABSOLUTE_PATH = /^\/[^\n\r\0]*[^/\n\r\0]\/?$/;
+const BUCKET_URL = /^(s3|gs):\/\/[a-z0-9][\w.-]+(\/[^\s]*)?$/;
+
+/** Where weights come from. */
+export type ModelSource = "hub" | "path" | "bucket";
+
+/**
+ * What kind of model name this is; undefined when it is none. Rules of hub ids:
+ * https://github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/utils/_validators.py
+ */
+export function modelSource(model: string): ModelSource | undefined {
+  if (BUCKET_URL.test(model)) return "bucket";
+  if (ABSOLUTE_PATH.test(model)) return "path";
+  const isHubId = HUB_ID.test(model) && model.length <= 96 && !/--|\.\.|[.-](\/|$)|\.git$/.test(model);
+  return isHubId ? "hub" : undefined;
+}
+
+/** What clients call the model unless told otherwise: the hub id, else the last part of the path. */
+export function defaultServedName(model: string): string {
+  if (modelSource(model) === "hub") return model;
+  const parts = model.split("/").filter((part) => part !== "");
+  return parts.at(-1) ?? model;
+}
+
+/** A model: hub id, absolute path or bucket URL. */
+export const modelName = () => {
+  const allowed = "a Hugging Face id (Org/Name), an absolute path, or a URL s3://… or gs://…";
+  return text({ noun: "the name of a model", allowed, accepts: (value) => modelSource(value) !== undefined });
+};

@@ -1,0 +1,167 @@
+import { acceleratorName, argument } from "./pools";
+import {
+  decimal,
+  environment,
+  flag,
+  list,
+  oneOf,
+  optional,
+  port,
+  section,
+  setting,
+  text,
+  whole,
+} from "./values";
+
+const seconds = (max: number) => whole({ min: 1, max, noun: "a whole number of seconds" });
+const DAY = 86_400;
+
+export const frontendSchema = section({
+  replicas: setting(whole({ min: 1, max: 64 }), {
+    default: 1,
+    unit: "processes",
+    about: "OpenAI-compatible frontends, each with a router of its own.",
+  }),
+  port: setting(port(), { default: 8000, about: "Port that clients connect to (`--http-port`)." }),
+  migrationLimit: setting(whole({ min: 0, max: 100 }), {
+    default: 0,
+    unit: "moves per request",
+    about:
+      "How often a request may move on to another worker when its worker is lost (`--migration-limit`). Not with router mode kv.",
+  }),
+  migrationMaxSeqLen: optional(whole({ min: 1, max: 4_294_967_295 }), {
+    absent: "no limit",
+    unit: "tokens",
+    about: "Requests longer than this are not moved (`--migration-max-seq-len`).",
+  }),
+  args: setting(list("arguments", argument()), {
+    default: [],
+    about: "More arguments for `python -m dynamo.frontend`.",
+  }),
+  env: setting(environment(), { default: {}, about: "More environment variables for the frontend." }),
+});
+
+export const DISCOVERY_KINDS = ["auto", "etcd", "file"] as const;
+export const EVENT_PLANES = ["auto", "nats", "zmq"] as const;
+export const REQUEST_PLANES = ["tcp", "nats"] as const;
+
+export const controlPlaneSchema = section({
+  discovery: setting(oneOf("a kind of discovery", DISCOVERY_KINDS), {
+    default: "auto",
+    about:
+      "How processes find each other (`--discovery-backend`). `auto` is etcd; on target local, a shared directory (`file`) where etcd can be neither found nor installed.",
+  }),
+  events: setting(oneOf("an event plane", EVENT_PLANES), {
+    default: "auto",
+    about:
+      "How workers publish KV events (`--event-plane`). `auto` is nats with etcd, and zmq with file discovery.",
+  }),
+  requestPlane: setting(oneOf("a request plane", REQUEST_PLANES), {
+    default: "tcp",
+    about:
+      "How requests reach workers (`--request-plane`). With nats, a restart of NATS fails the requests in progress.",
+  }),
+  leaseTtlSeconds: setting(whole({ min: 2, max: 3600, noun: "a whole number of seconds" }), {
+    default: 30,
+    unit: "seconds",
+    about:
+      "How long a process stays registered after its last sign of life (`ETCD_LEASE_TTL`). Longer survives a longer outage of etcd; shorter drops a dead worker sooner.",
+  }),
+});
+
+/** Base ports by purpose. A program that runs more than once on a node gets the next free ones above. */
+export const portsSchema = section({
+  etcdClient: setting(port(), { default: 2379, about: "etcd, for its clients." }),
+  etcdPeer: setting(port(), { default: 2380, about: "etcd, among its members." }),
+  nats: setting(port(), { default: 4222, about: "NATS, for its clients." }),
+  natsMonitor: setting(port(), { default: 8222, about: "NATS, health and figures over HTTP." }),
+  workerSystem: setting(port(), {
+    default: 9100,
+    about:
+      "First port for workers' health and metrics (`DYN_SYSTEM_PORT`); one for each worker process of a node.",
+  }),
+  workerRpc: setting(port(), {
+    default: 9300,
+    about: "First port on which workers take requests (`DYN_TCP_RPC_PORT`).",
+  }),
+  kvEvents: setting(port(), { default: 5557, about: "First port on which engines publish KV events (ZMQ)." }),
+  bootstrap: setting(port(), {
+    default: 30001,
+    about: "First port on which prefill workers meet decode workers (`--disaggregation-bootstrap-port`).",
+  }),
+  engine: setting(port(), {
+    default: 31000,
+    about: "First port of the engines' own servers (`--port` of SGLang).",
+  }),
+  distInit: setting(port(), {
+    default: 29500,
+    about: "First port on which the ranks of one replica meet (`--dist-init-addr`, `--master-port`).",
+  }),
+  sideChannel: setting(port(), {
+    default: 5600,
+    about: "First port of the KV transfer's side channel (`VLLM_NIXL_SIDE_CHANNEL_PORT`).",
+  }),
+});
+
+export const kvOffloadSchema = section({
+  hostMemoryGB: optional(decimal({ min: 0, above: true }), {
+    absent: "no offload to host memory",
+    unit: "GB per GPU",
+    about: "Host memory that keeps KV blocks which no longer fit the GPU.",
+  }),
+  diskGB: optional(decimal({ min: 0, above: true }), {
+    absent: "no offload to disk",
+    unit: "GB per GPU",
+    about: "Disk that keeps KV blocks which no longer fit host memory.",
+  }),
+  diskPath: optional(text({ noun: "an absolute path", allowed: "an absolute path", pattern: /^\// }), {
+    absent: "the node's own directory",
+    about: "Directory on the node for those blocks.",
+  }),
+});
+
+export const timeoutsSchema = section({
+  readySeconds: optional(seconds(DAY), {
+    absent: "3600; 180 on target local",
+    unit: "seconds",
+    about:
+      "How long `up` waits, once processes run, until every worker is registered and a completion has come back.",
+  }),
+  dependencySeconds: setting(seconds(DAY), {
+    default: 120,
+    unit: "seconds",
+    about: "How long a process waits for etcd or NATS before it gives up and is started again.",
+  }),
+  stopSeconds: setting(seconds(3600), {
+    default: 30,
+    unit: "seconds",
+    about: "Time between SIGTERM and SIGKILL when a process is stopped; requests in progress finish in it.",
+  }),
+  provisionMinutes: setting(whole({ min: 1, max: 10_080, noun: "a whole number of minutes" }), {
+    default: 60,
+    unit: "minutes",
+    about: "How long SkyPilot may take to provision a cluster and set it up.",
+  }),
+});
+
+export const clusterSchema = section({
+  nodes: setting(whole({ min: 1, max: 10_000 }), {
+    default: 1,
+    unit: "nodes",
+    about: "Nodes of the shared cluster; on target local, loopback addresses.",
+  }),
+  gpusPerNode: optional(whole({ min: 1, max: 72 }), {
+    absent: "8; on target local as many as the pools need",
+    unit: "GPUs",
+    about: "GPUs of one node.",
+  }),
+  accelerator: setting(acceleratorName(), {
+    default: "H100",
+    about: "What the nodes' GPUs are, by SkyPilot's name.",
+  }),
+  allowIdleGpus: optional(flag(), {
+    absent: "false; true on target local",
+    about:
+      "Accepts GPUs that no worker uses. When false they are an error, for they cost as much as the others.",
+  }),
+});

@@ -1,0 +1,119 @@
+import { z } from "zod";
+import {
+  allowedText,
+  dictionary,
+  environment,
+  flag,
+  list,
+  oneOf,
+  optional,
+  section,
+  setting,
+  text,
+  whole,
+  wrong,
+} from "./values";
+
+const infraName = () =>
+  text({
+    noun: "an infra",
+    allowed: "what `sky launch --infra` takes, such as aws, gcp/us-central1, k8s/my-context or slurm/lab",
+    pattern: /^[A-Za-z0-9][\w.*@:-]*(\/[\w.*@:-]+)*$/,
+  });
+
+/** One infra, or several in order of preference. */
+const infras = () => {
+  const several = list("infras", infraName());
+  const allowed = "an infra such as aws, gcp/us-central1, k8s/my-context or slurm/lab, or a list of them";
+  const error = wrong("an infra or a list of infras", allowed);
+  return z
+    .union([several, infraName().transform((only) => [only])], { error })
+    .register(allowedText, { allowed });
+};
+
+const amount = (noun: string, example: string) =>
+  text({
+    noun,
+    allowed: `a number in quotes, with + for at least, such as ${example}`,
+    pattern: /^\d+(\.\d+)?\+?$/,
+  });
+
+/** What SkyPilot is asked for. Resource fields are those of its task YAML: https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
+export const skySchema = section({
+  infra: setting(infras(), {
+    default: [],
+    about:
+      "Where to provision, in order of preference; the next is tried when one has no capacity. Empty: SkyPilot's choice.",
+  }),
+  useSpot: setting(flag(), { default: false, about: "Spot instances: cheaper, and can be taken away." }),
+  retryUntilUp: setting(flag(), {
+    default: false,
+    about: "Tries again until there is capacity, within `timeouts.provisionMinutes`.",
+  }),
+  autostopMinutes: optional(whole({ min: 1, max: 525_600, noun: "a whole number of minutes" }), {
+    absent: "never",
+    unit: "minutes",
+    about: "Stops a cluster that was idle for this long. A serving cluster runs its task and is not idle.",
+  }),
+  autostopDown: setting(flag(), {
+    default: true,
+    about: "Autostop tears the cluster down instead of stopping it.",
+  }),
+  diskSizeGB: optional(whole({ min: 32, max: 65_536 }), {
+    absent: "SkyPilot's own",
+    unit: "GB",
+    about: "Size of each node's disk.",
+  }),
+  diskTier: optional(oneOf("a disk tier", ["low", "medium", "high", "ultra", "best", "none"]), {
+    absent: "SkyPilot's own",
+    about: "Speed of each node's disk.",
+  }),
+  networkTier: optional(oneOf("a network tier", ["standard", "best"]), {
+    absent: "best with more than one node, else SkyPilot's own",
+    about: "`best` asks for RDMA, which KV transfer between nodes wants.",
+  }),
+  image: optional(
+    text({
+      noun: "an image",
+      allowed: "what SkyPilot's `image_id` takes, such as docker:ubuntu:24.04",
+      pattern: /^\S+$/,
+    }),
+    {
+      absent: "the engine's NGC image where containers can run",
+      about: "Image that the nodes run.",
+    },
+  ),
+  instanceType: optional(
+    text({ noun: "an instance type", allowed: "a name of the cloud, such as p5.48xlarge", pattern: /^\S+$/ }),
+    {
+      absent: "SkyPilot's choice",
+      about: "Instance type of the nodes.",
+    },
+  ),
+  cpus: optional(amount("a number of CPUs", '"32" or "32+"'), {
+    absent: "SkyPilot's choice",
+    unit: "virtual CPUs",
+    about: "CPUs of each node.",
+  }),
+  memory: optional(amount("an amount of memory", '"256" or "256+"'), {
+    absent: "SkyPilot's choice",
+    unit: "GB",
+    about: "Memory of each node.",
+  }),
+  labels: setting(
+    dictionary(
+      "labels and their values as text",
+      { noun: "a name of a label", allowed: "letters, digits and . _ / -", pattern: /^[A-Za-z0-9][\w./-]*$/ },
+      text({ noun: "text", allowed: "text on one line", pattern: /^[^\n\r\0]*$/ }),
+    ),
+    { default: {}, about: "Labels (tags) of the cloud's resources." },
+  ),
+  envs: setting(environment(), {
+    default: {},
+    about: "Environment variables of the task on every node. Not for secrets.",
+  }),
+  config: optional(z.record(z.string(), z.json()), {
+    absent: "none",
+    about: "SkyPilot configuration for these clusters alone (the task's `config:`).",
+  }),
+});

@@ -1,0 +1,217 @@
+/**
+ * Building blocks of the schema: each makes the zod type of one kind of value together with the message a person
+ * gets for a wrong one, and each setting carries what the reference and the editor show.
+ */
+import { distance } from "fastest-levenshtein";
+import { z } from "zod";
+
+/** What is told about a setting, in the configuration reference and in editors. */
+export interface SettingDoc {
+  /** What it means. One or two sentences; names the flag it becomes, where there is one. */
+  readonly about: string;
+  /** Unit of the value: `GPUs`, `seconds`, `tokens`. */
+  readonly unit?: string;
+}
+
+/** An entry of the registry below: the documentation, and the default in words. */
+export interface SettingInfo extends SettingDoc {
+  readonly defaultText: string;
+}
+
+/** Documentation of each setting, by its schema. */
+export const settingInfo = z.registry<SettingInfo>();
+
+/** What is allowed for a value, in words, by its schema. */
+export const allowedText = z.registry<{ readonly allowed: string }>();
+
+type ErrorMap = (issue: { readonly code?: string | undefined; readonly input?: unknown }) => string;
+
+const LONGEST_SHOWN = 80;
+
+/** A value as a message shows it: JSON, shortened when long. */
+export function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN - 1)}…` : text;
+}
+
+/** `one, two, three`. */
+export function listed(values: readonly (string | number)[]): string {
+  return values.join(", ");
+}
+
+/** The choice nearest to what was written, if near enough to be a slip; undefined otherwise. */
+export function nearest(written: string, choices: readonly string[]): string | undefined {
+  const lower = written.toLowerCase();
+  const ranked = choices
+    .map((choice) => ({ choice, slips: distance(lower, choice.toLowerCase()) }))
+    .sort((a, b) => a.slips - b.slips);
+  const best = ranked[0];
+  const tolerated = Math.max(1, Math.floor(written.length / 3));
+  return best !== undefined && best.slips <= tolerated ? best.choice : undefined;
+}
+
+function missing(allowed: string): string {
+  return `is required. Allowed: ${allowed}.`;
+}
+
+/** Makes the message for a wrong value. `noun`: what it should be; `hint`: a further sentence for some values. */
+export const wrong =
+  (noun: string, allowed: string, hint: (input: unknown) => string = () => ""): ErrorMap =>
+  ({ code, input }) => {
+    if (input === undefined) return missing(allowed);
+    const verdict =
+      code === "too_small" && typeof input === "number"
+        ? "is too small"
+        : code === "too_big" && typeof input === "number"
+          ? "is too big"
+          : `is not ${noun}`;
+    return `${show(input)} ${verdict}. Allowed: ${allowed}.${hint(input)}`;
+  };
+
+function unquoteHint(input: unknown): string {
+  if (typeof input !== "string" || input.trim() === "" || !Number.isFinite(Number(input))) return "";
+  return ` Write it without quotes: ${Number(input)}.`;
+}
+
+function quoteHint(input: unknown): string {
+  return typeof input === "number" || typeof input === "boolean" ? ` Write it in quotes: "${input}".` : "";
+}
+
+function range(min: number, max: number | undefined): string {
+  return max === undefined ? `${min} or more` : `from ${min} to ${max}`;
+}
+
+/** A whole number. */
+export function whole(limits: { min: number; max?: number; noun?: string }) {
+  const { min, max, noun = "a whole number" } = limits;
+  const allowed = `a whole number, ${range(min, max)}`;
+  const error = wrong(noun, allowed, unquoteHint);
+  const schema = z.int({ error }).min(min, { error });
+  return (max === undefined ? schema : schema.max(max, { error })).register(allowedText, { allowed });
+}
+
+/** A number that may have decimals. `above` excludes the lower bound itself. */
+export function decimal(limits: { min: number; max?: number; above?: boolean; noun?: string }) {
+  const { min, max, above = false, noun = "a number" } = limits;
+  const upper = max === undefined ? "" : `, at most ${max}`;
+  const allowed = above ? `a number above ${min}${upper}` : `a number, ${range(min, max)}`;
+  const error = wrong(noun, allowed, unquoteHint);
+  const number = z.number({ error });
+  const bounded = above ? number.gt(min, { error }) : number.gte(min, { error });
+  return (max === undefined ? bounded : bounded.lte(max, { error })).register(allowedText, { allowed });
+}
+
+/** A network port that needs no root. */
+export function port() {
+  return whole({ min: 1024, max: 65535, noun: "a port" });
+}
+
+/** true or false. */
+export function flag() {
+  const allowed = "true, false";
+  const error = wrong("true or false", allowed, (input) =>
+    input === "true" || input === "false" ? ` Write it without quotes: ${input}.` : "",
+  );
+  return z.boolean({ error }).register(allowedText, { allowed });
+}
+
+/** One of a few words. */
+export function oneOf<const T extends readonly [string, ...string[]]>(noun: string, choices: T) {
+  const allowed = listed(choices);
+  const error = wrong(noun, allowed, (input) => {
+    const near = typeof input === "string" ? nearest(input, choices) : undefined;
+    return near === undefined ? "" : ` Did you mean ${show(near)}?`;
+  });
+  return z.enum(choices, { error }).register(allowedText, { allowed });
+}
+
+/** Text of a certain form: a pattern, or a test where a pattern cannot say it. Without either: any that is not blank. */
+export function text(form: {
+  noun: string;
+  allowed: string;
+  pattern?: RegExp;
+  accepts?: (value: string) => boolean;
+}) {
+  const { noun, allowed, accepts, pattern = accepts === undefined ? /\S/ : undefined } = form;
+  const error = wrong(noun, allowed, quoteHint);
+  const base = z.string({ error });
+  const matched = pattern === undefined ? base : base.regex(pattern, { error });
+  return (accepts === undefined ? matched : matched.refine(accepts, { error })).register(allowedText, {
+    allowed,
+  });
+}
+
+/** A list whose items are all of one kind. */
+export function list<S extends z.ZodType>(noun: string, item: S, least = 0) {
+  const allowed = least === 0 ? `a list of ${noun}` : `a list of ${noun}, at least ${least}`;
+  const error = wrong(`a list of ${noun}`, allowed);
+  const schema = z.array(item, { error });
+  return (least === 0 ? schema : schema.min(least, { error })).register(allowedText, { allowed });
+}
+
+/** Names with values, such as environment variables. */
+export function dictionary<S extends z.ZodType>(
+  noun: string,
+  key: { noun: string; allowed: string; pattern: RegExp },
+  value: S,
+) {
+  const allowed = `an object that gives ${noun}`;
+  const keyError = wrong(key.noun, key.allowed);
+  const name = z.string().regex(key.pattern, { error: keyError });
+  return z.record(name, value, { error: wrong(allowed, allowed) }).register(allowedText, { allowed });
+}
+
+/** Environment variables: `{ NCCL_DEBUG: "INFO" }`. */
+export function environment() {
+  return dictionary(
+    "environment variables and their values as text",
+    {
+      noun: "a name of an environment variable",
+      allowed: "letters, digits and _, not starting with a digit",
+      pattern: /^[A-Za-z_]\w*$/,
+    },
+    z.string({ error: wrong("text", "text", quoteHint) }).register(allowedText, { allowed: "text" }),
+  );
+}
+
+/** A group of settings. Keys that it does not have are refused. */
+export function section<T extends z.ZodRawShape>(shape: T) {
+  const allowed = "an object with settings";
+  return z.strictObject(shape, {
+    error: (issue) => (issue.code === "unrecognized_keys" ? undefined : wrong("an object", allowed)(issue)),
+  });
+}
+
+/** A setting with a default. */
+export function setting<S extends z.ZodType>(schema: S, doc: SettingDoc & { default: z.output<S> }) {
+  const { default: value, ...rest } = doc;
+  const made = schema.default(value as never).describe(described(rest));
+  settingInfo.add(made, { ...rest, defaultText: show(value) });
+  return made;
+}
+
+/** A setting that may be absent; `absent` says in words what happens then. */
+export function optional<S extends z.ZodType>(schema: S, doc: SettingDoc & { absent: string }) {
+  const { absent, ...rest } = doc;
+  const made = schema.optional().describe(`${described(rest)} Default: ${absent}.`);
+  settingInfo.add(made, { ...rest, defaultText: absent });
+  return made;
+}
+
+/** A setting that must be given. */
+export function required<S extends z.ZodType>(schema: S, doc: SettingDoc) {
+  const made = schema.describe(described(doc));
+  settingInfo.add(made, { ...doc, defaultText: "none: must be given" });
+  return made;
+}
+
+/** A group of settings with defaults of their own. */
+export function group<S extends z.ZodObject>(schema: S, about: string) {
+  const made = schema.prefault({} as never).describe(about);
+  settingInfo.add(made, { about, defaultText: "the defaults of its settings" });
+  return made;
+}
+
+function described(doc: SettingDoc): string {
+  return doc.unit === undefined ? doc.about : `${doc.about} Unit: ${doc.unit}.`;
+}
