@@ -28,7 +28,7 @@ const portSchema = z.strictObject({
 export const localLeaseSchema = z.strictObject({
   /** Full name, unique on this machine; also the name of the directory. */
   cluster: nameSchema,
-  /** Address that `{{HEAD_IP}}` stands for. Default: the address of rank 0. */
+  /** Address of the control plane, where that is in another cluster. Default: the address of rank 0. */
   headAddress: addressSchema.optional(),
   nodes: z.array(z.strictObject({ ...nodeFields, ports: z.array(portSchema).default([]) })).min(1),
   /** Values for the programs' `secretEnv`, kept in a file that only the owner can read (mode 0600). */

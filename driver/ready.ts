@@ -1,0 +1,141 @@
+/** `ready`: waits until every worker of the plan is registered and a chat completion with tokens has come back. */
+import { resolve } from "node:path";
+import { stateDirectory } from "../local/directories";
+import { WORKER_ROLES, type WorkerRole } from "../plan/types";
+import { UserError } from "./errors";
+import { lastLines } from "./logs";
+import { poll } from "./poll";
+import { type ReadyInput, readySchema } from "./readySpec";
+import { defineVerb, type VerbContext } from "./verb";
+
+const LOG_LINES = 20;
+const REQUEST_MS = 5000;
+/** An engine compiles kernels at its first request: 17 s were seen on an H200. */
+const COMPLETION_MS = 120_000;
+const MAX_TOKENS = 8;
+
+export const verb = defineVerb({
+  input: readySchema,
+  timeoutSeconds: ({ timeoutSeconds }) => timeoutSeconds + COMPLETION_MS / 1000,
+  run: untilReady,
+});
+
+/** Something that is not there yet: which component, and what was seen of it. */
+interface Missing {
+  readonly component: string;
+  readonly seen: string;
+}
+
+async function untilReady(input: ReadyInput, context: VerbContext): Promise<void> {
+  let last: Missing | undefined;
+  const missing = await poll({
+    timeoutSeconds: input.timeoutSeconds,
+    progress: context.progress,
+    signal: context.signal,
+    check: async () => {
+      last = (await missingWorkers(input, context.signal)) ?? (await missingAnswer(input, context.signal));
+      return last && `${last.component}: ${last.seen}`;
+    },
+  });
+  if (missing === undefined) {
+    context.progress.line(`${input.model} answers at ${input.endpoint}`);
+    return;
+  }
+  throw notReady(input, last ?? { component: "frontend", seen: missing });
+}
+
+function notReady({ endpoint, timeoutSeconds, logs }: ReadyInput, { component, seen }: Missing): UserError {
+  const paths = Object.entries(logs)
+    .filter(([name]) => name === component || name.startsWith(`${component}-`))
+    .flatMap(([, files]) => files.map((file) => resolve(stateDirectory(), file)));
+  const lines = lastLines(paths, LOG_LINES);
+  return new UserError(
+    [
+      `The deployment at ${endpoint} was not ready within ${timeoutSeconds} s: waited for ${component}: ${seen}.`,
+      ...(lines.length === 0 ? [] : ["Its last log lines:", ...lines]),
+    ].join("\n"),
+  );
+}
+
+async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<Missing | undefined> {
+  const path = `models/${input.model.split("/").map(encodeURIComponent).join("/")}/ready`;
+  const answer = await call(input, path, undefined, REQUEST_MS, signal);
+  if ("error" in answer) return { component: "frontend", seen: answer.error };
+  const types = registered(answer.body, input.namespace);
+  const missing = WORKER_ROLES.flatMap((role): Missing[] => {
+    const { [role]: wanted } = input.expectedWorkers;
+    const count = types[role];
+    return count === wanted ? [] : [{ component: role, seen: `${count} of ${wanted} workers registered` }];
+  });
+  if (missing[0] !== undefined) return missing[0];
+  const ready = field(answer.body, "ready");
+  return ready === true ? undefined : { component: "frontend", seen: `it says ready=${String(ready)}` };
+}
+
+/** Workers by role that the frontend counts in a namespace. */
+function registered(body: unknown, namespace: string): Record<WorkerRole, number> {
+  const types = field(field(field(body, "namespaces"), namespace), "worker_types");
+  const count = (role: WorkerRole): number => Number(field(field(types, role), "workers") ?? 0);
+  return { aggregated: count("aggregated"), prefill: count("prefill"), decode: count("decode") };
+}
+
+/** A 200 proves nothing: broken engines answer it with no tokens at all. */
+async function missingAnswer(input: ReadyInput, signal: AbortSignal): Promise<Missing | undefined> {
+  const body = {
+    model: input.model,
+    messages: [{ role: "user", content: "Say hello." }],
+    max_tokens: MAX_TOKENS,
+  };
+  const answer = await call(input, "chat/completions", body, COMPLETION_MS, signal);
+  const component = input.expectedWorkers.decode > 0 ? "decode" : "aggregated";
+  if ("error" in answer) return { component, seen: `a chat completion failed: ${answer.error}` };
+  const tokens = Number(field(field(answer.body, "usage"), "completion_tokens") ?? 0);
+  const choices = field(answer.body, "choices");
+  const message = field(Array.isArray(choices) ? choices[0] : undefined, "message");
+  const content = field(message, "content") || field(message, "reasoning_content");
+  if (tokens > 0 && typeof content === "string" && content.length > 0) return undefined;
+  return {
+    component,
+    seen: `a chat completion came back with ${tokens} tokens and ${content ? "some" : "no"} content`,
+  };
+}
+
+type Answer = { readonly body: unknown } | { readonly error: string };
+
+async function call(
+  { endpoint, apiKey }: ReadyInput,
+  path: string,
+  body: unknown,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const base = endpoint.replace(/\/+$/, "").replace(/\/v1$/, "");
+  try {
+    const response = await fetch(`${base}/v1/${path}`, {
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        "content-type": "application/json",
+        connection: "close",
+        ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    });
+    const text = await response.text();
+    if (!response.ok) return { error: `HTTP ${response.status} ${text.slice(0, 200)}`.trim() };
+    return { body: JSON.parse(text) };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { error: describe(error) };
+  }
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return "no answer in time";
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}

@@ -1,0 +1,115 @@
+/** `local apply`: brings the programs of one unit to what the plan says, and waits until they are healthy. */
+import { join } from "node:path";
+import { UserError } from "../driver/errors";
+import { lastLines } from "../driver/logs";
+import { poll } from "../driver/poll";
+import { ask, describeProbe } from "../driver/probe";
+import { defineVerb, type VerbContext } from "../driver/verb";
+import { programLog } from "../node/render";
+import type { ProgramPlan } from "../plan/types";
+import { nodeDirectory } from "./directories";
+import { withLock } from "./lock";
+import { ensureSupervisor, type NodeRecord, readNodeRecord } from "./node";
+import { type LocalPrograms, localProgramsSchema } from "./spec";
+import type { SupervisorClient } from "./supervisor";
+import { replaceUnitFiles, type UnitChange } from "./unit";
+
+const LOG_LINES = 20;
+/** What stopping the old programs and starting a supervisor may take besides the wait for health. */
+const OVERHEAD_SECONDS = 120;
+
+export const verb = defineVerb({
+  input: localProgramsSchema,
+  timeoutSeconds: ({ timeoutSeconds, nodes }) => {
+    const stops = nodes.flatMap(({ programs }) => programs.map(({ stopSeconds }) => stopSeconds));
+    return timeoutSeconds + Math.max(0, ...stops) + OVERHEAD_SECONDS;
+  },
+  run: async (input, context) => {
+    await Promise.all(input.nodes.map((node) => applyNode(input, node, context)));
+  },
+});
+
+async function applyNode(
+  input: LocalPrograms,
+  node: LocalPrograms["nodes"][number],
+  context: VerbContext,
+): Promise<void> {
+  const { cluster, unit, timeoutSeconds } = input;
+  const { rank, programs } = node;
+  const record = readNodeRecord(cluster, rank);
+  const directory = nodeDirectory(cluster, rank);
+  const { client, change } = await withLock(join(directory, "lock"), context, async () => {
+    const client = await ensureSupervisor(cluster, rank, record, context);
+    return { client, change: await replaceUnitFiles(client, directory, unit, programs) };
+  });
+  await carryOut(client, change, programs, context);
+  await Promise.all(
+    programs.map((program) => untilHealthy({ program, record, directory, timeoutSeconds, client }, context)),
+  );
+}
+
+async function carryOut(
+  client: SupervisorClient,
+  change: UnitChange,
+  programs: readonly ProgramPlan[],
+  { progress }: VerbContext,
+): Promise<void> {
+  const stopSeconds = Math.max(0, ...programs.map((program) => program.stopSeconds));
+  const restarted = change.stopped.filter((name) => change.started.includes(name));
+  for (const name of change.stopped)
+    progress.line(`${restarted.includes(name) ? "restarting" : "stopping"} ${name}`);
+  await Promise.all(change.stopped.map((name) => client.remove(name, stopSeconds)));
+  await Promise.all(change.started.map((name) => client.add(name)));
+}
+
+interface Started {
+  readonly program: ProgramPlan;
+  readonly record: NodeRecord;
+  readonly directory: string;
+  readonly timeoutSeconds: number;
+  readonly client: SupervisorClient;
+}
+
+async function untilHealthy(started: Started, context: VerbContext): Promise<void> {
+  const { program, record, directory, timeoutSeconds, client } = started;
+  const values = placeholders(record, directory);
+  const begun = performance.now();
+  const missing = await poll({
+    timeoutSeconds,
+    progress: context.progress,
+    signal: context.signal,
+    check: async () => {
+      const error = await ask(program.health, values, context.signal);
+      return error === undefined
+        ? undefined
+        : `${program.name} at ${describeProbe(program.health, values)}: ${error}`;
+    },
+  });
+  if (missing === undefined) {
+    context.progress.line(
+      `${program.name} is healthy after ${((performance.now() - begun) / 1000).toFixed(1)} s`,
+    );
+    return;
+  }
+  const state = (await client.programs()).find(({ name }) => name === program.name);
+  const seen =
+    state === undefined ? "unknown to the supervisor" : `${state.state} ${state.spawnError}`.trim();
+  throw new UserError(
+    [
+      `${program.name} did not become healthy within ${timeoutSeconds} s (supervisor: ${seen}).`,
+      `Waited for ${missing}.`,
+      "Its last log lines:",
+      ...lastLines([join(directory, programLog(program.name))], LOG_LINES),
+    ].join("\n"),
+  );
+}
+
+function placeholders(record: NodeRecord, directory: string): Record<string, string> {
+  return {
+    NODE_IP: record.address,
+    HEAD_IP: record.rankAddresses[0] ?? record.address,
+    CONTROL_IP: record.controlAddress,
+    NODE_DIR: directory,
+    ...Object.fromEntries(record.rankAddresses.map((address, rank) => [`RANK_IP_${rank}`, address])),
+  };
+}

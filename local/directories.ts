@@ -1,0 +1,38 @@
+/** Where local clusters live on this machine. */
+import { readdirSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+
+/** `DYNAMO_SKY_STATE`, default `${XDG_STATE_HOME:-~/.local/state}/dynamo-sky`. */
+export function stateDirectory(): string {
+  const own = process.env["DYNAMO_SKY_STATE"];
+  if (own) return resolve(own);
+  return join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "dynamo-sky");
+}
+
+/** Directory of one local cluster. The name is a checked one (`nameSchema`), so it cannot lead elsewhere. */
+export function clusterDirectory(cluster: string): string {
+  return join(stateDirectory(), "clusters", cluster);
+}
+
+export function nodeDirectory(cluster: string, rank: number): string {
+  return join(clusterDirectory(cluster), `node${rank}`);
+}
+
+/** Ranks that have a directory, in ascending order; none when the cluster is unknown. */
+export function ranksOnDisk(cluster: string): number[] {
+  try {
+    return readdirSync(clusterDirectory(cluster))
+      .flatMap((entry) => /^node(\d+)$/.exec(entry)?.[1] ?? [])
+      .map(Number)
+      .sort((a, b) => a - b);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Whether a file-system error says that there is no such file or directory. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ENOENT";
+}

@@ -1,0 +1,197 @@
+/** One local node: its directory, its files, and the supervisor that runs its programs. */
+import { spawn } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { UserError } from "../driver/errors";
+import { lastLines } from "../driver/logs";
+import { poll } from "../driver/poll";
+import type { VerbContext } from "../driver/verb";
+import { NODE_SCRIPTS } from "../node/paths";
+import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG } from "../node/render";
+import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
+import { isAlive, kill, type ProcessId, startTime } from "./processes";
+import { SupervisorClient } from "./supervisor";
+
+/** What a node's supervisor is started with; kept in the node's `node.json`, so that any verb can start it again. */
+export interface NodeRecord {
+  readonly address: string;
+  /** Addresses of all nodes of the cluster, by rank. */
+  readonly rankAddresses: readonly string[];
+  readonly controlAddress: string;
+  readonly pythonBin: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+const RECORD = "node.json";
+const SECRETS = "secrets.json";
+const START_LOG = "logs/start.log";
+const PROCESS_RECORD = "run/supervisord.json";
+const START_SECONDS = 30;
+const STOP_SECONDS = 30;
+
+export function readNodeRecord(cluster: string, rank: number): NodeRecord {
+  const path = join(nodeDirectory(cluster, rank), RECORD);
+  try {
+    return JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    throw new UserError(
+      `Node ${rank} of the local cluster '${cluster}' does not exist any more (${path} is missing). ` +
+        "It was removed outside of Pulumi: run `pulumi refresh` and `pulumi up` to make it again.",
+    );
+  }
+}
+
+/**
+ * Makes or brings up to date a node's directory.
+ *
+ * @returns Whether what its supervisor was started with has changed.
+ */
+export function prepareNode(
+  cluster: string,
+  rank: number,
+  record: NodeRecord,
+  secrets: Readonly<Record<string, string>>,
+): boolean {
+  const directory = nodeDirectory(cluster, rank);
+  for (const path of ["logs", "run", "units"])
+    mkdirSync(join(directory, path), { recursive: true, mode: 0o700 });
+  const text = `${JSON.stringify(record, null, 2)}\n`;
+  const path = join(directory, RECORD);
+  const changed = existsSync(path) && readFileSync(path, "utf8") !== text;
+  const scripts = NODE_SCRIPTS.map((name) => [
+    name,
+    readFileSync(join(__dirname, "..", "node", name), "utf8"),
+  ]);
+  writeFiles(directory, {
+    ...renderSupervisord(),
+    ...Object.fromEntries(scripts),
+    [RECORD]: text,
+    [SECRETS]: `${JSON.stringify(secrets)}\n`,
+  });
+  return changed;
+}
+
+/** Writes files that only their owner can read, each complete or not at all: other drivers and programs read them. */
+export function writeFiles(directory: string, files: NodeFiles): void {
+  for (const [name, content] of Object.entries(files)) {
+    const path = join(directory, name);
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    const partial = `${path}.${process.pid}`;
+    writeFileSync(partial, content, { mode: 0o600 });
+    chmodSync(partial, 0o600);
+    renameSync(partial, path);
+  }
+}
+
+/**
+ * Sees to it that the node's supervisor runs and answers: adopts one that does, starts one otherwise.
+ *
+ * @throws UserError if it does not answer in time, with the last lines of its log.
+ */
+export async function ensureSupervisor(
+  cluster: string,
+  rank: number,
+  record: NodeRecord,
+  context: VerbContext,
+): Promise<SupervisorClient> {
+  const directory = nodeDirectory(cluster, rank);
+  const client = new SupervisorClient(directory);
+  if (await client.answers()) return client;
+  await endSilentSupervisor(directory, context);
+  const pid = startSupervisor(cluster, rank, record);
+  const started = startTime(pid);
+  if (started !== undefined) {
+    writeFiles(directory, {
+      [PROCESS_RECORD]: JSON.stringify({ pid, startTime: started } satisfies ProcessId),
+    });
+  }
+  const missing = await poll({
+    timeoutSeconds: START_SECONDS,
+    progress: context.progress,
+    signal: context.signal,
+    check: async () => {
+      if (await client.answers()) return undefined;
+      if (started === undefined || !isAlive({ pid, startTime: started }))
+        throw startFailure(directory, rank, "ended");
+      return `the supervisor of node ${rank}`;
+    },
+  });
+  if (missing !== undefined) throw startFailure(directory, rank, `did not answer within ${START_SECONDS} s`);
+  context.progress.line(`node ${rank}: supervisor runs (process ${pid}, ${record.address})`);
+  return client;
+}
+
+function startSupervisor(cluster: string, rank: number, record: NodeRecord): number {
+  const directory = nodeDirectory(cluster, rank);
+  const log = openSync(join(directory, START_LOG), "a", 0o600);
+  const places = ["--dir", directory, "--cluster-dir", clusterDirectory(cluster)];
+  const [headAddress = record.address] = record.rankAddresses;
+  const addresses = [
+    ...["--node-ip", record.address],
+    ...["--head-ip", headAddress],
+    ...["--rank-ips", record.rankAddresses.join(",")],
+    ...["--control-ip", record.controlAddress],
+  ];
+  // Detached, and no descriptor of the driver's: it outlives the driver, and must not keep Pulumi's pipes open.
+  const child = spawn(record.pythonBin, ["node.py", "start", ...places, ...addresses], {
+    cwd: directory,
+    env: record.environment,
+    detached: true,
+    stdio: ["ignore", log, log],
+  });
+  closeSync(log);
+  child.on("error", () => undefined); // seen as a missing process below
+  child.unref();
+  if (child.pid === undefined) {
+    throw new UserError(
+      `${record.pythonBin} cannot be executed. Remove it, so that it is installed again, and retry.`,
+    );
+  }
+  return child.pid;
+}
+
+/** A supervisor that was started here and runs, but does not answer, would fight with the new one over the programs. */
+async function endSilentSupervisor(directory: string, context: VerbContext): Promise<void> {
+  const recorded = readProcessRecord(directory);
+  if (recorded === undefined || !isAlive(recorded)) return;
+  const { progress, signal } = context;
+  const client = new SupervisorClient(directory);
+  const silent = await poll({
+    timeoutSeconds: STOP_SECONDS,
+    progress,
+    signal,
+    check: async () =>
+      !isAlive(recorded) || (await client.answers())
+        ? undefined
+        : `supervisor process ${recorded.pid} to answer or end`,
+  });
+  if (silent !== undefined) {
+    progress.line(`killing supervisor process ${recorded.pid}, which does not answer`);
+    kill(recorded.pid);
+  }
+}
+
+export function readProcessRecord(directory: string): ProcessId | undefined {
+  try {
+    return JSON.parse(readFileSync(join(directory, PROCESS_RECORD), "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+function startFailure(directory: string, rank: number, what: string): UserError {
+  const logs = [START_LOG, SUPERVISOR_LOG].map((name) => join(directory, name));
+  return new UserError(
+    [`The supervisor of node ${rank} ${what}. Its last log lines:`, ...lastLines(logs, 20)].join("\n"),
+  );
+}

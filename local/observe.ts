@@ -1,0 +1,56 @@
+/** `local observe`: what of the named clusters really runs. Changes nothing. */
+import { join } from "node:path";
+import { defineVerb } from "../driver/verb";
+import { nodeDirectory, ranksOnDisk } from "./directories";
+import { localObserveSchema } from "./spec";
+import { SupervisorClient } from "./supervisor";
+import { unitsOnDisk } from "./unit";
+
+const LIMIT_SECONDS = 30;
+
+/** What runs on one node. */
+export interface ObservedNode {
+  readonly rank: number;
+  /** False when no program of the node is supervised any more. */
+  readonly supervisor: boolean;
+  readonly programs: readonly ObservedProgram[];
+}
+
+export interface ObservedProgram {
+  readonly name: string;
+  readonly unit: string;
+  /** Supervisor's word for it (`RUNNING`, `BACKOFF`, …), or `MISSING` where supervisor does not know the program. */
+  readonly state: string;
+}
+
+/** The result: for each cluster its nodes, an empty list when there is no such cluster. */
+export type ObservedClusters = Readonly<Record<string, readonly ObservedNode[]>>;
+
+export const verb = defineVerb({
+  input: localObserveSchema,
+  timeoutSeconds: () => LIMIT_SECONDS,
+  run: async ({ clusters }, { result }) => {
+    const observed = await Promise.all(
+      clusters.map(async (cluster) => [cluster, await observeCluster(cluster)] as const),
+    );
+    result(Object.fromEntries(observed) satisfies ObservedClusters);
+  },
+});
+
+/** What runs of one local cluster. */
+export async function observeCluster(cluster: string): Promise<ObservedNode[]> {
+  return Promise.all(ranksOnDisk(cluster).map((rank) => observeNode(cluster, rank)));
+}
+
+async function observeNode(cluster: string, rank: number): Promise<ObservedNode> {
+  const directory = nodeDirectory(cluster, rank);
+  const states = await new SupervisorClient(directory).programs().catch(() => undefined);
+  const programs = unitsOnDisk(join(directory, "units")).flatMap(({ unit, programs }) =>
+    programs.map((name) => ({
+      name,
+      unit,
+      state: states?.find((state) => state.name === name)?.state ?? "MISSING",
+    })),
+  );
+  return { rank, supervisor: states !== undefined, programs };
+}

@@ -1,0 +1,74 @@
+/** Whether the ports of a local cluster can be had, and if not, who has them. */
+import { createServer } from "node:net";
+import { UserError } from "../driver/errors";
+import { clusterDirectory } from "./directories";
+import { portHolder, processesOf } from "./processes";
+import type { LocalLease } from "./spec";
+
+interface WantedPort {
+  readonly address: string;
+  readonly port: number;
+  readonly program: string;
+  readonly purpose: string;
+  readonly configKey?: string | undefined;
+}
+
+/**
+ * Checks every port that the cluster's programs will listen on. One that a program of this very cluster holds is fine.
+ *
+ * @throws UserError that lists every port that is taken, by whom, and which configuration key chooses another.
+ */
+export async function assertPortsFree(lease: LocalLease): Promise<void> {
+  const wanted = lease.nodes.flatMap((node) =>
+    node.ports.map((port) => ({ ...port, address: nodeAddress(node) })),
+  );
+  const problems = await Promise.all(wanted.map((port) => problemWith(port)));
+  const found = problems.flatMap((problem) => problem ?? []);
+  if (found.length === 0) return;
+  const own = new Set(processesOf(clusterDirectory(lease.cluster)).map(({ pid }) => pid));
+  const foreign = found.filter(({ holder }) => holder === undefined || !own.has(holder));
+  if (foreign.length === 0) return;
+  throw new UserError(
+    [`The local cluster '${lease.cluster}' cannot start:`, ...foreign.map(({ text }) => `  ${text}`)].join(
+      "\n",
+    ),
+  );
+}
+
+/** The address of a local node: the one given, else 127.0.0.(1 + rank). */
+export function nodeAddress(node: { readonly rank: number; readonly address?: string | undefined }): string {
+  return node.address ?? `127.0.0.${1 + node.rank}`;
+}
+
+async function problemWith(wanted: WantedPort): Promise<{ text: string; holder?: number } | undefined> {
+  const { address, port, program, purpose, configKey } = wanted;
+  const error = await tryToListen(address, port);
+  if (error === undefined) return undefined;
+  const what = `port ${port} of ${address} (${program}, ${purpose})`;
+  if (error === "EADDRNOTAVAIL") {
+    const remedy =
+      "On macOS only 127.0.0.1 exists: use a deployment of one node, or `sudo ifconfig lo0 alias <address>`.";
+    return { text: `${what}: this machine does not have the address ${address}. ${remedy}` };
+  }
+  if (error === "EACCES") return { text: `${what}: this user may not listen on it. ${remedyOf(configKey)}` };
+  const holder = portHolder(port);
+  const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
+  return {
+    text: `${what} is taken by ${who}. Stop it, or ${remedyOf(configKey).toLowerCase()}`,
+    ...(holder === undefined ? {} : { holder: holder.pid }),
+  };
+}
+
+function remedyOf(configKey: string | undefined): string {
+  return configKey === undefined
+    ? "Choose another port in the configuration."
+    : `Choose another with \`pulumi config set ${configKey} <port>\`.`;
+}
+
+function tryToListen(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(undefined)));
+  });
+}

@@ -1,0 +1,142 @@
+/** Processes of this machine: whose they are, since when they run, and who holds a port. Linux, and macOS by `ps` and `lsof`. */
+import { execFileSync } from "node:child_process";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+
+const isLinux = process.platform === "linux";
+
+/** A process that cannot be confused with a later one of the same id. */
+export interface ProcessId {
+  readonly pid: number;
+  /** When it started, in whatever form the system tells; compared only. */
+  readonly startTime: string;
+}
+
+export interface FoundProcess {
+  readonly pid: number;
+  readonly command: string;
+}
+
+/** Start time of a process, or undefined when there is none (or it is a zombie, which holds nothing any more). */
+export function startTime(pid: number): string | undefined {
+  if (!isLinux) return ps(["-o", "lstart=", "-p", String(pid)])[0]?.trim() || undefined;
+  const stat = readProc(`${pid}/stat`);
+  // The second field is the command in parentheses, which may hold spaces and parentheses itself.
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields === undefined || fields[0] === "Z" ? undefined : fields[19];
+}
+
+/** Whether the very process that was recorded still runs. */
+export function isAlive(id: ProcessId): boolean {
+  return startTime(id.pid) === id.startTime;
+}
+
+/**
+ * Processes that were started for a directory: those with `DYNAMO_SKY_NODE_DIR` at or below it in their environment, which every
+ * program of a node inherits. Never this process.
+ */
+export function processesOf(directory: string): FoundProcess[] {
+  const isOurs = (environment: readonly string[]): boolean =>
+    environment.some((entry) => {
+      const value = /^DYNAMO_SKY_NODE_DIR=(.*)$/s.exec(entry)?.[1];
+      return value === directory || value?.startsWith(`${directory}/`) === true;
+    });
+  const found = isLinux ? linuxProcesses(isOurs) : otherProcesses(isOurs);
+  return found.filter(({ pid }) => pid !== process.pid);
+}
+
+function linuxProcesses(isOurs: (environment: readonly string[]) => boolean): FoundProcess[] {
+  return processIds()
+    .filter((pid) => isOurs(readProc(`${pid}/environ`)?.split("\0") ?? []))
+    .map((pid) => ({ pid, command: commandOf(pid) }));
+}
+
+function otherProcesses(isOurs: (environment: readonly string[]) => boolean): FoundProcess[] {
+  return ps(["axwwE", "-o", "pid=,command="]).flatMap((line) => {
+    const [pid, ...words] = line.trim().split(" ");
+    return isOurs(words) ? [{ pid: Number(pid), command: words.slice(0, 3).join(" ") }] : [];
+  });
+}
+
+function processIds(): number[] {
+  return readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number);
+}
+
+/** The command of a process without its arguments' values beyond the first few, for messages. */
+function commandOf(pid: number): string {
+  return (readProc(`${pid}/cmdline`) ?? "").split("\0").slice(0, 4).join(" ").trim();
+}
+
+/** Sends SIGKILL; fine when the process is gone. */
+export function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
+
+/** Which process listens on a TCP port of any address; undefined when this user cannot see it. */
+export function portHolder(port: number): FoundProcess | undefined {
+  if (!isLinux) return lsof(port);
+  const inodes = new Set([...listeningInodes("net/tcp", port), ...listeningInodes("net/tcp6", port)]);
+  if (inodes.size === 0) return undefined;
+  for (const pid of processIds()) {
+    if (openSockets(pid).some((inode) => inodes.has(inode))) return { pid, command: commandOf(pid) };
+  }
+  return undefined;
+}
+
+const LISTEN = "0A";
+
+function listeningInodes(table: string, port: number): string[] {
+  const lines = (readProc(table) ?? "").split("\n").slice(1);
+  return lines.flatMap((line) => {
+    const fields = line.trim().split(/\s+/);
+    const [, local = "", , state] = fields;
+    const localPort = Number.parseInt(local.split(":")[1] ?? "", 16);
+    return state === LISTEN && localPort === port ? (fields[9] ?? []) : [];
+  });
+}
+
+function openSockets(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
+      } catch {
+        return [];
+      }
+    });
+  } catch {
+    return []; // ended meanwhile, or another user's
+  }
+}
+
+function readProc(path: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${path}`, "utf8");
+  } catch {
+    return undefined; // ended meanwhile, or another user's
+  }
+}
+
+function ps(args: readonly string[]): string[] {
+  return run("ps", args).split("\n").filter(Boolean);
+}
+
+function lsof(port: number): FoundProcess | undefined {
+  const lines = run("lsof", ["-nP", `-iTCP:${port}`, "-sTCP:LISTEN", "-Fpc"]).split("\n");
+  const pid = lines.find((line) => line.startsWith("p"))?.slice(1);
+  const name = lines.find((line) => line.startsWith("c"))?.slice(1);
+  return pid === undefined ? undefined : { pid: Number(pid), command: name ?? "unknown" };
+}
+
+function run(program: string, args: readonly string[]): string {
+  try {
+    return execFileSync(program, args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+  } catch {
+    return ""; // both exit with 1 when nothing matches
+  }
+}

@@ -1,0 +1,110 @@
+/** `local release`: stops everything of a cluster, makes sure that nothing is left, and removes its files. */
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "../driver/errors";
+import { poll } from "../driver/poll";
+import { defineVerb, type VerbContext } from "../driver/verb";
+import { supervisorSocket } from "../node/paths";
+import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
+import { type FoundProcess, kill, processesOf } from "./processes";
+import { localLeaseSchema } from "./spec";
+import { SupervisorClient } from "./supervisor";
+
+/** What supervisor itself needs besides the programs' own `stopSeconds`. */
+const SUPERVISOR_STOP_SECONDS = 10;
+const KILL_SECONDS = 10;
+
+export const verb = defineVerb({
+  input: localLeaseSchema,
+  timeoutSeconds: ({ timeoutSeconds }) => timeoutSeconds,
+  run: async ({ cluster }, context) => {
+    const directory = clusterDirectory(cluster);
+    if (!existsSync(directory) && processesOf(directory).length === 0) {
+      context.progress.line(`the local cluster '${cluster}' is already gone`);
+      return;
+    }
+    await endNodes(cluster, ranksOnDisk(cluster), context);
+    await endProcesses(directory, `the local cluster '${cluster}'`, 0, context);
+    rmSync(directory, { recursive: true, force: true });
+    context.progress.line(`the local cluster '${cluster}' is gone: no process and no file is left`);
+  },
+});
+
+/**
+ * Stops the supervisors and all programs of the given nodes and removes their files; fine when some or all are gone.
+ *
+ * @param options.keepFiles Leaves the files, so that the node can be started again. Default: false.
+ * @throws UserError that names the processes that could not be ended.
+ */
+export async function endNodes(
+  cluster: string,
+  ranks: readonly number[],
+  context: VerbContext,
+  options: { readonly keepFiles?: boolean } = {},
+): Promise<void> {
+  await Promise.all(
+    ranks.map(async (rank) => {
+      const directory = nodeDirectory(cluster, rank);
+      const client = new SupervisorClient(directory);
+      const bound = (await client.answers()) ? longestStopSeconds(directory) + SUPERVISOR_STOP_SECONDS : 0;
+      // It may end between the question and the order.
+      if (bound > 0) await client.shutdown().catch(() => undefined);
+      await endProcesses(directory, `node ${rank}`, bound, context);
+      if (options.keepFiles === true) return;
+      rmSync(supervisorSocket(directory, process.getuid?.() ?? 0), { force: true });
+      rmSync(directory, { recursive: true, force: true });
+    }),
+  );
+}
+
+/** Waits for the processes of a directory to end, and kills those that are left when the bound is over. */
+async function endProcesses(
+  directory: string,
+  what: string,
+  boundSeconds: number,
+  context: VerbContext,
+): Promise<void> {
+  const { progress, signal } = context;
+  const check = async (): Promise<string | undefined> => {
+    const left = processesOf(directory);
+    return left.length === 0 ? undefined : `${what} to stop: ${describe(left)}`;
+  };
+  if ((await poll({ timeoutSeconds: boundSeconds, progress, signal, check })) === undefined) return;
+  const killed = await poll({
+    timeoutSeconds: KILL_SECONDS,
+    progress,
+    signal,
+    check: async () => {
+      // Again at each turn, since a process may have started others meanwhile.
+      for (const { pid } of processesOf(directory)) kill(pid);
+      return check();
+    },
+  });
+  if (killed === undefined) {
+    progress.line(`${what}: what did not stop by itself was killed`);
+    return;
+  }
+  throw new UserError(
+    `Processes of ${what} are still there after SIGKILL: ${describe(processesOf(directory))}. ` +
+      "They hang in the kernel (see `ps -o stat,wchan -p <pid>`); run `pulumi destroy` again when they are gone.",
+  );
+}
+
+function describe(processes: readonly FoundProcess[]): string {
+  const shown = processes.slice(0, 5).map(({ pid, command }) => `${pid} (${command})`);
+  return processes.length > shown.length ? `${shown.join(", ")} and others` : shown.join(", ");
+}
+
+/** The longest time that any program of the node may take to stop; supervisor stops them one after the other at worst. */
+function longestStopSeconds(nodeDir: string): number {
+  const units = join(nodeDir, "units");
+  const seconds = readdirSync(units, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => {
+      const spec: unknown = JSON.parse(readFileSync(join(units, name), "utf8"));
+      return typeof spec === "object" && spec !== null && "stopSeconds" in spec
+        ? Number(spec.stopSeconds)
+        : 0;
+    });
+  return Math.max(0, ...seconds);
+}

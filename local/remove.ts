@@ -1,0 +1,36 @@
+/** `local remove`: stops the programs of one unit and removes their files; fine when the cluster is gone. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { defineVerb } from "../driver/verb";
+import { nodeDirectory } from "./directories";
+import { withLock } from "./lock";
+import { ensureSupervisor, readNodeRecord } from "./node";
+import { localProgramsSchema } from "./spec";
+import { replaceUnitFiles } from "./unit";
+
+const OVERHEAD_SECONDS = 120;
+
+export const verb = defineVerb({
+  input: localProgramsSchema,
+  timeoutSeconds: ({ nodes }) => {
+    const stops = nodes.flatMap(({ programs }) => programs.map(({ stopSeconds }) => stopSeconds));
+    return Math.max(0, ...stops) + OVERHEAD_SECONDS;
+  },
+  run: async ({ cluster, unit, nodes }, context) => {
+    await Promise.all(
+      nodes.map(async ({ rank, programs }) => {
+        const directory = nodeDirectory(cluster, rank);
+        if (!existsSync(directory)) return;
+        const record = readNodeRecord(cluster, rank);
+        const { client, change } = await withLock(join(directory, "lock"), context, async () => {
+          // Started again if need be: a program may run without it, and only it knows how to stop that one well.
+          const client = await ensureSupervisor(cluster, rank, record, context);
+          return { client, change: await replaceUnitFiles(client, directory, unit, []) };
+        });
+        const stopSeconds = Math.max(0, ...programs.map((program) => program.stopSeconds));
+        await Promise.all(change.stopped.map((name) => client.remove(name, stopSeconds)));
+      }),
+    );
+    context.progress.line(`${unit} is stopped and removed`);
+  },
+});

@@ -1,0 +1,66 @@
+/** The files of one unit on one node, and what supervisor has to do when they change. */
+import { readdirSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
+import { renderUnit, unitDirectory } from "../node/render";
+import type { ProgramPlan } from "../plan/types";
+import { isMissing } from "./directories";
+import { writeFiles } from "./node";
+import type { SupervisorClient } from "./supervisor";
+
+export interface UnitChange {
+  /** Programs to stop and forget, because they are gone or differ. */
+  readonly stopped: readonly string[];
+  /** Programs to start, because they are new or differ. */
+  readonly started: readonly string[];
+}
+
+/**
+ * Writes the unit's files and has supervisor read them. What other units have changed meanwhile is left to them.
+ *
+ * @param programs None removes the unit.
+ */
+export async function replaceUnitFiles(
+  client: SupervisorClient,
+  directory: string,
+  unit: string,
+  programs: readonly ProgramPlan[],
+): Promise<UnitChange> {
+  const own = join(directory, unitDirectory(unit));
+  const before = programsOnDisk(own);
+  const names = programs.map(({ name }) => name);
+  const gone = before.filter((name) => !names.includes(name));
+  writeFiles(directory, renderUnit(unit, programs));
+  for (const name of gone)
+    for (const kind of ["conf", "json"]) rmSync(join(own, `${name}.${kind}`), { force: true });
+  if (programs.length === 0) rmSync(own, { recursive: true, force: true });
+
+  const { added, changed, removed } = await client.reload();
+  const isOwn = (name: string): boolean => names.includes(name) || gone.includes(name);
+  return {
+    stopped: [...changed, ...removed].filter(isOwn),
+    started: [...changed, ...added].filter((name) => names.includes(name)),
+  };
+}
+
+function programsOnDisk(unitDir: string): string[] {
+  try {
+    return readdirSync(unitDir)
+      .filter((name) => name.endsWith(".conf"))
+      .map((name) => basename(name, ".conf"));
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** All units below a node's `units` directory, with the names of their programs. */
+export function unitsOnDisk(unitsDirectory: string): { unit: string; programs: string[] }[] {
+  try {
+    return readdirSync(unitsDirectory)
+      .sort()
+      .map((unit) => ({ unit, programs: programsOnDisk(join(unitsDirectory, unit)).sort() }));
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""Starts one program of a node: ``launch.py <spec.json>``.
+
+The supervisor of the node runs this for every program. It fills in what is only known on the node (addresses,
+secrets), waits until the services that the program needs answer, and then becomes the program (exec), so that
+signals and exit codes are the program's own. No shell is involved at any point.
+
+Read from the environment: NODE_DIR, and whatever placeholders the specification uses (HEAD_IP, NODE_IP, …).
+Python 3.9 or later, standard library only: it runs on nodes before anything is installed there.
+
+Exit codes: 75 a service did not answer in time, 78 the specification or the secrets are not usable, 127 no such
+program, 126 it cannot be executed.
+"""
+
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
+EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
+# `plan/addresses.ts` says what each stands for; the environment of the node has a variable of the same name.
+PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}")
+PROBE_SECONDS = 2.0
+REPORT_EVERY_SECONDS = 10.0
+# A program that ends sooner than this after its start is 'crashing', and is started after a growing pause.
+CRASH_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Unusable(Exception):
+    """A mistake in the specification or the secrets: a message for a person, no stack trace."""
+
+
+def say(message):
+    print(message, flush=True)
+
+
+def fill_in(text):
+    """Replaces placeholders; one that has no value on this node is an error, not an empty string."""
+
+    def value_of(match):
+        name = match.group(1)
+        if name not in os.environ:
+            raise Unusable("{{%s}} is used, but %s is not in this node's environment" % (name, name))
+        return os.environ[name]
+
+    return PLACEHOLDER.sub(value_of, text)
+
+
+def read_secrets(node_dir, names):
+    """Values of the named variables from the node's secrets file. Values never appear in a message."""
+    if not names:
+        return {}
+    path = os.path.join(node_dir, "secrets.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise Unusable("%s can be read by others; its mode must be 0600" % path)
+            secrets = json.load(file)
+    except FileNotFoundError:
+        raise Unusable("%s is missing; it must hold %s" % (path, ", ".join(names))) from None
+    except ValueError:
+        raise Unusable("%s is not valid JSON" % path) from None
+    missing = [name for name in names if name not in secrets]
+    if missing:
+        raise Unusable("%s has no value for %s" % (path, ", ".join(missing)))
+    return {name: secrets[name] for name in names}
+
+
+def ask(probe):
+    """None when the condition holds, else what was seen instead."""
+    try:
+        if probe["kind"] == "tcp":
+            with socket.create_connection((probe["host"], probe["port"]), PROBE_SECONDS):
+                return None
+        # Proxies of the environment must not stand between two programs of one cluster.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(probe["url"], timeout=PROBE_SECONDS):
+            return None
+    except urllib.error.HTTPError as error:
+        return "HTTP %d" % error.code
+    except urllib.error.URLError as error:
+        return str(error.reason)
+    except (OSError, ValueError) as error:
+        return str(error) or type(error).__name__
+
+
+def describe(probe):
+    return probe["url"] if probe["kind"] == "http" else "%s:%d" % (probe["host"], probe["port"])
+
+
+def wait_for(wait):
+    """Polls until the probe answers. Returns whether it did within the time limit."""
+    name, probe, limit = wait["name"], wait["probe"], wait["timeoutSeconds"]
+    started = reported = time.monotonic()
+    error = ask(probe)
+    if error is None:
+        return True
+    say("waiting for %s at %s (at most %g s): %s" % (name, describe(probe), limit, error))
+    pause = 0.1
+    while error is not None:
+        now = time.monotonic()
+        if now - started >= limit:
+            say(
+                "gave up waiting for %s at %s after %d s; last error: %s"
+                % (name, describe(probe), now - started, error)
+            )
+            return False
+        if now - reported >= REPORT_EVERY_SECONDS:
+            say("still waiting for %s (%d of %g s): %s" % (name, now - started, limit, error))
+            reported = now
+        time.sleep(min(pause, max(0.0, limit - (now - started))))
+        pause = min(1.0, pause * 1.5)
+        error = ask(probe)
+    say("%s answers after %.1f s" % (name, time.monotonic() - started))
+    return True
+
+
+def processes_with(marker):
+    """Ids of other processes whose environment holds the line `marker`."""
+    found = []
+    if os.path.isdir("/proc/self"):
+        for entry in os.listdir("/proc"):
+            if entry.isdigit() and int(entry) != os.getpid():
+                try:
+                    with open("/proc/%s/environ" % entry, "rb") as file:
+                        if marker.encode() in file.read().split(b"\0"):
+                            found.append(int(entry))
+                except OSError:
+                    continue  # ended meanwhile, or someone else's
+        return found
+    listing = subprocess.run(["ps", "axwwE", "-o", "pid=,command="], capture_output=True, text=True, check=False)
+    for line in listing.stdout.splitlines():
+        pid, _, rest = line.strip().partition(" ")
+        if (" " + rest + " ").find(" " + marker + " ") >= 0 and int(pid) != os.getpid():
+            found.append(int(pid))
+    return found
+
+
+def end_leftovers(marker):
+    """Kills what an earlier run of this program left behind.
+
+    An engine's main process may die and leave its children alive with the GPU's memory, and a killed supervisor
+    leaves every program running on its port; without this, the new run could never start.
+    """
+    leftovers = processes_with(marker)
+    if not leftovers:
+        return
+    say("ending what an earlier run left behind: process %s" % ", ".join(map(str, leftovers)))
+    deadline = time.monotonic() + 10
+    while leftovers and time.monotonic() < deadline:
+        for pid in leftovers:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.05)
+        leftovers = processes_with(marker)
+
+
+class History:
+    """Remembers in `run/<name>.json` when the program was started, so that a crashing one is slowed down."""
+
+    def __init__(self, node_dir, name, digest):
+        self.path = os.path.join(node_dir, "run", name + ".json")
+        self.state = {"digest": digest, "starts": 0, "crashes": 0, "at": 0.0}
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                before = json.load(file)
+            if before.get("digest") == digest:
+                self.state.update(before)
+        except (OSError, ValueError):
+            pass
+
+    def pause_seconds(self):
+        """Counts a crash when the last start was a moment ago; returns how long to hold back the next one."""
+        if 0 <= time.time() - self.state["at"] < CRASH_SECONDS:
+            self.state["crashes"] += 1
+        else:
+            self.state["crashes"] = 0
+        crashes = min(self.state["crashes"], 10)
+        return min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** (crashes - 1)) if crashes else 0.0
+
+    def record_start(self):
+        self.state.update(starts=self.state["starts"] + 1, at=time.time(), pid=os.getpid())
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        partial = "%s.%d" % (self.path, os.getpid())
+        with open(partial, "w", encoding="utf-8") as file:
+            json.dump(self.state, file)
+        os.replace(partial, self.path)
+
+
+def environment_of(spec, node_dir):
+    env = dict(os.environ)
+    env.update({name: fill_in(value) for name, value in spec["env"].items()})
+    env.update(read_secrets(node_dir, spec["secretEnv"]))
+    if spec["gpus"]:
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(str(gpu) for gpu in spec["gpus"])
+    # By this every process of the program can be found later, even one that left its process group.
+    env["DYNAMO_SKY_PROGRAM"] = "%s/%s" % (node_dir, spec["name"])
+    return env
+
+
+def filled_probe(probe):
+    return {key: fill_in(value) if isinstance(value, str) else value for key, value in probe.items()}
+
+
+def become(command, env):
+    try:
+        os.execvpe(command[0], command, env)
+    except FileNotFoundError:
+        say("%s: no such program on this node's PATH (%s)" % (command[0], env.get("PATH", "")))
+        return 127
+    except OSError as error:
+        say("%s cannot be executed: %s" % (command[0], error.strerror))
+        return 126
+
+
+def launch(path):
+    with open(path, encoding="utf-8") as file:
+        spec = json.load(file)
+    node_dir = os.environ.setdefault("NODE_DIR", os.getcwd())
+    env = environment_of(spec, node_dir)
+    command = [fill_in(argument) for argument in spec["command"]]
+    waits = [dict(wait, probe=filled_probe(wait["probe"])) for wait in spec["waitsFor"]]
+
+    history = History(node_dir, spec["name"], os.environ.get("DYNAMO_SKY_SPEC", ""))
+    pause = history.pause_seconds()
+    end_leftovers("DYNAMO_SKY_PROGRAM=" + env["DYNAMO_SKY_PROGRAM"])
+    if pause:
+        say("ended soon after its start %d times; starting again in %g s" % (history.state["crashes"], pause))
+        time.sleep(pause)
+    for wait in waits:
+        if not wait_for(wait):
+            return EXIT_TIMED_OUT
+    history.record_start()
+    return become(command, env)
+
+
+def main():
+    if len(sys.argv) != 2:
+        say("usage: launch.py <spec.json>")
+        return 64
+    try:
+        return launch(sys.argv[1])
+    except Unusable as error:
+        say(str(error))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        say("%s is not a usable specification: %s: %s" % (sys.argv[1], type(error).__name__, error))
+    # No pause of the supervisor follows an exit, so an unusable specification must not spin.
+    time.sleep(5)
+    return EXIT_UNUSABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,17 @@
+/** Where things are on a node, as far as other programs must find them. */
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+
+/** Files that every node needs besides the rendered ones; they lie beside this module. */
+export const NODE_SCRIPTS = ["launch.py", "node.py"] as const;
+
+// As in node.py, which says why.
+const LONGEST_SOCKET_PATH = 90;
+
+/** Path of the socket on which a node's supervisor listens; `socket_path` in `node.py` computes the same. */
+export function supervisorSocket(nodeDirectory: string, uid: number): string {
+  const direct = join(nodeDirectory, "supervisor.sock");
+  if (Buffer.byteLength(direct) <= LONGEST_SOCKET_PATH) return direct;
+  const digest = createHash("sha256").update(nodeDirectory).digest("hex").slice(0, 16);
+  return `/tmp/dynamo-sky-${uid}/${digest}.sock`;
+}
