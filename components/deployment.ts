@@ -1,43 +1,60 @@
 /** From what the user wrote to everything that the components need: plain functions, no resource is made here. */
 import * as pulumi from "@pulumi/pulumi";
-import type { DeploymentInput } from "../plan/input";
+import { type DeploymentConfig, parseConfig } from "../plan/config";
 import { type PlanFacts, plan } from "../plan/plan";
 import { ConfigError } from "../plan/problems";
+import type { ConfigInput } from "../plan/schema";
 import type { DeploymentPlan } from "../plan/types";
 
-/** The deployment, in the shape of the configuration. */
-export interface DeploymentArgs extends DeploymentInput {
-  /** What this machine offers, where the configuration leaves a choice. */
-  readonly facts: PlanFacts;
+/** The deployment in the shape of the configuration (`Pulumi.<stack>.yaml`), with the same defaults. */
+export interface DynamoClusterArgs extends Omit<ConfigInput, "huggingFaceToken"> {
+  /** Token for gated or private models. Default: none, public models only. */
+  readonly huggingFaceToken?: pulumi.Input<string>;
+  /**
+   * Whether this machine has, or can install, etcd and NATS: decides what `controlPlane.discovery: auto` means on
+   * target local. Default: true.
+   */
+  readonly localServices?: boolean;
+  /**
+   * Start of the names of this deployment's clusters. Default: project, stack and the component's name, so that several
+   * deployments of a stack stay apart.
+   */
+  readonly clusterPrefix?: string;
 }
 
 /** A checked deployment. */
 export interface Deployment {
-  readonly target: DeploymentInput["target"];
+  readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
   /** Loopback addresses of the local nodes, by name of the cluster, by rank. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
-  /** Bound on the wait for readiness, seconds. */
-  readonly readyTimeoutSeconds: number;
 }
 
 /**
  * Checks and plans a deployment.
  * @throws pulumi.RunError that lists every mistake, one a line; Pulumi shows it without a stack trace.
  */
-export function prepare(args: DeploymentArgs): Deployment {
+export function prepare(args: DynamoClusterArgs): Deployment {
+  const { huggingFaceToken, localServices = true, clusterPrefix: _, ...written } = args;
   try {
-    const planned = plan(args, args.facts);
-    return {
-      target: args.target,
-      plan: planned,
-      addresses: localAddresses(planned),
-      readyTimeoutSeconds: args.timeouts.readySeconds,
-    };
+    const config = parseConfig({
+      ...written,
+      ...(huggingFaceToken === undefined ? {} : { huggingFaceToken: true }),
+    });
+    const planned = plan(config, factsOf(config, localServices));
+    return { config, plan: planned, addresses: localAddresses(planned) };
   } catch (error) {
     if (error instanceof ConfigError) throw new pulumi.RunError(error.message);
     throw error;
   }
+}
+
+/** What `auto` means here; `plan/schema/services.ts` documents it. */
+function factsOf({ target, controlPlane }: DeploymentConfig, localServices: boolean): PlanFacts {
+  const found = target === "sky" || localServices ? "etcd" : "file";
+  const discovery = controlPlane.discovery === "auto" ? found : controlPlane.discovery;
+  const carrier = discovery === "etcd" ? "nats" : "zmq";
+  return { discovery, events: controlPlane.events === "auto" ? carrier : controlPlane.events };
 }
 
 /** An address of its own for each local node: 127.0.0.1 for the first of all, then counting up. */

@@ -97,8 +97,8 @@ export function stableJson(value: unknown): string {
  * The shell text that calls the driver. It is the same in every clone and on every machine, because it names the
  * package relative to the project's directory, in which Pulumi runs commands; `DYNAMO_SKY_ROOT` overrides that.
  */
-export function driverText(verb: DriverVerb, project = process.cwd()): string {
-  const root = relativePackageRoot(project, packageRoot()).replace(/[\\"$`}]/g, "\\$&");
+export function driverText(verb: DriverVerb, project = process.cwd(), packageRoot = ownRoot()): string {
+  const root = relativePackageRoot(project, packageRoot).replace(/[\\"$`}]/g, "\\$&");
   return `"\${DYNAMO_SKY_ROOT:-${root}}/bin/dynamo-sky" ${verb}`;
 }
 
@@ -117,7 +117,7 @@ export function relativePackageRoot(project: string, root: string): string {
 }
 
 /** The directory that holds `bin/`: one above this file's folder, or two when compiled into `dist/`. */
-function packageRoot(): string {
+function ownRoot(): string {
   const above = resolve(__dirname, "..");
   return existsSync(join(above, "package.json")) ? above : dirname(above);
 }

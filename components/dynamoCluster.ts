@@ -4,7 +4,7 @@ import { RandomString } from "@pulumi/random/randomString";
 import type { ClusterPlan, DeploymentPlan, ProgramRole } from "../plan/types";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
-import { type Deployment, type DeploymentArgs, prepare } from "./deployment";
+import { type Deployment, type DynamoClusterArgs, prepare } from "./deployment";
 import { Frontend } from "./frontend";
 import { LocalCluster } from "./localCluster";
 import { clusterBaseName, SUFFIX_LENGTH } from "./names";
@@ -13,14 +13,6 @@ import { Router } from "./router";
 import { type ClusterTopology, chatCommand, topologyOf } from "./topology";
 import { unitsOf } from "./units";
 import { DecodeWorkers, PrefillWorkers, Workers } from "./workers";
-
-export interface DynamoClusterArgs extends DeploymentArgs {
-  /**
-   * Start of the names of this deployment's clusters. Default: project, stack and the component's name, so that several
-   * deployments of a stack stay apart.
-   */
-  readonly clusterPrefix?: string;
-}
 
 /** An NVIDIA Dynamo inference cluster with an OpenAI-compatible endpoint. */
 export class DynamoCluster extends pulumi.ComponentResource {
@@ -62,7 +54,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
         model: plan.model,
         namespace: plan.namespace,
         expectedWorkers: plan.expectedWorkers,
-        timeoutSeconds: deployment.readyTimeoutSeconds,
+        timeoutSeconds: deployment.config.timeouts.readySeconds,
         logs: this.logs,
         runs,
       },
@@ -109,8 +101,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
     clusterName: pulumi.Output<string>,
     deployment: Deployment,
   ): ClusterHost {
-    const { target, addresses } = deployment;
-    switch (target) {
+    const { config, addresses } = deployment;
+    switch (config.target) {
       case "local":
         return new LocalCluster(
           name,

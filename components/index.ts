@@ -1,7 +1,8 @@
 /** The components, for use in other Pulumi programs. */
 export type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 export { ControlPlane } from "./controlPlane";
-export { DynamoCluster, type DynamoClusterArgs } from "./dynamoCluster";
+export type { DynamoClusterArgs } from "./deployment";
+export { DynamoCluster } from "./dynamoCluster";
 export { Frontend } from "./frontend";
 export { LocalCluster, type LocalClusterArgs, type LocalRepairs } from "./localCluster";
 export { Readiness, type ReadinessArgs } from "./readiness";

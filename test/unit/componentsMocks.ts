@@ -1,0 +1,129 @@
+/** Runs a Pulumi program against mocks and tells every resource that it registered, as the engine would see it. */
+import * as pulumi from "@pulumi/pulumi";
+import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
+import { vi } from "vitest";
+
+/** The value in place of what is not known in a preview; `runtime/rpc.ts` of the SDK. */
+export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
+const SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d";
+const SECRET = "1b47061264138c4ac30d75fd1eb44270";
+
+/** A resource as it was registered. */
+export interface Registered {
+  readonly type: string;
+  readonly name: string;
+  readonly parent: string;
+  /** Secrets stand as `{ secret: value }`. */
+  readonly inputs: Readonly<Record<string, unknown>>;
+  /** Names of the resources that it depends on. */
+  readonly dependsOn: readonly string[];
+  /** Names of the resources of which this property holds a value. */
+  readonly dependenciesOf: (property: string) => readonly string[];
+  readonly ignoreChanges: readonly string[];
+  readonly additionalSecretOutputs: readonly string[];
+  readonly deleteBeforeReplace: boolean;
+}
+
+export interface Run<T> {
+  readonly result: T;
+  readonly resources: readonly Registered[];
+  /** The one resource of that name. */
+  readonly named: (name: string) => Registered;
+}
+
+/** The random suffix that the mocked provider gives. */
+export const SUFFIX = "x7k2m9";
+
+/** The providers, as far as the components use them. Anything else throws. */
+export function mocks(preview: boolean): pulumi.runtime.Mocks {
+  return {
+    newResource({ type, name, inputs, custom }) {
+      if (custom === false) return { id: undefined, state: inputs };
+      const id = preview ? undefined : `${name}-id`;
+      if (type === "random:index/randomString:RandomString") {
+        return { id, state: preview ? inputs : { ...inputs, result: SUFFIX } };
+      }
+      if (type === "command:local:Command") return { id, state: { ...inputs, stdout: "", stderr: "" } };
+      throw new Error(`resource ${name} is of type ${type}, which is not mocked`);
+    },
+    call({ token }) {
+      throw new Error(`function ${token} is called, which is not mocked`);
+    },
+  };
+}
+
+/** Runs `program` as an update, or as a preview in which nothing exists yet. Ends when every resource is registered. */
+export async function runOnMocks<T>(
+  mode: "preview" | "update",
+  program: () => T | Promise<T>,
+): Promise<Run<T>> {
+  const preview = mode === "preview";
+  await pulumi.runtime.setMocks(mocks(preview), "dynamo-sky", "dev", preview);
+  const spy = vi.spyOn(MockMonitor.prototype, "registerResource");
+  try {
+    const result = await program();
+    await pulumi.runtime.disconnect();
+    const resources = spy.mock.calls.map(([request]) => registered(request));
+    const named = (name: string): Registered => {
+      const [found, ...more] = resources.filter((resource) => resource.name === name);
+      if (found !== undefined && more.length === 0) return found;
+      throw new Error(`not one resource is called ${name}: ${resources.map((r) => r.name).join(", ")}`);
+    };
+    return { result, resources, named };
+  } finally {
+    spy.mockRestore();
+  }
+}
+
+/** What is read of the request message of `registerResource`. */
+interface RegisterRequest {
+  getType(): string;
+  getName(): string;
+  getParent(): string;
+  getObject(): { toJavaScript(): Record<string, unknown> };
+  getDependenciesList(): string[];
+  getPropertydependenciesMap(): { get(key: string): { getUrnsList(): string[] } | undefined };
+  getIgnorechangesList(): string[];
+  getAdditionalsecretoutputsList(): string[];
+  getDeletebeforereplace(): boolean;
+}
+
+function registered(request: RegisterRequest): Registered {
+  return {
+    type: request.getType(),
+    name: request.getName(),
+    parent: nameOf(request.getParent()),
+    inputs: unwrapped(request.getObject().toJavaScript()) as Record<string, unknown>,
+    dependsOn: request.getDependenciesList().map(nameOf).toSorted(),
+    dependenciesOf: (property) =>
+      (request.getPropertydependenciesMap().get(property)?.getUrnsList() ?? []).map(nameOf).toSorted(),
+    ignoreChanges: request.getIgnorechangesList(),
+    additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
+    deleteBeforeReplace: request.getDeletebeforereplace(),
+  };
+}
+
+function nameOf(urn: string): string {
+  return urn.split("::").at(-1) ?? "";
+}
+
+function unwrapped(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(unwrapped);
+  if (value === null || typeof value !== "object") return value;
+  const entries = Object.entries(value);
+  if (entries.some(([key, part]) => key === SECRET_SIGNATURE && part === SECRET)) {
+    return { secret: unwrapped(entries.find(([key]) => key === "value")?.[1]) };
+  }
+  return Object.fromEntries(entries.map(([key, part]) => [key, unwrapped(part)]));
+}
+
+/** The value of an output; fails when it is not known. */
+export function known<T>(output: pulumi.Output<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error("the output did not become known within 5 s")), 5000);
+    output.apply((value) => {
+      clearTimeout(timer);
+      resolve(value as T);
+    });
+  });
+}
