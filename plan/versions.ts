@@ -8,4 +8,14 @@ export const VERSIONS = {
   supervisor: "4.3.0",
   /** SkyPilot on PyPI. */
   skypilot: "0.14.1",
+  /** Pulumi's `command` provider plugin; the same as the `@pulumi/command` package. */
+  commandPlugin: "1.2.1",
+  /** Pulumi's `random` provider plugin; the same as the `@pulumi/random` package. */
+  randomPlugin: "4.21.2",
+  /** uv on PyPI: makes the Python environments. */
+  uv: "0.13.9",
+  /** etcd, where it is built from its Go module; a system's or Debian's own is preferred. */
+  etcd: "3.6.16",
+  /** NATS server, where it is built from its Go module; a system's or Debian's own is preferred. */
+  natsServer: "2.15.2",
 } as const;

@@ -1,0 +1,29 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** The part of `process.env` that says where things are kept. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+function xdg(env: Environment, own: string, base: string, fallback: string): string {
+  const explicit = env[own];
+  if (explicit) return explicit;
+  const xdgBase = env[base];
+  return join(xdgBase || join(env["HOME"] || homedir(), fallback), "dynamo-sky");
+}
+
+/**
+ * Directory of everything downloaded or built, which can be removed at any time and comes back.
+ * `DYNAMO_SKY_CACHE`, by default `${XDG_CACHE_HOME:-~/.cache}/dynamo-sky`.
+ */
+export function cacheDir(env: Environment = process.env): string {
+  return xdg(env, "DYNAMO_SKY_CACHE", "XDG_CACHE_HOME", ".cache");
+}
+
+/**
+ * Directory of what must not be lost while a stack is up: the Pulumi state of stacks kept on this machine, its
+ * passphrase, the directories of local clusters.
+ * `DYNAMO_SKY_STATE`, by default `${XDG_STATE_HOME:-~/.local/state}/dynamo-sky`.
+ */
+export function stateDir(env: Environment = process.env): string {
+  return xdg(env, "DYNAMO_SKY_STATE", "XDG_STATE_HOME", join(".local", "state"));
+}

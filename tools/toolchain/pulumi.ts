@@ -1,0 +1,117 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { VERSIONS } from "../../plan/versions";
+import { buildGoProgram, findGo } from "./go";
+import { installDirectory, type Progress, readStamp, type Stamp, withHeartbeat, writeStamp } from "./install";
+import { findOnPath, isExecutable, isReachable, run } from "./run";
+import { isCompatible } from "./version";
+
+const downloadSite = "https://get.pulumi.com/install.sh";
+const probeSeconds = 4;
+const downloadSeconds = 300;
+const buildSeconds = 1800;
+
+/** Stamp of the Pulumi CLI. */
+export const pulumiStamp = "pulumi";
+
+async function versionOf(command: string): Promise<string> {
+  const { stdout } = await run(command, ["version"], {
+    timeoutSeconds: 30,
+    env: { PULUMI_SKIP_UPDATE_CHECK: "true" },
+  });
+  return stdout.trim().replace(/^v/, "");
+}
+
+async function usable(command: string | undefined): Promise<string | undefined> {
+  if (command === undefined || !(await isExecutable(command))) return undefined;
+  const version = await versionOf(command).catch(() => undefined);
+  return version !== undefined && isCompatible(version, VERSIONS.pulumi) ? version : undefined;
+}
+
+/** Whether Pulumi's download site can be reached, for the CLI and for the plugins. */
+export function pulumiSiteIsReachable(): Promise<boolean> {
+  return isReachable(downloadSite, probeSeconds);
+}
+
+/**
+ * Finds the Pulumi CLI on PATH or in the cache, else downloads it, else builds it with Go.
+ * @throws Error that says what to install when neither is possible.
+ */
+export async function ensurePulumi(cache: string, onProgress: Progress): Promise<Stamp> {
+  const known = readStamp(cache, pulumiStamp);
+  if (known && isCompatible(known.version, VERSIONS.pulumi)) return known;
+
+  const onPath = await findOnPath("pulumi");
+  const pathVersion = await usable(onPath);
+  if (onPath !== undefined && pathVersion !== undefined) {
+    return remember(cache, onPath, pathVersion, "found on PATH", onProgress);
+  }
+  const name = `pulumi-${VERSIONS.pulumi}`;
+  const inCache = join(cache, name, "bin", "pulumi");
+  const cachedVersion = await usable(inCache);
+  if (cachedVersion !== undefined)
+    return remember(cache, inCache, cachedVersion, "found in the cache", onProgress);
+
+  const way = (await pulumiSiteIsReachable()) ? await download(cache, name, onProgress) : undefined;
+  const made = way ?? (await build(cache, name, onProgress));
+  return remember(cache, inCache, await versionOf(inCache), made, onProgress);
+}
+
+async function remember(
+  cache: string,
+  path: string,
+  version: string,
+  way: string,
+  onProgress: Progress,
+): Promise<Stamp> {
+  onProgress(`Pulumi ${version}: ${way}, ${path}`);
+  return writeStamp(cache, pulumiStamp, { path, version, way });
+}
+
+async function download(cache: string, name: string, onProgress: Progress): Promise<string | undefined> {
+  onProgress(`Downloading the Pulumi CLI ${VERSIONS.pulumi} into ${join(cache, name)}`);
+  // Loaded only here: it takes half a second, which every quick look would pay.
+  const { PulumiCommand } = await import("@pulumi/pulumi/automation/index.js");
+  const limit = AbortSignal.timeout(downloadSeconds * 1000);
+  try {
+    await withHeartbeat("downloading the Pulumi CLI", downloadSeconds, onProgress, () =>
+      installDirectory(cache, name, async (root) => {
+        const aborted = new Promise<never>((_, reject) => {
+          limit.addEventListener("abort", () => reject(new Error(`no end after ${downloadSeconds} s`)));
+        });
+        // Installs the version of the @pulumi/pulumi package, which is VERSIONS.pulumi.
+        await Promise.race([PulumiCommand.install({ root }), aborted]);
+      }),
+    );
+    return "downloaded from Pulumi's site";
+  } catch (error) {
+    onProgress(`The download failed: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
+}
+
+async function build(cache: string, name: string, onProgress: Progress): Promise<string> {
+  const go = await findGo();
+  if (go === undefined) {
+    throw new Error(
+      `The Pulumi CLI ${VERSIONS.pulumi} is neither on PATH nor can it be downloaded from ${downloadSite}, and there is no Go to build it with. ` +
+        `Install one of them: Pulumi (https://www.pulumi.com/docs/iac/download-install/) or Go ≥ 1.23 (https://go.dev/doc/install), then run this again.`,
+    );
+  }
+  onProgress(
+    `Pulumi's download site cannot be reached: building the Pulumi CLI ${VERSIONS.pulumi} with Go into ${join(cache, name)} (3 to 5 minutes on 2 cores, once)`,
+  );
+  await installDirectory(cache, name, async (directory) => {
+    const bin = join(directory, "bin");
+    await mkdir(bin);
+    const program = {
+      package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+      version: VERSIONS.pulumi,
+      variables: { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": VERSIONS.pulumi },
+      output: join(bin, "pulumi"),
+      limitSeconds: buildSeconds,
+    };
+    await buildGoProgram(go, program, onProgress);
+  });
+  return "built with Go";
+}

@@ -1,0 +1,13 @@
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+
+/** Directory of this package (the one with package.json), from its sources and from its compiled form alike. */
+export function packageRoot(): string {
+  let dir = __dirname;
+  while (!existsSync(join(dir, "package.json"))) {
+    const parent = dirname(dir);
+    if (parent === dir) throw new Error(`No package.json above ${__dirname}: the installation is incomplete`);
+    dir = parent;
+  }
+  return dir;
+}

@@ -1,0 +1,32 @@
+/** Three numbers of a version, of the first thing in a text that looks like one: `etcd Version: 3.4.23` → [3, 4, 23]. */
+export function parseVersion(text: string): readonly [number, number, number] | undefined {
+  const match = /(\d+)\.(\d+)\.(\d+)/.exec(text);
+  if (!match) return undefined;
+  return [Number(match[1]), Number(match[2]), Number(match[3])];
+}
+
+/** Whether version `found` is `wanted` or newer. Unreadable versions are not. */
+export function isAtLeast(found: string, wanted: string): boolean {
+  const a = parseVersion(found);
+  const b = parseVersion(wanted);
+  if (!a || !b) return false;
+  for (const i of [0, 1, 2] as const) {
+    if (a[i] !== b[i]) return a[i] > b[i];
+  }
+  return true;
+}
+
+/** Whether version `found` can stand in for `wanted`: the same major version, and not older. */
+export function isCompatible(found: string, wanted: string): boolean {
+  return parseVersion(found)?.[0] === parseVersion(wanted)?.[0] && isAtLeast(found, wanted);
+}
+
+/** etcd that may be used. 3.5.0 to 3.5.2 can corrupt data: https://etcd.io/blog/2023/how_to_debug_large_db_size_issue */
+export function isUsableEtcd(version: string): boolean {
+  return isAtLeast(version, "3.4.0") && !(isAtLeast(version, "3.5.0") && !isAtLeast(version, "3.5.3"));
+}
+
+/** NATS server that may be used: what the programs were tried with, and newer. */
+export function isUsableNats(version: string): boolean {
+  return isAtLeast(version, "2.9.0");
+}
