@@ -1,25 +1,35 @@
-/** From what the user wrote to everything that the components need: plain functions, no resource is made here. */
+/** From what the user wrote to everything that the components need: no resource is made here. */
 import * as pulumi from "@pulumi/pulumi";
-import { type DeploymentConfig, parseConfig } from "../plan/config";
+import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/config";
 import { type PlanFacts, plan } from "../plan/plan";
 import { ConfigError } from "../plan/problems";
 import type { ConfigInput } from "../plan/schema";
 import type { DeploymentPlan } from "../plan/types";
+import { locateTools } from "../tools/toolchain";
+import type { Observation } from "./observation";
 
-/** The deployment in the shape of the configuration (`Pulumi.<stack>.yaml`), with the same defaults. */
-export interface DynamoClusterArgs extends Omit<ConfigInput, "huggingFaceToken"> {
+/** The configuration as another program writes it: nothing of it is changed. */
+type Written = DeepReadonly<Omit<ConfigInput, "huggingFaceToken">>;
+
+/**
+ * The deployment in the shape of the configuration (`Pulumi.<stack>.yaml`) and with its defaults, and a few things that only
+ * a program can say.
+ */
+export interface DynamoClusterArgs extends Written {
   /** Token for gated or private models. Default: none, public models only. */
   readonly huggingFaceToken?: pulumi.Input<string>;
-  /**
-   * Whether this machine has, or can install, etcd and NATS: decides what `controlPlane.discovery: auto` means on
-   * target local. Default: true.
-   */
-  readonly localServices?: boolean;
   /**
    * Start of the names of this deployment's clusters. Default: project, stack and the component's name, so that several
    * deployments of a stack stay apart.
    */
   readonly clusterPrefix?: string;
+  /**
+   * Whether this machine has, or can install, etcd and NATS: decides what `controlPlane.discovery: auto` means on
+   * target local. Default: looked up.
+   */
+  readonly localServices?: boolean;
+  /** What runs now, from {@link observeLocal}; what is lost is repaired. Default: everything is taken to be well. */
+  readonly observed?: Observation;
 }
 
 /** A checked deployment. */
@@ -31,18 +41,30 @@ export interface Deployment {
 }
 
 /**
- * Checks and plans a deployment.
+ * Checks a configuration as Pulumi gives it.
  * @throws pulumi.RunError that lists every mistake, one a line; Pulumi shows it without a stack trace.
  */
+export function checkedConfig(written: unknown): DeploymentConfig {
+  return reported(() => parseConfig(written));
+}
+
+/**
+ * Checks and plans a deployment.
+ * @throws pulumi.RunError like {@link checkedConfig}.
+ */
 export function prepare(args: DynamoClusterArgs): Deployment {
-  const { huggingFaceToken, localServices = true, clusterPrefix: _, ...written } = args;
-  try {
-    const config = parseConfig({
-      ...written,
-      ...(huggingFaceToken === undefined ? {} : { huggingFaceToken: true }),
-    });
+  const { huggingFaceToken, localServices, clusterPrefix: _prefix, observed: _observed, ...written } = args;
+  return reported(() => {
+    const token = huggingFaceToken === undefined ? {} : { huggingFaceToken: true };
+    const config = parseConfig({ ...written, ...token });
     const planned = plan(config, factsOf(config, localServices));
     return { config, plan: planned, addresses: localAddresses(planned) };
+  });
+}
+
+function reported<T>(work: () => T): T {
+  try {
+    return work();
   } catch (error) {
     if (error instanceof ConfigError) throw new pulumi.RunError(error.message);
     throw error;
@@ -50,9 +72,10 @@ export function prepare(args: DynamoClusterArgs): Deployment {
 }
 
 /** What `auto` means here; `plan/schema/services.ts` documents it. */
-function factsOf({ target, controlPlane }: DeploymentConfig, localServices: boolean): PlanFacts {
-  const found = target === "sky" || localServices ? "etcd" : "file";
-  const discovery = controlPlane.discovery === "auto" ? found : controlPlane.discovery;
+function factsOf({ target, controlPlane }: DeploymentConfig, localServices: boolean | undefined): PlanFacts {
+  const hasServices = () => target === "sky" || (localServices ?? locateTools().servicesObtainable);
+  const { discovery: wanted } = controlPlane;
+  const discovery = wanted !== "auto" ? wanted : hasServices() ? "etcd" : "file";
   const carrier = discovery === "etcd" ? "nats" : "zmq";
   return { discovery, events: controlPlane.events === "auto" ? carrier : controlPlane.events };
 }

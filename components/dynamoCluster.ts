@@ -1,14 +1,15 @@
 /** The whole deployment, from a configuration to an endpoint that answers. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
-import type { ClusterPlan, DeploymentPlan, ProgramRole } from "../plan/types";
+import type { DeploymentPlan, ProgramRole } from "../plan/types";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
 import { type Deployment, type DynamoClusterArgs, prepare } from "./deployment";
 import { Frontend } from "./frontend";
-import { LocalCluster } from "./localCluster";
+import { LocalCluster, type LocalClusterArgs } from "./localCluster";
 import { clusterBaseName, SUFFIX_LENGTH } from "./names";
 import { Readiness } from "./readiness";
+import { localRepairs } from "./repair";
 import { Router } from "./router";
 import { type ClusterTopology, chatCommand, topologyOf } from "./topology";
 import { unitsOf } from "./units";
@@ -89,29 +90,24 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const hosts = new Map<string, ClusterHost>();
     for (const cluster of deployment.plan.clusters) {
       const base = clusterBaseName(prefix, cluster.name);
-      const clusterName = suffix.result.apply((end) => `${base}-${end}`);
-      hosts.set(cluster.name, this.#host(`${name}-${cluster.name}`, cluster, clusterName, deployment));
+      const made = {
+        clusterName: suffix.result.apply((end) => `${base}-${end}`),
+        plan: cluster,
+        model: deployment.plan.model,
+        ...(args.observed === undefined ? {} : { repairs: localRepairs(cluster, base, args.observed) }),
+      };
+      hosts.set(cluster.name, this.#host(`${name}-${cluster.name}`, made, deployment));
     }
     return hosts;
   }
 
-  #host(
-    name: string,
-    cluster: ClusterPlan,
-    clusterName: pulumi.Output<string>,
-    deployment: Deployment,
-  ): ClusterHost {
+  #host(name: string, made: Omit<LocalClusterArgs, "addresses">, deployment: Deployment): ClusterHost {
     const { config, addresses } = deployment;
     switch (config.target) {
       case "local":
         return new LocalCluster(
           name,
-          {
-            clusterName,
-            plan: cluster,
-            addresses: addresses.get(cluster.name) ?? [],
-            model: deployment.plan.model,
-          },
+          { ...made, addresses: addresses.get(made.plan.name) ?? [] },
           { parent: this },
         );
       case "sky":

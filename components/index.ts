@@ -1,11 +1,13 @@
 /** The components, for use in other Pulumi programs. */
 export type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 export { ControlPlane } from "./controlPlane";
-export type { DynamoClusterArgs } from "./deployment";
+export { checkedConfig, type DynamoClusterArgs } from "./deployment";
 export { DynamoCluster } from "./dynamoCluster";
 export { Frontend } from "./frontend";
-export { LocalCluster, type LocalClusterArgs, type LocalRepairs } from "./localCluster";
+export { LocalCluster, type LocalClusterArgs } from "./localCluster";
+export { type Observation, observeLocal } from "./observation";
 export { Readiness, type ReadinessArgs } from "./readiness";
+export type { LocalRepairs } from "./repair";
 export type { RoleArgs } from "./role";
 export { Router, type RouterArgs } from "./router";
 export type { ClusterTopology, ProgramTopology } from "./topology";

@@ -1,8 +1,10 @@
 /** A cluster of nodes on this machine. */
 import * as pulumi from "@pulumi/pulumi";
+import { programLog } from "../node/render";
 import type { ClusterPlan } from "../plan/types";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, stableJson } from "./driverCommand";
+import type { LocalRepairs } from "./repair";
 import type { Unit } from "./units";
 
 export interface LocalClusterArgs {
@@ -22,14 +24,6 @@ export interface LocalClusterArgs {
   readonly unitTimeoutSeconds?: number;
   /** Why the cluster's nodes, or one of its units, must be set up again although nothing changed. Default: all is well. */
   readonly repairs?: LocalRepairs;
-}
-
-/** What is broken in a cluster that should run. */
-export interface LocalRepairs {
-  /** Reason for which the nodes are set up again. */
-  readonly lease?: string;
-  /** Reasons by name of the unit. */
-  readonly units: ReadonlyMap<string, string>;
 }
 
 /**
@@ -70,7 +64,7 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
   }
 
   runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun {
-    const repair = this.#args.repairs?.units.get(unit.name) ?? this.#args.repairs?.lease;
+    const repair = this.#args.repairs?.lease ?? this.#args.repairs?.units.get(unit.name);
     const command = new DriverCommand(
       name,
       {
@@ -96,7 +90,7 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
         unit.nodes.flatMap(({ rank, programs }) =>
           programs.map((program) => [
             program.name,
-            [`clusters/${cluster}/node${rank}/logs/${program.name}.log`],
+            [`clusters/${cluster}/node${rank}/${programLog(program.name)}`],
           ]),
         ),
       ),

@@ -14,12 +14,17 @@ export function asName(text: string): string {
     .replace(/^-|-$/g, "");
 }
 
+/** The beginning of the names of a deployment's clusters: what tells it from others, cut after 40 characters. */
+export function clusterPrefixName(prefix: string): string {
+  return asName(asName(prefix).slice(0, LONGEST_PREFIX));
+}
+
 /**
  * The name of a cluster without its random suffix: `dynamo-sky-dev-main`.
  *
- * @param prefix What tells this deployment from others, usually project and stack; cut after 40 characters.
+ * @param prefix What tells this deployment from others, usually project and stack.
  * @param cluster Name of the cluster in the plan; never cut, since it tells the clusters of one deployment apart.
  */
 export function clusterBaseName(prefix: string, cluster: string): string {
-  return asName(`${asName(prefix).slice(0, LONGEST_PREFIX)}-${cluster}`);
+  return `${clusterPrefixName(prefix)}-${asName(cluster)}`;
 }

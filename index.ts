@@ -1,0 +1,29 @@
+/** The Pulumi program: the stack's configuration → one deployment → stack outputs. */
+import * as pulumi from "@pulumi/pulumi";
+import { checkedConfig, DynamoCluster, observeLocal } from "./components";
+import { CONFIG_NAMESPACE } from "./plan/problems";
+
+/** Everything that the stack's configuration says below this program's namespace, as Pulumi gives it: text. */
+function writtenConfig(): Record<string, string> {
+  const prefix = `${CONFIG_NAMESPACE}:`;
+  const entries = Object.entries(pulumi.runtime.allConfig());
+  return Object.fromEntries(
+    entries.flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
+  );
+}
+
+async function program() {
+  const { huggingFaceToken: _, ...config } = checkedConfig(writtenConfig());
+  const clusterPrefix = `${pulumi.getProject()}-${pulumi.getStack()}`;
+  const token = new pulumi.Config(CONFIG_NAMESPACE).getSecret("huggingFaceToken");
+  const cluster = new DynamoCluster("dynamo", {
+    ...config,
+    ...(token === undefined ? {} : { huggingFaceToken: token }),
+    clusterPrefix,
+    ...(config.target === "local" ? { observed: await observeLocal(clusterPrefix) } : {}),
+  });
+  const { endpoint, model, apiKey, chat, topology, logs } = cluster;
+  return { endpoint, model, apiKey, chat, topology, logs };
+}
+
+export = program;
