@@ -2,11 +2,20 @@
  * From what the user wrote to a configuration that can be planned: typed, complete, and checked. All mistakes are
  * found at once and told in words.
  */
-import { type ConfigInput, configSchema, type ParsedConfig } from "./schema";
+import { pack } from "./packing";
+import { ConfigError, type Problem } from "./problems";
+import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "./schema";
+import { checkAcross, type Known } from "./schema/checks";
+import { coerce } from "./schema/coerce";
+import { problemsOf } from "./schema/issues";
 import { defaultServedName } from "./schema/model";
+import { MOST_GPUS_OF_A_NODE } from "./schema/services";
+import { show } from "./schema/values";
 import type { EngineName } from "./types";
 
-type DeepReadonly<T> = T extends (infer U)[]
+export { configKeys };
+
+export type DeepReadonly<T> = T extends (infer U)[]
   ? readonly DeepReadonly<U>[]
   : T extends object
     ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
@@ -39,21 +48,97 @@ export function gpusPerReplica(
   return pool.tensorParallel * pool.dataParallel * pool.pipelineParallel;
 }
 
+/**
+ * Reads a configuration: the object of all keys below the namespace `dynamo-sky`. Top-level values may be the strings that
+ * Pulumi hands over (`plan/schema/coerce.ts`).
+ * @throws ConfigError with every mistake found; nothing else, whatever the input.
+ */
 export function parseConfig(raw: unknown): DeploymentConfig {
-  return complete(configSchema.parse(raw));
+  if (!isRecord(raw)) {
+    const message = `${show(raw)} is not a configuration. Allowed: an object with settings, of which model is required.`;
+    throw new ConfigError([{ path: [], message }]);
+  }
+  const { parsed, known, problems } = read(raw);
+  const across = checkAcross(known);
+  if (parsed === undefined || across.length > 0) throw new ConfigError([...problems, ...across]);
+  return complete(parsed);
 }
 
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+interface Reading {
+  /** The whole, when every setting by itself is right. */
+  readonly parsed?: ParsedConfig;
+  readonly known: Known;
+  readonly problems: readonly Problem[];
+}
+
+/** Reads each setting by itself. */
+function read(raw: Readonly<Record<string, unknown>>): Reading {
+  const shape: Readonly<Record<string, (typeof configSchema.shape)[keyof typeof configSchema.shape]>> =
+    configSchema.shape;
+  const coerced = Object.fromEntries(
+    Object.entries(raw).map(([key, value]) => {
+      const schema = Object.hasOwn(shape, key) ? shape[key] : undefined;
+      return [key, schema === undefined ? value : coerce(schema, value)];
+    }),
+  );
+  const result = configSchema.safeParse(coerced);
+  if (result.success) {
+    const { engine: _, ...rest } = result.data;
+    return { parsed: result.data, known: { ...rest, engine: engineOf(result.data) }, problems: [] };
+  }
+  return {
+    known: readable(coerced, new Set(result.error.issues.map((issue) => issue.path[0]))),
+    problems: problemsOf(configSchema, result.error.issues),
+  };
+}
+
+/** What can be read of a configuration of which the settings `failed` cannot. */
+function readable(coerced: Readonly<Record<string, unknown>>, failed: ReadonlySet<unknown>): Known {
+  const isGood = ([key]: [string, unknown]) => configKeys.includes(key) && !failed.has(key);
+  const result = configSchema.partial().safeParse(Object.fromEntries(Object.entries(coerced).filter(isGood)));
+  if (!result.success) return {};
+  const { engine: _, ...rest } = result.data;
+  const known: Partial<typeof rest> = Object.fromEntries(
+    Object.entries(rest).filter(([key]) => !failed.has(key)),
+  );
+  const { target } = known;
+  const isClear = !failed.has("engine") && target !== undefined;
+  return isClear ? { ...known, engine: engineOf({ engine: result.data.engine, target }) } : known;
+}
+
+function engineOf({ engine, target }: Pick<ParsedConfig, "engine" | "target">): EngineName {
+  return engine ?? (target === "local" ? "mocker" : "sglang");
+}
+
+/** Applies the defaults that depend on other settings. */
 function complete(parsed: ParsedConfig): DeploymentConfig {
-  const local = parsed.target === "local";
+  const isLocal = parsed.target === "local";
   return {
     ...parsed,
-    engine: parsed.engine ?? (local ? "mocker" : "sglang"),
+    engine: engineOf(parsed),
     servedModelName: parsed.servedModelName ?? defaultServedName(parsed.model),
     cluster: {
       ...parsed.cluster,
-      gpusPerNode: parsed.cluster.gpusPerNode ?? 8,
-      allowIdleGpus: parsed.cluster.allowIdleGpus ?? local,
+      gpusPerNode: parsed.cluster.gpusPerNode ?? (isLocal ? fittingGpus(parsed) : 8),
+      allowIdleGpus: parsed.cluster.allowIdleGpus ?? isLocal,
     },
-    timeouts: { ...parsed.timeouts, readySeconds: parsed.timeouts.readySeconds ?? (local ? 180 : 3600) },
+    timeouts: { ...parsed.timeouts, readySeconds: parsed.timeouts.readySeconds ?? (isLocal ? 180 : 3600) },
   };
+}
+
+/** The fewest GPUs a node that hold all pools: local GPUs are only numbers, so there are as many as it takes. */
+function fittingGpus({ pools, cluster: { nodes } }: ParsedConfig): number {
+  const sizes = pools.map((pool) => ({ ...pool, gpusPerReplica: gpusPerReplica(pool) }));
+  const needed = sizes.reduce((sum, pool) => sum + pool.replicas * pool.gpusPerReplica, 0);
+  const least = Math.ceil(needed / nodes);
+  const most = Math.min(needed, MOST_GPUS_OF_A_NODE);
+  for (let gpus = least; gpus <= most; gpus++) {
+    if (pack(sizes, nodes, gpus).packing !== undefined) return gpus;
+  }
+  // None fits: packing says so, of this number.
+  return Math.min(least, MOST_GPUS_OF_A_NODE);
 }

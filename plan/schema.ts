@@ -2,7 +2,7 @@
  * The schema of the configuration: one for what the user writes in `Pulumi.<stack>.yaml`, for the editor's JSON Schema
  * and for the reference. Every setting has its meaning, unit, default and the message for a wrong value here.
  */
-import { z } from "zod";
+import type { z } from "zod";
 import { modelName } from "./schema/model";
 import { argument, poolsSchema } from "./schema/pools";
 import { routerSchema } from "./schema/router";
@@ -26,6 +26,7 @@ import {
   section,
   setting,
   text,
+  token,
   whole,
 } from "./schema/values";
 import { ENGINES } from "./types";
@@ -92,22 +93,17 @@ export const configSchema = section({
   kvOffload: group(kvOffloadSchema, "Where KV blocks go that no longer fit the GPU."),
   timeouts: group(timeoutsSchema, "How long things may take."),
   sky: group(skySchema, "What SkyPilot is asked for; for target sky."),
-  huggingFaceToken: optional(
-    z.union([
-      text({ noun: "a token", allowed: "a Hugging Face token", pattern: /^\S+$/ }).transform(
-        () => true as const,
-      ),
-      z.literal(true),
-    ]),
-    {
-      absent: "none: public models only",
-      about:
-        "Secret token for gated or private models: `pulumi config set --secret dynamo-sky:huggingFaceToken`. It reaches nodes only in their secrets file.",
-    },
-  ),
+  huggingFaceToken: optional(token(), {
+    absent: "none: public models only",
+    about:
+      "Secret token for gated or private models: `pulumi config set --secret dynamo-sky:huggingFaceToken`. It reaches nodes only in their secrets file.",
+  }),
 });
 
 /** What a user may write. */
 export type ConfigInput = z.input<typeof configSchema>;
 /** With defaults, except those that depend on other settings. */
 export type ParsedConfig = z.output<typeof configSchema>;
+
+/** The top-level keys, in the order of the reference. */
+export const configKeys: readonly string[] = Object.keys(configSchema.shape);

@@ -1,4 +1,4 @@
-import { text } from "./values";
+import { show, text } from "./values";
 
 const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const ABSOLUTE_PATH = /^\/[^\n\r\0]*[^/\n\r\0]\/?$/;
@@ -27,6 +27,19 @@ export function defaultServedName(model: string): string {
 
 /** A model: hub id, absolute path or bucket URL. */
 export const modelName = () => {
-  const allowed = "a Hugging Face id (Org/Name), an absolute path, or a URL s3://… or gs://…";
-  return text({ noun: "the name of a model", allowed, accepts: (value) => modelSource(value) !== undefined });
+  const allowed = "a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://";
+  return text({
+    noun: "the name of a model",
+    allowed,
+    accepts: (value) => modelSource(value) !== undefined,
+    hint: modelHint,
+  });
 };
+
+/** What was probably meant. */
+function modelHint(written: string): string {
+  const onHub = /^https?:\/\/(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+)/.exec(written)?.[1];
+  if (onHub !== undefined && modelSource(onHub) === "hub") return ` Did you mean ${show(onHub)}?`;
+  if (/^\.{1,2}\/|^~\//.test(written)) return " Write the whole path, from /.";
+  return /^\w[\w.-]*$/.test(written) ? ` Write it with its organisation: Org/${written}.` : "";
+}

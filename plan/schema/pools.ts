@@ -15,7 +15,7 @@ import {
 /** SkyPilot's name of an accelerator: `H100`, `A100-80GB`, `RTX6000-Ada`. */
 export const acceleratorName = () =>
   text({
-    noun: "a name of an accelerator",
+    noun: "the name of an accelerator",
     allowed: "a name from `sky show-gpus` without a count, such as H100 or A100-80GB",
     pattern: /^[A-Za-z][\w.-]*$/,
   });

@@ -16,6 +16,9 @@ import {
 const seconds = (max: number) => whole({ min: 1, max, noun: "a whole number of seconds" });
 const DAY = 86_400;
 
+/** More than any machine has; local nodes, whose GPUs are only numbers, may have many. */
+export const MOST_GPUS_OF_A_NODE = 1024;
+
 export const frontendSchema = section({
   replicas: setting(whole({ min: 1, max: 64 }), {
     default: 1,
@@ -150,7 +153,7 @@ export const clusterSchema = section({
     unit: "nodes",
     about: "Nodes of the shared cluster; on target local, loopback addresses.",
   }),
-  gpusPerNode: optional(whole({ min: 1, max: 72 }), {
+  gpusPerNode: optional(whole({ min: 1, max: MOST_GPUS_OF_A_NODE }), {
     absent: "8; on target local as many as the pools need",
     unit: "GPUs",
     about: "GPUs of one node.",

@@ -38,6 +38,22 @@ const amount = (noun: string, example: string) =>
     pattern: /^\d+(\.\d+)?\+?$/,
   });
 
+type Json = z.core.util.JSONType;
+
+/** What JSON can say; `z.json()`, with a message of its own. */
+const json: z.ZodType<Json> = z.lazy(() =>
+  z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(json), z.record(z.string(), json)], {
+    error: () => "not plain data. Allowed: text, numbers, true, false, null, lists, objects.",
+  }),
+);
+
+const skyConfig = () => {
+  const allowed = "an object with keys of SkyPilot's config.yaml";
+  return z
+    .record(z.string(), json, { error: wrong("an object", allowed) })
+    .register(allowedText, { allowed });
+};
+
 /** What SkyPilot is asked for. Resource fields are those of its task YAML: https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
 export const skySchema = section({
   infra: setting(infras(), {
@@ -103,7 +119,11 @@ export const skySchema = section({
   labels: setting(
     dictionary(
       "labels and their values as text",
-      { noun: "a name of a label", allowed: "letters, digits and . _ / -", pattern: /^[A-Za-z0-9][\w./-]*$/ },
+      {
+        noun: "the name of a label",
+        allowed: "letters, digits and . _ / -",
+        pattern: /^[A-Za-z0-9][\w./-]*$/,
+      },
       text({ noun: "text", allowed: "text on one line", pattern: /^[^\n\r\0]*$/ }),
     ),
     { default: {}, about: "Labels (tags) of the cloud's resources." },
@@ -112,7 +132,7 @@ export const skySchema = section({
     default: {},
     about: "Environment variables of the task on every node. Not for secrets.",
   }),
-  config: optional(z.record(z.string(), z.json()), {
+  config: optional(skyConfig(), {
     absent: "none",
     about: "SkyPilot configuration for these clusters alone (the task's `config:`).",
   }),

@@ -30,8 +30,18 @@ const LONGEST_SHOWN = 80;
 
 /** A value as a message shows it: JSON, shortened when long. */
 export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = asJson(value) ?? String(value);
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN - 1)}…` : text;
+}
+
+function asJson(value: unknown): string | undefined {
+  if (typeof value === "number") return String(value);
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // Cyclic, or a bigint: not from a file, but a library's caller can pass it.
+    return typeof value === "object" ? "an object" : undefined;
+  }
 }
 
 /** `one, two, three`. */
@@ -46,59 +56,71 @@ export function nearest(written: string, choices: readonly string[]): string | u
     .map((choice) => ({ choice, slips: distance(lower, choice.toLowerCase()) }))
     .sort((a, b) => a.slips - b.slips);
   const best = ranked[0];
-  const tolerated = Math.max(1, Math.floor(written.length / 3));
+  const tolerated = Math.max(1, Math.round(written.length * 0.4));
   return best !== undefined && best.slips <= tolerated ? best.choice : undefined;
-}
-
-function missing(allowed: string): string {
-  return `is required. Allowed: ${allowed}.`;
 }
 
 /** Makes the message for a wrong value. `noun`: what it should be; `hint`: a further sentence for some values. */
 export const wrong =
   (noun: string, allowed: string, hint: (input: unknown) => string = () => ""): ErrorMap =>
-  ({ code, input }) => {
-    if (input === undefined) return missing(allowed);
-    const verdict =
-      code === "too_small" && typeof input === "number"
-        ? "is too small"
-        : code === "too_big" && typeof input === "number"
-          ? "is too big"
-          : `is not ${noun}`;
-    return `${show(input)} ${verdict}. Allowed: ${allowed}.${hint(input)}`;
-  };
+  ({ code, input }) =>
+    input === undefined
+      ? `is required. Allowed: ${allowed}.`
+      : `${show(input)} ${verdict(code, input, noun)}. Allowed: ${allowed}.${hint(input)}`;
+
+function verdict(code: string | undefined, input: unknown, noun: string): string {
+  const isList = Array.isArray(input);
+  if (code === "too_small" && (isList || typeof input === "number"))
+    return isList ? "is too short" : "is too small";
+  return code === "too_big" && typeof input === "number" ? "is too big" : `is not ${noun}`;
+}
 
 function unquoteHint(input: unknown): string {
   if (typeof input !== "string" || input.trim() === "" || !Number.isFinite(Number(input))) return "";
   return ` Write it without quotes: ${Number(input)}.`;
 }
 
+/** For a list or an object that came as a string and could not be read as one. */
+function jsonHint(input: unknown): string {
+  return typeof input === "string" && /^\s*[[{]/.test(input) ? " It is not valid JSON." : "";
+}
+
 function quoteHint(input: unknown): string {
   return typeof input === "number" || typeof input === "boolean" ? ` Write it in quotes: "${input}".` : "";
 }
 
+function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
 function range(min: number, max: number | undefined): string {
-  return max === undefined ? `${min} or more` : `from ${min} to ${max}`;
+  return max === undefined ? `${min} or more` : `${min} to ${max}`;
 }
 
 /** A whole number. */
 export function whole(limits: { min: number; max?: number; noun?: string }) {
   const { min, max, noun = "a whole number" } = limits;
-  const allowed = `a whole number, ${range(min, max)}`;
+  const allowed = range(min, max);
   const error = wrong(noun, allowed, unquoteHint);
   const schema = z.int({ error }).min(min, { error });
-  return (max === undefined ? schema : schema.max(max, { error })).register(allowedText, { allowed });
+  return (max === undefined ? schema : schema.max(max, { error })).register(allowedText, {
+    allowed: `whole number, ${allowed}`,
+  });
 }
 
 /** A number that may have decimals. `above` excludes the lower bound itself. */
 export function decimal(limits: { min: number; max?: number; above?: boolean; noun?: string }) {
   const { min, max, above = false, noun = "a number" } = limits;
   const upper = max === undefined ? "" : `, at most ${max}`;
-  const allowed = above ? `a number above ${min}${upper}` : `a number, ${range(min, max)}`;
+  const allowed = above ? `above ${min}${upper}` : range(min, max);
   const error = wrong(noun, allowed, unquoteHint);
   const number = z.number({ error });
   const bounded = above ? number.gt(min, { error }) : number.gte(min, { error });
-  return (max === undefined ? bounded : bounded.lte(max, { error })).register(allowedText, { allowed });
+  return (max === undefined ? bounded : bounded.lte(max, { error })).register(allowedText, {
+    allowed: `number, ${allowed}`,
+  });
 }
 
 /** A network port that needs no root. */
@@ -108,11 +130,11 @@ export function port() {
 
 /** true or false. */
 export function flag() {
-  const allowed = "true, false";
-  const error = wrong("true or false", allowed, (input) =>
-    input === "true" || input === "false" ? ` Write it without quotes: ${input}.` : "",
-  );
-  return z.boolean({ error }).register(allowedText, { allowed });
+  const error: ErrorMap = ({ input }) => {
+    const hint = input === "true" || input === "false" ? ` Write it without quotes: ${input}.` : "";
+    return `${show(input)} is neither true nor false.${hint}`;
+  };
+  return z.boolean({ error }).register(allowedText, { allowed: "true, false" });
 }
 
 /** One of a few words. */
@@ -131,9 +153,12 @@ export function text(form: {
   allowed: string;
   pattern?: RegExp;
   accepts?: (value: string) => boolean;
+  hint?: (value: string) => string;
 }) {
-  const { noun, allowed, accepts, pattern = accepts === undefined ? /\S/ : undefined } = form;
-  const error = wrong(noun, allowed, quoteHint);
+  const { noun, allowed, accepts, hint, pattern = accepts === undefined ? /\S/ : undefined } = form;
+  const error = wrong(noun, allowed, (input) =>
+    typeof input === "string" ? (hint?.(input) ?? "") : quoteHint(input),
+  );
   const base = z.string({ error });
   const matched = pattern === undefined ? base : base.regex(pattern, { error });
   return (accepts === undefined ? matched : matched.refine(accepts, { error })).register(allowedText, {
@@ -141,10 +166,24 @@ export function text(form: {
   });
 }
 
+/**
+ * A secret. Only that there is one goes on from here (`true`); its value is in no message and no plan. `true` is accepted
+ * too, for callers that hold the value elsewhere.
+ */
+export function token() {
+  const allowed = "text without spaces";
+  const message = `not a token (its value is not shown). Allowed: ${allowed}.`;
+  const secret = z
+    .string()
+    .regex(/^\S+$/)
+    .transform(() => true as const);
+  return z.union([secret, z.literal(true)], { error: () => message }).register(allowedText, { allowed });
+}
+
 /** A list whose items are all of one kind. */
 export function list<S extends z.ZodType>(noun: string, item: S, least = 0) {
   const allowed = least === 0 ? `a list of ${noun}` : `a list of ${noun}, at least ${least}`;
-  const error = wrong(`a list of ${noun}`, allowed);
+  const error = wrong(`a list of ${noun}`, allowed, jsonHint);
   const schema = z.array(item, { error });
   return (least === 0 ? schema : schema.min(least, { error })).register(allowedText, { allowed });
 }
@@ -158,7 +197,9 @@ export function dictionary<S extends z.ZodType>(
   const allowed = `an object that gives ${noun}`;
   const keyError = wrong(key.noun, key.allowed);
   const name = z.string().regex(key.pattern, { error: keyError });
-  return z.record(name, value, { error: wrong(allowed, allowed) }).register(allowedText, { allowed });
+  return z
+    .record(name, value, { error: wrong(allowed, allowed, jsonHint) })
+    .register(allowedText, { allowed });
 }
 
 /** Environment variables: `{ NCCL_DEBUG: "INFO" }`. */
@@ -166,11 +207,14 @@ export function environment() {
   return dictionary(
     "environment variables and their values as text",
     {
-      noun: "a name of an environment variable",
+      noun: "the name of an environment variable",
       allowed: "letters, digits and _, not starting with a digit",
       pattern: /^[A-Za-z_]\w*$/,
     },
-    z.string({ error: wrong("text", "text", quoteHint) }).register(allowedText, { allowed: "text" }),
+    // The value may be a secret in the wrong place: its kind is told, not the value itself.
+    z
+      .string({ error: ({ input }) => `${kindOf(input)} is not text. Allowed: text. Write it in quotes.` })
+      .register(allowedText, { allowed: "text" }),
   );
 }
 
@@ -178,7 +222,8 @@ export function environment() {
 export function section<T extends z.ZodRawShape>(shape: T) {
   const allowed = "an object with settings";
   return z.strictObject(shape, {
-    error: (issue) => (issue.code === "unrecognized_keys" ? undefined : wrong("an object", allowed)(issue)),
+    error: (issue) =>
+      issue.code === "unrecognized_keys" ? undefined : wrong("an object", allowed, jsonHint)(issue),
   });
 }
 

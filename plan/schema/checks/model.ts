@@ -1,0 +1,46 @@
+import type { Problem } from "../../problems";
+import { modelSource } from "../model";
+import { show } from "../values";
+import type { Known } from ".";
+
+/** Variables that carry a Hugging Face token. https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables */
+const TOKEN_VARIABLES = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
+
+export function modelChecks(known: Known): Problem[] {
+  return [...sourceProblems(known), ...tokenProblems(known)];
+}
+
+function sourceProblems({ model, modelRevision, target }: Known): Problem[] {
+  if (model === undefined) return [];
+  const source = modelSource(model);
+  const problems: Problem[] = [];
+  if (source === "bucket" && target === "local") {
+    problems.push({
+      path: ["model"],
+      message: `${show(model)} is in a bucket, which only target sky mounts. Give a hub id or an absolute path.`,
+    });
+  }
+  if (source !== "hub" && modelRevision !== undefined) {
+    problems.push({
+      path: ["modelRevision"],
+      message: `${show(modelRevision)} has no effect: ${show(model)} is not on the hub and has no revisions. Remove it.`,
+    });
+  }
+  return problems;
+}
+
+function tokenProblems({ engineEnv, pools, frontend, sky }: Known): Problem[] {
+  const places: { path: Problem["path"]; env: Record<string, string> | undefined }[] = [
+    { path: ["engineEnv"], env: engineEnv },
+    ...(pools ?? []).map((pool, index) => ({ path: ["pools", index, "engineEnv"], env: pool.engineEnv })),
+    { path: ["frontend", "env"], env: frontend?.env },
+    { path: ["sky", "envs"], env: sky?.envs },
+  ];
+  return places.flatMap(({ path, env }) =>
+    TOKEN_VARIABLES.filter((name) => env !== undefined && Object.hasOwn(env, name)).map((name) => ({
+      path: [...path, name],
+      message:
+        "a token must not stand here in plain text. Remove it and run: pulumi config set --secret dynamo-sky:huggingFaceToken",
+    })),
+  );
+}
