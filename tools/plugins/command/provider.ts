@@ -1,0 +1,133 @@
+/**
+ * Stand-in for the plugin of `@pulumi/command`: `command:local:Command` and `command:local:run`.
+ *
+ * What it has to do is given by
+ * https://github.com/pulumi/pulumi-command/blob/v1.2.1/provider/pkg/provider/local/commandController.go and by the
+ * framework that the official plugin is built on:
+ * https://github.com/pulumi/pulumi-go-provider/blob/v1.3.0/infer/resource.go
+ */
+import { randomBytes } from "node:crypto";
+import { version } from "@pulumi/command/package.json";
+import { type Difference, difference, sameValue } from "../rpc/diff";
+import { isUnknown, type PropertyMap, UNKNOWN } from "../rpc/properties";
+import type { Call, DiffResult, Provider } from "../rpc/server";
+import { archiveOf, collectAssets } from "./assets";
+import { COMMAND_INPUTS, checkInputs, RUN_INPUTS, readRunInputs, readText } from "./inputs";
+import { run } from "./run";
+
+const COMMAND = "command:local:Command";
+const RUN = "command:local:run";
+/** The outputs that are not inputs as well. */
+const OUTPUTS = ["stdout", "stderr", "assets", "archive"] as const;
+
+/** @throws for every type that this stand-in does not have. */
+function refuseOthers(type: string, known: string): void {
+  if (type === known) return;
+  throw new Error(
+    `'${type}' is not available: this pulumi-resource-command is a stand-in for machines where the official ` +
+      `plugin cannot be downloaded, and has only '${COMMAND}' and '${RUN}'. ` +
+      `Where it can be downloaded: pulumi plugin install resource command ${version}`,
+  );
+}
+
+export const commandProvider: Provider = {
+  version,
+
+  check: (call, news) => {
+    refuseOthers(call.type, COMMAND);
+    return { inputs: news, failures: checkInputs(COMMAND_INPUTS, news) };
+  },
+
+  diff: (call, oldInputs, oldState, news, ignoreChanges): DiffResult => {
+    refuseOthers(call.type, COMMAND);
+    const inputs = withIgnored(oldState, news, ignoreChanges);
+    const own = Object.entries(inputs).filter(([name]) => name !== "version" && !name.startsWith("__"));
+    const changes = difference(oldInputs, Object.fromEntries(own));
+    return { changes, replaces: replacesOf(changes) };
+  },
+
+  create: async (call, inputs, preview) => {
+    refuseOthers(call.type, COMMAND);
+    const id = call.name + randomBytes(4).toString("hex");
+    if (preview) return { id, properties: { ...inputs, stdout: UNKNOWN, stderr: UNKNOWN } };
+    const outputs = { stdout: "", stderr: "" };
+    const command = readText(inputs, "create");
+    return { id, properties: { ...inputs, ...(await runFor(call, command, inputs, outputs)) } };
+  },
+
+  update: async (call, state, news, preview, ignoreChanges) => {
+    refuseOthers(call.type, COMMAND);
+    const inputs = withIgnored(state, news, ignoreChanges);
+    const outputs = pick(state, OUTPUTS);
+    if (preview) return { ...inputs, ...previewOutputs(state, inputs, outputs) };
+    const command = readText(inputs, "update") ?? readText(inputs, "create");
+    return { ...inputs, ...(await runFor(call, command, inputs, outputs)) };
+  },
+
+  delete: async (call, state) => {
+    refuseOthers(call.type, COMMAND);
+    await runFor(call, readText(state, "delete"), state, pick(state, OUTPUTS));
+  },
+
+  invoke: async (call, args) => {
+    refuseOthers(call.type, RUN);
+    const failures = checkInputs(RUN_INPUTS, args);
+    if (failures.length > 0) return { result: {}, failures };
+    const outputs = await runFor(call, readText(args, "command"), args, { stdout: "", stderr: "" });
+    return { result: { ...args, ...outputs }, failures };
+  },
+};
+
+/** Runs a command, if there is one, and gives the resource's outputs after it. */
+async function runFor(
+  call: Call,
+  command: string | undefined,
+  inputs: PropertyMap,
+  outputs: PropertyMap,
+): Promise<PropertyMap> {
+  if (command === undefined) return outputs;
+  const runInputs = readRunInputs(inputs);
+  const printed = await run(call, command, runInputs, {
+    stdout: readText(outputs, "stdout") ?? "",
+    stderr: readText(outputs, "stderr") ?? "",
+  });
+  const directory = runInputs.dir ?? process.cwd();
+  const { assetPaths, archivePaths } = runInputs;
+  return {
+    ...outputs,
+    ...printed,
+    ...(assetPaths && { assets: collectAssets(directory, assetPaths) }),
+    ...(archivePaths && { archive: archiveOf(collectAssets(directory, archivePaths)) }),
+  };
+}
+
+/** Outputs may depend on any input, so a preview knows none of them once one input has changed. */
+function previewOutputs(state: PropertyMap, inputs: PropertyMap, outputs: PropertyMap): PropertyMap {
+  const changed = Object.keys(COMMAND_INPUTS.fields).some(
+    (name) => isUnknown(inputs[name]) || (state[name] !== undefined && !sameValue(inputs[name], state[name])),
+  );
+  if (!changed) return outputs;
+  return Object.fromEntries(Object.keys(outputs).map((name) => [name, UNKNOWN]));
+}
+
+/**
+ * Only `triggers` that come or go replace the resource from here; the SDK has the engine do the same for a trigger
+ * that changes (`replaceOnChanges: ["triggers[*]"]`).
+ */
+function replacesOf(changes: Difference): ReadonlySet<string> {
+  return new Set([...changes.keys()].filter((path) => path === "triggers"));
+}
+
+/** The engine has already taken back ignored changes; the official plugin does it again for whole properties. */
+function withIgnored(state: PropertyMap, news: PropertyMap, ignoreChanges: readonly string[]): PropertyMap {
+  return { ...news, ...pick(state, ignoreChanges) };
+}
+
+function pick(properties: PropertyMap, names: readonly string[]): PropertyMap {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = properties[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}

@@ -1,0 +1,190 @@
+/**
+ * Runs one command the way the official plugin does:
+ * https://github.com/pulumi/pulumi-command/blob/v1.2.1/provider/pkg/provider/local/commandOutputs.go
+ */
+import { spawn } from "node:child_process";
+import { accessSync, constants, statSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { StringDecoder } from "node:string_decoder";
+import type { Call } from "../rpc/server";
+import { errnoText, exitText, quote } from "./goText";
+import { LineSplitter } from "./lines";
+import { openPipes, type Pipe } from "./pipes";
+
+/** What every command, of a resource or of the function `run`, is given. */
+export interface RunInputs {
+  stdin?: string;
+  /** `stdout`, `stderr`, `stdoutAndStderr`, or anything else for no logging. Default: both. */
+  logging?: string;
+  /** Program and arguments before the command's text. Default: `/bin/sh -c`. */
+  interpreter?: string[];
+  /** Default: the plugin's own directory, which is the project's. */
+  dir?: string;
+  environment?: Record<string, string>;
+  /** Default: true. */
+  addPreviousOutputInEnv?: boolean;
+}
+
+/** What a command printed, each without one final newline. */
+export interface RunOutputs {
+  stdout: string;
+  stderr: string;
+}
+
+/**
+ * Runs a command to its end, which is when it and all who hold its output have finished.
+ *
+ * @param previous what the last run of the same resource printed.
+ * @throws when it cannot be started or fails; the message holds its text and all it printed.
+ */
+export async function run(
+  call: Call,
+  command: string,
+  inputs: RunInputs,
+  previous: RunOutputs,
+): Promise<RunOutputs> {
+  const printed = { stdout: "", stderr: "", both: "" };
+  const loggedLines = new LineSplitter((line) => call.logStatus(line));
+  const logging = inputs.logging ?? "stdoutAndStderr";
+  const collect = (stream: "stdout" | "stderr") => {
+    const logged = logging === stream || logging === "stdoutAndStderr";
+    return (text: string) => {
+      printed[stream] += text;
+      printed.both += text;
+      if (logged) loggedLines.push(text);
+    };
+  };
+
+  const failure = await execute(call.signal, command, inputs, previous, collect("stdout"), collect("stderr"));
+  loggedLines.end();
+  if (failure !== undefined) throw new Error(`${failure}: running ${quote(command)}:\n${printed.both}`);
+  return { stdout: printed.stdout.replace(/\n$/, ""), stderr: printed.stderr.replace(/\n$/, "") };
+}
+
+/** Resolves to what went wrong, in Go's words; undefined when the command succeeded. */
+async function execute(
+  signal: AbortSignal,
+  command: string,
+  inputs: RunInputs,
+  previous: RunOutputs,
+  onStdout: (text: string) => void,
+  onStderr: (text: string) => void,
+): Promise<string | undefined> {
+  if (signal.aborted) return abortText(signal);
+  const interpreter = inputs.interpreter ?? [];
+  const [program = "", ...args] = [...(interpreter.length > 0 ? interpreter : ["/bin/sh", "-c"]), command];
+  const file = findProgram(program);
+  if (file === undefined) return `exec: ${quote(program)}: executable file not found in $PATH`;
+  if (inputs.dir !== undefined && !isDirectory(inputs.dir)) {
+    return `chdir ${inputs.dir}: no such file or directory`;
+  }
+
+  const hasStdin = (inputs.stdin ?? "") !== "";
+  const [stdout, stderr, stdin] = openPipes([
+    "out of child",
+    "out of child",
+    ...(hasStdin ? (["into child"] as const) : []),
+  ]);
+  if (stdout === undefined || stderr === undefined) throw new Error("no pipes");
+  const closed = [read(stdout, onStdout), read(stderr, onStderr)];
+  const ended = start(file, args, {
+    argv0: program,
+    cwd: inputs.dir,
+    env: environment(inputs, previous),
+    stdio: [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd],
+    signal,
+  });
+  for (const pipe of [stdout, stderr, stdin]) pipe?.releaseChildEnd();
+  if (stdin !== undefined) write(stdin, inputs.stdin ?? "");
+  const failure = await ended;
+  // Nobody reads what a command left unread, and nobody need write it.
+  stdin?.near.destroy();
+  await Promise.all(closed);
+  return failure;
+}
+
+function start(
+  file: string,
+  args: string[],
+  options: {
+    argv0: string;
+    cwd: string | undefined;
+    env: NodeJS.ProcessEnv;
+    stdio: (number | "ignore")[];
+    signal: AbortSignal;
+  },
+): Promise<string | undefined> {
+  const { signal, ...spawnOptions } = options;
+  return new Promise((resolve) => {
+    try {
+      const child = spawn(file, args, spawnOptions);
+      // Only the command's own process is killed, as under the official plugin; what it has started lives on.
+      const kill = () => child.kill("SIGKILL");
+      signal.addEventListener("abort", kill, { once: true });
+      child.once("error", (error) => resolve(`fork/exec ${file}: ${errnoText(error)}`));
+      child.once("exit", (code, signalName) => {
+        signal.removeEventListener("abort", kill);
+        resolve(exitText(code, signalName));
+      });
+    } catch (error) {
+      // Arguments that no process can have, such as a NUL in them, and lists that are too long.
+      resolve(`fork/exec ${file}: ${error instanceof Error ? errnoText(error) : String(error)}`);
+    }
+  });
+}
+
+function environment(inputs: RunInputs, previous: RunOutputs): NodeJS.ProcessEnv {
+  const env: NodeJS.ProcessEnv = { ...process.env, ...inputs.environment };
+  if (inputs.addPreviousOutputInEnv !== false) {
+    if (previous.stdout !== "") env["PULUMI_COMMAND_STDOUT"] = previous.stdout;
+    if (previous.stderr !== "") env["PULUMI_COMMAND_STDERR"] = previous.stderr;
+  }
+  return env;
+}
+
+/** Passes on what arrives, and resolves when nobody can write any more. */
+function read(pipe: Pipe, onText: (text: string) => void): Promise<void> {
+  const decoder = new StringDecoder("utf8");
+  return new Promise((resolve, reject) => {
+    pipe.near.on("data", (chunk: Buffer) => onText(decoder.write(chunk)));
+    pipe.near.once("error", reject);
+    pipe.near.once("end", () => {
+      onText(decoder.end());
+      pipe.near.destroy();
+      resolve();
+    });
+  });
+}
+
+/** A command need not read what it is given: then the pipe breaks, and that is no failure. */
+function write(pipe: Pipe, text: string): void {
+  pipe.near.on("error", () => undefined);
+  pipe.near.end(text);
+}
+
+/** Looked up in the plugin's PATH, not in the command's; undefined when it is not there. */
+function findProgram(program: string): string | undefined {
+  if (program.includes("/")) return program;
+  const candidates = (process.env["PATH"] ?? "")
+    .split(delimiter)
+    .map((directory) => join(directory, program));
+  return candidates.find((candidate) => {
+    try {
+      accessSync(candidate, constants.X_OK);
+      return statSync(candidate).isFile();
+    } catch {
+      return false;
+    }
+  });
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+function abortText(signal: AbortSignal): string {
+  const reason: unknown = signal.reason;
+  return reason instanceof DOMException && reason.name === "TimeoutError"
+    ? "context deadline exceeded"
+    : "context canceled";
+}
