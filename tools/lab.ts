@@ -6,10 +6,9 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { UserError } from "../driver/errors";
 import { Progress } from "../driver/progress";
-import { stateDirectory } from "../local/directories";
 import { labDaemons } from "./lab/daemons";
 import { labDown } from "./lab/down";
-import { LAB_INFRA, LAB_NODE, LAB_NODES, labLayout, skyEnvironment } from "./lab/layout";
+import { LAB, LAB_INFRA, LAB_NODE, LAB_NODES, SKY_ENVIRONMENT } from "./lab/layout";
 import { whyNoLab } from "./lab/system";
 import { findLabTools, installedSky } from "./lab/tools";
 import { labUp } from "./lab/up";
@@ -23,21 +22,20 @@ const USAGE = `npm run lab -- VERB
 
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
-const layout = labLayout(stateDirectory());
 
 async function main([verb = "", ...rest]: readonly string[]): Promise<number> {
   const progress = new Progress();
   const { signal } = stopSignal();
   switch (verb) {
     case "up":
-      await labUp(layout, () => findLabTools(progress), progress, signal);
+      await labUp(() => findLabTools(progress), progress, signal);
       progress.line(
         `ready: infra '${LAB_INFRA}', ${LAB_NODES.length} nodes with ${LAB_NODE.accelerator}:${LAB_NODE.gpus} each ` +
           "(Pulumi.lab.yaml uses it). 'npm run lab -- down' ends it.",
       );
       return 0;
     case "down":
-      await labDown(layout, progress, signal);
+      await labDown(progress, signal);
       return 0;
     case "status":
       return status();
@@ -56,12 +54,12 @@ async function status(): Promise<number> {
     process.stdout.write(`The lab cannot run on this machine: ${reason}.\n`);
     return EXIT_FAILED;
   }
-  if (!existsSync(layout.root)) {
+  if (!existsSync(LAB.root)) {
     process.stdout.write("The lab is not set up; 'npm run lab -- up' does it.\n");
     return EXIT_FAILED;
   }
   let failed = 0;
-  for (const daemon of labDaemons(layout, installedSky())) {
+  for (const daemon of labDaemons(installedSky())) {
     const missing = await daemon.check();
     if (missing !== undefined) failed++;
     process.stdout.write(
@@ -72,10 +70,10 @@ async function status(): Promise<number> {
 }
 
 function sky(args: readonly string[]): number {
-  if (!existsSync(layout.root)) throw new UserError("The lab is not set up; 'npm run lab -- up' does it.");
+  if (!existsSync(LAB.root)) throw new UserError("The lab is not set up; 'npm run lab -- up' does it.");
   const result = spawnSync(installedSky(), args, {
     stdio: "inherit",
-    env: { ...process.env, ...skyEnvironment(layout) },
+    env: { ...process.env, ...SKY_ENVIRONMENT },
   });
   return result.status ?? EXIT_FAILED;
 }

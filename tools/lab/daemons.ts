@@ -2,13 +2,14 @@
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import {
+  LAB,
   LAB_MARK,
   LAB_NODES,
   LAB_PORTS,
   LAB_REGION,
-  type LabLayout,
-  skyEnvironment,
-  slurmEnvironment,
+  LAB_USER,
+  SKY_ENVIRONMENT,
+  SLURM_ENVIRONMENT,
 } from "./layout";
 import type { Daemon } from "./processes";
 import { findProgram } from "./system";
@@ -18,19 +19,19 @@ const START_SECONDS = 30;
 /** The API server imports every cloud's SDK and migrates its database on its first start. */
 const API_SERVER_START_SECONDS = 180;
 
-export function labDaemons(layout: LabLayout, sky: string): Daemon[] {
-  return [munged(layout), slurmctld(layout), ...slurmds(layout), sshd(layout), apiServer(layout, sky)];
+export function labDaemons(sky: string): Daemon[] {
+  return [munged(), slurmctld(), ...slurmds(), sshd(), apiServer(sky)];
 }
 
-function munged(layout: LabLayout): Daemon {
-  const socket = join(layout.munge, "munge.socket");
+function munged(): Daemon {
+  const socket = join(LAB.munge, "munge.socket");
   const files = {
     "key-file": "munge.key",
     "log-file": "munged.log",
     "pid-file": "munged.pid",
     "seed-file": "munged.seed",
   };
-  const args = Object.entries(files).map(([flag, name]) => `--${flag}=${join(layout.munge, name)}`);
+  const args = Object.entries(files).map(([flag, name]) => `--${flag}=${join(LAB.munge, name)}`);
   return {
     name: "munged",
     command: [
@@ -44,14 +45,14 @@ function munged(layout: LabLayout): Daemon {
       `--socket=${socket}`,
       ...args,
     ],
-    env: { [LAB_MARK]: layout.root },
+    env: { [LAB_MARK]: LAB.root },
     check: () => ask("munge's answer", program("munge"), ["-n", "-S", socket], {}),
     timeoutSeconds: START_SECONDS,
   };
 }
 
-function slurmctld(layout: LabLayout): Daemon {
-  const env = slurmEnvironment(layout);
+function slurmctld(): Daemon {
+  const env = SLURM_ENVIRONMENT;
   return {
     name: "slurmctld",
     command: [program("slurmctld"), "-D"],
@@ -62,8 +63,8 @@ function slurmctld(layout: LabLayout): Daemon {
   };
 }
 
-function slurmds(layout: LabLayout): Daemon[] {
-  const env = slurmEnvironment(layout);
+function slurmds(): Daemon[] {
+  const env = SLURM_ENVIRONMENT;
   return LAB_NODES.map(({ name }) => ({
     name: `slurmd-${name}`,
     command: [program("slurmd"), "-D", "-N", name],
@@ -76,8 +77,8 @@ function slurmds(layout: LabLayout): Daemon[] {
   }));
 }
 
-function sshd(layout: LabLayout): Daemon {
-  const key = join(layout.home, ".ssh", "id_ed25519");
+function sshd(): Daemon {
+  const key = join(LAB.home, ".ssh", "id_ed25519");
   const options = [
     "BatchMode=yes",
     "StrictHostKeyChecking=no",
@@ -86,8 +87,8 @@ function sshd(layout: LabLayout): Daemon {
   ];
   return {
     name: "sshd",
-    command: [program("sshd"), "-D", "-e", "-f", join(layout.etc, "sshd_config")],
-    env: { [LAB_MARK]: layout.root },
+    command: [program("sshd"), "-D", "-e", "-f", join(LAB.etc, "sshd_config")],
+    env: { [LAB_MARK]: LAB.root },
     check: () =>
       ask(
         `a login on ${LAB_REGION}`,
@@ -100,7 +101,7 @@ function sshd(layout: LabLayout): Daemon {
           key,
           "-p",
           String(LAB_PORTS.sshd),
-          "root@127.0.0.1",
+          `${LAB_USER}@127.0.0.1`,
           "true",
         ],
         {},
@@ -109,11 +110,11 @@ function sshd(layout: LabLayout): Daemon {
   };
 }
 
-function apiServer(layout: LabLayout, sky: string): Daemon {
+function apiServer(sky: string): Daemon {
   return {
     name: "api-server",
     command: [sky, "api", "start"],
-    env: skyEnvironment(layout),
+    env: SKY_ENVIRONMENT,
     check: async () => {
       try {
         const answer = await fetch(`http://127.0.0.1:${LAB_PORTS.skypilot}/api/health`, {

@@ -5,26 +5,27 @@ import { UserError } from "../../driver/errors";
 import { poll } from "../../driver/poll";
 import type { Progress } from "../../driver/progress";
 import { withoutHosts } from "./files";
-import { HOSTS_FILE, type LabLayout, PROFILE_FILE, slurmEnvironment } from "./layout";
+import { HOSTS_FILE, LAB, LAB_USER, PROFILE_FILE, SLURM_ENVIRONMENT } from "./layout";
 import { commandOf, endLabProcesses } from "./processes";
-import { findProgram } from "./system";
+import { findProgram, removeUser } from "./system";
 import { installedRecord } from "./up";
 
 const JOBS_END_SECONDS = 40;
 
 /** @throws UserError when a process of the lab would not end. */
-export async function labDown(layout: LabLayout, progress: Progress, signal: AbortSignal): Promise<void> {
-  await endJobs(layout, progress, signal);
-  const left = await endLabProcesses(layout, progress, signal);
+export async function labDown(progress: Progress, signal: AbortSignal): Promise<void> {
+  await endJobs(progress, signal);
+  const left = await endLabProcesses(progress, signal);
   if (left.length > 0) {
     const list = left.map((pid) => `  ${pid} ${commandOf(pid)}`).join("\n");
     throw new UserError(`These processes of the lab would not end:\n${list}\nEnd them, then run it again.`);
   }
-  const packages = readPackages(layout);
+  const packages = readPackages();
   restoreSystemFiles();
-  for (const path of [layout.root, layout.munge]) rmSync(path, { recursive: true, force: true });
+  removeUser(LAB_USER);
+  for (const path of [LAB.root, ...skyPilotSockets()]) rmSync(path, { recursive: true, force: true });
   progress.line(
-    `removed ${layout.root}, ${layout.munge}, ${PROFILE_FILE} and the lab's lines of ${HOSTS_FILE}`,
+    `removed ${LAB.root}, ${PROFILE_FILE}, the user ${LAB_USER} and the lab's lines of ${HOSTS_FILE}`,
   );
   if (packages.length > 0) {
     progress.line(
@@ -34,23 +35,23 @@ export async function labDown(layout: LabLayout, progress: Progress, signal: Abo
 }
 
 /** Asks Slurm to end its jobs, so that they clean up after themselves. What does not is killed afterwards. */
-async function endJobs(layout: LabLayout, progress: Progress, signal: AbortSignal): Promise<void> {
-  if (slurm(layout, "scontrol", ["ping"]) === undefined) return;
-  slurm(layout, "scancel", ["--user=root"]);
+async function endJobs(progress: Progress, signal: AbortSignal): Promise<void> {
+  if (slurm("scontrol", ["ping"]) === undefined) return;
+  slurm("scancel", ["--user=root"]);
   await poll({
     timeoutSeconds: JOBS_END_SECONDS,
     progress,
     signal,
-    check: async () => (slurm(layout, "squeue", ["-h"]) ? "Slurm's jobs to end" : undefined),
+    check: async () => (slurm("squeue", ["-h"]) ? "Slurm's jobs to end" : undefined),
   });
 }
 
 /** Output of one of Slurm's commands; undefined when it fails. */
-function slurm(layout: LabLayout, name: string, args: readonly string[]): string | undefined {
+function slurm(name: string, args: readonly string[]): string | undefined {
   const program = findProgram(name);
-  if (program === undefined || !existsSync(layout.etc)) return undefined;
+  if (program === undefined || !existsSync(LAB.etc)) return undefined;
   try {
-    const env = { ...process.env, ...slurmEnvironment(layout) };
+    const env = { ...process.env, ...SLURM_ENVIRONMENT };
     return execFileSync(program, args, {
       env,
       encoding: "utf8",
@@ -69,7 +70,13 @@ function restoreSystemFiles(): void {
   rmSync(PROFILE_FILE, { force: true });
 }
 
-function readPackages(layout: LabLayout): string[] {
-  const record = installedRecord(layout);
+/** SkyPilot keeps the sockets of its ssh connections in /tmp whatever TMPDIR is, by the hash of its user. */
+function skyPilotSockets(): string[] {
+  const hash = `${LAB.home}/.sky/user_hash`;
+  return existsSync(hash) ? [`/tmp/sky_ssh_${readFileSync(hash, "utf8").trim()}`] : [];
+}
+
+function readPackages(): string[] {
+  const record = installedRecord();
   return existsSync(record) ? readFileSync(record, "utf8").split("\n").filter(Boolean) : [];
 }

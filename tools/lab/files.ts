@@ -2,13 +2,14 @@
 import { join } from "node:path";
 import {
   HOSTS_COMMENT,
+  LAB,
   LAB_MARK,
   LAB_NODE,
   LAB_NODES,
   LAB_PORTS,
   LAB_REGION,
-  type LabLayout,
-  slurmEnvironment,
+  LAB_USER,
+  SLURM_ENVIRONMENT,
 } from "./layout";
 
 /**
@@ -16,7 +17,7 @@ import {
  *
  * @param hostname The machine's own name: the real host behind each node.
  */
-export function slurmConf(layout: LabLayout, hostname: string): string {
+export function slurmConf(hostname: string): string {
   const nodes = LAB_NODES.map(
     ({ name, address, port }) =>
       `NodeName=${name} NodeHostname=${hostname} NodeAddr=${address} Port=${port} CPUs=${LAB_NODE.cpus} ` +
@@ -29,14 +30,14 @@ export function slurmConf(layout: LabLayout, hostname: string): string {
     "SlurmUser=root",
     "SlurmdUser=root",
     "AuthType=auth/munge",
-    `AuthInfo=socket=${layout.munge}/munge.socket`,
+    `AuthInfo=socket=${LAB.munge}/munge.socket`,
     "ProctrackType=proctrack/linuxproc",
     "TaskPlugin=task/none",
     "SwitchType=switch/none",
-    `StateSaveLocation=${layout.spool}/slurmctld`,
-    `SlurmdSpoolDir=${layout.spool}/slurmd.%n`,
-    `SlurmctldPidFile=${layout.run}/slurmctld.slurm`,
-    `SlurmdPidFile=${layout.run}/slurmd.%n.slurm`,
+    `StateSaveLocation=${LAB.spool}/slurmctld`,
+    `SlurmdSpoolDir=${LAB.spool}/slurmd.%n`,
+    `SlurmctldPidFile=${LAB.run}/slurmctld.slurm`,
+    `SlurmdPidFile=${LAB.run}/slurmd.%n.slurm`,
     "ReturnToService=2",
     "SelectType=select/cons_tres",
     "SelectTypeParameters=CR_Core_Memory",
@@ -50,23 +51,23 @@ export function slurmConf(layout: LabLayout, hostname: string): string {
 }
 
 /** Without files a node registers no GPU and drains; empty ones are enough. */
-export function gresConf(layout: LabLayout): string {
+export function gresConf(): string {
   return lines(
     "AutoDetect=off",
     `NodeName=${LAB_NODES.map(({ name }) => name).join(",")} Name=gpu Type=${LAB_NODE.accelerator} ` +
-      `File=${layout.spool}/gpu/nvidia[0-${LAB_NODE.gpus - 1}]`,
+      `File=${LAB.spool}/gpu/nvidia[0-${LAB_NODE.gpus - 1}]`,
   );
 }
 
 /** sshd of the lab: one key, on loopback, and the environment by which a session knows that it is on the lab. */
-export function sshdConfig(layout: LabLayout): string {
-  const environment = Object.entries(slurmEnvironment(layout)).map(([name, value]) => `${name}=${value}`);
+export function sshdConfig(): string {
+  const environment = Object.entries(SLURM_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
   return lines(
     `Port ${LAB_PORTS.sshd}`,
     "ListenAddress 127.0.0.1",
-    `HostKey ${layout.etc}/ssh_host_ed25519_key`,
-    `AuthorizedKeysFile ${layout.etc}/authorized_keys`,
-    `PidFile ${layout.run}/sshd.ssh`,
+    `HostKey ${LAB.etc}/ssh_host_ed25519_key`,
+    `AuthorizedKeysFile ${LAB.etc}/authorized_keys`,
+    `PidFile ${LAB.run}/sshd.ssh`,
     "PermitRootLogin prohibit-password",
     "PasswordAuthentication no",
     "KbdInteractiveAuthentication no",
@@ -80,20 +81,20 @@ export function sshdConfig(layout: LabLayout): string {
 }
 
 /** `~/.slurm/config` of the lab's SkyPilot: the login node, as an ssh host. */
-export function slurmSshConfig(layout: LabLayout): string {
+export function slurmSshConfig(): string {
   return lines(
     `Host ${LAB_REGION}`,
     "  HostName 127.0.0.1",
     `  Port ${LAB_PORTS.sshd}`,
-    "  User root",
-    `  IdentityFile ${layout.home}/.ssh/id_ed25519`,
+    `  User ${LAB_USER}`,
+    `  IdentityFile ${LAB.home}/.ssh/id_ed25519`,
     "  StrictHostKeyChecking no",
   );
 }
 
 /** `~/.sky/config.yaml` of the lab's SkyPilot. */
-export function skypilotConfig(layout: LabLayout): string {
-  return lines("slurm:", "  cluster_configs:", `    ${LAB_REGION}:`, `      workdir: ${layout.nodes}`);
+export function skypilotConfig(): string {
+  return lines("slurm:", "  cluster_configs:", `    ${LAB_REGION}:`, `      workdir: ${LAB.nodes}`);
 }
 
 /** SkyPilot reads its catalogue from the web; this much of it is enough where there is none. */
@@ -106,12 +107,12 @@ export const ACCELERATOR_CATALOGUE = lines(
  * SkyPilot installs uv on each node from the web. This `curl` answers that one address with a script that puts the lab's
  * own uv there, and hands every other call to the real one.
  */
-export function curlWrapper(layout: LabLayout, realCurl: string | undefined): string {
+export function curlWrapper(realCurl: string | undefined): string {
   return lines(
     "#!/bin/sh",
     "for argument; do",
     '  if [ "$argument" = https://astral.sh/uv/install.sh ]; then',
-    `    printf '%s\\n' 'mkdir -p "$UV_INSTALL_DIR" && cp "${layout.bin}/uv" "$UV_INSTALL_DIR/uv"'`,
+    `    printf '%s\\n' 'mkdir -p "$UV_INSTALL_DIR" && cp "${LAB.bin}/uv" "$UV_INSTALL_DIR/uv"'`,
     "    exit 0",
     "  fi",
     "done",
@@ -142,11 +143,11 @@ export function uvWrapper(uv: string, python: string, settings: Readonly<Record<
  * For login shells of the lab alone (they have its mark): the lab's `bin` first on PATH, which `/etc/profile` has just
  * reset, and what the nodes' tasks need on this machine.
  */
-export function profileScript(layout: LabLayout, settings: Readonly<Record<string, string>>): string {
+export function profileScript(settings: Readonly<Record<string, string>>): string {
   return lines(
     "# Written by the lab of dynamo-sky; removed by 'npm run lab -- down'. No effect outside of the lab.",
-    `if [ "\${${LAB_MARK}:-}" = ${quote(layout.root)} ]; then`,
-    `  export PATH=${quote(layout.bin)}:"$PATH"`,
+    `if [ "\${${LAB_MARK}:-}" = ${quote(LAB.root)} ]; then`,
+    `  export PATH=${quote(LAB.bin)}:"$PATH"`,
     ...Object.entries(settings).map(([name, value]) => `  export ${name}=${quote(value)}`),
     "fi",
   );
@@ -169,25 +170,24 @@ export function withoutHosts(hosts: string): string {
 
 /** Files of the lab's directory, with their modes. */
 export function labFiles(
-  layout: LabLayout,
   machine: { hostname: string; curl: string | undefined; uv: string; python: string },
   uvSettings: Readonly<Record<string, string>>,
 ): { readonly path: string; readonly text: string; readonly mode: number }[] {
   return [
-    { path: join(layout.etc, "slurm.conf"), text: slurmConf(layout, machine.hostname), mode: 0o600 },
-    { path: join(layout.etc, "gres.conf"), text: gresConf(layout), mode: 0o600 },
-    { path: join(layout.etc, "sshd_config"), text: sshdConfig(layout), mode: 0o600 },
-    { path: join(layout.home, ".slurm", "config"), text: slurmSshConfig(layout), mode: 0o600 },
-    { path: join(layout.home, ".sky", "config.yaml"), text: skypilotConfig(layout), mode: 0o600 },
+    { path: join(LAB.etc, "slurm.conf"), text: slurmConf(machine.hostname), mode: 0o600 },
+    { path: join(LAB.etc, "gres.conf"), text: gresConf(), mode: 0o600 },
+    { path: join(LAB.etc, "sshd_config"), text: sshdConfig(), mode: 0o600 },
+    { path: join(LAB.home, ".slurm", "config"), text: slurmSshConfig(), mode: 0o600 },
+    { path: join(LAB.home, ".sky", "config.yaml"), text: skypilotConfig(), mode: 0o600 },
     {
-      path: join(layout.home, ".sky", "catalogs", "v8", "common", "accelerators.csv"),
+      path: join(LAB.home, ".sky", "catalogs", "v8", "common", "accelerators.csv"),
       text: ACCELERATOR_CATALOGUE,
       mode: 0o600,
     },
-    { path: join(layout.bin, "curl"), text: curlWrapper(layout, machine.curl), mode: 0o700 },
-    { path: join(layout.bin, "uv"), text: uvWrapper(machine.uv, machine.python, uvSettings), mode: 0o700 },
+    { path: join(LAB.bin, "curl"), text: curlWrapper(machine.curl), mode: 0o700 },
+    { path: join(LAB.bin, "uv"), text: uvWrapper(machine.uv, machine.python, uvSettings), mode: 0o700 },
     ...Array.from({ length: LAB_NODE.gpus }, (_, gpu) => ({
-      path: join(layout.spool, "gpu", `nvidia${gpu}`),
+      path: join(LAB.spool, "gpu", `nvidia${gpu}`),
       text: "",
       mode: 0o600,
     })),

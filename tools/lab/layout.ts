@@ -1,43 +1,34 @@
 /** Where the lab keeps its files, and on which ports it listens. */
-import { join } from "node:path";
 
-/** Everything that the lab makes lies in one directory, apart from two lines of `/etc/hosts` and one file of `/etc/profile.d`. */
-export interface LabLayout {
-  /** The lab's own directory; removed by `down`. */
-  readonly root: string;
+/**
+ * Everything that the lab makes lies in one directory, apart from two lines of `/etc/hosts` and one file of
+ * `/etc/profile.d`. There is one lab a machine, since it has fixed ports and names.
+ */
+export const LAB_ROOT = "/var/lib/dynamo-sky-lab";
+
+export const LAB = {
+  root: LAB_ROOT,
   /** HOME of every `sky` of the lab: its clusters, keys and configuration are never in the user's own `~/.sky`. */
-  readonly home: string;
+  home: `${LAB_ROOT}/home`,
+  /** Home of the lab's user. */
+  login: `${LAB_ROOT}/login`,
   /** slurm.conf, gres.conf, sshd_config and keys. */
-  readonly etc: string;
-  /** Early on the PATH of the nodes: `curl` and what the lab's tasks find installed. */
-  readonly bin: string;
+  etc: `${LAB_ROOT}/etc`,
+  /** Early on the PATH of the nodes: `curl`, `uv`, and what tasks find installed. */
+  bin: `${LAB_ROOT}/bin`,
   /** Output of the daemons. */
-  readonly log: string;
+  log: `${LAB_ROOT}/log`,
   /** Process ids of the daemons. */
-  readonly run: string;
+  run: `${LAB_ROOT}/run`,
   /** Slurm's own state. */
-  readonly spool: string;
-  /** SkyPilot's directory on the nodes (`slurm.workdir`), instead of root's home. */
-  readonly nodes: string;
-  /** Socket, key and log of munge. Not below a home directory, since its daemon runs as a user of its own. */
-  readonly munge: string;
-}
-
-/** @param stateDirectory The project's state directory. */
-export function labLayout(stateDirectory: string): LabLayout {
-  const root = join(stateDirectory, "lab");
-  return {
-    root,
-    home: join(root, "home"),
-    etc: join(root, "etc"),
-    bin: join(root, "bin"),
-    log: join(root, "log"),
-    run: join(root, "run"),
-    spool: join(root, "spool"),
-    nodes: join(root, "nodes"),
-    munge: "/run/dynamo-sky-lab",
-  };
-}
+  spool: `${LAB_ROOT}/spool`,
+  /** SkyPilot's directory on the nodes (`slurm.workdir`); each cluster's part goes with it. */
+  nodes: `${LAB_ROOT}/nodes`,
+  /** Socket, key and log of munge, whose daemon runs as a user of its own. */
+  munge: `${LAB_ROOT}/munge`,
+  /** TMPDIR of the lab's processes. */
+  tmp: `${LAB_ROOT}/tmp`,
+} as const;
 
 /** Ports on loopback; none is the default of Slurm, sshd or SkyPilot, so that real ones on the machine keep theirs. */
 export const LAB_PORTS = {
@@ -60,6 +51,12 @@ export const LAB_NODES = [
 /** What each node claims to have. */
 export const LAB_NODE = { cpus: 64, memoryMb: 1_000_000, accelerator: "H100", gpus: 8 } as const;
 
+/**
+ * Who logs in on the lab: another name of root, with a home of its own, since SkyPilot writes into the home that the
+ * password file names (`.bashrc`, `.ssh`), and that must not be root's own. It has no password; `down` removes it.
+ */
+export const LAB_USER = "dynamo-sky-lab";
+
 /** Set in the environment of every process of the lab to its root: by this `down` finds them all. */
 export const LAB_MARK = "DYNAMO_SKY_LAB";
 
@@ -68,17 +65,18 @@ export const HOSTS_FILE = "/etc/hosts";
 export const HOSTS_COMMENT = "# dynamo-sky lab";
 export const PROFILE_FILE = "/etc/profile.d/dynamo-sky-lab.sh";
 
-/** What a `sky` of the lab has in its environment, besides the user's. */
-export function skyEnvironment(layout: LabLayout): Record<string, string> {
-  return {
-    [LAB_MARK]: layout.root,
-    HOME: layout.home,
-    SKYPILOT_API_SERVER_LOCAL_PORT: String(LAB_PORTS.skypilot),
-    SKYPILOT_DISABLE_USAGE_COLLECTION: "1",
-  };
-}
+/** What Slurm's commands and daemons, and logins on the lab, have in their environment. */
+export const SLURM_ENVIRONMENT = {
+  [LAB_MARK]: LAB_ROOT,
+  SLURM_CONF: `${LAB.etc}/slurm.conf`,
+  TMPDIR: LAB.tmp,
+} as const;
 
-/** What Slurm's commands and daemons have in their environment. */
-export function slurmEnvironment(layout: LabLayout): Record<string, string> {
-  return { [LAB_MARK]: layout.root, SLURM_CONF: join(layout.etc, "slurm.conf") };
-}
+/** What a `sky` of the lab has in its environment, besides the user's. */
+export const SKY_ENVIRONMENT = {
+  [LAB_MARK]: LAB_ROOT,
+  HOME: LAB.home,
+  TMPDIR: LAB.tmp,
+  SKYPILOT_API_SERVER_LOCAL_PORT: String(LAB_PORTS.skypilot),
+  SKYPILOT_DISABLE_USAGE_COLLECTION: "1",
+} as const;

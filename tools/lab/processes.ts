@@ -1,13 +1,14 @@
 /** The lab's processes: started apart from the terminal, found again by the mark in their environment. */
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../driver/errors";
 import { poll } from "../../driver/poll";
 import type { Progress } from "../../driver/progress";
-import { LAB_MARK, type LabLayout } from "./layout";
+import { LAB, LAB_MARK } from "./layout";
 
-const STOP_SECONDS = 15;
+/** Some of SkyPilot's processes ignore SIGTERM; nothing here needs long to end. */
+const STOP_SECONDS = 5;
 
 export interface Daemon {
   readonly name: string;
@@ -20,20 +21,15 @@ export interface Daemon {
 }
 
 /** Starts the daemon unless it serves already, and waits until it does. */
-export async function ensureDaemon(
-  daemon: Daemon,
-  layout: LabLayout,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<void> {
+export async function ensureDaemon(daemon: Daemon, progress: Progress, signal: AbortSignal): Promise<void> {
   if ((await daemon.check()) === undefined) return;
   progress.line(`starting ${daemon.name}`);
-  const log = join(layout.log, `${daemon.name}.log`);
+  const log = join(LAB.log, `${daemon.name}.log`);
   const output = openSync(log, "a", 0o600);
   const [program = "", ...args] = daemon.command;
   const child = spawn(program, args, {
     env: { ...process.env, ...daemon.env },
-    cwd: layout.root,
+    cwd: LAB.root,
     detached: true,
     stdio: ["ignore", output, output],
   });
@@ -61,30 +57,41 @@ export async function ensureDaemon(
   );
 }
 
-/** Ids of the processes of the lab, this one and its ancestors apart. */
-export function labProcesses(layout: LabLayout): number[] {
+/**
+ * Ids of the processes of the lab, this one and its ancestors apart: those with its mark in their environment, those
+ * that have one of its files open or in their command (some daemons overwrite their environment with a title), and
+ * their descendants.
+ */
+export function labProcesses(): number[] {
   const own = ancestors();
-  const mark = `${LAB_MARK}=${layout.root}`;
-  return readdirSync("/proc")
+  const all = readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry))
     .map(Number)
-    .filter((pid) => !own.has(pid) && environmentOf(pid).includes(mark) && !isZombie(pid));
+    .filter((pid) => !own.has(pid) && !isZombie(pid));
+  const found = new Set(all.filter((pid) => belongsTo(pid)));
+  for (let before = -1; before !== found.size; ) {
+    before = found.size;
+    for (const pid of all) if (found.has(parentOf(pid))) found.add(pid);
+  }
+  return [...found];
+}
+
+function belongsTo(pid: number): boolean {
+  if (readOrEmpty(`/proc/${pid}/environ`).split("\0").includes(`${LAB_MARK}=${LAB.root}`)) return true;
+  const names = [readOrEmpty(`/proc/${pid}/cmdline`), linkOrEmpty(`/proc/${pid}/cwd`), ...openFiles(pid)];
+  return names.some((name) => name.includes(`${LAB.root}/`));
 }
 
 /** Ends every process of the lab: SIGTERM, then SIGKILL; returns the ids of those that would not go. */
-export async function endLabProcesses(
-  layout: LabLayout,
-  progress: Progress,
-  signal: AbortSignal,
-): Promise<number[]> {
+export async function endLabProcesses(progress: Progress, signal: AbortSignal): Promise<number[]> {
   for (const name of ["SIGTERM", "SIGKILL"] as const) {
-    for (const pid of labProcesses(layout)) kill(pid, name);
+    for (const pid of labProcesses()) kill(pid, name);
     const left = await poll({
       timeoutSeconds: STOP_SECONDS,
       progress,
       signal,
       check: async () => {
-        const pids = labProcesses(layout);
+        const pids = labProcesses();
         // What a dying process starts in its last moments has to go as well.
         if (name === "SIGKILL") for (const pid of pids) kill(pid, name);
         return pids.length === 0 ? undefined : `${pids.length} processes of the lab to end`;
@@ -92,7 +99,7 @@ export async function endLabProcesses(
     });
     if (left === undefined) return [];
   }
-  return labProcesses(layout);
+  return labProcesses();
 }
 
 /** The name of a process's program, for messages. */
@@ -124,12 +131,34 @@ function ancestors(): Set<number> {
   return found;
 }
 
-function isZombie(pid: number): boolean {
-  return readOrEmpty(`/proc/${pid}/stat`).split(") ").at(-1)?.startsWith("Z") ?? true;
+function parentOf(pid: number): number {
+  return Number(statusFields(pid)[1] ?? 1);
 }
 
-function environmentOf(pid: number): string[] {
-  return readOrEmpty(`/proc/${pid}/environ`).split("\0");
+function isZombie(pid: number): boolean {
+  return (statusFields(pid)[0] ?? "Z") === "Z";
+}
+
+/** Fields of `/proc/<pid>/stat` from the third; the second, the name in brackets, may hold anything. */
+function statusFields(pid: number): string[] {
+  const stat = readOrEmpty(`/proc/${pid}/stat`);
+  return stat === "" ? [] : stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+function openFiles(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => linkOrEmpty(`/proc/${pid}/fd/${fd}`));
+  } catch {
+    return [];
+  }
+}
+
+function linkOrEmpty(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
 
 function readOrEmpty(path: string): string {

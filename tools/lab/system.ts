@@ -16,6 +16,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const APT_TIMEOUT_MS = 600_000;
 const LAST_LINES = 8;
+/** dpkg's own placeholders, not TypeScript's. */
+const DPKG_FORMAT = "$" + "{Package} $" + "{db:Status-Abbrev}\\n";
 
 /** Why this machine cannot have a lab; undefined when it can. */
 export function whyNoLab(): string | undefined {
@@ -63,8 +65,28 @@ export function findProgram(name: string): string | undefined {
     .find((path) => existsSync(path));
 }
 
+/** Whether the password file has a user of this name. */
+export function userExists(name: string): boolean {
+  return readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .some((line) => line.startsWith(`${name}:`));
+}
+
+/** Makes the lab's user, unless it exists. `*` is a password that nothing matches; a locked one would refuse keys too. */
+export function ensureUser(name: string, home: string): void {
+  if (userExists(name)) return;
+  const identity = ["--non-unique", "--uid", "0", "--gid", "0"];
+  const rest = ["--no-create-home", "--home-dir", home, "--shell", "/bin/bash", "--password", "*"];
+  execFileSync("useradd", [...identity, ...rest, name], { stdio: ["ignore", "ignore", "pipe"] });
+}
+
+/** Removes the lab's user. Forced, because processes of root count as its own. */
+export function removeUser(name: string): void {
+  if (userExists(name)) execFileSync("userdel", ["--force", name], { stdio: ["ignore", "ignore", "ignore"] });
+}
+
 function installedPackages(): Set<string> {
-  const listing = execFileSync("dpkg-query", ["-W", "-f", "${Package} ${db:Status-Abbrev}\\n"], {
+  const listing = execFileSync("dpkg-query", ["-W", "-f", DPKG_FORMAT], {
     encoding: "utf8",
   });
   return new Set(listing.split("\n").flatMap((line) => (/ ii/.test(line) ? (line.split(" ")[0] ?? []) : [])));

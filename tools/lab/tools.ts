@@ -24,7 +24,7 @@ export function installedSky(): string {
 
 /** Finds or installs what the lab needs. */
 export async function findLabTools(progress: Progress): Promise<LabTools> {
-  const uv = "/tmp/b/uvenv/bin/uv";
+  const uv = process.env["LAB_UV"] ?? "uv";
   const sky = await ensureOwnSkyPilot(uv, progress);
   return {
     sky,

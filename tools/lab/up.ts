@@ -8,9 +8,9 @@ import { UserError } from "../../driver/errors";
 import type { Progress } from "../../driver/progress";
 import { labDaemons } from "./daemons";
 import { labFiles, profileScript, withHosts } from "./files";
-import { HOSTS_FILE, type LabLayout, PROFILE_FILE } from "./layout";
+import { HOSTS_FILE, LAB, LAB_USER, PROFILE_FILE } from "./layout";
 import { ensureDaemon } from "./processes";
-import { findProgram, installPackages, missingPackages, requireLabMachine } from "./system";
+import { ensureUser, findProgram, installPackages, missingPackages, requireLabMachine } from "./system";
 import type { LabTools } from "./tools";
 
 /** Variables without which uv fetches nothing on some machines; SkyPilot calls it with a bare environment. */
@@ -31,45 +31,47 @@ const UV_SETTINGS = [
 
 /** @throws UserError when the machine cannot have a lab, or a daemon does not start. */
 export async function labUp(
-  layout: LabLayout,
   findTools: () => Promise<LabTools>,
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
   requireLabMachine();
   const missing = missingPackages();
-  mkdirSync(layout.root, { recursive: true, mode: 0o700 });
-  if (missing.length > 0) recordInstalled(layout, installPackages(missing, progress));
+  mkdirSync(LAB.root, { recursive: true, mode: 0o755 });
+  if (missing.length > 0) recordInstalled(installPackages(missing, progress));
   const tools = await findTools();
-  writeLabFiles(layout, tools);
-  makeKeys(layout);
-  changeSystemFiles(layout, tools);
-  for (const daemon of labDaemons(layout, tools.sky)) await ensureDaemon(daemon, layout, progress, signal);
+  writeLabFiles(tools);
+  makeKeys();
+  ensureUser(LAB_USER, LAB.login);
+  changeSystemFiles(tools);
+  for (const daemon of labDaemons(tools.sky)) await ensureDaemon(daemon, progress, signal);
 }
 
 /** Which packages the lab installed, for `down` to name. */
-export function installedRecord(layout: LabLayout): string {
-  return join(layout.root, "installed-packages");
+export function installedRecord(): string {
+  return join(LAB.root, "installed-packages");
 }
 
-function recordInstalled(layout: LabLayout, packages: readonly string[]): void {
-  const path = installedRecord(layout);
+function recordInstalled(packages: readonly string[]): void {
+  const path = installedRecord();
   const before = existsSync(path) ? readFileSync(path, "utf8") : "";
   writeFileSync(path, `${before}${packages.map((name) => `${name}\n`).join("")}`);
 }
 
-function writeLabFiles(layout: LabLayout, tools: LabTools): void {
+function writeLabFiles(tools: LabTools): void {
   const directories = [
-    layout.home,
-    layout.etc,
-    layout.bin,
-    layout.log,
-    layout.run,
-    layout.spool,
-    layout.nodes,
+    LAB.home,
+    LAB.etc,
+    LAB.bin,
+    LAB.log,
+    LAB.run,
+    LAB.spool,
+    LAB.login,
+    LAB.tmp,
+    LAB.nodes,
   ];
   for (const path of directories) mkdirSync(path, { recursive: true, mode: 0o700 });
-  mkdirSync(join(layout.spool, "slurmctld"), { recursive: true });
+  mkdirSync(join(LAB.spool, "slurmctld"), { recursive: true });
   const machine = {
     hostname: hostname(),
     curl: findProgram("curl"),
@@ -81,7 +83,7 @@ function writeLabFiles(layout: LabLayout, tools: LabTools): void {
     return value === undefined || value === "" ? [] : [[name, value] as const];
   });
   const uvSettings = { UV_CACHE_DIR: tools.uvCache, ...Object.fromEntries(inherited) };
-  for (const { path, text, mode } of labFiles(layout, machine, uvSettings)) {
+  for (const { path, text, mode } of labFiles(machine, uvSettings)) {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     writeFileSync(path, text);
     chmodSync(path, mode);
@@ -89,38 +91,38 @@ function writeLabFiles(layout: LabLayout, tools: LabTools): void {
 }
 
 /** Keys of sshd, of SkyPilot's user, and of munge. */
-function makeKeys(layout: LabLayout): void {
-  const host = join(layout.etc, "ssh_host_ed25519_key");
-  const user = join(layout.home, ".ssh", "id_ed25519");
+function makeKeys(): void {
+  const host = join(LAB.etc, "ssh_host_ed25519_key");
+  const user = join(LAB.home, ".ssh", "id_ed25519");
   mkdirSync(dirname(user), { recursive: true, mode: 0o700 });
   for (const path of [host, user]) {
     if (!existsSync(path))
       execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "dynamo-sky-lab", "-f", path]);
   }
-  writeFileSync(join(layout.etc, "authorized_keys"), readFileSync(`${user}.pub`), { mode: 0o600 });
-  makeMungeDirectory(layout);
+  writeFileSync(join(LAB.etc, "authorized_keys"), readFileSync(`${user}.pub`), { mode: 0o600 });
+  makeMungeDirectory();
   // sshd separates its privileges in this directory; it is there on machines that run an sshd.
   mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
 }
 
 /** munged insists on a directory and a key of its own user, that others cannot write. */
-function makeMungeDirectory(layout: LabLayout): void {
+function makeMungeDirectory(): void {
   const [uid, gid] = ["-u", "-g"].map((flag) =>
     Number(execFileSync("id", [flag, "munge"], { encoding: "utf8" })),
   );
   if (uid === undefined || gid === undefined)
     throw new UserError("The user 'munge' is missing: reinstall the package munge.");
-  const key = join(layout.munge, "munge.key");
-  mkdirSync(layout.munge, { recursive: true, mode: 0o755 });
+  const key = join(LAB.munge, "munge.key");
+  mkdirSync(LAB.munge, { recursive: true, mode: 0o755 });
   if (!existsSync(key)) writeFileSync(key, randomBytes(128), { mode: 0o400 });
-  for (const path of [layout.munge, key]) chownSync(path, uid, gid);
+  for (const path of [LAB.munge, key]) chownSync(path, uid, gid);
 }
 
 /** The two files outside of the lab's directory. */
-function changeSystemFiles(layout: LabLayout, tools: LabTools): void {
+function changeSystemFiles(tools: LabTools): void {
   const hosts = readFileSync(HOSTS_FILE, "utf8");
   const changed = withHosts(hosts);
   // Written in place: in containers the file is a mount, which cannot be replaced.
   if (changed !== hosts) writeFileSync(HOSTS_FILE, changed);
-  writeFileSync(PROFILE_FILE, profileScript(layout, tools.nodeEnvironment), { mode: 0o644 });
+  writeFileSync(PROFILE_FILE, profileScript(tools.nodeEnvironment), { mode: 0o644 });
 }
