@@ -11,10 +11,17 @@ import { nodeDirectory } from "./directories";
 import { withLock } from "./lock";
 import { ensureSupervisor, type NodeRecord, readNodeRecord } from "./node";
 import { type LocalPrograms, localProgramsSchema } from "./spec";
+import { programState } from "./state";
 import type { SupervisorClient } from "./supervisor";
 import { replaceUnitFiles, type UnitChange } from "./unit";
 
+const WAITING: Readonly<Record<string, string>> = {
+  STARTING: "it waits for what it needs",
+  BACKOFF: "it ended right after its start, and is held back",
+};
 const LOG_LINES = 20;
+/** States that supervisor does not leave by itself: http://supervisord.org/subprocess.html#process-states */
+const STOPPED = new Set(["STOPPED", "EXITED", "FATAL"]);
 /** What stopping the old programs and starting a supervisor may take besides the wait for health. */
 const OVERHEAD_SECONDS = 120;
 
@@ -52,14 +59,30 @@ async function carryOut(
   client: SupervisorClient,
   change: UnitChange,
   programs: readonly ProgramPlan[],
-  { progress }: VerbContext,
+  context: VerbContext,
 ): Promise<void> {
+  const { progress } = context;
   const stopSeconds = Math.max(0, ...programs.map((program) => program.stopSeconds));
   const restarted = change.stopped.filter((name) => change.started.includes(name));
   for (const name of change.stopped)
     progress.line(`${restarted.includes(name) ? "restarting" : "stopping"} ${name}`);
   await Promise.all(change.stopped.map((name) => client.remove(name, stopSeconds)));
   await Promise.all(change.started.map((name) => client.add(name)));
+  await startStopped(client, programs, context);
+}
+
+/** Somebody may have stopped a program by hand; nothing but an order starts it again. */
+async function startStopped(
+  client: SupervisorClient,
+  programs: readonly ProgramPlan[],
+  { progress }: VerbContext,
+): Promise<void> {
+  const names = new Set(programs.map(({ name }) => name));
+  const stopped = (await client.programs()).filter(
+    ({ name, state }) => names.has(name) && STOPPED.has(state),
+  );
+  for (const { name, state } of stopped) progress.line(`starting ${name}, which was ${state}`);
+  await Promise.all(stopped.map(({ name }) => client.start(name)));
 }
 
 interface Started {
@@ -79,10 +102,11 @@ async function untilHealthy(started: Started, context: VerbContext): Promise<voi
     progress: context.progress,
     signal: context.signal,
     check: async () => {
+      // Asked too, since another process may answer on the port that the program could not get.
+      const state = programState(directory, program.name, await client.programs());
+      if (state !== "RUNNING") return `${program.name} to run: ${WAITING[state] ?? state}`;
       const error = await ask(program.health, values, context.signal);
-      return error === undefined
-        ? undefined
-        : `${program.name} at ${describeProbe(program.health, values)}: ${error}`;
+      return error && `${program.name} at ${describeProbe(program.health, values)}: ${error}`;
     },
   });
   if (missing === undefined) {
@@ -96,8 +120,7 @@ async function untilHealthy(started: Started, context: VerbContext): Promise<voi
     state === undefined ? "unknown to the supervisor" : `${state.state} ${state.spawnError}`.trim();
   throw new UserError(
     [
-      `${program.name} did not become healthy within ${timeoutSeconds} s (supervisor: ${seen}).`,
-      `Waited for ${missing}.`,
+      `${program.name} did not become healthy within ${timeoutSeconds} s: waited for ${missing}.`,
       "Its last log lines:",
       ...lastLines([join(directory, programLog(program.name))], LOG_LINES),
     ].join("\n"),

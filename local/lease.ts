@@ -1,13 +1,16 @@
 /** `local lease`: makes the nodes of a cluster, each with a running supervisor and no program yet. */
 import { join } from "node:path";
 import { defineVerb, type VerbContext } from "../driver/verb";
+import { unitDirectory } from "../node/render";
 import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
 import { withLock } from "./lock";
 import { ensureSupervisor, type NodeRecord, prepareNode } from "./node";
 import { assertPortsFree, nodeAddress } from "./ports";
-import { endNodes } from "./release";
+import { endNodes, longestStopSeconds } from "./release";
 import { type LocalLease, localLeaseSchema } from "./spec";
+import type { SupervisorClient } from "./supervisor";
 import { findToolchain, nodeEnvironment } from "./toolchain";
+import { replaceUnitFiles, unitsOnDisk } from "./unit";
 
 export const verb = defineVerb({
   input: localLeaseSchema,
@@ -58,7 +61,26 @@ async function leaseNode(
       );
       await endNodes(input.cluster, [node.rank], context, { keepFiles: true });
     }
-    await ensureSupervisor(input.cluster, node.rank, record, context);
+    const client = await ensureSupervisor(input.cluster, node.rank, record, context);
+    if (input.units !== undefined) await stopOthers(client, directory, new Set(input.units), context);
   });
   context.progress.line(`node ${node.rank}: ready in ${clusterDirectory(input.cluster)}`);
+}
+
+/** Stops and removes all units of a node but the given ones. */
+async function stopOthers(
+  client: SupervisorClient,
+  directory: string,
+  kept: ReadonlySet<string>,
+  { progress }: VerbContext,
+): Promise<void> {
+  const others = unitsOnDisk(join(directory, "units")).filter(({ unit }) => !kept.has(unit));
+  await Promise.all(
+    others.map(async ({ unit, programs }) => {
+      progress.line(`stopping ${unit}, which the deployment no longer has`);
+      const stopSeconds = longestStopSeconds(join(directory, unitDirectory(unit)));
+      await replaceUnitFiles(client, directory, unit, []);
+      await Promise.all(programs.map((name) => client.remove(name, stopSeconds)));
+    }),
+  );
 }

@@ -46,7 +46,8 @@ export async function endNodes(
     ranks.map(async (rank) => {
       const directory = nodeDirectory(cluster, rank);
       const client = new SupervisorClient(directory);
-      const bound = (await client.answers()) ? longestStopSeconds(directory) + SUPERVISOR_STOP_SECONDS : 0;
+      const units = join(directory, "units");
+      const bound = (await client.answers()) ? longestStopSeconds(units) + SUPERVISOR_STOP_SECONDS : 0;
       // It may end between the question and the order.
       if (bound > 0) await client.shutdown().catch(() => undefined);
       await endProcesses(directory, `node ${rank}`, bound, context);
@@ -95,9 +96,8 @@ function describe(processes: readonly FoundProcess[]): string {
   return processes.length > shown.length ? `${shown.join(", ")} and others` : shown.join(", ");
 }
 
-/** The longest time that any program of the node may take to stop; supervisor stops them one after the other at worst. */
-function longestStopSeconds(nodeDir: string): number {
-  const units = join(nodeDir, "units");
+/** The longest time that any program below a directory of units may take to stop, by their specifications. */
+export function longestStopSeconds(units: string): number {
   const seconds = readdirSync(units, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".json"))
     .map((name) => {

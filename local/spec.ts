@@ -20,7 +20,7 @@ const portSchema = z.strictObject({
   /** What for: `http`, `client`. */
   purpose: z.string(),
   port: z.int().min(1).max(65535),
-  /** The configuration key with which to choose another port, named in the error when this one is taken. */
+  /** The setting with which to choose another port (`frontend.port`), named in the error when this one is taken. */
   configKey: z.string().optional(),
 });
 
@@ -31,6 +31,11 @@ export const localLeaseSchema = z.strictObject({
   /** Address of the control plane, where that is in another cluster. Default: the address of rank 0. */
   headAddress: addressSchema.optional(),
   nodes: z.array(z.strictObject({ ...nodeFields, ports: z.array(portSchema).default([]) })).min(1),
+  /**
+   * Units of the deployment; any other that still runs is stopped. Pulumi deletes what a deployment no longer has at the
+   * very end, when that still holds the ports which what comes in its place needs. Default: none is stopped.
+   */
+  units: z.array(nameSchema).optional(),
   /** Values for the programs' `secretEnv`, kept in a file that only the owner can read (mode 0600). */
   secrets: z.record(z.string(), z.string()).default({}),
   /** Model whose tokenizer the cache must hold. Default: none is looked for. */

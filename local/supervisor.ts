@@ -8,6 +8,8 @@ import { decodeAnswer, encodeCall, XmlRpcFault, type XmlRpcValue } from "./xmlrp
 const BAD_NAME = 10;
 const ALREADY_ADDED = 90;
 
+const ALREADY_STARTED = 60;
+
 /** What supervisor knows of one program. */
 export interface ProgramState {
   readonly name: string;
@@ -63,6 +65,11 @@ export class SupervisorClient {
   /** Starts supervising a program that is in the files; it starts by itself. */
   async add(program: string): Promise<void> {
     await this.unlessFault(ALREADY_ADDED, "supervisor.addProcessGroup", [program]);
+  }
+
+  /** Starts a program that was stopped; fine when it runs. */
+  async start(program: string): Promise<void> {
+    await this.unlessFault(ALREADY_STARTED, "supervisor.startProcess", [program, false]);
   }
 
   /**
