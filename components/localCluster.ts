@@ -5,7 +5,7 @@ import type { ClusterPlan } from "../plan/types";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, stableJson } from "./driverCommand";
 import type { LocalRepairs } from "./repair";
-import type { Unit } from "./units";
+import { type Unit, unitsOf } from "./units";
 
 export interface LocalClusterArgs {
   /** Full name, unique on this machine; also the name of the cluster's directory. */
@@ -109,6 +109,7 @@ function leaseInput(args: LocalClusterArgs) {
         Object.entries(program.ports).map(([purpose, port]) => ({ program: program.name, purpose, port })),
       ),
     })),
+    units: unitsOf(args.plan).map(({ name }) => name),
     ...(args.model === undefined ? {} : { model: args.model }),
     services: args.plan.nodes.some(({ programs }) =>
       programs.some(({ role }) => role === "etcd" || role === "nats"),

@@ -134,6 +134,7 @@ describe("DynamoCluster in an update", () => {
       cluster: CLUSTER,
       model: "Qwen/Qwen3-8B",
       services: true,
+      units: ["etcd", "nats", "frontend-0", "prefill-0", "decode-0", "decode-1"],
       nodes: [{ rank: 0, address: "127.0.0.1" }],
     });
     const decode = stdin(named("dynamo-decode-1"));
