@@ -16,9 +16,9 @@ import {
 } from "./schema/services";
 import { skySchema } from "./schema/sky";
 import {
+  ALL_DEFAULTS,
   environment,
   flag,
-  group,
   list,
   oneOf,
   optional,
@@ -77,22 +77,32 @@ export const configSchema = section({
     about: "More environment variables for every worker. Not for secrets.",
   }),
   pools: setting(poolsSchema, {
-    default: [poolsSchema.element.parse({ role: "aggregated" })],
+    default: [{ role: "aggregated" }],
+    defaultText: "one aggregated pool",
     about: "The workers: pools of equal replicas, each with one role.",
   }),
-  cluster: group(clusterSchema, "The nodes."),
+  cluster: setting(clusterSchema, { ...ALL_DEFAULTS, about: "The nodes." }),
   placement: setting(oneOf("a placement", PLACEMENTS), {
     default: "shared",
     about:
       "`shared`: everything on one cluster. `dedicated`: control plane and frontend on a CPU cluster of their own, each worker replica on its own cluster.",
   }),
-  router: group(routerSchema, "How requests find their worker: the router inside Dynamo's frontend."),
-  frontend: group(frontendSchema, "The OpenAI-compatible entrance."),
-  controlPlane: group(controlPlaneSchema, "How processes find each other and talk."),
-  ports: group(portsSchema, "Where each range of ports begins, on every node."),
-  kvOffload: group(kvOffloadSchema, "Where KV blocks go that no longer fit the GPU."),
-  timeouts: group(timeoutsSchema, "How long things may take."),
-  sky: group(skySchema, "What SkyPilot is asked for; for target sky."),
+  router: setting(routerSchema, {
+    ...ALL_DEFAULTS,
+    about: "How requests find their worker: the router inside Dynamo's frontend.",
+  }),
+  frontend: setting(frontendSchema, { ...ALL_DEFAULTS, about: "The OpenAI-compatible entrance." }),
+  controlPlane: setting(controlPlaneSchema, {
+    ...ALL_DEFAULTS,
+    about: "How processes find each other and talk.",
+  }),
+  ports: setting(portsSchema, { ...ALL_DEFAULTS, about: "Where each range of ports begins, on every node." }),
+  kvOffload: setting(kvOffloadSchema, {
+    ...ALL_DEFAULTS,
+    about: "Where KV blocks go that no longer fit the GPU.",
+  }),
+  timeouts: setting(timeoutsSchema, { ...ALL_DEFAULTS, about: "How long things may take." }),
+  sky: setting(skySchema, { ...ALL_DEFAULTS, about: "What SkyPilot is asked for; for target sky." }),
   huggingFaceToken: optional(token(), {
     absent: "none: public models only",
     about:

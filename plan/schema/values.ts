@@ -227,11 +227,14 @@ export function section<T extends z.ZodRawShape>(shape: T) {
   });
 }
 
-/** A setting with a default. */
-export function setting<S extends z.ZodType>(schema: S, doc: SettingDoc & { default: z.output<S> }) {
-  const { default: value, ...rest } = doc;
-  const made = schema.default(value as never).describe(described(rest));
-  settingInfo.add(made, { ...rest, defaultText: show(value) });
+/** A setting with a default, in the form in which a user would write it; `defaultText` says it in words where it is long. */
+export function setting<S extends z.ZodType>(
+  schema: S,
+  doc: SettingDoc & { default: z.input<S>; defaultText?: string },
+) {
+  const { default: value, defaultText = show(value), ...rest } = doc;
+  const made = schema.prefault(value).describe(described(rest));
+  settingInfo.add(made, { ...rest, defaultText });
   return made;
 }
 
@@ -250,12 +253,8 @@ export function required<S extends z.ZodType>(schema: S, doc: SettingDoc) {
   return made;
 }
 
-/** A group of settings with defaults of their own. */
-export function group<S extends z.ZodObject>(schema: S, about: string) {
-  const made = schema.prefault({} as never).describe(about);
-  settingInfo.add(made, { about, defaultText: "the defaults of its settings" });
-  return made;
-}
+/** For a group whose settings all have defaults. */
+export const ALL_DEFAULTS = { default: {}, defaultText: "the defaults of its settings" };
 
 function described(doc: SettingDoc): string {
   return doc.unit === undefined ? doc.about : `${doc.about} Unit: ${doc.unit}.`;
