@@ -8,7 +8,9 @@ import { poll } from "./poll";
 import { type ReadyInput, readySchema } from "./readySpec";
 import { defineVerb, type VerbContext } from "./verb";
 
+const FRONTEND = "frontend";
 const LOG_LINES = 20;
+const FRONTEND_LOG_LINES = 5;
 const REQUEST_MS = 5000;
 /** An engine compiles kernels at its first request: 17 s were seen on an H200. */
 const COMPLETION_MS = 120_000;
@@ -41,18 +43,21 @@ async function untilReady(input: ReadyInput, context: VerbContext): Promise<void
     context.progress.line(`${input.model} answers at ${input.endpoint}`);
     return;
   }
-  throw notReady(input, last ?? { component: "frontend", seen: missing });
+  throw notReady(input, last ?? { component: FRONTEND, seen: missing });
 }
 
 function notReady({ endpoint, timeoutSeconds, logs }: ReadyInput, { component, seen }: Missing): UserError {
-  const paths = Object.entries(logs)
-    .filter(([name]) => name === component || name.startsWith(`${component}-`))
-    .flatMap(([, files]) => files.map((file) => resolve(stateDirectory(), file)));
-  const lines = lastLines(paths, LOG_LINES);
+  const logsOf = (wanted: string): string[] =>
+    Object.entries(logs)
+      .filter(([name]) => name === wanted || name.startsWith(`${wanted}-`))
+      .flatMap(([, files]) => files.map((file) => resolve(stateDirectory(), file)));
+  const lines = lastLines(logsOf(component), LOG_LINES);
+  // What a worker misses, the frontend often tells.
+  if (component !== FRONTEND) lines.push(...lastLines(logsOf(FRONTEND), FRONTEND_LOG_LINES));
   return new UserError(
     [
       `The deployment at ${endpoint} was not ready within ${timeoutSeconds} s: waited for ${component}: ${seen}.`,
-      ...(lines.length === 0 ? [] : ["Its last log lines:", ...lines]),
+      ...(lines.length === 0 ? [] : ["Last log lines:", ...lines]),
     ].join("\n"),
   );
 }
@@ -60,7 +65,7 @@ function notReady({ endpoint, timeoutSeconds, logs }: ReadyInput, { component, s
 async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<Missing | undefined> {
   const path = `models/${input.model.split("/").map(encodeURIComponent).join("/")}/ready`;
   const answer = await call(input, path, undefined, REQUEST_MS, signal);
-  if ("error" in answer) return { component: "frontend", seen: answer.error };
+  if ("error" in answer) return { component: FRONTEND, seen: answer.error };
   const types = registered(answer.body, input.namespace);
   const missing = WORKER_ROLES.flatMap((role): Missing[] => {
     const { [role]: wanted } = input.expectedWorkers;
@@ -69,7 +74,7 @@ async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<M
   });
   if (missing[0] !== undefined) return missing[0];
   const ready = field(answer.body, "ready");
-  return ready === true ? undefined : { component: "frontend", seen: `it says ready=${String(ready)}` };
+  return ready === true ? undefined : { component: FRONTEND, seen: `it says ready=${String(ready)}` };
 }
 
 /** Workers by role that the frontend counts in a namespace. */

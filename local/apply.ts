@@ -115,9 +115,6 @@ async function untilHealthy(started: Started, context: VerbContext): Promise<voi
     );
     return;
   }
-  const state = (await client.programs()).find(({ name }) => name === program.name);
-  const seen =
-    state === undefined ? "unknown to the supervisor" : `${state.state} ${state.spawnError}`.trim();
   throw new UserError(
     [
       `${program.name} did not become healthy within ${timeoutSeconds} s: waited for ${missing}.`,

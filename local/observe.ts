@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { defineVerb } from "../driver/verb";
 import { nodeDirectory, ranksOnDisk } from "./directories";
 import { localObserveSchema } from "./spec";
+import { programState } from "./state";
 import { SupervisorClient } from "./supervisor";
 import { unitsOnDisk } from "./unit";
 
@@ -19,7 +20,7 @@ export interface ObservedNode {
 export interface ObservedProgram {
   readonly name: string;
   readonly unit: string;
-  /** Supervisor's word for it (`RUNNING`, `BACKOFF`, …), or `MISSING` where supervisor does not know the program. */
+  /** Supervisor's word for it, corrected by what the launcher says; see `programState`. */
   readonly state: string;
 }
 
@@ -49,7 +50,7 @@ async function observeNode(cluster: string, rank: number): Promise<ObservedNode>
     programs.map((name) => ({
       name,
       unit,
-      state: states?.find((state) => state.name === name)?.state ?? "MISSING",
+      state: programState(directory, name, states),
     })),
   );
   return { rank, supervisor: states !== undefined, programs };

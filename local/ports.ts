@@ -54,7 +54,7 @@ async function problemWith(wanted: WantedPort): Promise<{ text: string; holder?:
   const holder = portHolder(port);
   const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
   return {
-    text: `${what} is taken by ${who}. Stop it, or ${remedyOf(configKey).toLowerCase()}`,
+    text: `${what} is taken by ${who}. Stop it, or ${decapitalise(remedyOf(configKey))}`,
     ...(holder === undefined ? {} : { holder: holder.pid }),
   };
 }
@@ -62,7 +62,11 @@ async function problemWith(wanted: WantedPort): Promise<{ text: string; holder?:
 function remedyOf(configKey: string | undefined): string {
   return configKey === undefined
     ? "Choose another port in the configuration."
-    : `Choose another with \`pulumi config set ${configKey} <port>\`.`;
+    : `Choose another with \`pulumi config set --path dynamo-sky:${configKey} <port>\`.`;
+}
+
+function decapitalise(text: string): string {
+  return `${text.charAt(0).toLowerCase()}${text.slice(1)}`;
 }
 
 function tryToListen(host: string, port: number): Promise<string | undefined> {

@@ -1,6 +1,7 @@
 /** Processes of this machine: whose they are, since when they run, and who holds a port. Linux, and macOS by `ps` and `lsof`. */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { basename } from "node:path";
 
 const isLinux = process.platform === "linux";
 
@@ -63,9 +64,12 @@ function processIds(): number[] {
     .map(Number);
 }
 
-/** The command of a process without its arguments' values beyond the first few, for messages. */
+/** What a process is, for messages: its program's name in the plan, else the first words of its command. */
 function commandOf(pid: number): string {
-  return (readProc(`${pid}/cmdline`) ?? "").split("\0").slice(0, 4).join(" ").trim();
+  const program = /(?:^|\0)DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(readProc(`${pid}/environ`) ?? "")?.[1];
+  if (program !== undefined) return basename(program);
+  const [command = "", ...args] = (readProc(`${pid}/cmdline`) ?? "").split("\0");
+  return [basename(command), ...args.slice(0, 3)].join(" ").trim();
 }
 
 /** Sends SIGKILL; fine when the process is gone. */

@@ -1,14 +1,17 @@
 /** `local release`: stops everything of a cluster, makes sure that nothing is left, and removes its files. */
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { UserError } from "../driver/errors";
 import { poll } from "../driver/poll";
 import { defineVerb, type VerbContext } from "../driver/verb";
 import { supervisorSocket } from "../node/paths";
 import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
+import { readProcessRecord } from "./node";
 import { type FoundProcess, kill, processesOf } from "./processes";
 import { localLeaseSchema } from "./spec";
 import { SupervisorClient } from "./supervisor";
+import { unitsOnDisk } from "./unit";
 
 /** What supervisor itself needs besides the programs' own `stopSeconds`. */
 const SUPERVISOR_STOP_SECONDS = 10;
@@ -42,12 +45,13 @@ export async function endNodes(
   context: VerbContext,
   options: { readonly keepFiles?: boolean } = {},
 ): Promise<void> {
+  // Workers and frontends first, on all nodes: they finish their requests and take leave of etcd.
+  await Promise.all(ranks.map((rank) => stopDynamo(nodeDirectory(cluster, rank))));
   await Promise.all(
     ranks.map(async (rank) => {
       const directory = nodeDirectory(cluster, rank);
       const client = new SupervisorClient(directory);
-      const units = join(directory, "units");
-      const bound = (await client.answers()) ? longestStopSeconds(units) + SUPERVISOR_STOP_SECONDS : 0;
+      const bound = (await client.answers()) ? boundOf(programsOf(directory)) : 0;
       // It may end between the question and the order.
       if (bound > 0) await client.shutdown().catch(() => undefined);
       await endProcesses(directory, `node ${rank}`, bound, context);
@@ -56,6 +60,15 @@ export async function endNodes(
       rmSync(directory, { recursive: true, force: true });
     }),
   );
+}
+
+/** Stops all programs but the control plane, at the same time; supervisor's shutdown stops one after the other. */
+async function stopDynamo(directory: string): Promise<void> {
+  const client = new SupervisorClient(directory);
+  if (!(await client.answers())) return;
+  const programs = programsOf(directory).filter(({ role }) => role !== "etcd" && role !== "nats");
+  // What does not stop is seen, and killed, when the node's processes are looked at.
+  await Promise.allSettled(programs.map(({ name, stopSeconds }) => client.remove(name, stopSeconds)));
 }
 
 /** Waits for the processes of a directory to end, and kills those that are left when the bound is over. */
@@ -68,6 +81,10 @@ async function endProcesses(
   const { progress, signal } = context;
   const check = async (): Promise<string | undefined> => {
     const left = processesOf(directory);
+    // Supervisor takes seconds to notice that its last program has ended.
+    const [last] = left;
+    if (last !== undefined && left.length === 1 && last.pid === readProcessRecord(directory)?.pid)
+      kill(last.pid);
     return left.length === 0 ? undefined : `${what} to stop: ${describe(left)}`;
   };
   if ((await poll({ timeoutSeconds: boundSeconds, progress, signal, check })) === undefined) return;
@@ -96,15 +113,23 @@ function describe(processes: readonly FoundProcess[]): string {
   return processes.length > shown.length ? `${shown.join(", ")} and others` : shown.join(", ");
 }
 
-/** The longest time that any program below a directory of units may take to stop, by their specifications. */
-export function longestStopSeconds(units: string): number {
-  const seconds = readdirSync(units, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".json"))
-    .map((name) => {
-      const spec: unknown = JSON.parse(readFileSync(join(units, name), "utf8"));
-      return typeof spec === "object" && spec !== null && "stopSeconds" in spec
-        ? Number(spec.stopSeconds)
-        : 0;
-    });
-  return Math.max(0, ...seconds);
+/** How long a node may take to stop: its programs, and supervisor itself. Seconds. */
+function boundOf(programs: readonly StoppableProgram[]): number {
+  return Math.max(0, ...programs.map(({ stopSeconds }) => stopSeconds)) + SUPERVISOR_STOP_SECONDS;
+}
+
+// Of the launcher's specification, what matters for stopping.
+const stoppableSchema = z.object({ name: z.string(), role: z.string(), stopSeconds: z.number() });
+type StoppableProgram = z.output<typeof stoppableSchema>;
+
+function programsOf(nodeDir: string): StoppableProgram[] {
+  const units = join(nodeDir, "units");
+  return unitsOnDisk(units).flatMap(({ unit, programs }) =>
+    programs.flatMap((name) => {
+      const spec = stoppableSchema.safeParse(
+        JSON.parse(readFileSync(join(units, unit, `${name}.json`), "utf8")),
+      );
+      return spec.success ? [spec.data] : [];
+    }),
+  );
 }

@@ -1,7 +1,9 @@
 /** What a local node needs of this machine, and the environment that its programs get. */
 import { homedir, userInfo } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { UserError } from "../driver/errors";
 import type { VerbContext } from "../driver/verb";
+import { ensureToolchain } from "../tools/toolchain";
 
 /** The tools that programs of a local node run with. All paths are absolute. */
 export interface LocalToolchain {
@@ -34,6 +36,8 @@ export function nodeEnvironment(toolchain: LocalToolchain): Record<string, strin
     ...(hubOffline ? { HF_HUB_OFFLINE: "1" } : {}),
     // Colours in a log file are noise, and hide words from a search.
     DYN_SDK_DISABLE_ANSI_LOGGING: "1",
+    // The name of an interface. Without it the frontend takes workers' answers on the machine's primary address.
+    DYN_TCP_RESPONSE_STREAM_HOST: process.platform === "darwin" ? "lo0" : "lo",
   };
 }
 
@@ -41,18 +45,43 @@ export function nodeEnvironment(toolchain: LocalToolchain): Record<string, strin
 export interface ToolchainNeeds {
   /** Whether etcd and NATS are needed. */
   readonly services: boolean;
-  /** Model whose tokenizer is needed. */
-  readonly model: string | undefined;
+  /** Model whose tokenizer is needed. Default: none, and programs may ask the Hugging Face hub. */
+  readonly model?: string | undefined;
 }
 
-/** Finds the tools, installing what is missing. */
-export async function findToolchain(_needs: ToolchainNeeds, _context: VerbContext): Promise<LocalToolchain> {
-  const cache = join(homedir(), ".cache", "dynamo-sky");
+/**
+ * Finds the tools in this project's cache directory, and installs there what is missing.
+ *
+ * @throws UserError if something can neither be found nor installed.
+ */
+export async function findToolchain(
+  { services, model }: ToolchainNeeds,
+  { progress }: VerbContext,
+): Promise<LocalToolchain> {
+  const tools = await ensureToolchain({
+    need: [
+      "python",
+      ...(services ? (["etcd", "nats-server"] as const) : []),
+      ...(model === undefined ? [] : (["model"] as const)),
+    ],
+    ...(model === undefined ? {} : { model }),
+    onProgress: progress.line,
+  }).catch((error: unknown) => {
+    throw new UserError(error instanceof Error ? error.message : String(error));
+  });
+  const { python, etcd, natsServer } = tools;
+  if (python === undefined || (services && (etcd === undefined || natsServer === undefined))) {
+    const missing = [python ? [] : "Python", etcd ? [] : "etcd", natsServer ? [] : "nats-server"].flat();
+    throw new UserError(
+      `${missing.join(" and ")} can neither be found nor installed on this machine. Install it, or do without etcd and ` +
+        "NATS: `pulumi config set --path dynamo-sky:controlPlane.discovery file`.",
+    );
+  }
   return {
-    pythonBin: join(cache, "python-proto", "bin", "python"),
-    etcd: "/tmp/b/node/root/usr/bin/etcd",
-    natsServer: "/tmp/b/node/root/usr/sbin/nats-server",
-    hfHome: "/tmp/b/node/hf",
-    hubOffline: true,
+    pythonBin: python.path,
+    etcd: services ? etcd?.path : undefined,
+    natsServer: services ? natsServer?.path : undefined,
+    hfHome: tools.hfHome ?? process.env["HF_HOME"] ?? join(homedir(), ".cache", "huggingface"),
+    hubOffline: model !== undefined,
   };
 }

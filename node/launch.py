@@ -167,11 +167,15 @@ def end_leftovers(marker):
 
 
 class History:
-    """Remembers in `run/<name>.json` when the program was started, so that a crashing one is slowed down."""
+    """Remembers in `run/<name>.json` when the program was started, so that a crashing one is slowed down.
+
+    `pid` in it is the process that became the program: while it differs from the one that supervisor knows, the
+    program is not running yet, but waiting in this launcher.
+    """
 
     def __init__(self, node_dir, name, digest):
         self.path = os.path.join(node_dir, "run", name + ".json")
-        self.state = {"digest": digest, "starts": 0, "crashes": 0, "at": 0.0}
+        self.state = {"digest": digest, "starts": 0, "crashes": 0, "at": 0.0, "pid": 0}
         try:
             with open(self.path, encoding="utf-8") as file:
                 before = json.load(file)
@@ -182,15 +186,16 @@ class History:
 
     def pause_seconds(self):
         """Counts a crash when the last start was a moment ago; returns how long to hold back the next one."""
-        if 0 <= time.time() - self.state["at"] < CRASH_SECONDS:
-            self.state["crashes"] += 1
-        else:
-            self.state["crashes"] = 0
-        crashes = min(self.state["crashes"], 10)
-        return min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** (crashes - 1)) if crashes else 0.0
+        crashed = 0 <= time.time() - self.state["at"] < CRASH_SECONDS
+        self.state["crashes"] = self.state["crashes"] + 1 if crashed else 0
+        self.write()
+        return min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(self.state["crashes"] - 1, 10)) if crashed else 0.0
 
     def record_start(self):
         self.state.update(starts=self.state["starts"] + 1, at=time.time(), pid=os.getpid())
+        self.write()
+
+    def write(self):
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
         partial = "%s.%d" % (self.path, os.getpid())
         with open(partial, "w", encoding="utf-8") as file:

@@ -1,0 +1,36 @@
+/** Whether a program really runs: what supervisor says, and what the launcher has noted. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import type { ProgramState } from "./supervisor";
+
+/** What `History` in `node/launch.py` writes to `run/<name>.json`. */
+const historySchema = z.object({ starts: z.number(), crashes: z.number(), pid: z.number() });
+
+/**
+ * The state of a program in supervisor's words: `RUNNING`, `STARTING` while the launcher waits for what the program needs,
+ * `BACKOFF` while it holds back one that keeps crashing (supervisor itself sees the launcher and calls both running), and
+ * `MISSING` for one that supervisor does not know.
+ */
+export function programState(
+  nodeDirectory: string,
+  name: string,
+  states: readonly ProgramState[] | undefined,
+): string {
+  const seen = states?.find((state) => state.name === name);
+  if (seen === undefined) return "MISSING";
+  if (seen.state !== "RUNNING") return seen.state;
+  const history = readHistory(nodeDirectory, name);
+  if (history?.pid === seen.pid) return "RUNNING";
+  return (history?.crashes ?? 0) > 0 ? "BACKOFF" : "STARTING";
+}
+
+/** How often a program was started, and how often in a row it ended at once; undefined before its first start. */
+export function readHistory(nodeDirectory: string, name: string): z.output<typeof historySchema> | undefined {
+  try {
+    const path = join(nodeDirectory, "run", `${name}.json`);
+    return historySchema.parse(JSON.parse(readFileSync(path, "utf8")));
+  } catch {
+    return undefined; // not started yet
+  }
+}
