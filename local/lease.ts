@@ -6,11 +6,11 @@ import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
 import { withLock } from "./lock";
 import { ensureSupervisor, type NodeRecord, prepareNode } from "./node";
 import { assertPortsFree, nodeAddress } from "./ports";
-import { endNodes, longestStopSeconds } from "./release";
+import { endNodes } from "./release";
 import { type LocalLease, localLeaseSchema } from "./spec";
 import type { SupervisorClient } from "./supervisor";
 import { findToolchain, nodeEnvironment } from "./toolchain";
-import { replaceUnitFiles, unitsOnDisk } from "./unit";
+import { programsBelow, replaceUnitFiles, UNITS, unitsOnDisk } from "./unit";
 
 export const verb = defineVerb({
   input: localLeaseSchema,
@@ -74,13 +74,13 @@ async function stopOthers(
   kept: ReadonlySet<string>,
   { progress }: VerbContext,
 ): Promise<void> {
-  const others = unitsOnDisk(join(directory, "units")).filter(({ unit }) => !kept.has(unit));
+  const others = unitsOnDisk(join(directory, UNITS)).filter(({ unit }) => !kept.has(unit));
   await Promise.all(
-    others.map(async ({ unit, programs }) => {
+    others.map(async ({ unit }) => {
       progress.line(`stopping ${unit}, which the deployment no longer has`);
-      const stopSeconds = longestStopSeconds(join(directory, unitDirectory(unit)));
+      const programs = programsBelow(join(directory, unitDirectory(unit)));
       await replaceUnitFiles(client, directory, unit, []);
-      await Promise.all(programs.map((name) => client.remove(name, stopSeconds)));
+      await Promise.all(programs.map(({ name, stopSeconds }) => client.remove(name, stopSeconds)));
     }),
   );
 }

@@ -5,7 +5,7 @@ import { nodeDirectory, ranksOnDisk } from "./directories";
 import { localObserveSchema } from "./spec";
 import { programState } from "./state";
 import { SupervisorClient } from "./supervisor";
-import { unitsOnDisk } from "./unit";
+import { UNITS, unitsOnDisk } from "./unit";
 
 const LIMIT_SECONDS = 30;
 
@@ -46,7 +46,7 @@ export async function observeCluster(cluster: string): Promise<ObservedNode[]> {
 async function observeNode(cluster: string, rank: number): Promise<ObservedNode> {
   const directory = nodeDirectory(cluster, rank);
   const states = await new SupervisorClient(directory).programs().catch(() => undefined);
-  const programs = unitsOnDisk(join(directory, "units")).flatMap(({ unit, programs }) =>
+  const programs = unitsOnDisk(join(directory, UNITS)).flatMap(({ unit, programs }) =>
     programs.map((name) => ({
       name,
       unit,

@@ -1,7 +1,6 @@
 /** `local release`: stops everything of a cluster, makes sure that nothing is left, and removes its files. */
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { z } from "zod";
 import { UserError } from "../driver/errors";
 import { poll } from "../driver/poll";
 import { defineVerb, type VerbContext } from "../driver/verb";
@@ -11,7 +10,7 @@ import { readProcessRecord } from "./node";
 import { type FoundProcess, kill, processesOf } from "./processes";
 import { localLeaseSchema } from "./spec";
 import { SupervisorClient } from "./supervisor";
-import { unitsOnDisk } from "./unit";
+import { programsBelow, type StoppableProgram, UNITS } from "./unit";
 
 /** What supervisor itself needs besides the programs' own `stopSeconds`. */
 const SUPERVISOR_STOP_SECONDS = 10;
@@ -51,7 +50,7 @@ export async function endNodes(
     ranks.map(async (rank) => {
       const directory = nodeDirectory(cluster, rank);
       const client = new SupervisorClient(directory);
-      const bound = (await client.answers()) ? boundOf(programsOf(directory)) : 0;
+      const bound = (await client.answers()) ? boundOf(programsBelow(join(directory, UNITS))) : 0;
       // It may end between the question and the order.
       if (bound > 0) await client.shutdown().catch(() => undefined);
       await endProcesses(directory, `node ${rank}`, bound, context);
@@ -66,7 +65,9 @@ export async function endNodes(
 async function stopDynamo(directory: string): Promise<void> {
   const client = new SupervisorClient(directory);
   if (!(await client.answers())) return;
-  const programs = programsOf(directory).filter(({ role }) => role !== "etcd" && role !== "nats");
+  const programs = programsBelow(join(directory, UNITS)).filter(
+    ({ role }) => role !== "etcd" && role !== "nats",
+  );
   // What does not stop is seen, and killed, when the node's processes are looked at.
   await Promise.allSettled(programs.map(({ name, stopSeconds }) => client.remove(name, stopSeconds)));
 }
@@ -116,20 +117,4 @@ function describe(processes: readonly FoundProcess[]): string {
 /** How long a node may take to stop: its programs, and supervisor itself. Seconds. */
 function boundOf(programs: readonly StoppableProgram[]): number {
   return Math.max(0, ...programs.map(({ stopSeconds }) => stopSeconds)) + SUPERVISOR_STOP_SECONDS;
-}
-
-// Of the launcher's specification, what matters for stopping.
-const stoppableSchema = z.object({ name: z.string(), role: z.string(), stopSeconds: z.number() });
-type StoppableProgram = z.output<typeof stoppableSchema>;
-
-function programsOf(nodeDir: string): StoppableProgram[] {
-  const units = join(nodeDir, "units");
-  return unitsOnDisk(units).flatMap(({ unit, programs }) =>
-    programs.flatMap((name) => {
-      const spec = stoppableSchema.safeParse(
-        JSON.parse(readFileSync(join(units, unit, `${name}.json`), "utf8")),
-      );
-      return spec.success ? [spec.data] : [];
-    }),
-  );
 }

@@ -1,11 +1,15 @@
 /** The files of one unit on one node, and what supervisor has to do when they change. */
-import { readdirSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
+import { z } from "zod";
 import { renderUnit, unitDirectory } from "../node/render";
 import type { ProgramPlan } from "../plan/types";
 import { isMissing } from "./directories";
 import { writeFiles } from "./node";
 import type { SupervisorClient } from "./supervisor";
+
+/** Directory of all units, relative to the node's. */
+export const UNITS = "units";
 
 export interface UnitChange {
   /** Programs to stop and forget, because they are gone or differ. */
@@ -63,4 +67,22 @@ export function unitsOnDisk(unitsDirectory: string): { unit: string; programs: s
     if (isMissing(error)) return [];
     throw error;
   }
+}
+
+// Of the launcher's specification, what matters for stopping.
+const stoppableSchema = z.object({ name: z.string(), role: z.string(), stopSeconds: z.number() });
+export type StoppableProgram = z.output<typeof stoppableSchema>;
+
+/** All programs of the units below a node's `units` directory, or of one unit's directory. */
+export function programsBelow(directory: string): StoppableProgram[] {
+  let names: string[];
+  try {
+    names = readdirSync(directory, { recursive: true, encoding: "utf8" });
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+  return names
+    .filter((name) => name.endsWith(".json"))
+    .map((name) => stoppableSchema.parse(JSON.parse(readFileSync(join(directory, name), "utf8"))));
 }
