@@ -43,7 +43,7 @@ export const commandProvider: Provider = {
     const inputs = withIgnored(oldState, news, ignoreChanges);
     const own = Object.entries(inputs).filter(([name]) => name !== "version" && !name.startsWith("__"));
     const changes = difference(oldInputs, Object.fromEntries(own));
-    return { changes, replaces: replacesOf(changes) };
+    return { changes, replaces: replacesOf(changes), detailed: true };
   },
 
   create: async (call, inputs, preview) => {

@@ -27,6 +27,8 @@ export interface DiffResult {
   changes: Difference;
   /** The changed paths that ask for a replacement. */
   replaces: ReadonlySet<string>;
+  /** Whether to tell the engine what happened to each path; if not, it compares the inputs itself. */
+  detailed: boolean;
 }
 
 /** Who asks, and the means to answer while the work is going on. */
@@ -274,14 +276,14 @@ const KINDS: Readonly<
   update: [pb.PropertyDiff.Kind.UPDATE, pb.PropertyDiff.Kind.UPDATE_REPLACE],
 };
 
-function toDiffResponse({ changes, replaces }: DiffResult): pb.DiffResponse {
+function toDiffResponse({ changes, replaces, detailed }: DiffResult): pb.DiffResponse {
   const { DIFF_NONE, DIFF_SOME } = pb.DiffResponse.DiffChanges;
   const response = new pb.DiffResponse()
     .setChanges(changes.size === 0 ? DIFF_NONE : DIFF_SOME)
-    .setHasdetaileddiff(true)
+    .setHasdetaileddiff(detailed)
     .setDiffsList([...new Set([...changes.keys()].map(topLevel))])
     .setReplacesList([...new Set([...replaces].map(topLevel))]);
-  for (const [path, change] of changes) {
+  for (const [path, change] of detailed ? changes : []) {
     const kind = KINDS[change][replaces.has(path) ? 1 : 0];
     response.getDetaileddiffMap().set(path, new pb.PropertyDiff().setKind(kind));
   }

@@ -1,0 +1,100 @@
+/** The random values themselves. */
+import { randomBytes, randomInt } from "node:crypto";
+import { hash } from "bcryptjs";
+import type { PropertyMap } from "../rpc/properties";
+import { ADJECTIVES, ADVERBS, ANIMALS } from "./petWords";
+import type { RandomType } from "./schemas";
+
+/** A new resource's id and generated properties. */
+export interface Generated {
+  id: string;
+  properties: PropertyMap;
+}
+
+/** Makes a new value from complete and checked inputs. */
+export async function generate(type: RandomType, inputs: PropertyMap): Promise<Generated> {
+  switch (type) {
+    case "random:index/randomString:RandomString": {
+      const result = randomString(inputs);
+      return { id: result, properties: { result } };
+    }
+    case "random:index/randomPassword:RandomPassword": {
+      const result = randomString(inputs);
+      // Ten rounds, and the older of two names for the same algorithm, as the official plugin has it.
+      const bcryptHash = (await hash(result, 10)).replace(/^\$2b\$/, "$2a$");
+      return { id: "none", properties: { bcryptHash, result } };
+    }
+    case "random:index/randomId:RandomId":
+      return randomId(Number(inputs["byteLength"]), text(inputs, "prefix"));
+    case "random:index/randomPet:RandomPet": {
+      const id = randomPet(Number(inputs["length"]), text(inputs, "prefix"), text(inputs, "separator"));
+      return { id, properties: {} };
+    }
+  }
+}
+
+const UPPER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const LOWER = UPPER.toLowerCase();
+const DIGITS = "0123456789";
+const SPECIAL = "!@#$%&*()-_=+[]{}<>:?";
+
+function randomString(inputs: PropertyMap): string {
+  const special = text(inputs, "overrideSpecial") || SPECIAL;
+  const classes = [
+    { characters: UPPER, minimum: Number(inputs["minUpper"]), used: inputs["upper"] },
+    { characters: LOWER, minimum: Number(inputs["minLower"]), used: inputs["lower"] },
+    { characters: DIGITS, minimum: Number(inputs["minNumeric"]), used: inputs["numeric"] },
+    { characters: special, minimum: Number(inputs["minSpecial"]), used: inputs["special"] },
+  ];
+  const demanded = classes.flatMap(({ characters, minimum }) => pick(characters, minimum));
+  const all = classes.map(({ characters, used }) => (used === true ? characters : "")).join("");
+  return shuffle([...demanded, ...pick(all, Number(inputs["length"]) - demanded.length)]).join("");
+}
+
+function pick(characters: string, count: number): string[] {
+  const choices = Array.from(characters);
+  return Array.from({ length: count }, () => oneOf(choices));
+}
+
+function oneOf(choices: readonly string[]): string {
+  return choices[randomInt(choices.length)] ?? "";
+}
+
+/** Fisher and Yates. */
+function shuffle(items: string[]): string[] {
+  for (let last = items.length - 1; last > 0; last--) {
+    const other = randomInt(last + 1);
+    [items[last], items[other]] = [items[other] ?? "", items[last] ?? ""];
+  }
+  return items;
+}
+
+function randomId(byteLength: number, prefix: string): Generated {
+  const bytes = randomBytes(byteLength);
+  const id = bytes.toString("base64url");
+  const hex = bytes.toString("hex");
+  return {
+    id,
+    properties: {
+      b64Std: prefix + bytes.toString("base64"),
+      b64Url: prefix + id,
+      dec: prefix + BigInt(`0x0${hex}`).toString(),
+      hex: prefix + hex,
+    },
+  };
+}
+
+/** Adverbs, an adjective and an animal. The official plugin's lists of words are longer. */
+function randomPet(length: number, prefix: string, separator: string): string {
+  const words = [
+    ...Array.from({ length: Math.max(0, length - 2) }, () => oneOf(ADVERBS)),
+    ...(length > 1 ? [oneOf(ADJECTIVES)] : []),
+    oneOf(ANIMALS),
+  ];
+  return [...(prefix === "" ? [] : [prefix]), ...words].join(separator);
+}
+
+function text(inputs: PropertyMap, name: string): string {
+  const value = inputs[name];
+  return typeof value === "string" ? value : "";
+}

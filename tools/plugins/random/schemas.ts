@@ -1,0 +1,78 @@
+/**
+ * The inputs of the resources of `@pulumi/random`, their defaults and limits:
+ * https://www.pulumi.com/registry/packages/random/api-docs/
+ */
+
+/** What an input may be. `map` values become strings; `integer` and `boolean` also accept their text. */
+export type AttributeType = "string" | "integer" | "boolean" | "map";
+
+/** One input. */
+export interface Attribute {
+  type: AttributeType;
+  required?: true;
+  default?: string | number | boolean;
+}
+
+/** One type of resource. Every change of an input replaces it. */
+export interface ResourceSchema {
+  inputs: Readonly<Record<string, Attribute>>;
+  /** What is generated, apart from `id`. */
+  generated: readonly string[];
+  /** The generated properties that are always secret. */
+  secret: readonly string[];
+  /** The version that the official plugin writes into the state, so that it can take the state over. */
+  stateVersion?: string;
+}
+
+const KEEPERS: Attribute = { type: "map" };
+const YES: Attribute = { type: "boolean", default: true };
+const NONE: Attribute = { type: "integer", default: 0 };
+
+const STRING_INPUTS: Readonly<Record<string, Attribute>> = {
+  keepers: KEEPERS,
+  length: { type: "integer", required: true },
+  lower: YES,
+  minLower: NONE,
+  minNumeric: NONE,
+  minSpecial: NONE,
+  minUpper: NONE,
+  // Two names for one thing, of which `number` is deprecated; their default is each other's value, else true.
+  number: { type: "boolean" },
+  numeric: { type: "boolean" },
+  overrideSpecial: { type: "string" },
+  special: YES,
+  upper: YES,
+};
+
+export const SCHEMAS = {
+  "random:index/randomString:RandomString": {
+    inputs: STRING_INPUTS,
+    generated: ["result"],
+    secret: [],
+    stateVersion: "2",
+  },
+  "random:index/randomPassword:RandomPassword": {
+    inputs: STRING_INPUTS,
+    generated: ["bcryptHash", "result"],
+    secret: ["bcryptHash", "result"],
+    stateVersion: "3",
+  },
+  "random:index/randomId:RandomId": {
+    inputs: { byteLength: { type: "integer", required: true }, keepers: KEEPERS, prefix: { type: "string" } },
+    generated: ["b64Std", "b64Url", "dec", "hex"],
+    secret: [],
+  },
+  "random:index/randomPet:RandomPet": {
+    inputs: {
+      keepers: KEEPERS,
+      length: { type: "integer", default: 2 },
+      prefix: { type: "string" },
+      separator: { type: "string", default: "-" },
+    },
+    generated: [],
+    secret: [],
+  },
+} as const satisfies Record<string, ResourceSchema>;
+
+/** A type that this stand-in has. */
+export type RandomType = keyof typeof SCHEMAS;
