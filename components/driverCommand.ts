@@ -1,10 +1,11 @@
 /** The only place that makes a `command.local.Command`: every trap of that resource is handled here, once. */
 import { createHash } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { dirname, join, relative } from "node:path";
 // Not the package's index, which would also load the remote commands.
 import { Command } from "@pulumi/command/local";
 import * as pulumi from "@pulumi/pulumi";
+import { packageRoot } from "../tools/toolchain/root";
 
 /** A verb of the driver, as `bin/dynamo-sky` takes it. */
 export type DriverVerb =
@@ -97,9 +98,9 @@ export function stableJson(value: unknown): string {
  * The shell text that calls the driver. It is the same in every clone and on every machine, because it names the
  * package relative to the project's directory, in which Pulumi runs commands; `DYNAMO_SKY_ROOT` overrides that.
  */
-export function driverText(verb: DriverVerb, project = process.cwd(), packageRoot = ownRoot()): string {
-  const root = relativePackageRoot(project, packageRoot).replace(/[\\"$`}]/g, "\\$&");
-  return `"\${DYNAMO_SKY_ROOT:-${root}}/bin/dynamo-sky" ${verb}`;
+export function driverText(verb: DriverVerb, project = process.cwd(), root = packageRoot()): string {
+  const path = relativePackageRoot(project, root).replace(/[\\"$`}]/g, "\\$&");
+  return `"\${DYNAMO_SKY_ROOT:-${path}}/bin/dynamo-sky" ${verb}`;
 }
 
 /**
@@ -114,10 +115,4 @@ export function relativePackageRoot(project: string, root: string): string {
     if (directory === dirname(directory)) break;
   }
   return relative(realpathSync(project), target) || ".";
-}
-
-/** The directory that holds `bin/`: one above this file's folder, or two when compiled into `dist/`. */
-function ownRoot(): string {
-  const above = resolve(__dirname, "..");
-  return existsSync(join(above, "package.json")) ? above : dirname(above);
 }

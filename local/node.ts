@@ -17,6 +17,7 @@ import { poll } from "../driver/poll";
 import type { VerbContext } from "../driver/verb";
 import { NODE_SCRIPTS } from "../node/paths";
 import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG } from "../node/render";
+import { packageRoot } from "../tools/toolchain/root";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
 import { isAlive, kill, type ProcessId, startTime } from "./processes";
 import { SupervisorClient } from "./supervisor";
@@ -68,10 +69,7 @@ export function prepareNode(
   const text = `${JSON.stringify(record, null, 2)}\n`;
   const path = join(directory, RECORD);
   const changed = existsSync(path) && readFileSync(path, "utf8") !== text;
-  const scripts = NODE_SCRIPTS.map((name) => [
-    name,
-    readFileSync(join(__dirname, "..", "node", name), "utf8"),
-  ]);
+  const scripts = NODE_SCRIPTS.map((name) => [name, readFileSync(join(packageRoot(), "node", name), "utf8")]);
   writeFiles(directory, {
     ...renderSupervisord(),
     ...Object.fromEntries(scripts),
