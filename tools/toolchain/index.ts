@@ -5,6 +5,7 @@ import { ensureModel, locateModel, modelHome } from "./model";
 import { ensurePlugins, locatePlugins, type Plugins } from "./plugins";
 import { ensurePulumi, pulumiStamp } from "./pulumi";
 import { ensurePython, pythonKey } from "./python";
+import { messageOf } from "./run";
 import { ensureService, locateService, type ServiceName, serviceIsObtainable } from "./services";
 
 export { cacheDir, stateDir } from "./dirs";
@@ -139,7 +140,9 @@ export async function ensureToolchain(options: EnsureOptions): Promise<Toolchain
 /** Waits for all, so that no install is left running when another fails, then throws every failure in one error. */
 async function settleAll(work: readonly (Promise<unknown> | undefined)[]): Promise<void> {
   const results = await Promise.allSettled(work);
-  const problems = results.flatMap((result) => (result.status === "rejected" ? [String(result.reason)] : []));
+  const problems = results.flatMap((result) =>
+    result.status === "rejected" ? [messageOf(result.reason)] : [],
+  );
   if (problems.length > 0) throw new Error([...new Set(problems)].join("\n"));
 }
 

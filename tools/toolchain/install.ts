@@ -62,7 +62,6 @@ export async function writeStamp(
   if (print === undefined) throw new Error(`${found.path} does not exist, though it was just made or found`);
   const stamp = { ...found, fingerprint: print };
   const file = stampFile(cache, key);
-  await mkdir(dirname(file), { recursive: true });
   await writeFileAtomically(file, `${JSON.stringify(stamp, undefined, 2)}\n`);
   return stamp;
 }
@@ -70,6 +69,7 @@ export async function writeStamp(
 /** Writes a file so that a reader sees the old text or the new one, never a part. */
 export async function writeFileAtomically(file: string, text: string, mode = 0o644): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  await mkdir(dirname(file), { recursive: true });
   await writeFile(temporary, text, { mode });
   await rename(temporary, file);
 }

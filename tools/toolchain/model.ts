@@ -2,7 +2,7 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type Progress, readStamp, type Stamp, writeStamp } from "./install";
 import { packageRoot } from "./root";
-import { isReachable, run } from "./run";
+import { isReachable, messageOf, run } from "./run";
 
 const probeSeconds = 4;
 const downloadSeconds = 120;
@@ -76,7 +76,7 @@ async function fromHub(
     await run(python, ["-c", program, model], { env, timeoutSeconds: downloadSeconds });
     return `downloaded from ${endpoint}`;
   } catch (error) {
-    const lastLine = (error instanceof Error ? error.message : String(error)).trim().split("\n").at(-1);
+    const lastLine = messageOf(error).trim().split("\n").at(-1);
     onProgress(`The hub does not give the tokenizer of ${model}: ${lastLine}`);
     return undefined;
   }

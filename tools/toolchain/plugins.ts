@@ -6,7 +6,7 @@ import { cacheDir, type Environment } from "./dirs";
 import { type Progress, readStamp, writeStamp } from "./install";
 import { pulumiSiteIsReachable } from "./pulumi";
 import { packageRoot } from "./root";
-import { run } from "./run";
+import { messageOf, run } from "./run";
 
 const installSeconds = 180;
 const wanted = [
@@ -74,7 +74,7 @@ async function installOfficial(pulumi: string, onProgress: Progress): Promise<bo
         timeoutSeconds: installSeconds,
       });
     } catch (error) {
-      onProgress(error instanceof Error ? error.message : String(error));
+      onProgress(messageOf(error));
       return false;
     }
   }

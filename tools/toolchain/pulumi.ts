@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { VERSIONS } from "../../plan/versions";
 import { buildGoProgram, findGo } from "./go";
 import { installDirectory, type Progress, readStamp, type Stamp, withHeartbeat, writeStamp } from "./install";
-import { findOnPath, isExecutable, isReachable, run } from "./run";
+import { findOnPath, isExecutable, isReachable, messageOf, run } from "./run";
 import { isCompatible } from "./version";
 
 const downloadSite = "https://get.pulumi.com/install.sh";
@@ -85,7 +85,7 @@ async function download(cache: string, name: string, onProgress: Progress): Prom
     );
     return "downloaded from Pulumi's site";
   } catch (error) {
-    onProgress(`The download failed: ${error instanceof Error ? error.message : String(error)}`);
+    onProgress(`The download failed: ${messageOf(error)}`);
     return undefined;
   }
 }

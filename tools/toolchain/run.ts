@@ -31,6 +31,11 @@ export class CommandFailed extends Error {
   }
 }
 
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 const running = new Set<ChildProcess>();
 const fatalSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const outputLimit = 4 << 20;

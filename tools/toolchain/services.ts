@@ -5,7 +5,7 @@ import { VERSIONS } from "../../plan/versions";
 import { hasApt, unpackDebianPackage } from "./debian";
 import { buildGoProgram, findGo } from "./go";
 import { installDirectory, type Progress, readStamp, type Stamp, writeStamp } from "./install";
-import { findOnPath, run } from "./run";
+import { findOnPath, messageOf, run } from "./run";
 import { isUsableEtcd, isUsableNats, parseVersion } from "./version";
 
 /** A service of the control plane. */
@@ -83,7 +83,7 @@ export async function ensureService(
       if (installed) return installed;
       reasons.push(`the version ${way} is not a usable one`);
     } catch (error) {
-      reasons.push(error instanceof Error ? error.message : String(error));
+      reasons.push(messageOf(error));
     }
   }
   onProgress(

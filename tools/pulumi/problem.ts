@@ -1,0 +1,15 @@
+/** A mistake in how a command was called or in what is configured: told without a stack trace, exit code 2. */
+export class UsageProblem extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "UsageProblem";
+  }
+}
+
+/** An operation of the engine that failed: told without a stack trace, exit code 1. */
+export class OperationFailed extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "OperationFailed";
+  }
+}

@@ -1,0 +1,85 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { parse } from "yaml";
+import { UsageProblem } from "./problem";
+
+/** What Pulumi.yaml says, as far as it matters here. */
+export interface Project {
+  /** Absolute directory of Pulumi.yaml. */
+  readonly directory: string;
+  readonly name: string;
+  /** Absolute path of the program's module. */
+  readonly main: string;
+  /** `backend.url`, when the project fixes one. */
+  readonly backendUrl: string | undefined;
+  /** Absolute path of Pulumi.yaml. */
+  readonly file: string;
+}
+
+const extensions = ["yaml", "yml"];
+const stackName = /^(?:[\w.-]+\/){0,2}[A-Za-z0-9_.-]{1,100}$/;
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** Reads Pulumi.yaml. @throws UsageProblem when there is none or it has no name. */
+export function readProject(directory: string): Project {
+  const root = resolve(directory);
+  const file = extensions
+    .map((extension) => join(root, `Pulumi.${extension}`))
+    .find((path) => existsSync(path));
+  if (file === undefined)
+    throw new UsageProblem(`${root} has no Pulumi.yaml: name the project's directory with --cwd`);
+  const { name, main, backend } = record(parse(readFileSync(file, "utf8")));
+  if (typeof name !== "string") throw new UsageProblem(`${file} has no name of the project`);
+  const url = record(backend)["url"];
+  return {
+    directory: root,
+    name,
+    main: resolve(root, typeof main === "string" ? main : "index.ts"),
+    backendUrl: typeof url === "string" ? url : undefined,
+    file,
+  };
+}
+
+/** The last part of `organisation/project/stack`, by which the stack's file is named. */
+export function shortName(stack: string): string {
+  return stack.split("/").at(-1) ?? stack;
+}
+
+/** Checks that a stack's name is one. */
+export function checkStackName(stack: string): void {
+  if (stackName.test(stack)) return;
+  throw new UsageProblem(
+    `${JSON.stringify(stack)} is not a stack's name: use letters, digits, "-", "_" and ".", at most 100 of them (dev)`,
+  );
+}
+
+/** The file `Pulumi.<stack>.yaml` of the project, when it exists. */
+export function stackFile(project: Project, stack: string): string | undefined {
+  const paths = extensions.map((extension) =>
+    join(project.directory, `Pulumi.${shortName(stack)}.${extension}`),
+  );
+  return paths.find((path) => existsSync(path));
+}
+
+/** Names of all stacks that have a file in the project, sorted. */
+export function stacksWithFiles(project: Project): string[] {
+  const names = readdirSync(project.directory).flatMap(
+    (file) => /^Pulumi\.(.+)\.ya?ml$/.exec(file)?.[1] ?? [],
+  );
+  return [...new Set(names)].sort();
+}
+
+/** Whether the text of a stack's file says itself how secrets are encrypted. */
+export function hasEncryptionSettings(text: string): boolean {
+  const settings = record(parse(text));
+  return ["encryptionsalt", "secretsprovider", "encryptedkey"].some((key) => settings[key] !== undefined);
+}
+
+/** The `encryptionsalt` of a stack's file, if it has one. */
+export function encryptionSalt(text: string): string | undefined {
+  const salt = record(parse(text))["encryptionsalt"];
+  return typeof salt === "string" ? salt : undefined;
+}

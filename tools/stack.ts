@@ -1,0 +1,181 @@
+/**
+ * `npm run stack -- <verb> [NAME] --stack S [options]`: the program through the real engine, also where the official
+ * Pulumi distribution is not installed. See `usage` for the verbs.
+ */
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { type OpenStack, type OperationResult, openStack, UsageProblem } from "./pulumi/openStack";
+import { packageRoot } from "./toolchain/index";
+import { messageOf } from "./toolchain/run";
+
+const usage = `Usage: npm run stack -- <verb> --stack NAME [options]
+
+Verbs
+  preview          show what up would do
+  up               make it so; returns when the cluster answers
+  refresh          read what is really there into the state
+  destroy          remove everything that the stack made
+  output [NAME]    print all outputs, or the bare value of one
+  env              print the export lines with which plain \`pulumi\` works on the same state
+  cancel           remove the lock that a killed operation left
+
+Options
+  --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml
+  --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)
+  --json             print the result as JSON; progress goes to standard error in any case
+  --show-secrets     output: print secrets instead of [secret]
+  --remove           destroy: forget the empty stack too, with its history
+  --verbose, -v      show the engine's own output
+
+Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong.`;
+
+const operations = ["preview", "up", "refresh", "destroy"] as const;
+const verbs = [...operations, "output", "env", "cancel"] as const;
+type Verb = (typeof verbs)[number];
+
+interface Arguments {
+  readonly verb: Verb;
+  readonly name: string | undefined;
+  readonly stack: string;
+  readonly cwd: string;
+  readonly json: boolean;
+  readonly showSecrets: boolean;
+  readonly remove: boolean;
+  readonly verbose: boolean;
+}
+
+function readArguments(argv: string[]): Arguments | undefined {
+  const { values, positionals } = parseArgs({
+    args: argv,
+    allowPositionals: true,
+    options: {
+      stack: { type: "string", short: "s" },
+      cwd: { type: "string", short: "C" },
+      json: { type: "boolean", default: false },
+      "show-secrets": { type: "boolean", default: false },
+      remove: { type: "boolean", default: false },
+      verbose: { type: "boolean", short: "v", default: false },
+      help: { type: "boolean", short: "h", default: false },
+      // What a hand used to `pulumi up` types; there is nothing to confirm here.
+      yes: { type: "boolean", short: "y", default: false },
+    },
+  });
+  const [given, name, ...rest] = positionals;
+  if (values.help || given === undefined) return undefined;
+  const verb = verbs.find((known) => known === given);
+  if (verb === undefined) throw new UsageProblem(`There is no verb ${given}: use one of ${verbs.join(", ")}`);
+  if (rest.length > 0 || (name !== undefined && verb !== "output")) {
+    throw new UsageProblem(`Too many words after ${verb}: ${positionals.slice(1).join(" ")}`);
+  }
+  if (values.stack === undefined) throw new UsageProblem("Name the stack: --stack dev");
+  const calledFrom = process.env["DYNAMO_SKY_CALLED_FROM"] ?? process.cwd();
+  const cwd = values.cwd === undefined ? packageRoot() : resolve(calledFrom, values.cwd);
+  const { json, remove, verbose } = values;
+  return { verb, name, stack: values.stack, cwd, json, remove, verbose, showSecrets: values["show-secrets"] };
+}
+
+function asText(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value, undefined, 2);
+}
+
+function printOutputs(outputs: Readonly<Record<string, unknown>>): void {
+  const names = Object.keys(outputs).sort();
+  const width = Math.max(0, ...names.map((name) => name.length));
+  for (const name of names) {
+    console.log(
+      `${name.padEnd(width)}  ${asText(outputs[name]).replaceAll("\n", `\n${" ".repeat(width + 2)}`)}`,
+    );
+  }
+}
+
+const told: Readonly<Record<string, string>> = {
+  create: "created",
+  update: "updated",
+  replace: "replaced",
+  delete: "deleted",
+  same: "unchanged",
+};
+
+function summary(verb: string, result: OperationResult): string {
+  const parts = Object.entries(result.changes)
+    .filter(([, count]) => count > 0)
+    .map(
+      ([op, count]) =>
+        `${count} ${verb === "preview" ? (op === "same" ? "unchanged" : `to ${op}`) : (told[op] ?? op)}`,
+    );
+  return `${verb}: ${parts.length > 0 ? parts.join(", ") : "nothing to do"} (${result.seconds.toFixed(1)} s)`;
+}
+
+/** The first Ctrl-C lets the engine end what it is doing. A terminal sends it to the engine as well as to us. */
+function cancelOnSignals(): AbortSignal {
+  const controller = new AbortController();
+  let last = 0;
+  const cancel = (signal: NodeJS.Signals) => {
+    const isRepeat = Date.now() - last < 500;
+    last = Date.now();
+    if (isRepeat) return;
+    process.stderr.write("Cancelling: what is being done is brought to its end, nothing new is begun.\n");
+    if (signal !== "SIGINT" || !process.stdin.isTTY) controller.abort();
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
+  return controller.signal;
+}
+
+async function operate(stack: OpenStack, verb: (typeof operations)[number], args: Arguments): Promise<void> {
+  const result = await stack[verb]({ verbose: args.verbose, signal: cancelOnSignals() });
+  if (verb === "destroy" && args.remove) await stack.remove();
+  process.stderr.write(`${summary(verb, result)}\n`);
+  const { changes, outputs, seconds, steps } = result;
+  if (args.json) console.log(JSON.stringify({ verb, changes, seconds, steps, outputs }, undefined, 2));
+  else if (verb === "up") printOutputs(outputs);
+}
+
+async function printOutput(stack: OpenStack, args: Arguments): Promise<void> {
+  const outputs = await stack.outputs({ showSecrets: args.showSecrets });
+  if (args.name === undefined) {
+    if (args.json) console.log(JSON.stringify(outputs, undefined, 2));
+    else printOutputs(outputs);
+    return;
+  }
+  if (!Object.hasOwn(outputs, args.name)) {
+    const names = Object.keys(outputs).sort().join(", ") || "none: has `up` been run?";
+    throw new UsageProblem(`Stack ${args.stack} has no output ${args.name}. It has ${names}`);
+  }
+  const value = outputs[args.name];
+  console.log(args.json ? JSON.stringify(value) : asText(value));
+}
+
+function quoted(value: string): string {
+  return `'${value.replaceAll("'", "'\\''")}'`;
+}
+
+async function main(): Promise<void> {
+  const args = readArguments(process.argv.slice(2));
+  if (args === undefined) {
+    console.log(usage);
+    return;
+  }
+  const stack = await openStack({ projectDir: args.cwd, stack: args.stack });
+  // Programs expect to run in their project's directory, as under the official CLI.
+  process.chdir(args.cwd);
+  const operation = operations.find((verb) => verb === args.verb);
+  if (operation !== undefined) return operate(stack, operation, args);
+  if (args.verb === "output") return printOutput(stack, args);
+  if (args.verb === "cancel") return stack.cancel();
+  for (const [name, value] of Object.entries(stack.environment()))
+    console.log(`export ${name}=${quoted(value)}`);
+}
+
+function isArgumentError(error: unknown): boolean {
+  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+}
+
+main().then(
+  () => process.exit(),
+  (error: unknown) => {
+    const isUsage = error instanceof UsageProblem || isArgumentError(error);
+    console.error(messageOf(error));
+    if (isArgumentError(error)) console.error(`\n${usage}`);
+    process.exit(isUsage ? 2 : 1);
+  },
+);
