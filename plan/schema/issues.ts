@@ -1,6 +1,6 @@
 /** From zod's issues to problems: every message is the schema's own, and an unknown key gets a suggestion. */
 import type { z } from "zod";
-import type { Problem, SettingPath } from "../problems";
+import { CONFIG_NAMESPACE, type Problem, type SettingPath } from "../problems";
 import { listed, nearest } from "./values";
 import { schemaAt, settingsOf, shapeOf } from "./walk";
 
@@ -34,11 +34,17 @@ function problemsOfIssue(root: z.ZodType, issue: z.core.$ZodIssue): Problem[] {
 
 function unknownKey(root: z.ZodType, path: SettingPath, key: string): string {
   const known = Object.keys(shapeOf(schemaAt(root, path) ?? root) ?? {});
-  const near = nearest(key, known);
+  const near = known.find((other) => bare(other) === bare(key)) ?? nearest(key, known);
   if (near !== undefined) return `unknown key. Did you mean "${near}"?`;
-  const elsewhere = settingsOf(root).filter((entry) => entry.key === key);
-  if (elsewhere.length > 0)
-    return `unknown key here. There is ${listed(elsewhere.map((entry) => entry.name))}.`;
+  const places = settingsOf(root)
+    .filter((entry) => entry.key === key || bare(entry.name) === bare(key))
+    .map((entry) => `${CONFIG_NAMESPACE}:${entry.name}`);
+  if (places.length > 0) return `unknown key here. Write it as ${places.join(" or ")}.`;
   if (known.length > LISTED_KEYS) return "unknown key. Remove it; docs/configuration.md lists all keys.";
   return `unknown key. Known here: ${listed(known)}.`;
+}
+
+/** A name without what differs between ways to write it: `tensor_parallel`, `tensorParallel`; `routerMode`, `router.mode`. */
+function bare(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9]/g, "").toLowerCase();
 }

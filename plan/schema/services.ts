@@ -87,6 +87,11 @@ export const portsSchema = section({
     default: 9300,
     about: "First port on which workers take requests (`DYN_TCP_RPC_PORT`).",
   }),
+  frontendResponse: setting(port(), {
+    default: 9700,
+    about:
+      "First port on which frontends take the workers' answers (`DYN_TCP_RESPONSE_STREAM_PORT`). On target local any free one.",
+  }),
   kvEvents: setting(port(), { default: 5557, about: "First port on which engines publish KV events (ZMQ)." }),
   bootstrap: setting(port(), {
     default: 30001,
@@ -104,6 +109,11 @@ export const portsSchema = section({
     default: 5600,
     about: "First port of the KV transfer's side channel (`VLLM_NIXL_SIDE_CHANNEL_PORT`).",
   }),
+  kvbm: setting(port(), {
+    default: 28000,
+    about:
+      "First port of KVBM's leader (`DYN_KVBM_LEADER_ZMQ_PUB_PORT`), for KV offload of vLLM and TensorRT-LLM; each worker takes two, and one 1000 above.",
+  }),
 });
 
 export const kvOffloadSchema = section({
@@ -117,10 +127,13 @@ export const kvOffloadSchema = section({
     unit: "GB per GPU",
     about: "Disk that keeps KV blocks which no longer fit host memory.",
   }),
-  diskPath: optional(text({ noun: "an absolute path", allowed: "an absolute path", pattern: /^\// }), {
-    absent: "the node's own directory",
-    about: "Directory on the node for those blocks.",
-  }),
+  diskPath: optional(
+    text({ noun: "an absolute path", allowed: "a path that starts with /", pattern: /^\// }),
+    {
+      absent: "the node's own directory",
+      about: "Directory on the node for those blocks.",
+    },
+  ),
 });
 
 export const timeoutsSchema = section({

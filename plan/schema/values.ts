@@ -51,13 +51,24 @@ export function listed(values: readonly (string | number)[]): string {
 
 /** The choice nearest to what was written, if near enough to be a slip; undefined otherwise. */
 export function nearest(written: string, choices: readonly string[]): string | undefined {
-  const lower = written.toLowerCase();
   const ranked = choices
-    .map((choice) => ({ choice, slips: distance(lower, choice.toLowerCase()) }))
+    .map((choice) => ({ choice, slips: slips(written.toLowerCase(), choice.toLowerCase()) }))
     .sort((a, b) => a.slips - b.slips);
   const best = ranked[0];
-  const tolerated = Math.max(1, Math.round(written.length * 0.4));
+  const tolerated = Math.max(1, Math.floor(written.length / 3));
   return best !== undefined && best.slips <= tolerated ? best.choice : undefined;
+}
+
+/** Longer than any key or choice; beyond it nothing is near, and comparing would take long. */
+const LONGEST_SLIP = 64;
+
+/** Letters to change; two neighbours that changed places count as one, being one slip of the fingers. */
+function slips(written: string, choice: string): number {
+  if (written.length > LONGEST_SLIP) return Number.POSITIVE_INFINITY;
+  const swapped = Array.from({ length: Math.max(0, written.length - 1) }, (_, at) =>
+    [written.slice(0, at), written.charAt(at + 1), written.charAt(at), written.slice(at + 2)].join(""),
+  );
+  return Math.min(distance(written, choice), ...swapped.map((other) => 1 + distance(other, choice)));
 }
 
 /** Makes the message for a wrong value. `noun`: what it should be; `hint`: a further sentence for some values. */
@@ -183,7 +194,7 @@ export function token() {
 /** A list whose items are all of one kind. */
 export function list<S extends z.ZodType>(noun: string, item: S, least = 0) {
   const allowed = least === 0 ? `a list of ${noun}` : `a list of ${noun}, at least ${least}`;
-  const error = wrong(`a list of ${noun}`, allowed, jsonHint);
+  const error = wrong("a list", allowed, jsonHint);
   const schema = z.array(item, { error });
   return (least === 0 ? schema : schema.min(least, { error })).register(allowedText, { allowed });
 }
@@ -194,11 +205,11 @@ export function dictionary<S extends z.ZodType>(
   key: { noun: string; allowed: string; pattern: RegExp },
   value: S,
 ) {
-  const allowed = `an object that gives ${noun}`;
+  const allowed = `an object with ${noun}`;
   const keyError = wrong(key.noun, key.allowed);
   const name = z.string().regex(key.pattern, { error: keyError });
   return z
-    .record(name, value, { error: wrong(allowed, allowed, jsonHint) })
+    .record(name, value, { error: wrong("an object", allowed, jsonHint) })
     .register(allowedText, { allowed });
 }
 

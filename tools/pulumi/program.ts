@@ -1,5 +1,7 @@
+import { createRequire } from "node:module";
 import { InputPropertiesError, InputPropertyError, RunError } from "@pulumi/pulumi";
 import type { PulumiFn } from "@pulumi/pulumi/automation";
+import { require as tsxRequire } from "tsx/cjs/api";
 
 /** A program of which the error is kept, because through the engine only its message would come back. */
 export interface WatchedProgram {
@@ -8,12 +10,19 @@ export interface WatchedProgram {
   thrown(): { readonly error: unknown } | undefined;
 }
 
+/** Loads a TypeScript module as CommonJS, `export =` and all, whether this process runs under tsx or not (tests do not). */
+function loadModule(path: string): unknown {
+  const isUnderTsx = process.execArgv.some((argument) => argument.includes("tsx"));
+  const load = isUnderTsx ? createRequire(path) : (id: string): unknown => tsxRequire(id, path);
+  return load(path);
+}
+
 /**
  * The program of a module: its export, a function of no arguments that makes resources and returns the outputs.
  * The module is loaded at once, while the engine starts; loading it must not create resources.
  */
 export function loadProgram(main: string): PulumiFn {
-  const loading: Promise<unknown> = import(main);
+  const loading = Promise.resolve().then(() => loadModule(main));
   // Told when the program runs; until then it must not count as unhandled.
   loading.catch(() => undefined);
   return async () => {

@@ -1,5 +1,6 @@
 /** How processes find and reach each other: discovery, event plane, ports. */
 import { type Problem, settingName } from "../../problems";
+import { frontendSchema, portsSchema } from "../services";
 import type { Known } from ".";
 
 export function controlPlaneChecks(known: Known): Problem[] {
@@ -28,14 +29,22 @@ function reachProblems({ target, cluster, placement, controlPlane }: Known): Pro
   return problems;
 }
 
-/** The same port for two purposes. That ranges do not run into each other is seen to when ports are handed out. */
+/**
+ * The same port for two purposes; told of the one that the user chose. That ranges do not run into each other is seen to
+ * when ports are handed out.
+ */
 function portProblems({ ports, frontend }: Known): Problem[] {
-  const all = [
-    ...(frontend === undefined ? [] : [{ path: ["frontend", "port"], port: frontend.port }]),
-    ...Object.entries(ports ?? {}).map(([key, port]) => ({ path: ["ports", key], port })),
-  ];
+  const all = [...portsOf("frontend", { port: frontend?.port }), ...portsOf("ports", ports ?? {})];
+  const usual = new Set([
+    ...portsOf("frontend", { port: frontendSchema.parse({}).port }).map(asText),
+    ...portsOf("ports", portsSchema.parse({})).map(asText),
+  ]);
   const owners = new Map<number, string>();
-  return all.flatMap(({ path, port }): Problem[] => {
+  const [left, chosen] = [
+    all.filter((one) => usual.has(asText(one))),
+    all.filter((one) => !usual.has(asText(one))),
+  ];
+  return [...left, ...chosen].flatMap(({ path, port }): Problem[] => {
     const owner = owners.get(port);
     if (owner === undefined) {
       owners.set(port, settingName(path));
@@ -44,3 +53,16 @@ function portProblems({ ports, frontend }: Known): Problem[] {
     return [{ path, message: `${port} is the port of ${owner} already. Choose another.` }];
   });
 }
+
+interface PortSetting {
+  readonly path: readonly string[];
+  readonly port: number;
+}
+
+function portsOf(group: string, ports: Readonly<Record<string, number | undefined>>): PortSetting[] {
+  return Object.entries(ports).flatMap(([key, port]) =>
+    port === undefined ? [] : [{ path: [group, key], port }],
+  );
+}
+
+const asText = ({ path, port }: PortSetting) => `${path.join(".")}=${port}`;

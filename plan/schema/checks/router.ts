@@ -1,5 +1,6 @@
 /** The router and the frontend it lives in. */
 import type { Problem } from "../../problems";
+import { VERSIONS } from "../../versions";
 import { ROUTER_KNOBS } from "../router";
 import { show } from "../values";
 import type { Known } from ".";
@@ -35,7 +36,10 @@ function kvProblems(router: Router): Problem[] {
       `${router.predictedTtlSecs} needs router.kvEvents, which is false. Set it to true.`,
     );
   if (router.ttlSecs !== 120 && router.kvEvents)
-    add("ttlSecs", `${router.ttlSecs} has no effect while router.kvEvents is true. Remove one of the two.`);
+    add(
+      "ttlSecs",
+      `${router.ttlSecs} has no effect while router.kvEvents is true. Remove it, or set that to false.`,
+    );
   if (router.useRemoteIndexer && router.serveIndexer)
     add("serveIndexer", "true excludes router.useRemoteIndexer. Set one of the two to false.");
   return [...problems, ...trackingProblems(router), ...aicProblems(router)];
@@ -85,7 +89,7 @@ function migrationProblems({ frontend, router }: Known): Problem[] {
   if (frontend === undefined) return [];
   const { migrationLimit, migrationMaxSeqLen } = frontend;
   if (migrationLimit > 0 && router?.mode === "kv") {
-    const message = `${migrationLimit} does not work with router mode kv: Dynamo 1.4.2 fails every migrated request there. Set it to 0, or choose another router.mode.`;
+    const message = `${migrationLimit} does not work with router mode kv: Dynamo ${VERSIONS.dynamo} fails every migrated request there. Set it to 0, or choose another router.mode.`;
     return [{ path: ["frontend", "migrationLimit"], message }];
   }
   if (migrationLimit === 0 && migrationMaxSeqLen !== undefined) {

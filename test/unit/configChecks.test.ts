@@ -1,0 +1,339 @@
+import { describe, expect, test } from "vitest";
+import { type BadInput, messageOf } from "./configMessages";
+
+const BAD: readonly BadInput[] = [
+  [
+    "prefill without decode",
+    { pools: [{ role: "prefill" }] },
+    [
+      "dynamo-sky:pools: there is a pool with role prefill and none with role decode; one cannot answer without the other. Add a decode pool, or use role aggregated.",
+    ],
+  ],
+  [
+    "decode without prefill",
+    { pools: [{ role: "decode", replicas: 2 }] },
+    [
+      "dynamo-sky:pools: there is a pool with role decode and none with role prefill; one cannot answer without the other. Add a prefill pool, or use role aggregated.",
+    ],
+  ],
+  [
+    "aggregated with disaggregated",
+    { pools: [{ role: "aggregated" }, { role: "prefill" }, { role: "decode" }] },
+    [
+      "dynamo-sky:pools: the roles aggregated, prefill, decode do not go together. Use aggregated alone, or prefill and decode together.",
+    ],
+  ],
+  [
+    "aggregated with one half",
+    { pools: [{ role: "aggregated" }, { role: "decode" }] },
+    [
+      "dynamo-sky:pools: the roles aggregated, decode do not go together. Use aggregated alone, or prefill and decode together.",
+    ],
+  ],
+  [
+    "a replica beyond all bounds",
+    { pools: [{ role: "aggregated", tensorParallel: 1024, dataParallel: 8 }] },
+    [
+      "dynamo-sky:pools[0]: a replica would need 1024 × 8 × 1 = 8192 GPUs (tensorParallel × dataParallel × pipelineParallel). Allowed: at most 4096. Lower one of them.",
+    ],
+  ],
+  [
+    "two accelerators on one cluster",
+    { pools: [{ role: "prefill" }, { role: "decode", accelerator: "H200" }] },
+    [
+      'dynamo-sky:pools[1].accelerator: "H200" differs from cluster.accelerator "H100", and with placement shared all pools are on one cluster. Remove it, or set placement to dedicated.',
+    ],
+  ],
+  [
+    "model in a bucket on this machine",
+    { model: "s3://bucket/model", target: "local" },
+    [
+      'dynamo-sky:model: "s3://bucket/model" is in a bucket, which only target sky mounts. Give a hub id or an absolute path.',
+    ],
+  ],
+  [
+    "revision of a path",
+    { model: "/models/qwen", modelRevision: "main" },
+    [
+      'dynamo-sky:modelRevision: "main" has no effect: "/models/qwen" is not on the hub and has no revisions. Remove it.',
+    ],
+  ],
+  [
+    "token in plain environment",
+    { engineEnv: { HF_TOKEN: "hf_secret" } },
+    [
+      "dynamo-sky:engineEnv.HF_TOKEN: a token must not stand here in plain text. Remove it and run: pulumi config set --secret dynamo-sky:huggingFaceToken",
+    ],
+  ],
+  [
+    "token in a pool's environment",
+    { pools: [{ role: "aggregated", engineEnv: { HUGGING_FACE_HUB_TOKEN: "hf_secret" } }] },
+    [
+      "dynamo-sky:pools[0].engineEnv.HUGGING_FACE_HUB_TOKEN: a token must not stand here in plain text. Remove it and run: pulumi config set --secret dynamo-sky:huggingFaceToken",
+    ],
+  ],
+  [
+    "mocker with pipeline stages",
+    { engine: "mocker", pools: [{ role: "aggregated", pipelineParallel: 2 }] },
+    [
+      "dynamo-sky:pools[0].pipelineParallel: 2 has no meaning for engine mocker, which has no layers to cut into stages. Remove it, or use a real engine.",
+    ],
+  ],
+  [
+    "mocker with experts",
+    { engine: "mocker", pools: [{ role: "aggregated", expertParallel: 2 }] },
+    [
+      "dynamo-sky:pools[0].expertParallel: 2 has no meaning for engine mocker, which has no experts. Remove it, or use a real engine.",
+    ],
+  ],
+  [
+    "mocker with a memory fraction",
+    { target: "local", pools: [{ role: "aggregated", gpuMemoryFraction: 0.9 }] },
+    [
+      "dynamo-sky:pools[0].gpuMemoryFraction: 0.9 has no meaning for engine mocker, which has no GPU memory. Remove it, or use a real engine.",
+    ],
+  ],
+  [
+    "mocker with offload",
+    { target: "local", kvOffload: { hostMemoryGB: 10, diskGB: 100 } },
+    [
+      "dynamo-sky:kvOffload.hostMemoryGB: 10 has no meaning for engine mocker, whose KV cache takes no memory. Remove it, or use a real engine.",
+      "dynamo-sky:kvOffload.diskGB: 100 has no meaning for engine mocker, whose KV cache takes no memory. Remove it, or use a real engine.",
+    ],
+  ],
+  [
+    "mocker with remote code",
+    { target: "local", trustRemoteCode: true },
+    [
+      "dynamo-sky:trustRemoteCode: true has no meaning for engine mocker, which loads no code of a model. Remove it, or use a real engine.",
+    ],
+  ],
+  [
+    "SGLang with a colon in the name",
+    { servedModelName: "qwen:latest" },
+    [
+      'dynamo-sky:servedModelName: "qwen:latest" has a colon, which engine sglang keeps for LoRA adapters (model:adapter). Set a name without one.',
+    ],
+  ],
+  [
+    "SGLang with a colon in the path",
+    { model: "/models/qwen:8b" },
+    [
+      'dynamo-sky:servedModelName: "qwen:8b" has a colon, which engine sglang keeps for LoRA adapters (model:adapter). Set a name without one.',
+    ],
+  ],
+  [
+    "SGLang with experts that do not divide",
+    { pools: [{ role: "aggregated", tensorParallel: 8, expertParallel: 3 }] },
+    [
+      "dynamo-sky:pools[0].expertParallel: 3 does not divide the 8 GPUs of tensorParallel × dataParallel, as engine sglang demands (--ep-size). Use a divisor of 8.",
+    ],
+  ],
+  [
+    "vLLM with experts over some GPUs",
+    { engine: "vllm", pools: [{ role: "aggregated", tensorParallel: 8, expertParallel: 4 }] },
+    [
+      "dynamo-sky:pools[0].expertParallel: 4 is not possible with engine vllm, which spreads experts over all GPUs or none (--enable-expert-parallel). Allowed: 1, 8.",
+    ],
+  ],
+  [
+    "vLLM with an odd block size",
+    { engine: "vllm", router: { blockSize: 24 } },
+    [
+      "dynamo-sky:router.blockSize: 24 is not possible with engine vllm. Allowed: a multiple of 16, such as 16 or 32.",
+    ],
+  ],
+  [
+    "TensorRT-LLM with groups of several GPUs",
+    { engine: "trtllm", pools: [{ role: "aggregated", tensorParallel: 4, dataParallel: 2 }] },
+    [
+      "dynamo-sky:pools[0].dataParallel: 2 with tensorParallel 4 is not possible with engine trtllm, where every attention group is one GPU (--enable-attention-dp). Use tensorParallel 1 with dataParallel 8, or dataParallel 1 with tensorParallel 8.",
+    ],
+  ],
+  [
+    "TensorRT-LLM with experts that do not divide",
+    { engine: "trtllm", pools: [{ role: "aggregated", tensorParallel: 8, expertParallel: 3 }] },
+    [
+      "dynamo-sky:pools[0].expertParallel: 3 does not divide the 8 GPUs of tensorParallel × dataParallel, as engine trtllm demands (--expert-parallel-size). Use a divisor of 8.",
+    ],
+  ],
+  [
+    "TensorRT-LLM with a block size that is no power of two",
+    { engine: "trtllm", router: { blockSize: 48 } },
+    [
+      "dynamo-sky:router.blockSize: 48 is not possible with engine trtllm. Allowed: a power of two, such as 16 or 32.",
+    ],
+  ],
+  [
+    "dedicated placement on this machine",
+    { target: "local", placement: "dedicated" },
+    [
+      'dynamo-sky:placement: dedicated needs machines of their own, and target local has one. Set it to "shared", or target to "sky".',
+    ],
+  ],
+  [
+    "nodes with dedicated placement",
+    { placement: "dedicated", cluster: { nodes: 2 } },
+    [
+      'dynamo-sky:cluster.nodes: 2 has no effect with placement dedicated: each replica gets a cluster with as many nodes as its GPUs need. Remove it, or set placement to "shared".',
+    ],
+  ],
+  [
+    "instance type and CPUs",
+    { sky: { instanceType: "p5.48xlarge", cpus: "32+" } },
+    [
+      'dynamo-sky:sky.cpus: "32+" goes beside sky.instanceType "p5.48xlarge", which settles it already. Remove one of the two.',
+    ],
+  ],
+  [
+    "autostop that is off and must not tear down",
+    { sky: { autostopDown: false } },
+    [
+      "dynamo-sky:sky.autostopDown: false has no effect without sky.autostopMinutes. Set that too, or remove this.",
+    ],
+  ],
+  [
+    "disk without host memory",
+    { kvOffload: { diskGB: 100 } },
+    [
+      "dynamo-sky:kvOffload.diskGB: 100 needs kvOffload.hostMemoryGB: blocks reach the disk through host memory. Set both.",
+    ],
+  ],
+  [
+    "path without disk",
+    { kvOffload: { diskPath: "/scratch" } },
+    [
+      'dynamo-sky:kvOffload.diskPath: "/scratch" has no effect without kvOffload.diskGB. Set that too, or remove this.',
+    ],
+  ],
+  [
+    "KV knobs with round robin",
+    { router: { mode: "round-robin", temperature: 0.5, replicaSync: true } },
+    [
+      'dynamo-sky:router.temperature: 0.5 has no effect: only router mode kv reads it, and the mode is round-robin. Remove it, or set router.mode to "kv".',
+      'dynamo-sky:router.replicaSync: true has no effect: only router mode kv reads it, and the mode is round-robin. Remove it, or set router.mode to "kv".',
+    ],
+  ],
+  [
+    "load awareness with another mode",
+    { router: { mode: "random", loadAware: true } },
+    [
+      'dynamo-sky:router.loadAware: true has no effect: only router mode kv reads it, and the mode is random. Remove it, or set router.mode to "kv".',
+    ],
+  ],
+  [
+    "prediction without events",
+    { router: { kvEvents: false, predictedTtlSecs: 5 } },
+    ["dynamo-sky:router.predictedTtlSecs: 5 needs router.kvEvents, which is false. Set it to true."],
+  ],
+  [
+    "time-to-live with events",
+    { router: { ttlSecs: 60 } },
+    [
+      "dynamo-sky:router.ttlSecs: 60 has no effect while router.kvEvents is true. Remove it, or set that to false.",
+    ],
+  ],
+  [
+    "indexer served and fetched",
+    { router: { serveIndexer: true, useRemoteIndexer: true } },
+    ["dynamo-sky:router.serveIndexer: true excludes router.useRemoteIndexer. Set one of the two to false."],
+  ],
+  [
+    "keyed hash without its key",
+    { router: { trackingHash: "keyed-xxh3-v1" } },
+    [
+      'dynamo-sky:router.trackingKeyFile: is required with router.trackingHash "keyed-xxh3-v1". Set it.',
+      'dynamo-sky:router.trackingKeyId: is required with router.trackingHash "keyed-xxh3-v1". Set it.',
+    ],
+  ],
+  [
+    "key without the keyed hash",
+    { router: { trackingKeyId: "k1" } },
+    [
+      'dynamo-sky:router.trackingKeyId: "k1" has no effect with router.trackingHash "public-xxh3-v1". Remove it, or set that to "keyed-xxh3-v1".',
+    ],
+  ],
+  [
+    "load model without its data",
+    { router: { prefillLoadModel: "aic", aicSystem: "h100_sxm", trackPrefillTokens: false } },
+    [
+      'dynamo-sky:router.aicBackend: is required with router.prefillLoadModel "aic". Set it.',
+      'dynamo-sky:router.aicModelPath: is required with router.prefillLoadModel "aic". Set it.',
+      'dynamo-sky:router.trackPrefillTokens: false excludes router.prefillLoadModel "aic". Set it to true, or that to "none".',
+    ],
+  ],
+  [
+    "data without the load model",
+    { router: { aicTpSize: 8 } },
+    [
+      'dynamo-sky:router.aicTpSize: 8 has no effect while router.prefillLoadModel is "none". Remove it, or set that to "aic".',
+    ],
+  ],
+  [
+    "router that waits for ever",
+    { router: { minInitialWorkers: 4 }, pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }] },
+    [
+      "dynamo-sky:router.minInitialWorkers: 4 is more than the 3 workers of all pools, so the router would wait for ever. Allowed: 0 to 3.",
+    ],
+  ],
+  [
+    "migration with the KV router",
+    { frontend: { migrationLimit: 3 } },
+    [
+      "dynamo-sky:frontend.migrationLimit: 3 does not work with router mode kv: Dynamo 1.4.2 fails every migrated request there. Set it to 0, or choose another router.mode.",
+    ],
+  ],
+  [
+    "limit of migration without migration",
+    { router: { mode: "random" }, frontend: { migrationMaxSeqLen: 100 } },
+    [
+      "dynamo-sky:frontend.migrationMaxSeqLen: 100 has no effect while frontend.migrationLimit is 0. Remove it, or raise that.",
+    ],
+  ],
+  [
+    "shared directory on two machines",
+    { cluster: { nodes: 2 }, controlPlane: { discovery: "file" } },
+    [
+      'dynamo-sky:controlPlane.discovery: "file" is a directory on one machine, and there are several (2 nodes). Use "etcd" or "auto".',
+    ],
+  ],
+  [
+    "shared directory with dedicated placement",
+    { placement: "dedicated", controlPlane: { discovery: "file" } },
+    [
+      'dynamo-sky:controlPlane.discovery: "file" is a directory on one machine, and there are several (placement dedicated). Use "etcd" or "auto".',
+    ],
+  ],
+  [
+    "random ports on two machines",
+    { cluster: { nodes: 2 }, controlPlane: { events: "zmq" } },
+    [
+      'dynamo-sky:controlPlane.events: "zmq" opens random ports, which other machines cannot count on to reach (2 nodes). Use "nats" or "auto".',
+    ],
+  ],
+  [
+    "frontend on etcd's port",
+    { frontend: { port: 2379 } },
+    ["dynamo-sky:frontend.port: 2379 is the port of dynamo-sky:ports.etcdClient already. Choose another."],
+  ],
+  [
+    "two purposes on one port",
+    { ports: { nats: 4500, natsMonitor: 4500 } },
+    ["dynamo-sky:ports.natsMonitor: 4500 is the port of dynamo-sky:ports.nats already. Choose another."],
+  ],
+  [
+    "a value and a relation at once",
+    { pools: [{ role: "prefill" }], router: { mode: "kvv" }, frontend: { port: 4222 } },
+    [
+      'dynamo-sky:router.mode: "kvv" is not a router mode. Allowed: kv, round-robin, random, power-of-two, least-loaded, direct, device-aware-weighted. Did you mean "kv"?',
+      "dynamo-sky:pools: there is a pool with role prefill and none with role decode; one cannot answer without the other. Add a decode pool, or use role aggregated.",
+      "dynamo-sky:frontend.port: 4222 is the port of dynamo-sky:ports.nats already. Choose another.",
+    ],
+  ],
+];
+
+describe("settings that do not go together", () => {
+  test.each(BAD)("%s", (_title, input, problems) => {
+    expect(messageOf(input)).toBe(problems.join("\n"));
+  });
+});

@@ -1,0 +1,18 @@
+/** What the tables of bad inputs share. */
+import { parseConfig } from "../../plan/config";
+import { ConfigError } from "../../plan/problems";
+
+/** What it is about; the input, to which a model is added where it is an object without one; every problem, in full. */
+export type BadInput = readonly [title: string, input: unknown, problems: readonly string[]];
+
+/** The whole message that a person gets for a configuration. Throws when it is accepted or fails in another way. */
+export function messageOf(input: unknown): string {
+  const isGroup = typeof input === "object" && input !== null && !Array.isArray(input);
+  try {
+    parseConfig(isGroup ? { model: "Qwen/Qwen3-8B", ...input } : input);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+  throw new Error(`accepted: ${JSON.stringify(input)}`);
+}

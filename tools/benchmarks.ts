@@ -1,0 +1,78 @@
+/**
+ * `npm run benchmarks`: how long the demo, a no-op `up`, `preview` and planning take. Prints the tables of
+ * docs/benchmarks.md. Clones the committed state of this repository and uses empty directories of its own, so that the
+ * first demo is that of a newcomer; the caches of npm, uv and Go on this machine are the only thing that it does find.
+ */
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { planningTable } from "./benchmarks/planning";
+import { median, timed } from "./benchmarks/timing";
+import { packageRoot } from "./toolchain/index";
+
+const REPEATS = 5;
+
+interface Row {
+  readonly what: string;
+  readonly seconds: readonly number[];
+}
+
+async function operations(): Promise<Row[]> {
+  const scratch = mkdtempSync(join(tmpdir(), "dynamo-sky-benchmark-"));
+  const clone = join(scratch, "clone");
+  const env = {
+    ...process.env,
+    DYNAMO_SKY_CACHE: join(scratch, "cache"),
+    DYNAMO_SKY_STATE: join(scratch, "state"),
+  };
+  const npm = (...args: string[]) => timed("npm", ["run", "--silent", ...args], { cwd: clone, env });
+  const repeat = async (work: () => Promise<number>) => {
+    const seconds: number[] = [];
+    for (let run = 0; run < REPEATS; run++) seconds.push(await work());
+    return seconds;
+  };
+  try {
+    await timed("git", ["clone", "--quiet", packageRoot(), clone], { cwd: scratch, env });
+    try {
+      return [
+        { what: "first `npm run demo`, nothing installed", seconds: [await npm("demo")] },
+        { what: "`npm run demo` on the running cluster", seconds: await repeat(() => npm("demo")) },
+        {
+          what: "no-op `up`",
+          seconds: await repeat(() => npm("stack", "--", "up", "--stack", "dev")),
+        },
+        {
+          what: "`preview`",
+          seconds: await repeat(() => npm("stack", "--", "preview", "--stack", "dev")),
+        },
+      ];
+    } finally {
+      await npm("demo", "--", "--down");
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function operationsTable(rows: readonly Row[]): string {
+  const lines = rows.map(({ what, seconds }) => {
+    const range = `${Math.min(...seconds).toFixed(1)}–${Math.max(...seconds).toFixed(1)}`;
+    return `| ${what} | ${median(seconds).toFixed(1)} | ${range} | ${seconds.length} |`;
+  });
+  return ["| | median, s | range, s | runs |", "|---|---:|---:|---:|", ...lines].join("\n");
+}
+
+async function main(): Promise<void> {
+  const memory = (totalmem() / 2 ** 30).toFixed(0);
+  console.log(`${cpus().length} cores (${cpus()[0]?.model}), ${memory} GiB, Node ${process.version}\n`);
+  console.log(`${planningTable()}\n`);
+  console.log(operationsTable(await operations()));
+}
+
+main().then(
+  () => process.exit(),
+  (error: unknown) => {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exit(1);
+  },
+);

@@ -1,0 +1,45 @@
+import OpenAI from "openai";
+import type { RunningDeployment } from "../deployment";
+
+export interface StreamedAnswer {
+  readonly tokens: number;
+  /** Milliseconds from the request to the first token (TTFT). */
+  readonly firstMs: number;
+  readonly totalMs: number;
+}
+
+const TIMEOUT_MS = 120_000;
+const MAX_TOKENS = 48;
+
+/**
+ * Asks one question and hands over the answer piece by piece, as it arrives.
+ * @throws Error when the answer holds no token.
+ */
+export async function streamAnswer(
+  { endpoint, model, apiKey }: RunningDeployment,
+  question: string,
+  onText: (text: string) => void,
+): Promise<StreamedAnswer> {
+  const client = new OpenAI({ baseURL: `${endpoint}/v1`, apiKey: apiKey ?? "none", timeout: TIMEOUT_MS });
+  const started = performance.now();
+  let firstMs: number | undefined;
+  let tokens = 0;
+  const stream = await client.chat.completions.create({
+    model,
+    messages: [{ role: "user", content: question }],
+    max_tokens: MAX_TOKENS,
+    stream: true,
+    stream_options: { include_usage: true },
+  });
+  for await (const { choices, usage } of stream) {
+    const text = choices[0]?.delta.content ?? "";
+    if (text !== "") {
+      firstMs ??= performance.now() - started;
+      onText(text);
+    }
+    tokens = usage?.completion_tokens ?? tokens;
+  }
+  if (firstMs === undefined || tokens === 0)
+    throw new Error(`${endpoint} answered, but without a single token.`);
+  return { tokens, firstMs, totalMs: performance.now() - started };
+}

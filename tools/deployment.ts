@@ -1,0 +1,42 @@
+/** A running deployment as its stack's outputs describe it; every tool that talks to one starts here. */
+import { isAbsolute, join } from "node:path";
+import { z } from "zod";
+import { stateDir } from "./toolchain/index";
+
+const outputsSchema = z.object({
+  endpoint: z.string(),
+  model: z.string(),
+  apiKey: z.string().nullish(),
+  chat: z.string(),
+  engine: z.string().optional(),
+  logs: z.record(z.string(), z.array(z.string())),
+});
+
+export interface RunningDeployment {
+  /** Base URL of the OpenAI-compatible API, without `/v1`. */
+  readonly endpoint: string;
+  readonly model: string;
+  readonly apiKey: string | undefined;
+  /** A command that asks a chat question, for a POSIX shell. */
+  readonly chat: string;
+  readonly engine: string | undefined;
+  /** Log files by program, absolute. */
+  readonly logs: Readonly<Record<string, readonly string[]>>;
+}
+
+/**
+ * @param outputs Outputs of a stack whose last `up` succeeded, secrets shown.
+ * @throws Error when they are not those of this program.
+ */
+export function deploymentOf(outputs: Readonly<Record<string, unknown>>): RunningDeployment {
+  const parsed = outputsSchema.safeParse(outputs);
+  if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not succeeded yet.");
+  const { apiKey, engine, logs, ...rest } = parsed.data;
+  const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));
+  return {
+    ...rest,
+    engine,
+    apiKey: apiKey ?? undefined,
+    logs: Object.fromEntries(Object.entries(logs).map(([program, files]) => [program, files.map(absolute)])),
+  };
+}
