@@ -1,5 +1,4 @@
-import type { DeploymentInput } from "./input";
-import type { PortBases } from "./ports";
+import type { DeploymentConfig } from "./config";
 
 /** What the outside has settled before planning: what `auto` became. */
 export interface PlanFacts {
@@ -11,9 +10,8 @@ export interface PlanFacts {
 
 /** What every program is planned from. */
 export interface PlanContext {
-  readonly config: DeploymentInput;
+  readonly config: DeploymentConfig;
   readonly facts: PlanFacts;
-  readonly ports: PortBases;
   /** Address of the node with etcd and NATS, as a placeholder. */
   readonly controlHost: string;
 }

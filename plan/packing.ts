@@ -5,8 +5,10 @@
  * nodes: the largest first, pools in turn, each onto the node with most GPUs left. So the replicas of one pool lie on
  * as many different nodes as can be, and a lost node takes a share of every role instead of all of one. Sizes that
  * divide the node's GPUs (all powers of two on nodes of eight) always pack fully that way. Where it fails with odd
- * sizes, a search over fillings of a node finds a packing if there is one (`searchPacking`).
+ * sizes, `packingSearch.ts` looks for any packing at all.
  */
+import { problemsOfSize, problemsOfSpace } from "./packingProblems";
+import { searchPacking } from "./packingSearch";
 import type { Problem } from "./problems";
 import type { WorkerRole } from "./types";
 
@@ -16,6 +18,12 @@ export interface PackingPool {
   readonly replicas: number;
   /** GPUs of one replica: tensorParallel × dataParallel × pipelineParallel. */
   readonly gpusPerReplica: number;
+}
+
+/** What there is to pack onto: equal nodes. */
+export interface PackingSpace {
+  readonly nodes: number;
+  readonly gpusPerNode: number;
 }
 
 /** The GPUs that a replica has on one of its nodes. */
@@ -40,21 +48,45 @@ export interface Packing {
   readonly idle: readonly (readonly number[])[];
 }
 
+export type PackingResult =
+  | { readonly packing: Packing; readonly problems: readonly [] }
+  | { readonly packing?: undefined; readonly problems: readonly Problem[] };
+
 interface Item {
   readonly pool: number;
   readonly replica: number;
   readonly size: number;
 }
 
-/** GPUs `from` to `from + count - 1`. */
-function indices(from: number, count: number): number[] {
+/** `count` numbers from `from` on. */
+export function range(from: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => from + index);
+}
+
+/**
+ * Packs all pools onto equal nodes, or says what does not fit and what would. GPUs left over are no problem here.
+ * Time is linear in the number of nodes and replicas.
+ */
+export function pack(pools: readonly PackingPool[], nodes: number, gpusPerNode: number): PackingResult {
+  const space = { nodes, gpusPerNode };
+  const badSizes = problemsOfSize(pools, space);
+  if (badSizes.length > 0) return { problems: badSizes };
+  const items = inPackingOrder(pools);
+  const large = items.filter((item) => item.size > gpusPerNode);
+  const small = items.filter((item) => item.size <= gpusPerNode);
+  const wholeNodes = large.reduce((sum, item) => sum + item.size / gpusPerNode, 0);
+  const sizes = small.map((item) => item.size);
+  const free = nodes - wholeNodes;
+  const chosen =
+    free < 0 ? undefined : (spread(sizes, free, gpusPerNode) ?? searchPacking(sizes, free, gpusPerNode));
+  if (chosen === undefined) return { problems: problemsOfSpace(pools, space) };
+  return { packing: place(large, small, chosen, space), problems: [] };
 }
 
 /** Every replica, largest first; among equal sizes the pools take turns. */
 function inPackingOrder(pools: readonly PackingPool[]): Item[] {
   const items = pools.flatMap((pool, index) =>
-    indices(0, pool.replicas).map((replica) => ({ pool: index, replica, size: pool.gpusPerReplica })),
+    range(0, pool.replicas).map((replica) => ({ pool: index, replica, size: pool.gpusPerReplica })),
   );
   return items.sort((a, b) => b.size - a.size || a.replica - b.replica || a.pool - b.pool);
 }
@@ -65,54 +97,47 @@ function inPackingOrder(pools: readonly PackingPool[]): Item[] {
  * as many steps as a node has GPUs, however many nodes there are.
  */
 function spread(sizes: readonly number[], nodes: number, gpusPerNode: number): number[] | undefined {
-  const queues: { nodes: number[]; head: number }[] = indices(0, gpusPerNode + 1).map(() => ({
+  const queues: { nodes: number[]; head: number }[] = range(0, gpusPerNode + 1).map(() => ({
     nodes: [],
     head: 0,
   }));
-  queues[gpusPerNode]?.nodes.push(...indices(0, nodes));
+  const full = queues[gpusPerNode];
+  if (full !== undefined) full.nodes = range(0, nodes);
   const chosen: number[] = [];
   for (const size of sizes) {
-    let free = gpusPerNode;
-    let queue = queues[free];
-    while (queue !== undefined && free >= size && queue.head === queue.nodes.length) queue = queues[--free];
+    let left = gpusPerNode;
+    let queue = queues[left];
+    while (queue !== undefined && queue.head === queue.nodes.length) queue = queues[--left];
     const node = queue?.nodes[queue.head];
-    if (queue === undefined || node === undefined || free < size) return undefined;
+    if (queue === undefined || node === undefined || left < size) return undefined;
     queue.head++;
-    queues[free - size]?.nodes.push(node);
+    queues[left - size]?.nodes.push(node);
     chosen.push(node);
   }
   return chosen;
 }
 
-export type PackingResult =
-  | { readonly packing: Packing; readonly problems: readonly [] }
-  | { readonly packing?: undefined; readonly problems: readonly Problem[] };
-
-/** Packs all pools onto `nodes` equal nodes of `gpusPerNode` GPUs, or says what does not fit and what would. */
-export function pack(pools: readonly PackingPool[], nodes: number, gpusPerNode: number): PackingResult {
-  const items = inPackingOrder(pools);
-  const used = items.reduce((sum, item) => sum + item.size, 0);
-  if (used > nodes * gpusPerNode) {
-    const message = `${nodes} × ${gpusPerNode} GPUs are ${nodes * gpusPerNode}, and the pools need ${used}.`;
-    return { problems: [{ path: ["cluster", "nodes"], message }] };
-  }
-  const chosen = spread(
-    items.map((item) => item.size),
-    nodes,
-    gpusPerNode,
-  );
-  if (chosen === undefined) {
-    return { problems: [{ path: ["cluster", "gpusPerNode"], message: "The replicas do not fit." }] };
-  }
-  const nextGpu = indices(0, nodes).map(() => 0);
-  const placements = items.map((item, index): Placement => {
-    const node = chosen[index] ?? 0;
-    const from = nextGpu[node] ?? 0;
-    nextGpu[node] = from + item.size;
-    return { pool: item.pool, replica: item.replica, shares: [{ node, gpus: indices(from, item.size) }] };
+/** Gives out GPU indices: whole nodes to the large replicas, then the others where `chosen` says. */
+function place(
+  large: readonly Item[],
+  small: readonly Item[],
+  chosen: readonly number[],
+  { nodes, gpusPerNode }: PackingSpace,
+): Packing {
+  const used = new Array<number>(nodes).fill(0);
+  let nextNode = 0;
+  const placements = large.map(({ pool, replica, size }): Placement => {
+    const own = range(nextNode, size / gpusPerNode);
+    nextNode += own.length;
+    for (const node of own) used[node] = gpusPerNode;
+    return { pool, replica, shares: own.map((node) => ({ node, gpus: range(0, gpusPerNode) })) };
   });
-  return {
-    packing: { placements, idle: nextGpu.map((from) => indices(from, gpusPerNode - from)) },
-    problems: [],
-  };
+  const firstShared = nextNode;
+  small.forEach(({ pool, replica, size }, index) => {
+    const node = firstShared + (chosen[index] ?? 0);
+    const from = used[node] ?? 0;
+    used[node] = from + size;
+    placements.push({ pool, replica, shares: [{ node, gpus: range(from, size) }] });
+  });
+  return { placements, idle: used.map((count) => range(count, gpusPerNode - count)) };
 }

@@ -1,13 +1,16 @@
 /** From a checked configuration to the deployment plan: what runs where, on which GPUs and ports. */
-import { HEAD_IP } from "./addresses";
+import { CONTROL_IP, HEAD_IP, rankAddress } from "./addresses";
+import type { DeploymentConfig } from "./config";
+import { gpusPerReplica } from "./config";
 import { NAMESPACE, type PlanContext, type PlanFacts } from "./context";
-import type { DeploymentInput } from "./input";
-import { type Packing, pack } from "./packing";
-import { DEFAULT_PORTS, NodePorts } from "./ports";
-import { ConfigError } from "./problems";
+import { engines } from "./engines";
+import { range } from "./packing";
+import { type ClusterLayout, placeReplicas } from "./placement";
+import { firstPort, NodePorts } from "./ports";
+import { ConfigError, type Problem } from "./problems";
 import { controlPlanePrograms } from "./programs/controlPlane";
 import { frontendPrograms } from "./programs/frontend";
-import { workerProgram } from "./programs/worker";
+import { registeredWorkers, replicaPrograms } from "./programs/worker";
 import type {
   ClusterPlan,
   DeploymentPlan,
@@ -23,68 +26,91 @@ export type { PlanFacts } from "./context";
  * Plans a deployment. Pure: the same input gives a byte-identical plan.
  * @throws ConfigError listing every reason why the deployment cannot be planned.
  */
-export function plan(config: DeploymentInput, facts: PlanFacts): DeploymentPlan {
-  const context: PlanContext = {
-    config,
-    facts,
-    ports: { ...DEFAULT_PORTS, http: config.frontend.port },
-    controlHost: HEAD_IP,
-  };
-  const { packing, problems } = pack(
-    config.pools.map((pool) => ({
-      role: pool.role,
-      replicas: pool.replicas,
-      gpusPerReplica: pool.tensorParallel * pool.dataParallel * pool.pipelineParallel,
-    })),
-    config.cluster.nodes,
-    config.cluster.gpusPerNode,
+export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan {
+  const { clusters, problems } = placeReplicas(config);
+  const found = [...problems, ...shapeProblems(config)];
+  if (found.length > 0) throw new ConfigError(found);
+  const planned = clusters.map((layout) =>
+    planCluster({ config, facts, controlHost: layout.hasControlPlane ? HEAD_IP : CONTROL_IP }, layout),
   );
-  if (packing === undefined) throw new ConfigError(problems);
+  const outOfPorts = planned.flatMap((cluster) => cluster.problems);
+  if (outOfPorts.length > 0) throw new ConfigError(distinct(outOfPorts));
+  const head = clusters.find((layout) => layout.hasControlPlane);
   return {
     model: config.servedModelName,
     engine: config.engine,
     routerMode: config.router.mode,
-    clusters: [sharedCluster(context, packing)],
-    endpoint: { cluster: "main", rank: 0, port: config.frontend.port },
+    clusters: planned.map(({ cluster }) => cluster),
+    endpoint: { cluster: head?.name ?? "", rank: 0, port: firstPort(config, "http") },
     namespace: NAMESPACE,
     expectedWorkers: expectedWorkers(config),
   };
 }
 
-function expectedWorkers(config: DeploymentInput): ExpectedWorkers {
+/** Nodes that a replica of the pool is spread over. */
+function nodesOf(config: DeploymentConfig, pool: DeploymentConfig["pools"][number]): number {
+  return Math.ceil(gpusPerReplica(pool) / config.cluster.gpusPerNode);
+}
+
+/** What the engine cannot do with replicas of these shapes. */
+function shapeProblems(config: DeploymentConfig): Problem[] {
+  return config.pools.flatMap((pool, index) =>
+    engines[config.engine]
+      .shapeProblems({ config, pool, nodes: nodesOf(config, pool) })
+      .map(({ key, message }) => ({ path: ["pools", index, key], message })),
+  );
+}
+
+function expectedWorkers(config: DeploymentConfig): ExpectedWorkers {
   const of = (role: WorkerRole) =>
-    config.pools.filter((pool) => pool.role === role).reduce((sum, pool) => sum + pool.replicas, 0);
+    config.pools
+      .filter((pool) => pool.role === role)
+      .reduce((sum, pool) => sum + pool.replicas * registeredWorkers(config, pool, nodesOf(config, pool)), 0);
   return { aggregated: of("aggregated"), prefill: of("prefill"), decode: of("decode") };
 }
 
-/** One cluster for everything; its head also has the control plane and the frontends. */
-function sharedCluster(context: PlanContext, packing: Packing): ClusterPlan {
-  const { cluster } = context.config;
-  const seats = packing.placements.flatMap((placement) => {
-    const replica = replicaOfRole(context.config, placement.pool, placement.replica);
-    return placement.shares.map((share, rank) => ({ placement, replica, rank, node: share.node }));
-  });
-  const nodes = Array.from({ length: cluster.nodes }, (_, rank): NodePlan => {
-    const ports = new NodePorts(context.ports);
-    const programs: ProgramPlan[] =
-      rank === 0 ? [...controlPlanePrograms(context, ports), ...frontendPrograms(context, ports)] : [];
-    for (const seat of seats) {
-      const program = seat.node === rank ? workerProgram(context, seat, ports) : undefined;
-      if (program !== undefined) programs.push(program);
-    }
-    return { rank, gpus: cluster.gpusPerNode, idleGpus: packing.idle[rank] ?? [], programs };
-  });
-  return {
-    name: "main",
-    ...(cluster.accelerator === undefined ? {} : { accelerator: cluster.accelerator }),
-    nodes,
-  };
+/** Every node that runs out of ports says so; once is enough. */
+function distinct(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [problem.path.join("."), problem])).values()];
 }
 
-/** A replica's number within its role: pools of one role are numbered through. */
-function replicaOfRole(config: DeploymentInput, pool: number, replica: number): number {
-  const role = config.pools[pool]?.role;
-  return config.pools
-    .slice(0, pool)
-    .reduce((sum, other) => sum + (other.role === role ? other.replicas : 0), replica);
+interface PlannedCluster {
+  readonly cluster: ClusterPlan;
+  readonly problems: readonly Problem[];
+}
+
+function planCluster(context: PlanContext, layout: ClusterLayout): PlannedCluster {
+  const nodes = range(0, layout.nodes).map((rank) => {
+    const ports = new NodePorts(context.config);
+    const isHead = layout.hasControlPlane && rank === 0;
+    const programs: ProgramPlan[] = isHead
+      ? [...controlPlanePrograms(context, ports), ...frontendPrograms(context, ports)]
+      : [];
+    return { rank, ports, programs };
+  });
+  const at = (rank: number) => {
+    const node = nodes[rank];
+    if (node === undefined) throw new RangeError(`cluster ${layout.name} has no node ${rank}`);
+    return node;
+  };
+  for (const seat of layout.seats) {
+    const seated = replicaPrograms(context, seat, (node) => at(node).ports, rankAddress);
+    for (const { node, program } of seated) at(node).programs.push(program);
+  }
+  const { accelerator } = layout;
+  return {
+    cluster: {
+      name: layout.name,
+      ...(accelerator === undefined ? {} : { accelerator }),
+      nodes: nodes.map(
+        ({ rank, programs }): NodePlan => ({
+          rank,
+          gpus: layout.gpusPerNode,
+          idleGpus: layout.idle[rank] ?? [],
+          programs,
+        }),
+      ),
+    },
+    problems: nodes.flatMap(({ ports }) => ports.problems()),
+  };
 }

@@ -1,13 +1,31 @@
 /** What an engine is to the plan: from a worker's specification to the command that starts it. */
-import type { DeploymentInput, PoolInput } from "../input";
+import type { DeploymentConfig, PoolConfig } from "../config";
+import type { PortNeed, PortsTaken } from "../ports";
+import type { Probe } from "../types";
 
-/** One process of one replica, on one node. */
-export interface WorkerSpec {
-  readonly config: DeploymentInput;
-  readonly pool: PoolInput;
-  /** Which of the replica's nodes this is, from 0, and how many there are. */
-  readonly rank: number;
+/** The processes of one replica have this in common. */
+export interface ReplicaSpec {
+  readonly config: DeploymentConfig;
+  readonly pool: PoolConfig;
+  /** Nodes that the replica is spread over; it has one process on each. */
   readonly nodes: number;
+}
+
+/** One process of a replica. */
+export interface RankSpec extends ReplicaSpec {
+  /** Which of the replica's nodes this is; 0 leads. */
+  readonly rank: number;
+}
+
+/** One process, with what packing has given it. */
+export interface WorkerSpec extends RankSpec {
+  /** Unique on its node: `decode-1`. */
+  readonly name: string;
+  /** Address of rank 0's node, as a placeholder. */
+  readonly leader: string;
+  readonly ports: PortsTaken;
+  /** Ports of rank 0; the same as `ports` on rank 0. */
+  readonly leaderPorts: PortsTaken;
 }
 
 /** How a worker's process is started. */
@@ -16,7 +34,67 @@ export interface WorkerCommand {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/**
+ * What a process is to Dynamo, which decides its health probe and its environment:
+ *
+ * - `worker`: registers with the frontend and serves requests.
+ * - `unseen`: like a worker, but registers where no frontend looks.
+ * - `helper`: has Dynamo's runtime and its status server, but serves nothing itself.
+ * - `bare`: the engine alone.
+ */
+export type ProcessKind = "worker" | "unseen" | "helper" | "bare";
+
+/** What an engine cannot do with a replica of that shape, and the key of the pool that asks for it. */
+export interface ShapeProblem {
+  readonly key: keyof PoolConfig;
+  readonly message: string;
+}
+
 export interface Engine {
+  /** True if GPUs are given to processes: `CUDA_VISIBLE_DEVICES` says which. */
+  readonly usesGpus: boolean;
+  /** What this engine cannot do with replicas that are spread over that many nodes. */
+  shapeProblems(replica: ReplicaSpec): ShapeProblem[];
+  kind(rank: RankSpec): ProcessKind;
+  /** Ports besides Dynamo's own. */
+  ports(rank: RankSpec): PortNeed[];
   /** Command and environment of one process; what all Dynamo workers share is added by the caller. */
-  start(spec: WorkerSpec): WorkerCommand;
+  start(worker: WorkerSpec): WorkerCommand;
+  /** Tells that a `bare` process runs. */
+  bareHealth?(worker: WorkerSpec): Probe;
+}
+
+/** `[name, value]` when there is a value, else nothing. */
+export function option(name: string, value: string | number | undefined): string[] {
+  return value === undefined ? [] : [name, String(value)];
+}
+
+/** `[name]` when the condition holds, else nothing. */
+export function flag(name: string, on: boolean): string[] {
+  return on ? [name] : [];
+}
+
+/** What the user adds goes last, so that it wins where a flag is given twice. */
+export function extraArgs({ config, pool }: ReplicaSpec): string[] {
+  return [...config.engineArgs, ...pool.engineArgs];
+}
+
+export function extraEnv({ config, pool }: ReplicaSpec): Record<string, string> {
+  return { ...config.engineEnv, ...pool.engineEnv };
+}
+
+/**
+ * True if workers of the pool publish what their KV cache holds. Decode workers do not: the router never looks for a
+ * prefix there, the prefill worker's cache decides. Whatever the router's mode, so that changing it restarts no worker.
+ */
+export function publishesKvEvents({ config, pool }: ReplicaSpec): boolean {
+  return config.router.kvEvents && pool.role !== "decode";
+}
+
+/**
+ * `--kv-events-config` of SGLang and vLLM. The port is the first of a block: each attention group adds its own number.
+ * The engines bind only where the address has a `*`.
+ */
+export function kvEventsConfig(port: number | undefined, more: Record<string, boolean> = {}): string {
+  return JSON.stringify({ publisher: "zmq", topic: "kv-events", endpoint: `tcp://*:${port}`, ...more });
 }

@@ -2,7 +2,8 @@
 import type { EngineName } from "../types";
 import type { Engine } from "./engine";
 import { mocker } from "./mocker";
+import { sglang } from "./sglang";
+import { trtllm } from "./trtllm";
+import { vllm } from "./vllm";
 
-export function engineFor(_name: EngineName): Engine {
-  return mocker;
-}
+export const engines: Readonly<Record<EngineName, Engine>> = { sglang, vllm, trtllm, mocker };

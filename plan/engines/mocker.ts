@@ -1,27 +1,38 @@
 /**
  * Dynamo's own simulated engine: registers, streams tokens and publishes KV events like a real one, without a GPU.
- * It stands in for SGLang, so that a cluster can be rehearsed with the block size of the real one.
+ * It stands in for SGLang with the block size of the real one, so that a cluster can be rehearsed.
+ *
+ * It knows no tensor parallelism. GPUs are accounted for as for a real engine, and a replica over several nodes has a
+ * process on each: rank 0 serves; the others register in a namespace that no frontend looks at, so that losing one of
+ * them is like losing a rank of a real engine.
  */
-import type { Engine } from "./engine";
+import { NAMESPACE } from "../context";
+import { modelPath } from "../model";
+import { type Engine, extraArgs, extraEnv } from "./engine";
 
 const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode" } as const;
 
 /** Flags: `python -m dynamo.mocker --help`. */
 export const mocker: Engine = {
-  start({ config, pool }) {
+  usesGpus: false,
+  shapeProblems: () => [],
+  kind: ({ rank }) => (rank === 0 ? "worker" : "unseen"),
+  ports: () => [],
+  start(worker) {
+    const { config, pool, rank } = worker;
     return {
       command: [
         ...["python3", "-m", "dynamo.mocker"],
-        ...["--model-path", config.model],
+        ...["--model-path", modelPath(config)],
         ...["--model-name", config.servedModelName],
         ...["--engine-type", "sglang"],
         ...["--sglang-page-size", String(config.router.blockSize)],
         ...["--disaggregation-mode", MODES[pool.role]],
         ...["--data-parallel-size", String(pool.dataParallel)],
-        ...config.engineArgs,
-        ...pool.engineArgs,
+        ...(rank > 0 ? ["--endpoint", `dyn://${NAMESPACE}-ranks.${worker.name}.generate`] : []),
+        ...extraArgs(worker),
       ],
-      env: { ...config.engineEnv, ...pool.engineEnv },
+      env: extraEnv(worker),
     };
   },
 };

@@ -1,14 +1,15 @@
 /** etcd (who is there) and NATS (KV events), as one node runs them. */
 import { NODE_DIR, NODE_IP } from "../addresses";
 import type { PlanContext } from "../context";
-import type { NodePorts } from "../ports";
+import { firstPort, type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { ProgramPlan, Wait } from "../types";
 
 /** etcd and NATS write little and stop fast; this is a bound, not a time that they need. Unit: seconds. */
 const STOP_SECONDS = 10;
 
 /** A program of the control plane is the first and only one of its role. */
-const ONLY_ONE = { replica: 0, rank: 0, gpus: [], secretEnv: [], env: {}, waitsFor: [] } as const;
+const ONLY_ONE = { replica: 0, rank: 0 } as const;
+const NEEDS_NOTHING = { env: {}, secretEnv: [], gpus: [], waitsFor: [] } as const;
 
 /**
  * One etcd member on the head. It listens for clients on the node's own address, never on all of them; peers there are
@@ -16,10 +17,10 @@ const ONLY_ONE = { replica: 0, rank: 0, gpus: [], secretEnv: [], env: {}, waitsF
  * Flags: https://etcd.io/docs/v3.4/op-guide/configuration/
  */
 function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
-  const client = ports.take("etcdClient");
-  const peer = ports.take("etcdPeer");
-  const clientUrl = `http://${NODE_IP}:${client}`;
-  const peerUrl = `http://${ownAddress(context)}:${peer}`;
+  const needs = [onePort("etcdClient"), onePort("etcdPeer")];
+  const taken = ports.takeAll(needs);
+  const clientUrl = `http://${NODE_IP}:${taken.etcdClient}`;
+  const peerUrl = `http://${ownAddress(context)}:${taken.etcdPeer}`;
   return {
     name: "etcd",
     role: "etcd",
@@ -33,11 +34,12 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
       ...["--listen-peer-urls", peerUrl],
       ...["--initial-advertise-peer-urls", peerUrl],
       ...["--initial-cluster", `etcd=${peerUrl}`],
-      // Keys are rewritten with every lease; without this the history grows until etcd refuses to write.
+      // Keys are rewritten with every lease; without this the history grows until etcd refuses to write. Unit: hours.
       ...["--auto-compaction-retention", "1"],
       ...["--logger", "zap"],
     ],
-    ports: { client, peer },
+    ...NEEDS_NOTHING,
+    ports: portsByPurpose(needs, taken),
     health: { kind: "http", url: `${clientUrl}/health` },
     stopSeconds: STOP_SECONDS,
   };
@@ -48,30 +50,36 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
  * Flags: https://docs.nats.io/running-a-nats-service/introduction/flags
  */
 function natsProgram(ports: NodePorts): ProgramPlan {
-  const client = ports.take("natsClient");
-  const monitor = ports.take("natsMonitor");
+  const needs = [onePort("natsClient"), onePort("natsMonitor")];
+  const taken = ports.takeAll(needs);
   return {
     name: "nats",
     role: "nats",
     ...ONLY_ONE,
-    command: ["nats-server", "--addr", NODE_IP, "--port", String(client), "--http_port", String(monitor)],
-    ports: { client, monitor },
-    health: { kind: "http", url: `http://${NODE_IP}:${monitor}/healthz` },
+    command: [
+      "nats-server",
+      ...["--addr", NODE_IP],
+      ...["--port", String(taken.natsClient)],
+      ...["--http_port", String(taken.natsMonitor)],
+    ],
+    ...NEEDS_NOTHING,
+    ports: portsByPurpose(needs, taken),
+    health: { kind: "http", url: `http://${NODE_IP}:${taken.natsMonitor}/healthz` },
     stopSeconds: STOP_SECONDS,
   };
 }
 
 /** An address that only programs of the same node reach. Local nodes share a machine, so each has its own. */
-function ownAddress(context: PlanContext): string {
-  return context.config.target === "local" ? NODE_IP : "127.0.0.1";
+function ownAddress({ config }: PlanContext): string {
+  return config.target === "local" ? NODE_IP : "127.0.0.1";
 }
 
 /** True if a NATS server is needed: for KV events, or because requests go over it. */
-export function needsNats(context: PlanContext): boolean {
-  return context.facts.events === "nats" || context.config.controlPlane.requestPlane === "nats";
+function needsNats({ config, facts }: PlanContext): boolean {
+  return facts.events === "nats" || config.controlPlane.requestPlane === "nats";
 }
 
-/** The control plane's programs, for the head node. */
+/** The control plane's programs, for the head node. They take their ports first, so these are the configured ones. */
 export function controlPlanePrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
   return [
     ...(context.facts.discovery === "etcd" ? [etcdProgram(context, ports)] : []),
@@ -79,22 +87,35 @@ export function controlPlanePrograms(context: PlanContext, ports: NodePorts): Pr
   ];
 }
 
+/** Where the control plane is reached, for the programs that need it. */
+export interface ControlPlaneAddresses {
+  /** Host and port; undefined where there is none. */
+  readonly etcd: string | undefined;
+  readonly nats: string | undefined;
+}
+
+export function controlPlaneAddresses(context: PlanContext): ControlPlaneAddresses {
+  const { config, controlHost, facts } = context;
+  return {
+    etcd: facts.discovery === "etcd" ? `${controlHost}:${firstPort(config, "etcdClient")}` : undefined,
+    nats: needsNats(context) ? `${controlHost}:${firstPort(config, "natsClient")}` : undefined,
+  };
+}
+
 /**
  * What every Dynamo process waits for: started before NATS it exits at once, started before etcd it falls into
  * long pauses between its tries.
  */
 export function controlPlaneWaits(context: PlanContext): Wait[] {
-  const { controlHost, ports, config } = context;
+  const { config, controlHost } = context;
+  const { etcd, nats } = controlPlaneAddresses(context);
   const timeoutSeconds = config.timeouts.dependencySeconds;
-  const etcd: Wait = {
-    name: "etcd",
-    probe: { kind: "http", url: `http://${controlHost}:${ports.etcdClient}/health` },
-    timeoutSeconds,
-  };
-  const nats: Wait = {
-    name: "nats",
-    probe: { kind: "tcp", host: controlHost, port: ports.natsClient },
-    timeoutSeconds,
-  };
-  return [...(context.facts.discovery === "etcd" ? [etcd] : []), ...(needsNats(context) ? [nats] : [])];
+  const waits: Wait[] = [];
+  if (etcd !== undefined)
+    waits.push({ name: "etcd", probe: { kind: "http", url: `http://${etcd}/health` }, timeoutSeconds });
+  if (nats !== undefined) {
+    const probe = { kind: "tcp", host: controlHost, port: firstPort(config, "natsClient") } as const;
+    waits.push({ name: "nats", probe, timeoutSeconds });
+  }
+  return waits;
 }

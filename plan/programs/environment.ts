@@ -1,14 +1,16 @@
 /** Environment that every Dynamo process needs, frontend and worker alike. */
-import { CLUSTER_DIR, NODE_IP } from "../addresses";
+import { CLUSTER_DIR, NODE_DIR, NODE_IP } from "../addresses";
 import { NAMESPACE, type PlanContext } from "../context";
-import { needsNats } from "./controlPlane";
+import { controlPlaneAddresses } from "./controlPlane";
 
 /**
  * Where a Dynamo process finds the others, and where it listens. Names:
  * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config/environment_names.rs
  */
 export function dynamoEnvironment(context: PlanContext): Record<string, string> {
-  const { config, facts, ports, controlHost } = context;
+  const { config, facts } = context;
+  const { etcd, nats } = controlPlaneAddresses(context);
+  const isLocal = config.target === "local";
   return {
     DYN_NAMESPACE: NAMESPACE,
     DYN_DISCOVERY_BACKEND: facts.discovery,
@@ -17,14 +19,18 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
     DYN_REQUEST_PLANE: config.controlPlane.requestPlane,
     // Address to bind *and* to advertise. Unset it would be the machine's primary one.
     DYN_TCP_RPC_HOST: NODE_IP,
-    ...(facts.discovery === "etcd"
-      ? {
-          ETCD_ENDPOINTS: `http://${controlHost}:${ports.etcdClient}`,
-          ETCD_LEASE_TTL: String(config.controlPlane.leaseTtlSeconds),
-        }
-      : { DYN_FILE_KV: `${CLUSTER_DIR}/discovery` }),
-    ...(needsNats(context) ? { NATS_SERVER: `nats://${controlHost}:${ports.natsClient}` } : {}),
+    // The name of an interface, not an address, and unset it is the one of the primary address.
+    ...(isLocal ? { DYN_TCP_RESPONSE_STREAM_HOST: "lo" } : {}),
+    ...(etcd === undefined
+      ? { DYN_FILE_KV: `${isLocal ? CLUSTER_DIR : NODE_DIR}/discovery` }
+      : { ETCD_ENDPOINTS: `http://${etcd}`, ETCD_LEASE_TTL: String(config.controlPlane.leaseTtlSeconds) }),
+    ...(nats === undefined ? {} : { NATS_SERVER: `nats://${nats}` }),
     DYN_SDK_DISABLE_ANSI_LOGGING: "1",
     PYTHONUNBUFFERED: "1",
   };
+}
+
+/** Secrets that a Dynamo process may read a model with; their values are in the node's secrets file. */
+export function modelSecrets({ config }: PlanContext): string[] {
+  return config.huggingFaceToken === undefined ? [] : ["HF_TOKEN"];
 }

@@ -1,47 +1,76 @@
 /** The OpenAI-compatible frontend, with the router inside it. */
 import { NODE_IP } from "../addresses";
+import type { DeploymentConfig } from "../config";
 import { NAMESPACE, type PlanContext } from "../context";
-import type { NodePorts } from "../ports";
+import { flag, option } from "../engines/engine";
+import { type NodePorts, onePort, portsByPurpose } from "../ports";
+import { ROUTER_KNOBS, type RouterKnob } from "../schema/router";
 import type { ProgramPlan } from "../types";
 import { controlPlaneWaits } from "./controlPlane";
-import { dynamoEnvironment } from "./environment";
+import { dynamoEnvironment, modelSecrets } from "./environment";
 
-/** Flags: `python -m dynamo.frontend --help`. */
+/** All frontends, for the head node. Flags: `python -m dynamo.frontend --help`. */
 export function frontendPrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
-  const { config } = context;
-  return Array.from({ length: config.frontend.replicas }, (_, replica): ProgramPlan => {
-    const http = ports.take("http");
-    return {
-      name: `frontend-${replica}`,
-      role: "frontend",
-      replica,
-      rank: 0,
-      command: [
-        ...["python3", "-m", "dynamo.frontend"],
-        ...["--namespace", NAMESPACE],
-        ...["--http-host", config.target === "local" ? NODE_IP : "0.0.0.0"],
-        ...["--http-port", String(http)],
-        ...routerFlags(context),
-        ...["--migration-limit", String(config.frontend.migrationLimit)],
-      ],
-      env: dynamoEnvironment(context),
-      secretEnv: [],
-      gpus: [],
-      ports: { http },
-      waitsFor: controlPlaneWaits(context),
-      health: { kind: "http", url: `http://${NODE_IP}:${http}/live` },
-      stopSeconds: config.timeouts.stopSeconds,
-    };
-  });
+  return Array.from({ length: context.config.frontend.replicas }, (_, replica) =>
+    frontendProgram(context, replica, ports),
+  );
 }
 
-function routerFlags({ config }: PlanContext): string[] {
+function frontendProgram(context: PlanContext, replica: number, ports: NodePorts): ProgramPlan {
+  const { config } = context;
+  const { frontend } = config;
+  const isLocal = config.target === "local";
+  // Locally the answers' port is left to chance: the loopback interface has one, whichever node asks for it.
+  const needs = [onePort("http"), onePort("rpc"), ...(isLocal ? [] : [onePort("response")])];
+  const taken = ports.takeAll(needs);
+  return {
+    name: `frontend-${replica}`,
+    role: "frontend",
+    replica,
+    rank: 0,
+    command: [
+      ...["python3", "-m", "dynamo.frontend"],
+      ...["--namespace", NAMESPACE],
+      ...["--http-host", isLocal ? NODE_IP : "0.0.0.0"],
+      ...option("--http-port", taken.http),
+      ...routerFlags(config),
+      ...["--migration-limit", String(frontend.migrationLimit)],
+      ...option("--migration-max-seq-len", frontend.migrationMaxSeqLen),
+      ...flag("--trust-remote-code", config.trustRemoteCode),
+      ...frontend.args,
+    ],
+    env: {
+      ...dynamoEnvironment(context),
+      DYN_TCP_RPC_PORT: String(taken.rpc),
+      ...(taken.response === undefined ? {} : { DYN_TCP_RESPONSE_STREAM_PORT: String(taken.response) }),
+      ...frontend.env,
+    },
+    secretEnv: modelSecrets(context),
+    gpus: [],
+    ports: portsByPurpose(needs, taken),
+    waitsFor: controlPlaneWaits(context),
+    health: { kind: "http", url: `http://${NODE_IP}:${taken.http}/live` },
+    stopSeconds: config.timeouts.stopSeconds,
+  };
+}
+
+/** The router's mode, and the knobs that differ from Dynamo's defaults. */
+function routerFlags(config: DeploymentConfig): string[] {
   const { router, frontend } = config;
-  const flags = ["--router-mode", router.mode];
-  if (router.mode === "kv") {
-    flags.push("--kv-cache-block-size", String(router.blockSize));
-    if (!router.kvEvents) flags.push("--no-router-kv-events");
-    if (frontend.replicas > 1) flags.push("--router-replica-sync");
-  }
-  return flags;
+  const isKv = router.mode === "kv";
+  return [
+    ...["--router-mode", router.mode],
+    ...(isKv ? ["--kv-cache-block-size", String(router.blockSize)] : []),
+    ...ROUTER_KNOBS.filter((knob) => isKv || !knob.kvOnly).flatMap((knob) =>
+      // Several frontends that do not tell each other what they have sent book the same worker twice.
+      knob.key === "replicaSync" && frontend.replicas > 1 ? [knob.flag] : knobFlag(knob, router[knob.key]),
+    ),
+  ];
+}
+
+/** `--flag value`; a switch is `--flag` or `--no-flag`; nothing for Dynamo's own default. */
+function knobFlag(knob: RouterKnob, value: string | number | boolean | undefined): string[] {
+  if (value === undefined || value === knob.default) return [];
+  if (typeof value === "boolean") return [value ? knob.flag : knob.flag.replace(/^--/, "--no-")];
+  return [knob.flag, String(value)];
 }

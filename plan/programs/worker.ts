@@ -1,60 +1,121 @@
 /** Engine workers: one process for each node of a replica. */
 import { NODE_IP } from "../addresses";
+import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PlanContext } from "../context";
-import { engineFor } from "../engines";
-import type { Placement } from "../packing";
-import type { NodePorts } from "../ports";
-import type { ProgramPlan } from "../types";
+import { engines } from "../engines";
+import type { Engine, ProcessKind, RankSpec, WorkerSpec } from "../engines/engine";
+import type { Share } from "../packing";
+import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
+import type { Probe, ProgramPlan } from "../types";
 import { controlPlaneWaits } from "./controlPlane";
-import { dynamoEnvironment } from "./environment";
+import { dynamoEnvironment, modelSecrets } from "./environment";
 
-/** Which process of which replica. */
-export interface WorkerSeat {
-  readonly placement: Placement;
+/** One replica, placed. */
+export interface ReplicaSeat {
+  readonly pool: PoolConfig;
   /** Number of the replica among all of its role; the pools of a role are numbered through. */
   readonly replica: number;
-  /** Which of the replica's nodes. */
-  readonly rank: number;
+  /** One share a node, in order of the ranks; nodes are numbered within the replica's cluster. */
+  readonly shares: readonly Share[];
 }
 
-export function workerProgram(
+/** A program and the node that runs it. */
+export interface SeatedProgram {
+  readonly node: number;
+  readonly program: ProgramPlan;
+}
+
+/** The processes of one replica; takes their ports from the nodes' ranges. */
+export function replicaPrograms(
   context: PlanContext,
-  seat: WorkerSeat,
-  ports: NodePorts,
-): ProgramPlan | undefined {
+  seat: ReplicaSeat,
+  portsOf: (node: number) => NodePorts,
+  addressOf: (node: number) => string,
+): SeatedProgram[] {
   const { config } = context;
-  const pool = config.pools[seat.placement.pool];
-  const share = seat.placement.shares[seat.rank];
-  if (pool === undefined || share === undefined) return undefined;
-  const system = ports.take("system");
-  const rpc = ports.take("rpc");
-  const start = engineFor(config.engine).start({
-    config,
-    pool,
-    rank: seat.rank,
-    nodes: seat.placement.shares.length,
+  const engine = engines[config.engine];
+  const ranks = seat.shares.map((share, rank) => {
+    const spec: RankSpec = { config, pool: seat.pool, nodes: seat.shares.length, rank };
+    const needs = [...dynamoPorts(engine.kind(spec)), ...engine.ports(spec)];
+    return { share, spec, needs, taken: portsOf(share.node).takeAll(needs) };
   });
-  const name = `${pool.role}-${seat.replica}`;
+  const [head] = ranks;
+  if (head === undefined) return [];
+  const base = `${seat.pool.role}-${seat.replica}`;
+  return ranks.map(({ share, spec, needs, taken }) => {
+    const worker: WorkerSpec = {
+      ...spec,
+      name: spec.rank === 0 ? base : `${base}-rank${spec.rank}`,
+      leader: addressOf(head.share.node),
+      ports: taken,
+      leaderPorts: head.taken,
+    };
+    return { node: share.node, program: workerProgram(context, engine, worker, seat, share, needs) };
+  });
+}
+
+/** Dynamo's own ports of a process: its status server, and where it takes requests. */
+function dynamoPorts(kind: ProcessKind): PortNeed[] {
+  if (kind === "bare") return [];
+  return kind === "helper" ? [onePort("system")] : [onePort("system"), onePort("rpc")];
+}
+
+function workerProgram(
+  context: PlanContext,
+  engine: Engine,
+  worker: WorkerSpec,
+  seat: ReplicaSeat,
+  share: Share,
+  needs: readonly PortNeed[],
+): ProgramPlan {
+  const { config, pool, ports } = worker;
+  const kind = engine.kind(worker);
+  const { command, env } = engine.start(worker);
   return {
-    name: seat.rank === 0 ? name : `${name}-rank${seat.rank}`,
+    name: worker.name,
     role: pool.role,
     replica: seat.replica,
-    rank: seat.rank,
-    command: start.command,
+    rank: worker.rank,
+    command,
     env: {
-      ...dynamoEnvironment(context),
-      DYN_TCP_RPC_PORT: String(rpc),
-      DYN_SYSTEM_HOST: NODE_IP,
-      DYN_SYSTEM_PORT: String(system),
-      // Without it /health and /live answer 503 while the worker serves.
-      DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS: '["generate"]',
-      ...start.env,
+      ...(kind === "bare" ? {} : dynamoEnvironment(context)),
+      ...statusEnvironment(kind, ports),
+      ...(engine.usesGpus ? { CUDA_VISIBLE_DEVICES: share.gpus.join(",") } : {}),
+      ...env,
     },
-    secretEnv: [],
+    secretEnv: modelSecrets(context),
     gpus: share.gpus,
-    ports: { system, rpc },
-    waitsFor: controlPlaneWaits(context),
-    health: { kind: "http", url: `http://${NODE_IP}:${system}/health` },
+    ports: portsByPurpose(needs, ports),
+    waitsFor: kind === "bare" ? [] : controlPlaneWaits(context),
+    health:
+      engine.bareHealth !== undefined && kind === "bare" ? engine.bareHealth(worker) : statusProbe(ports),
     stopSeconds: config.timeouts.stopSeconds,
   };
+}
+
+function statusProbe(ports: PortsTaken): Probe {
+  return { kind: "http", url: `http://${NODE_IP}:${ports.system}/health` };
+}
+
+/** Dynamo's status server and request port. */
+function statusEnvironment(kind: ProcessKind, ports: PortsTaken): Record<string, string> {
+  if (kind === "bare") return {};
+  return {
+    ...(ports.rpc === undefined ? {} : { DYN_TCP_RPC_PORT: String(ports.rpc) }),
+    DYN_SYSTEM_HOST: NODE_IP,
+    DYN_SYSTEM_PORT: String(ports.system),
+    ...(kind !== "helper"
+      ? // Without it /health and /live answer 503 while the worker serves.
+        { DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS: '["generate"]' }
+      : // It never serves an endpoint that could make it ready.
+        { DYN_SYSTEM_STARTING_HEALTH_STATUS: "ready" }),
+  };
+}
+
+/** Workers that one replica registers with the frontend. */
+export function registeredWorkers(config: DeploymentConfig, pool: PoolConfig, nodes: number): number {
+  const engine = engines[config.engine];
+  return Array.from({ length: nodes }, (_, rank) => engine.kind({ config, pool, nodes, rank })).filter(
+    (kind) => kind === "worker",
+  ).length;
 }

@@ -1,0 +1,40 @@
+/**
+ * KVBM, Dynamo's block manager, which moves KV blocks of vLLM and TensorRT-LLM to host memory and disk.
+ * https://docs.nvidia.com/dynamo/components/kvbm/kvbm-guide
+ */
+import { NODE_DIR } from "../addresses";
+import { gpusPerReplica } from "../config";
+import type { PortNeed } from "../ports";
+import type { ReplicaSpec, WorkerSpec } from "./engine";
+
+/** The consolidator of KV events listens that far above the leader's port (`consolidator_config.py`). */
+const CONSOLIDATOR_OFFSET = 1000;
+
+/** True for workers whose blocks are offloaded: those that keep prefixes. Disaggregated, these are the prefill workers. */
+export function usesKvbm({ config, pool }: ReplicaSpec): boolean {
+  return config.kvOffload.hostMemoryGB !== undefined && pool.role !== "decode";
+}
+
+/** Leader's publications, its acknowledgements, and the consolidator. */
+export function kvbmPorts(): PortNeed[] {
+  return [{ range: "kvbm", offsets: [0, 1, CONSOLIDATOR_OFFSET] }];
+}
+
+/** Sizes are for the whole replica there (the leader divides by the blocks of all its workers), and for each GPU here. */
+export function kvbmEnv(worker: WorkerSpec): Record<string, string> {
+  const { config, pool, ports, name } = worker;
+  const { hostMemoryGB = 0, diskGB, diskPath } = config.kvOffload;
+  const gpus = gpusPerReplica(pool);
+  const port = ports.kvbm ?? 0;
+  return {
+    DYN_KVBM_CPU_CACHE_GB: String(hostMemoryGB * gpus),
+    DYN_KVBM_LEADER_ZMQ_PUB_PORT: String(port),
+    DYN_KVBM_LEADER_ZMQ_ACK_PORT: String(port + 1),
+    ...(diskGB === undefined
+      ? {}
+      : {
+          DYN_KVBM_DISK_CACHE_GB: String(diskGB * gpus),
+          DYN_KVBM_DISK_CACHE_DIR: `${diskPath ?? `${NODE_DIR}/kv`}/${name}`,
+        }),
+  };
+}

@@ -1,0 +1,161 @@
+/**
+ * SGLang 0.5.16 under `python -m dynamo.sglang`.
+ *
+ * Flags: https://github.com/sgl-project/sglang/blob/v0.5.16/python/sglang/srt/server_args.py, and for Dynamo's side
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
+ */
+import { NODE_DIR, NODE_IP } from "../addresses";
+import { modelPath } from "../model";
+import { neighbours, onePort } from "../ports";
+import {
+  type Engine,
+  extraArgs,
+  extraEnv,
+  flag,
+  kvEventsConfig,
+  option,
+  publishesKvEvents,
+  type RankSpec,
+  type ReplicaSpec,
+  type WorkerSpec,
+} from "./engine";
+
+/**
+ * Ports that attention data parallelism takes from `--dist-init-addr` on: that one, five for its processes to talk, one
+ * for loads (`PortArgs.init_new`).
+ */
+const DIST_PORTS_WITH_DP = 7;
+
+const BYTES_PER_GB = 1e9;
+
+const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
+/** Left to itself SGLang derives ports from `--port`, and those of two replicas on a node would overlap. */
+const meets = (replica: ReplicaSpec): boolean => replica.nodes > 1 || usesDp(replica);
+const disaggregated = ({ pool }: ReplicaSpec): boolean => pool.role !== "aggregated";
+
+/** Numbers of the attention groups that publish from this node: its share of them, or all of one on rank 0. */
+function publishers(spec: RankSpec): number[] {
+  const { pool, nodes, rank } = spec;
+  if (!publishesKvEvents(spec)) return [];
+  if (!usesDp(spec)) return rank === 0 ? [0] : [];
+  const perNode = pool.dataParallel / nodes;
+  return Array.from({ length: perNode }, (_, index) => rank * perNode + index);
+}
+
+export const sglang: Engine = {
+  usesGpus: true,
+  shapeProblems({ pool, nodes }) {
+    if (pool.dataParallel === 1 || nodes === 1 || pool.dataParallel % nodes === 0) return [];
+    return [
+      {
+        key: "dataParallel",
+        message:
+          `${pool.dataParallel} attention groups cannot be spread evenly over the ${nodes} nodes of a replica, as engine ` +
+          `sglang demands. Allowed: 1, or a multiple of ${nodes}.`,
+      },
+    ];
+  },
+  kind: ({ rank }) => (rank === 0 ? "worker" : "helper"),
+  ports(spec) {
+    return [
+      onePort("engine"),
+      ...(meets(spec) && spec.rank === 0
+        ? [neighbours("distInit", usesDp(spec) ? DIST_PORTS_WITH_DP : 1)]
+        : []),
+      ...(disaggregated(spec) ? [onePort("bootstrap")] : []),
+      ...(publishers(spec).length > 0 ? [{ range: "kvEvents" as const, offsets: publishers(spec) }] : []),
+    ];
+  },
+  start(worker) {
+    return {
+      command: [
+        ...["python3", "-m", "dynamo.sglang"],
+        ...modelFlags(worker),
+        ...parallelFlags(worker),
+        // The address that other nodes are told (SGLANG_HOST_IP) has to be one that is listened on: with a loopback
+        // address here every request would end without a token.
+        ...["--host", NODE_IP],
+        ...option("--port", worker.ports.engine),
+        ...cacheFlags(worker),
+        ...disaggregationFlags(worker),
+        ...extraArgs(worker),
+      ],
+      env: { SGLANG_HOST_IP: NODE_IP, ...diskEnv(worker), ...extraEnv(worker) },
+    };
+  },
+};
+
+function modelFlags({ config }: WorkerSpec): string[] {
+  return [
+    ...["--model-path", modelPath(config)],
+    ...option("--revision", config.modelRevision),
+    ...["--served-model-name", config.servedModelName],
+    ...flag("--trust-remote-code", config.trustRemoteCode),
+    ...option("--context-length", config.contextLength),
+  ];
+}
+
+/**
+ * With attention data parallelism `--tp-size` is the whole world: all groups together. TP 8 × DP 2 over two nodes of eight is
+ * `--tp-size 16 --dp-size 2 --nnodes 2`.
+ */
+function parallelFlags(worker: WorkerSpec): string[] {
+  const { pool, nodes, rank, leader, leaderPorts } = worker;
+  return [
+    ...["--tp-size", String(pool.tensorParallel * pool.dataParallel)],
+    ...(usesDp(worker) ? ["--dp-size", String(pool.dataParallel), "--enable-dp-attention"] : []),
+    ...(pool.pipelineParallel > 1 ? ["--pp-size", String(pool.pipelineParallel)] : []),
+    ...option("--ep-size", pool.expertParallel),
+    ...(nodes > 1 ? ["--nnodes", String(nodes), "--node-rank", String(rank)] : []),
+    ...(meets(worker) ? ["--dist-init-addr", `${leader}:${leaderPorts.distInit}`] : []),
+  ];
+}
+
+function cacheFlags(worker: WorkerSpec): string[] {
+  const { config, pool } = worker;
+  return [
+    // Unequal to the router's block size, no block that is published would ever match one that is asked for.
+    ...["--page-size", String(config.router.blockSize)],
+    ...option("--mem-fraction-static", pool.gpuMemoryFraction),
+    ...(publishesKvEvents(worker) ? ["--kv-events-config", kvEventsConfig(kvEventsBase(worker))] : []),
+    ...offloadFlags(worker),
+  ];
+}
+
+/** Every rank is given the same kind of block; a node without groups of its own needs no port, but the flag. */
+function kvEventsBase(worker: WorkerSpec): number | undefined {
+  return worker.ports.kvEvents ?? worker.leaderPorts.kvEvents;
+}
+
+/**
+ * HiCache. `--hicache-size` is GB for each rank, in whole GB. A decode worker keeps no prefixes (its radix cache is off), so
+ * there is nothing to offload. https://docs.sglang.ai/advanced_features/hicache_best_practices.html
+ */
+function offloadFlags({ config: { kvOffload }, pool }: WorkerSpec): string[] {
+  if (kvOffload.hostMemoryGB === undefined || pool.role === "decode") return [];
+  return [
+    ...["--enable-hierarchical-cache", "--hicache-size", String(Math.ceil(kvOffload.hostMemoryGB))],
+    ...["--hicache-write-policy", "write_through"],
+    ...(kvOffload.diskGB === undefined ? [] : ["--hicache-storage-backend", "file"]),
+  ];
+}
+
+/** The file backend is configured by environment alone (`sglang/srt/environ.py`), and counts for each rank. */
+function diskEnv({ config: { kvOffload }, pool, name }: WorkerSpec): Record<string, string> {
+  if (kvOffload.diskGB === undefined || pool.role === "decode") return {};
+  return {
+    SGLANG_HICACHE_FILE_BACKEND_STORAGE_DIR: `${kvOffload.diskPath ?? `${NODE_DIR}/kv`}/${name}`,
+    SGLANG_HICACHE_FILE_BACKEND_MAX_SIZE: String(Math.round(kvOffload.diskGB * BYTES_PER_GB)),
+  };
+}
+
+function disaggregationFlags(worker: WorkerSpec): string[] {
+  const { pool, leaderPorts } = worker;
+  if (!disaggregated(worker)) return [];
+  return [
+    ...["--disaggregation-mode", pool.role],
+    ...["--disaggregation-transfer-backend", "nixl"],
+    // Rank 0 has the meeting place; the other ranks go there.
+    ...option("--disaggregation-bootstrap-port", leaderPorts.bootstrap),
+  ];
+}

@@ -1,0 +1,189 @@
+/**
+ * vLLM 0.26 under `python -m dynamo.vllm`.
+ *
+ * Flags: https://github.com/vllm-project/vllm/blob/v0.26.0/vllm/engine/arg_utils.py, and for Dynamo's side
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/vllm/args.py
+ *
+ * A replica over several nodes is one of two things:
+ *
+ * - One attention group (tensorParallel × pipelineParallel over the nodes): rank 0 has Dynamo's worker, the other nodes only vLLM's
+ *   processes (`--headless`).
+ * - Several groups, each within a node: every node has a Dynamo worker for its own groups (`--data-parallel-hybrid-lb`), and the
+ *   router picks among all groups. Only models with experts run so; vLLM refuses others.
+ */
+import { NODE_IP } from "../addresses";
+import { modelPath } from "../model";
+import { onePort } from "../ports";
+import {
+  type Engine,
+  extraArgs,
+  extraEnv,
+  flag,
+  kvEventsConfig,
+  option,
+  publishesKvEvents,
+  type RankSpec,
+  type ReplicaSpec,
+  type WorkerSpec,
+} from "./engine";
+import { kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
+
+const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
+const isHeadless = (spec: RankSpec): boolean => spec.rank > 0 && !usesDp(spec);
+const disaggregated = ({ pool }: ReplicaSpec): boolean => pool.role !== "aggregated";
+
+/** Numbers of the attention groups on this node. */
+function localGroups({ pool, nodes, rank }: RankSpec): number[] {
+  const perNode = pool.dataParallel / nodes;
+  return Array.from({ length: perNode }, (_, index) => rank * perNode + index);
+}
+
+export const vllm: Engine = {
+  usesGpus: true,
+  shapeProblems(replica) {
+    const { config, pool, nodes } = replica;
+    const problems = [];
+    if (nodes > 1 && usesDp(replica) && pool.dataParallel % nodes !== 0) {
+      problems.push({
+        key: "dataParallel" as const,
+        message:
+          `${pool.dataParallel} attention groups of ${pool.tensorParallel * pool.pipelineParallel} GPUs would lie across the ` +
+          `${nodes} nodes of a replica, which engine vllm cannot do. Allowed: 1, or a multiple of ${nodes}.`,
+      });
+    }
+    if (
+      config.kvOffload.hostMemoryGB !== undefined &&
+      pool.role !== "decode" &&
+      (nodes > 1 || usesDp(replica))
+    ) {
+      problems.push({
+        key: nodes > 1 ? ("tensorParallel" as const) : ("dataParallel" as const),
+        message:
+          `kvOffload works with engine vllm only where a replica is one attention group on one node (KVBM), and this one ` +
+          `is ${pool.dataParallel} on ${nodes}. Remove kvOffload, or make the replica smaller.`,
+      });
+    }
+    return problems;
+  },
+  kind: (spec) => (isHeadless(spec) ? "bare" : "worker"),
+  ports(spec) {
+    if (isHeadless(spec)) return [];
+    const groups = localGroups(spec);
+    return [
+      ...(spec.nodes > 1 && spec.rank === 0 ? [onePort("distInit")] : []),
+      ...(disaggregated(spec) ? [{ range: "sideChannel" as const, offsets: groups }] : []),
+      ...(publishesKvEvents(spec) ? [{ range: "kvEvents" as const, offsets: groups }] : []),
+      ...(usesKvbm(spec) ? kvbmPorts() : []),
+    ];
+  },
+  start(worker) {
+    return {
+      command: [
+        ...["python3", "-m", "dynamo.vllm"],
+        ...modelFlags(worker),
+        ...parallelFlags(worker),
+        ...cacheFlags(worker),
+        ...disaggregationFlags(worker),
+        ...extraArgs(worker),
+      ],
+      env: {
+        VLLM_HOST_IP: NODE_IP,
+        // Every process must hash a prompt's blocks alike, or the router compares what cannot match.
+        PYTHONHASHSEED: "0",
+        ...sideChannelEnv(worker),
+        ...(usesKvbm(worker) ? kvbmEnv(worker) : {}),
+        ...extraEnv(worker),
+      },
+    };
+  },
+  /** A headless process listens nowhere; it has joined when the leader's meeting place answers, and ends with it. */
+  bareHealth: ({ leader, leaderPorts }) => ({ kind: "tcp", host: leader, port: leaderPorts.distInit ?? 0 }),
+};
+
+function modelFlags({ config }: WorkerSpec): string[] {
+  return [
+    ...["--model", modelPath(config)],
+    ...option("--revision", config.modelRevision),
+    ...["--served-model-name", config.servedModelName],
+    ...flag("--trust-remote-code", config.trustRemoteCode),
+    ...option("--max-model-len", config.contextLength),
+  ];
+}
+
+function parallelFlags(worker: WorkerSpec): string[] {
+  const { pool } = worker;
+  return [
+    ...["--tensor-parallel-size", String(pool.tensorParallel)],
+    ...(pool.pipelineParallel > 1 ? ["--pipeline-parallel-size", String(pool.pipelineParallel)] : []),
+    ...(usesDp(worker) ? ["--data-parallel-size", String(pool.dataParallel)] : []),
+    ...(worker.nodes > 1 ? acrossNodes(worker) : []),
+    // A switch: over all GPUs of the replica or none (the configuration allows nothing between).
+    ...flag("--enable-expert-parallel", pool.expertParallel !== undefined && pool.expertParallel > 1),
+  ];
+}
+
+function acrossNodes(worker: WorkerSpec): string[] {
+  const { nodes, rank, leader, leaderPorts } = worker;
+  const groups = localGroups(worker);
+  if (usesDp(worker)) {
+    return [
+      ...["--data-parallel-hybrid-lb", "--data-parallel-size-local", String(groups.length)],
+      ...["--data-parallel-start-rank", String(groups[0])],
+      ...["--data-parallel-address", leader, "--data-parallel-rpc-port", String(leaderPorts.distInit)],
+    ];
+  }
+  return [
+    ...["--nnodes", String(nodes), "--node-rank", String(rank)],
+    ...["--master-addr", leader, "--master-port", String(leaderPorts.distInit)],
+    ...flag("--headless", isHeadless(worker)),
+  ];
+}
+
+function cacheFlags(worker: WorkerSpec): string[] {
+  const { config, pool, ports } = worker;
+  const publishes = publishesKvEvents(worker) && !isHeadless(worker);
+  return [
+    ...["--block-size", String(config.router.blockSize)],
+    ...option("--gpu-memory-utilization", pool.gpuMemoryFraction),
+    ...(publishes
+      ? ["--kv-events-config", kvEventsConfig(ports.kvEvents, { enable_kv_cache_events: true })]
+      : []),
+  ];
+}
+
+const NIXL = { kv_connector: "NixlConnector", kv_role: "kv_both" } as const;
+const KVBM = {
+  kv_connector: "DynamoConnector",
+  kv_connector_module_path: "kvbm.vllm_integration.connector",
+  kv_role: "kv_both",
+} as const;
+
+/** NIXL between prefill and decode, KVBM for offload, or both as one connector (`_connector_to_kv_transfer_json`). */
+function disaggregationFlags(worker: WorkerSpec): string[] {
+  const { pool } = worker;
+  const connectors = [...(usesKvbm(worker) ? [KVBM] : []), ...(disaggregated(worker) ? [NIXL] : [])];
+  const [only] = connectors;
+  if (only === undefined) return [];
+  const transfer =
+    connectors.length === 1
+      ? only
+      : {
+          kv_connector: "PdConnector",
+          kv_role: "kv_both",
+          kv_connector_extra_config: { connectors },
+          kv_connector_module_path: KVBM.kv_connector_module_path,
+        };
+  return [
+    ...(disaggregated(worker) ? ["--disaggregation-mode", pool.role] : []),
+    ...["--kv-transfer-config", JSON.stringify(transfer)],
+  ];
+}
+
+/** Where the other side asks for KV blocks: the port is the first of a block, each group adds its own number. */
+function sideChannelEnv(worker: WorkerSpec): Record<string, string> {
+  if (!disaggregated(worker) || isHeadless(worker)) return {};
+  return {
+    VLLM_NIXL_SIDE_CHANNEL_HOST: NODE_IP,
+    VLLM_NIXL_SIDE_CHANNEL_PORT: String(worker.ports.sideChannel),
+  };
+}

@@ -1,0 +1,127 @@
+/** Which clusters there are, and where in them each replica sits. */
+import type { DeploymentConfig, PoolConfig } from "./config";
+import { gpusPerReplica } from "./config";
+import { type Packing, pack, range } from "./packing";
+import { problemsOfIdleGpus, problemsOfSize } from "./packingProblems";
+import type { Problem } from "./problems";
+import type { ReplicaSeat } from "./programs/worker";
+
+/** A cluster before its programs are known. */
+export interface ClusterLayout {
+  readonly name: string;
+  /** SkyPilot's name of the nodes' GPUs; undefined where they have none. */
+  readonly accelerator: string | undefined;
+  readonly nodes: number;
+  readonly gpusPerNode: number;
+  /** GPUs that no replica uses, by node. */
+  readonly idle: readonly (readonly number[])[];
+  /** True for the one whose rank 0 has the control plane and the frontends. */
+  readonly hasControlPlane: boolean;
+  readonly seats: readonly ReplicaSeat[];
+}
+
+export interface Placed {
+  readonly clusters: readonly ClusterLayout[];
+  readonly problems: readonly Problem[];
+}
+
+/** Name of the one cluster with shared placement. */
+const SHARED_CLUSTER = "main";
+/** Name of the CPU cluster with dedicated placement. */
+const CONTROL_CLUSTER = "control";
+
+export function placeReplicas(config: DeploymentConfig): Placed {
+  return config.placement === "shared" ? placeShared(config) : placeDedicated(config);
+}
+
+/** GPUs have a name only where SkyPilot is asked for them. */
+function acceleratorOf(config: DeploymentConfig, pool?: PoolConfig): string | undefined {
+  return config.target === "local" ? undefined : (pool?.accelerator ?? config.cluster.accelerator);
+}
+
+function sized(config: DeploymentConfig) {
+  return config.pools.map((pool) => ({ ...pool, gpusPerReplica: gpusPerReplica(pool) }));
+}
+
+/** One cluster for everything; its head also has the control plane and the frontends. */
+function placeShared(config: DeploymentConfig): Placed {
+  const { nodes, gpusPerNode, allowIdleGpus } = config.cluster;
+  const pools = sized(config);
+  const { packing, problems } = pack(pools, nodes, gpusPerNode);
+  if (packing === undefined) return { clusters: [], problems };
+  const cluster: ClusterLayout = {
+    name: SHARED_CLUSTER,
+    accelerator: acceleratorOf(config),
+    nodes,
+    gpusPerNode,
+    idle: packing.idle,
+    hasControlPlane: true,
+    seats: seatsOf(config, packing),
+  };
+  const idle = allowIdleGpus ? [] : problemsOfIdleGpus(pools, { nodes, gpusPerNode }, packing.idle);
+  return { clusters: [cluster], problems: idle };
+}
+
+function seatsOf(config: DeploymentConfig, packing: Packing): ReplicaSeat[] {
+  const firsts = firstReplicas(config);
+  return packing.placements.flatMap((placement): ReplicaSeat[] => {
+    const pool = config.pools[placement.pool];
+    const first = firsts[placement.pool] ?? 0;
+    return pool === undefined ? [] : [{ pool, replica: first + placement.replica, shares: placement.shares }];
+  });
+}
+
+/** Number of each pool's first replica within its role: the pools of a role are numbered through. */
+function firstReplicas({ pools }: DeploymentConfig): number[] {
+  const next = new Map<string, number>();
+  return pools.map(({ role, replicas }) => {
+    const first = next.get(role) ?? 0;
+    next.set(role, first + replicas);
+    return first;
+  });
+}
+
+/**
+ * A CPU cluster for control plane and frontends, and a cluster for every replica, with just the nodes and GPUs that it
+ * takes. So nothing can sit idle, and replicas scale, move and fail alone.
+ */
+function placeDedicated(config: DeploymentConfig): Placed {
+  const { gpusPerNode } = config.cluster;
+  const firsts = firstReplicas(config);
+  const problems = problemsOfSize(sized(config), { nodes: 1, gpusPerNode });
+  if (problems.length > 0) return { clusters: [], problems };
+  const control: ClusterLayout = {
+    name: CONTROL_CLUSTER,
+    accelerator: undefined,
+    nodes: 1,
+    gpusPerNode: 0,
+    idle: [[]],
+    hasControlPlane: true,
+    seats: [],
+  };
+  const workers = config.pools.flatMap((pool, index) =>
+    range(firsts[index] ?? 0, pool.replicas).map((replica) => ownCluster(config, pool, replica)),
+  );
+  return { clusters: [control, ...workers], problems: [] };
+}
+
+function ownCluster(config: DeploymentConfig, pool: PoolConfig, replica: number): ClusterLayout {
+  const gpus = gpusPerReplica(pool);
+  const nodes = Math.max(1, gpus / config.cluster.gpusPerNode);
+  const gpusPerNode = Math.min(gpus, config.cluster.gpusPerNode);
+  return {
+    name: `${pool.role}-${replica}`,
+    accelerator: acceleratorOf(config, pool),
+    nodes: Math.ceil(nodes),
+    gpusPerNode,
+    idle: range(0, Math.ceil(nodes)).map(() => []),
+    hasControlPlane: false,
+    seats: [
+      {
+        pool,
+        replica,
+        shares: range(0, Math.ceil(nodes)).map((node) => ({ node, gpus: range(0, gpusPerNode) })),
+      },
+    ],
+  };
+}
