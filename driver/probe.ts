@@ -1,7 +1,7 @@
 /** Asks a {@link Probe} of the plan from this machine. `ask` in `node/launch.py` does the same on a node. */
-import { request } from "node:http";
 import { connect } from "node:net";
 import type { Probe } from "../plan/types";
+import { callHttp, inWords } from "./http";
 
 const PROBE_MS = 2000;
 
@@ -14,10 +14,9 @@ export async function ask(
   values: Placeholders,
   signal: AbortSignal,
 ): Promise<string | undefined> {
-  const bounded = AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]);
   return probe.kind === "http"
-    ? askHttp(fillIn(probe.url, values), bounded)
-    : askTcp(fillIn(probe.host, values), probe.port, bounded);
+    ? askHttp(fillIn(probe.url, values), signal)
+    : askTcp(fillIn(probe.host, values), probe.port, signal);
 }
 
 /** What is asked, for a message. */
@@ -29,31 +28,25 @@ function fillIn(text: string, values: Placeholders): string {
   return text.replace(/\{\{([A-Z0-9_]+)\}\}/g, (placeholder, name: string) => values[name] ?? placeholder);
 }
 
-// Not `fetch`: it keeps connections open, which a program that stops gracefully waits for.
-function askHttp(url: string, signal: AbortSignal): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const call = request(url, { agent: false, signal }, (response) => {
-      response.resume();
-      const { statusCode = 0 } = response;
-      resolve(statusCode >= 200 && statusCode < 300 ? undefined : `HTTP ${statusCode}`);
-    });
-    call.on("error", (error) => resolve(describe(error)));
-    call.end();
-  });
+async function askHttp(url: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const { status } = await callHttp(url, { timeoutMs: PROBE_MS, signal });
+    return status >= 200 && status < 300 ? undefined : `HTTP ${status}`;
+  } catch (error) {
+    signal.throwIfAborted();
+    return inWords(error);
+  }
 }
 
 function askTcp(host: string, port: number, signal: AbortSignal): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port, signal });
-    socket.on("error", (error) => resolve(describe(error)));
-    socket.on("connect", () => {
+    const socket = connect({ host, port, signal, timeout: PROBE_MS });
+    const end = (result: string | undefined): void => {
       socket.destroy();
-      resolve(undefined);
-    });
+      resolve(result);
+    };
+    socket.on("error", (error) => end(inWords(error)));
+    socket.on("timeout", () => end(`no answer within ${PROBE_MS / 1000} s`));
+    socket.on("connect", () => end(undefined));
   });
-}
-
-function describe(error: NodeJS.ErrnoException): string {
-  if (error.code === "ECONNREFUSED") return "nothing listens there yet";
-  return error.name === "AbortError" ? `no answer within ${PROBE_MS / 1000} s` : error.message;
 }

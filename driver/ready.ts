@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { stateDirectory } from "../local/directories";
 import { WORKER_ROLES, type WorkerRole } from "../plan/types";
 import { UserError } from "./errors";
+import { callHttp, inWords } from "./http";
 import { lastLines } from "./logs";
 import { poll } from "./poll";
 import { type ReadyInput, readySchema } from "./readySpec";
@@ -70,7 +71,9 @@ async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<M
   const missing = WORKER_ROLES.flatMap((role): Missing[] => {
     const { [role]: wanted } = input.expectedWorkers;
     const count = types[role];
-    return count === wanted ? [] : [{ component: role, seen: `${count} of ${wanted} workers registered` }];
+    if (count === wanted) return [];
+    const lost = count > wanted ? " (lost ones are listed until their lease ends)" : "";
+    return [{ component: role, seen: `${count} of ${wanted} workers registered${lost}` }];
   });
   if (missing[0] !== undefined) return missing[0];
   const ready = field(answer.body, "ready");
@@ -115,30 +118,15 @@ async function call(
   signal: AbortSignal,
 ): Promise<Answer> {
   const base = endpoint.replace(/\/+$/, "").replace(/\/v1$/, "");
+  const headers: Record<string, string> = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
   try {
-    const response = await fetch(`${base}/v1/${path}`, {
-      method: body === undefined ? "GET" : "POST",
-      headers: {
-        "content-type": "application/json",
-        connection: "close",
-        ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
-      },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
-    });
-    const text = await response.text();
-    if (!response.ok) return { error: `HTTP ${response.status} ${text.slice(0, 200)}`.trim() };
+    const { status, text } = await callHttp(`${base}/v1/${path}`, { body, headers, timeoutMs, signal });
+    if (status !== 200) return { error: `HTTP ${status} ${text.slice(0, 200)}`.trim() };
     return { body: JSON.parse(text) };
   } catch (error) {
     signal.throwIfAborted();
-    return { error: describe(error) };
+    return { error: inWords(error) };
   }
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return "no answer in time";
-  return error.cause instanceof Error ? error.cause.message : error.message;
 }
 
 function field(value: unknown, name: string): unknown {

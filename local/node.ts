@@ -19,7 +19,7 @@ import { NODE_SCRIPTS } from "../node/paths";
 import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG } from "../node/render";
 import { packageRoot } from "../tools/toolchain/root";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
-import { isAlive, kill, type ProcessId, startTime } from "./processes";
+import { isAlive, kill, type ProcessId, processesOf, startTime } from "./processes";
 import { SupervisorClient } from "./supervisor";
 
 /** What a node's supervisor is started with; kept in the node's `node.json`, so that any verb can start it again. */
@@ -38,6 +38,9 @@ const START_LOG = "logs/start.log";
 const PROCESS_RECORD = "run/supervisord.json";
 const START_SECONDS = 30;
 const STOP_SECONDS = 30;
+const ORPHAN_SECONDS = 10;
+/** Needed by the others while they stop. */
+const CONTROL_PLANE = new Set(["etcd", "nats"]);
 
 export function readNodeRecord(cluster: string, rank: number): NodeRecord {
   const path = join(nodeDirectory(cluster, rank), RECORD);
@@ -106,6 +109,7 @@ export async function ensureSupervisor(
   const client = new SupervisorClient(directory);
   if (await client.answers()) return client;
   await endSilentSupervisor(directory, context);
+  await stopOrphans(directory, context);
   const pid = startSupervisor(cluster, rank, record);
   const started = startTime(pid);
   if (started !== undefined) {
@@ -177,6 +181,23 @@ async function endSilentSupervisor(directory: string, context: VerbContext): Pro
     progress.line(`killing supervisor process ${recorded.pid}, which does not answer`);
     kill(recorded.pid);
   }
+}
+
+/**
+ * Programs whose supervisor was killed are told to stop, so that workers take leave of etcd: else they stay listed beside
+ * those that are started in their place. Whatever does not stop is killed by the launcher of its successor.
+ */
+async function stopOrphans(directory: string, { progress, signal }: VerbContext): Promise<void> {
+  const orphans = () => processesOf(directory).filter(({ command }) => !CONTROL_PLANE.has(command));
+  const found = orphans();
+  if (found.length === 0) return;
+  progress.line(
+    `stopping what a lost supervisor left behind: ${found.map(({ command }) => command).join(", ")}`,
+  );
+  for (const { pid } of found) kill(pid, "SIGTERM");
+  const check = async () =>
+    orphans().length === 0 ? undefined : "what a lost supervisor left behind to stop";
+  await poll({ timeoutSeconds: ORPHAN_SECONDS, progress, signal, check });
 }
 
 export function readProcessRecord(directory: string): ProcessId | undefined {

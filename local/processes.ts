@@ -72,10 +72,10 @@ function commandOf(pid: number): string {
   return [basename(command), ...args.slice(0, 3)].join(" ").trim();
 }
 
-/** Sends SIGKILL; fine when the process is gone. */
-export function kill(pid: number): void {
+/** Sends a signal, SIGKILL by default; fine when the process is gone. */
+export function kill(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
   }

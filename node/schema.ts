@@ -13,19 +13,19 @@ const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be the name 
 // A NUL byte cannot stand in an argument or in the environment of any process.
 const text = z.string().refine((value) => !value.includes("\0"), "must not contain a NUL byte");
 
-const probeSchema: z.ZodType<Probe> = z.discriminatedUnion("kind", [
+const probeSchema: z.ZodType<Probe, Probe> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("http"), url: z.string() }),
   z.strictObject({ kind: z.literal("tcp"), host: z.string(), port }),
 ]);
 
-const waitSchema: z.ZodType<Wait> = z.strictObject({
+const waitSchema: z.ZodType<Wait, Wait> = z.strictObject({
   name: text,
   probe: probeSchema,
   timeoutSeconds: z.number().positive(),
 });
 
 /** One {@link ProgramPlan}. */
-export const programSchema: z.ZodType<ProgramPlan> = z.strictObject({
+export const programSchema: z.ZodType<ProgramPlan, ProgramPlan> = z.strictObject({
   name: nameSchema,
   role: z.enum(PROGRAM_ROLES),
   replica: z.int().min(0),

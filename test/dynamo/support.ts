@@ -1,0 +1,225 @@
+/** A deployment on this machine for the tests: planned from a configuration, driven through the driver's verbs. */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { type Unit, unitsOf } from "../../components/units";
+import type { ReadySpec } from "../../driver/readySpec";
+import type { ObservedClusters } from "../../local/observe";
+import { kill, processesOf } from "../../local/processes";
+import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
+import { SupervisorClient } from "../../local/supervisor";
+import { programLog } from "../../node/render";
+import { parseConfig } from "../../plan/config";
+import { type PlanFacts, plan } from "../../plan/plan";
+import type { ClusterPlan, DeploymentPlan } from "../../plan/types";
+
+const DRIVER = join(__dirname, "..", "..", "bin", "dynamo-sky");
+
+/** What a call of the driver gave. */
+export interface DriverRun {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A state directory of its own, with everything that runs below it ended when it is closed. */
+export class Machine {
+  readonly state = mkdtempSync(join(tmpdir(), "dsky-"));
+  /** In a loopback network of its own, so that tests and deployments beside them never meet. */
+  readonly network = `127.${random(64, 250)}.${random(1, 250)}`;
+
+  /** Calls a verb with its input, as Pulumi's command does. */
+  async run(verb: string, input: unknown, env: Readonly<Record<string, string>> = {}): Promise<DriverRun> {
+    const child = spawn(DRIVER, verb.split(" "), {
+      env: { ...process.env, DYNAMO_SKY_STATE: this.state, ...env },
+      stdio: "pipe",
+    });
+    child.stdin.end(typeof input === "string" ? input : JSON.stringify(input));
+    const code = new Promise<number | null>((resolve) => child.on("close", resolve));
+    const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+    return { code: await code, stdout, stderr };
+  }
+
+  /** As {@link run}, and fails the test with the output when the verb fails. */
+  async must(verb: string, input: unknown): Promise<DriverRun> {
+    const run = await this.run(verb, input);
+    if (run.code !== 0) throw new Error(`${verb} ended with ${run.code}:\n${run.stderr}${run.stdout}`);
+    return run;
+  }
+
+  nodeDirectory(cluster: string, rank = 0): string {
+    return join(this.state, "clusters", cluster, `node${rank}`);
+  }
+
+  /** Process ids of a node's programs, by name. */
+  async pids(cluster: string, rank = 0): Promise<Record<string, number>> {
+    const programs = await new SupervisorClient(this.nodeDirectory(cluster, rank)).programs();
+    return Object.fromEntries(programs.map(({ name, pid }) => [name, pid]));
+  }
+
+  /** Whatever still runs below the state directory. */
+  processes(): number[] {
+    return processesOf(this.state).map(({ pid }) => pid);
+  }
+
+  /** Ends everything without the driver's help, which may be what is broken. */
+  close(): void {
+    for (const pid of this.processes()) kill(pid);
+    rmSync(this.state, { recursive: true, force: true });
+  }
+}
+
+/** One planned deployment of one cluster, the way the components carry it out. */
+export class TestDeployment {
+  readonly machine = new Machine();
+  readonly name = "test-main-abc123";
+  readonly plan: DeploymentPlan;
+  readonly cluster: ClusterPlan;
+  readonly units: readonly Unit[];
+
+  constructor(config: Readonly<Record<string, unknown>>, facts: PlanFacts) {
+    const defaults = { target: "local", engine: "mocker", model: "Qwen/Qwen3-8B" };
+    const quick = { stopSeconds: 10, dependencySeconds: 60 };
+    this.plan = plan(parseConfig({ ...defaults, timeouts: quick, ...config }), facts);
+    const [cluster] = this.plan.clusters;
+    if (cluster === undefined) throw new Error("the plan has no cluster");
+    this.cluster = cluster;
+    this.units = unitsOf(cluster);
+  }
+
+  get endpoint(): string {
+    return `http://${this.address(this.plan.endpoint.rank)}:${this.plan.endpoint.port}`;
+  }
+
+  /** Log files by program. */
+  get logs(): Record<string, string[]> {
+    const entries = this.cluster.nodes.flatMap(({ rank, programs }) =>
+      programs.map(({ name }) => [
+        name,
+        [join(this.machine.nodeDirectory(this.name, rank), programLog(name))],
+      ]),
+    );
+    return Object.fromEntries(entries);
+  }
+
+  get leaseSpec(): LocalLeaseSpec {
+    return {
+      cluster: this.name,
+      model: this.plan.model,
+      services: this.units.some(({ role }) => role === "etcd" || role === "nats"),
+      nodes: this.cluster.nodes.map(({ rank, programs }) => ({
+        rank,
+        address: this.address(rank),
+        ports: programs.flatMap(({ name, ports }) =>
+          Object.entries(ports).map(([purpose, port]) => ({ program: name, purpose, port })),
+        ),
+      })),
+    };
+  }
+
+  readySpec(change: Partial<ReadySpec> = {}): ReadySpec {
+    const { model, namespace, expectedWorkers } = this.plan;
+    const basis = { endpoint: this.endpoint, model, namespace, expectedWorkers, logs: this.logs };
+    return { ...basis, timeoutSeconds: 90, ...change };
+  }
+
+  unit(name: string): Unit {
+    const unit = this.units.find((candidate) => candidate.name === name);
+    if (unit === undefined)
+      throw new Error(`no unit ${name} among ${this.units.map((u) => u.name).join(", ")}`);
+    return unit;
+  }
+
+  programsSpec(unit: Unit): LocalProgramsSpec {
+    const nodes = unit.nodes.map(({ rank, programs }) => ({
+      rank,
+      address: this.address(rank),
+      programs: [...programs],
+    }));
+    return { cluster: this.name, unit: unit.name, nodes };
+  }
+
+  /** Lease, all units at the same time as Pulumi does (control plane first), readiness. */
+  async up(): Promise<void> {
+    await this.machine.must("local lease", this.leaseSpec);
+    const isControl = ({ role }: Unit) => role === "etcd" || role === "nats";
+    for (const stage of [this.units.filter(isControl), this.units.filter((unit) => !isControl(unit))]) {
+      await Promise.all(stage.map((unit) => this.machine.must("local apply", this.programsSpec(unit))));
+    }
+    await this.machine.must("ready", this.readySpec());
+  }
+
+  async observe(): Promise<Record<string, string>> {
+    const { stdout } = await this.machine.must("local observe", { clusters: [this.name] });
+    const observed: ObservedClusters = JSON.parse(stdout);
+    const programs = (observed[this.name] ?? []).flatMap((node) => node.programs);
+    return Object.fromEntries(programs.map(({ name, state }) => [name, state]));
+  }
+
+  close(): void {
+    this.machine.close();
+  }
+
+  private address(rank: number): string {
+    return `${this.machine.network}.${1 + rank}`;
+  }
+}
+
+/** A socket that listens. */
+export interface Listener {
+  readonly pid: number;
+  /** As text: `127.0.0.1`, `::1`, `0.0.0.0`. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What the given processes listen on, from the kernel's own tables. */
+export function listeners(pids: readonly number[]): Listener[] {
+  return pids.flatMap((pid) => {
+    const inodes = socketsOf(pid);
+    return ["tcp", "tcp6"].flatMap((table) =>
+      readFileSync(`/proc/net/${table}`, "utf8")
+        .split("\n")
+        .slice(1)
+        .map((line) => line.trim().split(/\s+/))
+        .filter(
+          ([, , , state, , , , , , inode]) => state === "0A" && inode !== undefined && inodes.has(inode),
+        )
+        .map(([, local = ""]) => {
+          const [hex = "", port = ""] = local.split(":");
+          return { pid, address: addressOf(hex), port: Number.parseInt(port, 16) };
+        }),
+    );
+  });
+}
+
+function socketsOf(pid: number): ReadonlySet<string> {
+  const directory = `/proc/${pid}/fd`;
+  if (!existsSync(directory)) return new Set();
+  return new Set(
+    readdirSync(directory).flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(join(directory, fd)))?.[1] ?? [];
+      } catch {
+        return [];
+      }
+    }),
+  );
+}
+
+/** The kernel prints addresses as words of 32 bits, each in the machine's byte order. */
+function addressOf(hex: string): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
+  if (bytes.length === 4) return bytes.map((byte) => Number.parseInt(byte, 16)).join(".");
+  return bytes.every((byte) => byte === "00")
+    ? "::"
+    : bytes.join("") === `${"0".repeat(31)}1`
+      ? "::1"
+      : bytes.join("");
+}
+
+function random(from: number, to: number): number {
+  return from + Math.floor(Math.random() * (to - from));
+}
