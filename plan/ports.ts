@@ -17,7 +17,7 @@ export const PORT_SETTINGS = {
   natsMonitor: ["ports", "natsMonitor"],
   /** Workers' health and metrics. */
   system: ["ports", "workerSystem"],
-  /** Where workers take requests, and frontends questions about their router. */
+  /** Where workers take requests. */
   rpc: ["ports", "workerRpc"],
   /** KV events, one for each attention group. */
   kvEvents: ["ports", "kvEvents"],

@@ -21,7 +21,7 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
   const { frontend } = config;
   const isLocal = config.target === "local";
   // Locally the answers' port is left to chance: the loopback interface has one, whichever node asks for it.
-  const needs = [onePort("http"), onePort("rpc"), ...(isLocal ? [] : [onePort("response")])];
+  const needs = [onePort("http"), ...(isLocal ? [] : [onePort("response")])];
   const taken = ports.takeAll(needs);
   return {
     name: `frontend-${replica}`,
@@ -39,9 +39,9 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
       ...flag("--trust-remote-code", config.trustRemoteCode),
       ...frontend.args,
     ],
+    // Never DYN_TCP_RPC_PORT: with it a frontend of Dynamo 1.4.2 takes in no model ('TCP RPC port not initialized').
     env: {
       ...dynamoEnvironment(context),
-      DYN_TCP_RPC_PORT: String(taken.rpc),
       ...(taken.response === undefined ? {} : { DYN_TCP_RESPONSE_STREAM_PORT: String(taken.response) }),
       ...frontend.env,
     },
