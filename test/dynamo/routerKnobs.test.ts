@@ -1,0 +1,56 @@
+/** The router's knobs in the configuration, against the argument parser of the Dynamo that is installed. */
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { expect, test } from "vitest";
+import { ROUTER_KNOBS, ROUTER_MODES } from "../../plan/schema/router";
+import { ensureToolchain } from "../../tools/toolchain/index";
+
+/** Prints every option of the router: its flags, its default, what may be chosen. */
+const SCRIPT = `
+import argparse, json
+from dynamo.common.configuration.groups.aic_perf_args import AicPerfArgGroup
+from dynamo.common.configuration.groups.kv_router_args import KvRouterArgGroup
+from dynamo.common.configuration.groups.router_args import RouterArgGroup
+parser = argparse.ArgumentParser(add_help=False)
+for group in (RouterArgGroup, KvRouterArgGroup, AicPerfArgGroup):
+    group().add_arguments(parser)
+print(json.dumps([
+    {"flags": action.option_strings, "default": action.default, "choices": action.choices}
+    for action in parser._actions if action.help != argparse.SUPPRESS
+]))
+`;
+
+interface Option {
+  readonly flags: readonly string[];
+  readonly default: unknown;
+  readonly choices: readonly string[] | null;
+}
+
+/** Options that are no knobs here: the mode has a key of its own, and the others do nothing in a frontend. */
+const NO_KNOBS = new Set(["--router-mode", "--enforce-disagg", "--aic-mtp-seed"]);
+
+async function dynamoOptions(): Promise<Option[]> {
+  const { python } = await ensureToolchain({ need: ["python"] });
+  if (python === undefined) throw new Error("no Python environment with Dynamo");
+  // No DYN_* of the shell that runs the tests: they would change the defaults.
+  const { stdout } = await promisify(execFile)(python.path, ["-c", SCRIPT], {
+    env: { PATH: process.env["PATH"] },
+  });
+  return JSON.parse(stdout) as Option[];
+}
+
+test("knobs, defaults and modes are those of Dynamo's own router", async () => {
+  const options = await dynamoOptions();
+  const knobs = new Map(ROUTER_KNOBS.map((knob) => [knob.flag, knob]));
+  for (const option of options) {
+    if (option.flags.some((flag) => NO_KNOBS.has(flag))) continue;
+    const knob = option.flags.map((flag) => knobs.get(flag)).find((found) => found !== undefined);
+    expect(knob, option.flags.join(" ")).toBeDefined();
+    expect(knob?.default ?? null, option.flags.join(" ")).toBe(option.default);
+    if (knob !== undefined) knobs.delete(knob.flag);
+  }
+  // Of the frontend itself, not of its router.
+  expect([...knobs.keys()]).toEqual(["--serve-indexer"]);
+  const mode = options.find((option) => option.flags.includes("--router-mode"));
+  expect([...(mode?.choices ?? [])].sort()).toEqual([...ROUTER_MODES].sort());
+});
