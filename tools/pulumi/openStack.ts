@@ -6,7 +6,7 @@ import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } 
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
 import { type Cli, initStack, refreshPrivateFile, runCli } from "./cli";
 import { clearStaleLocks } from "./lockFile";
-import { type OperationKind, type OperationOptions, type OperationResult, runOperation } from "./operation";
+import type { OperationKind, OperationOptions, OperationResult } from "./operation";
 import { UsageProblem } from "./problem";
 import {
   checkStackName,
@@ -88,11 +88,14 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
   const operate = async (kind: OperationKind, operation: OperationOptions = {}): Promise<OperationResult> => {
     if (repositoryFile === undefined && (kind === "up" || kind === "preview"))
       throw missingFile(project, options.stack);
+    // Takes half a second; only operations need it, and it can go on beside what comes first.
+    const loadingEngine = import("./operation.js");
     if (directory !== undefined)
       await clearStaleLocks(directory, project.name, shortName(options.stack), onProgress);
     if (directory !== undefined && !stateExists(directory, project, options.stack))
       await initStack(cli, privateFile);
     if (privateFile !== undefined) await refreshPrivateFile(privateFile, repositoryText);
+    const { runOperation } = await loadingEngine;
     const context = { cli, configFile: privateFile, program: options.program, onProgress };
     return runOperation(context, kind, operation);
   };

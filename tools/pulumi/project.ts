@@ -17,7 +17,7 @@ export interface Project {
 }
 
 const extensions = ["yaml", "yml"];
-const stackName = /^(?:[\w.-]+\/){0,2}[A-Za-z0-9_.-]{1,100}$/;
+const stackName = /^(?:[A-Za-z0-9_][\w.-]*\/){0,2}[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 
 function record(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};

@@ -1,0 +1,276 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { InputPropertiesError, RunError } from "@pulumi/pulumi";
+import { DiffKind, type EngineEvent, type StepEventMetadata } from "@pulumi/pulumi/automation";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { backendDirectory, resolveBackend, usesPassphrase } from "../../tools/pulumi/backend";
+import { cliProblem, refreshPrivateFile } from "../../tools/pulumi/cli";
+import { userMistake } from "../../tools/pulumi/program";
+import { ProgressReport, plain } from "../../tools/pulumi/progress";
+import {
+  checkStackName,
+  hasEncryptionSettings,
+  readProject,
+  stacksWithFiles,
+} from "../../tools/pulumi/project";
+import { masked } from "../../tools/pulumi/steps";
+
+let scratch: string;
+
+beforeEach(() => {
+  scratch = mkdtempSync(join(tmpdir(), "runner-test-"));
+});
+
+afterEach(() => {
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+describe("the backend", () => {
+  it("is this machine's own when nobody chose one, with a passphrase that is made once and private", async () => {
+    const env = { PULUMI_HOME: scratch };
+    const backend = await resolveBackend(env, scratch, undefined);
+    expect(backend).toEqual({
+      url: `file://${scratch}/pulumi`,
+      isOwn: true,
+      env: {
+        PULUMI_BACKEND_URL: `file://${scratch}/pulumi`,
+        PULUMI_CONFIG_PASSPHRASE_FILE: join(scratch, "passphrase"),
+      },
+    });
+    const passphrase = readFileSync(join(scratch, "passphrase"), "utf8");
+    expect(passphrase).toMatch(/^[\w-]{43}$/);
+    expect(statSync(join(scratch, "passphrase")).mode & 0o777).toBe(0o600);
+    await resolveBackend(env, scratch, undefined);
+    expect(readFileSync(join(scratch, "passphrase"), "utf8")).toBe(passphrase);
+  });
+
+  it("leaves a passphrase that the user set", async () => {
+    const env = { PULUMI_HOME: scratch, PULUMI_CONFIG_PASSPHRASE: "" };
+    expect((await resolveBackend(env, scratch, undefined)).env).toEqual({
+      PULUMI_BACKEND_URL: `file://${scratch}/pulumi`,
+    });
+  });
+
+  it.each([
+    ["PULUMI_BACKEND_URL", { PULUMI_BACKEND_URL: "s3://bucket" }, undefined, "s3://bucket"],
+    ["Pulumi.yaml", {}, "gs://bucket", "gs://bucket"],
+    ["an access token", { PULUMI_ACCESS_TOKEN: "x" }, undefined, undefined],
+  ])("is the user's, chosen by %s", async (_, env, projectUrl, url) => {
+    expect(await resolveBackend({ PULUMI_HOME: scratch, ...env }, scratch, projectUrl)).toEqual({
+      url,
+      isOwn: false,
+      env: {},
+    });
+  });
+
+  it("is the one of `pulumi login`", async () => {
+    writeFileSync(join(scratch, "credentials.json"), '{"current": "https://api.pulumi.com"}');
+    expect((await resolveBackend({ PULUMI_HOME: scratch }, scratch, undefined)).url).toBe(
+      "https://api.pulumi.com",
+    );
+  });
+
+  it("can be looked into when it is a directory, and needs a passphrase unless it is the service", () => {
+    const at = (url: string | undefined) => ({ url, isOwn: false, env: {} });
+    expect(backendDirectory(at("file:///var/state?metadata=skip"), {})).toBe("/var/state");
+    expect(backendDirectory(at("file://~/state"), { HOME: "/home/u" })).toBe("/home/u/state");
+    expect(backendDirectory(at("s3://bucket"), {})).toBeUndefined();
+    expect(
+      ["file:///x", "s3://b", "https://api.pulumi.com", undefined].map((url) => usesPassphrase(at(url))),
+    ).toEqual([true, true, false, false]);
+  });
+});
+
+describe("the project", () => {
+  it("is read from Pulumi.yaml", () => {
+    writeFileSync(join(scratch, "Pulumi.yaml"), "name: one\nruntime: nodejs\nmain: src/main.ts\n");
+    for (const stack of ["dev", "b.c", "a"]) writeFileSync(join(scratch, `Pulumi.${stack}.yaml`), "");
+    expect(readProject(scratch)).toMatchObject({
+      name: "one",
+      main: join(scratch, "src/main.ts"),
+      backendUrl: undefined,
+    });
+    expect(stacksWithFiles(readProject(scratch))).toEqual(["a", "b.c", "dev"]);
+  });
+
+  it("must be there", () => {
+    mkdirSync(join(scratch, "empty"));
+    expect(() => readProject(join(scratch, "empty"))).toThrow(
+      "has no Pulumi.yaml: name the project's directory with --cwd",
+    );
+  });
+
+  it("names stacks as Pulumi does", () => {
+    for (const name of ["dev", "organization/project/dev", "a_b-c.1"]) checkStackName(name);
+    for (const name of ["", "a b", "../dev", "a/b/c/d", "x".repeat(101)]) {
+      expect(() => checkStackName(name)).toThrow("is not a stack's name");
+    }
+  });
+});
+
+describe("the private copy of a stack's file", () => {
+  it("has what the repository says, and keeps its salt", async () => {
+    const file = join(scratch, "deep", "Pulumi.dev.yaml");
+    await refreshPrivateFile(file, "# why\nconfig:\n  a:b: one\n");
+    expect(readFileSync(file, "utf8")).toBe("# why\nconfig:\n  a:b: one\n");
+    writeFileSync(file, "encryptionsalt: v1:salt\n");
+    await refreshPrivateFile(file, "config:\n  a:b: two\n");
+    expect(readFileSync(file, "utf8")).toBe("config:\n  a:b: two\nencryptionsalt: v1:salt\n");
+    await refreshPrivateFile(file, "");
+    expect(readFileSync(file, "utf8")).toBe("encryptionsalt: v1:salt\n");
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it("is for files that do not say how secrets are encrypted", () => {
+    expect(["", "config: {}\n"].map(hasEncryptionSettings)).toEqual([false, false]);
+    const saying = ["encryptionsalt: v1:x\n", "secretsprovider: awskms://x\n", "encryptedkey: x\n"];
+    expect(saying.map(hasEncryptionSettings)).toEqual([true, true, true]);
+  });
+});
+
+describe("errors", () => {
+  it("of the user are told by their message alone", () => {
+    const listing = Object.assign(new Error("two problems"), { problems: ["one", "two"] });
+    const inputs = new InputPropertiesError({
+      message: "bad inputs",
+      errors: [{ propertyPath: "a.b", reason: "too big" }],
+    });
+    expect(userMistake(listing)).toBe("two problems");
+    expect(userMistake(inputs)).toBe("bad inputs\n  a.b: too big");
+    expect(userMistake(new RunError("stop"))).toBe("stop");
+    expect(userMistake(new TypeError("a fault"))).toBeUndefined();
+    expect(userMistake("thrown text")).toBeUndefined();
+  });
+
+  it("of the CLI lose their marks", () => {
+    expect(cliProblem("code: 255\n stdout: \n stderr: error: incorrect passphrase\n")).toContain(
+      "incorrect passphrase",
+    );
+    expect(cliProblem("noise\nerror: no stack named 'x' found\n")).toBe("no stack named 'x' found");
+  });
+});
+
+const urn = "urn:pulumi:dev::p::dynamo:index:Workers$command:local:Command::dynamo-decode-1";
+
+function metadata(op: StepEventMetadata["op"], more: Partial<StepEventMetadata> = {}): StepEventMetadata {
+  const state = { type: "command:local:Command", urn, custom: true, id: "1", parent: "", provider: "" };
+  const inputs = { environment: { A: "old" }, stdin: "x".repeat(500) };
+  return {
+    op,
+    urn,
+    type: "command:local:Command",
+    provider: "",
+    old: { ...state, inputs, outputs: {} },
+    new: { ...state, inputs: { environment: { A: "new" }, stdin: "y".repeat(500) }, outputs: {} },
+    ...more,
+  };
+}
+
+function report(planning: boolean, events: Partial<EngineEvent>[]) {
+  const lines: string[] = [];
+  const progress = new ProgressReport(planning, (line) => lines.push(line.replace(/\d+\.\d s/g, "T s")));
+  for (const event of events) progress.onEvent({ sequence: 0, timestamp: 0, ...event });
+  return { lines, observed: progress.observed() };
+}
+
+function diagnostic(severity: string, message: string, of: string | undefined = urn): Partial<EngineEvent> {
+  const event = { severity: severity as "info", message, color: "never" };
+  return { diagnosticEvent: of === undefined ? event : { ...event, urn: of } };
+}
+
+describe("progress", () => {
+  const update = metadata("update", {
+    detailedDiff: {
+      "environment.A": { diffKind: DiffKind.update, inputDiff: true },
+      stdin: { diffKind: DiffKind.update, inputDiff: true },
+    },
+  });
+
+  it("shows what a preview would change, with short values only", () => {
+    const { lines, observed } = report(true, [
+      { resourcePreEvent: { metadata: update } },
+      { resOutputsEvent: { metadata: update } },
+    ]);
+    expect(lines).toEqual(["~ dynamo-decode-1 update", "    environment.A: old → new", "    stdin"]);
+    expect(observed.steps).toEqual([
+      {
+        urn,
+        name: "dynamo-decode-1",
+        type: "command:local:Command",
+        op: "update",
+        changes: ["environment.A: old → new", "stdin"],
+      },
+    ]);
+  });
+
+  it("shows a resource with what its command says, without colours and repetitions", () => {
+    const { lines } = report(false, [
+      { resourcePreEvent: { metadata: metadata("create") } },
+      diagnostic("info", "<{%reset%}>waiting for etcd<{%reset%}>\n"),
+      diagnostic("info", "waiting for etcd"),
+      diagnostic("info#err", "etcd answers"),
+      diagnostic("debug", "Registering resource"),
+      { resOutputsEvent: { metadata: metadata("create") } },
+    ]);
+    expect(lines).toEqual([
+      "+ dynamo-decode-1 creating…",
+      "    dynamo-decode-1 T s │ waiting for etcd",
+      "    dynamo-decode-1 T s │ etcd answers",
+      "+ dynamo-decode-1 created (T s)",
+    ]);
+  });
+
+  it("bounds what one resource can print", () => {
+    const events = Array.from({ length: 500 }, (_, i) => diagnostic("info", `line ${i} ${"x".repeat(1000)}`));
+    const { lines } = report(false, events);
+    expect(lines).toHaveLength(201);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(460);
+    expect(lines.at(-1)).toContain("--verbose");
+  });
+
+  it("says nothing of what stays the same, of components and of providers", () => {
+    const component = metadata("create");
+    const { lines } = report(false, [
+      { resourcePreEvent: { metadata: metadata("same") } },
+      { resourcePreEvent: { metadata: metadata("create", { type: "pulumi:providers:command" }) } },
+      { resourcePreEvent: { metadata: { ...component, new: { ...component.new, custom: false } as never } } },
+    ]);
+    expect(lines).toEqual([]);
+  });
+
+  it("keeps the failure of a resource, its first line and its last ones", () => {
+    const text = Array.from({ length: 100 }, (_, i) => `line ${i}`).join("\n");
+    const { lines, observed } = report(false, [
+      { resOpFailedEvent: { metadata: metadata("create"), status: 0, steps: 0 } },
+      diagnostic("error", text),
+      diagnostic("error", "update failed", undefined),
+    ]);
+    expect(lines).toEqual(["✗ dynamo-decode-1 failed (creating, after T s)"]);
+    expect(observed.failures).toHaveLength(1);
+    const failure = observed.failures[0]?.split("\n") ?? [];
+    expect([failure[0], failure[1], failure.at(-1)]).toEqual([
+      "dynamo-decode-1: line 0",
+      "(70 lines left out)",
+      "line 99",
+    ]);
+  });
+
+  it("never shows a secret", () => {
+    const secret = {
+      "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
+      ciphertext: "v1:abc",
+    };
+    expect(masked({ a: [secret], b: 1 })).toEqual({ a: ["[secret]"], b: 1 });
+    const stack = metadata("create", { type: "pulumi:pulumi:Stack" });
+    const outputs = { apiKey: secret, model: "m" };
+    const { observed } = report(false, [
+      { resOutputsEvent: { metadata: { ...stack, new: { ...stack.new, outputs } as never } } },
+    ]);
+    expect(observed.outputs).toEqual({ apiKey: "[secret]", model: "m" });
+  });
+
+  it("takes the engine's colour marks out", () => {
+    expect(plain("<{%fg 1%}>error: <{%reset%}>bad\n")).toBe("error: bad");
+  });
+});
