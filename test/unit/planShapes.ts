@@ -1,0 +1,134 @@
+/** Deployments of the documented shapes, and random ones, for the tests of the plan. */
+import fc from "fast-check";
+import type { ConfigInput } from "../../plan/config";
+import type { PlanFacts } from "../../plan/plan";
+import { ENGINES } from "../../plan/types";
+
+export const SERVICES: PlanFacts = { discovery: "etcd", events: "nats" };
+export const NO_SERVICES: PlanFacts = { discovery: "file", events: "zmq" };
+
+const qwen = { model: "Qwen/Qwen3-8B" } as const;
+
+/** The documented shapes, by name of their stack. */
+export const SHAPES = {
+  dev: { ...qwen, target: "local", pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }] },
+  single: { ...qwen, pools: [{ role: "aggregated", replicas: 8 }], router: { mode: "round-robin" } },
+  multi: {
+    ...qwen,
+    cluster: { nodes: 2 },
+    pools: [{ role: "aggregated", tensorParallel: 8, dataParallel: 2 }],
+  },
+  disagg: {
+    ...qwen,
+    pools: [
+      { role: "prefill", tensorParallel: 4 },
+      { role: "decode", tensorParallel: 4 },
+    ],
+  },
+  "disagg-multi": {
+    ...qwen,
+    cluster: { nodes: 2 },
+    pools: [
+      { role: "prefill", replicas: 2, tensorParallel: 4 },
+      { role: "decode", replicas: 2, tensorParallel: 4 },
+    ],
+  },
+  throughput: {
+    ...qwen,
+    cluster: { nodes: 2 },
+    pools: [{ role: "aggregated", replicas: 8, tensorParallel: 2 }],
+  },
+  "deepseek-r1": {
+    model: "deepseek-ai/DeepSeek-R1",
+    trustRemoteCode: true,
+    cluster: { nodes: 4 },
+    pools: [
+      { role: "prefill", tensorParallel: 8, dataParallel: 2, expertParallel: 16 },
+      { role: "decode", tensorParallel: 1, dataParallel: 16, expertParallel: 16 },
+    ],
+  },
+  vllm: {
+    ...qwen,
+    engine: "vllm",
+    pools: [
+      { role: "prefill", replicas: 2, tensorParallel: 2 },
+      { role: "decode", replicas: 2, tensorParallel: 2 },
+    ],
+  },
+  trtllm: {
+    ...qwen,
+    engine: "trtllm",
+    router: { blockSize: 32 },
+    pools: [
+      { role: "prefill", replicas: 2, tensorParallel: 2 },
+      { role: "decode", replicas: 2, tensorParallel: 2 },
+    ],
+  },
+} as const satisfies Readonly<Record<string, ConfigInput>>;
+
+const pool = (role: "aggregated" | "prefill" | "decode") =>
+  fc.record({
+    role: fc.constant(role),
+    replicas: fc.integer({ min: 1, max: 6 }),
+    tensorParallel: fc.constantFrom(1, 1, 2, 2, 3, 4, 5, 8, 16),
+    dataParallel: fc.constantFrom(1, 1, 1, 2, 4),
+    pipelineParallel: fc.constantFrom(1, 1, 1, 2),
+  });
+
+const pools = fc.oneof(
+  fc.array(pool("aggregated"), { minLength: 1, maxLength: 3 }),
+  fc
+    .tuple(
+      fc.array(pool("prefill"), { minLength: 1, maxLength: 2 }),
+      fc.array(pool("decode"), { minLength: 1, maxLength: 2 }),
+    )
+    .map((both) => both.flat()),
+);
+
+/** Any layout with any engine; most of these do not go together. */
+export const randomDeployment = fc.record({
+  model: fc.constant("Qwen/Qwen3-8B"),
+  target: fc.constantFrom("sky" as const, "local" as const),
+  engine: fc.constantFrom(...ENGINES),
+  pools,
+  placement: fc.constantFrom("shared" as const, "shared" as const, "dedicated" as const),
+  cluster: fc.record({
+    nodes: fc.integer({ min: 1, max: 8 }),
+    gpusPerNode: fc.constantFrom(1, 4, 6, 8, 8, 8),
+    allowIdleGpus: fc.boolean(),
+  }),
+  router: fc.record({
+    mode: fc.constantFrom("kv" as const, "round-robin" as const),
+    blockSize: fc.constantFrom(16, 32, 64),
+    kvEvents: fc.boolean(),
+  }),
+  frontend: fc.record({ replicas: fc.integer({ min: 1, max: 3 }) }),
+  kvOffload: fc.constantFrom({}, {}, { hostMemoryGB: 10 }, { hostMemoryGB: 10, diskGB: 100 }),
+});
+
+type Drawn = typeof randomDeployment extends fc.Arbitrary<infer T> ? T : never;
+
+/** What the engine cannot do anyway is taken out, and there are nodes enough for everything. */
+function fitting(drawn: Drawn): ConfigInput {
+  const { engine, placement, cluster } = drawn;
+  const isDedicated = placement === "dedicated";
+  const trimmed = drawn.pools.map((one) => ({
+    ...one,
+    tensorParallel: engine === "trtllm" && one.dataParallel > 1 ? 1 : one.tensorParallel,
+    pipelineParallel: engine === "mocker" ? 1 : one.pipelineParallel,
+  }));
+  const sizes = trimmed.flatMap((one) =>
+    new Array<number>(one.replicas).fill(one.tensorParallel * one.dataParallel * one.pipelineParallel),
+  );
+  const nodes = sizes.reduce((sum, size) => sum + Math.ceil(size / cluster.gpusPerNode), 0);
+  return {
+    ...drawn,
+    pools: trimmed,
+    target: isDedicated ? "sky" : drawn.target,
+    kvOffload: engine === "mocker" ? {} : drawn.kvOffload,
+    cluster: { ...cluster, nodes: isDedicated ? 1 : Math.max(1, nodes - (nodes % 3)) },
+  };
+}
+
+/** Deployments of which a good share can be planned. */
+export const likelyDeployment: fc.Arbitrary<ConfigInput> = randomDeployment.map(fitting);
