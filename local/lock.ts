@@ -29,7 +29,7 @@ export async function withLock<T>(path: string, context: VerbContext, work: () =
   try {
     return await work();
   } finally {
-    rmSync(path, { recursive: true, force: true });
+    removeLock(path);
   }
 }
 
@@ -51,9 +51,9 @@ function tryLock(path: string): boolean {
 function removeIfOwnerDied(path: string): void {
   const owner = readOwner(path);
   if (owner === undefined || isAlive(owner)) return;
-  // Of several that find the dead owner, one succeeds in moving the lock away.
   const grave = `${path}.dead.${process.pid}`;
   try {
+    // Of several that find the dead owner, one succeeds in moving the lock away.
     renameSync(path, grave);
   } catch {
     return;
@@ -64,6 +64,13 @@ function removeIfOwnerDied(path: string): void {
     renameSync(grave, path);
     return;
   }
+  rmSync(grave, { recursive: true, force: true });
+}
+
+/** Moved away before it is emptied: another driver takes a lock that is an empty directory. */
+function removeLock(path: string): void {
+  const grave = `${path}.done.${process.pid}`;
+  renameSync(path, grave);
   rmSync(grave, { recursive: true, force: true });
 }
 

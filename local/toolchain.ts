@@ -36,8 +36,6 @@ export function nodeEnvironment(toolchain: LocalToolchain): Record<string, strin
     ...(hubOffline ? { HF_HUB_OFFLINE: "1" } : {}),
     // Colours in a log file are noise, and hide words from a search.
     DYN_SDK_DISABLE_ANSI_LOGGING: "1",
-    // The name of an interface. Without it the frontend takes workers' answers on the machine's primary address.
-    DYN_TCP_RESPONSE_STREAM_HOST: process.platform === "darwin" ? "lo0" : "lo",
   };
 }
 
