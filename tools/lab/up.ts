@@ -1,7 +1,16 @@
 /** `lab up`: everything in the order in which it depends on each other; what is there already is left as it is. */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { UserError } from "../../driver/errors";
@@ -41,6 +50,7 @@ export async function labUp(
   if (missing.length > 0) recordInstalled(installPackages(missing, progress));
   const tools = await findTools();
   writeLabFiles(tools);
+  linkPrograms(tools);
   makeKeys();
   ensureUser(LAB_USER, LAB.login);
   changeSystemFiles(tools);
@@ -87,6 +97,15 @@ function writeLabFiles(tools: LabTools): void {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     writeFileSync(path, text);
     chmodSync(path, mode);
+  }
+}
+
+/** What the nodes find installed. Links, so that a newer one in the tool chain is theirs as well. */
+function linkPrograms(tools: LabTools): void {
+  for (const [name, target] of Object.entries(tools.programs)) {
+    const path = join(LAB.bin, name);
+    rmSync(path, { force: true });
+    symlinkSync(target, path);
   }
 }
 

@@ -60,7 +60,8 @@ export async function ensurePython(cache: string, onProgress: Progress): Promise
   return writeStamp(cache, key, { path, version: VERSIONS.dynamo, way: "installed from PyPI" });
 }
 
-async function ensureUv(cache: string, onProgress: Progress): Promise<string> {
+/** uv: the one on PATH, else installed into the cache. */
+export async function ensureUv(cache: string, onProgress: Progress): Promise<string> {
   const onPath = await findOnPath("uv");
   if (onPath !== undefined) return onPath;
   const name = `uv-${VERSIONS.uv}`;

@@ -1,49 +1,132 @@
-/** Which `sky` is run, and how it is installed where there is none. */
-import { execFile } from "node:child_process";
+/** Which `sky` is run, with which environment, and how it is installed where there is none. */
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
+import { dirname, join } from "node:path";
 import { UserError } from "../../driver/errors";
-import type { Progress } from "../../driver/progress";
 import { VERSIONS } from "../../plan/versions";
+import { LAB, LAB_INFRA, SKY_ENVIRONMENT } from "../lab/layout";
+import { cacheDir } from "./dirs";
+import {
+  installDirectory,
+  type Progress,
+  readStamp,
+  type Stamp,
+  withHeartbeat,
+  withLock,
+  writeStamp,
+} from "./install";
+import { ensureUv } from "./python";
+import { findOnPath, run } from "./run";
+import { isAtLeast, parseVersion } from "./version";
 
-const run = promisify(execFile);
-const INSTALL_TIMEOUT_MS = 900_000;
+const INSTALL_SECONDS = 900;
+const VERSION_SECONDS = 120;
+const PYTHONS = ">=3.9,<3.14";
 
-/** `DYNAMO_SKY_CACHE`, default `${XDG_CACHE_HOME:-~/.cache}/dynamo-sky`. */
-function cacheDirectory(): string {
-  return (
-    process.env["DYNAMO_SKY_CACHE"] ||
-    join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "dynamo-sky")
-  );
+/** A `sky` that can be run. */
+export interface SkyProgram {
+  /** Absolute path. */
+  readonly command: string;
+  /** Added to this process's environment. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
-/** The virtual environment of this project's own SkyPilot. */
-export function skyPilotDirectory(): string {
-  return join(cacheDirectory(), `skypilot-${VERSIONS.skypilot}`);
-}
+/** What SkyPilot calls the extra of a cloud where that is not the cloud's own name. */
+const EXTRAS: Readonly<Record<string, string>> = { k8s: "kubernetes" };
 
 /**
- * Installs SkyPilot with support for Slurm into the tool chain's cache, unless it is there.
+ * The `sky` for these infras: the lab's own where the lab is up and nothing else is meant, else the one on PATH, else one
+ * that is installed into the cache with support for these clouds.
  *
- * @returns the path of its `sky`.
+ * @param infra As in the configuration: `aws/us-east-1`, `slurm/lab`. Empty: whatever the user's SkyPilot has.
+ * @throws UserError when the one on PATH is too old, or there is none and no infra says which clouds it must support.
  */
-export async function ensureOwnSkyPilot(uv: string, progress: Progress): Promise<string> {
-  const directory = skyPilotDirectory();
-  const sky = join(directory, "bin", "sky");
-  if (existsSync(sky)) return sky;
-  progress.line(`installing SkyPilot ${VERSIONS.skypilot} from PyPI into ${directory}`);
-  try {
-    await run(uv, ["venv", "--quiet", "--clear", "--python", ">=3.9,<3.14", directory], {
-      timeout: INSTALL_TIMEOUT_MS,
-    });
-    const requirement = `skypilot[slurm]==${VERSIONS.skypilot}`;
-    await run(uv, ["pip", "install", "--quiet", "--python", join(directory, "bin", "python"), requirement], {
-      timeout: INSTALL_TIMEOUT_MS,
-    });
-  } catch (error) {
-    throw new UserError(`SkyPilot could not be installed into ${directory}: ${String(error)}`);
+export async function findSky(infra: readonly string[], onProgress: Progress): Promise<SkyProgram> {
+  if (isLab(infra)) return { command: await ensureOwnSkyPilot(["slurm"], onProgress), env: SKY_ENVIRONMENT };
+  const onPath = await findOnPath("sky");
+  if (onPath !== undefined) {
+    await requireVersion(onPath);
+    return { command: onPath, env: {} };
   }
+  const clouds = cloudsOf(infra);
+  if (clouds.length === 0) {
+    throw new UserError(
+      `There is no 'sky' on PATH, and 'sky.infra' names no cloud for which one could be installed. Set it, or run: ` +
+        `uv tool install 'skypilot[aws,kubernetes]==${VERSIONS.skypilot}' (with your clouds in the brackets).`,
+    );
+  }
+  return { command: await ensureOwnSkyPilot(clouds, onProgress), env: {} };
+}
+
+/** Whether the lab is meant: it is the only infra, and the lab is set up on this machine. */
+function isLab(infra: readonly string[]): boolean {
+  return infra.length > 0 && infra.every((name) => name === LAB_INFRA) && existsSync(LAB.etc);
+}
+
+/** The clouds of some infras, as names of SkyPilot's extras, each once, sorted. */
+export function cloudsOf(infra: readonly string[]): string[] {
+  const clouds = infra.map((name) => (name.split("/")[0] ?? "").toLowerCase()).filter((name) => name !== "*");
+  return [...new Set(clouds.map((name) => EXTRAS[name] ?? name))].sort();
+}
+
+/** The directory of this project's own SkyPilot with support for some clouds. */
+export function skyPilotDirectory(clouds: readonly string[]): string {
+  return join(cacheDir(), directoryName(clouds));
+}
+
+function directoryName(clouds: readonly string[]): string {
+  return `skypilot-${VERSIONS.skypilot}-${clouds.join("-")}`;
+}
+
+/** Installs SkyPilot with support for these clouds into the cache, unless it is there. @returns the path of its `sky`. */
+export async function ensureOwnSkyPilot(clouds: readonly string[], onProgress: Progress): Promise<string> {
+  const cache = cacheDir();
+  const name = directoryName(clouds);
+  const sky = join(cache, name, "bin", "sky");
+  if (existsSync(sky)) return sky;
+  const lock = { purpose: "installing SkyPilot", waitSeconds: INSTALL_SECONDS, onProgress };
+  await withLock(join(cache, "locks", name), lock, async () => {
+    if (existsSync(sky)) return;
+    const uv = await ensureUv(cache, onProgress);
+    onProgress(
+      `installing SkyPilot ${VERSIONS.skypilot} for ${clouds.join(", ")} from PyPI into ${dirname(dirname(sky))}`,
+    );
+    await withHeartbeat("installing SkyPilot", INSTALL_SECONDS, onProgress, () =>
+      installDirectory(cache, name, async (directory) => {
+        // Relocatable, because the directory gets its final name only when it is complete.
+        const venv = ["venv", "--quiet", "--relocatable", "--clear", "--python", PYTHONS, directory];
+        await run(uv, venv, { timeoutSeconds: INSTALL_SECONDS });
+        const requirement = `skypilot[${clouds.join(",")}]==${VERSIONS.skypilot}`;
+        const install = [
+          "pip",
+          "install",
+          "--quiet",
+          "--python",
+          join(directory, "bin", "python"),
+          requirement,
+        ];
+        await run(uv, install, { timeoutSeconds: INSTALL_SECONDS });
+      }),
+    );
+  });
   return sky;
+}
+
+/** Asking `sky` for its version takes seconds, so the answer is kept for as long as the program stays the same. */
+async function requireVersion(sky: string): Promise<void> {
+  const cache = cacheDir();
+  const known: Stamp | undefined = readStamp(cache, "sky-on-path");
+  const version = known?.path === sky ? known.version : await askVersion(sky);
+  if (known?.path !== sky)
+    await writeStamp(cache, "sky-on-path", { path: sky, version, way: "found on PATH" });
+  if (!isAtLeast(version, VERSIONS.skypilot)) {
+    throw new UserError(
+      `${sky} is SkyPilot ${version}, and this needs ${VERSIONS.skypilot} or newer. Upgrade it, for example with: ` +
+        `uv tool install --upgrade 'skypilot==${VERSIONS.skypilot}'`,
+    );
+  }
+}
+
+async function askVersion(sky: string): Promise<string> {
+  const { stdout } = await run(sky, ["--version"], { timeoutSeconds: VERSION_SECONDS });
+  return parseVersion(stdout)?.join(".") ?? "0.0.0";
 }
