@@ -75,6 +75,8 @@ export const trtllm: Engine = {
 function modelFlags({ config }: WorkerSpec): string[] {
   return [
     ...["--model", modelPath(config)],
+    // Dynamo looks for the model's files with the one, the engine with the other.
+    ...option("--revision", config.modelRevision),
     ...option("--trtllm.revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
     ...(config.trustRemoteCode ? ["--trtllm.trust_remote_code", "true"] : []),
