@@ -17,6 +17,8 @@ const modules = join(root, "node_modules");
 const node = join(modules, ".bin", "node");
 /** Holds the hash of the package-lock.json that node_modules was installed from. */
 const stamp = join(modules, ".installed-from");
+const cache =
+  process.env.DYNAMO_SKY_CACHE || join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "dynamo-sky");
 const lockWaitMs = 15 * 60_000;
 
 const say = (text) => process.stderr.write(`${text}\n`);
@@ -36,9 +38,6 @@ function isAlive(pid) {
 
 /** Runs `work` alone among all bootstraps of this checkout; the lock of a process that died is taken over. */
 async function withLock(work) {
-  const cache =
-    process.env.DYNAMO_SKY_CACHE ||
-    join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "dynamo-sky");
   const lock = join(cache, "locks", `npm-${createHash("sha256").update(root).digest("hex").slice(0, 16)}`);
   mkdirSync(dirname(lock), { recursive: true });
   const deadline = Date.now() + lockWaitMs;
@@ -137,7 +136,9 @@ const child = spawn(node, ["--import", "tsx", join(root, "tools", `${tool}.ts`),
     PATH: `${join(modules, ".bin")}${delimiter}${process.env.PATH}`,
     // Makes fetch use HTTPS_PROXY and its like, as every other program that is run does.
     NODE_USE_ENV_PROXY: process.env.NODE_USE_ENV_PROXY ?? "1",
-    // `--import tsx` is looked up from the working directory, so that is the repository; relative paths that the user gives are not.
+    // Node keeps its compiled form of large packages there.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(cache, "node-compile"),
+    // tsx is looked up from the working directory, so that is the repository; a user's relative paths are meant from here.
     DYNAMO_SKY_CALLED_FROM: process.env.INIT_CWD || process.cwd(),
   },
   cwd: root,

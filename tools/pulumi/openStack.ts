@@ -5,6 +5,7 @@ import type { PulumiFn } from "@pulumi/pulumi/automation";
 import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../toolchain/index";
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
 import { type Cli, initStack, refreshPrivateFile, runCli } from "./cli";
+import { loadHeavyModulesOnFirstUse } from "./lazyModules";
 import { clearStaleLocks } from "./lockFile";
 import type { OperationKind, OperationOptions, OperationResult } from "./operation";
 import { UsageProblem } from "./problem";
@@ -88,7 +89,8 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
   const operate = async (kind: OperationKind, operation: OperationOptions = {}): Promise<OperationResult> => {
     if (repositoryFile === undefined && (kind === "up" || kind === "preview"))
       throw missingFile(project, options.stack);
-    // Takes half a second; only operations need it, and it can go on beside what comes first.
+    // Only operations need it, and it can go on beside what comes first.
+    loadHeavyModulesOnFirstUse();
     const loadingEngine = import("./operation.js");
     if (directory !== undefined)
       await clearStaleLocks(directory, project.name, shortName(options.stack), onProgress);
