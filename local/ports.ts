@@ -51,7 +51,7 @@ async function problemWith(wanted: WantedPort): Promise<{ text: string; holder?:
     return { text: `${what}: this machine does not have the address ${address}. ${remedy}` };
   }
   if (error === "EACCES") return { text: `${what}: this user may not listen on it. ${remedyOf(configKey)}` };
-  const holder = portHolder(port);
+  const holder = portHolder(address, port);
   const who = holder === undefined ? "another process" : `process ${holder.pid} (${holder.command})`;
   return {
     text: `${what} is taken by ${who}. Stop it, or ${decapitalise(remedyOf(configKey))}`,

@@ -81,10 +81,16 @@ export function kill(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
   }
 }
 
-/** Which process listens on a TCP port of any address; undefined when this user cannot see it. */
-export function portHolder(port: number): FoundProcess | undefined {
+/**
+ * Which process listens on a TCP port, on the IPv4 address itself or on all; undefined when this user cannot see it.
+ */
+export function portHolder(address: string, port: number): FoundProcess | undefined {
   if (!isLinux) return lsof(port);
-  const inodes = new Set([...listeningInodes("net/tcp", port), ...listeningInodes("net/tcp6", port)]);
+  const inodes = new Set([
+    ...listeningInodes("net/tcp", [kernelAddress(address), "00000000"], port),
+    // `::` takes IPv4 connections too.
+    ...listeningInodes("net/tcp6", ["0".repeat(32)], port),
+  ]);
   if (inodes.size === 0) return undefined;
   for (const pid of processIds()) {
     if (openSockets(pid).some((inode) => inodes.has(inode))) return { pid, command: commandOf(pid) };
@@ -94,13 +100,20 @@ export function portHolder(port: number): FoundProcess | undefined {
 
 const LISTEN = "0A";
 
-function listeningInodes(table: string, port: number): string[] {
+/** An IPv4 address as the kernel prints it: one number in the machine's byte order, which is little-endian here. */
+function kernelAddress(address: string): string {
+  const bytes = address.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0").toUpperCase());
+  return bytes.reverse().join("");
+}
+
+function listeningInodes(table: string, addresses: readonly string[], port: number): string[] {
   const lines = (readProc(table) ?? "").split("\n").slice(1);
   return lines.flatMap((line) => {
     const fields = line.trim().split(/\s+/);
     const [, local = "", , state] = fields;
-    const localPort = Number.parseInt(local.split(":")[1] ?? "", 16);
-    return state === LISTEN && localPort === port ? (fields[9] ?? []) : [];
+    const [localAddress = "", localPort = ""] = local.split(":");
+    const isMeant = addresses.includes(localAddress) && Number.parseInt(localPort, 16) === port;
+    return state === LISTEN && isMeant ? (fields[9] ?? []) : [];
   });
 }
 
