@@ -18,6 +18,10 @@ const VERBS: Readonly<Record<string, () => { readonly verb: Verb }>> = {
   "local apply": () => require("../local/apply") as typeof import("../local/apply"),
   "local remove": () => require("../local/remove") as typeof import("../local/remove"),
   "local observe": () => require("../local/observe") as typeof import("../local/observe"),
+  "sky lease": () => require("../sky/lease") as typeof import("../sky/lease"),
+  "sky launch": () => require("../sky/launch") as typeof import("../sky/launch"),
+  "sky down": () => require("../sky/down") as typeof import("../sky/down"),
+  "sky observe": () => require("../sky/observe") as typeof import("../sky/observe"),
   ready: () => require("./ready") as typeof import("./ready"),
 };
 

@@ -1,0 +1,187 @@
+/** Runs `sky`, bounded, so that nothing of it outlives the driver. */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { z } from "zod";
+import { UserError } from "../driver/errors";
+import { printable } from "../driver/progress";
+import type { VerbContext } from "../driver/verb";
+import { findSky, type SkyProgram } from "../tools/toolchain/skypilot";
+import { classify, failureMessage } from "./failure";
+import {
+  type ClusterRecord,
+  clusterRecords,
+  costRecords,
+  type JobRecord,
+  jobQueues,
+  jsonIn,
+  type RequestRecord,
+  requestRecords,
+} from "./records";
+
+const QUESTION_SECONDS = 180;
+const KEPT_LINES = 400;
+
+/** How one `sky` command ended. */
+export interface SkyOutcome {
+  /** Undefined when it was killed: by its time limit, or because the driver was told to stop. */
+  readonly code: number | undefined;
+  /** Standard output as it came. */
+  readonly stdout: string;
+  /** The last lines of both outputs, without colours and control characters. */
+  readonly lines: readonly string[];
+}
+
+export interface SkyRunOptions {
+  readonly timeoutSeconds: number;
+  /** Values of secrets, by name. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Receives every line as it comes. */
+  readonly onLine?: (line: string) => void;
+  /** Ends the command early besides the driver's own signal. */
+  readonly signal?: AbortSignal;
+}
+
+/** The `sky` command line of one infra. */
+export class Sky {
+  private constructor(
+    private readonly program: SkyProgram,
+    private readonly context: VerbContext,
+  ) {}
+
+  /** Finds or installs SkyPilot. */
+  static async find(infra: readonly string[], context: VerbContext): Promise<Sky> {
+    return new Sky(await findSky(infra, context.progress.line), context);
+  }
+
+  /** Runs a command to its end, whatever that is. */
+  run(args: readonly string[], options: SkyRunOptions): Promise<SkyOutcome> {
+    const limit = AbortSignal.timeout(options.timeoutSeconds * 1000);
+    const signals = [this.context.signal, limit, ...(options.signal === undefined ? [] : [options.signal])];
+    return execute(this.program, args, options, AbortSignal.any(signals));
+  }
+
+  /** @throws UserError with the classified cause when the command fails. */
+  async must(args: readonly string[], options: SkyRunOptions): Promise<SkyOutcome> {
+    const outcome = await this.run(args, options);
+    this.context.signal.throwIfAborted();
+    if (outcome.code === 0) return outcome;
+    throw new UserError(
+      failureMessage(`'sky ${args[0]}' failed`, classify(outcome.lines, outcome.code === undefined)),
+    );
+  }
+
+  /** The clusters that SkyPilot knows; all of the user's, or those named. */
+  async clusters(names: readonly string[] = [], refresh = false): Promise<ClusterRecord[]> {
+    const { stdout } = await this.must(
+      ["status", ...(refresh ? ["--refresh"] : []), "-o", "json", ...names],
+      {
+        timeoutSeconds: QUESTION_SECONDS,
+      },
+    );
+    return parsed("sky status", clusterRecords, stdout);
+  }
+
+  async cluster(name: string): Promise<ClusterRecord | undefined> {
+    return (await this.clusters([name])).find((record) => record.name === name);
+  }
+
+  /** Jobs by cluster. One without a queue (not up) is left out. */
+  async jobs(names: readonly string[]): Promise<Readonly<Record<string, readonly JobRecord[]>>> {
+    if (names.length === 0) return {};
+    const { stdout } = await this.must(["queue", "-o", "json", ...names], {
+      timeoutSeconds: QUESTION_SECONDS,
+    });
+    return parsed("sky queue", jobQueues, stdout);
+  }
+
+  /** Requests about a cluster that the API server is still at. */
+  async requests(name: string): Promise<RequestRecord[]> {
+    const args = ["api", "status", "-o", "json", "-c", name];
+    const { stdout } = await this.must(args, { timeoutSeconds: QUESTION_SECONDS });
+    return parsed("sky api status", requestRecords, stdout);
+  }
+
+  /** US dollars an hour for the whole cluster; undefined when SkyPilot does not know. */
+  async hourlyCost(name: string): Promise<number | undefined> {
+    const outcome = await this.run(["cost-report", "-o", "json"], { timeoutSeconds: QUESTION_SECONDS });
+    if (outcome.code !== 0) return undefined;
+    const cost = costRecords.safeParse(jsonIn(outcome.stdout)).data?.find((record) => record.name === name);
+    if (!cost?.duration || cost.total_cost == null) return undefined;
+    return (cost.total_cost / cost.duration) * 3600;
+  }
+}
+
+function parsed<S extends z.ZodType>(what: string, schema: S, stdout: string): z.output<S> {
+  let raw: unknown;
+  try {
+    raw = jsonIn(stdout);
+  } catch {
+    throw new UserError(`'${what}' did not print JSON but: ${stdout.trim().slice(0, 200) || "nothing"}`);
+  }
+  const result = schema.safeParse(raw);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new UserError(`'${what}' printed JSON of another shape: ${issue?.path.join(".")}: ${issue?.message}`);
+}
+
+function execute(
+  program: SkyProgram,
+  args: readonly string[],
+  options: SkyRunOptions,
+  signal: AbortSignal,
+): Promise<SkyOutcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program.command, args, {
+      // Wide and plain: SkyPilot wraps its messages to the terminal's width.
+      env: {
+        ...process.env,
+        ...options.env,
+        ...program.env,
+        COLUMNS: "400",
+        NO_COLOR: "1",
+        PYTHONUNBUFFERED: "1",
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+      // A group of its own, so that its end takes its children along.
+      detached: true,
+    });
+    const chunks: string[] = [];
+    const lines: string[] = [];
+    const take = (raw: string): void => {
+      for (const line of printable(raw)) {
+        if (line.trim() === "") continue;
+        lines.push(line);
+        if (lines.length > KEPT_LINES) lines.shift();
+        options.onLine?.(line);
+      }
+    };
+    child.stdout.setEncoding("utf8").on("data", (text: string) => chunks.push(text));
+    for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", take);
+    const kill = (): void => killGroup(child.pid);
+    signal.addEventListener("abort", kill, { once: true });
+    process.once("exit", kill);
+    const finish = (): void => {
+      signal.removeEventListener("abort", kill);
+      process.removeListener("exit", kill);
+    };
+    child.once("error", (error) => {
+      finish();
+      reject(new UserError(`${program.command} could not be started: ${error.message}`));
+    });
+    child.once("close", (code) => {
+      finish();
+      const killed = signal.aborted || code === null;
+      resolve({ code: killed ? undefined : code, stdout: chunks.join(""), lines });
+    });
+    if (signal.aborted) kill();
+  });
+}
+
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // It is over.
+  }
+}

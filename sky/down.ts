@@ -1,0 +1,50 @@
+/** `sky down`: takes the cluster down, and is not done before SkyPilot no longer knows it. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { UserError } from "../driver/errors";
+import { defineVerb, type VerbContext } from "../driver/verb";
+import { Sky } from "./cli";
+import { classify, failureMessage } from "./failure";
+import { leftRunning } from "./left";
+import { type SkyLease, skyLeaseSchema } from "./spec";
+
+const PAUSE_MS = 5000;
+
+export const verb = defineVerb({
+  input: skyLeaseSchema,
+  timeoutSeconds: ({ downTimeoutSeconds }) => downTimeoutSeconds + 60,
+  run: down,
+});
+
+async function down({ cluster, infra, downTimeoutSeconds }: SkyLease, context: VerbContext): Promise<void> {
+  const { progress, signal } = context;
+  const sky = await Sky.find(infra, context);
+  const deadline = performance.now() + downTimeoutSeconds * 1000;
+  // Asked for even where SkyPilot knows no such cluster: a launch that is just beginning has no record yet.
+  let lines: readonly string[] = [];
+  for (;;) {
+    const known = await sky.cluster(cluster);
+    const busy = await sky.requests(cluster);
+    if (known === undefined && !busy.some(({ name }) => name === "sky.launch")) {
+      progress.line(`SkyPilot knows no cluster ${cluster}: nothing of it runs`);
+      return;
+    }
+    const left = (deadline - performance.now()) / 1000;
+    if (left <= 0) break;
+    progress.line(`taking down ${cluster} (${known?.status ?? "being launched"})`);
+    // Purging is not an option: it makes SkyPilot forget machines that may still cost money.
+    const outcome = await sky.run(["down", "-y", cluster], { timeoutSeconds: left });
+    signal.throwIfAborted();
+    lines = outcome.lines;
+    if (outcome.code !== 0) await sleep(PAUSE_MS, undefined, { signal });
+  }
+  throw new UserError(
+    failureMessage(
+      `The teardown of ${cluster} failed within ${downTimeoutSeconds} s`,
+      classify(lines, true),
+      {
+        lines: lines.slice(-10),
+        left: await leftRunning(sky, cluster),
+      },
+    ),
+  );
+}

@@ -1,0 +1,39 @@
+/** Where clients reach a cluster. */
+import { parse } from "yaml";
+import type { Launch } from "./launch";
+import type { SkyLaunched } from "./spec";
+
+const SECONDS = 180;
+
+/** The address that the cloud opened for the port, where the task asked for that; else the head's address and the port. */
+export async function findEndpoint(launch: Launch): Promise<Pick<SkyLaunched, "endpoint" | "headAddress">> {
+  const { input, sky, context } = launch;
+  const { stdout } = await sky.must(["status", "--ip", input.cluster], { timeoutSeconds: SECONDS });
+  const headAddress = lastWord(stdout);
+  const direct = { headAddress, endpoint: `http://${bracketed(headAddress)}:${input.port}` };
+  if (!opensPorts(input.task)) return direct;
+  const args = ["status", "--endpoint", String(input.port), input.cluster];
+  const outcome = await sky.run(args, { timeoutSeconds: SECONDS });
+  const opened = lastWord(outcome.stdout);
+  if (outcome.code === 0 && opened !== "") {
+    return { headAddress, endpoint: /^https?:/.test(opened) ? opened : `http://${opened}` };
+  }
+  context.progress.line(`SkyPilot tells no endpoint for port ${input.port}; using the head's address`);
+  return direct;
+}
+
+/** Whether the task has ports for the cloud to open. */
+export function opensPorts(task: string): boolean {
+  const document: unknown = parse(task);
+  const resources = (document as { resources?: { ports?: unknown } } | null)?.resources;
+  return resources?.ports !== undefined;
+}
+
+/** The last word of the last line: some commands print a line of prose before the answer. */
+function lastWord(output: string): string {
+  return output.trim().split(/\s+/).at(-1) ?? "";
+}
+
+function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}

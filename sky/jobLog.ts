@@ -1,0 +1,47 @@
+/** The log of a failed job: which rank failed, and its last lines. Pure. */
+
+export interface FailedPart {
+  /** `rank 1`, `the set-up`, or `the task` when it cannot be told. */
+  readonly who: string;
+  readonly lines: readonly string[];
+}
+
+const LINES = 15;
+/** `(head, rank=0, pid=24327) text` and `(worker1, rank=1, pid=1, ip=…) text`. */
+const RANK_LINE = /^\((?:[^()]*\b)?rank=(\d+)[^()]*\) ?(.*)$/;
+/** `(setup pid=25671) text`. */
+const SETUP_LINE = /^\(setup\b[^()]*\) ?(.*)$/;
+
+/** The last lines of what failed. */
+export function failedPart(log: readonly string[], status: string): FailedPart {
+  if (status === "FAILED_SETUP") {
+    const lines = log.flatMap((line) => SETUP_LINE.exec(line)?.[1] ?? []);
+    return { who: "the set-up", lines: (lines.length > 0 ? lines : log).slice(-LINES) };
+  }
+  const rank = failedRank(log);
+  const own = log.flatMap((line) => {
+    const match = RANK_LINE.exec(line);
+    return match !== null && (rank === undefined || Number(match[1]) === rank) ? (match[2] ?? "") : [];
+  });
+  const lines = (own.length > 0 ? own : log).slice(-LINES);
+  return { who: rank === undefined ? "the task" : `rank ${rank}`, lines };
+}
+
+/**
+ * The rank that failed first: Slurm names it; elsewhere SkyPilot lists the return codes by rank, where 137 and 143 are
+ * those that were only taken along.
+ */
+export function failedRank(log: readonly string[]): number | undefined {
+  for (const line of log) {
+    const task = /srun: error: .*: task (\d+): Exited with exit code [1-9]/.exec(line)?.[1];
+    if (task !== undefined) return Number(task);
+    const codes = /failed with return code list:.*\[([\d, -]+)\]/.exec(line)?.[1]?.split(",").map(Number);
+    if (codes !== undefined && codes.length > 1) {
+      const own = codes.findIndex(
+        (code) => code !== 0 && code !== 137 && code !== 143 && code !== -15 && code !== -9,
+      );
+      return own >= 0 ? own : codes.findIndex((code) => code !== 0);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,88 @@
+/**
+ * `sky launch`: brings the cluster to the state in which it runs this task, whatever state it is in: not there, being launched
+ * by a driver that was killed, up with this task (nothing to do), up with another task (that one is cancelled, and this one started
+ * on the same nodes).
+ */
+import { UserError } from "../driver/errors";
+import { defineVerb, type VerbContext } from "../driver/verb";
+import { Sky } from "./cli";
+import { findEndpoint } from "./endpoint";
+import { cancelJobs, untilRunning } from "./job";
+import { provision } from "./provision";
+import { type ClusterRecord, isActive, type JobRecord, latestJob } from "./records";
+import { cancelRequests } from "./requests";
+import { type SkyLaunch, type SkyLaunched, skyLaunchSchema } from "./spec";
+import { StageTracker } from "./stages";
+import { setupOf, type TaskName, taskName } from "./taskName";
+
+/** What the steps of a launch share. */
+export interface Launch {
+  readonly input: SkyLaunch;
+  readonly task: TaskName;
+  readonly sky: Sky;
+  readonly context: VerbContext;
+  readonly stages: StageTracker;
+  /** Seconds until the time limit. */
+  readonly secondsLeft: () => number;
+}
+
+export const verb = defineVerb({
+  input: skyLaunchSchema,
+  // The driver's own bounds come first, since they tell more.
+  timeoutSeconds: ({ timeoutSeconds }) => timeoutSeconds + 300,
+  run: async (input, context) => {
+    const sky = await Sky.find(input.infra, context);
+    const deadline = performance.now() + input.timeoutSeconds * 1000;
+    const launch: Launch = {
+      input,
+      task: taskName(input.cluster, input.task, input.secrets),
+      sky,
+      context,
+      stages: new StageTracker((stage, detail) =>
+        context.progress.line(`${stage}${detail && `: ${detail}`}`),
+      ),
+      secondsLeft: () => Math.max(1, (deadline - performance.now()) / 1000),
+    };
+    context.result(await converge(launch));
+  },
+});
+
+async function converge(launch: Launch): Promise<SkyLaunched> {
+  const { input, sky, context, stages } = launch;
+  await cancelRequests(launch);
+  const before = await sky.cluster(input.cluster);
+  await start(launch, before);
+  const job = await untilRunning(launch);
+  const cluster = await sky.cluster(input.cluster);
+  if (cluster === undefined)
+    throw new UserError(`${input.cluster} was taken down by somebody while it was launched.`);
+  const address = await findEndpoint(launch);
+  stages.enter("ready", `job ${job.job_id} runs on ${cluster.nodes ?? "its"} nodes, ${address.endpoint}`);
+  context.progress.line(`logs: sky logs ${input.cluster}`);
+  return { ...address, clusterHash: cluster.cluster_hash };
+}
+
+/** Starts the task, unless it runs. */
+async function start(launch: Launch, cluster: ClusterRecord | undefined): Promise<void> {
+  const { input, sky, task, context } = launch;
+  if (cluster?.status !== "UP") {
+    if (cluster !== undefined)
+      context.progress.line(`${input.cluster} is there, ${cluster.status}: launching it again`);
+    await provision(launch, { fast: false });
+    return;
+  }
+  const jobs: readonly JobRecord[] = (await sky.jobs([input.cluster]))[input.cluster] ?? [];
+  const active = jobs.filter(isActive);
+  if (active.length === 1 && active[0]?.job_name === task.name) {
+    context.progress.line(
+      `${input.cluster} is up with this very task (job ${active[0].job_id}): nothing to start`,
+    );
+    return;
+  }
+  await cancelJobs(launch, active);
+  const last = latestJob(jobs);
+  const isSetUp =
+    last !== undefined && last.status !== "FAILED_SETUP" && setupOf(last.job_name) === task.setup;
+  context.progress.line(`${input.cluster} is up: starting the task on the same nodes`);
+  await provision(launch, { fast: isSetUp });
+}

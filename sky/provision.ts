@@ -1,0 +1,95 @@
+/** Runs `sky launch`, tells its stages, and watches why it waits. */
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { UserError } from "../driver/errors";
+import { classify, type Failure, failureMessage, neverStarts } from "./failure";
+import type { Launch } from "./launch";
+import { leftRunning } from "./left";
+import { cancelRequests } from "./requests";
+
+/** How often the reason is asked for while machines are being waited for. */
+const WATCH_EVERY_MS = 15_000;
+const LOG_SECONDS = 120;
+const LAST_LINES = 15;
+
+/** @throws UserError that says why the cluster is not up, what is left of it, and what to do. */
+export async function provision(launch: Launch, { fast }: { readonly fast: boolean }): Promise<void> {
+  const { input, task, sky, context, stages } = launch;
+  const directory = await mkdtemp(join(tmpdir(), "dynamo-sky-"));
+  const file = join(directory, "task.sky.yaml");
+  const stop = new AbortController();
+  try {
+    await writeFile(file, input.task, { mode: 0o600 });
+    const args = ["launch", "-y", "--detach-run", "-c", input.cluster, "-n", task.name];
+    if (fast) args.push("--fast");
+    if (input.retryUntilUp) args.push("--retry-until-up");
+    // The name alone: SkyPilot takes the value from the environment.
+    for (const name of Object.keys(input.secrets)) args.push("--secret", name);
+    stages.enter("optimising");
+    const watch = watchReason(launch, stop);
+    const outcome = await sky.run([...args, file], {
+      timeoutSeconds: launch.secondsLeft(),
+      env: input.secrets,
+      onLine: stages.line,
+      signal: stop.signal,
+    });
+    stop.abort();
+    context.signal.throwIfAborted();
+    const hopeless = await watch;
+    if (outcome.code === 0) return;
+    const failure: Failure =
+      hopeless === undefined
+        ? classify(outcome.lines, outcome.code === undefined)
+        : { kind: "invalid", cause: `it would wait for ever: ${hopeless}` };
+    // A request that is not ended goes on without anybody waiting for it.
+    if (outcome.code === undefined) await cancelRequests(launch);
+    throw await launchFailure(launch, failure, outcome.lines);
+  } finally {
+    stop.abort();
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Tells why machines are not there yet. Ends the launch, and returns the reason, when waiting is no use. */
+async function watchReason(launch: Launch, stop: AbortController): Promise<string | undefined> {
+  const { input, sky, context, stages } = launch;
+  let told: string | undefined;
+  while (!stop.signal.aborted) {
+    await sleep(WATCH_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined);
+    if (stop.signal.aborted || stages.stage !== "provisioning") continue;
+    const reason = (await sky.cluster(input.cluster).catch(() => undefined))?.init_status_reason ?? undefined;
+    if (reason === undefined || stop.signal.aborted) continue;
+    if (reason !== told) context.progress.line(`${stages.stage}: ${reason}`);
+    told = reason;
+    if (!neverStarts(reason)) continue;
+    stop.abort();
+    return reason;
+  }
+  return undefined;
+}
+
+async function launchFailure(
+  launch: Launch,
+  failure: Failure,
+  printed: readonly string[],
+): Promise<UserError> {
+  const { input, sky, stages } = launch;
+  const atNodes = failure.kind === "setup" || failure.kind === "unknown" || failure.kind === "timeout";
+  const log = atNodes ? await provisioningLog(launch) : [];
+  return new UserError(
+    failureMessage(`The launch of ${input.cluster} failed while ${stages.stage}`, failure, {
+      source: log.length > 0 ? "Last lines of the provisioning log" : "Last lines of sky launch",
+      lines: (log.length > 0 ? log : printed).slice(-LAST_LINES),
+      left: await leftRunning(sky, input.cluster),
+    }),
+  );
+}
+
+/** `sky logs --provision`; empty when there is none. */
+async function provisioningLog({ input, sky }: Launch): Promise<readonly string[]> {
+  const args = ["logs", "--provision", "--no-follow", input.cluster];
+  const outcome = await sky.run(args, { timeoutSeconds: LOG_SECONDS });
+  return outcome.code === 0 ? outcome.lines : [];
+}

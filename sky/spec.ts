@@ -1,0 +1,65 @@
+/** What the `sky` verbs read from standard input. */
+import { z } from "zod";
+
+/** Valid on every cloud, and harmless as a part of a path. https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
+const clusterName = z
+  .string()
+  .max(80)
+  .regex(/^[a-z]([a-z0-9-]*[a-z0-9])?$/);
+const seconds = z.number().positive();
+
+/** Where the cluster may be, as in the configuration; it decides which `sky` is run. */
+const infra = z.array(z.string());
+
+/** Input of `sky lease` and of `sky down`, which undoes it. */
+export const skyLeaseSchema = z.strictObject({
+  /** Full name of the SkyPilot cluster. */
+  cluster: clusterName,
+  infra,
+  /** Bound on the checks before a launch, seconds; the first time SkyPilot is installed in it. Default 900. */
+  leaseTimeoutSeconds: seconds.default(900),
+  /** Bound on the teardown, seconds. Default 1800. */
+  downTimeoutSeconds: seconds.default(1800),
+});
+export type SkyLeaseSpec = z.input<typeof skyLeaseSchema>;
+export type SkyLease = z.output<typeof skyLeaseSchema>;
+
+/** Input of `sky launch`. */
+export const skyLaunchSchema = z.strictObject({
+  cluster: clusterName,
+  infra,
+  /** The task as SkyPilot's YAML; holds no secret. */
+  task: z.string(),
+  /** Values of the task's secrets, by name. Reach SkyPilot by environment, never by a command line or a file. */
+  secrets: z.record(z.string(), z.string()).default({}),
+  /** Tries again until there is capacity, within the time limit. Default false. */
+  retryUntilUp: z.boolean().default(false),
+  /** The port whose address is wanted. */
+  port: z.int().min(1).max(65_535),
+  /** Bound on provisioning and setting up, seconds. Default 3600. */
+  timeoutSeconds: seconds.default(3600),
+});
+export type SkyLaunchSpec = z.input<typeof skyLaunchSchema>;
+export type SkyLaunch = z.output<typeof skyLaunchSchema>;
+
+/** Result of `sky launch`, on standard output. */
+export interface SkyLaunched {
+  /** Address of rank 0. */
+  readonly headAddress: string;
+  /** URL of the port that was asked for. */
+  readonly endpoint: string;
+  /** SkyPilot's identity of the cluster: another one is another set of machines. */
+  readonly clusterHash: string;
+}
+
+/** Input of `sky observe`. */
+export const skyObserveSchema = z.strictObject({
+  /** Beginning of the names of the clusters that are meant. */
+  prefix: z.string().min(1),
+  infra,
+  /** Asks the clouds, and not only SkyPilot's records. Default true. */
+  refresh: z.boolean().default(true),
+  /** Bound, seconds. Default 120. */
+  timeoutSeconds: seconds.default(120),
+});
+export type SkyObserveSpec = z.input<typeof skyObserveSchema>;
