@@ -1,0 +1,154 @@
+/** A plan as text for a terminal: nodes × GPUs, who sits where, and ports. */
+import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan, WorkerRole } from "./types";
+
+export interface DrawOptions {
+  /** Width of the terminal, in columns. Default: 100. */
+  readonly width?: number;
+  /** Also every program's command and environment. Default: false. */
+  readonly commands?: boolean;
+}
+
+/** Short names for seats on a node: `P0`, `D12`, `A3`. */
+const LETTERS: Readonly<Record<WorkerRole, string>> = { aggregated: "A", prefill: "P", decode: "D" };
+const WORDS: Readonly<Record<WorkerRole, string>> = {
+  aggregated: "aggregated (whole requests)",
+  prefill: "prefill (reads prompts)",
+  decode: "decode (writes answers)",
+};
+const IDLE = "·";
+const DEFAULT_WIDTH = 100;
+const MOST_NODES_DRAWN = 32;
+/** How many are drawn where there are more than that. */
+const FEW_NODES = 4;
+
+const isWorkerRole = (role: string): role is WorkerRole => role in LETTERS;
+
+/** The whole deployment. The text ends with a line break. */
+export function drawPlan(plan: DeploymentPlan, options: DrawOptions = {}): string {
+  const { width = DEFAULT_WIDTH, commands = false } = options;
+  const parts = [
+    summary(plan),
+    ...plan.clusters.map((cluster) => drawCluster(cluster, width)),
+    legend(plan),
+    ...(commands ? plan.clusters.map(drawCommands) : []),
+  ];
+  return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
+}
+
+const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+function summary(plan: DeploymentPlan): string {
+  const nodes = plan.clusters.flatMap((cluster) => cluster.nodes);
+  const gpus = sum(nodes.map((node) => node.gpus));
+  const idle = sum(nodes.map((node) => node.idleGpus.length));
+  const expected = Object.entries(plan.expectedWorkers).flatMap(([role, count]) =>
+    count === 0 ? [] : [`${count} ${role}`],
+  );
+  const { endpoint } = plan;
+  return [
+    `${plan.model} on ${plan.engine}, router ${plan.routerMode}`,
+    `${plural(plan.clusters.length, "cluster")}, ${plural(nodes.length, "node")}, ${plural(gpus, "GPU")} (${idle} idle), workers: ${expected.join(" + ")}`,
+    `endpoint: cluster ${endpoint.cluster}, node ${endpoint.rank}, port ${endpoint.port}`,
+  ].join("\n");
+}
+
+/** A cluster's nodes as boxes; of very many, the first. */
+function drawCluster(cluster: ClusterPlan, width: number): string {
+  const gpus = cluster.nodes[0]?.gpus ?? 0;
+  const what = gpus === 0 ? "no GPU" : `${cluster.accelerator ?? "GPU"}:${gpus}`;
+  const title = `cluster ${cluster.name}: ${plural(cluster.nodes.length, "node")} × ${what}`;
+  const shown = cluster.nodes.length > MOST_NODES_DRAWN ? FEW_NODES : cluster.nodes.length;
+  const boxes = cluster.nodes.slice(0, shown).map((node) => drawNode(node, width));
+  const hidden = cluster.nodes.length - shown;
+  return [title, ...boxes, ...(hidden > 0 ? [`… and ${plural(hidden, "more node")}`] : [])].join("\n");
+}
+
+function drawNode(node: NodePlan, width: number): string {
+  const head = `node ${node.rank}${node.rank === 0 ? " (head)" : ""}`;
+  const lines = [
+    ...gpuRows(node, width - 4),
+    ...node.programs.map((program) => programLine(program, width - 4)),
+  ];
+  const inner = Math.max(head.length + 2, ...lines.map((line) => line.length));
+  return [
+    `┌─ ${head} ${"─".repeat(inner - head.length - 1)}┐`,
+    ...lines.map((line) => `│ ${line.padEnd(inner)} │`),
+    `└${"─".repeat(inner + 2)}┘`,
+  ].join("\n");
+}
+
+/** One cell a GPU: who uses it; neighbouring GPUs of one program share a cell. */
+function gpuRows(node: NodePlan, width: number): string[] {
+  if (node.gpus === 0) return [];
+  const owner = new Map(
+    node.programs.flatMap((program) => program.gpus.map((gpu) => [gpu, seatName(program)])),
+  );
+  const names = Array.from({ length: node.gpus }, (_, gpu) => owner.get(gpu) ?? IDLE);
+  const cell = Math.max(2, ...names.map((name) => name.length)) + 2;
+  const perRow = Math.max(1, Math.floor((width - 4) / cell));
+  const rows: string[] = [];
+  for (let from = 0; from < names.length; from += perRow) {
+    const shown = names.slice(from, from + perRow);
+    rows.push(`GPU ${shown.map((_, index) => String(from + index).padStart(cell)).join("")}`);
+    rows.push(`    ${shown.map((name) => name.padStart(cell)).join("")}`);
+  }
+  return rows;
+}
+
+/** `P0`; `A0.1` for rank 1 of a replica that has several. */
+function seatName({ role, replica, rank }: ProgramPlan): string {
+  const letter = isWorkerRole(role) ? LETTERS[role] : role;
+  return rank === 0 ? `${letter}${replica}` : `${letter}${replica}.${rank}`;
+}
+
+function programLine(program: ProgramPlan, width: number): string {
+  const seat = isWorkerRole(program.role) ? seatName(program) : "";
+  const ports = Object.entries(program.ports).map(([purpose, port]) => `${purpose} ${port}`);
+  const line = `${seat.padEnd(6)}${program.name.padEnd(20)} ${ports.join(", ")}`.trimEnd();
+  return line.length <= width ? line : `${line.slice(0, width - 1)}…`;
+}
+
+function legend(plan: DeploymentPlan): string {
+  const programs = plan.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const roles = [...new Set(programs.map(({ role }) => role))].filter(isWorkerRole);
+  const entries = roles.map((role) => `${LETTERS[role]} ${WORDS[role]}`);
+  const ranked = programs.find(({ rank }) => rank > 0);
+  const hasIdle = plan.clusters.some(({ nodes }) => nodes.some((node) => node.idleGpus.length > 0));
+  return [
+    ...entries,
+    ...(ranked === undefined ? [] : [`${seatName(ranked)} rank ${ranked.rank} of replica ${ranked.replica}`]),
+    ...(hasIdle ? [`${IDLE} idle`] : []),
+  ].join("   ");
+}
+
+/** Every program's environment and command, as one could write them in a POSIX shell. */
+function drawCommands(cluster: ClusterPlan): string {
+  const blocks = cluster.nodes.flatMap((node) =>
+    node.programs.map((program) =>
+      [
+        `# cluster ${cluster.name}, node ${node.rank}: ${program.name}`,
+        ...Object.entries(program.env).map(([name, value]) => `${name}=${quoted(value)} \\`),
+        ...program.secretEnv.map((name) => `# ${name} comes from the node's secrets`),
+        wrapped(program.command.map(quoted)),
+      ].join("\n"),
+    ),
+  );
+  return blocks.join("\n\n");
+}
+
+/** Quotes for a POSIX shell where it is needed. */
+function quoted(text: string): string {
+  return /^[\w@%+=:,./{}-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/** One flag with its value a line. */
+function wrapped(argv: readonly string[]): string {
+  const lines: string[] = [];
+  for (const argument of argv) {
+    const last = lines.at(-1);
+    if (last !== undefined && !argument.startsWith("--")) lines[lines.length - 1] = `${last} ${argument}`;
+    else lines.push(argument);
+  }
+  return lines.join(" \\\n  ");
+}
