@@ -2,7 +2,7 @@
  * Packing: which node and which GPUs every replica of every pool gets.
  *
  * A replica that is larger than a node takes whole nodes, as many as it needs, next to each other. The others share
- * nodes: the largest first, pools in turn, each onto the node with most GPUs left. So the replicas of one pool lie on
+ * nodes: the largest first, pool by pool, each onto the node with most GPUs left. So the replicas of one pool lie on
  * as many different nodes as can be, and a lost node takes a share of every role instead of all of one. Sizes that
  * divide the node's GPUs (all powers of two on nodes of eight) always pack fully that way. Where it fails with odd
  * sizes, `packingSearch.ts` looks for any packing at all.
@@ -83,12 +83,12 @@ export function pack(pools: readonly PackingPool[], nodes: number, gpusPerNode: 
   return { packing: place(large, small, chosen, space), problems: [] };
 }
 
-/** Every replica, largest first; among equal sizes the pools take turns. */
+/** Every replica, largest first; among equal sizes pool by pool, so that each pool is spread over the nodes by itself. */
 function inPackingOrder(pools: readonly PackingPool[]): Item[] {
   const items = pools.flatMap((pool, index) =>
     range(0, pool.replicas).map((replica) => ({ pool: index, replica, size: pool.gpusPerReplica })),
   );
-  return items.sort((a, b) => b.size - a.size || a.replica - b.replica || a.pool - b.pool);
+  return items.sort((a, b) => b.size - a.size || a.pool - b.pool || a.replica - b.replica);
 }
 
 /**

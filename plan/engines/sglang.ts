@@ -62,7 +62,7 @@ export const sglang: Engine = {
       ...(meets(spec) && spec.rank === 0
         ? [neighbours("distInit", usesDp(spec) ? DIST_PORTS_WITH_DP : 1)]
         : []),
-      ...(disaggregated(spec) ? [onePort("bootstrap")] : []),
+      ...(disaggregated(spec) && spec.rank === 0 ? [onePort("bootstrap")] : []),
       ...(publishers(spec).length > 0 ? [{ range: "kvEvents" as const, offsets: publishers(spec) }] : []),
     ];
   },

@@ -42,8 +42,8 @@ describe("packing", () => {
     ];
     expect(seats(pools, 2, 8)).toEqual([
       "prefill 0 at 0:0-3",
-      "decode 0 at 1:0-3",
-      "prefill 1 at 0:4-7",
+      "prefill 1 at 1:0-3",
+      "decode 0 at 0:4-7",
       "decode 1 at 1:4-7",
     ]);
   });

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type ConfigInput, gpusPerReplica, parseConfig } from "../../plan/config";
+import { gpusPerReplica, parseConfig } from "../../plan/config";
 import { type PlanFacts, plan } from "../../plan/plan";
 import { ConfigError } from "../../plan/problems";
 import { configSchema } from "../../plan/schema";
 import type { DeploymentPlan, NodePlan, ProgramPlan } from "../../plan/types";
-import { likelyDeployment, randomDeployment, SERVICES } from "./planShapes";
+import { type Deployment, likelyDeployment, randomDeployment, SERVICES } from "./planShapes";
 
 interface Planned {
   readonly config: ReturnType<typeof parseConfig>;
@@ -13,7 +13,7 @@ interface Planned {
 }
 
 /** The plan, or the problems why there is none. */
-function tryPlan(input: ConfigInput, facts: PlanFacts = SERVICES): Planned | ConfigError {
+function tryPlan(input: Deployment, facts: PlanFacts = SERVICES): Planned | ConfigError {
   try {
     const config = parseConfig(input);
     return { config, plan: plan(config, facts) };

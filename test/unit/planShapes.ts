@@ -1,8 +1,11 @@
 /** Deployments of the documented shapes, and random ones, for the tests of the plan. */
 import fc from "fast-check";
-import type { ConfigInput } from "../../plan/config";
+import type { ConfigInput, DeepReadonly } from "../../plan/config";
 import type { PlanFacts } from "../../plan/plan";
 import { ENGINES } from "../../plan/types";
+
+/** A deployment as a test writes it: nothing of it is changed. */
+export type Deployment = DeepReadonly<ConfigInput>;
 
 export const SERVICES: PlanFacts = { discovery: "etcd", events: "nats" };
 export const NO_SERVICES: PlanFacts = { discovery: "file", events: "zmq" };
@@ -64,7 +67,7 @@ export const SHAPES = {
       { role: "decode", replicas: 2, tensorParallel: 2 },
     ],
   },
-} as const satisfies Readonly<Record<string, ConfigInput>>;
+} as const satisfies Readonly<Record<string, Deployment>>;
 
 const pool = (role: "aggregated" | "prefill" | "decode") =>
   fc.record({
@@ -109,7 +112,7 @@ export const randomDeployment = fc.record({
 type Drawn = typeof randomDeployment extends fc.Arbitrary<infer T> ? T : never;
 
 /** What the engine cannot do anyway is taken out, and there are nodes enough for everything. */
-function fitting(drawn: Drawn): ConfigInput {
+function fitting(drawn: Drawn): Deployment {
   const { engine, placement, cluster } = drawn;
   const isDedicated = placement === "dedicated";
   const trimmed = drawn.pools.map((one) => ({
@@ -131,4 +134,4 @@ function fitting(drawn: Drawn): ConfigInput {
 }
 
 /** Deployments of which a good share can be planned. */
-export const likelyDeployment: fc.Arbitrary<ConfigInput> = randomDeployment.map(fitting);
+export const likelyDeployment: fc.Arbitrary<Deployment> = randomDeployment.map(fitting);

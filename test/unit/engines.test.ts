@@ -1,0 +1,249 @@
+import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import { ConfigError } from "../../plan/problems";
+import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
+import { type Deployment, SERVICES, SHAPES } from "./planShapes";
+
+const planned = (input: Deployment): DeploymentPlan => plan(parseConfig(input), SERVICES);
+const programsOf = ({ clusters }: DeploymentPlan): ProgramPlan[] =>
+  clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs));
+
+function program(input: Deployment, name: string): ProgramPlan {
+  const found = programsOf(planned(input)).find((one) => one.name === name);
+  if (found === undefined) throw new Error(`no program ${name}`);
+  return found;
+}
+
+/** Value of a flag in a command. */
+function flagOf({ command }: ProgramPlan, flag: string): string | undefined {
+  const at = command.indexOf(flag);
+  return at < 0 ? undefined : command[at + 1];
+}
+
+/** Flags on lines of their own, with their values; then what engines are told by environment. */
+function readable({ name, command, env }: ProgramPlan): string {
+  const lines: string[] = [];
+  for (const argument of command.slice(2)) {
+    if (lines.length === 0 || argument.startsWith("--")) lines.push(argument);
+    else lines.push(`${lines.pop()} ${argument}`);
+  }
+  const own = Object.entries(env).filter(([key]) =>
+    /^(CUDA|VLLM|SGLANG|PYTHONHASH|DYN_KVBM|DYN_SYSTEM|DYN_TCP)/.test(key),
+  );
+  return [`${name}: ${lines.join("\n  ")}`, ...own.map(([key, value]) => `  ${key}=${value}`)].join("\n");
+}
+
+function problemsOf(input: Deployment): string[] {
+  try {
+    planned(input);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  }
+}
+
+describe("commands of the documented shapes", () => {
+  it.each(Object.entries(SHAPES))("%s", (_, shape) => {
+    const shown = programsOf(planned(shape))
+      .filter(({ role }) => role !== "etcd" && role !== "nats")
+      .map(readable);
+    expect(`\n${shown.join("\n\n")}\n`).toMatchSnapshot();
+  });
+});
+
+describe("sglang", () => {
+  it("counts the whole world in --tp-size with attention data parallelism, over all nodes", () => {
+    const ranks = programsOf(planned(SHAPES.multi)).filter(({ role }) => role === "aggregated");
+    expect(
+      ranks.map((rank) => [flagOf(rank, "--tp-size"), flagOf(rank, "--dp-size"), flagOf(rank, "--nnodes")]),
+    ).toEqual([
+      ["16", "2", "2"],
+      ["16", "2", "2"],
+    ]);
+    expect(ranks.map((rank) => flagOf(rank, "--node-rank"))).toEqual(["0", "1"]);
+    expect(ranks.map((rank) => flagOf(rank, "--dist-init-addr"))).toEqual([
+      "{{HEAD_IP}}:29500",
+      "{{HEAD_IP}}:29500",
+    ]);
+  });
+
+  it("has the ranks of a replica meet on the replica's own first node", () => {
+    const deployment = {
+      ...SHAPES.multi,
+      cluster: { nodes: 4 },
+      pools: [{ role: "aggregated", replicas: 2, tensorParallel: 16 }],
+    } as const;
+    expect(flagOf(program(deployment, "aggregated-1-rank1"), "--dist-init-addr")).toBe("{{RANK_IP_2}}:29500");
+  });
+
+  it("listens on the address that it tells the others", () => {
+    const prefill = program(SHAPES.disagg, "prefill-0");
+    expect(flagOf(prefill, "--host")).toBe(prefill.env["SGLANG_HOST_IP"]);
+  });
+
+  it("publishes KV events in the router's block size, each attention group on a port of its own", () => {
+    const [leader, follower] = ["aggregated-0", "aggregated-0-rank1"].map((name) =>
+      program(SHAPES.multi, name),
+    );
+    expect(leader?.ports["kvEvents"]).toBe(5557);
+    expect(follower?.ports["kvEvents"]).toBe(5558);
+    expect(leader && flagOf(leader, "--page-size")).toBe("16");
+    expect(
+      flagOf(program({ ...SHAPES.multi, router: { blockSize: 64 } }, "frontend-0"), "--kv-cache-block-size"),
+    ).toBe("64");
+    expect(
+      flagOf(program({ ...SHAPES.multi, router: { blockSize: 64 } }, "aggregated-0"), "--page-size"),
+    ).toBe("64");
+  });
+
+  it("publishes none where the router is told not to expect any", () => {
+    const silent = { ...SHAPES.disagg, router: { kvEvents: false } };
+    expect(program(silent, "prefill-0").command).not.toContain("--kv-events-config");
+    expect(program(silent, "frontend-0").command).toContain("--no-router-kv-events");
+  });
+
+  it("offloads where prefixes are kept, in whole GB for each rank", () => {
+    const offloading = {
+      ...SHAPES.disagg,
+      kvOffload: { hostMemoryGB: 19.5, diskGB: 0.5, diskPath: "/data" },
+    };
+    const prefill = program(offloading, "prefill-0");
+    expect(flagOf(prefill, "--hicache-size")).toBe("20");
+    expect(prefill.env["SGLANG_HICACHE_FILE_BACKEND_MAX_SIZE"]).toBe("500000000");
+    expect(prefill.env["SGLANG_HICACHE_FILE_BACKEND_STORAGE_DIR"]).toBe("/data/prefill-0");
+    expect(program(offloading, "decode-0").command).not.toContain("--enable-hierarchical-cache");
+  });
+
+  it("refuses attention groups that cannot be spread evenly", () => {
+    const uneven = {
+      ...SHAPES.multi,
+      cluster: { nodes: 4 },
+      pools: [{ role: "aggregated", tensorParallel: 16, dataParallel: 2 }],
+    } as const;
+    expect(problemsOf(uneven)).toEqual([
+      "pools.0.dataParallel: 2 attention groups cannot be spread evenly over the 4 nodes of a replica, as engine sglang demands. Allowed: 1, or a multiple of 4.",
+    ]);
+  });
+});
+
+describe("vllm", () => {
+  const twoNodes = { ...SHAPES.vllm, cluster: { nodes: 2 } } as const;
+
+  it("starts the second node of an attention group without a worker, which Dynamo cannot be asked about", () => {
+    const spanning = { ...twoNodes, pools: [{ role: "aggregated", tensorParallel: 16 }] } as const;
+    const second = program(spanning, "aggregated-0-rank1");
+    expect(second.command).toContain("--headless");
+    expect(second.env).not.toHaveProperty("DYN_SYSTEM_PORT");
+    expect(second.health).toEqual({ kind: "tcp", host: "{{HEAD_IP}}", port: 29500 });
+    expect(planned(spanning).expectedWorkers.aggregated).toBe(1);
+  });
+
+  it("has a worker on every node when attention groups are spread over nodes", () => {
+    const spread = {
+      ...twoNodes,
+      pools: [{ role: "aggregated", dataParallel: 16, expertParallel: 16 }],
+    } as const;
+    const second = program(spread, "aggregated-0-rank1");
+    expect(flagOf(second, "--data-parallel-start-rank")).toBe("8");
+    expect(flagOf(second, "--data-parallel-size-local")).toBe("8");
+    expect(second.command).toContain("--enable-expert-parallel");
+    expect(planned(spread).expectedWorkers.aggregated).toBe(2);
+  });
+
+  it("moves KV blocks by NIXL, with a side channel of its own for each worker", () => {
+    const workers = programsOf(planned(SHAPES.vllm)).filter(({ gpus }) => gpus.length > 0);
+    expect(new Set(workers.map(({ env }) => env["VLLM_NIXL_SIDE_CHANNEL_PORT"])).size).toBe(4);
+    for (const worker of workers) expect(flagOf(worker, "--kv-transfer-config")).toContain("NixlConnector");
+  });
+
+  it("adds KVBM for offload, sized for all GPUs of the replica", () => {
+    const offloading = { ...SHAPES.vllm, kvOffload: { hostMemoryGB: 20 } };
+    const prefill = program(offloading, "prefill-1");
+    expect(prefill.env["DYN_KVBM_CPU_CACHE_GB"]).toBe("40");
+    expect(flagOf(prefill, "--kv-transfer-config")).toContain("PdConnector");
+    expect(prefill.ports).toMatchObject({ kvbm: 28002, kvbm1: 28003, kvbm2: 29002 });
+    expect(
+      problemsOf({
+        ...twoNodes,
+        kvOffload: { hostMemoryGB: 20 },
+        pools: [{ role: "aggregated", tensorParallel: 16 }],
+      }),
+    ).toEqual([
+      "pools.0.tensorParallel: kvOffload works with engine vllm only where a replica is one attention group on one node (KVBM), and this one is 1 on 2. Remove kvOffload, or make the replica smaller.",
+    ]);
+  });
+});
+
+describe("trtllm", () => {
+  it("says all of the KV cache's settings in one group, since a part would replace the rest", () => {
+    const tuned = {
+      ...SHAPES.trtllm,
+      pools: SHAPES.trtllm.pools.map((pool) => ({ ...pool, gpuMemoryFraction: 0.8 })),
+    };
+    const prefill = program(tuned, "prefill-0");
+    expect(flagOf(prefill, "--trtllm.kv_cache_config.tokens_per_block")).toBe("32");
+    expect(flagOf(prefill, "--trtllm.kv_cache_config.free_gpu_memory_fraction")).toBe("0.8");
+  });
+
+  it("refuses what only MPI could start, and flags that exclude those of the plan", () => {
+    const spanning = {
+      ...SHAPES.trtllm,
+      cluster: { nodes: 2 },
+      pools: [{ role: "aggregated", tensorParallel: 16 }],
+    } as const;
+    expect(problemsOf(spanning)).toEqual([
+      "pools.0.tensorParallel: A replica would span 2 nodes, which engine trtllm can only do when MPI starts it on all of them at once; that is not supported. Make it fit one node, or use engine sglang or vllm.",
+    ]);
+    expect(problemsOf({ ...SHAPES.trtllm, engineArgs: ["--override-engine-args={}"] })[0]).toContain(
+      "pools.0.engineArgs: --override-engine-args cannot be given",
+    );
+  });
+});
+
+describe("mocker", () => {
+  it("has a process on every node of a replica, and lets only the first be seen by frontends", () => {
+    const spanning = { ...SHAPES.multi, engine: "mocker" } as const;
+    const second = program(spanning, "aggregated-0-rank1");
+    expect(flagOf(second, "--endpoint")).toBe("dyn://dynamo-ranks.aggregated-0-rank1.generate");
+    expect(program(spanning, "aggregated-0").command).not.toContain("--endpoint");
+    expect(planned(spanning).expectedWorkers.aggregated).toBe(1);
+  });
+
+  it("is not told which GPUs it has", () => {
+    expect(program(SHAPES.dev, "decode-1").env).not.toHaveProperty("CUDA_VISIBLE_DEVICES");
+    expect(program(SHAPES.dev, "decode-1").gpus).toEqual([2]);
+  });
+});
+
+describe("any engine", () => {
+  it("takes what the user adds last, and a pool's over the deployment's", () => {
+    const added = {
+      ...SHAPES.single,
+      engineArgs: ["--log-level", "warning"],
+      engineEnv: { NCCL_DEBUG: "WARN", SGLANG_HOST_IP: "10.0.0.9" },
+      pools: [
+        {
+          role: "aggregated",
+          replicas: 8,
+          engineArgs: ["--log-level", "debug"],
+          engineEnv: { NCCL_DEBUG: "INFO" },
+        },
+      ],
+    } as const;
+    const worker = program(added, "aggregated-7");
+    expect(worker.command.slice(-4)).toEqual(["--log-level", "warning", "--log-level", "debug"]);
+    expect(worker.env).toMatchObject({
+      NCCL_DEBUG: "INFO",
+      SGLANG_HOST_IP: "10.0.0.9",
+      CUDA_VISIBLE_DEVICES: "7",
+    });
+  });
+
+  it("finds a model of a bucket where the node has put it", () => {
+    expect(
+      flagOf(program({ ...SHAPES.single, model: "s3://models/qwen" }, "aggregated-0"), "--model-path"),
+    ).toBe("{{NODE_DIR}}/model");
+  });
+});
