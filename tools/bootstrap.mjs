@@ -149,5 +149,12 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
     if (signal !== "SIGINT" || !process.stdin.isTTY) child.kill(signal);
   });
 }
+// npm passes a signal to its shell, which dies of it and tells nobody: then this process has another parent.
+const parent = process.ppid;
+setInterval(() => {
+  if (process.ppid === parent) return;
+  say("The process that started this one is gone: stopping.");
+  child.kill("SIGTERM");
+}, 1000).unref();
 child.on("error", (error) => fail(`${node} could not be started: ${error.message}`));
 child.on("exit", (code, signal) => process.exit(code ?? 128 + constants.signals[signal]));

@@ -107,7 +107,7 @@ function summary(verb: string, result: OperationResult): string {
 }
 
 /** The first Ctrl-C lets the engine end what it is doing. A terminal sends it to the engine as well as to us. */
-function cancelOnSignals(): AbortSignal {
+function cancelOnSignals(): { readonly signal: AbortSignal; readonly isCancelled: () => boolean } {
   const controller = new AbortController();
   let last = 0;
   const cancel = (signal: NodeJS.Signals) => {
@@ -118,11 +118,11 @@ function cancelOnSignals(): AbortSignal {
     if (signal !== "SIGINT" || !process.stdin.isTTY) controller.abort();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
-  return controller.signal;
+  return { signal: controller.signal, isCancelled: () => last > 0 };
 }
 
 async function operate(stack: OpenStack, verb: (typeof operations)[number], args: Arguments): Promise<void> {
-  const result = await stack[verb]({ verbose: args.verbose, signal: cancelOnSignals() });
+  const result = await stack[verb]({ verbose: args.verbose, ...cancelOnSignals() });
   if (verb === "destroy" && args.remove) await stack.remove();
   process.stderr.write(`${summary(verb, result)}\n`);
   const { changes, outputs, seconds, steps } = result;

@@ -22,6 +22,8 @@ export interface OperationOptions {
   readonly verbose?: boolean;
   /** Cancels the operation: what is being done is ended, nothing new is begun. */
   readonly signal?: AbortSignal;
+  /** Whether the user has cancelled the engine otherwise, as a terminal does by Ctrl-C. Default: as `signal` says. */
+  readonly isCancelled?: () => boolean;
 }
 
 /** What an operation did, or would do. */
@@ -84,7 +86,9 @@ export async function runOperation(
     color: "never" as const,
   };
   const operate = async () => {
-    await stack[kind](settings);
+    // Without a terminal, the CLI forgets creations that were interrupted only when told to.
+    if (kind === "refresh") await stack.refresh({ ...settings, clearPendingCreates: true });
+    else await stack[kind](settings);
   };
   try {
     await operate().catch(async (error: unknown) => {
@@ -109,8 +113,12 @@ function explain(
   const thrown = program.thrown();
   const mistake = thrown && userMistake(thrown.error);
   if (mistake !== undefined) return new UsageProblem(mistake);
-  if (options.signal?.aborted) {
+  if (options.signal?.aborted || options.isCancelled?.()) {
     return new OperationFailed(`${kind} was cancelled. What was done is in the state; run it again to go on`);
+  }
+  const killed = /Command was killed with (\w+)/.exec(messageOf(error))?.[1];
+  if (killed !== undefined) {
+    return new OperationFailed(`${kind}: the Pulumi engine was killed by ${killed}. Run it again to go on`);
   }
   const fault = thrown?.error instanceof Error ? (thrown.error.stack ?? thrown.error.message) : undefined;
   const { failures } = report.observed();

@@ -17,7 +17,6 @@ const marks: Readonly<Record<string, string>> = {
   update: "~",
   delete: "-",
   "delete-replaced": "-",
-  refresh: "?",
   import: "=",
 };
 const doing: Readonly<Record<string, string>> = {
@@ -26,7 +25,6 @@ const doing: Readonly<Record<string, string>> = {
   update: "updating",
   delete: "deleting",
   "delete-replaced": "deleting the old one",
-  refresh: "refreshing",
 };
 const done: Readonly<Record<string, string>> = {
   create: "created",
@@ -34,7 +32,6 @@ const done: Readonly<Record<string, string>> = {
   update: "updated",
   delete: "deleted",
   "delete-replaced": "old one deleted",
-  refresh: "refreshed",
 };
 const shownLineLength = 400;
 const shownLinesPerResource = 200;
@@ -136,7 +133,11 @@ export class ProgressReport {
   private warn(message: string): void {
     // That is how the stand-in plugins are found, and has been said.
     if (/^using pulumi-resource-\S+ from \$PATH/.test(message)) return;
-    this.write(`warning: ${message}`);
+    const interrupted = [...message.matchAll(/^ {2}\* (\S+), interrupted while (\w+)$/gm)];
+    // The engine's own text speaks of AWS, and of a prompt that is not shown here.
+    const names = interrupted.map(([, urn, action]) => `${nameOf(urn ?? "")} (while ${action})`);
+    const interruption = `an earlier operation was interrupted at ${names.join(", ")}; \`refresh\` clears this mark`;
+    this.write(`warning: ${interrupted.length > 0 ? interruption : message}`);
   }
 
   /** A line that a resource's command wrote, with the time since it started. */

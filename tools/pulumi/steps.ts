@@ -24,7 +24,9 @@ export function nameOf(urn: string): string {
 export function isShown(metadata: StepEventMetadata): boolean {
   const state = metadata.new ?? metadata.old;
   if (metadata.type.startsWith("pulumi:providers:") || state?.custom !== true) return false;
-  return !["same", "read", "replace", "discard-replaced", "remove-pending-replace"].includes(metadata.op);
+  return !["same", "read", "refresh", "replace", "discard-replaced", "remove-pending-replace"].includes(
+    metadata.op,
+  );
 }
 
 /** A property path of the engine (`environment.A`, `list[0]`, `map["a.b"]`) as its parts. */
