@@ -2,9 +2,11 @@
  * Runs one command the way the official plugin does:
  * https://github.com/pulumi/pulumi-command/blob/v1.2.1/provider/pkg/provider/local/commandOutputs.go
  */
+
+import { isUtf8 } from "node:buffer";
 import { spawn } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs";
+import { delimiter, join, resolve } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import type { Call } from "../rpc/server";
 import { errnoText, exitText, quote } from "./goText";
@@ -43,22 +45,34 @@ export async function run(
   inputs: RunInputs,
   previous: RunOutputs,
 ): Promise<RunOutputs> {
-  const printed = { stdout: "", stderr: "", both: "" };
+  const printed = { stdout: [] as Buffer[], stderr: [] as Buffer[], both: [] as Buffer[] };
   const loggedLines = new LineSplitter((line) => call.logStatus(line));
   const logging = inputs.logging ?? "stdoutAndStderr";
   const collect = (stream: "stdout" | "stderr") => {
     const logged = logging === stream || logging === "stdoutAndStderr";
-    return (text: string) => {
-      printed[stream] += text;
-      printed.both += text;
-      if (logged) loggedLines.push(text);
+    const decoder = new StringDecoder("utf8");
+    return (chunk: Buffer) => {
+      printed[stream].push(chunk);
+      printed.both.push(chunk);
+      if (logged) loggedLines.push(decoder.write(chunk));
     };
   };
 
   const failure = await execute(call.signal, command, inputs, previous, collect("stdout"), collect("stderr"));
   loggedLines.end();
-  if (failure !== undefined) throw new Error(`${failure}: running ${quote(command)}:\n${printed.both}`);
-  return { stdout: printed.stdout.replace(/\n$/, ""), stderr: printed.stderr.replace(/\n$/, "") };
+  if (failure !== undefined) {
+    throw new Error(`${failure}: running ${quote(command)}:\n${Buffer.concat(printed.both)}`);
+  }
+  return { stdout: outputText(printed.stdout), stderr: outputText(printed.stderr) };
+}
+
+/** @throws when it is not text: the protocol cannot carry anything else, and the official plugin fails too. */
+function outputText(chunks: Buffer[]): string {
+  const output = Buffer.concat(chunks);
+  if (!isUtf8(output)) {
+    throw new Error("the command's output cannot be sent: string field contains invalid UTF-8");
+  }
+  return output.toString("utf8").replace(/\n$/, "");
 }
 
 /** Resolves to what went wrong, in Go's words; undefined when the command succeeded. */
@@ -67,17 +81,17 @@ async function execute(
   command: string,
   inputs: RunInputs,
   previous: RunOutputs,
-  onStdout: (text: string) => void,
-  onStderr: (text: string) => void,
+  onStdout: (chunk: Buffer) => void,
+  onStderr: (chunk: Buffer) => void,
 ): Promise<string | undefined> {
   if (signal.aborted) return abortText(signal);
   const interpreter = inputs.interpreter ?? [];
   const [program = "", ...args] = [...(interpreter.length > 0 ? interpreter : ["/bin/sh", "-c"]), command];
   const file = findProgram(program);
   if (file === undefined) return `exec: ${quote(program)}: executable file not found in $PATH`;
-  if (inputs.dir !== undefined && !isDirectory(inputs.dir)) {
-    return `chdir ${inputs.dir}: no such file or directory`;
-  }
+  const env = environment(inputs, previous);
+  const obstacle = findObstacle(file, [program, ...args], env, inputs.dir);
+  if (obstacle !== undefined) return obstacle;
 
   const hasStdin = (inputs.stdin ?? "") !== "";
   const [stdout, stderr, stdin] = openPipes([
@@ -90,7 +104,7 @@ async function execute(
   const ended = start(file, args, {
     argv0: program,
     cwd: inputs.dir,
-    env: environment(inputs, previous),
+    env,
     stdio: [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd],
     signal,
   });
@@ -143,13 +157,11 @@ function environment(inputs: RunInputs, previous: RunOutputs): NodeJS.ProcessEnv
 }
 
 /** Passes on what arrives, and resolves when nobody can write any more. */
-function read(pipe: Pipe, onText: (text: string) => void): Promise<void> {
-  const decoder = new StringDecoder("utf8");
+function read(pipe: Pipe, onData: (chunk: Buffer) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    pipe.near.on("data", (chunk: Buffer) => onText(decoder.write(chunk)));
+    pipe.near.on("data", onData);
     pipe.near.once("error", reject);
     pipe.near.once("end", () => {
-      onText(decoder.end());
       pipe.near.destroy();
       resolve();
     });
@@ -178,8 +190,47 @@ function findProgram(program: string): string | undefined {
   });
 }
 
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+/**
+ * What would keep the command from starting, in Go's words, where Node would say it otherwise (with the values of the
+ * environment, which may be secret) or would start something else (a script that does not name its interpreter).
+ */
+function findObstacle(
+  file: string,
+  argv: string[],
+  env: NodeJS.ProcessEnv,
+  dir: string | undefined,
+): string | undefined {
+  if (Object.entries(env).flat().some(hasNul)) return "exec: environment variable contains NUL";
+  if (dir !== undefined) {
+    const found = statSync(dir, { throwIfNoEntry: false });
+    if (found === undefined) return `chdir ${dir}: no such file or directory`;
+    if (!found.isDirectory()) return `fork/exec ${file}: not a directory`;
+  }
+  if (argv.some(hasNul)) return `fork/exec ${file}: invalid argument`;
+  return isUnmarkedScript(resolve(dir ?? ".", file)) ? `fork/exec ${file}: exec format error` : undefined;
+}
+
+function hasNul(text: string | undefined): boolean {
+  return text?.includes("\0") ?? false;
+}
+
+/** An executable text file without `#!`: Node has a shell run it, the official plugin does not run it at all. */
+function isUnmarkedScript(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    const descriptor = openSync(file, "r");
+    const start = Buffer.alloc(64);
+    const length = readSync(descriptor, start, 0, start.length, 0);
+    closeSync(descriptor);
+    return (
+      isUtf8(start.subarray(0, length)) &&
+      !start.subarray(0, length).includes(0) &&
+      !start.toString().startsWith("#!")
+    );
+  } catch {
+    // Not there, not a file or not readable: the attempt to start it will tell.
+    return false;
+  }
 }
 
 function abortText(signal: AbortSignal): string {
