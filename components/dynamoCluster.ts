@@ -1,6 +1,7 @@
 /** The whole deployment, from a configuration to an endpoint that answers. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
+import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import type { DeploymentPlan, ProgramRole } from "../plan/types";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
@@ -93,7 +94,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
       const made = {
         clusterName: suffix.result.apply((end) => `${base}-${end}`),
         plan: cluster,
-        model: deployment.plan.model,
+        model: deployment.config.model,
+        ...(args.huggingFaceToken === undefined
+          ? {}
+          : { secrets: { [HUGGING_FACE_TOKEN]: args.huggingFaceToken } }),
+        unitTimeoutSeconds: deployment.config.timeouts.readySeconds,
         ...(args.observed === undefined ? {} : { repairs: localRepairs(cluster, base, args.observed) }),
       };
       hosts.set(cluster.name, this.#host(`${name}-${cluster.name}`, made, deployment));

@@ -18,6 +18,8 @@ export interface LocalClusterArgs {
   readonly headAddress?: string;
   /** Model whose tokenizer the machine's cache must hold. Default: none is looked for. */
   readonly model?: string;
+  /** Values for the variables that programs take from the node's secrets file, by name. Default: there are none. */
+  readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
   /** Bound on making the nodes ready, seconds; the first time that installs Python packages. Default: the driver's, 900. */
   readonly leaseTimeoutSeconds?: number;
   /** Bound on the start of one unit, seconds. Default: the driver's, 180. */
@@ -52,6 +54,7 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
         apply: "local lease",
         remove: "local release",
         input: leaseInput(args),
+        secretInput: secretsOf(args) !== undefined,
         // Another set of nodes is another cluster: the old one goes with all its programs.
         identity: stableJson(
           args.plan.nodes.map(({ rank }) => ({ rank, address: addressOf(args.addresses, rank) })),
@@ -98,7 +101,20 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
   }
 }
 
+/** The secrets that programs of the plan ask for; undefined if they ask for none. */
+function secretsOf({
+  plan,
+  secrets = {},
+}: LocalClusterArgs): Record<string, pulumi.Input<string>> | undefined {
+  const wanted = new Set(
+    plan.nodes.flatMap(({ programs }) => programs.flatMap(({ secretEnv }) => secretEnv)),
+  );
+  const found = Object.entries(secrets).filter(([name]) => wanted.has(name));
+  return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
 function leaseInput(args: LocalClusterArgs) {
+  const secrets = secretsOf(args);
   return {
     cluster: args.clusterName,
     ...(args.headAddress === undefined ? {} : { headAddress: args.headAddress }),
@@ -110,6 +126,7 @@ function leaseInput(args: LocalClusterArgs) {
       ),
     })),
     units: unitsOf(args.plan).map(({ name }) => name),
+    ...(secrets === undefined ? {} : { secrets }),
     ...(args.model === undefined ? {} : { model: args.model }),
     services: args.plan.nodes.some(({ programs }) =>
       programs.some(({ role }) => role === "etcd" || role === "nats"),

@@ -58,7 +58,7 @@ export function readNodeRecord(cluster: string, rank: number): NodeRecord {
 /**
  * Makes or brings up to date a node's directory.
  *
- * @returns Whether what its supervisor was started with has changed.
+ * @returns Whether what its programs were started with has changed: the node itself, or the secrets.
  */
 export function prepareNode(
   cluster: string,
@@ -69,15 +69,19 @@ export function prepareNode(
   const directory = nodeDirectory(cluster, rank);
   for (const path of ["logs", "run", "units"])
     mkdirSync(join(directory, path), { recursive: true, mode: 0o700 });
-  const text = `${JSON.stringify(record, null, 2)}\n`;
-  const path = join(directory, RECORD);
-  const changed = existsSync(path) && readFileSync(path, "utf8") !== text;
+  const startedWith: NodeFiles = {
+    [RECORD]: `${JSON.stringify(record, null, 2)}\n`,
+    [SECRETS]: `${JSON.stringify(secrets)}\n`,
+  };
+  const changed = Object.entries(startedWith).some(([name, text]) => {
+    const path = join(directory, name);
+    return existsSync(path) && readFileSync(path, "utf8") !== text;
+  });
   const scripts = NODE_SCRIPTS.map((name) => [name, readFileSync(join(packageRoot(), "node", name), "utf8")]);
   writeFiles(directory, {
     ...renderSupervisord(),
     ...Object.fromEntries(scripts),
-    [RECORD]: text,
-    [SECRETS]: `${JSON.stringify(secrets)}\n`,
+    ...startedWith,
   });
   return changed;
 }

@@ -30,7 +30,10 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
   };
 }
 
+/** Variable in which the Hugging Face libraries look for the token. */
+export const HUGGING_FACE_TOKEN = "HF_TOKEN";
+
 /** Secrets that a Dynamo process may read a model with; their values are in the node's secrets file. */
 export function modelSecrets({ config }: PlanContext): string[] {
-  return config.huggingFaceToken === undefined ? [] : ["HF_TOKEN"];
+  return config.huggingFaceToken === undefined ? [] : [HUGGING_FACE_TOKEN];
 }

@@ -1,0 +1,273 @@
+/**
+ * The whole program on the real Pulumi engine, with real Dynamo processes: one deployment's life, told in order. Each test
+ * goes on where the one before it ended.
+ */
+import { execFileSync } from "node:child_process";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { clusterDirectory } from "../../local/directories";
+import { kill, processesOf } from "../../local/processes";
+import type { ConfigInput } from "../../plan/schema";
+import type { OperationResult } from "../../tools/pulumi/openStack";
+import {
+  ask,
+  filesWith,
+  freePorts,
+  leftOf,
+  listen,
+  namespaced,
+  type Ports,
+  pids,
+  type TestProject,
+  testProject,
+} from "./programHarness";
+
+const TOKEN = "hf_not-a-real-token";
+const NO_STEPS: string[] = [];
+
+let project: TestProject;
+let ports: Ports;
+let cluster = "";
+let running: Record<string, number> = {};
+
+/** The dev stack on the test's own ports. */
+function dev(changes: Partial<ConfigInput> = {}, decode = 2): ConfigInput {
+  return {
+    target: "local",
+    model: "Qwen/Qwen3-8B",
+    engine: "mocker",
+    // A worker that was killed counts as registered for so long, and readiness waits until it does not.
+    controlPlane: { leaseTtlSeconds: 4 },
+    pools: [
+      { role: "prefill", replicas: 1 },
+      { role: "decode", replicas: decode },
+    ],
+    ...ports,
+    ...changes,
+  };
+}
+
+function configure(config: ConfigInput): void {
+  project.configure("dev", namespaced(config));
+}
+
+/** What was done, in alphabetical order: `update dynamo-frontend-0`. */
+function stepsOf({ steps }: OperationResult): string[] {
+  return steps.map(({ op, name }) => `${op} ${name}`).toSorted();
+}
+
+/** Names of the programs whose process is another one than before; notes the new ones. */
+async function restarted(): Promise<string[]> {
+  const now = await pids(cluster);
+  const names = [...new Set([...Object.keys(running), ...Object.keys(now)])];
+  const changed = names.filter((name) => running[name] !== now[name]);
+  running = now;
+  return changed.toSorted();
+}
+
+const preview = async () => (await project.open("dev")).preview();
+const up = async () => (await project.open("dev")).up();
+const destroy = async () => (await project.open("dev")).destroy();
+const outputs = async () => (await project.open("dev")).outputs();
+/** The words with which an operation fails. */
+const failure = (operation: Promise<unknown>) => operation.then(() => "it did not fail", String);
+
+async function expectAnswer(): Promise<void> {
+  const { endpoint, model } = await outputs();
+  const { content, tokens } = await ask(String(endpoint), String(model));
+  expect(content.length).toBeGreaterThan(0);
+  expect(tokens).toBeGreaterThan(0);
+}
+
+beforeAll(async () => {
+  project = testProject("life");
+  ports = await freePorts();
+  await project.encrypt("dev", "dynamo-sky:huggingFaceToken", TOKEN);
+});
+
+afterAll(() => project.remove());
+
+let failed = "";
+beforeEach(() => {
+  if (failed !== "") throw new Error(`not tried: it goes on from "${failed}", which failed`);
+});
+afterEach(({ task }) => {
+  if (task.result?.state !== "fail" || failed !== "") return;
+  failed = task.name;
+  process.stderr.write(`${project.lines.slice(-40).join("\n")}\n`);
+});
+
+describe("the program on the real engine", { timeout: 120_000 }, () => {
+  it("refuses a wrong configuration, all mistakes at once and without a stack trace", async () => {
+    project.configure("dev", {
+      ...namespaced(dev({ pools: [{ role: "prefill", replicas: 1 }] })),
+      "dynamo-sky:modle": "Qwen/Qwen3-8B",
+    });
+    const error = await failure(preview());
+    expect(error).toContain('dynamo-sky:modle: unknown key. Did you mean "model"?');
+    expect(error).toContain("dynamo-sky:pools");
+    expect(error).not.toMatch(/\n\s+at /);
+  });
+
+  it("previews everything and starts nothing", async () => {
+    configure(dev());
+    const result = await preview();
+    expect(stepsOf(result)).toEqual([
+      "create dynamo-control-plane-etcd",
+      "create dynamo-control-plane-nats",
+      "create dynamo-decode-0",
+      "create dynamo-decode-1",
+      "create dynamo-frontend-0",
+      "create dynamo-main-lease",
+      "create dynamo-prefill-0",
+      "create dynamo-ready-check",
+      "create dynamo-suffix",
+    ]);
+    expect(processesOf(project.state)).toEqual([]);
+  });
+
+  it("comes up and answers", async () => {
+    await up();
+    const { endpoint, model, chat, apiKey, topology, logs } = await outputs();
+    expect(endpoint).toBe(`http://127.0.0.1:${ports.frontend.port}`);
+    expect(model).toBe("Qwen/Qwen3-8B");
+    expect(apiKey).toBeUndefined();
+    expect(chat).toContain(`curl -s ${String(endpoint)}/v1/chat/completions`);
+    [cluster = ""] = (topology as { cluster: string }[]).map((entry) => entry.cluster);
+    expect(cluster).toMatch(/^life-dev-main-[a-z0-9]{6}$/);
+    const programs = ["decode-0", "decode-1", "etcd", "frontend-0", "nats", "prefill-0"];
+    expect(Object.keys(logs as object).toSorted()).toEqual(programs);
+    expect(await restarted()).toEqual(programs);
+    await expectAnswer();
+  });
+
+  it("changes nothing when nothing has changed", async () => {
+    expect(stepsOf(await preview())).toEqual(NO_STEPS);
+    expect(stepsOf(await up())).toEqual(NO_STEPS);
+    expect(await restarted()).toEqual([]);
+  });
+
+  it("keeps the secret out of state, logs and command lines; on the node it is in a file of the owner's alone", () => {
+    const file = join("clusters", cluster, "node0", "secrets.json");
+    expect(filesWith(TOKEN, project.state)).toEqual([file]);
+    expect(statSync(join(project.state, file)).mode & 0o777).toBe(0o600);
+    expect(project.lines.filter((line) => line.includes(TOKEN))).toEqual([]);
+    expect(execFileSync("ps", ["-eww", "-o", "args"], { encoding: "utf8" })).not.toContain(TOKEN);
+  });
+
+  it("restarts only the frontend for another router mode", async () => {
+    configure(dev({ router: { mode: "round-robin" } }));
+    expect(stepsOf(await up())).toEqual(["update dynamo-frontend-0", "update dynamo-ready-check"]);
+    expect(await restarted()).toEqual(["frontend-0"]);
+  });
+
+  it("adds one decode worker and touches no other", async () => {
+    configure(dev({ router: { mode: "round-robin" } }, 3));
+    expect(stepsOf(await up())).toEqual([
+      "create dynamo-decode-2",
+      "update dynamo-main-lease",
+      "update dynamo-ready-check",
+    ]);
+    expect(await restarted()).toEqual(["decode-2"]);
+  });
+
+  it("removes one decode worker and touches no other", async () => {
+    configure(dev({ router: { mode: "round-robin" } }));
+    expect(stepsOf(await up())).toEqual([
+      "delete dynamo-decode-2",
+      "update dynamo-main-lease",
+      "update dynamo-ready-check",
+    ]);
+    expect(await restarted()).toEqual(["decode-2"]);
+  });
+
+  it("shows in a preview what was lost, and why, and repairs it", async () => {
+    for (const { pid } of processesOf(clusterDirectory(cluster))) kill(pid);
+    const shown = await preview();
+    expect(stepsOf(shown)).toEqual([
+      "update dynamo-control-plane-etcd",
+      "update dynamo-control-plane-nats",
+      "update dynamo-decode-0",
+      "update dynamo-decode-1",
+      "update dynamo-frontend-0",
+      "update dynamo-main-lease",
+      "update dynamo-prefill-0",
+      "update dynamo-ready-check",
+    ]);
+    expect(shown.steps.flatMap(({ changes }) => changes).join("\n")).toMatch(
+      /node 0 does not run, seen 20\d\d-/,
+    );
+    await up();
+    expect(await restarted()).toHaveLength(6);
+    expect(stepsOf(await preview())).toEqual(NO_STEPS);
+    await expectAnswer();
+  });
+
+  it("repairs the same loss a second time", async () => {
+    for (const { pid } of processesOf(clusterDirectory(cluster))) kill(pid);
+    expect(stepsOf(await up())).toHaveLength(8);
+    expect(stepsOf(await preview())).toEqual(NO_STEPS);
+    await restarted();
+  });
+
+  it("goes from disaggregated to aggregated workers on the same ports", async () => {
+    configure(dev({ router: { mode: "round-robin" }, pools: [{ role: "aggregated", replicas: 2 }] }));
+    expect(stepsOf(await up())).toEqual([
+      "create dynamo-aggregated-0",
+      "create dynamo-aggregated-1",
+      "delete dynamo-decode-0",
+      "delete dynamo-decode-1",
+      "delete dynamo-prefill-0",
+      "update dynamo-main-lease",
+      "update dynamo-ready-check",
+    ]);
+    expect(await restarted()).toEqual(["aggregated-0", "aggregated-1", "decode-0", "decode-1", "prefill-0"]);
+  });
+
+  it("names the component and its last words when a change fails, and goes on from there", async () => {
+    const broken = { pools: [{ role: "aggregated" as const, replicas: 2, engineArgs: ["--no-such-flag"] }] };
+    configure(dev({ router: { mode: "round-robin" }, ...broken, timeouts: { readySeconds: 8 } }));
+    const error = await failure(up());
+    expect(error).toContain("aggregated-");
+    expect(error).toContain("unrecognized arguments: --no-such-flag");
+    configure(dev({ router: { mode: "round-robin" }, pools: [{ role: "aggregated", replicas: 2 }] }));
+    await up();
+    await expectAnswer();
+  });
+
+  it("is gone after destroy: no process, no port, no file", async () => {
+    await destroy();
+    expect(leftOf(cluster)).toEqual({ processes: [], directory: false });
+    for (const port of [ports.frontend.port, ports.ports.etcdClient, ports.ports.workerSystem]) {
+      const server = await listen(port);
+      expect(server, `port ${port} is free`).toBeDefined();
+      server?.close();
+    }
+  });
+});
+
+describe("a creation that fails", { timeout: 120_000 }, () => {
+  it("says which port is taken, by whom and which key chooses another, and leaves nothing", async () => {
+    const server = await listen(ports.frontend.port);
+    configure(dev());
+    try {
+      const error = await failure(up());
+      expect(error).toContain(`port ${ports.frontend.port} of 127.0.0.1 (frontend-0, http) is taken by`);
+    } finally {
+      server?.close();
+    }
+    await destroy();
+    expect(processesOf(project.state)).toEqual([]);
+  });
+
+  it("half way is cleaned up by destroy", async () => {
+    configure(dev({ engineArgs: ["--no-such-flag"], timeouts: { readySeconds: 8 } }));
+    const error = await failure(up());
+    expect(error).toContain("unrecognized arguments: --no-such-flag");
+    expect(processesOf(project.state).length).toBeGreaterThan(0);
+    await destroy();
+    expect(processesOf(project.state)).toEqual([]);
+    expect(stepsOf(await destroy())).toEqual(NO_STEPS);
+  });
+});

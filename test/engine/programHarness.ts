@@ -1,0 +1,177 @@
+/** Runs this repository's program through the real Pulumi engine, in directories and on ports of a test's own. */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { createServer, type Server } from "node:net";
+import { tmpdir } from "node:os";
+import { join, relative } from "node:path";
+import type { PulumiFn } from "@pulumi/pulumi/automation";
+import { parse, stringify } from "yaml";
+import { clusterDirectory, nodeDirectory } from "../../local/directories";
+import { type FoundProcess, processesOf } from "../../local/processes";
+import { SupervisorClient } from "../../local/supervisor";
+import { type DeploymentConfig, parseConfig } from "../../plan/config";
+import type { ConfigInput } from "../../plan/schema";
+import { type OpenStack, openStack } from "../../tools/pulumi/openStack";
+import { ensureToolchain } from "../../tools/toolchain";
+
+const REPOSITORY = join(__dirname, "..", "..");
+/** As Node loads it, since Vitest's own loader knows no `export =`. */
+const load = createRequire(join(REPOSITORY, "package.json"));
+
+/** A Pulumi project of a test. */
+export interface TestProject {
+  readonly directory: string;
+  /** `DYNAMO_SKY_STATE` of the test: Pulumi's state and the local clusters. */
+  readonly state: string;
+  /** Writes the stack's configuration; what {@link encrypt} has put there stays. */
+  configure(stack: string, config: Readonly<Record<string, unknown>>): void;
+  /** Makes the stack, and sets a secret in its configuration as a user does. */
+  encrypt(stack: string, key: string, value: string): Promise<void>;
+  /** Opens a stack; what it tells goes to `lines`. */
+  open(stack: string, program?: PulumiFn): Promise<OpenStack>;
+  readonly lines: string[];
+  /** Ends everything that a failed test may have left, and removes the directories. */
+  remove(): void;
+}
+
+/** Makes a project called `name` in a temporary directory, and works there from now on. */
+export function testProject(name: string): TestProject {
+  const directory = mkdtempSync(join(tmpdir(), `${name}-`));
+  const state = join(directory, "state");
+  const lines: string[] = [];
+  const before = { cwd: process.cwd(), state: process.env["DYNAMO_SKY_STATE"] };
+  mkdirSync(state);
+  writeFileSync(join(directory, "Pulumi.yaml"), stringify({ name, runtime: "nodejs" }));
+  // The commands that the program declares are relative to the project's directory, where Pulumi runs it.
+  process.chdir(directory);
+  process.env["DYNAMO_SKY_STATE"] = state;
+  const env = {
+    DYNAMO_SKY_STATE: state,
+    PULUMI_BACKEND_URL: `file://${state}`,
+    PULUMI_CONFIG_PASSPHRASE: "test",
+  };
+  const file = (stack: string) => join(directory, `Pulumi.${stack}.yaml`);
+  let encrypted: { config?: Record<string, unknown>; encryptionsalt?: string } = {};
+  return {
+    directory,
+    state,
+    lines,
+    configure: (stack, config) => {
+      writeFileSync(file(stack), stringify({ ...encrypted, config: { ...config, ...encrypted.config } }));
+    },
+    encrypt: async (stack, key, value) => {
+      const { pulumi } = await ensureToolchain({ need: ["pulumi"] });
+      const cli = (args: readonly string[], input = "") =>
+        execFileSync(pulumi?.path ?? "pulumi", [...args, "--stack", stack, "--non-interactive"], {
+          cwd: directory,
+          env: { ...process.env, ...env },
+          input,
+        });
+      cli(["stack", "init", "--no-select"]);
+      // Through standard input, so that the value stands in no command line.
+      cli(["config", "set", "--secret", key], value);
+      encrypted = parse(readFileSync(file(stack), "utf8"));
+    },
+    open: (stack, program = load("./program.cjs") as PulumiFn) =>
+      openStack({
+        projectDir: directory,
+        stack,
+        program,
+        env: {
+          DYNAMO_SKY_STATE: state,
+          PULUMI_BACKEND_URL: `file://${state}`,
+          PULUMI_CONFIG_PASSPHRASE: "test",
+        },
+        onProgress: (line) => lines.push(line),
+      }),
+    remove: () => {
+      for (const { pid } of processesOf(state)) process.kill(pid, "SIGKILL");
+      process.chdir(before.cwd);
+      if (before.state === undefined) delete process.env["DYNAMO_SKY_STATE"];
+      else process.env["DYNAMO_SKY_STATE"] = before.state;
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Keys of a configuration with the program's namespace, as a stack's file has them. */
+export function namespaced(config: ConfigInput): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [`dynamo-sky:${key}`, value]));
+}
+
+/** A configuration's ports. */
+export interface Ports {
+  readonly frontend: { readonly port: number };
+  readonly ports: DeploymentConfig["ports"];
+}
+
+/** Ports that nobody listens on, each the first of ten such. */
+export async function freePorts(): Promise<Ports> {
+  const { ports } = parseConfig({ target: "local", model: "Qwen/Qwen3-8B" });
+  const keys = Object.keys(ports);
+  const first = await freeRange(10 * (keys.length + 1));
+  const chosen = Object.fromEntries(keys.map((key, index) => [key, first + 10 * (index + 1)]));
+  return { frontend: { port: first }, ports: { ...ports, ...chosen } };
+}
+
+/** First of `count` neighbouring ports that nobody listens on, below those that the kernel hands out by itself. */
+async function freeRange(count: number): Promise<number> {
+  const [lowest, highest, tries] = [10_000, 32_000, 50];
+  for (let attempt = 0; attempt < tries; attempt++) {
+    const first = lowest + Math.floor(Math.random() * (highest - lowest - count));
+    const servers = await Promise.all(Array.from({ length: count }, (_, index) => listen(first + index)));
+    const open = servers.filter((server) => server !== undefined);
+    await Promise.all(open.map((server) => new Promise((resolve) => server.close(resolve))));
+    if (open.length === count) return first;
+  }
+  throw new Error(`no ${count} neighbouring free ports found in ${tries} tries`);
+}
+
+/** Listens on a port of this machine; undefined where somebody else does. */
+export function listen(port: number): Promise<Server | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(undefined));
+    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => resolve(server));
+  });
+}
+
+/** Process ids of a node's programs, by name. */
+export async function pids(cluster: string): Promise<Record<string, number>> {
+  const programs = await new SupervisorClient(nodeDirectory(cluster, 0)).programs();
+  return Object.fromEntries(programs.map(({ name, pid }) => [name, pid]));
+}
+
+/** What is left of a cluster: its processes and, if there is one, its directory. */
+export function leftOf(cluster: string): { processes: FoundProcess[]; directory: boolean } {
+  const directory = clusterDirectory(cluster);
+  return {
+    processes: processesOf(directory),
+    directory: statSync(directory, { throwIfNoEntry: false }) !== undefined,
+  };
+}
+
+/** Files below a directory that hold a text, relative to it. */
+export function filesWith(text: string, directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .filter((path) => readFileSync(path, "latin1").includes(text))
+    .map((path) => relative(directory, path));
+}
+
+/** Asks the model a question and gives the whole answer. */
+export async function ask(endpoint: string, model: string): Promise<{ content: string; tokens: number }> {
+  const response = await fetch(`${endpoint}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model, messages: [{ role: "user", content: "Hello?" }], max_tokens: 8 }),
+    signal: AbortSignal.timeout(20_000),
+  });
+  const answer = (await response.json()) as {
+    choices: { message: { content: string } }[];
+    usage: { completion_tokens: number };
+  };
+  return { content: answer.choices[0]?.message.content ?? "", tokens: answer.usage.completion_tokens };
+}
