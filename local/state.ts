@@ -19,9 +19,10 @@ export function programState(
 ): string {
   const seen = states?.find((state) => state.name === name);
   if (seen === undefined) return "MISSING";
-  if (seen.state !== "RUNNING") return seen.state;
+  // One that has ended is started again within a second, whatever its exit code.
+  if (seen.state !== "RUNNING" && seen.state !== "EXITED") return seen.state;
   const history = readHistory(nodeDirectory, name);
-  if (history?.pid === seen.pid) return "RUNNING";
+  if (seen.state === "RUNNING" && history?.pid === seen.pid) return "RUNNING";
   return (history?.crashes ?? 0) > 0 ? "BACKOFF" : "STARTING";
 }
 

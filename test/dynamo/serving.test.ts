@@ -131,6 +131,8 @@ describe("losses", () => {
       const pid = (await machine.pids(name))["decode-1"];
       return pid !== undefined && pid > 0 && pid !== before["decode-1"];
     });
+    // Healthy again; ready only when the lease of the dead one is over too, for until then requests are sent to it.
+    await machine.must("local apply", deployment.programsSpec(deployment.unit("decode-1")));
     await machine.must("ready", deployment.readySpec());
     const { "decode-1": _, ...same } = await machine.pids(name);
     expect(before).toMatchObject(same);

@@ -1,0 +1,350 @@
+/** Nodes on this machine and the driver, with small programs: what goes wrong, and what is said about it. */
+import { spawn } from "node:child_process";
+import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { processesOf } from "../../local/processes";
+import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
+import type { ProgramPlan } from "../../plan/types";
+import { script, server } from "./programs";
+import { Machine } from "./support";
+
+const machine = new Machine();
+const cluster = "nodes";
+const address = `${machine.network}.1`;
+const directory = machine.nodeDirectory(cluster);
+
+const lease: LocalLeaseSpec = {
+  cluster,
+  services: false,
+  nodes: [{ rank: 0, address }],
+  secrets: { TOKEN: "s3cr3t-value" },
+};
+
+function unit(name: string, programs: ProgramPlan[], timeoutSeconds = 20): LocalProgramsSpec {
+  return { cluster, unit: name, nodes: [{ rank: 0, address, programs }], timeoutSeconds };
+}
+
+async function until(what: string, condition: () => boolean | Promise<boolean>, seconds = 20): Promise<void> {
+  const end = Date.now() + seconds * 1000;
+  while (!(await condition())) {
+    if (Date.now() > end) throw new Error(`after ${seconds} s still not: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+const log = (program: string): string => readFileSync(join(directory, "logs", `${program}.log`), "utf8");
+const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}`);
+
+beforeAll(() => machine.must("local lease", lease));
+afterAll(() => machine.close());
+
+describe("lease", () => {
+  test("says who holds a port, and which setting chooses another", async () => {
+    const holder = await listen(`${machine.network}.2`, 8000);
+    try {
+      const ports = [{ program: "frontend-0", purpose: "http", port: 8000, configKey: "frontend.port" }];
+      const nodes = [{ rank: 0, address: `${machine.network}.2`, ports }];
+      const run = await machine.run("local lease", { ...lease, cluster: "other", nodes });
+      expect(run.code).toBe(1);
+      expect(run.stderr).toContain(
+        `port 8000 of ${machine.network}.2 (frontend-0, http) is taken by process ${process.pid} (`,
+      );
+      expect(run.stderr).toContain(
+        "choose another with `pulumi config set --path dynamo-sky:frontend.port <port>`.",
+      );
+      expect(existsSync(machine.nodeDirectory("other"))).toBe(false);
+    } finally {
+      holder.close();
+    }
+  });
+
+  test("adopts a running supervisor", async () => {
+    const before = machine.processes();
+    await machine.must("local lease", lease);
+    expect(machine.processes()).toEqual(before);
+  });
+
+  test("never takes a process that merely has a recorded id for the supervisor", async () => {
+    const stranger = spawn("sleep", ["60"]);
+    const name = "recycled";
+    const own = { ...lease, cluster: name, nodes: [{ rank: 0, address: `${machine.network}.3` }] };
+    await machine.must("local lease", own);
+    for (const pid of Object.values(await machine.pids(name))) process.kill(pid, "SIGKILL");
+    const record = join(machine.nodeDirectory(name), "run", "supervisord.json");
+    const { pid, startTime } = JSON.parse(readFileSync(record, "utf8"));
+    process.kill(pid, "SIGKILL");
+    await until("the supervisor is gone", () => !isAlive(pid));
+    writeFileSync(record, JSON.stringify({ pid: stranger.pid, startTime }));
+    await machine.must("local lease", own);
+    await machine.must("local release", own);
+    expect(isAlive(stranger.pid ?? 0)).toBe(true);
+    stranger.kill();
+  });
+
+  test("keeps secrets in a file that only the owner reads", () => {
+    expect(statSync(join(directory, "secrets.json")).mode & 0o777).toBe(0o600);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+  });
+});
+
+describe("apply", () => {
+  test("passes arguments, environment and secrets through unchanged, whatever they hold", async () => {
+    const nasty = [
+      "a b",
+      "$(touch /tmp/owned)",
+      "`id`",
+      "100%",
+      "%(here)s",
+      "'\"\\",
+      "-x",
+      "line\nbreak",
+      "ü;#",
+    ];
+    const source = `
+import json, os, sys
+with open(os.environ["NODE_DIR"] + "/seen.json", "w") as file:
+    json.dump({"args": sys.argv[3:], "env": dict(os.environ)}, file)
+import http.server
+http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRequestHandler).serve_forever()
+`;
+    const program = script("echo", source, {
+      port: 7001,
+      args: ["{{NODE_IP}}", "7001", ...nasty],
+      change: { env: { NASTY: nasty.join("|"), AT: "{{HEAD_IP}}" }, secretEnv: ["TOKEN"], gpus: [2, 5] },
+    });
+    await machine.must("local apply", unit("echo", [program]));
+    const { args, env } = JSON.parse(readFileSync(join(directory, "seen.json"), "utf8"));
+    expect(args).toEqual(nasty);
+    expect(env).toMatchObject({
+      NASTY: nasty.join("|"),
+      AT: address,
+      TOKEN: "s3cr3t-value",
+      CUDA_VISIBLE_DEVICES: "2,5",
+      NODE_IP: address,
+    });
+    expect(existsSync("/tmp/owned")).toBe(false);
+    const files = readdirSync(directory, { recursive: true, encoding: "utf8", withFileTypes: true })
+      .filter((entry) => entry.isFile() && !["secrets.json", "seen.json"].includes(entry.name))
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"));
+    expect(files.filter((content) => content.includes("s3cr3t-value"))).toEqual([]);
+    await machine.must("local remove", unit("echo", [program]));
+  });
+
+  test("many at the same time do not disturb each other", async () => {
+    const units = Array.from({ length: 6 }, (_, i) => unit(`many-${i}`, [server(`many-${i}`, 7100 + i)]));
+    const runs = await Promise.all(units.map((spec) => machine.run("local apply", spec)));
+    expect(runs.map(({ code, stderr }) => (code === 0 ? "" : stderr))).toEqual(units.map(() => ""));
+    expect(Object.keys(await machine.pids(cluster)).filter((name) => name.startsWith("many-"))).toHaveLength(
+      6,
+    );
+    await Promise.all(units.map((spec) => machine.must("local remove", spec)));
+    expect(Object.keys(await machine.pids(cluster)).filter((name) => name.startsWith("many-"))).toEqual([]);
+  });
+
+  test("a program that ends at once is named, with its last lines, and is held back and seen as failing", async () => {
+    const source = "print('cannot find the thing'); raise SystemExit(0)";
+    const spec = unit("broken", [script("broken", source, { port: 7002 })], 5);
+    const run = await machine.run("local apply", spec);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain(
+      "broken did not become healthy within 5 s: waited for broken to run: it ended right after its start, and is held back.",
+    );
+    expect(run.stderr).toContain("    cannot find the thing");
+    expect(log("broken")).toMatch(/ended soon after its start 3 times; starting again in 2 s/);
+    const { stdout } = await machine.must("local observe", { clusters: [cluster] });
+    expect(JSON.parse(stdout)[cluster][0].programs).toContainEqual({
+      name: "broken",
+      unit: "broken",
+      state: "BACKOFF",
+    });
+    await machine.must("local remove", spec);
+  });
+
+  test("waits for what a program needs, and says so in its log", async () => {
+    const needs = (timeoutSeconds: number) => ({
+      waitsFor: [
+        {
+          name: "the store",
+          probe: { kind: "tcp" as const, host: "{{NODE_IP}}", port: 7010 },
+          timeoutSeconds,
+        },
+      ],
+    });
+    const spec = unit("waiting", [server("waiting", 7003, needs(60))]);
+    const applying = machine.run("local apply", spec);
+    await until(
+      "the launcher waits",
+      () => existsSync(join(directory, "logs/waiting.log")) && log("waiting") !== "",
+    );
+    const store = await listen(address, 7010);
+    expect((await applying).code).toBe(0);
+    expect(log("waiting")).toMatch(
+      new RegExp(
+        `^waiting for the store at ${address}:7010 \\(at most 60 s\\): .*refused\\nthe store answers after [\\d.]+ s\\nserving`,
+      ),
+    );
+    store.close();
+    const impatient = unit("waiting", [server("waiting", 7003, needs(1))], 4);
+    const run = await machine.run("local apply", impatient);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain(
+      "waiting did not become healthy within 4 s: waited for waiting to run: it waits for what it needs",
+    );
+    expect(run.stderr).toMatch(
+      /gave up waiting for the store at [\d.]+:7010 after 1 s; last error: .*refused/,
+    );
+    await machine.must("local remove", impatient);
+  });
+
+  test("a missing secret, or one that others can read, is said without a value", async () => {
+    const program = server("secretive", 7004, { secretEnv: ["TOKEN", "ABSENT"] });
+    const run = await machine.run("local apply", unit("secretive", [program], 3));
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain("secrets.json has no value for ABSENT");
+    chmodSync(join(directory, "secrets.json"), 0o644);
+    const other = server("secretive", 7004, { secretEnv: ["TOKEN"] });
+    const open = await machine.run("local apply", unit("secretive", [other], 3));
+    expect(open.stderr).toContain("secrets.json can be read by others; its mode must be 0600");
+    expect(open.stderr + run.stderr).not.toContain("s3cr3t");
+    chmodSync(join(directory, "secrets.json"), 0o600);
+    await machine.must("local remove", unit("secretive", [other]));
+  });
+
+  test("a unit's program that is gone from it is stopped, its sibling goes on", async () => {
+    const both = unit("pair", [server("left", 7005), server("right", 7006)]);
+    await machine.must("local apply", both);
+    const before = await machine.pids(cluster);
+    await machine.must("local apply", unit("pair", [server("right", 7006)]));
+    const after = await machine.pids(cluster);
+    expect(after["right"]).toBe(before["right"]);
+    expect(after).not.toHaveProperty("left");
+    await machine.must("local remove", both);
+  });
+
+  test("without its node says how to make it again", async () => {
+    const run = await machine.run("local apply", {
+      ...unit("any", [server("any", 7007)]),
+      cluster: "unknown",
+    });
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain("Node 0 of the local cluster 'unknown' does not exist any more");
+  });
+});
+
+describe("release", () => {
+  test("ends programs that do not want to, with children that left their group, though the supervisor is dead", async () => {
+    const name = "stubborn";
+    const own = { ...lease, cluster: name, nodes: [{ rank: 0, address: `${machine.network}.4` }] };
+    await machine.must("local lease", own);
+    const source = `
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+import http.server
+http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRequestHandler).serve_forever()
+`;
+    const program = script("deaf", source, {
+      port: 7008,
+      args: ["{{NODE_IP}}", "7008"],
+      change: { stopSeconds: 1 },
+    });
+    const spec = { cluster: name, unit: "deaf", nodes: [{ ...own.nodes[0], rank: 0, programs: [program] }] };
+    await machine.must("local apply", spec);
+    const record = join(machine.nodeDirectory(name), "run", "supervisord.json");
+    process.kill(JSON.parse(readFileSync(record, "utf8")).pid, "SIGKILL");
+    expect(processesOf(join(machine.state, "clusters", name))).toHaveLength(2);
+    const run = await machine.must("local release", own);
+    expect(run.stderr).toContain("what did not stop by itself was killed");
+    expect(processesOf(join(machine.state, "clusters", name))).toEqual([]);
+    expect(existsSync(join(machine.state, "clusters", name))).toBe(false);
+  });
+
+  test("of a cluster with a long directory name works, its socket being elsewhere", async () => {
+    const name = `long-${"x".repeat(90)}`;
+    const own = { ...lease, cluster: name, nodes: [{ rank: 0, address: `${machine.network}.5` }] };
+    await machine.must("local lease", own);
+    await machine.must("local lease", own);
+    expect(existsSync(join(machine.nodeDirectory(name), "supervisor.sock"))).toBe(false);
+    await machine.must("local release", own);
+  });
+});
+
+describe("the driver", () => {
+  test("names every mistake of its input, and quotes none of it", async () => {
+    const run = await machine.run("local lease", {
+      cluster: "../etc",
+      nodes: [{ rank: -1, address: "10.0.0.1" }],
+      secrets: { A: 5 },
+    });
+    expect(run.code).toBe(2);
+    expect(run.stderr.split("\n").slice(0, 5)).toEqual([
+      "The input of 'dynamo-sky local lease' is not valid:",
+      "  cluster: must consist of lower-case letters, digits and single hyphens",
+      expect.stringMatching(/^ {2}nodes\.0\.rank: /),
+      "  nodes.0.address: must be a loopback address (127.x.y.z)",
+      expect.stringMatching(/^ {2}secrets\.A: /),
+    ]);
+    const broken = await machine.run("local lease", '{"secret": "s3cr3t');
+    expect(broken).toMatchObject({ code: 2, stderr: expect.not.stringContaining("s3cr3t") });
+    expect((await machine.run("fly away", {})).stderr).toContain("'fly away' is no verb of dynamo-sky.");
+  });
+
+  test("stops when the process that started it is gone", async () => {
+    const spec = JSON.stringify(
+      unit("orphan", [script("orphan", "import time; time.sleep(600)", { port: 7009 })], 100),
+    );
+    const bin = join(__dirname, "..", "..", "bin", "dynamo-sky");
+    // A shell gives its background jobs an empty standard input, hence the other descriptor.
+    const shellScript = `exec 3<<'END'\n${spec}\nEND\n"$DRIVER" local apply <&3 & echo $!; wait`;
+    const parent = spawn("/bin/sh", ["-c", shellScript], {
+      env: { ...process.env, DYNAMO_SKY_STATE: machine.state, DRIVER: bin },
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    const driver = Number(
+      await new Promise<string>((resolve) => parent.stdout.once("data", (data) => resolve(String(data)))),
+    );
+    await until("the program runs", async () => (await machine.pids(cluster))["orphan"] !== undefined);
+    expect(isAlive(driver)).toBe(true);
+    parent.kill("SIGKILL");
+    await until("the driver has stopped", () => !isAlive(driver), 5);
+    await machine.must("local remove", JSON.parse(spec));
+  });
+
+  test("ends on SIGTERM with a message, and does not hold its output open", async () => {
+    const spec = unit("slow", [script("slow", "import time; time.sleep(600)", { port: 7011 })], 100);
+    const child = spawn(join(__dirname, "..", "..", "bin", "dynamo-sky"), ["local", "apply"], {
+      env: { ...process.env, DYNAMO_SKY_STATE: machine.state },
+      stdio: "pipe",
+    });
+    child.stdin.end(JSON.stringify(spec));
+    const output: string[] = [];
+    child.stderr.on("data", (data) => output.push(String(data)));
+    await until("it waits", () => output.join("").includes("waiting for slow"));
+    child.kill("SIGTERM");
+    const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
+    expect(code).toBe(1);
+    expect(output.join("")).toContain("Stopped by SIGTERM.");
+    await machine.must("local remove", spec);
+  });
+
+  test("cuts long lines of logs and drops control characters", async () => {
+    const source =
+      "import sys; sys.stdout.write('\\x1b[31mred\\x1b[0m ' + 'x' * 70000 + '\\n'); sys.stdout.write('a\\rb\\n'); sys.exit(1)";
+    const run = await machine.run("local apply", unit("noisy", [script("noisy", source, { port: 7012 })], 2));
+    expect(run.code).toBe(1);
+    const lines = run.stderr.split("\n");
+    expect(Math.max(...lines.map((line) => Buffer.byteLength(line)))).toBeLessThan(1024);
+    expect(run.stderr).not.toMatch(/(?!\n)\p{Cc}/u);
+    await machine.must("local remove", unit("noisy", []));
+  });
+});
+
+function listen(host: string, port: number): Promise<Server> {
+  const listener = createServer();
+  return new Promise((resolve, reject) => {
+    listener.once("error", reject);
+    listener.listen(port, host, () => resolve(listener));
+  });
+}
