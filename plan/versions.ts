@@ -4,6 +4,8 @@ export const VERSIONS = {
   pulumi: "3.255.0",
   /** `ai-dynamo` and `ai-dynamo-runtime` on PyPI. 1.5.0 to 1.6.1 need packages that PyPI does not carry. */
   dynamo: "1.4.2",
+  /** Tag of NVIDIA's images on NGC with the same engines: https://docs.nvidia.com/dynamo/v1.4.1/reference/release-artifacts */
+  dynamoImage: "1.4.1",
   /** Supervisor on PyPI: keeps the programs of a node running. */
   supervisor: "4.3.0",
   /** SkyPilot on PyPI. */

@@ -2,18 +2,12 @@
  * `npm run plan -- --stack S [--json] [--commands]`: what a stack would run where, before anything is provisioned. Reads the
  * stack's file and nothing else; Pulumi is not needed.
  */
-import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { parse } from "yaml";
-import { parseConfig } from "../plan/config";
 import { drawPlan } from "../plan/draw";
-import { factsOf } from "../plan/facts";
-import { plan } from "../plan/plan";
-import { CONFIG_NAMESPACE, ConfigError } from "../plan/problems";
-import type { DeploymentPlan } from "../plan/types";
+import { ConfigError } from "../plan/problems";
+import { planStack } from "./plannedStack";
 import { UsageProblem } from "./pulumi/problem";
-import { checkStackName, readProject, stackFile, stacksWithFiles } from "./pulumi/project";
-import { locateTools, packageRoot } from "./toolchain/index";
+import { packageRoot } from "./toolchain/index";
 
 const usage = `Usage: npm run plan -- --stack NAME [options]
 
@@ -49,55 +43,13 @@ function readArguments(argv: string[]): Arguments | undefined {
   return { stack, cwd, commands, json };
 }
 
-/** The settings of this program's namespace in a stack's file, without the namespace. */
-function writtenConfig(file: string): Record<string, unknown> {
-  const content: unknown = parse(readFileSync(file, "utf8"));
-  const config = asRecord(asRecord(content)["config"]);
-  const prefix = `${CONFIG_NAMESPACE}:`;
-  return Object.fromEntries(
-    Object.entries(config).flatMap(([key, value]) =>
-      key.startsWith(prefix) ? [[key.slice(prefix.length), withoutSecret(value)]] : [],
-    ),
-  );
-}
-
-function asRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-/** An encrypted value stays encrypted: that there is one is all that a plan needs. */
-function withoutSecret(value: unknown): unknown {
-  return asRecord(value)["secure"] === undefined ? value : true;
-}
-
-/**
- * Plans a stack from its file.
- * @throws UsageProblem when there is no such stack, ConfigError when its configuration cannot be planned.
- */
-export function planStack(stack: string, directory: string): DeploymentPlan {
-  checkStackName(stack);
-  const project = readProject(directory);
-  const file = stackFile(project, stack);
-  if (file === undefined) {
-    const known = stacksWithFiles(project);
-    throw new UsageProblem(
-      `${project.directory} has no Pulumi.${stack}.yaml. Stacks there: ${known.length > 0 ? known.join(", ") : "none"}.`,
-    );
-  }
-  const config = parseConfig(writtenConfig(file));
-  return plan(
-    config,
-    factsOf(config, () => locateTools().servicesObtainable),
-  );
-}
-
 function main(): void {
   const args = readArguments(process.argv.slice(2));
   if (args === undefined) {
     console.log(usage);
     return;
   }
-  const planned = planStack(args.stack, args.cwd);
+  const { plan: planned } = planStack(args.stack, args.cwd);
   const text = args.json
     ? `${JSON.stringify(planned, undefined, 2)}\n`
     : drawPlan(planned, { width: process.stdout.columns ?? 120, commands: args.commands });

@@ -116,6 +116,11 @@ export const skySchema = section({
     unit: "GB",
     about: "Memory of each node.",
   }),
+  openEndpoint: setting(flag(), {
+    default: false,
+    about:
+      "Opens the endpoint's port to the internet. There is no key: whoever finds the address can use it. When false, only machines of the same network reach it.",
+  }),
   labels: setting(
     dictionary(
       "labels and their values as text",

@@ -1,0 +1,90 @@
+/** The task's `run`: writes the node's files as `node/render.ts` has them, and becomes the node's supervisor. Pure. */
+import { unitsOf } from "../components/units";
+import { type NodeFiles, programLog, renderNode } from "../node/render";
+import type { ClusterPlan, NodePlan, ProgramPlan } from "../plan/types";
+import { ENVIRONMENT } from "./setup";
+import { hereDocument, quoted } from "./shell";
+
+/** What `run` is made of. */
+export interface RunInput {
+  readonly cluster: ClusterPlan;
+  /** Contents of the scripts that every node needs, by name: those of `node/`. */
+  readonly scripts: Readonly<Record<string, string>>;
+  /** Address of the control plane where that is on another cluster. */
+  readonly controlIp?: string | undefined;
+}
+
+const PREAMBLE = `set -euo pipefail
+umask 077
+home="$HOME/${ENVIRONMENT}"
+export PATH="$home/bin:$HOME/.local/bin:/usr/local/bin/etcd:$PATH"
+# Nodes may share a home directory, so each has a directory with its rank. All start anew together, so nothing old is kept.
+node_dir="$home/node$SKYPILOT_NODE_RANK"
+rm -rf "$node_dir"
+mkdir -p "$node_dir/logs"
+cd "$node_dir"
+mapfile -t ips <<< "$SKYPILOT_NODE_IPS"
+write() { mkdir -p "$(dirname "$1")"; cat > "$1"; }`;
+
+function write(files: NodeFiles): string {
+  return Object.entries(files)
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([path, text]) => `write ${path} ${hereDocument(text)}`)
+    .join("\n");
+}
+
+/** Programs of a node, by the unit that they belong to. */
+function programsByUnit(cluster: ClusterPlan, node: NodePlan): Record<string, readonly ProgramPlan[]> {
+  const mine = unitsOf(cluster).flatMap(({ name, nodes }) =>
+    nodes.filter(({ rank }) => rank === node.rank).map(({ programs }) => [name, programs] as const),
+  );
+  return Object.fromEntries(mine);
+}
+
+/** The files that differ from node to node. */
+function nodeCase(cluster: ClusterPlan): string {
+  const cases = cluster.nodes.map((node) => {
+    const { "supervisord.conf": _, ...files } = renderNode(programsByUnit(cluster, node));
+    return `${node.rank})\n${write(files)}\n;;`;
+  });
+  return `case "$SKYPILOT_NODE_RANK" in\n${cases.join("\n")}\nesac`;
+}
+
+/** Secrets go from the task's environment into a file that only this user reads, and out of the environment. */
+function secrets(names: readonly string[]): string | undefined {
+  if (names.length === 0) return undefined;
+  const list = names.map(quoted).join(" ");
+  return `node-python -c 'import json, os, sys; print(json.dumps({name: os.environ[name] for name in sys.argv[1:]}))' ${list} > secrets.json
+unset ${list}`;
+}
+
+/** Names of the secrets that programs of a cluster want. */
+export function secretNames(cluster: ClusterPlan): string[] {
+  const names = cluster.nodes.flatMap(({ programs }) => programs.flatMap(({ secretEnv }) => secretEnv));
+  return [...new Set(names)].toSorted();
+}
+
+function start(cluster: ClusterPlan, controlIp: string | undefined): string {
+  const logs = cluster.nodes.map(
+    ({ rank, programs }) => `${rank}) logs=(${programs.map(({ name }) => programLog(name)).join(" ")});;`,
+  );
+  return `# What the programs write is what \`sky logs\` shows; it ends with this shell, which becomes the supervisor.
+case "$SKYPILOT_NODE_RANK" in ${logs.join(" ")} esac
+touch "\${logs[@]}"
+tail --pid=$$ -n +1 -F "\${logs[@]}" 2>/dev/null &
+exec node-python node.py start --dir . --head-ip "\${ips[0]}" --node-ip "\${ips[$SKYPILOT_NODE_RANK]}" \\
+  --rank-ips "$(IFS=,; echo "\${ips[*]}")"${controlIp === undefined ? "" : ` --control-ip ${quoted(controlIp)}`}`;
+}
+
+/** The text of `run`. */
+export function renderRun({ cluster, scripts, controlIp }: RunInput): string {
+  const shared = { ...scripts, "supervisord.conf": renderNode({})["supervisord.conf"] ?? "" };
+  const parts = [
+    PREAMBLE,
+    `# How a node keeps its programs running.\n${write(shared)}`,
+    `# What runs on which node.\n${nodeCase(cluster)}`,
+    secrets(secretNames(cluster)),
+    start(cluster, controlIp),
+  ];
+  return `${parts.filter((part) => part !== undefined).join("\n\n")}\n`;
+}

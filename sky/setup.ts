@@ -1,0 +1,105 @@
+/** The task's `setup`: what a node needs before its programs can start. Runs once a node, and again after a change of it. Pure. */
+import type { DeploymentConfig } from "../plan/config";
+import { modelSource } from "../plan/schema/model";
+import type { EngineName } from "../plan/types";
+import { VERSIONS } from "../plan/versions";
+import { quoted } from "./shell";
+
+/** Extra of `ai-dynamo` on PyPI that brings the engine: https://pypi.org/project/ai-dynamo/ */
+const EXTRAS: Readonly<Record<EngineName, string>> = {
+  sglang: "[sglang]",
+  vllm: "[vllm]",
+  trtllm: "[trtllm]",
+  mocker: "",
+};
+
+/** NVIDIA's images by engine: https://docs.nvidia.com/dynamo/v1.4.1/reference/release-artifacts */
+const IMAGES: Readonly<Record<EngineName, string | undefined>> = {
+  sglang: "sglang-runtime",
+  vllm: "vllm-runtime",
+  trtllm: "tensorrtllm-runtime",
+  // Brings everything but an engine, which the mocker does not need; PyPI has that too, in a tenth of the size.
+  mocker: undefined,
+};
+
+/** The image that SkyPilot starts on the nodes (`image_id`), or undefined where PyPI's packages are installed instead. */
+export function engineImage(engine: EngineName): string | undefined {
+  const image = IMAGES[engine];
+  return image && `docker:nvcr.io/nvidia/ai-dynamo/${image}:${VERSIONS.dynamoImage}`;
+}
+
+/** Where `setup` leaves the environment and `run` finds it, relative to the home directory of the node's user. */
+export const ENVIRONMENT = ".dynamo-sky";
+
+const PREAMBLE = `set -euo pipefail
+home="$HOME/${ENVIRONMENT}"
+mkdir -p "$home/bin"
+export PATH="$home/bin:$HOME/.local/bin:/usr/local/bin/etcd:$PATH"`;
+
+/** Dynamo: that of the image where there is one, else from PyPI; and supervisor beside it. */
+function installDynamo(engine: EngineName): string {
+  const dynamo = `ai-dynamo${EXTRAS[engine]}==${VERSIONS.dynamo}`;
+  return `# Dynamo: the image's own, else from PyPI.
+has_dynamo() { "$1" -c 'import importlib.util as u, sys; sys.exit(not (u.find_spec("dynamo") and u.find_spec("dynamo.frontend")))' 2>/dev/null; }
+if has_dynamo python3; then
+  python="$(command -v python3)"
+else
+  python="$home/venv/bin/python"
+  if ! has_dynamo "$python"; then
+    echo ${quoted(`installing ${dynamo} from PyPI`)}
+    if command -v uv >/dev/null; then
+      uv venv --quiet --clear --python '>=3.10,<3.13' "$home/venv"
+      uv pip install --quiet --python "$python" ${quoted(dynamo)}
+    else
+      python3 -m venv --clear "$home/venv"
+      "$python" -m pip install --quiet ${quoted(dynamo)}
+    fi
+  fi
+fi
+# Not a link: a Python that is started through one does not find its environment.
+printf '#!/bin/sh\\nexec "%s" "$@"\\n' "$python" > "$home/bin/node-python"
+chmod +x "$home/bin/node-python"
+# Supervisor keeps the programs of a node running.
+if ! "$python" -c 'import supervisor' 2>/dev/null; then
+  if command -v uv >/dev/null; then uv pip install --quiet --break-system-packages --python "$python" supervisor==${VERSIONS.supervisor}
+  else "$python" -m pip install --quiet --break-system-packages supervisor==${VERSIONS.supervisor}; fi
+fi`;
+}
+
+/** etcd and NATS on the node that runs them: found, or unpacked from the distribution's packages, which apt verifies. */
+const INSTALL_SERVICES = `# etcd and NATS, on the first node only. Packages are unpacked, not installed: no service of the system is started.
+unpack() {
+  command -v "$1" >/dev/null && return
+  command -v apt-get >/dev/null || { echo "There is no $1 on this node, and no apt-get to fetch it: use an image that has it." >&2; exit 1; }
+  echo "unpacking the package $2"
+  scratch="$(mktemp -d)"
+  mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
+  options=(-qq -o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o "APT::Sandbox::User=$(id -un)")
+  (cd "$scratch" && apt-get "\${options[@]}" update && apt-get "\${options[@]}" download "$2" && dpkg -x ./*.deb unpacked)
+  find "$scratch/unpacked" -type f -name "$1" -perm -u+x -exec cp {} "$home/bin/$1" \\;
+  rm -rf "$scratch"
+}
+if [ "\${SKYPILOT_NODE_RANK:-0}" = 0 ]; then
+  unpack etcd etcd-server
+  unpack nats-server nats-server
+fi`;
+
+/** The model's files, once a node and not once a worker. Engines then find them in the hub's cache. */
+function fetchModel({ model, modelRevision, engine }: DeploymentConfig): string | undefined {
+  if (engine === "mocker" || modelSource(model) !== "hub") return undefined;
+  const revision = modelRevision === undefined ? "None" : "sys.argv[2]";
+  return `# The model's weights, once for all workers of the node.
+echo ${quoted(`fetching ${model}`)}
+"$python" -c 'import sys; from huggingface_hub import snapshot_download; snapshot_download(sys.argv[1], revision=${revision})' ${quoted(model)}${modelRevision === undefined ? "" : ` ${quoted(modelRevision)}`}`;
+}
+
+/** The text of `setup`. */
+export function renderSetup(config: DeploymentConfig, needsServices: boolean): string {
+  const parts = [
+    PREAMBLE,
+    installDynamo(config.engine),
+    needsServices ? INSTALL_SERVICES : undefined,
+    fetchModel(config),
+  ];
+  return `${parts.filter((part) => part !== undefined).join("\n\n")}\n`;
+}

@@ -1,0 +1,77 @@
+/**
+ * A cluster of the plan → a SkyPilot task. Pure. The task is whole: `sky launch -c NAME FILE` runs it without this program.
+ * Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
+ */
+import { Document, type Scalar, visit } from "yaml";
+import type { DeploymentConfig } from "../plan/config";
+import { type RunInput, renderRun, secretNames } from "./run";
+import { engineImage, renderSetup } from "./setup";
+
+/** What a task is rendered from. */
+export interface TaskInput extends RunInput {
+  readonly config: DeploymentConfig;
+  /** Port that clients use, where it is on this cluster. */
+  readonly endpointPort?: number | undefined;
+}
+
+/** Slurm runs containers only with Pyxis, and opens no ports. */
+const isSlurm = (infra: string) => infra === "slurm" || infra.startsWith("slurm/");
+
+/** Fields of `resources`; what the configuration does not say is left to SkyPilot. */
+function resources({ cluster, config, endpointPort }: TaskInput): Record<string, unknown> {
+  const { sky } = config;
+  const gpus = cluster.nodes[0]?.gpus ?? 0;
+  const onSlurm = sky.infra.some(isSlurm);
+  const image = sky.image ?? (onSlurm ? undefined : engineImage(config.engine));
+  const needsRdma = cluster.nodes.length > 1 && !onSlurm;
+  const fields = {
+    infra: sky.infra.length === 1 ? sky.infra[0] : undefined,
+    any_of: sky.infra.length > 1 ? sky.infra.map((infra) => ({ infra })) : undefined,
+    accelerators: cluster.accelerator === undefined ? undefined : `${cluster.accelerator}:${gpus}`,
+    instance_type: sky.instanceType,
+    cpus: sky.cpus,
+    memory: sky.memory,
+    use_spot: sky.useSpot || undefined,
+    disk_size: sky.diskSizeGB,
+    disk_tier: sky.diskTier,
+    network_tier: sky.networkTier ?? (needsRdma ? "best" : undefined),
+    image_id: image,
+    ports: sky.openEndpoint && endpointPort !== undefined && !onSlurm ? [endpointPort] : undefined,
+    labels: Object.keys(sky.labels).length > 0 ? sky.labels : undefined,
+    autostop:
+      sky.autostopMinutes === undefined
+        ? undefined
+        : { idle_minutes: sky.autostopMinutes, down: sky.autostopDown },
+  };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/**
+ * The task as YAML, the same bytes for the same input.
+ * @param heading Comment at its head, without `#`.
+ */
+export function renderTask(input: TaskInput, heading?: string): string {
+  const { cluster, config } = input;
+  const secrets = secretNames(cluster);
+  const needsServices = cluster.nodes.some(({ programs }) =>
+    programs.some(({ role }) => role === "etcd" || role === "nats"),
+  );
+  const task = {
+    num_nodes: cluster.nodes.length,
+    resources: resources(input),
+    ...(config.sky.config === undefined ? {} : { config: config.sky.config }),
+    ...(Object.keys(config.sky.envs).length > 0 ? { envs: config.sky.envs } : {}),
+    // The values come with the launch (`--secret NAME`), and never stand in a task.
+    ...(secrets.length > 0 ? { secrets: Object.fromEntries(secrets.map((name) => [name, null])) } : {}),
+    setup: renderSetup(config, needsServices),
+    run: renderRun(input),
+  };
+  const document = new Document(task);
+  visit(document, {
+    Scalar: (_key, node: Scalar) => {
+      if (typeof node.value === "string" && node.value.includes("\n")) node.type = "BLOCK_LITERAL";
+    },
+  });
+  if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
+  return document.toString({ lineWidth: 0, indentSeq: false });
+}

@@ -1,0 +1,146 @@
+import { spawnSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import type { ConfigInput } from "../../plan/schema";
+import { nodeScripts } from "../../sky/scripts";
+import { hereDocument, quoted } from "../../sky/shell";
+import { renderTask } from "../../sky/task";
+import { isUpToDate, recipePath, renderedStacks } from "../../tools/render";
+import { packageRoot } from "../../tools/toolchain/index";
+
+interface Task {
+  readonly num_nodes: number;
+  readonly resources: Readonly<Record<string, unknown>>;
+  readonly secrets?: Readonly<Record<string, unknown>>;
+  readonly setup: string;
+  readonly run: string;
+}
+
+const multi: ConfigInput = {
+  model: "Qwen/Qwen3-8B",
+  cluster: { nodes: 2 },
+  pools: [{ role: "aggregated", tensorParallel: 8, dataParallel: 2 }],
+};
+
+function text(input: ConfigInput): string {
+  const config = parseConfig(input);
+  const planned = plan(config, { discovery: "etcd", events: "nats" });
+  const [cluster] = planned.clusters;
+  if (cluster === undefined) throw new Error("no cluster");
+  return renderTask({ cluster, config, scripts: nodeScripts(), endpointPort: planned.endpoint.port });
+}
+
+const task = (input: ConfigInput): Task => parse(text(input));
+
+describe("task", () => {
+  it("is the same text for the same configuration", () => {
+    expect(text(multi)).toBe(text(multi));
+  });
+
+  it("asks for nodes, GPUs, RDMA and the engine's image", () => {
+    const { num_nodes, resources } = task(multi);
+    expect(num_nodes).toBe(2);
+    expect(resources).toEqual({
+      accelerators: "H100:8",
+      network_tier: "best",
+      image_id: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.1",
+    });
+  });
+
+  it("tries several infras in order", () => {
+    expect(task({ ...multi, sky: { infra: ["aws/us-east-1", "gcp"] } }).resources).toMatchObject({
+      any_of: [{ infra: "aws/us-east-1" }, { infra: "gcp" }],
+    });
+  });
+
+  it("asks Slurm for neither container nor ports nor network tier", () => {
+    const { resources } = task({ ...multi, sky: { infra: "slurm/lab", openEndpoint: true } });
+    expect(resources).toEqual({ infra: "slurm/lab", accelerators: "H100:8" });
+  });
+
+  it("opens the endpoint's port only when asked to", () => {
+    expect(task(multi).resources["ports"]).toBeUndefined();
+    expect(task({ ...multi, sky: { openEndpoint: true } }).resources["ports"]).toEqual([8000]);
+  });
+
+  it("passes on everything that the configuration says of resources", () => {
+    const sky = {
+      infra: "aws",
+      useSpot: true,
+      autostopMinutes: 30,
+      diskSizeGB: 500,
+      diskTier: "best",
+      networkTier: "standard",
+      image: "docker:ubuntu:24.04",
+      cpus: "32+",
+      memory: "256+",
+      labels: { team: "search" },
+    } as const;
+    expect(task({ ...multi, sky }).resources).toEqual({
+      infra: "aws",
+      accelerators: "H100:8",
+      cpus: "32+",
+      memory: "256+",
+      use_spot: true,
+      disk_size: 500,
+      disk_tier: "best",
+      network_tier: "standard",
+      image_id: "docker:ubuntu:24.04",
+      labels: { team: "search" },
+      autostop: { idle_minutes: 30, down: true },
+    });
+  });
+
+  it("passes on an instance type", () => {
+    const sky = { infra: "aws", instanceType: "p5.48xlarge" };
+    expect(task({ ...multi, sky }).resources).toMatchObject({ instance_type: "p5.48xlarge" });
+  });
+
+  it("names secrets and holds no value of one", () => {
+    const { secrets, run } = task({ ...multi, huggingFaceToken: "hf_notARealToken" });
+    expect(secrets).toEqual({ HF_TOKEN: null });
+    expect(run).toContain("unset HF_TOKEN");
+    expect(text({ ...multi, huggingFaceToken: "hf_notARealToken" })).not.toContain("notARealToken");
+  });
+
+  it("is a shell script that bash can read", () => {
+    for (const input of [multi, { ...multi, engineArgs: ["'; $(id) `id` %s \""] }]) {
+      const { setup, run } = task(input);
+      for (const script of [setup, run]) {
+        const { status, stderr } = spawnSync("bash", ["-n"], { input: script, encoding: "utf8" });
+        expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      }
+    }
+  });
+
+  it("hands what a user wrote to the node as it is", () => {
+    const hostile = "'; $(touch x) `id` %(ENV_X)s \" EOF";
+    const { run } = task({ ...multi, engineArgs: [hostile] });
+    const specification = /write units\/aggregated-0\/aggregated-0\.json <<'EOF'\n([\s\S]*?)\nEOF\n/.exec(
+      run,
+    );
+    const program: { readonly command: readonly string[] } = JSON.parse(specification?.[1] ?? "null");
+    expect(program.command).toContain(hostile);
+  });
+});
+
+describe("shell", () => {
+  it.each(["plain", "with space", "it's", "$(id)", "a\nb", "", "-n", "%s", "`id`"])("quotes %j", (word) => {
+    const { stdout } = spawnSync("sh", ["-c", `printf %s ${quoted(word)}`], { encoding: "utf8" });
+    expect(stdout).toBe(word);
+  });
+
+  it("refuses a here-document that would end early", () => {
+    expect(() => hereDocument("a\nEOF\nb")).toThrow("the text holds a line EOF");
+  });
+});
+
+describe("committed recipes", () => {
+  it.each(renderedStacks(packageRoot()))("%s is up to date", (stack) => {
+    expect(isUpToDate(stack, packageRoot()), `${recipePath(stack)}: npm run render -- --stack ${stack}`).toBe(
+      true,
+    );
+  });
+});

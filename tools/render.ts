@@ -1,0 +1,141 @@
+/**
+ * `npm run render -- --stack S | --all [--check]`: writes a stack as a plain SkyPilot recipe, which `sky launch` runs without Pulumi.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { ConfigError } from "../plan/problems";
+import { nodeScripts } from "../sky/scripts";
+import { renderTask } from "../sky/task";
+import { type PlannedStack, planStack } from "./plannedStack";
+import { UsageProblem } from "./pulumi/problem";
+import { readProject, stacksWithFiles } from "./pulumi/project";
+import { packageRoot } from "./toolchain/index";
+
+const usage = `Usage: npm run render -- --stack NAME | --all [options]
+
+Options
+  --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml
+  --all              every stack that SkyPilot can run from one recipe
+  --stdout           print the recipe instead of writing it
+  --check            write nothing; exit code 1 when a written recipe is out of date
+
+Exit code: 0 it worked, 1 out of date (--check), 2 the command or the configuration is wrong.`;
+
+/** The demo's two examples keep the names under which they are known. */
+const fileNames: Readonly<Record<string, string>> = {
+  single: "nvidia-dynamo",
+  multi: "nvidia-dynamo-multinode",
+};
+
+/** Where a stack's recipe is, relative to the repository. */
+export function recipePath(stack: string): string {
+  const known = fileNames[stack];
+  return known === undefined ? `sky/recipes/${stack}.sky.yaml` : `sky/${known}.sky.yaml`;
+}
+
+/** Stacks whose recipe is committed: those of one SkyPilot cluster. */
+export function renderedStacks(directory: string): string[] {
+  return stacksWithFiles(readProject(directory)).filter((stack) => isOneRecipe(planStack(stack, directory)));
+}
+
+function isOneRecipe({ config, plan }: PlannedStack): boolean {
+  return config.target === "sky" && plan.clusters.length === 1;
+}
+
+function heading(stack: string, { config, plan }: PlannedStack): string {
+  const nodes = plan.clusters[0]?.nodes ?? [];
+  const name = "dynamo-serving";
+  return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${nodes.length} node${nodes.length === 1 ? "" : "s"}.
+
+  sky launch -c ${name} ${recipePath(stack)}
+  ssh -N -L 8000:$(sky status --ip ${name}):${plan.endpoint.port} ${name} &     # the endpoint, at http://127.0.0.1:8000/v1
+  sky down ${name}
+
+${config.sky.openEndpoint ? "The endpoint's port is open to whoever finds it, and asks for no key.\n" : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n"}
+Written by \`npm run render -- --stack ${stack}\` from Pulumi.${stack}.yaml: edit that, not this.`;
+}
+
+/**
+ * The recipe of a stack.
+ * @throws UsageProblem when the stack is not one SkyPilot cluster.
+ */
+export function renderStack(stack: string, directory: string): string {
+  const planned = planStack(stack, directory);
+  const { config, plan } = planned;
+  const [cluster] = plan.clusters;
+  if (config.target !== "sky")
+    throw new UsageProblem(`Stack ${stack} runs on this machine (dynamo-sky:target: local): no recipe.`);
+  if (cluster === undefined || plan.clusters.length > 1)
+    throw new UsageProblem(
+      `Stack ${stack} has ${plan.clusters.length} SkyPilot clusters, which need each other's addresses: use \`up\`.`,
+    );
+  const input = { cluster, config, scripts: nodeScripts(), endpointPort: plan.endpoint.port };
+  return renderTask(input, heading(stack, planned));
+}
+
+interface Arguments {
+  readonly stacks: readonly string[];
+  readonly check: boolean;
+  readonly stdout: boolean;
+}
+
+function readArguments(argv: string[]): Arguments | undefined {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      stack: { type: "string", short: "s" },
+      all: { type: "boolean", default: false },
+      check: { type: "boolean", default: false },
+      stdout: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const { stack, all, check, stdout } = values;
+  if ((stack === undefined) === !all) throw new UsageProblem(`Say which: --stack NAME or --all\n\n${usage}`);
+  return { stacks: stack === undefined ? renderedStacks(packageRoot()) : [stack], check, stdout };
+}
+
+/** Whether the recipe that is there is this one. */
+export function isUpToDate(stack: string, directory: string): boolean {
+  const file = join(directory, recipePath(stack));
+  return existsSync(file) && readFileSync(file, "utf8") === renderStack(stack, directory);
+}
+
+function main(): void {
+  const args = readArguments(process.argv.slice(2));
+  if (args === undefined) {
+    console.log(usage);
+    return;
+  }
+  for (const stack of args.stacks) {
+    const file = join(packageRoot(), recipePath(stack));
+    if (args.stdout) process.stdout.write(renderStack(stack, packageRoot()));
+    else if (args.check) {
+      if (isUpToDate(stack, packageRoot())) continue;
+      console.error(`${recipePath(stack)} is out of date: npm run render -- --stack ${stack}`);
+      process.exitCode = 1;
+    } else {
+      mkdirSync(dirname(file), { recursive: true });
+      writeFileSync(file, renderStack(stack, packageRoot()));
+      console.log(recipePath(stack));
+    }
+  }
+}
+
+function isExpected(error: unknown): error is Error {
+  const isWrongOption =
+    error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+  return isWrongOption || error instanceof UsageProblem || error instanceof ConfigError;
+}
+
+if (require.main === module) {
+  try {
+    main();
+  } catch (error) {
+    if (!isExpected(error)) throw error;
+    console.error(error.message);
+    process.exitCode = 2;
+  }
+}
