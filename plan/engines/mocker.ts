@@ -3,10 +3,10 @@
  * It stands in for SGLang with the block size of the real one, so that a cluster can be rehearsed.
  *
  * It knows no tensor parallelism. GPUs are accounted for as for a real engine, and a replica over several nodes has a
- * process on each: rank 0 serves; the others register in a namespace that no frontend looks at, so that losing one of
- * them is like losing a rank of a real engine.
+ * process on each: rank 0 serves; the others register in their own memory, where no frontend looks, so that losing one of
+ * them is like losing a rank of a real engine. (A namespace of their own would not do: a frontend of Dynamo 1.4.2 takes
+ * `--namespace dynamo`, the default, for all namespaces.)
  */
-import { NAMESPACE } from "../context";
 import { modelPath } from "../model";
 import { type Engine, extraArgs, extraEnv } from "./engine";
 
@@ -29,7 +29,7 @@ export const mocker: Engine = {
         ...["--sglang-page-size", String(config.router.blockSize)],
         ...["--disaggregation-mode", MODES[pool.role]],
         ...["--data-parallel-size", String(pool.dataParallel)],
-        ...(rank > 0 ? ["--endpoint", `dyn://${NAMESPACE}-ranks.${worker.name}.generate`] : []),
+        ...(rank > 0 ? ["--discovery-backend", "mem"] : []),
         ...extraArgs(worker),
       ],
       env: extraEnv(worker),

@@ -206,8 +206,8 @@ describe("mocker", () => {
   it("has a process on every node of a replica, and lets only the first be seen by frontends", () => {
     const spanning = { ...SHAPES.multi, engine: "mocker" } as const;
     const second = program(spanning, "aggregated-0-rank1");
-    expect(flagOf(second, "--endpoint")).toBe("dyn://dynamo-ranks.aggregated-0-rank1.generate");
-    expect(program(spanning, "aggregated-0").command).not.toContain("--endpoint");
+    expect(flagOf(second, "--discovery-backend")).toBe("mem");
+    expect(program(spanning, "aggregated-0").command).not.toContain("--discovery-backend");
     expect(planned(spanning).expectedWorkers.aggregated).toBe(1);
   });
 
