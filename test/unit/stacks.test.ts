@@ -1,0 +1,67 @@
+/** The committed stacks: each says what it is for, has a plan, and leaves no GPU idle. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { DeploymentPlan } from "../../plan/types";
+import { planStack } from "../../tools/plannedStack";
+import { readProject, stacksWithFiles } from "../../tools/pulumi/project";
+import { packageRoot } from "../../tools/toolchain/root";
+
+const root = packageRoot();
+const stacks = stacksWithFiles(readProject(root));
+
+/** `2 × 8 GPUs: 2 prefill of 4, 2 decode of 4`: what a plan comes to. */
+function summary({ engine, clusters }: DeploymentPlan): string {
+  const nodes = clusters.flatMap((cluster) => cluster.nodes);
+  const replicas = new Map<string, number>();
+  for (const { programs } of nodes)
+    for (const { role, replica, gpus } of programs) {
+      const key = `${role} ${replica}`;
+      if (gpus.length > 0) replicas.set(key, (replicas.get(key) ?? 0) + gpus.length);
+    }
+  const sizes = new Map<string, number>();
+  for (const [key, gpus] of replicas) {
+    const kind = `${key.split(" ")[0]} of ${gpus}`;
+    sizes.set(kind, (sizes.get(kind) ?? 0) + 1);
+  }
+  const pools = [...sizes].map(([kind, count]) => `${count} ${kind}`).join(", ");
+  return `${engine} on ${nodes.length} × ${nodes[0]?.gpus}: ${pools}`;
+}
+
+const documented: Readonly<Record<string, string>> = {
+  disagg: "sglang on 1 × 8: 1 prefill of 4, 1 decode of 4",
+  "disagg-multi": "sglang on 2 × 8: 2 prefill of 4, 2 decode of 4",
+  tp2: "sglang on 2 × 8: 8 aggregated of 2",
+  "deepseek-r1": "sglang on 4 × 8: 1 prefill of 16, 1 decode of 16",
+  vllm: "vllm on 1 × 8: 2 prefill of 2, 2 decode of 2",
+  trtllm: "trtllm on 1 × 8: 2 prefill of 2, 2 decode of 2",
+};
+
+describe("the committed stacks", () => {
+  it("are there for every documented shape", () => {
+    expect(stacks).toEqual(expect.arrayContaining([...Object.keys(documented), "dev"]));
+  });
+
+  it.each(Object.entries(documented))("%s is %s", (stack, shape) => {
+    expect(summary(planStack(stack, root).plan)).toBe(shape);
+  });
+
+  it.each(stacks)("%s has a plan in which every GPU is at work", (stack) => {
+    const { clusters } = planStack(stack, root).plan;
+    const nodes = clusters.flatMap((cluster) => cluster.nodes);
+    expect(nodes.length).toBeGreaterThan(0);
+    for (const node of nodes) {
+      expect(node.idleGpus).toEqual([]);
+      expect(node.programs.flatMap((program) => program.gpus)).toHaveLength(node.gpus);
+    }
+  });
+
+  it.each(stacks)("%s begins with what it is for", (stack) => {
+    const lines = readFileSync(join(root, `Pulumi.${stack}.yaml`), "utf8").split("\n");
+    const head = lines.slice(
+      0,
+      lines.findIndex((line) => !line.startsWith("#")),
+    );
+    expect(head.filter((line) => /^# [A-Z]/.test(line)).length).toBeGreaterThan(0);
+  });
+});
