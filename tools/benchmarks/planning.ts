@@ -1,0 +1,77 @@
+/**
+ * How long planning takes, by the number of nodes: `node --import tsx tools/benchmarks/planning.ts` prints the table of
+ * docs/benchmarks.md. Each row is a configuration that is read, planned and written as JSON, in a warm process.
+ */
+import { type ConfigInput, parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import { median } from "./timing";
+
+const NODES = [10, 100, 1000];
+const REPEATS = 5;
+
+interface Layout {
+  readonly name: string;
+  readonly of: (nodes: number) => ConfigInput;
+}
+
+const deployment = (nodes: number, pools: ConfigInput["pools"]): ConfigInput => ({
+  model: "Qwen/Qwen3-8B",
+  cluster: { nodes },
+  pools,
+});
+
+const LAYOUTS: readonly Layout[] = [
+  {
+    name: "8 × TP1 a node",
+    of: (nodes) => deployment(nodes, [{ role: "aggregated", replicas: 8 * nodes }]),
+  },
+  {
+    name: "1P1D of TP4 a node",
+    of: (nodes) =>
+      deployment(nodes, [
+        { role: "prefill", replicas: nodes, tensorParallel: 4 },
+        { role: "decode", replicas: nodes, tensorParallel: 4 },
+      ]),
+  },
+  {
+    name: "TP16 × DP2 over two nodes",
+    of: (nodes) =>
+      deployment(nodes, [{ role: "aggregated", replicas: nodes / 2, tensorParallel: 8, dataParallel: 2 }]),
+  },
+  {
+    // 5 + 3 fill a node only together: the emptiest node first leads into a dead end, and the search has to work.
+    name: "odd sizes: 5 and 3 a node",
+    of: (nodes) =>
+      deployment(nodes, [
+        { role: "prefill", replicas: nodes, tensorParallel: 5 },
+        { role: "decode", replicas: nodes, tensorParallel: 3 },
+      ]),
+  },
+];
+
+/** Seconds of one run. */
+function planOnce(layout: Layout, nodes: number): number {
+  const started = performance.now();
+  const config = parseConfig(layout.of(nodes));
+  JSON.stringify(plan(config, { discovery: "etcd", events: "nats" }));
+  return (performance.now() - started) / 1000;
+}
+
+/** A Markdown table: median milliseconds for each layout and number of nodes. */
+export function planningTable(): string {
+  for (const layout of LAYOUTS) planOnce(layout, 10);
+  const rows = LAYOUTS.map((layout) => {
+    const cells = NODES.map((nodes) => {
+      const seconds = Array.from({ length: REPEATS }, () => planOnce(layout, nodes));
+      return (median(seconds) * 1000).toFixed(1);
+    });
+    return `| ${layout.name} | ${cells.join(" | ")} |`;
+  });
+  return [
+    `| planning, median of ${REPEATS}, ms | ${NODES.map((nodes) => `${nodes} nodes`).join(" | ")} |`,
+    `|---|${NODES.map(() => "---:|").join("")}`,
+    ...rows,
+  ].join("\n");
+}
+
+if (require.main === module) console.log(planningTable());
