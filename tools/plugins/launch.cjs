@@ -9,7 +9,7 @@
 "use strict";
 const { createHash } = require("node:crypto");
 const fs = require("node:fs");
-const { createRequire, enableCompileCache } = require("node:module");
+const { createRequire, enableCompileCache, flushCompileCache } = require("node:module");
 const os = require("node:os");
 const path = require("node:path");
 
@@ -17,7 +17,7 @@ const root = path.resolve(__dirname, "../..");
 
 /** Everything that a bundle depends on: our own source, and the versions of what is bundled with it. */
 function sourceHash() {
-  const hash = createHash("sha256").update(process.version);
+  const hash = createHash("sha256");
   const files = fs.readdirSync(__dirname, { recursive: true, encoding: "utf8" });
   for (const file of files.filter((name) => /\.(ts|cjs)$/.test(name)).sort()) {
     hash.update(`\0${file}\0`).update(fs.readFileSync(path.join(__dirname, file)));
@@ -56,6 +56,16 @@ function bundle(name, outFile) {
 
 /** Where tools keep what they can make again: https://www.npmjs.com/package/find-cache-dir */
 const cache = path.join(root, "node_modules", ".cache", "pulumi-plugins");
+const compiled = path.join(cache, "compiled");
+
+/** Bundles of earlier versions of the source; plugins that still run from one have it in memory. */
+function removeOutdated(current) {
+  for (const entry of fs.readdirSync(cache)) {
+    const directory = path.join(cache, entry);
+    if (directory !== current && directory !== compiled)
+      fs.rmSync(directory, { recursive: true, force: true });
+  }
+}
 
 /** The bundle's path. Where the package's own directory cannot be written, the bundle lives as long as this process. */
 function bundleOf(name) {
@@ -63,6 +73,7 @@ function bundleOf(name) {
   if (fs.existsSync(file)) return file;
   try {
     bundle(name, file);
+    removeOutdated(path.dirname(file));
     return file;
   } catch (error) {
     if (error.code !== "EACCES" && error.code !== "EROFS") throw error;
@@ -76,6 +87,7 @@ function bundleOf(name) {
 
 const [name] = process.argv.splice(2, 1);
 const file = bundleOf(name);
-// Compiled code is kept beside the bundle; in Node 20 there is no such cache.
-enableCompileCache?.(path.join(cache, "compiled"));
+// Compiled code is kept beside the bundle; Node 20 cannot do that. It would be written at exit, but the engine kills.
+enableCompileCache?.(compiled);
 require(file);
+if (flushCompileCache) setTimeout(flushCompileCache, 1_000).unref();
