@@ -2,11 +2,11 @@
 import type * as pulumi from "@pulumi/pulumi";
 import type { Unit } from "./units";
 
-/** The trace that a unit leaves in the resource graph. */
+/** The trace that a unit, or a cluster, leaves in the resource graph. */
 export interface UnitRun {
-  /** The unit is up when these are. */
+  /** It is up when these are. */
   readonly resources: readonly pulumi.Resource[];
-  /** Changes whenever the unit is started anew or changed. */
+  /** Changes whenever it is started anew or changed. */
   readonly digest: pulumi.Output<string>;
   /** Why it is being repaired, when it is. */
   readonly repair?: string | undefined;
@@ -19,6 +19,10 @@ export interface UnitRun {
 export interface ClusterHost {
   /** Full name, as SkyPilot and the driver know it. */
   readonly clusterName: pulumi.Output<string>;
+  /** Whether it is on this machine. */
+  readonly isLocal: boolean;
+  /** The cluster itself, without its units. */
+  readonly run: UnitRun;
   /** Address of rank 0. */
   readonly headAddress: pulumi.Output<string>;
   /**

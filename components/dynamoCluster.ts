@@ -2,7 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
-import type { DeploymentPlan, ProgramRole } from "../plan/types";
+import { CONTROL_PLANE_ROLES, type DeploymentPlan, type ProgramRole } from "../plan/types";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
 import { type Deployment, type DynamoClusterArgs, prepare } from "./deployment";
@@ -45,6 +45,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const placed = placedUnits(plan, hosts);
     const runs = this.#programs(name, plan, placed);
 
+    const clusters = [...hosts.values()];
     const head = hostOf(hosts, plan.endpoint.cluster);
     this.logs = pulumi
       .all(placed.map(({ unit, host }) => host.logs(unit)))
@@ -58,7 +59,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
         expectedWorkers: plan.expectedWorkers,
         timeoutSeconds: deployment.config.timeouts.readySeconds,
         logs: this.logs,
-        runs,
+        localClusters: clusters.filter(({ isLocal }) => isLocal).map(({ clusterName }) => clusterName),
+        runs: [...clusters.map(({ run }) => run), ...runs],
       },
       { parent: this },
     );
@@ -124,7 +126,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
   #programs(name: string, plan: DeploymentPlan, placed: readonly PlacedUnit[]): UnitRun[] {
     const parent = { parent: this };
     const having = (...roles: ProgramRole[]) => placed.filter(({ unit }) => roles.includes(unit.role));
-    const control = new ControlPlane(`${name}-control-plane`, { units: having("etcd", "nats") }, parent);
+    const control = new ControlPlane(
+      `${name}-control-plane`,
+      { units: having(...CONTROL_PLANE_ROLES) },
+      parent,
+    );
     new Router(`${name}-router`, { mode: plan.routerMode }, parent);
     const after = control.runs;
     const frontend = new Frontend(

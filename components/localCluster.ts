@@ -40,6 +40,8 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
   readonly clusterName: pulumi.Output<string>;
   /** Loopback address of rank 0. */
   readonly headAddress: pulumi.Output<string>;
+  readonly isLocal = true;
+  readonly run: UnitRun;
   readonly #lease: DriverCommand;
   readonly #args: LocalClusterArgs;
 
@@ -63,6 +65,11 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
       },
       { parent: this },
     );
+    this.run = {
+      resources: [this.#lease.resource],
+      digest: this.#lease.digest,
+      repair: args.repairs?.lease ?? args.repairs?.readiness,
+    };
     this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
   }
 

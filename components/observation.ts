@@ -2,15 +2,23 @@
 import { type Dirent, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { stateDirectory } from "../local/directories";
+import { isUnproven } from "../local/marks";
 import { type ObservedNode, observeCluster } from "../local/observe";
 import { clusterPrefixName } from "./names";
+
+/** What was seen of a cluster. */
+export interface ObservedCluster {
+  readonly nodes: readonly ObservedNode[];
+  /** Whether the deployment has not proven that it serves since something of the cluster was changed. */
+  readonly unproven: boolean;
+}
 
 /** What was seen, and when. */
 export interface Observation {
   /** ISO 8601. */
   readonly at: string;
-  /** The nodes of every cluster, by its full name. */
-  readonly clusters: ReadonlyMap<string, readonly ObservedNode[]>;
+  /** By full name. */
+  readonly clusters: ReadonlyMap<string, ObservedCluster>;
 }
 
 /**
@@ -23,8 +31,10 @@ export async function observeLocal(prefix: string): Promise<Observation> {
   const at = new Date().toISOString();
   const start = `${clusterPrefixName(prefix)}-`;
   const names = clustersOnDisk().filter((name) => name.startsWith(start));
-  const clusters = await Promise.all(names.map(async (name) => [name, await observeCluster(name)] as const));
-  return { at, clusters: new Map(clusters) };
+  const clusters = names.map(
+    async (name) => [name, { nodes: await observeCluster(name), unproven: isUnproven(name) }] as const,
+  );
+  return { at, clusters: new Map(await Promise.all(clusters)) };
 }
 
 function clustersOnDisk(): string[] {

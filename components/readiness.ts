@@ -17,6 +17,8 @@ export interface ReadinessArgs {
   readonly timeoutSeconds?: number;
   /** Sent with the trial request. Default: none. */
   readonly apiKey?: pulumi.Input<string>;
+  /** Full names of the local clusters that it runs on. Default: none. */
+  readonly localClusters?: readonly pulumi.Input<string>[];
   /** Log files by program, whose last lines tell why something did not become ready. */
   readonly logs: pulumi.Input<Readonly<Record<string, readonly string[]>>>;
   /** Everything that must be up, and after whose change readiness has to be proven anew. */
@@ -43,6 +45,7 @@ export class Readiness extends pulumi.ComponentResource {
           namespace: args.namespace,
           expectedWorkers: { ...args.expectedWorkers },
           logs: args.logs,
+          localClusters: args.localClusters ?? [],
           ...(args.timeoutSeconds === undefined ? {} : { timeoutSeconds: args.timeoutSeconds }),
           ...(args.apiKey === undefined ? {} : { apiKey: args.apiKey }),
         },

@@ -4,10 +4,10 @@
  * A reason holds the time at which it was seen: Pulumi compares it with the one that is stored from a former repair, and
  * two losses of the same kind would otherwise be equal, so that the second would not be repaired.
  */
-import type { ObservedNode } from "../local/observe";
+import { type ObservedNode, UNFINISHED } from "../local/observe";
 import type { ClusterPlan } from "../plan/types";
 import { SUFFIX_LENGTH } from "./names";
-import type { Observation } from "./observation";
+import type { Observation, ObservedCluster } from "./observation";
 import { type Unit, unitsOf } from "./units";
 
 /** What is broken in a cluster that should run. */
@@ -16,7 +16,11 @@ export interface LocalRepairs {
   readonly lease?: string;
   /** Why units must be started again, by name of the unit. */
   readonly units: ReadonlyMap<string, string>;
+  /** Why the deployment must prove again that it serves, though nothing of the cluster is broken. */
+  readonly readiness?: string;
 }
+
+const NOTHING: ObservedCluster = { nodes: [], unproven: false };
 
 /** Words of supervisor for a program that runs, or is about to. */
 const RUNNING = new Set(["RUNNING", "STARTING"]);
@@ -29,11 +33,11 @@ const RUNNING = new Set(["RUNNING", "STARTING"]);
  */
 export function localRepairs(plan: ClusterPlan, base: string, observation: Observation): LocalRepairs {
   const name = new RegExp(`^${base}-[a-z0-9]{${SUFFIX_LENGTH}}$`);
-  const candidates = [...observation.clusters]
-    .filter(([cluster]) => name.test(cluster))
-    .map(([, nodes]) => nodes);
-  const [best] = (candidates.length === 0 ? [[]] : candidates)
-    .map((nodes) => repairsOf(plan, nodes, observation.at))
+  const candidates = [...observation.clusters].flatMap(([cluster, seen]) =>
+    name.test(cluster) ? [seen] : [],
+  );
+  const [best] = (candidates.length === 0 ? [NOTHING] : candidates)
+    .map((seen) => repairsOf(plan, seen, observation.at))
     .toSorted((a, b) => severity(a) - severity(b));
   return best ?? { units: new Map() };
 }
@@ -42,14 +46,18 @@ function severity({ lease, units }: LocalRepairs): number {
   return (lease === undefined ? 0 : 1_000_000) + units.size;
 }
 
-function repairsOf(plan: ClusterPlan, nodes: readonly ObservedNode[], at: string): LocalRepairs {
+function repairsOf(plan: ClusterPlan, { nodes, unproven }: ObservedCluster, at: string): LocalRepairs {
   const lost = plan.nodes.find(({ rank }) => !nodes.some((node) => node.rank === rank && node.supervisor));
   const units = new Map<string, string>();
   for (const unit of unitsOf(plan)) {
     const broken = firstBroken(unit, nodes);
     if (broken !== undefined) units.set(unit.name, `${broken}, seen ${at}`);
   }
-  return { ...(lost === undefined ? {} : { lease: `node ${lost.rank} does not run, seen ${at}` }), units };
+  return {
+    ...(lost === undefined ? {} : { lease: `node ${lost.rank} does not run, seen ${at}` }),
+    units,
+    ...(unproven ? { readiness: `not ready at the end of the last update, seen ${at}` } : {}),
+  };
 }
 
 /** The first program of the unit that does not run, in words. */
@@ -59,6 +67,7 @@ function firstBroken(unit: Unit, nodes: readonly ObservedNode[]): string | undef
     for (const { name } of programs) {
       const state = seen.find((program) => program.name === name)?.state;
       if (state === undefined) return `${name} does not run`;
+      if (state === UNFINISHED) return `the last change of ${name} failed`;
       if (!RUNNING.has(state)) return `${name} does not run (${state})`;
     }
   }

@@ -1,6 +1,7 @@
 /** `ready`: waits until every worker of the plan is registered and a chat completion with tokens has come back. */
 import { resolve } from "node:path";
 import { stateDirectory } from "../local/directories";
+import { proveCluster } from "../local/marks";
 import { WORKER_ROLES, type WorkerRole } from "../plan/types";
 import { UserError } from "./errors";
 import { callHttp, inWords } from "./http";
@@ -41,6 +42,7 @@ async function untilReady(input: ReadyInput, context: VerbContext): Promise<void
     },
   });
   if (missing === undefined) {
+    for (const cluster of input.localClusters) proveCluster(cluster);
     context.progress.line(`${input.model} answers at ${input.endpoint}`);
     return;
   }

@@ -1,5 +1,6 @@
 /** What the `ready` verb reads from standard input. */
 import { z } from "zod";
+import { nameSchema } from "../node/schema";
 
 const count = z.int().min(0);
 
@@ -17,6 +18,8 @@ export const readySchema = z.strictObject({
   timeoutSeconds: z.number().positive().default(600),
   /** Sent as `Authorization: Bearer`. Never printed. */
   apiKey: z.string().optional(),
+  /** Names of the local clusters that are noted as proven once the deployment is ready. */
+  localClusters: z.array(nameSchema).default([]),
   /** Log files by component (`prefill`, `frontend`); the last lines of the one waited for are part of the error. */
   logs: z.record(z.string(), z.array(z.string())).default({}),
 });

@@ -9,6 +9,7 @@ import { programLog } from "../node/render";
 import type { ProgramPlan } from "../plan/types";
 import { nodeDirectory } from "./directories";
 import { withLock } from "./lock";
+import { beginUnit, finishUnit } from "./marks";
 import { ensureSupervisor, type NodeRecord, readNodeRecord } from "./node";
 import { type LocalPrograms, localProgramsSchema } from "./spec";
 import { programState } from "./state";
@@ -47,12 +48,14 @@ async function applyNode(
   const directory = nodeDirectory(cluster, rank);
   const { client, change } = await withLock(join(directory, "lock"), context, async () => {
     const client = await ensureSupervisor(cluster, rank, record, context);
+    beginUnit(cluster, rank, unit);
     return { client, change: await replaceUnitFiles(client, directory, unit, programs) };
   });
   await carryOut(client, change, programs, context);
   await Promise.all(
     programs.map((program) => untilHealthy({ program, record, directory, timeoutSeconds, client }, context)),
   );
+  finishUnit(cluster, rank, unit);
 }
 
 async function carryOut(

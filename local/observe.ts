@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { defineVerb } from "../driver/verb";
 import { nodeDirectory, ranksOnDisk } from "./directories";
+import { isUnfinished } from "./marks";
 import { localObserveSchema } from "./spec";
 import { programState } from "./state";
 import { SupervisorClient } from "./supervisor";
@@ -20,9 +21,12 @@ export interface ObservedNode {
 export interface ObservedProgram {
   readonly name: string;
   readonly unit: string;
-  /** Supervisor's word for it, corrected by what the launcher says; see `programState`. */
+  /** Supervisor's word for it, corrected by what the launcher says (see `programState`), or {@link UNFINISHED}. */
   readonly state: string;
 }
+
+/** State of a program whose unit was being changed when that failed or was interrupted. */
+export const UNFINISHED = "UNFINISHED";
 
 /** The result: for each cluster its nodes, an empty list when there is no such cluster. */
 export type ObservedClusters = Readonly<Record<string, readonly ObservedNode[]>>;
@@ -50,7 +54,7 @@ async function observeNode(cluster: string, rank: number): Promise<ObservedNode>
     programs.map((name) => ({
       name,
       unit,
-      state: programState(directory, name, states),
+      state: isUnfinished(cluster, rank, unit) ? UNFINISHED : programState(directory, name, states),
     })),
   );
   return { rank, supervisor: states !== undefined, programs };

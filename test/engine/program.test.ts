@@ -225,15 +225,23 @@ describe("the program on the real engine", { timeout: 120_000 }, () => {
     expect(await restarted()).toEqual(["aggregated-0", "aggregated-1", "decode-0", "decode-1", "prefill-0"]);
   });
 
-  it("names the component and its last words when a change fails, and goes on from there", async () => {
+  it("names the component and its last words when a change fails", async () => {
     const broken = { pools: [{ role: "aggregated" as const, replicas: 2, engineArgs: ["--no-such-flag"] }] };
     configure(dev({ router: { mode: "round-robin" }, ...broken, timeouts: { readySeconds: 8 } }));
     const error = await failure(up());
     expect(error).toContain("aggregated-");
     expect(error).toContain("unrecognized arguments: --no-such-flag");
+  });
+
+  it("repairs what a failed change has left when going back to what was before", async () => {
     configure(dev({ router: { mode: "round-robin" }, pools: [{ role: "aggregated", replicas: 2 }] }));
+    const { steps } = await preview();
+    expect(steps.flatMap(({ changes }) => changes).join("\n")).toMatch(
+      /the last change of aggregated-\d failed/,
+    );
     await up();
     await expectAnswer();
+    expect(stepsOf(await preview())).toEqual(NO_STEPS);
   });
 
   it("is gone after destroy: no process, no port, no file", async () => {

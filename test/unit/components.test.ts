@@ -156,6 +156,7 @@ describe("DynamoCluster in an update", () => {
       namespace: "dynamo",
       expectedWorkers: { aggregated: 0, prefill: 1, decode: 2 },
       timeoutSeconds: 180,
+      localClusters: [CLUSTER],
       logs: Object.fromEntries(
         ["etcd", "nats", "frontend-0", "prefill-0", "decode-0", "decode-1"].map((name) => [name, log(name)]),
       ),
@@ -188,14 +189,14 @@ describe("DynamoCluster in an update", () => {
     expect(await known(result.urn)).toMatch(/::dynamo-sky:index:DynamoCluster::dynamo$/);
   });
 
-  it("has one component for workers that are not disaggregated, and no control plane units with file discovery", async () => {
+  it("has one component for workers that are not disaggregated, and neither etcd nor NATS with file discovery", async () => {
     const { resources, named } = await runOnMocks(
       "update",
       make({ ...DEV, pools: [{ role: "aggregated", replicas: 2 }], controlPlane: { discovery: "file" } }),
     );
     expect(
-      resources.map(({ name }) => name).filter((name) => /aggregated|prefill|decode|control/.test(name)),
-    ).toEqual(["dynamo-control-plane", "dynamo-aggregated", "dynamo-aggregated-0", "dynamo-aggregated-1"]);
+      resources.map(({ name }) => name).filter((name) => /aggregated|prefill|decode|etcd|nats/.test(name)),
+    ).toEqual(["dynamo-aggregated", "dynamo-aggregated-0", "dynamo-aggregated-1"]);
     expect(stdin(named("dynamo-main-lease"))["services"]).toBe(false);
   });
 
@@ -244,12 +245,7 @@ describe("a change touches", () => {
   it("of the prefill replicas: neither frontend nor control plane", async () => {
     const { created, deleted, updated } = await differing(DEV, { ...DEV, ...pools(2, 2) });
     expect({ created, deleted }).toEqual({ created: ["dynamo-prefill-1"], deleted: [] });
-    for (const name of [
-      "dynamo-frontend-0",
-      "dynamo-control-plane-etcd",
-      "dynamo-prefill-0",
-      "dynamo-decode-0",
-    ]) {
+    for (const name of ["dynamo-frontend-0", "dynamo-control-plane-etcd", "dynamo-prefill-0"]) {
       expect(updated).not.toContain(name);
     }
   });
