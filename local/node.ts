@@ -17,6 +17,7 @@ import { poll } from "../driver/poll";
 import type { VerbContext } from "../driver/verb";
 import { NODE_SCRIPTS } from "../node/paths";
 import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG } from "../node/render";
+import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { packageRoot } from "../tools/toolchain/root";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
 import { isAlive, kill, type ProcessId, processesOf, startTime } from "./processes";
@@ -39,8 +40,8 @@ const PROCESS_RECORD = "run/supervisord.json";
 const START_SECONDS = 30;
 const STOP_SECONDS = 30;
 const ORPHAN_SECONDS = 10;
-/** Needed by the others while they stop. */
-const CONTROL_PLANE = new Set(["etcd", "nats"]);
+/** Needed by the others while they stop. Programs of the control plane bear the name of their role. */
+const CONTROL_PLANE: ReadonlySet<string> = new Set(CONTROL_PLANE_ROLES);
 
 export function readNodeRecord(cluster: string, rank: number): NodeRecord {
   const path = join(nodeDirectory(cluster, rank), RECORD);

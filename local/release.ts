@@ -5,6 +5,7 @@ import { UserError } from "../driver/errors";
 import { poll } from "../driver/poll";
 import { defineVerb, type VerbContext } from "../driver/verb";
 import { supervisorSocket } from "../node/paths";
+import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
 import { readProcessRecord } from "./node";
 import { type FoundProcess, kill, processesOf } from "./processes";
@@ -12,6 +13,7 @@ import { localLeaseSchema } from "./spec";
 import { SupervisorClient } from "./supervisor";
 import { programsBelow, type StoppableProgram, UNITS } from "./unit";
 
+const CONTROL_PLANE: ReadonlySet<string> = new Set(CONTROL_PLANE_ROLES);
 /** What supervisor itself needs besides the programs' own `stopSeconds`. */
 const SUPERVISOR_STOP_SECONDS = 10;
 const KILL_SECONDS = 10;
@@ -65,9 +67,7 @@ export async function endNodes(
 async function stopDynamo(directory: string): Promise<void> {
   const client = new SupervisorClient(directory);
   if (!(await client.answers())) return;
-  const programs = programsBelow(join(directory, UNITS)).filter(
-    ({ role }) => role !== "etcd" && role !== "nats",
-  );
+  const programs = programsBelow(join(directory, UNITS)).filter(({ role }) => !CONTROL_PLANE.has(role));
   // What does not stop is seen, and killed, when the node's processes are looked at.
   await Promise.allSettled(programs.map(({ name, stopSeconds }) => client.remove(name, stopSeconds)));
 }

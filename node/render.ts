@@ -5,7 +5,7 @@
  *     supervisord.conf            includes units/<unit>/<program>.conf
  *     units/<unit>/<program>.conf supervisor's section: how to keep it running
  *     units/<unit>/<program>.json the program itself, read by launch.py
- *     launch.py, node.py          as they are in this directory
+ *     launch.py, node.py, …       as they are in this directory
  *     logs/<program>.log           output, size-limited
  *     run/<program>.json          when it was started, and how often
  */

@@ -15,6 +15,9 @@ export const PORT_SETTINGS = {
   etcdPeer: ["ports", "etcdPeer"],
   natsClient: ["ports", "nats"],
   natsMonitor: ["ports", "natsMonitor"],
+  /** The broker of KV events, for those who send them and for those who receive them. */
+  eventsIn: ["ports", "eventsIn"],
+  eventsOut: ["ports", "eventsOut"],
   /** Workers' health and metrics. */
   system: ["ports", "workerSystem"],
   /** Where workers take requests. */
@@ -104,6 +107,8 @@ const PURPOSES: Readonly<Partial<Record<PortRange, string>>> = {
   etcdPeer: "peer",
   natsClient: "client",
   natsMonitor: "monitor",
+  eventsIn: "publishers",
+  eventsOut: "subscribers",
 };
 
 /** What a program listens on, by purpose: `{ system: 9100, kvEvents: 5557, kvEvents1: 5558 }`. */

@@ -24,8 +24,11 @@ export const WORKER_ROLES = ["aggregated", "prefill", "decode"] as const;
 export type WorkerRole = (typeof WORKER_ROLES)[number];
 
 /** The control plane, the entrance and the workers: every kind of program that a node can run. */
-export const PROGRAM_ROLES = ["etcd", "nats", "gateway", "frontend", ...WORKER_ROLES] as const;
+export const PROGRAM_ROLES = ["etcd", "nats", "events", "gateway", "frontend", ...WORKER_ROLES] as const;
 export type ProgramRole = (typeof PROGRAM_ROLES)[number];
+
+/** Services that all others need: started before them and stopped after them. `events` carries KV events without NATS. */
+export const CONTROL_PLANE_ROLES = ["etcd", "nats", "events"] as const satisfies readonly ProgramRole[];
 
 /** How a condition is tested. Hosts and URLs may hold placeholders. */
 export type Probe =

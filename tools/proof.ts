@@ -146,11 +146,14 @@ function programsThatServed(logs: ProofTarget["logs"], requestId: string): Reado
   return programs;
 }
 
-/** From the router's line about a request: `Selected worker router_mode="kv" … effective_cached_blocks=45.0`. */
+/**
+ * From the router's lines about a request: `Selected worker … worker_type=prefill … effective_cached_blocks=45.0` when
+ * disaggregated, `Selected worker … overlap_blocks=45 phase=Aggregated` when not.
+ */
 export function cachedBlocks(logs: ProofTarget["logs"], requestId: string): number | undefined {
   const counts = Object.values(logs)
     .flatMap((files) => linesAbout(files, requestId))
-    .flatMap((line) => /\beffective_cached_blocks=([\d.]+)/.exec(line)?.[1] ?? [])
+    .flatMap((line) => /\b(?:effective_cached|overlap)_blocks=([\d.]+)/.exec(line)?.[1] ?? [])
     .map(Number);
   return counts.length === 0 ? undefined : Math.max(...counts);
 }

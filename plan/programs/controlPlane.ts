@@ -69,6 +69,31 @@ function natsProgram(ports: NodePorts): ProgramPlan {
   };
 }
 
+/**
+ * A broker for KV events in place of NATS. By themselves Dynamo's processes would open random ports on all addresses; with
+ * `DYN_ZMQ_BROKER_URL` they only connect to these two.
+ */
+function eventsProgram({ config }: PlanContext, ports: NodePorts): ProgramPlan {
+  const needs = [onePort("eventsIn"), onePort("eventsOut")];
+  const taken = ports.takeAll(needs);
+  return {
+    name: "events",
+    role: "events",
+    ...ONLY_ONE,
+    command: [
+      "python3",
+      `${NODE_DIR}/zmq_broker.py`,
+      NODE_IP,
+      String(taken.eventsIn),
+      String(taken.eventsOut),
+    ],
+    ...NEEDS_NOTHING,
+    ports: portsByPurpose(needs, taken),
+    health: { kind: "tcp", host: NODE_IP, port: firstPort(config, "eventsOut") },
+    stopSeconds: STOP_SECONDS,
+  };
+}
+
 /** An address that only programs of the same node reach. Local nodes share a machine, so each has its own. */
 function ownAddress({ config }: PlanContext): string {
   return config.target === "local" ? NODE_IP : "127.0.0.1";
@@ -84,6 +109,7 @@ export function controlPlanePrograms(context: PlanContext, ports: NodePorts): Pr
   return [
     ...(context.facts.discovery === "etcd" ? [etcdProgram(context, ports)] : []),
     ...(needsNats(context) ? [natsProgram(ports)] : []),
+    ...(context.facts.events === "zmq" ? [eventsProgram(context, ports)] : []),
   ];
 }
 
@@ -92,6 +118,8 @@ export interface ControlPlaneAddresses {
   /** Host and port; undefined where there is none. */
   readonly etcd: string | undefined;
   readonly nats: string | undefined;
+  /** Where events are sent to, and where they are received, as `DYN_ZMQ_BROKER_URL` wants it. */
+  readonly broker: string | undefined;
 }
 
 export function controlPlaneAddresses(context: PlanContext): ControlPlaneAddresses {
@@ -99,7 +127,13 @@ export function controlPlaneAddresses(context: PlanContext): ControlPlaneAddress
   return {
     etcd: facts.discovery === "etcd" ? `${controlHost}:${firstPort(config, "etcdClient")}` : undefined,
     nats: needsNats(context) ? `${controlHost}:${firstPort(config, "natsClient")}` : undefined,
+    broker: facts.events === "zmq" ? brokerUrl(context) : undefined,
   };
+}
+
+function brokerUrl({ config, controlHost }: PlanContext): string {
+  const at = (range: "eventsIn" | "eventsOut") => `tcp://${controlHost}:${firstPort(config, range)}`;
+  return `xsub=${at("eventsIn")} , xpub=${at("eventsOut")}`;
 }
 
 /**
@@ -108,7 +142,7 @@ export function controlPlaneAddresses(context: PlanContext): ControlPlaneAddress
  */
 export function controlPlaneWaits(context: PlanContext): Wait[] {
   const { config, controlHost } = context;
-  const { etcd, nats } = controlPlaneAddresses(context);
+  const { etcd, nats, broker } = controlPlaneAddresses(context);
   const timeoutSeconds = config.timeouts.dependencySeconds;
   const waits: Wait[] = [];
   if (etcd !== undefined)
@@ -116,6 +150,10 @@ export function controlPlaneWaits(context: PlanContext): Wait[] {
   if (nats !== undefined) {
     const probe = { kind: "tcp", host: controlHost, port: firstPort(config, "natsClient") } as const;
     waits.push({ name: "nats", probe, timeoutSeconds });
+  }
+  if (broker !== undefined) {
+    const probe = { kind: "tcp", host: controlHost, port: firstPort(config, "eventsIn") } as const;
+    waits.push({ name: "the event broker", probe, timeoutSeconds });
   }
   return waits;
 }

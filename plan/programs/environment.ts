@@ -9,7 +9,7 @@ import { controlPlaneAddresses } from "./controlPlane";
  */
 export function dynamoEnvironment(context: PlanContext): Record<string, string> {
   const { config, facts } = context;
-  const { etcd, nats } = controlPlaneAddresses(context);
+  const { etcd, nats, broker } = controlPlaneAddresses(context);
   const isLocal = config.target === "local";
   return {
     DYN_NAMESPACE: NAMESPACE,
@@ -25,6 +25,7 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
       ? { DYN_FILE_KV: `${isLocal ? CLUSTER_DIR : NODE_DIR}/discovery` }
       : { ETCD_ENDPOINTS: `http://${etcd}`, ETCD_LEASE_TTL: String(config.controlPlane.leaseTtlSeconds) }),
     ...(nats === undefined ? {} : { NATS_SERVER: `nats://${nats}` }),
+    ...(broker === undefined ? {} : { DYN_ZMQ_BROKER_URL: broker }),
     DYN_SDK_DISABLE_ANSI_LOGGING: "1",
     PYTHONUNBUFFERED: "1",
   };

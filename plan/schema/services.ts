@@ -78,6 +78,11 @@ export const portsSchema = section({
   etcdPeer: setting(port(), { default: 2380, about: "etcd, among its members." }),
   nats: setting(port(), { default: 4222, about: "NATS, for its clients." }),
   natsMonitor: setting(port(), { default: 8222, about: "NATS, health and figures over HTTP." }),
+  eventsIn: setting(port(), {
+    default: 5550,
+    about: "Where workers send KV events to where there is no NATS (ZMQ broker, `DYN_ZMQ_BROKER_URL`).",
+  }),
+  eventsOut: setting(port(), { default: 5551, about: "Where routers receive them." }),
   workerSystem: setting(port(), {
     default: 9100,
     about:

@@ -8,7 +8,7 @@ import { processesOf } from "../../local/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import type { ProgramPlan } from "../../plan/types";
 import { script, server } from "./programs";
-import { Machine } from "./support";
+import { eventually, Machine } from "./support";
 
 const machine = new Machine();
 const cluster = "nodes";
@@ -24,14 +24,6 @@ const lease: LocalLeaseSpec = {
 
 function unit(name: string, programs: ProgramPlan[], timeoutSeconds = 20): LocalProgramsSpec {
   return { cluster, unit: name, nodes: [{ rank: 0, address, programs }], timeoutSeconds };
-}
-
-async function until(what: string, condition: () => boolean | Promise<boolean>, seconds = 20): Promise<void> {
-  const end = Date.now() + seconds * 1000;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`after ${seconds} s still not: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 const log = (program: string): string => readFileSync(join(directory, "logs", `${program}.log`), "utf8");
@@ -75,7 +67,7 @@ describe("lease", () => {
     const record = join(machine.nodeDirectory(name), "run", "supervisord.json");
     const { pid, startTime } = JSON.parse(readFileSync(record, "utf8"));
     process.kill(pid, "SIGKILL");
-    await until("the supervisor is gone", () => !isAlive(pid));
+    await eventually(() => !isAlive(pid));
     writeFileSync(record, JSON.stringify({ pid: stranger.pid, startTime }));
     await machine.must("local lease", own);
     await machine.must("local release", own);
@@ -174,10 +166,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     });
     const spec = unit("waiting", [server("waiting", 7003, needs(60))]);
     const applying = machine.run("local apply", spec);
-    await until(
-      "the launcher waits",
-      () => existsSync(join(directory, "logs/waiting.log")) && log("waiting") !== "",
-    );
+    await eventually(() => existsSync(join(directory, "logs/waiting.log")) && log("waiting") !== "");
     const store = await listen(address, 7010);
     expect((await applying).code).toBe(0);
     expect(log("waiting")).toMatch(
@@ -305,10 +294,10 @@ describe("the driver", () => {
     const driver = Number(
       await new Promise<string>((resolve) => parent.stdout.once("data", (data) => resolve(String(data)))),
     );
-    await until("the program runs", async () => (await machine.pids(cluster))["orphan"] !== undefined);
+    await eventually(async () => (await machine.pids(cluster))["orphan"] !== undefined);
     expect(isAlive(driver)).toBe(true);
     parent.kill("SIGKILL");
-    await until("the driver has stopped", () => !isAlive(driver), 5);
+    await eventually(() => !isAlive(driver), 5);
     await machine.must("local remove", JSON.parse(spec));
   });
 
@@ -321,7 +310,7 @@ describe("the driver", () => {
     child.stdin.end(JSON.stringify(spec));
     const output: string[] = [];
     child.stderr.on("data", (data) => output.push(String(data)));
-    await until("it waits", () => output.join("").includes("waiting for slow"));
+    await eventually(() => output.join("").includes("waiting for slow"));
     child.kill("SIGTERM");
     const code = await new Promise<number | null>((resolve) => child.on("close", resolve));
     expect(code).toBe(1);

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { proveRouting } from "../../tools/proof";
-import { listeners, TestDeployment } from "./support";
+import { eventually, listeners, TestDeployment } from "./support";
 
 const deployment = new TestDeployment(
   {
@@ -18,14 +18,6 @@ const deployment = new TestDeployment(
 const { machine, name } = deployment;
 const client = new OpenAI({ baseURL: `${deployment.endpoint}/v1`, apiKey: "none", maxRetries: 0 });
 const messages = [{ role: "user" as const, content: "Say hello." }];
-
-async function until(what: string, condition: () => Promise<boolean>, seconds = 60): Promise<void> {
-  const end = Date.now() + seconds * 1000;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`after ${seconds} s still not: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
 
 beforeAll(async () => {
   process.env["CANARY_OF_THE_SHELL"] = "must-not-reach-programs";
@@ -127,7 +119,7 @@ describe("losses", () => {
   test("a killed worker is started again and serves", async () => {
     const before = await machine.pids(name);
     process.kill(before["decode-1"] ?? 0, "SIGKILL");
-    await until("decode-1 runs again", async () => {
+    await eventually(async () => {
       const pid = (await machine.pids(name))["decode-1"];
       return pid !== undefined && pid > 0 && pid !== before["decode-1"];
     });
@@ -141,7 +133,7 @@ describe("losses", () => {
   test("a killed etcd is started again, and nothing else notices", async () => {
     const before = await machine.pids(name);
     process.kill(before["etcd"] ?? 0, "SIGKILL");
-    await until("etcd runs again", async () => {
+    await eventually(async () => {
       const response = await fetch(`http://${machine.network}.1:2379/health`).catch(() => undefined);
       return response?.ok === true && (await machine.pids(name))["etcd"] !== before["etcd"];
     });
@@ -155,7 +147,7 @@ describe("losses", () => {
     const supervisor = machine.processes().filter((pid) => !orphans.includes(pid));
     expect(supervisor).toHaveLength(1);
     process.kill(supervisor[0] ?? 0, "SIGKILL");
-    await until("the supervisor is gone", async () => !machine.processes().includes(supervisor[0] ?? 0));
+    await eventually(async () => !machine.processes().includes(supervisor[0] ?? 0));
     expect(await deployment.observe()).toMatchObject({ "decode-0": "MISSING" });
     await deployment.up();
     expect(machine.processes().filter((pid) => orphans.includes(pid))).toEqual([]);

@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { vi } from "vitest";
 import { type Unit, unitsOf } from "../../components/units";
 import type { ReadySpec } from "../../driver/readySpec";
 import type { ObservedClusters } from "../../local/observe";
@@ -13,7 +14,7 @@ import { SupervisorClient } from "../../local/supervisor";
 import { programLog } from "../../node/render";
 import { parseConfig } from "../../plan/config";
 import { type PlanFacts, plan } from "../../plan/plan";
-import type { ClusterPlan, DeploymentPlan } from "../../plan/types";
+import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan } from "../../plan/types";
 
 const DRIVER = join(__dirname, "..", "..", "bin", "dynamo-sky");
 
@@ -144,7 +145,8 @@ export class TestDeployment {
   /** Lease, all units at the same time as Pulumi does (control plane first), readiness. */
   async up(): Promise<void> {
     await this.machine.must("local lease", this.leaseSpec);
-    const isControl = ({ role }: Unit) => role === "etcd" || role === "nats";
+    const roles: readonly string[] = CONTROL_PLANE_ROLES;
+    const isControl = ({ role }: Unit) => roles.includes(role);
     for (const stage of [this.units.filter(isControl), this.units.filter((unit) => !isControl(unit))]) {
       await Promise.all(stage.map((unit) => this.machine.must("local apply", this.programsSpec(unit))));
     }
@@ -165,6 +167,11 @@ export class TestDeployment {
   private address(rank: number): string {
     return `${this.machine.network}.${1 + rank}`;
   }
+}
+
+/** Waits for a condition; the test fails when it does not come true. */
+export function eventually(condition: () => boolean | Promise<boolean>, seconds = 30): Promise<true> {
+  return vi.waitUntil(async () => await condition(), { timeout: seconds * 1000, interval: 50 });
 }
 
 /** A socket that listens. */
