@@ -12,7 +12,7 @@ import { withLock } from "./lock";
 import { beginUnit, finishUnit } from "./marks";
 import { ensureSupervisor, type NodeRecord, readNodeRecord } from "./node";
 import { type LocalPrograms, localProgramsSchema } from "./spec";
-import { programState } from "./state";
+import { programState, readHistory } from "./state";
 import type { SupervisorClient } from "./supervisor";
 import { replaceUnitFiles, type UnitChange } from "./unit";
 
@@ -109,7 +109,9 @@ async function untilHealthy(started: Started, context: VerbContext): Promise<voi
       const state = programState(directory, program.name, await client.programs());
       if (state !== "RUNNING") return `${program.name} to run: ${WAITING[state] ?? state}`;
       const error = await ask(program.health, values, context.signal);
-      return error && `${program.name} at ${describeProbe(program.health, values)}: ${error}`;
+      const crashes = readHistory(directory, program.name)?.crashes ?? 0;
+      const again = crashes > 0 ? ` (it ended right after its start ${crashes} times)` : "";
+      return error && `${program.name} at ${describeProbe(program.health, values)}: ${error}${again}`;
     },
   });
   if (missing === undefined) {
