@@ -6,7 +6,8 @@ import { UserError } from "../driver/errors";
 import { printable } from "../driver/progress";
 import type { VerbContext } from "../driver/verb";
 import { findSky, type SkyProgram } from "../tools/toolchain/skypilot";
-import { classify, failureMessage } from "./failure";
+import { Asker, interpreterOf } from "./asker";
+import { classify, type Failure, failureMessage } from "./failure";
 import {
   type ClusterRecord,
   clusterRecords,
@@ -43,10 +44,15 @@ export interface SkyRunOptions {
 
 /** The `sky` command line of one infra. */
 export class Sky {
+  private readonly asker: Asker | undefined;
+
   private constructor(
     private readonly program: SkyProgram,
     private readonly context: VerbContext,
-  ) {}
+  ) {
+    const python = interpreterOf(program.command);
+    this.asker = python === undefined ? undefined : new Asker(program, python, context.signal);
+  }
 
   /** Finds or installs SkyPilot. */
   static async find(infra: readonly string[], context: VerbContext): Promise<Sky> {
@@ -55,29 +61,42 @@ export class Sky {
 
   /** Runs a command to its end, whatever that is. */
   run(args: readonly string[], options: SkyRunOptions): Promise<SkyOutcome> {
-    const limit = AbortSignal.timeout(options.timeoutSeconds * 1000);
+    const limit = AbortSignal.timeout(Math.ceil(options.timeoutSeconds * 1000));
     const signals = [this.context.signal, limit, ...(options.signal === undefined ? [] : [options.signal])];
     return execute(this.program, args, options, AbortSignal.any(signals));
   }
 
+  /** Runs a short command, in a process that is kept for the next one. */
+  async ask(args: readonly string[], timeoutSeconds = QUESTION_SECONDS): Promise<SkyOutcome> {
+    if (this.asker === undefined) return this.run(args, { timeoutSeconds });
+    try {
+      const { code, stdout, stderr } = await this.asker.ask(args, timeoutSeconds);
+      return { code, stdout, lines: nonEmpty(`${stdout}\n${stderr}`) };
+    } catch (error) {
+      this.context.signal.throwIfAborted();
+      return {
+        code: undefined,
+        stdout: "",
+        lines: nonEmpty(error instanceof Error ? error.message : String(error)),
+      };
+    }
+  }
+
   /** @throws UserError with the classified cause when the command fails. */
-  async must(args: readonly string[], options: SkyRunOptions): Promise<SkyOutcome> {
-    const outcome = await this.run(args, options);
+  async must(args: readonly string[], timeoutSeconds?: number): Promise<SkyOutcome> {
+    const outcome = await this.ask(args, timeoutSeconds);
     this.context.signal.throwIfAborted();
     if (outcome.code === 0) return outcome;
-    throw new UserError(
-      failureMessage(`'sky ${args[0]}' failed`, classify(outcome.lines, outcome.code === undefined)),
-    );
+    const failure: Failure =
+      outcome.code === undefined
+        ? { kind: "unreachable", cause: outcome.lines.join(" ") }
+        : classify(outcome.lines);
+    throw new UserError(failureMessage(`'sky ${args[0]}' failed`, failure));
   }
 
   /** The clusters that SkyPilot knows; all of the user's, or those named. */
   async clusters(names: readonly string[] = [], refresh = false): Promise<ClusterRecord[]> {
-    const { stdout } = await this.must(
-      ["status", ...(refresh ? ["--refresh"] : []), "-o", "json", ...names],
-      {
-        timeoutSeconds: QUESTION_SECONDS,
-      },
-    );
+    const { stdout } = await this.must(["status", ...(refresh ? ["--refresh"] : []), "-o", "json", ...names]);
     return parsed("sky status", clusterRecords, stdout);
   }
 
@@ -88,22 +107,20 @@ export class Sky {
   /** Jobs by cluster. One without a queue (not up) is left out. */
   async jobs(names: readonly string[]): Promise<Readonly<Record<string, readonly JobRecord[]>>> {
     if (names.length === 0) return {};
-    const { stdout } = await this.must(["queue", "-o", "json", ...names], {
-      timeoutSeconds: QUESTION_SECONDS,
-    });
+    const { stdout } = await this.must(["queue", "-o", "json", ...names]);
     return parsed("sky queue", jobQueues, stdout);
   }
 
   /** Requests about a cluster that the API server is still at. */
   async requests(name: string): Promise<RequestRecord[]> {
     const args = ["api", "status", "-o", "json", "-c", name];
-    const { stdout } = await this.must(args, { timeoutSeconds: QUESTION_SECONDS });
+    const { stdout } = await this.must(args);
     return parsed("sky api status", requestRecords, stdout);
   }
 
   /** US dollars an hour for the whole cluster; undefined when SkyPilot does not know. */
   async hourlyCost(name: string): Promise<number | undefined> {
-    const outcome = await this.run(["cost-report", "-o", "json"], { timeoutSeconds: QUESTION_SECONDS });
+    const outcome = await this.ask(["cost-report", "-o", "json"]);
     if (outcome.code !== 0) return undefined;
     const cost = costRecords.safeParse(jsonIn(outcome.stdout)).data?.find((record) => record.name === name);
     if (!cost?.duration || cost.total_cost == null) return undefined;
@@ -148,8 +165,7 @@ function execute(
     const chunks: string[] = [];
     const lines: string[] = [];
     const take = (raw: string): void => {
-      for (const line of printable(raw)) {
-        if (line.trim() === "") continue;
+      for (const line of nonEmpty(raw)) {
         lines.push(line);
         if (lines.length > KEPT_LINES) lines.shift();
         options.onLine?.(line);
@@ -175,6 +191,10 @@ function execute(
     });
     if (signal.aborted) kill();
   });
+}
+
+function nonEmpty(text: string): string[] {
+  return printable(text).filter((line) => line.trim() !== "");
 }
 
 function killGroup(pid: number | undefined): void {

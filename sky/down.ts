@@ -22,8 +22,7 @@ async function down({ cluster, infra, downTimeoutSeconds }: SkyLease, context: V
   // Asked for even where SkyPilot knows no such cluster: a launch that is just beginning has no record yet.
   let lines: readonly string[] = [];
   for (;;) {
-    const known = await sky.cluster(cluster);
-    const busy = await sky.requests(cluster);
+    const [known, busy] = await Promise.all([sky.cluster(cluster), sky.requests(cluster)]);
     if (known === undefined && !busy.some(({ name }) => name === "sky.launch")) {
       progress.line(`SkyPilot knows no cluster ${cluster}: nothing of it runs`);
       return;

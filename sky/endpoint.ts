@@ -3,17 +3,15 @@ import { parse } from "yaml";
 import type { Launch } from "./launch";
 import type { SkyLaunched } from "./spec";
 
-const SECONDS = 180;
-
 /** The address that the cloud opened for the port, where the task asked for that; else the head's address and the port. */
 export async function findEndpoint(launch: Launch): Promise<Pick<SkyLaunched, "endpoint" | "headAddress">> {
   const { input, sky, context } = launch;
-  const { stdout } = await sky.must(["status", "--ip", input.cluster], { timeoutSeconds: SECONDS });
+  const { stdout } = await sky.must(["status", "--ip", input.cluster]);
   const headAddress = lastWord(stdout);
   const direct = { headAddress, endpoint: `http://${bracketed(headAddress)}:${input.port}` };
   if (!opensPorts(input.task)) return direct;
   const args = ["status", "--endpoint", String(input.port), input.cluster];
-  const outcome = await sky.run(args, { timeoutSeconds: SECONDS });
+  const outcome = await sky.ask(args);
   const opened = lastWord(outcome.stdout);
   if (outcome.code === 0 && opened !== "") {
     return { headAddress, endpoint: /^https?:/.test(opened) ? opened : `http://${opened}` };

@@ -8,7 +8,7 @@ import type { Launch } from "./launch";
 import { leftRunning } from "./left";
 import { isActive, type JobRecord, latestJob } from "./records";
 
-/** Every question starts a Python interpreter. */
+/** Each question goes to the cluster's head by ssh. */
 const PAUSE_MS = 2000;
 const CANCEL_SECONDS = 120;
 const LOG_SECONDS = 120;
@@ -24,7 +24,7 @@ export async function untilRunning(launch: Launch): Promise<JobRecord> {
   let job: JobRecord | undefined;
   let asked = false;
   const missing = await poll({
-    timeoutSeconds: launch.secondsLeft(),
+    timeoutSeconds: Math.round(launch.secondsLeft()),
     progress: context.progress,
     signal: context.signal,
     check: async () => {
@@ -89,7 +89,7 @@ export async function cancelJobs(launch: Launch, jobs: readonly JobRecord[]): Pr
   const { input, sky, context } = launch;
   const ids = jobs.map(({ job_id }) => job_id);
   context.progress.line(`ending job ${ids.join(", ")} of ${input.cluster}`);
-  await sky.must(["cancel", "-y", input.cluster, ...ids.map(String)], { timeoutSeconds: CANCEL_SECONDS });
+  await sky.must(["cancel", "-y", input.cluster, ...ids.map(String)], CANCEL_SECONDS);
   const missing = await poll({
     timeoutSeconds: CANCEL_SECONDS,
     progress: context.progress,

@@ -1,25 +1,27 @@
 /** Requests that the API server is still at for a driver that is gone. */
 import type { Launch } from "./launch";
 
-const SECONDS = 180;
 /** What changes a cluster. Questions of others are left alone. */
 const CHANGING = new Set(["sky.launch", "sky.exec", "sky.start"]);
 
 /**
  * Ends what an interrupted launch left at the API server. Nobody knows with which task it was started, and two launches
  * of one cluster would wait for each other and then both start their task.
+ *
+ * @returns how many there were.
  */
 export async function cancelRequests({
   input,
   sky,
   context,
-}: Pick<Launch, "input" | "sky" | "context">): Promise<void> {
+}: Pick<Launch, "input" | "sky" | "context">): Promise<number> {
   const ids = (await sky.requests(input.cluster))
     .filter(({ name }) => CHANGING.has(name))
     .map(({ request_id }) => request_id);
-  if (ids.length === 0) return;
+  if (ids.length === 0) return 0;
   context.progress.line(
     `ending ${ids.length} unfinished launch of ${input.cluster} at SkyPilot's API server`,
   );
-  await sky.must(["api", "cancel", "-y", ...ids], { timeoutSeconds: SECONDS });
+  await sky.must(["api", "cancel", "-y", ...ids]);
+  return ids.length;
 }

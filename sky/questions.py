@@ -1,0 +1,40 @@
+"""Answers many `sky` commands in one process: loading SkyPilot takes seconds, asking its API server takes milliseconds.
+
+Runs with the interpreter that `sky` itself runs with. Each line of standard input is a JSON list of arguments, as on a
+command line; each line of standard output is the answer to one: {"code": …, "stdout": …, "stderr": …}.
+"""
+
+import json
+import os
+import sys
+
+from click.testing import CliRunner
+
+
+def runner():
+    try:
+        return CliRunner(mix_stderr=False)
+    except TypeError:  # click 8.2 always keeps them apart
+        return CliRunner()
+
+
+def main():
+    # What SkyPilot prints past click must not get between the answers.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    from sky.client.cli.command import cli
+
+    for line in sys.stdin:
+        result = runner().invoke(cli, json.loads(line))
+        stderr = result.stderr
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            # As `sky` itself shows it: the class tells what kind of failure it is.
+            error = result.exception
+            stderr += "\n%s.%s: %s" % (type(error).__module__, type(error).__name__, error)
+        answer = {"code": result.exit_code, "stdout": result.stdout, "stderr": stderr}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()
