@@ -35,29 +35,38 @@ export async function ensurePython(cache: string, onProgress: Progress): Promise
   onProgress(
     `Installing Dynamo ${VERSIONS.dynamo} and supervisor ${VERSIONS.supervisor} from PyPI into ${join(cache, key)} (about 450 MB)`,
   );
+  const requirements = ["--require-hashes", "-r", requirementsFile()];
   await withHeartbeat("installing the Python packages", installSeconds, onProgress, () =>
-    installDirectory(cache, key, async (directory) => {
-      // Relocatable, because the directory gets its final name only when it is complete.
-      const venv = ["venv", "--quiet", "--relocatable", "--python", pythonVersions, "--clear", directory];
-      await run(uv, venv, { timeoutSeconds: installSeconds });
-      const python = join(directory, "bin", "python");
-      const install = [
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        python,
-        "--require-hashes",
-        "-r",
-        requirementsFile(),
-      ];
-      await run(uv, install, { timeoutSeconds: installSeconds });
-    }),
+    installEnvironment({ cache, name: key, uv, requirements, timeoutSeconds: installSeconds }),
   );
   const path = join(cache, key, "bin", "python");
   await run(path, ["-c", "import dynamo.frontend, supervisor"], { timeoutSeconds: 120 });
   onProgress(`Dynamo ${VERSIONS.dynamo} installed in ${((Date.now() - started) / 1000).toFixed(0)} s`);
   return writeStamp(cache, key, { path, version: VERSIONS.dynamo, way: "installed from PyPI" });
+}
+
+/** A Python environment to be made. */
+export interface EnvironmentSpec {
+  readonly cache: string;
+  /** Name of its directory in the cache. */
+  readonly name: string;
+  readonly uv: string;
+  /** What `uv pip install` is told to install. */
+  readonly requirements: readonly string[];
+  /** Longest time for each of the two steps. */
+  readonly timeoutSeconds: number;
+}
+
+/** Makes a Python environment in the cache, all at once. Files are hard links to those of uv's cache where that can be. */
+export async function installEnvironment(spec: EnvironmentSpec): Promise<void> {
+  const { cache, name, uv, requirements, timeoutSeconds } = spec;
+  await installDirectory(cache, name, async (directory) => {
+    // Relocatable, because the directory gets its final name only when it is complete.
+    const venv = ["venv", "--quiet", "--relocatable", "--python", pythonVersions, "--clear", directory];
+    await run(uv, venv, { timeoutSeconds });
+    const install = ["pip", "install", "--quiet", "--python", join(directory, "bin", "python")];
+    await run(uv, [...install, ...requirements], { timeoutSeconds });
+  });
 }
 
 /** uv: the one on PATH, else installed into the cache. */
