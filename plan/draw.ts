@@ -17,6 +17,8 @@ const WORDS: Readonly<Record<WorkerRole, string>> = {
 };
 const IDLE = "·";
 const DEFAULT_WIDTH = 100;
+/** Columns of a box's two sides. */
+const FRAME = 4;
 const MOST_NODES_DRAWN = 32;
 /** How many are drawn where there are more than that. */
 const FEW_NODES = 4;
@@ -59,23 +61,28 @@ function drawCluster(cluster: ClusterPlan, width: number): string {
   const what = gpus === 0 ? "no GPU" : `${cluster.accelerator ?? "GPU"}:${gpus}`;
   const title = `cluster ${cluster.name}: ${plural(cluster.nodes.length, "node")} × ${what}`;
   const shown = cluster.nodes.length > MOST_NODES_DRAWN ? FEW_NODES : cluster.nodes.length;
-  const boxes = cluster.nodes.slice(0, shown).map((node) => drawNode(node, width));
+  const boxes = drawNodes(cluster.nodes.slice(0, shown), width);
   const hidden = cluster.nodes.length - shown;
   return [title, ...boxes, ...(hidden > 0 ? [`… and ${plural(hidden, "more node")}`] : [])].join("\n");
 }
 
-function drawNode(node: NodePlan, width: number): string {
-  const head = `node ${node.rank}${node.rank === 0 ? " (head)" : ""}`;
-  const lines = [
-    ...gpuRows(node, width - 4),
-    ...node.programs.map((program) => programLine(program, width - 4)),
-  ];
-  const inner = Math.max(head.length + 2, ...lines.map((line) => line.length));
-  return [
-    `┌─ ${head} ${"─".repeat(inner - head.length - 1)}┐`,
-    ...lines.map((line) => `│ ${line.padEnd(inner)} │`),
-    `└${"─".repeat(inner + 2)}┘`,
-  ].join("\n");
+/** Boxes of one width, as narrow as the contents allow. */
+function drawNodes(nodes: readonly NodePlan[], width: number): string[] {
+  const drawn = nodes.map((node) => ({
+    head: `node ${node.rank}${node.rank === 0 ? " (head)" : ""}`,
+    lines: [
+      ...gpuRows(node, width - FRAME),
+      ...node.programs.map((program) => programLine(program, width - FRAME)),
+    ],
+  }));
+  const inner = Math.max(...drawn.flatMap(({ head, lines }) => [head, ...lines].map((line) => line.length)));
+  return drawn.map(({ head, lines }) =>
+    [
+      `┌─ ${head} ${"─".repeat(inner - head.length)}┐`,
+      ...lines.map((line) => `│ ${line.padEnd(inner)} │`),
+      `└${"─".repeat(inner + 2)}┘`,
+    ].join("\n"),
+  );
 }
 
 /** One cell a GPU: who uses it; neighbouring GPUs of one program share a cell. */
@@ -104,9 +111,22 @@ function seatName({ role, replica, rank }: ProgramPlan): string {
 
 function programLine(program: ProgramPlan, width: number): string {
   const seat = isWorkerRole(program.role) ? seatName(program) : "";
-  const ports = Object.entries(program.ports).map(([purpose, port]) => `${purpose} ${port}`);
-  const line = `${seat.padEnd(6)}${program.name.padEnd(20)} ${ports.join(", ")}`.trimEnd();
+  const line = `${seat.padEnd(6)}${program.name.padEnd(20)} ${portsText(program.ports)}`.trimEnd();
   return line.length <= width ? line : `${line.slice(0, width - 1)}…`;
+}
+
+/** `http 8000, kvEvents 5557–5560`: numbered ports of one purpose follow each other, and are told as one. */
+function portsText(ports: Readonly<Record<string, number>>): string {
+  const runs: { purpose: string; first: number; last: number }[] = [];
+  for (const [name, port] of Object.entries(ports)) {
+    const purpose = name.replace(/\d+$/, "");
+    const run = runs.at(-1);
+    if (run !== undefined && run.purpose === purpose && port === run.last + 1) run.last = port;
+    else runs.push({ purpose, first: port, last: port });
+  }
+  return runs
+    .map(({ purpose, first, last }) => `${purpose} ${first === last ? first : `${first}–${last}`}`)
+    .join(", ");
 }
 
 function legend(plan: DeploymentPlan): string {

@@ -31,7 +31,7 @@ export function problemsOfSpace(pools: readonly PackingPool[], space: PackingSpa
   const reason =
     needed > there
       ? `The pools take ${gpus(needed)} (${list}), and ${nodesOf(nodes)} of ${gpusPerNode} have ${there}.`
-      : `The pools take ${gpus(needed)} of ${there} (${list}), but no arrangement of these sizes fits ` +
+      : `The pools take ${gpus(needed)} of ${there} (${list}), but no arrangement of these sizes was found on ` +
         `${nodesOf(nodes)} of ${gpusPerNode}: a replica cannot be split over parts of nodes.`;
   return [
     {

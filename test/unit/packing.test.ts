@@ -96,7 +96,7 @@ describe("packing", () => {
       [aggregated(3, 5)],
       2,
       8,
-      "cluster.nodes: The pools take 15 GPUs of 16 (aggregated 3 × 5), but no arrangement of these sizes fits 2 nodes of 8: a replica cannot be split over parts of nodes. Set it to 3, or lower replicas or parallelism.",
+      "cluster.nodes: The pools take 15 GPUs of 16 (aggregated 3 × 5), but no arrangement of these sizes was found on 2 nodes of 8: a replica cannot be split over parts of nodes. Set it to 3, or lower replicas or parallelism.",
     ],
   ] as const)("says why %s does not fit and what would", (_, pools, nodes, gpusPerNode, message) => {
     expect(seats(pools, nodes, gpusPerNode)).toEqual([message]);

@@ -39,13 +39,17 @@ const LAYOUTS: readonly Layout[] = [
       deployment(nodes, [{ role: "aggregated", replicas: nodes / 2, tensorParallel: 8, dataParallel: 2 }]),
   },
   {
-    // 5 + 3 fill a node only together: the emptiest node first leads into a dead end, and the search has to work.
-    name: "odd sizes: 5 and 3 a node",
-    of: (nodes) =>
-      deployment(nodes, [
-        { role: "prefill", replicas: nodes, tensorParallel: 5 },
-        { role: "decode", replicas: nodes, tensorParallel: 3 },
-      ]),
+    // 8, 5 + 3 and 4 + 2 + 2 fill three nodes; the plain rule finds no way, and the search has to work.
+    name: "odd sizes: 8, 5, 4, 3, 2",
+    of: (nodes) => {
+      const thirds = Math.floor(nodes / 3);
+      const pools = [8, 5, 3, 4, 2, 2].map((tensorParallel) => ({
+        role: "aggregated" as const,
+        replicas: thirds,
+        tensorParallel,
+      }));
+      return deployment(3 * thirds, pools);
+    },
   },
 ];
 

@@ -1,0 +1,264 @@
+import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../plan/config";
+import { factsOf } from "../../plan/facts";
+import { type PlanFacts, plan } from "../../plan/plan";
+import { portSetting } from "../../plan/ports";
+import { ConfigError, settingName } from "../../plan/problems";
+import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
+import { type Deployment, NO_SERVICES, SERVICES, SHAPES } from "./planShapes";
+
+const planned = (input: Deployment, facts: PlanFacts = SERVICES): DeploymentPlan =>
+  plan(parseConfig(input), facts);
+const programsOf = ({ clusters }: DeploymentPlan): ProgramPlan[] =>
+  clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs));
+
+function program(from: DeploymentPlan, name: string): ProgramPlan {
+  const found = programsOf(from).find((one) => one.name === name);
+  if (found === undefined) throw new Error(`no program ${name}`);
+  return found;
+}
+
+function problemsOf(input: Deployment): string[] {
+  try {
+    planned(input);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(({ path, message }) => `${settingName(path)}: ${message}`);
+  }
+}
+
+describe("control plane", () => {
+  it("is etcd and NATS on the head's own address, and every Dynamo process waits for both", () => {
+    const dev = planned(SHAPES.dev);
+    expect(program(dev, "etcd").command).toEqual([
+      ...["etcd", "--name", "etcd", "--data-dir", "{{NODE_DIR}}/etcd"],
+      ...[
+        "--listen-client-urls",
+        "http://{{NODE_IP}}:2379",
+        "--advertise-client-urls",
+        "http://{{NODE_IP}}:2379",
+      ],
+      ...[
+        "--listen-peer-urls",
+        "http://{{NODE_IP}}:2380",
+        "--initial-advertise-peer-urls",
+        "http://{{NODE_IP}}:2380",
+      ],
+      ...[
+        "--initial-cluster",
+        "etcd=http://{{NODE_IP}}:2380",
+        "--auto-compaction-retention",
+        "1",
+        "--logger",
+        "zap",
+      ],
+    ]);
+    expect(program(dev, "nats").command).toEqual([
+      ...["nats-server", "--addr", "{{NODE_IP}}", "--port", "4222", "--http_port", "8222"],
+    ]);
+    for (const name of ["frontend-0", "prefill-0", "decode-0", "decode-1"]) {
+      expect(program(dev, name).waitsFor).toEqual([
+        { name: "etcd", probe: { kind: "http", url: "http://{{HEAD_IP}}:2379/health" }, timeoutSeconds: 120 },
+        { name: "nats", probe: { kind: "tcp", host: "{{HEAD_IP}}", port: 4222 }, timeoutSeconds: 120 },
+      ]);
+      expect(program(dev, name).env).toMatchObject({
+        ETCD_ENDPOINTS: "http://{{HEAD_IP}}:2379",
+        ETCD_LEASE_TTL: "30",
+        NATS_SERVER: "nats://{{HEAD_IP}}:4222",
+      });
+    }
+  });
+
+  it("is a directory that the local nodes share, without etcd and NATS", () => {
+    const dev = planned(SHAPES.dev, NO_SERVICES);
+    expect(programsOf(dev).some(({ role }) => role === "etcd" || role === "nats")).toBe(false);
+    const { env } = program(dev, "decode-0");
+    expect(env).toMatchObject({ DYN_DISCOVERY_BACKEND: "file", DYN_FILE_KV: "{{CLUSTER_DIR}}/discovery" });
+    expect(env).not.toHaveProperty("ETCD_ENDPOINTS");
+    expect(env).not.toHaveProperty("NATS_SERVER");
+  });
+
+  it("has NATS where requests go over it, whatever carries the events", () => {
+    const withNats = planned({ ...SHAPES.dev, controlPlane: { requestPlane: "nats" } }, NO_SERVICES);
+    expect(program(withNats, "nats").role).toBe("nats");
+    expect(program(withNats, "decode-0").env["DYN_REQUEST_PLANE"]).toBe("nats");
+  });
+
+  it("reaches no further than its node for what only the node needs", () => {
+    expect(program(planned(SHAPES.multi), "etcd").command).toContain("http://127.0.0.1:2380");
+  });
+});
+
+describe("facts", () => {
+  const of = (input: Deployment, obtainable: boolean) => factsOf(parseConfig(input), () => obtainable);
+
+  it("take etcd and NATS where they can be had, and always for SkyPilot's nodes", () => {
+    expect(of(SHAPES.dev, true)).toEqual(SERVICES);
+    expect(of(SHAPES.dev, false)).toEqual(NO_SERVICES);
+    expect(of(SHAPES.single, false)).toEqual(SERVICES);
+  });
+
+  it("follow what the configuration says", () => {
+    const asked = { ...SHAPES.dev, controlPlane: { discovery: "file", events: "nats" } } as const;
+    expect(of(asked, true)).toEqual({ discovery: "file", events: "nats" });
+  });
+});
+
+describe("placement dedicated", () => {
+  const dedicated = {
+    ...SHAPES.disagg,
+    placement: "dedicated",
+    pools: [
+      { role: "prefill", replicas: 2, tensorParallel: 2, accelerator: "L40S" },
+      { role: "decode", tensorParallel: 16 },
+    ],
+  } as const satisfies Deployment;
+
+  it("gives control plane and frontends a cluster without GPUs, and every replica one of just its size", () => {
+    const { clusters, endpoint } = planned(dedicated);
+    expect(
+      clusters.map(({ name, accelerator, nodes }) => [name, accelerator, nodes.map(({ gpus }) => gpus)]),
+    ).toEqual([
+      ["control", undefined, [0]],
+      ["prefill-0", "L40S", [2]],
+      ["prefill-1", "L40S", [2]],
+      ["decode-0", "H100", [8, 8]],
+    ]);
+    expect(clusters[0]?.nodes[0]?.programs.map(({ name }) => name)).toEqual(["etcd", "nats", "frontend-0"]);
+    expect(endpoint).toEqual({ cluster: "control", rank: 0, port: 8000 });
+  });
+
+  it("has workers find the control plane in its cluster, and each other in theirs", () => {
+    const second = program(planned(dedicated), "decode-0-rank1");
+    expect(second.env["ETCD_ENDPOINTS"]).toBe("http://{{CONTROL_IP}}:2379");
+    expect(second.command.join(" ")).toContain("--dist-init-addr {{HEAD_IP}}:29500");
+    expect(program(planned(dedicated), "frontend-0").env["ETCD_ENDPOINTS"]).toBe("http://{{HEAD_IP}}:2379");
+  });
+});
+
+describe("frontends", () => {
+  it("listen on the node alone when local, and for clients elsewhere", () => {
+    expect(program(planned(SHAPES.dev), "frontend-0").command).toContain("{{NODE_IP}}");
+    expect(program(planned(SHAPES.single), "frontend-0").command).toContain("0.0.0.0");
+  });
+
+  it("tell each other what they have sent when there are several, each on a port of its own", () => {
+    const two = planned({ ...SHAPES.dev, frontend: { replicas: 2, port: 8100 } });
+    expect(["frontend-0", "frontend-1"].map((name) => program(two, name).ports["http"])).toEqual([
+      8100, 8101,
+    ]);
+    expect(program(two, "frontend-1").command).toContain("--router-replica-sync");
+    expect(program(planned(SHAPES.dev), "frontend-0").command).not.toContain("--router-replica-sync");
+  });
+
+  it("never fix the port on which they are asked themselves", () => {
+    expect(program(planned(SHAPES.single), "frontend-0").env).not.toHaveProperty("DYN_TCP_RPC_PORT");
+  });
+
+  it("are told the knobs that differ from Dynamo's defaults, switches by name", () => {
+    const tuned = {
+      ...SHAPES.dev,
+      router: { temperature: 0.5, trackActiveBlocks: false, queuePolicy: "wspt", eventThreads: 4 },
+    } as const;
+    const { command } = program(planned(tuned), "frontend-0");
+    expect(command.slice(command.indexOf("--router-mode"), command.indexOf("--migration-limit"))).toEqual([
+      ...["--router-mode", "kv", "--kv-cache-block-size", "16", "--router-temperature", "0.5"],
+      ...["--no-router-track-active-blocks", "--router-queue-policy", "wspt"],
+    ]);
+  });
+
+  it("take arguments and environment of their own last", () => {
+    const own = { ...SHAPES.dev, frontend: { args: ["--http-port", "9"], env: { DYN_LOG: "debug" } } };
+    const { command, env } = program(planned(own), "frontend-0");
+    expect(command.slice(-2)).toEqual(["--http-port", "9"]);
+    expect(env["DYN_LOG"]).toBe("debug");
+  });
+
+  it("get the hub's token as a secret and never as text", () => {
+    const gated = planned({ ...SHAPES.single, huggingFaceToken: true });
+    for (const name of ["frontend-0", "aggregated-0"])
+      expect(program(gated, name).secretEnv).toEqual(["HF_TOKEN"]);
+    expect(program(planned(SHAPES.single), "frontend-0").secretEnv).toEqual([]);
+  });
+});
+
+describe("what a change touches", () => {
+  const workersOf = (from: DeploymentPlan) =>
+    programsOf(from).filter(({ role }) => role === "prefill" || role === "decode");
+
+  it("the router's mode: no worker", () => {
+    const other = planned({ ...SHAPES.dev, router: { mode: "round-robin" } });
+    expect(workersOf(other)).toEqual(workersOf(planned(SHAPES.dev)));
+    expect(program(other, "frontend-0")).not.toEqual(program(planned(SHAPES.dev), "frontend-0"));
+  });
+
+  it("the number of decode workers: no other program", () => {
+    const more = planned({ ...SHAPES.dev, pools: [{ role: "prefill" }, { role: "decode", replicas: 3 }] });
+    const before = programsOf(planned(SHAPES.dev));
+    expect(programsOf(more).filter(({ name }) => name !== "decode-2")).toEqual(before);
+  });
+});
+
+describe("ports", () => {
+  it("begin where the configuration says, and skip what another range has taken", () => {
+    const crowded = planned({ ...SHAPES.dev, ports: { workerSystem: 7000, workerRpc: 7001 } });
+    const ports = ["prefill-0", "decode-0", "decode-1"].map((name) => program(crowded, name).ports);
+    expect(ports).toEqual([
+      { system: 7000, rpc: 7001 },
+      { system: 7002, rpc: 7003 },
+      { system: 7004, rpc: 7005 },
+    ]);
+  });
+
+  it("that run out are told with the key to change, once", () => {
+    expect(problemsOf({ ...SHAPES.throughput, ports: { workerSystem: 65_534 } })).toEqual([
+      "dynamo-sky:ports.workerSystem: 65534 is too high: the programs of one node need ports beyond 65535. Choose a lower one.",
+    ]);
+  });
+
+  it("have the key that moves them", () => {
+    const keys = programsOf(planned(SHAPES.vllm)).flatMap(({ role, ports }) =>
+      Object.keys(ports).map((purpose) => `${role} ${purpose}: ${portSetting(role, purpose)}`),
+    );
+    expect([...new Set(keys)]).toEqual([
+      "etcd client: ports.etcdClient",
+      "etcd peer: ports.etcdPeer",
+      "nats client: ports.nats",
+      "nats monitor: ports.natsMonitor",
+      "frontend http: frontend.port",
+      "frontend response: ports.frontendResponse",
+      "prefill system: ports.workerSystem",
+      "prefill rpc: ports.workerRpc",
+      "prefill sideChannel: ports.sideChannel",
+      "prefill kvEvents: ports.kvEvents",
+      "decode system: ports.workerSystem",
+      "decode rpc: ports.workerRpc",
+      "decode sideChannel: ports.sideChannel",
+    ]);
+  });
+});
+
+describe("what does not fit", () => {
+  it("is told with everything else that is wrong", () => {
+    expect(
+      problemsOf({
+        ...SHAPES.trtllm,
+        cluster: { gpusPerNode: 4 },
+        pools: [{ role: "aggregated", tensorParallel: 8 }],
+      }),
+    ).toEqual([
+      "dynamo-sky:cluster.nodes: The pools take 8 GPUs (aggregated 1 × 8), and 1 node of 4 have 4. Set it to 2, or lower replicas or parallelism.",
+      "dynamo-sky:pools[0].tensorParallel: A replica would span 2 nodes, which engine trtllm can only do when MPI starts it on all of them at once; that is not supported. Make it fit one node, or use engine sglang or vllm.",
+    ]);
+  });
+
+  it("are idle GPUs, unless they are allowed", () => {
+    const wasteful = { ...SHAPES.single, pools: [{ role: "aggregated", replicas: 6 }] } as const;
+    expect(problemsOf(wasteful)).toEqual([
+      "dynamo-sky:cluster.allowIdleGpus: 2 of 8 GPUs would sit idle (node 0: 2). Set pools[0].replicas to 8, or set cluster.gpusPerNode to 6, or set this to true to accept it.",
+    ]);
+    const allowed = planned({ ...wasteful, cluster: { allowIdleGpus: true } });
+    expect(allowed.clusters[0]?.nodes[0]?.idleGpus).toEqual([6, 7]);
+  });
+});
