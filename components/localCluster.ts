@@ -1,6 +1,7 @@
 /** A cluster of nodes on this machine. */
 import * as pulumi from "@pulumi/pulumi";
 import { programLog } from "../node/render";
+import { portSetting } from "../plan/ports";
 import type { ClusterPlan } from "../plan/types";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, stableJson } from "./driverCommand";
@@ -128,8 +129,13 @@ function leaseInput(args: LocalClusterArgs) {
     nodes: args.plan.nodes.map((node) => ({
       rank: node.rank,
       address: addressOf(args.addresses, node.rank),
-      ports: node.programs.flatMap((program) =>
-        Object.entries(program.ports).map(([purpose, port]) => ({ program: program.name, purpose, port })),
+      ports: node.programs.flatMap(({ name, role, ports }) =>
+        Object.entries(ports).map(([purpose, port]) => ({
+          program: name,
+          purpose,
+          port,
+          configKey: portSetting(role, purpose),
+        })),
       ),
     })),
     units: unitsOf(args.plan).map(({ name }) => name),

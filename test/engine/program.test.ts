@@ -262,6 +262,7 @@ describe("a creation that fails", { timeout: 120_000 }, () => {
     try {
       const error = await failure(up());
       expect(error).toContain(`port ${ports.frontend.port} of 127.0.0.1 (frontend-0, http) is taken by`);
+      expect(error).toContain("pulumi config set --path dynamo-sky:frontend.port <port>");
     } finally {
       server?.close();
     }
