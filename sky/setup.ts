@@ -34,7 +34,10 @@ export const ENVIRONMENT = ".dynamo-sky";
 const PREAMBLE = `set -euo pipefail
 home="$HOME/${ENVIRONMENT}"
 mkdir -p "$home/bin"
-export PATH="$home/bin:$HOME/.local/bin:/usr/local/bin/etcd:$PATH"`;
+export PATH="$home/bin:$HOME/.local/bin:/usr/local/bin/etcd:$PATH"
+# Nodes may share a home directory (Slurm): the first one sets it up, the others find it done.
+exec 9> "$home/setup.lock"
+if command -v flock >/dev/null; then flock 9; fi`;
 
 /** Dynamo: that of the image where there is one, else from PyPI; and supervisor beside it. */
 function installDynamo(engine: EngineName): string {
@@ -79,7 +82,7 @@ unpack() {
   find "$scratch/unpacked" -type f -name "$1" -perm -u+x -exec cp {} "$home/bin/$1" \\;
   rm -rf "$scratch"
 }
-if [ "\${SKYPILOT_NODE_RANK:-0}" = 0 ]; then
+if [ "\${SKYPILOT_SETUP_NODE_RANK:-0}" = 0 ]; then
   unpack etcd etcd-server
   unpack nats-server nats-server
 fi`;
