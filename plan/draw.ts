@@ -75,10 +75,12 @@ function drawNodes(nodes: readonly NodePlan[], width: number): string[] {
       ...node.programs.map((program) => programLine(program, width - FRAME)),
     ],
   }));
-  const inner = Math.max(...drawn.flatMap(({ head, lines }) => [head, ...lines].map((line) => line.length)));
+  const inner = Math.max(
+    ...drawn.flatMap(({ head, lines }) => [`${head} `, ...lines].map(({ length }) => length)),
+  );
   return drawn.map(({ head, lines }) =>
     [
-      `┌─ ${head} ${"─".repeat(inner - head.length)}┐`,
+      `┌─ ${head} ${"─".repeat(inner - head.length - 1)}┐`,
       ...lines.map((line) => `│ ${line.padEnd(inner)} │`),
       `└${"─".repeat(inner + 2)}┘`,
     ].join("\n"),
