@@ -1,52 +1,75 @@
 /**
- * Real pipes for a child process.
+ * What a child process reads from and writes to.
  *
  * Node connects children by sockets. A socket cannot be opened by name, so in a command `tee /dev/stderr`,
  * `echo … > /dev/stdout` and `jq . /dev/stdin` would fail, which work under the official plugin. Node has no
- * `pipe(2)`; a FIFO that is opened at both ends and then unlinked is the same thing.
+ * `pipe(2)`; for output, a FIFO that is opened at both ends and then unlinked is the same thing. For input it is not:
+ * opening it by name would wait for a writer who has already finished. Input is therefore a file without a name.
  */
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, mkdtempSync, openSync, rmSync } from "node:fs";
+import { closeSync, constants, existsSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** One pipe between this process and a child. */
-export interface Pipe {
-  /** This process's end. */
-  readonly near: Socket;
-  /** The child's end, a blocking descriptor to be given to `spawn`. */
-  readonly childFd: number;
-  /** Closes the child's end in this process; needed after the spawn, or the end of the data is never seen. */
-  releaseChildEnd(): void;
+/** The descriptors to start a child with, and this process's ends of its output. */
+export interface Channels {
+  /** stdin, stdout and stderr for `spawn`. */
+  readonly stdio: (number | "ignore")[];
+  readonly stdout: Socket;
+  readonly stderr: Socket;
+  /** Closes the child's ends in this process; needed after the spawn, or the end of the output is never seen. */
+  releaseChildEnds(): void;
 }
 
-/** Which way the data goes, seen from the child. */
-export type Direction = "into child" | "out of child";
-
 /**
- * Opens one pipe for each direction asked for.
+ * Opens a child's channels.
  *
- * @throws when the system cannot make FIFOs in its temporary directory.
+ * @param stdin what the child can read; undefined or "" for nothing.
+ * @throws when the system cannot make FIFOs or files in its temporary directory.
  */
-export function openPipes(directions: readonly Direction[]): Pipe[] {
-  const directory = mkdtempSync(join(tmpdir(), "pulumi-command-"));
+export function openChannels(stdin: string | undefined): Channels {
+  // Where there is one, a directory in memory: input may be secret, and need not touch a disk.
+  const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+  const directory = mkdtempSync(join(parent, "pulumi-command-"));
   try {
-    const paths = directions.map((_, index) => join(directory, String(index)));
-    execFileSync("mkfifo", ["-m", "600", ...paths], { stdio: "ignore" });
-    return directions.map((direction, index) => openPipe(paths[index] ?? "", direction));
+    const [stdoutPath, stderrPath, stdinPath] = ["1", "2", "0"].map((name) => join(directory, name)) as [
+      string,
+      string,
+      string,
+    ];
+    execFileSync("mkfifo", ["-m", "600", stdoutPath, stderrPath], { stdio: "ignore" });
+    const stdout = openPipe(stdoutPath);
+    const stderr = openPipe(stderrPath);
+    const input = stdin ? openInput(stdinPath, stdin) : undefined;
+    return {
+      stdio: [input ?? "ignore", stdout.childFd, stderr.childFd],
+      stdout: stdout.near,
+      stderr: stderr.near,
+      releaseChildEnds: () => {
+        for (const fd of [input, stdout.childFd, stderr.childFd]) if (fd !== undefined) closeSync(fd);
+      },
+    };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
 }
 
-function openPipe(path: string, direction: Direction): Pipe {
-  const incoming = direction === "out of child";
+function openPipe(path: string): { near: Socket; childFd: number } {
   // Opening one end waits for the other, unless it is open already: hence the one that is both.
   const both = openSync(path, constants.O_RDWR);
-  const nearFd = openSync(path, (incoming ? constants.O_RDONLY : constants.O_WRONLY) | constants.O_NONBLOCK);
-  const childFd = openSync(path, incoming ? constants.O_WRONLY : constants.O_RDONLY);
+  const nearFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const childFd = openSync(path, constants.O_WRONLY);
   closeSync(both);
-  const near = new Socket({ fd: nearFd, readable: incoming, writable: !incoming, allowHalfOpen: true });
-  return { near, childFd, releaseChildEnd: () => closeSync(childFd) };
+  return { near: new Socket({ fd: nearFd, readable: true, writable: false }), childFd };
+}
+
+function openInput(path: string, text: string): number {
+  const writer = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  const reader = openSync(path, constants.O_RDONLY);
+  rmSync(path);
+  const bytes = Buffer.from(text);
+  for (let written = 0; written < bytes.length; ) written += writeSync(writer, bytes, written);
+  closeSync(writer);
+  return reader;
 }

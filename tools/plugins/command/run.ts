@@ -6,12 +6,13 @@
 import { isUtf8 } from "node:buffer";
 import { spawn } from "node:child_process";
 import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs";
+import type { Socket } from "node:net";
 import { delimiter, join, resolve } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import type { Call } from "../rpc/server";
 import { errnoText, exitText, quote } from "./goText";
 import { LineSplitter } from "./lines";
-import { openPipes, type Pipe } from "./pipes";
+import { openChannels } from "./pipes";
 
 /** What every command, of a resource or of the function `run`, is given. */
 export interface RunInputs {
@@ -93,26 +94,11 @@ async function execute(
   const obstacle = findObstacle(file, [program, ...args], env, inputs.dir);
   if (obstacle !== undefined) return obstacle;
 
-  const hasStdin = (inputs.stdin ?? "") !== "";
-  const [stdout, stderr, stdin] = openPipes([
-    "out of child",
-    "out of child",
-    ...(hasStdin ? (["into child"] as const) : []),
-  ]);
-  if (stdout === undefined || stderr === undefined) throw new Error("no pipes");
-  const closed = [read(stdout, onStdout), read(stderr, onStderr)];
-  const ended = start(file, args, {
-    argv0: program,
-    cwd: inputs.dir,
-    env,
-    stdio: [stdin?.childFd ?? "ignore", stdout.childFd, stderr.childFd],
-    signal,
-  });
-  for (const pipe of [stdout, stderr, stdin]) pipe?.releaseChildEnd();
-  if (stdin !== undefined) write(stdin, inputs.stdin ?? "");
+  const channels = openChannels(inputs.stdin);
+  const closed = [read(channels.stdout, onStdout), read(channels.stderr, onStderr)];
+  const ended = start(file, args, { argv0: program, cwd: inputs.dir, env, stdio: channels.stdio, signal });
+  channels.releaseChildEnds();
   const failure = await ended;
-  // Nobody reads what a command left unread, and nobody need write it.
-  stdin?.near.destroy();
   await Promise.all(closed);
   return failure;
 }
@@ -157,21 +143,15 @@ function environment(inputs: RunInputs, previous: RunOutputs): NodeJS.ProcessEnv
 }
 
 /** Passes on what arrives, and resolves when nobody can write any more. */
-function read(pipe: Pipe, onData: (chunk: Buffer) => void): Promise<void> {
+function read(stream: Socket, onData: (chunk: Buffer) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    pipe.near.on("data", onData);
-    pipe.near.once("error", reject);
-    pipe.near.once("end", () => {
-      pipe.near.destroy();
+    stream.on("data", onData);
+    stream.once("error", reject);
+    stream.once("end", () => {
+      stream.destroy();
       resolve();
     });
   });
-}
-
-/** A command need not read what it is given: then the pipe breaks, and that is no failure. */
-function write(pipe: Pipe, text: string): void {
-  pipe.near.on("error", () => undefined);
-  pipe.near.end(text);
 }
 
 /** Looked up in the plugin's PATH, not in the command's; undefined when it is not there. */

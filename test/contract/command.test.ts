@@ -1,0 +1,502 @@
+/**
+ * What `command:local:Command` and `command:local:run` promise, one stack's life told in order: preview, create, nothing, change,
+ * refresh, destroy. Each test looks at what one of these runs of the engine left.
+ */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { local } from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  logOf,
+  operationsOn,
+  type RunResult,
+  type StateResource,
+  secretInState,
+  stepOf,
+  TestStack,
+  UNKNOWN,
+} from "./testStack";
+
+/** The program's resources before and after the change. */
+type Version = "first" | "second";
+
+let stack: TestStack;
+
+beforeAll(async () => {
+  stack = await TestStack.create();
+});
+
+afterAll(() => {
+  stack?.remove();
+});
+
+/** A command that appends a line to a file, so that it can be seen whether, and in which order, commands ran. */
+const note = (file: string, text: string) => `echo "${text}" >> '${join(stack.directory, file)}'`;
+
+/** Resources that show how a command is run. They do not change. */
+function running() {
+  const dir = stack.directory;
+  new local.Command("trimmed", { create: "printf 'a\\n\\n'; printf 'no end' >&2" });
+  new local.Command("stdin", { create: "cat", stdin: "from stdin" });
+  new local.Command("stdinByName", { create: "sleep 0.1; cat /dev/stdin", stdin: "by name" });
+  new local.Command("unread", { create: "exit 0", stdin: "x".repeat(1_000_000), logging: "none" });
+  new local.Command("noStdin", { create: "wc -c" });
+  new local.Command("devices", { create: "echo one > /dev/stdout; echo two | tee /dev/stderr" });
+  new local.Command("environment", {
+    create: 'echo "$OWN $CONTRACT_INHERITED"; pwd',
+    environment: { OWN: "own" },
+    dir,
+  });
+  new local.Command("interpreter", { create: "printenv", interpreter: ["/bin/sh", "-c", 'echo "$0"'] });
+  new local.Command("emptyInterpreter", { create: "echo by sh", interpreter: [] });
+  new local.Command("nothing", { delete: note("log", "nothing deleted") });
+  new local.Command("pipefail", { create: "false | true" });
+  new local.Command("lines", { create: "printf 'a\\r\\nb\\rc\\n\\nd'" });
+  for (const logging of ["stdout", "stderr", "stdoutAndStderr", "none"] as const) {
+    new local.Command(`logs-${logging}`, { create: "echo out; echo err >&2", logging });
+  }
+  new local.Command("a::b $x/é", { create: "echo named" });
+}
+
+/** Resources that leave files. */
+function leavingFiles() {
+  const dir = join(stack.directory, "assets");
+  const create = `mkdir -p '${dir}/sub' && cd '${dir}' && echo 1 > a.txt && echo 2 > sub/b.txt && echo 3 > sub/c.log`;
+  const made = new local.Command("files", { create });
+  const opts = { dependsOn: made };
+  new local.Command("assets", { create: "true", dir, assetPaths: ["**.txt", "!**b*"] }, opts);
+  new local.Command("archive", { create: "true", dir, archivePaths: ["*.txt", "sub/{b,x}.???"] }, opts);
+  new local.Command("noAssets", { create: "true", dir, assetPaths: [], archivePaths: ["none*"] }, opts);
+}
+
+/** Resources with secrets. */
+function keepingSecrets(version: Version) {
+  const secret = pulumi.secret(version === "first" ? "s3cret-one" : "s3cret-two");
+  new local.Command("secretEntry", { create: "echo $S | wc -c", environment: { S: secret, OPEN: "open" } });
+  new local.Command("secretMap", {
+    create: "echo $S",
+    environment: pulumi.secret({ S: "shown by the command" }),
+  });
+  new local.Command(
+    "secretStdin",
+    { create: "cat", stdin: secret, logging: "none" },
+    {
+      additionalSecretOutputs: ["stdout"],
+    },
+  );
+  new local.Command("secretCreate", { create: pulumi.interpolate`true ${secret}` });
+}
+
+/** Resources that change. */
+function changing(version: Version) {
+  const second = version === "second";
+  const environment = { A: second ? "2" : "1", B: "b" };
+  const previous = 'echo "$PULUMI_COMMAND_STDOUT|$PULUMI_COMMAND_STDERR"';
+  new local.Command("update", {
+    create: "echo made; echo err >&2",
+    update: `${note("log", "update of $A")}; ${previous}`,
+    delete: `${note("log", "delete of update: $PULUMI_COMMAND_STDOUT $A")}`,
+    environment,
+  });
+  new local.Command("createAgain", { create: `${note("log", "createAgain $A")}; ${previous}`, environment });
+  new local.Command("noPrevious", { create: previous, environment, addPreviousOutputInEnv: false });
+  new local.Command("deleteOnly", {
+    create: "echo made",
+    update: "echo updated",
+    delete: second ? note("log", "new delete") : note("log", "old delete"),
+  });
+  new local.Command(
+    "ignored",
+    { create: note("log", "ignored ran"), environment },
+    {
+      ignoreChanges: ["environment.A"],
+    },
+  );
+  new local.Command(
+    "ignoredOther",
+    { create: 'echo "$A$B"', environment: { ...environment, B: version } },
+    {
+      ignoreChanges: ["environment.A"],
+    },
+  );
+  new local.Command("added", { create: "true", ...(second && { stdin: "new" }) });
+  replaced(version);
+}
+
+/** Resources that are replaced. */
+function replaced(version: Version) {
+  const second = version === "second";
+  const lifeOf = (name: string) => ({
+    create: note("replaced", `create ${name}`),
+    update: note("replaced", `update ${name}`),
+    delete: note("replaced", `delete ${name} made by ${version}`),
+  });
+  new local.Command("trigger", { ...lifeOf("trigger"), triggers: [version, { deep: [1] }] });
+  new local.Command(
+    "deepTrigger",
+    { ...lifeOf("deepTrigger"), triggers: ["a", { deep: [second ? 2 : 1] }] },
+    {
+      deleteBeforeReplace: true,
+    },
+  );
+  new local.Command("triggerGone", { ...lifeOf("triggerGone"), ...(second ? {} : { triggers: [1] }) });
+  new local.Command("triggerCame", { ...lifeOf("triggerCame"), ...(second ? { triggers: [] } : {}) });
+}
+
+/** Resources that need what others have printed, and the function that does. */
+function chained(version: Version) {
+  const first = new local.Command("chainFirst", { create: `echo ${version}` });
+  new local.Command("chainSecond", {
+    create: pulumi.interpolate`echo got ${first.stdout}`,
+    environment: { FROM: first.stdout, KNOWN: "known" },
+    stdin: first.stdout,
+  });
+  const run = local.runOutput({
+    command: pulumi.interpolate`${note("runs", "run")}; echo ran ${first.stdout}`,
+  });
+  return run.stdout;
+}
+
+function program(version: Version): pulumi.Output<unknown> | Promise<unknown> {
+  return Promise.resolve().then(async () => {
+    running();
+    leavingFiles();
+    keepingSecrets(version);
+    changing(version);
+    const direct = await local.run({
+      command: 'cat; echo "$A"; echo e >&2',
+      environment: { A: "env" },
+      stdin: "in ",
+    });
+    const secretRun = local.runOutput({
+      command: "echo $A",
+      environment: { A: pulumi.secret("s3cret-run") },
+    });
+    return {
+      direct,
+      secretRun: secretRun.stdout,
+      secretRunEnvironment: secretRun.environment,
+      chained: chained(version),
+    };
+  });
+}
+
+const first = () => program("first") as Promise<Record<string, unknown>>;
+const second = () => program("second") as Promise<Record<string, unknown>>;
+
+function outputsIn(state: Map<string, StateResource>, name: string): Record<string, unknown> {
+  const outputs = state.get(name)?.outputs;
+  if (outputs === undefined) throw new Error(`'${name}' is not in the state`);
+  return outputs;
+}
+
+describe("a preview of new resources", () => {
+  let result: RunResult;
+  beforeAll(async () => {
+    result = await stack.preview(first);
+  });
+
+  it("succeeds and runs no command, nor a function whose arguments are not known", () => {
+    expect(result.failure).toBeUndefined();
+    expect(new Set(result.steps.map(({ op }) => op))).toEqual(new Set(["create"]));
+    expect(existsSync(join(stack.directory, "log"))).toBe(false);
+    expect(existsSync(join(stack.directory, "runs"))).toBe(false);
+  });
+
+  it("shows the inputs, and the outputs as not known yet", () => {
+    expect(stepOf(result, "create", "environment").outputs).toEqual({
+      create: 'echo "$OWN $CONTRACT_INHERITED"; pwd',
+      environment: { OWN: "own" },
+      dir: stack.directory,
+      stdout: UNKNOWN,
+      stderr: UNKNOWN,
+    });
+  });
+
+  it("keeps known and unknown inputs apart", () => {
+    expect(stepOf(result, "create", "chainSecond").outputs).toMatchObject({
+      create: UNKNOWN,
+      environment: { FROM: UNKNOWN, KNOWN: "known" },
+      stdin: UNKNOWN,
+      stdout: UNKNOWN,
+    });
+  });
+});
+
+describe("creating resources", () => {
+  let result: RunResult;
+  let state: Map<string, StateResource>;
+  beforeAll(async () => {
+    result = await stack.up(first);
+    state = await stack.state();
+  });
+
+  it("succeeds, with ids that begin with the resources' names", () => {
+    expect(result.failure).toBeUndefined();
+    expect(state.get("trimmed")?.id).toMatch(/^trimmed[0-9a-f]{8}$/);
+    expect(state.get("a::b $x/é")?.id).toMatch(/^a::b \$x\/é[0-9a-f]{8}$/);
+  });
+
+  it.each([
+    ["trimmed", "a\n", "no end"],
+    ["stdin", "from stdin", ""],
+    ["stdinByName", "by name", ""],
+    ["unread", "", ""],
+    ["noStdin", "0", ""],
+    ["devices", "one\ntwo", "two"],
+    ["interpreter", "printenv", ""],
+    ["emptyInterpreter", "by sh", ""],
+    ["nothing", "", ""],
+    ["pipefail", "", ""],
+    ["chainSecond", "got first", ""],
+  ])("%s: stdout and stderr without one last newline", (name, stdout, stderr) => {
+    expect(outputsIn(state, name)).toMatchObject({ stdout, stderr });
+  });
+
+  it("adds to the inherited environment, and runs in `dir`", () => {
+    expect(outputsIn(state, "environment")["stdout"]).toBe(`own inherited\n${stack.directory}`);
+  });
+
+  it("keeps the inputs in the state as they were given", () => {
+    expect(state.get("environment")?.inputs).toEqual({
+      create: 'echo "$OWN $CONTRACT_INHERITED"; pwd',
+      environment: { OWN: "own" },
+      dir: stack.directory,
+    });
+    expect(state.get("emptyInterpreter")?.inputs).toEqual({ create: "echo by sh", interpreter: [] });
+  });
+
+  it.each([
+    ["logs-stdout", ["out"]],
+    ["logs-stderr", ["err"]],
+    ["logs-stdoutAndStderr", ["err", "out"]],
+    ["logs-none", []],
+    ["trimmed", ["a", "", "no end"].toSorted()],
+  ])("%s: logs the streams that were asked for", (name, lines) => {
+    expect(logOf(result, name).toSorted()).toEqual(lines.toSorted());
+  });
+
+  it("logs line by line against the resource, and only for as long as it runs", () => {
+    expect(logOf(result, "lines")).toEqual(["a", "b\rc", "", "d"]);
+    expect(logOf(result, "a::b $x/é")).toEqual(["named"]);
+    expect(result.logs.filter(({ name, ephemeral }) => name === "lines" && !ephemeral)).toEqual([]);
+    expect(outputsIn(state, "logs-none")).toMatchObject({ stdout: "out", stderr: "err" });
+  });
+
+  it("keeps secret inputs secret, one by one, and does not make outputs secret by itself", () => {
+    expect(outputsIn(state, "secretEntry")).toEqual({
+      create: "echo $S | wc -c",
+      environment: { S: secretInState("s3cret-one"), OPEN: "open" },
+      stdout: "11",
+      stderr: "",
+    });
+    expect(outputsIn(state, "secretMap")).toMatchObject({
+      environment: secretInState({ S: "shown by the command" }),
+      stdout: "shown by the command",
+    });
+    expect(outputsIn(state, "secretCreate")["create"]).toEqual(secretInState("true s3cret-one"));
+    expect(outputsIn(state, "secretStdin")).toMatchObject({
+      stdin: secretInState("s3cret-one"),
+      stdout: secretInState("s3cret-one"),
+      stderr: "",
+    });
+    expect(stack.rawState()).not.toContain("s3cret");
+  });
+
+  it("collects files as assets and archives", () => {
+    const { assets } = outputsIn(state, "assets");
+    const path = join(stack.directory, "assets");
+    const one = {
+      "4dabf18193072939515e22adb298388d": "c44067f5952c0a294b673a41bacd8c17",
+      // The SHA-256 of "1\n".
+      hash: "4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865",
+      path: join(path, "a.txt"),
+    };
+    expect(assets).toEqual({ "a.txt": one });
+    expect(outputsIn(state, "archive")["archive"]).toEqual({
+      "4dabf18193072939515e22adb298388d": "0def7320c3a5731c473e5ecbe6d01bc7",
+      assets: { "a.txt": one, "sub/b.txt": expect.objectContaining({ path: join(path, "sub/b.txt") }) },
+      // The SHA-256 of a tar file of both, as the official plugin makes it.
+      hash: "ARCHIVE_HASH",
+    });
+    expect(outputsIn(state, "noAssets")).toMatchObject({
+      assets: {},
+      archive: { assets: {}, hash: "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef" },
+    });
+    expect(Object.keys(outputsIn(state, "files")).toSorted()).toEqual(["create", "stderr", "stdout"]);
+  });
+
+  it("runs functions, which give their arguments back", () => {
+    expect(result.outputs["direct"]?.value).toEqual({
+      command: 'cat; echo "$A"; echo e >&2',
+      environment: { A: "env" },
+      stdin: "in ",
+      stdout: "in env",
+      stderr: "e",
+    });
+    expect(result.outputs["chained"]?.value).toBe("ran first");
+    expect(stack.lines("runs")).toEqual(["run"]);
+  });
+
+  it("makes the result of a function secret when one of its arguments is", () => {
+    expect(result.outputs["secretRun"]).toEqual({ value: "s3cret-run", secret: true });
+    expect(result.outputs["secretRunEnvironment"]?.secret).toBe(true);
+  });
+});
+
+describe("updating without a change", () => {
+  it("runs no command, but every function", async () => {
+    const before = stack.lines("log");
+    const result = await stack.up(first);
+    expect(result.failure).toBeUndefined();
+    expect(new Set(result.steps.map(({ op }) => op))).toEqual(new Set(["same"]));
+    expect(stack.lines("log")).toEqual(before);
+    expect(stack.lines("replaced").filter((line) => !line.startsWith("create"))).toEqual([]);
+    expect(stack.lines("runs")).toEqual(["run", "run"]);
+  });
+});
+
+describe("a preview of changes", () => {
+  let result: RunResult;
+  let before: string[];
+  beforeAll(async () => {
+    before = stack.lines("log");
+    result = await stack.preview(second);
+  });
+
+  it.each([
+    ["update", ["environment.A: update"]],
+    ["createAgain", ["environment.A: update"]],
+    ["deleteOnly", ["delete: update"]],
+    ["ignoredOther", ["environment.B: update"]],
+    ["added", ["stdin: add"]],
+    ["secretEntry", ["environment.S: update"]],
+    ["chainFirst", ["create: update"]],
+    ["chainSecond", ["create: update", "environment.FROM: update", "stdin: update"]],
+  ])("%s: any other changed input is an update", (name, changes) => {
+    expect(operationsOn(result, name)).toEqual(["update"]);
+    expect(stepOf(result, "update", name).changes).toEqual(changes);
+  });
+
+  it.each([
+    ["trigger", ["triggers[0]: update-replace"], 0],
+    ["deepTrigger", ["triggers[1].deep[0]: update-replace"], 0],
+    ["triggerGone", ["delete: update", "triggers: delete-replace"], 1],
+    ["triggerCame", ["delete: update", "triggers: add-replace"], 1],
+  ])("%s: changed triggers are a replacement", (name, changes, _) => {
+    expect(operationsOn(result, name).toSorted()).toEqual([
+      "create-replacement",
+      "delete-replaced",
+      "replace",
+    ]);
+    expect(stepOf(result, "replace", name).changes).toEqual(expect.arrayContaining(changes));
+  });
+
+  it("leaves ignored changes alone", () => {
+    expect(operationsOn(result, "ignored")).toEqual(["same"]);
+  });
+
+  it("knows no output of what will change, and runs nothing", () => {
+    expect(stepOf(result, "update", "update").outputs).toMatchObject({
+      environment: { A: "2", B: "b" },
+      stdout: UNKNOWN,
+      stderr: UNKNOWN,
+    });
+    // What was not there before counts as unchanged: the preview shows the old output.
+    expect(stepOf(result, "update", "added").outputs).toMatchObject({ stdin: "new", stdout: "", stderr: "" });
+    expect(stepOf(result, "update", "chainSecond").outputs).toMatchObject({
+      create: UNKNOWN,
+      environment: { FROM: UNKNOWN, KNOWN: "known" },
+      stdout: UNKNOWN,
+    });
+    expect(stack.lines("log")).toEqual(before);
+  });
+});
+
+describe("changing resources", () => {
+  let result: RunResult;
+  let state: Map<string, StateResource>;
+  beforeAll(async () => {
+    result = await stack.up(second);
+    state = await stack.state();
+  });
+
+  it("runs `update`, with what was printed before in its environment", () => {
+    expect(result.failure).toBeUndefined();
+    expect(stack.lines("log")).toContain("update of 2");
+    expect(outputsIn(state, "update")).toMatchObject({ stdout: "made|err", stderr: "" });
+  });
+
+  it("runs `create` where there is no `update`", () => {
+    expect(stack.lines("log").filter((line) => line.startsWith("createAgain"))).toEqual([
+      "createAgain 1",
+      "createAgain 2",
+    ]);
+    expect(outputsIn(state, "createAgain")["stdout"]).toBe("||");
+  });
+
+  it("does not pass on what was printed when told not to", () => {
+    expect(outputsIn(state, "noPrevious")["stdout"]).toBe("|");
+  });
+
+  it("runs `update` although only `delete` has changed", () => {
+    expect(outputsIn(state, "deleteOnly")["stdout"]).toBe("updated");
+  });
+
+  it("ignores changes of one entry of the environment, and no other", () => {
+    expect(stack.lines("log").filter((line) => line === "ignored ran")).toHaveLength(1);
+    expect(outputsIn(state, "ignored")["environment"]).toEqual({ A: "1", B: "b" });
+    expect(outputsIn(state, "ignoredOther")).toMatchObject({ stdout: "1second" });
+  });
+
+  it("replaces by creating first, or by deleting first when told to, and never runs `update` for it", () => {
+    const linesOf = (name: string) => stack.lines("replaced").filter((line) => line.split(" ")[1] === name);
+    for (const name of ["trigger", "triggerGone", "triggerCame"]) {
+      expect(linesOf(name)).toEqual([`create ${name}`, `create ${name}`, `delete ${name} made by first`]);
+    }
+    expect(linesOf("deepTrigger")).toEqual([
+      "create deepTrigger",
+      "delete deepTrigger made by first",
+      "create deepTrigger",
+    ]);
+  });
+
+  it("keeps changed secrets secret", () => {
+    expect(outputsIn(state, "secretEntry")["environment"]).toEqual({
+      S: secretInState("s3cret-two"),
+      OPEN: "open",
+    });
+    expect(stack.rawState()).not.toContain("s3cret");
+  });
+
+  it("passes new outputs on", () => {
+    expect(outputsIn(state, "chainSecond")["stdout"]).toBe("got second");
+    expect(result.outputs["chained"]?.value).toBe("ran second");
+  });
+});
+
+describe("refreshing", () => {
+  it("finds nothing changed and runs nothing", async () => {
+    const before = stack.lines("log");
+    const result = await stack.refresh();
+    expect(result.failure).toBeUndefined();
+    expect(new Set(result.steps.map(({ op }) => op))).toEqual(new Set(["refresh"]));
+    expect(outputsIn(await stack.state(), "update")).toMatchObject({ stdout: "made|err", stderr: "" });
+    expect(stack.lines("log")).toEqual(before);
+  });
+});
+
+describe("destroying", () => {
+  it("runs `delete` as the state has it, with the last output in its environment", async () => {
+    const before = stack.lines("log").length;
+    const result = await stack.destroy();
+    expect(result.failure).toBeUndefined();
+    expect(stack.lines("log").slice(before).toSorted()).toEqual([
+      "delete of update: made|err 2",
+      "new delete",
+      "nothing deleted",
+    ]);
+    expect(await stack.state()).toEqual(new Map());
+  });
+});
