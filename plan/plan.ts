@@ -28,7 +28,7 @@ export type { PlanFacts } from "./context";
  */
 export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan {
   const { clusters, problems } = placeReplicas(config);
-  const found = [...problems, ...shapeProblems(config)];
+  const found = [...problems, ...shapeProblems(config), ...argumentProblems(config)];
   if (found.length > 0) throw new ConfigError(found);
   const planned = clusters.map((layout) =>
     planCluster({ config, facts, controlHost: layout.hasControlPlane ? HEAD_IP : CONTROL_IP }, layout),
@@ -58,6 +58,24 @@ function shapeProblems(config: DeploymentConfig): Problem[] {
     engines[config.engine]
       .shapeProblems({ config, pool, nodes: nodesOf(config, pool) })
       .map(({ key, message }) => ({ path: ["pools", index, key], message })),
+  );
+}
+
+/** Arguments that would undo what the plan settles. */
+function argumentProblems(config: DeploymentConfig): Problem[] {
+  const { settledFlags } = engines[config.engine];
+  const lists = [
+    { path: ["engineArgs"], given: config.engineArgs },
+    ...config.pools.map((pool, index) => ({ path: ["pools", index, "engineArgs"], given: pool.engineArgs })),
+  ];
+  return lists.flatMap(({ path, given }) =>
+    given.flatMap((argument, index): Problem[] => {
+      const flag = argument.replace(/=.*/s, "").replace(/^--no-/, "--");
+      if (!Object.hasOwn(settledFlags, flag)) return [];
+      const instead = settledFlags[flag];
+      const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
+      return [{ path: [...path, index], message: `${flag} is settled by the plan. Remove it; ${remedy}.` }];
+    }),
   );
 }
 

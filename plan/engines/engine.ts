@@ -50,7 +50,14 @@ export interface ShapeProblem {
   readonly message: string;
 }
 
+/**
+ * Flags that the plan settles, each with the configuration key to use instead, or `undefined` where it follows from the
+ * plan alone. Given once more in `engineArgs` they would undo what packing, ports and routing rely on.
+ */
+export type SettledFlags = Readonly<Record<string, string | undefined>>;
+
 export interface Engine {
+  readonly settledFlags: SettledFlags;
   /** True if GPUs are given to processes: `CUDA_VISIBLE_DEVICES` says which. */
   readonly usesGpus: boolean;
   /** What this engine cannot do with replicas that are spread over that many nodes. */

@@ -14,6 +14,19 @@ const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode" } as con
 
 /** Flags: `python -m dynamo.mocker --help`. */
 export const mocker: Engine = {
+  settledFlags: {
+    "--model-path": "model",
+    "--model-name": "servedModelName",
+    "--engine-type": undefined,
+    "--sglang-page-size": "router.blockSize",
+    "--block-size": "router.blockSize",
+    "--disaggregation-mode": "pools[].role",
+    "--data-parallel-size": "pools[].dataParallel",
+    "--num-workers": "pools[].replicas",
+    "--discovery-backend": "controlPlane.discovery",
+    "--event-plane": "controlPlane.events",
+    "--request-plane": "controlPlane.requestPlane",
+  },
   usesGpus: false,
   shapeProblems: () => [],
   kind: ({ rank }) => (rank === 0 ? "worker" : "unseen"),

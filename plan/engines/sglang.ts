@@ -17,6 +17,7 @@ import {
   publishesKvEvents,
   type RankSpec,
   type ReplicaSpec,
+  type SettledFlags,
   type WorkerSpec,
 } from "./engine";
 
@@ -42,7 +43,38 @@ function publishers(spec: RankSpec): number[] {
   return Array.from({ length: perNode }, (_, index) => rank * perNode + index);
 }
 
+/** With the other names that SGLang's parser has for them. */
+const SETTLED = {
+  "--model-path": "model",
+  "--model": "model",
+  "--served-model-name": "servedModelName",
+  "--tp-size": "pools[].tensorParallel",
+  "--tp": "pools[].tensorParallel",
+  "--tensor-parallel-size": "pools[].tensorParallel",
+  "--dp-size": "pools[].dataParallel",
+  "--dp": "pools[].dataParallel",
+  "--data-parallel-size": "pools[].dataParallel",
+  "--enable-dp-attention": "pools[].dataParallel",
+  "--pp-size": "pools[].pipelineParallel",
+  "--pp": "pools[].pipelineParallel",
+  "--pipeline-parallel-size": "pools[].pipelineParallel",
+  "--ep-size": "pools[].expertParallel",
+  "--ep": "pools[].expertParallel",
+  "--expert-parallel-size": "pools[].expertParallel",
+  "--nnodes": undefined,
+  "--node-rank": undefined,
+  "--dist-init-addr": "ports.distInit",
+  "--nccl-init-addr": "ports.distInit",
+  "--host": undefined,
+  "--port": "ports.engine",
+  "--page-size": "router.blockSize",
+  "--kv-events-config": "router.kvEvents",
+  "--disaggregation-mode": "pools[].role",
+  "--disaggregation-bootstrap-port": "ports.bootstrap",
+} as const satisfies SettledFlags;
+
 export const sglang: Engine = {
+  settledFlags: SETTLED,
   usesGpus: true,
   shapeProblems({ pool, nodes }) {
     if (pool.dataParallel === 1 || nodes === 1 || pool.dataParallel % nodes === 0) return [];

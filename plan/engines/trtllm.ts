@@ -17,6 +17,7 @@ import {
   option,
   publishesKvEvents,
   type ReplicaSpec,
+  type SettledFlags,
   type WorkerSpec,
 } from "./engine";
 import { kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
@@ -25,7 +26,25 @@ const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode" } as con
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 
+const SETTLED = {
+  "--model": "model",
+  "--model-path": "model",
+  "--served-model-name": "servedModelName",
+  "--tensor-parallel-size": "pools[].tensorParallel",
+  "--pipeline-parallel-size": "pools[].pipelineParallel",
+  "--expert-parallel-size": "pools[].expertParallel",
+  "--enable-attention-dp": "pools[].dataParallel",
+  "--kv-block-size": "router.blockSize",
+  "--trtllm.kv_cache_config.tokens_per_block": "router.blockSize",
+  "--publish-kv-events": "router.kvEvents",
+  "--disaggregation-mode": "pools[].role",
+  "--connector": "kvOffload",
+  // It excludes the `--trtllm.*` flags of the plan, which take what it would hold key by key.
+  "--override-engine-args": "--trtllm.<group>.<key> in engineArgs",
+} as const satisfies SettledFlags;
+
 export const trtllm: Engine = {
+  settledFlags: SETTLED,
   usesGpus: true,
   shapeProblems(replica) {
     const { pool, nodes } = replica;
@@ -36,14 +55,6 @@ export const trtllm: Engine = {
         message:
           `A replica would span ${nodes} nodes, which engine trtllm can only do when MPI starts it on all of them at once; ` +
           "that is not supported. Make it fit one node, or use engine sglang or vllm.",
-      });
-    }
-    if (extraArgs(replica).some((argument) => argument.startsWith("--override-engine-args"))) {
-      problems.push({
-        key: "engineArgs" as const,
-        message:
-          "--override-engine-args cannot be given to engine trtllm here, since it excludes the --trtllm.* flags of the plan. " +
-          "Write each key as --trtllm.<group>.<key>.",
       });
     }
     if (usesKvbm(replica) && usesDp(replica)) {

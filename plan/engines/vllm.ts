@@ -24,6 +24,7 @@ import {
   publishesKvEvents,
   type RankSpec,
   type ReplicaSpec,
+  type SettledFlags,
   type WorkerSpec,
 } from "./engine";
 import { kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
@@ -38,7 +39,45 @@ function localGroups({ pool, nodes, rank }: RankSpec): number[] {
   return Array.from({ length: perNode }, (_, index) => rank * perNode + index);
 }
 
+/** With the other names that vLLM's parser has for them. */
+const SETTLED = {
+  "--model": "model",
+  "--served-model-name": "servedModelName",
+  "--tensor-parallel-size": "pools[].tensorParallel",
+  "-tp": "pools[].tensorParallel",
+  "--pipeline-parallel-size": "pools[].pipelineParallel",
+  "-pp": "pools[].pipelineParallel",
+  "--data-parallel-size": "pools[].dataParallel",
+  "-dp": "pools[].dataParallel",
+  "--data-parallel-rank": undefined,
+  "-dpn": undefined,
+  "--data-parallel-start-rank": undefined,
+  "-dpr": undefined,
+  "--data-parallel-size-local": undefined,
+  "-dpl": undefined,
+  "--data-parallel-address": undefined,
+  "-dpa": undefined,
+  "--data-parallel-rpc-port": "ports.distInit",
+  "-dpp": "ports.distInit",
+  "--data-parallel-hybrid-lb": undefined,
+  "-dph": undefined,
+  "--enable-expert-parallel": "pools[].expertParallel",
+  "-ep": "pools[].expertParallel",
+  "--nnodes": undefined,
+  "-n": undefined,
+  "--node-rank": undefined,
+  "-r": undefined,
+  "--master-addr": undefined,
+  "--master-port": "ports.distInit",
+  "--headless": undefined,
+  "--block-size": "router.blockSize",
+  "--kv-events-config": "router.kvEvents",
+  "--kv-transfer-config": "pools[].role and kvOffload",
+  "--disaggregation-mode": "pools[].role",
+} as const satisfies SettledFlags;
+
 export const vllm: Engine = {
+  settledFlags: SETTLED,
   usesGpus: true,
   shapeProblems(replica) {
     const { config, pool, nodes } = replica;

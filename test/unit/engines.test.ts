@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../plan/config";
+import { engines } from "../../plan/engines";
 import { plan } from "../../plan/plan";
 import { ConfigError } from "../../plan/problems";
 import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
@@ -187,7 +188,7 @@ describe("trtllm", () => {
     expect(flagOf(prefill, "--trtllm.kv_cache_config.free_gpu_memory_fraction")).toBe("0.8");
   });
 
-  it("refuses what only MPI could start, and flags that exclude those of the plan", () => {
+  it("refuses what only MPI could start", () => {
     const spanning = {
       ...SHAPES.trtllm,
       cluster: { nodes: 2 },
@@ -196,9 +197,6 @@ describe("trtllm", () => {
     expect(problemsOf(spanning)).toEqual([
       "pools.0.tensorParallel: A replica would span 2 nodes, which engine trtllm can only do when MPI starts it on all of them at once; that is not supported. Make it fit one node, or use engine sglang or vllm.",
     ]);
-    expect(problemsOf({ ...SHAPES.trtllm, engineArgs: ["--override-engine-args={}"] })[0]).toContain(
-      "pools.0.engineArgs: --override-engine-args cannot be given",
-    );
   });
 });
 
@@ -239,6 +237,42 @@ describe("any engine", () => {
       SGLANG_HOST_IP: "10.0.0.9",
       CUDA_VISIBLE_DEVICES: "7",
     });
+  });
+
+  it("is not told again what the plan settles", () => {
+    const again = (engine: "sglang" | "vllm" | "trtllm" | "mocker", ...engineArgs: string[]) =>
+      problemsOf({ ...SHAPES.trtllm, engine, engineArgs });
+    expect(again("sglang", "--log-level", "info", "--tp=4", "--nnodes")).toEqual([
+      "engineArgs.2: --tp is settled by the plan. Remove it; use pools[].tensorParallel instead.",
+      "engineArgs.3: --nnodes is settled by the plan. Remove it; it follows from pools and cluster.",
+    ]);
+    expect(again("vllm", "--no-enable-expert-parallel")).toEqual([
+      "engineArgs.0: --enable-expert-parallel is settled by the plan. Remove it; use pools[].expertParallel instead.",
+    ]);
+    expect(again("trtllm", "--override-engine-args={}")).toEqual([
+      "engineArgs.0: --override-engine-args is settled by the plan. Remove it; use --trtllm.<group>.<key> in engineArgs instead.",
+    ]);
+    const ofPool = {
+      ...SHAPES.dev,
+      pools: [{ role: "aggregated", engineArgs: ["--num-workers", "2"] }],
+    } as const;
+    expect(problemsOf(ofPool)).toEqual([
+      "pools.0.engineArgs.0: --num-workers is settled by the plan. Remove it; use pools[].replicas instead.",
+    ]);
+  });
+
+  it("settles every flag that it gives, but those that a user may well want to change", () => {
+    const free =
+      /^--(trust-remote-code|revision|context-length|max-model-len|max-seq-len|trtllm\.|disaggregation-transfer|.*(fraction|utilization)|.*hicache.*|enable-hierarchical)/;
+    for (const shape of [SHAPES.multi, SHAPES["deepseek-r1"], SHAPES.vllm, SHAPES.trtllm, SHAPES.dev]) {
+      const { settledFlags } = engines[planned(shape).engine];
+      const given = programsOf(planned(shape))
+        .filter(({ role }) => role === "aggregated" || role === "prefill" || role === "decode")
+        .flatMap(({ command }) =>
+          command.filter((argument) => /^--[a-z]/.test(argument) && !free.test(argument)),
+        );
+      for (const flag of given) expect(settledFlags).toHaveProperty([flag]);
+    }
   });
 
   it("finds a model of a bucket where the node has put it", () => {
