@@ -26,8 +26,14 @@ export class Asker {
     private readonly signal: AbortSignal,
   ) {
     signal.addEventListener("abort", () => this.end("the driver was told to stop"), { once: true });
-    process.once("exit", () => this.end("the driver ends"));
+    process.once("exit", this.close);
   }
+
+  /** Ends the process, which would otherwise keep this one alive. */
+  readonly close = (): void => {
+    process.removeListener("exit", this.close);
+    this.end("the driver ends");
+  };
 
   /** @throws Error when there is no answer within the time, or the process ends without one. */
   ask(args: readonly string[], timeoutSeconds: number): Promise<SkyAnswer> {

@@ -59,6 +59,11 @@ export class Sky {
     return new Sky(await findSky(infra, context.progress.line), context);
   }
 
+  /** Ends what is kept for the next question. */
+  close(): void {
+    this.asker?.close();
+  }
+
   /** Runs a command to its end, whatever that is. */
   run(args: readonly string[], options: SkyRunOptions): Promise<SkyOutcome> {
     const limit = AbortSignal.timeout(Math.ceil(options.timeoutSeconds * 1000));

@@ -28,6 +28,14 @@ export async function observeSky(
   context: VerbContext,
 ): Promise<ObservedSkyClusters> {
   const sky = await Sky.find(infra, context);
+  try {
+    return await observeWith(sky, prefix, refresh);
+  } finally {
+    sky.close();
+  }
+}
+
+async function observeWith(sky: Sky, prefix: string, refresh: boolean): Promise<ObservedSkyClusters> {
   const known = await sky.clusters([], refresh);
   const clusters = known.filter(({ name }) => name.startsWith(prefix));
   const jobs = await sky.jobs(clusters.filter(({ status }) => status === "UP").map(({ name }) => name));

@@ -46,6 +46,15 @@ function resources({ cluster, config, endpointPort }: TaskInput): Record<string,
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
+/** Fields of `resources` that change on a running cluster; all others are part of what it is. */
+const CHANGEABLE = new Set(["autostop", "labels", "ports"]);
+
+/** What makes a cluster another one when it changes: its nodes, and what they are. Everything else is updated in place. */
+export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>> {
+  const fixed = Object.entries(resources(input)).filter(([field]) => !CHANGEABLE.has(field));
+  return { num_nodes: input.cluster.nodes.length, resources: Object.fromEntries(fixed) };
+}
+
 /**
  * The task as YAML, the same bytes for the same input.
  * @param heading Comment at its head, without `#`.
