@@ -7,7 +7,7 @@
 // Plain JavaScript without a dependency, because it runs before there are any.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants, homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -120,9 +120,10 @@ function npmCi() {
 }
 
 const [tool, ...args] = process.argv.slice(2);
-const tools = readdirSync(join(root, "tools"))
-  .filter((file) => file.endsWith(".ts"))
-  .map((file) => file.slice(0, -3));
+const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const tools = Object.values(scripts).flatMap(
+  (script) => /^node tools\/bootstrap\.mjs (\S+)/.exec(script)?.[1] ?? [],
+);
 if (!tools.includes(tool))
   fail(`Usage: node tools/bootstrap.mjs <tool> [arguments]\nTools: ${tools.join(", ")}`);
 if (Number(process.versions.node.split(".")[0]) < 20)
