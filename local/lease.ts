@@ -1,16 +1,16 @@
 /** `local lease`: makes the nodes of a cluster, each with a running supervisor and no program yet. */
 import { join } from "node:path";
 import { defineVerb, type VerbContext } from "../driver/verb";
-import { unitDirectory } from "../node/render";
-import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
+import { UNITS, unitDirectory } from "../node/render";
+import { clusterDirectory, ranksOnDisk } from "./directories";
 import { withLock } from "./lock";
-import { ensureSupervisor, type NodeRecord, prepareNode } from "./node";
+import { ensureSupervisor, isOutdated, makeNodeDirectory, type NodeRecord, writeNode } from "./node";
 import { assertPortsFree, nodeAddress } from "./ports";
 import { endNodes } from "./release";
 import { type LocalLease, localLeaseSchema } from "./spec";
 import type { SupervisorClient } from "./supervisor";
 import { findToolchain, nodeEnvironment } from "./toolchain";
-import { programsBelow, replaceUnitFiles, UNITS, unitsOnDisk } from "./unit";
+import { programsBelow, replaceUnitFiles, unitsOnDisk } from "./unit";
 
 export const verb = defineVerb({
   input: localLeaseSchema,
@@ -52,10 +52,10 @@ async function leaseNode(
   record: NodeRecord,
   context: VerbContext,
 ): Promise<void> {
-  const directory = nodeDirectory(input.cluster, node.rank);
-  const changed = prepareNode(input.cluster, node.rank, record, input.secrets);
+  const directory = makeNodeDirectory(input.cluster, node.rank);
   await withLock(join(directory, "lock"), context, async () => {
-    if (changed) {
+    writeNode(directory, record, input.secrets);
+    if (isOutdated(directory)) {
       context.progress.line(
         `node ${node.rank}: its environment has changed, so its programs are started again`,
       );

@@ -1,22 +1,14 @@
 /** One local node: its directory, its files, and the supervisor that runs its programs. */
 import { spawn } from "node:child_process";
-import {
-  chmodSync,
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  writeFileSync,
-} from "node:fs";
+import { createHash } from "node:crypto";
+import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "../driver/errors";
 import { lastLines } from "../driver/logs";
 import { poll } from "../driver/poll";
 import type { VerbContext } from "../driver/verb";
 import { NODE_SCRIPTS } from "../node/paths";
-import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG } from "../node/render";
+import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG, UNITS } from "../node/render";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { packageRoot } from "../tools/toolchain/root";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
@@ -31,6 +23,12 @@ export interface NodeRecord {
   readonly controlAddress: string;
   readonly pythonBin: string;
   readonly environment: Readonly<Record<string, string>>;
+}
+
+/** The supervisor process, as it was started. */
+interface RunningSupervisor extends ProcessId {
+  /** Digest of the record and the secrets that it was started with. */
+  readonly startedWith: string;
 }
 
 const RECORD = "node.json";
@@ -56,35 +54,40 @@ export function readNodeRecord(cluster: string, rank: number): NodeRecord {
   }
 }
 
-/**
- * Makes or brings up to date a node's directory.
- *
- * @returns Whether what its programs were started with has changed: the node itself, or the secrets.
- */
-export function prepareNode(
-  cluster: string,
-  rank: number,
+/** Makes the directory of a node; fine when it is there. */
+export function makeNodeDirectory(cluster: string, rank: number): string {
+  const directory = nodeDirectory(cluster, rank);
+  for (const path of ["logs", "run", UNITS]) {
+    mkdirSync(join(directory, path), { recursive: true, mode: 0o700 });
+  }
+  return directory;
+}
+
+/** Brings up to date what a node's programs are started with: the launcher, its record, and the secrets. */
+export function writeNode(
+  directory: string,
   record: NodeRecord,
   secrets: Readonly<Record<string, string>>,
-): boolean {
-  const directory = nodeDirectory(cluster, rank);
-  for (const path of ["logs", "run", "units"])
-    mkdirSync(join(directory, path), { recursive: true, mode: 0o700 });
-  const startedWith: NodeFiles = {
-    [RECORD]: `${JSON.stringify(record, null, 2)}\n`,
-    [SECRETS]: `${JSON.stringify(secrets)}\n`,
-  };
-  const changed = Object.entries(startedWith).some(([name, text]) => {
-    const path = join(directory, name);
-    return existsSync(path) && readFileSync(path, "utf8") !== text;
-  });
+): void {
   const scripts = NODE_SCRIPTS.map((name) => [name, readFileSync(join(packageRoot(), "node", name), "utf8")]);
   writeFiles(directory, {
     ...renderSupervisord(),
     ...Object.fromEntries(scripts),
-    ...startedWith,
+    [RECORD]: `${JSON.stringify(record, null, 2)}\n`,
+    [SECRETS]: `${JSON.stringify(secrets)}\n`,
   });
-  return changed;
+}
+
+/** Whether the supervisor that runs was started with another record, or its programs with other secrets. */
+export function isOutdated(directory: string): boolean {
+  const running = readProcessRecord(directory);
+  return running !== undefined && isAlive(running) && running.startedWith !== startDigest(directory);
+}
+
+function startDigest(directory: string): string {
+  const hash = createHash("sha256");
+  for (const name of [RECORD, SECRETS]) hash.update(readFileSync(join(directory, name)));
+  return hash.digest("hex");
 }
 
 /** Writes files that only their owner can read, each complete or not at all: other drivers and programs read them. */
@@ -118,9 +121,8 @@ export async function ensureSupervisor(
   const pid = startSupervisor(cluster, rank, record);
   const started = startTime(pid);
   if (started !== undefined) {
-    writeFiles(directory, {
-      [PROCESS_RECORD]: JSON.stringify({ pid, startTime: started } satisfies ProcessId),
-    });
+    const running: RunningSupervisor = { pid, startTime: started, startedWith: startDigest(directory) };
+    writeFiles(directory, { [PROCESS_RECORD]: JSON.stringify(running) });
   }
   const missing = await poll({
     timeoutSeconds: START_SECONDS,
@@ -205,7 +207,8 @@ async function stopOrphans(directory: string, { progress, signal }: VerbContext)
   await poll({ timeoutSeconds: ORPHAN_SECONDS, progress, signal, check });
 }
 
-export function readProcessRecord(directory: string): ProcessId | undefined {
+/** The supervisor that was started last; undefined before that. */
+export function readProcessRecord(directory: string): RunningSupervisor | undefined {
   try {
     return JSON.parse(readFileSync(join(directory, PROCESS_RECORD), "utf8"));
   } catch {

@@ -1,12 +1,13 @@
 /** `local observe`: what of the named clusters really runs. Changes nothing. */
 import { join } from "node:path";
 import { defineVerb } from "../driver/verb";
+import { UNITS } from "../node/render";
 import { nodeDirectory, ranksOnDisk } from "./directories";
 import { isUnfinished } from "./marks";
 import { localObserveSchema } from "./spec";
 import { programState } from "./state";
 import { SupervisorClient } from "./supervisor";
-import { UNITS, unitsOnDisk } from "./unit";
+import { unitsOnDisk } from "./unit";
 
 const LIMIT_SECONDS = 30;
 

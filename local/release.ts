@@ -5,13 +5,14 @@ import { UserError } from "../driver/errors";
 import { poll } from "../driver/poll";
 import { defineVerb, type VerbContext } from "../driver/verb";
 import { supervisorSocket } from "../node/paths";
+import { UNITS } from "../node/render";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
 import { readProcessRecord } from "./node";
 import { type FoundProcess, kill, processesOf } from "./processes";
 import { localLeaseSchema } from "./spec";
 import { SupervisorClient } from "./supervisor";
-import { programsBelow, type StoppableProgram, UNITS } from "./unit";
+import { programsBelow, type StoppableProgram } from "./unit";
 
 const CONTROL_PLANE: ReadonlySet<string> = new Set(CONTROL_PLANE_ROLES);
 /** What supervisor itself needs besides the programs' own `stopSeconds`. */

@@ -8,9 +8,6 @@ import { isMissing } from "./directories";
 import { writeFiles } from "./node";
 import type { SupervisorClient } from "./supervisor";
 
-/** Directory of all units, relative to the node's. */
-export const UNITS = "units";
-
 export interface UnitChange {
   /** Programs to stop and forget, because they are gone or differ. */
   readonly stopped: readonly string[];

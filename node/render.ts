@@ -23,9 +23,12 @@ export function programLog(program: string): string {
 /** The supervisor's own log, relative to the node's directory. */
 export const SUPERVISOR_LOG = "logs/supervisord.log";
 
+/** Directory of all units, relative to the node's. */
+export const UNITS = "units";
+
 /** Where the files of a unit are, relative to the node's directory. */
 export function unitDirectory(unit: string): string {
-  return `units/${unit}`;
+  return `${UNITS}/${unit}`;
 }
 
 // http://supervisord.org/configuration.html; `silent` keeps its log out of its own standard output.
@@ -50,7 +53,7 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 serverurl=unix://%(ENV_DYNAMO_SKY_SOCKET)s
 
 [include]
-files=units/*/*.conf
+files=${UNITS}/*/*.conf
 `;
 
 /** `supervisord.conf`, the same for every node. */

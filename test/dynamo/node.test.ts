@@ -1,12 +1,24 @@
 /** Nodes on this machine and the driver, with small programs: what goes wrong, and what is said about it. */
-import { spawn } from "node:child_process";
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { processesOf } from "../../local/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
+import { programState } from "../../local/state";
+import { SupervisorClient } from "../../local/supervisor";
+import { supervisorSocket } from "../../node/paths";
 import type { ProgramPlan } from "../../plan/types";
+import { locateTools } from "../../tools/toolchain";
 import { script, server } from "./programs";
 import { eventually, Machine } from "./support";
 
@@ -73,6 +85,34 @@ describe("lease", () => {
     await machine.must("local release", own);
     expect(isAlive(stranger.pid ?? 0)).toBe(true);
     stranger.kill();
+  });
+
+  test("starts programs again with a changed secret", async () => {
+    const name = "rotating";
+    const node = { rank: 0, address: `${machine.network}.6` };
+    const own = { ...lease, cluster: name, nodes: [node] };
+    await machine.must("local lease", own);
+    const program = server("reader", 7020, { secretEnv: ["TOKEN"] });
+    const spec = { cluster: name, unit: "reader", nodes: [{ ...node, programs: [program] }] };
+    await machine.must("local apply", spec);
+    const { stderr } = await machine.must("local lease", { ...own, secrets: { TOKEN: "n3w" } });
+    expect(stderr).toContain("its programs are started again");
+    await machine.must("local apply", spec);
+    const { reader } = await machine.pids(name);
+    expect(readFileSync(`/proc/${reader}/environ`, "utf8").split("\0")).toContain("TOKEN=n3w");
+    const again = await machine.must("local lease", { ...own, secrets: { TOKEN: "n3w" } });
+    expect(again.stderr).not.toContain("started again");
+    await machine.must("local release", own);
+  });
+
+  test("takes over a lock whose owner has died", async () => {
+    const owner = spawn("sleep", ["60"]);
+    const lock = join(directory, "lock");
+    mkdirSync(lock);
+    writeFileSync(join(lock, "owner.json"), JSON.stringify({ pid: owner.pid, startTime: "1" }));
+    await machine.must("local lease", lease);
+    expect(existsSync(lock)).toBe(false);
+    owner.kill();
   });
 
   test("keeps secrets in a file that only the owner reads", () => {
@@ -146,11 +186,12 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     expect(run.stderr).toContain("    cannot find the thing");
     expect(log("broken")).toMatch(/ended soon after its start 3 times; starting again in 2 s/);
     const { stdout } = await machine.must("local observe", { clusters: [cluster] });
-    expect(JSON.parse(stdout)[cluster][0].programs).toContainEqual({
-      name: "broken",
-      unit: "broken",
-      state: "BACKOFF",
-    });
+    const [seen] = JSON.parse(stdout)[cluster][0].programs;
+    expect(seen).toEqual({ name: "broken", unit: "broken", state: "UNFINISHED" });
+    // It alternates between its short runs and ever longer pauses.
+    const supervisor = new SupervisorClient(directory);
+    const state = async () => programState(directory, "broken", await supervisor.programs());
+    await eventually(async () => (await state()) === "BACKOFF");
     await machine.must("local remove", spec);
   });
 
@@ -249,6 +290,19 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     expect(processesOf(join(machine.state, "clusters", name))).toEqual([]);
     expect(existsSync(join(machine.state, "clusters", name))).toBe(false);
   });
+
+  test.each(["/s/node0", `/s/${"x".repeat(74)}`, `/s/${"x".repeat(75)}`, `/s/${"ü".repeat(60)}`])(
+    "finds the supervisor's socket where node.py puts it: %s",
+    (path) => {
+      const ours = supervisorSocket(path, process.getuid?.() ?? 0);
+      expect(Buffer.byteLength(ours)).toBeLessThanOrEqual(90);
+      const source = "import sys, node; print(node.socket_path(sys.argv[1]))";
+      const python = locateTools().python?.path ?? "python3";
+      const cwd = join(__dirname, "..", "..", "node");
+      const theirs = execFileSync(python, ["-B", "-c", source, path], { cwd, encoding: "utf8" });
+      expect(theirs.trim()).toBe(ours);
+    },
+  );
 
   test("of a cluster with a long directory name works, its socket being elsewhere", async () => {
     const name = `long-${"x".repeat(90)}`;
