@@ -1,6 +1,6 @@
 /** The Pulumi program: the stack's configuration → one deployment → stack outputs. */
 import * as pulumi from "@pulumi/pulumi";
-import { checkedConfig, DynamoCluster, observeLocal } from "./components";
+import { checkedConfig, DynamoCluster, observeLocal, observeSky } from "./components";
 import { CONFIG_NAMESPACE } from "./plan/problems";
 
 /** Everything that the stack's configuration says below this program's namespace, as Pulumi gives it: text. */
@@ -20,10 +20,14 @@ async function program() {
     ...config,
     ...(token === undefined ? {} : { huggingFaceToken: token }),
     clusterPrefix,
-    ...(config.target === "local" ? { observed: await observeLocal(clusterPrefix) } : {}),
+    ...(config.target === "local"
+      ? { observed: await observeLocal(clusterPrefix) }
+      : { observedSky: await observeSky(clusterPrefix, config.sky.infra) }),
   });
   const { endpoint, model, apiKey, chat, topology, logs } = cluster;
-  return { endpoint, model, apiKey, chat, topology, logs };
+  // An output that is undefined would be a warning at every operation.
+  const key = cluster.asksForKey ? { apiKey } : {};
+  return { endpoint, model, engine: config.engine, ...key, chat, topology, logs };
 }
 
 export = program;

@@ -1,12 +1,14 @@
 /** From what the user wrote to everything that the components need: no resource is made here. */
 import * as pulumi from "@pulumi/pulumi";
 import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/config";
-import { type PlanFacts, plan } from "../plan/plan";
+import { factsOf } from "../plan/facts";
+import { plan } from "../plan/plan";
 import { ConfigError } from "../plan/problems";
 import type { ConfigInput } from "../plan/schema";
 import type { DeploymentPlan } from "../plan/types";
 import { locateTools } from "../tools/toolchain";
 import type { Observation } from "./observation";
+import type { SkyObservation } from "./skyRepair";
 
 /** The configuration as another program writes it: nothing of it is changed. */
 type Written = DeepReadonly<Omit<ConfigInput, "huggingFaceToken">>;
@@ -30,6 +32,8 @@ export interface DynamoClusterArgs extends Written {
   readonly localServices?: boolean;
   /** What runs now, from {@link observeLocal}; what is lost is repaired. Default: everything is taken to be well. */
   readonly observed?: Observation;
+  /** The same for SkyPilot's clusters, from {@link observeSky}. Default: everything is taken to be well. */
+  readonly observedSky?: SkyObservation;
 }
 
 /** A checked deployment. */
@@ -53,11 +57,21 @@ export function checkedConfig(written: unknown): DeploymentConfig {
  * @throws pulumi.RunError like {@link checkedConfig}.
  */
 export function prepare(args: DynamoClusterArgs): Deployment {
-  const { huggingFaceToken, localServices, clusterPrefix: _prefix, observed: _observed, ...written } = args;
+  const {
+    huggingFaceToken,
+    localServices,
+    clusterPrefix: _prefix,
+    observed: _local,
+    observedSky: _sky,
+    ...written
+  } = args;
   return reported(() => {
     const token = huggingFaceToken === undefined ? {} : { huggingFaceToken: true };
     const config = parseConfig({ ...written, ...token });
-    const planned = plan(config, factsOf(config, localServices));
+    const planned = plan(
+      config,
+      factsOf(config, () => localServices ?? locateTools().servicesObtainable),
+    );
     return { config, plan: planned, addresses: localAddresses(planned) };
   });
 }
@@ -69,15 +83,6 @@ function reported<T>(work: () => T): T {
     if (error instanceof ConfigError) throw new pulumi.RunError(error.message);
     throw error;
   }
-}
-
-/** What `auto` means here; `plan/schema/services.ts` documents it. */
-function factsOf({ target, controlPlane }: DeploymentConfig, localServices: boolean | undefined): PlanFacts {
-  const hasServices = () => target === "sky" || (localServices ?? locateTools().servicesObtainable);
-  const { discovery: wanted } = controlPlane;
-  const discovery = wanted !== "auto" ? wanted : hasServices() ? "etcd" : "file";
-  const carrier = discovery === "etcd" ? "nats" : "zmq";
-  return { discovery, events: controlPlane.events === "auto" ? carrier : controlPlane.events };
 }
 
 /** An address of its own for each local node: 127.0.0.1 for the first of all, then counting up. */

@@ -2,16 +2,18 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
-import { CONTROL_PLANE_ROLES, type DeploymentPlan, type ProgramRole } from "../plan/types";
+import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan, type ProgramRole } from "../plan/types";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
 import { type Deployment, type DynamoClusterArgs, prepare } from "./deployment";
 import { Frontend } from "./frontend";
-import { LocalCluster, type LocalClusterArgs } from "./localCluster";
+import { LocalCluster } from "./localCluster";
 import { clusterBaseName, SUFFIX_LENGTH } from "./names";
 import { Readiness } from "./readiness";
 import { localRepairs } from "./repair";
 import { Router } from "./router";
+import { SkyCluster } from "./skyCluster";
+import { skyRepair } from "./skyRepair";
 import { type ClusterTopology, chatCommand, topologyOf } from "./topology";
 import { unitsOf } from "./units";
 import { DecodeWorkers, PrefillWorkers, Workers } from "./workers";
@@ -24,6 +26,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly model: pulumi.Output<string>;
   /** Key that requests must carry, a secret; undefined where the endpoint asks for none. */
   readonly apiKey: pulumi.Output<string | undefined>;
+  /** Whether the endpoint asks for a key. */
+  readonly asksForKey = false;
   /** A command that asks a chat question; can be pasted into a shell. */
   readonly chat: pulumi.Output<string>;
   /** Which program runs on which node, on which GPUs and ports. */
@@ -91,35 +95,45 @@ export class DynamoCluster extends pulumi.ComponentResource {
     );
     const prefix = args.clusterPrefix ?? `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
     const hosts = new Map<string, ClusterHost>();
-    for (const cluster of deployment.plan.clusters) {
+    for (const cluster of headFirst(deployment.plan)) {
       const base = clusterBaseName(prefix, cluster.name);
-      const made = {
-        clusterName: suffix.result.apply((end) => `${base}-${end}`),
-        plan: cluster,
-        model: deployment.config.model,
-        ...(args.huggingFaceToken === undefined
-          ? {}
-          : { secrets: { [HUGGING_FACE_TOKEN]: args.huggingFaceToken } }),
-        unitTimeoutSeconds: deployment.config.timeouts.readySeconds,
-        ...(args.observed === undefined ? {} : { repairs: localRepairs(cluster, base, args.observed) }),
-      };
-      hosts.set(cluster.name, this.#host(`${name}-${cluster.name}`, made, deployment));
+      const clusterName = suffix.result.apply((end) => `${base}-${end}`);
+      const made = { name: `${name}-${cluster.name}`, base, clusterName, cluster, hosts };
+      hosts.set(cluster.name, this.#host(made, args, deployment));
     }
     return hosts;
   }
 
-  #host(name: string, made: Omit<LocalClusterArgs, "addresses">, deployment: Deployment): ClusterHost {
-    const { config, addresses } = deployment;
-    switch (config.target) {
-      case "local":
-        return new LocalCluster(
-          name,
-          { ...made, addresses: addresses.get(made.plan.name) ?? [] },
-          { parent: this },
-        );
-      case "sky":
-        throw new pulumi.RunError('dynamo-sky:target: "sky" is not implemented yet. Use "local".');
+  #host(made: NewHost, args: DynamoClusterArgs, deployment: Deployment): ClusterHost {
+    const { config, addresses, plan } = deployment;
+    const { cluster, clusterName, base } = made;
+    const { huggingFaceToken, observed, observedSky } = args;
+    const common = {
+      clusterName,
+      plan: cluster,
+      ...(huggingFaceToken === undefined ? {} : { secrets: { [HUGGING_FACE_TOKEN]: huggingFaceToken } }),
+    };
+    const parent = { parent: this };
+    if (config.target === "local") {
+      const local = {
+        ...common,
+        addresses: addresses.get(cluster.name) ?? [],
+        model: config.model,
+        unitTimeoutSeconds: config.timeouts.readySeconds,
+        ...(observed === undefined ? {} : { repairs: localRepairs(cluster, base, observed) }),
+      };
+      return new LocalCluster(made.name, local, parent);
     }
+    const control = made.hosts.get(plan.endpoint.cluster);
+    const sky = {
+      ...common,
+      config,
+      port: plan.endpoint.port,
+      hasEndpoint: control === undefined,
+      ...(control === undefined ? {} : { controlIp: control.headAddress }),
+      repair: observedSky && skyRepair(base, observedSky),
+    };
+    return new SkyCluster(made.name, sky, parent);
   }
 
   /** Control plane first; then frontends and workers, which wait for each other by health and not by order. */
@@ -148,6 +162,24 @@ export class DynamoCluster extends pulumi.ComponentResource {
       .flatMap(({ Pool, role }) => new Pool(`${name}-${role}`, { units: having(role), after }, parent).runs);
     return [...control.runs, ...frontend.runs, ...workers];
   }
+}
+
+/** A cluster that is about to be made. */
+interface NewHost {
+  readonly name: string;
+  /** Its full name without the random suffix. */
+  readonly base: string;
+  readonly clusterName: pulumi.Output<string>;
+  readonly cluster: ClusterPlan;
+  /** Those that were made before it. */
+  readonly hosts: ReadonlyMap<string, ClusterHost>;
+}
+
+/** The plan's clusters, the one with control plane and endpoint first: the others need its address. */
+function headFirst({ clusters, endpoint }: DeploymentPlan): ClusterPlan[] {
+  return clusters.toSorted(
+    (a, b) => Number(b.name === endpoint.cluster) - Number(a.name === endpoint.cluster),
+  );
 }
 
 function placedUnits(plan: DeploymentPlan, hosts: ReadonlyMap<string, ClusterHost>): PlacedUnit[] {

@@ -10,6 +10,8 @@ export { Readiness, type ReadinessArgs } from "./readiness";
 export type { LocalRepairs } from "./repair";
 export type { RoleArgs } from "./role";
 export { Router, type RouterArgs } from "./router";
+export { SkyCluster, type SkyClusterArgs } from "./skyCluster";
+export { observeSky, type SkyObservation } from "./skyRepair";
 export type { ClusterTopology, ProgramTopology } from "./topology";
 export { type Unit, type UnitNode, unitsOf } from "./units";
 export { DecodeWorkers, PrefillWorkers, Workers } from "./workers";

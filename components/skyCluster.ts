@@ -1,0 +1,144 @@
+/** A cluster of nodes that SkyPilot provisions. */
+import * as pulumi from "@pulumi/pulumi";
+import type { DeploymentConfig } from "../plan/config";
+import type { ClusterPlan } from "../plan/types";
+import { secretNames } from "../sky/run";
+import { nodeScripts } from "../sky/scripts";
+import type { SkyLaunched, SkyLaunchSpec } from "../sky/spec";
+import { renderTask, type TaskInput, taskIdentity } from "../sky/task";
+import type { ClusterHost, UnitRun } from "./clusterHost";
+import { DriverCommand, stableJson } from "./driverCommand";
+import type { Unit } from "./units";
+
+export interface SkyClusterArgs {
+  /** Full name of the SkyPilot cluster. */
+  readonly clusterName: pulumi.Input<string>;
+  /** What runs on its nodes. */
+  readonly plan: ClusterPlan;
+  /** What is asked of SkyPilot, and which engine the nodes are set up for. */
+  readonly config: DeploymentConfig;
+  /** The port that clients use; the endpoint, where the cluster has that, else any of its ports. */
+  readonly port: number;
+  /** Whether clients connect to this cluster, so that its port is opened when the configuration says so. */
+  readonly hasEndpoint: boolean;
+  /** Address of the control plane, where that is on another cluster. Default: rank 0 of this one. */
+  readonly controlIp?: pulumi.Input<string>;
+  /** Values for the variables that programs take from the node's secrets file, by name. Default: there are none. */
+  readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
+  /** Why the task must be launched again although nothing changed. Default: all is well. */
+  readonly repair?: string | undefined;
+}
+
+/**
+ * Nodes of one SkyPilot cluster, which runs one task: all programs of the plan, kept running by a supervisor on each node.
+ *
+ * It is two command resources. The *lease* comes first and does nothing but checks; deleting it takes the cluster down and waits
+ * until it is gone. The *launch* depends on it. So whatever happens while nodes are provisioned, `destroy` finds the cluster.
+ * Another infra, accelerator, number of nodes or image replaces both, the old cluster first; anything else starts the
+ * task anew on the same nodes.
+ */
+export class SkyCluster extends pulumi.ComponentResource implements ClusterHost {
+  /** Full name: project, stack, the plan's name and a random suffix. */
+  readonly clusterName: pulumi.Output<string>;
+  /** Address of rank 0, as SkyPilot tells it. */
+  readonly headAddress: pulumi.Output<string>;
+  readonly isLocal = false;
+  readonly run: UnitRun;
+  readonly #endpoint: pulumi.Output<string>;
+
+  constructor(name: string, args: SkyClusterArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("dynamo-sky:index:SkyCluster", name, {}, opts);
+    this.clusterName = pulumi.output(args.clusterName);
+    const lease = new DriverCommand(
+      `${name}-lease`,
+      {
+        apply: "sky lease",
+        remove: "sky down",
+        input: leaseInput(args),
+        identity: stableJson(taskIdentity(taskInput(args))),
+      },
+      { parent: this },
+    );
+    const secrets = secretsOf(args);
+    const launch = new DriverCommand(
+      `${name}-launch`,
+      {
+        apply: "sky launch",
+        input: launchInput(args, secrets),
+        secretInput: secrets !== undefined,
+        // A replaced lease has taken the cluster down: it must be launched again with the same input.
+        basis: lease.instance,
+        repair: args.repair,
+      },
+      { parent: this, dependsOn: lease.resource },
+    );
+    // Addresses are no secrets, whatever else goes into a launch.
+    const launched = pulumi.unsecret(launch.resource.stdout).apply(launchedOf);
+    this.headAddress = launched.headAddress;
+    this.#endpoint = launched.endpoint;
+    this.run = { resources: [launch.resource], digest: launch.digest, repair: args.repair };
+    this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
+  }
+
+  /** The task carries all units: each is up when the task is. */
+  runUnit(_name: string, _unit: Unit, _opts: pulumi.CustomResourceOptions): UnitRun {
+    return this.run;
+  }
+
+  url(_rank: number, _port: number): pulumi.Output<string> {
+    return this.#endpoint;
+  }
+
+  /** The command that shows them: files on the nodes are not to be read from here. */
+  logs(unit: Unit): pulumi.Output<Record<string, string[]>> {
+    return this.clusterName.apply((cluster) =>
+      Object.fromEntries(
+        unit.nodes.flatMap(({ programs }) => programs.map(({ name }) => [name, [`sky logs ${cluster}`]])),
+      ),
+    );
+  }
+}
+
+/** What the driver printed: the last line of its standard output. */
+function launchedOf(stdout: string): SkyLaunched {
+  const line = stdout.trim().split("\n").at(-1) ?? "";
+  return JSON.parse(line) as SkyLaunched;
+}
+
+function taskInput(args: SkyClusterArgs, controlIp?: string): TaskInput {
+  return {
+    cluster: args.plan,
+    config: args.config,
+    scripts: nodeScripts(),
+    controlIp,
+    endpointPort: args.hasEndpoint ? args.port : undefined,
+  };
+}
+
+/** The secrets that programs of the plan ask for; undefined if they ask for none. */
+function secretsOf({ plan, secrets = {} }: SkyClusterArgs): Record<string, pulumi.Input<string>> | undefined {
+  const wanted = secretNames(plan);
+  const found = Object.entries(secrets).filter(([name]) => wanted.includes(name));
+  return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+function leaseInput({ clusterName, config }: SkyClusterArgs) {
+  return { cluster: clusterName, infra: config.sky.infra };
+}
+
+function launchInput(args: SkyClusterArgs, secrets: Record<string, pulumi.Input<string>> | undefined) {
+  const { clusterName, config, controlIp, port } = args;
+  const { retryUntilUp, infra } = config.sky;
+  const fixed: Omit<SkyLaunchSpec, "cluster" | "task" | "secrets"> = {
+    infra: [...infra],
+    retryUntilUp,
+    port,
+    timeoutSeconds: config.timeouts.provisionMinutes * 60,
+  };
+  return {
+    ...fixed,
+    cluster: clusterName,
+    task: pulumi.output(controlIp).apply((address) => renderTask(taskInput(args, address))),
+    ...(secrets === undefined ? {} : { secrets }),
+  };
+}

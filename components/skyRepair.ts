@@ -1,0 +1,67 @@
+/** What of a deployment's SkyPilot clusters is lost and must be launched again. */
+import * as pulumi from "@pulumi/pulumi";
+import { UserError } from "../driver/errors";
+import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
+import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
+
+/** What was seen, and when. */
+export interface SkyObservation {
+  /** ISO 8601. */
+  readonly at: string;
+  /** By full name. */
+  readonly clusters: ObservedSkyClusters;
+}
+
+/** Words of SkyPilot for a job that runs or is about to: https://docs.skypilot.co/en/latest/reference/cli.html#sky-queue */
+const ALIVE = new Set(["INIT", "PENDING", "SETTING_UP", "RUNNING"]);
+
+/**
+ * Asks SkyPilot, in one call, about the clusters whose name begins with the prefix. `DynamoCluster` marks what should run and does
+ * not, so that a preview shows it with the reason and an update repairs it.
+ *
+ * @param prefix As `DynamoCluster` has it in `clusterPrefix`.
+ * @param infra As in the configuration: it decides which SkyPilot is asked.
+ * @throws pulumi.RunError when SkyPilot does not answer, with the cause.
+ */
+export async function observeSky(prefix: string, infra: readonly string[]): Promise<SkyObservation> {
+  // Only now: a program for this machine does without the modules of SkyPilot's driver.
+  const { observeSky: ask } = require("../sky/observe") as typeof import("../sky/observe");
+  const { Progress } = require("../driver/progress") as typeof import("../driver/progress");
+  const context = {
+    progress: new Progress((line) => void pulumi.log.info(line)),
+    signal: AbortSignal.timeout(OBSERVE_SECONDS * 1000),
+    result: () => undefined,
+  };
+  const at = new Date().toISOString();
+  try {
+    const request = { prefix: `${clusterPrefixName(prefix)}-`, infra, refresh: true };
+    return { at, clusters: await ask(request, context) };
+  } catch (error) {
+    if (error instanceof UserError) throw new pulumi.RunError(error.message);
+    throw error;
+  }
+}
+
+/** The first time, SkyPilot is installed in it. */
+const OBSERVE_SECONDS = 900;
+
+/**
+ * Why a cluster's task must be launched again; undefined when it runs.
+ *
+ * A reason holds the time at which it was seen, as in `repair.ts`, so that a second loss differs from the first.
+ *
+ * @param base The cluster's name without its random suffix, which is not known while resources are being declared.
+ */
+export function skyRepair(base: string, { at, clusters }: SkyObservation): string | undefined {
+  const name = new RegExp(`^${base}-[a-z0-9]{${SUFFIX_LENGTH}}$`);
+  const found = Object.entries(clusters).filter(([cluster]) => name.test(cluster));
+  const reasons = found.map(([, seen]) => broken(seen));
+  if (reasons.includes(undefined)) return undefined;
+  return `${reasons[0] ?? "SkyPilot knows no such cluster"}, seen ${at}`;
+}
+
+function broken({ status, job }: ObservedSkyCluster): string | undefined {
+  if (status !== "UP") return `the cluster is ${status}`;
+  if (job === undefined) return "the cluster runs no task";
+  return ALIVE.has(job.status) ? undefined : `the cluster's task is ${job.status}`;
+}
