@@ -318,7 +318,7 @@ describe("creating resources", () => {
       "4dabf18193072939515e22adb298388d": "0def7320c3a5731c473e5ecbe6d01bc7",
       assets: { "a.txt": one, "sub/b.txt": expect.objectContaining({ path: join(path, "sub/b.txt") }) },
       // The SHA-256 of a tar file of both, as the official plugin makes it.
-      hash: "ARCHIVE_HASH",
+      hash: "52c15ba27dd6d0c0090e7ecc57b082fd328fcfc9fc61f34a73209c7cc07c2853",
     });
     expect(outputsIn(state, "noAssets")).toMatchObject({
       assets: {},
