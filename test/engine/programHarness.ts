@@ -15,7 +15,7 @@ import type { ConfigInput } from "../../plan/schema";
 import { type OpenStack, openStack } from "../../tools/pulumi/openStack";
 import { ensureToolchain } from "../../tools/toolchain";
 
-const REPOSITORY = join(__dirname, "..", "..");
+export const REPOSITORY = join(__dirname, "..", "..");
 /** As Node loads it, since Vitest's own loader knows no `export =`. */
 const load = createRequire(join(REPOSITORY, "package.json"));
 

@@ -1,0 +1,79 @@
+/** What others do with this package: import it in a program of their own, and load this one with plain `pulumi up`. */
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdirSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import type { PulumiFn } from "@pulumi/pulumi/automation";
+import * as tsx from "tsx/cjs/api";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { processesOf } from "../../local/processes";
+import { ask, freePorts, REPOSITORY, type TestProject, testProject } from "./programHarness";
+
+const EXAMPLE = join(REPOSITORY, "examples", "chat-service");
+const TSC = join(REPOSITORY, "node_modules", "typescript", "bin", "tsc");
+
+describe("the example that imports the package by name", { timeout: 120_000 }, () => {
+  let project: TestProject;
+
+  beforeAll(() => {
+    execFileSync(process.execPath, [TSC, "-p", join(REPOSITORY, "tsconfig.build.json")], { cwd: REPOSITORY });
+    project = testProject("chat-service");
+    // What `npm install` makes of `"dynamo-sky": "file:../.."`, and of the example's other packages.
+    const modules = join(project.directory, "node_modules");
+    mkdirSync(modules);
+    symlinkSync(REPOSITORY, join(modules, "dynamo-sky"));
+    for (const name of ["@pulumi", "@types", "typescript"]) {
+      symlinkSync(join(REPOSITORY, "node_modules", name), join(modules, name));
+    }
+    for (const file of ["index.ts", "tsconfig.json", "package.json"]) {
+      cpSync(join(EXAMPLE, file), join(project.directory, file));
+    }
+  });
+
+  afterAll(() => project?.remove());
+
+  it("is well typed against the compiled package", () => {
+    execFileSync(process.execPath, [TSC, "-p", project.directory], { stdio: "pipe" });
+  });
+
+  it("comes up, answers, changes nothing when nothing has changed, and goes", async () => {
+    const { frontend, ports } = await freePorts();
+    project.configure("test", { "chat-service:port": frontend.port, "chat-service:ports": ports });
+    const program = tsx.require(join(project.directory, "index.ts"), __filename) as PulumiFn;
+    const open = () => project.open("test", program);
+
+    await (await open()).up();
+    const outputs = await (await open()).outputs();
+    const { OPENAI_BASE_URL, OPENAI_MODEL } = outputs["environment"] as Record<string, string>;
+    expect(OPENAI_BASE_URL).toBe(`http://127.0.0.1:${frontend.port}/v1`);
+    const { tokens } = await ask(String(OPENAI_BASE_URL).replace(/\/v1$/, ""), String(OPENAI_MODEL));
+    expect(tokens).toBeGreaterThan(0);
+
+    expect((await (await open()).preview()).steps).toEqual([]);
+    await (await open()).destroy();
+    expect(processesOf(project.state)).toEqual([]);
+  });
+});
+
+describe("the program as Pulumi's own Node.js host loads it", { timeout: 120_000 }, () => {
+  /** Runs JavaScript in a fresh Node.js in the repository, and gives what it prints. */
+  const node = (script: string) =>
+    execFileSync(process.execPath, ["-e", script], { cwd: REPOSITORY, encoding: "utf8" }).trim();
+
+  it("is a function that waits to be called", () => {
+    const script = `
+      const program = require("./program.cjs");
+      process.stdout.write(typeof program);`;
+    expect(node(script)).toBe("function");
+  });
+
+  // With `typescript: true` in Pulumi.yaml and `main: index.ts`; the options are those of @pulumi/pulumi/cmd/run/run.js.
+  it("is a function through ts-node, too", () => {
+    const script = `
+      const options = require("typescript").parseConfigFileTextToJson("tsconfig.json",
+        require("node:fs").readFileSync("tsconfig.json", "utf8")).config.compilerOptions;
+      require("ts-node").register({ transpileOnly: true, project: "tsconfig.json", compilerOptions: {
+        target: "ES2020", module: "nodenext", moduleResolution: "nodenext", sourceMap: "true", ...options } });
+      process.stdout.write(typeof require("./index.ts"));`;
+    expect(node(script)).toBe("function");
+  });
+});
