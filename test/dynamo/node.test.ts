@@ -123,9 +123,10 @@ describe("lease", () => {
 
 describe("apply", () => {
   test("passes arguments, environment and secrets through unchanged, whatever they hold", async () => {
+    const owned = join(machine.state, "owned");
     const nasty = [
       "a b",
-      "$(touch /tmp/owned)",
+      `$(touch ${owned})`,
       "`id`",
       "100%",
       "%(here)s",
@@ -156,7 +157,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
       CUDA_VISIBLE_DEVICES: "2,5",
       NODE_IP: address,
     });
-    expect(existsSync("/tmp/owned")).toBe(false);
+    expect(existsSync(owned)).toBe(false);
     const files = readdirSync(directory, { recursive: true, encoding: "utf8", withFileTypes: true })
       .filter((entry) => entry.isFile() && !["secrets.json", "seen.json"].includes(entry.name))
       .map((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8"));
@@ -284,7 +285,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     await machine.must("local apply", spec);
     const record = join(machine.nodeDirectory(name), "run", "supervisord.json");
     process.kill(JSON.parse(readFileSync(record, "utf8")).pid, "SIGKILL");
-    expect(processesOf(join(machine.state, "clusters", name))).toHaveLength(2);
+    await eventually(() => processesOf(join(machine.state, "clusters", name)).length === 2);
     const run = await machine.must("local release", own);
     expect(run.stderr).toContain("what did not stop by itself was killed");
     expect(processesOf(join(machine.state, "clusters", name))).toEqual([]);

@@ -8,6 +8,8 @@ const deployment = new TestDeployment(
   {
     router: { mode: "kv" },
     cluster: { nodes: 2, gpusPerNode: 1 },
+    // etcd stays up here, and until a lost worker's lease ends, the deployment is not ready.
+    controlPlane: { leaseTtlSeconds: 10 },
     pools: [
       { role: "prefill", replicas: 1 },
       { role: "decode", replicas: 1 },
