@@ -1,0 +1,327 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { verb as downVerb } from "../../sky/down";
+import { verb as launchVerb } from "../../sky/launch";
+import { verb as leaseVerb } from "../../sky/lease";
+import { verb as observeVerb } from "../../sky/observe";
+import { taskName } from "../../sky/taskName";
+import { type FakeCluster, FakeSky, type FakeState } from "./skyHarness";
+
+const CLUSTER = "demo-main-abc123";
+const TASK = "num_nodes: 2\nresources:\n  accelerators: H100:8\nsetup: echo set up\nrun: echo run\n";
+const SAME_SETUP = TASK.replace("echo run", "echo run again");
+const OTHER_SETUP = TASK.replace("echo set up", "echo set up otherwise");
+const launchInput = { cluster: CLUSTER, infra: ["aws"], task: TASK, port: 8000 };
+const leaseInput = { cluster: CLUSTER, infra: ["aws"] };
+
+let sky: FakeSky;
+beforeEach(() => {
+  sky = new FakeSky();
+});
+afterEach(() => sky.remove());
+
+function nameOf(task: string): string {
+  return taskName(CLUSTER, task, {}).name;
+}
+
+function upWith(task: string, status = "RUNNING", more: Partial<FakeCluster> = {}): FakeState {
+  const job = { id: 1, name: nameOf(task), status };
+  return { clusters: { [CLUSTER]: { status: "UP", hash: "hash-1", nodes: 2, jobs: [job], ...more } } };
+}
+
+describe("sky launch", () => {
+  it("launches a new cluster, tells each stage once with the time, and returns where it is", async () => {
+    const { error, output, result } = await sky.run(launchVerb, launchInput);
+    expect(error).toBeUndefined();
+    expect(result).toEqual({
+      headAddress: "10.0.0.1",
+      endpoint: "http://10.0.0.1:8000",
+      clusterHash: `hash-${CLUSTER}`,
+    });
+    expect(sky.changes.map((args) => args.slice(0, -1))).toEqual([
+      ["launch", "-y", "--detach-run", "-c", CLUSTER, "-n", nameOf(TASK)],
+    ]);
+    expect(sky.read("tasks")).toBe(TASK);
+    const stages = output.split("\n").map((line) => /^\[ *[\d.]+ s\] (\w+( up)?)(:|$)/.exec(line)?.[1]);
+    const known = ["optimising", "provisioning", "setting up", "syncing", "starting", "ready"];
+    expect(stages.filter((stage) => stage !== undefined && known.includes(stage))).toEqual(known);
+    expect(output).toContain("provisioning: AWS us-east-1 (us-east-1a)");
+  });
+
+  it("changes nothing when the cluster runs this very task", async () => {
+    sky.set(upWith(TASK));
+    const { error, output, result } = await sky.run(launchVerb, launchInput);
+    expect(error).toBeUndefined();
+    expect(output).toContain("nothing to start");
+    expect(result).toMatchObject({ clusterHash: "hash-1" });
+    expect(sky.changes).toEqual([]);
+  });
+
+  it("waits for its own task that is still being set up", async () => {
+    const state = upWith(TASK, "SETTING_UP");
+    const [job] = state.clusters?.[CLUSTER]?.jobs ?? [];
+    if (job !== undefined) job.next = ["SETTING_UP", "RUNNING"];
+    sky.set(state);
+    expect((await sky.run(launchVerb, launchInput)).error).toBeUndefined();
+    expect(sky.changes).toEqual([]);
+  });
+
+  it("ends another task, and starts this one on the same nodes without setting them up again", async () => {
+    sky.set(upWith(SAME_SETUP));
+    const { error, result } = await sky.run(launchVerb, launchInput);
+    expect(error).toBeUndefined();
+    expect(result).toMatchObject({ clusterHash: "hash-1" });
+    expect(sky.changes.map(([command]) => command)).toEqual(["cancel", "launch"]);
+    expect(sky.changes[0]).toEqual(["cancel", "-y", CLUSTER, "1"]);
+    expect(sky.changes[1]).toContain("--fast");
+  });
+
+  it("sets the nodes up again when that has changed, or has failed before", async () => {
+    for (const state of [upWith(OTHER_SETUP), upWith(TASK, "FAILED_SETUP")]) {
+      sky.set(state);
+      expect((await sky.run(launchVerb, launchInput)).error).toBeUndefined();
+      expect(sky.changes.at(-1)?.[0]).toBe("launch");
+      expect(sky.changes.at(-1)).not.toContain("--fast");
+    }
+  });
+
+  it.each(["FAILED", "CANCELLED", "SUCCEEDED"])("starts its task again when that is %s", async (status) => {
+    sky.set(upWith(TASK, status));
+    expect((await sky.run(launchVerb, launchInput)).error).toBeUndefined();
+    expect(sky.changes.map(([command]) => command)).toEqual(["launch"]);
+  });
+
+  it.each(["INIT", "STOPPED"])("launches a cluster that is %s again", async (status) => {
+    sky.set({ clusters: { [CLUSTER]: { status, hash: "hash-1", nodes: 2, jobs: [] } } });
+    const { error, result } = await sky.run(launchVerb, launchInput);
+    expect(error).toBeUndefined();
+    expect(result).toMatchObject({ clusterHash: "hash-1" });
+    expect(sky.changes.map(([command]) => command)).toEqual(["launch"]);
+  });
+
+  it("ends the launch that a killed driver has left at the API server", async () => {
+    const requests = [
+      { request_id: "r-1", name: "sky.launch", status: "RUNNING" },
+      { request_id: "r-2", name: "sky.status", status: "RUNNING" },
+    ];
+    sky.set({ requests });
+    expect((await sky.run(launchVerb, launchInput)).error).toBeUndefined();
+    expect(sky.changes.map((args) => args.slice(0, 4))).toEqual([
+      ["api", "cancel", "-y", "r-1"],
+      ["launch", "-y", "--detach-run", "-c"],
+    ]);
+  });
+
+  it("gives a secret by its name alone, and another value is another task", async () => {
+    const secrets = { HF_TOKEN: "hf_veryMuchASecret" };
+    const { error, output } = await sky.run(launchVerb, { ...launchInput, secrets });
+    expect(error).toBeUndefined();
+    const launch = sky.changes.find(([command]) => command === "launch") ?? [];
+    expect(launch.slice(launch.indexOf("--secret"), -1)).toEqual(["--secret", "HF_TOKEN"]);
+    expect(sky.read("secrets")).toBe(JSON.stringify(secrets.HF_TOKEN));
+    for (const shown of [output, sky.read("calls"), sky.read("tasks")])
+      expect(shown).not.toContain("hf_very");
+    const other = taskName(CLUSTER, TASK, { HF_TOKEN: "another" }).name;
+    expect(other).not.toBe(taskName(CLUSTER, TASK, secrets).name);
+    expect(other).not.toBe(nameOf(TASK));
+  });
+
+  it("asks for the endpoint that the cloud opened where the task has ports", async () => {
+    const task = TASK.replace("H100:8\n", "H100:8\n  ports: [8000]\n");
+    const state = upWith(task, "RUNNING", { endpoint: "54.1.2.3:8000" });
+    sky.set(state);
+    const { result } = await sky.run(launchVerb, { ...launchInput, task });
+    expect(result).toMatchObject({ endpoint: "http://54.1.2.3:8000", headAddress: "10.0.0.1" });
+  });
+
+  it("prints no line of more than 1 KB, whatever SkyPilot prints", async () => {
+    const bar = Array.from({ length: 4000 }, (_, index) => `downloading ${index} %`).join("\r");
+    const lines = [
+      "Launching on AWS us-east-1.",
+      bar,
+      `Launching on ${"x".repeat(200_000)}`,
+      "Job submitted, ID: 1",
+    ];
+    sky.set({ launch: { lines } });
+    const { error, output } = await sky.run(launchVerb, launchInput);
+    expect(error).toBeUndefined();
+    expect(Math.max(...output.split("\n").map((line) => Buffer.byteLength(line)))).toBeLessThan(1100);
+  });
+});
+
+describe("sky launch fails", () => {
+  const failing = (line: string): FakeState => ({ launch: { lines: [line], exit: 1, left: false } });
+
+  it.each([
+    [
+      "no capacity",
+      "sky.exceptions.ResourcesUnavailableError: Failed to acquire resources in all zones in us-east-1 (InsufficientInstanceCapacity)",
+      "sky.infra",
+    ],
+    [
+      "the account's quota",
+      "An error occurred (VcpuLimitExceeded) when calling RunInstances: more vCPU capacity than your current limit",
+      "higher quota",
+    ],
+    [
+      "no access to the cloud",
+      "sky.exceptions.ResourcesUnavailableError: Task requires aws which is not enabled. To enable access, run: sky check aws",
+      "sky check",
+    ],
+    [
+      "the request cannot be met",
+      "sky.exceptions.ResourcesUnavailableError: Catalog does not contain any instances satisfying the request: 1x AWS({'B999': 8}).",
+      "sky gpus list",
+    ],
+    [
+      "the request cannot be met",
+      "sky.exceptions.InvalidSkyPilotConfigError: Invalid resources YAML: Instead of 'accelerator', did you mean 'accelerators'?",
+      "configuration",
+    ],
+    ["SkyPilot failed", "Something that nobody has foreseen", "sky api status"],
+  ])("%s", async (title, line, advice) => {
+    sky.set(failing(line));
+    const { error = "" } = await sky.run(launchVerb, launchInput);
+    expect(error).toContain(`The launch of ${CLUSTER} failed while optimising: ${title}`);
+    expect(error).toContain(`Cause: ${line.replace(/^sky\.exceptions\.\w+: /, "")}`);
+    expect(error).toContain("Left running: nothing");
+    expect(error.split("\n").at(-1)).toMatch(/^Next: /);
+    expect(error.split("\n").at(-1)).toContain(advice);
+  });
+
+  it("setting up the nodes: the last lines of the provisioning log, what is left and what that costs", async () => {
+    sky.set({
+      launch: {
+        lines: [
+          "Launching on AWS us-east-1.",
+          "sky.exceptions.ClusterSetUpError: Failed to set up SkyPilot runtime",
+        ],
+        exit: 1,
+        status: "INIT",
+      },
+      provisionLog: "installing\nno space left on device",
+    });
+    const { error = "" } = await sky.run(launchVerb, launchInput);
+    expect(error).toContain("failed while provisioning: setting up the nodes failed");
+    expect(error).toContain("Last lines of the provisioning log:\n  installing\n  no space left on device");
+    expect(error).toContain(
+      `Left running: ${CLUSTER} (INIT; 2 nodes on AWS us-east-1; 2x(gpus=H100:8)), $196.60 an hour`,
+    );
+  });
+
+  it("the task: the last lines of the rank that failed", async () => {
+    sky.set({
+      launch: { job: ["FAILED"] },
+      log: [
+        "(head, rank=0, pid=1) rank 0 is fine",
+        "(worker1, rank=1, pid=2) loading",
+        "(worker1, rank=1, pid=2) no such model",
+        "ERROR: Job 1 failed with return code list: [137, 7]",
+      ].join("\n"),
+    });
+    const { error = "" } = await sky.run(launchVerb, launchInput);
+    expect(error).toContain(
+      "the task failed.\nCause: job 1 ended as FAILED\nLast lines of rank 1:\n  loading\n  no such model\nLeft",
+    );
+    expect(error).not.toContain("rank 0 is fine");
+  });
+
+  it("the task's set-up: its own lines", async () => {
+    sky.set({
+      launch: { job: ["FAILED_SETUP"] },
+      log: "(setup pid=1) no such package\nERROR: Job 1's setup failed",
+    });
+    const { error = "" } = await sky.run(launchVerb, launchInput);
+    expect(error).toContain(
+      "setting up the nodes failed.\nCause: job 1 ended as FAILED_SETUP\nLast lines of the set-up:\n  no such package",
+    );
+  });
+
+  it("after its time limit, ends the request at the API server, and says what it waited for", async () => {
+    sky.set({ launch: { lines: ["Launching on AWS us-east-1."], hang: true, status: "INIT" } });
+    const { error = "" } = await sky.run(launchVerb, { ...launchInput, timeoutSeconds: 2 });
+    expect(error).toContain("failed while provisioning: it took too long");
+    expect(error).toContain("(INIT;");
+    expect(sky.changes.map((args) => args.slice(0, 2).join(" "))).toEqual(["launch -y", "api cancel"]);
+  });
+
+  it("when the API server cannot be reached", async () => {
+    sky.set({ unreachable: true });
+    const { error = "" } = await sky.run(launchVerb, launchInput);
+    expect(error).toContain("SkyPilot's API server cannot be reached");
+    expect(error).toContain("SKYPILOT_API_SERVER_ENDPOINT");
+    expect(sky.changes).toEqual([]);
+  });
+
+  it("at once when it is told to stop, and leaves no process behind", async () => {
+    sky.set({ launch: { lines: ["Launching on AWS us-east-1."], hang: true, status: "INIT" } });
+    const stop = new AbortController();
+    const running = sky.run(launchVerb, launchInput, stop.signal);
+    await expect.poll(() => sky.read("pid"), { timeout: 10_000 }).not.toBe("");
+    stop.abort(new Error("Stopped by SIGTERM."));
+    expect((await running).error).toBe("Stopped by SIGTERM.");
+    expect(() => process.kill(Number(sky.read("pid")), 0)).toThrow("ESRCH");
+  });
+});
+
+describe("sky lease", () => {
+  it("checks, and changes nothing", async () => {
+    const { error, output } = await sky.run(leaseVerb, leaseInput);
+    expect(error).toBeUndefined();
+    expect(output).toContain(`the name ${CLUSTER} is free`);
+    expect(sky.changes).toEqual([]);
+  });
+
+  it("fails where SkyPilot does not answer, before anything is launched", async () => {
+    sky.set({ unreachable: true });
+    expect((await sky.run(leaseVerb, leaseInput)).error).toContain("cannot be reached");
+  });
+});
+
+describe("sky down", () => {
+  it("takes the cluster down and makes sure that it is gone", async () => {
+    sky.set(upWith(TASK));
+    expect((await sky.run(downVerb, leaseInput)).error).toBeUndefined();
+    expect(sky.changes).toEqual([["down", "-y", CLUSTER]]);
+    expect(sky.state.clusters).toEqual({});
+  });
+
+  it("is content when it was gone already", async () => {
+    const { error, output } = await sky.run(downVerb, leaseInput);
+    expect(error).toBeUndefined();
+    expect(output).toContain("nothing of it runs");
+    expect(sky.changes).toEqual([]);
+  });
+
+  it("takes down what is just being launched and has no record yet", async () => {
+    sky.set({ requests: [{ request_id: "r-1", name: "sky.launch", status: "RUNNING" }] });
+    expect((await sky.run(downVerb, leaseInput)).error).toBeUndefined();
+    expect(sky.changes).toEqual([["down", "-y", CLUSTER]]);
+  });
+
+  it("fails loudly when the cluster stays", async () => {
+    sky.set({ ...upWith(TASK), stays: true });
+    const { error = "" } = await sky.run(downVerb, { ...leaseInput, downTimeoutSeconds: 1 });
+    expect(error).toContain(`The teardown of ${CLUSTER} failed within 1 s`);
+    expect(error).toContain(`Left running: ${CLUSTER} (UP;`);
+    expect(error).toContain("$196.60 an hour");
+  });
+});
+
+describe("sky observe", () => {
+  it("sees all clusters of a prefix in two calls", async () => {
+    const other = { status: "INIT", hash: "hash-2", nodes: 1, jobs: [] };
+    const foreign = { status: "UP", hash: "hash-3", nodes: 1, jobs: [] };
+    const state = upWith(TASK);
+    sky.set({ clusters: { ...state.clusters, "demo-decode-0-abc123": other, "someone-else": foreign } });
+    const { result } = await sky.run(observeVerb, { prefix: "demo-", infra: ["aws"] });
+    expect(result).toEqual({
+      [CLUSTER]: { status: "UP", clusterHash: "hash-1", job: { name: nameOf(TASK), status: "RUNNING" } },
+      "demo-decode-0-abc123": { status: "INIT", clusterHash: "hash-2" },
+    });
+    const questions = sky.calls.filter(([command]) => command !== "--version");
+    expect(questions).toEqual([
+      ["status", "--refresh", "-o", "json"],
+      ["queue", "-o", "json", CLUSTER],
+    ]);
+  });
+});

@@ -1,0 +1,123 @@
+/** Runs the verbs of the SkyPilot driver against a stand-in for `sky`. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import type { z } from "zod";
+import { Progress } from "../../driver/progress";
+import type { Verb } from "../../driver/verb";
+
+/** What the stand-in knows and does; see `fakeSky/sky`. */
+export interface FakeState {
+  clusters?: Record<string, FakeCluster>;
+  requests?: { request_id: string; name: string; status: string }[];
+  launch?: {
+    lines?: string[];
+    exit?: number;
+    status?: string;
+    reason?: string;
+    hang?: boolean;
+    left?: boolean;
+    job?: string[];
+  };
+  down?: string[];
+  stays?: boolean;
+  log?: string;
+  provisionLog?: string;
+  unreachable?: boolean;
+}
+
+export interface FakeCluster {
+  status: string;
+  hash: string;
+  nodes: number;
+  ip?: string;
+  endpoint?: string;
+  reason?: string;
+  jobs: { id: number; name: string; status: string; next?: string[] }[];
+}
+
+/** What a verb did. */
+export interface Outcome {
+  readonly error: string | undefined;
+  readonly output: string;
+  readonly result: unknown;
+}
+
+export class FakeSky {
+  private readonly directory = mkdtempSync(join(tmpdir(), "fake-sky-"));
+
+  constructor(state: FakeState = {}) {
+    this.set(state);
+  }
+
+  set(state: FakeState): void {
+    writeFileSync(join(this.directory, "state.json"), JSON.stringify({ clusters: {}, ...state }));
+  }
+
+  get state(): FakeState & { clusters: Record<string, FakeCluster> } {
+    return JSON.parse(this.read("state.json"));
+  }
+
+  /** Arguments of every call, without the questions. */
+  get changes(): string[][] {
+    const questions = new Set(["status", "queue", "cost-report", "logs", "--version"]);
+    return this.calls.filter(([verb = "", second]) => !questions.has(verb) && second !== "status");
+  }
+
+  get calls(): string[][] {
+    return this.read("calls")
+      .split("\n")
+      .filter(Boolean)
+      .map((line): string[] => JSON.parse(line));
+  }
+
+  read(name: string): string {
+    const path = join(this.directory, name);
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
+  }
+
+  /** The environment in which `sky` is the stand-in. */
+  get env(): Record<string, string> {
+    return {
+      PATH: [join(__dirname, "fakeSky"), process.env["PATH"] ?? ""].join(delimiter),
+      FAKE_SKY: this.directory,
+      DYNAMO_SKY_CACHE: this.directory,
+    };
+  }
+
+  /** Runs a verb within this process. */
+  async run<S extends z.ZodType>(
+    verb: Verb<S>,
+    input: z.input<S>,
+    signal = new AbortController().signal,
+  ): Promise<Outcome> {
+    const before = { ...process.env };
+    Object.assign(process.env, this.env);
+    const lines: string[] = [];
+    const progress = new Progress((line) => lines.push(line));
+    let result: unknown;
+    try {
+      const context = {
+        progress,
+        signal,
+        result: (value: unknown) => {
+          result = value;
+        },
+      };
+      await verb.run(verb.input.parse(input), context);
+      return { error: undefined, output: lines.join(""), result };
+    } catch (error) {
+      return {
+        error: error instanceof Error ? error.message : String(error),
+        output: lines.join(""),
+        result,
+      };
+    } finally {
+      process.env = before;
+    }
+  }
+
+  remove(): void {
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
