@@ -10,6 +10,8 @@ export interface RunInput {
   readonly cluster: ClusterPlan;
   /** Contents of the scripts that every node needs, by name: those of `node/`. */
   readonly scripts: Readonly<Record<string, string>>;
+  /** Whether the model comes from a bucket, which SkyPilot puts beside the node's directory. */
+  readonly hasModelFiles?: boolean;
   /** Address of the control plane where that is on another cluster. */
   readonly controlIp?: string | undefined;
 }
@@ -76,13 +78,25 @@ exec node-python node.py start --dir . --head-ip "\${ips[0]}" --node-ip "\${ips[
   --rank-ips "$(IFS=,; echo "\${ips[*]}")"${controlIp === undefined ? "" : ` --control-ip ${quoted(controlIp)}`}`;
 }
 
+/** The scripts that every node needs, and those that a program of the cluster runs. */
+function neededScripts(cluster: ClusterPlan, scripts: RunInput["scripts"]): NodeFiles {
+  const words = cluster.nodes.flatMap(({ programs }) => programs.flatMap(({ command }) => command));
+  const isNeeded = (name: string) =>
+    name === "launch.py" || name === "node.py" || words.some((word) => word.endsWith(`/${name}`));
+  return Object.fromEntries(Object.entries(scripts).filter(([name]) => isNeeded(name)));
+}
+
 /** The text of `run`. */
-export function renderRun({ cluster, scripts, controlIp }: RunInput): string {
-  const shared = { ...scripts, "supervisord.conf": renderNode({})["supervisord.conf"] ?? "" };
+export function renderRun({ cluster, scripts, controlIp, hasModelFiles = false }: RunInput): string {
+  const shared = {
+    ...neededScripts(cluster, scripts),
+    "supervisord.conf": renderNode({})["supervisord.conf"] ?? "",
+  };
   const parts = [
     PREAMBLE,
     `# How a node keeps its programs running.\n${write(shared)}`,
     `# What runs on which node.\n${nodeCase(cluster)}`,
+    hasModelFiles ? `ln -s "$home/model" model` : undefined,
     secrets(secretNames(cluster)),
     start(cluster, controlIp),
   ];

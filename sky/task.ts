@@ -4,8 +4,9 @@
  */
 import { Document, type Scalar, visit } from "yaml";
 import type { DeploymentConfig } from "../plan/config";
+import { modelSource } from "../plan/schema/model";
 import { type RunInput, renderRun, secretNames } from "./run";
-import { engineImage, renderSetup } from "./setup";
+import { ENVIRONMENT, engineImage, renderSetup } from "./setup";
 
 /** What a task is rendered from. */
 export interface TaskInput extends RunInput {
@@ -65,6 +66,7 @@ export function renderTask(input: TaskInput, heading?: string): string {
   const needsServices = cluster.nodes.some(({ programs }) =>
     programs.some(({ role }) => role === "etcd" || role === "nats"),
   );
+  const isInBucket = modelSource(config.model) === "bucket";
   const task = {
     num_nodes: cluster.nodes.length,
     resources: resources(input),
@@ -72,8 +74,12 @@ export function renderTask(input: TaskInput, heading?: string): string {
     ...(Object.keys(config.sky.envs).length > 0 ? { envs: config.sky.envs } : {}),
     // The values come with the launch (`--secret NAME`), and never stand in a task.
     ...(secrets.length > 0 ? { secrets: Object.fromEntries(secrets.map((name) => [name, null])) } : {}),
+    // Copied once a node, so that all its workers read the weights from disk.
+    ...(isInBucket
+      ? { file_mounts: { [`~/${ENVIRONMENT}/model`]: { source: config.model, mode: "COPY" } } }
+      : {}),
     setup: renderSetup(config, needsServices),
-    run: renderRun(input),
+    run: renderRun({ ...input, hasModelFiles: isInBucket }),
   };
   const document = new Document(task);
   visit(document, {

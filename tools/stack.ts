@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { driftOf } from "./pulumi/drift";
 import { type OpenStack, type OperationResult, openStack, UsageProblem } from "./pulumi/openStack";
 import { packageRoot } from "./toolchain/index";
 import { messageOf } from "./toolchain/run";
@@ -14,6 +15,7 @@ Verbs
   preview          show what up would do
   up               make it so; returns when the cluster answers
   refresh          read what is really there into the state
+  drift            say whether the stack is as its configuration wants it, and if not, why
   destroy          remove everything that the stack made
   output [NAME]    print all outputs, or the bare value of one
   env              print the export lines with which plain \`pulumi\` works on the same state
@@ -27,10 +29,14 @@ Options
   --remove           destroy: forget the empty stack too, with its history
   --verbose, -v      show the engine's own output
 
-Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong.`;
+Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong.
+For drift: 0 in sync, 2 not in sync, 1 it could not be found out.`;
+
+/** Of `drift`, when something has to be done. */
+const NOT_IN_SYNC = 2;
 
 const operations = ["preview", "up", "refresh", "destroy"] as const;
-const verbs = [...operations, "output", "env", "cancel"] as const;
+const verbs = [...operations, "drift", "output", "env", "cancel"] as const;
 type Verb = (typeof verbs)[number];
 
 interface Arguments {
@@ -130,6 +136,18 @@ async function operate(stack: OpenStack, verb: (typeof operations)[number], args
   else if (verb === "up") printOutputs(outputs);
 }
 
+/** What has to be done to a stack: its own exit code, so that a pipeline can act on it. */
+async function reportDrift(stack: OpenStack, args: Arguments): Promise<void> {
+  const { steps, seconds } = await stack.preview({ verbose: args.verbose, ...cancelOnSignals() });
+  const drift = driftOf(steps);
+  if (args.json) console.log(JSON.stringify({ inSync: drift.length === 0, drift, seconds }, undefined, 2));
+  else if (drift.length === 0) console.log(`${args.stack} is in sync (${seconds.toFixed(1)} s)`);
+  else
+    for (const { resource, kind, reason } of drift)
+      console.log(`${args.stack} ${kind}: ${resource}: ${reason}`);
+  process.exitCode = drift.length === 0 ? 0 : NOT_IN_SYNC;
+}
+
 async function printOutput(stack: OpenStack, args: Arguments): Promise<void> {
   const outputs = await stack.outputs({ showSecrets: args.showSecrets });
   if (args.name === undefined) {
@@ -160,6 +178,7 @@ async function main(): Promise<void> {
   process.chdir(args.cwd);
   const operation = operations.find((verb) => verb === args.verb);
   if (operation !== undefined) return operate(stack, operation, args);
+  if (args.verb === "drift") return reportDrift(stack, args);
   if (args.verb === "output") return printOutput(stack, args);
   if (args.verb === "cancel") return stack.cancel();
   for (const [name, value] of Object.entries(stack.environment()))
@@ -171,11 +190,13 @@ function isArgumentError(error: unknown): boolean {
 }
 
 main().then(
-  () => process.exit(),
+  () => process.exit(process.exitCode ?? 0),
   (error: unknown) => {
     const isUsage = error instanceof UsageProblem || isArgumentError(error);
     console.error(messageOf(error));
     if (isArgumentError(error)) console.error(`\n${usage}`);
-    process.exit(isUsage ? 2 : 1);
+    // For drift, 2 has another meaning, and what cannot be found out is never "not in sync".
+    const isDrift = process.argv.slice(2).includes("drift");
+    process.exit(isUsage && !isDrift ? 2 : 1);
   },
 );

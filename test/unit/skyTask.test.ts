@@ -105,6 +105,19 @@ describe("task", () => {
     expect(text({ ...multi, huggingFaceToken: "hf_notARealToken" })).not.toContain("notARealToken");
   });
 
+  it("copies a model from a bucket once a node", () => {
+    const parsed: Task & { readonly file_mounts?: unknown } = task({ ...multi, model: "s3://weights/qwen" });
+    expect(parsed.file_mounts).toEqual({
+      "~/.dynamo-sky/model": { source: "s3://weights/qwen", mode: "COPY" },
+    });
+    expect(parsed.run).toContain('ln -s "$home/model" model');
+  });
+
+  it("brings only the scripts that the nodes run", () => {
+    expect(task(multi).run).toContain("write launch.py");
+    expect(task(multi).run).not.toContain("zmq_broker.py");
+  });
+
   it("is a shell script that bash can read", () => {
     for (const input of [multi, { ...multi, engineArgs: ["'; $(id) `id` %s \""] }]) {
       const { setup, run } = task(input);
