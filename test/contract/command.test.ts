@@ -66,7 +66,11 @@ function leavingFiles() {
   const made = new local.Command("files", { create });
   const opts = { dependsOn: made };
   new local.Command("assets", { create: "true", dir, assetPaths: ["**.txt", "!**b*"] }, opts);
-  new local.Command("archive", { create: "true", dir, archivePaths: ["*.txt", "sub/{b,x}.???"] }, opts);
+  new local.Command(
+    "archive",
+    { create: "true", dir, archivePaths: ["*.txt", "sub/{b,[!c-z]}.???", "?\\*"] },
+    opts,
+  );
   new local.Command("noAssets", { create: "true", dir, assetPaths: [], archivePaths: ["none*"] }, opts);
 }
 

@@ -95,11 +95,10 @@ async function execute(
   if (obstacle !== undefined) return obstacle;
 
   const channels = openChannels(inputs.stdin);
-  const closed = [read(channels.stdout, onStdout), read(channels.stderr, onStderr)];
+  const output = [read(channels.stdout, onStdout), read(channels.stderr, onStderr)];
   const ended = start(file, args, { argv0: program, cwd: inputs.dir, env, stdio: channels.stdio, signal });
   channels.releaseChildEnds();
-  const failure = await ended;
-  await Promise.all(closed);
+  const [failure] = await Promise.all([ended, ...output]);
   return failure;
 }
 
