@@ -6,8 +6,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { planningTable } from "./benchmarks/planning";
 import { median, timed } from "./benchmarks/timing";
+import { runTool } from "./commandLine";
 import { packageRoot } from "./toolchain/index";
 
 const REPEATS = 5;
@@ -62,17 +64,18 @@ function operationsTable(rows: readonly Row[]): string {
   return ["| | median, s | range, s | runs |", "|---|---:|---:|---:|", ...lines].join("\n");
 }
 
+const usage = "Usage: npm run benchmarks";
+
 async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { help: { type: "boolean", short: "h", default: false } } });
+  if (values.help) {
+    console.log(usage);
+    return;
+  }
   const memory = (totalmem() / 2 ** 30).toFixed(0);
   console.log(`${cpus().length} cores (${cpus()[0]?.model}), ${memory} GiB, Node ${process.version}\n`);
   console.log(`${planningTable()}\n`);
   console.log(operationsTable(await operations()));
 }
 
-main().then(
-  () => process.exit(),
-  (error: unknown) => {
-    console.error(error instanceof Error ? error.message : String(error));
-    process.exit(1);
-  },
-);
+runTool(main, usage);

@@ -3,13 +3,13 @@
  * `npm run demo -- --down` removes it.
  */
 import { parseArgs } from "node:util";
+import { runTool } from "./commandLine";
 import { streamAnswer } from "./demo/chat";
 import { Screen } from "./demo/screen";
 import { deploymentOf, type RunningDeployment } from "./deployment";
 import { type Proof, proveRouting, type Served } from "./proof";
-import { type OpenStack, openStack, UsageProblem } from "./pulumi/openStack";
+import { type OpenStack, openStack } from "./pulumi/openStack";
 import { cacheDir, ensureToolchain, packageRoot, stateDir } from "./toolchain/index";
-import { messageOf } from "./toolchain/run";
 
 const usage = `Usage: npm run demo [-- options]
 
@@ -119,14 +119,4 @@ async function main(): Promise<void> {
   else await run(args);
 }
 
-function isArgumentError(error: unknown): boolean {
-  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
-}
-
-main().then(
-  () => process.exit(),
-  (error: unknown) => {
-    console.error(messageOf(error));
-    process.exit(error instanceof UsageProblem || isArgumentError(error) ? 2 : 1);
-  },
-);
+runTool(main, usage);

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "node:util";
 import { drawPlan } from "../plan/draw";
-import { ConfigError } from "../plan/problems";
+import { runTool } from "./commandLine";
 import { planStack } from "./plannedStack";
 import { UsageProblem } from "./pulumi/problem";
 import { packageRoot } from "./toolchain/index";
@@ -56,18 +56,4 @@ function main(): void {
   process.stdout.write(text);
 }
 
-function isExpected(error: unknown): error is Error {
-  const isWrongOption =
-    error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
-  return isWrongOption || error instanceof UsageProblem || error instanceof ConfigError;
-}
-
-if (require.main === module) {
-  try {
-    main();
-  } catch (error) {
-    if (!isExpected(error)) throw error;
-    console.error(error.message);
-    process.exitCode = 2;
-  }
-}
+if (require.main === module) runTool(main, usage);

@@ -4,9 +4,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
-import { ConfigError } from "../plan/problems";
 import { nodeScripts } from "../sky/scripts";
 import { renderTask } from "../sky/task";
+import { runTool } from "./commandLine";
 import { type PlannedStack, planStack } from "./plannedStack";
 import { UsageProblem } from "./pulumi/problem";
 import { readProject, stacksWithFiles } from "./pulumi/project";
@@ -124,18 +124,4 @@ function main(): void {
   }
 }
 
-function isExpected(error: unknown): error is Error {
-  const isWrongOption =
-    error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
-  return isWrongOption || error instanceof UsageProblem || error instanceof ConfigError;
-}
-
-if (require.main === module) {
-  try {
-    main();
-  } catch (error) {
-    if (!isExpected(error)) throw error;
-    console.error(error.message);
-    process.exitCode = 2;
-  }
-}
+if (require.main === module) runTool(main, usage);

@@ -3,12 +3,22 @@
  * Exit code: 0 all there (etcd and NATS may be missing), 1 something could not be had, 2 wrong usage.
  */
 import { parseArgs } from "node:util";
+import { runTool } from "./commandLine";
 import { cacheDir, ensureToolchain } from "./toolchain/index";
 
 const usage = "Usage: npm run setup [-- --model ORGANISATION/NAME]   (default Qwen/Qwen3-8B)";
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { model: { type: "string", default: "Qwen/Qwen3-8B" } } });
+  const { values } = parseArgs({
+    options: {
+      model: { type: "string", default: "Qwen/Qwen3-8B" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(usage);
+    return;
+  }
   const tools = await ensureToolchain({
     need: ["pulumi", "plugins", "python", "etcd", "nats-server", "model"],
     model: values.model,
@@ -27,10 +37,4 @@ async function main(): Promise<void> {
   console.log(`Everything is kept in ${cacheDir()}; removing that directory removes it all.`);
 }
 
-main().catch((error: unknown) => {
-  const isUsage =
-    error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
-  console.error(error instanceof Error ? error.message : String(error));
-  if (isUsage) console.error(usage);
-  process.exitCode = isUsage ? 2 : 1;
-});
+runTool(main, usage);

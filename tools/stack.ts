@@ -4,6 +4,7 @@
  */
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { EXIT, isArgumentError, isUsersMistake } from "./commandLine";
 import { driftOf } from "./pulumi/drift";
 import { type OpenStack, type OperationResult, openStack, UsageProblem } from "./pulumi/openStack";
 import { packageRoot } from "./toolchain/index";
@@ -185,18 +186,14 @@ async function main(): Promise<void> {
     console.log(`export ${name}=${quoted(value)}`);
 }
 
-function isArgumentError(error: unknown): boolean {
-  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
-}
-
 main().then(
   () => process.exit(process.exitCode ?? 0),
   (error: unknown) => {
-    const isUsage = error instanceof UsageProblem || isArgumentError(error);
+    const isUsage = isUsersMistake(error);
     console.error(messageOf(error));
     if (isArgumentError(error)) console.error(`\n${usage}`);
     // For drift, 2 has another meaning, and what cannot be found out is never "not in sync".
     const isDrift = process.argv.slice(2).includes("drift");
-    process.exit(isUsage && !isDrift ? 2 : 1);
+    process.exit(isUsage && !isDrift ? EXIT.usage : EXIT.failed);
   },
 );

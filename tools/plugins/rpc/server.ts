@@ -4,6 +4,7 @@
  * `pulumi.provider.main` of the Node SDK is not used: it hides previews from `create`, has no timeouts and no
  * cancellation, gives no logger for a resource, and loading the SDK costs half a second at each start.
  */
+import { setMaxListeners } from "node:events";
 import * as grpc from "@grpc/grpc-js";
 import { EngineClient, type IEngineClient } from "@pulumi/pulumi/proto/engine_grpc_pb";
 import { LogRequest, LogSeverity } from "@pulumi/pulumi/proto/engine_pb";
@@ -107,6 +108,8 @@ class Calls {
 
   constructor(engine: IEngineClient) {
     this.#engine = engine;
+    // As many listeners as commands that run at once, for which there is no limit.
+    setMaxListeners(0, this.#cancelled.signal);
   }
 
   /** Aborts all that is under way and all that comes after. */
