@@ -15,8 +15,8 @@ export interface LocalClusterArgs {
   readonly plan: ClusterPlan;
   /** A loopback address for each node, by rank. */
   readonly addresses: readonly string[];
-  /** Address at which the control plane is found. Default: the address of rank 0. */
-  readonly headAddress?: string;
+  /** Address of the control plane, where that is in another cluster. Default: rank 0 of this one. */
+  readonly controlAddress?: string;
   /** Model whose tokenizer the machine's cache must hold. Default: none is looked for. */
   readonly model?: string;
   /** Values for the variables that programs take from the node's secrets file, by name. Default: there are none. */
@@ -50,7 +50,7 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
     super("dynamo-sky:index:LocalCluster", name, {}, opts);
     this.#args = args;
     this.clusterName = pulumi.output(args.clusterName);
-    this.headAddress = pulumi.output(args.headAddress ?? addressOf(args.addresses, 0));
+    this.headAddress = pulumi.output(addressOf(args.addresses, 0));
     this.#lease = new DriverCommand(
       `${name}-lease`,
       {
@@ -125,7 +125,7 @@ function leaseInput(args: LocalClusterArgs) {
   const secrets = secretsOf(args);
   return {
     cluster: args.clusterName,
-    ...(args.headAddress === undefined ? {} : { headAddress: args.headAddress }),
+    ...(args.controlAddress === undefined ? {} : { headAddress: args.controlAddress }),
     nodes: args.plan.nodes.map((node) => ({
       rank: node.rank,
       address: addressOf(args.addresses, node.rank),

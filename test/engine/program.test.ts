@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { clusterDirectory } from "../../local/directories";
 import { kill, processesOf } from "../../local/processes";
 import type { ConfigInput } from "../../plan/schema";
@@ -225,6 +225,26 @@ describe("the program on the real engine", { timeout: 120_000 }, () => {
     expect(await restarted()).toEqual(["aggregated-0", "aggregated-1", "decode-0", "decode-1", "prefill-0"]);
   });
 
+  it("makes other nodes anew, with everything on them", async () => {
+    const two = {
+      cluster: { nodes: 2, gpusPerNode: 1 },
+      pools: [{ role: "aggregated" as const, replicas: 2 }],
+    };
+    configure(dev({ router: { mode: "round-robin" }, ...two }));
+    const steps = stepsOf(await up());
+    expect(steps.filter((step) => !step.startsWith("update "))).toEqual([
+      "create-replacement dynamo-main-lease",
+      "delete-replaced dynamo-main-lease",
+    ]);
+    expect(await restarted()).toEqual(["aggregated-0", "aggregated-1", "etcd", "frontend-0", "nats"]);
+    expect(Object.keys(await pids(cluster, 1))).toEqual(["aggregated-1"]);
+    await expectAnswer();
+    expect(stepsOf(await preview())).toEqual(NO_STEPS);
+    configure(dev({ router: { mode: "round-robin" }, pools: two.pools }));
+    await up();
+    await restarted();
+  });
+
   it("names the component and its last words when a change fails", async () => {
     const broken = { pools: [{ role: "aggregated" as const, replicas: 2, engineArgs: ["--no-such-flag"] }] };
     configure(dev({ router: { mode: "round-robin" }, ...broken, timeouts: { readySeconds: 8 } }));
@@ -278,5 +298,20 @@ describe("a creation that fails", { timeout: 120_000 }, () => {
     await destroy();
     expect(processesOf(project.state)).toEqual([]);
     expect(stepsOf(await destroy())).toEqual(NO_STEPS);
+  });
+
+  it("half way is gone on with by the next update, when it was interrupted", async () => {
+    configure(dev());
+    project.lines.length = 0;
+    const stop = new AbortController();
+    const interrupted = failure((await project.open("dev")).up({ signal: stop.signal }));
+    await vi.waitUntil(() => project.lines.some((line) => line.includes("dynamo-decode-0 creating")), 30_000);
+    stop.abort();
+    expect(await interrupted).toContain("up was cancelled");
+    await up();
+    await expectAnswer();
+    expect(stepsOf(await preview())).toEqual(NO_STEPS);
+    await destroy();
+    expect(processesOf(project.state)).toEqual([]);
   });
 });

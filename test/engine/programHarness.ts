@@ -67,6 +67,7 @@ export function testProject(name: string): TestProject {
           cwd: directory,
           env: { ...process.env, ...env },
           input,
+          stdio: "pipe",
         });
       cli(["stack", "init", "--no-select"]);
       // Through standard input, so that the value stands in no command line.
@@ -138,8 +139,8 @@ export function listen(port: number): Promise<Server | undefined> {
 }
 
 /** Process ids of a node's programs, by name. */
-export async function pids(cluster: string): Promise<Record<string, number>> {
-  const programs = await new SupervisorClient(nodeDirectory(cluster, 0)).programs();
+export async function pids(cluster: string, rank = 0): Promise<Record<string, number>> {
+  const programs = await new SupervisorClient(nodeDirectory(cluster, rank)).programs();
   return Object.fromEntries(programs.map(({ name, pid }) => [name, pid]));
 }
 
