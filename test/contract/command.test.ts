@@ -4,9 +4,9 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { local } from "@pulumi/command";
-import * as pulumi from "@pulumi/pulumi";
+import type { PulumiFn } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { commandProgram } from "./commandProgram";
 import {
   logOf,
   operationsOn,
@@ -18,9 +18,6 @@ import {
   UNKNOWN,
 } from "./testStack";
 
-/** The program's resources before and after the change. */
-type Version = "first" | "second";
-
 let stack: TestStack;
 
 beforeAll(async () => {
@@ -31,163 +28,8 @@ afterAll(() => {
   stack?.remove();
 });
 
-/** A command that appends a line to a file, so that it can be seen whether, and in which order, commands ran. */
-const note = (file: string, text: string) => `echo "${text}" >> '${join(stack.directory, file)}'`;
-
-/** Resources that show how a command is run. They do not change. */
-function running() {
-  const dir = stack.directory;
-  new local.Command("trimmed", { create: "printf 'a\\n\\n'; printf 'no end' >&2" });
-  new local.Command("stdin", { create: "cat", stdin: "from stdin" });
-  new local.Command("stdinByName", { create: "sleep 0.1; cat /dev/stdin", stdin: "by name" });
-  new local.Command("unread", { create: "exit 0", stdin: "x".repeat(1_000_000), logging: "none" });
-  new local.Command("noStdin", { create: "wc -c" });
-  new local.Command("devices", { create: "echo one > /dev/stdout; echo two | tee /dev/stderr" });
-  new local.Command("environment", {
-    create: 'echo "$OWN $CONTRACT_INHERITED"; pwd',
-    environment: { OWN: "own" },
-    dir,
-  });
-  new local.Command("interpreter", { create: "printenv", interpreter: ["/bin/sh", "-c", 'echo "$0"'] });
-  new local.Command("emptyInterpreter", { create: "echo by sh", interpreter: [] });
-  new local.Command("nothing", { delete: note("log", "nothing deleted") });
-  new local.Command("pipefail", { create: "false | true" });
-  new local.Command("lines", { create: "printf 'a\\r\\nb\\rc\\n\\nd'" });
-  for (const logging of ["stdout", "stderr", "stdoutAndStderr", "none"] as const) {
-    new local.Command(`logs-${logging}`, { create: "echo out; echo err >&2", logging });
-  }
-  new local.Command("a::b $x/é", { create: "echo named" });
-}
-
-/** Resources that leave files. */
-function leavingFiles() {
-  const dir = join(stack.directory, "assets");
-  const create = `mkdir -p '${dir}/sub' && cd '${dir}' && echo 1 > a.txt && echo 2 > sub/b.txt && echo 3 > sub/c.log`;
-  const made = new local.Command("files", { create });
-  const opts = { dependsOn: made };
-  new local.Command("assets", { create: "true", dir, assetPaths: ["**.txt", "!**b*"] }, opts);
-  new local.Command(
-    "archive",
-    { create: "true", dir, archivePaths: ["*.txt", "sub/{b,[!c-z]}.???", "?\\*"] },
-    opts,
-  );
-  new local.Command("noAssets", { create: "true", dir, assetPaths: [], archivePaths: ["none*"] }, opts);
-}
-
-/** Resources with secrets. */
-function keepingSecrets(version: Version) {
-  const secret = pulumi.secret(version === "first" ? "s3cret-one" : "s3cret-two");
-  new local.Command("secretEntry", { create: "echo $S | wc -c", environment: { S: secret, OPEN: "open" } });
-  new local.Command("secretMap", {
-    create: "echo $S",
-    environment: pulumi.secret({ S: "shown by the command" }),
-  });
-  new local.Command(
-    "secretStdin",
-    { create: "cat", stdin: secret, logging: "none" },
-    {
-      additionalSecretOutputs: ["stdout"],
-    },
-  );
-  new local.Command("secretCreate", { create: pulumi.interpolate`true ${secret}` });
-}
-
-/** Resources that change. */
-function changing(version: Version) {
-  const second = version === "second";
-  const environment = { A: second ? "2" : "1", B: "b" };
-  const previous = 'echo "$PULUMI_COMMAND_STDOUT|$PULUMI_COMMAND_STDERR"';
-  new local.Command("update", {
-    create: "echo made; echo err >&2",
-    update: `${note("log", "update of $A")}; ${previous}`,
-    delete: `${note("log", "delete of update: $PULUMI_COMMAND_STDOUT $A")}`,
-    environment,
-  });
-  new local.Command("createAgain", { create: `${note("log", "createAgain $A")}; ${previous}`, environment });
-  new local.Command("noPrevious", { create: previous, environment, addPreviousOutputInEnv: false });
-  new local.Command("deleteOnly", {
-    create: "echo made",
-    update: "echo updated",
-    delete: second ? note("log", "new delete") : note("log", "old delete"),
-  });
-  new local.Command(
-    "ignored",
-    { create: note("log", "ignored ran"), environment },
-    {
-      ignoreChanges: ["environment.A"],
-    },
-  );
-  new local.Command(
-    "ignoredOther",
-    { create: 'echo "$A$B"', environment: { ...environment, B: version } },
-    {
-      ignoreChanges: ["environment.A"],
-    },
-  );
-  new local.Command("added", { create: "true", ...(second && { stdin: "new" }) });
-  replaced(version);
-}
-
-/** Resources that are replaced. */
-function replaced(version: Version) {
-  const second = version === "second";
-  const lifeOf = (name: string) => ({
-    create: note("replaced", `create ${name}`),
-    update: note("replaced", `update ${name}`),
-    delete: note("replaced", `delete ${name} made by ${version}`),
-  });
-  new local.Command("trigger", { ...lifeOf("trigger"), triggers: [version, { deep: [1] }] });
-  new local.Command(
-    "deepTrigger",
-    { ...lifeOf("deepTrigger"), triggers: ["a", { deep: [second ? 2 : 1] }] },
-    {
-      deleteBeforeReplace: true,
-    },
-  );
-  new local.Command("triggerGone", { ...lifeOf("triggerGone"), ...(second ? {} : { triggers: [1] }) });
-  new local.Command("triggerCame", { ...lifeOf("triggerCame"), ...(second ? { triggers: [] } : {}) });
-}
-
-/** Resources that need what others have printed, and the function that does. */
-function chained(version: Version) {
-  const first = new local.Command("chainFirst", { create: `echo ${version}` });
-  new local.Command("chainSecond", {
-    create: pulumi.interpolate`echo got ${first.stdout}`,
-    environment: { FROM: first.stdout, KNOWN: "known" },
-    stdin: first.stdout,
-  });
-  const run = local.runOutput({
-    command: pulumi.interpolate`${note("runs", "run")}; echo ran ${first.stdout}`,
-  });
-  return run.stdout;
-}
-
-function program(version: Version): pulumi.Output<unknown> | Promise<unknown> {
-  return Promise.resolve().then(async () => {
-    running();
-    leavingFiles();
-    keepingSecrets(version);
-    changing(version);
-    const direct = await local.run({
-      command: 'cat; echo "$A"; echo e >&2',
-      environment: { A: "env" },
-      stdin: "in ",
-    });
-    const secretRun = local.runOutput({
-      command: "echo $A",
-      environment: { A: pulumi.secret("s3cret-run") },
-    });
-    return {
-      direct,
-      secretRun: secretRun.stdout,
-      secretRunEnvironment: secretRun.environment,
-      chained: chained(version),
-    };
-  });
-}
-
-const first = () => program("first") as Promise<Record<string, unknown>>;
-const second = () => program("second") as Promise<Record<string, unknown>>;
+const first: PulumiFn = () => commandProgram(stack.directory, "first")();
+const second: PulumiFn = () => commandProgram(stack.directory, "second")();
 
 function outputsIn(state: Map<string, StateResource>, name: string): Record<string, unknown> {
   const outputs = state.get(name)?.outputs;
@@ -384,11 +226,11 @@ describe("a preview of changes", () => {
   });
 
   it.each([
-    ["trigger", ["triggers[0]: update-replace"], 0],
-    ["deepTrigger", ["triggers[1].deep[0]: update-replace"], 0],
-    ["triggerGone", ["delete: update", "triggers: delete-replace"], 1],
-    ["triggerCame", ["delete: update", "triggers: add-replace"], 1],
-  ])("%s: changed triggers are a replacement", (name, changes, _) => {
+    ["trigger", ["triggers[0]: update-replace"]],
+    ["deepTrigger", ["triggers[1].deep[0]: update-replace"]],
+    ["triggerGone", ["delete: update", "triggers: delete-replace"]],
+    ["triggerCame", ["delete: update", "triggers: add-replace"]],
+  ])("%s: changed triggers are a replacement", (name, changes) => {
     expect(operationsOn(result, name).toSorted()).toEqual([
       "create-replacement",
       "delete-replaced",
