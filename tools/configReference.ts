@@ -78,8 +78,9 @@ config:
   ${CONFIG_NAMESPACE}:model: Qwen/Qwen3-8B
   ${CONFIG_NAMESPACE}:pools:
     - role: prefill
-    - role: decode
       replicas: 2
+    - role: decode
+      replicas: 6
   ${CONFIG_NAMESPACE}:router:
     mode: kv
 \`\`\`
