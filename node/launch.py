@@ -3,13 +3,14 @@
 
 The supervisor of the node runs this for every program. It fills in what is only known on the node (addresses,
 secrets), waits until the services that the program needs answer, and then becomes the program (exec), so that
-signals and exit codes are the program's own. No shell is involved at any point.
+signals and exit codes are the program's own. For a rank of a replica that spans nodes it stays the program's parent
+instead, and holds it together with the other ranks (`lockstep.py`). No shell is involved at any point.
 
 Read from the environment: NODE_DIR, and whatever placeholders the specification uses (HEAD_IP, NODE_IP, …).
 Python 3.9 or later, standard library only: it runs on nodes before anything is installed there.
 
-Exit codes: 75 a service did not answer in time, 78 the specification or the secrets are not usable, 127 no such
-program, 126 it cannot be executed.
+Exit codes: 75 a service or another rank did not answer in time, or another rank has ended, 78 the specification or the
+secrets are not usable, 127 no such program, 126 it cannot be executed.
 """
 
 import json
@@ -169,8 +170,8 @@ def end_leftovers(marker):
 class History:
     """Remembers in `run/<name>.json` when the program was started, so that a crashing one is slowed down.
 
-    `pid` in it is the process that became the program: while it differs from the one that supervisor knows, the
-    program is not running yet, but waiting in this launcher.
+    `pid` in it is the process that became the program, or its parent in a replica that spans nodes: while it differs from
+    the one that supervisor knows, the program is not running yet, but waiting in this launcher.
     """
 
     def __init__(self, node_dir, name, digest):
@@ -218,9 +219,10 @@ def filled_probe(probe):
     return {key: fill_in(value) if isinstance(value, str) else value for key, value in probe.items()}
 
 
-def become(command, env):
+def run(start, command, env):
+    """Calls `start(command, env)`, which starts the program; says why when it cannot be started."""
     try:
-        os.execvpe(command[0], command, env)
+        return start(command, env)
     except FileNotFoundError:
         say("%s: no such program on this node's PATH (%s)" % (command[0], env.get("PATH", "")))
         return 127
@@ -229,12 +231,19 @@ def become(command, env):
         return 126
 
 
+def become(command, env):
+    os.execvpe(command[0], command, env)
+
+
 def launch(path):
     with open(path, encoding="utf-8") as file:
         spec = json.load(file)
     node_dir = os.environ.setdefault("NODE_DIR", os.getcwd())
     env = environment_of(spec, node_dir)
     command = [fill_in(argument) for argument in spec["command"]]
+    place = spec.get("lockstep")
+    if place is not None:
+        place = dict(place, host=fill_in(place["host"]))
     waits = [dict(wait, probe=filled_probe(wait["probe"])) for wait in spec["waitsFor"]]
 
     history = History(node_dir, spec["name"], os.environ.get("DYNAMO_SKY_SPEC", ""))
@@ -246,8 +255,17 @@ def launch(path):
     for wait in waits:
         if not wait_for(wait):
             return EXIT_TIMED_OUT
+    if place is None:
+        history.record_start()
+        return run(become, command, env)
+    sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+    import lockstep  # only on nodes that hold a part of a replica
+
+    peers = lockstep.join("%s-%d" % (spec["role"], spec["replica"]), spec["rank"], place)
+    if peers is None:
+        return EXIT_TIMED_OUT
     history.record_start()
-    return become(command, env)
+    return run(lockstep.Rank(spec["rank"], peers, spec["stopSeconds"]).run, command, env)
 
 
 def main():

@@ -5,7 +5,7 @@
  *     supervisord.conf            includes units/<unit>/<program>.conf
  *     units/<unit>/<program>.conf supervisor's section: how to keep it running
  *     units/<unit>/<program>.json the program itself, read by launch.py
- *     launch.py, node.py, …       as they are in this directory
+ *     launch.py, lockstep.py, …   as they are in this directory
  *     logs/<program>.log           output, size-limited
  *     run/<program>.json          when it was started, and how often
  */
@@ -81,6 +81,12 @@ export function renderUnit(unit: string, programs: readonly ProgramPlan[]): Node
   return files;
 }
 
+/**
+ * What a rank of a replica over several nodes may take to stop beyond its `stopSeconds`: it lets rank 0 stop first, and then has
+ * `FOLLOWER_GRACE_SECONDS` of `node/lockstep.py` for itself. Unit: seconds.
+ */
+const LOCKSTEP_STOP_SECONDS = 10;
+
 /** All files of a node whose programs are given by unit, without `launch.py` and `node.py`. */
 export function renderNode(units: Readonly<Record<string, readonly ProgramPlan[]>>): NodeFiles {
   const rendered = Object.entries(units).map(([unit, programs]) => renderUnit(unit, programs));
@@ -101,7 +107,7 @@ autorestart=true
 startsecs=0
 startretries=1000000
 stopsignal=TERM
-stopwaitsecs=${Math.ceil(program.stopSeconds)}
+stopwaitsecs=${Math.ceil(program.stopSeconds) + (program.lockstep === undefined ? 0 : LOCKSTEP_STOP_SECONDS)}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
@@ -118,8 +124,8 @@ function programSpec(program: ProgramPlan): string {
 
 /** Digest of what a running program was started with; a change of it restarts the program, and nothing else does. */
 export function specDigest(program: ProgramPlan): string {
-  const { name, command, env, secretEnv, gpus, waitsFor } = program;
-  const text = JSON.stringify(sorted({ name, command, env, secretEnv, gpus, waitsFor }));
+  const { name, command, env, secretEnv, gpus, waitsFor, lockstep } = program;
+  const text = JSON.stringify(sorted({ name, command, env, secretEnv, gpus, waitsFor, lockstep }));
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 

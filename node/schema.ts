@@ -1,6 +1,6 @@
 /** The plan's programs as zod schemas, for the programs that read them from outside (the driver's standard input). */
 import { z } from "zod";
-import { PROGRAM_ROLES, type Probe, type ProgramPlan, type Wait } from "../plan/types";
+import { type Lockstep, PROGRAM_ROLES, type Probe, type ProgramPlan, type Wait } from "../plan/types";
 
 /** Names that become file names and supervisor section names, so nothing else may stand in them. */
 export const nameSchema = z
@@ -24,6 +24,13 @@ const waitSchema: z.ZodType<Wait, Wait> = z.strictObject({
   timeoutSeconds: z.number().positive(),
 });
 
+const lockstepSchema: z.ZodType<Lockstep, Lockstep> = z.strictObject({
+  host: text,
+  port,
+  ranks: z.int().min(2),
+  timeoutSeconds: z.number().positive(),
+});
+
 /** One {@link ProgramPlan}. */
 export const programSchema: z.ZodType<ProgramPlan, ProgramPlan> = z.strictObject({
   name: nameSchema,
@@ -38,4 +45,5 @@ export const programSchema: z.ZodType<ProgramPlan, ProgramPlan> = z.strictObject
   waitsFor: z.array(waitSchema),
   health: probeSchema,
   stopSeconds: z.number().min(0),
+  lockstep: lockstepSchema.exactOptional(),
 });

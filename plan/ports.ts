@@ -30,6 +30,8 @@ export const PORT_SETTINGS = {
   engine: ["ports", "engine"],
   /** Where the ranks of one replica meet. */
   distInit: ["ports", "distInit"],
+  /** Where the launchers of one replica's ranks meet, to start and end together. */
+  lockstep: ["ports", "lockstep"],
   /** Side channel of the KV transfer, one for each attention group. */
   sideChannel: ["ports", "sideChannel"],
   /** The leader of KVBM, which moves KV blocks to host memory and disk. */

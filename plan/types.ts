@@ -45,6 +45,21 @@ export interface Wait {
   readonly timeoutSeconds: number;
 }
 
+/**
+ * How the ranks of a replica over several nodes are held together. None can go on without the others, so they start when all
+ * are there, and when one ends all end and are started again: `node/lockstep.py`. Rank 0's launcher listens, the others connect.
+ */
+export interface Lockstep {
+  /** Address of rank 0's node; may be a placeholder. */
+  readonly host: string;
+  /** A port of rank 0. */
+  readonly port: number;
+  /** How many ranks there are, 2 or more. */
+  readonly ranks: number;
+  /** Seconds after which a launcher that still misses other ranks gives up with a message; the supervisor starts it again. */
+  readonly timeoutSeconds: number;
+}
+
 /** One supervised process on one node. */
 export interface ProgramPlan {
   /** Unique on its node, `[a-z0-9-]+`: `etcd`, `frontend-0`, `decode-1`, `decode-1-rank1` for a replica's second node. */
@@ -68,6 +83,8 @@ export interface ProgramPlan {
   readonly health: Probe;
   /** Seconds between SIGTERM and SIGKILL of its whole process group. */
   readonly stopSeconds: number;
+  /** Present if the program is a rank of a replica over several nodes. */
+  readonly lockstep?: Lockstep;
 }
 
 export interface NodePlan {

@@ -80,9 +80,14 @@ exec node-python node.py start --dir . --head-ip "\${ips[0]}" --node-ip "\${ips[
 
 /** The scripts that every node needs, and those that a program of the cluster runs. */
 function neededScripts(cluster: ClusterPlan, scripts: RunInput["scripts"]): NodeFiles {
-  const words = cluster.nodes.flatMap(({ programs }) => programs.flatMap(({ command }) => command));
-  const isNeeded = (name: string) =>
-    name === "launch.py" || name === "node.py" || words.some((word) => word.endsWith(`/${name}`));
+  const programs = cluster.nodes.flatMap((node) => node.programs);
+  const words = programs.flatMap(({ command }) => command);
+  const always = [
+    "launch.py",
+    "node.py",
+    ...(programs.some(({ lockstep }) => lockstep) ? ["lockstep.py"] : []),
+  ];
+  const isNeeded = (name: string) => always.includes(name) || words.some((word) => word.endsWith(`/${name}`));
   return Object.fromEntries(Object.entries(scripts).filter(([name]) => isNeeded(name)));
 }
 

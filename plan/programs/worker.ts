@@ -36,7 +36,7 @@ export function replicaPrograms(
   const engine = engines[config.engine];
   const ranks = seat.shares.map((share, rank) => {
     const spec: RankSpec = { config, pool: seat.pool, nodes: seat.shares.length, rank };
-    const needs = [...dynamoPorts(engine.kind(spec)), ...engine.ports(spec)];
+    const needs = [...dynamoPorts(engine.kind(spec)), ...engine.ports(spec), ...lockstepPorts(spec)];
     return { share, spec, needs, taken: portsOf(share.node).takeAll(needs) };
   });
   const [head] = ranks;
@@ -52,6 +52,11 @@ export function replicaPrograms(
     };
     return { node: share.node, program: workerProgram(context, engine, worker, seat, share, needs) };
   });
+}
+
+/** Where rank 0 of a replica over several nodes waits for the others. */
+function lockstepPorts({ nodes, rank }: RankSpec): PortNeed[] {
+  return nodes > 1 && rank === 0 ? [onePort("lockstep")] : [];
 }
 
 /** Dynamo's own ports of a process: its status server, and where it takes requests. */
@@ -90,7 +95,15 @@ function workerProgram(
     health:
       engine.bareHealth !== undefined && kind === "bare" ? engine.bareHealth(worker) : statusProbe(ports),
     stopSeconds: config.timeouts.stopSeconds,
+    ...lockstepOf(worker),
   };
+}
+
+/** What holds the ranks of a replica together; nothing where it has only one. */
+function lockstepOf({ config, nodes, leader, leaderPorts }: WorkerSpec): Pick<ProgramPlan, "lockstep"> {
+  if (nodes === 1 || leaderPorts.lockstep === undefined) return {};
+  const timeoutSeconds = config.timeouts.dependencySeconds;
+  return { lockstep: { host: leader, port: leaderPorts.lockstep, ranks: nodes, timeoutSeconds } };
 }
 
 function statusProbe(ports: PortsTaken): Probe {

@@ -110,6 +110,11 @@ export const portsSchema = section({
     default: 29500,
     about: "First port on which the ranks of one replica meet (`--dist-init-addr`, `--master-port`).",
   }),
+  lockstep: setting(port(), {
+    default: 29300,
+    about:
+      "First port on which the ranks of a replica over several nodes hold together: they start when all are there, and when one ends all are started again.",
+  }),
   sideChannel: setting(port(), {
     default: 5600,
     about: "First port of the KV transfer's side channel (`VLLM_NIXL_SIDE_CHANNEL_PORT`).",
@@ -151,7 +156,8 @@ export const timeoutsSchema = section({
   dependencySeconds: setting(seconds(DAY), {
     default: 120,
     unit: "seconds",
-    about: "How long a process waits for etcd or NATS before it gives up and is started again.",
+    about:
+      "How long a process waits for etcd or NATS, or for the other ranks of its replica, before it gives up and is started again.",
   }),
   stopSeconds: setting(seconds(3600), {
     default: 30,

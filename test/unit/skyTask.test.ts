@@ -116,6 +116,10 @@ describe("task", () => {
   it("brings only the scripts that the nodes run", () => {
     expect(task(multi).run).toContain("write launch.py");
     expect(task(multi).run).not.toContain("zmq_broker.py");
+    expect(task(multi).run).toContain("write lockstep.py");
+    expect(task({ ...multi, pools: [{ role: "aggregated", replicas: 16 }] }).run).not.toContain(
+      "write lockstep.py",
+    );
   });
 
   it("is a shell script that bash can read", () => {
