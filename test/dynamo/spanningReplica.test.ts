@@ -1,0 +1,123 @@
+/** Two replicas, each over two nodes: one loses a rank and starts again as a whole, while the other serves every request. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import OpenAI from "openai";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { kill, processesOf } from "../../local/processes";
+import { readHistory } from "../../local/state";
+import { programLog } from "../../node/render";
+import { eventually, TestDeployment } from "./support";
+
+const deployment = new TestDeployment(
+  {
+    // A request of a worker that is lost moves on, which Dynamo 1.4.2 cannot do with router mode kv.
+    router: { mode: "round-robin" },
+    frontend: { migrationLimit: 3, env: { DYN_RUNTIME_INHIBITED_DURATION_SECS: "30" } },
+    controlPlane: { leaseTtlSeconds: 10 },
+    cluster: { nodes: 4, gpusPerNode: 1 },
+    pools: [{ role: "aggregated", replicas: 2, tensorParallel: 2 }],
+  },
+  { discovery: "etcd", events: "nats" },
+);
+const { machine, name } = deployment;
+const client = new OpenAI({ baseURL: `${deployment.endpoint}/v1`, apiKey: "none", maxRetries: 0 });
+
+/** Where the ranks are: replica 0 on nodes 0 and 1, replica 1 on nodes 2 and 3. */
+const RANKS = [
+  { node: 0, program: "aggregated-0" },
+  { node: 1, program: "aggregated-0-rank1" },
+  { node: 2, program: "aggregated-1" },
+  { node: 3, program: "aggregated-1-rank1" },
+] as const;
+type Rank = (typeof RANKS)[number];
+
+const starts = (): number[] =>
+  RANKS.map(({ node, program }) => readHistory(machine.nodeDirectory(name, node), program)?.starts ?? 0);
+
+/** The engine's process of a rank, which is a child of its launcher. */
+function engineOf({ node, program }: Rank): number {
+  const found = processesOf(machine.nodeDirectory(name, node)).filter(({ command }) => command === program);
+  expect(found).toHaveLength(1);
+  return found[0]?.pid ?? 0;
+}
+
+const logOf = ({ node, program }: Rank): string =>
+  readFileSync(join(machine.nodeDirectory(name, node), programLog(program)), "utf8");
+
+/** Sends requests one after the other in a few lines until it is stopped. */
+class Clients {
+  readonly failures: string[] = [];
+  answered = 0;
+  private isOver = false;
+  private readonly lines: readonly Promise<void>[];
+
+  constructor(count: number) {
+    this.lines = Array.from({ length: count }, () => this.line());
+  }
+
+  async stop(): Promise<void> {
+    this.isOver = true;
+    await Promise.all(this.lines);
+  }
+
+  private async line(): Promise<void> {
+    while (!this.isOver) {
+      try {
+        const answer = await client.chat.completions.create(
+          {
+            model: deployment.plan.model,
+            messages: [{ role: "user", content: "Say hello." }],
+            max_tokens: 16,
+          },
+          { timeout: 30_000 },
+        );
+        if (answer.usage?.completion_tokens === 16) this.answered++;
+        else this.failures.push(JSON.stringify(answer));
+      } catch (error) {
+        this.failures.push(String(error));
+      }
+    }
+  }
+}
+
+beforeAll(() => deployment.up());
+afterAll(() => deployment.close());
+
+describe("two replicas over two nodes each", () => {
+  test("are both held together", () => {
+    expect(deployment.plan.expectedWorkers.aggregated).toBe(2);
+    expect(starts()).toEqual([1, 1, 1, 1]);
+    for (const rank of RANKS) expect(logOf(rank)).toContain("all 2 ranks of aggregated-");
+  });
+
+  test.each([
+    ["the rank that does not serve", RANKS[3]],
+    ["the rank that serves", RANKS[2]],
+  ])("%s is killed: its replica starts again, and every request is served meanwhile", async (_, victim) => {
+    const before = starts();
+    const served = RANKS.slice(0, 2).map(engineOf);
+    const clients = new Clients(4);
+    try {
+      await eventually(() => clients.answered > 20);
+      kill(engineOf(victim));
+      await eventually(
+        () => starts().every((count, index) => count === (before[index] ?? 0) + (index < 2 ? 0 : 1)),
+        60,
+      );
+      const answered = clients.answered;
+      await deployment.machine.must("ready", deployment.readySpec());
+      await eventually(() => clients.answered > answered + 20);
+    } finally {
+      await clients.stop();
+    }
+    expect(clients.failures).toEqual([]);
+    expect(RANKS.slice(0, 2).map(engineOf)).toEqual(served);
+    expect(starts().slice(0, 2)).toEqual(before.slice(0, 2));
+    expect(new Set(Object.values(await deployment.observe()))).toEqual(new Set(["RUNNING"]));
+  });
+
+  test("leave nothing behind", async () => {
+    await machine.must("local release", deployment.leaseSpec);
+    expect(machine.processes()).toEqual([]);
+  });
+});
