@@ -18,12 +18,18 @@ export interface TaskInput extends RunInput {
 /** Slurm runs containers only with Pyxis, and opens no ports. */
 const isSlurm = (infra: string) => infra === "slurm" || infra.startsWith("slurm/");
 
+/** A cluster without accelerators runs control plane and frontend alone, and needs no engine: PyPI's packages are enough. */
+function neededConfig({ cluster, config }: TaskInput): DeploymentConfig {
+  return cluster.accelerator === undefined ? { ...config, engine: "mocker" } : config;
+}
+
 /** Fields of `resources`; what the configuration does not say is left to SkyPilot. */
-function resources({ cluster, config, endpointPort }: TaskInput): Record<string, unknown> {
+function resources(input: TaskInput): Record<string, unknown> {
+  const { cluster, config, endpointPort } = input;
   const { sky } = config;
   const gpus = cluster.nodes[0]?.gpus ?? 0;
   const onSlurm = sky.infra.some(isSlurm);
-  const image = sky.image ?? (onSlurm ? undefined : engineImage(config.engine));
+  const image = sky.image ?? (onSlurm ? undefined : engineImage(neededConfig(input).engine));
   const needsRdma = cluster.nodes.length > 1 && !onSlurm;
   const fields = {
     infra: sky.infra.length === 1 ? sky.infra[0] : undefined,
@@ -78,7 +84,7 @@ export function renderTask(input: TaskInput, heading?: string): string {
     ...(isInBucket
       ? { file_mounts: { [`~/${ENVIRONMENT}/model`]: { source: config.model, mode: "COPY" } } }
       : {}),
-    setup: renderSetup(config, needsServices),
+    setup: renderSetup(neededConfig(input), needsServices),
     run: renderRun({ ...input, hasModelFiles: isInBucket }),
   };
   const document = new Document(task);

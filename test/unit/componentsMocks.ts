@@ -34,6 +34,17 @@ export interface Run<T> {
 /** The random suffix that the mocked provider gives. */
 export const SUFFIX = "x7k2m9";
 
+/** What the mocked driver says of a launched SkyPilot cluster. */
+export const LAUNCHED = {
+  headAddress: "10.0.0.1",
+  endpoint: "http://203.0.113.7:8000",
+  clusterHash: "b3f1",
+};
+
+function isLaunch(inputs: Readonly<Record<string, unknown>>): boolean {
+  return String(inputs["create"]).endsWith("sky launch");
+}
+
 /** The providers, as far as the components use them. Anything else throws. */
 export function mocks(preview: boolean): pulumi.runtime.Mocks {
   return {
@@ -43,7 +54,14 @@ export function mocks(preview: boolean): pulumi.runtime.Mocks {
       if (type === "random:index/randomString:RandomString") {
         return { id, state: preview ? inputs : { ...inputs, result: SUFFIX } };
       }
-      if (type === "command:local:Command") return { id, state: { ...inputs, stdout: "", stderr: "" } };
+      if (type === "command:local:Command") {
+        const done = {
+          ...inputs,
+          stdout: isLaunch(inputs) ? `${JSON.stringify(LAUNCHED)}\n` : "",
+          stderr: "",
+        };
+        return { id, state: preview ? inputs : done };
+      }
       throw new Error(`resource ${name} is of type ${type}, which is not mocked`);
     },
     call({ token }) {

@@ -1,0 +1,162 @@
+import { describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { DynamoCluster, type DynamoClusterArgs, type SkyObservation } from "../../components";
+import { skyRepair } from "../../components/skyRepair";
+import { known, LAUNCHED, type Registered, runOnMocks, SUFFIX } from "./componentsMocks";
+
+const MULTI: DynamoClusterArgs = {
+  clusterPrefix: "dynamo-sky-multi",
+  model: "Qwen/Qwen3-8B",
+  cluster: { nodes: 2 },
+  pools: [{ role: "aggregated", tensorParallel: 8, dataParallel: 2 }],
+  sky: { infra: ["aws", "gcp"], retryUntilUp: true },
+};
+const DEDICATED: DynamoClusterArgs = {
+  clusterPrefix: "dynamo-sky-multi",
+  model: "Qwen/Qwen3-8B",
+  placement: "dedicated",
+  pools: [{ role: "aggregated", replicas: 2, tensorParallel: 8 }],
+};
+const CLUSTER = `dynamo-sky-multi-main-${SUFFIX}`;
+
+const make = (args: DynamoClusterArgs) => () => new DynamoCluster("dynamo", args);
+const stdin = ({ inputs }: Registered) => JSON.parse(String(inputs["stdin"])) as Record<string, unknown>;
+const commands = (resources: readonly Registered[]) =>
+  resources.filter(({ type }) => type === "command:local:Command").map(({ name }) => name);
+
+describe.each(["preview", "update"] as const)("DynamoCluster on SkyPilot in a %s", (mode) => {
+  it("has a lease and a launch for the cluster, and none for a unit", async () => {
+    const { resources, named } = await runOnMocks(mode, make(MULTI));
+    expect(commands(resources).toSorted()).toEqual([
+      "dynamo-main-launch",
+      "dynamo-main-lease",
+      "dynamo-ready-check",
+    ]);
+    expect(named("dynamo-main-launch").dependsOn).toContain("dynamo-main-lease");
+    expect(named("dynamo-ready-check").dependsOn).toContain("dynamo-main-launch");
+  });
+
+  it("takes the cluster down with the lease, the old one before a new one", async () => {
+    const { named } = await runOnMocks(mode, make(MULTI));
+    const lease = named("dynamo-main-lease");
+    expect(lease.inputs["create"]).toMatch(/bin\/dynamo-sky" sky lease$/);
+    expect(lease.inputs["delete"]).toMatch(/bin\/dynamo-sky" sky down$/);
+    expect(lease.deleteBeforeReplace).toBe(true);
+    expect(named("dynamo-main-launch").inputs["delete"]).toBeUndefined();
+  });
+});
+
+describe("launch", () => {
+  it("is given the task, the time limit and the port", async () => {
+    const { named } = await runOnMocks("update", make(MULTI));
+    const { task, ...rest } = stdin(named("dynamo-main-launch"));
+    expect(rest).toEqual({
+      cluster: CLUSTER,
+      infra: ["aws", "gcp"],
+      port: 8000,
+      retryUntilUp: true,
+      timeoutSeconds: 3600,
+    });
+    expect(parse(String(task))).toMatchObject({ num_nodes: 2, resources: { accelerators: "H100:8" } });
+    expect(stdin(named("dynamo-main-lease"))).toEqual({ cluster: CLUSTER, infra: ["aws", "gcp"] });
+  });
+
+  it("tells the endpoint", async () => {
+    const { result, named } = await runOnMocks("update", make(MULTI));
+    expect(await known(result.endpoint)).toBe(LAUNCHED.endpoint);
+    expect(stdin(named("dynamo-ready-check"))["endpoint"]).toBe(LAUNCHED.endpoint);
+  });
+
+  it("keeps the Hugging Face token a secret, and out of the task", async () => {
+    const token = "hf_notARealToken";
+    const { named, result } = await runOnMocks("update", make({ ...MULTI, huggingFaceToken: token }));
+    const launch = named("dynamo-main-launch");
+    const secret = launch.inputs["stdin"] as { readonly secret: string };
+    const { task, secrets } = JSON.parse(secret.secret) as Record<string, unknown>;
+    expect(secrets).toEqual({ HF_TOKEN: token });
+    expect(task).not.toContain(token);
+    expect(launch.additionalSecretOutputs).toEqual(["stdout", "stderr"]);
+    expect(await known(result.endpoint)).toBe(LAUNCHED.endpoint);
+  });
+});
+
+/** The inputs of the lease that decide whether the cluster is replaced. */
+async function identity(args: DynamoClusterArgs): Promise<unknown> {
+  const { named } = await runOnMocks("update", make(args));
+  return named("dynamo-main-lease").inputs["triggers"];
+}
+
+describe("identity", () => {
+  const changedInPlace: [string, DynamoClusterArgs][] = [
+    ["the router's mode", { ...MULTI, router: { mode: "round-robin" } }],
+    ["an engine argument", { ...MULTI, engineArgs: ["--log-level", "debug"] }],
+    ["a label", { ...MULTI, sky: { ...MULTI.sky, labels: { team: "search" } } }],
+    ["autostop", { ...MULTI, sky: { ...MULTI.sky, autostopMinutes: 30 } }],
+  ];
+  it.each(changedInPlace)("stays with another value of %s", async (_what, changed) => {
+    expect(await identity(changed)).toEqual(await identity(MULTI));
+  });
+
+  const replaced: [string, DynamoClusterArgs][] = [
+    ["accelerator", { ...MULTI, cluster: { nodes: 2, accelerator: "H200" } }],
+    ["infra", { ...MULTI, sky: { infra: "aws" } }],
+    ["image", { ...MULTI, sky: { ...MULTI.sky, image: "docker:ubuntu:24.04" } }],
+    [
+      "number of nodes",
+      { ...MULTI, cluster: { nodes: 1 }, pools: [{ role: "aggregated", tensorParallel: 8 }] },
+    ],
+  ];
+  it.each(replaced)("is another with another %s", async (_what, changed) => {
+    expect(await identity(changed)).not.toEqual(await identity(MULTI));
+  });
+});
+
+describe("dedicated placement", () => {
+  it("gives workers the address of the control plane's cluster", async () => {
+    const { resources, named } = await runOnMocks("update", make(DEDICATED));
+    expect(commands(resources).filter((name) => name.endsWith("-launch"))).toHaveLength(3);
+    const worker = named("dynamo-aggregated-0-launch");
+    expect(stdin(worker)["task"]).toContain(`--control-ip ${LAUNCHED.headAddress}`);
+    expect(worker.dependenciesOf("stdin")).toContain("dynamo-control-launch");
+    expect(stdin(named("dynamo-control-launch"))["task"]).not.toContain("--control-ip 1");
+  });
+});
+
+describe("skyRepair", () => {
+  const base = "dynamo-sky-multi-main";
+  const at = "2026-01-01T00:00:00.000Z";
+  const up = { status: "UP", clusterHash: "b3f1" };
+  const seen = (clusters: SkyObservation["clusters"]): SkyObservation => ({ at, clusters });
+  const name = `${base}-${SUFFIX}`;
+
+  it("finds nothing wrong with a cluster whose task runs or is about to", () => {
+    for (const status of ["RUNNING", "PENDING", "SETTING_UP", "INIT"])
+      expect(skyRepair(base, seen({ [name]: { ...up, job: { name: "d", status } } }))).toBeUndefined();
+  });
+
+  const lost: [SkyObservation["clusters"], string][] = [
+    [{}, "SkyPilot knows no such cluster"],
+    [{ [`${base}-other-${SUFFIX}`]: up }, "SkyPilot knows no such cluster"],
+    [{ [name]: { ...up, status: "STOPPED" } }, "the cluster is STOPPED"],
+    [{ [name]: up }, "the cluster runs no task"],
+    [{ [name]: { ...up, job: { name: "d", status: "FAILED" } } }, "the cluster's task is FAILED"],
+  ];
+  it.each(lost)("says of %j: %s", (clusters, reason) => {
+    expect(skyRepair(base, seen(clusters))).toBe(`${reason}, seen ${at}`);
+  });
+
+  it("marks the launch, and only where something is lost", async () => {
+    const marked = async (clusters: SkyObservation["clusters"]) => {
+      const { named } = await runOnMocks("update", make({ ...MULTI, observedSky: seen(clusters) }));
+      const { inputs, ignoreChanges } = named("dynamo-main-launch");
+      return { inputs: inputs["environment"], ignoreChanges };
+    };
+    const healthy = await marked({ [name]: { ...up, job: { name: "d", status: "RUNNING" } } });
+    expect(healthy.ignoreChanges).toEqual(["environment.DYNAMO_SKY_OBSERVED"]);
+    const gone = await marked({});
+    expect(gone.ignoreChanges).toEqual([]);
+    expect(gone.inputs).toMatchObject({
+      DYNAMO_SKY_OBSERVED: `SkyPilot knows no such cluster, seen ${at}`,
+    });
+  });
+});
