@@ -64,6 +64,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
         timeoutSeconds: deployment.config.timeouts.readySeconds,
         logs: this.logs,
         localClusters: clusters.filter(({ isLocal }) => isLocal).map(({ clusterName }) => clusterName),
+        sky: skyClusters(deployment, head, clusters),
         runs: [...clusters.map(({ run }) => run), ...runs],
       },
       { parent: this },
@@ -180,6 +181,13 @@ function headFirst({ clusters, endpoint }: DeploymentPlan): ClusterPlan[] {
   return clusters.toSorted(
     (a, b) => Number(b.name === endpoint.cluster) - Number(a.name === endpoint.cluster),
   );
+}
+
+/** The clusters on SkyPilot, the one with the endpoint first; undefined where the deployment is on this machine. */
+function skyClusters({ config }: Deployment, head: ClusterHost, clusters: readonly ClusterHost[]) {
+  if (config.target === "local") return undefined;
+  const others = clusters.filter((cluster) => cluster !== head);
+  return { infra: config.sky.infra, clusters: [head, ...others].map(({ clusterName }) => clusterName) };
 }
 
 function placedUnits(plan: DeploymentPlan, hosts: ReadonlyMap<string, ClusterHost>): PlacedUnit[] {

@@ -19,6 +19,10 @@ export interface ReadinessArgs {
   readonly apiKey?: pulumi.Input<string>;
   /** Full names of the local clusters that it runs on. Default: none. */
   readonly localClusters?: readonly pulumi.Input<string>[];
+  /** The SkyPilot clusters that it runs on, the one with the endpoint first. Default: none. */
+  readonly sky?:
+    | { readonly infra: readonly string[]; readonly clusters: readonly pulumi.Input<string>[] }
+    | undefined;
   /** Log files by program, whose last lines tell why something did not become ready. */
   readonly logs: pulumi.Input<Readonly<Record<string, readonly string[]>>>;
   /** Everything that must be up, and after whose change readiness has to be proven anew. */
@@ -46,6 +50,7 @@ export class Readiness extends pulumi.ComponentResource {
           expectedWorkers: { ...args.expectedWorkers },
           logs: args.logs,
           localClusters: args.localClusters ?? [],
+          ...(args.sky === undefined ? {} : { sky: args.sky }),
           ...(args.timeoutSeconds === undefined ? {} : { timeoutSeconds: args.timeoutSeconds }),
           ...(args.apiKey === undefined ? {} : { apiKey: args.apiKey }),
         },

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { stateDirectory } from "../local/directories";
 import { proveCluster } from "../local/marks";
 import { WORKER_ROLES, type WorkerRole } from "../plan/types";
+import type { RemoteDeployment, RemoteSpec } from "../sky/remote";
 import { UserError } from "./errors";
 import { callHttp, inWords } from "./http";
 import { lastLines } from "./logs";
@@ -31,13 +32,33 @@ interface Missing {
 }
 
 async function untilReady(input: ReadyInput, context: VerbContext): Promise<void> {
+  const remote = input.sky && (await openRemote(input.sky, context));
+  try {
+    await waitUntilReady(input, context, remote);
+  } finally {
+    remote?.close();
+  }
+}
+
+/** Loaded when needed: a deployment on this machine does without SkyPilot. */
+function openRemote(spec: RemoteSpec, context: VerbContext): Promise<RemoteDeployment> {
+  const { RemoteDeployment: Remote } = require("../sky/remote") as typeof import("../sky/remote");
+  return Remote.open(spec, context);
+}
+
+async function waitUntilReady(
+  input: ReadyInput,
+  context: VerbContext,
+  remote: RemoteDeployment | undefined,
+): Promise<void> {
   let last: Missing | undefined;
   const missing = await poll({
     timeoutSeconds: input.timeoutSeconds,
     progress: context.progress,
     signal: context.signal,
     check: async () => {
-      last = (await missingWorkers(input, context.signal)) ?? (await missingAnswer(input, context.signal));
+      await remote?.assertRunning();
+      last = await firstMissing(input, context.signal, remote);
       return last && `${last.component}: ${last.seen}`;
     },
   });
@@ -46,17 +67,40 @@ async function untilReady(input: ReadyInput, context: VerbContext): Promise<void
     context.progress.line(`${input.model} answers at ${input.endpoint}`);
     return;
   }
-  throw notReady(input, last ?? { component: FRONTEND, seen: missing });
+  throw await notReady(input, last ?? { component: FRONTEND, seen: missing }, remote);
 }
 
-function notReady({ endpoint, timeoutSeconds, logs }: ReadyInput, { component, seen }: Missing): UserError {
+/** Asks at the endpoint, or at what leads there. */
+async function firstMissing(
+  input: ReadyInput,
+  signal: AbortSignal,
+  remote: RemoteDeployment | undefined,
+): Promise<Missing | undefined> {
+  let { endpoint } = input;
+  try {
+    if (remote !== undefined) endpoint = await remote.reachable(endpoint);
+  } catch (error) {
+    signal.throwIfAborted();
+    return { component: FRONTEND, seen: inWords(error) };
+  }
+  const asked = { ...input, endpoint };
+  return (await missingWorkers(asked, signal)) ?? (await missingAnswer(asked, signal));
+}
+
+async function notReady(
+  { endpoint, timeoutSeconds, logs }: ReadyInput,
+  { component, seen }: Missing,
+  remote: RemoteDeployment | undefined,
+): Promise<UserError> {
   const logsOf = (wanted: string): string[] =>
     Object.entries(logs)
       .filter(([name]) => name === wanted || name.startsWith(`${wanted}-`))
       .flatMap(([, files]) => files.map((file) => resolve(stateDirectory(), file)));
-  const lines = lastLines(logsOf(component), LOG_LINES);
+  const linesOf = async (wanted: string, count: number): Promise<string[]> =>
+    remote === undefined ? lastLines(logsOf(wanted), count) : remote.lastLines(wanted, count);
+  const lines = await linesOf(component, LOG_LINES);
   // What a worker misses, the frontend often tells.
-  if (component !== FRONTEND) lines.push(...lastLines(logsOf(FRONTEND), FRONTEND_LOG_LINES));
+  if (component !== FRONTEND) lines.push(...(await linesOf(FRONTEND, FRONTEND_LOG_LINES)));
   return new UserError(
     [
       `The deployment at ${endpoint} was not ready within ${timeoutSeconds} s: waited for ${component}: ${seen}.`,

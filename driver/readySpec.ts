@@ -20,6 +20,8 @@ export const readySchema = z.strictObject({
   apiKey: z.string().optional(),
   /** Names of the local clusters that are noted as proven once the deployment is ready. */
   localClusters: z.array(nameSchema).default([]),
+  /** The deployment's SkyPilot clusters, the one with the endpoint first. Default: it runs on this machine. */
+  sky: z.strictObject({ infra: z.array(z.string()), clusters: z.array(z.string()).min(1) }).optional(),
   /** Log files by component (`prefill`, `frontend`); the last lines of the one waited for are part of the error. */
   logs: z.record(z.string(), z.array(z.string())).default({}),
 });

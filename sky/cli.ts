@@ -59,6 +59,11 @@ export class Sky {
     return new Sky(await findSky(infra, context.progress.line), context);
   }
 
+  /** What `sky` has in its environment besides this process's own. */
+  get env(): Readonly<Record<string, string>> {
+    return this.program.env;
+  }
+
   /** Ends what is kept for the next question. */
   close(): void {
     this.asker?.close();

@@ -12,6 +12,29 @@ const RANK_LINE = /^\((?:[^()]*\b)?rank=(\d+)[^()]*\) ?(.*)$/;
 /** `(setup pid=25671) text`. */
 const SETUP_LINE = /^\(setup\b[^()]*\) ?(.*)$/;
 
+/** `==> logs/decode-1.log <==`: what follows is of that program (`tail` of several files). */
+const PROGRAM_LINE = /^==> logs\/(.+)\.log <==$/;
+
+/**
+ * What the programs of a component wrote: `frontend` means `frontend-0`, `decode` both `decode-0` and `decode-1-rank1`. Of a node with
+ * one program the log has no headings, so that all of its lines count.
+ */
+export function programLines(log: readonly string[], component: string): string[] {
+  const current = new Map<string, string>();
+  return log.flatMap((line) => {
+    const [, rank = "", text = ""] = RANK_LINE.exec(line) ?? [];
+    if (rank === "") return [];
+    const program = PROGRAM_LINE.exec(text)?.[1];
+    if (program !== undefined) {
+      current.set(rank, program);
+      return [];
+    }
+    const name = current.get(rank);
+    const isMeant = name === undefined || name === component || name.startsWith(`${component}-`);
+    return isMeant && text.trim() !== "" ? [`${name ?? `rank ${rank}`}: ${text}`] : [];
+  });
+}
+
 /** The last lines of what failed. */
 export function failedPart(log: readonly string[], status: string): FailedPart {
   if (status === "FAILED_SETUP") {

@@ -1,0 +1,102 @@
+/** What the readiness check needs of SkyPilot clusters: a way to the endpoint, whether their tasks still run, and their logs. */
+import { UserError } from "../driver/errors";
+import type { VerbContext } from "../driver/verb";
+import { Sky } from "./cli";
+import { failureMessage } from "./failure";
+import { failedPart, programLines } from "./jobLog";
+import { leftRunning } from "./left";
+import { isActive, type JobRecord, latestJob } from "./records";
+import { canConnect, Tunnel } from "./tunnel";
+
+/** The clusters of a deployment. */
+export interface RemoteSpec {
+  readonly infra: readonly string[];
+  /** Full names; the one with the endpoint first. */
+  readonly clusters: readonly string[];
+}
+
+/** Each question to a queue goes to the cluster's head. */
+const ASK_EVERY_MS = 15_000;
+const LOG_SECONDS = 120;
+const LOG_LINES = "600";
+
+export class RemoteDeployment {
+  private tunnel: Tunnel | undefined;
+  private asked = performance.now();
+
+  private constructor(
+    private readonly sky: Sky,
+    private readonly spec: RemoteSpec,
+    private readonly context: VerbContext,
+  ) {}
+
+  static async open(spec: RemoteSpec, context: VerbContext): Promise<RemoteDeployment> {
+    return new RemoteDeployment(await Sky.find(spec.infra, context), spec, context);
+  }
+
+  /**
+   * Where the endpoint can be asked from here: itself, or a tunnel through SkyPilot's ssh where its network cannot be reached,
+   * which is so for a port that is not open to the internet.
+   */
+  async reachable(endpoint: string): Promise<string> {
+    const { hostname, port, protocol } = new URL(endpoint);
+    const number = Number(port || (protocol === "https:" ? 443 : 80));
+    const [head] = this.spec.clusters;
+    if (head === undefined || (this.tunnel === undefined && (await canConnect(hostname, number))))
+      return endpoint;
+    if (this.tunnel === undefined) {
+      this.context.progress.line(`${endpoint} cannot be reached from here: asking through ssh ${head}`);
+      this.tunnel = new Tunnel(this.sky, head, number);
+    }
+    return `${protocol}//127.0.0.1:${await this.tunnel.localPort(this.context.signal)}`;
+  }
+
+  /** @throws UserError with the last lines of the rank that failed, when the task of a cluster is over. */
+  async assertRunning(): Promise<void> {
+    if (performance.now() - this.asked < ASK_EVERY_MS) return;
+    this.asked = performance.now();
+    const jobs = await this.sky.jobs(this.spec.clusters);
+    for (const cluster of this.spec.clusters) {
+      const job = latestJob(jobs[cluster] ?? []);
+      if (job === undefined || !isActive(job)) throw await this.failure(cluster, job);
+    }
+  }
+
+  private async failure(cluster: string, job: JobRecord | undefined): Promise<UserError> {
+    const log = job === undefined ? [] : await this.log(cluster);
+    const { who, lines } = failedPart(log, job?.status ?? "");
+    const cause = job === undefined ? "it has no task any more" : `job ${job.job_id} ended as ${job.status}`;
+    return new UserError(
+      failureMessage(
+        `${cluster} stopped serving`,
+        { kind: "run", cause },
+        {
+          source: `Last lines of ${who}`,
+          lines,
+          left: await leftRunning(this.sky, cluster),
+        },
+      ),
+    );
+  }
+
+  /** The last lines that programs of a component (`frontend`, `decode`) wrote, of all clusters. */
+  async lastLines(component: string, count: number): Promise<string[]> {
+    const found = await Promise.all(
+      this.spec.clusters.map(async (cluster) => {
+        const lines = programLines(await this.log(cluster), component).slice(-count);
+        return lines.length === 0 ? [] : [`  sky logs ${cluster}:`, ...lines.map((line) => `    ${line}`)];
+      }),
+    );
+    return found.flat();
+  }
+
+  private async log(cluster: string): Promise<readonly string[]> {
+    const args = ["logs", "--no-follow", "--tail", LOG_LINES, cluster];
+    return (await this.sky.run(args, { timeoutSeconds: LOG_SECONDS })).lines;
+  }
+
+  close(): void {
+    this.tunnel?.close();
+    this.sky.close();
+  }
+}

@@ -1,0 +1,131 @@
+/** A way to a port of a cluster's head that the network does not let through: SkyPilot's own ssh. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Sky } from "./cli";
+
+const CONNECT_MS = 4000;
+const OPEN_SECONDS = 30;
+const PAUSE_MS = 200;
+
+/**
+ * Whether packets get there: a refused connection counts, since then the network is open and the program not yet up.
+ */
+export function canConnect(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const done = (reached: boolean): void => {
+      socket.destroy();
+      resolve(reached);
+    };
+    socket.setTimeout(CONNECT_MS, () => done(false));
+    socket.once("connect", () => done(true));
+    socket.once("error", (error: NodeJS.ErrnoException) => done(error.code === "ECONNREFUSED"));
+  });
+}
+
+/** An ssh that forwards one port, started when it is needed and started again when it has ended. */
+export class Tunnel {
+  private child: ChildProcess | undefined;
+  private port = 0;
+  private complaint = "";
+
+  constructor(
+    private readonly sky: Pick<Sky, "env">,
+    private readonly cluster: string,
+    private readonly remotePort: number,
+  ) {}
+
+  /**
+   * Port on 127.0.0.1 that leads there.
+   *
+   * @throws Error with ssh's own words when it does not open within 30 s.
+   */
+  async localPort(signal: AbortSignal): Promise<number> {
+    if (this.child === undefined || this.child.exitCode !== null) await this.start();
+    const deadline = performance.now() + OPEN_SECONDS * 1000;
+    while (!(await listens(this.port))) {
+      if (performance.now() > deadline || this.child?.exitCode !== null) {
+        throw new Error(
+          `ssh ${this.cluster} does not open a tunnel: ${this.complaint.trim() || "no reason given"}`,
+        );
+      }
+      await sleep(PAUSE_MS, undefined, { signal });
+    }
+    return this.port;
+  }
+
+  private async start(): Promise<void> {
+    this.port = await freePort();
+    this.complaint = "";
+    const forward = `127.0.0.1:${this.port}:127.0.0.1:${this.remotePort}`;
+    const options = [
+      "BatchMode=yes",
+      "ExitOnForwardFailure=yes",
+      "ServerAliveInterval=15",
+      "ControlMaster=no",
+      "ControlPath=none",
+    ];
+    // It runs `cat`, which ends with its input: so ssh ends with this process, however that ends.
+    const child = spawn(
+      "ssh",
+      [
+        ...sshConfig(this.cluster, this.sky.env["HOME"]),
+        "-L",
+        forward,
+        ...options.flatMap((option) => ["-o", option]),
+        this.cluster,
+        "cat",
+      ],
+      { env: { ...process.env, ...this.sky.env }, stdio: ["pipe", "ignore", "pipe"] },
+    );
+    child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.complaint = (this.complaint + text).slice(-500);
+    });
+    child.once("error", (error) => {
+      this.complaint = error.message;
+    });
+    process.once("exit", () => child.kill());
+    this.child = child;
+  }
+
+  close(): void {
+    this.child?.kill();
+  }
+}
+
+/**
+ * Where SkyPilot's entry for the cluster is when its HOME is not the user's: ssh looks in the home that the password file
+ * names, whatever HOME says.
+ */
+function sshConfig(cluster: string, home: string | undefined): string[] {
+  if (home === undefined || home === homedir()) return [];
+  const entry = join(home, ".sky", "generated", "ssh", cluster);
+  const key = join(home, ".sky", "generated", "ssh-keys", `${cluster}.key`);
+  return existsSync(entry) ? ["-F", entry, "-i", key] : [];
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: "127.0.0.1", port });
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once("error", () => resolve(false));
+  });
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
