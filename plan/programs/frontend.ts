@@ -43,6 +43,7 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
     env: {
       ...dynamoEnvironment(context),
       ...(taken.response === undefined ? {} : { DYN_TCP_RESPONSE_STREAM_PORT: String(taken.response) }),
+      ...inhibition(config),
       ...frontend.env,
     },
     secretEnv: modelSecrets(context),
@@ -52,6 +53,15 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
     health: { kind: "http", url: `http://${NODE_IP}:${taken.http}/live` },
     stopSeconds: config.timeouts.stopSeconds,
   };
+}
+
+/**
+ * A worker that is lost stays registered until its lease ends. So long no request may be sent there once one has failed: with
+ * Dynamo's own 5 seconds all requests come back to it before, and use up the moves that they have.
+ */
+function inhibition({ frontend, controlPlane }: DeploymentConfig): Record<string, string> {
+  if (frontend.migrationLimit === 0) return {};
+  return { DYN_RUNTIME_INHIBITED_DURATION_SECS: String(controlPlane.leaseTtlSeconds) };
 }
 
 /** The router's mode, and the knobs that differ from Dynamo's defaults. */

@@ -12,7 +12,7 @@ const deployment = new TestDeployment(
   {
     // A request of a worker that is lost moves on, which Dynamo 1.4.2 cannot do with router mode kv.
     router: { mode: "round-robin" },
-    frontend: { migrationLimit: 3, env: { DYN_RUNTIME_INHIBITED_DURATION_SECS: "30" } },
+    frontend: { migrationLimit: 3 },
     controlPlane: { leaseTtlSeconds: 10 },
     cluster: { nodes: 4, gpusPerNode: 1 },
     pools: [{ role: "aggregated", replicas: 2, tensorParallel: 2 }],
