@@ -1,7 +1,7 @@
 /**
  * `npm test [-- vitest arguments]`: installs what the chosen tests need, then runs them with vitest.
  *
- *     npm test                              unit, contract, engine and dynamo
+ *     npm test                              unit, contract, engine, dynamo and lab
  *     npm test -- --project unit            one kind
  *     npm test -- test/engine/stack.test.ts one file
  *
@@ -20,8 +20,8 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   dynamo: ["pulumi", "plugins", "python", "etcd", "nats-server", "model"],
   lab: ["pulumi", "plugins"],
 };
-/** `lab` runs only when asked for: it installs SkyPilot and stands up a Slurm. */
-const byDefault = ["unit", "contract", "engine", "dynamo"];
+/** `engines` runs only when asked for (`npm run test:engines`): it installs 18 GB. `lab` says why where it cannot run. */
+const byDefault = ["unit", "contract", "engine", "dynamo", "lab"];
 const model = "Qwen/Qwen3-8B";
 
 /** The kinds of test that the arguments name, by `--project` or by a path. */
