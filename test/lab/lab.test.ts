@@ -24,7 +24,7 @@ import {
 
 const PREFIX = "lab-test-";
 const MODEL = "Qwen/Qwen3-8B";
-const ENDPOINT = "http://127.0.0.1:28000";
+const ENDPOINT = "http://127.0.0.1:21000";
 
 if (reasonAgainstLab !== undefined) console.warn(`The lab's tests are skipped: ${reasonAgainstLab}.`);
 
