@@ -34,7 +34,7 @@ export async function observeSky(prefix: string, infra: readonly string[]): Prom
   };
   const at = new Date().toISOString();
   try {
-    const request = { prefix: `${clusterPrefixName(prefix)}-`, infra, refresh: true };
+    const request = { prefix: `${clusterPrefixName(prefix)}-`, infra };
     return { at, clusters: await ask(request, context) };
   } catch (error) {
     if (error instanceof UserError) throw new pulumi.RunError(error.message);

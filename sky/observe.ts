@@ -1,7 +1,7 @@
 /** `sky observe`: what of a deployment's clusters really runs: all of them in one call. Changes nothing. */
 import { defineVerb, type VerbContext } from "../driver/verb";
 import { Sky } from "./cli";
-import { latestJob } from "./records";
+import { type ClusterRecord, type JobRecord, latestJob } from "./records";
 import { skyObserveSchema } from "./spec";
 
 /** One cluster, as it was seen. */
@@ -24,23 +24,37 @@ export const verb = defineVerb({
 
 /** All clusters whose name begins with the prefix. */
 export async function observeSky(
-  { prefix, infra, refresh }: { prefix: string; infra: readonly string[]; refresh: boolean },
+  { prefix, infra }: { readonly prefix: string; readonly infra: readonly string[] },
   context: VerbContext,
 ): Promise<ObservedSkyClusters> {
   const sky = await Sky.find(infra, context);
   try {
-    return await observeWith(sky, prefix, refresh);
+    const records = (await sky.clusters()).filter(({ name }) => name.startsWith(prefix));
+    const up = records.filter(({ status }) => status === "UP").map(({ name }) => name);
+    const jobs = await sky.jobs(up);
+    const silent = up.filter((name) => jobs[name] === undefined);
+    return observed(await refreshed(sky, records, silent), jobs);
   } finally {
     sky.close();
   }
 }
 
-async function observeWith(sky: Sky, prefix: string, refresh: boolean): Promise<ObservedSkyClusters> {
-  const known = await sky.clusters([], refresh);
-  const clusters = known.filter(({ name }) => name.startsWith(prefix));
-  const jobs = await sky.jobs(clusters.filter(({ status }) => status === "UP").map(({ name }) => name));
+/**
+ * SkyPilot's records may be older than what happened outside of it. Asking the clouds takes long, so it is done only for clusters
+ * that should be up and whose head does not tell its queue.
+ */
+async function refreshed(sky: Sky, records: readonly ClusterRecord[], silent: readonly string[]) {
+  if (silent.length === 0) return records;
+  const fresh = await sky.clusters(silent, true);
+  return [...records.filter(({ name }) => !silent.includes(name)), ...fresh];
+}
+
+function observed(
+  records: readonly ClusterRecord[],
+  jobs: Readonly<Record<string, readonly JobRecord[]>>,
+): ObservedSkyClusters {
   return Object.fromEntries(
-    clusters.map(({ name, status, cluster_hash }) => {
+    records.map(({ name, status, cluster_hash }) => {
       const job = latestJob(jobs[name] ?? []);
       const seen = { status, clusterHash: cluster_hash };
       return [name, job === undefined ? seen : { ...seen, job: { name: job.job_name, status: job.status } }];

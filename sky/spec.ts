@@ -57,8 +57,6 @@ export const skyObserveSchema = z.strictObject({
   /** Beginning of the names of the clusters that are meant. */
   prefix: z.string().min(1),
   infra,
-  /** Asks the clouds, and not only SkyPilot's records. Default true. */
-  refresh: z.boolean().default(true),
   /** Bound, seconds. Default 120. */
   timeoutSeconds: seconds.default(120),
 });

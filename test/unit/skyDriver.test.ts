@@ -320,8 +320,15 @@ describe("sky observe", () => {
     });
     const questions = sky.calls.filter(([command]) => command !== "--version");
     expect(questions).toEqual([
-      ["status", "--refresh", "-o", "json"],
+      ["status", "-o", "json"],
       ["queue", "-o", "json", CLUSTER],
     ]);
+  });
+
+  it("asks the cloud about a cluster that should be up and does not tell its queue", async () => {
+    sky.set({ clusters: { [CLUSTER]: { status: "UP", hash: "hash-1", nodes: 2, jobs: [], lost: true } } });
+    const { result } = await sky.run(observeVerb, { prefix: "demo-", infra: ["aws"] });
+    expect(result).toEqual({});
+    expect(sky.calls.at(-1)).toEqual(["status", "--refresh", "-o", "json", CLUSTER]);
   });
 });

@@ -33,6 +33,8 @@ export interface FakeCluster {
   ip?: string;
   endpoint?: string;
   reason?: string;
+  /** Gone, which SkyPilot does not know before it asks the cloud. */
+  lost?: boolean;
   jobs: { id: number; name: string; status: string; next?: string[] }[];
 }
 
