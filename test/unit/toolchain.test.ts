@@ -77,8 +77,9 @@ describe("versions", () => {
       expect(wanted.split("\n")).toContain(pin);
       expect(requirements).toContain(`${pin} \\\n    --hash=sha256:`);
     }
-    const { dependencies } = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8"));
-    expect(dependencies).toMatchObject({
+    const manifest = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8"));
+    // Pulumi's SDK is a peer, so that a program which imports this package has one copy of it.
+    expect({ ...manifest.dependencies, ...manifest.devDependencies }).toMatchObject({
       "@pulumi/pulumi": VERSIONS.pulumi,
       "@pulumi/command": VERSIONS.commandPlugin,
       "@pulumi/random": VERSIONS.randomPlugin,
