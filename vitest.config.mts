@@ -27,6 +27,7 @@ export default defineConfig({
       project("engine", 120, true),
       project("dynamo", 240, true),
       project("lab", 600, true),
+      project("engines", 1200, true),
     ],
     maxWorkers: 2,
   },

@@ -53,7 +53,8 @@ export async function ensureEngine(engine: InstalledEngine, onProgress: Progress
       `${what} from PyPI into ${join(cache, name)} (${disk} GB, of which about ${download} GB to fetch)`,
     );
     const uv = await ensureUv(cache, onProgress);
-    const requirements = ["-r", engineRequirements(engine)];
+    // The list is complete, and some of its packages ask for others than are in it (`vllm.override.in`).
+    const requirements = ["--no-deps", "-r", engineRequirements(engine)];
     await withHeartbeat(what, INSTALL_SECONDS, onProgress, () =>
       installEnvironment({ cache, name, uv, requirements, timeoutSeconds: INSTALL_SECONDS }),
     );

@@ -4,6 +4,7 @@
  *     npm test                              unit, contract, engine, dynamo and lab
  *     npm test -- --project unit            one kind
  *     npm test -- test/engine/stack.test.ts one file
+ *     npm run test:engines                  the plan's commands, told to SGLang's and vLLM's own parsers; installs 18 GB
  *
  * The last line is `N passed, N failed, N skipped`. The exit code is vitest's.
  */
@@ -11,6 +12,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { ensureEngine, INSTALLED_ENGINES } from "./engineEnvironments";
 import { ensureToolchain, packageRoot, type ToolName } from "./toolchain/index";
 
 const needs: Readonly<Record<string, readonly ToolName[]>> = {
@@ -19,6 +21,7 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   engine: ["pulumi", "plugins"],
   dynamo: ["pulumi", "plugins", "python", "etcd", "nats-server", "model"],
   lab: ["pulumi", "plugins"],
+  engines: [],
 };
 /** `engines` runs only when asked for (`npm run test:engines`): it installs 18 GB. `lab` says why where it cannot run. */
 const byDefault = ["unit", "contract", "engine", "dynamo", "lab"];
@@ -63,6 +66,9 @@ async function main(): Promise<void> {
   const kinds = chosenKinds(args);
   const need = [...new Set(kinds.flatMap((kind) => needs[kind] ?? []))];
   if (need.length > 0) await ensureToolchain({ need, model });
+  if (kinds.includes("engines"))
+    for (const engine of INSTALLED_ENGINES)
+      await ensureEngine(engine, (line) => process.stderr.write(`${line}\n`));
   const projects = args.some((arg) => arg.startsWith("--project"))
     ? []
     : kinds.flatMap((kind) => ["--project", kind]);

@@ -1,0 +1,148 @@
+/** A running process that says what an engine makes of a command line (`parsers/`). */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { z } from "zod";
+import type { ProgramPlan } from "../../plan/types";
+import { type InstalledEngine, locateEngine } from "../../tools/engineEnvironments";
+
+/** Every real engine. That of TensorRT-LLM is asked in SGLang's environment: Dynamo's own parser is in both. */
+export const PARSED_ENGINES = ["sglang", "vllm", "trtllm"] as const;
+export type ParsedEngine = (typeof PARSED_ENGINES)[number];
+
+const ENVIRONMENTS = { sglang: "sglang", vllm: "vllm", trtllm: "sglang" } as const satisfies Readonly<
+  Record<ParsedEngine, InstalledEngine>
+>;
+
+const answerSchema = z.object({
+  id: z.number(),
+  refused: z.string().optional(),
+  facts: z
+    .object({
+      /** Ranks that this process starts on its node, one a GPU. */
+      processes: z.number(),
+      /** Ranks of the whole replica. */
+      world: z.number(),
+      blockSize: z.number(),
+      role: z.enum(["agg", "prefill", "decode"]),
+      publishesKvEvents: z.boolean(),
+    })
+    .optional(),
+});
+
+/** What an engine makes of a command line: the facts, or why it is refused. */
+export type Answer = Omit<z.infer<typeof answerSchema>, "id">;
+
+/** Configurations of models, by name with `--` for the slash: what parsers read of a model. */
+const MODELS = join(__dirname, "models");
+
+/** Longest time for an answer. The first one includes importing the engine on a busy machine. */
+const ANSWER_MS = 300_000;
+const LINES_IN_ERROR = 20;
+
+export class EngineParser {
+  /** `HF_HOME`, and every other place where an engine would leave something. */
+  private readonly home = mkdtempSync(join(tmpdir(), "dynamo-sky-engines-"));
+  private readonly child: ChildProcess;
+  private readonly waiting = new Map<number, (answer: Answer) => void>();
+  private readonly known = new Map<string, Promise<Answer>>();
+  private output = "";
+  private next = 0;
+
+  constructor(readonly engine: ParsedEngine) {
+    const python = locateEngine(ENVIRONMENTS[engine]);
+    if (python === undefined) throw new Error(`${engine} is not installed. Run: npm run test:engines`);
+    layOutModels(this.home);
+    this.child = spawn(python, [join(__dirname, "parsers", `${engine}_parser.py`)], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: {
+        PATH: process.env["PATH"],
+        HOME: this.home,
+        HF_HOME: this.home,
+        HF_HUB_OFFLINE: "1",
+        VLLM_NO_USAGE_STATS: "1",
+        PYTHONDONTWRITEBYTECODE: "1",
+      },
+    });
+    if (this.child.stdout === null || this.child.stderr === null) throw new Error("no pipes to the parser");
+    createInterface(this.child.stdout).on("line", (line) => this.take(line));
+    this.child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      this.output = (this.output + text).slice(-100_000);
+    });
+  }
+
+  /** What the engine makes of a program's command, in the program's environment, on a node at 127.0.0.1. */
+  ask({ command, env }: Pick<ProgramPlan, "command" | "env">): Promise<Answer> {
+    const [python, dashM, module, ...argv] = command.map(filledIn);
+    const isWorker = python === "python3" && dashM === "-m" && module === `dynamo.${this.engine}`;
+    if (!isWorker) throw new Error(`not a command of ${this.engine}: ${command.join(" ")}`);
+    const filledEnv = Object.entries(env).map(([name, value]) => [name, filledIn(value)]);
+    return this.askOnce(JSON.stringify({ argv, env: Object.fromEntries(filledEnv) }));
+  }
+
+  /** The same question gets the same answer: many random deployments share commands. */
+  private askOnce(question: string): Promise<Answer> {
+    const known = this.known.get(question) ?? this.send(question);
+    this.known.set(question, known);
+    return known;
+  }
+
+  private send(question: string): Promise<Answer> {
+    const id = this.next++;
+    return new Promise((resolve, reject) => {
+      const fail = (what: string) => {
+        const tail = this.output.trim().split("\n").slice(-LINES_IN_ERROR).join("\n");
+        reject(new Error(`${this.engine}'s parser ${what}; the end of its output:\n${tail}`));
+      };
+      const timer = setTimeout(() => fail(`did not answer for ${ANSWER_MS / 1000} s`), ANSWER_MS);
+      const died = () => fail("ended without an answer");
+      this.child.once("close", died);
+      this.waiting.set(id, (answer) => {
+        clearTimeout(timer);
+        this.child.off("close", died);
+        resolve(answer);
+      });
+      this.child.stdin?.write(`${JSON.stringify({ id, ...JSON.parse(question) })}\n`);
+    });
+  }
+
+  private take(line: string): void {
+    const read = answerSchema.safeParse(JSON.parse(line));
+    if (!read.success) {
+      this.output += `\n${line} is not an answer: ${read.error.message}`;
+      this.child.kill();
+      return;
+    }
+    const { id, ...answer } = read.data;
+    this.waiting.get(id)?.(answer);
+    this.waiting.delete(id);
+  }
+
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.child.once("close", resolve));
+    const isRunning = this.child.exitCode === null && this.child.signalCode === null;
+    this.child.stdin?.end();
+    if (isRunning) await closed;
+    rmSync(this.home, { recursive: true, force: true });
+  }
+}
+
+/** The launcher on a node does this: `node/launch.py`. */
+function filledIn(text: string): string {
+  return text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => (name.endsWith("_DIR") ? "/tmp" : "127.0.0.1"));
+}
+
+/** The models in the layout of the hub's cache. */
+function layOutModels(home: string): void {
+  const revision = "0".repeat(40);
+  for (const file of readdirSync(MODELS)) {
+    const model = join(home, "hub", `models--${file.replace(/\.json$/, "")}`);
+    const snapshot = join(model, "snapshots", revision);
+    mkdirSync(snapshot, { recursive: true });
+    mkdirSync(join(model, "refs"));
+    writeFileSync(join(model, "refs", "main"), revision);
+    writeFileSync(join(snapshot, "config.json"), readFileSync(join(MODELS, file)));
+  }
+}

@@ -1,0 +1,167 @@
+/** Every command that the plan makes for a real engine, told to that engine's own parser: `npm run test:engines`. */
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type DeploymentConfig, parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import { ConfigError } from "../../plan/problems";
+import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
+import { planStack } from "../../tools/plannedStack";
+import { readProject, stacksWithFiles } from "../../tools/pulumi/project";
+import { packageRoot } from "../../tools/toolchain/root";
+import { type Deployment, SERVICES } from "../unit/planShapes";
+import { deploymentOf } from "./deployments";
+import { EngineParser, PARSED_ENGINES, type ParsedEngine } from "./parser";
+
+interface Planned {
+  readonly config: DeploymentConfig;
+  readonly plan: DeploymentPlan;
+}
+
+/** Random deployments for each engine that can be planned. */
+const RUNS = 150;
+
+const stacks = stacksWithFiles(readProject(packageRoot())).map((stack) => ({
+  stack,
+  ...planStack(stack, packageRoot()),
+}));
+const stacksOf = (engine: ParsedEngine) => stacks.filter(({ config }) => config.engine === engine);
+
+const ROLES: Readonly<Record<string, string>> = { aggregated: "agg", prefill: "prefill", decode: "decode" };
+
+/** The processes of each replica of a plan. */
+function replicasOf({ clusters }: DeploymentPlan): ProgramPlan[][] {
+  return clusters.flatMap(({ nodes }) => {
+    const replicas = new Map<string, ProgramPlan[]>();
+    for (const program of nodes.flatMap(({ programs }) => programs)) {
+      if (ROLES[program.role] === undefined) continue;
+      const key = `${program.role} ${program.replica}`;
+      replicas.set(key, [...(replicas.get(key) ?? []), program]);
+    }
+    return [...replicas.values()];
+  });
+}
+
+/** The engine takes every command, and makes of it what the plan meant. */
+async function check(parser: EngineParser, { config, plan: planned }: Planned): Promise<void> {
+  for (const replica of replicasOf(planned)) {
+    const gpus = replica.reduce((sum, program) => sum + program.gpus.length, 0);
+    for (const program of replica) {
+      const answer = await parser.ask(program);
+      // The command belongs to the message of a failure.
+      expect({ command: program.command.join(" "), ...answer }).toEqual({
+        command: program.command.join(" "),
+        facts: {
+          processes: program.gpus.length,
+          world: gpus,
+          blockSize: config.router.blockSize,
+          role: ROLES[program.role],
+          publishesKvEvents: publishes(config, program),
+        },
+      });
+    }
+  }
+}
+
+/** Whether the command asks the worker to publish what its cache holds: if it should, and is one that can. */
+function publishes({ router }: DeploymentConfig, { role, command }: ProgramPlan): boolean {
+  return router.kvEvents && role !== "decode" && !command.includes("--headless");
+}
+
+function tryPlan(input: Deployment): Planned | undefined {
+  try {
+    const config = parseConfig(input);
+    return { config, plan: plan(config, SERVICES) };
+  } catch (error) {
+    if (error instanceof ConfigError) return undefined;
+    throw error;
+  }
+}
+
+/** `--tensor-parallel-size` → `--tensro-parallel-size`: two neighbouring letters have changed places. */
+function mistyped(flag: string): string {
+  for (let at = flag.length - 2; at > 2; at--) {
+    const [a, b] = [flag.charAt(at), flag.charAt(at + 1)];
+    if (/[a-z]/.test(a) && /[a-z]/.test(b) && a !== b) return flag.slice(0, at) + b + a + flag.slice(at + 2);
+  }
+  throw new Error(`nothing to mistype in ${flag}`);
+}
+
+describe.each(PARSED_ENGINES)("%s", (engine) => {
+  let parser: EngineParser;
+  /** Every flag that a plan gave, with one command that has it. */
+  const seen = new Map<string, ProgramPlan>();
+  const note = ({ plan: planned }: Planned) => {
+    for (const program of replicasOf(planned).flat())
+      for (const argument of program.command) if (argument.startsWith("--")) seen.set(argument, program);
+  };
+  beforeAll(() => {
+    parser = new EngineParser(engine);
+  });
+  afterAll(() => parser.close());
+
+  it.each(stacksOf(engine))(
+    "takes every command of the stack $stack, and uses every GPU of it",
+    async (stack) => {
+      note(stack);
+      await check(parser, stack);
+    },
+  );
+
+  it("takes every command of random deployments, and uses every GPU of them", async () => {
+    let planned = 0;
+    await fc.assert(
+      fc.asyncProperty(deploymentOf(engine), async (input) => {
+        const deployment = tryPlan(input);
+        fc.pre(deployment !== undefined);
+        if (deployment === undefined) return;
+        planned++;
+        note(deployment);
+        await check(parser, deployment);
+      }),
+      { numRuns: RUNS, maxSkipsPerRun: 20 },
+    );
+    expect(planned).toBeGreaterThanOrEqual(RUNS);
+  });
+
+  it("refuses every flag of the plans when it is mistyped", async () => {
+    expect(seen.size).toBeGreaterThan(10);
+    for (const [flag, program] of seen) {
+      const wrong = mistyped(flag);
+      const command = program.command.map((argument) => (argument === flag ? wrong : argument));
+      const { refused } = await parser.ask({ ...program, command });
+      expect(refused, `${wrong} was taken`).toBeDefined();
+    }
+  });
+});
+
+/** The multi-node recipe of the SkyPilot demo that this project began from: TP 8 and DP 2 on two nodes of eight GPUs. */
+const RECIPE = [
+  ...["python3", "-m", "dynamo.sglang", "--model-path", "Qwen/Qwen3-8B", "--tp", "8", "--dp-size", "2"],
+  ...["--enable-dp-attention", "--nnodes", "2", "--dist-init-addr", "{{HEAD_IP}}:5000"],
+];
+
+describe("the number of ranks", () => {
+  let parser: EngineParser;
+  beforeAll(() => {
+    parser = new EngineParser("sglang");
+  });
+  afterAll(() => parser.close());
+
+  it("shows that half of the GPUs are idle where --tp-size is taken for a node's share", async () => {
+    const answers = await Promise.all(
+      ["0", "1"].map((rank) => parser.ask({ command: [...RECIPE, "--node-rank", rank], env: {} })),
+    );
+    expect(answers.map(({ facts }) => facts?.processes)).toEqual([4, 4]);
+  });
+
+  it("is that of all GPUs for the same shape as the plan writes it", async () => {
+    const multi = tryPlan({
+      model: "Qwen/Qwen3-8B",
+      cluster: { nodes: 2 },
+      pools: [{ role: "aggregated", tensorParallel: 8, dataParallel: 2 }],
+    });
+    const programs = multi === undefined ? [] : replicasOf(multi.plan).flat();
+    const answers = await Promise.all(programs.map((program) => parser.ask(program)));
+    expect(answers.map(({ facts }) => facts?.processes)).toEqual([8, 8]);
+  });
+});

@@ -1,0 +1,51 @@
+"""Answers requests on standard input, a JSON object a line, with what an engine makes of a command line.
+
+Request: {"id": 1, "argv": ["--model", ...], "env": {"NAME": "value"}}
+Answer:  {"id": 1, "facts": {...}} or {"id": 1, "refused": "why"}
+
+Importing an engine takes most of a minute, parsing a command line milliseconds: so there is one process for all of them.
+Standard output belongs to the answers; whatever an engine prints goes to standard error. Import this before the engine.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from typing import Any, Callable, Iterator
+
+_answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+
+
+def _raise(_parser: argparse.ArgumentParser, message: str) -> None:
+    """argparse prints what is wrong and ends the process; here it is wanted as an answer."""
+    raise ValueError(message)
+
+
+@contextlib.contextmanager
+def _environment(changes: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def serve(parse: Callable[[list[str]], dict[str, Any]]) -> None:
+    """Reads requests to the end of standard input. `parse` gives the facts of a command line, or raises."""
+    argparse.ArgumentParser.error = _raise  # type: ignore[method-assign, assignment]
+    for line in sys.stdin:
+        request = json.loads(line)
+        answer = {"id": request["id"]}
+        try:
+            with _environment(request["env"]):
+                answer["facts"] = parse(request["argv"])
+        except SystemExit as stop:
+            answer["refused"] = f"the parser ended the process with {stop.code}"
+        except Exception as error:  # noqa: BLE001 - whatever the engine raises is its refusal
+            answer["refused"] = f"{type(error).__name__}: {error}"
+        _answers.write(json.dumps(answer) + "\n")
+        _answers.flush()

@@ -1,0 +1,27 @@
+"""What SGLang under Dynamo makes of a command line: `dynamo.sglang`'s own parser, on a machine without a GPU."""
+
+import asyncio
+from typing import Any
+
+from serve import serve  # isort: skip
+
+from dynamo.sglang.args import parse_args
+from sglang.srt.entrypoints.engine import _calculate_rank_ranges
+
+
+def parse(argv: list[str]) -> dict[str, Any]:
+    # Found out by asking the driver otherwise.
+    config = asyncio.run(parse_args([*argv, "--device", "cuda"]))
+    args = config.server_args
+    pipeline, tensor, _, _ = _calculate_rank_ranges(args.nnodes, args.pp_size, args.tp_size, args.node_rank)
+    return {
+        "processes": len(pipeline) * len(tensor),
+        "world": args.pp_size * args.tp_size,
+        "blockSize": args.page_size,
+        "role": config.serving_mode.value,
+        "publishesKvEvents": config.dynamo_args.use_kv_events,
+    }
+
+
+if __name__ == "__main__":
+    serve(parse)

@@ -1,0 +1,82 @@
+"""What vLLM under Dynamo makes of a command line: `dynamo.vllm`'s own parser and vLLM's own checks, without a GPU.
+
+vLLM asks the machine what it is, and refuses what that cannot do. Here it is told that it is a node of 8 H100. Its compiled
+extensions cannot be loaded without NVIDIA's driver; nothing that is asked here computes with them.
+"""
+
+import sys
+from typing import Any
+from unittest.mock import MagicMock
+
+from serve import serve
+
+for _extension in ("_C", "_C_stable_libtorch", "_moe_C", "_custom_ops", "vllm_flash_attn"):
+    sys.modules[f"vllm.{_extension}"] = MagicMock()
+
+from vllm import platforms  # noqa: E402
+from vllm.platforms.cuda import NonNvmlCudaPlatform  # noqa: E402
+from vllm.platforms.interface import DeviceCapability  # noqa: E402
+
+
+class H100(NonNvmlCudaPlatform):
+    """Eight H100, as far as a configuration is checked against them."""
+
+    @classmethod
+    def get_device_capability(cls, device_id: int = 0) -> DeviceCapability:
+        return DeviceCapability(9, 0)
+
+    @classmethod
+    def get_device_name(cls, device_id: int = 0) -> str:
+        return "NVIDIA H100 80GB HBM3"
+
+    @classmethod
+    def get_device_total_memory(cls, device_id: int = 0) -> int:
+        return 80 << 30
+
+    @classmethod
+    def device_count(cls) -> int:
+        return 8
+
+
+platforms._current_platform = H100()
+
+from vllm.model_executor.models import registry  # noqa: E402
+
+
+def _inspect(architecture: str, _model: Any) -> Any:
+    """What vLLM finds out by importing the model's code, which needs a GPU: all models here only generate text."""
+    facts: dict[str, Any] = dict.fromkeys(registry._ModelInfo.__dataclass_fields__, False)
+    facts.update(
+        architecture=architecture,
+        is_text_generation_model=True,
+        supports_pp=True,
+        attn_type="decoder",
+        default_seq_pooling_type="LAST",
+        default_tok_pooling_type="ALL",
+        score_type="bi-encoder",
+    )
+    return registry._ModelInfo(**facts)
+
+
+registry._try_inspect_model_cls = _inspect
+
+from dynamo.vllm.args import parse_args  # noqa: E402
+from vllm.usage.usage_lib import UsageContext  # noqa: E402
+
+
+def parse(argv: list[str]) -> dict[str, Any]:
+    config = parse_args(argv)
+    engine = config.engine_args.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
+    parallel = engine.parallel_config
+    return {
+        # Of one attention group on this node, times the groups that this process starts.
+        "processes": parallel.local_world_size * parallel.data_parallel_size_local,
+        "world": parallel.world_size * parallel.data_parallel_size,
+        "blockSize": engine.cache_config.block_size,
+        "role": config.disaggregation_mode.value,
+        "publishesKvEvents": config.use_kv_events,
+    }
+
+
+if __name__ == "__main__":
+    serve(parse)
