@@ -7,12 +7,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { labRows } from "./benchmarks/lab";
 import { planningTable } from "./benchmarks/planning";
 import { median, timed } from "./benchmarks/timing";
 import { runTool } from "./commandLine";
 import { packageRoot } from "./toolchain/index";
 
 const REPEATS = 5;
+/** Of minutes each. */
+const LAB_REPEATS = 3;
 
 interface Row {
   readonly what: string;
@@ -64,16 +67,27 @@ function operationsTable(rows: readonly Row[]): string {
   return ["| | median, s | range, s | runs |", "|---|---:|---:|---:|", ...lines].join("\n");
 }
 
-const usage = "Usage: npm run benchmarks";
+const usage = `Usage: npm run benchmarks [-- --lab]
+
+  --lab   a deployment on SkyPilot instead, on the lab, which must be up ('npm run lab -- up') and free`;
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { help: { type: "boolean", short: "h", default: false } } });
+  const { values } = parseArgs({
+    options: {
+      help: { type: "boolean", short: "h", default: false },
+      lab: { type: "boolean", default: false },
+    },
+  });
   if (values.help) {
     console.log(usage);
     return;
   }
   const memory = (totalmem() / 2 ** 30).toFixed(0);
   console.log(`${cpus().length} cores (${cpus()[0]?.model}), ${memory} GiB, Node ${process.version}\n`);
+  if (values.lab) {
+    console.log(operationsTable(await labRows(LAB_REPEATS)));
+    return;
+  }
   console.log(`${planningTable()}\n`);
   console.log(operationsTable(await operations()));
 }

@@ -1,0 +1,125 @@
+/** How long a deployment on SkyPilot takes, against bare SkyPilot with the same recipe: on the lab, one after the other. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parse, stringify } from "yaml";
+import { SKY_ENVIRONMENT } from "../lab/layout";
+import { installedSky } from "../lab/tools";
+import { planStack } from "../plannedStack";
+import { renderStack } from "../render";
+import { packageRoot } from "../toolchain/index";
+import { timed } from "./timing";
+
+const STACK = "lab";
+const CLUSTER = "dynamo-sky-benchmark";
+const ANSWER_SECONDS = 300;
+const PAUSE_MS = 250;
+
+export interface LabRow {
+  readonly what: string;
+  readonly seconds: readonly number[];
+}
+
+/**
+ * Measures on the lab, which must be up and free.
+ *
+ * @param repeats How often each launch is done; the kinds take turns, so that the machine's mood is shared.
+ */
+export async function labRows(repeats: number): Promise<LabRow[]> {
+  const scratch = mkdtempSync(join(tmpdir(), "dynamo-sky-benchmark-"));
+  const seconds: Record<"bare" | "up" | "noop" | "preview" | "update" | "destroy" | "down", number[]> = {
+    bare: [],
+    up: [],
+    noop: [],
+    preview: [],
+    update: [],
+    destroy: [],
+    down: [],
+  };
+  try {
+    const project = makeProject(scratch);
+    for (let run = 0; run < repeats; run++) {
+      seconds.bare.push(await bareLaunch(scratch));
+      seconds.down.push(await sky("down", "-y", CLUSTER));
+      seconds.up.push(await project.stack("up"));
+      seconds.noop.push(await project.stack("up"));
+      seconds.preview.push(await project.stack("preview"));
+      project.setRouterMode("round-robin");
+      seconds.update.push(await project.stack("up"));
+      seconds.destroy.push(await project.stack("destroy"));
+      project.setRouterMode("kv");
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  return [
+    { what: "bare `sky launch` of the recipe, to the first answer", seconds: seconds.bare },
+    { what: "`pulumi up` of the same, to the first answer", seconds: seconds.up },
+    { what: "no-op `up`", seconds: seconds.noop },
+    { what: "`preview`", seconds: seconds.preview },
+    { what: "in-place update (router mode), to the first answer", seconds: seconds.update },
+    { what: "`destroy`", seconds: seconds.destroy },
+    { what: "bare `sky down`", seconds: seconds.down },
+  ];
+}
+
+/** A project of its own on this repository's program, with the lab's stack. */
+function makeProject(scratch: string) {
+  const file = join(scratch, `Pulumi.${STACK}.yaml`);
+  const config = parse(readFileSync(join(packageRoot(), `Pulumi.${STACK}.yaml`), "utf8")) as {
+    config: Record<string, unknown>;
+  };
+  const write = (mode: string): void => {
+    writeFileSync(file, stringify({ config: { ...config.config, "dynamo-sky:router": { mode } } }));
+  };
+  write("kv");
+  const main = join(packageRoot(), "index.ts");
+  writeFileSync(join(scratch, "Pulumi.yaml"), stringify({ name: "benchmark", runtime: "nodejs", main }));
+  const env = {
+    ...process.env,
+    DYNAMO_SKY_STATE: join(scratch, "state"),
+    DYNAMO_SKY_ROOT: packageRoot(),
+    PULUMI_CONFIG_PASSPHRASE: "benchmark",
+  };
+  return {
+    setRouterMode: write,
+    stack: (verb: string): Promise<number> =>
+      timed("npm", ["run", "--silent", "stack", "--", verb, "--stack", STACK, "--cwd", scratch], {
+        cwd: packageRoot(),
+        env,
+      }),
+  };
+}
+
+function sky(...args: readonly string[]): Promise<number> {
+  return timed(installedSky(), args, { cwd: packageRoot(), env: { ...process.env, ...SKY_ENVIRONMENT } });
+}
+
+/** From the command to the first chat answer, as somebody would do it by hand. */
+async function bareLaunch(scratch: string): Promise<number> {
+  const recipe = join(scratch, "recipe.sky.yaml");
+  writeFileSync(recipe, renderStack(STACK, packageRoot()));
+  const started = performance.now();
+  await sky("launch", "-y", "-d", "-c", CLUSTER, recipe);
+  const { plan } = planStack(STACK, packageRoot());
+  await untilAnswer(`http://127.0.0.1:${plan.endpoint.port}`, plan.model);
+  return (performance.now() - started) / 1000;
+}
+
+/** @throws Error when no answer with tokens comes within 300 s. */
+async function untilAnswer(endpoint: string, model: string): Promise<void> {
+  const deadline = performance.now() + ANSWER_SECONDS * 1000;
+  const body = JSON.stringify({ model, messages: [{ role: "user", content: "Say hello." }], max_tokens: 8 });
+  const headers = { "content-type": "application/json" };
+  for (;;) {
+    const answer = await fetch(`${endpoint}/v1/chat/completions`, { method: "POST", headers, body }).then(
+      (response) => response.text(),
+      () => "",
+    );
+    if (/"completion_tokens":\s*[1-9]/.test(answer)) return;
+    if (performance.now() > deadline)
+      throw new Error(`${endpoint} did not answer within ${ANSWER_SECONDS} s`);
+    await sleep(PAUSE_MS);
+  }
+}
