@@ -24,9 +24,11 @@ async function program() {
       ? { observed: await observeLocal(clusterPrefix) }
       : { observedSky: await observeSky(clusterPrefix, config.sky.infra) }),
   });
-  const { endpoint, model, apiKey, chat, topology, logs } = cluster;
+  const { endpoint, model, apiKey, apiKeys, chat, topology, logs } = cluster;
   // An output that is undefined would be a warning at every operation.
-  const key = cluster.asksForKey ? { apiKey } : {};
+  const { keys, retiredKeys } = config.access;
+  const several = keys.length + retiredKeys.length > 1 ? { apiKeys } : {};
+  const key = cluster.asksForKey ? { apiKey, ...several } : {};
   return { endpoint, model, engine: config.engine, ...key, chat, topology, logs };
 }
 

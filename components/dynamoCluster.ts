@@ -2,7 +2,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
+import { API_KEYS } from "../plan/programs/gateway";
 import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan, type ProgramRole } from "../plan/types";
+import { ApiKeys } from "./apiKeys";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
 import { type Deployment, type DynamoClusterArgs, prepare } from "./deployment";
@@ -24,10 +26,12 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly endpoint: pulumi.Output<string>;
   /** Name of the model, as requests give it. */
   readonly model: pulumi.Output<string>;
-  /** Key that requests must carry, a secret; undefined where the endpoint asks for none. */
+  /** Key that requests must carry, the first of the configuration: a secret; undefined where the endpoint asks for none. */
   readonly apiKey: pulumi.Output<string | undefined>;
   /** Whether the endpoint asks for a key. */
-  readonly asksForKey = false;
+  readonly asksForKey: boolean;
+  /** All keys that the endpoint accepts, by name, retired ones too: a secret; empty where it asks for none. */
+  readonly apiKeys: pulumi.Output<Record<string, string>>;
   /** A command that asks a chat question; can be pasted into a shell. */
   readonly chat: pulumi.Output<string>;
   /** Which program runs on which node, on which GPUs and ports. */
@@ -45,7 +49,9 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const deployment = prepare(args);
     super("dynamo-sky:index:DynamoCluster", name, {}, opts);
     const { plan } = deployment;
-    const hosts = this.#hosts(name, args, deployment);
+    const { access } = deployment.config;
+    const keys = access.gateway ? new ApiKeys(`${name}-key`, access, { parent: this }) : undefined;
+    const hosts = this.#hosts(name, args, deployment, keys);
     const placed = placedUnits(plan, hosts);
     const runs = this.#programs(name, plan, placed);
 
@@ -61,6 +67,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
         model: plan.model,
         namespace: plan.namespace,
         expectedWorkers: plan.expectedWorkers,
+        ...(keys === undefined ? {} : { apiKey: keys.first }),
         timeoutSeconds: deployment.config.timeouts.readySeconds,
         logs: this.logs,
         localClusters: clusters.filter(({ isLocal }) => isLocal).map(({ clusterName }) => clusterName),
@@ -72,8 +79,10 @@ export class DynamoCluster extends pulumi.ComponentResource {
 
     this.endpoint = ready.endpoint;
     this.model = pulumi.output(plan.model);
-    this.apiKey = pulumi.output(undefined);
-    this.chat = this.endpoint.apply((endpoint) => chatCommand(endpoint, plan.model));
+    this.asksForKey = keys !== undefined;
+    this.apiKey = pulumi.output(keys?.first);
+    this.apiKeys = keys?.values ?? pulumi.output<Record<string, string>>({});
+    this.chat = this.endpoint.apply((endpoint) => chatCommand(endpoint, plan.model, this.asksForKey));
     this.topology = pulumi
       .all(plan.clusters.map((cluster) => hostOf(hosts, cluster.name).clusterName))
       .apply((names) => topologyOf(plan, names));
@@ -81,6 +90,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
       endpoint: this.endpoint,
       model: this.model,
       apiKey: this.apiKey,
+      apiKeys: this.apiKeys,
       chat: this.chat,
       topology: this.topology,
       logs: this.logs,
@@ -88,7 +98,17 @@ export class DynamoCluster extends pulumi.ComponentResource {
   }
 
   /** The clusters, by their name in the plan. */
-  #hosts(name: string, args: DynamoClusterArgs, deployment: Deployment): Map<string, ClusterHost> {
+  #hosts(
+    name: string,
+    args: DynamoClusterArgs,
+    deployment: Deployment,
+    keys: ApiKeys | undefined,
+  ): Map<string, ClusterHost> {
+    const { huggingFaceToken } = args;
+    const secrets = {
+      ...(huggingFaceToken === undefined ? {} : { [HUGGING_FACE_TOKEN]: huggingFaceToken }),
+      ...(keys === undefined ? {} : { [API_KEYS]: keys.forGateway }),
+    };
     const suffix = new RandomString(
       `${name}-suffix`,
       { length: SUFFIX_LENGTH, upper: false, special: false },
@@ -99,7 +119,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     for (const cluster of headFirst(deployment.plan)) {
       const base = clusterBaseName(prefix, cluster.name);
       const clusterName = suffix.result.apply((end) => `${base}-${end}`);
-      const made = { name: `${name}-${cluster.name}`, base, clusterName, cluster, hosts };
+      const made = { name: `${name}-${cluster.name}`, base, clusterName, cluster, hosts, secrets };
       hosts.set(cluster.name, this.#host(made, args, deployment));
     }
     return hosts;
@@ -107,12 +127,12 @@ export class DynamoCluster extends pulumi.ComponentResource {
 
   #host(made: NewHost, args: DynamoClusterArgs, deployment: Deployment): ClusterHost {
     const { config, addresses, plan } = deployment;
-    const { cluster, clusterName, base } = made;
-    const { huggingFaceToken, observed, observedSky } = args;
+    const { cluster, clusterName, base, secrets } = made;
+    const { observed, observedSky } = args;
     const common = {
       clusterName,
       plan: cluster,
-      ...(huggingFaceToken === undefined ? {} : { secrets: { [HUGGING_FACE_TOKEN]: huggingFaceToken } }),
+      ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
     };
     const parent = { parent: this };
     if (config.target === "local") {
@@ -174,6 +194,8 @@ interface NewHost {
   readonly cluster: ClusterPlan;
   /** Those that were made before it. */
   readonly hosts: ReadonlyMap<string, ClusterHost>;
+  /** Values of the variables that programs take from the node's secrets file. */
+  readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
 }
 
 /** The plan's clusters, the one with control plane and endpoint first: the others need its address. */

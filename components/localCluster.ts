@@ -2,7 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { programLog } from "../node/render";
 import { portSetting } from "../plan/ports";
-import type { ClusterPlan } from "../plan/types";
+import type { ClusterPlan, ProgramRole } from "../plan/types";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, stableJson } from "./driverCommand";
 import type { LocalRepairs } from "./repair";
@@ -141,11 +141,14 @@ function leaseInput(args: LocalClusterArgs) {
     units: unitsOf(args.plan).map(({ name }) => name),
     ...(secrets === undefined ? {} : { secrets }),
     ...(args.model === undefined ? {} : { model: args.model }),
-    services: args.plan.nodes.some(({ programs }) =>
-      programs.some(({ role }) => role === "etcd" || role === "nats"),
-    ),
+    services: hasRole(args.plan, "etcd", "nats"),
+    ...(hasRole(args.plan, "gateway") ? { gateway: true } : {}),
     ...(args.leaseTimeoutSeconds === undefined ? {} : { timeoutSeconds: args.leaseTimeoutSeconds }),
   };
+}
+
+function hasRole(plan: ClusterPlan, ...roles: readonly ProgramRole[]): boolean {
+  return plan.nodes.some(({ programs }) => programs.some(({ role }) => roles.includes(role)));
 }
 
 function unitInput(args: LocalClusterArgs, unit: Unit) {

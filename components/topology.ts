@@ -36,14 +36,21 @@ export function topologyOf(plan: DeploymentPlan, names: readonly string[]): Clus
   }));
 }
 
-/** A chat request as a command that can be pasted into a POSIX shell. */
-export function chatCommand(endpoint: string, model: string): string {
+/** Variable of the shell from which {@link chatCommand} takes the key. Not OpenAI's own: that may hold a key for OpenAI. */
+const KEY_VARIABLE = "DYNAMO_API_KEY";
+
+/**
+ * A chat request as a command that can be pasted into a POSIX shell.
+ * @param asksForKey Whether the endpoint wants a key; it is taken from `$DYNAMO_API_KEY`, and stands in no argument.
+ */
+export function chatCommand(endpoint: string, model: string, asksForKey = false): string {
   const body = JSON.stringify({
     model,
     messages: [{ role: "user", content: "Say hello in one sentence." }],
     max_tokens: 64,
   });
-  return `curl -s ${shellQuote(`${endpoint}/v1/chat/completions`)} -H 'Content-Type: application/json' -d ${shellQuote(body)}`;
+  const key = asksForKey ? `printf 'Authorization: Bearer %s' "$${KEY_VARIABLE}" | ` : "";
+  return `${key}curl -s ${asksForKey ? "-H @- " : ""}${shellQuote(`${endpoint}/v1/chat/completions`)} -H 'Content-Type: application/json' -d ${shellQuote(body)}`;
 }
 
 /** The text as one word of a POSIX shell. */

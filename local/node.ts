@@ -9,6 +9,7 @@ import { poll } from "../driver/poll";
 import type { VerbContext } from "../driver/verb";
 import { NODE_SCRIPTS } from "../node/paths";
 import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG, UNITS } from "../node/render";
+import { API_KEYS } from "../plan/programs/gateway";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { packageRoot } from "../tools/toolchain/root";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
@@ -78,6 +79,9 @@ export function writeNode(
   });
 }
 
+/** Secrets that their program reads again when they change: `node/gateway.py`. */
+const READ_AGAIN = [API_KEYS];
+
 /** Whether the supervisor that runs was started with another record, or its programs with other secrets. */
 export function isOutdated(directory: string): boolean {
   const running = readProcessRecord(directory);
@@ -86,7 +90,10 @@ export function isOutdated(directory: string): boolean {
 
 function startDigest(directory: string): string {
   const hash = createHash("sha256");
-  for (const name of [RECORD, SECRETS]) hash.update(readFileSync(join(directory, name)));
+  hash.update(readFileSync(join(directory, RECORD)));
+  const secrets: Record<string, string> = JSON.parse(readFileSync(join(directory, SECRETS), "utf8"));
+  const fixed = Object.entries(secrets).filter(([name]) => !READ_AGAIN.includes(name));
+  hash.update(`${JSON.stringify(Object.fromEntries(fixed))}\n`);
   return hash.digest("hex");
 }
 

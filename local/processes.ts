@@ -20,9 +20,7 @@ export interface FoundProcess {
 /** Start time of a process, or undefined when there is none (or it is a zombie, which holds nothing any more). */
 export function startTime(pid: number): string | undefined {
   if (!isLinux) return ps(["-o", "lstart=", "-p", String(pid)])[0]?.trim() || undefined;
-  const stat = readProc(`${pid}/stat`);
-  // The second field is the command in parentheses, which may hold spaces and parentheses itself.
-  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = statOf(pid);
   return fields === undefined || fields[0] === "Z" ? undefined : fields[19];
 }
 
@@ -33,7 +31,7 @@ export function isAlive(id: ProcessId): boolean {
 
 /**
  * Processes that were started for a directory: those with `DYNAMO_SKY_NODE_DIR` at or below it in their environment, which every
- * program of a node inherits. Never this process.
+ * program of a node inherits, and on Linux what those have started: nginx writes over its environment. Never this process.
  */
 export function processesOf(directory: string): FoundProcess[] {
   const isOurs = (environment: readonly string[]): boolean =>
@@ -46,9 +44,27 @@ export function processesOf(directory: string): FoundProcess[] {
 }
 
 function linuxProcesses(isOurs: (environment: readonly string[]) => boolean): FoundProcess[] {
-  return processIds()
-    .filter((pid) => isOurs(readProc(`${pid}/environ`)?.split("\0") ?? []))
-    .map((pid) => ({ pid, command: commandOf(pid) }));
+  const ids = processIds();
+  const found = new Set(ids.filter((pid) => isOurs(readProc(`${pid}/environ`)?.split("\0") ?? [])));
+  if (found.size > 0) addDescendants(found, ids);
+  return [...found].map((pid) => ({ pid, command: commandOf(pid) }));
+}
+
+function addDescendants(found: Set<number>, ids: readonly number[]): void {
+  const others = new Map(ids.filter((pid) => !found.has(pid)).map((pid) => [pid, statOf(pid)]));
+  for (let before = -1; before < found.size; ) {
+    before = found.size;
+    for (const [pid, stat] of others) {
+      // A zombie holds nothing any more.
+      if (stat !== undefined && stat[0] !== "Z" && found.has(Number(stat[1]))) found.add(pid);
+    }
+  }
+}
+
+/** The fields of `/proc/<pid>/stat` from the third on: state, parent, … The second is the command, which may hold anything. */
+function statOf(pid: number): string[] | undefined {
+  const stat = readProc(`${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
 }
 
 function otherProcesses(isOurs: (environment: readonly string[]) => boolean): FoundProcess[] {

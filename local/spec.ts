@@ -42,6 +42,8 @@ export const localLeaseSchema = z.strictObject({
   model: z.string().optional(),
   /** Whether etcd and NATS are needed; file discovery needs neither. Default: true. */
   services: z.boolean().default(true),
+  /** Whether nginx is needed. Default: false. */
+  gateway: z.boolean().default(false),
   /** Bound on the whole verb, seconds. Default 900: a first start installs Python packages. */
   timeoutSeconds: z.number().positive().default(900),
 });

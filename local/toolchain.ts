@@ -12,6 +12,8 @@ export interface LocalToolchain {
   /** Absent where file discovery is used. */
   readonly etcd?: string | undefined;
   readonly natsServer?: string | undefined;
+  /** Absent where there is no gateway. */
+  readonly nginx?: string | undefined;
   /** `HF_HOME`, with the model's tokenizer in its cache. */
   readonly hfHome: string;
   /** Whether the tokenizer is local only, so that nothing may ask the Hugging Face hub. */
@@ -25,8 +27,10 @@ const SYSTEM_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin
  * changes a deployment nor leaks into it.
  */
 export function nodeEnvironment(toolchain: LocalToolchain): Record<string, string> {
-  const { pythonBin, etcd, natsServer, hfHome, hubOffline } = toolchain;
-  const tools = [pythonBin, etcd, natsServer].flatMap((tool) => (tool === undefined ? [] : dirname(tool)));
+  const { pythonBin, etcd, natsServer, nginx, hfHome, hubOffline } = toolchain;
+  const tools = [pythonBin, etcd, natsServer, nginx].flatMap((tool) =>
+    tool === undefined ? [] : dirname(tool),
+  );
   return {
     PATH: [...new Set([...tools, ...SYSTEM_PATH])].join(delimiter),
     HOME: homedir(),
@@ -43,6 +47,8 @@ export function nodeEnvironment(toolchain: LocalToolchain): Record<string, strin
 export interface ToolchainNeeds {
   /** Whether etcd and NATS are needed. */
   readonly services: boolean;
+  /** Whether nginx is needed. */
+  readonly gateway: boolean;
   /** Model whose tokenizer is needed. Default: none, and programs may ask the Hugging Face hub. */
   readonly model?: string | undefined;
 }
@@ -53,13 +59,14 @@ export interface ToolchainNeeds {
  * @throws UserError if something can neither be found nor installed.
  */
 export async function findToolchain(
-  { services, model }: ToolchainNeeds,
+  { services, gateway, model }: ToolchainNeeds,
   { progress }: VerbContext,
 ): Promise<LocalToolchain> {
   const tools = await ensureToolchain({
     need: [
       "python",
       ...(services ? (["etcd", "nats-server"] as const) : []),
+      ...(gateway ? (["nginx"] as const) : []),
       ...(model === undefined ? [] : (["model"] as const)),
     ],
     ...(model === undefined ? {} : { model }),
@@ -67,7 +74,7 @@ export async function findToolchain(
   }).catch((error: unknown) => {
     throw new UserError(error instanceof Error ? error.message : String(error));
   });
-  const { python, etcd, natsServer } = tools;
+  const { python, etcd, natsServer, nginx } = tools;
   if (python === undefined || (services && (etcd === undefined || natsServer === undefined))) {
     const missing = [python ? [] : "Python", etcd ? [] : "etcd", natsServer ? [] : "nats-server"].flat();
     throw new UserError(
@@ -75,10 +82,17 @@ export async function findToolchain(
         "NATS: `pulumi config set --path dynamo-sky:controlPlane.discovery file`.",
     );
   }
+  if (gateway && nginx === undefined) {
+    throw new UserError(
+      "nginx can neither be found nor unpacked on this machine. Install it, or do without a gateway: " +
+        "`pulumi config set --path dynamo-sky:access.gateway false`.",
+    );
+  }
   return {
     pythonBin: python.path,
     etcd: services ? etcd?.path : undefined,
     natsServer: services ? natsServer?.path : undefined,
+    nginx: gateway ? nginx?.path : undefined,
     hfHome: tools.hfHome ?? process.env["HF_HOME"] ?? join(homedir(), ".cache", "huggingface"),
     hubOffline: model !== undefined,
   };

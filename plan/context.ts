@@ -1,3 +1,4 @@
+import { NODE_IP } from "./addresses";
 import type { DeploymentConfig } from "./config";
 
 /** What the outside has settled before planning: what `auto` became. */
@@ -14,6 +15,11 @@ export interface PlanContext {
   readonly facts: PlanFacts;
   /** Address of the node with etcd and NATS, as a placeholder. */
   readonly controlHost: string;
+}
+
+/** An address that only programs of the same node reach. Local nodes share a machine, so each has its own. */
+export function ownAddress({ config }: Pick<PlanContext, "config">): string {
+  return config.target === "local" ? NODE_IP : "127.0.0.1";
 }
 
 /** Dynamo namespace in which frontends and workers meet; Dynamo's own default. */

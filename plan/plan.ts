@@ -9,7 +9,7 @@ import { type ClusterLayout, placeReplicas } from "./placement";
 import { firstPort, NodePorts } from "./ports";
 import { ConfigError, type Problem } from "./problems";
 import { controlPlanePrograms } from "./programs/controlPlane";
-import { frontendPrograms } from "./programs/frontend";
+import { entrancePrograms } from "./programs/gateway";
 import { registeredWorkers, replicaPrograms } from "./programs/worker";
 import type {
   ClusterPlan,
@@ -102,7 +102,7 @@ function planCluster(context: PlanContext, layout: ClusterLayout): PlannedCluste
     const ports = new NodePorts(context.config);
     const isHead = layout.hasControlPlane && rank === 0;
     const programs: ProgramPlan[] = isHead
-      ? [...controlPlanePrograms(context, ports), ...frontendPrograms(context, ports)]
+      ? [...controlPlanePrograms(context, ports), ...entrancePrograms(context, ports)]
       : [];
     return { rank, ports, programs };
   });

@@ -7,8 +7,10 @@ import type { Problem, SettingPath } from "./problems";
 
 /** Every range, and the configuration key that says where it begins. */
 export const PORT_SETTINGS = {
-  /** Frontends' OpenAI API. */
+  /** What clients connect to: the gateway's port, or the frontends' where there is none. */
   http: ["frontend", "port"],
+  /** Frontends behind the gateway. */
+  frontendHttp: ["ports", "frontendHttp"],
   /** Where a frontend takes the workers' answers. */
   response: ["ports", "frontendResponse"],
   etcdClient: ["ports", "etcdClient"],

@@ -3,6 +3,7 @@
  * and for the reference. Every setting has its meaning, unit, default and the message for a wrong value here.
  */
 import type { z } from "zod";
+import { accessSchema } from "./schema/access";
 import { modelName } from "./schema/model";
 import { argument, poolsSchema } from "./schema/pools";
 import { routerSchema } from "./schema/router";
@@ -92,6 +93,7 @@ export const configSchema = section({
     about: "How requests find their worker: the router inside Dynamo's frontend.",
   }),
   frontend: setting(frontendSchema, { ...ALL_DEFAULTS, about: "The OpenAI-compatible entrance." }),
+  access: setting(accessSchema, { ...ALL_DEFAULTS, about: "Who may use the endpoint, and how much of it." }),
   controlPlane: setting(controlPlaneSchema, {
     ...ALL_DEFAULTS,
     about: "How processes find each other and talk.",

@@ -69,23 +69,49 @@ if ! "$python" -c 'import supervisor' 2>/dev/null; then
 fi`;
 }
 
-/** etcd and NATS on the node that runs them: found, or unpacked from the distribution's packages, which apt verifies. */
-const INSTALL_SERVICES = `# etcd and NATS, on the first node only. Packages are unpacked, not installed: no service of the system is started.
+/** What a node needs besides Dynamo and the model. */
+export interface NodeServices {
+  /** etcd and NATS. */
+  readonly controlPlane: boolean;
+  /** nginx. */
+  readonly gateway: boolean;
+}
+
+/**
+ * The services of the first node: found, or unpacked from the distribution's packages, which apt verifies. Debian 12 and Ubuntu
+ * 24.04 have nginx itself in `nginx`, older ones in `nginx-core`.
+ */
+function installServices({ controlPlane, gateway }: NodeServices): string | undefined {
+  const wanted = [
+    ...(controlPlane ? ["unpack etcd etcd-server", "unpack nats-server nats-server"] : []),
+    ...(gateway ? ["unpack nginx nginx nginx-core", CHECK_NGINX] : []),
+  ];
+  if (wanted.length === 0) return undefined;
+  const names = [...(controlPlane ? ["etcd", "NATS"] : []), ...(gateway ? ["nginx"] : [])];
+  return `# ${names.join(", ")}: on the first node only. Packages are unpacked, not installed: no service of the system is started.
 unpack() {
-  command -v "$1" >/dev/null && return
-  command -v apt-get >/dev/null || { echo "There is no $1 on this node, and no apt-get to fetch it: use an image that has it." >&2; exit 1; }
-  echo "unpacking the package $2"
+  local program="$1" scratch package options
+  shift
+  command -v "$program" >/dev/null && return
+  command -v apt-get >/dev/null || { echo "There is no $program on this node, and no apt-get to fetch it: use an image that has it." >&2; exit 1; }
   scratch="$(mktemp -d)"
   mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
   options=(-qq -o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o "APT::Sandbox::User=$(id -un)")
-  (cd "$scratch" && apt-get "\${options[@]}" update && apt-get "\${options[@]}" download "$2" && dpkg -x ./*.deb unpacked)
-  find "$scratch/unpacked" -type f -name "$1" -perm -u+x -exec cp {} "$home/bin/$1" \\;
+  apt-get "\${options[@]}" update
+  for package in "$@"; do
+    echo "unpacking the package $package"
+    (cd "$scratch" && apt-get "\${options[@]}" download "$package" && dpkg -x ./"$package"_*.deb unpacked)
+    find "$scratch/unpacked" -type f -name "$program" -perm -u+x -exec cp {} "$home/bin/$program" \\;
+    if [ -x "$home/bin/$program" ]; then break; fi
+  done
   rm -rf "$scratch"
 }
 if [ "\${SKYPILOT_SETUP_NODE_RANK:-0}" = 0 ]; then
-  unpack etcd etcd-server
-  unpack nats-server nats-server
+${wanted.map((line) => `  ${line}`).join("\n")}
 fi`;
+}
+
+const CHECK_NGINX = `nginx -v 2>/dev/null || { echo "nginx does not run on this node ($(nginx -v 2>&1 | head -n 1)): use an image that has it." >&2; exit 1; }`;
 
 /** The model's files, once a node and not once a worker. Engines then find them in the hub's cache. */
 function fetchModel({ model, modelRevision, engine }: DeploymentConfig): string | undefined {
@@ -97,12 +123,7 @@ echo ${quoted(`fetching ${model}`)}
 }
 
 /** The text of `setup`. */
-export function renderSetup(config: DeploymentConfig, needsServices: boolean): string {
-  const parts = [
-    PREAMBLE,
-    installDynamo(config.engine),
-    needsServices ? INSTALL_SERVICES : undefined,
-    fetchModel(config),
-  ];
+export function renderSetup(config: DeploymentConfig, services: NodeServices): string {
+  const parts = [PREAMBLE, installDynamo(config.engine), installServices(services), fetchModel(config)];
   return `${parts.filter((part) => part !== undefined).join("\n\n")}\n`;
 }

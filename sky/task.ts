@@ -69,9 +69,8 @@ export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>
 export function renderTask(input: TaskInput, heading?: string): string {
   const { cluster, config } = input;
   const secrets = secretNames(cluster);
-  const needsServices = cluster.nodes.some(({ programs }) =>
-    programs.some(({ role }) => role === "etcd" || role === "nats"),
-  );
+  const roles = new Set(cluster.nodes.flatMap(({ programs }) => programs.map(({ role }) => role)));
+  const services = { controlPlane: roles.has("etcd") || roles.has("nats"), gateway: roles.has("gateway") };
   const isInBucket = modelSource(config.model) === "bucket";
   const task = {
     num_nodes: cluster.nodes.length,
@@ -84,7 +83,7 @@ export function renderTask(input: TaskInput, heading?: string): string {
     ...(isInBucket
       ? { file_mounts: { [`~/${ENVIRONMENT}/model`]: { source: config.model, mode: "COPY" } } }
       : {}),
-    setup: renderSetup(neededConfig(input), needsServices),
+    setup: renderSetup(neededConfig(input), services),
     run: renderRun({ ...input, hasModelFiles: isInBucket }),
   };
   const document = new Document(task);

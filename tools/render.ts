@@ -4,6 +4,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { API_KEYS } from "../plan/programs/gateway";
+import { secretNames } from "../sky/run";
 import { nodeScripts } from "../sky/scripts";
 import { renderTask } from "../sky/task";
 import { runTool } from "./commandLine";
@@ -46,13 +48,14 @@ function isOneRecipe({ config, plan }: PlannedStack): boolean {
 function heading(stack: string, { config, plan }: PlannedStack): string {
   const nodes = plan.clusters[0]?.nodes ?? [];
   const name = "dynamo-serving";
+  const secrets = plan.clusters.flatMap(secretNames);
   return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${nodes.length} node${nodes.length === 1 ? "" : "s"}.
 
-  sky launch -c ${name} ${recipePath(stack)}
+${secrets.includes(API_KEYS) ? `  export ${API_KEYS}=$(openssl rand -hex 32)     # the key that requests must carry: Authorization: Bearer …\n` : ""}  sky launch -c ${name}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
   ssh -N -L 8000:$(sky status --ip ${name}):${plan.endpoint.port} ${name} &     # the endpoint, at http://127.0.0.1:8000/v1
   sky down ${name}
 
-${config.sky.openEndpoint ? "The endpoint's port is open to whoever finds it, and asks for no key.\n" : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n"}
+${config.sky.openEndpoint ? "The endpoint's port is open to the internet, and asks for the key. It is plain HTTP: put TLS in front.\n" : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n"}
 Written by \`npm run render -- --stack ${stack}\` from Pulumi.${stack}.yaml: edit that, not this.`;
 }
 

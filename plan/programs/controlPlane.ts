@@ -1,6 +1,6 @@
 /** etcd (who is there) and NATS (KV events), as one node runs them. */
 import { NODE_DIR, NODE_IP } from "../addresses";
-import type { PlanContext } from "../context";
+import { ownAddress, type PlanContext } from "../context";
 import { firstPort, type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { ProgramPlan, Wait } from "../types";
 
@@ -92,11 +92,6 @@ function eventsProgram({ config }: PlanContext, ports: NodePorts): ProgramPlan {
     health: { kind: "tcp", host: NODE_IP, port: firstPort(config, "eventsOut") },
     stopSeconds: STOP_SECONDS,
   };
-}
-
-/** An address that only programs of the same node reach. Local nodes share a machine, so each has its own. */
-function ownAddress({ config }: PlanContext): string {
-  return config.target === "local" ? NODE_IP : "127.0.0.1";
 }
 
 /** True if a NATS server is needed: for KV events, or because requests go over it. */

@@ -1,7 +1,7 @@
 /** The OpenAI-compatible frontend, with the router inside it. */
 import { NODE_IP } from "../addresses";
 import type { DeploymentConfig } from "../config";
-import { NAMESPACE, type PlanContext } from "../context";
+import { NAMESPACE, ownAddress, type PlanContext } from "../context";
 import { flag, option } from "../engines/engine";
 import { type NodePorts, onePort, portsByPurpose } from "../ports";
 import { ROUTER_KNOBS, type RouterKnob } from "../schema/router";
@@ -21,8 +21,12 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
   const { frontend } = config;
   const isLocal = config.target === "local";
   // Locally the answers' port is left to chance: the loopback interface has one, whichever node asks for it.
-  const needs = [onePort("http"), ...(isLocal ? [] : [onePort("response")])];
+  // Behind the gateway: a port of its own, that nobody reaches from another node.
+  const isInner = config.access.gateway;
+  const needs = [onePort(isInner ? "frontendHttp" : "http"), ...(isLocal ? [] : [onePort("response")])];
   const taken = ports.takeAll(needs);
+  const port = taken.frontendHttp ?? taken.http;
+  const host = isInner ? ownAddress(context) : NODE_IP;
   return {
     name: `frontend-${replica}`,
     role: "frontend",
@@ -31,8 +35,8 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
     command: [
       ...["python3", "-m", "dynamo.frontend"],
       ...["--namespace", NAMESPACE],
-      ...["--http-host", isLocal ? NODE_IP : "0.0.0.0"],
-      ...option("--http-port", taken.http),
+      ...["--http-host", isInner || isLocal ? host : "0.0.0.0"],
+      ...option("--http-port", port),
       ...routerFlags(config),
       ...["--migration-limit", String(frontend.migrationLimit)],
       ...option("--migration-max-seq-len", frontend.migrationMaxSeqLen),
@@ -50,7 +54,7 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
     gpus: [],
     ports: portsByPurpose(needs, taken),
     waitsFor: controlPlaneWaits(context),
-    health: { kind: "http", url: `http://${NODE_IP}:${taken.http}/live` },
+    health: { kind: "http", url: `http://${host}:${port}/live` },
     stopSeconds: config.timeouts.stopSeconds,
   };
 }

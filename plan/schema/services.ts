@@ -92,6 +92,11 @@ export const portsSchema = section({
     default: 9300,
     about: "First port on which workers take requests (`DYN_TCP_RPC_PORT`).",
   }),
+  frontendHttp: setting(port(), {
+    default: 9800,
+    about:
+      "First port of the frontends behind the gateway (`access.gateway`); only their own node reaches it.",
+  }),
   frontendResponse: setting(port(), {
     default: 9700,
     about:

@@ -79,6 +79,8 @@ export class TestDeployment {
   readonly plan: DeploymentPlan;
   readonly cluster: ClusterPlan;
   readonly units: readonly Unit[];
+  /** Values of the programs' secrets, as the next lease writes them. */
+  secrets: Readonly<Record<string, string>> = {};
 
   constructor(config: Readonly<Record<string, unknown>>, facts: PlanFacts) {
     const defaults = { target: "local", engine: "mocker", model: "Qwen/Qwen3-8B" };
@@ -110,6 +112,8 @@ export class TestDeployment {
       cluster: this.name,
       model: this.plan.model,
       services: this.units.some(({ role }) => role === "etcd" || role === "nats"),
+      gateway: this.units.some(({ role }) => role === "gateway"),
+      secrets: this.secrets,
       nodes: this.cluster.nodes.map(({ rank, programs }) => ({
         rank,
         address: this.address(rank),
@@ -143,14 +147,14 @@ export class TestDeployment {
   }
 
   /** Lease, all units at the same time as Pulumi does (control plane first), readiness. */
-  async up(): Promise<void> {
+  async up(apiKey?: string): Promise<void> {
     await this.machine.must("local lease", this.leaseSpec);
     const roles: readonly string[] = CONTROL_PLANE_ROLES;
     const isControl = ({ role }: Unit) => roles.includes(role);
     for (const stage of [this.units.filter(isControl), this.units.filter((unit) => !isControl(unit))]) {
       await Promise.all(stage.map((unit) => this.machine.must("local apply", this.programsSpec(unit))));
     }
-    await this.machine.must("ready", this.readySpec());
+    await this.machine.must("ready", this.readySpec(apiKey === undefined ? {} : { apiKey }));
   }
 
   async observe(): Promise<Record<string, string>> {

@@ -62,6 +62,9 @@ export function mocks(preview: boolean): pulumi.runtime.Mocks {
         };
         return { id, state: preview ? inputs : done };
       }
+      if (type === "random:index/randomPassword:RandomPassword") {
+        return { id, state: preview ? inputs : { ...inputs, result: `value-of-${name}` } };
+      }
       throw new Error(`resource ${name} is of type ${type}, which is not mocked`);
     },
     call({ token }) {

@@ -56,13 +56,18 @@ describe("task", () => {
   });
 
   it("asks Slurm for neither container nor ports nor network tier", () => {
-    const { resources } = task({ ...multi, sky: { infra: "slurm/lab", openEndpoint: true } });
+    const { resources } = task({
+      ...multi,
+      access: { gateway: true },
+      sky: { infra: "slurm/lab", openEndpoint: true },
+    });
     expect(resources).toEqual({ infra: "slurm/lab", accelerators: "H100:8" });
   });
 
   it("opens the endpoint's port only when asked to", () => {
     expect(task(multi).resources["ports"]).toBeUndefined();
-    expect(task({ ...multi, sky: { openEndpoint: true } }).resources["ports"]).toEqual([8000]);
+    const open = { ...multi, access: { gateway: true }, sky: { openEndpoint: true } };
+    expect(task(open).resources["ports"]).toEqual([8000]);
   });
 
   it("passes on everything that the configuration says of resources", () => {

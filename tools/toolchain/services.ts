@@ -1,42 +1,59 @@
 import { existsSync } from "node:fs";
 import { chmod, mkdir, rename } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { VERSIONS } from "../../plan/versions";
 import { hasApt, unpackDebianPackage } from "./debian";
 import { buildGoProgram, findGo } from "./go";
 import { installDirectory, type Progress, readStamp, type Stamp, writeStamp } from "./install";
 import { findOnPath, messageOf, run } from "./run";
-import { isUsableEtcd, isUsableNats, parseVersion } from "./version";
+import { isUsableEtcd, isUsableNats, isUsableNginx, parseVersion } from "./version";
 
-/** A service of the control plane. */
-export type ServiceName = "etcd" | "nats-server";
+/** A service of the control plane, or the gateway's server. */
+export type ServiceName = "etcd" | "nats-server" | "nginx";
 
 interface ServiceSource {
-  readonly debianPackage: string;
+  /** The first of these packages that has the program: names differ between releases. */
+  readonly debianPackages: readonly string[];
   /** Where Debian's package puts the program, below `/`. */
   readonly debianPath: string;
-  readonly goPackage: string;
-  readonly goVersion: string;
+  /** Absent where it is not made of Go. */
+  readonly go?: { readonly package: string; readonly version: string };
+  readonly versionArgument: string;
+  /** What is done without it. */
+  readonly without: string;
   readonly isUsable: (version: string) => boolean;
 }
 
+const WITHOUT_CONTROL_PLANE = "local clusters use Dynamo's file discovery";
+
 const sources: Readonly<Record<ServiceName, ServiceSource>> = {
   etcd: {
-    debianPackage: "etcd-server",
+    debianPackages: ["etcd-server"],
     debianPath: "usr/bin/etcd",
-    goPackage: "go.etcd.io/etcd/server/v3",
-    goVersion: VERSIONS.etcd,
+    go: { package: "go.etcd.io/etcd/server/v3", version: VERSIONS.etcd },
+    versionArgument: "--version",
+    without: WITHOUT_CONTROL_PLANE,
     isUsable: isUsableEtcd,
   },
   "nats-server": {
-    debianPackage: "nats-server",
+    debianPackages: ["nats-server"],
     debianPath: "usr/sbin/nats-server",
-    goPackage: "github.com/nats-io/nats-server/v2",
-    goVersion: VERSIONS.natsServer,
+    go: { package: "github.com/nats-io/nats-server/v2", version: VERSIONS.natsServer },
+    versionArgument: "--version",
+    without: WITHOUT_CONTROL_PLANE,
     isUsable: isUsableNats,
+  },
+  nginx: {
+    // Debian 12, Ubuntu 24.04 and later; before that `nginx` is only a name for this other one.
+    debianPackages: ["nginx", "nginx-core"],
+    debianPath: "usr/sbin/nginx",
+    versionArgument: "-v",
+    without: "local clusters cannot have a gateway",
+    isUsable: isUsableNginx,
   },
 };
 const buildSeconds = 600;
+const SERVER_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin"];
 
 /** The service as it was found or installed before; quick. */
 export function locateService(cache: string, name: ServiceName): Stamp | undefined {
@@ -45,8 +62,11 @@ export function locateService(cache: string, name: ServiceName): Stamp | undefin
 }
 
 async function usableVersion(name: ServiceName, path: string): Promise<string | undefined> {
-  const { stdout } = await run(path, ["--version"], { timeoutSeconds: 30 }).catch(() => ({ stdout: "" }));
-  const version = parseVersion(stdout)?.join(".");
+  const { versionArgument } = sources[name];
+  const nothing = { stdout: "", stderr: "" };
+  const { stdout, stderr } = await run(path, [versionArgument], { timeoutSeconds: 30 }).catch(() => nothing);
+  // nginx tells it on standard error.
+  const version = (parseVersion(stdout) ?? parseVersion(stderr))?.join(".");
   return version !== undefined && sources[name].isUsable(version) ? version : undefined;
 }
 
@@ -67,7 +87,8 @@ export async function ensureService(
     onProgress(`${name} ${version}: ${way}, ${path}`);
     return writeStamp(cache, name, { path, version, way });
   };
-  const onPath = await findOnPath(name);
+  // Servers are often where only root's PATH looks.
+  const onPath = await findOnPath(name, [process.env["PATH"], ...SERVER_DIRECTORIES].join(delimiter));
   const found = onPath === undefined ? undefined : await remember(onPath, "found on PATH");
   if (found) return found;
 
@@ -86,38 +107,38 @@ export async function ensureService(
       reasons.push(messageOf(error));
     }
   }
-  onProgress(
-    `${name} is not available here (${reasons.join("; ")}): local clusters use Dynamo's file discovery`,
-  );
+  onProgress(`${name} is not available here (${reasons.join("; ")}): ${sources[name].without}`);
   return undefined;
 }
 
 async function fromDebian(cache: string, name: ServiceName, onProgress: Progress): Promise<void> {
   if (!(await hasApt())) throw new Error("no apt-get of a Debian or Ubuntu");
-  const { debianPackage, debianPath } = sources[name];
-  onProgress(`Unpacking ${name} from the distribution's package ${debianPackage} into ${join(cache, name)}`);
+  const { debianPackages, debianPath } = sources[name];
+  onProgress(
+    `Unpacking ${name} from the distribution's package ${debianPackages[0]} into ${join(cache, name)}`,
+  );
   await installDirectory(cache, name, async (directory) => {
-    await unpackDebianPackage(debianPackage, join(directory, "package"));
+    const unpacked = join(directory, "package", debianPath);
+    for (const debianPackage of debianPackages) {
+      if (!existsSync(unpacked)) await unpackDebianPackage(debianPackage, join(directory, "package"));
+    }
     const program = join(directory, "bin", name);
     await mkdir(dirname(program));
-    await rename(join(directory, "package", debianPath), program);
+    await rename(unpacked, program);
     await chmod(program, 0o755);
   });
 }
 
 async function fromGo(cache: string, name: ServiceName, onProgress: Progress): Promise<void> {
+  const { go: source } = sources[name];
+  if (source === undefined) throw new Error("it is not made of Go");
   const go = await findGo();
   if (go === undefined) throw new Error("no Go");
-  const { goPackage, goVersion } = sources[name];
-  onProgress(`Building ${name} ${goVersion} with Go into ${join(cache, name)} (half a minute)`);
+  onProgress(`Building ${name} ${source.version} with Go into ${join(cache, name)} (half a minute)`);
   await installDirectory(cache, name, async (directory) => {
     const output = join(directory, "bin", name);
     await mkdir(dirname(output));
-    await buildGoProgram(
-      go,
-      { package: goPackage, version: goVersion, output, limitSeconds: buildSeconds },
-      onProgress,
-    );
+    await buildGoProgram(go, { ...source, output, limitSeconds: buildSeconds }, onProgress);
   });
 }
 
@@ -125,5 +146,5 @@ async function fromGo(cache: string, name: ServiceName, onProgress: Progress): P
 export function serviceIsObtainable(name: ServiceName, path = process.env["PATH"] ?? ""): boolean {
   const has = (program: string) =>
     path.split(":").some((dir) => dir !== "" && existsSync(join(dir, program)));
-  return has(name) || has("go") || (has("apt-get") && has("dpkg"));
+  return has(name) || (sources[name].go !== undefined && has("go")) || (has("apt-get") && has("dpkg"));
 }

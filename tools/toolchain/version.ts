@@ -26,6 +26,11 @@ export function isUsableEtcd(version: string): boolean {
   return isAtLeast(version, "3.4.0") && !(isAtLeast(version, "3.5.0") && !isAtLeast(version, "3.5.3"));
 }
 
+/** nginx that may be used: the gateway's configuration was tried with Debian's, and every directive in it is older than this. */
+export function isUsableNginx(version: string): boolean {
+  return isAtLeast(version, "1.18.0");
+}
+
 /** NATS server that may be used: what the programs were tried with, and newer. */
 export function isUsableNats(version: string): boolean {
   return isAtLeast(version, "2.9.0");

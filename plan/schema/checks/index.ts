@@ -5,6 +5,7 @@
 import type { Problem } from "../../problems";
 import type { ParsedConfig } from "../../schema";
 import type { EngineName } from "../../types";
+import { accessChecks } from "./access";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
 import { modelChecks } from "./model";
@@ -19,7 +20,13 @@ export type Known = { readonly [K in keyof Omit<ParsedConfig, "engine">]?: Parse
 
 /** Every mistake that lies between settings. */
 export function checkAcross(known: Known): Problem[] {
-  return [modelChecks, poolChecks, engineChecks, placementChecks, routerChecks, controlPlaneChecks].flatMap(
-    (check) => check(known),
-  );
+  return [
+    modelChecks,
+    poolChecks,
+    engineChecks,
+    placementChecks,
+    routerChecks,
+    accessChecks,
+    controlPlaneChecks,
+  ].flatMap((check) => check(known));
 }

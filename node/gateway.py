@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""Runs nginx as the gateway of a deployment: ``gateway.py``, started by ``launch.py``.
+
+Read from the environment: NODE_DIR, and DYNAMO_SKY_NGINX_CONF with nginx's configuration (`plan/programs/gateway.ts`).
+The keys come from the node's ``secrets.json`` (mode 0600) and go, in nginx's form, into ``run/gateway-keys.conf`` with the same mode;
+they are in no argument and no message. When the secrets change, or the grace time of a retired key ends, nginx reads them
+anew without dropping a request. It is told to stop gracefully (SIGQUIT) where this process is told to stop (SIGTERM).
+
+Python 3.9 or later, standard library only.
+"""
+
+import ctypes
+import datetime
+import grp
+import json
+import os
+import pwd
+import re
+import resource
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+SECRET = "DYNAMO_SKY_API_KEY"
+# Lower-case only: nginx ignores the case of what it looks up in a map.
+KEY = re.compile(r"[a-z0-9_-]{32,200}")
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+FORM = "at least 32 lower-case letters, digits, - and _ (such as `openssl rand -hex 32` writes)"
+EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
+LOOK_SECONDS = 0.5
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Unusable(Exception):
+    """A mistake in the secrets: a message for a person, without any value."""
+
+
+def say(message):
+    print(message, flush=True)
+
+
+def read_secret(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise Unusable("%s can be read by others; its mode must be 0600" % path)
+            value = json.load(file).get(SECRET)
+    except FileNotFoundError:
+        raise Unusable("%s is missing; it must hold %s" % (path, SECRET)) from None
+    except (ValueError, AttributeError):
+        raise Unusable("%s is not a JSON object" % path) from None
+    if not isinstance(value, str) or not value:
+        raise Unusable("%s has no value for %s" % (path, SECRET))
+    return value
+
+
+def read_time(name, text):
+    try:
+        when = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise Unusable("%s: the grace time of key %s is no ISO time with a zone" % (SECRET, name))
+    return when.timestamp()
+
+
+def parse_keys(value):
+    """``key``, or ``name:key,name:key@time``: a list of (name, key, time at which it ends or None)."""
+    keys = []
+    for number, entry in enumerate(value.split(",")):
+        name, colon, rest = entry.partition(":")
+        if not colon:
+            name, rest = "default", entry
+        key, at, until = rest.partition("@")
+        if not NAME.fullmatch(name):
+            raise Unusable("%s: entry %d has no proper name before its colon" % (SECRET, number + 1))
+        if not KEY.fullmatch(key):
+            raise Unusable("%s: the key %s is not usable. Allowed: %s" % (SECRET, name, FORM))
+        keys.append((name, key, read_time(name, until) if at else None))
+    for what, values in (("name", [key[0] for key in keys]), ("key", [key[1] for key in keys])):
+        if len(set(values)) < len(values):
+            raise Unusable("%s: two entries have the same %s" % (SECRET, what))
+    return keys
+
+
+def write_private(path, text):
+    """Whole or not at all, and for this user alone from the first byte on."""
+    partial = "%s.%d" % (path, os.getpid())
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(partial, path)
+
+
+class Keys:
+    """The keys that nginx is to accept, kept in step with the secrets and the clock."""
+
+    def __init__(self, node_dir):
+        self.source = os.path.join(node_dir, "secrets.json")
+        self.path = os.path.join(node_dir, "run", "gateway-keys.conf")
+        self.seen = None
+        self.keys = []
+        self.accepted = None
+
+    def look(self):
+        """Writes nginx's file if it has to differ; returns whether it did. Raises Unusable for secrets that cannot be used."""
+        try:
+            state = os.stat(self.source)
+            seen = (state.st_mtime_ns, state.st_ino, state.st_size)
+        except OSError:
+            seen = None
+        if seen is None or seen != self.seen:
+            self.seen = seen
+            self.keys = parse_keys(read_secret(self.source))
+        now = time.time()
+        accepted = [(name, key) for name, key, until in self.keys if until is None or now < until]
+        if accepted == self.accepted:
+            return False
+        write_private(self.path, "".join('"Bearer %s" "%s";\n' % (key, name) for name, key in accepted))
+        self.accepted = accepted
+        say("accepted keys: %s" % (", ".join(name for name, _ in accepted) or "none"))
+        return True
+
+
+def die_with_parent():
+    """nginx hides its environment, so nobody could find it once this process is gone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def worker_user():
+    """What nginx is told about its workers' user: started by root, they are nobody."""
+    if os.getuid() != 0:
+        return []
+    try:
+        nobody = pwd.getpwnam("nobody")
+        return ["-g", "user nobody %s;" % grp.getgrgid(nobody.pw_gid).gr_name]
+    except KeyError:
+        return ["-g", "user root;"]
+
+
+def end_former(pid_file):
+    """Ends an nginx that an earlier run left: its workers hold the port when it was killed together with this program."""
+    try:
+        with open(pid_file, encoding="utf-8") as file:
+            group = int(file.read())
+        with open("/proc/%d/comm" % group, encoding="utf-8") as file:
+            name = file.read().strip()
+    except (OSError, ValueError):
+        return
+    if name == "nginx":
+        say("ending the nginx that an earlier run left (process %d)" % group)
+        end_group(group)
+
+
+def end_group(group):
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+class Gateway:
+    def __init__(self, node_dir):
+        self.node_dir = node_dir
+        self.keys = Keys(node_dir)
+        self.nginx = None
+        self.stopping = False
+
+    def start(self):
+        conf = os.path.join(self.node_dir, "run", "gateway-nginx.conf")
+        self.keys.look()
+        write_private(conf, os.environ["DYNAMO_SKY_NGINX_CONF"])
+        end_former(os.path.join(self.node_dir, "run", "gateway-nginx.pid"))
+        # Without the environment, where the secret is; in a group of its own, so that a stop reaches only this process.
+        env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        command = ["nginx", "-p", self.node_dir, "-c", conf] + worker_user()
+        self.nginx = subprocess.Popen(command, env=env, start_new_session=True, preexec_fn=die_with_parent)
+
+    def stop(self, *_):
+        # Told a second time it does not wait for requests in progress any more.
+        self.nginx.send_signal(signal.SIGTERM if self.stopping else signal.SIGQUIT)
+        self.stopping = True
+
+    def refresh(self):
+        try:
+            if self.keys.look():
+                self.nginx.send_signal(signal.SIGHUP)
+        except Unusable as error:
+            say("the keys stay as they were: %s" % error)
+
+    def run(self):
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        self.start()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.stop)
+        while True:
+            try:
+                code = self.nginx.wait(LOOK_SECONDS)
+            except subprocess.TimeoutExpired:
+                if not self.stopping:
+                    self.refresh()
+                continue
+            # Its workers outlive a master that was killed, and hold the port.
+            end_group(self.nginx.pid)
+            if not self.stopping:
+                say("nginx ended with %d" % code)
+            return 0 if self.stopping else 1
+
+
+def main():
+    os.umask(0o077)
+    try:
+        return Gateway(os.environ["NODE_DIR"]).run()
+    except Unusable as error:
+        say(str(error))
+    except FileNotFoundError:
+        say("nginx: no such program on this node's PATH (%s)" % os.environ.get("PATH", ""))
+        return 127
+    # No pause of the supervisor follows an exit, so unusable secrets must not spin.
+    time.sleep(5)
+    return EXIT_UNUSABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+/** Who gets in: the gateway, its keys and its limits. */
+import { flag, list, required, section, setting, text, whole } from "./values";
+
+/** A key is known by its name everywhere; its value is generated and is in no configuration. */
+const keyName = () =>
+  text({
+    noun: "the name of a key",
+    allowed: "lower-case letters, digits and single hyphens, at most 40, such as default or team-a",
+    pattern: /^(?=.{1,40}$)[a-z0-9]+(-[a-z0-9]+)*$/,
+  });
+
+const moment = () =>
+  text({
+    noun: "a time",
+    allowed: "a time in UTC, such as 2027-01-31T18:00:00Z",
+    pattern: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
+    accepts: isMoment,
+  });
+
+/** Whether the date is in the calendar: `Date` makes the 3rd of March of a 31st of February. */
+function isMoment(value: string): boolean {
+  const time = Date.parse(value);
+  return !Number.isNaN(time) && new Date(time).toISOString() === value.replace("Z", ".000Z");
+}
+
+const retiredKeySchema = section({
+  name: required(keyName(), { about: "Name of the key as it stood in `access.keys`." }),
+  graceUntil: required(moment(), { about: "When it is no longer accepted (ISO 8601, UTC)." }),
+});
+
+export const accessSchema = section({
+  gateway: setting(flag(), {
+    default: false,
+    about:
+      "Puts a gateway (nginx) in front of the frontends, the only thing clients can talk to: it asks for a key (`Authorization: Bearer`), limits what a key may ask for, and lets nothing through but `/v1/`.",
+  }),
+  keys: setting(list("names of keys", keyName(), 1), {
+    default: ["default"],
+    about:
+      "Names of the keys that are accepted. Their values are generated and are secret stack outputs; `apiKey` is the first one's.",
+  }),
+  retiredKeys: setting(list("retired keys", retiredKeySchema), {
+    default: [],
+    about: "Keys on their way out: still accepted for a while, so that clients can move on to another.",
+  }),
+  maxRequestMB: setting(whole({ min: 1, max: 1024 }), {
+    default: 32,
+    about: "Largest request; a larger one is answered with 413.",
+    unit: "MB",
+  }),
+  requestsPerSecond: setting(whole({ min: 1, max: 100_000 }), {
+    default: 200,
+    unit: "requests per second",
+    about: "What one key may ask for on average; more is answered with 429.",
+  }),
+  burst: setting(whole({ min: 0, max: 1_000_000 }), {
+    default: 400,
+    unit: "requests",
+    about: "Requests above `access.requestsPerSecond` that are let through at once.",
+  }),
+  connectionsPerKey: setting(whole({ min: 1, max: 10_000 }), {
+    default: 1000,
+    unit: "requests",
+    about: "Requests of one key that may be in progress at the same time; more is answered with 429.",
+  }),
+});

@@ -1,0 +1,295 @@
+/** The gateway: real nginx in front of two real frontends. Who gets in, who does not, and where the keys are. */
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { request } from "node:http";
+import { join } from "node:path";
+import OpenAI from "openai";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { API_KEYS } from "../../plan/programs/gateway";
+import { eventually, listeners, TestDeployment } from "./support";
+
+const LIMIT_PER_SECOND = 50;
+const BURST = 100;
+const deployment = new TestDeployment(
+  {
+    access: {
+      gateway: true,
+      maxRequestMB: 1,
+      requestsPerSecond: LIMIT_PER_SECOND,
+      burst: BURST,
+      connectionsPerKey: 20,
+    },
+    frontend: { replicas: 2 },
+    router: { mode: "round-robin" },
+    pools: [{ role: "aggregated", replicas: 2 }],
+  },
+  { discovery: "etcd", events: "nats" },
+);
+const { machine, name, endpoint } = deployment;
+const { model } = deployment.plan;
+const newKey = () => randomBytes(24).toString("hex");
+const key = newKey();
+const noise = newKey();
+const old = newKey();
+const wrong = newKey();
+
+const chat = { model, messages: [{ role: "user" as const, content: "Say hello." }], max_tokens: 8 };
+const clientWith = (apiKey: string) => new OpenAI({ baseURL: `${endpoint}/v1`, apiKey, maxRetries: 0 });
+const bearer = (value: string) => ({ authorization: `Bearer ${value}` });
+const statusOf = async (path: string, headers: Record<string, string> = {}) =>
+  (await fetch(`${endpoint}${path}`, { headers })).status;
+const post = (headers: Record<string, string>, body: string) =>
+  fetch(`${endpoint}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json", ...headers },
+    body,
+  });
+
+beforeAll(async () => {
+  deployment.secrets = { [API_KEYS]: `default:${key},noise:${noise}` };
+  await deployment.up(key);
+});
+afterAll(() => deployment.close());
+
+describe("who has a key", () => {
+  test("gets a whole answer", async () => {
+    const answer = await clientWith(key).chat.completions.create(chat);
+    expect(answer.usage?.completion_tokens).toBe(8);
+  });
+
+  test("gets a streamed answer in pieces, as they come", async () => {
+    const stream = await clientWith(key).chat.completions.create({ ...chat, max_tokens: 32, stream: true });
+    const times: number[] = [];
+    let text = "";
+    for await (const chunk of stream) {
+      times.push(performance.now());
+      text += chunk.choices[0]?.delta.content ?? "";
+    }
+    expect(text).toMatch(/\S/);
+    expect(times.length).toBeGreaterThan(8);
+    expect(new Set(times.map((time) => Math.round(time / 5))).size).toBeGreaterThan(4);
+  });
+
+  test("sees Dynamo's own errors as they are", async () => {
+    const answer = await post(bearer(key), JSON.stringify({ ...chat, model: "nobody/has-this" }));
+    expect(answer.status).toBe(404);
+    expect(await answer.text()).toContain("Model not found");
+  });
+
+  test.each(["/metrics", "/health/", "/live", "/busy_threshold", "/openapi.json", "/docs", "/", "/v1"])(
+    "does not get at %s",
+    async (path) => {
+      expect(await statusOf(path, bearer(key))).toBe(404);
+      expect(await statusOf(path)).toBe(401);
+    },
+  );
+
+  test.each(["/v1/../metrics", "/v1/%2e%2e/metrics", "/v1/..%2fmetrics", "//metrics", "/v1/./../metrics"])(
+    "does not get at the metrics by %s",
+    async (path) => {
+      const answer = await rawGet(path, bearer(key));
+      expect(answer.status).toBe(404);
+      expect(answer.body).not.toContain("dynamo_");
+    },
+  );
+
+  test("may not send more than the limit", async () => {
+    const body = (length: number) =>
+      JSON.stringify({ ...chat, model: "nobody/has-this", user: "x".repeat(length) });
+    const answer = await post(bearer(key), body(1_100_000));
+    expect(answer.status).toBe(413);
+    expect(await answer.json()).toMatchObject({ error: { code: "request_too_large" } });
+    expect((await post(bearer(key), body(900_000))).status).toBe(404);
+  });
+
+  test("may not ask too fast, and others are not held up by it", async () => {
+    const noisy = Array.from({ length: 2 * (BURST + LIMIT_PER_SECOND) }, () =>
+      statusOf("/v1/models", bearer(noise)),
+    );
+    const statuses = await Promise.all(noisy);
+    expect(new Set(statuses)).toEqual(new Set([200, 429]));
+    expect(statuses.filter((status) => status === 200).length).toBeGreaterThanOrEqual(20);
+    expect(await statusOf("/v1/models", bearer(key))).toBe(200);
+    await eventually(async () => (await statusOf("/v1/models", bearer(noise))) === 200);
+  });
+
+  test("is told in OpenAI's words when it was too fast", async () => {
+    const client = clientWith(noise);
+    const calls = Array.from({ length: 300 }, () =>
+      client.models.list().then(
+        () => undefined,
+        (error) => error,
+      ),
+    );
+    const errors = (await Promise.all(calls)).filter((error) => error !== undefined);
+    expect(errors[0]).toBeInstanceOf(OpenAI.RateLimitError);
+    expect(errors[0]).toMatchObject({ code: "rate_limit_exceeded" });
+    expect(errors[0].headers.get("retry-after")).toBe("1");
+  });
+});
+
+describe("who has none", () => {
+  test.each([
+    ["no key", {}],
+    ["a wrong key", bearer(wrong)],
+    ["the beginning of a key", bearer(key.slice(0, -1))],
+    ["a key and more", bearer(`${key}0`)],
+    ["no scheme", { authorization: key }],
+    ["another scheme", { authorization: `Basic ${key}` }],
+    ["an empty key", { authorization: "Bearer " }],
+    ["the name of a key", bearer("default")],
+    ["a key in another header", { "x-api-key": key }],
+  ])("%s: 401", async (_title, headers) => {
+    const answer = await post(headers, JSON.stringify(chat));
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get("www-authenticate")).toBe("Bearer");
+    expect(await answer.json()).toEqual({
+      error: {
+        message: "No valid API key provided. Send it as: Authorization: Bearer YOUR_KEY",
+        type: "invalid_request_error",
+        param: null,
+        code: "invalid_api_key",
+      },
+    });
+  });
+
+  test("is an authentication error for OpenAI's client", async () => {
+    await expect(clientWith(wrong).models.list()).rejects.toBeInstanceOf(OpenAI.AuthenticationError);
+  });
+
+  test("may ask for the health, and learns nothing else", async () => {
+    const answer = await fetch(`${endpoint}/health`);
+    expect(answer.status).toBe(200);
+    expect((await answer.text()).length).toBeLessThan(200);
+  });
+
+  test("finds nothing that listens beyond loopback", () => {
+    const open = listeners(machine.processes());
+    expect(open.filter(({ address }) => !(address.startsWith("127.") || address === "::1"))).toEqual([]);
+    // The gateway is among what was looked at.
+    expect(open.map(({ port }) => port)).toContain(deployment.plan.endpoint.port);
+  });
+});
+
+describe("keys", () => {
+  const accepts = (value: string) => async () => (await statusOf("/v1/models", bearer(value))) === 200;
+  const lease = async (secret: string) => {
+    deployment.secrets = { [API_KEYS]: secret };
+    return machine.must("local lease", deployment.leaseSpec);
+  };
+  const inSeconds = (seconds: number) =>
+    new Date(Date.now() + seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
+
+  test("are rotated without a restart and without a lost request; a retired one ends at its time", async () => {
+    const before = await machine.pids(name);
+    let isOver = false;
+    const traffic = (async () => {
+      const statuses: number[] = [];
+      while (!isOver) statuses.push((await post(bearer(key), JSON.stringify(chat))).status);
+      return statuses;
+    })();
+    await lease(`default:${key},noise:${noise},old:${old}@${inSeconds(6)}`);
+    await eventually(accepts(old));
+    await eventually(async () => !(await accepts(old)()), 20);
+    isOver = true;
+    const statuses = await traffic;
+    expect(statuses.length).toBeGreaterThan(5);
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    expect(await machine.pids(name)).toEqual(before);
+  });
+
+  test("that cannot be used leave the former ones in force, and the log says why, without a value", async () => {
+    await lease(`default:${key},bad:${"UPPER".repeat(8)}`);
+    const log = () => readFileSync(deployment.logs["gateway"]?.[0] ?? "", "utf8");
+    await eventually(() =>
+      log().includes("the keys stay as they were: DYNAMO_SKY_API_KEY: the key bad is not usable"),
+    );
+    expect(log()).not.toContain("UPPER");
+    expect(await accepts(noise)()).toBe(true);
+    await lease(`default:${key},noise:${noise}`);
+  });
+
+  test("are in files that only their owner reads, and nowhere else", () => {
+    const holding = readdirSync(machine.state, { recursive: true, encoding: "utf8" })
+      .map((path) => join(machine.state, path))
+      .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile())
+      .filter((path) => [key, noise, old].some((value) => readFileSync(path).includes(value)));
+    expect(holding.map((path) => path.replace(/^.*\/node0\//, "")).toSorted()).toEqual([
+      "run/gateway-keys.conf",
+      "secrets.json",
+    ]);
+    expect(holding.map((path) => statSync(path).mode & 0o777)).toEqual([0o600, 0o600]);
+    const processes = execFileSync("ps", ["axww", "-o", "args="], { encoding: "utf8" });
+    expect(processes).toContain("nginx: master process");
+    expect([key, noise, old].filter((value) => processes.includes(value))).toEqual([]);
+  });
+
+  test("are told apart in the log, which has no prompt", () => {
+    const log = readFileSync(deployment.logs["gateway"]?.[0] ?? "", "utf8");
+    expect(log).toMatch(/ key="default" "POST \/v1\/chat\/completions" 200 /);
+    expect(log).toMatch(/ key="" "POST \/v1\/chat\/completions" 401 /);
+    expect(log).not.toContain("Say hello");
+  });
+});
+
+describe("losses", () => {
+  test("a killed frontend is not asked: no request fails", async () => {
+    const before = (await machine.pids(name))["frontend-1"] ?? 0;
+    process.kill(before, "SIGKILL");
+    const statuses = [];
+    for (let count = 0; count < 40; count++) {
+      statuses.push((await post(bearer(key), JSON.stringify(chat))).status);
+    }
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    await eventually(async () => ((await machine.pids(name))["frontend-1"] ?? before) !== before);
+  });
+
+  test("a killed gateway takes its nginx with it, and is started again", async () => {
+    const nginx = () =>
+      listeners(machine.processes())
+        .filter(({ port }) => port === deployment.plan.endpoint.port)
+        .map(({ pid }) => pid);
+    const before = nginx();
+    expect(before.length).toBeGreaterThan(0);
+    process.kill((await machine.pids(name))["gateway"] ?? 0, "SIGKILL");
+    await eventually(async () => {
+      const now = nginx();
+      return now.length > 0 && now.every((pid) => !before.includes(pid));
+    });
+    await machine.must("ready", deployment.readySpec({ apiKey: key }));
+  });
+
+  test("stopped, it lets the streams in progress end", async () => {
+    const stream = await clientWith(key).chat.completions.create({ ...chat, max_tokens: 64, stream: true });
+    const pieces: string[] = [];
+    let stopped: Promise<unknown> | undefined;
+    let finish: string | null | undefined;
+    for await (const chunk of stream) {
+      pieces.push(chunk.choices[0]?.delta.content ?? "");
+      finish = chunk.choices[0]?.finish_reason ?? finish;
+      stopped ??= machine.must("local remove", deployment.programsSpec(deployment.unit("gateway")));
+    }
+    expect(finish).toBe("length");
+    await stopped;
+    await expect(fetch(`${endpoint}/health`)).rejects.toThrow("fetch failed");
+    await machine.must("local release", deployment.leaseSpec);
+    expect(machine.processes()).toEqual([]);
+  });
+});
+
+/** `fetch` tidies a path up before it sends it. */
+function rawGet(path: string, headers: Record<string, string>): Promise<{ status: number; body: string }> {
+  const { hostname, port } = new URL(endpoint);
+  return new Promise((resolve, reject) => {
+    const call = request({ host: hostname, port, path, headers }, (answer) => {
+      let body = "";
+      answer.setEncoding("utf8").on("data", (part: string) => {
+        body += part;
+      });
+      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body }));
+    });
+    call.on("error", reject);
+    call.end();
+  });
+}

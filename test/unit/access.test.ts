@@ -1,0 +1,312 @@
+/** The gateway without nginx: its settings, its plan, its keys, and how they reach the nodes. */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { DynamoCluster } from "../../components";
+import { chatCommand } from "../../components/topology";
+import { parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import { portSetting } from "../../plan/ports";
+import { API_KEYS } from "../../plan/programs/gateway";
+import type { ConfigInput } from "../../plan/schema";
+import { nodeScripts } from "../../sky/scripts";
+import { renderTask } from "../../sky/task";
+import { runOnMocks } from "./componentsMocks";
+import { type BadInput, messageOf } from "./configMessages";
+
+const NAME = "lower-case letters, digits and single hyphens, at most 40, such as default or team-a";
+const TIME = "a time in UTC, such as 2027-01-31T18:00:00Z";
+const on = (more: Record<string, unknown> = {}) => ({ access: { gateway: true, ...more } });
+
+const BAD: readonly BadInput[] = [
+  [
+    "an endpoint open to the internet without a key",
+    { sky: { openEndpoint: true } },
+    [
+      "dynamo-sky:sky.openEndpoint: true opens the endpoint's port to the internet, and without a gateway it asks for no key. Set access.gateway to true, or this to false.",
+    ],
+  ],
+  [
+    "keys that nobody asks for",
+    { access: { keys: ["a"], retiredKeys: [{ name: "b", graceUntil: "2027-01-31T18:00:00Z" }] } },
+    ["keys", "retiredKeys"].map(
+      (key) =>
+        `dynamo-sky:access.${key}: has no effect while access.gateway is false: no key is asked for. Set that to true, or remove this.`,
+    ),
+  ],
+  [
+    "gateway in words",
+    { access: { gateway: "on" } },
+    ['dynamo-sky:access.gateway: "on" is neither true nor false.'],
+  ],
+  [
+    "no key",
+    on({ keys: [] }),
+    ["dynamo-sky:access.keys: [] is too short. Allowed: a list of names of keys, at least 1."],
+  ],
+  [
+    "a key's value in place of its name",
+    on({ keys: ["sk_Secret"] }),
+    [`dynamo-sky:access.keys[0]: "sk_Secret" is not the name of a key. Allowed: ${NAME}.`],
+  ],
+  [
+    "a name that would break out of the keys' file",
+    on({ keys: ['a";', "a:b", "a,b", ""] }),
+    ['"a\\";"', '"a:b"', '"a,b"', '""'].map(
+      (name, index) =>
+        `dynamo-sky:access.keys[${index}]: ${name} is not the name of a key. Allowed: ${NAME}.`,
+    ),
+  ],
+  [
+    "a name twice",
+    on({ keys: ["a", "a", "b"], retiredKeys: [{ name: "b", graceUntil: "2027-01-31T18:00:00Z" }] }),
+    [
+      'dynamo-sky:access.keys[1]: "a" is named twice. Each key is named once, in access.keys or in access.retiredKeys.',
+      'dynamo-sky:access.retiredKeys[0].name: "b" is named twice. Each key is named once, in access.keys or in access.retiredKeys.',
+    ],
+  ],
+  [
+    "a retired key without its time",
+    on({ retiredKeys: [{ name: "b" }] }),
+    [`dynamo-sky:access.retiredKeys[0].graceUntil: is required. Allowed: ${TIME}.`],
+  ],
+  [
+    "times that are none",
+    on({
+      retiredKeys: ["tomorrow", "2027-01-31", "2027-02-31T18:00:00Z", "2027-01-31T18:00:00+01:00"].map(
+        (graceUntil, index) => ({
+          name: `k${index}`,
+          graceUntil,
+        }),
+      ),
+    }),
+    ["tomorrow", "2027-01-31", "2027-02-31T18:00:00Z", "2027-01-31T18:00:00+01:00"].map(
+      (time, index) =>
+        `dynamo-sky:access.retiredKeys[${index}].graceUntil: "${time}" is not a time. Allowed: ${TIME}.`,
+    ),
+  ],
+  [
+    "limits out of range",
+    on({ maxRequestMB: 0, requestsPerSecond: 0, burst: -1, connectionsPerKey: 10_001 }),
+    [
+      "dynamo-sky:access.maxRequestMB: 0 is too small. Allowed: 1 to 1024.",
+      "dynamo-sky:access.requestsPerSecond: 0 is too small. Allowed: 1 to 100000.",
+      "dynamo-sky:access.burst: -1 is too small. Allowed: 0 to 1000000.",
+      "dynamo-sky:access.connectionsPerKey: 10001 is too big. Allowed: 1 to 10000.",
+    ],
+  ],
+  [
+    "an unknown setting",
+    on({ retiredKey: [] }),
+    ['dynamo-sky:access.retiredKey: unknown key. Did you mean "retiredKeys"?'],
+  ],
+  [
+    "frontends that are led around the gateway",
+    { ...on(), frontend: { args: ["--http-host=0.0.0.0", "--http-port", "9000", "--tls-cert-path", "/c"] } },
+    [
+      [0, "--http-host"],
+      [1, "--http-port"],
+      [3, "--tls-cert-path"],
+    ].map(
+      ([index, flag]) =>
+        `dynamo-sky:frontend.args[${index}]: ${flag} leads around the gateway, which is on (access.gateway). Remove it; clients connect to frontend.port.`,
+    ),
+  ],
+];
+
+describe("settings", () => {
+  test.each(BAD)("%s", (_title, input, problems) => {
+    expect(messageOf(input)).toBe(problems.join("\n"));
+  });
+
+  test("without the gateway the defaults are no mistake, also when they are read again", () => {
+    const config = parseConfig({ model: "Qwen/Qwen3-8B" });
+    expect(config.access.gateway).toBe(false);
+    expect(parseConfig(config)).toEqual(config);
+  });
+});
+
+function planned(input: Omit<ConfigInput, "model"> = {}) {
+  const config = parseConfig({
+    ...{ model: "Qwen/Qwen3-8B", cluster: { gpusPerNode: 1 }, frontend: { replicas: 2 } },
+    ...on(),
+    ...input,
+  });
+  const made = plan(config, { discovery: "etcd", events: "nats" });
+  const [cluster] = made.clusters;
+  if (cluster === undefined) throw new Error("no cluster");
+  const program = (name: string) => {
+    const found = cluster.nodes[0]?.programs.find((one) => one.name === name);
+    if (found === undefined) throw new Error(`no program ${name}`);
+    return found;
+  };
+  return { config, made, cluster, program };
+}
+const confOf = (program: { readonly env: Readonly<Record<string, string>> }) =>
+  program.env["DYNAMO_SKY_NGINX_CONF"] ?? "";
+
+describe("plan", () => {
+  test("the gateway has the endpoint's port, and is the only one that other machines reach", () => {
+    const { made, program } = planned();
+    expect(made.endpoint.port).toBe(8000);
+    expect(program("gateway").ports).toEqual({ http: 8000 });
+    expect(confOf(program("gateway"))).toContain("listen 0.0.0.0:8000;");
+    const hosts = ["frontend-0", "frontend-1"].map((name) => {
+      const { command, ports, health } = program(name);
+      return [
+        command[command.indexOf("--http-host") + 1],
+        command[command.indexOf("--http-port") + 1],
+        ports,
+        health,
+      ];
+    });
+    expect(hosts).toEqual([
+      [
+        "127.0.0.1",
+        "9800",
+        { frontendHttp: 9800, response: 9700 },
+        { kind: "http", url: "http://127.0.0.1:9800/live" },
+      ],
+      [
+        "127.0.0.1",
+        "9801",
+        { frontendHttp: 9801, response: 9701 },
+        { kind: "http", url: "http://127.0.0.1:9801/live" },
+      ],
+    ]);
+    expect(portSetting("frontend", "frontendHttp")).toBe("ports.frontendHttp");
+    expect(portSetting("gateway", "http")).toBe("frontend.port");
+  });
+
+  test("on this machine everything is on the node's own loopback address", () => {
+    const { program } = planned({ target: "local" });
+    const conf = confOf(program("gateway"));
+    expect(conf).toContain("listen {{NODE_IP}}:8000;");
+    expect(conf).toContain("server {{NODE_IP}}:9800 max_fails=1 fail_timeout=5s;");
+    expect(conf).not.toContain("0.0.0.0");
+    expect(program("frontend-0").command).toContain("{{NODE_IP}}");
+  });
+
+  test("nginx's configuration", () => {
+    const limits = { maxRequestMB: 8, requestsPerSecond: 5, burst: 7, connectionsPerKey: 3 };
+    expect(confOf(planned({ access: { gateway: true, ...limits } }).program("gateway"))).toMatchSnapshot();
+  });
+
+  test("does not know how many keys there are, so that a new one starts nothing anew", () => {
+    const keys = ["a", "b"];
+    const retiredKeys = [{ name: "c", graceUntil: "2027-01-31T18:00:00Z" }];
+    expect(planned({ access: { gateway: true, keys, retiredKeys } }).made).toEqual(planned().made);
+  });
+
+  test("without it there is none", () => {
+    const { cluster } = planned({ access: {} });
+    expect(cluster.nodes[0]?.programs.map(({ name }) => name)).not.toContain("gateway");
+  });
+});
+
+describe("SkyPilot's task", () => {
+  const task = (input: Omit<ConfigInput, "model"> = {}) => {
+    const { config, cluster } = planned(input);
+    return parse(renderTask({ cluster, config, scripts: nodeScripts() }));
+  };
+
+  test("names the keys as a secret, and brings nginx and what runs it", () => {
+    const { secrets, setup, run } = task();
+    expect(secrets).toEqual({ [API_KEYS]: null });
+    expect(setup).toContain("unpack nginx nginx nginx-core");
+    expect(run).toContain("write gateway.py <<'EOF'");
+  });
+
+  test("has none of it without the gateway", () => {
+    expect(JSON.stringify(task({ access: {} }))).not.toMatch(/nginx|gateway|DYNAMO_SKY_API_KEY/);
+  });
+});
+
+describe("keys", () => {
+  const access = {
+    gateway: true,
+    keys: ["team-a", "default"],
+    retiredKeys: [{ name: "old", graceUntil: "2027-01-31T18:00:00Z" }],
+  };
+  const args = { target: "local", model: "Qwen/Qwen3-8B", localServices: true, access } as const;
+  const value = (name: string) => `value-of-dynamo-key-${name}`;
+
+  test("are generated one by one, and are secrets on their way to the nodes and to the trial request", async () => {
+    const { named, resources } = await runOnMocks("update", () => new DynamoCluster("dynamo", args));
+    const passwords = resources.filter(({ type }) => type.endsWith("RandomPassword"));
+    expect(passwords.map(({ name, inputs }) => [name, inputs])).toEqual(
+      ["team-a", "default", "old"].map((name) => [
+        `dynamo-key-${name}`,
+        { length: 48, special: false, upper: false },
+      ]),
+    );
+    const lease = named("dynamo-main-lease").inputs["stdin"] as { secret: string };
+    const all = `team-a:${value("team-a")},default:${value("default")},old:${value("old")}@2027-01-31T18:00:00Z`;
+    expect(JSON.parse(lease.secret)).toMatchObject({ gateway: true, secrets: { [API_KEYS]: all } });
+    const check = named("dynamo-ready-check").inputs["stdin"] as { secret: string };
+    expect(JSON.parse(check.secret).apiKey).toBe(value("team-a"));
+    const units = resources.filter(({ name }) => name.startsWith("dynamo-frontend-"));
+    expect(units.map(({ name }) => name)).toContain("dynamo-frontend-gateway");
+    expect(JSON.stringify(units)).not.toContain("value-of");
+  });
+
+  test("are secret outputs, and are not in the command that asks a question", async () => {
+    const { result } = await runOnMocks("update", () => new DynamoCluster("dynamo", args));
+    expect(result.asksForKey).toBe(true);
+    const outputs: pulumi.Output<unknown>[] = [result.apiKey, result.apiKeys, result.chat];
+    const secrecy = await Promise.all(outputs.map((output) => pulumi.isSecret(output)));
+    expect(secrecy).toEqual([true, true, false]);
+    const values = Object.fromEntries(["team-a", "default", "old"].map((name) => [name, value(name)]));
+    expect(await new Promise((resolve) => result.apiKeys.apply(resolve))).toEqual(values);
+    expect(await new Promise((resolve) => result.chat.apply(resolve))).not.toContain("value-of");
+  });
+
+  test("reach curl by its standard input", () => {
+    expect(chatCommand("http://h:1", "m", true)).toBe(
+      `printf 'Authorization: Bearer %s' "$DYNAMO_API_KEY" | curl -s -H @- http://h:1/v1/chat/completions -H 'Content-Type: application/json' -d '{"model":"m","messages":[{"role":"user","content":"Say hello in one sentence."}],"max_tokens":64}'`,
+    );
+  });
+});
+
+describe("the secret as the node reads it", () => {
+  const read = (secret: string) => {
+    const script =
+      "import json, sys; import gateway\ntry: print(json.dumps(gateway.parse_keys(sys.stdin.read())))\nexcept gateway.Unusable as error: print(json.dumps(str(error)))";
+    const { stdout, stderr } = spawnSync("python3", ["-B", "-c", script], {
+      cwd: join(__dirname, "../../node"),
+      input: secret,
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    return JSON.parse(stdout);
+  };
+  const A = "a".repeat(32);
+  const B = "b-_9".repeat(8);
+
+  test("is one key, or several with names, some of them until a time", () => {
+    expect(read(A)).toEqual([["default", A, null]]);
+    expect(read(`x:${A},y-2:${B}@2027-01-31T18:00:00Z`)).toEqual([
+      ["x", A, null],
+      ["y-2", B, Date.UTC(2027, 0, 31, 18) / 1000],
+    ]);
+  });
+
+  test.each([
+    ["", "the key default is not usable."],
+    ["short", "the key default is not usable."],
+    [A.toUpperCase(), "the key default is not usable."],
+    [`${A}"; evil`, "the key default is not usable."],
+    [`${A}\n`, "the key default is not usable."],
+    [`x y:${A}`, "entry 1 has no proper name before its colon"],
+    [`x:${A},x:${B}`, "two entries have the same name"],
+    [`x:${A},y:${A}`, "two entries have the same key"],
+    [`x:${A}@soon`, "the grace time of key x is no ISO time with a zone"],
+    [`x:${A}@2027-01-31T18:00:00`, "the grace time of key x is no ISO time with a zone"],
+  ])("is refused without a word of its value: %j", (secret, message) => {
+    const error = read(secret);
+    expect(error).toContain(`${API_KEYS}: ${message}`);
+    for (const part of [A, B, "evil"]) expect(error).not.toContain(part);
+  });
+});
