@@ -26,11 +26,15 @@ export interface Served {
   readonly prefillWorker: string;
   /** Dynamo's id of the worker that wrote the answer; the same as {@link prefillWorker} when not disaggregated. */
   readonly decodeWorker: string;
+  /** Attention group of the prefill worker that had the prompt; undefined where the router does not choose among them. */
+  readonly prefillRank?: number | undefined;
   /** The programs behind the ids, where their logs could be read. */
   readonly prefillProgram: string | undefined;
   readonly decodeProgram: string | undefined;
-  /** Share of the prompt's blocks that the chosen worker held already, 0 to 1, as the router counted. */
+  /** Share of the prompt's blocks that the chosen worker held already, 0 to 1, as the router counted; 0 where it does not. */
   readonly hitRate: number;
+  /** Whether the router said a hit rate at all; only that of mode `kv` does. */
+  readonly countsCache: boolean;
   /** Blocks of the prompt that the chosen worker held already, from the frontend's log where it could be read. */
   readonly cachedBlocks: number | undefined;
 }
@@ -51,6 +55,7 @@ const answerSchema = z.object({
   nvext: z.object({
     worker_id: z.object({
       prefill_worker_id: z.string().optional(),
+      prefill_dp_rank: z.number().nullish(),
       decode_worker_id: z.string().optional(),
     }),
     timing: z.object({ kv_hit_rate: z.number().nullish() }).optional(),
@@ -70,7 +75,7 @@ const PREFIX_SENTENCES = 40;
  */
 export async function proveRouting(target: ProofTarget): Promise<Proof> {
   // A prefix of its own for each proof: with an old one the first request would find a warm cache too.
-  const prefix = `Session ${randomUUID()}. ${"The router sends a prompt to the worker that has seen its beginning. ".repeat(PREFIX_SENTENCES)}`;
+  const prefix = freshPrefix();
   const first = await ask(target, `${prefix}What is a prefix?`);
   const deadline = Date.now() + EVENTS_MS;
   let second = await ask(target, `${prefix}And what is a cache?`);
@@ -86,7 +91,17 @@ export async function proveRouting(target: ProofTarget): Promise<Proof> {
   };
 }
 
-async function ask(target: ProofTarget, content: string): Promise<Served> {
+/** The long beginning of a prompt, which no worker has seen: some 700 tokens. */
+export function freshPrefix(): string {
+  return `Session ${randomUUID()}. ${"The router sends a prompt to the worker that has seen its beginning. ".repeat(PREFIX_SENTENCES)}`;
+}
+
+/**
+ * Sends one prompt, and tells how it was served.
+ *
+ * @throws Error when it fails, or when the answer does not name the workers (not a Dynamo endpoint).
+ */
+export async function ask(target: ProofTarget, content: string): Promise<Served> {
   const response = await fetch(`${target.endpoint}/v1/chat/completions`, {
     method: "POST",
     headers: {
@@ -123,9 +138,11 @@ function served({ endpoint, logs }: ProofTarget, text: string): Served {
     promptTokens: usage.prompt_tokens,
     prefillWorker,
     decodeWorker,
+    prefillRank: nvext.worker_id.prefill_dp_rank ?? undefined,
     prefillProgram: programs.get(prefillWorker),
     decodeProgram: programs.get(decodeWorker),
     hitRate: nvext.timing?.kv_hit_rate ?? 0,
+    countsCache: typeof nvext.timing?.kv_hit_rate === "number",
     cachedBlocks: cachedBlocks(logs, requestId),
   };
 }
