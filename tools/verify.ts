@@ -5,8 +5,9 @@
 import { parseArgs } from "node:util";
 import { EXIT, runTool } from "./commandLine";
 import { deploymentOf } from "./deployment";
-import { openStack, UsageProblem } from "./pulumi/openStack";
+import { type OpenStack, openStack, UsageProblem } from "./pulumi/openStack";
 import { packageRoot } from "./toolchain/index";
+import { messageOf } from "./toolchain/run";
 import { judge } from "./verify/judge";
 import { asJson, asText } from "./verify/report";
 import { promptWorkers, sendPrefixes } from "./verify/send";
@@ -80,12 +81,24 @@ async function main(): Promise<void> {
     return;
   }
   const stack = await openStack({ projectDir: args.cwd, stack: args.stack });
-  const deployment = deploymentOf(await stack.outputs({ showSecrets: true }));
+  const deployment = deploymentOf(await outputsOf(stack));
   const groups = await sendPrefixes(deployment, args);
   const seen = new Set(groups.flatMap(({ requests }) => requests.map(({ prefillWorker }) => prefillWorker)));
   const verdict = judge(groups, (await promptWorkers(deployment)) ?? seen.size);
   process.stdout.write((args.json ? asJson : asText)(groups, verdict));
   process.exitCode = verdict.cacheAware ? EXIT.ok : EXIT_NOT_CACHE_AWARE;
+}
+
+/** @throws Error that says how to bring the stack up, when there is none of that name. */
+async function outputsOf(stack: OpenStack): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return await stack.outputs({ showSecrets: true });
+  } catch (error) {
+    if (!/no stack named/.test(messageOf(error))) throw error;
+    throw new Error(
+      `Stack ${stack.stack} is not up. Start it with: npm run stack -- up --stack ${stack.stack}`,
+    );
+  }
 }
 
 runTool(main, usage);

@@ -47,7 +47,7 @@ export function judge(groups: readonly PrefixGroup[], workers: number): Verdict 
     disaggregated: all.some(({ prefillWorker, decodeWorker }) => prefillWorker !== decodeWorker),
   };
   const problem = problemOf(figures, all);
-  return { ...figures, cacheAware: problem === undefined, reason: problem ?? praiseOf(figures) };
+  return { cacheAware: problem === undefined, reason: problem ?? praiseOf(figures), ...figures };
 }
 
 /** Which worker, and which of its attention groups, had the prompt. */
