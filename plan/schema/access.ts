@@ -1,5 +1,5 @@
 /** Who gets in: the gateway, its keys and its limits. */
-import { flag, list, required, section, setting, text, whole } from "./values";
+import { allowedText, flag, list, required, section, setting, text, whole } from "./values";
 
 /** A key is known by its name everywhere; its value is generated and is in no configuration. */
 const keyName = () =>
@@ -9,18 +9,23 @@ const keyName = () =>
     pattern: /^(?=.{1,40}$)[a-z0-9]+(-[a-z0-9]+)*$/,
   });
 
+/** A time as it is meant to be written, or as Pulumi hands it over: it takes one without quotes for a time, and writes it as Go does. */
+const MOMENT = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(Z| \+0000 UTC)$/;
+const MOMENT_ALLOWED = "a time in UTC, such as 2027-01-31T18:00:00Z";
+
 const moment = () =>
-  text({
-    noun: "a time",
-    allowed: "a time in UTC, such as 2027-01-31T18:00:00Z",
-    pattern: /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/,
-    accepts: isMoment,
-  });
+  text({ noun: "a time", allowed: MOMENT_ALLOWED, pattern: MOMENT, accepts: isMoment })
+    .transform(asIso)
+    .register(allowedText, { allowed: MOMENT_ALLOWED });
+
+function asIso(value: string): string {
+  return value.replace(MOMENT, "$1T$2Z");
+}
 
 /** Whether the date is in the calendar: `Date` makes the 3rd of March of a 31st of February. */
 function isMoment(value: string): boolean {
-  const time = Date.parse(value);
-  return !Number.isNaN(time) && new Date(time).toISOString() === value.replace("Z", ".000Z");
+  const time = Date.parse(asIso(value));
+  return !Number.isNaN(time) && new Date(time).toISOString() === asIso(value).replace("Z", ".000Z");
 }
 
 const retiredKeySchema = section({

@@ -8,7 +8,7 @@ import { join, relative } from "node:path";
 import type { PulumiFn } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
-import { type FoundProcess, processesOf } from "../../local/processes";
+import { type FoundProcess, kill, processesOf } from "../../local/processes";
 import { SupervisorClient } from "../../local/supervisor";
 import { type DeploymentConfig, parseConfig } from "../../plan/config";
 import type { ConfigInput } from "../../plan/schema";
@@ -87,7 +87,7 @@ export function testProject(name: string): TestProject {
         onProgress: (line) => lines.push(line),
       }),
     remove: () => {
-      for (const { pid } of processesOf(state)) process.kill(pid, "SIGKILL");
+      for (const { pid } of processesOf(state)) kill(pid);
       process.chdir(before.cwd);
       if (before.state === undefined) delete process.env["DYNAMO_SKY_STATE"];
       else process.env["DYNAMO_SKY_STATE"] = before.state;

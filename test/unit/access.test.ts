@@ -121,6 +121,12 @@ describe("settings", () => {
     expect(messageOf(input)).toBe(problems.join("\n"));
   });
 
+  test("a time may come as Pulumi reads one without quotes", () => {
+    const retiredKeys = [{ name: "old", graceUntil: "2027-01-31 18:00:00 +0000 UTC" }];
+    const { access } = parseConfig({ model: "Qwen/Qwen3-8B", ...on({ retiredKeys }) });
+    expect(access.retiredKeys[0]?.graceUntil).toBe("2027-01-31T18:00:00Z");
+  });
+
   test("without the gateway the defaults are no mistake, also when they are read again", () => {
     const config = parseConfig({ model: "Qwen/Qwen3-8B" });
     expect(config.access.gateway).toBe(false);
