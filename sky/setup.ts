@@ -69,6 +69,20 @@ if ! "$python" -c 'import supervisor' 2>/dev/null; then
 fi`;
 }
 
+/**
+ * The connector with which vLLM offloads its KV cache. NVIDIA's image has it; on PyPI it is a package of its own, which asks for
+ * another nixl than `ai-dynamo[vllm]` does and works with that one, so it comes without its dependencies.
+ */
+function installOffload({ engine, kvOffload }: DeploymentConfig): string | undefined {
+  if (engine !== "vllm" || kvOffload.hostMemoryGB === undefined) return undefined;
+  const kvbm = `kvbm==${VERSIONS.dynamo}`;
+  return `# KV offload of vLLM.
+if ! "$python" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec("kvbm"))' 2>/dev/null; then
+  if command -v uv >/dev/null; then uv pip install --quiet --break-system-packages --no-deps --python "$python" ${kvbm}
+  else "$python" -m pip install --quiet --break-system-packages --no-deps ${kvbm}; fi
+fi`;
+}
+
 /** What a node needs besides Dynamo and the model. */
 export interface NodeServices {
   /** etcd and NATS. */
@@ -124,6 +138,12 @@ echo ${quoted(`fetching ${model}`)}
 
 /** The text of `setup`. */
 export function renderSetup(config: DeploymentConfig, services: NodeServices): string {
-  const parts = [PREAMBLE, installDynamo(config.engine), installServices(services), fetchModel(config)];
+  const parts = [
+    PREAMBLE,
+    installDynamo(config.engine),
+    installOffload(config),
+    installServices(services),
+    fetchModel(config),
+  ];
   return `${parts.filter((part) => part !== undefined).join("\n\n")}\n`;
 }

@@ -1,0 +1,20 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { VERSIONS } from "../../plan/versions";
+import { engineRequirements, INSTALLED_ENGINES } from "../../tools/engineEnvironments";
+
+describe.each(INSTALLED_ENGINES)("the environment of %s", (engine) => {
+  const locked = readFileSync(engineRequirements(engine), "utf8");
+  const wanted = readFileSync(engineRequirements(engine).replace(/\.txt$/, ".in"), "utf8");
+
+  it("is for the version of Dynamo that everything else is for", () => {
+    expect(wanted).toContain(`\nai-dynamo[${engine}]==${VERSIONS.dynamo}\n`);
+    expect(locked).toContain(`\nai-dynamo==${VERSIONS.dynamo}\n`);
+  });
+
+  it("names an exact version of every package, and no index", () => {
+    const lines = locked.trim().split("\n");
+    expect(lines.length).toBeGreaterThan(100);
+    expect(lines.filter((line) => !/^[\w.-]+==[\w.!+-]+( ; .+)?$/.test(line))).toEqual([]);
+  });
+});
