@@ -1,4 +1,7 @@
-"""What SGLang under Dynamo makes of a command line: `dynamo.sglang`'s own parser, on a machine without a GPU."""
+"""What SGLang under Dynamo makes of a command line: `dynamo.sglang`'s own parser, on a machine without a GPU.
+
+What SGLang derives from the GPU when it is not told (attention backend, memory fraction) is not that of an H100 here.
+"""
 
 import asyncio
 from typing import Any
