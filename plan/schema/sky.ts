@@ -21,7 +21,7 @@ const infraName = () =>
     pattern: /^[A-Za-z0-9][\w.*@:-]*(\/[\w.*@:-]+)*$/,
   });
 
-/** One infra, or several in order of preference. */
+/** One infra, or several. */
 const infras = () => {
   const several = list("infras", infraName());
   const allowed = "an infra such as aws, gcp/us-central1, k8s/my-context or slurm/lab, or a list of them";
@@ -59,7 +59,7 @@ export const skySchema = section({
   infra: setting(infras(), {
     default: [],
     about:
-      "Where to provision, in order of preference; the next is tried when one has no capacity. Empty: SkyPilot's choice.",
+      "Where to provision. Of several, SkyPilot takes the cheapest, and the next one where that has no capacity (`any_of`). Empty: any that is set up.",
   }),
   useSpot: setting(flag(), { default: false, about: "Spot instances: cheaper, and can be taken away." }),
   retryUntilUp: setting(flag(), {

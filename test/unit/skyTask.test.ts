@@ -49,7 +49,7 @@ describe("task", () => {
     });
   });
 
-  it("tries several infras in order", () => {
+  it("lets SkyPilot choose among several infras", () => {
     expect(task({ ...multi, sky: { infra: ["aws/us-east-1", "gcp"] } }).resources).toMatchObject({
       any_of: [{ infra: "aws/us-east-1" }, { infra: "gcp" }],
     });
