@@ -6,7 +6,7 @@ import { FAILURES, failureMessage } from "./failure";
 import { failedPart } from "./jobLog";
 import type { Launch } from "./launch";
 import { leftRunning } from "./left";
-import { isActive, type JobRecord, latestJob } from "./records";
+import { isActive, isUnderWay, type JobRecord, latestJob } from "./records";
 
 /** Each question goes to the cluster's head by ssh. */
 const PAUSE_MS = 1000;
@@ -30,8 +30,14 @@ export async function untilRunning(launch: Launch): Promise<JobRecord> {
     check: async () => {
       if (asked) await sleep(PAUSE_MS, undefined, { signal: context.signal });
       asked = true;
-      job = await latestNamed(launch);
+      const jobs = (await launch.sky.jobs([input.cluster]))[input.cluster] ?? [];
+      job = latestJob(jobs.filter(({ job_name }) => job_name === task.name));
       if (job === undefined) return "the job to appear in the queue";
+      // A launch that was ended a moment too late: its job would hold the nodes for ever.
+      await cancelJobs(
+        launch,
+        jobs.filter((other) => isUnderWay(other) && other.job_id < (job?.job_id ?? 0)),
+      );
       if (job.status === "RUNNING") return undefined;
       if (!isActive(job)) throw await jobFailure(launch, job);
       stages.enter("starting");
@@ -51,11 +57,6 @@ export async function untilRunning(launch: Launch): Promise<JobRecord> {
       `Next: ${advice}`,
     ].join("\n"),
   );
-}
-
-async function latestNamed({ input, task, sky }: Launch): Promise<JobRecord | undefined> {
-  const jobs = (await sky.jobs([input.cluster]))[input.cluster] ?? [];
-  return latestJob(jobs.filter((job) => job.job_name === task.name));
 }
 
 async function jobFailure(launch: Launch, job: JobRecord): Promise<UserError> {

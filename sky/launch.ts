@@ -9,7 +9,7 @@ import { Sky } from "./cli";
 import { findEndpoint } from "./endpoint";
 import { cancelJobs, untilRunning } from "./job";
 import { provision } from "./provision";
-import { type ClusterRecord, isActive, type JobRecord, latestJob } from "./records";
+import { type ClusterRecord, isUnderWay, type JobRecord } from "./records";
 import { cancelRequests } from "./requests";
 import { type SkyLaunch, type SkyLaunched, skyLaunchSchema } from "./spec";
 import { StageTracker } from "./stages";
@@ -72,7 +72,7 @@ async function start(launch: Launch, cluster: ClusterRecord | undefined): Promis
     return;
   }
   const jobs: readonly JobRecord[] = (await sky.jobs([input.cluster]))[input.cluster] ?? [];
-  const active = jobs.filter(isActive);
+  const active = jobs.filter(isUnderWay);
   if (active.length === 1 && active[0]?.job_name === task.name) {
     context.progress.line(
       `${input.cluster} is up with this very task (job ${active[0].job_id}): nothing to start`,
@@ -80,9 +80,18 @@ async function start(launch: Launch, cluster: ClusterRecord | undefined): Promis
     return;
   }
   await cancelJobs(launch, active);
-  const last = latestJob(jobs);
-  const isSetUp =
-    last !== undefined && last.status !== "FAILED_SETUP" && setupOf(last.job_name) === task.setup;
   context.progress.line(`${input.cluster} is up: starting the task on the same nodes`);
-  await provision(launch, { fast: isSetUp });
+  await provision(launch, { fast: isSetUp(jobs, task.setup) });
+}
+
+/**
+ * Whether the nodes are as this set-up leaves them: the last job that got beyond its set-up had the same, and no job
+ * after it has begun another.
+ */
+function isSetUp(jobs: readonly JobRecord[], setup: string): boolean {
+  for (const job of jobs.toSorted((a, b) => b.job_id - a.job_id)) {
+    if (setupOf(job.job_name) !== setup) return false;
+    if (job.start_at != null) return true;
+  }
+  return false;
 }

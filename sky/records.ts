@@ -23,6 +23,8 @@ export const jobRecord = z.looseObject({
   job_name: z.string(),
   /** `INIT`, `PENDING`, `SETTING_UP`, `RUNNING`, or one of the final words. */
   status: z.string(),
+  /** Unix time at which it began to run on its nodes, after their set-up; null before that. */
+  start_at: z.number().nullish(),
 });
 export type JobRecord = z.output<typeof jobRecord>;
 /** By name of the cluster; one that has no queue is left out. */
@@ -54,6 +56,14 @@ const ACTIVE = new Set(["INIT", "PENDING", "SETTING_UP", "RUNNING"]);
 
 export function isActive(job: JobRecord): boolean {
   return ACTIVE.has(job.status);
+}
+
+/**
+ * Whether a job runs or will run by itself. One in `INIT` has only its number: whoever was about to submit it may be gone, and
+ * then it stays so until SkyPilot calls it failed, minutes later.
+ */
+export function isUnderWay(job: JobRecord): boolean {
+  return isActive(job) && job.status !== "INIT";
 }
 
 /** The job that was submitted last. */

@@ -84,6 +84,29 @@ describe("sky launch", () => {
     }
   });
 
+  it("sets the nodes up when no job has ever got beyond that", async () => {
+    sky.set(upWith(TASK, "FAILED_DRIVER"));
+    expect((await sky.run(launchVerb, launchInput)).error).toBeUndefined();
+    expect(sky.changes.at(-1)).not.toContain("--fast");
+  });
+
+  it("does not wait for a job that has a number only: its submitter was killed", async () => {
+    sky.set(upWith(TASK, "INIT"));
+    expect((await sky.run(launchVerb, launchInput)).error).toBeUndefined();
+    expect(sky.changes.map(([command]) => command)).toEqual(["launch"]);
+    expect(sky.changes[0]).not.toContain("--fast");
+  });
+
+  it("sets the nodes up again when another set-up was begun in between", async () => {
+    const jobs = [
+      { id: 1, name: nameOf(TASK), status: "CANCELLED", started: 1 },
+      { id: 2, name: nameOf(OTHER_SETUP), status: "FAILED_SETUP" },
+    ];
+    sky.set(upWith(TASK, "", { jobs }));
+    expect((await sky.run(launchVerb, launchInput)).error).toBeUndefined();
+    expect(sky.changes.at(-1)).not.toContain("--fast");
+  });
+
   it.each(["FAILED", "CANCELLED", "SUCCEEDED"])("starts its task again when that is %s", async (status) => {
     sky.set(upWith(TASK, status));
     expect((await sky.run(launchVerb, launchInput)).error).toBeUndefined();

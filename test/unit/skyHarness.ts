@@ -35,7 +35,7 @@ export interface FakeCluster {
   reason?: string;
   /** Gone, which SkyPilot does not know before it asks the cloud. */
   lost?: boolean;
-  jobs: { id: number; name: string; status: string; next?: string[] }[];
+  jobs: { id: number; name: string; status: string; started?: number; next?: string[] }[];
 }
 
 /** What a verb did. */
