@@ -1,12 +1,13 @@
 /** How long a deployment on SkyPilot takes, against bare SkyPilot with the same recipe: on the lab, one after the other. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
-import { SKY_ENVIRONMENT } from "../lab/layout";
+import { LAB, SKY_ENVIRONMENT } from "../lab/layout";
 import { installedSky } from "../lab/tools";
 import { planStack } from "../plannedStack";
+import { UsageProblem } from "../pulumi/problem";
 import { renderStack } from "../render";
 import { packageRoot } from "../toolchain/index";
 import { timed } from "./timing";
@@ -22,11 +23,13 @@ export interface LabRow {
 }
 
 /**
- * Measures on the lab, which must be up and free.
+ * Measures on the lab, which must be free.
  *
  * @param repeats How often each launch is done; the kinds take turns, so that the machine's mood is shared.
+ * @throws UsageProblem when the lab is not up.
  */
 export async function labRows(repeats: number): Promise<LabRow[]> {
+  if (!existsSync(LAB.etc)) throw new UsageProblem("The lab is not up: npm run lab -- up");
   const scratch = mkdtempSync(join(tmpdir(), "dynamo-sky-benchmark-"));
   const seconds: Record<"bare" | "up" | "noop" | "preview" | "update" | "destroy" | "down", number[]> = {
     bare: [],
