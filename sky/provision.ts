@@ -8,6 +8,7 @@ import { classify, type Failure, failureMessage, neverStarts } from "./failure";
 import type { Launch } from "./launch";
 import { leftRunning } from "./left";
 import { cancelRequests } from "./requests";
+import { withSecrets } from "./secrets";
 
 /** How often the reason is asked for while machines are being waited for. */
 const WATCH_EVERY_MS = 15_000;
@@ -21,17 +22,16 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
   const file = join(directory, "task.sky.yaml");
   const stop = new AbortController();
   try {
-    await writeFile(file, input.task, { mode: 0o600 });
+    const { text, args: secretArgs, env } = await withSecrets(input, directory);
+    await writeFile(file, text, { mode: 0o600 });
     const args = ["launch", "-y", "--detach-run", "-c", input.cluster, "-n", task.name];
     if (fast) args.push("--fast");
     if (input.retryUntilUp) args.push("--retry-until-up");
-    // The name alone: SkyPilot takes the value from the environment.
-    for (const name of Object.keys(input.secrets)) args.push("--secret", name);
     stages.enter("optimising");
     const watch = watchReason(launch, stop);
-    const outcome = await sky.run([...args, file], {
+    const outcome = await sky.run([...args, ...secretArgs, file], {
       timeoutSeconds: launch.secondsLeft(),
-      env: input.secrets,
+      env,
       onLine: stages.line,
       signal: stop.signal,
     });

@@ -2,7 +2,7 @@
 import { unitsOf } from "../components/units";
 import { type NodeFiles, programLog, renderNode } from "../node/render";
 import type { ClusterPlan, NodePlan, ProgramPlan } from "../plan/types";
-import { ENVIRONMENT } from "./setup";
+import { ENVIRONMENT, SECRETS_FILE } from "./setup";
 import { hereDocument, quoted } from "./shell";
 
 /** What `run` is made of. */
@@ -52,11 +52,19 @@ function nodeCase(cluster: ClusterPlan): string {
   return `case "$SKYPILOT_NODE_RANK" in\n${cases.join("\n")}\nesac`;
 }
 
-/** Secrets go from the task's environment into a file that only this user reads, and out of the environment. */
+/**
+ * Secrets go into a file that only this user reads: from the one that came with the launch where there is one, else from
+ * the task's environment, and out of that.
+ */
 function secrets(names: readonly string[]): string | undefined {
   if (names.length === 0) return undefined;
   const list = names.map(quoted).join(" ");
-  return `node-python -c 'import json, os, sys; print(json.dumps({name: os.environ[name] for name in sys.argv[1:]}))' ${list} > secrets.json
+  return `node-python - "$HOME/${SECRETS_FILE}" ${list} > secrets.json <<'EOF'
+import json, os, sys
+path, names = sys.argv[1], sys.argv[2:]
+given = json.load(open(path)) if os.path.exists(path) else {}
+print(json.dumps({name: given[name] if name in given else os.environ[name] for name in names}))
+EOF
 unset ${list}`;
 }
 

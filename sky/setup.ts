@@ -1,5 +1,6 @@
 /** The task's `setup`: what a node needs before its programs can start. Runs once a node, and again after a change of it. Pure. */
 import type { DeploymentConfig } from "../plan/config";
+import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { modelSource } from "../plan/schema/model";
 import type { EngineName } from "../plan/types";
 import { VERSIONS } from "../plan/versions";
@@ -30,6 +31,9 @@ export function engineImage(engine: EngineName): string | undefined {
 
 /** Where `setup` leaves the environment and `run` finds it, relative to the home directory of the node's user. */
 export const ENVIRONMENT = ".dynamo-sky";
+
+/** Where a launch may put the values of secrets, instead of the task's environment; relative to the same. */
+export const SECRETS_FILE = `${ENVIRONMENT}/secrets.json`;
 
 const PREAMBLE = `set -euo pipefail
 home="$HOME/${ENVIRONMENT}"
@@ -127,12 +131,20 @@ fi`;
 
 const CHECK_NGINX = `nginx -v 2>/dev/null || { echo "nginx does not run on this node ($(nginx -v 2>&1 | head -n 1)): use an image that has it." >&2; exit 1; }`;
 
+/** The token is in the task's environment, unless the launch has put it into a file. */
+const READ_TOKEN = `if [ -f "$HOME/${SECRETS_FILE}" ]; then
+  ${HUGGING_FACE_TOKEN}="$("$python" -c 'import json, sys; print(json.load(open(sys.argv[1]))["${HUGGING_FACE_TOKEN}"])' "$HOME/${SECRETS_FILE}")"
+  export ${HUGGING_FACE_TOKEN}
+fi
+`;
+
 /** The model's files, once a node and not once a worker. Engines then find them in the hub's cache. */
-function fetchModel({ model, modelRevision, engine }: DeploymentConfig): string | undefined {
+function fetchModel(config: DeploymentConfig): string | undefined {
+  const { model, modelRevision, engine } = config;
   if (engine === "mocker" || modelSource(model) !== "hub") return undefined;
   const revision = modelRevision === undefined ? "None" : "sys.argv[2]";
   return `# The model's weights, once for all workers of the node.
-echo ${quoted(`fetching ${model}`)}
+${config.huggingFaceToken === undefined ? "" : READ_TOKEN}echo ${quoted(`fetching ${model}`)}
 "$python" -c 'import sys; from huggingface_hub import snapshot_download; snapshot_download(sys.argv[1], revision=${revision})' ${quoted(model)}${modelRevision === undefined ? "" : ` ${quoted(modelRevision)}`}`;
 }
 

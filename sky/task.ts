@@ -15,8 +15,8 @@ export interface TaskInput extends RunInput {
   readonly endpointPort?: number | undefined;
 }
 
-/** Slurm runs containers only with Pyxis, and opens no ports. */
-const isSlurm = (infra: string) => infra === "slurm" || infra.startsWith("slurm/");
+/** Slurm runs containers only with Pyxis, opens no ports, and shows a task's secrets in command lines. */
+export const isSlurm = (infra: string) => infra === "slurm" || infra.startsWith("slurm/");
 
 /** A cluster without accelerators runs control plane and frontend alone, and needs no engine: PyPI's packages are enough. */
 function neededConfig({ cluster, config }: TaskInput): DeploymentConfig {
