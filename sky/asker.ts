@@ -2,10 +2,13 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { createInterface } from "node:readline";
+import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
 import { packageRoot } from "../tools/toolchain/root";
 import type { SkyProgram } from "../tools/toolchain/skypilot";
+
+/** Wide and plain: SkyPilot wraps its messages to the terminal's width. */
+export const PLAIN_OUTPUT = { COLUMNS: "400", NO_COLOR: "1", PYTHONUNBUFFERED: "1" } as const;
 
 const answerSchema = z.object({ code: z.number(), stdout: z.string(), stderr: z.string() });
 export type SkyAnswer = z.output<typeof answerSchema>;
@@ -18,6 +21,7 @@ interface Waiting {
 /** Asks one question after the other; several at once wait in line. */
 export class Asker {
   private child: ChildProcessWithoutNullStreams | undefined;
+  private answers: Interface | undefined;
   private readonly waiting: Waiting[] = [];
 
   constructor(
@@ -51,10 +55,33 @@ export class Asker {
     });
   }
 
+  /** Starts the process, so that it has loaded SkyPilot when the next question comes. */
+  warm(): void {
+    this.running();
+  }
+
+  /**
+   * The process itself as a command that runs for long: it has SkyPilot loaded already, which starting another one takes seconds
+   * for. The next question starts a new one.
+   *
+   * @returns undefined when there is no process, or it is answering.
+   */
+  become(
+    args: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ): ChildProcessWithoutNullStreams | undefined {
+    const { child } = this;
+    if (child === undefined || this.waiting.length > 0) return undefined;
+    this.child = undefined;
+    this.answers?.close();
+    child.stdin.end(`${JSON.stringify({ become: args, env })}\n`);
+    return child;
+  }
+
   private running(): ChildProcessWithoutNullStreams {
     if (this.child !== undefined) return this.child;
     const child = spawn(this.python, [join(packageRoot(), "sky", "questions.py")], {
-      env: { ...process.env, ...this.program.env, COLUMNS: "400", NO_COLOR: "1" },
+      env: { ...process.env, ...this.program.env, ...PLAIN_OUTPUT },
       detached: true,
     });
     this.child = child;
@@ -64,7 +91,7 @@ export class Asker {
     });
     // A write to a process that has ended; its end is what is told.
     child.stdin.on("error", () => undefined);
-    createInterface({ input: child.stdout }).on("line", (line) => {
+    this.answers = createInterface({ input: child.stdout }).on("line", (line) => {
       const next = this.waiting.shift();
       try {
         next?.resolve(answerSchema.parse(JSON.parse(line)));

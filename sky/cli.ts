@@ -1,12 +1,12 @@
 /** Runs `sky`, bounded, so that nothing of it outlives the driver. */
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { z } from "zod";
 import { UserError } from "../driver/errors";
 import { printable } from "../driver/progress";
 import type { VerbContext } from "../driver/verb";
 import { findSky, type SkyProgram } from "../tools/toolchain/skypilot";
-import { Asker, interpreterOf } from "./asker";
+import { Asker, interpreterOf, PLAIN_OUTPUT } from "./asker";
 import { classify, type Failure, failureMessage } from "./failure";
 import {
   type ClusterRecord,
@@ -73,7 +73,13 @@ export class Sky {
   run(args: readonly string[], options: SkyRunOptions): Promise<SkyOutcome> {
     const limit = AbortSignal.timeout(Math.ceil(options.timeoutSeconds * 1000));
     const signals = [this.context.signal, limit, ...(options.signal === undefined ? [] : [options.signal])];
-    return execute(this.program, args, options, AbortSignal.any(signals));
+    const child = this.asker?.become(args, options.env ?? {}) ?? start(this.program, args, options.env ?? {});
+    return outcomeOf(child, this.program.command, options, AbortSignal.any(signals));
+  }
+
+  /** Prepares for questions that will come soon. */
+  warm(): void {
+    this.asker?.warm();
   }
 
   /** Runs a short command, in a process that is kept for the next one. */
@@ -151,27 +157,28 @@ function parsed<S extends z.ZodType>(what: string, schema: S, stdout: string): z
   throw new UserError(`'${what}' printed JSON of another shape: ${issue?.path.join(".")}: ${issue?.message}`);
 }
 
-function execute(
+function start(
   program: SkyProgram,
   args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): ChildProcessWithoutNullStreams {
+  const child = spawn(program.command, args, {
+    env: { ...process.env, ...env, ...program.env, ...PLAIN_OUTPUT },
+    // A group of its own, so that its end takes its children along.
+    detached: true,
+  });
+  child.stdin.on("error", () => undefined);
+  child.stdin.end();
+  return child;
+}
+
+function outcomeOf(
+  child: ChildProcessWithoutNullStreams,
+  command: string,
   options: SkyRunOptions,
   signal: AbortSignal,
 ): Promise<SkyOutcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program.command, args, {
-      // Wide and plain: SkyPilot wraps its messages to the terminal's width.
-      env: {
-        ...process.env,
-        ...options.env,
-        ...program.env,
-        COLUMNS: "400",
-        NO_COLOR: "1",
-        PYTHONUNBUFFERED: "1",
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-      // A group of its own, so that its end takes its children along.
-      detached: true,
-    });
     const chunks: string[] = [];
     const lines: string[] = [];
     const take = (raw: string): void => {
@@ -192,7 +199,7 @@ function execute(
     };
     child.once("error", (error) => {
       finish();
-      reject(new UserError(`${program.command} could not be started: ${error.message}`));
+      reject(new UserError(`${command} could not be started: ${error.message}`));
     });
     child.once("close", (code) => {
       finish();

@@ -9,7 +9,7 @@ import { leftRunning } from "./left";
 import { isActive, isUnderWay, type JobRecord, latestJob } from "./records";
 
 /** Each question goes to the cluster's head by ssh. */
-const PAUSE_MS = 1000;
+const PAUSE_MS = 500;
 const CANCEL_SECONDS = 120;
 const LOG_SECONDS = 120;
 const LOG_LINES = "300";

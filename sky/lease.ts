@@ -2,20 +2,40 @@
  * `sky lease`: cheap checks before a launch. It exists for its counterpart, `sky down`: a failed or interrupted launch is
  * not in Pulumi's state, but the lease before it is, so that `destroy` always ends with nothing running.
  */
+import { UserError } from "../driver/errors";
 import { defineVerb } from "../driver/verb";
-import { Sky } from "./cli";
+import { findSky } from "../tools/toolchain/skypilot";
+import { failureMessage } from "./failure";
 import { type SkyLease, skyLeaseSchema } from "./spec";
+
+const HEALTH_MS = 15_000;
 
 export const verb = defineVerb({
   input: skyLeaseSchema,
   timeoutSeconds: ({ leaseTimeoutSeconds }) => leaseTimeoutSeconds,
-  run: async ({ cluster, infra }: SkyLease, context) => {
-    const sky = await Sky.find(infra, context);
-    const known = await sky.cluster(cluster);
-    context.progress.line(
-      known === undefined
-        ? `SkyPilot answers; the name ${cluster} is free`
-        : `SkyPilot answers; ${cluster} is there already (${known.status})`,
-    );
+  run: async ({ infra }: SkyLease, { progress, signal }) => {
+    const { command } = await findSky(infra, progress.line);
+    const server = process.env["SKYPILOT_API_SERVER_ENDPOINT"];
+    if (server) await requireServer(server, signal);
+    progress.line(`SkyPilot is here: ${command}${server ? `, with the API server ${server}` : ""}`);
   },
 });
+
+/**
+ * A local API server is started when it is needed; a remote one has to be there. It is asked by HTTP, since starting
+ * `sky` takes seconds.
+ */
+async function requireServer(server: string, signal: AbortSignal): Promise<void> {
+  const url = `${server.replace(/\/+$/, "")}/api/health`;
+  try {
+    // Whatever it answers, even that it wants a login: it is there, and `sky launch` tells the rest.
+    await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(HEALTH_MS)]) });
+  } catch (error) {
+    signal.throwIfAborted();
+    const cause =
+      error instanceof Error && error.cause instanceof Error ? error.cause.message : String(error);
+    throw new UserError(
+      failureMessage("Nothing was launched", { kind: "unreachable", cause: `${server}: ${cause}` }),
+    );
+  }
+}

@@ -9,10 +9,13 @@ import type { Launch } from "./launch";
 import { leftRunning } from "./left";
 import { cancelRequests } from "./requests";
 import { withSecrets } from "./secrets";
+import type { Stage } from "./stages";
 
 /** How often the reason is asked for while machines are being waited for. */
 const WATCH_EVERY_MS = 15_000;
 const LOG_SECONDS = 120;
+/** Stages that come shortly before the end of a launch. */
+const WARM: ReadonlySet<Stage> = new Set(["setting up", "syncing"]);
 const LAST_LINES = 15;
 
 /** @throws UserError that says why the cluster is not up, what is left of it, and what to do. */
@@ -32,7 +35,11 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
     const outcome = await sky.run([...args, ...secretArgs, file], {
       timeoutSeconds: launch.secondsLeft(),
       env,
-      onLine: stages.line,
+      onLine: (line) => {
+        stages.line(line);
+        // The job is asked for next.
+        if (WARM.has(stages.stage)) sky.warm();
+      },
       signal: stop.signal,
     });
     stop.abort();

@@ -1,7 +1,9 @@
-"""Answers many `sky` commands in one process: loading SkyPilot takes seconds, asking its API server takes milliseconds.
+"""Runs many `sky` commands in one process: loading SkyPilot takes seconds, asking its API server takes milliseconds.
 
 Runs with the interpreter that `sky` itself runs with. Each line of standard input is a JSON list of arguments, as on a
 command line; each line of standard output is the answer to one: {"code": …, "stdout": …, "stderr": …}.
+
+An object {"become": [arguments], "env": {…}} is the last line: the process becomes that command, with its output as it is.
 """
 
 import json
@@ -24,8 +26,13 @@ def main():
     os.dup2(2, 1)
     from sky.client.cli.command import cli
 
-    for line in sys.stdin:
-        result = runner().invoke(cli, json.loads(line))
+    for line in iter(sys.stdin.readline, ""):
+        asked = json.loads(line)
+        if isinstance(asked, dict):
+            os.dup2(answers.fileno(), 1)
+            os.environ.update(asked["env"])
+            sys.exit(cli(asked["become"], prog_name="sky"))
+        result = runner().invoke(cli, asked)
         stderr = result.stderr
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             # As `sky` itself shows it: the class tells what kind of failure it is.

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { verb as downVerb } from "../../sky/down";
 import { verb as launchVerb } from "../../sky/launch";
@@ -308,13 +308,19 @@ describe("sky lease", () => {
   it("checks, and changes nothing", async () => {
     const { error, output } = await sky.run(leaseVerb, leaseInput);
     expect(error).toBeUndefined();
-    expect(output).toContain(`the name ${CLUSTER} is free`);
+    expect(output).toContain("SkyPilot is here: ");
     expect(sky.changes).toEqual([]);
   });
 
-  it("fails where SkyPilot does not answer, before anything is launched", async () => {
-    sky.set({ unreachable: true });
-    expect((await sky.run(leaseVerb, leaseInput)).error).toContain("cannot be reached");
+  it("fails where a remote API server does not answer, before anything is launched", async () => {
+    vi.stubEnv("SKYPILOT_API_SERVER_ENDPOINT", "http://127.0.0.1:1/");
+    try {
+      const { error = "" } = await sky.run(leaseVerb, leaseInput);
+      expect(error).toContain("Nothing was launched: SkyPilot's API server cannot be reached.");
+      expect(error).toContain("http://127.0.0.1:1/: ");
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 });
 

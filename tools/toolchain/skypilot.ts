@@ -100,6 +100,8 @@ export async function ensureOwnSkyPilot(clouds: readonly string[], onProgress: P
           "pip",
           "install",
           "--quiet",
+          // Loading SkyPilot takes three times as long without, where Python is told not to keep what it compiles.
+          "--compile-bytecode",
           "--python",
           join(directory, "bin", "python"),
           requirement,
