@@ -1,9 +1,11 @@
 /**
- * `npm run render -- --stack S | --all [--check]`: writes a stack as a plain SkyPilot recipe, which `sky launch` runs without Pulumi.
+ * `npm run render -- --stack S | --all [--check]`: writes what is rendered from a stack's plan. That is its picture, and, where it
+ * is one SkyPilot cluster, a plain recipe that `sky launch` runs without Pulumi.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { drawPicture } from "../plan/drawing/picture";
 import { API_KEYS } from "../plan/programs/gateway";
 import { secretNames } from "../sky/run";
 import { nodeScripts } from "../sky/scripts";
@@ -18,9 +20,11 @@ const usage = `Usage: npm run render -- --stack NAME | --all [options]
 
 Options
   --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml
-  --all              every stack that SkyPilot can run from one recipe
-  --stdout           print the recipe instead of writing it
-  --check            write nothing; exit code 1 when a written recipe is out of date
+  --all              every stack
+  --stdout           print the recipe instead of writing anything
+  --check            write nothing; exit code 1 when a file is out of date
+
+Writes docs/pictures/NAME.svg, and the recipe of a stack that SkyPilot can run from one.
 
 Exit code: 0 it worked, 1 out of date (--check), 2 the command or the configuration is wrong.`;
 
@@ -97,13 +101,25 @@ function readArguments(argv: string[]): Arguments | undefined {
   if (values.help) return undefined;
   const { stack, all, check, stdout } = values;
   if ((stack === undefined) === !all) throw new UsageProblem(`Say which: --stack NAME or --all\n\n${usage}`);
-  return { stacks: stack === undefined ? renderedStacks(packageRoot()) : [stack], check, stdout };
+  const every = () => stacksWithFiles(readProject(packageRoot()));
+  return { stacks: stack === undefined ? every() : [stack], check, stdout };
 }
 
-/** Whether the recipe that is there is this one. */
-export function isUpToDate(stack: string, directory: string): boolean {
-  const file = join(directory, recipePath(stack));
-  return existsSync(file) && readFileSync(file, "utf8") === renderStack(stack, directory);
+/** Everything that is rendered from a stack: text by file, relative to the repository. */
+export function renderedFiles(stack: string, directory: string): ReadonlyMap<string, string> {
+  const planned = planStack(stack, directory);
+  return new Map([
+    [`docs/pictures/${stack}.svg`, drawPicture(planned.plan)],
+    ...(isOneRecipe(planned) ? ([[recipePath(stack), renderStack(stack, directory)]] as const) : []),
+  ]);
+}
+
+/** Those of the files that are not there, or not as they would be rendered now. */
+export function outOfDate(files: ReadonlyMap<string, string>, directory: string): string[] {
+  return [...files].flatMap(([name, text]) => {
+    const file = join(directory, name);
+    return existsSync(file) && readFileSync(file, "utf8") === text ? [] : [name];
+  });
 }
 
 function main(): void {
@@ -112,17 +128,22 @@ function main(): void {
     console.log(usage);
     return;
   }
+  const root = packageRoot();
   for (const stack of args.stacks) {
-    const file = join(packageRoot(), recipePath(stack));
-    if (args.stdout) process.stdout.write(renderStack(stack, packageRoot()));
-    else if (args.check) {
-      if (isUpToDate(stack, packageRoot())) continue;
-      console.error(`${recipePath(stack)} is out of date: npm run render -- --stack ${stack}`);
-      process.exitCode = 1;
-    } else {
-      mkdirSync(dirname(file), { recursive: true });
-      writeFileSync(file, renderStack(stack, packageRoot()));
-      console.log(recipePath(stack));
+    if (args.stdout) {
+      process.stdout.write(renderStack(stack, root));
+      continue;
+    }
+    const files = renderedFiles(stack, root);
+    for (const name of outOfDate(files, root)) {
+      if (args.check) {
+        console.error(`${name} is out of date: npm run render -- --stack ${stack}`);
+        process.exitCode = 1;
+        continue;
+      }
+      mkdirSync(dirname(join(root, name)), { recursive: true });
+      writeFileSync(join(root, name), files.get(name) ?? "");
+      console.log(name);
     }
   }
 }

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseConfig } from "../../plan/config";
-import { drawPlan } from "../../plan/draw";
+import { drawPlan } from "../../plan/drawing/text";
 import { plan } from "../../plan/plan";
 import { planStack } from "../../tools/plannedStack";
 import { packageRoot } from "../../tools/toolchain/index";

@@ -7,8 +7,6 @@ import type { ConfigInput } from "../../plan/schema";
 import { nodeScripts } from "../../sky/scripts";
 import { hereDocument, quoted } from "../../sky/shell";
 import { renderTask } from "../../sky/task";
-import { isUpToDate, recipePath, renderedStacks } from "../../tools/render";
-import { packageRoot } from "../../tools/toolchain/index";
 
 interface Task {
   readonly num_nodes: number;
@@ -156,13 +154,5 @@ describe("shell", () => {
 
   it("refuses a here-document that would end early", () => {
     expect(() => hereDocument("a\nEOF\nb")).toThrow("the text holds a line EOF");
-  });
-});
-
-describe("committed recipes", () => {
-  it.each(renderedStacks(packageRoot()))("%s is up to date", (stack) => {
-    expect(isUpToDate(stack, packageRoot()), `${recipePath(stack)}: npm run render -- --stack ${stack}`).toBe(
-      true,
-    );
   });
 });

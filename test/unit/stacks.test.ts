@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { DeploymentPlan } from "../../plan/types";
 import { planStack } from "../../tools/plannedStack";
 import { readProject, stacksWithFiles } from "../../tools/pulumi/project";
+import { outOfDate, recipePath, renderedFiles } from "../../tools/render";
 import { packageRoot } from "../../tools/toolchain/root";
 
 const root = packageRoot();
@@ -63,5 +64,25 @@ describe("the committed stacks", () => {
       lines.findIndex((line) => !line.startsWith("#")),
     );
     expect(head.filter((line) => /^# [A-Z]/.test(line)).length).toBeGreaterThan(0);
+  });
+
+  it.each(stacks)(
+    "%s has its picture and its recipe as they are rendered now: npm run render -- --all",
+    (stack) => {
+      expect(outOfDate(renderedFiles(stack, root), root)).toEqual([]);
+    },
+  );
+
+  it("tells what is out of date by its name", () => {
+    const files = new Map([
+      ["README.md", "another text"],
+      ["docs/pictures/there-is-none.svg", ""],
+    ]);
+    expect(outOfDate(files, root)).toEqual([...files.keys()]);
+    expect([...renderedFiles("single", root).keys()]).toEqual([
+      "docs/pictures/single.svg",
+      recipePath("single"),
+    ]);
+    expect([...renderedFiles("dev", root).keys()]).toEqual(["docs/pictures/dev.svg"]);
   });
 });

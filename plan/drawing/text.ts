@@ -1,5 +1,17 @@
 /** A plan as text for a terminal: nodes × GPUs, who sits where, and ports. */
-import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan, WorkerRole } from "./types";
+import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan } from "../types";
+import {
+  clusterTitle,
+  few,
+  headline,
+  isWorkerRole,
+  LETTERS,
+  nodeTitle,
+  plural,
+  portsText,
+  seatName,
+  WORDS,
+} from "./words";
 
 export interface DrawOptions {
   /** Width of the terminal, in columns. Default: 100. */
@@ -8,22 +20,10 @@ export interface DrawOptions {
   readonly commands?: boolean;
 }
 
-/** Short names for seats on a node: `P0`, `D12`, `A3`. */
-const LETTERS: Readonly<Record<WorkerRole, string>> = { aggregated: "A", prefill: "P", decode: "D" };
-const WORDS: Readonly<Record<WorkerRole, string>> = {
-  aggregated: "aggregated (whole requests)",
-  prefill: "prefill (reads prompts)",
-  decode: "decode (writes answers)",
-};
 const IDLE = "·";
 const DEFAULT_WIDTH = 100;
 /** Columns of a box's two sides. */
 const FRAME = 4;
-const MOST_NODES_DRAWN = 32;
-/** How many are drawn where there are more than that. */
-const FEW_NODES = 4;
-
-const isWorkerRole = (role: string): role is WorkerRole => role in LETTERS;
 
 /** The whole deployment. The text ends with a line break. */
 export function drawPlan(plan: DeploymentPlan, options: DrawOptions = {}): string {
@@ -37,39 +37,23 @@ export function drawPlan(plan: DeploymentPlan, options: DrawOptions = {}): strin
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
 }
 
-const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
-const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
-
 function summary(plan: DeploymentPlan): string {
-  const nodes = plan.clusters.flatMap((cluster) => cluster.nodes);
-  const gpus = sum(nodes.map((node) => node.gpus));
-  const idle = sum(nodes.map((node) => node.idleGpus.length));
-  const expected = Object.entries(plan.expectedWorkers).flatMap(([role, count]) =>
-    count === 0 ? [] : [`${count} ${role}`],
-  );
-  const { endpoint } = plan;
-  return [
-    `${plan.model} on ${plan.engine}, router ${plan.routerMode}`,
-    `${plural(plan.clusters.length, "cluster")}, ${plural(nodes.length, "node")}, ${plural(gpus, "GPU")} (${idle} idle), workers: ${expected.join(" + ")}`,
-    `endpoint: cluster ${endpoint.cluster}, node ${endpoint.rank}, port ${endpoint.port}`,
-  ].join("\n");
+  const { what, size } = headline(plan);
+  const { cluster, rank, port } = plan.endpoint;
+  return [what, size, `endpoint: cluster ${cluster}, node ${rank}, port ${port}`].join("\n");
 }
 
 /** A cluster's nodes as boxes; of very many, the first. */
 function drawCluster(cluster: ClusterPlan, width: number): string {
-  const gpus = cluster.nodes[0]?.gpus ?? 0;
-  const what = gpus === 0 ? "no GPU" : `${cluster.accelerator ?? "GPU"}:${gpus}`;
-  const title = `cluster ${cluster.name}: ${plural(cluster.nodes.length, "node")} × ${what}`;
-  const shown = cluster.nodes.length > MOST_NODES_DRAWN ? FEW_NODES : cluster.nodes.length;
-  const boxes = drawNodes(cluster.nodes.slice(0, shown), width);
-  const hidden = cluster.nodes.length - shown;
-  return [title, ...boxes, ...(hidden > 0 ? [`… and ${plural(hidden, "more node")}`] : [])].join("\n");
+  const { shown, hidden } = few(cluster.nodes);
+  const more = hidden > 0 ? [`… and ${plural(hidden, "more node")}`] : [];
+  return [clusterTitle(cluster), ...drawNodes(shown, width), ...more].join("\n");
 }
 
 /** Boxes of one width, as narrow as the contents allow. */
 function drawNodes(nodes: readonly NodePlan[], width: number): string[] {
   const drawn = nodes.map((node) => ({
-    head: `node ${node.rank}${node.rank === 0 ? " (head)" : ""}`,
+    head: nodeTitle(node),
     lines: [
       ...gpuRows(node, width - FRAME),
       ...node.programs.map((program) => programLine(program, width - FRAME)),
@@ -105,30 +89,10 @@ function gpuRows(node: NodePlan, width: number): string[] {
   return rows;
 }
 
-/** `P0`; `A0.1` for rank 1 of a replica that has several. */
-function seatName({ role, replica, rank }: ProgramPlan): string {
-  const letter = isWorkerRole(role) ? LETTERS[role] : role;
-  return rank === 0 ? `${letter}${replica}` : `${letter}${replica}.${rank}`;
-}
-
 function programLine(program: ProgramPlan, width: number): string {
   const seat = isWorkerRole(program.role) ? seatName(program) : "";
   const line = `${seat.padEnd(6)}${program.name.padEnd(20)} ${portsText(program.ports)}`.trimEnd();
   return line.length <= width ? line : `${line.slice(0, width - 1)}…`;
-}
-
-/** `http 8000, kvEvents 5557–5560`: numbered ports of one purpose follow each other, and are told as one. */
-function portsText(ports: Readonly<Record<string, number>>): string {
-  const runs: { purpose: string; first: number; last: number }[] = [];
-  for (const [name, port] of Object.entries(ports)) {
-    const purpose = name.replace(/\d+$/, "");
-    const run = runs.at(-1);
-    if (run !== undefined && run.purpose === purpose && port === run.last + 1) run.last = port;
-    else runs.push({ purpose, first: port, last: port });
-  }
-  return runs
-    .map(({ purpose, first, last }) => `${purpose} ${first === last ? first : `${first}–${last}`}`)
-    .join(", ");
 }
 
 function legend(plan: DeploymentPlan): string {

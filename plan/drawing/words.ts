@@ -1,0 +1,75 @@
+/** What the drawings of a plan call things, in text and in pictures alike. */
+import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan, WorkerRole } from "../types";
+
+/** Short names for seats on a node: `P0`, `D12`, `A3`. */
+export const LETTERS: Readonly<Record<WorkerRole, string>> = { aggregated: "A", prefill: "P", decode: "D" };
+export const WORDS: Readonly<Record<WorkerRole, string>> = {
+  aggregated: "aggregated (whole requests)",
+  prefill: "prefill (reads prompts)",
+  decode: "decode (writes answers)",
+};
+
+const MOST_DRAWN = 32;
+/** How many are drawn where there are more than that. */
+const FEW = 4;
+
+export function isWorkerRole(role: string): role is WorkerRole {
+  return role in LETTERS;
+}
+
+export const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
+
+/** All of them, or the first few of very many and how many are left out. */
+export function few<T>(things: readonly T[]): { readonly shown: readonly T[]; readonly hidden: number } {
+  const shown = things.length > MOST_DRAWN ? things.slice(0, FEW) : things;
+  return { shown, hidden: things.length - shown.length };
+}
+
+/** `P0`; `A0.1` for rank 1 of a replica that has several. */
+export function seatName({ role, replica, rank }: ProgramPlan): string {
+  const letter = isWorkerRole(role) ? LETTERS[role] : role;
+  return rank === 0 ? `${letter}${replica}` : `${letter}${replica}.${rank}`;
+}
+
+/** `cluster main: 2 nodes × H100:8`. */
+export function clusterTitle({ name, nodes, accelerator = "GPU" }: ClusterPlan): string {
+  const gpus = nodes[0]?.gpus ?? 0;
+  return `cluster ${name}: ${plural(nodes.length, "node")} × ${gpus === 0 ? "no GPU" : `${accelerator}:${gpus}`}`;
+}
+
+export function nodeTitle({ rank }: NodePlan): string {
+  return `node ${rank}${rank === 0 ? " (head)" : ""}`;
+}
+
+/** Model, engine and router; then how much there is of everything. */
+export function headline(plan: DeploymentPlan): { readonly what: string; readonly size: string } {
+  const nodes = plan.clusters.flatMap((cluster) => cluster.nodes);
+  const gpus = sum(nodes.map((node) => node.gpus));
+  const idle = sum(nodes.map((node) => node.idleGpus.length));
+  const expected = Object.entries(plan.expectedWorkers).flatMap(([role, count]) =>
+    count === 0 ? [] : [`${count} ${role}`],
+  );
+  return {
+    what: `${plan.model} on ${plan.engine}, router ${plan.routerMode}`,
+    size: `${plural(plan.clusters.length, "cluster")}, ${plural(nodes.length, "node")}, ${plural(gpus, "GPU")} (${idle} idle), workers: ${expected.join(" + ")}`,
+  };
+}
+
+/** `http 8000, kvEvents 5557–5560`: numbered ports of one purpose follow each other, and are told as one. */
+export function portsText(ports: Readonly<Record<string, number>>): string {
+  const runs: { purpose: string; first: number; last: number }[] = [];
+  for (const [name, port] of Object.entries(ports)) {
+    const purpose = name.replace(/\d+$/, "");
+    const run = runs.at(-1);
+    if (run !== undefined && run.purpose === purpose && port === run.last + 1) run.last = port;
+    else runs.push({ purpose, first: port, last: port });
+  }
+  return runs.map(({ purpose, first, last }) => `${purpose} ${span(first, last)}`).join(", ");
+}
+
+/** `7`, `0–3`. */
+export function span(first: number, last: number): string {
+  return first === last ? String(first) : `${first}–${last}`;
+}
