@@ -42,6 +42,7 @@ const CLIENT: Box = { x: MARGIN, y: 62, width: 118, height: 28 };
 export function drawPicture(plan: DeploymentPlan): string {
   const layout = layoutOf(plan);
   const parts = [
+    element("title", {}, escaped(headline(plan).what)),
     panel({ x: 0, y: 0, width: layout.width, height: layout.height }, { fill: "#fff" }),
     ...drawTitle(plan),
     ...layout.clusters.flatMap(drawFrames),
@@ -71,7 +72,6 @@ export function drawPicture(plan: DeploymentPlan): string {
 function drawTitle(plan: DeploymentPlan): string[] {
   const { what, size } = headline(plan);
   return [
-    element("title", {}, escaped(what)),
     text({ x: MARGIN, y: 28 }, what, { "font-size": 17, "font-weight": 600 }),
     text({ x: MARGIN, y: 48 }, size, { "font-size": 12, fill: FAINT }),
     panel(CLIENT, { fill: "#fff", stroke: "#444", rx: 14 }),
@@ -100,54 +100,63 @@ function drawFrames({ cluster, box, nodes, hiddenNodes }: ClusterLayout): string
   ];
 }
 
+/** Along which the entrance and every node are reached. */
+const BUS = MARGIN + GUTTER / 2;
+
 /** From the client to the entrance, from there along the left side to every node, and down into each worker that takes requests. */
 function drawRequests({ clusters }: Layout): string[] {
   const nodes = clusters.flatMap((cluster) => cluster.nodes);
-  const head = nodes.find((node) => node.chips.some(({ program }) => program.role === "frontend"));
+  const head = nodes.find((node) => node.chips.some(isFrontend));
   const entrance = head?.chips[0];
   if (head === undefined || entrance === undefined) return [];
-  const door = middle(entrance.box).y;
-  const client = { x: MARGIN + GUTTER / 2, y: CLIENT.y + CLIENT.height };
-  const busX = MARGIN + GUTTER / 2;
-  const served = nodes.filter((node) => node.blocks.some(takesRequests));
-  const rails = served.map((node) => {
-    const last = Math.max(...node.blocks.filter(takesRequests).map(({ box }) => middle(box).x));
-    return line(
-      [
-        { x: busX, y: node.requestRail },
-        { x: last, y: node.requestRail },
-      ],
-      REQUESTS,
-    );
-  });
-  const lowest = Math.max(head.requestRail, ...served.map((node) => node.requestRail));
-  return [
-    line([client, { x: client.x, y: door }, { x: entrance.box.x - 2, y: door }], {
-      ...REQUESTS,
-      "stroke-width": 2,
-    }),
-    arrow({ x: entrance.box.x, y: door }, "right", REQUESTS.stroke),
-    ...frontendTicks(head),
+  const door = { x: entrance.box.x, y: middle(entrance.box).y };
+  const way = [
+    { x: BUS, y: CLIENT.y + CLIENT.height },
+    { x: BUS, y: door.y },
+    { x: door.x - 2, y: door.y },
+  ];
+  const others = nodes.filter((node) => node !== head && node.blocks.some(takesRequests));
+  const lowest = Math.max(...others.map((node) => node.requestRail));
+  const bus = [
     line(
       [
-        { x: busX, y: head.requestRail },
-        { x: busX, y: lowest },
+        { x: BUS, y: head.requestRail },
+        { x: BUS, y: lowest },
       ],
       REQUESTS,
     ),
     line(
       [
-        { x: busX, y: head.requestRail },
+        { x: BUS, y: head.requestRail },
         { x: lastFrontend(head), y: head.requestRail },
       ],
       REQUESTS,
     ),
-    ...rails,
-    ...served.flatMap((node) =>
-      node.blocks
-        .filter(takesRequests)
-        .map(({ box }) => arrow({ x: middle(box).x, y: box.y }, "down", REQUESTS.stroke)),
+  ];
+  return [
+    line(way, { ...REQUESTS, "stroke-width": 2 }),
+    arrow(door, "right", REQUESTS.stroke),
+    ...frontendTicks(head),
+    ...(others.length > 0 ? bus : []),
+    ...requestRail(head, middle(head.chips.find(isFrontend)?.box ?? entrance.box).x),
+    ...others.flatMap((node) => requestRail(node, BUS)),
+  ];
+}
+
+/** Over the GPUs of a node, with an arrow down into each worker that takes requests. */
+function requestRail({ blocks, requestRail: y }: NodeLayout, from: number): string[] {
+  const served = blocks.filter(takesRequests);
+  const stops = served.map(({ box }) => middle(box).x);
+  if (stops.length === 0) return [];
+  return [
+    line(
+      [
+        { x: Math.min(from, ...stops), y },
+        { x: Math.max(from, ...stops), y },
+      ],
+      REQUESTS,
     ),
+    ...served.map(({ box }) => arrow({ x: middle(box).x, y: box.y }, "down", REQUESTS.stroke)),
   ];
 }
 
