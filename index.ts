@@ -1,6 +1,6 @@
 /** The Pulumi program: the stack's configuration → one deployment → stack outputs. */
 import * as pulumi from "@pulumi/pulumi";
-import { checkedConfig, DynamoCluster, observeLocal, observeSky } from "./components";
+import { checkedConfig, costLine, DynamoCluster, observeLocal, observeSky } from "./components";
 import { CONFIG_NAMESPACE } from "./plan/problems";
 
 /** Everything that the stack's configuration says below this program's namespace, as Pulumi gives it: text. */
@@ -22,14 +22,15 @@ async function program() {
     clusterPrefix,
     ...(config.target === "local"
       ? { observed: await observeLocal(clusterPrefix) }
-      : { observedSky: await observeSky(clusterPrefix, config.sky.infra) }),
+      : { observedSky: await observeSky(clusterPrefix, config.sky.infra, config) }),
   });
-  const { endpoint, model, apiKey, apiKeys, chat, topology, logs } = cluster;
+  const { endpoint, model, apiKey, apiKeys, chat, topology, logs, cost } = cluster;
+  if (config.target === "sky") void pulumi.log.info(costLine(cost));
   // An output that is undefined would be a warning at every operation.
   const { keys, retiredKeys } = config.access;
   const several = keys.length + retiredKeys.length > 1 ? { apiKeys } : {};
   const key = cluster.asksForKey ? { apiKey, ...several } : {};
-  return { endpoint, model, engine: config.engine, ...key, chat, topology, logs };
+  return { endpoint, model, engine: config.engine, ...key, chat, topology, logs, cost };
 }
 
 export = program;

@@ -1,13 +1,15 @@
 /** From what the user wrote to everything that the components need: no resource is made here. */
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/config";
+import type { DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
 import { plan } from "../plan/plan";
-import { ConfigError } from "../plan/problems";
 import type { ConfigInput } from "../plan/schema";
 import type { DeploymentPlan } from "../plan/types";
 import { locateTools } from "../tools/toolchain";
 import type { Observation } from "./observation";
+import { affordableCost } from "./prices";
+import { reported } from "./problems";
 import type { SkyObservation } from "./skyRepair";
 
 /** The configuration as another program writes it: nothing of it is changed. */
@@ -40,6 +42,7 @@ export interface DynamoClusterArgs extends Written {
 export interface Deployment {
   readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
+  readonly cost: DeploymentCost;
   /** Loopback addresses of the local nodes, by name of the cluster, by rank. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
 }
@@ -62,7 +65,7 @@ export function prepare(args: DynamoClusterArgs): Deployment {
     localServices,
     clusterPrefix: _prefix,
     observed: _local,
-    observedSky: _sky,
+    observedSky,
     ...written
   } = args;
   return reported(() => {
@@ -72,17 +75,9 @@ export function prepare(args: DynamoClusterArgs): Deployment {
       config,
       factsOf(config, () => localServices ?? locateTools().servicesObtainable),
     );
-    return { config, plan: planned, addresses: localAddresses(planned) };
+    const cost = affordableCost(config, planned, observedSky?.prices);
+    return { config, plan: planned, cost, addresses: localAddresses(planned) };
   });
-}
-
-function reported<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof ConfigError) throw new pulumi.RunError(error.message);
-    throw error;
-  }
 }
 
 /** An address of its own for each local node: 127.0.0.1 for the first of all, then counting up. */

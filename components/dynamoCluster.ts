@@ -1,6 +1,7 @@
 /** The whole deployment, from a configuration to an endpoint that answers. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
+import type { DeploymentCost } from "../plan/cost";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
 import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan, type ProgramRole } from "../plan/types";
@@ -38,6 +39,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly topology: pulumi.Output<ClusterTopology[]>;
   /** Where each program logs to. */
   readonly logs: pulumi.Output<Record<string, string[]>>;
+  /** GPUs, and what SkyPilot says that they cost an hour. Known in a preview; of the day, so no resource depends on it. */
+  readonly cost: DeploymentCost;
 
   /**
    * @param name Name of the deployment in the stack.
@@ -48,7 +51,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
     // Before anything else, so that a mistake leaves no trace in the state.
     const deployment = prepare(args);
     super("dynamo-sky:index:DynamoCluster", name, {}, opts);
-    const { plan } = deployment;
+    const { plan, cost } = deployment;
+    this.cost = cost;
     const { access } = deployment.config;
     const keys = access.gateway ? new ApiKeys(`${name}-key`, access, { parent: this }) : undefined;
     const hosts = this.#hosts(name, args, deployment, keys);

@@ -1,4 +1,5 @@
 /** The components, for use in other Pulumi programs. */
+export { type ClusterCost, costLine, type DeploymentCost } from "../plan/cost";
 export { ApiKeys, type ApiKeysArgs } from "./apiKeys";
 export type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 export { ControlPlane } from "./controlPlane";

@@ -1,8 +1,11 @@
 /** What of a deployment's SkyPilot clusters is lost and must be launched again. */
 import * as pulumi from "@pulumi/pulumi";
 import { UserError } from "../driver/errors";
+import type { DeploymentConfig } from "../plan/config";
 import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
+import { priceQuestions, type SkyPrices } from "./prices";
+import { reported } from "./problems";
 
 /** What was seen, and when. */
 export interface SkyObservation {
@@ -10,6 +13,8 @@ export interface SkyObservation {
   readonly at: string;
   /** By full name. */
   readonly clusters: ObservedSkyClusters;
+  /** What SkyPilot says that the deployment's clusters cost. Default: it was not asked. */
+  readonly prices?: SkyPrices;
 }
 
 /** Words of SkyPilot for a job that runs or is about to: https://docs.skypilot.co/en/latest/reference/cli.html#sky-queue */
@@ -21,11 +26,18 @@ const ALIVE = new Set(["INIT", "PENDING", "SETTING_UP", "RUNNING"]);
  *
  * @param prefix As `DynamoCluster` has it in `clusterPrefix`.
  * @param infra As in the configuration: it decides which SkyPilot is asked.
- * @throws pulumi.RunError when SkyPilot does not answer, with the cause.
+ * @param priced The configuration of the deployment whose price is wanted, too. Default: no price is asked for; then a limit on it
+ *   (`limits.dollarsPerHour`) refuses the deployment.
+ * @throws pulumi.RunError when SkyPilot does not answer, with the cause, and when the deployment cannot be planned.
  */
-export async function observeSky(prefix: string, infra: readonly string[]): Promise<SkyObservation> {
+export async function observeSky(
+  prefix: string,
+  infra: readonly string[],
+  priced?: DeploymentConfig,
+): Promise<SkyObservation> {
+  const questions = priced === undefined ? [] : reported(() => priceQuestions(priced));
   // Only now: a program for this machine does without the modules of SkyPilot's driver.
-  const { observeSky: ask } = require("../sky/observe") as typeof import("../sky/observe");
+  const { observeAndPrice: ask } = require("../sky/observe") as typeof import("../sky/observe");
   const { Progress } = require("../driver/progress") as typeof import("../driver/progress");
   const context = {
     progress: new Progress((line) => void pulumi.log.info(line)),
@@ -34,8 +46,10 @@ export async function observeSky(prefix: string, infra: readonly string[]): Prom
   };
   const at = new Date().toISOString();
   try {
-    const request = { prefix: `${clusterPrefixName(prefix)}-`, infra };
-    return { at, clusters: await ask(request, context) };
+    const tasks = questions.map((question): unknown => JSON.parse(question));
+    const seen = await ask({ prefix: `${clusterPrefixName(prefix)}-`, infra, tasks }, context);
+    const prices = seen.prices.map((price, index) => [questions[index] ?? "", price] as const);
+    return { at, clusters: seen.clusters, prices: new Map(prices) };
   } catch (error) {
     if (error instanceof UserError) throw new pulumi.RunError(error.message);
     throw error;

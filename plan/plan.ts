@@ -3,6 +3,7 @@ import { CONTROL_IP, HEAD_IP, rankAddress } from "./addresses";
 import type { DeploymentConfig } from "./config";
 import { gpusPerReplica } from "./config";
 import { NAMESPACE, type PlanContext, type PlanFacts } from "./context";
+import { gpuLimitProblems } from "./cost";
 import { engines } from "./engines";
 import { range } from "./packing";
 import { type ClusterLayout, placeReplicas } from "./placement";
@@ -33,8 +34,12 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
   const planned = clusters.map((layout) =>
     planCluster({ config, facts, controlHost: layout.hasControlPlane ? HEAD_IP : CONTROL_IP }, layout),
   );
-  const outOfPorts = planned.flatMap((cluster) => cluster.problems);
-  if (outOfPorts.length > 0) throw new ConfigError(distinct(outOfPorts));
+  const outOfPorts = distinct(planned.flatMap(({ problems }) => problems));
+  const tooMany = gpuLimitProblems(
+    config,
+    planned.map(({ cluster }) => cluster),
+  );
+  if (outOfPorts.length + tooMany.length > 0) throw new ConfigError([...outOfPorts, ...tooMany]);
   const head = clusters.find((layout) => layout.hasControlPlane);
   return {
     model: config.servedModelName,

@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import { accessSchema } from "./schema/access";
+import { limitsSchema } from "./schema/limits";
 import { modelName } from "./schema/model";
 import { argument, poolsSchema } from "./schema/pools";
 import { routerSchema } from "./schema/router";
@@ -104,6 +105,10 @@ export const configSchema = section({
     about: "Where KV blocks go that no longer fit the GPU.",
   }),
   timeouts: setting(timeoutsSchema, { ...ALL_DEFAULTS, about: "How long things may take." }),
+  limits: setting(limitsSchema, {
+    ...ALL_DEFAULTS,
+    about: "Guard rails: what the deployment may take and cost; checked in `preview`.",
+  }),
   sky: setting(skySchema, { ...ALL_DEFAULTS, about: "What SkyPilot is asked for; for target sky." }),
   huggingFaceToken: optional(token(), {
     absent: "none: public models only",

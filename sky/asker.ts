@@ -13,6 +13,9 @@ export const PLAIN_OUTPUT = { COLUMNS: "400", NO_COLOR: "1", PYTHONUNBUFFERED: "
 const answerSchema = z.object({ code: z.number(), stdout: z.string(), stderr: z.string() });
 export type SkyAnswer = z.output<typeof answerSchema>;
 
+/** The arguments of a `sky` command, or tasks whose prices are wanted. */
+export type SkyQuestion = readonly string[] | { readonly prices: readonly unknown[] };
+
 interface Waiting {
   readonly resolve: (answer: SkyAnswer) => void;
   readonly reject: (error: Error) => void;
@@ -40,7 +43,7 @@ export class Asker {
   };
 
   /** @throws Error when there is no answer within the time, or the process ends without one. */
-  ask(args: readonly string[], timeoutSeconds: number): Promise<SkyAnswer> {
+  ask(question: SkyQuestion, timeoutSeconds: number): Promise<SkyAnswer> {
     this.signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.end(`no answer within ${timeoutSeconds} s`), timeoutSeconds * 1000);
@@ -51,7 +54,7 @@ export class Asker {
         };
       };
       this.waiting.push({ resolve: settled(resolve), reject: settled(reject) });
-      this.running().stdin.write(`${JSON.stringify(args)}\n`);
+      this.running().stdin.write(`${JSON.stringify(question)}\n`);
     });
   }
 

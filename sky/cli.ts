@@ -5,6 +5,7 @@ import type { z } from "zod";
 import { UserError } from "../driver/errors";
 import { printable } from "../driver/progress";
 import type { VerbContext } from "../driver/verb";
+import type { ClusterPrice } from "../plan/cost";
 import { findSky, type SkyProgram } from "../tools/toolchain/skypilot";
 import { Asker, interpreterOf, PLAIN_OUTPUT } from "./asker";
 import { classify, type Failure, failureMessage } from "./failure";
@@ -15,6 +16,7 @@ import {
   type JobRecord,
   jobQueues,
   jsonIn,
+  priceRecords,
   type RequestRecord,
   requestRecords,
 } from "./records";
@@ -132,6 +134,23 @@ export class Sky {
     const args = ["api", "status", "-o", "json", "-c", name];
     const { stdout } = await this.must(args);
     return parsed("sky api status", requestRecords, stdout);
+  }
+
+  /**
+   * What SkyPilot may take for each of some tasks (`num_nodes` and `resources`), and for how much. Never fails: where SkyPilot cannot
+   * say it, the answer has the reason.
+   */
+  async prices(tasks: readonly unknown[]): Promise<readonly ClusterPrice[]> {
+    if (tasks.length === 0) return [];
+    const none = (problem: string) => tasks.map(() => ({ candidates: [], problem }));
+    if (this.asker === undefined) return none(`the Python that runs ${this.program.command} was not found`);
+    try {
+      const { stdout } = await this.asker.ask({ prices: tasks }, QUESTION_SECONDS);
+      return priceRecords.parse(JSON.parse(stdout));
+    } catch (error) {
+      this.context.signal.throwIfAborted();
+      return none(error instanceof Error ? error.message : String(error));
+    }
   }
 
   /** US dollars an hour for the whole cluster; undefined when SkyPilot does not know. */

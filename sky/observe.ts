@@ -1,5 +1,6 @@
 /** `sky observe`: what of a deployment's clusters really runs: all of them in one call. Changes nothing. */
 import { defineVerb, type VerbContext } from "../driver/verb";
+import type { ClusterPrice } from "../plan/cost";
 import { Sky } from "./cli";
 import { type ClusterRecord, type JobRecord, latestJob } from "./records";
 import { skyObserveSchema } from "./spec";
@@ -22,21 +23,42 @@ export const verb = defineVerb({
   run: async (input, context) => context.result(await observeSky(input, context)),
 });
 
+/** What is to be looked at. */
+export interface ObserveRequest {
+  /** Beginning of the clusters' names. */
+  readonly prefix: string;
+  /** As in the configuration. */
+  readonly infra: readonly string[];
+}
+
 /** All clusters whose name begins with the prefix. */
 export async function observeSky(
-  { prefix, infra }: { readonly prefix: string; readonly infra: readonly string[] },
+  request: ObserveRequest,
   context: VerbContext,
 ): Promise<ObservedSkyClusters> {
+  return (await observeAndPrice({ ...request, tasks: [] }, context)).clusters;
+}
+
+/** The same, and what SkyPilot may take for some tasks (`num_nodes` and `resources`) and for how much, in the order of the tasks. */
+export async function observeAndPrice(
+  { prefix, infra, tasks }: ObserveRequest & { readonly tasks: readonly unknown[] },
+  context: VerbContext,
+): Promise<{ readonly clusters: ObservedSkyClusters; readonly prices: readonly ClusterPrice[] }> {
   const sky = await Sky.find(infra, context);
   try {
-    const records = (await sky.clusters()).filter(({ name }) => name.startsWith(prefix));
-    const up = records.filter(({ status }) => status === "UP").map(({ name }) => name);
-    const jobs = await sky.jobs(up);
-    const silent = up.filter((name) => jobs[name] === undefined);
-    return observed(await refreshed(sky, records, silent), jobs);
+    const [clusters, prices] = await Promise.all([observeClusters(sky, prefix), sky.prices(tasks)]);
+    return { clusters, prices };
   } finally {
     sky.close();
   }
+}
+
+async function observeClusters(sky: Sky, prefix: string): Promise<ObservedSkyClusters> {
+  const records = (await sky.clusters()).filter(({ name }) => name.startsWith(prefix));
+  const up = records.filter(({ status }) => status === "UP").map(({ name }) => name);
+  const jobs = await sky.jobs(up);
+  const silent = up.filter((name) => jobs[name] === undefined);
+  return observed(await refreshed(sky, records, silent), jobs);
 }
 
 /**

@@ -3,6 +3,8 @@
 Runs with the interpreter that `sky` itself runs with. Each line of standard input is a JSON list of arguments, as on a
 command line; each line of standard output is the answer to one: {"code": …, "stdout": …, "stderr": …}.
 
+An object {"prices": [tasks]} is answered in the same form, with JSON on "stdout" (`prices.py`).
+
 An object {"become": [arguments], "env": {…}} is the last line: the process becomes that command, with its output as it is.
 """
 
@@ -11,6 +13,7 @@ import os
 import sys
 
 from click.testing import CliRunner
+from prices import prices_of
 
 
 def runner():
@@ -28,6 +31,11 @@ def main():
 
     for line in iter(sys.stdin.readline, ""):
         asked = json.loads(line)
+        if isinstance(asked, dict) and "prices" in asked:
+            answer = {"code": 0, "stdout": json.dumps(prices_of(asked["prices"])), "stderr": ""}
+            answers.write(json.dumps(answer) + "\n")
+            answers.flush()
+            continue
         if isinstance(asked, dict):
             os.dup2(answers.fileno(), 1)
             os.environ.update(asked["env"])

@@ -81,3 +81,20 @@ export function jsonIn(output: string): unknown {
   if (start < 0) throw new SyntaxError("no JSON in the output");
   return JSON.parse(output.slice(start));
 }
+
+/** What SkyPilot may take for a task (`prices.py`). */
+export const priceRecords = z.array(
+  z.strictObject({
+    candidates: z.array(
+      z.strictObject({
+        /** `aws/us-east-1`, for spot `aws/us-east-1/us-east-1a`. */
+        infra: z.string(),
+        instanceType: z.string(),
+        /** US dollars for all nodes of the task; null where SkyPilot knows no price. */
+        dollarsPerHour: z.number().nullable(),
+      }),
+    ),
+    /** Why there are no candidates; null where there are some. */
+    problem: z.string().nullable(),
+  }),
+);

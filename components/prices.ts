@@ -1,0 +1,43 @@
+/** What SkyPilot is asked about the clusters of a deployment, and what their prices come to. */
+import type { DeploymentConfig } from "../plan/config";
+import { assertAffordable, type ClusterPrice, costOf, type DeploymentCost } from "../plan/cost";
+import { factsOf } from "../plan/facts";
+import { plan } from "../plan/plan";
+import type { ClusterPlan, DeploymentPlan } from "../plan/types";
+import { taskIdentity } from "../sky/task";
+import { stableJson } from "./driverCommand";
+
+/** By what is asked of SkyPilot: equal clusters are asked about once. */
+export type SkyPrices = ReadonlyMap<string, ClusterPrice>;
+
+/** What SkyPilot is asked about a cluster: its nodes, and what they are. */
+function question(cluster: ClusterPlan, config: DeploymentConfig): string {
+  return stableJson(taskIdentity({ cluster, config, scripts: {} }));
+}
+
+/**
+ * What to ask SkyPilot before anything is provisioned, each question once.
+ * @throws ConfigError when the deployment cannot be planned, so that nobody is asked for nothing.
+ */
+export function priceQuestions(config: DeploymentConfig): string[] {
+  const { clusters } = plan(
+    config,
+    factsOf(config, () => true),
+  );
+  return [...new Set(clusters.map((cluster) => question(cluster, config)))];
+}
+
+/**
+ * What a deployment costs.
+ * @param prices Answers to {@link priceQuestions}. Default: SkyPilot was not asked, and nothing is known.
+ * @throws ConfigError when it may cost more than the configuration allows.
+ */
+export function affordableCost(
+  config: DeploymentConfig,
+  planned: DeploymentPlan,
+  prices?: SkyPrices,
+): DeploymentCost {
+  const cost = costOf(config, planned, (cluster) => prices?.get(question(cluster, config)));
+  assertAffordable(config, cost);
+  return cost;
+}

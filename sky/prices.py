@@ -1,0 +1,82 @@
+"""What SkyPilot may take for a task, and for how much: its own candidates and its own prices. Provisions nothing.
+
+These are the steps of SkyPilot's optimizer (`_fill_in_launchable_resources` in `sky/optimizer.py`): of every infra that is asked for,
+the cheapest instance type, in each region (for spot in each zone) where that is offered. A launch takes the cheapest candidate, and the
+next one where that has no capacity, so all of them count. Prices come from the catalogs on this machine, which SkyPilot keeps up to
+date, and for Kubernetes and Slurm from `pricing` in its configuration; without that they are 0.
+"""
+
+
+def prices_of(tasks):
+    """For each task (`num_nodes` and `resources`, as in YAML) `{"candidates": […], "problem": text or None}`."""
+    enabled = Enabled()
+    return [price_of(task, enabled) for task in tasks]
+
+
+class Enabled:
+    """The clouds that the API server has access to; asked for only where a task leaves a choice."""
+
+    def __init__(self):
+        self.known = None
+
+    def names(self):
+        if self.known is None:
+            from sky.client import sdk
+
+            self.known = {name.lower() for name in sdk.get(sdk.enabled_clouds())}
+        return self.known
+
+
+def price_of(config, enabled):
+    try:
+        from sky import task as task_lib
+
+        task = task_lib.Task.from_yaml_config(config)
+        candidates = []
+        hints = []
+        for resources, cloud in choices(task, enabled):
+            resources.validate()
+            feasible = cloud.get_feasible_launchable_resources(resources, task.num_nodes)
+            candidates += [candidate(one, task.num_nodes) for one in launchable(feasible.resources_list)]
+            hints += [feasible.hint] if feasible.hint else []
+        return {"candidates": candidates, "problem": None if candidates else " ".join(hints) or "it finds no such machines"}
+    except Exception as error:  # whatever SkyPilot raises: no price is an answer, not a failure
+        return {"candidates": [], "problem": first_line(error)}
+
+
+def choices(task, enabled):
+    """Pairs of what is asked for and a cloud. A cloud that is not enabled is passed over, as a launch does, if another one is."""
+    from sky.utils import registry
+
+    asked = list(task.resources)
+    if len(asked) == 1 and asked[0].cloud is not None:
+        return [(asked[0], asked[0].cloud)]
+    clouds = [registry.CLOUD_REGISTRY.from_str(name) for name in sorted(enabled.names())]
+    pairs = [(one, cloud) for one in asked for cloud in ([one.cloud] if one.cloud is not None else clouds)]
+    usable = [(one, cloud) for one, cloud in pairs if str(cloud).lower() in enabled.names()]
+    return usable or [pair for pair in pairs if pair[0].cloud is not None]
+
+
+def launchable(feasible):
+    """The cheapest comes first, and is the one that a launch tries."""
+    from sky.utils import resources_utils
+
+    return resources_utils.make_launchables_for_valid_region_zones(feasible[0]) if feasible else []
+
+
+def candidate(resources, nodes):
+    try:
+        dollars = resources.get_cost(3600) * nodes
+    except Exception:  # no price in the catalog
+        dollars = None
+    place = [str(resources.cloud).lower(), resources.region, resources.zone]
+    return {
+        "infra": "/".join(part for part in place if part),
+        "instanceType": resources.instance_type,
+        "dollarsPerHour": None if dollars is None or dollars != dollars else dollars,
+    }
+
+
+def first_line(error):
+    text = str(error).strip() or type(error).__name__
+    return text.split("\n")[0][:300]
