@@ -53,8 +53,9 @@ def choices(task, enabled):
         return [(asked[0], asked[0].cloud)]
     clouds = [registry.CLOUD_REGISTRY.from_str(name) for name in sorted(enabled.names())]
     pairs = [(one, cloud) for one in asked for cloud in ([one.cloud] if one.cloud is not None else clouds)]
-    usable = [(one, cloud) for one, cloud in pairs if str(cloud).lower() in enabled.names()]
-    return usable or [pair for pair in pairs if pair[0].cloud is not None]
+    if not pairs:
+        raise LookupError("no infra is set up yet (sky check)")
+    return [pair for pair in pairs if pair[1].canonical_name() in enabled.names()] or pairs
 
 
 def launchable(feasible):
@@ -69,7 +70,7 @@ def candidate(resources, nodes):
         dollars = resources.get_cost(3600) * nodes
     except Exception:  # no price in the catalog
         dollars = None
-    place = [str(resources.cloud).lower(), resources.region, resources.zone]
+    place = [resources.cloud.canonical_name(), resources.region, resources.zone]
     return {
         "infra": "/".join(part for part in place if part),
         "instanceType": resources.instance_type,
