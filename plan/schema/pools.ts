@@ -16,7 +16,7 @@ import {
 export const acceleratorName = () =>
   text({
     noun: "the name of an accelerator",
-    allowed: "a name from `sky show-gpus` without a count, such as H100 or A100-80GB",
+    allowed: "a name from `sky gpus list` without a count, such as H100 or A100-80GB",
     pattern: /^[A-Za-z][\w.-]*$/,
   });
 

@@ -273,7 +273,7 @@ const BAD: readonly BadInput[] = [
     "accelerator with a count",
     { cluster: { accelerator: "H100:8" } },
     [
-      'dynamo-sky:cluster.accelerator: "H100:8" is not the name of an accelerator. Allowed: a name from `sky show-gpus` without a count, such as H100 or A100-80GB.',
+      'dynamo-sky:cluster.accelerator: "H100:8" is not the name of an accelerator. Allowed: a name from `sky gpus list` without a count, such as H100 or A100-80GB.',
     ],
   ],
   [

@@ -1,5 +1,5 @@
 /** What the documents show is true: examples can be planned, links lead somewhere, npm scripts exist. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
@@ -7,20 +7,13 @@ import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { plan } from "../../plan/plan";
 import { packageRoot } from "../../tools/toolchain/root";
+import { commandBlocks, pages, textOf } from "../pages";
 
 const root = packageRoot();
-const pages = ["README.md", "CONTRIBUTING.md", ...pagesBelow("docs")];
-const text = (page: string) => readFileSync(join(root, page), "utf8");
-
-function pagesBelow(directory: string): string[] {
-  return readdirSync(join(root, directory), { recursive: true, encoding: "utf8" })
-    .filter((file) => file.endsWith(".md"))
-    .map((file) => join(directory, file));
-}
 
 /** The configurations in a page's YAML blocks, without the namespace. */
 function examples(page: string): Record<string, unknown>[] {
-  return [...text(page).matchAll(/```yaml\n([\s\S]*?)```/g)].flatMap(([, block = ""]) => {
+  return [...textOf(page).matchAll(/```yaml\n([\s\S]*?)```/g)].flatMap(([, block = ""]) => {
     const content: unknown = parse(block);
     if (typeof content !== "object" || content === null || !("config" in content)) return [];
     const entries = Object.entries(content.config ?? {});
@@ -30,7 +23,7 @@ function examples(page: string): Record<string, unknown>[] {
 
 describe.each(pages)("%s", (page) => {
   it("has links that lead to files of the repository", () => {
-    const targets = [...text(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)].map(
+    const targets = [...textOf(page).matchAll(/\]\((?!https?:|#|mailto:)([^)#\s]+)/g)].map(
       ([, target = ""]) => target,
     );
     const missing = targets.filter((target) => !existsSync(join(root, dirname(page), target)));
@@ -38,8 +31,10 @@ describe.each(pages)("%s", (page) => {
   });
 
   it("names npm scripts that exist", () => {
-    const manifest: { readonly scripts: Readonly<Record<string, string>> } = JSON.parse(text("package.json"));
-    const named = [...text(page).matchAll(/npm run (?:-s |--silent )?([a-z][\w:-]*)/g)].map(
+    const manifest: { readonly scripts: Readonly<Record<string, string>> } = JSON.parse(
+      readFileSync(join(root, "package.json"), "utf8"),
+    );
+    const named = [...textOf(page).matchAll(/npm run (?:-s |--silent )?([a-z][\w:-]*)/g)].map(
       ([, name = ""]) => name,
     );
     expect(named.filter((name) => !(name in manifest.scripts))).toEqual([]);
@@ -61,4 +56,24 @@ it.each(pagesWithExamples)("%s shows configurations that can be planned", (page)
 
 it("finds the README's examples", () => {
   expect(examples("README.md").length).toBeGreaterThanOrEqual(5);
+});
+
+/** What tests do not have: a block of commands that needs one of these says so in its first line. */
+const NEEDS = [
+  /^an account at \w+/,
+  /^a (Kubernetes|Slurm) cluster with GPUs/,
+  /^a cluster that is up/,
+  /^the lab/,
+  /^a GPU/,
+  /^the official Pulumi distribution/,
+  /^a (pipeline|repository) /,
+  /^an API server of SkyPilot/,
+  /^network access to /,
+  /^(minutes|\d+ GB)/,
+];
+
+it("says of commands that are not tried by a test what they need", () => {
+  const blocks = pages.flatMap(commandBlocks).filter(({ needs }) => needs !== undefined);
+  const unknown = blocks.filter(({ needs = "" }) => !NEEDS.some((known) => known.test(needs)));
+  expect(unknown.map(({ page, line, needs }) => `${page}:${line}: needs ${needs}`)).toEqual([]);
 });

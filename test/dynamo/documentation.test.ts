@@ -1,0 +1,111 @@
+/**
+ * What the documentation tells a reader to type works: every block of commands is run by bash, page by page, in a copy of this
+ * repository with state and ports of its own. Blocks whose first line says what they need (`# needs an account at AWS`) are not.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse, stringify } from "yaml";
+import { kill, processesOf } from "../../local/processes";
+import { parseConfig } from "../../plan/config";
+import { packageRoot } from "../../tools/toolchain/root";
+import { type CommandBlock, commandBlocks, pages } from "../pages";
+
+const MINUTE = 60_000;
+/** What would run this very test, or all of them. */
+const RUNS_TESTS = /^\s*(npm test|\.ci\/run|npm run test:engines)\b/;
+
+const blocks = (page: string): CommandBlock[] =>
+  commandBlocks(page)
+    .filter(({ needs }) => needs === undefined)
+    .map((block) => ({
+      ...block,
+      script: block.script
+        .split("\n")
+        .filter((line) => !RUNS_TESTS.test(line))
+        .join("\n"),
+    }))
+    .filter(({ script }) => /^\s*[^#\s]/m.test(script));
+const pagesWithCommands = pages.filter((page) => blocks(page).length > 0);
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+  });
+}
+
+/** The first distance by which all default ports can be moved to free ones. */
+async function moved(ports: Readonly<Record<string, number>>): Promise<Record<string, number>> {
+  for (let by = 9000; by < 30_000; by += 700) {
+    const there = Object.entries(ports).map(([name, port]) => [name, port + by] as const);
+    const free = await Promise.all(there.map(([, port]) => isFree(port)));
+    if (free.every(Boolean)) return Object.fromEntries(there);
+  }
+  throw new Error("no free ports for the stacks of the documentation");
+}
+
+describe("the commands of the documentation", () => {
+  const directory = mkdtempSync(join(tmpdir(), "dsky-docs-"));
+  const clone = join(directory, "dynamo-sky");
+  const state = join(directory, "state");
+
+  const bash = (script: string) =>
+    spawnSync("bash", ["-euo", "pipefail", "-c", script], {
+      cwd: clone,
+      env: { ...process.env, DYNAMO_SKY_STATE: state },
+      encoding: "utf8",
+      timeout: 3 * MINUTE,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+
+  beforeAll(async () => {
+    const root = packageRoot();
+    const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], {
+      cwd: root,
+      encoding: "utf8",
+    });
+    for (const file of files.split("\n").filter(Boolean)) {
+      mkdirSync(dirname(join(clone, file)), { recursive: true });
+      cpSync(join(root, file), join(clone, file));
+    }
+    symlinkSync(join(root, "node_modules"), join(clone, "node_modules"));
+    mkdirSync(state);
+    const dev = join(clone, "Pulumi.dev.yaml");
+    const { config } = parse(readFileSync(dev, "utf8")) as { config: Record<string, unknown> };
+    const defaults = parseConfig({ model: "m/m", target: "local" });
+    const { frontend, ...ports } = await moved({ ...defaults.ports, frontend: defaults.frontend.port });
+    config["dynamo-sky:frontend"] = { port: frontend };
+    config["dynamo-sky:ports"] = ports;
+    writeFileSync(dev, stringify({ config }));
+  }, MINUTE);
+
+  afterAll(() => {
+    for (const { pid } of processesOf(state)) kill(pid);
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  it("are there", () => {
+    expect(pagesWithCommands).toContain("README.md");
+  });
+
+  it.each(pagesWithCommands)("of %s", { timeout: 10 * MINUTE }, (page) => {
+    // Pages go on where a reader is who has tried it.
+    const up = bash("npm run --silent stack -- up --stack dev");
+    expect(up.status, up.stderr).toBe(0);
+    for (const { line, script } of blocks(page)) {
+      const { status, stdout, stderr } = bash(script);
+      expect(status, `${page}:${line}\n${script}\n${stdout}${stderr}`).toBe(0);
+    }
+  });
+
+  it("leave nothing behind once all is removed", { timeout: 2 * MINUTE }, () => {
+    const { status, stderr } = bash("npm run --silent demo -- --down");
+    expect(status, stderr).toBe(0);
+    expect(processesOf(state)).toEqual([]);
+  });
+});

@@ -1,0 +1,39 @@
+/** The pages of the documentation, and the commands that they tell a reader to type. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { packageRoot } from "../tools/toolchain/root";
+
+const root = packageRoot();
+
+function pagesBelow(directory: string): string[] {
+  return readdirSync(join(root, directory), { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".md"))
+    .map((file) => join(directory, file));
+}
+
+/** Every page, relative to the repository, in the order in which a newcomer meets them. */
+export const pages: readonly string[] = ["README.md", "CONTRIBUTING.md", ...pagesBelow("docs").sort()];
+
+export function textOf(page: string): string {
+  return readFileSync(join(root, page), "utf8");
+}
+
+/** A block of commands. */
+export interface CommandBlock {
+  readonly page: string;
+  /** Line of the page where it begins, from 1. */
+  readonly line: number;
+  readonly script: string;
+  /** What the block says it needs, in its first line (`# needs …`): something that tests do not have. */
+  readonly needs: string | undefined;
+}
+
+/** The blocks of a page's commands, in their order. */
+export function commandBlocks(page: string): CommandBlock[] {
+  const text = textOf(page);
+  return [...text.matchAll(/^```(?:bash|sh|shell|console)\n([\s\S]*?)^```/gm)].map((match) => {
+    const [, script = ""] = match;
+    const line = text.slice(0, match.index).split("\n").length;
+    return { page, line, script, needs: /^# needs (.+)$/m.exec(script.split("\n")[0] ?? "")?.[1] };
+  });
+}
