@@ -2,6 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
 import type { DeploymentCost } from "../plan/cost";
+import { inventoryOf } from "../plan/inventory";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
 import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan, type ProgramRole } from "../plan/types";
@@ -39,7 +40,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly topology: pulumi.Output<ClusterTopology[]>;
   /** Where each program logs to. */
   readonly logs: pulumi.Output<Record<string, string[]>>;
-  /** GPUs, and what SkyPilot says that they cost an hour. Known in a preview; of the day, so no resource depends on it. */
+  /** GPUs, and what SkyPilot says that they cost an hour. Known in a preview; of the day, so no command depends on it. */
   readonly cost: DeploymentCost;
 
   /**
@@ -50,10 +51,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
   constructor(name: string, args: DynamoClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     // Before anything else, so that a mistake leaves no trace in the state.
     const deployment = prepare(args);
-    super("dynamo-sky:index:DynamoCluster", name, {}, opts);
-    const { plan, cost } = deployment;
+    const { config, plan, cost } = deployment;
+    // Inputs are what policies can see before anything is made.
+    super("dynamo-sky:index:DynamoCluster", name, inventoryOf(config, plan, cost), opts);
     this.cost = cost;
-    const { access } = deployment.config;
+    const { access } = config;
     const keys = access.gateway ? new ApiKeys(`${name}-key`, access, { parent: this }) : undefined;
     const hosts = this.#hosts(name, args, deployment, keys);
     const placed = placedUnits(plan, hosts);

@@ -1,6 +1,7 @@
 /** A cluster of nodes that SkyPilot provisions. */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../plan/config";
+import { clusterInventory } from "../plan/inventory";
 import type { ClusterPlan } from "../plan/types";
 import { secretNames } from "../sky/run";
 import { nodeScripts } from "../sky/scripts";
@@ -47,7 +48,8 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   readonly #endpoint: pulumi.Output<string>;
 
   constructor(name: string, args: SkyClusterArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("dynamo-sky:index:SkyCluster", name, {}, opts);
+    // Inputs are what policies can see before anything is made.
+    super("dynamo-sky:index:SkyCluster", name, clusterInventory(args.config, args.plan), opts);
     this.clusterName = pulumi.output(args.clusterName);
     const lease = new DriverCommand(
       `${name}-lease`,

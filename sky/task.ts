@@ -4,6 +4,7 @@
  */
 import { Document, type Scalar, visit } from "yaml";
 import type { DeploymentConfig } from "../plan/config";
+import { usesSpot } from "../plan/inventory";
 import { modelSource } from "../plan/schema/model";
 import { type RunInput, renderRun, secretNames } from "./run";
 import { ENVIRONMENT, engineImage, renderSetup } from "./setup";
@@ -38,7 +39,7 @@ function resources(input: TaskInput): Record<string, unknown> {
     instance_type: sky.instanceType,
     cpus: sky.cpus,
     memory: sky.memory,
-    use_spot: sky.useSpot || undefined,
+    use_spot: usesSpot(config, cluster) || undefined,
     disk_size: sky.diskSizeGB,
     disk_tier: sky.diskTier,
     network_tier: sky.networkTier ?? (needsRdma ? "best" : undefined),

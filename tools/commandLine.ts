@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { ConfigError } from "../plan/problems";
 import { OperationFailed, UsageProblem } from "./pulumi/problem";
 import { messageOf } from "./toolchain/run";
@@ -10,6 +11,11 @@ export const EXIT = {
   /** The command or the configuration is wrong. */
   usage: 2,
 } as const;
+
+/** A path as the user means it: relative to where npm was called, not to the repository in which the tools run. */
+export function fromCaller(path: string): string {
+  return resolve(process.env["DYNAMO_SKY_CALLED_FROM"] ?? process.cwd(), path);
+}
 
 /** Whether the arguments do not fit what `util.parseArgs` was told. */
 export function isArgumentError(error: unknown): boolean {

@@ -2,11 +2,11 @@
  * `npm run stack -- <verb> [NAME] --stack S [options]`: the program through the real engine, also where the official
  * Pulumi distribution is not installed. See `usage` for the verbs.
  */
-import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { EXIT, isArgumentError, isUsersMistake } from "./commandLine";
+import { EXIT, fromCaller, isArgumentError, isUsersMistake } from "./commandLine";
 import { driftOf } from "./pulumi/drift";
 import { type OpenStack, type OperationResult, openStack, UsageProblem } from "./pulumi/openStack";
+import { type PolicyPackChoice, policyPackChoices } from "./pulumi/policyPacks";
 import { packageRoot } from "./toolchain/index";
 import { messageOf } from "./toolchain/run";
 
@@ -27,6 +27,9 @@ Options
   --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)
   --json             print the result as JSON; progress goes to standard error in any case
   --show-secrets     output: print secrets instead of [secret]
+  --policy-pack DIR  preview, up: what the stack has to keep to; this repository's is policy (repeatable)
+  --policy-pack-config FILE
+                     settings of the policies as JSON, one file for each pack, in the same order
   --remove           destroy: forget the empty stack too, with its history
   --verbose, -v      show the engine's own output
 
@@ -48,6 +51,7 @@ interface Arguments {
   readonly json: boolean;
   readonly showSecrets: boolean;
   readonly remove: boolean;
+  readonly policyPacks: readonly PolicyPackChoice[];
   readonly verbose: boolean;
 }
 
@@ -61,6 +65,8 @@ function readArguments(argv: string[]): Arguments | undefined {
       json: { type: "boolean", default: false },
       "show-secrets": { type: "boolean", default: false },
       remove: { type: "boolean", default: false },
+      "policy-pack": { type: "string", multiple: true, default: [] },
+      "policy-pack-config": { type: "string", multiple: true, default: [] },
       verbose: { type: "boolean", short: "v", default: false },
       help: { type: "boolean", short: "h", default: false },
       // What a hand used to `pulumi up` types; there is nothing to confirm here.
@@ -75,10 +81,11 @@ function readArguments(argv: string[]): Arguments | undefined {
     throw new UsageProblem(`Too many words after ${verb}: ${positionals.slice(1).join(" ")}`);
   }
   if (values.stack === undefined) throw new UsageProblem("Name the stack: --stack dev");
-  const calledFrom = process.env["DYNAMO_SKY_CALLED_FROM"] ?? process.cwd();
-  const cwd = values.cwd === undefined ? packageRoot() : resolve(calledFrom, values.cwd);
+  const cwd = values.cwd === undefined ? packageRoot() : fromCaller(values.cwd);
+  const policyPacks = policyPackChoices(values["policy-pack"], values["policy-pack-config"]);
   const { json, remove, verbose } = values;
-  return { verb, name, stack: values.stack, cwd, json, remove, verbose, showSecrets: values["show-secrets"] };
+  const showSecrets = values["show-secrets"];
+  return { verb, name, stack: values.stack, cwd, json, remove, policyPacks, verbose, showSecrets };
 }
 
 function asText(value: unknown): string {
@@ -129,11 +136,13 @@ function cancelOnSignals(): { readonly signal: AbortSignal; readonly isCancelled
 }
 
 async function operate(stack: OpenStack, verb: (typeof operations)[number], args: Arguments): Promise<void> {
-  const result = await stack[verb]({ verbose: args.verbose, ...cancelOnSignals() });
+  const { verbose, policyPacks } = args;
+  const result = await stack[verb]({ verbose, policyPacks, ...cancelOnSignals() });
   if (verb === "destroy" && args.remove) await stack.remove();
   process.stderr.write(`${summary(verb, result)}\n`);
-  const { changes, outputs, seconds, steps } = result;
-  if (args.json) console.log(JSON.stringify({ verb, changes, seconds, steps, outputs }, undefined, 2));
+  const { changes, outputs, seconds, steps, violations } = result;
+  const told = { verb, changes, seconds, steps, violations, outputs };
+  if (args.json) console.log(JSON.stringify(told, undefined, 2));
   else if (verb === "up") printOutputs(outputs);
 }
 

@@ -61,7 +61,11 @@ export const skySchema = section({
     about:
       "Where to provision. Of several, SkyPilot takes the cheapest, and the next one where that has no capacity (`any_of`). Empty: any that is set up.",
   }),
-  useSpot: setting(flag(), { default: false, about: "Spot instances: cheaper, and can be taken away." }),
+  useSpot: setting(flag(), {
+    default: false,
+    about:
+      "Spot instances: cheaper, and can be taken away. With placement `dedicated` the control plane's cluster is never one.",
+  }),
   retryUntilUp: setting(flag(), {
     default: false,
     about: "Tries again until there is capacity, within `timeouts.provisionMinutes`.",

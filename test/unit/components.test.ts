@@ -258,6 +258,8 @@ describe("a change touches", () => {
   it("of the model: the workers, and the lease that provides its tokenizer", async () => {
     const { updated } = await differing(DEV, { ...DEV, model: "Qwen/Qwen3-0.6B" });
     expect(updated).toEqual([
+      // The component itself: what policies read is among its inputs.
+      "dynamo",
       "dynamo-decode-0",
       "dynamo-decode-1",
       "dynamo-main-lease",

@@ -9,6 +9,7 @@ import {
 import type { Progress } from "../toolchain/install";
 import { messageOf } from "../toolchain/run";
 import { type Cli, cliProblem, initStack } from "./cli";
+import { type PolicyPackChoice, policySettings } from "./policyPacks";
 import { OperationFailed, UsageProblem } from "./problem";
 import { loadProgram, userMistake, type WatchedProgram, watch } from "./program";
 import { type Observed, ProgressReport } from "./progress";
@@ -24,6 +25,8 @@ export interface OperationOptions {
   readonly signal?: AbortSignal;
   /** Whether the user has cancelled the engine otherwise, as a terminal does by Ctrl-C. Default: as `signal` says. */
   readonly isCancelled?: () => boolean;
+  /** Policy packs that `preview` and `up` have to satisfy, absolute directories. Default: none. */
+  readonly policyPacks?: readonly PolicyPackChoice[];
 }
 
 /** What an operation did, or would do. */
@@ -88,7 +91,8 @@ export async function runOperation(
   const operate = async () => {
     // Without a terminal, the CLI forgets creations that were interrupted only when told to.
     if (kind === "refresh") await stack.refresh({ ...settings, clearPendingCreates: true });
-    else await stack[kind](settings);
+    else if (kind === "destroy") await stack.destroy(settings);
+    else await stack[kind]({ ...settings, ...policySettings(options.policyPacks ?? []) });
   };
   try {
     await operate().catch(async (error: unknown) => {
@@ -121,7 +125,11 @@ function explain(
     return new OperationFailed(`${kind}: the Pulumi engine was killed by ${killed}. Run it again to go on`);
   }
   const fault = thrown?.error instanceof Error ? (thrown.error.stack ?? thrown.error.message) : undefined;
-  const { failures } = report.observed();
+  const observed = report.observed();
+  const { failures } = observed;
   const causes = failures.length > 0 ? failures.join("\n\n") : cliProblem(messageOf(error));
-  return new OperationFailed(`${kind} failed after ${report.elapsed().toFixed(1)} s\n\n${fault ?? causes}`);
+  return new OperationFailed(
+    `${kind} failed after ${report.elapsed().toFixed(1)} s\n\n${fault ?? causes}`,
+    observed,
+  );
 }

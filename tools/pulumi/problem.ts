@@ -1,3 +1,5 @@
+import type { Observed } from "./progress";
+
 /** A mistake in how a command was called or in what is configured: told without a stack trace, exit code 2. */
 export class UsageProblem extends Error {
   constructor(message: string) {
@@ -8,7 +10,11 @@ export class UsageProblem extends Error {
 
 /** An operation of the engine that failed: told without a stack trace, exit code 1. */
 export class OperationFailed extends Error {
-  constructor(message: string) {
+  /** @param observed What the operation was seen to do until then; undefined where the engine was not reached. */
+  constructor(
+    message: string,
+    readonly observed?: Observed,
+  ) {
     super(message);
     this.name = "OperationFailed";
   }

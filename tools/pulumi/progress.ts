@@ -1,12 +1,25 @@
 import type { DiagnosticEvent, EngineEvent, StepEventMetadata } from "@pulumi/pulumi/automation";
 import { isShown, masked, nameOf, type Step, stepOf } from "./steps";
 
+type PolicyEvent = NonNullable<EngineEvent["policyEvent"]>;
+
+/** What a policy found. */
+export interface Violation {
+  readonly policy: string;
+  /** `mandatory` ends the operation, `advisory` does not. */
+  readonly level: string;
+  /** Name of the resource within the program. */
+  readonly resource: string;
+  readonly message: string;
+}
+
 /** What an operation was seen to do. */
 export interface Observed {
   readonly steps: readonly Step[];
   /** Number of resources by what happened to them: `{ create: 2, same: 10 }`. */
   readonly changes: Readonly<Record<string, number>>;
   readonly failures: readonly string[];
+  readonly violations: readonly Violation[];
   /** Outputs of the stack; the values of secrets are masked. */
   readonly outputs: Readonly<Record<string, unknown>>;
 }
@@ -46,6 +59,19 @@ export function plain(text: string): string {
   return text.replace(/<\{%[^%]*%\}>/g, "").trimEnd();
 }
 
+/** A policy's finding, without the policy's description, with which the engine begins the message. */
+function violationOf(event: PolicyEvent): Violation {
+  const lines = plain(event.message).split("\n");
+  const message = (lines.length > 1 ? lines.slice(1) : lines).join(" ").trim();
+  const { policyName, enforcementLevel, resourceUrn } = event;
+  return {
+    policy: policyName,
+    level: enforcementLevel,
+    resource: resourceUrn === undefined ? "" : nameOf(resourceUrn),
+    message,
+  };
+}
+
 /** Turns the engine's events into lines for a person, and remembers what happened. */
 export class ProgressReport {
   private readonly started = Date.now();
@@ -54,6 +80,7 @@ export class ProgressReport {
   private readonly lastLine = new Map<string, string>();
   private readonly steps: Step[] = [];
   private readonly failures: string[] = [];
+  private readonly violations: Violation[] = [];
   private changes: Readonly<Record<string, number>> = {};
   private outputs: Readonly<Record<string, unknown>> = {};
 
@@ -72,13 +99,14 @@ export class ProgressReport {
     if (event.resOutputsEvent) this.end(event.resOutputsEvent.metadata);
     if (event.resOpFailedEvent) this.fail(event.resOpFailedEvent.metadata);
     if (event.diagnosticEvent) this.diagnose(event.diagnosticEvent);
-    if (event.policyEvent) this.write(plain(event.policyEvent.message));
+    if (event.policyEvent) this.judge(event.policyEvent);
     if (event.summaryEvent) this.changes = { ...event.summaryEvent.resourceChanges };
   };
 
   /** All that was seen so far. */
   observed(): Observed {
-    return { steps: this.steps, changes: this.changes, failures: this.failures, outputs: this.outputs };
+    const { steps, changes, failures, violations, outputs } = this;
+    return { steps, changes, failures, violations, outputs };
   }
 
   /** Seconds since the report was made. */
@@ -118,6 +146,14 @@ export class ProgressReport {
     );
   }
 
+  private judge(event: PolicyEvent): void {
+    const violation = violationOf(event);
+    this.violations.push(violation);
+    const text = `policy ${violation.policy} (${violation.level}): ${violation.message}`;
+    this.write(text);
+    if (violation.level === "mandatory") this.failures.push(text);
+  }
+
   private diagnose(event: DiagnosticEvent): void {
     const message = plain(event.message);
     if (message.trim() === "") return;
@@ -132,7 +168,7 @@ export class ProgressReport {
 
   private warn(message: string): void {
     // That is how the stand-in plugins are found, and has been said.
-    if (/^using pulumi-resource-\S+ from \$PATH/.test(message)) return;
+    if (/^using pulumi-(?:resource|analyzer)-\S+ from \$PATH/.test(message)) return;
     const interrupted = [...message.matchAll(/^ {2}\* (\S+), interrupted while (\w+)$/gm)];
     // The engine's own text speaks of AWS, and of a prompt that is not shown here.
     const names = interrupted.map(([, urn, action]) => `${nameOf(urn ?? "")} (while ${action})`);

@@ -1,0 +1,5 @@
+/** What the Pulumi engine loads (`main` in package.json): pack.ts, through tsx, as program.cjs does for the program. */
+"use strict";
+require("tsx/cjs");
+
+require("./pack.ts");

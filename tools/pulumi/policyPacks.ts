@@ -1,0 +1,48 @@
+/** Policy packs (https://www.pulumi.com/docs/iac/crossguard/) that an operation has to satisfy. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fromCaller } from "../commandLine";
+import { UsageProblem } from "./problem";
+
+/** A policy pack, and its settings. */
+export interface PolicyPackChoice {
+  /** Directory of PulumiPolicy.yaml, absolute. */
+  readonly directory: string;
+  /** JSON file with the policies' settings, absolute. Default: the pack's own. */
+  readonly configFile: string | undefined;
+}
+
+/**
+ * The packs that a command line names.
+ * @param directories As written, relative to where the command was called.
+ * @param configFiles One for each directory, or none at all: so the engine wants it.
+ * @throws UsageProblem when a directory is no pack, or a file is missing.
+ */
+export function policyPackChoices(
+  directories: readonly string[],
+  configFiles: readonly string[],
+): PolicyPackChoice[] {
+  if (configFiles.length > 0 && configFiles.length !== directories.length) {
+    throw new UsageProblem(
+      `There are ${configFiles.length} --policy-pack-config for ${directories.length} --policy-pack: give one for each, or none.`,
+    );
+  }
+  return directories.map((written, index) => {
+    const directory = fromCaller(written);
+    if (!existsSync(join(directory, "PulumiPolicy.yaml")))
+      throw new UsageProblem(`--policy-pack ${written}: there is no PulumiPolicy.yaml in ${directory}.`);
+    const file = configFiles[index];
+    const configFile = file === undefined ? undefined : fromCaller(file);
+    if (configFile !== undefined && !existsSync(configFile))
+      throw new UsageProblem(`--policy-pack-config ${file}: there is no file ${configFile}.`);
+    return { directory, configFile };
+  });
+}
+
+/** The packs as the Automation API takes them. */
+export function policySettings(packs: readonly PolicyPackChoice[]) {
+  if (packs.length === 0) return {};
+  const policyPacks = packs.map(({ directory }) => directory);
+  const policyPackConfigs = packs.flatMap(({ configFile }) => configFile ?? []);
+  return { policyPacks, ...(policyPackConfigs.length === 0 ? {} : { policyPackConfigs }) };
+}
