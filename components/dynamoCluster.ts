@@ -9,6 +9,7 @@ import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan, type Progra
 import { ApiKeys } from "./apiKeys";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
+import { Credentials } from "./credentials";
 import { type Deployment, type DynamoClusterArgs, prepare } from "./deployment";
 import { Frontend } from "./frontend";
 import { LocalCluster } from "./localCluster";
@@ -111,7 +112,9 @@ export class DynamoCluster extends pulumi.ComponentResource {
     keys: ApiKeys | undefined,
   ): Map<string, ClusterHost> {
     const { huggingFaceToken } = args;
+    const credentials = new Credentials(`${name}-credentials`, deployment.plan, { parent: this });
     const secrets = {
+      ...credentials.values,
       ...(huggingFaceToken === undefined ? {} : { [HUGGING_FACE_TOKEN]: huggingFaceToken }),
       ...(keys === undefined ? {} : { [API_KEYS]: keys.forGateway }),
     };

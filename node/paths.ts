@@ -3,7 +3,15 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 
 /** Files that every node needs besides the rendered ones; they lie beside this module. */
-export const NODE_SCRIPTS = ["gateway.py", "launch.py", "lockstep.py", "node.py", "zmq_broker.py"] as const;
+export const NODE_SCRIPTS = [
+  "etcd_server.py",
+  "gateway.py",
+  "launch.py",
+  "lockstep.py",
+  "nats_server.py",
+  "node.py",
+  "zmq_broker.py",
+] as const;
 
 // As in node.py, which says why.
 const LONGEST_SOCKET_PATH = 90;

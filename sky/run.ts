@@ -1,6 +1,7 @@
 /** The task's `run`: writes the node's files as `node/render.ts` has them, and becomes the node's supervisor. Pure. */
 import { unitsOf } from "../components/units";
 import { type NodeFiles, programLog, renderNode } from "../node/render";
+import { CONTROL_PLANE_SECRETS } from "../plan/programs/controlPlane";
 import type { ClusterPlan, NodePlan, ProgramPlan } from "../plan/types";
 import { ENVIRONMENT, SECRETS_FILE } from "./setup";
 import { hereDocument, quoted } from "./shell";
@@ -14,6 +15,8 @@ export interface RunInput {
   readonly hasModelFiles?: boolean;
   /** Address of the control plane where that is on another cluster. */
   readonly controlIp?: string | undefined;
+  /** Whether it is launched without this program, which would bring generated secrets. Default: false. */
+  readonly standalone?: boolean;
 }
 
 const PREAMBLE = `set -euo pipefail
@@ -53,19 +56,50 @@ function nodeCase(cluster: ClusterPlan): string {
 }
 
 /**
+ * The one secret that a recipe over several nodes is launched with, where nobody hands it generated ones: each node derives the
+ * passwords of etcd and NATS from it. On one node they are made up there, anew with every start.
+ */
+export const CLUSTER_SECRET = "DYNAMO_SKY_CLUSTER_SECRET";
+
+const SHORTEST_CLUSTER_SECRET = 32;
+
+/** What a recipe makes of {@link CLUSTER_SECRET}: a password for each name, none of which tells another. */
+const DERIVE = `import hashlib, hmac, secrets
+shared = os.environ.get("${CLUSTER_SECRET}") or secrets.token_hex(32)
+if len(shared) < ${SHORTEST_CLUSTER_SECRET}:
+    sys.exit("${CLUSTER_SECRET} is too short: at least ${SHORTEST_CLUSTER_SECRET} characters, such as 'openssl rand -hex 32' writes")
+for name in ${JSON.stringify(CONTROL_PLANE_SECRETS)}:
+    given.setdefault(name, hmac.new(shared.encode(), name.encode(), hashlib.sha256).hexdigest())
+`;
+
+/**
  * Secrets go into a file that only this user reads: from the one that came with the launch where there is one, else from
  * the task's environment, and out of that.
  */
-function secrets(names: readonly string[]): string | undefined {
+function secrets(cluster: ClusterPlan, standalone: boolean): string | undefined {
+  const names = secretNames(cluster);
   if (names.length === 0) return undefined;
+  const derives = standalone && names.some(isGenerated);
   const list = names.map(quoted).join(" ");
   return `node-python - "$HOME/${SECRETS_FILE}" ${list} > secrets.json <<'EOF'
 import json, os, sys
 path, names = sys.argv[1], sys.argv[2:]
 given = json.load(open(path)) if os.path.exists(path) else {}
-print(json.dumps({name: given[name] if name in given else os.environ[name] for name in names}))
+${derives ? DERIVE : ""}print(json.dumps({name: given[name] if name in given else os.environ[name] for name in names}))
 EOF
-unset ${list}`;
+unset ${derives ? `${list} ${CLUSTER_SECRET}` : list}`;
+}
+
+function isGenerated(name: string): boolean {
+  return CONTROL_PLANE_SECRETS.some((generated) => generated === name);
+}
+
+/** Names of the secrets that a launch has to bring. */
+export function launchSecrets({ cluster, standalone = false }: RunInput): string[] {
+  const names = secretNames(cluster);
+  if (!standalone) return names;
+  const derives = cluster.nodes.length > 1 && names.some(isGenerated);
+  return [...names.filter((name) => !isGenerated(name)), ...(derives ? [CLUSTER_SECRET] : [])].toSorted();
 }
 
 /** Names of the secrets that programs of a cluster want. */
@@ -100,7 +134,8 @@ function neededScripts(cluster: ClusterPlan, scripts: RunInput["scripts"]): Node
 }
 
 /** The text of `run`. */
-export function renderRun({ cluster, scripts, controlIp, hasModelFiles = false }: RunInput): string {
+export function renderRun(input: RunInput): string {
+  const { cluster, scripts, controlIp, hasModelFiles = false, standalone = false } = input;
   const shared = {
     ...neededScripts(cluster, scripts),
     "supervisord.conf": renderNode({})["supervisord.conf"] ?? "",
@@ -110,7 +145,7 @@ export function renderRun({ cluster, scripts, controlIp, hasModelFiles = false }
     `# How a node keeps its programs running.\n${write(shared)}`,
     `# What runs on which node.\n${nodeCase(cluster)}`,
     hasModelFiles ? `ln -s "$home/model" model` : undefined,
-    secrets(secretNames(cluster)),
+    secrets(cluster, standalone),
     start(cluster, controlIp),
   ];
   return `${parts.filter((part) => part !== undefined).join("\n\n")}\n`;

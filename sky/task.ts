@@ -6,7 +6,7 @@ import { Document, type Scalar, visit } from "yaml";
 import type { DeploymentConfig } from "../plan/config";
 import { usesSpot } from "../plan/inventory";
 import { modelSource } from "../plan/schema/model";
-import { type RunInput, renderRun, secretNames } from "./run";
+import { launchSecrets, type RunInput, renderRun } from "./run";
 import { ENVIRONMENT, engineImage, renderSetup } from "./setup";
 
 /** What a task is rendered from. */
@@ -69,7 +69,7 @@ export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>
  */
 export function renderTask(input: TaskInput, heading?: string): string {
   const { cluster, config } = input;
-  const secrets = secretNames(cluster);
+  const secrets = launchSecrets(input);
   const roles = new Set(cluster.nodes.flatMap(({ programs }) => programs.map(({ role }) => role)));
   const services = { controlPlane: roles.has("etcd") || roles.has("nats"), gateway: roles.has("gateway") };
   const isInBucket = modelSource(config.model) === "bucket";

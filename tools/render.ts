@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { drawPicture } from "../plan/drawing/picture";
 import { API_KEYS } from "../plan/programs/gateway";
-import { secretNames } from "../sky/run";
+import { CLUSTER_SECRET, launchSecrets } from "../sky/run";
 import { nodeScripts } from "../sky/scripts";
 import { renderTask } from "../sky/task";
 import { runTool } from "./commandLine";
@@ -52,10 +52,16 @@ function isOneRecipe({ config, plan }: PlannedStack): boolean {
 function heading(stack: string, { config, plan }: PlannedStack): string {
   const nodes = plan.clusters[0]?.nodes ?? [];
   const name = "dynamo-serving";
-  const secrets = plan.clusters.flatMap(secretNames);
+  const secrets = plan.clusters.flatMap((cluster) =>
+    launchSecrets({ cluster, scripts: {}, standalone: true }),
+  );
+  const making = [
+    { secret: API_KEYS, about: "the key that requests must carry: Authorization: Bearer …" },
+    { secret: CLUSTER_SECRET, about: "from it come the passwords of etcd and NATS" },
+  ].filter(({ secret }) => secrets.includes(secret));
   return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${nodes.length} node${nodes.length === 1 ? "" : "s"}.
 
-${secrets.includes(API_KEYS) ? `  export ${API_KEYS}=$(openssl rand -hex 32)     # the key that requests must carry: Authorization: Bearer …\n` : ""}  sky launch -c ${name}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
+${making.map(({ secret, about }) => `  export ${secret}=$(openssl rand -hex 32)     # ${about}\n`).join("")}  sky launch -c ${name}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
   ssh -N -L 8000:$(sky status --ip ${name}):${plan.endpoint.port} ${name} &     # the endpoint, at http://127.0.0.1:8000/v1
   sky down ${name}
 
@@ -77,7 +83,13 @@ export function renderStack(stack: string, directory: string): string {
     throw new UsageProblem(
       `Stack ${stack} has ${plan.clusters.length} SkyPilot clusters, which need each other's addresses: use \`up\`.`,
     );
-  const input = { cluster, config, scripts: nodeScripts(), endpointPort: plan.endpoint.port };
+  const input = {
+    cluster,
+    config,
+    scripts: nodeScripts(),
+    endpointPort: plan.endpoint.port,
+    standalone: true,
+  };
   return renderTask(input, heading(stack, planned));
 }
 

@@ -9,11 +9,29 @@ const STOP_SECONDS = 10;
 
 /** A program of the control plane is the first and only one of its role. */
 const ONLY_ONE = { replica: 0, rank: 0 } as const;
-const NEEDS_NOTHING = { env: {}, secretEnv: [], gpus: [], waitsFor: [] } as const;
+const NEEDS_NOTHING = { gpus: [], waitsFor: [] } as const;
+
+/**
+ * Secrets of the control plane, in the nodes' secrets files. Those that Dynamo's processes read have the names that Dynamo gives them:
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config/environment_names.rs
+ */
+export const ETCD_PASSWORD = "ETCD_AUTH_PASSWORD";
+/** Of etcd's administrator; only `node/etcd_server.py` has it, which makes the other user. */
+export const ETCD_ROOT_PASSWORD = "DYNAMO_SKY_ETCD_ROOT_PASSWORD";
+export const NATS_TOKEN = "NATS_AUTH_TOKEN";
+/** All of them: generated, and known to nobody outside. */
+export const CONTROL_PLANE_SECRETS = [ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN] as const;
+
+/** etcd's user for Dynamo's processes, which gets at nothing but their own keys. The same name is in `node/etcd_server.py`. */
+export const ETCD_USER = "dynamo";
+
+/** Variable with the configuration of nats-server; so the launcher fills in what is only known on the node. */
+const NATS_CONF = "DYNAMO_SKY_NATS_CONF";
 
 /**
  * One etcd member on the head. It listens for clients on the node's own address, never on all of them; peers there are
- * none, but etcd always opens that port, so it gets an address that only the node itself reaches.
+ * none, but etcd always opens that port, so it gets an address that only the node itself reaches. `node/etcd_server.py` sees to it that
+ * clients need a password.
  * Flags: https://etcd.io/docs/v3.4/op-guide/configuration/
  */
 function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
@@ -26,6 +44,7 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
     role: "etcd",
     ...ONLY_ONE,
     command: [
+      ...["python3", `${NODE_DIR}/etcd_server.py`],
       "etcd",
       ...["--name", "etcd"],
       ...["--data-dir", `${NODE_DIR}/etcd`],
@@ -38,6 +57,8 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
       ...["--auto-compaction-retention", "1"],
       ...["--logger", "zap"],
     ],
+    env: {},
+    secretEnv: [ETCD_PASSWORD, ETCD_ROOT_PASSWORD],
     ...NEEDS_NOTHING,
     ports: portsByPurpose(needs, taken),
     health: { kind: "http", url: `${clientUrl}/health` },
@@ -46,25 +67,24 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
 }
 
 /**
- * One nats-server on the head, without JetStream: Dynamo 1.4.2 publishes KV events on core NATS.
- * Flags: https://docs.nats.io/running-a-nats-service/introduction/flags
+ * One nats-server on the head, without JetStream: Dynamo 1.4.2 publishes KV events on core NATS. `node/nats_server.py` adds the token that
+ * clients need. Health and figures ask for none, so only the node itself reaches them.
+ * Configuration: https://docs.nats.io/running-a-nats-service/configuration
  */
-function natsProgram(ports: NodePorts): ProgramPlan {
+function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
   const needs = [onePort("natsClient"), onePort("natsMonitor")];
   const taken = ports.takeAll(needs);
+  const monitor = `${ownAddress(context)}:${taken.natsMonitor}`;
   return {
     name: "nats",
     role: "nats",
     ...ONLY_ONE,
-    command: [
-      "nats-server",
-      ...["--addr", NODE_IP],
-      ...["--port", String(taken.natsClient)],
-      ...["--http_port", String(taken.natsMonitor)],
-    ],
+    command: ["python3", `${NODE_DIR}/nats_server.py`],
+    env: { [NATS_CONF]: `listen: "${NODE_IP}:${taken.natsClient}"\nhttp: "${monitor}"\n` },
+    secretEnv: [NATS_TOKEN],
     ...NEEDS_NOTHING,
     ports: portsByPurpose(needs, taken),
-    health: { kind: "http", url: `http://${NODE_IP}:${taken.natsMonitor}/healthz` },
+    health: { kind: "http", url: `http://${monitor}/healthz` },
     stopSeconds: STOP_SECONDS,
   };
 }
@@ -87,6 +107,8 @@ function eventsProgram({ config }: PlanContext, ports: NodePorts): ProgramPlan {
       String(taken.eventsIn),
       String(taken.eventsOut),
     ],
+    env: {},
+    secretEnv: [],
     ...NEEDS_NOTHING,
     ports: portsByPurpose(needs, taken),
     health: { kind: "tcp", host: NODE_IP, port: firstPort(config, "eventsOut") },
@@ -103,7 +125,7 @@ function needsNats({ config, facts }: PlanContext): boolean {
 export function controlPlanePrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
   return [
     ...(context.facts.discovery === "etcd" ? [etcdProgram(context, ports)] : []),
-    ...(needsNats(context) ? [natsProgram(ports)] : []),
+    ...(needsNats(context) ? [natsProgram(context, ports)] : []),
     ...(context.facts.events === "zmq" ? [eventsProgram(context, ports)] : []),
   ];
 }
@@ -124,6 +146,12 @@ export function controlPlaneAddresses(context: PlanContext): ControlPlaneAddress
     nats: needsNats(context) ? `${controlHost}:${firstPort(config, "natsClient")}` : undefined,
     broker: facts.events === "zmq" ? brokerUrl(context) : undefined,
   };
+}
+
+/** Secrets with which a Dynamo process is let in. */
+export function controlPlaneSecrets(context: PlanContext): string[] {
+  const { etcd, nats } = controlPlaneAddresses(context);
+  return [...(etcd === undefined ? [] : [ETCD_PASSWORD]), ...(nats === undefined ? [] : [NATS_TOKEN])];
 }
 
 function brokerUrl({ config, controlHost }: PlanContext): string {

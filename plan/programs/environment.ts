@@ -1,7 +1,7 @@
 /** Environment that every Dynamo process needs, frontend and worker alike. */
 import { CLUSTER_DIR, NODE_DIR, NODE_IP } from "../addresses";
 import { NAMESPACE, type PlanContext } from "../context";
-import { controlPlaneAddresses } from "./controlPlane";
+import { controlPlaneAddresses, controlPlaneSecrets, ETCD_USER } from "./controlPlane";
 
 /**
  * Where a Dynamo process finds the others, and where it listens. Names:
@@ -23,7 +23,11 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
     ...(isLocal ? { DYN_TCP_RESPONSE_STREAM_HOST: "lo" } : {}),
     ...(etcd === undefined
       ? { DYN_FILE_KV: `${isLocal ? CLUSTER_DIR : NODE_DIR}/discovery` }
-      : { ETCD_ENDPOINTS: `http://${etcd}`, ETCD_LEASE_TTL: String(config.controlPlane.leaseTtlSeconds) }),
+      : {
+          ETCD_ENDPOINTS: `http://${etcd}`,
+          ETCD_AUTH_USERNAME: ETCD_USER,
+          ETCD_LEASE_TTL: String(config.controlPlane.leaseTtlSeconds),
+        }),
     ...(nats === undefined ? {} : { NATS_SERVER: `nats://${nats}` }),
     ...(broker === undefined ? {} : { DYN_ZMQ_BROKER_URL: broker }),
     DYN_SDK_DISABLE_ANSI_LOGGING: "1",
@@ -34,7 +38,12 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
 /** Variable in which the Hugging Face libraries look for the token. */
 export const HUGGING_FACE_TOKEN = "HF_TOKEN";
 
-/** Secrets that a Dynamo process may read a model with; their values are in the node's secrets file. */
+/** Secrets that a Dynamo process needs, whose values are in the node's secrets file. */
+export function dynamoSecrets(context: PlanContext): string[] {
+  return [...controlPlaneSecrets(context), ...modelSecrets(context)];
+}
+
+/** Those with which a process may read a model. */
 export function modelSecrets({ config }: PlanContext): string[] {
   return config.huggingFaceToken === undefined ? [] : [HUGGING_FACE_TOKEN];
 }

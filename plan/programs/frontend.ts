@@ -7,7 +7,7 @@ import { type NodePorts, onePort, portsByPurpose } from "../ports";
 import { ROUTER_KNOBS, type RouterKnob } from "../schema/router";
 import type { ProgramPlan } from "../types";
 import { controlPlaneWaits } from "./controlPlane";
-import { dynamoEnvironment, modelSecrets } from "./environment";
+import { dynamoEnvironment, dynamoSecrets } from "./environment";
 
 /** All frontends, for the head node. Flags: `python -m dynamo.frontend --help`. */
 export function frontendPrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
@@ -50,7 +50,7 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
       ...inhibition(config),
       ...frontend.env,
     },
-    secretEnv: modelSecrets(context),
+    secretEnv: dynamoSecrets(context),
     gpus: [],
     ports: portsByPurpose(needs, taken),
     waitsFor: controlPlaneWaits(context),

@@ -8,7 +8,7 @@ import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
 import type { Probe, ProgramPlan } from "../types";
 import { controlPlaneWaits } from "./controlPlane";
-import { dynamoEnvironment, modelSecrets } from "./environment";
+import { dynamoEnvironment, dynamoSecrets, modelSecrets } from "./environment";
 
 /** One replica, placed. */
 export interface ReplicaSeat {
@@ -88,7 +88,7 @@ function workerProgram(
       ...(engine.usesGpus ? { CUDA_VISIBLE_DEVICES: share.gpus.join(",") } : {}),
       ...env,
     },
-    secretEnv: modelSecrets(context),
+    secretEnv: kind === "bare" ? modelSecrets(context) : dynamoSecrets(context),
     gpus: share.gpus,
     ports: portsByPurpose(needs, ports),
     waitsFor: kind === "bare" ? [] : controlPlaneWaits(context),

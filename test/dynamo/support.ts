@@ -1,5 +1,6 @@
 /** A deployment on this machine for the tests: planned from a configuration, driven through the driver's verbs. */
 import { spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +15,12 @@ import { SupervisorClient } from "../../local/supervisor";
 import { programLog } from "../../node/render";
 import { parseConfig } from "../../plan/config";
 import { type PlanFacts, plan } from "../../plan/plan";
+import {
+  type CONTROL_PLANE_SECRETS,
+  ETCD_PASSWORD,
+  ETCD_ROOT_PASSWORD,
+  NATS_TOKEN,
+} from "../../plan/programs/controlPlane";
 import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan } from "../../plan/types";
 
 const DRIVER = join(__dirname, "..", "..", "bin", "dynamo-sky");
@@ -79,8 +86,14 @@ export class TestDeployment {
   readonly plan: DeploymentPlan;
   readonly cluster: ClusterPlan;
   readonly units: readonly Unit[];
-  /** Values of the programs' secrets, as the next lease writes them. */
+  /** Values of the programs' secrets, as the next lease writes them; those of etcd and NATS come by themselves. */
   secrets: Readonly<Record<string, string>> = {};
+  /** Generated ones of etcd and NATS. */
+  readonly credentials: Readonly<Record<(typeof CONTROL_PLANE_SECRETS)[number], string>> = {
+    [ETCD_PASSWORD]: newPassword(),
+    [ETCD_ROOT_PASSWORD]: newPassword(),
+    [NATS_TOKEN]: newPassword(),
+  };
 
   constructor(config: Readonly<Record<string, unknown>>, facts: PlanFacts) {
     const defaults = { target: "local", engine: "mocker", model: "Qwen/Qwen3-8B" };
@@ -113,7 +126,7 @@ export class TestDeployment {
       model: this.plan.model,
       services: this.units.some(({ role }) => role === "etcd" || role === "nats"),
       gateway: this.units.some(({ role }) => role === "gateway"),
-      secrets: this.secrets,
+      secrets: { ...this.credentials, ...this.secrets },
       nodes: this.cluster.nodes.map(({ rank, programs }) => ({
         rank,
         address: this.address(rank),
@@ -229,6 +242,10 @@ function addressOf(hex: string): string {
     : bytes.join("") === `${"0".repeat(31)}1`
       ? "::1"
       : bytes.join("");
+}
+
+function newPassword(): string {
+  return randomBytes(20).toString("hex");
 }
 
 function random(from: number, to: number): number {

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { describe, expect, it } from "vitest";
 import { DynamoCluster, type DynamoClusterArgs } from "../../components";
-import { known, mocks, type Registered, runOnMocks, SUFFIX, UNKNOWN } from "./componentsMocks";
+import { known, mocks, type Registered, runOnMocks, SUFFIX, stdinOf, UNKNOWN } from "./componentsMocks";
 
 /** The dev stack: one prefill and two decode workers on one local node. */
 const DEV: DynamoClusterArgs = {
@@ -23,10 +23,6 @@ function tree(resources: readonly Registered[]): string[] {
   return resources
     .map(({ type, name, parent }) => `${parent} > ${type.split(":").at(-1)} ${name}`)
     .toSorted();
-}
-
-function stdin(resource: Registered): Record<string, unknown> {
-  return JSON.parse(String(resource.inputs["stdin"])) as Record<string, unknown>;
 }
 
 /** Names of the commands whose inputs differ between two deployments, and of those that only one of them has. */
@@ -51,6 +47,7 @@ describe.each(["preview", "update"] as const)("DynamoCluster in a %s", (mode) =>
     expect(tree(resources)).toEqual([
       " > DynamoCluster dynamo",
       "dynamo > ControlPlane dynamo-control-plane",
+      "dynamo > Credentials dynamo-credentials",
       "dynamo > DecodeWorkers dynamo-decode",
       "dynamo > Frontend dynamo-frontend",
       "dynamo > LocalCluster dynamo-main",
@@ -60,6 +57,9 @@ describe.each(["preview", "update"] as const)("DynamoCluster in a %s", (mode) =>
       "dynamo > Router dynamo-router",
       "dynamo-control-plane > Command dynamo-control-plane-etcd",
       "dynamo-control-plane > Command dynamo-control-plane-nats",
+      "dynamo-credentials > RandomPassword dynamo-credentials-etcd",
+      "dynamo-credentials > RandomPassword dynamo-credentials-etcd-root",
+      "dynamo-credentials > RandomPassword dynamo-credentials-nats",
       "dynamo-decode > Command dynamo-decode-0",
       "dynamo-decode > Command dynamo-decode-1",
       "dynamo-frontend > Command dynamo-frontend-0",
@@ -71,10 +71,11 @@ describe.each(["preview", "update"] as const)("DynamoCluster in a %s", (mode) =>
 
   it("starts things in the order of what they need, and the workers beside the frontend", async () => {
     const { named } = await runOnMocks(mode, make(DEV));
+    const passwords = ["etcd", "etcd-root", "nats"].map((name) => `dynamo-credentials-${name}`);
     const lease = ["dynamo-main-lease", "dynamo-suffix"];
-    const control = ["dynamo-control-plane-etcd", "dynamo-control-plane-nats", ...lease];
+    const control = ["dynamo-control-plane-etcd", "dynamo-control-plane-nats", ...lease].toSorted();
     const workers = ["dynamo-decode-0", "dynamo-decode-1", "dynamo-prefill-0"];
-    expect(named("dynamo-main-lease").dependsOn).toEqual(["dynamo-suffix"]);
+    expect(named("dynamo-main-lease").dependsOn).toEqual([...passwords, "dynamo-suffix"]);
     expect(named("dynamo-control-plane-etcd").dependsOn).toEqual(lease);
     expect(named("dynamo-control-plane-nats").dependsOn).toEqual(lease);
     for (const name of ["dynamo-frontend-0", ...workers]) expect(named(name).dependsOn).toEqual(control);
@@ -130,14 +131,14 @@ describe("DynamoCluster in a preview", () => {
 describe("DynamoCluster in an update", () => {
   it("gives each command the part of the plan that it carries out", async () => {
     const { named } = await runOnMocks("update", make(DEV));
-    expect(stdin(named("dynamo-main-lease"))).toMatchObject({
+    expect(stdinOf(named("dynamo-main-lease"))).toMatchObject({
       cluster: CLUSTER,
       model: "Qwen/Qwen3-8B",
       services: true,
       units: ["etcd", "nats", "frontend-0", "prefill-0", "decode-0", "decode-1"],
       nodes: [{ rank: 0, address: "127.0.0.1" }],
     });
-    const decode = stdin(named("dynamo-decode-1"));
+    const decode = stdinOf(named("dynamo-decode-1"));
     expect(decode).toMatchObject({
       cluster: CLUSTER,
       unit: "decode-1",
@@ -150,7 +151,7 @@ describe("DynamoCluster in an update", () => {
     });
     expect(named("dynamo-decode-1").dependenciesOf("environment")).toContain("dynamo-main-lease");
     const log = (program: string) => [`clusters/${CLUSTER}/node0/logs/${program}.log`];
-    expect(stdin(named("dynamo-ready-check"))).toEqual({
+    expect(stdinOf(named("dynamo-ready-check"))).toEqual({
       endpoint: "http://127.0.0.1:8000",
       model: "Qwen/Qwen3-8B",
       namespace: "dynamo",
@@ -197,12 +198,12 @@ describe("DynamoCluster in an update", () => {
     expect(
       resources.map(({ name }) => name).filter((name) => /aggregated|prefill|decode|etcd|nats/.test(name)),
     ).toEqual(["dynamo-aggregated", "dynamo-aggregated-0", "dynamo-aggregated-1"]);
-    expect(stdin(named("dynamo-main-lease"))["services"]).toBe(false);
+    expect(stdinOf(named("dynamo-main-lease"))["services"]).toBe(false);
   });
 
   it("finds neither etcd nor NATS where the machine has none", async () => {
     const { named } = await runOnMocks("update", make({ ...DEV, localServices: false }));
-    expect(stdin(named("dynamo-main-lease"))["services"]).toBe(false);
+    expect(stdinOf(named("dynamo-main-lease"))["services"]).toBe(false);
   });
 
   it("keeps several deployments of one stack apart", async () => {

@@ -24,6 +24,13 @@ export interface Registered {
   readonly deleteBeforeReplace: boolean;
 }
 
+/** What a command reads from standard input, whether it is a secret or not. */
+export function stdinOf({ inputs }: Registered): Record<string, unknown> {
+  const { stdin } = inputs;
+  const isSecret = typeof stdin === "object" && stdin !== null && "secret" in stdin;
+  return JSON.parse(String(isSecret ? stdin.secret : stdin));
+}
+
 export interface Run<T> {
   readonly result: T;
   readonly resources: readonly Registered[];

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { DynamoCluster, type DynamoClusterArgs, type SkyObservation } from "../../components";
 import { skyRepair } from "../../components/skyRepair";
-import { known, LAUNCHED, type Registered, runOnMocks, SUFFIX } from "./componentsMocks";
+import { known, LAUNCHED, type Registered, runOnMocks, SUFFIX, stdinOf } from "./componentsMocks";
 
 const MULTI: DynamoClusterArgs = {
   clusterPrefix: "dynamo-sky-multi",
@@ -17,10 +17,15 @@ const DEDICATED: DynamoClusterArgs = {
   placement: "dedicated",
   pools: [{ role: "aggregated", replicas: 2, tensorParallel: 8 }],
 };
+/** What is generated for etcd and NATS. */
+const CREDENTIALS = {
+  DYNAMO_SKY_ETCD_ROOT_PASSWORD: "value-of-dynamo-credentials-etcd-root",
+  ETCD_AUTH_PASSWORD: "value-of-dynamo-credentials-etcd",
+  NATS_AUTH_TOKEN: "value-of-dynamo-credentials-nats",
+};
 const CLUSTER = `dynamo-sky-multi-main-${SUFFIX}`;
 
 const make = (args: DynamoClusterArgs) => () => new DynamoCluster("dynamo", args);
-const stdin = ({ inputs }: Registered) => JSON.parse(String(inputs["stdin"])) as Record<string, unknown>;
 const commands = (resources: readonly Registered[]) =>
   resources.filter(({ type }) => type === "command:local:Command").map(({ name }) => name);
 
@@ -49,7 +54,8 @@ describe.each(["preview", "update"] as const)("DynamoCluster on SkyPilot in a %s
 describe("launch", () => {
   it("is given the task, the time limit and the port", async () => {
     const { named } = await runOnMocks("update", make(MULTI));
-    const { task, ...rest } = stdin(named("dynamo-main-launch"));
+    const { task, secrets, ...rest } = stdinOf(named("dynamo-main-launch"));
+    expect(secrets).toEqual(CREDENTIALS);
     expect(rest).toEqual({
       cluster: CLUSTER,
       infra: ["aws", "gcp"],
@@ -58,22 +64,22 @@ describe("launch", () => {
       timeoutSeconds: 3600,
     });
     expect(parse(String(task))).toMatchObject({ num_nodes: 2, resources: { accelerators: "H100:8" } });
-    expect(stdin(named("dynamo-main-lease"))).toEqual({ cluster: CLUSTER, infra: ["aws", "gcp"] });
+    expect(stdinOf(named("dynamo-main-lease"))).toEqual({ cluster: CLUSTER, infra: ["aws", "gcp"] });
   });
 
   it("tells the endpoint", async () => {
     const { result, named } = await runOnMocks("update", make(MULTI));
     expect(await known(result.endpoint)).toBe(LAUNCHED.endpoint);
-    expect(stdin(named("dynamo-ready-check"))["endpoint"]).toBe(LAUNCHED.endpoint);
+    expect(stdinOf(named("dynamo-ready-check"))["endpoint"]).toBe(LAUNCHED.endpoint);
   });
 
   it("keeps the Hugging Face token a secret, and out of the task", async () => {
     const token = "hf_notARealToken";
     const { named, result } = await runOnMocks("update", make({ ...MULTI, huggingFaceToken: token }));
     const launch = named("dynamo-main-launch");
-    const secret = launch.inputs["stdin"] as { readonly secret: string };
-    const { task, secrets } = JSON.parse(secret.secret) as Record<string, unknown>;
-    expect(secrets).toEqual({ HF_TOKEN: token });
+    expect(launch.inputs["stdin"]).toHaveProperty("secret");
+    const { task, secrets } = stdinOf(launch);
+    expect(secrets).toEqual({ ...CREDENTIALS, HF_TOKEN: token });
     expect(task).not.toContain(token);
     expect(launch.additionalSecretOutputs).toEqual(["stdout", "stderr"]);
     expect(await known(result.endpoint)).toBe(LAUNCHED.endpoint);
@@ -116,9 +122,12 @@ describe("dedicated placement", () => {
     const { resources, named } = await runOnMocks("update", make(DEDICATED));
     expect(commands(resources).filter((name) => name.endsWith("-launch"))).toHaveLength(3);
     const worker = named("dynamo-aggregated-0-launch");
-    expect(stdin(worker)["task"]).toContain(`--control-ip ${LAUNCHED.headAddress}`);
+    expect(stdinOf(worker)["task"]).toContain(`--control-ip ${LAUNCHED.headAddress}`);
+    // The administrator's password of etcd stays where etcd is.
+    const { DYNAMO_SKY_ETCD_ROOT_PASSWORD: _, ...own } = CREDENTIALS;
+    expect(stdinOf(worker)["secrets"]).toEqual(own);
     expect(worker.dependenciesOf("stdin")).toContain("dynamo-control-launch");
-    expect(stdin(named("dynamo-control-launch"))["task"]).not.toContain("--control-ip 1");
+    expect(stdinOf(named("dynamo-control-launch"))["task"]).not.toContain("--control-ip 1");
   });
 });
 

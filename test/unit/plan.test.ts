@@ -32,6 +32,7 @@ describe("control plane", () => {
   it("is etcd and NATS on the head's own address, and every Dynamo process waits for both", () => {
     const dev = planned(SHAPES.dev);
     expect(program(dev, "etcd").command).toEqual([
+      ...["python3", "{{NODE_DIR}}/etcd_server.py"],
       ...["etcd", "--name", "etcd", "--data-dir", "{{NODE_DIR}}/etcd"],
       ...[
         "--listen-client-urls",
@@ -54,9 +55,10 @@ describe("control plane", () => {
         "zap",
       ],
     ]);
-    expect(program(dev, "nats").command).toEqual([
-      ...["nats-server", "--addr", "{{NODE_IP}}", "--port", "4222", "--http_port", "8222"],
-    ]);
+    expect(program(dev, "nats")).toMatchObject({
+      command: ["python3", "{{NODE_DIR}}/nats_server.py"],
+      env: { DYNAMO_SKY_NATS_CONF: 'listen: "{{NODE_IP}}:4222"\nhttp: "{{NODE_IP}}:8222"\n' },
+    });
     for (const name of ["frontend-0", "prefill-0", "decode-0", "decode-1"]) {
       expect(program(dev, name).waitsFor).toEqual([
         { name: "etcd", probe: { kind: "http", url: "http://{{HEAD_IP}}:2379/health" }, timeoutSeconds: 120 },
@@ -64,6 +66,7 @@ describe("control plane", () => {
       ]);
       expect(program(dev, name).env).toMatchObject({
         ETCD_ENDPOINTS: "http://{{HEAD_IP}}:2379",
+        ETCD_AUTH_USERNAME: "dynamo",
         ETCD_LEASE_TTL: "30",
         NATS_SERVER: "nats://{{HEAD_IP}}:4222",
       });
@@ -86,7 +89,20 @@ describe("control plane", () => {
   });
 
   it("reaches no further than its node for what only the node needs", () => {
-    expect(program(planned(SHAPES.multi), "etcd").command).toContain("http://127.0.0.1:2380");
+    const multi = planned(SHAPES.multi);
+    expect(program(multi, "etcd").command).toContain("http://127.0.0.1:2380");
+    expect(program(multi, "nats").env["DYNAMO_SKY_NATS_CONF"]).toContain('http: "127.0.0.1:8222"');
+    expect(program(multi, "nats").health).toEqual({ kind: "http", url: "http://127.0.0.1:8222/healthz" });
+  });
+
+  it("asks everybody for a password, which stands in no plan", () => {
+    const dev = planned(SHAPES.dev);
+    expect(program(dev, "etcd").secretEnv).toEqual(["ETCD_AUTH_PASSWORD", "DYNAMO_SKY_ETCD_ROOT_PASSWORD"]);
+    expect(program(dev, "nats").secretEnv).toEqual(["NATS_AUTH_TOKEN"]);
+    for (const name of ["frontend-0", "prefill-0", "decode-0"])
+      expect(program(dev, name).secretEnv).toEqual(["ETCD_AUTH_PASSWORD", "NATS_AUTH_TOKEN"]);
+    const without = planned(SHAPES.dev, NO_SERVICES);
+    expect(programsOf(without).flatMap(({ secretEnv }) => secretEnv)).toEqual([]);
   });
 });
 
@@ -178,8 +194,8 @@ describe("frontends", () => {
   it("get the hub's token as a secret and never as text", () => {
     const gated = planned({ ...SHAPES.single, huggingFaceToken: true });
     for (const name of ["frontend-0", "aggregated-0"])
-      expect(program(gated, name).secretEnv).toEqual(["HF_TOKEN"]);
-    expect(program(planned(SHAPES.single), "frontend-0").secretEnv).toEqual([]);
+      expect(program(gated, name).secretEnv).toContain("HF_TOKEN");
+    expect(program(planned(SHAPES.single), "frontend-0").secretEnv).not.toContain("HF_TOKEN");
   });
 });
 

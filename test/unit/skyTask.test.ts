@@ -22,15 +22,23 @@ const multi: ConfigInput = {
   pools: [{ role: "aggregated", tensorParallel: 8, dataParallel: 2 }],
 };
 
-function text(input: ConfigInput): string {
+function text(input: ConfigInput, standalone = false): string {
   const config = parseConfig(input);
   const planned = plan(config, { discovery: "etcd", events: "nats" });
   const [cluster] = planned.clusters;
   if (cluster === undefined) throw new Error("no cluster");
-  return renderTask({ cluster, config, scripts: nodeScripts(), endpointPort: planned.endpoint.port });
+  return renderTask({
+    cluster,
+    config,
+    scripts: nodeScripts(),
+    endpointPort: planned.endpoint.port,
+    standalone,
+  });
 }
 
 const task = (input: ConfigInput): Task => parse(text(input));
+/** Secrets of etcd and NATS, as a task names them. */
+const CREDENTIALS = { DYNAMO_SKY_ETCD_ROOT_PASSWORD: null, ETCD_AUTH_PASSWORD: null, NATS_AUTH_TOKEN: null };
 
 describe("task", () => {
   it("is the same text for the same configuration", () => {
@@ -103,8 +111,10 @@ describe("task", () => {
 
   it("names secrets and holds no value of one", () => {
     const { secrets, run } = task({ ...multi, huggingFaceToken: "hf_notARealToken" });
-    expect(secrets).toEqual({ HF_TOKEN: null });
-    expect(run).toContain("unset HF_TOKEN");
+    expect(secrets).toEqual({ ...CREDENTIALS, HF_TOKEN: null });
+    expect(run).toContain(
+      "unset DYNAMO_SKY_ETCD_ROOT_PASSWORD ETCD_AUTH_PASSWORD HF_TOKEN NATS_AUTH_TOKEN\n",
+    );
     expect(text({ ...multi, huggingFaceToken: "hf_notARealToken" })).not.toContain("notARealToken");
   });
 
@@ -143,6 +153,49 @@ describe("task", () => {
     );
     const program: { readonly command: readonly string[] } = JSON.parse(specification?.[1] ?? "null");
     expect(program.command).toContain(hostile);
+  });
+});
+
+describe("a recipe, which nobody hands generated secrets", () => {
+  const SECRET = "c".repeat(64);
+  const recipe = (input: ConfigInput): Task => parse(text(input, true));
+  /** What a node of the recipe writes into its secrets file. */
+  const written = (input: ConfigInput, env: Record<string, string>) => {
+    const found = /node-python - \S+ ([^>]*) > secrets\.json <<'EOF'\n([\s\S]*?)\nEOF\n/.exec(
+      recipe(input).run,
+    );
+    const [, names = "", script = ""] = found ?? [];
+    return spawnSync("python3", ["-c", script, "/nonexistent", ...names.split(" ")], {
+      encoding: "utf8",
+      env,
+    });
+  };
+
+  it("asks for one secret where there are several nodes, from which each derives the same passwords", () => {
+    expect(recipe(multi).secrets).toEqual({ DYNAMO_SKY_CLUSTER_SECRET: null });
+    const nodes = [1, 2].map(() => written(multi, { DYNAMO_SKY_CLUSTER_SECRET: SECRET }).stdout);
+    const values = JSON.parse(nodes[0] ?? "");
+    expect(nodes[1]).toBe(nodes[0]);
+    expect(Object.keys(values).toSorted()).toEqual(Object.keys(CREDENTIALS));
+    expect(new Set(Object.values(values)).size).toBe(3);
+    for (const value of Object.values(values)) expect(value).toMatch(/^[0-9a-f]{64}$/);
+    expect(nodes[0]).not.toContain(SECRET);
+    expect(recipe(multi).run).toMatch(/^unset .* DYNAMO_SKY_CLUSTER_SECRET$/m);
+  });
+
+  it("refuses one that could be guessed", () => {
+    const { status, stderr } = written(multi, { DYNAMO_SKY_CLUSTER_SECRET: "short" });
+    expect(status).not.toBe(0);
+    expect(stderr).toContain("DYNAMO_SKY_CLUSTER_SECRET is too short: at least 32 characters");
+    expect(stderr).not.toContain('"short"');
+  });
+
+  it("asks for none on one node, which makes its own up", () => {
+    const single: ConfigInput = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] };
+    expect(recipe(single).secrets).toBeUndefined();
+    const [first, second] = [written(single, {}).stdout, written(single, {}).stdout];
+    expect(Object.keys(JSON.parse(first)).toSorted()).toEqual(Object.keys(CREDENTIALS));
+    expect(second).not.toBe(first);
   });
 });
 

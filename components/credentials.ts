@@ -1,0 +1,45 @@
+/** The passwords with which a deployment's own processes find each other. */
+import * as pulumi from "@pulumi/pulumi";
+import { RandomPassword } from "@pulumi/random/randomPassword";
+import {
+  CONTROL_PLANE_SECRETS,
+  ETCD_PASSWORD,
+  ETCD_ROOT_PASSWORD,
+  NATS_TOKEN,
+} from "../plan/programs/controlPlane";
+import type { DeploymentPlan } from "../plan/types";
+
+type SecretName = (typeof CONTROL_PLANE_SECRETS)[number];
+
+/** What each is called among the resources. */
+const NAMES: Readonly<Record<SecretName, string>> = {
+  [ETCD_PASSWORD]: "etcd",
+  [ETCD_ROOT_PASSWORD]: "etcd-root",
+  [NATS_TOKEN]: "nats",
+};
+
+/** Letters and digits of a password: 62^40 is 2^238. */
+const PASSWORD = { length: 40, special: false } as const;
+
+/** One generated password for each secret of the control plane that a program of the plan wants; none without etcd and NATS. */
+export class Credentials extends pulumi.ComponentResource {
+  /** By the name under which programs take them from the node's secrets file; secrets. */
+  readonly values: Readonly<Record<string, pulumi.Output<string>>>;
+
+  constructor(name: string, plan: DeploymentPlan, opts?: pulumi.ComponentResourceOptions) {
+    super("dynamo-sky:index:Credentials", name, {}, opts);
+    const wanted = wantedSecrets(plan);
+    this.values = Object.fromEntries(
+      CONTROL_PLANE_SECRETS.filter((secret) => wanted.has(secret)).map((secret) => {
+        const { result } = new RandomPassword(`${name}-${NAMES[secret]}`, PASSWORD, { parent: this });
+        return [secret, pulumi.secret(result)];
+      }),
+    );
+    this.registerOutputs({});
+  }
+}
+
+function wantedSecrets({ clusters }: DeploymentPlan): ReadonlySet<string> {
+  const programs = clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  return new Set(programs.flatMap(({ secretEnv }) => secretEnv));
+}
