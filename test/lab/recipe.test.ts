@@ -1,11 +1,13 @@
 /** The rendered recipes, without Pulumi. */
 
 import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Progress } from "../../driver/progress";
+import { CLUSTER_SECRET } from "../../sky/run";
 import { recipePath, renderedStacks, renderStack } from "../../tools/render";
 import { ensureOwnSkyPilot } from "../../tools/toolchain/skypilot";
 import { ask, clusters, ensureLab, processesOf, REPOSITORY, reason, sky, titled } from "./harness";
@@ -61,7 +63,8 @@ describe.skipIf(reason !== undefined)(
       // The lab's own recipe is that of `multi` with the mocker engine; rendered anew, as a user does.
       const file = join(directory, "recipe.sky.yaml");
       writeFileSync(file, renderStack("lab", REPOSITORY));
-      const launched = await sky("launch", "-y", "-d", "-c", NAME, file);
+      process.env[CLUSTER_SECRET] = randomBytes(32).toString("hex");
+      const launched = await sky("launch", "-y", "-d", "-c", NAME, "--secret", CLUSTER_SECRET, file);
       expect(launched.code, launched.stderr).toBe(0);
       const { stdout } = await sky("status", "--ip", NAME);
       const endpoint = `http://${stdout.trim()}:18000`;

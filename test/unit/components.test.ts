@@ -80,7 +80,7 @@ describe.each(["preview", "update"] as const)("DynamoCluster in a %s", (mode) =>
     expect(named("dynamo-control-plane-nats").dependsOn).toEqual(lease);
     for (const name of ["dynamo-frontend-0", ...workers]) expect(named(name).dependsOn).toEqual(control);
     expect(named("dynamo-ready-check").dependsOn).toEqual(
-      [...control, ...workers, "dynamo-frontend-0"].toSorted(),
+      [...control, ...workers, ...passwords, "dynamo-frontend-0"].toSorted(),
     );
   });
 

@@ -1,9 +1,11 @@
 /** How long a deployment on SkyPilot takes, against bare SkyPilot with the same recipe: on the lab, one after the other. */
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
+import { CLUSTER_SECRET } from "../../sky/run";
 import { LAB, SKY_ENVIRONMENT } from "../lab/layout";
 import { installedSky } from "../lab/tools";
 import { planStack } from "../plannedStack";
@@ -104,7 +106,8 @@ async function bareLaunch(scratch: string): Promise<number> {
   const recipe = join(scratch, "recipe.sky.yaml");
   writeFileSync(recipe, renderStack(STACK, packageRoot()));
   const started = performance.now();
-  await sky("launch", "-y", "-d", "-c", CLUSTER, recipe);
+  process.env[CLUSTER_SECRET] = randomBytes(32).toString("hex");
+  await sky("launch", "-y", "-d", "-c", CLUSTER, "--secret", CLUSTER_SECRET, recipe);
   const { plan } = planStack(STACK, packageRoot());
   await untilAnswer(`http://127.0.0.1:${plan.endpoint.port}`, plan.model);
   return (performance.now() - started) / 1000;
