@@ -81,7 +81,7 @@ describe("npm run plan", () => {
   it("plans a stack from its file alone; an encrypted token stays encrypted", () => {
     const { plan: planned } = planStack("good", directory);
     expect(planned.expectedWorkers.aggregated).toBe(8);
-    expect(planned.clusters[0]?.nodes[0]?.programs.at(-1)?.secretEnv).toEqual(["HF_TOKEN"]);
+    expect(planned.clusters[0]?.nodes[0]?.programs.at(-1)?.secretEnv).toContain("HF_TOKEN");
   });
 
   it("prints JSON that other programs can read", () => {
