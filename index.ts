@@ -24,13 +24,13 @@ async function program() {
       ? { observed: await observeLocal(clusterPrefix) }
       : { observedSky: await observeSky(clusterPrefix, config.sky.infra, config) }),
   });
-  const { endpoint, model, apiKey, apiKeys, chat, topology, logs, cost } = cluster;
+  const { endpoint, model, apiKey, apiKeys, chat, topology, deployment, logs, cost } = cluster;
   if (config.target === "sky") void pulumi.log.info(costLine(cost));
   // An output that is undefined would be a warning at every operation.
   const { keys, retiredKeys } = config.access;
   const several = keys.length + retiredKeys.length > 1 ? { apiKeys } : {};
   const key = cluster.asksForKey ? { apiKey, ...several } : {};
-  return { endpoint, model, engine: config.engine, ...key, chat, topology, logs, cost };
+  return { endpoint, model, engine: config.engine, ...key, chat, topology, deployment, logs, cost };
 }
 
 export = program;

@@ -19,7 +19,7 @@ import { localRepairs } from "./repair";
 import { Router } from "./router";
 import { SkyCluster } from "./skyCluster";
 import { skyRepair } from "./skyRepair";
-import { type ClusterTopology, chatCommand, topologyOf } from "./topology";
+import { type ClusterTopology, chatCommand, type DeploymentSummary, summaryOf, topologyOf } from "./topology";
 import { unitsOf } from "./units";
 import { DecodeWorkers, PrefillWorkers, Workers } from "./workers";
 
@@ -39,6 +39,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly chat: pulumi.Output<string>;
   /** Which program runs on which node, on which GPUs and ports. */
   readonly topology: pulumi.Output<ClusterTopology[]>;
+  /** Where it runs, and what has to be ready in it. */
+  readonly deployment: pulumi.Output<DeploymentSummary>;
   /** Where each program logs to. */
   readonly logs: pulumi.Output<Record<string, string[]>>;
   /** GPUs, and what SkyPilot says that they cost an hour. Known in a preview; of the day, so no command depends on it. */
@@ -93,6 +95,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     this.topology = pulumi
       .all(plan.clusters.map((cluster) => hostOf(hosts, cluster.name).clusterName))
       .apply((names) => topologyOf(plan, names));
+    this.deployment = pulumi.output(summaryOf(deployment.config, plan));
     this.registerOutputs({
       endpoint: this.endpoint,
       model: this.model,
@@ -100,6 +103,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
       apiKeys: this.apiKeys,
       chat: this.chat,
       topology: this.topology,
+      deployment: this.deployment,
       logs: this.logs,
     });
   }

@@ -14,6 +14,6 @@ export type { RoleArgs } from "./role";
 export { Router, type RouterArgs } from "./router";
 export { SkyCluster, type SkyClusterArgs } from "./skyCluster";
 export { observeSky, type SkyObservation } from "./skyRepair";
-export type { ClusterTopology, ProgramTopology } from "./topology";
+export type { ClusterTopology, DeploymentSummary, ProgramTopology } from "./topology";
 export { type Unit, type UnitNode, unitsOf } from "./units";
 export { DecodeWorkers, PrefillWorkers, Workers } from "./workers";

@@ -1,5 +1,6 @@
 /** What the stack outputs tell about a deployment. */
-import type { DeploymentPlan, ProgramRole } from "../plan/types";
+import type { DeploymentConfig } from "../plan/config";
+import type { DeploymentPlan, ExpectedWorkers, ProgramRole } from "../plan/types";
 
 /** A program in the `topology` output. */
 export interface ProgramTopology {
@@ -17,6 +18,8 @@ export interface ClusterTopology {
   readonly name: string;
   /** Full name, with which SkyPilot or the driver can be asked about it. */
   readonly cluster: string;
+  /** SkyPilot's name of its GPUs; absent where it has none, and on this machine. */
+  readonly accelerator?: string;
   readonly nodes: readonly { readonly rank: number; readonly programs: readonly ProgramTopology[] }[];
 }
 
@@ -29,11 +32,36 @@ export function topologyOf(plan: DeploymentPlan, names: readonly string[]): Clus
   return plan.clusters.map((cluster, index) => ({
     name: cluster.name,
     cluster: names[index] ?? cluster.name,
+    ...(cluster.accelerator === undefined ? {} : { accelerator: cluster.accelerator }),
     nodes: cluster.nodes.map(({ rank, programs }) => ({
       rank,
       programs: programs.map(({ name, role, gpus, ports }) => ({ name, role, gpus, ports })),
     })),
   }));
+}
+
+/**
+ * The `deployment` output: what else has to be known to look after a deployment from elsewhere, without its configuration. The
+ * same for the same configuration, so that a second `up` changes nothing; no secret is in it.
+ */
+export interface DeploymentSummary {
+  /** `local`: the machine that made it. `sky`: clusters of SkyPilot. */
+  readonly target: DeploymentConfig["target"];
+  /** Where SkyPilot's clusters may be, as configured; it decides which `sky` is asked. */
+  readonly infra: readonly string[];
+  /** Dynamo namespace in which the workers register. */
+  readonly namespace: string;
+  readonly routerMode: string;
+  /** How many workers of each role have to be registered with every frontend. */
+  readonly workers: ExpectedWorkers;
+}
+
+export function summaryOf(
+  { target, sky }: Pick<DeploymentConfig, "target" | "sky">,
+  { namespace, routerMode, expectedWorkers }: DeploymentPlan,
+): DeploymentSummary {
+  const infra = target === "sky" ? sky.infra : [];
+  return { target, infra, namespace, routerMode, workers: expectedWorkers };
 }
 
 /** Variable of the shell from which {@link chatCommand} takes the key. Not OpenAI's own: that may hold a key for OpenAI. */

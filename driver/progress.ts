@@ -35,7 +35,8 @@ export function printable(text: string): string[] {
     .map(shorten);
 }
 
-function stripControls(line: string): string {
+/** Without colours and control characters, which could do anything to a terminal. */
+export function stripControls(line: string): string {
   // Built from its code point, since a control character in a regular expression is an error of its own.
   const escapeCharacter = String.fromCodePoint(27);
   const colours = new RegExp(`${escapeCharacter}\\[[0-9;?]*[A-Za-z]`, "g");

@@ -8,6 +8,8 @@ export const clusterRecord = z.looseObject({
   status: z.string(),
   cluster_hash: z.string(),
   nodes: z.number().nullish(),
+  /** Unix time of the last launch. */
+  launched_at: z.number().nullish(),
   /** Why a cluster is not up yet: `Launching (pending: Resources; partition: h100)`. */
   init_status_reason: z.string().nullish(),
   cloud: z.string().nullish(),

@@ -101,7 +101,7 @@ export class Tunnel {
  * Where SkyPilot's entry for the cluster is when its HOME is not the user's: ssh looks in the home that the password file
  * names, whatever HOME says.
  */
-function sshConfig(cluster: string, home: string | undefined): string[] {
+export function sshConfig(cluster: string, home: string | undefined): string[] {
   if (home === undefined || home === homedir()) return [];
   const entry = join(home, ".sky", "generated", "ssh", cluster);
   const key = join(home, ".sky", "generated", "ssh-keys", `${cluster}.key`);

@@ -3,14 +3,39 @@ import { ConfigError } from "../plan/problems";
 import { OperationFailed, UsageProblem } from "./pulumi/problem";
 import { messageOf } from "./toolchain/run";
 
-/** What a tool's exit code says: https://www.gnu.org/software/bash/manual/bash.html#Exit-Status knows 1 and 2 in the same sense. */
+/**
+ * What the exit codes of all commands say; docs/operations.md has the table by command. 1 and 2 as in
+ * https://www.gnu.org/software/bash/manual/bash.html#Exit-Status.
+ */
 export const EXIT = {
+  /** It worked, and what was asked about is as it should be. */
   ok: 0,
-  /** It failed. */
+  /** It failed, or what was asked could not be found out. */
   failed: 1,
-  /** The command or the configuration is wrong. */
+  /** The command or the configuration is wrong; nothing was done. */
   usage: 2,
+  /** It was found out, and is not as it should be. */
+  notAsWanted: 3,
+  /** Of `stack -- drift`, where a mistake in the configuration is 1: as `terraform plan -detailed-exitcode` has it. */
+  drift: 2,
 } as const;
+
+/**
+ * The last paragraph of a command's usage: its exit codes, and what each says. A mistake in the usage is always 2.
+ * @param wrong What a mistake in the usage is, where the command reads no configuration.
+ */
+export function exitCodes(
+  { ok, failed, notAsWanted }: { readonly ok: string; readonly failed?: string; readonly notAsWanted?: string },
+  wrong = "the command or the configuration is wrong",
+): string {
+  const told = [
+    `${EXIT.ok} ${ok}`,
+    ...(failed === undefined ? [] : [`${EXIT.failed} ${failed}`]),
+    `${EXIT.usage} ${wrong}`,
+    ...(notAsWanted === undefined ? [] : [`${EXIT.notAsWanted} ${notAsWanted}`]),
+  ];
+  return `Exit code: ${told.join(", ")}.`;
+}
 
 /** A path as the user means it: relative to where npm was called, not to the repository in which the tools run. */
 export function fromCaller(path: string): string {
@@ -25,6 +50,43 @@ export function isArgumentError(error: unknown): boolean {
 /** Whether the user can mend it by writing something else. */
 export function isUsersMistake(error: unknown): boolean {
   return error instanceof UsageProblem || error instanceof ConfigError || isArgumentError(error);
+}
+
+/** Longest time that an option may say, seconds: a week. */
+const LONGEST_SECONDS = 604_800;
+
+/** The seconds that an option says. @throws UsageProblem when it is no number of seconds. */
+export function seconds(option: string, written: string | undefined, usual: number): number {
+  const number = written === undefined ? usual : Number(written);
+  if (written?.trim() !== "" && number > 0 && number <= LONGEST_SECONDS) return number;
+  throw new UsageProblem(
+    `${option} ${JSON.stringify(written)} is no number of seconds. Allowed: more than 0, at most ${LONGEST_SECONDS}.`,
+  );
+}
+
+/** The whole number that an option says. @throws UsageProblem when it is none, or out of its range. */
+export function wholeNumber(
+  option: string,
+  written: string,
+  { least, most }: { readonly least: number; readonly most: number },
+): number {
+  const number = Number(written);
+  if (written.trim() !== "" && Number.isInteger(number) && number >= least && number <= most) return number;
+  throw new UsageProblem(
+    `${option} ${JSON.stringify(written)} is not a whole number. Allowed: ${least} to ${most}.`,
+  );
+}
+
+/** Where a deployment's outputs come from: `--stack` or `--outputs`. @throws UsageProblem unless exactly one is given. */
+export function oneOfTwo(
+  { stack, outputs }: { readonly stack: string | undefined; readonly outputs: string | undefined },
+  usage: string,
+): { readonly stack: string } | { readonly file: string } {
+  if (stack !== undefined && outputs === undefined) return { stack };
+  if (outputs !== undefined && stack === undefined) return { file: outputs };
+  const problem =
+    stack === undefined ? "--stack is missing: which stack?" : "Say --stack or --outputs, not both.";
+  throw new UsageProblem(`${problem}\n\n${usage}`);
 }
 
 /**

@@ -1,7 +1,10 @@
 /** A running deployment as its stack's outputs describe it; every tool that talks to one starts here. */
 import { isAbsolute, join } from "node:path";
 import { z } from "zod";
+import type { OpenStack } from "./pulumi/openStack";
+import { OperationFailed } from "./pulumi/problem";
 import { stateDir } from "./toolchain/index";
+import { messageOf } from "./toolchain/run";
 
 const outputsSchema = z.object({
   endpoint: z.string(),
@@ -39,4 +42,22 @@ export function deploymentOf(outputs: Readonly<Record<string, unknown>>): Runnin
     apiKey: apiKey ?? undefined,
     logs: Object.fromEntries(Object.entries(logs).map(([program, files]) => [program, files.map(absolute)])),
   };
+}
+
+/**
+ * Outputs of a stack, secrets shown unless told otherwise.
+ * @throws OperationFailed that says how to bring the stack up, when there is none of that name.
+ */
+export async function outputsOf(
+  stack: OpenStack,
+  options: { readonly showSecrets: boolean } = { showSecrets: true },
+): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return await stack.outputs(options);
+  } catch (error) {
+    if (!/no stack named/.test(messageOf(error))) throw error;
+    throw new OperationFailed(
+      `Stack ${stack.stack} is not up. Start it with: npm run stack -- up --stack ${stack.stack}`,
+    );
+  }
 }

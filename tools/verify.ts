@@ -4,10 +4,9 @@
  */
 import { parseArgs } from "node:util";
 import { EXIT, runTool } from "./commandLine";
-import { deploymentOf } from "./deployment";
-import { type OpenStack, openStack, UsageProblem } from "./pulumi/openStack";
+import { deploymentOf, outputsOf } from "./deployment";
+import { openStack, UsageProblem } from "./pulumi/openStack";
 import { packageRoot } from "./toolchain/index";
-import { messageOf } from "./toolchain/run";
 import { judge } from "./verify/judge";
 import { asJson, asText } from "./verify/report";
 import { promptWorkers, sendPrefixes } from "./verify/send";
@@ -87,18 +86,6 @@ async function main(): Promise<void> {
   const verdict = judge(groups, (await promptWorkers(deployment)) ?? seen.size);
   process.stdout.write((args.json ? asJson : asText)(groups, verdict));
   process.exitCode = verdict.cacheAware ? EXIT.ok : EXIT_NOT_CACHE_AWARE;
-}
-
-/** @throws Error that says how to bring the stack up, when there is none of that name. */
-async function outputsOf(stack: OpenStack): Promise<Readonly<Record<string, unknown>>> {
-  try {
-    return await stack.outputs({ showSecrets: true });
-  } catch (error) {
-    if (!/no stack named/.test(messageOf(error))) throw error;
-    throw new Error(
-      `Stack ${stack.stack} is not up. Start it with: npm run stack -- up --stack ${stack.stack}`,
-    );
-  }
 }
 
 runTool(main, usage);

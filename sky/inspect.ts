@@ -1,0 +1,109 @@
+/** What is known of a deployment's SkyPilot clusters from outside, and a shell on their nodes. Changes nothing. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { VerbContext } from "../driver/verb";
+import type { NodeShell } from "../tools/nodes/agent";
+import type { ClusterState } from "../tools/nodes/reach";
+import { Sky } from "./cli";
+import { latestJob } from "./records";
+import { ENVIRONMENT } from "./setup";
+import { quoted } from "./shell";
+import { sshConfig } from "./tunnel";
+
+export interface InspectOptions {
+  readonly infra: readonly string[];
+  /** Full names. */
+  readonly clusters: readonly string[];
+  /** Whether SkyPilot is asked for what each costs, which takes a while. */
+  readonly withPrices: boolean;
+}
+
+const CONNECT_SECONDS = 20;
+/** How long an ssh stays for the next call: SkyPilot's way to a node takes seconds to open. */
+const PERSIST_SECONDS = 60;
+const END_MS = 5000;
+
+export class SkyClusters {
+  /** Sockets of the connections that are kept. */
+  private readonly sockets = mkdtempSync(join(tmpdir(), "dsky-ssh-"));
+  private readonly reached = new Set<string>();
+
+  private constructor(
+    private readonly sky: Sky,
+    private readonly options: InspectOptions,
+  ) {
+    process.once("exit", this.close);
+  }
+
+  /** @throws UserError when there is no SkyPilot to ask. */
+  static async open(options: InspectOptions, context: VerbContext): Promise<SkyClusters> {
+    return new SkyClusters(await Sky.find(options.infra, context), options);
+  }
+
+  /** What SkyPilot says now, by full name. Also makes SkyPilot write its ssh entries, if another machine launched the clusters. */
+  async look(): Promise<Readonly<Record<string, ClusterState>>> {
+    const { clusters, withPrices } = this.options;
+    const records = (await this.sky.clusters(clusters)).filter(({ name }) => clusters.includes(name));
+    const up = records.filter(({ status }) => status === "UP").map(({ name }) => name);
+    const jobs = await this.sky.jobs(up);
+    const states = records.map(async ({ name, status, launched_at, resources_str }) => {
+      const job = latestJob(jobs[name] ?? []);
+      const price = withPrices ? await this.sky.hourlyCost(name) : undefined;
+      const state: ClusterState = {
+        status,
+        since: launched_at == null ? undefined : new Date(launched_at * 1000).toISOString(),
+        resources: resources_str ?? undefined,
+        job: job && { id: job.job_id, status: job.status },
+        // It knows no price of machines that are not a cloud's, and says 0.
+        dollarsPerHour: price || undefined,
+      };
+      return [name, state] as const;
+    });
+    return Object.fromEntries(await Promise.all(states));
+  }
+
+  /** SkyPilot calls the nodes after the head `<cluster>-worker<rank>`. */
+  shell(cluster: string, rank: number): NodeShell {
+    const host = rank === 0 ? cluster : `${cluster}-worker${rank}`;
+    this.reached.add(`${cluster} ${host}`);
+    return {
+      command: "ssh",
+      args: (words) => [...this.ssh(cluster), host, remoteCommand(words)],
+      env: { ...this.sky.env },
+      directory: `~/${ENVIRONMENT}/node${rank}`,
+      sky: { cluster, rank },
+    };
+  }
+
+  private ssh(cluster: string): string[] {
+    const options = [
+      "BatchMode=yes",
+      "LogLevel=ERROR",
+      `ConnectTimeout=${CONNECT_SECONDS}`,
+      "ServerAliveInterval=15",
+      "ControlMaster=auto",
+      `ControlPath=${join(this.sockets, "%C")}`,
+      `ControlPersist=${PERSIST_SECONDS}`,
+    ];
+    return [...sshConfig(cluster, this.sky.env["HOME"]), ...options.flatMap((option) => ["-o", option])];
+  }
+
+  readonly close = (): void => {
+    process.removeListener("exit", this.close);
+    this.sky.close();
+    for (const entry of this.reached) {
+      const [cluster = "", host = ""] = entry.split(" ");
+      const env = { ...process.env, ...this.sky.env };
+      spawnSync("ssh", [...this.ssh(cluster), "-O", "exit", host], { env, stdio: "ignore", timeout: END_MS });
+    }
+    rmSync(this.sockets, { recursive: true, force: true });
+  };
+}
+
+/** With the interpreter that the set-up left, or the node's own. */
+function remoteCommand(words: readonly string[]): string {
+  const own = `"$HOME/${ENVIRONMENT}/bin/node-python"`;
+  return `python=python3; [ -x ${own} ] && python=${own}; exec "$python" ${words.map(quoted).join(" ")}`;
+}

@@ -1,0 +1,73 @@
+/** How the nodes of a deployment are reached: processes of this machine, or SkyPilot's ssh. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Progress } from "../../driver/progress";
+import type { VerbContext } from "../../driver/verb";
+import { clusterDirectory, nodeDirectory } from "../../local/directories";
+import type { SkyClusters } from "../../sky/inspect";
+import type { NodeShell } from "./agent";
+import type { Deployed, DeployedNode } from "./deployed";
+
+/** What is known of a cluster from outside of its nodes. */
+export interface ClusterState {
+  /** SkyPilot's word (`UP`, `INIT`, `STOPPED`); `GONE` where there is no such cluster; on this machine `UP` or `GONE`. */
+  readonly status: string;
+  /** When it was launched, ISO 8601; undefined where that is not known. */
+  readonly since?: string | undefined;
+  /** What it is made of, in SkyPilot's words: `2x(gpus=H100:8, …)`. */
+  readonly resources?: string | undefined;
+  /** The job that was submitted last. */
+  readonly job?: { readonly id: number; readonly status: string } | undefined;
+  /** US dollars an hour by SkyPilot's own reckoning; undefined where it has none. */
+  readonly dollarsPerHour?: number | undefined;
+}
+
+export interface Reach {
+  /** By full name. Asks anew each time. */
+  clusters(): Promise<Readonly<Record<string, ClusterState>>>;
+  /** Undefined where there is no such node any more. */
+  shell(node: DeployedNode): NodeShell | undefined;
+  close(): void;
+}
+
+/** @throws UserError when SkyPilot cannot be asked. */
+export async function reach(deployed: Deployed, signal: AbortSignal): Promise<Reach> {
+  const names = deployed.topology.map(({ cluster }) => cluster);
+  if (deployed.deployment.target === "local") return localReach(names);
+  // Loaded when needed: a deployment on this machine does without SkyPilot.
+  const { SkyClusters: Clusters } = require("../../sky/inspect") as typeof import("../../sky/inspect");
+  const progress = new Progress();
+  const context: VerbContext = { progress, signal, result: () => undefined };
+  const clusters: SkyClusters = await Clusters.open(
+    { infra: deployed.deployment.infra, clusters: names, withPrices: deployed.cost === undefined },
+    context,
+  );
+  return {
+    clusters: () => clusters.look(),
+    shell: ({ cluster, rank }) => clusters.shell(cluster, rank),
+    close: () => clusters.close(),
+  };
+}
+
+function localReach(names: readonly string[]): Reach {
+  return {
+    clusters: async () =>
+      Object.fromEntries(
+        names.map((name) => [name, { status: existsSync(clusterDirectory(name)) ? "UP" : "GONE" }]),
+      ),
+    shell: ({ cluster, rank }) => localShell(nodeDirectory(cluster, rank)),
+    close: () => undefined,
+  };
+}
+
+/** The interpreter that runs the node's supervisor is in its record. */
+function localShell(directory: string): NodeShell | undefined {
+  let record: unknown;
+  try {
+    record = JSON.parse(readFileSync(join(directory, "node.json"), "utf8"));
+  } catch {
+    return undefined;
+  }
+  const named = typeof record === "object" && record !== null && "pythonBin" in record && record.pythonBin;
+  return typeof named === "string" ? { command: named, args: (words) => words, directory } : undefined;
+}

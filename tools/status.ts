@@ -1,0 +1,62 @@
+/**
+ * `npm run status -- --stack S [--watch] [--json]`: what of a deployment runs where, from its stack's outputs alone.
+ */
+import { parseArgs } from "node:util";
+import { EXIT, exitCodes, oneOfTwo, runTool, seconds } from "./commandLine";
+import { deployedOf } from "./nodes/deployed";
+import { readOutputs } from "./nodes/outputs";
+import { showOnce, watch } from "./status/watch";
+import { packageRoot } from "./toolchain/index";
+
+const INTERVAL = 2;
+const TIMEOUT = 30;
+
+const usage = `Usage: npm run status -- --stack NAME [options]
+
+Shows what runs where: clusters, nodes, programs with their state and restarts, workers ready of wanted, requests a second,
+time to first token (TTFT) and between tokens (ITL), cache hit rate, dollars an hour and so far. Changes nothing.
+
+Options
+  --stack, -s NAME   the stack; read from its outputs, not from its configuration
+  --outputs FILE     read the outputs from a file instead ('-' is standard input), as 'pulumi stack output --json' prints them
+  --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)
+  --watch, -w        look again and again, until Ctrl-C; without a terminal, one block after the other
+  --interval S       seconds between two looks, over which rates are measured (default: ${INTERVAL})
+  --timeout S        seconds after which a node that does not answer counts as unreachable (default: ${TIMEOUT})
+  --json             print JSON: {at,healthy,problems,endpoint,model,roles,requests,cost,clusters:[{nodes:[{programs}]}]}; with
+                     --watch one object a line
+
+${exitCodes({ ok: "everything is as it should be", failed: "it could not be found out", notAsWanted: "something is not as it should be" })}`;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      stack: { type: "string", short: "s" },
+      outputs: { type: "string" },
+      cwd: { type: "string", short: "C" },
+      watch: { type: "boolean", short: "w", default: false },
+      interval: { type: "string" },
+      timeout: { type: "string" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(usage);
+    return;
+  }
+  const { stack, outputs, cwd = packageRoot(), json } = values;
+  const source = oneOfTwo({ stack, outputs }, usage);
+  const options = {
+    title: stack ?? "deployment",
+    json,
+    interval: seconds("--interval", values.interval, INTERVAL),
+    timeout: seconds("--timeout", values.timeout, TIMEOUT),
+  };
+  const deployed = deployedOf(await readOutputs(source, cwd));
+  if (values.watch) return watch(deployed, options);
+  const healthy = await showOnce(deployed, options);
+  process.exitCode = healthy ? EXIT.ok : EXIT.notAsWanted;
+}
+
+if (require.main === module) runTool(main, usage);
