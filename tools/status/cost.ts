@@ -29,7 +29,7 @@ export function costOf(
     const dollarsPerHour = state.dollarsPerHour ?? planned ?? whole ?? null;
     if (dollarsPerHour === null || state.since === undefined) return { dollarsPerHour, dollarsSoFar: null };
     const hours = Math.max(0, at.getTime() - Date.parse(state.since)) / HOUR_MS;
-    return { dollarsPerHour, dollarsSoFar: dollarsPerHour * hours };
+    return { dollarsPerHour, dollarsSoFar: Math.round(dollarsPerHour * hours * 100) / 100 };
   });
   return {
     dollarsPerHour: sum(parts.map(({ dollarsPerHour }) => dollarsPerHour)),
