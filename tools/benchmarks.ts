@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { labRows } from "./benchmarks/lab";
 import { planningTable } from "./benchmarks/planning";
 import { median, timed } from "./benchmarks/timing";
-import { runTool } from "./commandLine";
+import { exitCodes, runTool } from "./commandLine";
 import { packageRoot } from "./toolchain/index";
 
 const REPEATS = 5;
@@ -69,7 +69,9 @@ function operationsTable(rows: readonly Row[]): string {
 
 const usage = `Usage: npm run benchmarks [-- --lab]
 
-  --lab   a deployment on SkyPilot instead, on the lab, which must be up ('npm run lab -- up') and free`;
+  --lab   a deployment on SkyPilot instead, on the lab, which must be up ('npm run lab -- up') and free
+
+${exitCodes({ ok: "measured", failed: "it failed" }, "the command is wrong")}`;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

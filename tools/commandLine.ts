@@ -25,7 +25,11 @@ export const EXIT = {
  * @param wrong What a mistake in the usage is, where the command reads no configuration.
  */
 export function exitCodes(
-  { ok, failed, notAsWanted }: { readonly ok: string; readonly failed?: string; readonly notAsWanted?: string },
+  {
+    ok,
+    failed,
+    notAsWanted,
+  }: { readonly ok: string; readonly failed?: string; readonly notAsWanted?: string },
   wrong = "the command or the configuration is wrong",
 ): string {
   const told = [
@@ -56,9 +60,9 @@ export function isUsersMistake(error: unknown): boolean {
 const LONGEST_SECONDS = 604_800;
 
 /** The seconds that an option says. @throws UsageProblem when it is no number of seconds. */
-export function seconds(option: string, written: string | undefined, usual: number): number {
-  const number = written === undefined ? usual : Number(written);
-  if (written?.trim() !== "" && number > 0 && number <= LONGEST_SECONDS) return number;
+export function seconds(option: string, written: string): number {
+  const number = Number(written);
+  if (written.trim() !== "" && number > 0 && number <= LONGEST_SECONDS) return number;
   throw new UsageProblem(
     `${option} ${JSON.stringify(written)} is no number of seconds. Allowed: more than 0, at most ${LONGEST_SECONDS}.`,
   );

@@ -3,8 +3,8 @@
  * `npm run demo -- --down` removes it.
  */
 import { parseArgs } from "node:util";
-import { runTool } from "./commandLine";
-import { streamAnswer } from "./demo/chat";
+import { exitCodes, runTool } from "./commandLine";
+import { type StreamedAnswer, streamAnswer } from "./demo/chat";
 import { Screen } from "./demo/screen";
 import { deploymentOf, type RunningDeployment } from "./deployment";
 import { type Proof, proveRouting, type Served } from "./proof";
@@ -19,14 +19,16 @@ its router sends a prompt to the worker that has seen its beginning. Run again o
 Options
   --down            stop the cluster and remove everything but the downloads
   --stack, -s NAME  another stack on this machine (default: dev)
+  --json            print the result as JSON, and what is done to standard error: {stack,endpoint,model,answer,routing}
 
-Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong.`;
+${exitCodes({ ok: "it worked", failed: "it failed" })}`;
 
 const question = "In one sentence: what does an inference router do?";
 
 interface Arguments {
   readonly down: boolean;
   readonly stack: string;
+  readonly json: boolean;
 }
 
 function readArguments(argv: string[]): Arguments | undefined {
@@ -35,6 +37,7 @@ function readArguments(argv: string[]): Arguments | undefined {
     options: {
       down: { type: "boolean", default: false },
       stack: { type: "string", short: "s", default: "dev" },
+      json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -48,7 +51,7 @@ async function up(stack: OpenStack, screen: Screen): Promise<RunningDeployment> 
   return deploymentOf(await stack.outputs({ showSecrets: true }));
 }
 
-async function ask(deployment: RunningDeployment, screen: Screen): Promise<void> {
+async function ask(deployment: RunningDeployment, screen: Screen): Promise<StreamedAnswer> {
   screen.say(`> ${question}`);
   const answer = await streamAnswer(deployment, question, (text) => screen.stream(text));
   screen.endStream();
@@ -57,6 +60,7 @@ async function ask(deployment: RunningDeployment, screen: Screen): Promise<void>
   );
   if (deployment.engine === "mocker")
     screen.say("The words are random: Dynamo's mocker keeps an engine's time and cache, but holds no model.");
+  return answer;
 }
 
 function servedBy(served: Served): string {
@@ -95,7 +99,7 @@ async function down(stack: OpenStack, screen: Screen): Promise<void> {
 }
 
 async function run(args: Arguments): Promise<void> {
-  const screen = new Screen();
+  const screen = new Screen(args.json ? process.stderr : process.stdout);
   screen.heading("Tools");
   const say = (line: string) => screen.say(line);
   await ensureToolchain({ need: ["pulumi", "plugins", "python", "etcd", "nats-server"], onProgress: say });
@@ -103,14 +107,24 @@ async function run(args: Arguments): Promise<void> {
   const stack = await openStack({ projectDir: packageRoot(), stack: args.stack, onProgress: say });
   // Programs expect to run in their project's directory, as under the official CLI.
   process.chdir(packageRoot());
-  if (args.down) return down(stack, screen);
+  const print = (result: object) => {
+    if (args.json) console.log(JSON.stringify({ stack: args.stack, ...result }, undefined, 2));
+  };
+  if (args.down) {
+    await down(stack, screen);
+    print({ removed: true });
+    return;
+  }
   screen.heading(`pulumi up, stack ${args.stack}`);
   const deployment = await up(stack, screen);
   screen.heading("A streamed answer");
-  await ask(deployment, screen);
+  const answer = await ask(deployment, screen);
   screen.heading("KV-aware routing");
-  showProof(await proveRouting(deployment), screen);
+  const routing = await proveRouting(deployment);
+  showProof(routing, screen);
   showEnd(deployment, args.stack, screen);
+  const { endpoint, model } = deployment;
+  print({ endpoint, model, answer, routing });
 }
 
 async function main(): Promise<void> {

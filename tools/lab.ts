@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { UserError } from "../driver/errors";
 import { Progress } from "../driver/progress";
+import { EXIT, exitCodes } from "./commandLine";
 import { labDaemons } from "./lab/daemons";
 import { labDown } from "./lab/down";
 import { LAB, LAB_INFRA, LAB_NODE, LAB_NODES, SKY_ENVIRONMENT } from "./lab/layout";
@@ -13,15 +14,17 @@ import { whyNoLab } from "./lab/system";
 import { findLabTools, installedSky } from "./lab/tools";
 import { labUp } from "./lab/up";
 
-const USAGE = `npm run lab -- VERB
+const USAGE = `Usage: npm run lab -- VERB
 
   up       install what is missing, start Slurm, sshd and SkyPilot's API server; does nothing where they run
   down     end everything that 'up' started and remove everything that it wrote
   status   what runs
-  sky …    SkyPilot of the lab: npm run lab -- sky status`;
+  sky …    SkyPilot of the lab: npm run lab -- sky status
 
-const EXIT_FAILED = 1;
-const EXIT_USAGE = 2;
+Options
+  --json   status: print JSON: {daemons:[{name,runs,problem}]}
+
+${exitCodes({ ok: "it worked, or everything runs", failed: "it failed, or something does not run" }, "the command is wrong")}`;
 
 async function main([verb = "", ...rest]: readonly string[]): Promise<number> {
   const progress = new Progress();
@@ -38,35 +41,41 @@ async function main([verb = "", ...rest]: readonly string[]): Promise<number> {
       await labDown(progress, signal);
       return 0;
     case "status":
-      return status();
+      return status(rest.includes("--json"));
     case "sky":
       return sky(rest);
+    case "--help":
+    case "-h":
+      process.stdout.write(`${USAGE}\n`);
+      return EXIT.ok;
     default:
       process.stderr.write(`${USAGE}\n`);
-      return EXIT_USAGE;
+      return EXIT.usage;
   }
 }
 
 /** Exit code 0 when everything runs. */
-async function status(): Promise<number> {
+async function status(json: boolean): Promise<number> {
   const reason = whyNoLab();
   if (reason !== undefined) {
     process.stdout.write(`The lab cannot run on this machine: ${reason}.\n`);
-    return EXIT_FAILED;
+    return EXIT.failed;
   }
   if (!existsSync(LAB.root)) {
     process.stdout.write("The lab is not set up; 'npm run lab -- up' does it.\n");
-    return EXIT_FAILED;
+    return EXIT.failed;
   }
-  let failed = 0;
+  const daemons: { readonly name: string; readonly runs: boolean; readonly problem: string | null }[] = [];
   for (const daemon of labDaemons(installedSky())) {
     const missing = await daemon.check();
-    if (missing !== undefined) failed++;
+    daemons.push({ name: daemon.name, runs: missing === undefined, problem: missing ?? null });
+    if (json) continue;
     process.stdout.write(
       `${daemon.name.padEnd(12)} ${missing === undefined ? "runs" : `does not answer: ${missing}`}\n`,
     );
   }
-  return failed === 0 ? 0 : EXIT_FAILED;
+  if (json) process.stdout.write(`${JSON.stringify({ daemons }, undefined, 2)}\n`);
+  return daemons.every(({ runs }) => runs) ? EXIT.ok : EXIT.failed;
 }
 
 function sky(args: readonly string[]): number {
@@ -75,7 +84,7 @@ function sky(args: readonly string[]): number {
     stdio: "inherit",
     env: { ...process.env, ...SKY_ENVIRONMENT },
   });
-  return result.status ?? EXIT_FAILED;
+  return result.status ?? EXIT.failed;
 }
 
 function stopSignal(): AbortController {
@@ -94,6 +103,6 @@ main(process.argv.slice(2)).then(
     const text =
       error instanceof UserError ? error.message : error instanceof Error ? error.stack : String(error);
     process.stderr.write(`${text}\n`);
-    process.exitCode = EXIT_FAILED;
+    process.exitCode = EXIT.failed;
   },
 );

@@ -2,7 +2,7 @@
  * `npm run logs -- --stack S [--role R] [--follow]`: the logs of every program of a deployment, merged by time, from wherever it runs.
  */
 import { parseArgs } from "node:util";
-import { EXIT, exitCodes, oneOfTwo, runTool, seconds, wholeNumber } from "./commandLine";
+import { EXIT, exitCodes, fromCaller, oneOfTwo, runTool, seconds, wholeNumber } from "./commandLine";
 import { type LogSource, sinceOf, sourcesOf } from "./logs/options";
 import { printer } from "./logs/print";
 import { nodesOfSources, readLogs } from "./logs/read";
@@ -57,13 +57,14 @@ async function main(): Promise<void> {
     console.log(usage);
     return;
   }
-  const { stack, outputs, cwd = packageRoot(), json, follow } = values;
+  const { stack, outputs, json, follow } = values;
+  const cwd = values.cwd === undefined ? packageRoot() : fromCaller(values.cwd);
   const source = oneOfTwo({ stack, outputs }, usage);
   const since = values.since === undefined ? undefined : sinceOf(values.since, Date.now());
   const wanted = values.tail ?? (since === undefined ? String(TAIL) : undefined);
   const tail =
     wanted === undefined ? undefined : wholeNumber("--tail", wanted, { least: 0, most: MOST_LINES });
-  const timeoutSeconds = seconds("--timeout", values.timeout, TIMEOUT);
+  const timeoutSeconds = seconds("--timeout", values.timeout ?? String(TIMEOUT));
   const deployed = deployedOf(await readOutputs(source, cwd));
   const sources = sourcesOf(deployed, { roles: values.role, programs: values.program, node: values.node });
   const signal = stopOnSignal();

@@ -7,7 +7,7 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { drawPicture } from "../plan/drawing/picture";
 import { drawPlan } from "../plan/drawing/text";
-import { runTool } from "./commandLine";
+import { exitCodes, runTool } from "./commandLine";
 import { planStack } from "./plannedStack";
 import { UsageProblem } from "./pulumi/problem";
 import { packageRoot } from "./toolchain/index";
@@ -21,7 +21,7 @@ Options
   --json             print the plan as JSON: {clusters:[{name,nodes:[{rank,programs:[{name,role,replica,command,env,gpus,ports}]}]}]}
   --svg FILE         write the plan as a picture
 
-Exit code: 0 there is a plan, 2 the command or the configuration is wrong.`;
+${exitCodes({ ok: "there is a plan" })}`;
 
 interface Arguments {
   readonly stack: string;

@@ -10,7 +10,7 @@ import { API_KEYS } from "../plan/programs/gateway";
 import { CLUSTER_SECRET, launchSecrets } from "../sky/run";
 import { nodeScripts } from "../sky/scripts";
 import { renderTask } from "../sky/task";
-import { runTool } from "./commandLine";
+import { EXIT, exitCodes, runTool } from "./commandLine";
 import { type PlannedStack, planStack } from "./plannedStack";
 import { UsageProblem } from "./pulumi/problem";
 import { readProject, stacksWithFiles } from "./pulumi/project";
@@ -23,10 +23,11 @@ Options
   --all              every stack
   --stdout           print the recipe instead of writing anything
   --check            write nothing; exit code 1 when a file is out of date
+  --json             print what was done as JSON: {files:[{stack,file,changed}]}; with --check, changed is what is out of date
 
 Writes docs/pictures/NAME.svg, and the recipe of a stack that SkyPilot can run from one.
 
-Exit code: 0 it worked, 1 out of date (--check), 2 the command or the configuration is wrong.`;
+${exitCodes({ ok: "it worked", failed: "out of date (--check)" })}`;
 
 /** The demo's two examples keep the names under which they are known. */
 const fileNames: Readonly<Record<string, string>> = {
@@ -97,6 +98,7 @@ interface Arguments {
   readonly stacks: readonly string[];
   readonly check: boolean;
   readonly stdout: boolean;
+  readonly json: boolean;
 }
 
 function readArguments(argv: string[]): Arguments | undefined {
@@ -107,14 +109,16 @@ function readArguments(argv: string[]): Arguments | undefined {
       all: { type: "boolean", default: false },
       check: { type: "boolean", default: false },
       stdout: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
   if (values.help) return undefined;
-  const { stack, all, check, stdout } = values;
+  const { stack, all, check, stdout, json } = values;
   if ((stack === undefined) === !all) throw new UsageProblem(`Say which: --stack NAME or --all\n\n${usage}`);
+  if (stdout && json) throw new UsageProblem("--stdout and --json cannot both have standard output.");
   const every = () => stacksWithFiles(readProject(packageRoot()));
-  return { stacks: stack === undefined ? every() : [stack], check, stdout };
+  return { stacks: stack === undefined ? every() : [stack], check, stdout, json };
 }
 
 /** Everything that is rendered from a stack: text by file, relative to the repository. */
@@ -141,23 +145,27 @@ function main(): void {
     return;
   }
   const root = packageRoot();
+  const done: { readonly stack: string; readonly file: string; readonly changed: boolean }[] = [];
   for (const stack of args.stacks) {
     if (args.stdout) {
       process.stdout.write(renderStack(stack, root));
       continue;
     }
     const files = renderedFiles(stack, root);
-    for (const name of outOfDate(files, root)) {
+    const changed = outOfDate(files, root);
+    done.push(...[...files.keys()].map((file) => ({ stack, file, changed: changed.includes(file) })));
+    for (const name of changed) {
       if (args.check) {
         console.error(`${name} is out of date: npm run render -- --stack ${stack}`);
-        process.exitCode = 1;
+        process.exitCode = EXIT.failed;
         continue;
       }
       mkdirSync(dirname(join(root, name)), { recursive: true });
       writeFileSync(join(root, name), files.get(name) ?? "");
-      console.log(name);
+      if (!args.json) console.log(name);
     }
   }
+  if (args.json) console.log(JSON.stringify({ files: done }, undefined, 2));
 }
 
 if (require.main === module) runTool(main, usage);

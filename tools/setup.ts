@@ -1,17 +1,25 @@
 /**
  * `npm run setup [-- --model NAME]`: finds or installs everything that a local cluster needs, and says what is where.
- * Exit code: 0 all there (etcd and NATS may be missing), 1 something could not be had, 2 wrong usage.
  */
 import { parseArgs } from "node:util";
-import { runTool } from "./commandLine";
+import { exitCodes, runTool } from "./commandLine";
 import { cacheDir, ensureToolchain } from "./toolchain/index";
 
-const usage = "Usage: npm run setup [-- --model ORGANISATION/NAME]   (default Qwen/Qwen3-8B)";
+const usage = `Usage: npm run setup [-- options]
+
+Finds or installs everything that a cluster on this machine needs, and says what is where.
+
+Options
+  --model ORGANISATION/NAME   model whose tokenizer the cache must hold (default: Qwen/Qwen3-8B)
+  --json                      print JSON: {pulumi,plugins,dynamo,etcd,natsServer,tokenizers,cache}
+
+${exitCodes({ ok: "all there (etcd and NATS may be missing)", failed: "something could not be had" }, "the command is wrong")}`;
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       model: { type: "string", default: "Qwen/Qwen3-8B" },
+      json: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -24,6 +32,12 @@ async function main(): Promise<void> {
     model: values.model,
   });
   const { pulumi, python, etcd, natsServer } = tools;
+  if (values.json) {
+    const { plugins = null, hfHome: tokenizers } = tools;
+    const found = { pulumi, plugins, dynamo: python, etcd: etcd ?? null, natsServer: natsServer ?? null };
+    console.log(JSON.stringify({ ...found, tokenizers, cache: cacheDir() }, undefined, 2));
+    return;
+  }
   const describe = (tool: typeof pulumi) =>
     tool ? `${tool.version}, ${tool.way}: ${tool.path}` : "not available here";
   console.log(`Pulumi       ${describe(pulumi)}`);

@@ -3,7 +3,7 @@
  * Pulumi distribution is not installed. See `usage` for the verbs.
  */
 import { parseArgs } from "node:util";
-import { EXIT, fromCaller, isArgumentError, isUsersMistake } from "./commandLine";
+import { EXIT, fromCaller, isArgumentError, isUsersMistake, seconds } from "./commandLine";
 import { driftOf } from "./pulumi/drift";
 import { type OpenStack, type OperationResult, openStack, UsageProblem } from "./pulumi/openStack";
 import { type PolicyPackChoice, policyPackChoices } from "./pulumi/policyPacks";
@@ -30,14 +30,12 @@ Options
   --policy-pack DIR  preview, up: what the stack has to keep to; this repository's is policy (repeatable)
   --policy-pack-config FILE
                      settings of the policies as JSON, one file for each pack, in the same order
+  --timeout S        preview, up, refresh, destroy, drift: cancel after that many seconds (default: no limit but the configuration's)
   --remove           destroy: forget the empty stack too, with its history
   --verbose, -v      show the engine's own output
 
 Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong.
 For drift: 0 in sync, 2 not in sync, 1 it could not be found out.`;
-
-/** Of `drift`, when something has to be done. */
-const NOT_IN_SYNC = 2;
 
 const operations = ["preview", "up", "refresh", "destroy"] as const;
 const verbs = [...operations, "drift", "output", "env", "cancel"] as const;
@@ -49,6 +47,8 @@ interface Arguments {
   readonly stack: string;
   readonly cwd: string;
   readonly json: boolean;
+  /** Seconds; undefined for no limit. */
+  readonly timeout: number | undefined;
   readonly showSecrets: boolean;
   readonly remove: boolean;
   readonly policyPacks: readonly PolicyPackChoice[];
@@ -64,6 +64,7 @@ function readArguments(argv: string[]): Arguments | undefined {
       cwd: { type: "string", short: "C" },
       json: { type: "boolean", default: false },
       "show-secrets": { type: "boolean", default: false },
+      timeout: { type: "string" },
       remove: { type: "boolean", default: false },
       "policy-pack": { type: "string", multiple: true, default: [] },
       "policy-pack-config": { type: "string", multiple: true, default: [] },
@@ -85,7 +86,8 @@ function readArguments(argv: string[]): Arguments | undefined {
   const policyPacks = policyPackChoices(values["policy-pack"], values["policy-pack-config"]);
   const { json, remove, verbose } = values;
   const showSecrets = values["show-secrets"];
-  return { verb, name, stack: values.stack, cwd, json, remove, policyPacks, verbose, showSecrets };
+  const timeout = values.timeout === undefined ? undefined : seconds("--timeout", values.timeout);
+  return { verb, name, stack: values.stack, cwd, json, timeout, remove, policyPacks, verbose, showSecrets };
 }
 
 function asText(value: unknown): string {
@@ -120,8 +122,11 @@ function summary(verb: string, result: OperationResult): string {
   return `${verb}: ${parts.length > 0 ? parts.join(", ") : "nothing to do"} (${result.seconds.toFixed(1)} s)`;
 }
 
-/** The first Ctrl-C lets the engine end what it is doing. A terminal sends it to the engine as well as to us. */
-function cancelOnSignals(): { readonly signal: AbortSignal; readonly isCancelled: () => boolean } {
+/** The time limit and the first Ctrl-C let the engine end what it is doing. A terminal sends it to the engine as well as to us. */
+function cancellation(timeoutSeconds: number | undefined): {
+  readonly signal: AbortSignal;
+  readonly isCancelled: () => boolean;
+} {
   const controller = new AbortController();
   let last = 0;
   const cancel = (signal: NodeJS.Signals) => {
@@ -132,12 +137,19 @@ function cancelOnSignals(): { readonly signal: AbortSignal; readonly isCancelled
     if (signal !== "SIGINT" || !process.stdin.isTTY) controller.abort();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
+  if (timeoutSeconds !== undefined) {
+    const late = () => {
+      process.stderr.write(`--timeout: ${timeoutSeconds} s are over. `);
+      cancel("SIGTERM");
+    };
+    setTimeout(late, timeoutSeconds * 1000).unref();
+  }
   return { signal: controller.signal, isCancelled: () => last > 0 };
 }
 
 async function operate(stack: OpenStack, verb: (typeof operations)[number], args: Arguments): Promise<void> {
   const { verbose, policyPacks } = args;
-  const result = await stack[verb]({ verbose, policyPacks, ...cancelOnSignals() });
+  const result = await stack[verb]({ verbose, policyPacks, ...cancellation(args.timeout) });
   if (verb === "destroy" && args.remove) await stack.remove();
   process.stderr.write(`${summary(verb, result)}\n`);
   const { changes, outputs, seconds, steps, violations } = result;
@@ -148,14 +160,14 @@ async function operate(stack: OpenStack, verb: (typeof operations)[number], args
 
 /** What has to be done to a stack: its own exit code, so that a pipeline can act on it. */
 async function reportDrift(stack: OpenStack, args: Arguments): Promise<void> {
-  const { steps, seconds } = await stack.preview({ verbose: args.verbose, ...cancelOnSignals() });
+  const { steps, seconds } = await stack.preview({ verbose: args.verbose, ...cancellation(args.timeout) });
   const drift = driftOf(steps);
   if (args.json) console.log(JSON.stringify({ inSync: drift.length === 0, drift, seconds }, undefined, 2));
   else if (drift.length === 0) console.log(`${args.stack} is in sync (${seconds.toFixed(1)} s)`);
   else
     for (const { resource, kind, reason } of drift)
       console.log(`${args.stack} ${kind}: ${resource}: ${reason}`);
-  process.exitCode = drift.length === 0 ? 0 : NOT_IN_SYNC;
+  process.exitCode = drift.length === 0 ? 0 : EXIT.drift;
 }
 
 async function printOutput(stack: OpenStack, args: Arguments): Promise<void> {
@@ -190,9 +202,15 @@ async function main(): Promise<void> {
   if (operation !== undefined) return operate(stack, operation, args);
   if (args.verb === "drift") return reportDrift(stack, args);
   if (args.verb === "output") return printOutput(stack, args);
-  if (args.verb === "cancel") return stack.cancel();
-  for (const [name, value] of Object.entries(stack.environment()))
-    console.log(`export ${name}=${quoted(value)}`);
+  if (args.verb === "cancel") {
+    await stack.cancel();
+    if (args.json) console.log(JSON.stringify({ verb: args.verb }));
+    return;
+  }
+  const environment = stack.environment();
+  if (args.json) console.log(JSON.stringify(environment, undefined, 2));
+  else
+    for (const [name, value] of Object.entries(environment)) console.log(`export ${name}=${quoted(value)}`);
 }
 
 main().then(

@@ -2,14 +2,14 @@
  * `npm run status -- --stack S [--watch] [--json]`: what of a deployment runs where, from its stack's outputs alone.
  */
 import { parseArgs } from "node:util";
-import { EXIT, exitCodes, oneOfTwo, runTool, seconds } from "./commandLine";
+import { EXIT, exitCodes, fromCaller, oneOfTwo, runTool, seconds } from "./commandLine";
 import { deployedOf } from "./nodes/deployed";
 import { readOutputs } from "./nodes/outputs";
 import { showOnce, watch } from "./status/watch";
 import { packageRoot } from "./toolchain/index";
 
 const INTERVAL = 2;
-const TIMEOUT = 30;
+const TIMEOUT = 60;
 
 const usage = `Usage: npm run status -- --stack NAME [options]
 
@@ -45,13 +45,14 @@ async function main(): Promise<void> {
     console.log(usage);
     return;
   }
-  const { stack, outputs, cwd = packageRoot(), json } = values;
+  const { stack, outputs, json } = values;
+  const cwd = values.cwd === undefined ? packageRoot() : fromCaller(values.cwd);
   const source = oneOfTwo({ stack, outputs }, usage);
   const options = {
     title: stack ?? "deployment",
     json,
-    interval: seconds("--interval", values.interval, INTERVAL),
-    timeout: seconds("--timeout", values.timeout, TIMEOUT),
+    interval: seconds("--interval", values.interval ?? String(INTERVAL)),
+    timeout: seconds("--timeout", values.timeout ?? String(TIMEOUT)),
   };
   const deployed = deployedOf(await readOutputs(source, cwd));
   if (values.watch) return watch(deployed, options);

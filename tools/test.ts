@@ -63,8 +63,22 @@ function summary(report: string): string {
   return `${count("numPassedTests")} passed, ${count("numFailedTests")} failed, ${skipped} skipped`;
 }
 
+const usage = `Usage: npm test [-- options of vitest]
+
+Installs what the chosen tests need, then runs them. The last line is 'N passed, N failed, N skipped'.
+
+  npm test -- --project unit              one kind: ${Object.keys(needs).join(", ")}
+  npm test -- test/engine/stack.test.ts   one file
+  npm test -- -t 'some words'             tests of that name; all other options are vitest's too
+
+Exit code: 0 all passed, 1 some failed.`;
+
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(usage);
+    return;
+  }
   const kinds = chosenKinds(args);
   const need = [...new Set(kinds.flatMap((kind) => needs[kind] ?? []))];
   if (need.length > 0) await ensureToolchain({ need, model });

@@ -3,7 +3,7 @@
  * what Dynamo itself says of requests that begin alike.
  */
 import { parseArgs } from "node:util";
-import { EXIT, runTool } from "./commandLine";
+import { EXIT, exitCodes, runTool, wholeNumber } from "./commandLine";
 import { deploymentOf, outputsOf } from "./deployment";
 import { openStack, UsageProblem } from "./pulumi/openStack";
 import { packageRoot } from "./toolchain/index";
@@ -26,10 +26,11 @@ Options
   --follow-ups N     requests with each beginning after the first (default: ${FOLLOW_UPS})
   --json             print JSON: {cacheAware,reason,followUps,held,chance,workers,disaggregated,requests:[…]}
 
-Exit code: 0 routing is cache-aware, 3 it is not, 1 the deployment did not answer, 2 the command is wrong.`;
-
-/** The deployment answers, and its router does not look at caches. */
-const EXIT_NOT_CACHE_AWARE = 3;
+${exitCodes({
+  ok: "routing is cache-aware",
+  failed: "the deployment did not answer",
+  notAsWanted: "it is not cache-aware",
+})}`;
 
 interface Arguments {
   readonly stack: string;
@@ -66,11 +67,7 @@ function readArguments(argv: string[]): Arguments | undefined {
 const MOST = 1000;
 
 function count(option: string, written: string | undefined, usual: number): number {
-  const number = written === undefined ? usual : Number(written);
-  if (Number.isInteger(number) && number >= 1 && number <= MOST) return number;
-  throw new UsageProblem(
-    `${option} ${JSON.stringify(written)} is not a whole number. Allowed: 1 to ${MOST}.`,
-  );
+  return written === undefined ? usual : wholeNumber(option, written, { least: 1, most: MOST });
 }
 
 async function main(): Promise<void> {
@@ -85,7 +82,7 @@ async function main(): Promise<void> {
   const seen = new Set(groups.flatMap(({ requests }) => requests.map(({ prefillWorker }) => prefillWorker)));
   const verdict = judge(groups, (await promptWorkers(deployment)) ?? seen.size);
   process.stdout.write((args.json ? asJson : asText)(groups, verdict));
-  process.exitCode = verdict.cacheAware ? EXIT.ok : EXIT_NOT_CACHE_AWARE;
+  process.exitCode = verdict.cacheAware ? EXIT.ok : EXIT.notAsWanted;
 }
 
 runTool(main, usage);

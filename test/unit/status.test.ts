@@ -258,8 +258,8 @@ describe("the screen", () => {
     const plain = screen(status, width);
     for (const line of plain) expect(line.length).toBeLessThanOrEqual(width);
     const coloured = drawStatus(status, { width, colour: true, title: "multi" });
-    const escape = new RegExp(`${String.fromCodePoint(27)}\\[\\d+m`, "g");
-    expect(coloured.map((line) => line.replace(escape, ""))).toEqual(plain);
+    const colours = new RegExp(`${String.fromCodePoint(27)}\\[\\d+m`, "g");
+    expect(coloured.map((line) => line.replace(colours, ""))).toEqual(plain);
   });
 
   it("has units that a person reads", () => {

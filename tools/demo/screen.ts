@@ -3,27 +3,29 @@ const bold = (text: string, terminal: boolean) => (terminal ? `\u001b[1m${text}\
 /** What the demo shows: headings, lines, and an answer that arrives in pieces. */
 export class Screen {
   private readonly started = Date.now();
-  private readonly isTerminal = process.stdout.isTTY;
+
+  /** @param out Default: standard output. */
+  constructor(private readonly out: NodeJS.WriteStream = process.stdout) {}
 
   heading(text: string): void {
     const seconds = ((Date.now() - this.started) / 1000).toFixed(0);
-    console.log(`\n${bold(`── ${text}`, this.isTerminal)} (${seconds} s)`);
+    this.out.write(`\n${bold(`── ${text}`, this.out.isTTY)} (${seconds} s)\n`);
   }
 
   say(line: string): void {
-    console.log(`  ${line}`);
+    this.out.write(`  ${line}\n`);
   }
 
   /** A piece of an answer. Control characters that a model may send do not reach the terminal. */
   stream(text: string): void {
-    if (!this.isStreaming) process.stdout.write("  ");
+    if (!this.isStreaming) this.out.write("  ");
     this.isStreaming = true;
-    process.stdout.write(text.replace(/\p{Cc}/gu, " "));
+    this.out.write(text.replace(/\p{Cc}/gu, " "));
   }
 
   endStream(): void {
     this.isStreaming = false;
-    process.stdout.write("\n");
+    this.out.write("\n");
   }
 
   private isStreaming = false;

@@ -1,0 +1,123 @@
+/** Every command tells how it is called and what its exit codes say; docs/operations.md has the same codes. */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { beforeAll, describe, expect, it } from "vitest";
+import { EXIT, exitCodes, seconds, wholeNumber } from "../../tools/commandLine";
+import { UsageProblem } from "../../tools/pulumi/problem";
+import { packageRoot } from "../../tools/toolchain/root";
+
+const root = packageRoot();
+const manifest: { readonly scripts: Readonly<Record<string, string>> } = JSON.parse(
+  readFileSync(join(root, "package.json"), "utf8"),
+);
+/** Tools by the name of their npm script. */
+const commands = Object.entries(manifest.scripts).flatMap(([name, script]) => {
+  const tool = /^node tools\/bootstrap\.mjs (\S+)$/.exec(script)?.[1];
+  return tool === undefined ? [] : [{ name, tool }];
+});
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** As `tools/bootstrap.mjs` starts it, without a terminal and with nothing to read. */
+async function run(tool: string, ...args: readonly string[]): Promise<Ended> {
+  const child = spawn(process.execPath, ["--import", "tsx", join(root, "tools", `${tool}.ts`), ...args], {
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  const code = new Promise<number | null>((resolve) => child.on("close", resolve));
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  return { code: await code, stdout, stderr };
+}
+
+/** The exit codes that a usage names. */
+function codesIn(usage: string): string[] {
+  const told = /^Exit code: (.*)/m.exec(usage)?.[1] ?? "";
+  return [...told.matchAll(/(?:^|, )(\d) /g)].map(([, code = ""]) => code).toSorted();
+}
+
+/** Those that docs/operations.md has in a command's row. */
+function documentedCodes(command: string): string[] {
+  const page = readFileSync(join(root, "docs", "operations.md"), "utf8");
+  const row = page.split("\n").find((line) => line.startsWith(`| \`${command}\` |`)) ?? "";
+  const cells = row.split("|").slice(2, -1);
+  return cells.flatMap((cell, code) => (cell.trim() === "" ? [] : String(code)));
+}
+
+/** One after the other in two rows: each loads TypeScript anew. */
+const helps = new Map<string, Ended>();
+beforeAll(async () => {
+  const left = [...commands];
+  const work = async () => {
+    for (let next = left.shift(); next !== undefined; next = left.shift())
+      helps.set(next.name, await run(next.tool, "--help"));
+  };
+  await Promise.all([work(), work()]);
+}, 180_000);
+
+it("knows the commands", () => {
+  expect(commands.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(["demo", "stack", "plan", "render", "verify", "lab", "status", "logs"]),
+  );
+});
+
+describe.each(commands)("$name", ({ name }) => {
+  it("tells with --help how it is called and what its exit codes say, on standard output", () => {
+    const { code, stdout, stderr } = helps.get(name) ?? { code: null, stdout: "", stderr: "" };
+    expect({ code, stderr }).toEqual({ code: EXIT.ok, stderr: "" });
+    expect(stdout).toMatch(new RegExp(`^Usage: npm (run )?${name}\\b`));
+    expect(codesIn(stdout).slice(0, 2)).toEqual(["0", expect.any(String)]);
+  });
+
+  it("has the same exit codes in docs/operations.md", () => {
+    expect(documentedCodes(name)).toEqual(codesIn(helps.get(name)?.stdout ?? ""));
+  });
+});
+
+describe("a mistake in the usage", () => {
+  it.each([
+    ["status", ["--what"], "Unknown option '--what'"],
+    ["status", [], "--stack is missing"],
+    ["logs", ["--stack", "dev", "--outputs", "x"], "not both"],
+    ["logs", ["--outputs", "/no/such/file"], "cannot be read as JSON"],
+  ])("is told by code 2, and nothing on standard output: %s %j", async (tool, args, message) => {
+    const { code, stdout, stderr } = await run(tool, ...args);
+    expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/^\s+at /m);
+    expect({ code, stdout }).toEqual({ code: EXIT.usage, stdout: "" });
+  });
+});
+
+describe("--json", () => {
+  it.each([
+    ["plan", ["--stack", "dev"]],
+    ["render", ["--stack", "dev", "--check"]],
+    ["schema", ["--check"]],
+  ])("prints nothing but JSON: %s", async (tool, args) => {
+    const { code, stdout } = await run(tool, ...args, "--json");
+    expect(code).toBe(EXIT.ok);
+    expect(JSON.parse(stdout)).toBeTypeOf("object");
+  });
+});
+
+describe("options", () => {
+  it("say numbers, or are refused", () => {
+    expect(seconds("--timeout", "1.5")).toBe(1.5);
+    expect(wholeNumber("--tail", "0", { least: 0, most: 10 })).toBe(0);
+    for (const wrong of ["", " ", "0", "-1", "x", "1e9", "NaN"])
+      expect(() => seconds("--timeout", wrong), wrong).toThrow(UsageProblem);
+    for (const wrong of ["", "1.5", "-1", "11", "x"])
+      expect(() => wholeNumber("--tail", wrong, { least: 0, most: 10 }), wrong).toThrow(UsageProblem);
+  });
+
+  it("end with a line of the exit codes in their order", () => {
+    expect(exitCodes({ notAsWanted: "no", ok: "yes", failed: "broken" })).toBe(
+      "Exit code: 0 yes, 1 broken, 2 the command or the configuration is wrong, 3 no.",
+    );
+  });
+});
