@@ -5,7 +5,13 @@ import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
-import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan, type ProgramRole } from "../plan/types";
+import {
+  type ClusterPlan,
+  CONTROL_PLANE_ROLES,
+  type DeploymentPlan,
+  METRICS_ROLES,
+  type ProgramRole,
+} from "../plan/types";
 import { ApiKeys } from "./apiKeys";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
@@ -13,6 +19,7 @@ import { Credentials } from "./credentials";
 import { type Deployment, type DynamoClusterArgs, prepare } from "./deployment";
 import { Frontend } from "./frontend";
 import { LocalCluster } from "./localCluster";
+import { Metrics } from "./metrics";
 import { clusterBaseName, SUFFIX_LENGTH } from "./names";
 import { Readiness } from "./readiness";
 import { localRepairs } from "./repair";
@@ -194,7 +201,10 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const workers = pools
       .filter(({ role }) => having(role).length > 0)
       .flatMap(({ Pool, role }) => new Pool(`${name}-${role}`, { units: having(role), after }, parent).runs);
-    return [...control.runs, ...frontend.runs, ...workers];
+    const watchers = having(...METRICS_ROLES);
+    const metrics =
+      watchers.length > 0 ? new Metrics(`${name}-metrics`, { units: watchers }, parent).runs : [];
+    return [...control.runs, ...frontend.runs, ...workers, ...metrics];
   }
 }
 

@@ -44,6 +44,8 @@ export const localLeaseSchema = z.strictObject({
   services: z.boolean().default(true),
   /** Whether nginx is needed. Default: false. */
   gateway: z.boolean().default(false),
+  /** Whether Prometheus is needed. Default: false. */
+  prometheus: z.boolean().default(false),
   /** Bound on the whole verb, seconds. Default 900: a first start installs Python packages. */
   timeoutSeconds: z.number().positive().default(900),
 });

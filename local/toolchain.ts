@@ -14,6 +14,8 @@ export interface LocalToolchain {
   readonly natsServer?: string | undefined;
   /** Absent where there is no gateway. */
   readonly nginx?: string | undefined;
+  /** Absent where none is planned. */
+  readonly prometheus?: string | undefined;
   /** `HF_HOME`, with the model's tokenizer in its cache. */
   readonly hfHome: string;
   /** Whether the tokenizer is local only, so that nothing may ask the Hugging Face hub. */
@@ -27,8 +29,8 @@ const SYSTEM_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin
  * changes a deployment nor leaks into it.
  */
 export function nodeEnvironment(toolchain: LocalToolchain): Record<string, string> {
-  const { pythonBin, etcd, natsServer, nginx, hfHome, hubOffline } = toolchain;
-  const tools = [pythonBin, etcd, natsServer, nginx].flatMap((tool) =>
+  const { pythonBin, etcd, natsServer, nginx, prometheus, hfHome, hubOffline } = toolchain;
+  const tools = [pythonBin, etcd, natsServer, nginx, prometheus].flatMap((tool) =>
     tool === undefined ? [] : dirname(tool),
   );
   return {
@@ -49,6 +51,8 @@ export interface ToolchainNeeds {
   readonly services: boolean;
   /** Whether nginx is needed. */
   readonly gateway: boolean;
+  /** Whether Prometheus is needed. */
+  readonly prometheus: boolean;
   /** Model whose tokenizer is needed. Default: none, and programs may ask the Hugging Face hub. */
   readonly model?: string | undefined;
 }
@@ -59,7 +63,7 @@ export interface ToolchainNeeds {
  * @throws UserError if something can neither be found nor installed.
  */
 export async function findToolchain(
-  { services, gateway, model }: ToolchainNeeds,
+  { services, gateway, prometheus, model }: ToolchainNeeds,
   { progress }: VerbContext,
 ): Promise<LocalToolchain> {
   const tools = await ensureToolchain({
@@ -67,6 +71,7 @@ export async function findToolchain(
       "python",
       ...(services ? (["etcd", "nats-server"] as const) : []),
       ...(gateway ? (["nginx"] as const) : []),
+      ...(prometheus ? (["prometheus"] as const) : []),
       ...(model === undefined ? [] : (["model"] as const)),
     ],
     ...(model === undefined ? {} : { model }),
@@ -88,11 +93,18 @@ export async function findToolchain(
         "`pulumi config set --path dynamo-sky:access.gateway false`.",
     );
   }
+  if (prometheus && tools.prometheus === undefined) {
+    throw new UserError(
+      "Prometheus can neither be found nor installed on this machine. Install it, or do without: " +
+        "`pulumi config set --path dynamo-sky:metrics.prometheus false`.",
+    );
+  }
   return {
     pythonBin: python.path,
     etcd: services ? etcd?.path : undefined,
     natsServer: services ? natsServer?.path : undefined,
     nginx: gateway ? nginx?.path : undefined,
+    prometheus: prometheus ? tools.prometheus?.path : undefined,
     hfHome: tools.hfHome ?? process.env["HF_HOME"] ?? join(homedir(), ".cache", "huggingface"),
     hubOffline: model !== undefined,
   };

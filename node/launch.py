@@ -204,6 +204,18 @@ class History:
         os.replace(partial, self.path)
 
 
+def write_files(spec, node_dir):
+    """Writes the files that the program reads, each whole or not at all and for this user alone."""
+    directory = os.path.join(node_dir, "run", spec["name"])
+    for name, text in spec.get("files", {}).items():
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        path = os.path.join(directory, name)
+        partial = "%s.%d" % (path, os.getpid())
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(fill_in(text))
+        os.replace(partial, path)
+
+
 def environment_of(spec, node_dir):
     env = dict(os.environ)
     env.update({name: fill_in(value) for name, value in spec["env"].items()})
@@ -241,6 +253,7 @@ def launch(path):
     node_dir = os.environ.setdefault("NODE_DIR", os.getcwd())
     env = environment_of(spec, node_dir)
     command = [fill_in(argument) for argument in spec["command"]]
+    write_files(spec, node_dir)
     place = spec.get("lockstep")
     if place is not None:
         place = dict(place, host=fill_in(place["host"]))

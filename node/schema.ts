@@ -13,6 +13,8 @@ const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be the name 
 // A NUL byte cannot stand in an argument or in the environment of any process.
 const text = z.string().refine((value) => !value.includes("\0"), "must not contain a NUL byte");
 
+const fileName = z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, "must be a plain file name");
+
 const probeSchema: z.ZodType<Probe, Probe> = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("http"), url: z.string() }),
   z.strictObject({ kind: z.literal("tcp"), host: z.string(), port }),
@@ -40,6 +42,7 @@ export const programSchema: z.ZodType<ProgramPlan, ProgramPlan> = z.strictObject
   command: z.array(text).min(1),
   env: z.record(variable, text),
   secretEnv: z.array(variable),
+  files: z.record(fileName, text).exactOptional(),
   gpus: z.array(z.int().min(0)),
   ports: z.record(z.string(), port),
   waitsFor: z.array(waitSchema),

@@ -8,6 +8,11 @@ export const NODE_IP = "{{NODE_IP}}";
 export const CONTROL_IP = "{{CONTROL_IP}}";
 /** The node's own directory. */
 export const NODE_DIR = "{{NODE_DIR}}";
+/** Path of one of a program's `files` (`plan/types.ts`); `node/launch.py` writes it there. */
+export function programFile(program: string, name: string): string {
+  return `${NODE_DIR}/run/${program}/${name}`;
+}
+
 /** Directory that all nodes of a local cluster share. */
 export const CLUSTER_DIR = "{{CLUSTER_DIR}}";
 

@@ -48,6 +48,11 @@ export function gpusPerReplica(
   return pool.tensorParallel * pool.dataParallel * pool.pipelineParallel;
 }
 
+/** Whether every node has an exporter: asked for, or needed by the Prometheus that is. */
+export function hasExporters({ metrics }: Pick<DeploymentConfig, "metrics">): boolean {
+  return metrics.exporters || metrics.prometheus;
+}
+
 /**
  * Reads a configuration: the object of all keys below the namespace `dynamo-sky`. Top-level values may be the strings that
  * Pulumi hands over (`plan/schema/coerce.ts`).

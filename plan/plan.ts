@@ -1,16 +1,18 @@
 /** From a checked configuration to the deployment plan: what runs where, on which GPUs and ports. */
 import { CONTROL_IP, HEAD_IP, rankAddress } from "./addresses";
 import type { DeploymentConfig } from "./config";
-import { gpusPerReplica } from "./config";
+import { gpusPerReplica, hasExporters } from "./config";
 import { NAMESPACE, type PlanContext, type PlanFacts } from "./context";
 import { gpuLimitProblems } from "./cost";
 import { engines } from "./engines";
+import { alertsOf } from "./metrics/alerts";
 import { range } from "./packing";
 import { type ClusterLayout, placeReplicas } from "./placement";
 import { firstPort, NodePorts } from "./ports";
 import { ConfigError, type Problem } from "./problems";
 import { controlPlanePrograms } from "./programs/controlPlane";
 import { entrancePrograms } from "./programs/gateway";
+import { exporterProgram, prometheusProgram } from "./programs/metrics";
 import { registeredWorkers, replicaPrograms } from "./programs/worker";
 import type {
   ClusterPlan,
@@ -31,17 +33,13 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
   const { clusters, problems } = placeReplicas(config);
   const found = [...problems, ...shapeProblems(config), ...argumentProblems(config)];
   if (found.length > 0) throw new ConfigError(found);
-  const planned = clusters.map((layout) =>
-    planCluster({ config, facts, controlHost: layout.hasControlPlane ? HEAD_IP : CONTROL_IP }, layout),
-  );
-  const outOfPorts = distinct(planned.flatMap(({ problems }) => problems));
-  const tooMany = gpuLimitProblems(
-    config,
-    planned.map(({ cluster }) => cluster),
-  );
-  if (outOfPorts.length + tooMany.length > 0) throw new ConfigError([...outOfPorts, ...tooMany]);
+  const planned = clusters.map((layout, index) => {
+    const context = { config, facts, controlHost: layout.hasControlPlane ? HEAD_IP : CONTROL_IP };
+    const before = clusters.slice(0, index).reduce((sum, { nodes }) => sum + nodes, 0);
+    return planCluster(context, layout, before);
+  });
   const head = clusters.find((layout) => layout.hasControlPlane);
-  return {
+  const unwatched: DeploymentPlan = {
     model: config.servedModelName,
     engine: config.engine,
     routerMode: config.router.mode,
@@ -50,6 +48,25 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
     namespace: NAMESPACE,
     expectedWorkers: expectedWorkers(config),
   };
+  const whole = config.metrics.prometheus ? watched(unwatched, planned) : unwatched;
+  const outOfPorts = distinct(planned.flatMap(({ ports }) => ports.flatMap((one) => one.problems())));
+  const tooMany = gpuLimitProblems(config, whole.clusters);
+  if (outOfPorts.length + tooMany.length > 0) throw new ConfigError([...outOfPorts, ...tooMany]);
+  return whole;
+}
+
+/** The plan with a Prometheus on its head. It comes last: it has to know all the others. */
+function watched(unwatched: DeploymentPlan, planned: readonly PlannedCluster[]): DeploymentPlan {
+  const clusters = planned.map(({ context, cluster, ports }) => {
+    const [head, ...others] = cluster.nodes;
+    const [headPorts] = ports;
+    if (cluster.name !== unwatched.endpoint.cluster || head === undefined || headPorts === undefined)
+      return cluster;
+    const alerts = alertsOf(context.config, unwatched);
+    const prometheus = prometheusProgram(context, cluster, alerts, headPorts);
+    return { ...cluster, nodes: [{ ...head, programs: [...head.programs, prometheus] }, ...others] };
+  });
+  return { ...unwatched, clusters };
 }
 
 /** Nodes that a replica of the pool is spread over. */
@@ -98,11 +115,14 @@ function distinct(problems: readonly Problem[]): Problem[] {
 }
 
 interface PlannedCluster {
+  readonly context: PlanContext;
   readonly cluster: ClusterPlan;
-  readonly problems: readonly Problem[];
+  /** By rank. */
+  readonly ports: readonly NodePorts[];
 }
 
-function planCluster(context: PlanContext, layout: ClusterLayout): PlannedCluster {
+/** @param before How many nodes the clusters before it have. */
+function planCluster(context: PlanContext, layout: ClusterLayout, before: number): PlannedCluster {
   const nodes = range(0, layout.nodes).map((rank) => {
     const ports = new NodePorts(context.config);
     const isHead = layout.hasControlPlane && rank === 0;
@@ -120,8 +140,13 @@ function planCluster(context: PlanContext, layout: ClusterLayout): PlannedCluste
     const seated = replicaPrograms(context, seat, (node) => at(node).ports, rankAddress);
     for (const { node, program } of seated) at(node).programs.push(program);
   }
+  if (hasExporters(context.config)) {
+    for (const node of nodes)
+      node.programs.push(exporterProgram(context, node, before + node.rank, node.ports));
+  }
   const { accelerator } = layout;
   return {
+    context,
     cluster: {
       name: layout.name,
       ...(accelerator === undefined ? {} : { accelerator }),
@@ -134,6 +159,6 @@ function planCluster(context: PlanContext, layout: ClusterLayout): PlannedCluste
         }),
       ),
     },
-    problems: nodes.flatMap(({ ports }) => ports.problems()),
+    ports: nodes.map(({ ports }) => ports),
   };
 }

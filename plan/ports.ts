@@ -36,6 +36,11 @@ export const PORT_SETTINGS = {
   lockstep: ["ports", "lockstep"],
   /** Side channel of the KV transfer, one for each attention group. */
   sideChannel: ["ports", "sideChannel"],
+  /** The gateway's own figures, for its node alone. */
+  gatewayStatus: ["ports", "gatewayStatus"],
+  /** A node's exporter. */
+  exporter: ["ports", "exporter"],
+  prometheus: ["ports", "prometheus"],
   /** The leader of KVBM, which moves KV blocks to host memory and disk. */
   kvbm: ["ports", "kvbm"],
 } as const satisfies Readonly<Record<string, SettingPath>>;

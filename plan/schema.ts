@@ -5,6 +5,7 @@
 import type { z } from "zod";
 import { accessSchema } from "./schema/access";
 import { limitsSchema } from "./schema/limits";
+import { metricsSchema } from "./schema/metrics";
 import { modelName } from "./schema/model";
 import { argument, poolsSchema } from "./schema/pools";
 import { routerSchema } from "./schema/router";
@@ -103,6 +104,10 @@ export const configSchema = section({
   kvOffload: setting(kvOffloadSchema, {
     ...ALL_DEFAULTS,
     about: "Where KV blocks go that no longer fit the GPU.",
+  }),
+  metrics: setting(metricsSchema, {
+    ...ALL_DEFAULTS,
+    about: "Figures for Prometheus, and when it raises an alert.",
   }),
   timeouts: setting(timeoutsSchema, { ...ALL_DEFAULTS, about: "How long things may take." }),
   limits: setting(limitsSchema, {

@@ -24,12 +24,24 @@ export type EngineName = (typeof ENGINES)[number];
 export const WORKER_ROLES = ["aggregated", "prefill", "decode"] as const;
 export type WorkerRole = (typeof WORKER_ROLES)[number];
 
-/** The control plane, the entrance and the workers: every kind of program that a node can run. */
-export const PROGRAM_ROLES = ["etcd", "nats", "events", "gateway", "frontend", ...WORKER_ROLES] as const;
+/** The control plane, the entrance, the workers and what watches them: every kind of program that a node can run. */
+export const PROGRAM_ROLES = [
+  "etcd",
+  "nats",
+  "events",
+  "gateway",
+  "frontend",
+  ...WORKER_ROLES,
+  "exporter",
+  "prometheus",
+] as const;
 export type ProgramRole = (typeof PROGRAM_ROLES)[number];
 
 /** Services that all others need: started before them and stopped after them. `events` carries KV events without NATS. */
 export const CONTROL_PLANE_ROLES = ["etcd", "nats", "events"] as const satisfies readonly ProgramRole[];
+
+/** Programs that only watch: nothing waits for them, and requests are answered without them. */
+export const METRICS_ROLES = ["exporter", "prometheus"] as const satisfies readonly ProgramRole[];
 
 /** How a condition is tested. Hosts and URLs may hold placeholders. */
 export type Probe =
@@ -74,6 +86,11 @@ export interface ProgramPlan {
   readonly env: Readonly<Record<string, string>>;
   /** Names of variables whose values come from the node's secrets file (mode 0600) and never stand in a plan. */
   readonly secretEnv: readonly string[];
+  /**
+   * Files that it reads, by name; the launcher writes them to `programFile` (`plan/addresses.ts`), mode 0600, before each start.
+   * They may hold placeholders.
+   */
+  readonly files?: Readonly<Record<string, string>>;
   /** Device indices on the node, each used by one program only. */
   readonly gpus: readonly number[];
   /** What it listens on, by purpose: `{ http: 8000 }`, `{ client: 2379, peer: 2380 }`. */

@@ -1,7 +1,9 @@
 /** The task's `run`: writes the node's files as `node/render.ts` has them, and becomes the node's supervisor. Pure. */
+import { basename } from "node:path";
 import { unitsOf } from "../components/units";
 import { type NodeFiles, programLog, renderNode } from "../node/render";
 import { CONTROL_PLANE_SECRETS } from "../plan/programs/controlPlane";
+import { PROMETHEUS_DATA } from "../plan/programs/metrics";
 import type { ClusterPlan, NodePlan, ProgramPlan } from "../plan/types";
 import { ENVIRONMENT, SECRETS_FILE } from "./setup";
 import { hereDocument, quoted } from "./shell";
@@ -19,17 +21,25 @@ export interface RunInput {
   readonly standalone?: boolean;
 }
 
-const PREAMBLE = `set -euo pipefail
+const CLEAR = 'rm -rf "$node_dir"';
+/** What Prometheus has seen is kept: it is what one looks at when a deployment was changed. */
+const CLEAR_BUT_METRICS = `if [ -d "$node_dir" ]; then find "$node_dir" -mindepth 1 -maxdepth 1 ! -name ${basename(PROMETHEUS_DATA)} -exec rm -rf {} +; fi`;
+
+const preamble = (cluster: ClusterPlan) => `set -euo pipefail
 umask 077
 home="$HOME/${ENVIRONMENT}"
 export PATH="$home/bin:$HOME/.local/bin:/usr/local/bin/etcd:$PATH"
 # Nodes may share a home directory, so each has a directory with its rank. All start anew together, so nothing old is kept.
 node_dir="$home/node$SKYPILOT_NODE_RANK"
-rm -rf "$node_dir"
+${hasPrometheus(cluster) ? CLEAR_BUT_METRICS : CLEAR}
 mkdir -p "$node_dir/logs"
 cd "$node_dir"
 mapfile -t ips <<< "$SKYPILOT_NODE_IPS"
 write() { mkdir -p "$(dirname "$1")"; cat > "$1"; }`;
+
+function hasPrometheus({ nodes }: ClusterPlan): boolean {
+  return nodes.some(({ programs }) => programs.some(({ role }) => role === "prometheus"));
+}
 
 function write(files: NodeFiles): string {
   return Object.entries(files)
@@ -141,7 +151,7 @@ export function renderRun(input: RunInput): string {
     "supervisord.conf": renderNode({})["supervisord.conf"] ?? "",
   };
   const parts = [
-    PREAMBLE,
+    preamble(cluster),
     `# How a node keeps its programs running.\n${write(shared)}`,
     `# What runs on which node.\n${nodeCase(cluster)}`,
     hasModelFiles ? `ln -s "$home/model" model` : undefined,

@@ -71,7 +71,11 @@ export function renderTask(input: TaskInput, heading?: string): string {
   const { cluster, config } = input;
   const secrets = launchSecrets(input);
   const roles = new Set(cluster.nodes.flatMap(({ programs }) => programs.map(({ role }) => role)));
-  const services = { controlPlane: roles.has("etcd") || roles.has("nats"), gateway: roles.has("gateway") };
+  const services = {
+    controlPlane: roles.has("etcd") || roles.has("nats"),
+    gateway: roles.has("gateway"),
+    prometheus: roles.has("prometheus"),
+  };
   const isInBucket = modelSource(config.model) === "bucket";
   const task = {
     num_nodes: cluster.nodes.length,

@@ -5,6 +5,7 @@
  * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
  */
 import { NODE_DIR, NODE_IP } from "../addresses";
+import { hasExporters } from "../config";
 import { modelPath } from "../model";
 import { neighbours, onePort } from "../ports";
 import {
@@ -110,6 +111,8 @@ export const sglang: Engine = {
         ...option("--port", worker.ports.engine),
         ...cacheFlags(worker),
         ...disaggregationFlags(worker),
+        // Without it SGLang keeps no figures of its own; Dynamo hands them out with the worker's.
+        ...flag("--enable-metrics", hasExporters(worker.config)),
         ...extraArgs(worker),
       ],
       env: { SGLANG_HOST_IP: NODE_IP, ...diskEnv(worker), ...extraEnv(worker) },

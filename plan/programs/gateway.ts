@@ -3,8 +3,9 @@
  * may ask for, and shares requests out among the frontends. `node/gateway.py` runs it and knows the keys; here there are none.
  */
 import { NODE_DIR, NODE_IP } from "../addresses";
+import { hasExporters } from "../config";
 import { ownAddress, type PlanContext } from "../context";
-import { type NodePorts, onePort } from "../ports";
+import { type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { ProgramPlan } from "../types";
 import { frontendPrograms } from "./frontend";
 
@@ -30,22 +31,28 @@ const OUT_SECONDS = 5;
 export function entrancePrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
   if (!context.config.access.gateway) return frontendPrograms(context, ports);
   // First, so that it has the configured port.
-  const port = ports.take(onePort("http"));
+  const needs = [onePort("http"), ...(hasExporters(context.config) ? [onePort("gatewayStatus")] : [])];
+  const taken = portsByPurpose(needs, ports.takeAll(needs));
   const frontends = frontendPrograms(context, ports);
-  return [gatewayProgram(context, port, frontends), ...frontends];
+  return [gatewayProgram(context, taken, frontends), ...frontends];
 }
 
-function gatewayProgram(context: PlanContext, port: number, frontends: readonly ProgramPlan[]): ProgramPlan {
+function gatewayProgram(
+  context: PlanContext,
+  ports: ProgramPlan["ports"],
+  frontends: readonly ProgramPlan[],
+): ProgramPlan {
+  const port = ports["http"] ?? 0;
   return {
     name: "gateway",
     role: "gateway",
     replica: 0,
     rank: 0,
     command: ["python3", `${NODE_DIR}/gateway.py`],
-    env: { [NGINX_CONF]: nginxConf(context, port, frontends) },
+    env: { [NGINX_CONF]: nginxConf(context, port, frontends, ports["gatewayStatus"]) },
     secretEnv: [API_KEYS],
     gpus: [],
-    ports: { http: port },
+    ports,
     waitsFor: [],
     health: { kind: "tcp", host: NODE_IP, port },
     stopSeconds: context.config.timeouts.stopSeconds,
@@ -53,7 +60,12 @@ function gatewayProgram(context: PlanContext, port: number, frontends: readonly 
 }
 
 /** nginx's configuration. Directives: https://nginx.org/en/docs/dirindex.html */
-function nginxConf(context: PlanContext, port: number, frontends: readonly ProgramPlan[]): string {
+function nginxConf(
+  context: PlanContext,
+  port: number,
+  frontends: readonly ProgramPlan[],
+  statusPort: number | undefined,
+): string {
   const { config } = context;
   const { maxRequestMB, requestsPerSecond, burst, connectionsPerKey } = config.access;
   const listen = config.target === "local" ? NODE_IP : "0.0.0.0";
@@ -140,9 +152,30 @@ ${Object.entries(ERRORS).map(errorLocation).join("\n")}
       return 404;
     }
   }
-}
+${statusPort === undefined ? "" : statusServer(`${ownAddress(context)}:${statusPort}`)}}
 `;
 }
+
+/** How many connections there are, for the exporter of the same node. */
+function statusServer(address: string): string {
+  return `
+  server {
+    listen ${address};
+    access_log off;
+    location = ${STATUS_PATH} { stub_status; }
+    location / { return 404; }
+  }
+`;
+}
+
+/** URL of the gateway's figures, for its own node; undefined where it has none. */
+export function gatewayStatusUrl(context: PlanContext, { ports }: ProgramPlan): string | undefined {
+  const port = ports["gatewayStatus"];
+  return port === undefined ? undefined : `http://${ownAddress(context)}:${port}${STATUS_PATH}`;
+}
+
+/** https://nginx.org/en/docs/http/ngx_http_stub_status_module.html */
+const STATUS_PATH = "/stub_status";
 
 /** nginx makes all of these directories when it starts, wherever it was built to have them. */
 const TEMPORARY = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"] as const;

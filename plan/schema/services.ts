@@ -102,6 +102,18 @@ export const portsSchema = section({
     about:
       "First port on which frontends take the workers' answers (`DYN_TCP_RESPONSE_STREAM_PORT`). On target local any free one.",
   }),
+  gatewayStatus: setting(port(), {
+    default: 9850,
+    about: "The gateway's own figures (`metrics.exporters`); only its own node reaches it.",
+  }),
+  exporter: setting(port(), {
+    default: 9050,
+    about: "What each node tells Prometheus (`metrics.exporters`).",
+  }),
+  prometheus: setting(port(), {
+    default: 9090,
+    about: "Prometheus (`metrics.prometheus`); only its own node reaches it.",
+  }),
   kvEvents: setting(port(), { default: 5557, about: "First port on which engines publish KV events (ZMQ)." }),
   bootstrap: setting(port(), {
     default: 30001,

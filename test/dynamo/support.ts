@@ -126,6 +126,7 @@ export class TestDeployment {
       model: this.plan.model,
       services: this.units.some(({ role }) => role === "etcd" || role === "nats"),
       gateway: this.units.some(({ role }) => role === "gateway"),
+      prometheus: this.units.some(({ role }) => role === "prometheus"),
       secrets: { ...this.credentials, ...this.secrets },
       nodes: this.cluster.nodes.map(({ rank, programs }) => ({
         rank,

@@ -5,7 +5,11 @@ import { VERSIONS } from "../../plan/versions";
 import { renderSetup } from "../../sky/setup";
 
 const setupOf = (more: Readonly<Record<string, unknown>>) =>
-  renderSetup(parseConfig({ model: "Qwen/Qwen3-8B", ...more }), { controlPlane: true, gateway: false });
+  renderSetup(parseConfig({ model: "Qwen/Qwen3-8B", ...more }), {
+    controlPlane: true,
+    gateway: false,
+    prometheus: false,
+  });
 
 describe("the set-up of a node", () => {
   it.each([

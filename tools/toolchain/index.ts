@@ -14,7 +14,7 @@ export type { Plugins } from "./plugins";
 export { packageRoot } from "./root";
 
 /** A tool that can be asked for. `model` is the tokenizer of a model and brings `python` with it. */
-export type ToolName = "pulumi" | "plugins" | "python" | "etcd" | "nats-server" | "nginx" | "model";
+export type ToolName = "pulumi" | "plugins" | "python" | ServiceName | "model";
 
 /** A program that was found or installed. */
 export interface Program {
@@ -40,6 +40,8 @@ export interface Toolchain {
   readonly etcd: Program | undefined;
   readonly natsServer: Program | undefined;
   readonly nginx: Program | undefined;
+  readonly prometheus: Program | undefined;
+  readonly promtool: Program | undefined;
   /** `HF_HOME` for the programs; undefined until a tokenizer was asked for and is there. */
   readonly hfHome: string | undefined;
 }
@@ -85,6 +87,8 @@ export function locateTools(model?: string): LocatedTools {
     etcd: locateService(cache, "etcd"),
     natsServer: locateService(cache, "nats-server"),
     nginx: locateService(cache, "nginx"),
+    prometheus: locateService(cache, "prometheus"),
+    promtool: locateService(cache, "promtool"),
     hfHome: hasModel ? modelHome(cache) : undefined,
     servicesObtainable: services.every((name) => locateService(cache, name) || serviceIsObtainable(name)),
   };
@@ -104,7 +108,7 @@ function isThere(tool: ToolName, tools: Toolchain): boolean {
 /**
  * Makes sure that tools are there: found on this machine, or installed into the cache directory, nothing anywhere else.
  * Quick when all is there. Two at once do not disturb each other; an interrupted one leaves nothing half made.
- * @returns the tools; etcd, NATS and nginx are undefined where they cannot be had, which is no error.
+ * @returns the tools; etcd, NATS, nginx and Prometheus are undefined where they cannot be had, which is no error.
  * @throws Error that says what to do, when another tool cannot be had.
  */
 export async function ensureToolchain(options: EnsureOptions): Promise<Toolchain> {
@@ -132,6 +136,8 @@ export async function ensureToolchain(options: EnsureOptions): Promise<Toolchain
     locked("etcd", () => ensureService(cache, "etcd", onProgress)),
     locked("nats-server", () => ensureService(cache, "nats-server", onProgress)),
     locked("nginx", () => ensureService(cache, "nginx", onProgress)),
+    locked("prometheus", () => ensureService(cache, "prometheus", onProgress)),
+    locked("promtool", () => ensureService(cache, "promtool", onProgress)),
     pulumi?.then((cli) => locked("plugins", () => ensurePlugins(cache, cli.path, onProgress))),
     python?.then((environment) =>
       locked("model", () => ensureModel(cache, environment.path, model, onProgress)),

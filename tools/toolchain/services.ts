@@ -6,17 +6,17 @@ import { hasApt, unpackDebianPackage } from "./debian";
 import { buildGoProgram, findGo } from "./go";
 import { installDirectory, type Progress, readStamp, type Stamp, writeStamp } from "./install";
 import { findOnPath, messageOf, run } from "./run";
-import { isUsableEtcd, isUsableNats, isUsableNginx, parseVersion } from "./version";
+import { isUsableEtcd, isUsableNats, isUsableNginx, isUsablePrometheus, parseVersion } from "./version";
 
-/** A service of the control plane, or the gateway's server. */
-export type ServiceName = "etcd" | "nats-server" | "nginx";
+/** A service of the control plane, the gateway's server, or Prometheus and the tool that checks its files. */
+export type ServiceName = "etcd" | "nats-server" | "nginx" | "prometheus" | "promtool";
 
 interface ServiceSource {
   /** The first of these packages that has the program: names differ between releases. */
   readonly debianPackages: readonly string[];
   /** Where Debian's package puts the program, below `/`. */
   readonly debianPath: string;
-  /** Absent where it is not made of Go. */
+  /** Absent where it is not made of Go, or takes too long to make: Prometheus has the SDK of every cloud in it. */
   readonly go?: { readonly package: string; readonly version: string };
   readonly versionArgument: string;
   /** What is done without it. */
@@ -50,6 +50,20 @@ const sources: Readonly<Record<ServiceName, ServiceSource>> = {
     versionArgument: "-v",
     without: "local clusters cannot have a gateway",
     isUsable: isUsableNginx,
+  },
+  prometheus: {
+    debianPackages: ["prometheus"],
+    debianPath: "usr/bin/prometheus",
+    versionArgument: "--version",
+    without: "local clusters cannot run one (metrics.prometheus)",
+    isUsable: isUsablePrometheus,
+  },
+  promtool: {
+    debianPackages: ["prometheus"],
+    debianPath: "usr/bin/promtool",
+    versionArgument: "--version",
+    without: "Prometheus's rules cannot be tested",
+    isUsable: isUsablePrometheus,
   },
 };
 const buildSeconds = 600;
@@ -131,7 +145,7 @@ async function fromDebian(cache: string, name: ServiceName, onProgress: Progress
 
 async function fromGo(cache: string, name: ServiceName, onProgress: Progress): Promise<void> {
   const { go: source } = sources[name];
-  if (source === undefined) throw new Error("it is not made of Go");
+  if (source === undefined) throw new Error("it is not built here");
   const go = await findGo();
   if (go === undefined) throw new Error("no Go");
   onProgress(`Building ${name} ${source.version} with Go into ${join(cache, name)} (half a minute)`);

@@ -31,6 +31,11 @@ export function isUsableNginx(version: string): boolean {
   return isAtLeast(version, "1.18.0");
 }
 
+/** Prometheus that may be used: every flag and every function of the rules is older than this. */
+export function isUsablePrometheus(version: string): boolean {
+  return isAtLeast(version, "2.31.0");
+}
+
 /** NATS server that may be used: what the programs were tried with, and newer. */
 export function isUsableNats(version: string): boolean {
   return isAtLeast(version, "2.9.0");
