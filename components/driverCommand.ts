@@ -27,8 +27,10 @@ export interface DriverCommandArgs {
   readonly input: pulumi.Input<Readonly<Record<string, unknown>>>;
   /** Whether {@link input} holds a secret: then the output of the command is treated as one too. Default: false. */
   readonly secretInput?: boolean;
-  /** What cannot be changed in place: another value deletes the old thing first, then makes the new one. Default: none. */
-  readonly identity?: string;
+  /** What cannot be changed in place: another value of any part makes a new thing and deletes the old one. Default: none. */
+  readonly identity?: readonly pulumi.Input<string>[];
+  /** Makes the new thing before the old one is deleted; it must bear another name then. Default: the old one goes first. */
+  readonly createFirst?: boolean;
   /** What must have happened anew for this to be carried out again although its input is the same. Default: nothing. */
   readonly basis?: pulumi.Input<string>;
   /** Why it must be carried out again although nothing has changed; see `repair.ts`. Default: it need not be. */
@@ -65,13 +67,13 @@ export class DriverCommand {
           ...(args.basis === undefined ? {} : { [BASIS]: args.basis }),
         },
         // `triggers` always replace; anything else updates in place.
-        ...(args.identity === undefined ? {} : { triggers: [args.identity] }),
+        ...(args.identity === undefined ? {} : { triggers: [...args.identity] }),
         // On by default: the whole output of the last run would become environment of the next, and a long one breaks it.
         addPreviousOutputInEnv: false,
       },
       pulumi.mergeOptions(opts, {
-        // The old one's deletion must not hit the new one, which has the same name.
-        deleteBeforeReplace: true,
+        // The old one's deletion must not hit the new one, which usually has the same name.
+        deleteBeforeReplace: args.createFirst !== true,
         ignoreChanges: args.repair === undefined ? [`environment.${OBSERVED}`] : [],
         additionalSecretOutputs: args.secretInput ? ["stdout", "stderr"] : [],
       }),

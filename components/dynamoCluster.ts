@@ -24,7 +24,7 @@ import { clusterBaseName, SUFFIX_LENGTH } from "./names";
 import { Readiness } from "./readiness";
 import { localRepairs } from "./repair";
 import { Router } from "./router";
-import { SkyCluster } from "./skyCluster";
+import { clusterIdentity, SkyCluster } from "./skyCluster";
 import { skyRepair } from "./skyRepair";
 import { type ClusterTopology, chatCommand, type DeploymentSummary, summaryOf, topologyOf } from "./topology";
 import { unitsOf } from "./units";
@@ -129,20 +129,28 @@ export class DynamoCluster extends pulumi.ComponentResource {
       ...(huggingFaceToken === undefined ? {} : { [HUGGING_FACE_TOKEN]: huggingFaceToken }),
       ...(keys === undefined ? {} : { [API_KEYS]: keys.forGateway }),
     };
-    const suffix = new RandomString(
-      `${name}-suffix`,
-      { length: SUFFIX_LENGTH, upper: false, special: false },
-      { parent: this },
-    );
+    const suffix = this.#suffix(`${name}-suffix`);
     const prefix = args.clusterPrefix ?? `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
     const hosts = new Map<string, ClusterHost>();
     for (const cluster of headFirst(deployment.plan)) {
       const base = clusterBaseName(prefix, cluster.name);
-      const clusterName = suffix.result.apply((end) => `${base}-${end}`);
+      const own = this.#ownSuffix(`${name}-${cluster.name}-suffix`, cluster, deployment);
+      const clusterName = (own ?? suffix).result.apply((end) => `${base}-${end}`);
       const made = { name: `${name}-${cluster.name}`, base, clusterName, cluster, hosts, secrets };
       hosts.set(cluster.name, this.#host(made, args, deployment));
     }
     return hosts;
+  }
+
+  #suffix(name: string, keepers?: Readonly<Record<string, string>>): RandomString {
+    const shape = { length: SUFFIX_LENGTH, upper: false, special: false };
+    return new RandomString(name, keepers === undefined ? shape : { ...shape, keepers }, { parent: this });
+  }
+
+  /** Of a cluster that is made before the one that it replaces is deleted: another one for each. */
+  #ownSuffix(name: string, plan: ClusterPlan, { config }: Deployment): RandomString | undefined {
+    if (config.target === "local" || config.sky.deleteBeforeReplace) return undefined;
+    return this.#suffix(name, { cluster: clusterIdentity({ plan, config }) });
   }
 
   #host(made: NewHost, args: DynamoClusterArgs, deployment: Deployment): ClusterHost {

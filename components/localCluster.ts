@@ -58,10 +58,11 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
         remove: "local release",
         input: leaseInput(args),
         secretInput: secretsOf(args) !== undefined,
-        // Another set of nodes is another cluster: the old one goes with all its programs.
-        identity: stableJson(
-          args.plan.nodes.map(({ rank }) => ({ rank, address: addressOf(args.addresses, rank) })),
-        ),
+        // Another set of nodes, or another name, is another cluster: the old one goes with all its programs.
+        identity: [
+          stableJson(args.plan.nodes.map(({ rank }) => ({ rank, address: addressOf(args.addresses, rank) }))),
+          args.clusterName,
+        ],
         repair: args.repairs?.lease,
       },
       { parent: this },

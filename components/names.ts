@@ -1,7 +1,11 @@
 /** How clusters are called. */
+import { createHash } from "node:crypto";
 
 /** Longest prefix kept; names go into file names, socket paths and cloud resources, all of which have limits. */
 const LONGEST_PREFIX = 40;
+
+/** Characters of the digest that stands for what a name could not keep. */
+const DIGEST_LENGTH = 6;
 
 /** Characters of the random suffix, which keeps clusters of equal prefix (another person's, a former one's) apart. */
 export const SUFFIX_LENGTH = 6;
@@ -14,9 +18,17 @@ export function asName(text: string): string {
     .replace(/^-|-$/g, "");
 }
 
-/** The beginning of the names of a deployment's clusters: what tells it from others, cut after 40 characters. */
+/**
+ * The beginning of the names of a deployment's clusters: what tells it from others. It begins with a letter, as some clouds want
+ * it, and has at most 40 characters. Where the text itself cannot be had (too long, capitals, other characters), a digest of
+ * it stands at the end, so that `dev_1` and `dev-1`, or two stacks of a long name, are never taken for each other.
+ */
 export function clusterPrefixName(prefix: string): string {
-  return asName(asName(prefix).slice(0, LONGEST_PREFIX));
+  const name = asName(prefix);
+  const whole = /^[a-z]/.test(name) ? name : asName(`d-${name}`);
+  if (whole === prefix && whole.length <= LONGEST_PREFIX) return whole;
+  const digest = createHash("sha256").update(prefix).digest("hex").slice(0, DIGEST_LENGTH);
+  return `${asName(whole.slice(0, LONGEST_PREFIX - DIGEST_LENGTH - 1))}-${digest}`;
 }
 
 /**

@@ -35,8 +35,8 @@ export interface SkyClusterArgs {
  *
  * It is two command resources. The *lease* comes first and does nothing but checks; deleting it takes the cluster down and waits
  * until it is gone. The *launch* depends on it. So whatever happens while nodes are provisioned, `destroy` finds the cluster.
- * Another infra, accelerator, number of nodes or image replaces both, the old cluster first; anything else starts the
- * task anew on the same nodes.
+ * Another infra, accelerator, number of nodes or image is another cluster; the old one goes first, unless `sky.deleteBeforeReplace`
+ * is off and the new one has a name of its own. Anything else starts the task anew on the same nodes.
  */
 export class SkyCluster extends pulumi.ComponentResource implements ClusterHost {
   /** Full name: project, stack, the plan's name and a random suffix. */
@@ -57,7 +57,9 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
         apply: "sky lease",
         remove: "sky down",
         input: leaseInput(args),
-        identity: stableJson(taskIdentity(taskInput(args))),
+        // Another name is another cluster too: without this, a renamed stack would forget the one that it pays for.
+        identity: [clusterIdentity(args), args.clusterName],
+        createFirst: !args.config.sky.deleteBeforeReplace,
       },
       { parent: this },
     );
@@ -99,6 +101,11 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
       ),
     );
   }
+}
+
+/** What makes it another cluster when it changes: a short text, known before anything is made. */
+export function clusterIdentity(args: Pick<SkyClusterArgs, "plan" | "config">): string {
+  return stableJson(taskIdentity({ cluster: args.plan, config: args.config, scripts: {} }));
 }
 
 /** What the driver printed: the last line of its standard output. */

@@ -12,7 +12,7 @@ import { withSecrets } from "./secrets";
 import type { Stage } from "./stages";
 
 /** How often the reason is asked for while machines are being waited for. */
-const WATCH_EVERY_MS = 15_000;
+const WATCH_EVERY_MS = 5000;
 const LOG_SECONDS = 120;
 /** Stages that come shortly before the end of a launch. */
 const WARM: ReadonlySet<Stage> = new Set(["setting up", "syncing"]);
@@ -31,7 +31,8 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
     if (fast) args.push("--fast");
     if (input.retryUntilUp) args.push("--retry-until-up");
     stages.enter("optimising");
-    const watch = watchReason(launch, stop);
+    const waits: Waits = {};
+    const watch = watchReason(launch, stop, waits);
     const outcome = await sky.run([...args, ...secretArgs, file], {
       timeoutSeconds: launch.secondsLeft(),
       env,
@@ -44,12 +45,12 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
     });
     stop.abort();
     context.signal.throwIfAborted();
-    const hopeless = await watch;
+    await watch;
     if (outcome.code === 0) return;
-    const failure: Failure =
-      hopeless === undefined
-        ? classify(outcome.lines, outcome.code === undefined)
-        : { kind: "invalid", cause: `it would wait for ever: ${hopeless}` };
+    const isWaiting = outcome.code === undefined && stages.stage === "provisioning";
+    const failure =
+      (isWaiting ? whyWaited(waits.reason) : undefined) ??
+      classify(outcome.lines, outcome.code === undefined);
     // A request that is not ended goes on without anybody waiting for it.
     if (outcome.code === undefined) await cancelRequests(launch);
     throw await launchFailure(launch, failure, outcome.lines);
@@ -59,22 +60,31 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
   }
 }
 
-/** Tells why machines are not there yet. Ends the launch, and returns the reason, when waiting is no use. */
-async function watchReason(launch: Launch, stop: AbortController): Promise<string | undefined> {
+/** Why machines are not there yet, as SkyPilot said last. */
+interface Waits {
+  reason?: string;
+}
+
+/** The failure of a launch that was ended while it waited for machines; undefined when SkyPilot has said no reason. */
+function whyWaited(reason = ""): Failure | undefined {
+  if (neverStarts(reason)) return { kind: "invalid", cause: `it would wait for ever: ${reason}` };
+  return /pending/i.test(reason)
+    ? { kind: "capacity", cause: `it still waited at its time limit: ${reason}` }
+    : undefined;
+}
+
+/** Tells why machines are not there yet. Ends the launch when waiting is no use. */
+async function watchReason(launch: Launch, stop: AbortController, waits: Waits): Promise<void> {
   const { input, sky, context, stages } = launch;
-  let told: string | undefined;
   while (!stop.signal.aborted) {
     await sleep(WATCH_EVERY_MS, undefined, { signal: stop.signal }).catch(() => undefined);
     if (stop.signal.aborted || stages.stage !== "provisioning") continue;
     const reason = (await sky.cluster(input.cluster).catch(() => undefined))?.init_status_reason ?? undefined;
     if (reason === undefined || stop.signal.aborted) continue;
-    if (reason !== told) context.progress.line(`${stages.stage}: ${reason}`);
-    told = reason;
-    if (!neverStarts(reason)) continue;
-    stop.abort();
-    return reason;
+    if (reason !== waits.reason) context.progress.line(`${stages.stage}: ${reason}`);
+    waits.reason = reason;
+    if (neverStarts(reason)) stop.abort();
   }
-  return undefined;
 }
 
 async function launchFailure(

@@ -1,6 +1,6 @@
 /**
- * `npm run lab -- up|down|status|sky …`: a Slurm cluster in a box, for real SkyPilot without a cloud. Two nodes that claim
- * eight H100 each, both this machine.
+ * `npm run lab -- up|down|status|sky …`: a Slurm cluster in a box, for real SkyPilot without a cloud. Its nodes, which
+ * claim H100 and A100, are all this machine.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -9,8 +9,9 @@ import { Progress } from "../driver/progress";
 import { EXIT, exitCodes } from "./commandLine";
 import { labDaemons } from "./lab/daemons";
 import { labDown } from "./lab/down";
-import { LAB, LAB_INFRA, LAB_NODE, LAB_NODES, SKY_ENVIRONMENT } from "./lab/layout";
-import { whyNoLab } from "./lab/system";
+import { LAB, LAB_INFRA, LAB_PARTITIONS, SKY_ENVIRONMENT } from "./lab/layout";
+import { aloneOnLab, keepLab } from "./lab/session";
+import { requireLabMachine, whyNoLab } from "./lab/system";
 import { findLabTools, installedSky } from "./lab/tools";
 import { labUp } from "./lab/up";
 
@@ -31,14 +32,18 @@ async function main([verb = "", ...rest]: readonly string[]): Promise<number> {
   const { signal } = stopSignal();
   switch (verb) {
     case "up":
-      await labUp(() => findLabTools(progress), progress, signal);
+      requireLabMachine();
+      await aloneOnLab("starting the lab", progress, async () => {
+        await labUp(() => findLabTools(progress), progress, signal);
+        keepLab();
+      });
       progress.line(
-        `ready: infra '${LAB_INFRA}', ${LAB_NODES.length} nodes with ${LAB_NODE.accelerator}:${LAB_NODE.gpus} each ` +
-          "(Pulumi.lab.yaml uses it). 'npm run lab -- down' ends it.",
+        `ready: infra '${LAB_INFRA}', ${nodesInWords()} (Pulumi.lab.yaml uses it). 'npm run lab -- down' ends it.`,
       );
       return 0;
     case "down":
-      await labDown(progress, signal);
+      requireLabMachine();
+      await aloneOnLab("taking the lab down", progress, () => labDown(progress, signal));
       return 0;
     case "status":
       return status(rest.includes("--json"));
@@ -52,6 +57,13 @@ async function main([verb = "", ...rest]: readonly string[]): Promise<number> {
       process.stderr.write(`${USAGE}\n`);
       return EXIT.usage;
   }
+}
+
+/** `2 nodes with H100:8, 4 nodes with A100:1`. */
+function nodesInWords(): string {
+  return LAB_PARTITIONS.map(
+    ({ nodes, accelerator, gpus }) => `${nodes.length} nodes with ${accelerator}:${gpus}`,
+  ).join(", ");
 }
 
 /** Exit code 0 when everything runs. */

@@ -128,21 +128,29 @@ function served({ endpoint, logs }: ProofTarget, text: string): Served {
       `The answer of ${endpoint} does not name the workers that served it: ${text.slice(0, 500)}`,
     );
   const { id, usage, nvext } = answer.data;
-  const requestId = id.replace(/^chatcmpl-/, "");
   const { prefill_worker_id, decode_worker_id } = nvext.worker_id;
   const prefillWorker = prefill_worker_id ?? decode_worker_id ?? "unknown";
-  const decodeWorker = decode_worker_id ?? prefillWorker;
-  const programs = programsThatServed(logs, requestId);
-  return {
-    requestId,
+  const told = {
+    requestId: id.replace(/^chatcmpl-/, ""),
     promptTokens: usage.prompt_tokens,
     prefillWorker,
-    decodeWorker,
+    decodeWorker: decode_worker_id ?? prefillWorker,
     prefillRank: nvext.worker_id.prefill_dp_rank ?? undefined,
-    prefillProgram: programs.get(prefillWorker),
-    decodeProgram: programs.get(decodeWorker),
     hitRate: nvext.timing?.kv_hit_rate ?? 0,
     countsCache: typeof nvext.timing?.kv_hit_rate === "number",
+  };
+  return { ...told, ...toldByLogs(logs, told) };
+}
+
+/** What the logs say of a request, beyond its answer. */
+export function toldByLogs(
+  logs: ProofTarget["logs"],
+  { requestId, prefillWorker, decodeWorker }: Pick<Served, "requestId" | "prefillWorker" | "decodeWorker">,
+): Pick<Served, "prefillProgram" | "decodeProgram" | "cachedBlocks"> {
+  const programs = programsThatServed(logs, requestId);
+  return {
+    prefillProgram: programs.get(prefillWorker),
+    decodeProgram: programs.get(decodeWorker),
     cachedBlocks: cachedBlocks(logs, requestId),
   };
 }

@@ -122,6 +122,9 @@ function summary(verb: string, result: OperationResult): string {
   return `${verb}: ${parts.length > 0 ? parts.join(", ") : "nothing to do"} (${result.seconds.toFixed(1)} s)`;
 }
 
+// Whoever reads the output may be gone, as in a lost connection: what is being done is still brought to its end.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+
 /** The time limit and the first Ctrl-C let the engine end what it is doing. A terminal sends it to the engine as well as to us. */
 function cancellation(timeoutSeconds: number | undefined): {
   readonly signal: AbortSignal;

@@ -1,18 +1,21 @@
 /**
  * `npm test [-- vitest arguments]`: installs what the chosen tests need, then runs them with vitest.
  *
- *     npm test                              unit, contract, engine and dynamo
+ *     npm test                              unit, contract, engine, dynamo and, where the machine can have one, the lab
  *     npm test -- --project unit            one kind
  *     npm test -- test/engine/stack.test.ts one file
  *     npm run test:engines                  the plan's commands, told to SGLang's and vLLM's own parsers; installs 18 GB
  *
  * The last line is `N passed, N failed, N skipped`. The exit code is vitest's.
  */
-import { spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Progress } from "../driver/progress";
 import { ensureEngine, INSTALLED_ENGINES } from "./engineEnvironments";
+import { borrowLab } from "./lab/session";
+import { whyNoLab } from "./lab/system";
 import { ensureToolchain, packageRoot, type ToolName } from "./toolchain/index";
 
 const needs: Readonly<Record<string, readonly ToolName[]>> = {
@@ -23,10 +26,8 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   lab: ["pulumi", "plugins"],
   engines: [],
 };
-/** `engines` installs 18 GB and `lab` stands up a Slurm and takes 15 minutes: each runs only when asked for, and that is said. */
-const byDefault = ["unit", "contract", "engine", "dynamo"];
-const NOT_RUN =
-  "Not run: the lab (npm test -- --project lab), the engines' own parsers (npm run test:engines).";
+/** `engines` installs 18 GB: it runs only when asked for, and that is said. */
+const byDefault = ["unit", "contract", "engine", "dynamo", "lab"];
 const model = "Qwen/Qwen3-8B";
 
 /** The kinds of test that the arguments name, by `--project` or by a path. */
@@ -40,27 +41,78 @@ function chosenKinds(args: readonly string[]): string[] {
   return byPath.length > 0 ? byPath : byDefault;
 }
 
-function runVitest(args: readonly string[], report: string): Promise<number> {
+/** The vitest that runs, and whether we were told to stop it: then nothing new is begun, but what was set up is undone. */
+let running: ChildProcess | undefined;
+let isStopped = false;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(signal, () => {
+    isStopped = true;
+    running?.kill(signal);
+  });
+
+function runVitest(args: readonly string[], report: string, isLab: boolean): Promise<number> {
   const vitest = join(packageRoot(), "node_modules", "vitest", "vitest.mjs");
-  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  // The lab's tests take a minute each, so each is told when it is over.
+  const reporters = [
+    isLab ? "--reporter=verbose" : "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+  ];
   const child = spawn(process.execPath, [vitest, "run", ...reporters, ...args], {
     cwd: packageRoot(),
     stdio: "inherit",
   });
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => child.kill(signal));
+  running = child;
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("exit", (code) => resolve(code ?? 1));
   });
 }
 
-/** The last line, from vitest's own JSON report. */
-function summary(report: string): string {
-  const parsed: unknown = JSON.parse(readFileSync(report, "utf8"));
-  const counts = parsed as Record<string, unknown>;
+/** How many tests passed, failed and were skipped. */
+type Counts = readonly [passed: number, failed: number, skipped: number];
+
+/** From vitest's own JSON report; nothing where it has not come so far as to write one. */
+function countsIn(report: string): Counts {
+  if (!existsSync(report)) return [0, 0, 0];
+  const counts = JSON.parse(readFileSync(report, "utf8")) as Record<string, unknown>;
   const count = (key: string) => Number(counts[key] ?? 0);
-  const skipped = count("numPendingTests") + count("numTodoTests");
-  return `${count("numPassedTests")} passed, ${count("numFailedTests")} failed, ${skipped} skipped`;
+  return [count("numPassedTests"), count("numFailedTests"), count("numPendingTests") + count("numTodoTests")];
+}
+
+/** Runs kinds of test in one vitest. @returns its exit code, and the counts of its report. */
+async function runKinds(kinds: readonly string[], args: readonly string[]) {
+  const directory = mkdtempSync(join(tmpdir(), "dynamo-sky-test-"));
+  const report = join(directory, "report.json");
+  try {
+    const projects = kinds.flatMap((kind) => ["--project", kind]);
+    const code = await runVitest([...projects, ...args], report, kinds.includes("lab"));
+    return { code, counts: countsIn(report) };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The arguments without the names of kinds, which each run of vitest gets by itself. */
+function withoutKinds(args: readonly string[]): string[] {
+  return args.filter((arg, i) => !arg.startsWith("--project") && args[i - 1] !== "--project");
+}
+
+/** The lab's tests have the lab to themselves, and leave the machine as it was. */
+function runLab(args: readonly string[]) {
+  const work = () => runKinds(["lab"], args);
+  return whyNoLab() === undefined ? borrowLab("testing on the lab", new Progress(), work) : work();
+}
+
+/** What was left out, and why, by name. */
+function leftOut(kinds: readonly string[]): string[] {
+  const reason = kinds.includes("lab") ? whyNoLab() : undefined;
+  return [
+    ...(reason === undefined
+      ? []
+      : [`Not run: the tests with real SkyPilot (test/lab). The lab cannot run on this machine: ${reason}.`]),
+    ...(kinds === byDefault ? ["Not run: the engines' own parsers (npm run test:engines, 18 GB)."] : []),
+  ];
 }
 
 const usage = `Usage: npm test [-- options of vitest]
@@ -85,18 +137,18 @@ async function main(): Promise<void> {
   if (kinds.includes("engines"))
     for (const engine of INSTALLED_ENGINES)
       await ensureEngine(engine, (line) => process.stderr.write(`${line}\n`));
-  const projects = args.some((arg) => arg.startsWith("--project"))
-    ? []
-    : kinds.flatMap((kind) => ["--project", kind]);
-  const directory = mkdtempSync(join(tmpdir(), "dynamo-sky-test-"));
-  const report = join(directory, "report.json");
-  try {
-    process.exitCode = await runVitest([...projects, ...args], report);
-    if (kinds === byDefault) console.log(NOT_RUN);
-    console.log(summary(report));
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
+  const others = kinds.filter((kind) => kind !== "lab");
+  const rest = withoutKinds(args);
+  const runs = [
+    ...(others.length > 0 ? [await runKinds(others, rest)] : []),
+    ...(kinds.includes("lab") && !isStopped ? [await runLab(rest)] : []),
+  ];
+  process.exitCode = runs.find(({ code }) => code !== 0)?.code ?? 0;
+  for (const line of leftOut(kinds)) console.log(line);
+  const [passed, failed, skipped] = runs
+    .map(({ counts }) => counts)
+    .reduce((a, b) => [a[0] + b[0], a[1] + b[1], a[2] + b[2]], [0, 0, 0]);
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 }
 
 main().catch((error: unknown) => {

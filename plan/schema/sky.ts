@@ -66,6 +66,11 @@ export const skySchema = section({
     about:
       "Spot instances: cheaper, and can be taken away. With placement `dedicated` the control plane's cluster is never one.",
   }),
+  deleteBeforeReplace: setting(flag(), {
+    default: true,
+    about:
+      "Another infra, accelerator, number of nodes or image makes another cluster: true takes the old one down first. When false, the new one has to answer first: no gap in service, and both are paid for meanwhile.",
+  }),
   retryUntilUp: setting(flag(), {
     default: false,
     about: "Tries again until there is capacity, within `timeouts.provisionMinutes`.",

@@ -10,18 +10,8 @@ import { clusterDirectory } from "../../local/directories";
 import { kill, processesOf } from "../../local/processes";
 import type { ConfigInput } from "../../plan/schema";
 import type { OperationResult } from "../../tools/pulumi/openStack";
-import {
-  ask,
-  filesWith,
-  freePorts,
-  leftOf,
-  listen,
-  namespaced,
-  type Ports,
-  pids,
-  type TestProject,
-  testProject,
-} from "./programHarness";
+import { freePorts, listen, type Ports } from "../freePorts";
+import { ask, filesWith, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 const TOKEN = "hf_not-a-real-token";
 const NO_STEPS: string[] = [];

@@ -7,15 +7,8 @@ import { statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../plan/schema";
-import {
-  filesWith,
-  freePorts,
-  namespaced,
-  type Ports,
-  pids,
-  type TestProject,
-  testProject,
-} from "./programHarness";
+import { freePorts, type Ports } from "../freePorts";
+import { filesWith, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 let project: TestProject;
 let ports: Ports;

@@ -6,7 +6,8 @@ import type { PulumiFn } from "@pulumi/pulumi/automation";
 import * as tsx from "tsx/cjs/api";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { processesOf } from "../../local/processes";
-import { ask, freePorts, REPOSITORY, type TestProject, testProject } from "./programHarness";
+import { freePorts } from "../freePorts";
+import { ask, REPOSITORY, type TestProject, testProject } from "./programHarness";
 
 const EXAMPLE = join(REPOSITORY, "examples", "chat-service");
 const TSC = join(REPOSITORY, "node_modules", "typescript", "bin", "tsc");

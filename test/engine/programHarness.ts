@@ -2,7 +2,6 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import type { PulumiFn } from "@pulumi/pulumi/automation";
@@ -10,7 +9,6 @@ import { parse, stringify } from "yaml";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
 import { type FoundProcess, kill, processesOf } from "../../local/processes";
 import { SupervisorClient } from "../../local/supervisor";
-import { type DeploymentConfig, parseConfig } from "../../plan/config";
 import type { ConfigInput } from "../../plan/schema";
 import { type OpenStack, openStack } from "../../tools/pulumi/openStack";
 import { ensureToolchain } from "../../tools/toolchain";
@@ -99,43 +97,6 @@ export function testProject(name: string): TestProject {
 /** Keys of a configuration with the program's namespace, as a stack's file has them. */
 export function namespaced(config: ConfigInput): Record<string, unknown> {
   return Object.fromEntries(Object.entries(config).map(([key, value]) => [`dynamo-sky:${key}`, value]));
-}
-
-/** A configuration's ports. */
-export interface Ports {
-  readonly frontend: { readonly port: number };
-  readonly ports: DeploymentConfig["ports"];
-}
-
-/** Ports that nobody listens on, each the first of ten such. */
-export async function freePorts(): Promise<Ports> {
-  const { ports } = parseConfig({ target: "local", model: "Qwen/Qwen3-8B" });
-  const keys = Object.keys(ports);
-  const first = await freeRange(10 * (keys.length + 1));
-  const chosen = Object.fromEntries(keys.map((key, index) => [key, first + 10 * (index + 1)]));
-  return { frontend: { port: first }, ports: { ...ports, ...chosen } };
-}
-
-/** First of `count` neighbouring ports that nobody listens on, below those that the kernel hands out by itself. */
-async function freeRange(count: number): Promise<number> {
-  const [lowest, highest, tries] = [10_000, 32_000, 50];
-  for (let attempt = 0; attempt < tries; attempt++) {
-    const first = lowest + Math.floor(Math.random() * (highest - lowest - count));
-    const servers = await Promise.all(Array.from({ length: count }, (_, index) => listen(first + index)));
-    const open = servers.filter((server) => server !== undefined);
-    await Promise.all(open.map((server) => new Promise((resolve) => server.close(resolve))));
-    if (open.length === count) return first;
-  }
-  throw new Error(`no ${count} neighbouring free ports found in ${tries} tries`);
-}
-
-/** Listens on a port of this machine; undefined where somebody else does. */
-export function listen(port: number): Promise<Server | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(undefined));
-    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => resolve(server));
-  });
 }
 
 /** Process ids of a node's programs, by name. */

@@ -1,16 +1,28 @@
 /** Runs stacks on the lab: real SkyPilot on a real Slurm, through the commands that a person types. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
+import { processesOf as processesOfNode } from "../../local/processes";
 import type { ConfigInput } from "../../plan/schema";
 import type { ClusterRecord, JobRecord, RequestRecord } from "../../sky/records";
 import { jsonIn } from "../../sky/records";
-import { SKY_ENVIRONMENT } from "../../tools/lab/layout";
+import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../tools/lab/layout";
 import { labProcesses } from "../../tools/lab/processes";
 import { whyNoLab } from "../../tools/lab/system";
 import { installedSky } from "../../tools/lab/tools";
+import type { Ports } from "../freePorts";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 const OUTPUT_BYTES = 64 << 20;
@@ -22,6 +34,9 @@ export const reason = whyNoLab();
 export const titled = (title: string) =>
   reason === undefined ? title : `${title} (skipped on this machine: ${reason})`;
 
+/** By this the end of the lab finds what a killed test has left. */
+const MARK = { [LAB_MARK]: LAB.root };
+
 /** How a command ended. */
 export interface Ended {
   readonly code: number;
@@ -29,18 +44,24 @@ export interface Ended {
   readonly stderr: string;
 }
 
-function run(file: string, args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
+function run(
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  input = "",
+): Promise<Ended> {
   return new Promise((resolve) => {
     const options = {
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...MARK, ...env },
       cwd: REPOSITORY,
       maxBuffer: OUTPUT_BYTES,
       timeout: 10 * MINUTES,
     };
-    execFile(file, [...args], options, (error, stdout, stderr) => {
+    const child = execFile(file, [...args], options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
       resolve({ code, stdout, stderr });
     });
+    child.stdin?.end(input);
   });
 }
 
@@ -48,15 +69,10 @@ function tool(name: string, args: readonly string[]): readonly string[] {
   return ["--import", "tsx", join(REPOSITORY, "tools", `${name}.ts`), ...args];
 }
 
-/** Starts the lab unless it runs. @returns what undoes that. */
-export async function ensureLab(): Promise<() => Promise<void>> {
-  const lab = (verb: string): Promise<Ended> => run(process.execPath, tool("lab", [verb]), {});
-  const ran = (await lab("status")).code === 0;
-  const { code, stderr } = await lab("up");
-  if (code !== 0) throw new Error(`the lab does not start:\n${stderr}`);
-  return async () => {
-    if (!ran) await lab("down");
-  };
+/** @throws Error that says how the lab is started, which is not a test's business. */
+export function requireLab(): void {
+  if (!existsSync(LAB.etc))
+    throw new Error("The lab is not up: run these tests by 'npm test -- --project lab'.");
 }
 
 /** SkyPilot of the lab, as a person uses it. */
@@ -64,8 +80,32 @@ export function sky(...args: readonly string[]): Promise<Ended> {
   return run(installedSky(), args, SKY_ENVIRONMENT);
 }
 
-export async function clusters(): Promise<ClusterRecord[]> {
-  return jsonIn((await sky("status", "-o", "json")).stdout) as ClusterRecord[];
+/** @param env Names another API server than the lab's own. */
+export async function clusters(env: Readonly<Record<string, string>> = {}): Promise<ClusterRecord[]> {
+  const { stdout } = await run(installedSky(), ["status", "-o", "json"], { ...SKY_ENVIRONMENT, ...env });
+  return jsonIn(stdout) as ClusterRecord[];
+}
+
+/** A verb of the driver, as Pulumi runs it. */
+export function driver(
+  verb: string,
+  input: object,
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ended> {
+  return run(join(REPOSITORY, "bin", "dynamo-sky"), verb.split(" "), env, JSON.stringify(input));
+}
+
+/** Command lines of all processes of this machine: what everybody on it can read. */
+export function commandLines(): string[] {
+  return readdirSync("/proc").flatMap((entry) => {
+    try {
+      return /^\d+$/.test(entry)
+        ? [readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ")]
+        : [];
+    } catch {
+      return []; // It ended meanwhile.
+    }
+  });
 }
 
 export async function jobs(cluster: string): Promise<JobRecord[]> {
@@ -96,6 +136,11 @@ export function processesOf(cluster: string): string[] {
   });
 }
 
+/** Id of the engine's process of a program; 0 when it does not run. The lab has one cluster at a time. */
+export function processOfProgram(program: string): number {
+  return processesOfNode(LAB.nodes).find(({ command }) => command === program)?.pid ?? 0;
+}
+
 /** What `npm run stack` prints with `--json`. */
 export interface Operation {
   readonly code: number;
@@ -111,13 +156,20 @@ export class LabStack {
   private readonly directory = mkdtempSync(join(tmpdir(), "lab-stack-"));
   private readonly env: Record<string, string>;
 
+  /** @param env For everything that the stack runs: another API server. */
   constructor(
     readonly project: string,
     readonly stack = "test",
+    env: Readonly<Record<string, string>> = {},
   ) {
     const state = join(this.directory, "state");
     mkdirSync(state);
-    this.env = { DYNAMO_SKY_STATE: state, PULUMI_CONFIG_PASSPHRASE: "test", DYNAMO_SKY_ROOT: REPOSITORY };
+    this.env = {
+      ...env,
+      DYNAMO_SKY_STATE: state,
+      PULUMI_CONFIG_PASSPHRASE: "test",
+      DYNAMO_SKY_ROOT: REPOSITORY,
+    };
     const file = { name: project, runtime: "nodejs", main: join(REPOSITORY, "index.ts") };
     writeFileSync(join(this.directory, "Pulumi.yaml"), stringify(file));
   }
@@ -130,28 +182,35 @@ export class LabStack {
 
   async do(verb: string, ...args: readonly string[]): Promise<Operation> {
     const { code, stdout, stderr } = await run(process.execPath, this.command(verb, ...args), this.env);
-    const start = stdout.search(/^\{/m);
-    const {
-      steps = [],
-      outputs = {},
-      seconds = 0,
-    } = (start < 0 ? {} : JSON.parse(stdout.slice(start))) as Partial<Operation>;
+    const { steps = [], outputs = {}, seconds = 0 } = jsonOf(stdout) as Partial<Operation>;
     return { code, told: `${stderr}${stdout}`, steps, outputs, seconds };
   }
 
-  /** Starts an operation in a process group of its own, to be killed as a whole. */
-  start(verb: string): ChildProcess {
-    const options = {
-      env: { ...process.env, ...this.env },
-      cwd: REPOSITORY,
-      detached: true,
-      stdio: "ignore" as const,
-    };
-    return spawn(process.execPath, this.command(verb), options);
+  /** `npm run verify` of the stack. */
+  async verify(): Promise<Ended & { readonly json: Verified }> {
+    const args = tool("verify", ["--stack", this.stack, "--cwd", this.directory, "--json"]);
+    const ended = await run(process.execPath, args, this.env);
+    return { ...ended, json: jsonOf(ended.stdout) as Verified };
+  }
+
+  /** Starts an operation in a process group of its own, to be interrupted as a whole. */
+  start(verb: string): Running {
+    return new Running(this.command(verb), this.env);
   }
 
   private command(verb: string, ...args: readonly string[]): readonly string[] {
     return tool("stack", [verb, "--stack", this.stack, "--cwd", this.directory, "--json", ...args]);
+  }
+
+  /** Ends everything of it at once, as if the machine had lost its power. */
+  killAll(): void {
+    for (const pid of this.processes()) {
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch {
+        // It ended meanwhile.
+      }
+    }
   }
 
   /** Ids of the processes that work for this project: the engine, its plugins, the driver. */
@@ -174,24 +233,84 @@ export class LabStack {
   }
 }
 
-/** Two workers of eight GPUs, one a node, on ports of the tests' own. */
-export function labConfig(changes: Partial<ConfigInput> = {}): ConfigInput {
+/** What `npm run verify` prints with `--json`, as far as it is looked at. */
+interface Verified {
+  readonly cacheAware: boolean;
+  readonly disaggregated: boolean;
+  readonly requests: readonly {
+    readonly prefillProgram?: string;
+    readonly decodeProgram?: string;
+    readonly cachedBlocks?: number;
+  }[];
+}
+
+/** The JSON at the end of an output; empty where there is none. */
+function jsonOf(stdout: string): unknown {
+  const start = stdout.search(/^\{/m);
+  return start < 0 ? {} : JSON.parse(stdout.slice(start));
+}
+
+/** An operation that goes on. */
+export class Running {
+  /** What it has told so far. */
+  told = "";
+  readonly code: Promise<number | null>;
+  private readonly child: ChildProcess;
+
+  constructor(command: readonly string[], env: Readonly<Record<string, string>>) {
+    this.child = spawn(process.execPath, command, {
+      env: { ...process.env, ...MARK, ...env },
+      cwd: REPOSITORY,
+      detached: true,
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
+      this.told += text;
+    });
+    this.code = new Promise((resolve) => this.child.once("exit", resolve));
+  }
+
+  /** Waits for something while it goes on. @throws Error with what it has told, when it ends before, or after four minutes. */
+  async until(condition: () => boolean | Promise<boolean>): Promise<void> {
+    const deadline = performance.now() + 4 * MINUTES;
+    while (!(await condition())) {
+      if (this.child.exitCode !== null || this.child.signalCode !== null)
+        throw new Error(`ended too early:\n${this.told}`);
+      if (performance.now() > deadline) throw new Error(`did not come so far:\n${this.told}`);
+      await sleep(250);
+    }
+  }
+
+  /** Ctrl-C on a terminal: every process of the foreground group gets it. */
+  interrupt(): void {
+    process.kill(-(this.child.pid ?? 0), "SIGINT");
+  }
+}
+
+/**
+ * Another API server beside the lab's own, with a home of its own: what a team shares, seen from a client.
+ *
+ * @returns the environment of a client of it. It ends with the lab.
+ */
+export async function remoteApiServer(port: number): Promise<Readonly<Record<string, string>>> {
+  const home = join(LAB.root, "remote-api-server");
+  for (const path of [".slurm", ".sky/config.yaml", ".sky/catalogs"])
+    cpSync(join(LAB.home, path), join(home, path), { recursive: true });
+  const env = { ...SKY_ENVIRONMENT, HOME: home, SKYPILOT_API_SERVER_LOCAL_PORT: String(port) };
+  const { code, stderr, stdout } = await run(installedSky(), ["api", "start"], env);
+  if (code !== 0) throw new Error(`the second API server does not start:\n${stdout}${stderr}`);
+  return { SKYPILOT_API_SERVER_ENDPOINT: `http://127.0.0.1:${port}` };
+}
+
+/** Two workers of eight GPUs, one a node. */
+export function labConfig(ports: Ports, changes: Partial<ConfigInput> = {}): ConfigInput {
   return {
     model: "Qwen/Qwen3-8B",
     engine: "mocker",
     cluster: { nodes: 2, gpusPerNode: 8, accelerator: "H100" },
     pools: [{ role: "aggregated", replicas: 2, tensorParallel: 8 }],
     router: { mode: "round-robin" },
-    frontend: { port: 18_100 },
-    ports: {
-      etcdClient: 12_479,
-      etcdPeer: 12_480,
-      nats: 14_322,
-      natsMonitor: 18_322,
-      workerSystem: 19_400,
-      workerRpc: 19_500,
-      frontendResponse: 19_600,
-    },
+    ...ports,
     sky: { infra: "slurm/lab" },
     ...changes,
   };

@@ -3,16 +3,19 @@
  * Slurm, real Dynamo with its mocker engine on two nodes.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ConfigInput } from "../../plan/schema";
+import { STAGES } from "../../sky/stages";
+import { freePorts } from "../freePorts";
 import {
   ask,
   clusters,
-  ensureLab,
   jobs,
   LabStack,
   labConfig,
   launches,
   processesOf,
   reason,
+  requireLab,
   sky,
   titled,
 } from "./harness";
@@ -20,9 +23,18 @@ import {
 const TIMEOUT = 600_000;
 const GONE = { timeout: 60_000, interval: 1000 };
 
+/** Two prefill and two decode workers, one of each on each node. */
+const DISAGGREGATED: Partial<ConfigInput> = {
+  pools: [
+    { role: "prefill", replicas: 2, tensorParallel: 4 },
+    { role: "decode", replicas: 2, tensorParallel: 4 },
+  ],
+  router: { mode: "kv" },
+};
+
 describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: TIMEOUT }, () => {
   let stack: LabStack;
-  let endLab: () => Promise<void>;
+  let config: (changes?: Partial<ConfigInput>) => ConfigInput;
   let cluster = "";
   let hash = "";
 
@@ -40,22 +52,22 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   };
 
   beforeAll(async () => {
-    endLab = await ensureLab();
+    requireLab();
+    const ports = await freePorts();
+    config = (changes) => labConfig(ports, changes);
     stack = new LabStack("labtest");
-    stack.configure(labConfig());
+    stack.configure(config());
   }, TIMEOUT);
   afterAll(async () => {
     await stack.do("destroy");
-    await endLab();
     stack.remove();
   }, TIMEOUT);
 
   it("survives kill -9 of the whole up in the middle of the launch: nothing of it works on", async () => {
-    stack.start("up");
-    await expect
-      .poll(async () => (await clusters()).map(({ status }) => status), { timeout: 180_000, interval: 2000 })
-      .toEqual(["INIT"]);
-    for (const pid of stack.processes()) process.kill(pid, "SIGKILL");
+    const up = stack.start("up");
+    await up.until(() => /provisioning/.test(up.told));
+    await up.until(async () => (await clusters()).some(({ status }) => status === "INIT"));
+    stack.killAll();
     await expect.poll(() => stack.processes(), GONE).toEqual([]);
     expect(await clusters()).toHaveLength(1);
   });
@@ -74,19 +86,6 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect((await jobs(cluster)).filter(({ status }) => status === "RUNNING")).toHaveLength(1);
   });
 
-  it("tells the stages of a launch, one line each", async () => {
-    stack.configure(labConfig({ router: { mode: "random" } }));
-    const { code, told } = await stack.do("up");
-    expect(code, told).toBe(0);
-    for (const stage of ["optimising", "syncing", "starting", "ready: job 2 runs on 2 nodes"]) {
-      expect(
-        told.split("\n").filter((line) => line.includes(`s] ${stage}`)),
-        stage,
-      ).toHaveLength(1);
-    }
-    expect(told).not.toContain("\r");
-  });
-
   it("launches nothing when nothing has changed", async () => {
     const before = await launches();
     const { code, told, steps } = await stack.do("up");
@@ -102,11 +101,40 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   });
 
   it("changes the router mode on the same nodes", async () => {
-    stack.configure(labConfig({ router: { mode: "kv" } }));
+    stack.configure(config({ router: { mode: "kv" } }));
     const { code, told, outputs } = await stack.do("up");
     expect(code, told).toBe(0);
     await answers(outputs);
     expect((await onlyCluster()).cluster_hash).toBe(hash);
+  });
+
+  it("ends at Ctrl-C in the middle of an update, and says so", async () => {
+    stack.configure(config(DISAGGREGATED));
+    const update = stack.start("up");
+    await update.until(() => /starting the task on the same nodes[\s\S]*optimising/.test(update.told));
+    update.interrupt();
+    expect(await update.code).not.toBe(0);
+    expect(update.told).toContain("cancelled");
+    await expect.poll(() => stack.processes(), GONE).toEqual([]);
+  });
+
+  it("converges with the next up, to two prefill and two decode workers over the two nodes", async () => {
+    const { code, told, outputs } = await stack.do("up");
+    expect(code, told).toBe(0);
+    await answers(outputs);
+    expect((await onlyCluster()).cluster_hash).toBe(hash);
+    expect((await jobs(cluster)).filter(({ status }) => status === "RUNNING")).toHaveLength(1);
+  });
+
+  it("shows distinct prefill and decode workers and cached blocks with npm run verify", async () => {
+    const { code, stderr, json } = await stack.verify();
+    expect(code, stderr).toBe(0);
+    expect(json).toMatchObject({ cacheAware: true, disaggregated: true });
+    const programs = (of: "prefillProgram" | "decodeProgram") =>
+      new Set(json.requests.map(({ [of]: name }) => name));
+    expect(programs("prefillProgram")).toEqual(new Set(["prefill-0", "prefill-1"]));
+    expect([...programs("decodeProgram")]).toEqual(expect.arrayContaining(["decode-0"]));
+    expect(Math.max(...json.requests.map(({ cachedBlocks = 0 }) => cachedBlocks))).toBeGreaterThan(10);
   });
 
   it("shows a task that was ended outside, with the reason, and starts it again on the same nodes", async () => {
@@ -120,7 +148,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect((await onlyCluster()).cluster_hash).toBe(hash);
   });
 
-  it("shows a cluster that was taken down outside, and makes it anew", async () => {
+  it("shows a cluster that was taken down outside, and makes it anew, telling each stage once", async () => {
     await sky("down", "-y", cluster);
     const preview = await stack.do("preview");
     expect(preview.code, preview.told).toBe(0);
@@ -133,10 +161,17 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(made.name).toBe(cluster);
     expect(made.cluster_hash).not.toBe(hash);
     hash = made.cluster_hash;
+    for (const stage of STAGES)
+      expect(
+        told.split("\n").filter((line) => line.includes(`s] ${stage}`)),
+        stage,
+      ).toHaveLength(1);
+    expect(told).toMatch(/ready: job 1 runs on 2 nodes/);
+    expect(told).not.toContain("\r");
   });
 
   it("replaces the cluster for another number of nodes, the old one first", async () => {
-    stack.configure(labConfig({ cluster: { nodes: 1 }, pools: [{ role: "aggregated", tensorParallel: 8 }] }));
+    stack.configure(config({ cluster: { nodes: 1 }, pools: [{ role: "aggregated", tensorParallel: 8 }] }));
     const { code, told, outputs, steps } = await stack.do("up");
     expect(code, told).toBe(0);
     await answers(outputs);
@@ -146,9 +181,16 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(changed(steps).some((step) => /replace.* dynamo-main-lease/.test(step))).toBe(true);
   });
 
-  it("destroys: SkyPilot knows nothing, and no process of it runs", async () => {
+  it("survives kill -9 of the whole destroy: the next one ends it", async () => {
+    const destroy = stack.start("destroy");
+    await destroy.until(() => destroy.told.includes(`taking down ${cluster}`));
+    stack.killAll();
+    await expect.poll(() => stack.processes(), GONE).toEqual([]);
     const { code, told } = await stack.do("destroy");
     expect(code, told).toBe(0);
+  });
+
+  it("is gone after destroy: SkyPilot knows nothing, and no process of it runs", async () => {
     expect(await clusters()).toEqual([]);
     await expect.poll(() => processesOf(cluster), GONE).toEqual([]);
   });
@@ -159,7 +201,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
 
   it("fails with the cause for what can never fit, and destroy leaves nothing", async () => {
     stack.configure(
-      labConfig({ cluster: { nodes: 3 }, pools: [{ role: "aggregated", replicas: 3, tensorParallel: 8 }] }),
+      config({ cluster: { nodes: 3 }, pools: [{ role: "aggregated", replicas: 3, tensorParallel: 8 }] }),
     );
     const { code, told } = await stack.do("up");
     expect(code).toBe(1);
@@ -169,24 +211,5 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     const destroyed = await stack.do("destroy");
     expect(destroyed.code, destroyed.told).toBe(0);
     expect(await clusters()).toEqual([]);
-  });
-
-  it("runs another stack after it on the same lab, under a name of its own", async () => {
-    const other = new LabStack("labtest", "other");
-    try {
-      other.configure(
-        labConfig({ cluster: { nodes: 1 }, pools: [{ role: "aggregated", tensorParallel: 8 }] }),
-      );
-      const { code, told, outputs } = await other.do("up");
-      expect(code, told).toBe(0);
-      await answers(outputs);
-      const { name } = await onlyCluster();
-      expect(name).toMatch(/^labtest-other-main-[a-z0-9]{6}$/);
-      expect((await other.do("destroy")).code).toBe(0);
-      await expect.poll(() => processesOf(name), GONE).toEqual([]);
-    } finally {
-      await other.do("destroy");
-      other.remove();
-    }
   });
 });

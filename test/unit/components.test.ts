@@ -106,14 +106,14 @@ describe.each(["preview", "update"] as const)("DynamoCluster in a %s", (mode) =>
     }
   });
 
-  it("is replaced by no change but one of the nodes", async () => {
+  it("is replaced by no change but one of the nodes, or of the name", async () => {
     const { resources } = await runOnMocks(mode, make({ ...DEV, cluster: { nodes: 2, gpusPerNode: 2 } }));
     const triggers = resources.flatMap(({ name, inputs }) =>
       inputs["triggers"] ? [[name, inputs["triggers"]]] : [],
     );
-    expect(triggers).toEqual([
-      ["dynamo-main-lease", ['[{"address":"127.0.0.1","rank":0},{"address":"127.0.0.2","rank":1}]']],
-    ]);
+    const nodes = '[{"address":"127.0.0.1","rank":0},{"address":"127.0.0.2","rank":1}]';
+    const cluster = mode === "preview" ? UNKNOWN : `dynamo-sky-dev-main-${SUFFIX}`;
+    expect(triggers).toEqual([["dynamo-main-lease", [nodes, cluster]]]);
   });
 });
 

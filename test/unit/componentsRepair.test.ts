@@ -123,8 +123,23 @@ describe("names", () => {
   it("have nothing that a cloud or a shell could choke on", () => {
     expect(asName("My_Project.v2--x")).toBe("my-project-v2-x");
     expect(clusterBaseName("dynamo-sky-dev", "main")).toBe("dynamo-sky-dev-main");
-    expect(clusterBaseName(`${"p".repeat(100)}-dev`, "decode-10")).toBe(`${"p".repeat(40)}-decode-10`);
-    expect(clusterBaseName(`${"p".repeat(39)}-dev`, "main")).toBe(`${"p".repeat(39)}-main`);
+  });
+
+  it.each(["2048", "_private", "ümläut", "-", "Dev", "a.b", "p".repeat(100)])(
+    "begin with a letter and are short enough, whatever the project is called: %s",
+    (prefix) => {
+      const base = clusterBaseName(prefix, "decode-10");
+      expect(base).toMatch(/^[a-z][a-z0-9]*(-[a-z0-9]+)*-decode-10$/);
+      expect(base.length).toBeLessThanOrEqual("-decode-10".length + 40);
+    },
+  );
+
+  it.each([
+    ["dev_1", "dev-1"],
+    ["Dev", "dev"],
+    [`${"p".repeat(60)}-dev`, `${"p".repeat(60)}-prod`],
+  ])("of %s are never those of %s", (one, other) => {
+    expect(clusterBaseName(one, "main")).not.toBe(clusterBaseName(other, "main"));
   });
 });
 

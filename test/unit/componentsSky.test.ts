@@ -117,6 +117,22 @@ describe("identity", () => {
   });
 });
 
+describe("a cluster that is replaced without a gap", () => {
+  it("has a name of its own for each identity, and goes after the new one", async () => {
+    const patient = { ...MULTI, sky: { ...MULTI.sky, deleteBeforeReplace: false } };
+    const { named } = await runOnMocks("update", make(patient));
+    expect(named("dynamo-main-lease").deleteBeforeReplace).toBe(false);
+    const { keepers } = named("dynamo-main-suffix").inputs;
+    const other = await runOnMocks(
+      "update",
+      make({ ...patient, cluster: { nodes: 2, accelerator: "H200" } }),
+    );
+    expect(other.named("dynamo-main-suffix").inputs["keepers"]).not.toEqual(keepers);
+    const same = await runOnMocks("update", make({ ...patient, router: { mode: "round-robin" } }));
+    expect(same.named("dynamo-main-suffix").inputs["keepers"]).toEqual(keepers);
+  });
+});
+
 describe("dedicated placement", () => {
   it("gives workers the address of the control plane's cluster", async () => {
     const { resources, named } = await runOnMocks("update", make(DEDICATED));

@@ -24,6 +24,8 @@ export interface FakeState {
   log?: string;
   provisionLog?: string;
   unreachable?: boolean;
+  /** Address of every cluster that has none of its own. */
+  ip?: string;
 }
 
 export interface FakeCluster {

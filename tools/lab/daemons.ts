@@ -57,6 +57,7 @@ function slurmctld(): Daemon {
     name: "slurmctld",
     command: [program("slurmctld"), "-D"],
     env,
+    after: "munged",
     check: () =>
       ask("slurmctld's answer", program("scontrol"), ["ping"], env, (answer) => / is UP/.test(answer)),
     timeoutSeconds: START_SECONDS,
@@ -69,6 +70,7 @@ function slurmds(): Daemon[] {
     name: `slurmd-${name}`,
     command: [program("slurmd"), "-D", "-N", name],
     env,
+    after: "slurmctld",
     check: () =>
       ask(`Slurm's node ${name}`, program("sinfo"), ["-h", "-N", "-n", name, "-o", "%T"], env, (state) =>
         /^(idle|mixed|allocated|completing)$/m.test(state),

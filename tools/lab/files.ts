@@ -6,6 +6,7 @@ import {
   LAB_MARK,
   LAB_NODE,
   LAB_NODES,
+  LAB_PARTITIONS,
   LAB_PORTS,
   LAB_REGION,
   LAB_USER,
@@ -19,9 +20,13 @@ import {
  */
 export function slurmConf(hostname: string): string {
   const nodes = LAB_NODES.map(
-    ({ name, address, port }) =>
+    ({ name, address, port, accelerator, gpus }) =>
       `NodeName=${name} NodeHostname=${hostname} NodeAddr=${address} Port=${port} CPUs=${LAB_NODE.cpus} ` +
-      `RealMemory=${LAB_NODE.memoryMb} Gres=gpu:${LAB_NODE.accelerator}:${LAB_NODE.gpus}`,
+      `RealMemory=${LAB_NODE.memoryMb} Gres=gpu:${accelerator}:${gpus}`,
+  );
+  const partitions = LAB_PARTITIONS.map(
+    ({ name, nodes: members }, index) =>
+      `PartitionName=${name} Nodes=${members.join(",")} Default=${index === 0 ? "YES" : "NO"} MaxTime=1-00:00:00 State=UP`,
   );
   return lines(
     "ClusterName=lab",
@@ -46,7 +51,7 @@ export function slurmConf(hostname: string): string {
     "MpiDefault=none",
     "KillWait=10",
     ...nodes,
-    `PartitionName=h100 Nodes=${LAB_NODES.map(({ name }) => name).join(",")} Default=YES MaxTime=1-00:00:00 State=UP`,
+    ...partitions,
   );
 }
 
@@ -54,9 +59,16 @@ export function slurmConf(hostname: string): string {
 export function gresConf(): string {
   return lines(
     "AutoDetect=off",
-    `NodeName=${LAB_NODES.map(({ name }) => name).join(",")} Name=gpu Type=${LAB_NODE.accelerator} ` +
-      `File=${LAB.spool}/gpu/nvidia[0-${LAB_NODE.gpus - 1}]`,
+    ...LAB_NODES.map(
+      ({ name, accelerator, gpus }) =>
+        `NodeName=${name} Name=gpu Type=${accelerator} File=${gpuFiles(gpus === 1 ? "0" : `[0-${gpus - 1}]`)}`,
+    ),
   );
+}
+
+/** The files that stand for GPUs: one, or several in Slurm's way of writing that. */
+function gpuFiles(which: number | string): string {
+  return `${LAB.spool}/gpu/nvidia${which}`;
 }
 
 /** sshd of the lab: one key, on loopback, and the environment by which a session knows that it is on the lab. */
@@ -186,8 +198,8 @@ export function labFiles(
     },
     { path: join(LAB.bin, "curl"), text: curlWrapper(machine.curl), mode: 0o700 },
     { path: join(LAB.bin, "uv"), text: uvWrapper(machine.uv, machine.python, uvSettings), mode: 0o700 },
-    ...Array.from({ length: LAB_NODE.gpus }, (_, gpu) => ({
-      path: join(LAB.spool, "gpu", `nvidia${gpu}`),
+    ...Array.from({ length: Math.max(...LAB_NODES.map(({ gpus }) => gpus)) }, (_, gpu) => ({
+      path: gpuFiles(gpu),
       text: "",
       mode: 0o600,
     })),

@@ -30,26 +30,44 @@ export const LAB = {
   tmp: `${LAB_ROOT}/tmp`,
 } as const;
 
+/** Held by whoever uses or changes the lab, since there is one a machine. */
+export const LAB_LOCK = "/run/lock/dynamo-sky-lab";
+
+/** There while the lab was started for a test or a benchmark, which takes it down at its end; nobody else counts on it. */
+export const LAB_BORROWED = `${LAB_ROOT}/borrowed`;
+
 /** Ports on loopback; none is the default of Slurm, sshd or SkyPilot, so that real ones on the machine keep theirs. */
 export const LAB_PORTS = {
   slurmctld: 17_000,
-  slurmd: [17_001, 17_002],
   sshd: 17_003,
   skypilot: 17_004,
+  /** Of the first node; the next ones have the next ports. */
+  slurmd: 17_010,
 } as const;
 
 /** The host's name in `~/.slurm/config`, which SkyPilot takes for the region: `infra: slurm/lab`. */
 export const LAB_REGION = "lab";
 export const LAB_INFRA = `slurm/${LAB_REGION}`;
 
-/** The nodes that Slurm believes in. */
-export const LAB_NODES = [
-  { name: "gpu0", address: "127.0.0.1", port: LAB_PORTS.slurmd[0] },
-  { name: "gpu1", address: "127.0.0.2", port: LAB_PORTS.slurmd[1] },
+/** Slurm's partitions: equal nodes, in the order of their addresses. SkyPilot takes the one that has the accelerator. */
+export const LAB_PARTITIONS = [
+  /** Two large nodes, as `Pulumi.multi.yaml` wants them. A cluster of three does not fit. */
+  { name: "h100", nodes: ["gpu0", "gpu1"], accelerator: "H100", gpus: 8 },
+  /** Four small ones, for two replicas over two nodes each. */
+  { name: "a100", nodes: ["gpu2", "gpu3", "gpu4", "gpu5"], accelerator: "A100", gpus: 1 },
 ] as const;
 
-/** What each node claims to have. */
-export const LAB_NODE = { cpus: 64, memoryMb: 1_000_000, accelerator: "H100", gpus: 8 } as const;
+/** The nodes that Slurm believes in: each an address of this machine. */
+export const LAB_NODES = LAB_PARTITIONS.flatMap(({ nodes, accelerator, gpus }) =>
+  nodes.map((name) => ({ name, accelerator, gpus })),
+).map((node, index) => ({
+  ...node,
+  address: `127.0.0.${index + 1}`,
+  port: LAB_PORTS.slurmd + index,
+}));
+
+/** What each node claims to have besides GPUs. */
+export const LAB_NODE = { cpus: 64, memoryMb: 1_000_000 } as const;
 
 /**
  * Who logs in on the lab: another name of root, with a home of its own, since SkyPilot writes into the home that the

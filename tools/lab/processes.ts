@@ -18,17 +18,36 @@ export interface Daemon {
   readonly check: () => Promise<string | undefined>;
   /** Bound on its start, seconds. */
   readonly timeoutSeconds: number;
+  /** Name of the daemon that must serve before it is started. Default: it needs none. */
+  readonly after?: string;
+}
+
+/** Starts all that do not serve yet, those that do not need each other at the same time, and waits until all serve. */
+export async function ensureDaemons(
+  daemons: readonly Daemon[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const started = new Map<string, Promise<void>>();
+  for (const daemon of daemons) {
+    const before = daemon.after === undefined ? undefined : started.get(daemon.after);
+    started.set(
+      daemon.name,
+      Promise.resolve(before).then(() => ensureDaemon(daemon, progress, signal)),
+    );
+  }
+  await Promise.all(started.values());
 }
 
 /** Starts the daemon unless it serves already, and waits until it does. */
-export async function ensureDaemon(daemon: Daemon, progress: Progress, signal: AbortSignal): Promise<void> {
+async function ensureDaemon(daemon: Daemon, progress: Progress, signal: AbortSignal): Promise<void> {
   if ((await daemon.check()) === undefined) return;
   progress.line(`starting ${daemon.name}`);
   const log = join(LAB.log, `${daemon.name}.log`);
   const output = openSync(log, "a", 0o600);
   const [program = "", ...args] = daemon.command;
   const child = spawn(program, args, {
-    env: { ...process.env, ...daemon.env },
+    env: { ...forDaemons(process.env), ...daemon.env },
     cwd: LAB.root,
     detached: true,
     stdio: ["ignore", output, output],
@@ -55,6 +74,14 @@ export async function ensureDaemon(daemon: Daemon, progress: Progress, signal: A
   throw new UserError(
     `${daemon.name} of the lab did not start: ${reason}.\n${lastLines(log)}\nWhole log: ${log}`,
   );
+}
+
+/**
+ * The environment without what belongs to whoever starts the lab: settings of Python, which would make SkyPilot slow or
+ * another one, and of another SkyPilot or Slurm.
+ */
+function forDaemons(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(PYTHON|SKYPILOT_|SLURM_)/.test(name)));
 }
 
 /**

@@ -18,7 +18,7 @@ import type { Progress } from "../../driver/progress";
 import { labDaemons } from "./daemons";
 import { labFiles, profileScript, withHosts } from "./files";
 import { HOSTS_FILE, LAB, LAB_USER, PROFILE_FILE } from "./layout";
-import { ensureDaemon } from "./processes";
+import { ensureDaemons } from "./processes";
 import { ensureUser, findProgram, installPackages, missingPackages, requireLabMachine } from "./system";
 import type { LabTools } from "./tools";
 
@@ -54,7 +54,7 @@ export async function labUp(
   makeKeys();
   ensureUser(LAB_USER, LAB.login);
   changeSystemFiles(tools);
-  for (const daemon of labDaemons(tools.sky)) await ensureDaemon(daemon, progress, signal);
+  await ensureDaemons(labDaemons(tools.sky), progress, signal);
 }
 
 /** Which packages the lab installed, for `down` to name. */

@@ -1,7 +1,7 @@
 /** Requests with shared beginnings, to see which workers a router chooses for them. */
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
-import { ask, freshPrefix, type ProofTarget, type Served } from "../proof";
+import { ask, freshPrefix, type ProofTarget, type Served, toldByLogs } from "../proof";
 import type { PrefixGroup } from "./judge";
 
 export interface SendOptions {
@@ -56,6 +56,14 @@ function shuffled<T>(items: readonly T[]): T[] {
     .map((item) => ({ item, key: Math.random() }))
     .sort((a, b) => a.key - b.key)
     .map(({ item }) => item);
+}
+
+/** The same requests, with what logs say of them that could not be read while they were sent. */
+export function withLogs(groups: readonly PrefixGroup[], logs: ProofTarget["logs"]): PrefixGroup[] {
+  const told = groups.map(({ requests }) => ({
+    requests: requests.map((request) => ({ ...request, ...toldByLogs(logs, request) })),
+  }));
+  return withPrograms(told);
 }
 
 /** A worker's log may lag behind its answer; what one request told of a worker holds for the others too. */

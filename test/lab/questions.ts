@@ -1,0 +1,36 @@
+/** Clients that ask one question after the other. */
+import { ask } from "./harness";
+
+export class Questions {
+  readonly failures: string[] = [];
+  /** Ids of the workers that have answered. */
+  readonly workers = new Set<string>();
+  answered = 0;
+  private isOver = false;
+  private readonly clients: readonly Promise<void>[];
+
+  constructor(
+    private readonly endpoint: string,
+    count: number,
+  ) {
+    this.clients = Array.from({ length: count }, () => this.askOn());
+  }
+
+  async stop(): Promise<void> {
+    this.isOver = true;
+    await Promise.all(this.clients);
+  }
+
+  private async askOn(): Promise<void> {
+    while (!this.isOver) {
+      try {
+        const { tokens, worker } = await ask(this.endpoint, "Say hello.");
+        if (tokens > 0) this.answered++;
+        else this.failures.push("an answer without tokens");
+        this.workers.add(worker);
+      } catch (error) {
+        this.failures.push(String(error));
+      }
+    }
+  }
+}
