@@ -1,7 +1,7 @@
 /**
  * `npm test [-- vitest arguments]`: installs what the chosen tests need, then runs them with vitest.
  *
- *     npm test                              unit, contract, engine, dynamo and, where the machine can have one, the lab
+ *     npm test                              unit, contract, engine and dynamo
  *     npm test -- --project unit            one kind
  *     npm test -- test/engine/stack.test.ts one file
  *     npm run test:engines                  the plan's commands, told to SGLang's and vLLM's own parsers; installs 18 GB
@@ -27,7 +27,7 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   engines: [],
 };
 /** `engines` installs 18 GB: it runs only when asked for, and that is said. */
-const byDefault = ["unit", "contract", "engine", "dynamo", "lab"];
+const byDefault = ["unit", "contract", "engine", "dynamo"];
 const model = "Qwen/Qwen3-8B";
 
 /** The kinds of test that the arguments name, by `--project` or by a path. */
@@ -111,7 +111,12 @@ function leftOut(kinds: readonly string[]): string[] {
     ...(reason === undefined
       ? []
       : [`Not run: the tests with real SkyPilot (test/lab). The lab cannot run on this machine: ${reason}.`]),
-    ...(kinds === byDefault ? ["Not run: the engines' own parsers (npm run test:engines, 18 GB)."] : []),
+    ...(kinds === byDefault
+      ? [
+          "Not run: the lab (npm test -- --project lab).",
+          "Not run: the engines' own parsers (npm run test:engines, 18 GB).",
+        ]
+      : []),
   ];
 }
 
