@@ -166,6 +166,11 @@ describe("sky launch", () => {
     expect(existsSync(source ?? "")).toBe(false);
   });
 
+  it("lets SkyPilot try again until there is capacity, when asked to", async () => {
+    await sky.run(launchVerb, { ...launchInput, retryUntilUp: true });
+    expect(sky.changes[0]).toContain("--retry-until-up");
+  });
+
   it("asks for the endpoint that the cloud opened where the task has ports", async () => {
     const task = TASK.replace("H100:8\n", "H100:8\n  ports: [8000]\n");
     const state = upWith(task, "RUNNING", { endpoint: "54.1.2.3:8000" });

@@ -1,18 +1,21 @@
 /** How long a deployment on SkyPilot takes, against bare SkyPilot with the same recipe: on the lab, one after the other. */
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
+import { Progress } from "../../driver/progress";
+import { portHolder } from "../../local/processes";
 import { CLUSTER_SECRET } from "../../sky/run";
-import { LAB, SKY_ENVIRONMENT } from "../lab/layout";
+import { SKY_ENVIRONMENT } from "../lab/layout";
+import { borrowLab } from "../lab/session";
 import { installedSky } from "../lab/tools";
 import { planStack } from "../plannedStack";
 import { UsageProblem } from "../pulumi/problem";
 import { renderStack } from "../render";
 import { packageRoot } from "../toolchain/index";
-import { timed } from "./timing";
+import { median, timed } from "./timing";
 
 const STACK = "lab";
 const CLUSTER = "dynamo-sky-benchmark";
@@ -25,13 +28,37 @@ export interface LabRow {
 }
 
 /**
- * Measures on the lab, which must be free.
+ * Measures on the lab, alone on it: it is started if it does not run, and then taken down afterwards.
  *
  * @param repeats How often each launch is done; the kinds take turns, so that the machine's mood is shared.
- * @throws UsageProblem when the lab is not up.
+ * @throws UsageProblem when something else has one of the ports, UserError when the lab cannot be had.
  */
 export async function labRows(repeats: number): Promise<LabRow[]> {
-  if (!existsSync(LAB.etc)) throw new UsageProblem("The lab is not up: npm run lab -- up");
+  requireFreePorts();
+  return borrowLab("measuring on the lab", new Progress(), () => measure(repeats));
+}
+
+/** How many times as long as the first row the second takes, by their medians. */
+export function ratioOf([bare, up]: readonly LabRow[]): number {
+  return median(up?.seconds ?? []) / median(bare?.seconds ?? []);
+}
+
+function requireFreePorts(): void {
+  const { plan } = planStack(STACK, packageRoot());
+  const programs = plan.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const taken = programs.flatMap(({ name, ports }) =>
+    Object.values(ports).flatMap((port) => {
+      const holder = portHolder("127.0.0.1", port);
+      return holder === undefined ? [] : [`  ${port} (${name}): process ${holder.pid}, ${holder.command}`];
+    }),
+  );
+  if (taken.length === 0) return;
+  throw new UsageProblem(
+    `Ports of stack ${STACK} are taken:\n${taken.join("\n")}\nEnd these, then run this again.`,
+  );
+}
+
+async function measure(repeats: number): Promise<LabRow[]> {
   const scratch = mkdtempSync(join(tmpdir(), "dynamo-sky-benchmark-"));
   const seconds: Record<"bare" | "up" | "noop" | "preview" | "update" | "destroy" | "down", number[]> = {
     bare: [],
@@ -42,20 +69,32 @@ export async function labRows(repeats: number): Promise<LabRow[]> {
     destroy: [],
     down: [],
   };
+  const project = makeProject(scratch);
+  const bare = async (): Promise<void> => {
+    seconds.bare.push(await bareLaunch(scratch));
+    seconds.down.push(await sky("down", "-y", CLUSTER));
+  };
+  const ours = async (): Promise<void> => {
+    seconds.up.push(await project.stack("up"));
+    seconds.noop.push(await project.stack("up"));
+    seconds.preview.push(await project.stack("preview"));
+    project.setRouterMode("round-robin");
+    seconds.update.push(await project.stack("up"));
+    seconds.destroy.push(await project.stack("destroy"));
+    project.setRouterMode("kv");
+  };
   try {
-    const project = makeProject(scratch);
+    // The first launch on a machine fetches packages, whoever does it: it is not counted.
+    await bareLaunch(scratch);
+    await sky("down", "-y", CLUSTER);
     for (let run = 0; run < repeats; run++) {
-      seconds.bare.push(await bareLaunch(scratch));
-      seconds.down.push(await sky("down", "-y", CLUSTER));
-      seconds.up.push(await project.stack("up"));
-      seconds.noop.push(await project.stack("up"));
-      seconds.preview.push(await project.stack("preview"));
-      project.setRouterMode("round-robin");
-      seconds.update.push(await project.stack("up"));
-      seconds.destroy.push(await project.stack("destroy"));
-      project.setRouterMode("kv");
+      const inTurn = run % 2 === 0 ? [bare, ours] : [ours, bare];
+      for (const work of inTurn) await work();
     }
   } finally {
+    // What a failure has left; neither may be there.
+    await project.stack("destroy").catch(() => undefined);
+    await sky("down", "-y", CLUSTER).catch(() => undefined);
     rmSync(scratch, { recursive: true, force: true });
   }
   return [

@@ -1,6 +1,6 @@
 /** The lab for the time of a piece of work: alone on it, and afterwards as it was found. */
 import { execFile } from "node:child_process";
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { UserError } from "../../driver/errors";
 import type { Progress } from "../../driver/progress";
@@ -8,6 +8,7 @@ import { clusterRecords, jsonIn } from "../../sky/records";
 import { withLock } from "../toolchain/install";
 import { labDown } from "./down";
 import { LAB, LAB_BORROWED, LAB_LOCK, SKY_ENVIRONMENT } from "./layout";
+import { requireLabMachine } from "./system";
 import { findLabTools, installedSky } from "./tools";
 import { labUp } from "./up";
 
@@ -37,14 +38,20 @@ export function borrowLab<T>(purpose: string, progress: Progress, work: () => Pr
     const isOwn = !existsSync(LAB.root) || existsSync(LAB_BORROWED);
     if (isOwn && existsSync(LAB.root)) await labDown(progress, signal);
     try {
+      if (isOwn) markBorrowed(purpose);
       await labUp(() => findLabTools(progress), progress, signal);
-      if (isOwn) writeFileSync(LAB_BORROWED, purpose);
-      else await requireNoClusters();
+      if (!isOwn) await requireNoClusters();
       return await work();
     } finally {
       if (isOwn) await labDown(progress, signal);
     }
   });
+}
+
+function markBorrowed(purpose: string): void {
+  requireLabMachine();
+  mkdirSync(LAB.root, { recursive: true, mode: 0o755 });
+  writeFileSync(LAB_BORROWED, purpose);
 }
 
 /** From now on the lab is somebody's who has asked for it, and stays. */
