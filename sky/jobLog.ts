@@ -15,50 +15,24 @@ const SETUP_LINE = /^\(setup\b[^()]*\) ?(.*)$/;
 /** `==> logs/decode-1.log <==`: what follows is of that program (`tail` of several files). */
 const PROGRAM_LINE = /^==> logs\/(.+)\.log <==$/;
 
-/** A line that a program wrote. Undefined as its name: the node runs one program only, whose lines have no heading. */
-interface ProgramLine {
-  readonly rank: string;
-  readonly program: string | undefined;
-  readonly text: string;
-}
-
-function splitByProgram(log: readonly string[]): ProgramLine[] {
-  const current = new Map<string, string>();
-  return log.flatMap((line) => {
-    const [, rank = "", text = ""] = RANK_LINE.exec(line) ?? [];
-    if (rank === "") return [];
-    const heading = PROGRAM_LINE.exec(text)?.[1];
-    if (heading === undefined) return [{ rank, program: current.get(rank), text }];
-    current.set(rank, heading);
-    return [];
-  });
-}
-
 /**
  * What the programs of a component wrote: `frontend` means `frontend-0`, `decode` both `decode-0` and `decode-1-rank1`. Of a node with
  * one program the log has no headings, so that all of its lines count.
  */
 export function programLines(log: readonly string[], component: string): string[] {
-  return splitByProgram(log).flatMap(({ rank, program, text }) => {
-    const isMeant = program === undefined || program === component || program.startsWith(`${component}-`);
-    return isMeant && text.trim() !== "" ? [`${program ?? `rank ${rank}`}: ${text}`] : [];
+  const current = new Map<string, string>();
+  return log.flatMap((line) => {
+    const [, rank = "", text = ""] = RANK_LINE.exec(line) ?? [];
+    if (rank === "") return [];
+    const program = PROGRAM_LINE.exec(text)?.[1];
+    if (program !== undefined) {
+      current.set(rank, program);
+      return [];
+    }
+    const name = current.get(rank);
+    const isMeant = name === undefined || name === component || name.startsWith(`${component}-`);
+    return isMeant && text.trim() !== "" ? [`${name ?? `rank ${rank}`}: ${text}`] : [];
   });
-}
-
-/**
- * What each program wrote.
- *
- * @param alone The program of each rank that runs one only.
- */
-export function linesByProgram(
-  log: readonly string[],
-  alone: ReadonlyMap<number, string>,
-): Readonly<Record<string, readonly string[]>> {
-  const found: Record<string, string[]> = {};
-  for (const { rank, program = alone.get(Number(rank)), text } of splitByProgram(log)) {
-    if (program !== undefined) found[program] = [...(found[program] ?? []), text];
-  }
-  return found;
 }
 
 /** The last lines of what failed. */

@@ -5,13 +5,13 @@
 import { parseArgs } from "node:util";
 import { EXIT, exitCodes, runTool, wholeNumber } from "./commandLine";
 import { deploymentOf, outputsOf } from "./deployment";
-import { planStack } from "./plannedStack";
+import { deployedOf } from "./nodes/deployed";
 import { openStack, UsageProblem } from "./pulumi/openStack";
 import { packageRoot } from "./toolchain/index";
 import { judge } from "./verify/judge";
+import { withNodeLogs } from "./verify/nodeLogs";
 import { asJson, asText } from "./verify/report";
 import { promptWorkers, sendPrefixes, withLogs } from "./verify/send";
-import { topologyFrom, withSkyLogs } from "./verify/skyLogs";
 
 const PREFIXES = 6;
 const FOLLOW_UPS = 2;
@@ -80,15 +80,10 @@ async function main(): Promise<void> {
   }
   const stack = await openStack({ projectDir: args.cwd, stack: args.stack });
   const outputs = await outputsOf(stack);
-  const { config } = planStack(args.stack, args.cwd);
   const deployment = deploymentOf(outputs);
   const sent = await sendPrefixes(deployment, args);
-  const groups =
-    config.target === "local"
-      ? sent
-      : await withSkyLogs(topologyFrom(outputs["topology"]), config.sky.infra, (logs) =>
-          withLogs(sent, logs),
-        );
+  // Once, after all requests: where the nodes are machines of their own, asking them takes seconds.
+  const groups = await withNodeLogs(deployedOf(outputs), (logs) => withLogs(sent, logs));
   const seen = new Set(groups.flatMap(({ requests }) => requests.map(({ prefillWorker }) => prefillWorker)));
   const verdict = judge(groups, (await promptWorkers(deployment)) ?? seen.size);
   process.stdout.write((args.json ? asJson : asText)(groups, verdict));

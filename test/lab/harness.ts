@@ -16,6 +16,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
 import { processesOf as processesOfNode } from "../../local/processes";
 import type { ConfigInput } from "../../plan/schema";
+import { Asker, interpreterOf } from "../../sky/asker";
 import type { ClusterRecord, JobRecord, RequestRecord } from "../../sky/records";
 import { jsonIn } from "../../sky/records";
 import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../tools/lab/layout";
@@ -80,10 +81,36 @@ export function sky(...args: readonly string[]): Promise<Ended> {
   return run(installedSky(), args, SKY_ENVIRONMENT);
 }
 
+type Environment = Readonly<Record<string, string>>;
+const askers = new Map<string, Asker>();
+
+/** Short questions, in a process that is kept for the next one: starting `sky` takes seconds. */
+async function asked(args: readonly string[], env: Environment = {}): Promise<unknown> {
+  const key = JSON.stringify(env);
+  const program = { command: installedSky(), env: { ...MARK, ...SKY_ENVIRONMENT, ...env } };
+  const python = interpreterOf(program.command);
+  if (python === undefined) throw new Error(`${program.command} has no Python beside it`);
+  const asker = askers.get(key) ?? new Asker(program, python, new AbortController().signal);
+  askers.set(key, asker);
+  const { code, stdout, stderr } = await asker.ask(args, 180);
+  if (code !== 0) throw new Error(`sky ${args.join(" ")} failed:\n${stderr}`);
+  return jsonIn(stdout);
+}
+
 /** @param env Names another API server than the lab's own. */
-export async function clusters(env: Readonly<Record<string, string>> = {}): Promise<ClusterRecord[]> {
-  const { stdout } = await run(installedSky(), ["status", "-o", "json"], { ...SKY_ENVIRONMENT, ...env });
-  return jsonIn(stdout) as ClusterRecord[];
+export async function clusters(env?: Environment): Promise<ClusterRecord[]> {
+  return (await asked(["status", "-o", "json"], env)) as ClusterRecord[];
+}
+
+export async function jobs(cluster: string): Promise<JobRecord[]> {
+  const queues = (await asked(["queue", "-o", "json", cluster])) as Record<string, JobRecord[]>;
+  return queues[cluster] ?? [];
+}
+
+/** Ids of all launches that the API server has ever had. */
+export async function launches(): Promise<string[]> {
+  const requests = (await asked(["api", "status", "-a", "-l", "all", "-o", "json"])) as RequestRecord[];
+  return requests.filter(({ name }) => name === "sky.launch").map(({ request_id }) => request_id);
 }
 
 /** A verb of the driver, as Pulumi runs it. */
@@ -106,18 +133,6 @@ export function commandLines(): string[] {
       return []; // It ended meanwhile.
     }
   });
-}
-
-export async function jobs(cluster: string): Promise<JobRecord[]> {
-  const queues = jsonIn((await sky("queue", "-o", "json", cluster)).stdout) as Record<string, JobRecord[]>;
-  return queues[cluster] ?? [];
-}
-
-/** Ids of all launches that the API server has ever had. */
-export async function launches(): Promise<string[]> {
-  const { stdout } = await sky("api", "status", "-a", "-l", "all", "-o", "json");
-  const requests = jsonIn(stdout) as RequestRecord[];
-  return requests.filter(({ name }) => name === "sky.launch").map(({ request_id }) => request_id);
 }
 
 /** Processes of the lab whose command or environment names a cluster. */

@@ -1,7 +1,7 @@
 /** What is read out of SkyPilot's text. */
 import { describe, expect, it } from "vitest";
 import { classify, neverStarts } from "../../sky/failure";
-import { failedPart, failedRank, linesByProgram, programLines } from "../../sky/jobLog";
+import { failedPart, failedRank, programLines } from "../../sky/jobLog";
 import { jsonIn } from "../../sky/records";
 import { StageTracker, stageOf } from "../../sky/stages";
 import { setupOf, taskName } from "../../sky/taskName";
@@ -87,26 +87,6 @@ describe("a program's lines in the log of a task", () => {
     ["front", ["rank 1: no heading here"]],
   ])("%s", (component, lines) => {
     expect(programLines(log, component)).toEqual(lines);
-  });
-});
-
-describe("each program's lines", () => {
-  const log = [
-    "(head, rank=0, pid=1) ==> logs/frontend-0.log <==",
-    "(head, rank=0, pid=1) listening",
-    "(worker1, rank=1, pid=2) loading",
-    "(head, rank=0, pid=1) ==> logs/decode-0.log <==",
-    "(head, rank=0, pid=1) ready",
-    "Job finished",
-  ];
-
-  it("are told apart by headings, and by the rank where a node runs one program", () => {
-    expect(linesByProgram(log, new Map([[1, "decode-1"]]))).toEqual({
-      "frontend-0": ["listening"],
-      "decode-0": ["ready"],
-      "decode-1": ["loading"],
-    });
-    expect(Object.keys(linesByProgram(log, new Map()))).toEqual(["frontend-0", "decode-0"]);
   });
 });
 
