@@ -2,15 +2,13 @@
  * `npm run logs -- --stack S [--role R] [--follow]`: the logs of every program of a deployment, merged by time, from wherever it runs.
  */
 import { parseArgs } from "node:util";
-import { EXIT, exitCodes, fromCaller, oneOfTwo, runTool, seconds, wholeNumber } from "./commandLine";
+import { EXIT, exitCodes, runTool, seconds, wholeNumber } from "./commandLine";
 import { type LogSource, sinceOf, sourcesOf } from "./logs/options";
 import { printer } from "./logs/print";
 import { nodesOfSources, readLogs } from "./logs/read";
-import { deployedOf } from "./nodes/deployed";
-import { readOutputs } from "./nodes/outputs";
+import { DEPLOYMENT_OPTIONS, DEPLOYMENT_USAGE, deployedFrom } from "./nodes/outputs";
 import { type Reach, reach } from "./nodes/reach";
 import { hasColour, stopOnSignal } from "./status/watch";
-import { packageRoot } from "./toolchain/index";
 
 const TAIL = 20;
 const MOST_LINES = 1_000_000;
@@ -22,9 +20,7 @@ Prints what the programs of a deployment have written, in one order by the times
 behind the one before them. Values of the deployment's secrets are left out.
 
 Options
-  --stack, -s NAME   the stack; read from its outputs, not from its configuration
-  --outputs FILE     read the outputs from a file instead ('-' is standard input), as 'pulumi stack output --json' prints them
-  --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)
+${DEPLOYMENT_USAGE}
   --role, -r ROLE    only programs of this role: frontend, prefill, decode, etcd …; may be given several times
   --program, -p NAME only this program: decode-1 …; may be given several times
   --node, -n N       only programs of the node of this rank; with several clusters CLUSTER/N
@@ -39,9 +35,7 @@ ${exitCodes({ ok: "all logs were read", failed: "some could not be read" })}`;
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      stack: { type: "string", short: "s" },
-      outputs: { type: "string" },
-      cwd: { type: "string", short: "C" },
+      ...DEPLOYMENT_OPTIONS,
       role: { type: "string", short: "r", multiple: true, default: [] },
       program: { type: "string", short: "p", multiple: true, default: [] },
       node: { type: "string", short: "n" },
@@ -57,15 +51,13 @@ async function main(): Promise<void> {
     console.log(usage);
     return;
   }
-  const { stack, outputs, json, follow } = values;
-  const cwd = values.cwd === undefined ? packageRoot() : fromCaller(values.cwd);
-  const source = oneOfTwo({ stack, outputs }, usage);
+  const { json, follow } = values;
   const since = values.since === undefined ? undefined : sinceOf(values.since, Date.now());
   const wanted = values.tail ?? (since === undefined ? String(TAIL) : undefined);
   const tail =
     wanted === undefined ? undefined : wholeNumber("--tail", wanted, { least: 0, most: MOST_LINES });
   const timeoutSeconds = seconds("--timeout", values.timeout ?? String(TIMEOUT));
-  const deployed = deployedOf(await readOutputs(source, cwd));
+  const deployed = await deployedFrom(values, usage);
   const sources = sourcesOf(deployed, { roles: values.role, programs: values.program, node: values.node });
   const signal = stopOnSignal();
   const place = await reach(deployed, signal);

@@ -2,11 +2,9 @@
  * `npm run status -- --stack S [--watch] [--json]`: what of a deployment runs where, from its stack's outputs alone.
  */
 import { parseArgs } from "node:util";
-import { EXIT, exitCodes, fromCaller, oneOfTwo, runTool, seconds } from "./commandLine";
-import { deployedOf } from "./nodes/deployed";
-import { readOutputs } from "./nodes/outputs";
+import { EXIT, exitCodes, runTool, seconds } from "./commandLine";
+import { DEPLOYMENT_OPTIONS, DEPLOYMENT_USAGE, deployedFrom } from "./nodes/outputs";
 import { showOnce, watch } from "./status/watch";
-import { packageRoot } from "./toolchain/index";
 
 const INTERVAL = 2;
 const TIMEOUT = 60;
@@ -17,9 +15,7 @@ Shows what runs where: clusters, nodes, programs with their state and restarts, 
 time to first token (TTFT) and between tokens (ITL), cache hit rate, dollars an hour and so far. Changes nothing.
 
 Options
-  --stack, -s NAME   the stack; read from its outputs, not from its configuration
-  --outputs FILE     read the outputs from a file instead ('-' is standard input), as 'pulumi stack output --json' prints them
-  --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)
+${DEPLOYMENT_USAGE}
   --watch, -w        look again and again, until Ctrl-C; without a terminal, one block after the other
   --interval S       seconds between two looks, over which rates are measured (default: ${INTERVAL})
   --timeout S        seconds after which a node that does not answer counts as unreachable (default: ${TIMEOUT})
@@ -31,9 +27,7 @@ ${exitCodes({ ok: "everything is as it should be", failed: "it could not be foun
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      stack: { type: "string", short: "s" },
-      outputs: { type: "string" },
-      cwd: { type: "string", short: "C" },
+      ...DEPLOYMENT_OPTIONS,
       watch: { type: "boolean", short: "w", default: false },
       interval: { type: "string" },
       timeout: { type: "string" },
@@ -45,16 +39,14 @@ async function main(): Promise<void> {
     console.log(usage);
     return;
   }
-  const { stack, outputs, json } = values;
-  const cwd = values.cwd === undefined ? packageRoot() : fromCaller(values.cwd);
-  const source = oneOfTwo({ stack, outputs }, usage);
+  const { json } = values;
   const options = {
-    title: stack ?? "deployment",
+    title: values.stack ?? "deployment",
     json,
     interval: seconds("--interval", values.interval ?? String(INTERVAL)),
     timeout: seconds("--timeout", values.timeout ?? String(TIMEOUT)),
   };
-  const deployed = deployedOf(await readOutputs(source, cwd));
+  const deployed = await deployedFrom(values, usage);
   if (values.watch) return watch(deployed, options);
   const healthy = await showOnce(deployed, options);
   process.exitCode = healthy ? EXIT.ok : EXIT.notAsWanted;

@@ -85,12 +85,16 @@ describe("a mistake in the usage", () => {
     ["status", [], "--stack is missing"],
     ["logs", ["--stack", "dev", "--outputs", "x"], "not both"],
     ["logs", ["--outputs", "/no/such/file"], "cannot be read as JSON"],
-  ])("is told by code 2, and nothing on standard output: %s %j", async (tool, args, message) => {
-    const { code, stdout, stderr } = await run(tool, ...args);
-    expect(stderr).toContain(message);
-    expect(stderr).not.toMatch(/^\s+at /m);
-    expect({ code, stdout }).toEqual({ code: EXIT.usage, stdout: "" });
-  });
+  ])(
+    "is told by code 2, and nothing on standard output: %s %j",
+    async (tool, args, message) => {
+      const { code, stdout, stderr } = await run(tool, ...args);
+      expect(stderr).toContain(message);
+      expect(stderr).not.toMatch(/^\s+at /m);
+      expect({ code, stdout }).toEqual({ code: EXIT.usage, stdout: "" });
+    },
+    60_000,
+  );
 });
 
 describe("--json", () => {
@@ -98,11 +102,15 @@ describe("--json", () => {
     ["plan", ["--stack", "dev"]],
     ["render", ["--stack", "dev", "--check"]],
     ["schema", ["--check"]],
-  ])("prints nothing but JSON: %s", async (tool, args) => {
-    const { code, stdout } = await run(tool, ...args, "--json");
-    expect(code).toBe(EXIT.ok);
-    expect(JSON.parse(stdout)).toBeTypeOf("object");
-  });
+  ])(
+    "prints nothing but JSON: %s",
+    async (tool, args) => {
+      const { code, stdout } = await run(tool, ...args, "--json");
+      expect(code).toBe(EXIT.ok);
+      expect(JSON.parse(stdout)).toBeTypeOf("object");
+    },
+    60_000,
+  );
 });
 
 describe("options", () => {

@@ -1,23 +1,40 @@
 /** Where the outputs of a stack come from. */
 import { readFileSync } from "node:fs";
-import { fromCaller } from "../commandLine";
+import { fromCaller, oneOfTwo } from "../commandLine";
 import { outputsOf } from "../deployment";
 import { openStack, UsageProblem } from "../pulumi/openStack";
+import { packageRoot } from "../toolchain/index";
 import { messageOf } from "../toolchain/run";
+import { type Deployed, deployedOf } from "./deployed";
 
-export type OutputsSource =
+/** The options of a command about a deployment, as `util.parseArgs` takes them. */
+export const DEPLOYMENT_OPTIONS = {
+  stack: { type: "string", short: "s" },
+  outputs: { type: "string" },
+  cwd: { type: "string", short: "C" },
+} as const;
+
+/** What a command's usage says of {@link DEPLOYMENT_OPTIONS}. */
+export const DEPLOYMENT_USAGE = `  --stack, -s NAME   the stack; read from its outputs, not from its configuration
+  --outputs FILE     read the outputs from a file instead ('-' is standard input), as 'pulumi stack output --json' prints them
+  --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)`;
+
+/** The deployment that the options name. @throws UsageProblem, OperationFailed when there is none, with what to do. */
+export async function deployedFrom(
+  { stack, outputs, cwd }: { readonly [option in keyof typeof DEPLOYMENT_OPTIONS]?: string | undefined },
+  usage: string,
+): Promise<Deployed> {
+  const source = oneOfTwo({ stack, outputs }, usage);
+  return deployedOf(await readOutputs(source, cwd === undefined ? packageRoot() : fromCaller(cwd)));
+}
+
+type OutputsSource =
   | { readonly stack: string }
   /** A file with JSON; `-` is standard input. */
   | { readonly file: string };
 
-/**
- * @param cwd Directory of Pulumi.yaml.
- * @throws UsageProblem, OperationFailed when there are none, with what to do.
- */
-export async function readOutputs(
-  source: OutputsSource,
-  cwd: string,
-): Promise<Readonly<Record<string, unknown>>> {
+/** @param cwd Directory of Pulumi.yaml. */
+async function readOutputs(source: OutputsSource, cwd: string): Promise<Readonly<Record<string, unknown>>> {
   if ("file" in source) return fromFile(source.file);
   return outputsOf(await openStack({ projectDir: cwd, stack: source.stack }), { showSecrets: false });
 }

@@ -1,0 +1,246 @@
+/** `npm run status` and `npm run logs` on a real deployment: what they say is what was done to it. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { appendFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { summaryOf, topologyOf } from "../../components/topology";
+import { programLog } from "../../node/render";
+import { parseConfig } from "../../plan/config";
+import { packageRoot } from "../../tools/toolchain/root";
+import { sendPrefixes } from "../../tools/verify/send";
+import { eventually, TestDeployment } from "./support";
+
+const root = packageRoot();
+const KEY = `${"k".repeat(20)}0123456789abcdef`;
+const REQUESTS = 6;
+
+const deployment = new TestDeployment(
+  {
+    router: { mode: "kv" },
+    pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }],
+    cluster: { nodes: 2, gpusPerNode: 2 },
+    access: { gateway: true },
+  },
+  { discovery: "etcd", events: "nats" },
+);
+const outputs = join(deployment.machine.state, "outputs.json");
+
+/** Arguments of Node that run a tool on the deployment's outputs. */
+const tool = (name: string, args: readonly string[]) => [
+  ...["--import", "tsx", join(root, "tools", `${name}.ts`)],
+  ...["--outputs", outputs, ...args],
+];
+const options = () => ({
+  cwd: root,
+  encoding: "utf8" as const,
+  env: { ...process.env, DYNAMO_SKY_STATE: deployment.machine.state },
+});
+const run = (name: string, ...args: readonly string[]) =>
+  spawnSync(process.execPath, tool(name, args), options());
+
+/** As a stack has them. */
+function writeOutputs(file: string, topology: ReturnType<typeof topologyOf>): void {
+  const { plan, endpoint } = deployment;
+  const { model, engine } = plan;
+  const summary = summaryOf(parseConfig({ target: "local", engine, model }), plan);
+  writeFileSync(file, JSON.stringify({ endpoint, model, engine, topology, deployment: summary }));
+}
+
+interface SeenProgram {
+  readonly name: string;
+  readonly state: string;
+  readonly since: string | null;
+  readonly restarts: number;
+  readonly lastExit: { readonly how: string } | null;
+}
+
+interface Seen {
+  readonly healthy: boolean;
+  readonly problems: readonly string[];
+  readonly roles: readonly { readonly role: string; readonly ready: number; readonly wanted: number }[];
+  readonly requests: {
+    readonly total: { readonly requests: number; readonly cacheHitRate: number | null };
+  } | null;
+  readonly clusters: readonly { readonly nodes: readonly { readonly programs: readonly SeenProgram[] }[] }[];
+}
+
+function status(): { readonly code: number | null; readonly seen: Seen } {
+  const { status: code, stdout, stderr } = run("status", "--json", "--interval", "0.2");
+  if (stdout === "") throw new Error(stderr);
+  return { code, seen: JSON.parse(stdout) };
+}
+
+const programsOf = ({ clusters }: Seen) =>
+  clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs));
+
+beforeAll(async () => {
+  deployment.secrets = { DYNAMO_SKY_API_KEY: KEY };
+  await deployment.up(KEY);
+  writeOutputs(outputs, topologyOf(deployment.plan, [deployment.name]));
+});
+afterAll(() => deployment.close());
+
+describe("status", () => {
+  it("is healthy, and counts the requests that were really made", async () => {
+    const before = status();
+    expect(before.seen.problems).toEqual([]);
+    expect(before.code).toBe(0);
+    const target = { endpoint: deployment.endpoint, model: deployment.plan.model, apiKey: KEY, logs: {} };
+    const groups = await sendPrefixes(target, { prefixes: 1, followUps: REQUESTS - 1 });
+    expect(groups[0]?.requests).toHaveLength(REQUESTS);
+    const { seen } = status();
+    // Those, and those with which it was waited until the router knew of the first.
+    const made = (seen.requests?.total.requests ?? 0) - (before.seen.requests?.total.requests ?? 0);
+    expect(made).toBeGreaterThan(REQUESTS);
+    expect(made).toBeLessThan(REQUESTS + 20);
+    expect(seen.requests?.total.cacheHitRate).toBeGreaterThan(0.4);
+    expect(seen.roles).toEqual([
+      { role: "prefill", ready: 1, wanted: 1 },
+      { role: "decode", ready: 2, wanted: 2 },
+    ]);
+    const states = programsOf(seen).map(({ name, state }) => `${name} ${state}`);
+    const names = deployment.cluster.nodes.flatMap(({ programs }) => programs.map(({ name }) => name));
+    expect(states).toEqual(names.map((name) => `${name} running`));
+    expect(names.toSorted()).toEqual([
+      "decode-0",
+      "decode-1",
+      "etcd",
+      "frontend-0",
+      "gateway",
+      "nats",
+      "prefill-0",
+    ]);
+  });
+
+  it("fits 100 columns, without colours where there is no terminal", () => {
+    const { stdout, status: code } = run("status", "--interval", "0.2");
+    expect(code).toBe(0);
+    expect(stdout.split("\n").every((line) => line.length <= 100)).toBe(true);
+    expect(stdout).toContain("decode      2 of 2 ready");
+    expect(stdout).not.toContain(String.fromCodePoint(27));
+  });
+
+  it("watches without a terminal as one object a line, until it is told to stop", async () => {
+    const child = spawn(
+      process.execPath,
+      tool("status", ["--watch", "--json", "--interval", "0.2"]),
+      options(),
+    );
+    const lines = linesOf(child);
+    await eventually(() => lines.length >= 3);
+    child.kill("SIGINT");
+    await eventually(() => child.exitCode !== null);
+    expect(child.exitCode).toBe(0);
+    expect(lines.slice(0, 3).map((line) => (JSON.parse(line) as Seen).healthy)).toEqual([true, true, true]);
+  });
+
+  it("shows a worker that is killed in a loop as crashing: how it ended, how often, and exit code 3", async () => {
+    const rank = deployment.cluster.nodes.findIndex(({ programs }) =>
+      programs.some(({ name }) => name === "decode-1"),
+    );
+    const pid = async () => (await deployment.machine.pids(deployment.name, rank))["decode-1"] ?? 0;
+    for (let kill = 0; kill < 4; kill++) {
+      const victim = await pid();
+      process.kill(victim, "SIGKILL");
+      await eventually(async () => {
+        const next = await pid();
+        return next !== 0 && next !== victim;
+      });
+    }
+    const { code, seen } = status();
+    expect(code).toBe(3);
+    expect(seen.problems[0]).toMatch(
+      /^decode-1 is crashing: started again \d+ times, last with terminated by SIGKILL$/,
+    );
+    const found = programsOf(seen).find(({ name }) => name === "decode-1");
+    expect(found).toMatchObject({ state: "crashing", lastExit: { how: "terminated by SIGKILL" } });
+    expect(Date.now() - Date.parse(found?.since ?? "")).toBeLessThan(120_000);
+  });
+});
+
+function linesOf({ stdout }: ChildProcess): string[] {
+  const lines: string[] = [];
+  let rest = "";
+  stdout?.setEncoding("utf8").on("data", (text: string) => {
+    const parts = (rest + text).split("\n");
+    rest = parts.pop() ?? "";
+    lines.push(...parts);
+  });
+  return lines;
+}
+
+interface LogLine {
+  readonly time: string | null;
+  readonly program: string;
+  readonly role: string;
+  readonly node: number;
+  readonly line: string;
+}
+const parsed = (lines: readonly string[]) => lines.filter(Boolean).map((line) => JSON.parse(line) as LogLine);
+
+describe("logs", () => {
+  it("are those of all programs of both nodes, in order of time", () => {
+    const { stdout, stderr, status: code } = run("logs", "--json", "--tail", "50");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const lines = parsed(stdout.split("\n"));
+    const programs = deployment.cluster.nodes.flatMap((node) => node.programs.map(({ name }) => name));
+    expect(new Set(lines.map(({ program }) => program))).toEqual(new Set(programs));
+    expect(new Set(lines.map(({ node }) => node))).toEqual(new Set([0, 1]));
+    const times = lines.flatMap(({ time }) => time ?? []);
+    expect(times.length).toBe(lines.length);
+    expect(times).toEqual(times.toSorted());
+  });
+
+  it("are those of a role only, with the program in front", () => {
+    const { stdout } = run("logs", "--role", "decode", "--tail", "2");
+    const lines = stdout.trim().split("\n");
+    expect(lines).toHaveLength(4);
+    for (const line of lines) expect(line).toMatch(/^decode-[01] │ /);
+  });
+
+  it("are followed over rotation, without the deployment's secrets", async () => {
+    const file = join(deployment.machine.nodeDirectory(deployment.name), programLog("gateway"));
+    const args = ["--follow", "--role", "gateway", "--json", "--tail", "0"];
+    const child = spawn(process.execPath, tool("logs", args), options());
+    const lines = linesOf(child);
+    const has = (text: string) => eventually(() => lines.some((line) => line.includes(text)));
+    try {
+      // It begins to follow at some time; so lines are written until one comes.
+      await eventually(() => {
+        appendFileSync(file, "2026-01-01T00:00:00Z before\n");
+        return lines.length > 0;
+      });
+      appendFileSync(file, `2026-01-01T00:00:01Z a careless line with ${KEY}\nand a line without a time\n`);
+      await has("careless");
+      // As supervisor rotates: the file gets another name, and a new one its own.
+      renameSync(file, `${file}.1`);
+      writeFileSync(file, "2026-01-01T00:00:02Z after the rotation\n");
+      await has("after the rotation");
+    } finally {
+      child.kill("SIGINT");
+    }
+    await eventually(() => child.exitCode !== null);
+    expect(child.exitCode).toBe(0);
+    const followed = parsed(lines).filter(({ line }) => !line.endsWith("before"));
+    expect(followed.map(({ line }) => line)).toEqual([
+      "2026-01-01T00:00:01Z a careless line with [secret]",
+      "and a line without a time",
+      "2026-01-01T00:00:02Z after the rotation",
+    ]);
+    expect(followed[1]?.time).toBe("2026-01-01T00:00:01.000Z");
+  });
+
+  it("name a node that is gone, with exit code 1, and still show the others", () => {
+    const topology = topologyOf(deployment.plan, [deployment.name]).map((cluster) => ({
+      ...cluster,
+      nodes: cluster.nodes.map((node) => (node.rank === 1 ? { ...node, rank: 7 } : node)),
+    }));
+    const file = join(deployment.machine.state, "gone.json");
+    writeOutputs(file, topology);
+    const args = ["--import", "tsx", join(root, "tools", "logs.ts"), "--outputs", file, "--tail", "1"];
+    const { status: code, stdout, stderr } = spawnSync(process.execPath, args, options());
+    expect(code).toBe(1);
+    expect(stderr).toContain("node 7 of test-main-abc123: there is no such node any more");
+    expect(stdout).toContain("etcd");
+  });
+});
