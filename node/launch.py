@@ -3,8 +3,8 @@
 
 The supervisor of the node runs this for every program. It fills in what is only known on the node (addresses,
 secrets), waits until the services that the program needs answer, and then becomes the program (exec), so that
-signals and exit codes are the program's own. For a rank of a replica that spans nodes it stays the program's parent
-instead, and holds it together with the other ranks (`lockstep.py`). No shell is involved at any point.
+signals and exit codes are the program's own. Of an engine it stays the parent instead (`child.py`), and holds the ranks of
+a replica that spans nodes together (`lockstep.py`). No shell is involved at any point.
 
 Read from the environment: NODE_DIR, and whatever placeholders the specification uses (HEAD_IP, NODE_IP, …).
 Python 3.9 or later, standard library only: it runs on nodes before anything is installed there.
@@ -16,14 +16,15 @@ secrets are not usable, 127 no such program, 126 it cannot be executed.
 import json
 import os
 import re
-import signal
 import socket
 import stat
-import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+
+sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import child
 
 EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
@@ -125,53 +126,11 @@ def wait_for(wait):
     return True
 
 
-def processes_with(marker):
-    """Ids of other processes whose environment holds the line `marker`."""
-    found = []
-    if os.path.isdir("/proc/self"):
-        for entry in os.listdir("/proc"):
-            if entry.isdigit() and int(entry) != os.getpid():
-                try:
-                    with open("/proc/%s/environ" % entry, "rb") as file:
-                        if marker.encode() in file.read().split(b"\0"):
-                            found.append(int(entry))
-                except OSError:
-                    continue  # ended meanwhile, or someone else's
-        return found
-    listing = subprocess.run(["ps", "axwwE", "-o", "pid=,command="], capture_output=True, text=True, check=False)
-    for line in listing.stdout.splitlines():
-        pid, _, rest = line.strip().partition(" ")
-        if (" " + rest + " ").find(" " + marker + " ") >= 0 and int(pid) != os.getpid():
-            found.append(int(pid))
-    return found
-
-
-def end_leftovers(marker):
-    """Kills what an earlier run of this program left behind.
-
-    An engine's main process may die and leave its children alive with the GPU's memory, and a killed supervisor
-    leaves every program running on its port; without this, the new run could never start.
-    """
-    leftovers = processes_with(marker)
-    if not leftovers:
-        return
-    say("ending what an earlier run left behind: process %s" % ", ".join(map(str, leftovers)))
-    deadline = time.monotonic() + 10
-    while leftovers and time.monotonic() < deadline:
-        for pid in leftovers:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        time.sleep(0.05)
-        leftovers = processes_with(marker)
-
-
 class History:
     """Remembers in `run/<name>.json` when the program was started, so that a crashing one is slowed down.
 
-    `pid` in it is the process that became the program, or its parent in a replica that spans nodes: while it differs from
-    the one that supervisor knows, the program is not running yet, but waiting in this launcher.
+    `pid` in it is the process that became the program, or an engine's parent: while it differs from the one that supervisor
+    knows, the program is not running yet, but waiting in this launcher.
     """
 
     def __init__(self, node_dir, name, digest):
@@ -261,7 +220,10 @@ def launch(path):
 
     history = History(node_dir, spec["name"], os.environ.get("DYNAMO_SKY_SPEC", ""))
     pause = history.pause_seconds()
-    end_leftovers("DYNAMO_SKY_PROGRAM=" + env["DYNAMO_SKY_PROGRAM"])
+    marker = "DYNAMO_SKY_PROGRAM=" + env["DYNAMO_SKY_PROGRAM"]
+    # An engine's main process may have been killed with its launcher, and a killed supervisor leaves every program
+    # running on its port; without this, the new run could never start.
+    child.end_leftovers(marker)
     if pause:
         say("ended soon after its start %d times; starting again in %g s" % (history.state["crashes"], pause))
         time.sleep(pause)
@@ -270,15 +232,14 @@ def launch(path):
             return EXIT_TIMED_OUT
     if place is None:
         history.record_start()
-        return run(become, command, env)
-    sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+        return run(child.Single(spec["stopSeconds"], marker).run if spec["gpus"] else become, command, env)
     import lockstep  # only on nodes that hold a part of a replica
 
     peers = lockstep.join("%s-%d" % (spec["role"], spec["replica"]), spec["rank"], place)
     if peers is None:
         return EXIT_TIMED_OUT
     history.record_start()
-    return run(lockstep.Rank(spec["rank"], peers, spec["stopSeconds"]).run, command, env)
+    return run(lockstep.Rank(spec["rank"], peers, spec["stopSeconds"], marker).run, command, env)
 
 
 def main():

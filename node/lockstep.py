@@ -12,12 +12,11 @@ What goes over a connection are lines of text: ``hello <replica> <rank>`` once, 
 other than 0 was told to stop) or ``end <why>``. Standard library only, Python 3.9 or later, like `launch.py`.
 """
 
-import os
 import select
-import signal
 import socket
-import subprocess
 import time
+
+from child import Signals, end_group, end_leftovers, exit_code, meaning, say, start, stop
 
 # Another rank has ended, or the connection to it: EX_TEMPFAIL of sysexits.h.
 EXIT_WITH_REPLICA = 75
@@ -29,10 +28,6 @@ LONGEST_LINE = 1000
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT = 10, 5, 3
 # For a process whose rank 0 has ended already: it has nothing to finish. `LOCKSTEP_STOP_SECONDS` in render.ts leaves room for it.
 FOLLOWER_GRACE_SECONDS = 5.0
-
-
-def say(message):
-    print(message, flush=True)
 
 
 class Peer:
@@ -194,39 +189,14 @@ def join(replica, rank, place):
     return peers
 
 
-class Signals:
-    """SIGTERM and SIGINT, which are kept, and the end of a child; readable when one has come."""
-
-    def __init__(self):
-        self.told_to_stop = False
-        self.reading, writing = os.pipe()
-        for end in (self.reading, writing):
-            os.set_blocking(end, False)
-        signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        signal.signal(signal.SIGTERM, self.note)
-        signal.signal(signal.SIGINT, self.note)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-
-    def note(self, *_):
-        self.told_to_stop = True
-
-    def fileno(self):
-        return self.reading
-
-    def clear(self):
-        try:
-            os.read(self.reading, 4096)
-        except BlockingIOError:
-            pass
-
-
 class Rank:
     """This rank's process, and its part in the replica."""
 
-    def __init__(self, number, peers, stop_seconds):
+    def __init__(self, number, peers, stop_seconds, marker):
         self.number = number
         self.peers = peers
         self.stop_seconds = stop_seconds
+        self.marker = marker
 
     def run(self, command, env):
         """Starts the process and returns when it has ended, with the code to exit with.
@@ -234,13 +204,12 @@ class Rank:
         @raises OSError when it cannot be started.
         """
         signals = Signals()
-        # In a session of its own: signals to the launcher's group do not reach the engine's own children, which SGLang
-        # takes for a crash, and all of the engine's processes can be ended by one signal to theirs.
-        child = subprocess.Popen(command, env=env, start_new_session=True)
+        child = start(command, env)
         try:
             return self.watch(child, signals)
         finally:
             end_group(child)
+            end_leftovers(self.marker)
 
     def watch(self, child, signals):
         leaving_since = None
@@ -293,32 +262,3 @@ class Rank:
     def tell(self, why):
         for peer in self.peers:
             peer.send("end", why)
-
-
-def stop(child, seconds):
-    """SIGTERM, and SIGKILL for it and all of its group when it has not ended by then. Returns the code to exit with."""
-    try:
-        child.terminate()
-        child.wait(seconds)
-    except subprocess.TimeoutExpired:
-        say("the program did not stop within %g s and is killed" % seconds)
-    end_group(child)
-    return exit_code(child.returncode)
-
-
-def end_group(child):
-    """Kills what is left of the process and its group: an engine's children may outlive it and keep the GPU's memory."""
-    try:
-        os.killpg(child.pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # nothing is left; macOS says the latter of a group of zombies
-    child.wait()
-
-
-def meaning(returncode):
-    return "code %d" % returncode if returncode >= 0 else "signal %d" % -returncode
-
-
-def exit_code(returncode):
-    """As a shell says it: a signal is 128 and its number."""
-    return returncode if returncode >= 0 else 128 - returncode

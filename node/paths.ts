@@ -4,6 +4,7 @@ import { join } from "node:path";
 
 /** Files that every node needs besides the rendered ones; they lie beside this module. */
 export const NODE_SCRIPTS = [
+  "child.py",
   "etcd_server.py",
   "exporter.py",
   "gateway.py",

@@ -82,10 +82,11 @@ export function renderUnit(unit: string, programs: readonly ProgramPlan[]): Node
 }
 
 /**
- * What a rank of a replica over several nodes may take to stop beyond its `stopSeconds`: it lets rank 0 stop first, and then has
- * `FOLLOWER_GRACE_SECONDS` of `node/lockstep.py` for itself. Unit: seconds.
+ * What an engine's launcher may take to stop beyond the engine's `stopSeconds`: it ends what the engine has left, and in a
+ * replica over several nodes lets rank 0 stop first, and then has `FOLLOWER_GRACE_SECONDS` of `node/lockstep.py` for itself.
+ * Unit: seconds.
  */
-const LOCKSTEP_STOP_SECONDS = 10;
+const LAUNCHER_STOP_SECONDS = 10;
 
 /** All files of a node whose programs are given by unit, without `launch.py` and `node.py`. */
 export function renderNode(units: Readonly<Record<string, readonly ProgramPlan[]>>): NodeFiles {
@@ -95,8 +96,9 @@ export function renderNode(units: Readonly<Record<string, readonly ProgramPlan[]
 
 /**
  * One program's section. Supervisor's own give-up logic (`startsecs`, `startretries`, FATAL) is switched off: a program is
- * started for as long as its node runs, whatever its exit code, and launch.py slows a crashing one down. The digest makes
- * supervisor see a change of the specification, which is in a file of its own.
+ * started for as long as its node runs, whatever its exit code, and launch.py slows a crashing one down. It is told to stop by one
+ * signal to its main process, which knows in which order its others end (`node/child.py`). The digest makes supervisor see a
+ * change of the specification, which is in a file of its own.
  */
 function programConf(unit: string, program: ProgramPlan): string {
   return `[program:${program.name}]
@@ -107,14 +109,19 @@ autorestart=true
 startsecs=0
 startretries=1000000
 stopsignal=TERM
-stopwaitsecs=${Math.ceil(program.stopSeconds) + (program.lockstep === undefined ? 0 : LOCKSTEP_STOP_SECONDS)}
-stopasgroup=true
+stopwaitsecs=${Math.ceil(program.stopSeconds) + (hasLauncher(program) ? LAUNCHER_STOP_SECONDS : 0)}
+stopasgroup=false
 killasgroup=true
 redirect_stderr=true
 stdout_logfile=${programLog(program.name)}
 stdout_logfile_maxbytes=20MB
 stdout_logfile_backups=2
 `;
+}
+
+/** Whether `launch.py` stays the program's parent instead of becoming it. */
+function hasLauncher({ gpus, lockstep }: ProgramPlan): boolean {
+  return gpus.length > 0 || lockstep !== undefined;
 }
 
 /** What launch.py reads. Keys are sorted, so that the order in which a plan was written does not restart anything. */

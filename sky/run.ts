@@ -135,6 +135,7 @@ function neededScripts(cluster: ClusterPlan, scripts: RunInput["scripts"]): Node
   const programs = cluster.nodes.flatMap((node) => node.programs);
   const words = programs.flatMap(({ command }) => command);
   const always = [
+    "child.py",
     "launch.py",
     "node.py",
     ...(programs.some(({ lockstep }) => lockstep) ? ["lockstep.py"] : []),

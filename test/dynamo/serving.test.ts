@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { processesOf } from "../../local/processes";
 import { proveRouting } from "../../tools/proof";
 import { eventually, listeners, TestDeployment } from "./support";
 
@@ -17,6 +18,12 @@ const deployment = new TestDeployment(
 );
 const { machine, name } = deployment;
 const client = new OpenAI({ baseURL: `${deployment.endpoint}/v1`, apiKey: "none", maxRetries: 0 });
+/** A worker's engine, which is a child of its launcher. */
+function engineOf(program: string): number {
+  const found = processesOf(machine.nodeDirectory(name)).filter(({ command }) => command === program);
+  expect(found).toHaveLength(1);
+  return found[0]?.pid ?? 0;
+}
 const messages = [{ role: "user" as const, content: "Say hello." }];
 
 beforeAll(async () => {
@@ -73,8 +80,7 @@ describe("the node", () => {
   });
 
   test("gives programs an environment of its own", async () => {
-    const pids = await machine.pids(name);
-    const environment = readFileSync(`/proc/${pids["decode-0"]}/environ`, "utf8").split("\0");
+    const environment = readFileSync(`/proc/${engineOf("decode-0")}/environ`, "utf8").split("\0");
     expect(environment.filter((entry) => entry.includes("must-not-reach-programs"))).toEqual([]);
     expect(environment).toContain("HF_HUB_OFFLINE=1");
     expect(environment).toContain(`DYNAMO_SKY_PROGRAM=${machine.nodeDirectory(name)}/decode-0`);
@@ -110,7 +116,8 @@ describe("changes", () => {
     const { "decode-0": changed, ...same } = await machine.pids(name);
     expect(same).toEqual(others);
     expect(changed).not.toBe(old);
-    expect(readFileSync(`/proc/${changed}/environ`, "utf8").split("\0")).toContain("CHANGED=100%");
+    const environment = readFileSync(`/proc/${engineOf("decode-0")}/environ`, "utf8").split("\0");
+    expect(environment).toContain("CHANGED=100%");
     await machine.must("ready", deployment.readySpec());
   });
 });
@@ -118,7 +125,7 @@ describe("changes", () => {
 describe("losses", () => {
   test("a killed worker is started again and serves", async () => {
     const before = await machine.pids(name);
-    process.kill(before["decode-1"] ?? 0, "SIGKILL");
+    process.kill(engineOf("decode-1"), "SIGKILL");
     await eventually(async () => {
       const pid = (await machine.pids(name))["decode-1"];
       return pid !== undefined && pid > 0 && pid !== before["decode-1"];
@@ -143,7 +150,10 @@ describe("losses", () => {
   });
 
   test("a killed supervisor is replaced, and what it left running does not stand in the way", async () => {
-    const orphans = Object.values(await machine.pids(name));
+    const launchers = Object.values(await machine.pids(name));
+    const programs = new Set(deployment.units.map((unit) => unit.name));
+    const engines = processesOf(machine.state).filter(({ command }) => programs.has(command));
+    const orphans = [...launchers, ...engines.map(({ pid }) => pid)];
     const supervisor = machine.processes().filter((pid) => !orphans.includes(pid));
     expect(supervisor).toHaveLength(1);
     process.kill(supervisor[0] ?? 0, "SIGKILL");

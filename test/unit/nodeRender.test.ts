@@ -21,7 +21,7 @@ const program: ProgramPlan = {
 };
 
 describe("the files of a node", () => {
-  test("keep a program running for ever and stop its whole group", () => {
+  test("keep a program running for ever, and stop it by a signal to its main process", () => {
     const files = renderUnit("decode-1", [program]);
     expect(Object.keys(files)).toEqual(["units/decode-1/decode-1.conf", "units/decode-1/decode-1.json"]);
     expect(files["units/decode-1/decode-1.conf"]).toMatchInlineSnapshot(`
@@ -33,8 +33,8 @@ describe("the files of a node", () => {
       startsecs=0
       startretries=1000000
       stopsignal=TERM
-      stopwaitsecs=30
-      stopasgroup=true
+      stopwaitsecs=40
+      stopasgroup=false
       killasgroup=true
       redirect_stderr=true
       stdout_logfile=logs/decode-1.log
@@ -42,6 +42,13 @@ describe("the files of a node", () => {
       stdout_logfile_backups=2
       "
     `);
+  });
+
+  test("leave an engine's launcher time to end what the engine has left, and others none", () => {
+    const conf = (change: Partial<ProgramPlan>) =>
+      renderUnit("decode-1", [{ ...program, ...change }])["units/decode-1/decode-1.conf"];
+    expect(conf({ gpus: [] })).toContain("stopwaitsecs=30");
+    expect(conf({ gpus: [3] })).toContain("stopwaitsecs=40");
   });
 
   test("hold nothing of a configuration where supervisor would read it", () => {

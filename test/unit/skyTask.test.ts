@@ -128,6 +128,7 @@ describe("task", () => {
 
   it("brings only the scripts that the nodes run", () => {
     expect(task(multi).run).toContain("write launch.py");
+    expect(task(multi).run).toContain("write child.py");
     expect(task(multi).run).not.toContain("zmq_broker.py");
     expect(task(multi).run).toContain("write lockstep.py");
     expect(task({ ...multi, pools: [{ role: "aggregated", replicas: 16 }] }).run).not.toContain(
