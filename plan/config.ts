@@ -136,7 +136,11 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
 }
 
 /** The fewest GPUs a node that hold all pools: local GPUs are only numbers, so there are as many as it takes. */
-function fittingGpus({ pools, cluster: { nodes } }: ParsedConfig): number {
+function fittingGpus({ pools, cluster: { nodes, workersPerGpu } }: ParsedConfig): number {
+  if (workersPerGpu > 1) {
+    const workers = pools.reduce((sum, pool) => sum + pool.replicas, 0);
+    return Math.min(Math.ceil(workers / (nodes * workersPerGpu)), MOST_GPUS_OF_A_NODE);
+  }
   const sizes = pools.map((pool) => ({ ...pool, gpusPerReplica: gpusPerReplica(pool) }));
   const needed = sizes.reduce((sum, pool) => sum + pool.replicas * pool.gpusPerReplica, 0);
   const least = Math.ceil(needed / nodes);

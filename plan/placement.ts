@@ -5,6 +5,7 @@ import { type Packing, pack, range } from "./packing";
 import { problemsOfIdleGpus, problemsOfSize } from "./packingProblems";
 import type { Problem } from "./problems";
 import type { ReplicaSeat } from "./programs/worker";
+import { packShared } from "./sharing";
 
 /** A cluster before its programs are known. */
 export interface ClusterLayout {
@@ -45,9 +46,9 @@ function sized(config: DeploymentConfig) {
 
 /** One cluster for everything; its head also has the control plane and the frontends. */
 function placeShared(config: DeploymentConfig): Placed {
-  const { nodes, gpusPerNode, allowIdleGpus } = config.cluster;
+  const { nodes, gpusPerNode, workersPerGpu, allowIdleGpus } = config.cluster;
   const pools = sized(config);
-  const { packing, problems } = pack(pools, nodes, gpusPerNode);
+  const { packing, problems } = workersPerGpu > 1 ? packShared(config) : pack(pools, nodes, gpusPerNode);
   if (packing === undefined) return { clusters: [], problems };
   const cluster: ClusterLayout = {
     name: SHARED_CLUSTER,

@@ -14,6 +14,7 @@ import { controlPlanePrograms } from "./programs/controlPlane";
 import { entrancePrograms } from "./programs/gateway";
 import { exporterProgram, prometheusProgram } from "./programs/metrics";
 import { registeredWorkers, replicaPrograms } from "./programs/worker";
+import { inTurn } from "./sharing";
 import type {
   ClusterPlan,
   DeploymentPlan,
@@ -145,6 +146,7 @@ function planCluster(context: PlanContext, layout: ClusterLayout, before: number
       node.programs.push(exporterProgram(context, node, before + node.rank, node.ports));
   }
   const { accelerator } = layout;
+  const sharesGpus = context.config.cluster.workersPerGpu > 1;
   return {
     context,
     cluster: {
@@ -155,7 +157,7 @@ function planCluster(context: PlanContext, layout: ClusterLayout, before: number
           rank,
           gpus: layout.gpusPerNode,
           idleGpus: layout.idle[rank] ?? [],
-          programs,
+          programs: sharesGpus ? inTurn(programs, context.config.timeouts.readySeconds) : programs,
         }),
       ),
     },

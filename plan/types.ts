@@ -91,7 +91,7 @@ export interface ProgramPlan {
    * They may hold placeholders.
    */
   readonly files?: Readonly<Record<string, string>>;
-  /** Device indices on the node, each used by one program only. */
+  /** Device indices on the node, each used by one program only, unless the configuration shares them (`cluster.workersPerGpu`). */
   readonly gpus: readonly number[];
   /** What it listens on, by purpose: `{ http: 8000 }`, `{ client: 2379, peer: 2380 }`. */
   readonly ports: Readonly<Record<string, number>>;

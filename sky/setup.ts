@@ -3,7 +3,7 @@ import type { DeploymentConfig } from "../plan/config";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { modelSource } from "../plan/schema/model";
 import type { EngineName } from "../plan/types";
-import { VERSIONS } from "../plan/versions";
+import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../plan/versions";
 import { quoted } from "./shell";
 
 /** Extra of `ai-dynamo` on PyPI that brings the engine: https://pypi.org/project/ai-dynamo/ */
@@ -14,19 +14,11 @@ const EXTRAS: Readonly<Record<EngineName, string>> = {
   mocker: "",
 };
 
-/** NVIDIA's images by engine: https://docs.nvidia.com/dynamo/v1.4.1/reference/release-artifacts */
-const IMAGES: Readonly<Record<EngineName, string | undefined>> = {
-  sglang: "sglang-runtime",
-  vllm: "vllm-runtime",
-  trtllm: "tensorrtllm-runtime",
-  // Brings everything but an engine, which the mocker does not need; PyPI has that too, in a tenth of the size.
-  mocker: undefined,
-};
-
 /** The image that SkyPilot starts on the nodes (`image_id`), or undefined where PyPI's packages are installed instead. */
 export function engineImage(engine: EngineName): string | undefined {
-  const image = IMAGES[engine];
-  return image && `docker:nvcr.io/nvidia/ai-dynamo/${image}:${VERSIONS.dynamoImage}`;
+  return engine === "mocker"
+    ? undefined
+    : `docker:${IMAGE_REGISTRY}/${ENGINE_IMAGES[engine]}:${VERSIONS.dynamo}`;
 }
 
 /** Where `setup` leaves the environment and `run` finds it, relative to the home directory of the node's user. */

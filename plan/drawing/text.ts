@@ -74,10 +74,10 @@ function drawNodes(nodes: readonly NodePlan[], width: number): string[] {
 /** One cell a GPU: who uses it; neighbouring GPUs of one program share a cell. */
 function gpuRows(node: NodePlan, width: number): string[] {
   if (node.gpus === 0) return [];
-  const owner = new Map(
-    node.programs.flatMap((program) => program.gpus.map((gpu) => [gpu, seatName(program)])),
-  );
-  const names = Array.from({ length: node.gpus }, (_, gpu) => owner.get(gpu) ?? IDLE);
+  const names = Array.from({ length: node.gpus }, (_, gpu) => {
+    const owners = node.programs.filter(({ gpus }) => gpus.includes(gpu));
+    return owners.map(seatName).join("+") || IDLE;
+  });
   const cell = Math.max(2, ...names.map((name) => name.length)) + 2;
   const perRow = Math.max(1, Math.floor((width - 4) / cell));
   const rows: string[] = [];

@@ -7,8 +7,9 @@
  * them is like losing a rank of a real engine. (A namespace of their own would not do: a frontend of Dynamo 1.4.2 takes
  * `--namespace dynamo`, the default, for all namespaces.)
  */
+import { gpusPerReplica } from "../config";
 import { modelPath } from "../model";
-import { type Engine, extraArgs, extraEnv } from "./engine";
+import { type Engine, extraArgs, extraEnv, type WorkerSpec } from "./engine";
 
 const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode" } as const;
 
@@ -23,6 +24,8 @@ export const mocker: Engine = {
     "--disaggregation-mode": "pools[].role",
     "--data-parallel-size": "pools[].dataParallel",
     "--num-workers": "pools[].replicas",
+    "--num-g2-blocks": "kvOffload.hostMemoryGB",
+    "--num-g3-blocks": "kvOffload.diskGB",
     "--discovery-backend": "controlPlane.discovery",
     "--event-plane": "controlPlane.events",
     "--request-plane": "controlPlane.requestPlane",
@@ -38,8 +41,7 @@ export const mocker: Engine = {
         ...["python3", "-m", "dynamo.mocker"],
         ...["--model-path", modelPath(config)],
         ...["--model-name", config.servedModelName],
-        ...["--engine-type", "sglang"],
-        ...["--sglang-page-size", String(config.router.blockSize)],
+        ...simulated(worker),
         ...["--disaggregation-mode", MODES[pool.role]],
         ...["--data-parallel-size", String(pool.dataParallel)],
         ...(rank > 0 ? ["--discovery-backend", "mem"] : []),
@@ -49,3 +51,28 @@ export const mocker: Engine = {
     };
   },
 };
+
+/**
+ * What the mocker takes a token's keys and values for, when it counts an offload's gigabytes as blocks: Qwen3-8B's in bf16, with
+ * 36 layers, 8 KV heads and 128 dimensions each. Unit: bytes.
+ */
+const KV_BYTES_PER_TOKEN = 2 * 36 * 8 * 128 * 2;
+const BYTES_PER_GB = 1e9;
+
+/**
+ * SGLang, by default. Where KV blocks are offloaded it is vLLM, for the mocker leaves SGLang without tiers; those of host memory (G2)
+ * and disk (G3) are counted in blocks. Decode workers keep no prefixes: nothing of theirs is offloaded.
+ */
+function simulated({ config: { kvOffload, router }, pool }: WorkerSpec): string[] {
+  const { hostMemoryGB, diskGB } = kvOffload;
+  const blockSize = String(router.blockSize);
+  if (hostMemoryGB === undefined || pool.role === "decode")
+    return ["--engine-type", "sglang", "--sglang-page-size", blockSize];
+  const bytesPerBlock = KV_BYTES_PER_TOKEN * router.blockSize;
+  const blocks = (gb: number) => Math.floor((gb * gpusPerReplica(pool) * BYTES_PER_GB) / bytesPerBlock);
+  return [
+    ...["--engine-type", "vllm", "--block-size", blockSize],
+    ...["--num-g2-blocks", String(blocks(hostMemoryGB))],
+    ...(diskGB === undefined ? [] : ["--num-g3-blocks", String(blocks(diskGB))]),
+  ];
+}

@@ -203,6 +203,12 @@ export const clusterSchema = section({
     default: "H100",
     about: "What the nodes' GPUs are, by SkyPilot's name.",
   }),
+  workersPerGpu: setting(whole({ min: 1, max: 8 }), {
+    default: 1,
+    unit: "workers",
+    about:
+      "Above 1 for trying out a topology on few GPUs, such as prefill and decode on one: so many workers share a GPU, each with its pool's `gpuMemoryFraction`, and start one after the other. They slow each other down.",
+  }),
   allowIdleGpus: optional(flag(), {
     absent: "false; true on target local",
     about:

@@ -94,11 +94,37 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
-    "mocker with offload",
-    { target: "local", kvOffload: { hostMemoryGB: 10, diskGB: 100 } },
+    "an image with another engine",
+    { engine: "vllm", sky: { image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.2" } },
     [
-      "dynamo-sky:kvOffload.hostMemoryGB: 10 has no meaning for engine mocker, whose KV cache takes no memory. Remove it, or use a real engine.",
-      "dynamo-sky:kvOffload.diskGB: 100 has no meaning for engine mocker, whose KV cache takes no memory. Remove it, or use a real engine.",
+      'dynamo-sky:sky.image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.2" holds another engine than vllm. Use docker:nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.4.2, or remove this.',
+    ],
+  ],
+  [
+    "an image of another release",
+    { sky: { image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.5.1" } },
+    [
+      'dynamo-sky:sky.image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.5.1" is not of Dynamo 1.4, whose flags the workers are started with. Use docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.2, or remove this.',
+    ],
+  ],
+  [
+    "a shared GPU with whole ones, and without a share of its memory",
+    { cluster: { workersPerGpu: 2 }, pools: [{ role: "aggregated", tensorParallel: 2, dataParallel: 2 }] },
+    [
+      "dynamo-sky:pools[0].tensorParallel: 2 does not go together with cluster.workersPerGpu 2: a replica has a share of one GPU. Set it to 1, or that to 1.",
+      "dynamo-sky:pools[0].dataParallel: 2 does not go together with cluster.workersPerGpu 2: a replica has a share of one GPU. Set it to 1, or that to 1.",
+      "dynamo-sky:pools[0].gpuMemoryFraction: is required with cluster.workersPerGpu 2: left to itself an engine takes nearly all of the GPU's memory. Set it, such as to 0.4.",
+    ],
+  ],
+  [
+    "shared GPUs where each replica has its own",
+    {
+      cluster: { workersPerGpu: 2 },
+      placement: "dedicated",
+      pools: [{ role: "aggregated", replicas: 2, gpuMemoryFraction: 0.4 }],
+    },
+    [
+      'dynamo-sky:cluster.workersPerGpu: 2 has no effect with placement dedicated, where each replica has a cluster of its own. Remove it, or set placement to "shared".',
     ],
   ],
   [

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { VERSIONS } from "../../plan/versions";
+import { ENGINE_VERSIONS, VERSIONS } from "../../plan/versions";
 import { engineRequirements, INSTALLED_ENGINES } from "../../tools/engineEnvironments";
 
 describe.each(INSTALLED_ENGINES)("the environment of %s", (engine) => {
@@ -12,9 +12,20 @@ describe.each(INSTALLED_ENGINES)("the environment of %s", (engine) => {
     expect(locked).toContain(`\nai-dynamo==${VERSIONS.dynamo}\n`);
   });
 
+  it("has the version of the engine that the table of versions names", () => {
+    expect(locked).toContain(`\n${engine}==${ENGINE_VERSIONS[engine].pypi}\n`);
+  });
+
   it("names an exact version of every package, and no index", () => {
     const lines = locked.trim().split("\n");
     expect(lines.length).toBeGreaterThan(100);
     expect(lines.filter((line) => !/^[\w.-]+==[\w.!+-]+( ; .+)?$/.test(line))).toEqual([]);
   });
+});
+
+describe("the table of versions", () => {
+  it.each(Object.entries(ENGINE_VERSIONS))(
+    "has the same %s on PyPI and in NVIDIA's image, so that one set of flags is right for both",
+    (_, { pypi, image }) => expect(image).toBe(pypi),
+  );
 });

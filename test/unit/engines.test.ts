@@ -129,6 +129,24 @@ describe("sglang", () => {
   });
 });
 
+describe("mocker with offload", () => {
+  const offloading = {
+    ...SHAPES.dev,
+    kvOffload: { hostMemoryGB: 2, diskGB: 4 },
+    pools: [{ role: "prefill", tensorParallel: 2 }, { role: "decode" }],
+  } as const satisfies Deployment;
+
+  it("simulates tiers of as many blocks as the gigabytes of all GPUs hold", () => {
+    const prefill = program(offloading, "prefill-0");
+    expect(flagOf(prefill, "--engine-type")).toBe("vllm");
+    // 147456 bytes a token, 16 tokens a block.
+    expect(flagOf(prefill, "--num-g2-blocks")).toBe("1695");
+    expect(flagOf(prefill, "--num-g3-blocks")).toBe("3390");
+    expect(flagOf(program(offloading, "decode-0"), "--num-g2-blocks")).toBeUndefined();
+    expect(flagOf(program(offloading, "decode-0"), "--engine-type")).toBe("sglang");
+  });
+});
+
 describe("vllm", () => {
   const twoNodes = { ...SHAPES.vllm, cluster: { nodes: 2 } } as const;
 

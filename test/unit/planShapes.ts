@@ -128,7 +128,6 @@ function fitting(drawn: Drawn): Deployment {
     ...drawn,
     pools: trimmed,
     target: isDedicated ? "sky" : drawn.target,
-    kvOffload: engine === "mocker" ? {} : drawn.kvOffload,
     cluster: { ...cluster, nodes: isDedicated ? 1 : Math.max(1, nodes - (nodes % 3)) },
   };
 }

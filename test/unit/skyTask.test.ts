@@ -51,7 +51,7 @@ describe("task", () => {
     expect(resources).toEqual({
       accelerators: "H100:8",
       network_tier: "best",
-      image_id: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.1",
+      image_id: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.2",
     });
   });
 

@@ -32,6 +32,7 @@ function summary({ engine, clusters }: DeploymentPlan): string {
 const documented: Readonly<Record<string, string>> = {
   disagg: "sglang on 1 × 8: 1 prefill of 4, 1 decode of 4",
   "disagg-multi": "sglang on 2 × 8: 2 prefill of 4, 2 decode of 4",
+  "one-gpu": "sglang on 1 × 1: 1 prefill of 1, 1 decode of 1",
   tp2: "sglang on 2 × 8: 8 aggregated of 2",
   "deepseek-r1": "sglang on 4 × 8: 1 prefill of 16, 1 decode of 16",
   vllm: "vllm on 1 × 8: 2 prefill of 2, 2 decode of 2",
@@ -48,12 +49,14 @@ describe("the committed stacks", () => {
   });
 
   it.each(stacks)("%s has a plan in which every GPU is at work", (stack) => {
-    const { clusters } = planStack(stack, root).plan;
-    const nodes = clusters.flatMap((cluster) => cluster.nodes);
+    const { config, plan } = planStack(stack, root);
+    const nodes = plan.clusters.flatMap((cluster) => cluster.nodes);
     expect(nodes.length).toBeGreaterThan(0);
     for (const node of nodes) {
       expect(node.idleGpus).toEqual([]);
-      expect(node.programs.flatMap((program) => program.gpus)).toHaveLength(node.gpus);
+      const given = node.programs.flatMap((program) => program.gpus);
+      expect(new Set(given).size).toBe(node.gpus);
+      expect(given).toHaveLength(node.gpus * config.cluster.workersPerGpu);
     }
   });
 

@@ -41,24 +41,11 @@ const mocker: Rules = {
     if (pool.gpuMemoryFraction !== undefined) refuse("gpuMemoryFraction", "GPU memory");
     return found;
   },
-  whole({ kvOffload, trustRemoteCode }) {
-    const problems: Problem[] = [];
-    for (const key of ["hostMemoryGB", "diskGB"] as const) {
-      const value = kvOffload?.[key];
-      if (value === undefined) continue;
-      problems.push({
-        path: ["kvOffload", key],
-        message: `${value} has no meaning for engine mocker, whose KV cache takes no memory. Remove it, or use a real engine.`,
-      });
-    }
-    if (trustRemoteCode === true) {
-      problems.push({
-        path: ["trustRemoteCode"],
-        message:
-          "true has no meaning for engine mocker, which loads no code of a model. Remove it, or use a real engine.",
-      });
-    }
-    return problems;
+  whole({ trustRemoteCode }) {
+    if (trustRemoteCode !== true) return [];
+    const message =
+      "true has no meaning for engine mocker, which loads no code of a model. Remove it, or use a real engine.";
+    return [{ path: ["trustRemoteCode"], message }];
   },
 };
 

@@ -8,10 +8,12 @@ import type { EngineName } from "../../types";
 import { accessChecks } from "./access";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
+import { imageChecks } from "./image";
 import { modelChecks } from "./model";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
+import { sharingChecks } from "./sharing";
 
 /** The configuration as far as it could be read. Lists and objects are there as a whole or not at all. */
 export type Known = { readonly [K in keyof Omit<ParsedConfig, "engine">]?: ParsedConfig[K] | undefined } & {
@@ -28,5 +30,7 @@ export function checkAcross(known: Known): Problem[] {
     routerChecks,
     accessChecks,
     controlPlaneChecks,
+    imageChecks,
+    sharingChecks,
   ].flatMap((check) => check(known));
 }
