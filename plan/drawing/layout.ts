@@ -9,7 +9,7 @@ export interface Chip {
   readonly box: Box;
 }
 
-/** Neighbouring GPUs of one program, or neighbouring idle ones. */
+/** Neighbouring GPUs of one program, its part of a shared one, or neighbouring idle ones. */
 export interface Block {
   readonly program: ProgramPlan | undefined;
   readonly gpus: readonly [first: number, last: number];
@@ -125,26 +125,32 @@ function placeChips(programs: readonly ProgramPlan[], left: number, top: number,
 }
 
 function placeBlocks(node: NodePlan, strip: Box): Block[] {
-  const owners = new Map(node.programs.flatMap((program) => program.gpus.map((gpu) => [gpu, program])));
   const cell = strip.width / Math.max(1, node.gpus);
-  const runs: { program: ProgramPlan | undefined; first: number; last: number }[] = [];
+  // From where to where, in GPUs: those that share one have a part of it each.
+  const runs: { program: ProgramPlan | undefined; first: number; last: number; from: number; to: number }[] =
+    [];
   for (let gpu = 0; gpu < node.gpus; gpu++) {
-    const program = owners.get(gpu);
+    const owners = node.programs.filter(({ gpus }) => gpus.includes(gpu));
     const run = runs.at(-1);
-    if (run !== undefined && run.program === program) run.last = gpu;
-    else runs.push({ program, first: gpu, last: gpu });
+    if (run !== undefined && owners.length < 2 && run.program === owners[0]) {
+      run.last = gpu;
+      run.to = gpu + 1;
+      continue;
+    }
+    const parts = owners.length === 0 ? [undefined] : owners;
+    parts.forEach((program, index) => {
+      const [from, to] = [gpu + index / parts.length, gpu + (index + 1) / parts.length];
+      runs.push({ program, first: gpu, last: gpu, from, to });
+    });
   }
   const between = Math.min(8, cell / 5);
-  return runs.map(({ program, first, last }) => ({
+  return runs.map(({ program, first, last, from, to }) => ({
     program,
     gpus: [first, last],
     box: {
-      x: strip.x + first * cell + (first === 0 ? 0 : between / 2),
+      x: strip.x + from * cell + (from === 0 ? 0 : between / 2),
       y: strip.y,
-      width:
-        (last - first + 1) * cell -
-        (first === 0 ? 0 : between / 2) -
-        (last === node.gpus - 1 ? 0 : between / 2),
+      width: (to - from) * cell - (from === 0 ? 0 : between / 2) - (to === node.gpus ? 0 : between / 2),
       height: strip.height,
     },
   }));

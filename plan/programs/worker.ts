@@ -85,6 +85,7 @@ function workerProgram(
     env: {
       ...(kind === "bare" ? {} : dynamoEnvironment(context)),
       ...statusEnvironment(kind, ports),
+      ...(kind === "worker" && engine.usesGpus ? graceEnvironment(config) : {}),
       ...(engine.usesGpus ? { CUDA_VISIBLE_DEVICES: share.gpus.join(",") } : {}),
       ...env,
     },
@@ -123,6 +124,18 @@ function statusEnvironment(kind: ProcessKind, ports: PortsTaken): Record<string,
       : // It never serves an endpoint that could make it ready.
         { DYN_SYSTEM_STARTING_HEALTH_STATUS: "ready" }),
   };
+}
+
+/** What a worker needs to end once it has aborted what was still in progress. Seen: 4 seconds. Unit: seconds. */
+const CLEAN_UP_SECONDS = 8;
+
+/**
+ * A worker that is told to stop leaves discovery, waits this long, and aborts the requests that are still in progress: with
+ * Dynamo's own 5 seconds, whatever an answer's length. (dynamo/common/utils/graceful_shutdown.py; the mocker finishes them.)
+ */
+function graceEnvironment({ timeouts: { stopSeconds } }: DeploymentConfig): Record<string, string> {
+  const seconds = Math.max(stopSeconds - CLEAN_UP_SECONDS, stopSeconds / 2);
+  return { DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS: String(seconds) };
 }
 
 /** Workers that one replica registers with the frontend. */

@@ -179,7 +179,8 @@ export const timeoutsSchema = section({
   stopSeconds: setting(seconds(3600), {
     default: 30,
     unit: "seconds",
-    about: "Time between SIGTERM and SIGKILL when a process is stopped; requests in progress finish in it.",
+    about:
+      "Time between SIGTERM and SIGKILL when a process is stopped; requests in progress finish in it. A worker of a real engine always takes all but its last 8 seconds, and aborts what is not finished then.",
   }),
   provisionMinutes: setting(whole({ min: 1, max: 10_080, noun: "a whole number of minutes" }), {
     default: 60,

@@ -129,6 +129,19 @@ describe("sglang", () => {
   });
 });
 
+describe("a worker that is told to stop", () => {
+  it.each([
+    [30, "22"],
+    [300, "292"],
+    [10, "5"],
+  ])("with %d seconds for it has %s for the requests in progress", (stopSeconds, expected) => {
+    const stopping = { ...SHAPES.vllm, timeouts: { stopSeconds } };
+    const name = "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS";
+    expect(program(stopping, "prefill-0").env[name]).toBe(expected);
+    expect(program(stopping, "frontend-0").env[name]).toBeUndefined();
+  });
+});
+
 describe("mocker with offload", () => {
   const offloading = {
     ...SHAPES.dev,

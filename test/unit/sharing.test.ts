@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../plan/config";
-import { drawPlan } from "../../plan/draw";
+import { drawPlan } from "../../plan/drawing/text";
 import { plan } from "../../plan/plan";
 import { ConfigError } from "../../plan/problems";
 import type { DeploymentPlan } from "../../plan/types";
