@@ -81,7 +81,7 @@ async function watchReason(launch: Launch, stop: AbortController, waits: Waits):
     if (stop.signal.aborted || stages.stage !== "provisioning") continue;
     const reason = (await sky.cluster(input.cluster).catch(() => undefined))?.init_status_reason ?? undefined;
     if (reason === undefined || stop.signal.aborted) continue;
-    if (reason !== waits.reason) context.progress.line(`${stages.stage}: ${reason}`);
+    if (reason !== waits.reason) context.progress.line(`waiting for machines: ${reason}`);
     waits.reason = reason;
     if (neverStarts(reason)) stop.abort();
   }

@@ -312,9 +312,19 @@ export async function remoteApiServer(port: number): Promise<Readonly<Record<str
   for (const path of [".slurm", ".sky/config.yaml", ".sky/catalogs"])
     cpSync(join(LAB.home, path), join(home, path), { recursive: true });
   const env = { ...SKY_ENVIRONMENT, HOME: home, SKYPILOT_API_SERVER_LOCAL_PORT: String(port) };
-  const { code, stderr, stdout } = await run(installedSky(), ["api", "start"], env);
-  if (code !== 0) throw new Error(`the second API server does not start:\n${stdout}${stderr}`);
-  return { SKYPILOT_API_SERVER_ENDPOINT: `http://127.0.0.1:${port}` };
+  // Its output is left alone: the server, which stays, may hold it open.
+  const options = { env: { ...process.env, ...env }, cwd: home, detached: true, stdio: "ignore" as const };
+  spawn(installedSky(), ["api", "start"], options).unref();
+  const endpoint = `http://127.0.0.1:${port}`;
+  const isHealthy = () =>
+    fetch(`${endpoint}/api/health`).then(
+      ({ ok }) => ok,
+      () => false,
+    );
+  for (const deadline = performance.now() + 4 * MINUTES; !(await isHealthy()); await sleep(250)) {
+    if (performance.now() > deadline) throw new Error(`the API server at ${endpoint} does not answer`);
+  }
+  return { SKYPILOT_API_SERVER_ENDPOINT: endpoint };
 }
 
 /** Two workers of eight GPUs, one a node. */

@@ -1,0 +1,60 @@
+/** What the lab writes: on the machine outside of its directory, and for Slurm. */
+import { spawnSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import {
+  curlWrapper,
+  gresConf,
+  profileScript,
+  slurmConf,
+  uvWrapper,
+  withHosts,
+  withoutHosts,
+} from "../../tools/lab/files";
+import { LAB_NODES, LAB_PARTITIONS, LAB_PORTS } from "../../tools/lab/layout";
+
+describe("/etc/hosts", () => {
+  it.each(["", "127.0.0.1 localhost\n", "127.0.0.1 localhost"])("is given back as it was: %j", (before) => {
+    const during = withHosts(before);
+    for (const { name, address } of LAB_NODES) expect(during).toContain(`${address} ${name} `);
+    expect(withHosts(during)).toBe(during);
+    expect(withoutHosts(during).trimEnd()).toBe(before.trimEnd());
+  });
+});
+
+describe("Slurm", () => {
+  it("has every node once, each with an address and a port of its own", () => {
+    const lines = slurmConf("machine").split("\n");
+    for (const { name, address, port } of LAB_NODES)
+      expect(lines.filter((line) => line.startsWith(`NodeName=${name} `))).toEqual([
+        expect.stringContaining(`NodeAddr=${address} Port=${port} `),
+      ]);
+    expect(new Set(LAB_NODES.map(({ address }) => address)).size).toBe(LAB_NODES.length);
+    const ports = [
+      ...LAB_NODES.map(({ port }) => port),
+      LAB_PORTS.slurmctld,
+      LAB_PORTS.sshd,
+      LAB_PORTS.skypilot,
+    ];
+    expect(new Set(ports).size).toBe(ports.length);
+  });
+
+  it("has one partition that is the default, and GPUs on all nodes", () => {
+    const conf = slurmConf("machine");
+    expect(conf.match(/Default=YES/g)).toHaveLength(1);
+    for (const { name, nodes } of LAB_PARTITIONS)
+      expect(conf).toContain(`PartitionName=${name} Nodes=${nodes.join(",")} `);
+    expect(gresConf().match(/^NodeName=/gm)).toHaveLength(LAB_NODES.length);
+  });
+});
+
+describe("scripts", () => {
+  it.each([
+    ["curl", curlWrapper("/usr/bin/curl")],
+    ["curl where there is none", curlWrapper(undefined)],
+    ["uv", uvWrapper("/opt/uv's", "/usr/bin/python3", { UV_CACHE_DIR: "/a b" })],
+    ["the profile", profileScript({ HF_HOME: "/it's here" })],
+  ])("of %s can be read by a shell", (_what, script) => {
+    const { status, stderr } = spawnSync("sh", ["-n"], { input: script, encoding: "utf8" });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  });
+});
