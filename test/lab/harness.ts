@@ -203,9 +203,14 @@ export class LabStack {
 
   /** `npm run verify` of the stack. */
   async verify(): Promise<Ended & { readonly json: Verified }> {
-    const args = tool("verify", ["--stack", this.stack, "--cwd", this.directory, "--json"]);
-    const ended = await run(process.execPath, args, this.env);
+    const ended = await this.look("verify");
     return { ...ended, json: jsonOf(ended.stdout) as Verified };
+  }
+
+  /** A command that looks at the stack, `npm run status` for one, with its result as JSON. */
+  look(name: string, ...args: readonly string[]): Promise<Ended> {
+    const words = ["--stack", this.stack, "--cwd", this.directory, "--json", ...args];
+    return run(process.execPath, tool(name, words), this.env);
   }
 
   /** Starts an operation in a process group of its own, to be interrupted as a whole. */

@@ -137,6 +137,36 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(Math.max(...json.requests.map(({ cachedBlocks = 0 }) => cachedBlocks))).toBeGreaterThan(10);
   });
 
+  it("shows with npm run status what runs on both nodes, asked through SkyPilot's ssh", async () => {
+    const { code, stdout, stderr } = await stack.look("status");
+    expect(code, `${stderr}${stdout}`).toBe(0);
+    const status: unknown = JSON.parse(stdout);
+    const running = { state: "running", restarts: 0 };
+    expect(status).toMatchObject({
+      healthy: true,
+      roles: [
+        { role: "prefill", ready: 2, wanted: 2 },
+        { role: "decode", ready: 2, wanted: 2 },
+      ],
+      clusters: [
+        { cluster, status: "UP", job: { status: "RUNNING" }, nodes: [{ problem: null }, { problem: null }] },
+      ],
+    });
+    expect(status).toHaveProperty("clusters.0.nodes.1.programs.0", expect.objectContaining(running));
+    expect(status).toHaveProperty("requests.total.requests", expect.any(Number));
+  });
+
+  it("reads with npm run logs what a role has written on the nodes", async () => {
+    const { code, stdout, stderr } = await stack.look("logs", "--role", "decode", "--tail", "3");
+    expect(code, stderr).toBe(0);
+    const lines: { readonly program: string }[] = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(new Set(lines.map(({ program }) => program))).toEqual(new Set(["decode-0", "decode-1"]));
+    expect(lines).toHaveLength(6);
+  });
+
   it("shows a task that was ended outside, with the reason, and starts it again on the same nodes", async () => {
     await sky("cancel", "-y", "-a", cluster);
     const drift = await stack.do("drift");

@@ -187,6 +187,13 @@ describe("DynamoCluster in an update", () => {
         ["decode-1", "decode", [2]],
       ],
     ]);
+    expect(await known(result.deployment)).toEqual({
+      target: "local",
+      infra: [],
+      namespace: "dynamo",
+      routerMode: "kv",
+      workers: { aggregated: 0, prefill: 1, decode: 2 },
+    });
     expect(await known(result.urn)).toMatch(/::dynamo-sky:index:DynamoCluster::dynamo$/);
   });
 
