@@ -23,7 +23,9 @@ export function settingName(path: SettingPath): string {
     if (typeof part === "number") return `[${part}]`;
     return PLAIN_KEY.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`;
   });
-  return `${CONFIG_NAMESPACE}:${first}${tail.join("")}`;
+  // An odd key, such as one of spaces, would not be seen.
+  const key = PLAIN_KEY.test(String(first)) ? first : JSON.stringify(first);
+  return `${CONFIG_NAMESPACE}:${key}${tail.join("")}`;
 }
 
 /** One line: the key, then the message. */

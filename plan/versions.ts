@@ -9,6 +9,8 @@ export const VERSIONS = {
   dynamo: "1.4.2",
   /** Supervisor on PyPI: keeps the programs of a node running. */
   supervisor: "4.3.0",
+  /** NVIDIA's load generator on PyPI, for `npm run bench`. */
+  aiperf: "0.13.0",
   /** SkyPilot on PyPI. */
   skypilot: "0.14.1",
   /** Pulumi's `command` provider plugin; the same as the `@pulumi/command` package. */

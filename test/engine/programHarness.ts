@@ -13,6 +13,8 @@ import type { ConfigInput } from "../../plan/schema";
 import { type OpenStack, openStack } from "../../tools/pulumi/openStack";
 import { ensureToolchain } from "../../tools/toolchain";
 
+export { freePorts, listen, type Ports } from "../../tools/freePorts";
+
 export const REPOSITORY = join(__dirname, "..", "..");
 /** As Node loads it, since Vitest's own loader knows no `export =`. */
 const load = createRequire(join(REPOSITORY, "package.json"));

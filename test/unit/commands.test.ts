@@ -84,7 +84,7 @@ describe("a mistake in the usage", () => {
     ["status", ["--what"], "Unknown option '--what'"],
     ["status", [], "--stack is missing"],
     ["logs", ["--stack", "dev", "--outputs", "x"], "not both"],
-    ["logs", ["--outputs", "/no/such/file"], "cannot be read as JSON"],
+    ["logs", ["--outputs", "/no/such/file"], "cannot be read: ENOENT"],
   ])(
     "is told by code 2, and nothing on standard output: %s %j",
     async (tool, args, message) => {

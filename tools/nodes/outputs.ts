@@ -28,25 +28,47 @@ export async function deployedFrom(
   return deployedOf(await readOutputs(source, cwd === undefined ? packageRoot() : fromCaller(cwd)));
 }
 
-type OutputsSource =
+export type OutputsSource =
   | { readonly stack: string }
   /** A file with JSON; `-` is standard input. */
   | { readonly file: string };
 
-/** @param cwd Directory of Pulumi.yaml. */
-async function readOutputs(source: OutputsSource, cwd: string): Promise<Readonly<Record<string, unknown>>> {
+/**
+ * @param cwd Directory of Pulumi.yaml.
+ * @param showSecrets Of a stack; a file has them or not.
+ * @throws UsageProblem, OperationFailed when there are none, with what to do.
+ */
+export async function readOutputs(
+  source: OutputsSource,
+  cwd: string,
+  showSecrets = false,
+): Promise<Readonly<Record<string, unknown>>> {
   if ("file" in source) return fromFile(source.file);
-  return outputsOf(await openStack({ projectDir: cwd, stack: source.stack }), { showSecrets: false });
+  return outputsOf(await openStack({ projectDir: cwd, stack: source.stack }), { showSecrets });
 }
 
 function fromFile(file: string): Readonly<Record<string, unknown>> {
   const path = file === "-" ? 0 : fromCaller(file);
-  let outputs: unknown;
-  try {
-    outputs = JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    throw new UsageProblem(`--outputs ${file} cannot be read as JSON: ${messageOf(error)}`);
-  }
+  const outputs = parsed(file, textOf(file, path));
   if (typeof outputs === "object" && outputs !== null && !Array.isArray(outputs)) return { ...outputs };
   throw new UsageProblem(`--outputs ${file} holds no JSON object. 'pulumi stack output --json' prints one.`);
+}
+
+function textOf(file: string, path: string | number): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageProblem(`--outputs ${file} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+/** What is wrong with the text is not told in detail: that would quote it, and it may hold a key. */
+function parsed(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UsageProblem(
+      `--outputs ${file} cannot be read as JSON. 'pulumi stack output --json' prints it.`,
+    );
+  }
 }

@@ -34,6 +34,9 @@ function stampKey(model: string): string {
   return `model-${modelDirectoryName(model)}`;
 }
 
+/** Remembered of a tokenizer that is not the model's own. */
+const builtHere = "the hub cannot be used, a small one was built here (mocker only)";
+
 /** The tokenizer of a model as it was found or built before; quick. */
 export function locateModel(cache: string, model: string): Stamp | undefined {
   return readStamp(cache, stampKey(model));
@@ -55,6 +58,25 @@ export async function ensureModel(
   const path = join(home, "hub", modelDirectoryName(model));
   const way = (await fromHub(python, home, model, onProgress)) ?? (await build(python, home, path, model));
   onProgress(`Tokenizer of ${model}: ${way}, ${path}`);
+  return writeStamp(cache, stampKey(model), { path, version: "1", way });
+}
+
+/**
+ * The model's own tokenizer, in the same cache; undefined where the hub does not give it. For programs that talk to a real
+ * engine, whose tokens another tokenizer would count wrongly.
+ */
+export async function ensureHubModel(
+  cache: string,
+  python: string,
+  model: string,
+  onProgress: Progress,
+): Promise<Stamp | undefined> {
+  const known = locateModel(cache, model);
+  if (known !== undefined && known.way !== builtHere) return known;
+  const home = modelHome(cache);
+  const way = await fromHub(python, home, model, onProgress);
+  if (way === undefined) return undefined;
+  const path = join(home, "hub", modelDirectoryName(model));
   return writeStamp(cache, stampKey(model), { path, version: "1", way });
 }
 
@@ -91,5 +113,5 @@ async function build(python: string, home: string, path: string, model: string):
     timeoutSeconds: buildSeconds,
     env: { TOKENIZERS_PARALLELISM: "false" },
   });
-  return "the hub cannot be used, a small one was built here (mocker only)";
+  return builtHere;
 }

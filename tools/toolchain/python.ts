@@ -53,16 +53,18 @@ export interface EnvironmentSpec {
   readonly uv: string;
   /** What `uv pip install` is told to install. */
   readonly requirements: readonly string[];
+  /** Versions of Python that may run it. Default: those that Dynamo runs on. */
+  readonly pythons?: string;
   /** Longest time for each of the two steps. */
   readonly timeoutSeconds: number;
 }
 
 /** Makes a Python environment in the cache, all at once. Files are hard links to those of uv's cache where that can be. */
 export async function installEnvironment(spec: EnvironmentSpec): Promise<void> {
-  const { cache, name, uv, requirements, timeoutSeconds } = spec;
+  const { cache, name, uv, requirements, pythons = pythonVersions, timeoutSeconds } = spec;
   await installDirectory(cache, name, async (directory) => {
     // Relocatable, because the directory gets its final name only when it is complete.
-    const venv = ["venv", "--quiet", "--relocatable", "--python", pythonVersions, "--clear", directory];
+    const venv = ["venv", "--quiet", "--relocatable", "--python", pythons, "--clear", directory];
     await run(uv, venv, { timeoutSeconds });
     const install = ["pip", "install", "--quiet", "--python", join(directory, "bin", "python")];
     await run(uv, [...install, ...requirements], { timeoutSeconds });

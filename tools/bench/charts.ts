@@ -1,0 +1,241 @@
+/** Charts of one run or of several: Vega-Lite's specifications, and SVG from them without a browser. */
+import type { TopLevelSpec } from "vega-lite";
+import { valuesOf } from "./compare";
+import type { MetricKey } from "./metrics";
+import { spread } from "./statistics";
+import type { Summary } from "./summary";
+
+/** Okabe and Ito's colours, which the colour-blind can tell apart: https://jfly.uni-koeln.de/color/ */
+const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"];
+const SIZE = { width: 360, height: 240 };
+/** Between the highest value and the frame. */
+const HEADROOM = 1.12;
+/** Thousands apart, without digits that say nothing. */
+const NUMBER = ",~r";
+
+/** One point of a line: the median of the repeats, and how far they reach. */
+interface Row {
+  readonly clients: number;
+  readonly series: string;
+  readonly value: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** A chart with the number of clients across. */
+interface Panel {
+  readonly title: string;
+  readonly unit: string;
+  readonly rows: readonly Row[];
+}
+
+/**
+ * The four charts of a run as one picture: TTFT, ITL and throughput against the number of clients, and throughput against
+ * what each client gets. Of several runs, which must be of the same load, the medians in a colour each.
+ */
+export function chartSpec(runs: readonly Summary[]): TopLevelSpec {
+  const [first] = runs;
+  if (first === undefined) throw new RangeError("a chart needs a run");
+  const isOne = runs.length === 1;
+  const percentiles = (name: "ttft" | "itl") =>
+    isOne
+      ? (["P50", "P90", "P99"] as const).map((part) => `${name}${part}` as const)
+      : [`${name}P50` as const];
+  const panel = (title: string, unit: string, keys: readonly MetricKey[]): Panel => ({
+    title,
+    unit,
+    rows: runs.flatMap((run) =>
+      keys.flatMap((key) => rowsOf(run, key, keys.length > 1 ? `p${key.slice(-2)}` : run.label)),
+    ),
+  });
+  const suffix = isOne ? "" : ", p50";
+  return {
+    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
+    background: "white",
+    padding: 12,
+    title: { text: titleOf(runs), subtitle: subtitleOf(runs), anchor: "start", offset: 24, fontSize: 16 },
+    config: {
+      font: "Helvetica, Arial, sans-serif",
+      axis: { gridColor: "#e5e5e5", titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12 },
+      title: {
+        fontSize: 13,
+        fontWeight: "bold",
+        anchor: "start",
+        frame: "group",
+        offset: 10,
+        subtitleColor: "#555",
+      },
+      legend: { symbolOpacity: 1, orient: "bottom", direction: "horizontal", offset: 8, labelFontSize: 12 },
+      point: { opacity: 1 },
+      view: { stroke: "#bbb" },
+      range: { category: COLORS },
+    },
+    columns: 2,
+    // Plots line up, however wide the numbers beside them are.
+    bounds: "flush",
+    spacing: { row: 120, column: 80 },
+    concat: [
+      lines(panel(`Time to first token (TTFT)${suffix}`, "ms", percentiles("ttft"))),
+      lines(panel(`Inter-token latency (ITL)${suffix}`, "ms", percentiles("itl"))),
+      lines(panel("Throughput of all clients", "output tokens/s", ["tokensPerSecond"])),
+      pareto(runs, first),
+    ],
+    resolve: { scale: { color: "independent" } },
+  };
+}
+
+function titleOf(runs: readonly Summary[]): string {
+  const [first] = runs;
+  const names = [...new Set(runs.map(({ label }) => label))].join(" and ");
+  return `${names}: load ${first?.load.name ?? ""}`;
+}
+
+function subtitleOf(runs: readonly Summary[]): string[] {
+  const [first] = runs;
+  if (first === undefined) return [];
+  const { load, deployment } = first;
+  const simulated = runs.some((run) => run.deployment.isSimulated);
+  const prefix =
+    load.prefix === undefined
+      ? ""
+      : `${load.prefix.count} shared beginnings of ${load.prefix.tokens} tokens, `;
+  const repeats =
+    load.repeats === 1
+      ? "one run of each"
+      : `median of ${load.repeats} runs, bands from the least to the most`;
+  return [
+    `${deployment.model}${simulated ? " · SIMULATED by Dynamo's mocker, not a GPU" : ""}`,
+    `${prefix}prompts of ${tokens(load.prompt)} tokens, answers of ${tokens(load.answer)}; ${repeats}`,
+  ];
+}
+
+const tokens = ({ mean, stddev }: { mean: number; stddev: number }) =>
+  stddev === 0 ? String(mean) : `${mean} ± ${stddev}`;
+
+function rowsOf(run: Summary, key: MetricKey, series: string): Row[] {
+  return run.points.flatMap((point) => {
+    const found = spread(valuesOf(point, key));
+    return found === undefined
+      ? []
+      : [{ clients: point.clients, series, value: found.median, least: found.least, most: found.most }];
+  });
+}
+
+/** Numbers of clients are mostly powers of two, so that each step is as wide as the next. */
+function clientsAxis(rows: readonly Row[]) {
+  const values = [...new Set(rows.map(({ clients }) => clients))].sort((a, b) => a - b);
+  return {
+    field: "clients",
+    type: "quantitative" as const,
+    scale: { type: "log" as const, base: 2, nice: false, padding: 12 },
+    axis: { values, format: "d", title: "concurrent clients" },
+  };
+}
+
+/** From here on a line from 0 would hide what is small. */
+const LOG_RATIO = 30;
+
+/** From 0, so that lengths can be compared; logarithmic where the values are too far apart for that. */
+function valueScale(rows: readonly Row[]) {
+  const least = Math.min(...rows.map((row) => row.least));
+  const most = Math.max(...rows.map((row) => row.most));
+  if (least > 0 && most / least > LOG_RATIO)
+    return { type: "log" as const, base: 10, domain: [least / HEADROOM, most * HEADROOM] };
+  return { type: "linear" as const, domain: [0, most * HEADROOM], nice: true };
+}
+
+function lines({ title, unit, rows }: Panel) {
+  const series = [...new Set(rows.map((row) => row.series))];
+  const color = {
+    field: "series",
+    type: "nominal" as const,
+    sort: series,
+    title: null,
+    ...(series.length > 1 ? {} : { legend: null }),
+  };
+  const x = clientsAxis(rows);
+  const scale = valueScale(rows);
+  const y = (field: string) => ({
+    field,
+    type: "quantitative" as const,
+    title: unit,
+    scale,
+    axis: { format: NUMBER },
+  });
+  return {
+    title,
+    ...SIZE,
+    data: { values: rows.map((row) => ({ ...row })) },
+    layer: [
+      {
+        mark: { type: "area" as const, opacity: 0.15 },
+        encoding: { x, y: y("least"), y2: { field: "most" }, color },
+      },
+      { mark: { type: "line" as const, strokeWidth: 2 }, encoding: { x, y: y("value"), color } },
+      { mark: { type: "point" as const, filled: true, size: 45 }, encoding: { x, y: y("value"), color } },
+    ],
+  };
+}
+
+/** Each point is a number of clients; up and to the right is better, and nothing is gained but at the cost of the other. */
+function pareto(runs: readonly Summary[], { deployment }: Summary) {
+  const perGpu = runs.every((run) => run.deployment.gpus !== undefined);
+  const key: MetricKey = perGpu ? "tokensPerSecondPerGpu" : "tokensPerSecond";
+  const values = runs.flatMap((run) =>
+    run.points.flatMap((point) => {
+      const across = spread(valuesOf(point, "tokensPerSecondPerUser"));
+      const up = spread(valuesOf(point, key));
+      if (across === undefined || up === undefined) return [];
+      return [{ clients: point.clients, series: run.label, across: across.median, up: up.median }];
+    }),
+  );
+  const series = [...new Set(values.map((row) => row.series))];
+  const number = (field: "across" | "up", title: string) => ({
+    field,
+    title,
+    type: "quantitative" as const,
+    scale: { domain: [0, Math.max(...values.map((row) => row[field])) * HEADROOM], nice: true },
+    axis: { format: NUMBER },
+  });
+  const gpu = deployment.isSimulated ? "simulated GPU" : "GPU";
+  const encoding = {
+    x: number("across", "output tokens/s/user"),
+    y: number("up", perGpu ? `output tokens/s/${gpu}` : "output tokens/s, all together"),
+    color: {
+      field: "series",
+      type: "nominal" as const,
+      sort: series,
+      title: null,
+      ...(series.length > 1 ? {} : { legend: null }),
+    },
+  };
+  return {
+    title: "Pareto curve (labels: concurrent clients)",
+    ...SIZE,
+    data: { values },
+    layer: [
+      {
+        mark: { type: "line" as const, strokeWidth: 2 },
+        encoding: { ...encoding, order: { field: "clients", type: "quantitative" as const } },
+      },
+      { mark: { type: "point" as const, filled: true, size: 45 }, encoding },
+      {
+        mark: { type: "text" as const, align: "left" as const, dx: 6, dy: -6, fontSize: 10 },
+        encoding: { ...encoding, text: { field: "clients", type: "quantitative" as const } },
+      },
+    ],
+  };
+}
+
+/** The picture as SVG; the same runs always give the same. */
+export async function chartSvg(runs: readonly Summary[]): Promise<string> {
+  // Both wait at their top level, which only an ES module can do; and a run that fails has no need of them.
+  const [{ parse, View }, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
+  const { spec } = compile(chartSpec(runs));
+  const view = new View(parse(spec), { renderer: "none" });
+  try {
+    return `${await view.toSVG()}\n`;
+  } finally {
+    view.finalize();
+  }
+}

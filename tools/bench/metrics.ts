@@ -1,0 +1,195 @@
+/** The figures that are kept of a run, and where they stand in aiperf's export. Pure. */
+import { z } from "zod";
+
+/** https://github.com/ai-dynamo/aiperf: an aggregate has `avg`, a distribution its percentiles too. */
+const figureSchema = z.object({
+  avg: z.number().nullish(),
+  p50: z.number().nullish(),
+  p90: z.number().nullish(),
+  p99: z.number().nullish(),
+});
+type Figure = z.infer<typeof figureSchema>;
+
+const exportSchema = z.object({
+  aiperf_version: z.string(),
+  time_to_first_token: figureSchema,
+  inter_token_latency: figureSchema.optional(),
+  request_latency: figureSchema,
+  output_token_throughput: figureSchema,
+  output_token_throughput_per_user: figureSchema.optional(),
+  request_throughput: figureSchema,
+  input_sequence_length: figureSchema.optional(),
+  output_sequence_length: figureSchema.optional(),
+  request_count: figureSchema,
+  error_request_count: figureSchema.optional(),
+  benchmark_duration: figureSchema,
+  was_cancelled: z.boolean().nullish(),
+  error_summary: z
+    .array(
+      z.object({
+        count: z.number(),
+        error_details: z.object({ code: z.number().nullish(), message: z.string().nullish() }).nullish(),
+      }),
+    )
+    .nullish(),
+});
+
+/** A figure of a run, or of several. */
+export interface Metric {
+  readonly key: MetricKey;
+  readonly title: string;
+  readonly unit: string;
+  /** Which way is good. */
+  readonly better: "lower" | "higher";
+}
+
+export const METRIC_KEYS = [
+  "ttftP50",
+  "ttftP90",
+  "ttftP99",
+  "itlP50",
+  "itlP90",
+  "itlP99",
+  "latencyP50",
+  "latencyP99",
+  "tokensPerSecond",
+  "requestsPerSecond",
+  "tokensPerSecondPerUser",
+  "tokensPerSecondPerGpu",
+] as const;
+export type MetricKey = (typeof METRIC_KEYS)[number];
+
+const lower = (title: string): Omit<Metric, "key"> => ({ title, unit: "ms", better: "lower" });
+const higher = (title: string, unit: string): Omit<Metric, "key"> => ({ title, unit, better: "higher" });
+
+const TITLES: Readonly<Record<MetricKey, Omit<Metric, "key">>> = {
+  /** Time to the first token. */
+  ttftP50: lower("TTFT p50"),
+  ttftP90: lower("TTFT p90"),
+  ttftP99: lower("TTFT p99"),
+  /** Inter-token latency: a request's time after the first token, by the tokens after it. */
+  itlP50: lower("ITL p50"),
+  itlP90: lower("ITL p90"),
+  itlP99: lower("ITL p99"),
+  /** From sending a request to its last token. */
+  latencyP50: lower("latency p50"),
+  latencyP99: lower("latency p99"),
+  /** Tokens of answers, of all requests together. */
+  tokensPerSecond: higher("throughput", "tokens/s"),
+  requestsPerSecond: higher("requests", "requests/s"),
+  /** What one client sees: the mean over the requests of 1 / ITL. */
+  tokensPerSecondPerUser: higher("speed", "tokens/s/user"),
+  /** {@link tokensPerSecond} by the GPUs that hold a rank of a worker. */
+  tokensPerSecondPerGpu: higher("efficiency", "tokens/s/GPU"),
+};
+
+export const METRICS: readonly Metric[] = METRIC_KEYS.map((key) => ({ key, ...TITLES[key] }));
+
+export function metric(key: MetricKey): Metric {
+  return { key, ...TITLES[key] };
+}
+
+/** One run of aiperf, with one number of clients. */
+export interface Measured {
+  /** Requests that were answered, without the warm-up. */
+  readonly requests: number;
+  /** Requests that failed. */
+  readonly errors: number;
+  /** What the most frequent failure was. */
+  readonly error?: string | undefined;
+  /** How long the measured requests took together, in seconds. */
+  readonly seconds: number;
+  /** Mean tokens of a prompt and of an answer, as the server counted them. */
+  readonly promptTokens?: number | undefined;
+  readonly answerTokens?: number | undefined;
+  readonly values: Readonly<Partial<Record<MetricKey, number>>>;
+}
+
+/**
+ * Reads `profile_export_aiperf.json`.
+ * @param gpus By which the throughput is divided; unknown: that figure is left out.
+ * @throws Error that says what is missing.
+ */
+export function readExport(text: string, gpus?: number): Measured {
+  const parsed = exportSchema.safeParse(JSON.parse(text));
+  if (!parsed.success)
+    throw new Error(`aiperf's export is not as expected:\n${z.prettifyError(parsed.error)}`);
+  const found = parsed.data;
+  const tokensPerSecond = found.output_token_throughput.avg ?? undefined;
+  const perGpu = gpus === undefined || tokensPerSecond === undefined ? undefined : tokensPerSecond / gpus;
+  const errors = found.error_request_count?.avg ?? 0;
+  return {
+    requests: found.request_count.avg ?? 0,
+    errors,
+    ...(errors > 0 ? { error: commonError(found.error_summary ?? []) } : {}),
+    seconds: found.benchmark_duration.avg ?? 0,
+    promptTokens: found.input_sequence_length?.avg ?? undefined,
+    answerTokens: found.output_sequence_length?.avg ?? undefined,
+    values: present({
+      ...percentiles("ttft", found.time_to_first_token),
+      ...percentiles("itl", found.inter_token_latency),
+      latencyP50: found.request_latency.p50,
+      latencyP99: found.request_latency.p99,
+      tokensPerSecond,
+      requestsPerSecond: found.request_throughput.avg,
+      tokensPerSecondPerUser: found.output_token_throughput_per_user?.avg,
+      tokensPerSecondPerGpu: perGpu,
+    }),
+  };
+}
+
+function percentiles<Name extends "ttft" | "itl">(name: Name, figure: Figure | undefined) {
+  return {
+    [`${name}P50`]: figure?.p50,
+    [`${name}P90`]: figure?.p90,
+    [`${name}P99`]: figure?.p99,
+  };
+}
+
+function present(values: Readonly<Record<string, number | null | undefined>>): Measured["values"] {
+  return Object.fromEntries(
+    METRIC_KEYS.flatMap((key) => {
+      const value = values[key];
+      return typeof value === "number" && Number.isFinite(value) ? [[key, value]] : [];
+    }),
+  );
+}
+
+type ErrorSummary = NonNullable<z.infer<typeof exportSchema>["error_summary"]>;
+
+function commonError(summary: ErrorSummary): string {
+  const [first] = summary.toSorted((a, b) => b.count - a.count);
+  return errorText(first?.error_details?.code, first?.error_details?.message);
+}
+
+const ERROR_LENGTH = 300;
+
+function errorText(code: number | null | undefined, message: string | null | undefined): string {
+  const words = [code, message].filter((part) => part !== null && part !== undefined);
+  return words.length === 0 ? "no reason given" : words.join(": ").slice(0, ERROR_LENGTH);
+}
+
+const recordSchema = z.object({
+  error: z.object({ code: z.number().nullish(), message: z.string().nullish() }).nullish(),
+});
+
+/**
+ * The first failure among aiperf's records (`profile_export.jsonl`), for the runs of which nothing succeeded: aiperf makes
+ * no summary of those.
+ */
+export function firstError(records: string): string | undefined {
+  for (const line of records.split("\n")) {
+    const { error } = parseRecord(line);
+    if (error) return errorText(error.code, error.message);
+  }
+  return undefined;
+}
+
+function parseRecord(line: string): z.infer<typeof recordSchema> {
+  try {
+    return recordSchema.parse(JSON.parse(line));
+  } catch {
+    // The last line of a run that was stopped may be half a line.
+    return {};
+  }
+}

@@ -1,0 +1,169 @@
+/** What `npm run bench` prints, and writes beside its figures: Markdown that reads as a table in a terminal too. Pure. */
+import { type ComparedRuns, valuesOf } from "./compare";
+import { plural } from "./measure";
+import { type Metric, type MetricKey, metric } from "./metrics";
+import { type Spread, spread } from "./statistics";
+import type { Point, Summary } from "./summary";
+
+/** A Markdown table with columns as wide as their longest cell; the first ones are text, the others numbers. */
+export function markdownTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  textColumns = 1,
+): string {
+  const widths = header.map((title, column) =>
+    Math.max(3, title.length, ...rows.map((row) => (row[column] ?? "").length)),
+  );
+  const isText = (column: number) => column < textColumns;
+  const line = (cells: readonly string[]) =>
+    `| ${widths.map((width, column) => pad(cells[column] ?? "", width, isText(column))).join(" | ")} |`;
+  const rule = widths.map((width, column) =>
+    isText(column) ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
+  );
+  return [line(header), `| ${rule.join(" | ")} |`, ...rows.map(line)].join("\n");
+}
+
+function pad(cell: string, width: number, isText: boolean): string {
+  return isText ? cell.padEnd(width) : cell.padStart(width);
+}
+
+/** Three digits that count, and thousands apart: `1,234`, `56.7`, `0.123`. */
+export function figure(value: number): string {
+  if (value === 0) return "0";
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
+  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
+/** `48.6 (46.0–52.1)`; of one repeat only `48.6`. */
+function withRange({ median, least, most }: Spread): string {
+  return least === most ? figure(median) : `${figure(median)} (${figure(least)}–${figure(most)})`;
+}
+
+/** Where the spread is told too. */
+const COLUMNS: readonly { readonly key: MetricKey; readonly range: boolean }[] = [
+  { key: "ttftP50", range: true },
+  { key: "ttftP99", range: false },
+  { key: "itlP50", range: true },
+  { key: "itlP99", range: false },
+  { key: "tokensPerSecond", range: true },
+  { key: "requestsPerSecond", range: false },
+  { key: "tokensPerSecondPerUser", range: false },
+  { key: "tokensPerSecondPerGpu", range: false },
+];
+
+/** What was measured: a line for each number of clients. */
+export function runTable(summary: Summary): string {
+  const shown = COLUMNS.filter(({ key }) => summary.points.some((point) => valuesOf(point, key).length > 0));
+  const header = [
+    "clients",
+    "requests",
+    "failed",
+    ...shown.map(({ key }) => {
+      const { title, unit } = metric(key);
+      return unit === "ms" ? `${title}, ms` : unit;
+    }),
+  ];
+  const rows = summary.points.map((point) => [
+    String(point.clients),
+    String(sum(point, "requests")),
+    String(sum(point, "errors")),
+    ...shown.map(({ key, range }) => {
+      const found = spread(valuesOf(point, key));
+      if (found === undefined) return "";
+      return range ? withRange(found) : figure(found.median);
+    }),
+  ]);
+  return markdownTable(header, rows, 0);
+}
+
+function sum(point: Point, key: "requests" | "errors"): number {
+  return point.runs.reduce((total, run) => total + run[key], 0);
+}
+
+/** The whole report: what, where, with what, and the table. */
+export function runReport(summary: Summary): string {
+  const { load, deployment, environment } = summary;
+  const programs = Object.entries(deployment.programs).map(([role, count]) => `${count} ${role}`);
+  const gpus =
+    deployment.gpus === undefined
+      ? []
+      : [plural(deployment.gpus, deployment.isSimulated ? "simulated GPU" : "GPU")];
+  return [
+    `# ${summary.label}: load ${load.name}${summary.quick ? " (quick)" : ""}`,
+    "",
+    ...(deployment.isSimulated
+      ? [
+          "**Simulated**: the engine is Dynamo's mocker, so times and tokens per GPU are those of its model of an engine.",
+          "",
+        ]
+      : []),
+    `- Load: ${load.summary}; median of ${plural(load.repeats, "repeat")}, in brackets the least and the most`,
+    `- Deployment: ${[`${deployment.model} on ${deployment.engine ?? "an engine that is not told"}`, ...gpus, ...programs].join(", ")}`,
+    `- Sent by: aiperf ${environment.aiperf} on ${environment.system}, ${environment.cores} cores`,
+    `- When: ${summary.startedAt}, ${(summary.seconds / 60).toFixed(1)} min`,
+    "",
+    runTable(summary),
+    "",
+  ].join("\n");
+}
+
+/** Those that the report tells; the JSON has all. */
+export const COMPARED: readonly MetricKey[] = [
+  "ttftP50",
+  "ttftP99",
+  "itlP50",
+  "tokensPerSecond",
+  "tokensPerSecondPerUser",
+  "tokensPerSecondPerGpu",
+];
+
+/** Two runs beside each other, and which differences are more than chance. */
+export function comparisonReport(a: Summary, b: Summary, compared: ComparedRuns): string {
+  const isShown = ({ metric: { key } }: { readonly metric: Metric }) => COMPARED.includes(key);
+  const names = a.label === b.label ? [`${a.label} (first)`, `${b.label} (second)`] : [a.label, b.label];
+  const name = ({ title, unit }: Metric) => `${title}, ${unit}`;
+  const overall = compared.overall
+    .filter(isShown)
+    .map((one) => [name(one.metric), one.verdict, percent(one.change), probability(one.p)]);
+  const rows = compared.comparisons
+    .filter(isShown)
+    .map((one) => [
+      String(one.clients),
+      name(one.metric),
+      withRange(one.a),
+      withRange(one.b),
+      percent(one.change),
+      probability(one.p),
+    ]);
+  const verdict = `${names[1] ?? ""} is`;
+  return [
+    `# ${names.join(" and ")}: load ${a.load.name}`,
+    "",
+    ...compared.cautions.map((caution) => `- Caution: ${caution}`),
+    ...(compared.cautions.length > 0 ? [""] : []),
+    "All numbers of clients together:",
+    "",
+    markdownTable(["figure", verdict, "change", "p"], overall, 2),
+    "",
+    markdownTable(["clients", "figure", ...names, "change", "p"], rows, 2),
+    "",
+    conclusion(compared),
+    "",
+  ].join("\n");
+}
+
+function probability(p: number): string {
+  return p < 0.001 ? "< 0.001" : p.toFixed(3);
+}
+
+function percent(share: number): string {
+  return `${share > 0 ? "+" : ""}${(share * 100).toFixed(1)} %`;
+}
+
+function conclusion({ overall }: ComparedRuns): string {
+  const meaning =
+    "p is how often chance alone would make as large a difference; below 0.05 it counts, so of twenty figures that are the same, one would seem to differ.";
+  return overall.every(({ verdict }) => verdict === "too few repeats to tell")
+    ? `${meaning} With so few repeats no difference can count: 4 of each are enough (--repeats 4).`
+    : meaning;
+}

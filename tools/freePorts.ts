@@ -1,0 +1,40 @@
+/** Ports for a deployment on this machine beside others: of a test, or of a benchmark. */
+import { createServer, type Server } from "node:net";
+import { type DeploymentConfig, parseConfig } from "../plan/config";
+
+/** A configuration's ports. */
+export interface Ports {
+  readonly frontend: { readonly port: number };
+  readonly ports: DeploymentConfig["ports"];
+}
+
+/** Ports that nobody listens on, each the first of ten such. */
+export async function freePorts(): Promise<Ports> {
+  const { ports } = parseConfig({ target: "local", model: "Qwen/Qwen3-8B" });
+  const keys = Object.keys(ports);
+  const first = await freeRange(10 * (keys.length + 1));
+  const chosen = Object.fromEntries(keys.map((key, index) => [key, first + 10 * (index + 1)]));
+  return { frontend: { port: first }, ports: { ...ports, ...chosen } };
+}
+
+/** First of `count` neighbouring ports that nobody listens on, below those that the kernel hands out by itself. */
+async function freeRange(count: number): Promise<number> {
+  const [lowest, highest, tries] = [10_000, 32_000, 50];
+  for (let attempt = 0; attempt < tries; attempt++) {
+    const first = lowest + Math.floor(Math.random() * (highest - lowest - count));
+    const servers = await Promise.all(Array.from({ length: count }, (_, index) => listen(first + index)));
+    const open = servers.filter((server) => server !== undefined);
+    await Promise.all(open.map((server) => new Promise((resolve) => server.close(resolve))));
+    if (open.length === count) return first;
+  }
+  throw new Error(`no ${count} neighbouring free ports found in ${tries} tries`);
+}
+
+/** Listens on a port of this machine; undefined where somebody else does. */
+export function listen(port: number): Promise<Server | undefined> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(undefined));
+    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => resolve(server));
+  });
+}
