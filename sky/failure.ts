@@ -58,7 +58,8 @@ export interface Failure {
 const PATTERNS: readonly (readonly [FailureKind, RegExp])[] = [
   [
     "unreachable",
-    /ApiServer(Connection|Authentication)Error|Could not connect to SkyPilot API server|APIVersionMismatchError/,
+    // The last one is what `sky api …` says, in the words of the library that it asks with.
+    /ApiServer(Connection|Authentication)Error|Could not connect to SkyPilot API server|APIVersionMismatchError|ConnectionPool\(.*with url: \/api\//,
   ],
   ["quota", /\bquota|VcpuLimitExceeded|InstanceLimitExceeded|MaxSpotInstanceCountExceeded/i],
   [
@@ -106,7 +107,7 @@ export function neverStarts(reason: string): boolean {
 }
 
 function tidy(line: string): string {
-  const text = line.trim().replace(/^(sky\.exceptions\.)?\w*(Error|Exception): /, "");
+  const text = line.trim().replace(/^([\w.]+\.)?\w*(Error|Exception): /, "");
   return text.length <= LONGEST_CAUSE ? text : `${text.slice(0, LONGEST_CAUSE)} …`;
 }
 

@@ -313,7 +313,7 @@ export class Running {
  * @returns the environment of a client of it. It ends with the lab.
  */
 export async function remoteApiServer(port: number): Promise<Readonly<Record<string, string>>> {
-  const home = join(LAB.root, "remote-api-server");
+  const home = LAB.remoteHome;
   for (const path of [".slurm", ".sky/config.yaml", ".sky/catalogs"])
     cpSync(join(LAB.home, path), join(home, path), { recursive: true });
   const env = { ...SKY_ENVIRONMENT, HOME: home, SKYPILOT_API_SERVER_LOCAL_PORT: String(port) };

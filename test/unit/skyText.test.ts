@@ -102,6 +102,15 @@ describe("failures", () => {
     });
   });
 
+  it("of the API server are known in the words of the library that asks it, too", () => {
+    const line =
+      "requests.exceptions.ConnectionError: HTTPConnectionPool(host='127.0.0.1', port=9): Max retries exceeded with url: /api/status?limit=50 (Caused by NewConnectionError)";
+    expect(classify([line])).toMatchObject({
+      kind: "unreachable",
+      cause: expect.stringMatching(/^HTTPConnectionPool/),
+    });
+  });
+
   it("by time are so whatever was printed about capacity", () => {
     expect(classify(["Retrying: Failed to acquire resources"], true).kind).toBe("timeout");
     expect(classify([], true)).toEqual({ kind: "timeout", cause: "it printed nothing" });

@@ -1,6 +1,7 @@
 /** `lab down`: everything that `up` made goes, whatever state it is in. */
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { UserError } from "../../driver/errors";
 import { poll } from "../../driver/poll";
 import type { Progress } from "../../driver/progress";
@@ -23,7 +24,7 @@ export async function labDown(progress: Progress, signal: AbortSignal): Promise<
   const packages = readPackages();
   restoreSystemFiles();
   removeUser(LAB_USER);
-  for (const path of [LAB.root, ...skyPilotSockets()]) rmSync(path, { recursive: true, force: true });
+  for (const path of [...skyPilotFiles(), LAB.root]) rmSync(path, { recursive: true, force: true });
   progress.line(
     `removed ${LAB.root}, ${PROFILE_FILE}, the user ${LAB_USER} and the lab's lines of ${HOSTS_FILE}`,
   );
@@ -70,10 +71,22 @@ function restoreSystemFiles(): void {
   rmSync(PROFILE_FILE, { force: true });
 }
 
-/** SkyPilot keeps the sockets of its ssh connections in /tmp whatever TMPDIR is, by the hash of its user. */
-function skyPilotSockets(): string[] {
-  const hash = `${LAB.home}/.sky/user_hash`;
-  return existsSync(hash) ? [`/tmp/sky_ssh_${readFileSync(hash, "utf8").trim()}`] : [];
+/**
+ * What SkyPilot keeps in /tmp whatever TMPDIR is, by the hash of its user and the names of its runs: sockets of ssh, what the
+ * nodes run, and scripts.
+ */
+function skyPilotFiles(): string[] {
+  const entries = readdirSync("/tmp");
+  return [LAB.home, LAB.remoteHome].flatMap((home) => {
+    const hashFile = join(home, ".sky", "user_hash");
+    if (!existsSync(hashFile)) return [];
+    const hash = readFileSync(hashFile, "utf8").trim();
+    const logs = join(home, "sky_logs");
+    const scripts = (existsSync(logs) ? readdirSync(logs) : []).map((run) => `sky_setup_${run}`);
+    const isOurs = (name: string) =>
+      name === `sky_ssh_${hash}` || name.endsWith(`-${hash}`) || scripts.includes(name);
+    return entries.filter(isOurs).map((name) => join("/tmp", name));
+  });
 }
 
 function readPackages(): string[] {

@@ -10,6 +10,8 @@ export const LAB = {
   root: LAB_ROOT,
   /** HOME of every `sky` of the lab: its clusters, keys and configuration are never in the user's own `~/.sky`. */
   home: `${LAB_ROOT}/home`,
+  /** The same of a second API server, which the tests take for a team's. */
+  remoteHome: `${LAB_ROOT}/remote-home`,
   /** Home of the lab's user. */
   login: `${LAB_ROOT}/login`,
   /** slurm.conf, gres.conf, sshd_config and keys. */
