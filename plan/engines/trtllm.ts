@@ -6,7 +6,7 @@
  *
  * A replica over several nodes has to be started by MPI (`mpirun` or `srun`, one task for each GPU, all at once, see
  * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/docs/backends/trtllm/multinode/trtllm-multinode-examples.md). Programs here are started
- * by each node's own supervisor, so such a replica is refused.
+ * by each node's own supervisor, so such a replica is refused: `docs/decisions/0007-no-tensorrt-llm-over-several-nodes.md`.
  */
 import { modelPath } from "../model";
 import {
