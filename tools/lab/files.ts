@@ -165,11 +165,14 @@ export function profileScript(settings: Readonly<Record<string, string>>): strin
   );
 }
 
-/** `/etc/hosts` with the nodes' names in it: SkyPilot resolves them. */
-export function withHosts(hosts: string): string {
-  const own = LAB_NODES.map(({ name, address }) => `${address} ${name} ${HOSTS_COMMENT}\n`);
-  const other = withoutHosts(hosts);
-  return `${other}${other === "" || other.endsWith("\n") ? "" : "\n"}${own.join("")}`;
+/**
+ * `/etc/hosts` with the nodes' names in it, which SkyPilot resolves. The machine's own name comes first, so that it means the
+ * first node's address for now: many systems give it another (127.0.1.1, a container's), and SkyPilot would not find a task's
+ * node among those of its cluster.
+ */
+export function withHosts(hosts: string, hostname: string): string {
+  const own = [{ name: hostname, address: "127.0.0.1" }, ...LAB_NODES];
+  return `${own.map(({ name, address }) => `${address} ${name} ${HOSTS_COMMENT}\n`).join("")}${withoutHosts(hosts)}`;
 }
 
 /** `/etc/hosts` as it was. */

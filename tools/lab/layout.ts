@@ -1,7 +1,7 @@
 /** Where the lab keeps its files, and on which ports it listens. */
 
 /**
- * Everything that the lab makes lies in one directory, apart from two lines of `/etc/hosts` and one file of
+ * Everything that the lab makes lies in one directory, apart from a few lines of `/etc/hosts` and one file of
  * `/etc/profile.d`. There is one lab a machine, since it has fixed ports and names.
  */
 export const LAB_ROOT = "/var/lib/dynamo-sky-lab";
@@ -59,14 +59,13 @@ export const LAB_PARTITIONS = [
   { name: "a100", nodes: ["gpu2", "gpu3", "gpu4", "gpu5"], accelerator: "A100", gpus: 1 },
 ] as const;
 
-/** The nodes that Slurm believes in: each an address of this machine. */
+/**
+ * The nodes that Slurm believes in: all this machine. The first of each partition has the address of the machine's own name, since
+ * SkyPilot finds out by that on which node of a cluster a task runs.
+ */
 export const LAB_NODES = LAB_PARTITIONS.flatMap(({ nodes, accelerator, gpus }) =>
-  nodes.map((name) => ({ name, accelerator, gpus })),
-).map((node, index) => ({
-  ...node,
-  address: `127.0.0.${index + 1}`,
-  port: LAB_PORTS.slurmd + index,
-}));
+  nodes.map((name, index) => ({ name, accelerator, gpus, address: `127.0.0.${index + 1}` })),
+).map((node, index) => ({ ...node, port: LAB_PORTS.slurmd + index }));
 
 /** What each node claims to have besides GPUs. */
 export const LAB_NODE = { cpus: 64, memoryMb: 1_000_000 } as const;

@@ -140,7 +140,7 @@ function makeMungeDirectory(): void {
 /** The two files outside of the lab's directory. */
 function changeSystemFiles(tools: LabTools): void {
   const hosts = readFileSync(HOSTS_FILE, "utf8");
-  const changed = withHosts(hosts);
+  const changed = withHosts(hosts, hostname());
   // Written in place: in containers the file is a mount, which cannot be replaced.
   if (changed !== hosts) writeFileSync(HOSTS_FILE, changed);
   writeFileSync(PROFILE_FILE, profileScript(tools.nodeEnvironment), { mode: 0o644 });
