@@ -56,7 +56,7 @@ function drawNodes(nodes: readonly NodePlan[], width: number): string[] {
     head: nodeTitle(node),
     lines: [
       ...gpuRows(node, width - FRAME),
-      ...node.programs.map((program) => programLine(program, width - FRAME)),
+      ...node.programs.flatMap((program) => programLines(program, width - FRAME)),
     ],
   }));
   const inner = Math.max(
@@ -89,10 +89,21 @@ function gpuRows(node: NodePlan, width: number): string[] {
   return rows;
 }
 
-function programLine(program: ProgramPlan, width: number): string {
+/** A program and all its ports, which go on below one another where the line is too short for them. */
+function programLines(program: ProgramPlan, width: number): string[] {
   const seat = isWorkerRole(program.role) ? seatName(program) : "";
-  const line = `${seat.padEnd(6)}${program.name.padEnd(20)} ${portsText(program.ports)}`.trimEnd();
-  return line.length <= width ? line : `${line.slice(0, width - 1)}…`;
+  const name = `${seat.padEnd(6)}${program.name.padEnd(20)} `;
+  const rows: string[] = [];
+  for (const port of portsText(program.ports).split(", ")) {
+    const last = rows.at(-1);
+    if (last !== undefined && name.length + last.length + port.length + 2 < width)
+      rows[rows.length - 1] = `${last}, ${port}`;
+    else rows.push(port);
+  }
+  return rows.map((row, index) => {
+    const isLast = index === rows.length - 1;
+    return `${index === 0 ? name : " ".repeat(name.length)}${row}${isLast ? "" : ","}`.trimEnd();
+  });
 }
 
 function legend(plan: DeploymentPlan): string {

@@ -42,6 +42,20 @@ describe("the drawing", () => {
     expect(text.split("\n").length).toBeLessThan(80);
   });
 
+  it("tells every port, however narrow the terminal", () => {
+    const planned = plan(parseConfig(SHAPES.multi), SERVICES);
+    const text = drawPlan(planned, { width: 60 });
+    const programs = planned.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+    // Numbered ports of one purpose are told as one, by the first and the last.
+    const first = programs.flatMap(({ ports }) =>
+      Object.entries(ports).flatMap(([purpose, port]) => (/\d$/.test(purpose) ? [] : [`${purpose} ${port}`])),
+    );
+    expect(first.length).toBeGreaterThan(8);
+    for (const port of first) expect(text).toContain(port);
+    const drawn = text.split("\n").filter((line) => /^[│┌└]/.test(line));
+    expect(Math.max(...drawn.map((line) => line.length))).toBeLessThanOrEqual(60);
+  });
+
   it("quotes what a shell would take apart", () => {
     const text = draw({ ...SHAPES.dev, engineArgs: ["--reasoning", `{"a": 'b'}`] }, { commands: true });
     expect(text).toContain(`--reasoning '{"a": '\\''b'\\''}'`);
