@@ -3,6 +3,7 @@ import type * as pulumi from "@pulumi/pulumi";
 import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/config";
 import type { DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
+import { localAddresses } from "../plan/localAddresses";
 import { plan } from "../plan/plan";
 import type { ConfigInput } from "../plan/schema";
 import type { DeploymentPlan } from "../plan/types";
@@ -78,18 +79,4 @@ export function prepare(args: DynamoClusterArgs): Deployment {
     const cost = affordableCost(config, planned, observedSky?.prices);
     return { config, plan: planned, cost, addresses: localAddresses(planned) };
   });
-}
-
-/** An address of its own for each local node: 127.0.0.1 for the first of all, then counting up. */
-export function localAddresses(planned: DeploymentPlan): Map<string, string[]> {
-  let next = 1;
-  return new Map(
-    planned.clusters.map((cluster) => [cluster.name, cluster.nodes.map(() => loopbackAddress(next++))]),
-  );
-}
-
-/** The n-th address of 127.0.0.0/8, from 1. A last byte of 0 or 255 is left out: some tools take it for a network's own. */
-function loopbackAddress(n: number): string {
-  const block = Math.floor((n - 1) / 254);
-  return `127.${Math.floor(block / 256)}.${block % 256}.${((n - 1) % 254) + 1}`;
 }

@@ -212,9 +212,11 @@ class Exporter:
             runs = process["statename"] == "RUNNING" and noted.get("pid") == process["pid"]
             memory, cpu = usage.get(name, (0, 0.0))
             page.add("dynamo_sky_program_up", "gauge", int(runs), name=name)
-            page.add("dynamo_sky_program_starts_total", "counter", noted.get("starts", 0), name=name)
-            page.add("dynamo_sky_program_crashes", "gauge", noted.get("crashes", 0), name=name)
-            page.add("dynamo_sky_program_start_time_seconds", "gauge", noted.get("at", 0.0), name=name)
+            # From 0 to 1 would count as a restart.
+            if noted.get("starts", 0) > 0:
+                page.add("dynamo_sky_program_starts_total", "counter", noted["starts"], name=name)
+                page.add("dynamo_sky_program_crashes", "gauge", noted.get("crashes", 0), name=name)
+                page.add("dynamo_sky_program_start_time_seconds", "gauge", noted.get("at", 0.0), name=name)
             page.add("dynamo_sky_program_resident_memory_bytes", "gauge", memory, name=name)
             page.add("dynamo_sky_program_cpu_seconds_total", "counter", cpu, name=name)
 

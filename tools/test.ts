@@ -22,7 +22,7 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   unit: [],
   contract: ["pulumi", "plugins"],
   engine: ["pulumi", "plugins"],
-  dynamo: ["pulumi", "plugins", "python", "etcd", "nats-server", "model"],
+  dynamo: ["pulumi", "plugins", "python", "etcd", "nats-server", "prometheus", "promtool", "model"],
   lab: ["pulumi", "plugins"],
   engines: [],
 };

@@ -24,7 +24,7 @@ export interface Alert {
   readonly series: readonly Series[];
 }
 
-/** Over which time rates and quantiles are taken: long enough for a scrape interval of 60 seconds. */
+/** Over which time rates and quantiles are taken: long enough for the longest `metrics.scrapeIntervalSeconds`. */
 const WINDOW = "5m";
 /** The same for restarts. */
 const RESTART_WINDOW = "15m";

@@ -39,14 +39,14 @@ export const metricsSchema = section({
   exporters: setting(flag(), {
     default: false,
     about:
-      "Lets every node tell what Dynamo does not: programs and their restarts, NATS, the gateway; and the engine its own series (SGLang's `--enable-metrics`). For a Prometheus of your own; `metrics.prometheus` brings it along.",
+      "Lets every node tell what Dynamo does not: programs and their restarts, NATS, the gateway; and the engine its own series (SGLang's `--enable-metrics`). For a Prometheus of your own: `npm run metrics`. `metrics.prometheus` brings it along.",
   }),
   prometheus: setting(flag(), {
     default: false,
     about:
       "Runs a Prometheus on the head node that scrapes all programs and evaluates the alerts. It asks for no password, so only its own node reaches it.",
   }),
-  scrapeIntervalSeconds: setting(whole({ min: 1, max: 300 }), {
+  scrapeIntervalSeconds: setting(whole({ min: 1, max: 60 }), {
     default: 15,
     unit: "seconds",
     about: "How often Prometheus asks every program, and evaluates the alerts.",

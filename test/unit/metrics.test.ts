@@ -39,10 +39,17 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
+    "a Prometheus that would not know its workers",
+    { ...ON, placement: "dedicated" },
+    [
+      "dynamo-sky:metrics.prometheus: true does not go with placement dedicated: the control cluster does not learn the addresses of the workers' clusters, which come and go. Set metrics.exporters to true instead, and let a Prometheus of your own scrape them: npm run metrics.",
+    ],
+  ],
+  [
     "no time, no room, and a slip",
     { metrics: { retentionDays: 0, retentionGB: "10", scrapeIntervalSeconds: 0.5, promethues: true } },
     [
-      "dynamo-sky:metrics.scrapeIntervalSeconds: 0.5 is not a whole number. Allowed: 1 to 300.",
+      "dynamo-sky:metrics.scrapeIntervalSeconds: 0.5 is not a whole number. Allowed: 1 to 60.",
       "dynamo-sky:metrics.retentionDays: 0 is too small. Allowed: 1 to 3650.",
       'dynamo-sky:metrics.retentionGB: "10" is not a whole number. Allowed: 1 to 10000. Write it without quotes: 10.',
       'dynamo-sky:metrics.promethues: unknown key. Did you mean "prometheus"?',
@@ -194,7 +201,7 @@ describe("targets", () => {
     fc.assert(
       fc.property(likelyDeployment, (input) => {
         try {
-          const { made } = planned({ ...input, ...ON });
+          const { made } = planned({ ...input, metrics: { exporters: true } });
           seen++;
           for (const cluster of made.clusters) {
             const targets = scrapeTargets(cluster);

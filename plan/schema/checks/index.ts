@@ -9,6 +9,7 @@ import { accessChecks } from "./access";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
 import { imageChecks } from "./image";
+import { metricsChecks } from "./metrics";
 import { modelChecks } from "./model";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
@@ -32,5 +33,6 @@ export function checkAcross(known: Known): Problem[] {
     controlPlaneChecks,
     imageChecks,
     sharingChecks,
+    metricsChecks,
   ].flatMap((check) => check(known));
 }
