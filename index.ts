@@ -13,16 +13,20 @@ function writtenConfig(): Record<string, string> {
 }
 
 async function program() {
-  const { huggingFaceToken: _, ...config } = checkedConfig(writtenConfig());
+  const written = checkedConfig(writtenConfig());
+  const { huggingFaceToken: _token, registryPassword: _password, ...config } = written;
   const clusterPrefix = `${pulumi.getProject()}-${pulumi.getStack()}`;
-  const token = new pulumi.Config(CONFIG_NAMESPACE).getSecret("huggingFaceToken");
+  const settings = new pulumi.Config(CONFIG_NAMESPACE);
+  const token = settings.getSecret("huggingFaceToken");
+  const password = settings.getSecret("registryPassword");
   const cluster = new DynamoCluster("dynamo", {
     ...config,
     ...(token === undefined ? {} : { huggingFaceToken: token }),
+    ...(password === undefined ? {} : { registryPassword: password }),
     clusterPrefix,
     ...(config.target === "local"
       ? { observed: await observeLocal(clusterPrefix) }
-      : { observedSky: await observeSky(clusterPrefix, config.sky.infra, config) }),
+      : { observedSky: await observeSky(clusterPrefix, config.sky.infra, written) }),
   });
   const { endpoint, model, apiKey, apiKeys, chat, topology, deployment, logs, cost } = cluster;
   if (config.target === "sky") void pulumi.log.info(costLine(cost));

@@ -14,7 +14,7 @@ import { reported } from "./problems";
 import type { SkyObservation } from "./skyRepair";
 
 /** The configuration as another program writes it: nothing of it is changed. */
-type Written = DeepReadonly<Omit<ConfigInput, "huggingFaceToken">>;
+type Written = DeepReadonly<Omit<ConfigInput, "huggingFaceToken" | "registryPassword">>;
 
 /**
  * The deployment in the shape of the configuration (`Pulumi.<stack>.yaml`) and with its defaults, and a few things that only
@@ -23,6 +23,8 @@ type Written = DeepReadonly<Omit<ConfigInput, "huggingFaceToken">>;
 export interface DynamoClusterArgs extends Written {
   /** Token for gated or private models. Default: none, public models only. */
   readonly huggingFaceToken?: pulumi.Input<string>;
+  /** Password for the private registry `sky.registry`. Default: none, public images only. */
+  readonly registryPassword?: pulumi.Input<string>;
   /**
    * Start of the names of this deployment's clusters. Default: project, stack and the component's name, so that several
    * deployments of a stack stay apart.
@@ -63,6 +65,7 @@ export function checkedConfig(written: unknown): DeploymentConfig {
 export function prepare(args: DynamoClusterArgs): Deployment {
   const {
     huggingFaceToken,
+    registryPassword,
     localServices,
     clusterPrefix: _prefix,
     observed: _local,
@@ -70,8 +73,11 @@ export function prepare(args: DynamoClusterArgs): Deployment {
     ...written
   } = args;
   return reported(() => {
-    const token = huggingFaceToken === undefined ? {} : { huggingFaceToken: true };
-    const config = parseConfig({ ...written, ...token });
+    const secrets = {
+      ...(huggingFaceToken === undefined ? {} : { huggingFaceToken: true }),
+      ...(registryPassword === undefined ? {} : { registryPassword: true }),
+    };
+    const config = parseConfig({ ...written, ...secrets });
     const planned = plan(
       config,
       factsOf(config, () => localServices ?? locateTools().servicesObtainable),

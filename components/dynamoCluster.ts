@@ -12,6 +12,7 @@ import {
   METRICS_ROLES,
   type ProgramRole,
 } from "../plan/types";
+import { REGISTRY_SECRETS } from "../sky/setup";
 import { ApiKeys } from "./apiKeys";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
@@ -127,6 +128,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const secrets = {
       ...credentials.values,
       ...(huggingFaceToken === undefined ? {} : { [HUGGING_FACE_TOKEN]: huggingFaceToken }),
+      ...registryLogin(args),
       ...(keys === undefined ? {} : { [API_KEYS]: keys.forGateway }),
     };
     const suffix = this.#suffix(`${name}-suffix`);
@@ -227,6 +229,17 @@ interface NewHost {
   readonly hosts: ReadonlyMap<string, ClusterHost>;
   /** Values of the variables that programs take from the node's secrets file. */
   readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
+}
+
+/** What SkyPilot logs in with at the registry of the image. */
+function registryLogin({ sky, registryPassword }: DynamoClusterArgs): Record<string, pulumi.Input<string>> {
+  const registry = sky?.registry;
+  if (registry === undefined || registryPassword === undefined) return {};
+  return {
+    [REGISTRY_SECRETS.server]: registry.server,
+    [REGISTRY_SECRETS.username]: registry.username,
+    [REGISTRY_SECRETS.password]: pulumi.secret(registryPassword),
+  };
 }
 
 /** The plan's clusters, the one with control plane and endpoint first: the others need its address. */

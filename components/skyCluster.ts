@@ -3,10 +3,9 @@ import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../plan/config";
 import { clusterInventory } from "../plan/inventory";
 import type { ClusterPlan } from "../plan/types";
-import { secretNames } from "../sky/run";
 import { nodeScripts } from "../sky/scripts";
 import type { SkyLaunched, SkyLaunchSpec } from "../sky/spec";
-import { renderTask, type TaskInput, taskIdentity } from "../sky/task";
+import { renderTask, type TaskInput, taskIdentity, taskSecretNames } from "../sky/task";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, stableJson } from "./driverCommand";
 import type { Unit } from "./units";
@@ -125,8 +124,12 @@ function taskInput(args: SkyClusterArgs, controlIp?: string): TaskInput {
 }
 
 /** The secrets that programs of the plan ask for; undefined if they ask for none. */
-function secretsOf({ plan, secrets = {} }: SkyClusterArgs): Record<string, pulumi.Input<string>> | undefined {
-  const wanted = secretNames(plan);
+function secretsOf({
+  plan,
+  config,
+  secrets = {},
+}: SkyClusterArgs): Record<string, pulumi.Input<string>> | undefined {
+  const wanted = taskSecretNames({ cluster: plan, config, scripts: {} });
   const found = Object.entries(secrets).filter(([name]) => wanted.includes(name));
   return found.length === 0 ? undefined : Object.fromEntries(found);
 }

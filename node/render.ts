@@ -11,6 +11,7 @@
  */
 import { createHash } from "node:crypto";
 import type { ProgramPlan } from "../plan/types";
+import { withEscapes } from "./printable";
 
 /** File contents by path relative to the node's directory. */
 export type NodeFiles = Readonly<Record<string, string>>;
@@ -126,7 +127,7 @@ function hasLauncher({ gpus, lockstep }: ProgramPlan): boolean {
 
 /** What launch.py reads. Keys are sorted, so that the order in which a plan was written does not restart anything. */
 function programSpec(program: ProgramPlan): string {
-  return `${JSON.stringify(sorted(program), null, 2)}\n`;
+  return `${withEscapes(JSON.stringify(sorted(program), null, 2))}\n`;
 }
 
 /** Digest of what a running program was started with; a change of it restarts the program, and nothing else does. */

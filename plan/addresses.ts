@@ -16,6 +16,9 @@ export function programFile(program: string, name: string): string {
 /** Directory that all nodes of a local cluster share. */
 export const CLUSTER_DIR = "{{CLUSTER_DIR}}";
 
+/** Any of them in a text; `node/launch.py` replaces these and nothing else. */
+export const PLACEHOLDER = /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}/;
+
 /** Address of a node of the same cluster. */
 export function rankAddress(rank: number): string {
   return rank === 0 ? HEAD_IP : `{{RANK_IP_${rank}}}`;

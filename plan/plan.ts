@@ -14,6 +14,7 @@ import { controlPlanePrograms } from "./programs/controlPlane";
 import { entrancePrograms } from "./programs/gateway";
 import { exporterProgram, prometheusProgram } from "./programs/metrics";
 import { registeredWorkers, replicaPrograms } from "./programs/worker";
+import { settledFlag } from "./settled";
 import { inTurn } from "./sharing";
 import type {
   ClusterPlan,
@@ -93,9 +94,9 @@ function argumentProblems(config: DeploymentConfig): Problem[] {
   ];
   return lists.flatMap(({ path, given }) =>
     given.flatMap((argument, index): Problem[] => {
-      const flag = argument.replace(/=.*/s, "").replace(/^--no-/, "--");
-      if (!Object.hasOwn(settledFlags, flag)) return [];
-      const instead = settledFlags[flag];
+      const settled = settledFlag(settledFlags, argument);
+      if (settled === undefined) return [];
+      const { flag, instead } = settled;
       const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
       return [{ path: [...path, index], message: `${flag} is settled by the plan. Remove it; ${remedy}.` }];
     }),

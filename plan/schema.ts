@@ -51,7 +51,11 @@ export const configSchema = section({
     { absent: "the hub's main branch", about: "Branch, tag or commit of the model on the hub." },
   ),
   servedModelName: optional(
-    text({ noun: "a model name", allowed: "text without spaces", pattern: /^[^\s\0]+$/ }),
+    text({
+      noun: "a model name",
+      allowed: "text without spaces and control characters",
+      pattern: /^[^\s\p{Cc}\p{Cs}]+$/u,
+    }),
     {
       absent: "`model` when that is a hub id, else the last part of its path",
       about: "What clients call the model in their requests.",
@@ -115,6 +119,11 @@ export const configSchema = section({
     about: "Guard rails: what the deployment may take and cost; checked in `preview`.",
   }),
   sky: setting(skySchema, { ...ALL_DEFAULTS, about: "What SkyPilot is asked for; for target sky." }),
+  registryPassword: optional(token(), {
+    absent: "none: public images only",
+    about:
+      "Secret password or access token for the private registry `sky.registry`: `pulumi config set --secret dynamo-sky:registryPassword`. It goes to SkyPilot as a secret, and to nothing that runs on the nodes.",
+  }),
   huggingFaceToken: optional(token(), {
     absent: "none: public models only",
     about:

@@ -15,6 +15,8 @@ export interface RunInput {
   readonly scripts: Readonly<Record<string, string>>;
   /** Whether the model comes from a bucket, which SkyPilot puts beside the node's directory. */
   readonly hasModelFiles?: boolean;
+  /** Secrets in the task's environment that no program is to have. */
+  readonly unused?: readonly string[];
   /** Address of the control plane where that is on another cluster. */
   readonly controlIp?: string | undefined;
   /** Whether it is launched without this program, which would bring generated secrets. Default: false. */
@@ -146,13 +148,14 @@ function neededScripts(cluster: ClusterPlan, scripts: RunInput["scripts"]): Node
 
 /** The text of `run`. */
 export function renderRun(input: RunInput): string {
-  const { cluster, scripts, controlIp, hasModelFiles = false, standalone = false } = input;
+  const { cluster, scripts, controlIp, hasModelFiles = false, standalone = false, unused = [] } = input;
   const shared = {
     ...neededScripts(cluster, scripts),
     "supervisord.conf": renderNode({})["supervisord.conf"] ?? "",
   };
   const parts = [
     preamble(cluster),
+    unused.length === 0 ? undefined : `unset ${unused.map(quoted).join(" ")}`,
     `# How a node keeps its programs running.\n${write(shared)}`,
     `# What runs on which node.\n${nodeCase(cluster)}`,
     hasModelFiles ? `ln -s "$home/model" model` : undefined,

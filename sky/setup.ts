@@ -24,6 +24,16 @@ export function engineImage(engine: EngineName): string | undefined {
 /** Where `setup` leaves the environment and `run` finds it, relative to the home directory of the node's user. */
 export const ENVIRONMENT = ".dynamo-sky";
 
+/**
+ * Secrets from which SkyPilot logs in at the registry of the image:
+ * https://docs.skypilot.co/en/latest/examples/docker-containers.html#private-registries
+ */
+export const REGISTRY_SECRETS = {
+  server: "SKYPILOT_DOCKER_SERVER",
+  username: "SKYPILOT_DOCKER_USERNAME",
+  password: "SKYPILOT_DOCKER_PASSWORD",
+} as const;
+
 /** Where a launch may put the values of secrets, instead of the task's environment; relative to the same. */
 export const SECRETS_FILE = `${ENVIRONMENT}/secrets.json`;
 

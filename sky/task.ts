@@ -3,11 +3,12 @@
  * Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
  */
 import { Document, type Scalar, visit } from "yaml";
+import { withEscapes } from "../node/printable";
 import type { DeploymentConfig } from "../plan/config";
 import { usesSpot } from "../plan/inventory";
 import { modelSource } from "../plan/schema/model";
 import { launchSecrets, type RunInput, renderRun } from "./run";
-import { ENVIRONMENT, engineImage, renderSetup } from "./setup";
+import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, renderSetup } from "./setup";
 
 /** What a task is rendered from. */
 export interface TaskInput extends RunInput {
@@ -64,12 +65,25 @@ export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>
 }
 
 /**
+ * Names of the task's secrets: those that a launch has to bring for its programs, and the registry's login, which only SkyPilot uses. SkyPilot wants all
+ * of the login in one place.
+ */
+export function taskSecretNames(input: TaskInput): string[] {
+  return [...launchSecrets(input), ...registrySecrets(input.config)].toSorted();
+}
+
+/** SkyPilot gives them to the task's environment too. */
+function registrySecrets({ sky }: DeploymentConfig): string[] {
+  return sky.registry === undefined ? [] : Object.values(REGISTRY_SECRETS);
+}
+
+/**
  * The task as YAML, the same bytes for the same input.
  * @param heading Comment at its head, without `#`.
  */
 export function renderTask(input: TaskInput, heading?: string): string {
   const { cluster, config } = input;
-  const secrets = launchSecrets(input);
+  const secrets = taskSecretNames(input);
   const roles = new Set(cluster.nodes.flatMap(({ programs }) => programs.map(({ role }) => role)));
   const services = {
     controlPlane: roles.has("etcd") || roles.has("nats"),
@@ -89,14 +103,18 @@ export function renderTask(input: TaskInput, heading?: string): string {
       ? { file_mounts: { [`~/${ENVIRONMENT}/model`]: { source: config.model, mode: "COPY" } } }
       : {}),
     setup: renderSetup(neededConfig(input), services),
-    run: renderRun({ ...input, hasModelFiles: isInBucket }),
+    run: renderRun({ ...input, hasModelFiles: isInBucket, unused: registrySecrets(config) }),
   };
-  const document = new Document(task);
+  // SkyPilot reads it as YAML 1.1, in which a plain `on` or `1:30` is no text.
+  const document = new Document(task, { compat: "yaml-1.1" });
   visit(document, {
     Scalar: (_key, node: Scalar) => {
-      if (typeof node.value === "string" && node.value.includes("\n")) node.type = "BLOCK_LITERAL";
+      if (typeof node.value !== "string") return;
+      if (node.value === task.setup || node.value === task.run) node.type = "BLOCK_LITERAL";
+      // PyYAML and this writer do not agree on what else needs quotes: a tab does, and `=`.
+      else if (!/^[A-Za-z~][\w./:@+~-]*$/.test(node.value)) node.type = "QUOTE_DOUBLE";
     },
   });
   if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
-  return document.toString({ lineWidth: 0, indentSeq: false });
+  return withEscapes(document.toString({ lineWidth: 0, indentSeq: false }));
 }

@@ -7,9 +7,9 @@ import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { drawPicture } from "../plan/drawing/picture";
 import { API_KEYS } from "../plan/programs/gateway";
-import { CLUSTER_SECRET, launchSecrets } from "../sky/run";
+import { CLUSTER_SECRET } from "../sky/run";
 import { nodeScripts } from "../sky/scripts";
-import { renderTask } from "../sky/task";
+import { renderTask, taskSecretNames } from "../sky/task";
 import { EXIT, exitCodes, runTool } from "./commandLine";
 import { type PlannedStack, planStack } from "./plannedStack";
 import { UsageProblem } from "./pulumi/problem";
@@ -54,7 +54,7 @@ function heading(stack: string, { config, plan }: PlannedStack): string {
   const nodes = plan.clusters[0]?.nodes ?? [];
   const name = "dynamo-serving";
   const secrets = plan.clusters.flatMap((cluster) =>
-    launchSecrets({ cluster, scripts: {}, standalone: true }),
+    taskSecretNames({ cluster, config, scripts: {}, standalone: true }),
   );
   const making = [
     { secret: API_KEYS, about: "the key that requests must carry: Authorization: Bearer …" },

@@ -18,8 +18,11 @@ export const API_KEYS = "DYNAMO_SKY_API_KEY";
 /** Variable with nginx's configuration; so the launcher fills in what is only known on the node. */
 const NGINX_CONF = "DYNAMO_SKY_NGINX_CONF";
 
-/** Where `node/gateway.py` keeps the keys in nginx's form, in a file with mode 0600. The same name is in that file. */
-const KEYS_FILE = `${NODE_DIR}/run/gateway-keys.conf`;
+/**
+ * Where `node/gateway.py` keeps the keys in nginx's form, in a file with mode 0600. The same name is in that file. Paths are relative, this one
+ * to the configuration's directory and others to the node's, since nginx has no quotes for what a directory may be called.
+ */
+const KEYS_FILE = "gateway-keys.conf";
 
 /** A request that thinks for longer than this without a token is given up. Unit: seconds. */
 const LONGEST_SILENCE = 3600;
@@ -75,13 +78,13 @@ function nginxConf(
   );
   return `daemon off;
 worker_processes 4;
-pid ${NODE_DIR}/run/gateway-nginx.pid;
+pid run/gateway-nginx.pid;
 error_log stderr warn;
 # After the keys have changed, requests in progress end with the workers that they began with.
 worker_shutdown_timeout ${LONGEST_SILENCE}s;
 events { worker_connections 16384; }
 http {
-  ${TEMPORARY.map((kind) => `${kind}_temp_path ${NODE_DIR}/run/gateway-${kind};`).join("\n  ")}
+  ${TEMPORARY.map((kind) => `${kind}_temp_path run/gateway-${kind};`).join("\n  ")}
   server_tokens off;
   default_type application/json;
   log_format gateway '$time_iso8601 $remote_addr key="$key_name" "$request_method $uri" $status $body_bytes_sent bytes $request_time s';

@@ -2,7 +2,7 @@ import { show, text } from "./values";
 
 const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const ABSOLUTE_PATH = /^\/[^\n\r\0]*[^/\n\r\0]\/?$/;
-const BUCKET_URL = /^(s3|gs):\/\/[a-z0-9][\w.-]+(\/[^\s]*)?$/;
+const BUCKET_URL = /^(s3|gs):\/\/[a-z0-9][\w.-]+(\/[\w./=+@~-]*)?$/;
 
 /** Where weights come from. */
 export type ModelSource = "hub" | "path" | "bucket";

@@ -155,7 +155,7 @@ export const kvOffloadSchema = section({
     about: "Disk that keeps KV blocks which no longer fit host memory.",
   }),
   diskPath: optional(
-    text({ noun: "an absolute path", allowed: "a path that starts with /", pattern: /^\// }),
+    text({ noun: "an absolute path", allowed: "a path that starts with /", pattern: /^\/[^\n\r\0]*$/ }),
     {
       absent: "the node's own directory",
       about: "Directory on the node for those blocks.",

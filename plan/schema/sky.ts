@@ -7,6 +7,7 @@ import {
   list,
   oneOf,
   optional,
+  required,
   section,
   setting,
   text,
@@ -53,6 +54,26 @@ const skyConfig = () => {
     .record(z.string(), json, { error: wrong("an object", allowed) })
     .register(allowedText, { allowed });
 };
+
+/** Login at a private registry: https://docs.skypilot.co/en/latest/examples/docker-containers.html#private-registries */
+const registrySchema = section({
+  server: required(
+    text({
+      noun: "a registry",
+      allowed: "a host name, with a port where it has one, such as nvcr.io or registry.example.com:5000",
+      pattern: /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?$/,
+    }),
+    { about: "The registry that holds `sky.image`." },
+  ),
+  username: required(
+    text({
+      noun: "a user name",
+      allowed: "letters, digits and $ . _ @ + - =, such as $oauthtoken",
+      pattern: /^[\w$.@+=-]+$/,
+    }),
+    { about: "Who logs in; for NVIDIA's registry `$oauthtoken`." },
+  ),
+});
 
 /** What SkyPilot is asked for. Resource fields are those of its task YAML: https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
 export const skySchema = section({
@@ -101,15 +122,24 @@ export const skySchema = section({
     text({
       noun: "an image",
       allowed: "what SkyPilot's `image_id` takes, such as docker:ubuntu:24.04",
-      pattern: /^\S+$/,
+      // SkyPilot puts it into shell commands as it is.
+      pattern: /^[A-Za-z0-9][\w.:/@+#=-]*$/,
     }),
     {
       absent: "the engine's NGC image where containers can run",
       about: "Image that the nodes run.",
     },
   ),
+  registry: optional(registrySchema, {
+    absent: "no login: public images only",
+    about: "Login at the registry of `sky.image`, with `registryPassword` as the password.",
+  }),
   instanceType: optional(
-    text({ noun: "an instance type", allowed: "a name of the cloud, such as p5.48xlarge", pattern: /^\S+$/ }),
+    text({
+      noun: "an instance type",
+      allowed: "a name of the cloud, such as p5.48xlarge",
+      pattern: /^[A-Za-z0-9][\w.:/+-]*$/,
+    }),
     {
       absent: "SkyPilot's choice",
       about: "Instance type of the nodes.",

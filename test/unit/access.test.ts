@@ -111,7 +111,7 @@ const BAD: readonly BadInput[] = [
       [3, "--tls-cert-path"],
     ].map(
       ([index, flag]) =>
-        `dynamo-sky:frontend.args[${index}]: ${flag} leads around the gateway, which is on (access.gateway). Remove it; clients connect to frontend.port.`,
+        `dynamo-sky:frontend.args[${index}]: ${flag} is settled by the plan: another value could lead around the gateway or out of the cluster. Remove it.${flag === "--http-port" ? " Use frontend.port instead." : ""}`,
     ),
   ],
 ];

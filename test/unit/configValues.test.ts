@@ -98,13 +98,15 @@ const BAD: readonly BadInput[] = [
   [
     "served name with spaces",
     { servedModelName: "my model" },
-    ['dynamo-sky:servedModelName: "my model" is not a model name. Allowed: text without spaces.'],
+    [
+      'dynamo-sky:servedModelName: "my model" is not a model name. Allowed: text without spaces and control characters.',
+    ],
   ],
   [
     "served name is a number",
     { servedModelName: 7 },
     [
-      'dynamo-sky:servedModelName: 7 is not a model name. Allowed: text without spaces. Write it in quotes: "7".',
+      'dynamo-sky:servedModelName: 7 is not a model name. Allowed: text without spaces and control characters. Write it in quotes: "7".',
     ],
   ],
   [

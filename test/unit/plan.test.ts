@@ -185,9 +185,12 @@ describe("frontends", () => {
   });
 
   it("take arguments and environment of their own last", () => {
-    const own = { ...SHAPES.dev, frontend: { args: ["--http-port", "9"], env: { DYN_LOG: "debug" } } };
+    const own = {
+      ...SHAPES.dev,
+      frontend: { args: ["--tokenizer", "fastokens"], env: { DYN_LOG: "debug" } },
+    };
     const { command, env } = program(planned(own), "frontend-0");
-    expect(command.slice(-2)).toEqual(["--http-port", "9"]);
+    expect(command.slice(-2)).toEqual(["--tokenizer", "fastokens"]);
     expect(env["DYN_LOG"]).toBe("debug");
   });
 

@@ -1,7 +1,9 @@
 /** Who gets in: nobody by accident. */
 import type { Problem } from "../../problems";
+import { settledFrontendFlag, settledVariable } from "../../settled";
 import { show } from "../values";
 import type { Known } from ".";
+import { environments } from "./environments";
 
 export function accessChecks(known: Known): Problem[] {
   return [...openProblems(known), ...idleProblems(known), ...nameProblems(known), ...bypassProblems(known)];
@@ -42,15 +44,26 @@ function nameProblems({ access }: Known): Problem[] {
   });
 }
 
-/** Arguments of a frontend that lead around the gateway, or away from it. */
-const ADDRESS_FLAGS = ["--http-host", "--http-port", "--tls-cert-path", "--tls-key-path"];
-
-function bypassProblems({ access, frontend }: Known): Problem[] {
-  if (access?.gateway !== true || frontend === undefined) return [];
-  return frontend.args.flatMap((argument, index): Problem[] => {
-    const flag = argument.replace(/=.*/s, "");
-    if (!ADDRESS_FLAGS.includes(flag)) return [];
-    const message = `${flag} leads around the gateway, which is on (access.gateway). Remove it; clients connect to frontend.port.`;
-    return [{ path: ["frontend", "args", index], message }];
+/** Arguments and variables that lead around the gateway, or make a process listen where it must not. */
+function bypassProblems(known: Known): Problem[] {
+  const { frontend } = known;
+  const flags = (frontend?.args ?? []).flatMap((argument, index): Problem[] => {
+    const settled = settledFrontendFlag(argument);
+    if (settled === undefined) return [];
+    return [{ path: ["frontend", "args", index], message: settledMessage(settled.flag, settled.instead) }];
   });
+  const variables = environments(known).flatMap(({ path, env }) =>
+    Object.keys(env ?? {}).flatMap((name): Problem[] => {
+      const settled = settledVariable(name);
+      return settled === undefined
+        ? []
+        : [{ path: [...path, name], message: settledMessage(name, settled.instead) }];
+    }),
+  );
+  return [...flags, ...variables];
+}
+
+function settledMessage(name: string, instead: string | undefined): string {
+  const remedy = instead === undefined ? "" : ` Use ${instead} instead.`;
+  return `${name} is settled by the plan: another value could lead around the gateway or out of the cluster. Remove it.${remedy}`;
 }

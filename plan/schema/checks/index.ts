@@ -15,6 +15,8 @@ import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
 import { sharingChecks } from "./sharing";
+import { skyChecks } from "./sky";
+import { textChecks } from "./text";
 
 /** The configuration as far as it could be read. Lists and objects are there as a whole or not at all. */
 export type Known = { readonly [K in keyof Omit<ParsedConfig, "engine">]?: ParsedConfig[K] | undefined } & {
@@ -30,6 +32,8 @@ export function checkAcross(known: Known): Problem[] {
     placementChecks,
     routerChecks,
     accessChecks,
+    skyChecks,
+    textChecks,
     controlPlaneChecks,
     imageChecks,
     sharingChecks,

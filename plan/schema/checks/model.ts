@@ -2,6 +2,7 @@ import type { Problem } from "../../problems";
 import { modelSource } from "../model";
 import { show } from "../values";
 import type { Known } from ".";
+import { environments } from "./environments";
 
 /** Variables that carry a Hugging Face token. https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables */
 const TOKEN_VARIABLES = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
@@ -29,14 +30,8 @@ function sourceProblems({ model, modelRevision, target }: Known): Problem[] {
   return problems;
 }
 
-function tokenProblems({ engineEnv, pools, frontend, sky }: Known): Problem[] {
-  const places: { path: Problem["path"]; env: Record<string, string> | undefined }[] = [
-    { path: ["engineEnv"], env: engineEnv },
-    ...(pools ?? []).map((pool, index) => ({ path: ["pools", index, "engineEnv"], env: pool.engineEnv })),
-    { path: ["frontend", "env"], env: frontend?.env },
-    { path: ["sky", "envs"], env: sky?.envs },
-  ];
-  return places.flatMap(({ path, env }) =>
+function tokenProblems(known: Known): Problem[] {
+  return environments(known).flatMap(({ path, env }) =>
     TOKEN_VARIABLES.filter((name) => env !== undefined && Object.hasOwn(env, name)).map((name) => ({
       path: [...path, name],
       message:

@@ -1,0 +1,378 @@
+/**
+ * Hostile values in every setting that takes text: each is refused with a message that names the setting, or reaches its program
+ * byte for byte; nothing of it is executed. On the real parts: the task as SkyPilot's YAML library reads it, its `setup` and `run` under
+ * bash, supervisor, the launcher, nginx. Only the programs themselves are stand-ins: they write down what they were given.
+ */
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { chatCommand } from "../../components/topology";
+import { type DeploymentConfig, parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import { ConfigError } from "../../plan/problems";
+import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
+import type { ConfigInput } from "../../plan/schema";
+import type { ClusterPlan, ProgramPlan } from "../../plan/types";
+import { nodeScripts } from "../../sky/scripts";
+import { renderTask } from "../../sky/task";
+import { ensureToolchain, locateTools } from "../../tools/toolchain";
+import { CANARY, PAYLOADS, SLOTS, type Slot } from "./hostileValues";
+import { eventually } from "./support";
+
+const SERVICES = { discovery: "etcd", events: "nats" } as const;
+const BASE: ConfigInput = { model: "/models/plain", cluster: { gpusPerNode: 1 } };
+/** A user's home directory may be called anything, too. */
+const HOME = `h o'm"e $(touch ${CANARY}) \`touch ${CANARY}\` %(here)s ; {x}`;
+const ADDRESS = "127.0.0.1";
+
+interface Planned {
+  readonly config: DeploymentConfig;
+  readonly cluster: ClusterPlan;
+}
+
+function planned(input: Partial<ConfigInput>): Planned {
+  const config = parseConfig({ ...BASE, ...input });
+  const [cluster] = plan(config, SERVICES).clusters.toReversed();
+  if (cluster === undefined) throw new Error("the plan has no cluster");
+  return { config, cluster };
+}
+
+/** The message with which a configuration is refused; undefined where it is taken. */
+function refusal(input: Partial<ConfigInput>): string | undefined {
+  try {
+    planned(input);
+    return undefined;
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+}
+
+/** Which payloads a setting takes, and why it refuses the others. */
+const JUDGED = SLOTS.map((slot) => {
+  const verdicts = PAYLOADS.map((payload) => ({ payload, refused: refusal(slot.put([payload])) }));
+  return {
+    slot,
+    taken: [...new Set(verdicts.flatMap(({ payload, refused }) => (refused === undefined ? [payload] : [])))],
+    refused: verdicts.flatMap(({ payload, refused }) =>
+      refused === undefined ? [] : [{ payload, refused }],
+    ),
+  };
+});
+const takenBy = (slot: Slot): readonly string[] => JUDGED.find((judged) => judged.slot === slot)?.taken ?? [];
+
+/** All that several settings take, in one configuration. */
+function together(slots: readonly Slot[]): Partial<ConfigInput> {
+  const parts = slots.map((slot) => slot.put(takenBy(slot)));
+  const of = <K extends keyof ConfigInput>(key: K) => Object.assign({}, ...parts.map((part) => part[key]));
+  return {
+    ...Object.assign({}, ...parts),
+    ...(slots.some(({ setting }) => setting.startsWith("sky.")) ? { sky: of("sky") } : {}),
+    frontend: of("frontend"),
+    engineEnv: of("engineEnv"),
+  };
+}
+
+const scratch = mkdtempSync(join(tmpdir(), "dsky-hostile-"));
+const home = join(scratch, HOME);
+const stubs = join(scratch, "stubs");
+const records = join(scratch, "records");
+const python = locateTools().python?.path ?? "python3";
+const environment = {
+  HOME: home,
+  PATH: [stubs, dirname(python), "/usr/bin", "/bin"].join(delimiter),
+  RECORDS: records,
+  SKYPILOT_NODE_RANK: "0",
+  SKYPILOT_SETUP_NODE_RANK: "0",
+  SKYPILOT_NODE_IPS: ADDRESS,
+};
+
+/** A program that writes down its arguments and its environment, and stays. */
+const RECORDER = `#!${python}
+import json, os, signal, sys
+name = os.environ["DYNAMO_SKY_PROGRAM"].rsplit("/", 1)[1]
+path = os.path.join(os.environ["RECORDS"], name + ".json")
+with open(path + ".part", "w") as file:
+    json.dump({"args": sys.argv[1:], "env": dict(os.environ)}, file)
+os.rename(path + ".part", path)
+signal.pause()
+`;
+
+function executable(name: string, text: string): void {
+  writeFileSync(join(stubs, name), text);
+  chmodSync(join(stubs, name), 0o755);
+}
+
+/** Documents as PyYAML reads them, with which SkyPilot reads tasks. */
+function readByPyYaml(texts: readonly string[]): Record<string, unknown>[] {
+  const source =
+    "import json, sys, yaml; print(json.dumps([yaml.safe_load(text) for text in json.load(sys.stdin)]))";
+  const output = execFileSync(python, ["-c", source], { input: JSON.stringify(texts), maxBuffer: 1 << 28 });
+  return JSON.parse(output.toString());
+}
+
+function taskOf({ config, cluster }: Planned): string {
+  return renderTask(
+    { cluster, config, scripts: nodeScripts(), endpointPort: 8000 },
+    `${config.servedModelName} hostile`,
+  );
+}
+
+/** A part of a task as a file, as SkyPilot runs it. @returns its path. */
+function script(part: "setup" | "run", task: Readonly<Record<string, unknown>> | undefined): string {
+  const path = join(scratch, `${part}.sh`);
+  writeFileSync(path, String(task?.[part]));
+  return path;
+}
+
+/** The workers of many deployments as one program with all their arguments and variables, since each start takes its time. */
+function joined(worker: ProgramPlan, deployments: readonly Planned[]): ProgramPlan {
+  const workers = deployments.flatMap(({ cluster }) =>
+    cluster.nodes.flatMap(({ programs }) => programs.filter(({ role }) => role === "aggregated")),
+  );
+  const variables = workers.flatMap(({ env }, index) =>
+    Object.entries(env).map(([key, value]) => [`${key}__${index}`, value]),
+  );
+  return {
+    ...worker,
+    name: "aggregated-1",
+    replica: 1,
+    command: ["record", ...workers.flatMap(({ command }) => command.slice(1))],
+    env: Object.fromEntries(variables),
+  };
+}
+
+/** The program, started as the recorder, with nothing to wait for. */
+const recorded = (program: ProgramPlan): ProgramPlan => ({
+  ...program,
+  command: ["record", ...program.command.slice(1)],
+  waitsFor: [],
+});
+
+/** The text on the node: what stands for addresses and directories is filled in. */
+const onNode = (text: string): string =>
+  text
+    .replaceAll(/\{\{(HEAD_IP|CONTROL_IP|NODE_IP)\}\}/g, ADDRESS)
+    .replaceAll("{{NODE_DIR}}", () => join(home, ".dynamo-sky", "node0"));
+
+interface Record_ {
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+const recordOf = (name: string): Record_ => JSON.parse(readFileSync(join(records, `${name}.json`), "utf8"));
+
+/** Files that hostile text has made when executed, wherever that was. */
+function canaries(): string[] {
+  const names = readdirSync(scratch, { recursive: true, encoding: "utf8" });
+  return [
+    ...names.filter((name) => name.split("/").at(-1) === CANARY),
+    ...[process.cwd(), tmpdir()].map((place) => join(place, CANARY)).filter(existsSync),
+  ];
+}
+
+const WORKERS = SLOTS.filter(({ setting }) =>
+  ["model", "servedModelName", "kvOffload.diskPath"].includes(setting),
+);
+const MANY = SLOTS.filter(({ many, setting }) => many && !setting.startsWith("sky.config"));
+const SECRETS: Readonly<Record<string, string>> = {
+  HF_TOKEN: `hf_'"$(touch\${IFS}${CANARY})%(here)s{{NODE_IP}}`,
+  DYNAMO_SKY_API_KEY: "k".repeat(40),
+  ...Object.fromEntries(
+    CONTROL_PLANE_SECRETS.map((name) => [name, `'"; touch ${CANARY} #$(touch ${CANARY})%`]),
+  ),
+};
+
+beforeAll(async () => {
+  await ensureToolchain({ need: ["nginx"] });
+  for (const directory of [home, stubs, records]) mkdirSync(directory, { recursive: true });
+  executable("record", RECORDER);
+  // Found on the node, so that none is unpacked there.
+  for (const name of ["etcd", "nats-server", "nginx"]) executable(name, "#!/bin/sh\nexit 0\n");
+  executable("curl", `#!${python}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n`);
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+describe("a hostile value", () => {
+  test("is taken or refused by name, in every setting that takes text", () => {
+    for (const { slot, refused } of JUDGED) {
+      const other = refused.filter((one) => !one.refused.startsWith(`dynamo-sky:${slot.setting}`));
+      expect({ setting: slot.setting, other }).toEqual({ setting: slot.setting, other: [] });
+    }
+    const count = (key: "taken" | "refused") => JUDGED.reduce((sum, judged) => sum + judged[key].length, 0);
+    expect(count("taken")).toBeGreaterThan(500);
+    expect(count("refused")).toBeGreaterThan(1000);
+  });
+
+  test("that no program could be given as it is, is refused everywhere", () => {
+    const hopeless = [
+      "a\0b",
+      "\ud800",
+      "\udfff",
+      "{{HEAD_IP}}",
+      "{{NODE_DIR}}/x",
+      "{{RANK_IP_0}}",
+      "{{{NODE_IP}}}",
+    ];
+    for (const { slot, taken } of JUDGED) {
+      expect({ setting: slot.setting, taken: taken.filter((one) => hopeless.includes(one)) }).toEqual({
+        setting: slot.setting,
+        taken: [],
+      });
+    }
+  });
+
+  test("reaches its program byte for byte through task, bash, supervisor and launcher; none is executed", async () => {
+    const base = planned({
+      ...together(MANY),
+      huggingFaceToken: true,
+      access: { gateway: true },
+      sky: {
+        envs: Object.assign(
+          {},
+          ...SLOTS.filter(({ setting }) => setting === "sky.envs").map(
+            (slot) => slot.put(takenBy(slot)).sky?.envs,
+          ),
+        ),
+      },
+    });
+    const [node] = base.cluster.nodes;
+    if (node === undefined) throw new Error("the cluster has no node");
+    const [worker] = node.programs.filter(({ role }) => role === "aggregated");
+    if (worker === undefined) throw new Error("the node has no worker");
+    const alone = WORKERS.flatMap((slot) => takenBy(slot).map((value) => planned(slot.put([value]))));
+    const programs = [...node.programs.map(recorded), recorded(joined(worker, alone))];
+    const cluster = { ...base.cluster, nodes: [{ ...node, programs }] };
+    const [task] = readByPyYaml([taskOf({ config: base.config, cluster })]);
+    expect(task?.["envs"]).toEqual(base.config.sky.envs);
+
+    const env = { ...environment, ...base.config.sky.envs, ...SECRETS };
+    const setup = spawnSync("bash", [script("setup", task)], { cwd: scratch, env, encoding: "utf8" });
+    expect({ status: setup.status, stderr: setup.stderr }).toEqual({ status: 0, stderr: "" });
+    const run = spawn("bash", [script("run", task)], {
+      cwd: scratch,
+      env,
+      stdio: "ignore",
+      detached: true,
+    });
+    const ended = new Promise((resolve) => run.on("close", resolve));
+    try {
+      const all = () => programs.every(({ name }) => existsSync(join(records, `${name}.json`)));
+      await eventually(all, 90);
+      for (const program of programs) {
+        const seen = recordOf(program.name);
+        expect(seen.args).toEqual(program.command.slice(1).map(onNode));
+        const wanted = Object.fromEntries(
+          Object.entries(program.env).map(([key, value]) => [key, onNode(value)]),
+        );
+        expect(seen.env).toMatchObject(wanted);
+        for (const name of program.secretEnv) expect(seen.env[name]).toBe(SECRETS[name]);
+        expect(seen.env).toMatchObject(
+          Object.fromEntries(
+            Object.entries(base.config.sky.envs).filter(([key]) => !Object.hasOwn(program.env, key)),
+          ),
+        );
+      }
+      const { nginx } = locateTools();
+      expect(nginx, "nginx is installed").toBeDefined();
+      const node0 = join(home, ".dynamo-sky", "node0");
+      const conf = join(node0, "run", "nginx.conf");
+      writeFileSync(conf, recordOf("gateway").env["DYNAMO_SKY_NGINX_CONF"] ?? "");
+      writeFileSync(join(node0, "run", "gateway-keys.conf"), "");
+      // Its log goes to standard output, which nginx opens by name: a file, since a socket cannot be.
+      const output = openSync(join(scratch, "nginx.log"), "w");
+      const check = spawnSync(nginx?.path ?? "nginx", ["-t", "-p", node0, "-c", conf], {
+        encoding: "utf8",
+        stdio: ["ignore", output, "pipe"],
+      });
+      closeSync(output);
+      expect(check.stderr).toMatch(/test is successful/);
+    } finally {
+      if (run.pid !== undefined) process.kill(-run.pid, "SIGTERM");
+      await ended;
+    }
+    expect(canaries()).toEqual([]);
+  });
+
+  test("in a label, a variable or SkyPilot's own configuration is the same text for SkyPilot", () => {
+    const slots = JUDGED.filter(({ slot }) => slot.setting.startsWith("sky."));
+    const cases = slots.flatMap(({ slot, taken }) =>
+      slot.many ? [planned(slot.put(taken))] : taken.map((value) => planned(slot.put([value]))),
+    );
+    const tasks = readByPyYaml(cases.map(taskOf));
+    for (const [index, { config }] of cases.entries()) {
+      const task = tasks[index] ?? {};
+      const { labels = {}, image_id, instance_type } = task["resources"] as Record<string, unknown>;
+      expect(labels).toEqual(config.sky.labels);
+      expect(task["envs"] ?? {}).toEqual(config.sky.envs);
+      expect(task["config"]).toEqual(config.sky.config);
+      if (config.sky.image !== undefined) expect(image_id).toBe(config.sky.image);
+      expect(instance_type).toBe(config.sky.instanceType);
+    }
+    expect(cases.length).toBeGreaterThan(20);
+  });
+
+  test("made of any characters is the same text for SkyPilot, in a heading too", () => {
+    const character = fc.oneof(
+      fc.constantFrom(..."'\"\\$`%{}[]:#&*!|>-?@, \n\t\r\0\x1b\x7f\u0085\u2028\u2029\ufeff\ud800eyno01~"),
+      fc.string({ unit: "binary", minLength: 1, maxLength: 1 }),
+    );
+    const text = fc.array(character, { maxLength: 12 }).map((parts) => parts.join(""));
+    const samples = fc.sample(fc.record({ name: text, argument: text, value: text, label: text }), 300);
+    const cases = samples.flatMap(({ name, argument, value, label }) => {
+      const input: Partial<ConfigInput> = {
+        servedModelName: name,
+        engineArgs: [argument],
+        engineEnv: { HOSTILE: value },
+        sky: { envs: { HOSTILE: value }, labels: { hostile: label } },
+      };
+      return refusal(input) === undefined ? [planned(input)] : [];
+    });
+    expect(cases.length).toBeGreaterThan(20);
+    const tasks = readByPyYaml(cases.map(taskOf));
+    for (const [index, { config, cluster }] of cases.entries()) {
+      const task = tasks[index] ?? {};
+      expect(Object.keys(task)).toEqual(["num_nodes", "resources", "envs", "setup", "run"]);
+      expect(task["envs"]).toEqual(config.sky.envs);
+      expect(task["resources"]).toMatchObject({ labels: config.sky.labels });
+      const written = /write units\/aggregated-0\/aggregated-0\.json <<'EOF'\n([\s\S]*?)\nEOF\n/.exec(
+        String(task["run"]),
+      );
+      const worker = cluster.nodes[0]?.programs.find(({ name }) => name === "aggregated-0");
+      expect(JSON.parse(written?.[1] ?? "null")).toEqual(worker);
+    }
+  });
+
+  test("as the model's name stays one word of the chat command", () => {
+    const slot = SLOTS.find(({ setting }) => setting === "servedModelName");
+    const names = slot === undefined ? [] : takenBy(slot);
+    expect(names.length).toBeGreaterThan(50);
+    const commands = names.map((name) => chatCommand("http://127.0.0.1:8000", name, true)).join("\n");
+    const output = execFileSync("bash", {
+      cwd: scratch,
+      env: environment,
+      input: commands,
+      encoding: "utf8",
+    });
+    const calls: string[][] = output
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(calls.map((args) => args.length)).toEqual(names.map(() => 8));
+    expect(calls.map((args) => JSON.parse(args.at(-1) ?? "null").model)).toEqual(names);
+    expect(canaries()).toEqual([]);
+  });
+});
