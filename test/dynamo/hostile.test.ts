@@ -117,19 +117,16 @@ function executable(name: string, text: string): void {
   chmodSync(join(stubs, name), 0o755);
 }
 
-/** Documents as PyYAML reads them, with which SkyPilot reads tasks. */
+/** Documents as PyYAML reads them, by the loader with which SkyPilot reads tasks: libyaml's where that is there. */
 function readByPyYaml(texts: readonly string[]): Record<string, unknown>[] {
   const source =
-    "import json, sys, yaml; print(json.dumps([yaml.safe_load(text) for text in json.load(sys.stdin)]))";
+    "import json, sys, yaml; print(json.dumps([yaml.load(text, getattr(yaml, 'CSafeLoader', yaml.SafeLoader)) for text in json.load(sys.stdin)]))";
   const output = execFileSync(python, ["-c", source], { input: JSON.stringify(texts), maxBuffer: 1 << 28 });
   return JSON.parse(output.toString());
 }
 
-function taskOf({ config, cluster }: Planned): string {
-  return renderTask(
-    { cluster, config, scripts: nodeScripts(), endpointPort: 8000 },
-    `${config.servedModelName} hostile`,
-  );
+function taskOf({ config, cluster }: Planned, scripts: Readonly<Record<string, string>> = {}): string {
+  return renderTask({ cluster, config, scripts, endpointPort: 8000 }, `${config.servedModelName} hostile`);
 }
 
 /** A part of a task as a file, as SkyPilot runs it. @returns its path. */
@@ -256,7 +253,7 @@ describe("a hostile value", () => {
     const alone = WORKERS.flatMap((slot) => takenBy(slot).map((value) => planned(slot.put([value]))));
     const programs = [...node.programs.map(recorded), recorded(joined(worker, alone))];
     const cluster = { ...base.cluster, nodes: [{ ...node, programs }] };
-    const [task] = readByPyYaml([taskOf({ config: base.config, cluster })]);
+    const [task] = readByPyYaml([taskOf({ config: base.config, cluster }, nodeScripts())]);
     expect(task?.["envs"]).toEqual(base.config.sky.envs);
 
     const env = { ...environment, ...base.config.sky.envs, ...SECRETS };
@@ -312,7 +309,7 @@ describe("a hostile value", () => {
     const cases = slots.flatMap(({ slot, taken }) =>
       slot.many ? [planned(slot.put(taken))] : taken.map((value) => planned(slot.put([value]))),
     );
-    const tasks = readByPyYaml(cases.map(taskOf));
+    const tasks = readByPyYaml(cases.map((one) => taskOf(one)));
     for (const [index, { config }] of cases.entries()) {
       const task = tasks[index] ?? {};
       const { labels = {}, image_id, instance_type } = task["resources"] as Record<string, unknown>;
@@ -342,10 +339,10 @@ describe("a hostile value", () => {
       return refusal(input) === undefined ? [planned(input)] : [];
     });
     expect(cases.length).toBeGreaterThan(20);
-    const tasks = readByPyYaml(cases.map(taskOf));
+    const tasks = readByPyYaml(cases.map((one) => taskOf(one)));
     for (const [index, { config, cluster }] of cases.entries()) {
       const task = tasks[index] ?? {};
-      expect(Object.keys(task)).toEqual(["num_nodes", "resources", "envs", "setup", "run"]);
+      expect(Object.keys(task)).toEqual(["num_nodes", "resources", "envs", "secrets", "setup", "run"]);
       expect(task["envs"]).toEqual(config.sky.envs);
       expect(task["resources"]).toMatchObject({ labels: config.sky.labels });
       const written = /write units\/aggregated-0\/aggregated-0\.json <<'EOF'\n([\s\S]*?)\nEOF\n/.exec(

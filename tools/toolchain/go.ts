@@ -23,6 +23,19 @@ export function findGo(): Promise<string | undefined> {
   return findOnPath("go");
 }
 
+/** Go's settings that switch the checksum database off, for all modules or for some. */
+const UNVERIFIED = ["GONOSUMDB", "GONOSUMCHECK", "GOPRIVATE", "GOINSECURE"] as const;
+
+/** Somebody who has switched the checksum database off, perhaps for modules of their own, is told what that means here. */
+async function sayIfUnverified(go: string, onProgress: Progress): Promise<void> {
+  const names = ["GOSUMDB", ...UNVERIFIED];
+  const { stdout } = await run(go, ["env", ...names], { timeoutSeconds: 30 });
+  const values = stdout.split("\n");
+  const off = names.filter((name, index) => (name === "GOSUMDB" ? values[index] === "off" : values[index]));
+  if (off.length > 0)
+    onProgress(`${off.join(", ")} of Go's settings: modules are taken without the checksum database's word`);
+}
+
 /**
  * Builds a Go program in a scratch module. `go install …@version` would refuse modules whose go.mod has `replace` lines.
  * The versions are exact and the checksum database vouches for them.
@@ -36,6 +49,7 @@ export async function buildGoProgram(go: string, program: GoProgram, onProgress:
     // `go get` raises the Go version of this line to what the module needs.
     await writeFile(join(scratch, "go.mod"), "module scratch\n\ngo 1.23\n");
     await withHeartbeat(`building ${program.package}`, program.limitSeconds, onProgress, async () => {
+      await sayIfUnverified(go, onProgress);
       await run(go, ["get", `${program.package}@v${program.version}`], options);
       await run(go, ["build", "-ldflags", ldflags, "-o", program.output, program.package], options);
     });

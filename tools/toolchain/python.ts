@@ -19,6 +19,11 @@ export function requirementsFile(): string {
   return join(packageRoot(), "tools", "toolchain", "requirements.txt");
 }
 
+/** uv's version with the hashes of its files. */
+export function uvRequirementsFile(): string {
+  return join(packageRoot(), "tools", "toolchain", "uv.txt");
+}
+
 /** Name of the environment's directory and stamp: another lock file makes another environment. */
 export function pythonKey(): string {
   const hash = createHash("sha256").update(readFileSync(requirementsFile())).digest("hex");
@@ -94,7 +99,7 @@ export async function ensureUv(cache: string, onProgress: Progress): Promise<str
         "--no-compile",
         "--target",
         directory,
-        `uv==${VERSIONS.uv}`,
+        ...["--require-hashes", "-r", uvRequirementsFile()],
       ];
       return run(pip[0], [...pip.slice(1), ...args], { timeoutSeconds: uvSeconds });
     }),

@@ -1,0 +1,125 @@
+/** Everything that is downloaded is in a version that is written down, with its checksum where there can be one; and nothing else is downloaded. */
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { parseConfig } from "../../plan/config";
+import { ENGINES } from "../../plan/types";
+import { VERSIONS } from "../../plan/versions";
+import { engineImage, renderSetup } from "../../sky/setup";
+import { engineRequirements, INSTALLED_ENGINES } from "../../tools/engineEnvironments";
+import { packageRoot } from "../../tools/toolchain/index";
+import { requirementsFile, uvRequirementsFile } from "../../tools/toolchain/python";
+
+/** What fetches something from elsewhere, in a shell's words or as words of an argument list. */
+const DOWNLOADS =
+  /\b(curl -|wget |git clone|pip3? install|npm (ci|install)\b|go (get|install)\b|apt-get .*(download|install|update)|docker pull|snapshot_download|urlretrieve|PulumiCommand\.install)|"(pip|get|download|plugin|ci)"(,|$)|"-qq", "(update|download)"|\["install"/;
+
+/** The places that download, each with how many lines do and what makes sure of what they get. */
+const KNOWN: Readonly<Record<string, string>> = {
+  "components/topology.ts": "curl in the command that the `chat` output shows: it asks the endpoint",
+  "sky/setup.ts": "ai-dynamo, supervisor and kvbm in exact versions; apt; the model at its revision",
+  "tools/bootstrap.mjs": "npm ci: package-lock.json with its checksums",
+  "tools/lab/system.ts": "apt: the lab's Debian packages, whose signatures apt checks",
+  "tools/lab/up.ts": "uv for the lab's nodes",
+  "tools/toolchain/debian.ts": "apt checks signatures and checksums",
+  "tools/toolchain/go.ts": "exact versions, and Go's checksum database",
+  "tools/toolchain/model.ts": "the tokenizer of a model, by the hub's own library",
+  "tools/toolchain/plugins.ts": "Pulumi's plugins in exact versions, by Pulumi's own command",
+  "tools/toolchain/pulumi.ts": "the CLI in the package's version, by Pulumi's own installer",
+  "tools/toolchain/python.ts": "--require-hashes",
+  "tools/toolchain/skypilot.ts": "SkyPilot in an exact version",
+  "tools/proof.ts": "asks the endpoint of this machine",
+};
+
+const read = (path: string): string => readFileSync(join(packageRoot(), path), "utf8");
+
+/** The sources of what runs, without tests. */
+function sources(): string[] {
+  const listed = execFileSync("git", ["ls-files"], { cwd: packageRoot(), encoding: "utf8" })
+    .trim()
+    .split("\n");
+  return listed.filter(
+    (path) =>
+      /\.(ts|mjs|cjs|py|sh)$|^\.ci\/|^bin\//.test(path) &&
+      !/^(test|docs|examples)\//.test(path) &&
+      !path.endsWith(".d.ts"),
+  );
+}
+
+/** Lines of code, without comments and without what is only said to a person. */
+function code(path: string): string[] {
+  return read(path)
+    .split("\n")
+    .filter((line) => !/^\s*(\*|\/\/|\/\*\*|#(?!!))/.test(line));
+}
+
+describe("what is downloaded", () => {
+  it("is known: every place that downloads something is on the list above", () => {
+    const found = sources().filter((path) => code(path).some((line) => DOWNLOADS.test(line)));
+    expect(found.filter((path) => !Object.hasOwn(KNOWN, path))).toEqual([]);
+  });
+
+  it("comes over TLS", () => {
+    const plain = sources().flatMap((path) =>
+      code(path)
+        .filter((line) =>
+          /["'`]http:\/\/(?!(127\.|localhost|\[|\$\{|%s|www\.w3\.org|json-schema\.org|supervisord\.org))[\w.-]+\.[a-z]/.test(
+            line,
+          ),
+        )
+        .map((line) => `${path}: ${line.trim()}`),
+    );
+    expect(plain).toEqual([]);
+    const insecure = sources().flatMap((path) =>
+      code(path).filter((line) =>
+        /--insecure|--trusted-host|AllowUnauthenticated|verify=False|rejectUnauthorized: false/.test(line),
+      ),
+    );
+    expect(insecure).toEqual([]);
+  });
+
+  it("has exact versions", () => {
+    for (const [name, version] of Object.entries(VERSIONS))
+      expect({ name, version }).toEqual({ name, version: expect.stringMatching(/^\d+\.\d+\.\d+$/) });
+  });
+
+  it("is checked against hashes where Python packages are listed", () => {
+    const files = [requirementsFile(), uvRequirementsFile()];
+    for (const file of files) {
+      const entries = readFileSync(file, "utf8")
+        .split(/\n(?! )/)
+        .filter((entry) => /^[a-z]/i.test(entry));
+      expect(entries.length).toBeGreaterThan(0);
+      for (const entry of entries)
+        expect(entry).toMatch(/^[\w.[\]-]+==\S+.* \\\n {4}--hash=sha256:[0-9a-f]{64}/);
+    }
+    expect(readFileSync(uvRequirementsFile(), "utf8")).toContain(`uv==${VERSIONS.uv} `);
+    for (const engine of INSTALLED_ENGINES)
+      expect(readFileSync(engineRequirements(engine), "utf8")).toMatch(/==/);
+  });
+
+  it.each(ENGINES)("onto nodes with engine %s is in an exact version", (engine) => {
+    const kvOffload = engine === "vllm" ? { hostMemoryGB: 1 } : {};
+    const setup = renderSetup(parseConfig({ model: "Qwen/Qwen3-8B", engine, kvOffload }), {
+      controlPlane: true,
+      gateway: true,
+      prometheus: true,
+    });
+    const installs = setup.split("\n").filter((line) => /pip install/.test(line));
+    expect(installs.length).toBeGreaterThan(2);
+    for (const line of installs) expect(line).toMatch(/==\d+\.\d+\.\d+/);
+    expect(setup).not.toMatch(/\b(curl|wget)\b|http:|\| *(ba)?sh\b/);
+    const image = engineImage(engine);
+    if (image !== undefined) expect(image).toMatch(/^docker:[\w./-]+:\d+\.\d+\.\d+$/);
+  });
+
+  it("by npm is what package-lock.json has, with a checksum of each but those for other systems", () => {
+    const lock: { packages: Record<string, { integrity?: string; link?: boolean; optional?: boolean }> } =
+      JSON.parse(read("package-lock.json"));
+    const without = Object.entries(lock.packages).filter(
+      ([path, { integrity, link, optional }]) => path !== "" && !link && !optional && integrity === undefined,
+    );
+    expect(without.map(([path]) => path)).toEqual([]);
+  });
+});
