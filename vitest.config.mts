@@ -26,6 +26,7 @@ export default defineConfig({
       project("contract", 60, true),
       project("engine", 120, true),
       project("dynamo", 240, true),
+      project("pipelines", 240, true),
       project("lab", 600, true),
       project("engines", 1200, true),
     ],

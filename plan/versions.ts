@@ -17,6 +17,8 @@ export const VERSIONS = {
   commandPlugin: "1.2.1",
   /** Pulumi's `random` provider plugin; the same as the `@pulumi/random` package. */
   randomPlugin: "4.21.2",
+  /** actionlint, built from its Go module: checks the GitHub workflows. */
+  actionlint: "1.7.12",
   /** uv on PyPI: makes the Python environments. */
   uv: "0.13.9",
   /** etcd, where it is built from its Go module; a system's or Debian's own is preferred. */

@@ -6,7 +6,8 @@ import { parseArgs } from "node:util";
 import { EXIT, fromCaller, isArgumentError, isUsersMistake, seconds } from "./commandLine";
 import { driftOf } from "./pulumi/drift";
 import { type OpenStack, type OperationResult, openStack, UsageProblem } from "./pulumi/openStack";
-import { type PolicyPackChoice, policyPackChoices } from "./pulumi/policyPacks";
+import { POLICY_OPTIONS, type PolicyPackChoice, policyPackChoices } from "./pulumi/policyPacks";
+import { cancellation } from "./pulumi/signals";
 import { packageRoot } from "./toolchain/index";
 import { messageOf } from "./toolchain/run";
 
@@ -66,8 +67,7 @@ function readArguments(argv: string[]): Arguments | undefined {
       "show-secrets": { type: "boolean", default: false },
       timeout: { type: "string" },
       remove: { type: "boolean", default: false },
-      "policy-pack": { type: "string", multiple: true, default: [] },
-      "policy-pack-config": { type: "string", multiple: true, default: [] },
+      ...POLICY_OPTIONS,
       verbose: { type: "boolean", short: "v", default: false },
       help: { type: "boolean", short: "h", default: false },
       // What a hand used to `pulumi up` types; there is nothing to confirm here.
@@ -124,31 +124,6 @@ function summary(verb: string, result: OperationResult): string {
 
 // Whoever reads the output may be gone, as in a lost connection: what is being done is still brought to its end.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-
-/** The time limit and the first Ctrl-C let the engine end what it is doing. A terminal sends it to the engine as well as to us. */
-function cancellation(timeoutSeconds: number | undefined): {
-  readonly signal: AbortSignal;
-  readonly isCancelled: () => boolean;
-} {
-  const controller = new AbortController();
-  let last = 0;
-  const cancel = (signal: NodeJS.Signals) => {
-    const isRepeat = Date.now() - last < 500;
-    last = Date.now();
-    if (isRepeat) return;
-    process.stderr.write("Cancelling: what is being done is brought to its end, nothing new is begun.\n");
-    if (signal !== "SIGINT" || !process.stdin.isTTY) controller.abort();
-  };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
-  if (timeoutSeconds !== undefined) {
-    const late = () => {
-      process.stderr.write(`--timeout: ${timeoutSeconds} s are over. `);
-      cancel("SIGTERM");
-    };
-    setTimeout(late, timeoutSeconds * 1000).unref();
-  }
-  return { signal: controller.signal, isCancelled: () => last > 0 };
-}
 
 async function operate(stack: OpenStack, verb: (typeof operations)[number], args: Arguments): Promise<void> {
   const { verbose, policyPacks } = args;

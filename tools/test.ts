@@ -1,7 +1,7 @@
 /**
  * `npm test [-- vitest arguments]`: installs what the chosen tests need, then runs them with vitest.
  *
- *     npm test                              unit, contract, engine and dynamo
+ *     npm test                              unit, contract, engine, dynamo and pipelines
  *     npm test -- --project unit            one kind
  *     npm test -- test/engine/stack.test.ts one file
  *     npm run test:engines                  the plan's commands, told to SGLang's and vLLM's own parsers; installs 18 GB
@@ -16,6 +16,7 @@ import { Progress } from "../driver/progress";
 import { ensureEngine, INSTALLED_ENGINES } from "./engineEnvironments";
 import { borrowLab } from "./lab/session";
 import { whyNoLab } from "./lab/system";
+import { ensurePipelineLinters, locatePipelineLinters } from "./pipelineLinters";
 import { ensureToolchain, packageRoot, type ToolName } from "./toolchain/index";
 
 const needs: Readonly<Record<string, readonly ToolName[]>> = {
@@ -23,11 +24,12 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   contract: ["pulumi", "plugins"],
   engine: ["pulumi", "plugins"],
   dynamo: ["pulumi", "plugins", "python", "etcd", "nats-server", "prometheus", "promtool", "model"],
+  pipelines: ["pulumi", "plugins", "python", "nginx", "model"],
   lab: ["pulumi", "plugins"],
   engines: [],
 };
 /** `engines` installs 18 GB: it runs only when asked for, and that is said. */
-const byDefault = ["unit", "contract", "engine", "dynamo"];
+const byDefault = ["unit", "contract", "engine", "dynamo", "pipelines"];
 const model = "Qwen/Qwen3-8B";
 
 /** The kinds of test that the arguments name, by `--project` or by a path. */
@@ -111,6 +113,9 @@ function leftOut(kinds: readonly string[]): string[] {
     ...(reason === undefined
       ? []
       : [`Not run: the tests with real SkyPilot (test/lab). The lab cannot run on this machine: ${reason}.`]),
+    ...(kinds.includes("pipelines") && locatePipelineLinters().actionlint === undefined
+      ? ["Not run: actionlint on the GitHub workflows. There is no Go to build it with."]
+      : []),
     ...(kinds === byDefault
       ? [
           "Not run: the lab (npm test -- --project lab).",
@@ -139,6 +144,7 @@ async function main(): Promise<void> {
   const kinds = chosenKinds(args);
   const need = [...new Set(kinds.flatMap((kind) => needs[kind] ?? []))];
   if (need.length > 0) await ensureToolchain({ need, model });
+  if (kinds.includes("pipelines")) await ensurePipelineLinters((line) => process.stderr.write(`${line}\n`));
   if (kinds.includes("engines"))
     for (const engine of INSTALLED_ENGINES)
       await ensureEngine(engine, (line) => process.stderr.write(`${line}\n`));

@@ -19,18 +19,22 @@ export async function streamAnswer(
   { endpoint, model, apiKey }: RunningDeployment,
   question: string,
   onText: (text: string) => void,
+  signal?: AbortSignal,
 ): Promise<StreamedAnswer> {
   const client = new OpenAI({ baseURL: `${endpoint}/v1`, apiKey: apiKey ?? "none", timeout: TIMEOUT_MS });
   const started = performance.now();
   let firstMs: number | undefined;
   let tokens = 0;
-  const stream = await client.chat.completions.create({
-    model,
-    messages: [{ role: "user", content: question }],
-    max_tokens: MAX_TOKENS,
-    stream: true,
-    stream_options: { include_usage: true },
-  });
+  const stream = await client.chat.completions.create(
+    {
+      model,
+      messages: [{ role: "user", content: question }],
+      max_tokens: MAX_TOKENS,
+      stream: true,
+      stream_options: { include_usage: true },
+    },
+    signal === undefined ? {} : { signal },
+  );
   for await (const { choices, usage } of stream) {
     const text = choices[0]?.delta.content ?? "";
     if (text !== "") {

@@ -3,6 +3,7 @@ import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseDocument } from "yaml";
+import { z } from "zod";
 import { writeFileAtomically } from "../toolchain/install";
 import { CommandFailed, run } from "../toolchain/run";
 import { OperationFailed } from "./problem";
@@ -78,4 +79,20 @@ export async function refreshPrivateFile(privateFile: string, repositoryText: st
   const document = parseDocument(repositoryText);
   if (salt !== undefined) document.set("encryptionsalt", salt);
   await writeFileAtomically(privateFile, document.toString(), 0o600);
+}
+
+const stackListSchema = z.array(z.object({ name: z.string() }));
+
+/** Names of the project's stacks in the backend, sorted; in Pulumi Cloud without their owner. */
+export async function stackNames(cli: Cli): Promise<string[]> {
+  const args = ["stack", "ls", "--json", "--project", cli.project.name];
+  const stacks = stackListSchema.parse(JSON.parse(await runCli(cli, args)));
+  return stacks.map(({ name }) => shortName(name)).sort();
+}
+
+/** Tags of the stack. */
+export async function tagsOf(cli: Cli): Promise<Readonly<Record<string, string>>> {
+  return z
+    .record(z.string(), z.string())
+    .parse(JSON.parse(await runCli(cli, ["stack", "tag", "ls", "--json"])));
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { PulumiFn } from "@pulumi/pulumi/automation";
 import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../toolchain/index";
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
-import { type Cli, initStack, refreshPrivateFile, runCli } from "./cli";
+import { type Cli, initStack, refreshPrivateFile, runCli, stackNames, tagsOf } from "./cli";
 import { loadHeavyModulesOnFirstUse } from "./lazyModules";
 import { clearStaleLocks } from "./lockFile";
 import type { OperationKind, OperationOptions, OperationResult } from "./operation";
@@ -54,6 +54,15 @@ export interface OpenStack {
   cancel(): Promise<void>;
   /** Forgets an empty stack: its state and history. */
   remove(): Promise<void>;
+  /** Makes the stack where there is none yet, empty. */
+  init(): Promise<void>;
+  /** Names of all stacks of the project in this backend, sorted. */
+  siblings(): Promise<string[]>;
+  /** Tags of the stack: what is written on it, beside its state. */
+  tags(): Promise<Readonly<Record<string, string>>>;
+  setTag(name: string, value: string): Promise<void>;
+  /** Where its state is. */
+  readonly backend: Backend;
   /** Variables with which the plain `pulumi` command works on the same state. */
   environment(): Readonly<Record<string, string>>;
 }
@@ -120,6 +129,15 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
     remove: async () => {
       await runCli(cli, ["stack", "rm", "--yes", "--preserve-config"]);
     },
+    init: async () => {
+      if (!(await stackNames(cli)).includes(options.stack)) await initStack(cli, privateFile);
+    },
+    siblings: () => stackNames(cli),
+    tags: () => tagsOf(cli),
+    setTag: async (name, value) => {
+      await runCli(cli, ["stack", "tag", "set", name, value]);
+    },
+    backend,
     environment: () => ({
       ...(keepsPrivateFile ? { PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true" } : {}),
       ...backend.env,

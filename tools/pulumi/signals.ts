@@ -1,0 +1,33 @@
+/** When an operation is to end early. */
+
+/** What ends an operation early. */
+export interface Cancellation {
+  readonly signal: AbortSignal;
+  /** Whether the user has cancelled, also where the terminal tells the engine itself. */
+  readonly isCancelled: () => boolean;
+}
+
+/**
+ * The time limit and the first Ctrl-C let the engine end what it is doing. A terminal sends it to the engine as well as to us.
+ * @param timeoutSeconds Default: no limit.
+ */
+export function cancellation(timeoutSeconds?: number): Cancellation {
+  const controller = new AbortController();
+  let last = 0;
+  const cancel = (signal: NodeJS.Signals) => {
+    const isRepeat = Date.now() - last < 500;
+    last = Date.now();
+    if (isRepeat) return;
+    process.stderr.write("Cancelling: what is being done is brought to its end, nothing new is begun.\n");
+    if (signal !== "SIGINT" || !process.stdin.isTTY) controller.abort();
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, cancel);
+  if (timeoutSeconds !== undefined) {
+    const late = () => {
+      process.stderr.write(`--timeout: ${timeoutSeconds} s are over. `);
+      cancel("SIGTERM");
+    };
+    setTimeout(late, timeoutSeconds * 1000).unref();
+  }
+  return { signal: controller.signal, isCancelled: () => last > 0 };
+}
