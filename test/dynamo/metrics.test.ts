@@ -64,6 +64,9 @@ const firing = async (alert: string) =>
     ({ state, labels }) => labels["alertname"] === alert && state === "firing",
   );
 
+/** etcd writes when processes come and go, which may all have been before Prometheus first looked: then there is nothing to measure. */
+const isSeldom = (series: Series) => series === SERIES.etcdFsync;
+
 beforeAll(async () => {
   deployment.secrets = { [API_KEYS]: `default:${key}` };
   await deployment.up(key);
@@ -73,7 +76,10 @@ afterAll(() => deployment.close());
 describe("Prometheus", () => {
   test("reaches every program of the plan that has figures", async () => {
     const targets = async () => (await list("targets")).activeTargets ?? [];
-    await eventually(async () => (await targets()).every(({ health }) => health === "up"));
+    await eventually(async () => {
+      const found = await targets();
+      return found.length > 0 && found.every(({ health }) => health === "up");
+    });
     const seen = (await targets()).map(({ labels, lastError }) =>
       [labels["job"], labels["program"], lastError].join(" ").trim(),
     );
@@ -105,7 +111,10 @@ describe("Prometheus", () => {
     const all = async () => {
       await load();
       const answers = await Promise.all(questions.map((question) => ask(prometheus, question)));
-      unanswered = answers.filter(({ values }) => values.filter((one) => !Number.isNaN(one)).length === 0);
+      unanswered = answers.filter(
+        ({ values, series }) =>
+          values.filter((one) => !Number.isNaN(one) || series.some(isSeldom)).length === 0,
+      );
       return unanswered.length === 0;
     };
     await eventually(all, 40).catch(() => {
