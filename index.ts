@@ -14,27 +14,42 @@ function writtenConfig(): Record<string, string> {
 
 async function program() {
   const written = checkedConfig(writtenConfig());
-  const { huggingFaceToken: _token, registryPassword: _password, ...config } = written;
+  const { huggingFaceToken: _token, registryPassword: _password, tlsKey: _key, ...config } = written;
   const clusterPrefix = `${pulumi.getProject()}-${pulumi.getStack()}`;
   const settings = new pulumi.Config(CONFIG_NAMESPACE);
   const token = settings.getSecret("huggingFaceToken");
   const password = settings.getSecret("registryPassword");
+  const tlsKey = settings.getSecret("tlsKey");
   const cluster = new DynamoCluster("dynamo", {
     ...config,
     ...(token === undefined ? {} : { huggingFaceToken: token }),
     ...(password === undefined ? {} : { registryPassword: password }),
+    ...(tlsKey === undefined ? {} : { tlsKey }),
     clusterPrefix,
     ...(config.target === "local"
       ? { observed: await observeLocal(clusterPrefix) }
       : { observedSky: await observeSky(clusterPrefix, config.sky.infra, written) }),
   });
-  const { endpoint, model, apiKey, apiKeys, chat, topology, deployment, logs, cost } = cluster;
+  const {
+    endpoint,
+    model,
+    certificate,
+    certificateFingerprint,
+    apiKey,
+    apiKeys,
+    chat,
+    topology,
+    deployment,
+    logs,
+    cost,
+  } = cluster;
   if (config.target === "sky") void pulumi.log.info(costLine(cost));
   // An output that is undefined would be a warning at every operation.
   const { keys, retiredKeys } = config.access;
   const several = keys.length + retiredKeys.length > 1 ? { apiKeys } : {};
   const key = cluster.asksForKey ? { apiKey, ...several } : {};
-  return { endpoint, model, engine: config.engine, ...key, chat, topology, deployment, logs, cost };
+  const tls = cluster.speaksTls ? { certificate, certificateFingerprint } : {};
+  return { endpoint, model, engine: config.engine, ...tls, ...key, chat, topology, deployment, logs, cost };
 }
 
 export = program;

@@ -1,5 +1,6 @@
 /** What the role components know of the place where programs run: nothing but this. */
 import type * as pulumi from "@pulumi/pulumi";
+import type { ServedCertificate } from "../tls/served";
 import type { Unit } from "./units";
 
 /** The trace that a unit, or a cluster, leaves in the resource graph. */
@@ -32,6 +33,8 @@ export interface ClusterHost {
    * @param opts Parent, and what must be up before.
    */
   runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun;
+  /** What clients recognise the gateway by; undefined where it speaks plain HTTP, or is not here. */
+  readonly certificate: pulumi.Output<ServedCertificate> | undefined;
   /** URL at which clients reach a port of a node. */
   url(rank: number, port: number): pulumi.Output<string>;
   /** Log files of a unit, or the command that shows them: by program. */

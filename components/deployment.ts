@@ -14,7 +14,7 @@ import { reported } from "./problems";
 import type { SkyObservation } from "./skyRepair";
 
 /** The configuration as another program writes it: nothing of it is changed. */
-type Written = DeepReadonly<Omit<ConfigInput, "huggingFaceToken" | "registryPassword">>;
+type Written = DeepReadonly<Omit<ConfigInput, "huggingFaceToken" | "registryPassword" | "tlsKey">>;
 
 /**
  * The deployment in the shape of the configuration (`Pulumi.<stack>.yaml`) and with its defaults, and a few things that only
@@ -25,6 +25,8 @@ export interface DynamoClusterArgs extends Written {
   readonly huggingFaceToken?: pulumi.Input<string>;
   /** Password for the private registry `sky.registry`. Default: none, public images only. */
   readonly registryPassword?: pulumi.Input<string>;
+  /** Key of `access.tls.certificate`, PEM. Default: none. */
+  readonly tlsKey?: pulumi.Input<string>;
   /**
    * Start of the names of this deployment's clusters. Default: project, stack and the component's name, so that several
    * deployments of a stack stay apart.
@@ -66,6 +68,7 @@ export function prepare(args: DynamoClusterArgs): Deployment {
   const {
     huggingFaceToken,
     registryPassword,
+    tlsKey,
     localServices,
     clusterPrefix: _prefix,
     observed: _local,
@@ -76,6 +79,7 @@ export function prepare(args: DynamoClusterArgs): Deployment {
     const secrets = {
       ...(huggingFaceToken === undefined ? {} : { huggingFaceToken: true }),
       ...(registryPassword === undefined ? {} : { registryPassword: true }),
+      ...(tlsKey === undefined ? {} : { tlsKey: true }),
     };
     const config = parseConfig({ ...written, ...secrets });
     const planned = plan(

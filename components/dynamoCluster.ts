@@ -13,12 +13,14 @@ import {
   type ProgramRole,
 } from "../plan/types";
 import { REGISTRY_SECRETS } from "../sky/setup";
+import type { ServedCertificate } from "../tls/served";
 import { ApiKeys } from "./apiKeys";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
 import { Credentials } from "./credentials";
 import { type Deployment, type DynamoClusterArgs, prepare } from "./deployment";
 import { Frontend } from "./frontend";
+import { gatewayCertificate, type HostCertificate } from "./gatewayCertificate";
 import { LocalCluster } from "./localCluster";
 import { Metrics } from "./metrics";
 import { clusterBaseName, SUFFIX_LENGTH } from "./names";
@@ -43,6 +45,15 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly asksForKey: boolean;
   /** All keys that the endpoint accepts, by name, retired ones too: a secret; empty where it asks for none. */
   readonly apiKeys: pulumi.Output<Record<string, string>>;
+  /** Whether the endpoint speaks TLS. */
+  readonly speaksTls: boolean;
+  /**
+   * What clients have to trust, PEM: the authority of a generated certificate, or your own certificate; undefined where the endpoint speaks
+   * plain HTTP.
+   */
+  readonly certificate: pulumi.Output<string | undefined>;
+  /** SHA-256 of the certificate that the endpoint shows, as `openssl x509 -fingerprint -sha256` prints it; undefined likewise. */
+  readonly certificateFingerprint: pulumi.Output<string | undefined>;
   /** A command that asks a chat question; can be pasted into a shell. */
   readonly chat: pulumi.Output<string>;
   /** Which program runs on which node, on which GPUs and ports. */
@@ -68,7 +79,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
     this.cost = cost;
     const { access } = config;
     const keys = access.gateway ? new ApiKeys(`${name}-key`, access, { parent: this }) : undefined;
-    const hosts = this.#hosts(name, args, deployment, keys);
+    const tls = gatewayCertificate(`${name}-tls`, access.tls, args.tlsKey, { parent: this });
+    const hosts = this.#hosts(name, args, deployment, { keys, tls });
     const placed = placedUnits(plan, hosts);
     const runs = this.#programs(name, plan, placed);
 
@@ -85,6 +97,9 @@ export class DynamoCluster extends pulumi.ComponentResource {
         namespace: plan.namespace,
         expectedWorkers: plan.expectedWorkers,
         ...(keys === undefined ? {} : { apiKey: keys.first }),
+        ...(head.certificate === undefined
+          ? {}
+          : { fingerprint: head.certificate.apply(({ fingerprint }) => fingerprint) }),
         timeoutSeconds: deployment.config.timeouts.readySeconds,
         logs: this.logs,
         localClusters: clusters.filter(({ isLocal }) => isLocal).map(({ clusterName }) => clusterName),
@@ -99,7 +114,16 @@ export class DynamoCluster extends pulumi.ComponentResource {
     this.asksForKey = keys !== undefined;
     this.apiKey = pulumi.output(keys?.first);
     this.apiKeys = keys?.values ?? pulumi.output<Record<string, string>>({});
-    this.chat = this.endpoint.apply((endpoint) => chatCommand(endpoint, plan.model, this.asksForKey));
+    this.speaksTls = tls !== undefined;
+    const shown = pulumi.output<ServedCertificate | undefined>(head.certificate);
+    this.certificate = shown.apply((served) => served?.authority);
+    this.certificateFingerprint = shown.apply((served) => served?.fingerprint);
+    this.chat = pulumi.all([this.endpoint, shown]).apply(([endpoint, served]) =>
+      chatCommand(endpoint, plan.model, {
+        asksForKey: this.asksForKey,
+        publicKeyPin: served?.publicKeyPin,
+      }),
+    );
     this.topology = pulumi
       .all(plan.clusters.map((cluster) => hostOf(hosts, cluster.name).clusterName))
       .apply((names) => topologyOf(plan, names));
@@ -107,6 +131,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
     this.registerOutputs({
       endpoint: this.endpoint,
       model: this.model,
+      certificate: this.certificate,
+      certificateFingerprint: this.certificateFingerprint,
       apiKey: this.apiKey,
       apiKeys: this.apiKeys,
       chat: this.chat,
@@ -121,7 +147,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     name: string,
     args: DynamoClusterArgs,
     deployment: Deployment,
-    keys: ApiKeys | undefined,
+    { keys, tls }: Entrance,
   ): Map<string, ClusterHost> {
     const { huggingFaceToken } = args;
     const credentials = new Credentials(`${name}-credentials`, deployment.plan, { parent: this });
@@ -138,7 +164,17 @@ export class DynamoCluster extends pulumi.ComponentResource {
       const base = clusterBaseName(prefix, cluster.name);
       const own = this.#ownSuffix(`${name}-${cluster.name}-suffix`, cluster, deployment);
       const clusterName = (own ?? suffix).result.apply((end) => `${base}-${end}`);
-      const made = { name: `${name}-${cluster.name}`, base, clusterName, cluster, hosts, secrets };
+      const isHead = cluster.name === deployment.plan.endpoint.cluster;
+      const certificate = isHead ? tls : undefined;
+      const made = {
+        name: `${name}-${cluster.name}`,
+        base,
+        clusterName,
+        cluster,
+        hosts,
+        secrets,
+        certificate,
+      };
       hosts.set(cluster.name, this.#host(made, args, deployment));
     }
     return hosts;
@@ -157,12 +193,13 @@ export class DynamoCluster extends pulumi.ComponentResource {
 
   #host(made: NewHost, args: DynamoClusterArgs, deployment: Deployment): ClusterHost {
     const { config, addresses, plan } = deployment;
-    const { cluster, clusterName, base, secrets } = made;
+    const { cluster, clusterName, base, secrets, certificate } = made;
     const { observed, observedSky } = args;
     const common = {
       clusterName,
       plan: cluster,
       ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
+      ...(certificate === undefined ? {} : { certificate }),
     };
     const parent = { parent: this };
     if (config.target === "local") {
@@ -218,6 +255,12 @@ export class DynamoCluster extends pulumi.ComponentResource {
   }
 }
 
+/** What the gateway is given; nothing where there is none. */
+interface Entrance {
+  readonly keys: ApiKeys | undefined;
+  readonly tls: HostCertificate | undefined;
+}
+
 /** A cluster that is about to be made. */
 interface NewHost {
   readonly name: string;
@@ -229,6 +272,8 @@ interface NewHost {
   readonly hosts: ReadonlyMap<string, ClusterHost>;
   /** Values of the variables that programs take from the node's secrets file. */
   readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
+  /** Of the gateway, where that is on it. */
+  readonly certificate: HostCertificate | undefined;
 }
 
 /** What SkyPilot logs in with at the registry of the image. */

@@ -2,9 +2,12 @@
 import * as pulumi from "@pulumi/pulumi";
 import { programLog } from "../node/render";
 import { portSetting } from "../plan/ports";
+import { TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan, ProgramRole } from "../plan/types";
+import type { ServedCertificate } from "../tls/served";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, stableJson } from "./driverCommand";
+import type { HostCertificate } from "./gatewayCertificate";
 import type { LocalRepairs } from "./repair";
 import { type Unit, unitsOf } from "./units";
 
@@ -21,6 +24,8 @@ export interface LocalClusterArgs {
   readonly model?: string;
   /** Values for the variables that programs take from the node's secrets file, by name. Default: there are none. */
   readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
+  /** Certificate of the gateway, which runs on rank 0. Default: it speaks plain HTTP. */
+  readonly certificate?: HostCertificate;
   /** Bound on making the nodes ready, seconds; the first time that installs Python packages. Default: the driver's, 900. */
   readonly leaseTimeoutSeconds?: number;
   /** Bound on the start of one unit, seconds. Default: the driver's, 180. */
@@ -42,13 +47,17 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
   /** Loopback address of rank 0. */
   readonly headAddress: pulumi.Output<string>;
   readonly isLocal = true;
+  readonly certificate: pulumi.Output<ServedCertificate> | undefined;
   readonly run: UnitRun;
   readonly #lease: DriverCommand;
   readonly #args: LocalClusterArgs;
 
   constructor(name: string, args: LocalClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super("dynamo-sky:index:LocalCluster", name, {}, opts);
-    this.#args = args;
+    const { bundle, served } = ownCertificate(args) ?? {};
+    this.certificate = served;
+    this.#args =
+      bundle === undefined ? args : { ...args, secrets: { ...args.secrets, [TLS_BUNDLE]: bundle } };
     this.clusterName = pulumi.output(args.clusterName);
     this.headAddress = pulumi.output(addressOf(args.addresses, 0));
     this.#lease = new DriverCommand(
@@ -56,8 +65,8 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
       {
         apply: "local lease",
         remove: "local release",
-        input: leaseInput(args),
-        secretInput: secretsOf(args) !== undefined,
+        input: leaseInput(this.#args),
+        secretInput: secretsOf(this.#args) !== undefined,
         // Another set of nodes, or another name, is another cluster: the old one goes with all its programs.
         identity: [
           stableJson(args.plan.nodes.map(({ rank }) => ({ rank, address: addressOf(args.addresses, rank) }))),
@@ -93,7 +102,8 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
   }
 
   url(rank: number, port: number): pulumi.Output<string> {
-    return pulumi.output(`http://${addressOf(this.#args.addresses, rank)}:${port}`);
+    const scheme = this.certificate === undefined ? "http" : "https";
+    return pulumi.output(`${scheme}://${addressOf(this.#args.addresses, rank)}:${port}`);
   }
 
   logs(unit: Unit): pulumi.Output<Record<string, string[]>> {
@@ -108,6 +118,26 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
       ),
     );
   }
+}
+
+/** The certificate that the gateway is given, and what clients see of it. */
+function ownCertificate({
+  certificate,
+  addresses,
+}: LocalClusterArgs):
+  | { readonly bundle: pulumi.Output<string>; readonly served: pulumi.Output<ServedCertificate> }
+  | undefined {
+  if (certificate === undefined) return undefined;
+  if (certificate.kind === "own")
+    return { bundle: certificate.bundle, served: pulumi.output(certificate.served) };
+  const names = [...new Set([addressOf(addresses, 0), ...certificate.names])];
+  const issued = certificate.seed.apply((seed) => {
+    // Only now: what makes certificates is large, and few deployments need it.
+    const { issueCertificate } = require("../tls/issue") as typeof import("../tls/issue");
+    return issueCertificate(seed, names);
+  });
+  const served = pulumi.unsecret(issued).apply(({ bundle: _, ...shown }): ServedCertificate => shown);
+  return { bundle: issued.apply(({ bundle }) => bundle), served };
 }
 
 /** The secrets that programs of the plan ask for; undefined if they ask for none. */

@@ -17,6 +17,8 @@ export interface ReadinessArgs {
   readonly timeoutSeconds?: number;
   /** Sent with the trial request. Default: none. */
   readonly apiKey?: pulumi.Input<string>;
+  /** SHA-256 of the certificate that the endpoint must show before the key is sent. Default: what the system trusts. */
+  readonly fingerprint?: pulumi.Input<string>;
   /** Full names of the local clusters that it runs on. Default: none. */
   readonly localClusters?: readonly pulumi.Input<string>[];
   /** The SkyPilot clusters that it runs on, the one with the endpoint first. Default: none. */
@@ -52,6 +54,7 @@ export class Readiness extends pulumi.ComponentResource {
           localClusters: args.localClusters ?? [],
           ...(args.sky === undefined ? {} : { sky: args.sky }),
           ...(args.timeoutSeconds === undefined ? {} : { timeoutSeconds: args.timeoutSeconds }),
+          ...(args.fingerprint === undefined ? {} : { fingerprint: args.fingerprint }),
           ...(args.apiKey === undefined ? {} : { apiKey: args.apiKey }),
         },
         secretInput: args.apiKey !== undefined,

@@ -2,12 +2,15 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../plan/config";
 import { clusterInventory } from "../plan/inventory";
+import { TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan } from "../plan/types";
 import { nodeScripts } from "../sky/scripts";
 import type { SkyLaunched, SkyLaunchSpec } from "../sky/spec";
 import { renderTask, type TaskInput, taskIdentity, taskSecretNames } from "../sky/task";
+import type { ServedCertificate } from "../tls/served";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, stableJson } from "./driverCommand";
+import type { HostCertificate } from "./gatewayCertificate";
 import type { Unit } from "./units";
 
 export interface SkyClusterArgs {
@@ -25,6 +28,8 @@ export interface SkyClusterArgs {
   readonly controlIp?: pulumi.Input<string>;
   /** Values for the variables that programs take from the node's secrets file, by name. Default: there are none. */
   readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
+  /** Certificate of the gateway, where that is on this cluster. Default: it speaks plain HTTP. */
+  readonly certificate?: HostCertificate;
   /** Why the task must be launched again although nothing changed. Default: all is well. */
   readonly repair?: string | undefined;
 }
@@ -43,6 +48,7 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   /** Address of rank 0, as SkyPilot tells it. */
   readonly headAddress: pulumi.Output<string>;
   readonly isLocal = false;
+  readonly certificate: pulumi.Output<ServedCertificate> | undefined;
   readonly run: UnitRun;
   readonly #endpoint: pulumi.Output<string>;
 
@@ -79,6 +85,7 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
     const launched = pulumi.unsecret(launch.resource.stdout).apply(launchedOf);
     this.headAddress = launched.headAddress;
     this.#endpoint = launched.endpoint;
+    this.certificate = servedBy(args.certificate, launched);
     this.run = { resources: [launch.resource], digest: launch.digest, repair: args.repair };
     this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
   }
@@ -113,6 +120,19 @@ function launchedOf(stdout: string): SkyLaunched {
   return JSON.parse(line) as SkyLaunched;
 }
 
+/** What clients see: of a generated certificate the launch tells it, which knows the address that it is for. */
+function servedBy(
+  certificate: HostCertificate | undefined,
+  launched: pulumi.Output<SkyLaunched>,
+): pulumi.Output<ServedCertificate> | undefined {
+  if (certificate === undefined) return undefined;
+  if (certificate.kind === "own") return pulumi.output(certificate.served);
+  return launched.apply(({ certificate: served }) => {
+    if (served === undefined) throw new RangeError("the launch told no certificate");
+    return served;
+  });
+}
+
 function taskInput(args: SkyClusterArgs, controlIp?: string): TaskInput {
   return {
     cluster: args.plan,
@@ -127,11 +147,18 @@ function taskInput(args: SkyClusterArgs, controlIp?: string): TaskInput {
 function secretsOf({
   plan,
   config,
+  certificate,
   secrets = {},
 }: SkyClusterArgs): Record<string, pulumi.Input<string>> | undefined {
   const wanted = taskSecretNames({ cluster: plan, config, scripts: {} });
-  const found = Object.entries(secrets).filter(([name]) => wanted.includes(name));
+  const own = certificate?.kind === "own" ? { [TLS_BUNDLE]: inOneLine(certificate.bundle) } : {};
+  const found = Object.entries({ ...secrets, ...own }).filter(([name]) => wanted.includes(name));
   return found.length === 0 ? undefined : Object.fromEntries(found);
+}
+
+/** Secrets go through shells and environments on their way to a node. */
+function inOneLine(text: pulumi.Output<string>): pulumi.Output<string> {
+  return text.apply((value) => Buffer.from(value).toString("base64"));
 }
 
 function leaseInput({ clusterName, config }: SkyClusterArgs) {
@@ -139,9 +166,9 @@ function leaseInput({ clusterName, config }: SkyClusterArgs) {
 }
 
 function launchInput(args: SkyClusterArgs, secrets: Record<string, pulumi.Input<string>> | undefined) {
-  const { clusterName, config, controlIp, port } = args;
+  const { clusterName, config, controlIp, port, certificate } = args;
   const { retryUntilUp, infra } = config.sky;
-  const fixed: Omit<SkyLaunchSpec, "cluster" | "task" | "secrets"> = {
+  const fixed: Omit<SkyLaunchSpec, "cluster" | "task" | "secrets" | "tls"> = {
     infra: [...infra],
     retryUntilUp,
     port,
@@ -152,5 +179,11 @@ function launchInput(args: SkyClusterArgs, secrets: Record<string, pulumi.Input<
     cluster: clusterName,
     task: pulumi.output(controlIp).apply((address) => renderTask(taskInput(args, address))),
     ...(secrets === undefined ? {} : { secrets }),
+    ...(certificate === undefined ? {} : { tls: tlsOf(certificate) }),
   };
+}
+
+/** What the launch has to know of TLS: where the certificate is to be made, from what. */
+function tlsOf(certificate: HostCertificate) {
+  return certificate.kind === "own" ? {} : { seed: certificate.seed, names: certificate.names };
 }

@@ -64,21 +64,34 @@ export function summaryOf(
   return { target, infra, namespace, routerMode, workers: expectedWorkers };
 }
 
+/** How a client is let in. */
+export interface ChatAccess {
+  /** Whether the endpoint wants a key; it is taken from `$DYNAMO_API_KEY`, and stands in no argument. Default: false. */
+  readonly asksForKey?: boolean;
+  /** Digest of the public key of the certificate that the endpoint has to show. Default: what the system trusts. */
+  readonly publicKeyPin?: string | undefined;
+}
+
 /** Variable of the shell from which {@link chatCommand} takes the key. Not OpenAI's own: that may hold a key for OpenAI. */
 const KEY_VARIABLE = "DYNAMO_API_KEY";
 
 /**
  * A chat request as a command that can be pasted into a POSIX shell.
- * @param asksForKey Whether the endpoint wants a key; it is taken from `$DYNAMO_API_KEY`, and stands in no argument.
  */
-export function chatCommand(endpoint: string, model: string, asksForKey = false): string {
+export function chatCommand(
+  endpoint: string,
+  model: string,
+  { asksForKey = false, publicKeyPin }: ChatAccess = {},
+): string {
   const body = JSON.stringify({
     model,
     messages: [{ role: "user", content: "Say hello in one sentence." }],
     max_tokens: 64,
   });
   const key = asksForKey ? `printf 'Authorization: Bearer %s' "$${KEY_VARIABLE}" | ` : "";
-  return `${key}curl -s ${asksForKey ? "-H @- " : ""}${shellQuote(`${endpoint}/v1/chat/completions`)} -H 'Content-Type: application/json' -d ${shellQuote(body)}`;
+  // Whoever signed the certificate and for whatever name: it must be this one (curl checks that with -k too).
+  const pin = publicKeyPin === undefined ? "" : `-k --pinnedpubkey ${shellQuote(publicKeyPin)} `;
+  return `${key}curl -s ${pin}${asksForKey ? "-H @- " : ""}${shellQuote(`${endpoint}/v1/chat/completions`)} -H 'Content-Type: application/json' -d ${shellQuote(body)}`;
 }
 
 /** The text as one word of a POSIX shell. */

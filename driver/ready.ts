@@ -157,7 +157,7 @@ async function missingAnswer(input: ReadyInput, signal: AbortSignal): Promise<Mi
 type Answer = { readonly body: unknown } | { readonly error: string };
 
 async function call(
-  { endpoint, apiKey }: ReadyInput,
+  { endpoint, apiKey, fingerprint }: ReadyInput,
   path: string,
   body: unknown,
   timeoutMs: number,
@@ -166,7 +166,13 @@ async function call(
   const base = endpoint.replace(/\/+$/, "").replace(/\/v1$/, "");
   const headers: Record<string, string> = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
   try {
-    const { status, text } = await callHttp(`${base}/v1/${path}`, { body, headers, timeoutMs, signal });
+    const { status, text } = await callHttp(`${base}/v1/${path}`, {
+      body,
+      headers,
+      fingerprint,
+      timeoutMs,
+      signal,
+    });
     if (status !== 200) return { error: `HTTP ${status} ${text.slice(0, 200)}`.trim() };
     return { body: JSON.parse(text) };
   } catch (error) {

@@ -18,6 +18,8 @@ export const readySchema = z.strictObject({
   timeoutSeconds: z.number().positive().default(600),
   /** Sent as `Authorization: Bearer`. Never printed. */
   apiKey: z.string().optional(),
+  /** SHA-256 of the certificate that the endpoint shows; asked for before the key is sent. Default: what the system trusts. */
+  fingerprint: z.string().optional(),
   /** Names of the local clusters that are noted as proven once the deployment is ready. */
   localClusters: z.array(nameSchema).default([]),
   /** The deployment's SkyPilot clusters, the one with the endpoint first. Default: it runs on this machine. */

@@ -2,13 +2,14 @@
 """Runs nginx as the gateway of a deployment: ``gateway.py``, started by ``launch.py``.
 
 Read from the environment: NODE_DIR, and DYNAMO_SKY_NGINX_CONF with nginx's configuration (`plan/programs/gateway.ts`).
-The keys come from the node's ``secrets.json`` (mode 0600) and go, in nginx's form, into ``run/gateway-keys.conf`` with the same mode;
-they are in no argument and no message. When the secrets change, or the grace time of a retired key ends, nginx reads them
-anew without dropping a request. It is told to stop gracefully (SIGQUIT) where this process is told to stop (SIGTERM).
+The keys come from the node's ``secrets.json`` (mode 0600) and go, in nginx's form, into ``run/gateway-keys.conf`` with the same mode, the
+certificate and its key likewise into ``run/gateway-tls.pem``; they are in no argument and no message. When the secrets change, or the
+grace time of a retired key ends, nginx reads them anew without dropping a request. It is told to stop gracefully (SIGQUIT) where this process is told to stop (SIGTERM).
 
 Python 3.9 or later, standard library only.
 """
 
+import base64
 import ctypes
 import datetime
 import grp
@@ -24,6 +25,7 @@ import sys
 import time
 
 SECRET = "DYNAMO_SKY_API_KEY"
+TLS = "DYNAMO_SKY_TLS"
 # Lower-case only: nginx ignores the case of what it looks up in a map.
 KEY = re.compile(r"[a-z0-9_-]{32,200}")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -41,19 +43,35 @@ def say(message):
     print(message, flush=True)
 
 
-def read_secret(path):
+def read_secrets(path, names):
     try:
         with open(path, encoding="utf-8") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                 raise Unusable("%s can be read by others; its mode must be 0600" % path)
-            value = json.load(file).get(SECRET)
+            secrets = json.load(file)
+            values = [secrets.get(name) for name in names]
     except FileNotFoundError:
-        raise Unusable("%s is missing; it must hold %s" % (path, SECRET)) from None
+        raise Unusable("%s is missing; it must hold %s" % (path, " and ".join(names))) from None
     except (ValueError, AttributeError):
         raise Unusable("%s is not a JSON object" % path) from None
-    if not isinstance(value, str) or not value:
-        raise Unusable("%s has no value for %s" % (path, SECRET))
-    return value
+    for name, value in zip(names, values):
+        if not isinstance(value, str) or not value:
+            raise Unusable("%s has no value for %s" % (path, name))
+    return values
+
+
+def parse_bundle(value):
+    """The certificate and its key as PEM, whether it came so or in base64."""
+    text = value
+    if not text.lstrip().startswith("-----BEGIN"):
+        try:
+            text = base64.b64decode(value, validate=True).decode("ascii")
+        except ValueError:
+            raise Unusable("%s is neither PEM nor base64 of it" % TLS) from None
+    for what in ("PRIVATE KEY", "CERTIFICATE"):
+        if not re.search("^-----BEGIN (RSA |EC )?%s-----" % what, text, re.MULTILINE):
+            raise Unusable("%s has no %s in PEM" % (TLS, what))
+    return text
 
 
 def read_time(name, text):
@@ -94,17 +112,21 @@ def write_private(path, text):
 
 
 class Keys:
-    """The keys that nginx is to accept, kept in step with the secrets and the clock."""
+    """The keys that nginx is to accept and the certificate that it shows, kept in step with the secrets and the clock."""
 
-    def __init__(self, node_dir):
+    def __init__(self, node_dir, with_tls):
         self.source = os.path.join(node_dir, "secrets.json")
         self.path = os.path.join(node_dir, "run", "gateway-keys.conf")
+        self.tls_path = os.path.join(node_dir, "run", "gateway-tls.pem")
+        self.names = [SECRET, TLS] if with_tls else [SECRET]
         self.seen = None
         self.keys = []
         self.accepted = None
+        self.bundle = None
+        self.shown = None
 
     def look(self):
-        """Writes nginx's file if it has to differ; returns whether it did. Raises Unusable for secrets that cannot be used."""
+        """Writes nginx's files if they have to differ; returns whether they did. Raises Unusable for secrets that cannot be used."""
         try:
             state = os.stat(self.source)
             seen = (state.st_mtime_ns, state.st_ino, state.st_size)
@@ -112,7 +134,18 @@ class Keys:
             seen = None
         if seen is None or seen != self.seen:
             self.seen = seen
-            self.keys = parse_keys(read_secret(self.source))
+            value, *bundle = read_secrets(self.source, self.names)
+            self.keys, self.bundle = parse_keys(value), parse_bundle(bundle[0]) if bundle else None
+        return any([self.show_certificate(), self.accept_keys()])
+
+    def show_certificate(self):
+        if self.bundle == self.shown:
+            return False
+        write_private(self.tls_path, self.bundle)
+        self.shown = self.bundle
+        return True
+
+    def accept_keys(self):
         now = time.time()
         accepted = [(name, key) for name, key, until in self.keys if until is None or now < until]
         if accepted == self.accepted:
@@ -164,7 +197,7 @@ def end_group(group):
 class Gateway:
     def __init__(self, node_dir):
         self.node_dir = node_dir
-        self.keys = Keys(node_dir)
+        self.keys = Keys(node_dir, with_tls=TLS in os.environ)
         self.nginx = None
         self.stopping = False
 

@@ -5,6 +5,7 @@
 import { pack } from "./packing";
 import { ConfigError, type Problem } from "./problems";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "./schema";
+import type { TLS_KINDS } from "./schema/access";
 import { checkAcross, type Known } from "./schema/checks";
 import { coerce } from "./schema/coerce";
 import { problemsOf } from "./schema/issues";
@@ -28,6 +29,9 @@ interface Derived {
   cluster: Omit<ParsedConfig["cluster"], "gpusPerNode" | "allowIdleGpus"> & {
     gpusPerNode: number;
     allowIdleGpus: boolean;
+  };
+  access: Omit<ParsedConfig["access"], "tls"> & {
+    tls: Omit<ParsedConfig["access"]["tls"], "mode"> & { mode: (typeof TLS_KINDS)[number] };
   };
   timeouts: Omit<ParsedConfig["timeouts"], "readySeconds"> & { readySeconds: number };
 }
@@ -119,6 +123,14 @@ function engineOf({ engine, target }: Pick<ParsedConfig, "engine" | "target">): 
   return engine ?? (target === "local" ? "mocker" : "sglang");
 }
 
+/** Plain HTTP is the default only where there is no gateway, or nothing leaves this machine. */
+function tlsMode({ access, target }: ParsedConfig): (typeof TLS_KINDS)[number] {
+  const { mode, certificate } = access.tls;
+  if (mode !== undefined) return mode;
+  if (certificate !== undefined) return "own";
+  return access.gateway && target === "sky" ? "generated" : "off";
+}
+
 /** Applies the defaults that depend on other settings. */
 function complete(parsed: ParsedConfig): DeploymentConfig {
   const isLocal = parsed.target === "local";
@@ -131,6 +143,7 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
       gpusPerNode: parsed.cluster.gpusPerNode ?? (isLocal ? fittingGpus(parsed) : 8),
       allowIdleGpus: parsed.cluster.allowIdleGpus ?? isLocal,
     },
+    access: { ...parsed.access, tls: { ...parsed.access.tls, mode: tlsMode(parsed) } },
     timeouts: { ...parsed.timeouts, readySeconds: parsed.timeouts.readySeconds ?? (isLocal ? 180 : 3600) },
   };
 }

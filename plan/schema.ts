@@ -25,6 +25,7 @@ import {
   list,
   oneOf,
   optional,
+  privateKey,
   required,
   section,
   setting,
@@ -123,6 +124,12 @@ export const configSchema = section({
     absent: "none: public images only",
     about:
       "Secret password or access token for the private registry `sky.registry`: `pulumi config set --secret dynamo-sky:registryPassword`. It goes to SkyPilot as a secret, and to nothing that runs on the nodes.",
+  }),
+  tlsKey: setting(privateKey(), {
+    default: false,
+    defaultText: "none",
+    about:
+      "Secret key of `access.tls.certificate`, PEM: `pulumi config set --secret dynamo-sky:tlsKey < key.pem`. It reaches nodes only in their secrets file.",
   }),
   huggingFaceToken: optional(token(), {
     absent: "none: public models only",

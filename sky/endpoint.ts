@@ -8,13 +8,14 @@ export async function findEndpoint(launch: Launch): Promise<Pick<SkyLaunched, "e
   const { input, sky, context } = launch;
   const { stdout } = await sky.must(["status", "--ip", input.cluster]);
   const headAddress = lastWord(stdout);
-  const direct = { headAddress, endpoint: `http://${bracketed(headAddress)}:${input.port}` };
+  const scheme = input.tls === undefined ? "http" : "https";
+  const direct = { headAddress, endpoint: `${scheme}://${bracketed(headAddress)}:${input.port}` };
   if (!opensPorts(input.task)) return direct;
   const args = ["status", "--endpoint", String(input.port), input.cluster];
   const outcome = await sky.ask(args);
   const opened = lastWord(outcome.stdout);
   if (outcome.code === 0 && opened !== "") {
-    return { headAddress, endpoint: /^https?:/.test(opened) ? opened : `http://${opened}` };
+    return { headAddress, endpoint: `${scheme}://${opened.replace(/^https?:\/\//, "")}` };
   }
   context.progress.line(`SkyPilot tells no endpoint for port ${input.port}; using the head's address`);
   return direct;

@@ -5,6 +5,7 @@
  */
 import { UserError } from "../driver/errors";
 import { defineVerb, type VerbContext } from "../driver/verb";
+import { certify } from "./certificate";
 import { Sky } from "./cli";
 import { findEndpoint } from "./endpoint";
 import { cancelJobs, untilRunning } from "./job";
@@ -33,17 +34,19 @@ export const verb = defineVerb({
   run: async (input, context) => {
     const sky = await Sky.find(input.infra, context);
     const deadline = performance.now() + input.timeoutSeconds * 1000;
-    const launch: Launch = {
-      input,
-      task: taskName(input.cluster, input.task, input.secrets),
-      sky,
-      context,
-      stages: new StageTracker((stage, detail) =>
-        context.progress.line(`${stage}${detail && `: ${detail}`}`),
-      ),
-      secondsLeft: () => Math.max(1, (deadline - performance.now()) / 1000),
+    const stages = new StageTracker((stage, detail) =>
+      context.progress.line(`${stage}${detail && `: ${detail}`}`),
+    );
+    const secondsLeft = () => Math.max(1, (deadline - performance.now()) / 1000);
+    const launchOf = (given: SkyLaunch): Launch => {
+      const task = taskName(given.cluster, given.task, given.secrets);
+      return { input: given, task, sky, context, stages, secondsLeft };
     };
-    context.result(await converge(launch));
+    const seed = input.tls?.seed;
+    if (seed === undefined) return context.result(await converge(launchOf(input)));
+    const { secrets, certificate } = await certify(launchOf(input), seed, launchOf);
+    const launched = await converge(launchOf({ ...input, secrets }));
+    context.result({ ...launched, certificate } satisfies SkyLaunched);
   },
 });
 

@@ -1,5 +1,6 @@
 /** What the `sky` verbs read from standard input. */
 import { z } from "zod";
+import type { ServedCertificate } from "../tls/served";
 
 /** Valid on every cloud, and harmless as a part of a path. https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
 const clusterName = z
@@ -32,6 +33,11 @@ export const skyLaunchSchema = z.strictObject({
   task: z.string(),
   /** Values of the task's secrets, by name. Reach SkyPilot by environment, never by a command line or a file. */
   secrets: z.record(z.string(), z.string()).default({}),
+  /**
+   * Present where the endpoint speaks TLS. With a seed, a certificate is made for the address that the cluster has got, and reaches the
+   * nodes as one of the secrets. Default: plain HTTP.
+   */
+  tls: z.strictObject({ seed: z.string().optional(), names: z.array(z.string()).default([]) }).optional(),
   /** Tries again until there is capacity, within the time limit. Default false. */
   retryUntilUp: z.boolean().default(false),
   /** The port whose address is wanted. */
@@ -50,6 +56,8 @@ export interface SkyLaunched {
   readonly endpoint: string;
   /** SkyPilot's identity of the cluster: another one is another set of machines. */
   readonly clusterHash: string;
+  /** What clients see of a certificate that was made. */
+  readonly certificate?: ServedCertificate;
 }
 
 /** Input of `sky observe`. */

@@ -21,6 +21,9 @@ const SECURE = {
   additionalProperties: false,
 };
 
+/** Keys whose value stands encrypted in a stack's file. */
+const SECRET_KEYS = ["huggingFaceToken", "tlsKey"] as const;
+
 /** JSON Schema of a whole `Pulumi.<stack>.yaml`. Draft 7, which YAML language servers know best. */
 export function renderJsonSchema(): string {
   const { properties, definitions } = z.toJSONSchema(configSchema, { io: "input", target: "draft-7" });
@@ -29,9 +32,10 @@ export function renderJsonSchema(): string {
     schema,
   ]);
   const config: JsonObject = Object.fromEntries(keys);
-  const tokenKey = `${CONFIG_NAMESPACE}:huggingFaceToken`;
-  const { description } = z.toJSONSchema(configSchema.shape.huggingFaceToken, { io: "input" });
-  config[tokenKey] = { description, anyOf: [{ type: "string" }, SECURE] };
+  for (const key of SECRET_KEYS) {
+    const { description } = z.toJSONSchema(configSchema.shape[key], { io: "input" });
+    config[`${CONFIG_NAMESPACE}:${key}`] = { description, anyOf: [{ type: "string" }, SECURE] };
+  }
   return `${JSON.stringify(
     {
       $schema: "http://json-schema.org/draft-07/schema#",

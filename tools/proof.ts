@@ -7,6 +7,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
+import { callHttp } from "../driver/http";
 
 export interface ProofTarget {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
@@ -14,9 +15,14 @@ export interface ProofTarget {
   readonly model: string;
   /** Sent as a bearer token. Default: none. */
   readonly apiKey?: string | undefined;
+  /** SHA-256 of the certificate that the endpoint shows. Default: what the system trusts, or plain HTTP. */
+  readonly fingerprint?: string | undefined;
   /** Log files by program, where they can be read here. */
   readonly logs: Readonly<Record<string, readonly string[]>>;
 }
+
+/** Each request has a time limit of its own. */
+const NEVER = new AbortController().signal;
 
 /** How one request was served. */
 export interface Served {
@@ -102,22 +108,20 @@ export function freshPrefix(): string {
  * @throws Error when it fails, or when the answer does not name the workers (not a Dynamo endpoint).
  */
 export async function ask(target: ProofTarget, content: string): Promise<Served> {
-  const response = await fetch(`${target.endpoint}/v1/chat/completions`, {
-    method: "POST",
-    headers: {
-      "content-type": "application/json",
-      ...(target.apiKey === undefined ? {} : { authorization: `Bearer ${target.apiKey}` }),
-    },
-    body: JSON.stringify({
-      model: target.model,
+  const { apiKey, endpoint, fingerprint, model } = target;
+  const { status, text } = await callHttp(`${endpoint}/v1/chat/completions`, {
+    headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+    body: {
+      model,
       messages: [{ role: "user", content }],
       max_tokens: 8,
       nvext: { extra_fields: ["worker_id", "timing"] },
-    }),
-    signal: AbortSignal.timeout(REQUEST_MS),
+    },
+    fingerprint,
+    timeoutMs: REQUEST_MS,
+    signal: NEVER,
   });
-  const text = await response.text();
-  if (!response.ok) throw new Error(`${target.endpoint} answered ${response.status}: ${text.slice(0, 500)}`);
+  if (status !== 200) throw new Error(`${endpoint} answered ${status}: ${text.slice(0, 500)}`);
   return served(target, text);
 }
 

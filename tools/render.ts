@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { drawPicture } from "../plan/drawing/picture";
-import { API_KEYS } from "../plan/programs/gateway";
+import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { CLUSTER_SECRET } from "../sky/run";
 import { nodeScripts } from "../sky/scripts";
 import { renderTask, taskSecretNames } from "../sky/task";
@@ -56,17 +56,23 @@ function heading(stack: string, { config, plan }: PlannedStack): string {
   const secrets = plan.clusters.flatMap((cluster) =>
     taskSecretNames({ cluster, config, scripts: {}, standalone: true }),
   );
+  const random = "openssl rand -hex 32";
   const making = [
-    { secret: API_KEYS, about: "the key that requests must carry: Authorization: Bearer …" },
-    { secret: CLUSTER_SECRET, about: "from it come the passwords of etcd and NATS" },
+    { secret: API_KEYS, from: random, about: "the key that requests must carry: Authorization: Bearer …" },
+    {
+      secret: TLS_BUNDLE,
+      from: "cat key.pem fullchain.pem | base64 -w0",
+      about: "your certificate and its key",
+    },
+    { secret: CLUSTER_SECRET, from: random, about: "from it come the passwords of etcd and NATS" },
   ].filter(({ secret }) => secrets.includes(secret));
   return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${nodes.length} node${nodes.length === 1 ? "" : "s"}.
 
-${making.map(({ secret, about }) => `  export ${secret}=$(openssl rand -hex 32)     # ${about}\n`).join("")}  sky launch -c ${name}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
+${making.map(({ secret, from, about }) => `  export ${secret}=$(${from})     # ${about}\n`).join("")}  sky launch -c ${name}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
   ssh -N -L 8000:$(sky status --ip ${name}):${plan.endpoint.port} ${name} &     # the endpoint, at http://127.0.0.1:8000/v1
   sky down ${name}
 
-${config.sky.openEndpoint ? "The endpoint's port is open to the internet, and asks for the key. It is plain HTTP: put TLS in front.\n" : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n"}
+${config.sky.openEndpoint ? "The endpoint's port is open to the internet, and asks for the key.\n" : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n"}
 Written by \`npm run render -- --stack ${stack}\` from Pulumi.${stack}.yaml: edit that, not this.`;
 }
 

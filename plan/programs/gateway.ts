@@ -15,6 +15,12 @@ import { frontendPrograms } from "./frontend";
  */
 export const API_KEYS = "DYNAMO_SKY_API_KEY";
 
+/**
+ * Secret with the certificate and its key, PEM, where the gateway speaks TLS; in base64 or as it is. `node/gateway.py` reads it again
+ * whenever it changes.
+ */
+export const TLS_BUNDLE = "DYNAMO_SKY_TLS";
+
 /** Variable with nginx's configuration; so the launcher fills in what is only known on the node. */
 const NGINX_CONF = "DYNAMO_SKY_NGINX_CONF";
 
@@ -23,6 +29,9 @@ const NGINX_CONF = "DYNAMO_SKY_NGINX_CONF";
  * to the configuration's directory and others to the node's, since nginx has no quotes for what a directory may be called.
  */
 const KEYS_FILE = "gateway-keys.conf";
+
+/** Where it keeps the certificate and the key, likewise. */
+const TLS_FILE = `${NODE_DIR}/run/gateway-tls.pem`;
 
 /** A request that thinks for longer than this without a token is given up. Unit: seconds. */
 const LONGEST_SILENCE = 3600;
@@ -53,13 +62,31 @@ function gatewayProgram(
     rank: 0,
     command: ["python3", `${NODE_DIR}/gateway.py`],
     env: { [NGINX_CONF]: nginxConf(context, port, frontends, ports["gatewayStatus"]) },
-    secretEnv: [API_KEYS],
+    secretEnv: [API_KEYS, ...(speaksTls(context) ? [TLS_BUNDLE] : [])],
     gpus: [],
     ports,
     waitsFor: [],
     health: { kind: "tcp", host: NODE_IP, port },
     stopSeconds: context.config.timeouts.stopSeconds,
   };
+}
+
+function speaksTls({ config }: PlanContext): boolean {
+  return config.access.tls.mode !== "off";
+}
+
+/** Directives for TLS. Versions: https://wiki.mozilla.org/Security/Server_Side_TLS, "intermediate". */
+function tlsDirectives(context: PlanContext): string {
+  if (!speaksTls(context)) return "";
+  return `
+    ssl_certificate ${TLS_FILE};
+    ssl_certificate_key ${TLS_FILE};
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache shared:tls:10m;
+    ssl_session_timeout 1h;
+    ssl_session_tickets off;
+    # Plain HTTP where TLS is spoken.
+    error_page 497 =400 @plain;`;
 }
 
 /** nginx's configuration. Directives: https://nginx.org/en/docs/dirindex.html */
@@ -112,7 +139,7 @@ http {
   }
 
   server {
-    listen ${listen}:${port};
+    listen ${listen}:${port}${speaksTls(context) ? " ssl" : ""};${tlsDirectives(context)}
     client_max_body_size ${maxRequestMB}m;
     # In memory: the workers may be another user than the owner of the node's directory.
     client_body_buffer_size ${maxRequestMB}m;
@@ -138,7 +165,10 @@ http {
     error_page 413 @too_large;
     error_page 429 @too_many;
     error_page 500 502 503 504 =503 @not_ready;
-${Object.entries(ERRORS).map(errorLocation).join("\n")}
+${Object.entries(ERRORS)
+  .filter(([name]) => name !== "plain" || speaksTls(context))
+  .map(errorLocation)
+  .join("\n")}
 
     location = /health {
       limit_req zone=health burst=40 nodelay;
@@ -199,6 +229,12 @@ const ERRORS: Readonly<Record<string, ErrorAnswer>> = {
     message: "The request is not valid HTTP.",
     type: "invalid_request_error",
     code: "bad_request",
+  },
+  plain: {
+    status: 400,
+    message: "This endpoint speaks HTTPS only.",
+    type: "invalid_request_error",
+    code: "https_required",
   },
   unauthorized: {
     status: 401,

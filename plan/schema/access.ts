@@ -1,5 +1,19 @@
 /** Who gets in: the gateway, its keys and its limits. */
-import { allowedText, flag, list, required, section, setting, text, whole } from "./values";
+import { isIP } from "node:net";
+import {
+  ALL_DEFAULTS,
+  allowedText,
+  certificateText,
+  flag,
+  list,
+  oneOf,
+  optional,
+  required,
+  section,
+  setting,
+  text,
+  whole,
+} from "./values";
 
 /** A key is known by its name everywhere; its value is generated and is in no configuration. */
 const keyName = () =>
@@ -33,6 +47,38 @@ const retiredKeySchema = section({
   graceUntil: required(moment(), { about: "When it is no longer accepted (ISO 8601, UTC)." }),
 });
 
+/** `off`: plain HTTP. */
+export const TLS_KINDS = ["generated", "own", "off"] as const;
+
+/** As in https://www.rfc-editor.org/rfc/rfc1123#section-2, and without a wildcard, which a generated certificate does not need. */
+const HOST_NAME =
+  /^(?=.{1,253}$)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
+
+const serverName = () =>
+  text({
+    noun: "a host",
+    allowed: "a host name or an IP address, such as llm.example.com or 10.0.0.7",
+    accepts: (value) => isIP(value) !== 0 || HOST_NAME.test(value),
+  });
+
+const tlsSchema = section({
+  mode: optional(oneOf("a kind of TLS", TLS_KINDS), {
+    absent:
+      "own where `access.tls.certificate` is given; else generated, and off on target local, where nothing leaves the machine",
+    about:
+      "`generated`: a certificate made for the address that the endpoint gets; what clients have to trust is the stack output `certificate`. `own`: yours. `off`: keys, prompts and answers travel readable by everyone on the way.",
+  }),
+  certificate: optional(certificateText(), {
+    absent: "none",
+    about: "Your certificate. Its key is `tlsKey`.",
+  }),
+  names: setting(list("hosts", serverName()), {
+    default: [],
+    about:
+      "What clients connect to besides the endpoint's own address; a generated certificate is for these names too.",
+  }),
+});
+
 export const accessSchema = section({
   gateway: setting(flag(), {
     default: false,
@@ -47,6 +93,12 @@ export const accessSchema = section({
   retiredKeys: setting(list("retired keys", retiredKeySchema), {
     default: [],
     about: "Keys on their way out: still accepted for a while, so that clients can move on to another.",
+  }),
+  tls: setting(tlsSchema, { ...ALL_DEFAULTS, about: "Encryption between clients and the gateway." }),
+  allowPlainHttp: setting(flag(), {
+    default: false,
+    about:
+      "Lets an endpoint be open to the internet without TLS (`sky.openEndpoint`, `access.tls.mode` off): for who has something in front of it that ends TLS, and lets nobody else at it.",
   }),
   maxRequestMB: setting(whole({ min: 1, max: 1024 }), {
     default: 32,

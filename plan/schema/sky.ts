@@ -158,7 +158,7 @@ export const skySchema = section({
   openEndpoint: setting(flag(), {
     default: false,
     about:
-      "Opens the endpoint's port to the internet; only with `access.gateway`, which asks for a key. Keys and prompts travel in plain HTTP: put TLS in front. When false, only machines of the same network reach it.",
+      "Opens the endpoint's port to the internet; only with `access.gateway`, which asks for a key, and with TLS. When false, only machines of the same network reach it.",
   }),
   labels: setting(
     dictionary(

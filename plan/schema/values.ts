@@ -191,6 +191,29 @@ export function token() {
   return z.union([secret, z.literal(true)], { error: () => message }).register(allowedText, { allowed });
 }
 
+/** A private key, kept as {@link token} is: only whether there is one goes on from here. */
+export function privateKey() {
+  const allowed = "a private key in PEM, without a passphrase";
+  const message = `not a private key (its value is not shown). Allowed: ${allowed}.`;
+  const secret = z
+    .string()
+    .regex(/^\s*-----BEGIN (RSA |EC )?PRIVATE KEY-----/)
+    .transform(() => true as const);
+  return z.union([secret, z.boolean()], { error: () => message }).register(allowedText, { allowed });
+}
+
+/** A certificate; what stands in its place is not told, for it may be the key. */
+export function certificateText() {
+  const allowed = "PEM, the server's certificate first and those that it was signed with after it";
+  const message = `not a certificate (its value is not shown). Allowed: ${allowed}.`;
+  return z
+    .string({ error: () => message })
+    .regex(/^\s*-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/, {
+      error: () => message,
+    })
+    .register(allowedText, { allowed });
+}
+
 /** A list whose items are all of one kind. */
 export function list<S extends z.ZodType>(noun: string, item: S, least = 0) {
   const allowed = least === 0 ? `a list of ${noun}` : `a list of ${noun}, at least ${least}`;

@@ -69,7 +69,7 @@ function commandLines(): string[] {
 beforeAll(async () => {
   await ensureAiperf(() => undefined);
   deployment.secrets = { [API_KEYS]: `default:${key}` };
-  await deployment.up(key);
+  await deployment.up({ apiKey: key });
 }, INSTALL_MS);
 
 afterAll(() => {

@@ -1,7 +1,8 @@
 /** Without etcd and NATS: discovery by files, KV events through the broker, aggregated workers. */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { proveRouting } from "../../tools/proof";
-import { listeners, TestDeployment } from "./support";
+import { listeners, unlisted } from "../sockets";
+import { TestDeployment } from "./support";
 
 const deployment = new TestDeployment(
   { router: { mode: "kv" }, pools: [{ role: "aggregated", replicas: 3 }] },
@@ -34,6 +35,7 @@ describe("a deployment without etcd and NATS", () => {
   test("listens on loopback only", () => {
     const found = listeners(machine.processes());
     expect(found.length).toBeGreaterThan(6);
+    expect(unlisted(found, deployment.listenedNodes)).toEqual([]);
     expect(found.filter(({ address }) => !(address.startsWith("127.") || address === "::1"))).toEqual([]);
   });
 

@@ -7,7 +7,8 @@ import { join } from "node:path";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { API_KEYS } from "../../plan/programs/gateway";
-import { eventually, listeners, TestDeployment } from "./support";
+import { listeners, unlisted } from "../sockets";
+import { eventually, TestDeployment } from "./support";
 
 const LIMIT_PER_SECOND = 50;
 const BURST = 100;
@@ -48,7 +49,7 @@ const post = (headers: Record<string, string>, body: string) =>
 
 beforeAll(async () => {
   deployment.secrets = { [API_KEYS]: `default:${key},noise:${noise}` };
-  await deployment.up(key);
+  await deployment.up({ apiKey: key });
 });
 afterAll(() => deployment.close());
 
@@ -166,6 +167,7 @@ describe("who has none", () => {
 
   test("finds nothing that listens beyond loopback", () => {
     const open = listeners(machine.processes());
+    expect(unlisted(open, deployment.listenedNodes)).toEqual([]);
     expect(open.filter(({ address }) => !(address.startsWith("127.") || address === "::1"))).toEqual([]);
     // The gateway is among what was looked at.
     expect(open.map(({ port }) => port)).toContain(deployment.plan.endpoint.port);

@@ -357,7 +357,9 @@ describe("a hostile value", () => {
     const slot = SLOTS.find(({ setting }) => setting === "servedModelName");
     const names = slot === undefined ? [] : takenBy(slot);
     expect(names.length).toBeGreaterThan(50);
-    const commands = names.map((name) => chatCommand("http://127.0.0.1:8000", name, true)).join("\n");
+    const commands = names
+      .map((name) => chatCommand("http://127.0.0.1:8000", name, { asksForKey: true }))
+      .join("\n");
     const output = execFileSync("bash", {
       cwd: scratch,
       env: environment,

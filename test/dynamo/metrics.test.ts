@@ -10,7 +10,8 @@ import { parseConfig } from "../../plan/config";
 import { JOBS, SERIES, type Series, whyAbsent } from "../../plan/metrics/series";
 import { API_KEYS } from "../../plan/programs/gateway";
 import { type Answer, ask, questionsOf } from "../../tools/metrics/ask";
-import { eventually, listeners, TestDeployment } from "./support";
+import { listeners } from "../sockets";
+import { eventually, TestDeployment } from "./support";
 
 const CONFIG = {
   access: { gateway: true },
@@ -69,7 +70,7 @@ const isSeldom = (series: Series) => series === SERIES.etcdFsync;
 
 beforeAll(async () => {
   deployment.secrets = { [API_KEYS]: `default:${key}` };
-  await deployment.up(key);
+  await deployment.up({ apiKey: key });
 });
 afterAll(() => deployment.close());
 

@@ -4,7 +4,8 @@ import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { processesOf } from "../../local/processes";
 import { proveRouting } from "../../tools/proof";
-import { eventually, listeners, TestDeployment } from "./support";
+import { listeners, unlisted } from "../sockets";
+import { eventually, TestDeployment } from "./support";
 
 const deployment = new TestDeployment(
   {
@@ -73,9 +74,10 @@ describe("serving", () => {
 });
 
 describe("the node", () => {
-  test("listens on loopback only", () => {
+  test("listens on what is on the written list, and on nothing else", () => {
     const found = listeners(machine.processes());
     expect(found.length).toBeGreaterThan(8);
+    expect(unlisted(found, deployment.listenedNodes)).toEqual([]);
     expect(found.filter(({ address }) => !(address.startsWith("127.") || address === "::1"))).toEqual([]);
   });
 

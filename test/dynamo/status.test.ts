@@ -75,7 +75,7 @@ const programsOf = ({ clusters }: Seen) =>
 
 beforeAll(async () => {
   deployment.secrets = { DYNAMO_SKY_API_KEY: KEY };
-  await deployment.up(KEY);
+  await deployment.up({ apiKey: KEY });
   writeOutputs(outputs, topologyOf(deployment.plan, [deployment.name]));
 });
 afterAll(() => deployment.close());

@@ -1,7 +1,7 @@
 /** A deployment on this machine for the tests: planned from a configuration, driven through the driver's verbs. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -22,6 +22,7 @@ import {
   NATS_TOKEN,
 } from "../../plan/programs/controlPlane";
 import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan } from "../../plan/types";
+import type { ListenedNode } from "../sockets";
 
 const DRIVER = join(__dirname, "..", "..", "bin", "dynamo-sky");
 
@@ -138,6 +139,11 @@ export class TestDeployment {
     };
   }
 
+  /** Its nodes, for the list of what may listen. */
+  get listenedNodes(): ListenedNode[] {
+    return this.cluster.nodes.map((node) => ({ node, address: this.address(node.rank), target: "local" }));
+  }
+
   readySpec(change: Partial<ReadySpec> = {}): ReadySpec {
     const { model, namespace, expectedWorkers } = this.plan;
     const basis = { endpoint: this.endpoint, model, namespace, expectedWorkers, logs: this.logs };
@@ -161,14 +167,14 @@ export class TestDeployment {
   }
 
   /** Lease, all units at the same time as Pulumi does (control plane first), readiness. */
-  async up(apiKey?: string): Promise<void> {
+  async up(ready: Partial<ReadySpec> = {}): Promise<void> {
     await this.machine.must("local lease", this.leaseSpec);
     const roles: readonly string[] = CONTROL_PLANE_ROLES;
     const isControl = ({ role }: Unit) => roles.includes(role);
     for (const stage of [this.units.filter(isControl), this.units.filter((unit) => !isControl(unit))]) {
       await Promise.all(stage.map((unit) => this.machine.must("local apply", this.programsSpec(unit))));
     }
-    await this.machine.must("ready", this.readySpec(apiKey === undefined ? {} : { apiKey }));
+    await this.machine.must("ready", this.readySpec(ready));
   }
 
   async observe(): Promise<Record<string, string>> {
@@ -190,59 +196,6 @@ export class TestDeployment {
 /** Waits for a condition; the test fails when it does not come true. */
 export function eventually(condition: () => boolean | Promise<boolean>, seconds = 30): Promise<true> {
   return vi.waitUntil(async () => await condition(), { timeout: seconds * 1000, interval: 50 });
-}
-
-/** A socket that listens. */
-export interface Listener {
-  readonly pid: number;
-  /** As text: `127.0.0.1`, `::1`, `0.0.0.0`. */
-  readonly address: string;
-  readonly port: number;
-}
-
-/** What the given processes listen on, from the kernel's own tables. */
-export function listeners(pids: readonly number[]): Listener[] {
-  return pids.flatMap((pid) => {
-    const inodes = socketsOf(pid);
-    return ["tcp", "tcp6"].flatMap((table) =>
-      readFileSync(`/proc/net/${table}`, "utf8")
-        .split("\n")
-        .slice(1)
-        .map((line) => line.trim().split(/\s+/))
-        .filter(
-          ([, , , state, , , , , , inode]) => state === "0A" && inode !== undefined && inodes.has(inode),
-        )
-        .map(([, local = ""]) => {
-          const [hex = "", port = ""] = local.split(":");
-          return { pid, address: addressOf(hex), port: Number.parseInt(port, 16) };
-        }),
-    );
-  });
-}
-
-function socketsOf(pid: number): ReadonlySet<string> {
-  const directory = `/proc/${pid}/fd`;
-  if (!existsSync(directory)) return new Set();
-  return new Set(
-    readdirSync(directory).flatMap((fd) => {
-      try {
-        return /^socket:\[(\d+)\]$/.exec(readlinkSync(join(directory, fd)))?.[1] ?? [];
-      } catch {
-        return [];
-      }
-    }),
-  );
-}
-
-/** The kernel prints addresses as words of 32 bits, each in the machine's byte order. */
-function addressOf(hex: string): string {
-  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
-  if (bytes.length === 4) return bytes.map((byte) => Number.parseInt(byte, 16)).join(".");
-  return bytes.every((byte) => byte === "00")
-    ? "::"
-    : bytes.join("") === `${"0".repeat(31)}1`
-      ? "::1"
-      : bytes.join("");
 }
 
 function newPassword(): string {

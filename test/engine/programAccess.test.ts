@@ -3,11 +3,17 @@
  * goes on where the one before it ended.
  */
 import { execFileSync } from "node:child_process";
-import { statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
+import OpenAI from "openai";
+import { Agent, request } from "undici";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { nodeDirectory } from "../../local/directories";
+import { ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN } from "../../plan/programs/controlPlane";
+import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import type { ConfigInput } from "../../plan/schema";
-import { freePorts, type Ports } from "../freePorts";
+
+import { freePorts, listen, type Ports } from "../freePorts";
 import { filesWith, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 let project: TestProject;
@@ -15,10 +21,17 @@ let ports: Ports;
 let cluster = "";
 let former = "";
 
-function configure(access: ConfigInput["access"]): void {
+const TLS = { tls: { mode: "generated" } } as const;
+
+function configure(access: ConfigInput["access"], changes: Partial<ConfigInput> = {}): void {
   const pools = [{ role: "aggregated" as const }];
-  project.configure("dev", namespaced({ target: "local", model: "Qwen/Qwen3-8B", pools, access, ...ports }));
+  const config = { target: "local", model: "Qwen/Qwen3-8B", pools, access, ...ports, ...changes } as const;
+  project.configure("dev", namespaced(config));
 }
+
+/** What the node holds, by name. */
+const secretsOnNode = (): Record<string, string> =>
+  JSON.parse(readFileSync(join(nodeDirectory(cluster, 0), "secrets.json"), "utf8"));
 
 const up = async () => {
   const { steps } = await (await project.open("dev")).up();
@@ -53,9 +66,10 @@ afterEach(({ task }) => {
 
 describe("a gateway", { timeout: 120_000 }, () => {
   it("comes up, proven with the key, and answers who has it", async () => {
-    configure({ gateway: true });
-    expect(await up()).toContain("create dynamo-key-default");
-    const { endpoint, apiKey, topology, apiKeys } = await outputs();
+    configure({ gateway: true, ...TLS });
+    expect(await up()).toEqual(expect.arrayContaining(["create dynamo-key-default", "create dynamo-tls"]));
+    const { endpoint, apiKey, topology, apiKeys, certificate, certificateFingerprint } = await outputs();
+    expect(endpoint).toMatch(/^https:/);
     expect(apiKey).toMatch(/^[a-z0-9]{48}$/);
     expect(apiKeys).toBeUndefined();
     expect((await (await project.open("dev")).outputs())["apiKey"]).toBe("[secret]");
@@ -63,11 +77,30 @@ describe("a gateway", { timeout: 120_000 }, () => {
     [cluster = ""] = (topology as { cluster: string }[]).map((entry) => entry.cluster);
     expect(JSON.parse(await pasteChat(former)).usage.completion_tokens).toBeGreaterThan(0);
     expect(JSON.parse(await pasteChat("wrong")).error.code).toBe("invalid_api_key");
-    expect((await fetch(`${endpoint}/health`)).status).toBe(200);
+    // A client needs nothing but what the stack tells.
+    const dispatcher = new Agent({ connect: { ca: String(certificate) } });
+    const client = new OpenAI({ baseURL: `${endpoint}/v1`, apiKey: former, fetchOptions: { dispatcher } });
+    expect((await client.models.list()).data).toHaveLength(1);
+    const { body } = await request(`${endpoint}/health`, { dispatcher });
+    expect((await body.text()).length).toBeLessThan(200);
+    expect(certificateFingerprint).toMatch(/^([0-9A-F]{2}:){31}[0-9A-F]{2}$/);
   });
 
-  it("keeps the key in files of the owner's alone: out of state, logs and command lines", () => {
-    expectKept(former);
+  it("keeps every secret in files of the owner's alone: out of state, logs, command lines and other programs", () => {
+    expectAllKept();
+  });
+
+  it("keeps them when an update fails", async () => {
+    // A port that somebody else has: the lease fails after it was given the secrets.
+    const taken = await listen(ports.ports.frontendHttp + 5);
+    const frontendHttp = ports.ports.frontendHttp + 5;
+    configure({ gateway: true, ...TLS }, { ports: { ...ports.ports, frontendHttp } });
+    await expect(up()).rejects.toThrow();
+    await new Promise((resolve) => taken?.close(resolve));
+    expectAllKept();
+    configure({ gateway: true, ...TLS });
+    await up();
+    expectAllKept();
   });
 
   it("changes nothing when nothing has changed", async () => {
@@ -77,7 +110,7 @@ describe("a gateway", { timeout: 120_000 }, () => {
   it("takes a new key beside the old one without starting anything anew", async () => {
     const before = await pids(cluster);
     const graceUntil = new Date(Date.now() + 3_600_000).toISOString().replace(/\.\d+/, "");
-    configure({ gateway: true, keys: ["next"], retiredKeys: [{ name: "default", graceUntil }] });
+    configure({ gateway: true, ...TLS, keys: ["next"], retiredKeys: [{ name: "default", graceUntil }] });
     expect(await up()).toEqual([
       "create dynamo-key-next",
       "update dynamo-main-lease",
@@ -89,12 +122,12 @@ describe("a gateway", { timeout: 120_000 }, () => {
     expect(apiKey).not.toBe(former);
     for (const key of [former, String(apiKey)])
       expect(JSON.parse(await pasteChat(key)).usage.completion_tokens).toBeGreaterThan(0);
+    expectAllKept();
     expectKept(former);
-    expectKept(String(apiKey));
   });
 
   it("forgets a key that is no longer named", async () => {
-    configure({ gateway: true, keys: ["next"] });
+    configure({ gateway: true, ...TLS, keys: ["next"] });
     expect(await up()).toEqual([
       "delete dynamo-key-default",
       "update dynamo-main-lease",
@@ -103,17 +136,72 @@ describe("a gateway", { timeout: 120_000 }, () => {
     await expect.poll(async () => JSON.parse(await pasteChat(former)).error?.code).toBe("invalid_api_key");
   });
 
-  it("goes, and leaves no key behind", async () => {
-    const { apiKey } = await outputs();
+  it("goes, and leaves no secret behind", async () => {
+    const secrets = Object.values(secretsOnNode()).flatMap(tellingParts);
+    expect(secrets.length).toBeGreaterThan(5);
     await (await project.open("dev")).destroy();
-    expect(filesWith(String(apiKey), project.directory)).toEqual([]);
+    for (const secret of secrets) {
+      expect(filesWith(secret, project.directory)).toEqual([]);
+      expect(project.lines.filter((line) => line.includes(secret))).toEqual([]);
+      expect(environmentsWith(secret)).toEqual([]);
+    }
   });
 });
 
-function expectKept(key: string): void {
+/** Of a key in PEM each line, since a file may hold it in another form; of keys with names each; of anything else the whole. */
+function tellingParts(secret: string): string[] {
+  if (!secret.includes("-----BEGIN"))
+    return secret.split(",").map((part) => part.replace(/^.*:/, "").replace(/@.*$/, ""));
+  const key = /-----BEGIN PRIVATE KEY-----\n([\s\S]*?)-----END/.exec(secret)?.[1] ?? "";
+  return key.split("\n").filter((line) => line.length > 30);
+}
+
+/** Programs of this machine whose environment holds a text: their name in the plan, else their command. */
+function environmentsWith(text: string): string[] {
+  return readdirSync("/proc").flatMap((entry) => {
+    if (!/^\d+$/.test(entry)) return [];
+    try {
+      const environment = readFileSync(`/proc/${entry}/environ`, "latin1");
+      if (!environment.includes(text)) return [];
+      return basename(/DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(environment)?.[1] ?? `process ${entry}`);
+    } catch {
+      return []; // ended meanwhile, or of the kernel
+    }
+  });
+}
+
+/** Each secret that the node holds is where its program needs it, and nowhere else. */
+function expectAllKept(): void {
+  const needing: Readonly<Record<string, { files: string[]; programs: string[] }>> = {
+    [API_KEYS]: { files: ["gateway-keys.conf"], programs: ["gateway"] },
+    [TLS_BUNDLE]: { files: ["gateway-tls.pem"], programs: ["gateway"] },
+    // etcd 3.4 writes who logs in, and how, into its log of changes.
+    [ETCD_ROOT_PASSWORD]: { files: ["0000000000000000-0000000000000000.wal"], programs: [] },
+    [ETCD_PASSWORD]: {
+      files: ["0000000000000000-0000000000000000.wal"],
+      programs: ["aggregated-0", "frontend-0"],
+    },
+    [NATS_TOKEN]: { files: ["nats.conf"], programs: ["aggregated-0", "frontend-0"] },
+  };
+  const secrets = secretsOnNode();
+  expect(Object.keys(secrets).toSorted()).toEqual(Object.keys(needing).toSorted());
+  for (const [name, { files, programs }] of Object.entries(needing))
+    for (const part of tellingParts(secrets[name] ?? "")) {
+      expectKept(part, files);
+      // A rotated key is not in the environment of a gateway that was not restarted for it.
+      expect(
+        environmentsWith(part).filter((program) => !programs.includes(program)),
+        name,
+      ).toEqual([]);
+    }
+}
+
+function expectKept(key: string, others: readonly string[] = ["gateway-keys.conf"]): void {
   const files = filesWith(key, project.directory);
-  expect(files.map((file) => basename(file)).toSorted()).toEqual(["gateway-keys.conf", "secrets.json"]);
-  expect(files.map((file) => statSync(join(project.directory, file)).mode & 0o777)).toEqual([0o600, 0o600]);
+  expect(files.map((file) => basename(file)).toSorted()).toEqual([...others, "secrets.json"].toSorted());
+  expect(new Set(files.map((file) => statSync(join(project.directory, file)).mode & 0o777))).toEqual(
+    new Set([0o600]),
+  );
   expect(project.lines.filter((line) => line.includes(key))).toEqual([]);
   expect(execFileSync("ps", ["-eww", "-o", "args"], { encoding: "utf8" })).not.toContain(key);
 }

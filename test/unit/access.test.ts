@@ -18,6 +18,7 @@ import { type BadInput, messageOf } from "./configMessages";
 
 const NAME = "lower-case letters, digits and single hyphens, at most 40, such as default or team-a";
 const TIME = "a time in UTC, such as 2027-01-31T18:00:00Z";
+const CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
 const on = (more: Record<string, unknown> = {}) => ({ access: { gateway: true, ...more } });
 
 const BAD: readonly BadInput[] = [
@@ -98,6 +99,57 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
+    "an endpoint open to the internet that anybody can read along with",
+    { ...on({ tls: { mode: "off" } }), sky: { openEndpoint: true } },
+    [
+      'dynamo-sky:access.tls.mode: "off" sends keys, prompts and answers readable over the internet, to which sky.openEndpoint opens the port. Remove it; or, where something in front of the gateway ends TLS and lets nobody else at it, set access.allowPlainHttp to true.',
+    ],
+  ],
+  [
+    "TLS without a gateway",
+    { access: { tls: { mode: "generated" } } },
+    [
+      'dynamo-sky:access.tls.mode: "generated" has no effect while access.gateway is false. Set that to true, or remove this.',
+    ],
+  ],
+  [
+    "a certificate without its key",
+    on({ tls: { certificate: CERTIFICATE } }),
+    [
+      "dynamo-sky:tlsKey: is required with access.tls.certificate: the key of it. Run: pulumi config set --secret dynamo-sky:tlsKey < key.pem",
+    ],
+  ],
+  [
+    "a key without its certificate",
+    { ...on({ tls: { mode: "own" } }), tlsKey: true },
+    [
+      'dynamo-sky:access.tls.certificate: is required with access.tls.mode "own". Allowed: PEM.',
+      "dynamo-sky:tlsKey: has no effect without access.tls.certificate. Give that too, or remove this.",
+    ],
+  ],
+  [
+    "a key in the place of the certificate, which is not told",
+    on({ tls: { certificate: "-----BEGIN PRIVATE KEY-----\nhush" } }),
+    [
+      "dynamo-sky:access.tls.certificate: not a certificate (its value is not shown). Allowed: PEM, the server's certificate first and those that it was signed with after it.",
+    ],
+  ],
+  [
+    "something else in the place of the key",
+    { ...on({ tls: { certificate: CERTIFICATE } }), tlsKey: "hush" },
+    [
+      "dynamo-sky:tlsKey: not a private key (its value is not shown). Allowed: a private key in PEM, without a passphrase.",
+    ],
+  ],
+  [
+    "names that are none",
+    on({ tls: { names: ["*.example.com", "a b", "-x"] } }),
+    ["*.example.com", "a b", "-x"].map(
+      (host, index) =>
+        `dynamo-sky:access.tls.names[${index}]: "${host}" is not a host. Allowed: a host name or an IP address, such as llm.example.com or 10.0.0.7.`,
+    ),
+  ],
+  [
     "an unknown setting",
     on({ retiredKey: [] }),
     ['dynamo-sky:access.retiredKey: unknown key. Did you mean "retiredKeys"?'],
@@ -125,6 +177,19 @@ describe("settings", () => {
     const retiredKeys = [{ name: "old", graceUntil: "2027-01-31 18:00:00 +0000 UTC" }];
     const { access } = parseConfig({ model: "Qwen/Qwen3-8B", ...on({ retiredKeys }) });
     expect(access.retiredKeys[0]?.graceUntil).toBe("2027-01-31T18:00:00Z");
+  });
+
+  test("TLS is on where keys travel, and is what the configuration says", () => {
+    const modeOf = (input: Omit<ConfigInput, "model">) =>
+      parseConfig({ model: "Qwen/Qwen3-8B", ...input }).access.tls.mode;
+    expect(modeOf(on())).toBe("generated");
+    expect(modeOf(on({ tls: { mode: "off" } }))).toBe("off");
+    expect(modeOf({ ...on({ tls: { certificate: CERTIFICATE } }), tlsKey: true })).toBe("own");
+    // Nothing of these leaves the machine, or there is nothing that could speak it.
+    expect(modeOf({ target: "local", ...on() })).toBe("off");
+    expect(modeOf({})).toBe("off");
+    const behind = { ...on({ tls: { mode: "off" }, allowPlainHttp: true }), sky: { openEndpoint: true } };
+    expect(modeOf(behind)).toBe("off");
   });
 
   test("without the gateway the defaults are no mistake, also when they are read again", () => {
@@ -158,7 +223,7 @@ describe("plan", () => {
     const { made, program } = planned();
     expect(made.endpoint.port).toBe(8000);
     expect(program("gateway").ports).toEqual({ http: 8000 });
-    expect(confOf(program("gateway"))).toContain("listen 0.0.0.0:8000;");
+    expect(confOf(program("gateway"))).toContain("listen 0.0.0.0:8000 ssl;");
     const hosts = ["frontend-0", "frontend-1"].map((name) => {
       const { command, ports, health } = program(name);
       return [
@@ -271,7 +336,7 @@ describe("keys", () => {
   });
 
   test("reach curl by its standard input", () => {
-    expect(chatCommand("http://h:1", "m", true)).toBe(
+    expect(chatCommand("http://h:1", "m", { asksForKey: true })).toBe(
       `printf 'Authorization: Bearer %s' "$DYNAMO_API_KEY" | curl -s -H @- http://h:1/v1/chat/completions -H 'Content-Type: application/json' -d '{"model":"m","messages":[{"role":"user","content":"Say hello in one sentence."}],"max_tokens":64}'`,
     );
   });

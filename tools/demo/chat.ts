@@ -1,5 +1,6 @@
 import OpenAI from "openai";
 import type { RunningDeployment } from "../deployment";
+import { dispatcherFor } from "../pinned";
 
 export interface StreamedAnswer {
   readonly tokens: number;
@@ -16,12 +17,17 @@ const MAX_TOKENS = 48;
  * @throws Error when the answer holds no token.
  */
 export async function streamAnswer(
-  { endpoint, model, apiKey }: RunningDeployment,
+  { endpoint, model, apiKey, fingerprint }: RunningDeployment,
   question: string,
   onText: (text: string) => void,
   signal?: AbortSignal,
 ): Promise<StreamedAnswer> {
-  const client = new OpenAI({ baseURL: `${endpoint}/v1`, apiKey: apiKey ?? "none", timeout: TIMEOUT_MS });
+  const client = new OpenAI({
+    baseURL: `${endpoint}/v1`,
+    apiKey: apiKey ?? "none",
+    timeout: TIMEOUT_MS,
+    fetchOptions: dispatcherFor(fingerprint),
+  });
   const started = performance.now();
   let firstMs: number | undefined;
   let tokens = 0;

@@ -1,6 +1,7 @@
 /** Requests with shared beginnings, to see which workers a router chooses for them. */
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
+import { callHttp } from "../../driver/http";
 import { ask, freshPrefix, type ProofTarget, type Served, toldByLogs } from "../proof";
 import type { PrefixGroup } from "./judge";
 
@@ -91,14 +92,21 @@ const readySchema = z.object({
 });
 
 /** Workers that compute prompts, as the frontend counts them; undefined where it does not say. */
-export async function promptWorkers({ endpoint, model, apiKey }: ProofTarget): Promise<number | undefined> {
+export async function promptWorkers({
+  endpoint,
+  model,
+  apiKey,
+  fingerprint,
+}: ProofTarget): Promise<number | undefined> {
   const name = model.split("/").map(encodeURIComponent).join("/");
-  const response = await fetch(`${endpoint}/v1/models/${name}/ready`, {
-    ...(apiKey === undefined ? {} : { headers: { authorization: `Bearer ${apiKey}` } }),
-    signal: AbortSignal.timeout(READY_MS),
+  const { status, text } = await callHttp(`${endpoint}/v1/models/${name}/ready`, {
+    headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+    fingerprint,
+    timeoutMs: READY_MS,
+    signal: new AbortController().signal,
   });
-  if (!response.ok) return undefined;
-  const answer = readySchema.safeParse(await response.json());
+  if (status !== 200) return undefined;
+  const answer = readySchema.safeParse(JSON.parse(text));
   if (!answer.success) return undefined;
   const count = (role: string) =>
     Object.values(answer.data.namespaces).reduce(

@@ -6,7 +6,14 @@ import type { Known } from ".";
 import { environments } from "./environments";
 
 export function accessChecks(known: Known): Problem[] {
-  return [...openProblems(known), ...idleProblems(known), ...nameProblems(known), ...bypassProblems(known)];
+  return [
+    ...openProblems(known),
+    ...plainProblems(known),
+    ...tlsProblems(known),
+    ...idleProblems(known),
+    ...nameProblems(known),
+    ...bypassProblems(known),
+  ];
 }
 
 function openProblems({ access, sky }: Known): Problem[] {
@@ -14,6 +21,50 @@ function openProblems({ access, sky }: Known): Problem[] {
   const message =
     "true opens the endpoint's port to the internet, and without a gateway it asks for no key. Set access.gateway to true, or this to false.";
   return [{ path: ["sky", "openEndpoint"], message }];
+}
+
+/** Open to the internet, and readable on the way there. */
+function plainProblems({ access, sky }: Known): Problem[] {
+  if (sky?.openEndpoint !== true || access?.gateway !== true) return [];
+  if (access.tls.mode !== "off" || access.allowPlainHttp) return [];
+  const message =
+    '"off" sends keys, prompts and answers readable over the internet, to which sky.openEndpoint opens the port. Remove it; or, where something in front of the gateway ends TLS and lets nobody else at it, set access.allowPlainHttp to true.';
+  return [{ path: ["access", "tls", "mode"], message }];
+}
+
+/** A certificate and its key go together, and with a gateway that shows them. */
+function tlsProblems({ access, tlsKey }: Known): Problem[] {
+  if (access === undefined) return [];
+  const { mode, certificate } = access.tls;
+  const at = (key: string, message: string): Problem => ({ path: ["access", "tls", key], message });
+  const problems: Problem[] = [];
+  if (!access.gateway && mode !== undefined && mode !== "off")
+    problems.push(
+      at(
+        "mode",
+        `${show(mode)} has no effect while access.gateway is false. Set that to true, or remove this.`,
+      ),
+    );
+  if (!access.gateway && certificate !== undefined)
+    problems.push(
+      at("certificate", "has no effect while access.gateway is false. Set that to true, or remove this."),
+    );
+  if (mode === "own" && certificate === undefined)
+    problems.push(at("certificate", 'is required with access.tls.mode "own". Allowed: PEM.'));
+  if (mode !== undefined && mode !== "own" && certificate !== undefined)
+    problems.push(at("certificate", `is not used with access.tls.mode ${show(mode)}. Remove one of them.`));
+  if (certificate !== undefined && tlsKey === false)
+    problems.push({
+      path: ["tlsKey"],
+      message:
+        "is required with access.tls.certificate: the key of it. Run: pulumi config set --secret dynamo-sky:tlsKey < key.pem",
+    });
+  if (certificate === undefined && tlsKey === true)
+    problems.push({
+      path: ["tlsKey"],
+      message: "has no effect without access.tls.certificate. Give that too, or remove this.",
+    });
+  return problems;
 }
 
 /** Somebody who names keys believes that they are asked for. */

@@ -1,0 +1,51 @@
+/** The certificate of a gateway whose address is not known before there are machines. */
+import { parseDocument } from "yaml";
+import { TLS_BUNDLE } from "../plan/programs/gateway";
+import type { ServedCertificate } from "../tls/served";
+import { findEndpoint } from "./endpoint";
+import type { Launch } from "./launch";
+import { provision } from "./provision";
+import { cancelRequests } from "./requests";
+import type { SkyLaunch } from "./spec";
+
+/** The secret for the nodes, and what clients see. */
+export interface Certified {
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly certificate: ServedCertificate;
+}
+
+/**
+ * Makes the certificate for the address of the cluster. Where there is no cluster yet, its machines are got first, without a task: a
+ * client that trusts the authority has to find the address in the certificate.
+ *
+ * @param launchOf The launch of another input.
+ */
+export async function certify(
+  launch: Launch,
+  seed: string,
+  launchOf: (input: SkyLaunch) => Launch,
+): Promise<Certified> {
+  const { input, sky, context } = launch;
+  await cancelRequests(launch);
+  const cluster = await sky.cluster(input.cluster);
+  if (cluster?.status !== "UP") {
+    context.progress.line("machines first, then the task: the certificate is for their address");
+    await provision(launchOf({ ...input, task: machinesOnly(input.task), secrets: {} }), { fast: false });
+  }
+  const { endpoint, headAddress } = await findEndpoint(launch);
+  const host = new URL(endpoint).hostname.replace(/^\[|\]$/g, "");
+  const names = [...new Set([host, headAddress, ...(input.tls?.names ?? [])])];
+  const { issueCertificate } = require("../tls/issue") as typeof import("../tls/issue");
+  const { bundle, ...certificate } = await issueCertificate(seed, names);
+  context.progress.line(`certificate for ${names.join(", ")}: SHA-256 ${certificate.fingerprint}`);
+  // In one line: it goes through a shell and an environment.
+  const secret = { [TLS_BUNDLE]: Buffer.from(bundle).toString("base64") };
+  return { secrets: { ...input.secrets, ...secret }, certificate };
+}
+
+/** The task without what it does. */
+function machinesOnly(task: string): string {
+  const document = parseDocument(task);
+  for (const part of ["setup", "run", "secrets", "envs", "file_mounts"]) document.delete(part);
+  return document.toString({ lineWidth: 0, indentSeq: false });
+}

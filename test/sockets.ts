@@ -1,0 +1,137 @@
+/**
+ * What a deployment listens on, and what of that nobody has written down. Every socket of its processes must be a port of the plan at
+ * the address that the plan gives it, or stand among the exceptions below.
+ */
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { NodePlan, ProgramPlan } from "../plan/types";
+
+/** A socket that listens. */
+export interface Listener {
+  readonly pid: number;
+  /** The program's name in the plan, else the command of the process. */
+  readonly program: string;
+  /** As text: `127.0.0.1`, `::1`, `0.0.0.0`. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** What the given processes listen on, from the kernel's own tables. */
+export function listeners(pids: readonly number[]): Listener[] {
+  return pids.flatMap((pid) => {
+    const program = programOf(pid);
+    const inodes = socketsOf(pid);
+    return ["tcp", "tcp6"].flatMap((table) =>
+      readFileSync(`/proc/net/${table}`, "utf8")
+        .split("\n")
+        .slice(1)
+        .map((line) => line.trim().split(/\s+/))
+        .filter(
+          ([, , , state, , , , , , inode]) => state === "0A" && inode !== undefined && inodes.has(inode),
+        )
+        .map(([, local = ""]) => {
+          const [hex = "", port = ""] = local.split(":");
+          return { pid, program, address: addressOf(hex), port: Number.parseInt(port, 16) };
+        }),
+    );
+  });
+}
+
+function socketsOf(pid: number): ReadonlySet<string> {
+  const directory = `/proc/${pid}/fd`;
+  if (!existsSync(directory)) return new Set();
+  return new Set(
+    readdirSync(directory).flatMap((fd) => {
+      try {
+        return /^socket:\[(\d+)\]$/.exec(readlinkSync(join(directory, fd)))?.[1] ?? [];
+      } catch {
+        return [];
+      }
+    }),
+  );
+}
+
+/** The kernel prints addresses as words of 32 bits, each in the machine's byte order. */
+function addressOf(hex: string): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => (word.match(/../g) ?? []).reverse());
+  if (bytes.length === 4) return bytes.map((byte) => Number.parseInt(byte, 16)).join(".");
+  return bytes.every((byte) => byte === "00")
+    ? "::"
+    : bytes.join("") === `${"0".repeat(31)}1`
+      ? "::1"
+      : bytes.join("");
+}
+
+function programOf(pid: number): string {
+  const read = (file: string): string => {
+    try {
+      return readFileSync(`/proc/${pid}/${file}`, "utf8");
+    } catch {
+      return ""; // ended meanwhile
+    }
+  };
+  const program = /(?:^|\0)DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(read("environ"))?.[1];
+  return program === undefined ? read("comm").trim() : basename(program);
+}
+
+/** A program of the plan, and the addresses that its node has. */
+export interface ListenedNode {
+  readonly node: NodePlan;
+  /** The node's own address. */
+  readonly address: string;
+  readonly target: "local" | "sky";
+}
+
+interface Allowed {
+  readonly program: string;
+  readonly address: string;
+  /** Undefined: a port that the kernel chose. */
+  readonly port: number | undefined;
+}
+
+/** Ports that only programs of the same node reach, although other ports of the program are the network's. */
+const OWN_NODE_ONLY: readonly string[] = ["peer", "monitor", "frontendHttp", "gatewayStatus"];
+
+/**
+ * The written list. What the plan gives a port, at the node's address; the entrance of a SkyPilot cluster at all addresses, since a cloud gives
+ * the machine another address outside than inside; and:
+ *
+ * - local frontends take the workers' answers at ports that the kernel chooses, at both loopback addresses: Dynamo 1.4.2 binds the
+ *   interface whose name it is given (`DYN_TCP_RESPONSE_STREAM_HOST: lo`), not an address;
+ * - SkyPilot's frontends take them at a port of the plan, at all addresses that the same variable leaves open when it is unset.
+ */
+function allowedOf({ node, address, target }: ListenedNode, program: ProgramPlan): Allowed[] {
+  const { name, role, ports } = program;
+  const inner = target === "local" ? address : "127.0.0.1";
+  const planned = Object.entries(ports).flatMap(([purpose, port]): Allowed[] => {
+    if (OWN_NODE_ONLY.includes(purpose)) return [{ program: name, address: inner, port }];
+    const isOpen = target === "sky" && node.rank === 0 && (purpose === "http" || purpose === "response");
+    return [address, ...(isOpen ? ["0.0.0.0", "::"] : [])].map((at) => ({
+      program: name,
+      address: at,
+      port,
+    }));
+  });
+  const answers =
+    target === "local" && role === "frontend"
+      ? ["127.0.0.1", "::1"].map((at) => ({ program: name, address: at, port: undefined }))
+      : [];
+  return [...planned, ...answers];
+}
+
+/** Sockets that are not on the list, as `program address:port`. */
+export function unlisted(found: readonly Listener[], nodes: readonly ListenedNode[]): string[] {
+  const allowed = nodes.flatMap((listened) =>
+    listened.node.programs.flatMap((program) => allowedOf(listened, program)),
+  );
+  // nginx writes over its environment, by which programs are told apart.
+  const nameOf = ({ program }: Listener) => (program === "nginx" ? "gateway" : program);
+  const isAllowed = (socket: Listener) =>
+    allowed.some(
+      ({ program, address, port }) =>
+        program === nameOf(socket) && address === socket.address && (port ?? socket.port) === socket.port,
+    );
+  return found
+    .filter((socket) => !isAllowed(socket))
+    .map((socket) => `${nameOf(socket)} ${socket.address}:${socket.port}`);
+}
