@@ -98,6 +98,8 @@ const OWN_NODE_ONLY: readonly string[] = ["peer", "monitor", "frontendHttp", "ga
  *
  * - local frontends take the workers' answers at ports that the kernel chooses, at both loopback addresses: Dynamo 1.4.2 binds the
  *   interface whose name it is given (`DYN_TCP_RESPONSE_STREAM_HOST: lo`), not an address;
+ * - every frontend opens a request port as workers do, at its node's address and a port that the kernel chooses: with a port
+ *   of its own (`DYN_TCP_RPC_PORT`) it takes in no model;
  * - SkyPilot's frontends take them at a port of the plan, at all addresses that the same variable leaves open when it is unset.
  */
 function allowedOf({ node, address, target }: ListenedNode, program: ProgramPlan): Allowed[] {
@@ -112,11 +114,8 @@ function allowedOf({ node, address, target }: ListenedNode, program: ProgramPlan
       port,
     }));
   });
-  const answers =
-    target === "local" && role === "frontend"
-      ? ["127.0.0.1", "::1"].map((at) => ({ program: name, address: at, port: undefined }))
-      : [];
-  return [...planned, ...answers];
+  const chosen = role !== "frontend" ? [] : target === "local" ? ["127.0.0.1", "::1", address] : [address];
+  return [...planned, ...chosen.map((at) => ({ program: name, address: at, port: undefined }))];
 }
 
 /** Sockets that are not on the list, as `program address:port`. */
