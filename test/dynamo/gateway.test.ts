@@ -191,9 +191,9 @@ describe("keys", () => {
       while (!isOver) statuses.push((await post(bearer(key), JSON.stringify(chat))).status);
       return statuses;
     })();
-    await lease(`default:${key},noise:${noise},old:${old}@${inSeconds(6)}`);
+    await lease(`default:${key},noise:${noise},old:${old}@${inSeconds(20)}`);
     await eventually(accepts(old));
-    await eventually(async () => !(await accepts(old)()), 20);
+    await eventually(async () => !(await accepts(old)()), 40);
     isOver = true;
     const statuses = await traffic;
     expect(statuses.length).toBeGreaterThan(5);
