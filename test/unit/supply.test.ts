@@ -71,7 +71,10 @@ describe("what is downloaded", () => {
         .map((line) => `${path}: ${line.trim()}`),
     );
     expect(plain).toEqual([]);
-    const insecure = sources().flatMap((path) =>
+    // These compare the certificate itself with the one that they want, before anything is sent (`test/dynamo/tls.test.ts`).
+    const pinning = ["driver/http.ts", "tools/pinned.ts"];
+    const others = sources().filter((path) => !pinning.includes(path));
+    const insecure = others.flatMap((path) =>
       code(path).filter((line) =>
         /--insecure|--trusted-host|AllowUnauthenticated|verify=False|rejectUnauthorized: false/.test(line),
       ),
