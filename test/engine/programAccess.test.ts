@@ -151,7 +151,7 @@ describe("a gateway", { timeout: 120_000 }, () => {
 /** Of a key in PEM each line, since a file may hold it in another form; of keys with names each; of anything else the whole. */
 function tellingParts(secret: string): string[] {
   if (!secret.includes("-----BEGIN"))
-    return secret.split(",").map((part) => part.replace(/^.*:/, "").replace(/@.*$/, ""));
+    return secret.split(",").map((part) => part.replace(/@.*$/, "").replace(/^.*:/, ""));
   const key = /-----BEGIN PRIVATE KEY-----\n([\s\S]*?)-----END/.exec(secret)?.[1] ?? "";
   return key.split("\n").filter((line) => line.length > 30);
 }
