@@ -106,6 +106,9 @@ describe("the program on the real engine", { timeout: 120_000 }, () => {
     expect(stepsOf(result)).toEqual([
       "create dynamo-control-plane-etcd",
       "create dynamo-control-plane-nats",
+      "create dynamo-credentials-etcd",
+      "create dynamo-credentials-etcd-root",
+      "create dynamo-credentials-nats",
       "create dynamo-decode-0",
       "create dynamo-decode-1",
       "create dynamo-frontend-0",
