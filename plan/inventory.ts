@@ -67,7 +67,7 @@ export function inventoryOf(
     endpoint: {
       public: config.target === "sky" && config.sky.openEndpoint,
       key: config.access.gateway,
-      tls: false,
+      tls: config.access.gateway && config.access.tls.mode !== "off",
     },
     clusters,
   };

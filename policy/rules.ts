@@ -6,7 +6,7 @@ import { WORKER_ROLES } from "../plan/types";
 export function publicEndpoint({ endpoint }: Inventory): string[] {
   if (!endpoint.public) return [];
   const key = endpoint.key ? [] : ["asks for no key: set dynamo-sky:access.gateway to true"];
-  const tls = endpoint.tls ? [] : ["speaks plain HTTP: give it a certificate (dynamo-sky:access.tls)"];
+  const tls = endpoint.tls ? [] : ["speaks plain HTTP: set dynamo-sky:access.tls.mode to generated or own"];
   return [...key, ...tls].map(
     (problem) =>
       `The endpoint is open to the internet (dynamo-sky:sky.openEndpoint) and ${problem}, or do not open it.`,

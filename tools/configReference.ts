@@ -22,7 +22,7 @@ const SECURE = {
 };
 
 /** Keys whose value stands encrypted in a stack's file. */
-const SECRET_KEYS = ["huggingFaceToken", "tlsKey"] as const;
+const SECRET_KEYS = ["huggingFaceToken", "registryPassword", "tlsKey"] as const;
 
 /** JSON Schema of a whole `Pulumi.<stack>.yaml`. Draft 7, which YAML language servers know best. */
 export function renderJsonSchema(): string {

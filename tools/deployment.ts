@@ -10,6 +10,7 @@ const outputsSchema = z.object({
   endpoint: z.string(),
   model: z.string(),
   apiKey: z.string().nullish(),
+  certificate: z.string().nullish(),
   certificateFingerprint: z.string().nullish(),
   chat: z.string(),
   engine: z.string().optional(),
@@ -21,6 +22,8 @@ export interface RunningDeployment {
   readonly endpoint: string;
   readonly model: string;
   readonly apiKey: string | undefined;
+  /** What clients have to trust, PEM, where the endpoint speaks TLS. */
+  readonly certificate?: string | undefined;
   /** SHA-256 of the certificate that the endpoint shows, where it speaks TLS. */
   readonly fingerprint: string | undefined;
   /** A command that asks a chat question, for a POSIX shell. */
@@ -37,12 +40,13 @@ export interface RunningDeployment {
 export function deploymentOf(outputs: Readonly<Record<string, unknown>>): RunningDeployment {
   const parsed = outputsSchema.safeParse(outputs);
   if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not succeeded yet.");
-  const { apiKey, engine, logs, certificateFingerprint, ...rest } = parsed.data;
+  const { apiKey, engine, logs, certificate, certificateFingerprint, ...rest } = parsed.data;
   const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));
   return {
     ...rest,
     engine,
     apiKey: apiKey ?? undefined,
+    certificate: certificate ?? undefined,
     fingerprint: certificateFingerprint ?? undefined,
     logs: Object.fromEntries(Object.entries(logs).map(([program, files]) => [program, files.map(absolute)])),
   };

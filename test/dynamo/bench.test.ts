@@ -1,4 +1,4 @@
-/** `npm run bench` on a real deployment behind the gateway, with the real aiperf: what it writes, says and keeps to itself. */
+/** `npm run bench` on a real deployment behind the gateway, in TLS, with the real aiperf: what it writes, says and keeps to itself. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { topologyOf } from "../../components/topology";
-import { API_KEYS } from "../../plan/programs/gateway";
+import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
+import { type IssuedCertificate, issueCertificate } from "../../tls/issue";
 import { ensureAiperf } from "../../tools/bench/aiperf";
 import { readSummary, SUMMARY_FILE } from "../../tools/bench/summary";
 import { packageRoot } from "../../tools/toolchain/index";
@@ -18,21 +19,30 @@ const INSTALL_MS = 600_000;
 const key = randomBytes(24).toString("hex");
 const scratch = mkdtempSync(join(tmpdir(), "dsky-bench-"));
 const deployment = new TestDeployment(
-  { access: { gateway: true }, pools: [{ role: "aggregated", replicas: 2 }] },
+  { access: { gateway: true, tls: { mode: "generated" } }, pools: [{ role: "aggregated", replicas: 2 }] },
   { discovery: "file", events: "zmq" },
 );
+
+const endpoint = deployment.endpoint.replace("http:", "https:");
+let issued: IssuedCertificate;
 
 /** The stack's outputs, as Pulumi would tell them. */
 const outputs = (apiKey: string) =>
   JSON.stringify({
-    endpoint: deployment.endpoint,
+    endpoint,
     model: deployment.plan.model,
     engine: "mocker",
     apiKey,
+    certificate: issued.authority,
+    certificateFingerprint: issued.fingerprint,
     chat: "curl",
     logs: {},
     topology: topologyOf(deployment.plan, [deployment.name]),
   });
+
+function newSeed(): string {
+  return randomBytes(24).toString("hex");
+}
 
 /** Runs the command as its script does, with the outputs on standard input. */
 async function bench(args: readonly string[], input = "") {
@@ -68,8 +78,9 @@ function commandLines(): string[] {
 
 beforeAll(async () => {
   await ensureAiperf(() => undefined);
-  deployment.secrets = { [API_KEYS]: `default:${key}` };
-  await deployment.up({ apiKey: key });
+  issued = await issueCertificate(newSeed(), [new URL(endpoint).hostname]);
+  deployment.secrets = { [API_KEYS]: `default:${key}`, [TLS_BUNDLE]: issued.bundle };
+  await deployment.up({ endpoint, apiKey: key, fingerprint: issued.fingerprint });
 }, INSTALL_MS);
 
 afterAll(() => {
@@ -131,6 +142,14 @@ describe("what cannot work ends with a word about it", () => {
     expect(code).toBe(1);
     expect(stderr).toMatch(/chat\/completions answers 401: .*No valid API key/);
     expect(existsSync(out)).toBe(false);
+  });
+
+  test("an endpoint that shows another certificate: 1, with what to do, and the key is not sent", async () => {
+    const { authority } = await issueCertificate(newSeed(), [new URL(endpoint).hostname]);
+    const other = JSON.stringify({ ...JSON.parse(outputs(key)), certificate: authority });
+    const { code, stderr } = await bench(["--outputs", "-"], other);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/cannot be reached: .*--ca FILE/);
   });
 
   test("an endpoint that nobody listens on: 1, with what to do", async () => {

@@ -13,6 +13,7 @@ import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import { type IssuedCertificate, issueCertificate } from "../../tls/issue";
 import { servedCertificate } from "../../tls/served";
 import { streamAnswer } from "../../tools/demo/chat";
+import { ask } from "../../tools/pipeline/smoke";
 import { proveRouting } from "../../tools/proof";
 import { eventually, TestDeployment } from "./support";
 
@@ -149,6 +150,12 @@ describe("a generated certificate", () => {
     await expect(
       streamAnswer({ ...running, fingerprint: other }, "Hello?", () => undefined),
     ).rejects.toThrow();
+    const { signal } = new AbortController();
+    expect(await ask({ ...running, fingerprint: issued.fingerprint }, signal)).toMatchObject({
+      withKey: true,
+      models: [plan.model],
+    });
+    await expect(ask({ ...running, fingerprint: other }, signal)).rejects.toThrow("another certificate");
     const unready = await machine.run(
       "ready",
       deployment.readySpec({ endpoint, apiKey: key, fingerprint: other, timeoutSeconds: 2 }),
@@ -157,7 +164,7 @@ describe("a generated certificate", () => {
   });
 
   test("is asked for by the command of the stack output", async () => {
-    const ask = (publicKeyPin: string) =>
+    const askByCurl = (publicKeyPin: string) =>
       promisify(execFile)(
         "sh",
         ["-c", chatCommand(endpoint, plan.model, { asksForKey: true, publicKeyPin })],
@@ -165,9 +172,11 @@ describe("a generated certificate", () => {
           env: { ...process.env, DYNAMO_API_KEY: key },
         },
       );
-    expect(JSON.parse((await ask(issued.publicKeyPin)).stdout).usage.completion_tokens).toBeGreaterThan(0);
+    expect(JSON.parse((await askByCurl(issued.publicKeyPin)).stdout).usage.completion_tokens).toBeGreaterThan(
+      0,
+    );
     const { publicKeyPin } = await issueCertificate("o".repeat(48), [hostname]);
-    await expect(ask(publicKeyPin)).rejects.toMatchObject({ code: 90 }); // CURLE_SSL_PINNEDPUBKEYNOTMATCH
+    await expect(askByCurl(publicKeyPin)).rejects.toMatchObject({ code: 90 }); // CURLE_SSL_PINNEDPUBKEYNOTMATCH
   });
 });
 

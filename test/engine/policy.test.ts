@@ -22,6 +22,11 @@ const deployments: Readonly<Record<string, DynamoClusterArgs>> = {
   nobodys: { ...workers, sky: {} },
   local: { target: "local", engine: "mocker", model: workers.model, pools: [{ role: "aggregated" }] },
   open: { ...workers, access: { gateway: true }, sky: { ...owned, openEndpoint: true } },
+  plain: {
+    ...workers,
+    access: { gateway: true, tls: { mode: "off" }, allowPlainHttp: true },
+    sky: { ...owned, openEndpoint: true },
+  },
   large: {
     ...workers,
     cluster: { nodes: 5 },
@@ -71,13 +76,13 @@ describe("the policy pack under the real engine", () => {
     found = await violations();
   });
 
-  test.each(["good", "stops", "local", "spot-workers"])("allows %s", (name) => {
+  test.each(["good", "stops", "local", "open", "spot-workers"])("allows %s", (name) => {
     expect(about(name)).toEqual([]);
   });
 
   test.each([
     ["nobodys", "autostop-or-owner"],
-    ["open", "public-endpoint"],
+    ["plain", "public-endpoint"],
     ["large", "gpu-ceiling"],
     ["spot-shared", "spot-only-for-workers"],
   ])("refuses %s by %s and by nothing else", (name, policy) => {
@@ -109,8 +114,8 @@ describe("the policy pack under the real engine", () => {
     expect(about("large")).toEqual(["price-ceiling"]);
     expect(about("nobodys")).toEqual(["price-ceiling"]);
     expect(about("local")).toEqual([]);
-    const open = found.filter(({ resource }) => resource === "open");
-    expect(Object.fromEntries(open.map(({ policy, level }) => [policy, level]))).toEqual({
+    const plain = found.filter(({ resource }) => resource === "plain");
+    expect(Object.fromEntries(plain.map(({ policy, level }) => [policy, level]))).toEqual({
       "price-ceiling": "mandatory",
       "public-endpoint": "advisory",
     });

@@ -1,5 +1,5 @@
 /**
- * The pipeline's commands in the order of a pipeline's life, as a pipeline runs them: no terminal, state in a shared place, and of what
+ * The pipeline's commands in the order of a pipeline's life, as a pipeline runs them, on an endpoint in TLS: no terminal, state in a shared place, and of what
  * one command leaves on its machine nothing but the local clusters for the next.
  */
 import { spawnSync } from "node:child_process";
@@ -75,7 +75,7 @@ beforeAll(async () => {
     engine: "mocker" as const,
     pools: [{ role: "aggregated" as const }],
     controlPlane: { discovery: "file" as const },
-    access: { gateway: true },
+    access: { gateway: true, tls: { mode: "generated" as const } },
     ...(await freePorts()),
   };
   writeFileSync(stackFile("prod"), stringify({ config: namespaced(config) }));
@@ -110,8 +110,14 @@ describe("a pipeline", () => {
     const { status, stdout } = pipeline("deploy", "--stack", "prod");
     expect(status).toBe(0);
     expect(stdout).toContain("### prod is deployed");
-    expect(stdout).toMatch(/`http:\/\/127\.0\.0\.1:\d+` \| `Qwen\/Qwen3-8B` \| 1 \| \$0\.00 \| \d+ created/);
+    expect(stdout).toMatch(/`https:\/\/127\.0\.0\.1:\d+` \| `Qwen\/Qwen3-8B` \| 1 \| \$0\.00 \| \d+ created/);
     expect(stdout).toMatch(/✅ Smoke test: `Qwen\/Qwen3-8B` streamed \d+ tokens, with its key/);
+  });
+
+  test("is watched by its outputs, whatever the endpoint speaks", () => {
+    const { status, stdout } = npm("status", ["--stack", "prod", "--json"]);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ healthy: true, endpoint: expect.stringMatching(/^https:/) });
   });
 
   test("finds no drift, then all that was lost, and repairs it", () => {
@@ -156,7 +162,7 @@ describe("a pull request's stack", () => {
     expect(stdout).toContain(
       "### pr-7 is deployed\n\nIt is destroyed when the pull request is closed, or after 2",
     );
-    expect(stdout).toContain(`http://127.0.0.1:${ports.frontend.port}`);
+    expect(stdout).toContain(`https://127.0.0.1:${ports.frontend.port}`);
     expect(status).toBe(0);
   });
 

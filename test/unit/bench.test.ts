@@ -2,10 +2,12 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rootCertificates } from "node:tls";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
 import { VERSIONS } from "../../plan/versions";
+import { issueCertificate } from "../../tls/issue";
 import { aiperfRequirements } from "../../tools/bench/aiperf";
 import { adapted, LOAD_NAMES, LOADS, requestsOf, warmUpsOf } from "../../tools/bench/loads";
 import { firstError, readExport } from "../../tools/bench/metrics";
@@ -100,6 +102,17 @@ describe("the target", () => {
   it("may come without a topology", () => {
     const bare = targetOf({ endpoint: "http://a", model: "m", chat: "", logs: {} });
     expect(bare).toMatchObject({ gpus: undefined, nodes: undefined, programs: {} });
+  });
+
+  it("trusts the stack's own certificate, with the public roots where it ends in none, or what it is told", async () => {
+    const { authority, bundle } = await issueCertificate("s".repeat(48), ["127.0.0.1"]);
+    const server = bundle.slice(bundle.indexOf("-----BEGIN CERTIFICATE"));
+    const caOf = (certificate?: string, ca?: string) =>
+      targetOf({ endpoint: "https://a", model: "m", chat: "", logs: {}, certificate }, ca).ca;
+    expect(caOf(authority)).toBe(authority);
+    expect(caOf(server)).toBe([server.trim(), ...rootCertificates, ""].join("\n"));
+    expect(caOf(authority, "other")).toBe("other");
+    expect(caOf()).toBeUndefined();
   });
 
   it("is refused where a stack has no endpoint", () => {

@@ -73,8 +73,8 @@ describe("the JSON Schema", () => {
     expect(config.properties["dynamo-sky:pools"].items.required).toEqual(["role"]);
   });
 
-  test("takes an encrypted token", () => {
-    expect(config.properties["dynamo-sky:huggingFaceToken"].anyOf).toContainEqual({
+  test.each(["huggingFaceToken", "registryPassword", "tlsKey"])("takes an encrypted %s", (key) => {
+    expect(config.properties[`dynamo-sky:${key}`].anyOf).toContainEqual({
       type: "object",
       properties: { secure: { type: "string" } },
       required: ["secure"],

@@ -10,6 +10,7 @@ import {
   publicEndpoint,
   spotOnlyForWorkers,
 } from "../../policy/rules";
+import { issueCertificate } from "../../tls/issue";
 
 const UNKNOWN = { dollarsPerHour: null, mostDollarsPerHour: null };
 const model = "Qwen/Qwen3-8B";
@@ -48,6 +49,38 @@ describe("what a policy sees", () => {
       ["aggregated-1", true],
     ]);
     expect(found.clusters.flatMap(spotOnlyForWorkers)).toEqual([]);
+  });
+});
+
+describe("an endpoint, as a policy sees it", () => {
+  const endpoint = (access: object, more: object = { sky: { openEndpoint: true } }) =>
+    inventory({ access, ...more }).endpoint;
+  const plain = { gateway: true, tls: { mode: "off" }, allowPlainHttp: true };
+  const keyed = { public: true, key: true, tls: true };
+
+  test("speaks TLS behind a gateway, unless it is told not to", () => {
+    expect(endpoint({ gateway: true })).toEqual(keyed);
+    expect(endpoint({ gateway: true, tls: { mode: "generated" } })).toEqual(keyed);
+    expect(endpoint(plain)).toEqual({ ...keyed, tls: false });
+    expect(endpoint({ gateway: true }, {})).toEqual({ ...keyed, public: false });
+    expect(endpoint({}, {})).toEqual({ public: false, key: false, tls: false });
+  });
+
+  test("speaks TLS with a certificate of one's own, and on this machine only where it is asked for", async () => {
+    const { bundle, authority } = await issueCertificate("s".repeat(48), ["llm.example.com"]);
+    const own = { sky: { openEndpoint: true }, tlsKey: bundle };
+    expect(endpoint({ gateway: true, tls: { certificate: authority } }, own)).toEqual(keyed);
+    const local = { target: "local", engine: "mocker", pools: [{ role: "aggregated" }] };
+    expect(endpoint({ gateway: true }, local).tls).toBe(false);
+    expect(endpoint({ gateway: true, tls: { mode: "generated" } }, local).tls).toBe(true);
+  });
+
+  test("is refused in plain HTTP, also where the program allows that", () => {
+    const open = { sky: { openEndpoint: true } };
+    expect(publicEndpoint(inventory({ access: { gateway: true }, ...open }))).toEqual([]);
+    expect(publicEndpoint(inventory({ access: plain, ...open }))).toEqual([
+      expect.stringContaining("set dynamo-sky:access.tls.mode to generated or own"),
+    ]);
   });
 });
 

@@ -40,7 +40,7 @@ Options
   --requests N         measured requests of each run
   --seed N             of the prompts (default: a new one, so that no cache knows them)
   --tokenizer NAME     a model on the hub, or a directory, whose tokenizer measures the prompts (default: the model's)
-  --ca FILE            certificates that the endpoint's own is signed by (PEM)
+  --ca FILE            certificates to trust (PEM), instead of the stack's output certificate
   --label TEXT         name in tables and charts (default: the stack's)
   --limit-minutes N    longest time for one run of aiperf (default: ${LIMIT_MINUTES})
   --out, -o DIR        where to write (default: bench-results/NAME/TIME-LOAD)

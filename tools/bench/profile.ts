@@ -12,6 +12,7 @@ const KEY_VARIABLE = "OPENAI_API_KEY";
 const EXPORT_FILE = "profile_export_aiperf.json";
 const RECORDS_FILE = "profile_export.jsonl";
 const CONFIG_FILE = "aiperf.yaml";
+const CA_FILE = "ca.pem";
 /** A request that takes longer counts as failed. */
 const REQUEST_SECONDS = 600;
 const POLL_MS = 10_000;
@@ -92,12 +93,13 @@ export async function profile(target: BenchTarget, spec: ProfileSpec, profiler: 
   await mkdir(spec.directory, { recursive: true });
   const config = join(spec.directory, CONFIG_FILE);
   await writeFile(config, aiperfConfig(target, spec));
+  if (target.ca !== undefined) await writeFile(join(spec.directory, CA_FILE), target.ca);
   const total = warmUpsOf(spec.load, spec.clients) + requestsOf(spec.load, spec.clients);
   const records = join(spec.directory, RECORDS_FILE);
   const timer = setInterval(async () => profiler.onRequests(await linesOf(records), total), POLL_MS);
   try {
     await run(profiler.command, ["profile", "--config", config], {
-      env: aiperfEnvironment(target, profiler),
+      env: aiperfEnvironment(target, spec, profiler),
       timeoutSeconds: profiler.limitSeconds,
     });
   } catch (error) {
@@ -108,7 +110,7 @@ export async function profile(target: BenchTarget, spec: ProfileSpec, profiler: 
   return readExport(await readFile(join(spec.directory, EXPORT_FILE), "utf8"), target.gpus);
 }
 
-function aiperfEnvironment({ apiKey, ca }: BenchTarget, { hfHome }: Profiler) {
+function aiperfEnvironment({ apiKey, ca }: BenchTarget, { directory }: ProfileSpec, { hfHome }: Profiler) {
   return {
     // aiperf starts many processes that load much: with what Python compiled the last time, they start in a third of the time.
     PYTHONDONTWRITEBYTECODE: undefined,
@@ -118,7 +120,7 @@ function aiperfEnvironment({ apiKey, ca }: BenchTarget, { hfHome }: Profiler) {
     TRANSFORMERS_OFFLINE: "1",
     ...(apiKey === undefined ? {} : { [KEY_VARIABLE]: apiKey }),
     // Python's ssl looks there: https://docs.python.org/3/library/ssl.html#ssl.SSLContext.set_default_verify_paths
-    ...(ca === undefined ? {} : { SSL_CERT_FILE: ca }),
+    ...(ca === undefined ? {} : { SSL_CERT_FILE: join(directory, CA_FILE) }),
   };
 }
 

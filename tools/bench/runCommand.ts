@@ -29,7 +29,8 @@ const SEEDS = 2 ** 30;
 /** Runs the loads one after the other; each is written, and told, when it is done. */
 export async function runLoads(options: RunOptions): Promise<void> {
   const say: Progress = (line) => process.stderr.write(`${line}\n`);
-  const target = targetOf(await readOutputs(options.source, options.cwd, true), options.ca);
+  const ca = options.ca === undefined ? undefined : readFileSync(options.ca, "utf8");
+  const target = targetOf(await readOutputs(options.source, options.cwd, true), ca);
   const bench = await prepare(target, options, say);
   const summaries: Summary[] = [];
   for (const name of options.loads) {

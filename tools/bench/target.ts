@@ -1,8 +1,9 @@
 /** What a load is sent to, as the stack's outputs describe it, and whether it answers at all. */
-import { readFileSync } from "node:fs";
+import { X509Certificate } from "node:crypto";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
+import { rootCertificates } from "node:tls";
 import { z } from "zod";
 import { deploymentOf } from "../deployment";
 import { messageOf } from "../toolchain/run";
@@ -13,7 +14,7 @@ export interface BenchTarget {
   readonly model: string;
   readonly apiKey: string | undefined;
   readonly engine: string | undefined;
-  /** File with the certificates that the endpoint's is signed by. Default: the system's. */
+  /** Certificates to trust, PEM. Default: those that the system does. */
   readonly ca: string | undefined;
   /** GPUs that hold a rank of a worker; those of the mocker are made up. Undefined where the outputs do not tell. */
   readonly gpus: number | undefined;
@@ -37,20 +38,31 @@ const topologySchema = z.array(
 
 /**
  * @param outputs Outputs of a stack whose last `up` succeeded, secrets shown.
+ * @param ca Certificates to trust instead of the stack's own, PEM.
  * @throws Error when they are not those of this program.
  */
 export function targetOf(outputs: Readonly<Record<string, unknown>>, ca?: string): BenchTarget {
-  const { endpoint, model, apiKey, engine } = deploymentOf(outputs);
+  const { endpoint, model, apiKey, engine, certificate } = deploymentOf(outputs);
   const topology = topologySchema.safeParse(outputs["topology"]);
   const nodes = topology.success ? topology.data.flatMap((cluster) => cluster.nodes) : [];
   const programs: Record<string, number> = {};
   for (const { role } of nodes.flatMap((node) => node.programs)) programs[role] = (programs[role] ?? 0) + 1;
   const gpus = nodes.reduce((sum, node) => sum + new Set(node.programs.flatMap((one) => one.gpus)).size, 0);
   return {
-    ...{ endpoint, model, apiKey, engine, ca, programs },
+    ...{ endpoint, model, apiKey, engine, programs },
+    ca: ca ?? (certificate === undefined ? undefined : trustedWith(certificate)),
     gpus: gpus > 0 ? gpus : undefined,
     nodes: topology.success ? nodes.length : undefined,
   };
+}
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** What to trust for a certificate of the outputs: itself where it ends in a root, else the public roots with it. */
+function trustedWith(certificate: string): string {
+  const chain = [...certificate.matchAll(PEM)].map(([pem]) => new X509Certificate(pem));
+  const endsInRoot = chain.some((one) => one.checkIssued(one));
+  return endsInRoot ? certificate : [certificate.trim(), ...rootCertificates, ""].join("\n");
 }
 
 const ANSWER_MS = 120_000;
@@ -71,6 +83,8 @@ export async function checkAnswers(target: BenchTarget): Promise<void> {
 
 function advice(error: unknown): string {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
+    return "Its certificate is for other names: give the outputs with such a name in their endpoint (--outputs FILE)";
   return /CERT|SIGNATURE|ISSUER/.test(code)
     ? "Name the file with its certificate authority: --ca FILE"
     : "Is the stack up? npm run stack -- preview shows what is lost.";
@@ -90,7 +104,7 @@ function post(
     },
     agent: false,
     signal: AbortSignal.timeout(ANSWER_MS),
-    ...(ca === undefined ? {} : { ca: readFileSync(ca) }),
+    ...(ca === undefined ? {} : { ca }),
   } as const;
   return new Promise((resolve, reject) => {
     const send = url.startsWith("https:") ? requestHttps : requestHttp;

@@ -12,22 +12,28 @@ export interface StreamedAnswer {
 const TIMEOUT_MS = 120_000;
 const MAX_TOKENS = 48;
 
-/**
- * Asks one question and hands over the answer piece by piece, as it arrives.
- * @throws Error when the answer holds no token.
- */
-export async function streamAnswer(
-  { endpoint, model, apiKey, fingerprint }: RunningDeployment,
-  question: string,
-  onText: (text: string) => void,
-  signal?: AbortSignal,
-): Promise<StreamedAnswer> {
-  const client = new OpenAI({
+/** OpenAI's client of a deployment: with its key, and for the server that shows its certificate. */
+export function clientOf({ endpoint, apiKey, fingerprint }: RunningDeployment): OpenAI {
+  return new OpenAI({
     baseURL: `${endpoint}/v1`,
     apiKey: apiKey ?? "none",
     timeout: TIMEOUT_MS,
     fetchOptions: dispatcherFor(fingerprint),
   });
+}
+
+/**
+ * Asks one question and hands over the answer piece by piece, as it arrives.
+ * @throws Error when the answer holds no token.
+ */
+export async function streamAnswer(
+  deployment: RunningDeployment,
+  question: string,
+  onText: (text: string) => void,
+  signal?: AbortSignal,
+): Promise<StreamedAnswer> {
+  const { endpoint, model } = deployment;
+  const client = clientOf(deployment);
   const started = performance.now();
   let firstMs: number | undefined;
   let tokens = 0;

@@ -1,7 +1,6 @@
 /** `smoke`: whether an endpoint really serves, asked as a client asks: which models there are, and a streamed answer. */
-import OpenAI from "openai";
 import { EXIT } from "../commandLine";
-import { type StreamedAnswer, streamAnswer } from "../demo/chat";
+import { clientOf, type StreamedAnswer, streamAnswer } from "../demo/chat";
 import { deploymentOf, type RunningDeployment } from "../deployment";
 import { messageOf } from "../toolchain/run";
 import { code, failureBlock, markerOf, page, plainText } from "./markdown";
@@ -26,10 +25,11 @@ export interface Smoke {
  */
 export async function ask(deployment: RunningDeployment, signal: AbortSignal): Promise<Smoke> {
   const { endpoint, model, apiKey } = deployment;
-  const client = new OpenAI({ baseURL: `${endpoint}/v1`, apiKey: apiKey ?? "none" });
-  const listed = await client.models.list({ signal }).catch((error: unknown) => {
-    throw new Error(`${endpoint}/v1/models: ${messageOf(error)}`);
-  });
+  const listed = await clientOf(deployment)
+    .models.list({ signal })
+    .catch((error: unknown) => {
+      throw new Error(`${endpoint}/v1/models: ${reasonOf(error)}`);
+    });
   const models = listed.data.map(({ id }) => id);
   if (!models.includes(model)) {
     throw new Error(
@@ -37,9 +37,15 @@ export async function ask(deployment: RunningDeployment, signal: AbortSignal): P
     );
   }
   const answer = await streamAnswer(deployment, QUESTION, () => undefined, signal).catch((error: unknown) => {
-    throw new Error(`${endpoint}/v1/chat/completions: ${messageOf(error)}`);
+    throw new Error(`${endpoint}/v1/chat/completions: ${reasonOf(error)}`);
   });
   return { endpoint, model, withKey: apiKey !== undefined, models, answer };
+}
+
+/** What went wrong, with what that came from: OpenAI's client says "Connection error." of all that is not an answer. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error) || error.cause === undefined) return messageOf(error);
+  return `${error.message} ${reasonOf(error.cause)}`;
 }
 
 /** One line of Markdown about a smoke test that passed. */
