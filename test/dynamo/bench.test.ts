@@ -144,7 +144,7 @@ describe("what cannot work ends with a word about it", () => {
     expect(existsSync(out)).toBe(false);
   });
 
-  test("an endpoint that shows another certificate: 1, with what to do, and the key is not sent", async () => {
+  test("an endpoint that shows another certificate: 1, with what to do", async () => {
     const { authority } = await issueCertificate(newSeed(), [new URL(endpoint).hostname]);
     const other = JSON.stringify({ ...JSON.parse(outputs(key)), certificate: authority });
     const { code, stderr } = await bench(["--outputs", "-"], other);
