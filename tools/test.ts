@@ -1,7 +1,7 @@
 /**
  * `npm test [-- vitest arguments]`: installs what the chosen tests need, then runs them with vitest.
  *
- *     npm test                              unit, contract, engine, dynamo and pipelines
+ *     npm test                              unit, contract, engine, dynamo, pipelines, and the lab where the machine can have one
  *     npm test -- --project unit            one kind
  *     npm test -- test/engine/stack.test.ts one file
  *     npm run test:engines                  the plan's commands, told to SGLang's and vLLM's own parsers; installs 18 GB
@@ -18,6 +18,7 @@ import { borrowLab } from "./lab/session";
 import { whyNoLab } from "./lab/system";
 import { ensurePipelineLinters, locatePipelineLinters } from "./pipelineLinters";
 import { ensureToolchain, packageRoot, type ToolName } from "./toolchain/index";
+import { messageOf } from "./toolchain/run";
 
 const needs: Readonly<Record<string, readonly ToolName[]>> = {
   unit: [],
@@ -28,11 +29,8 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   lab: ["pulumi", "plugins"],
   engines: [],
 };
-/**
- * `engines` installs 18 GB, and the whole of `lab` has not yet been seen to pass in one run: they run only when asked for, and that
- * is said.
- */
-const byDefault = ["unit", "contract", "engine", "dynamo", "pipelines"];
+/** `engines` installs 18 GB: it runs only when asked for, and that is said. */
+const byDefault = ["unit", "contract", "engine", "dynamo", "pipelines", "lab"];
 const model = "Qwen/Qwen3-8B";
 
 /** The kinds of test that the arguments name, by `--project` or by a path. */
@@ -46,13 +44,13 @@ function chosenKinds(args: readonly string[]): string[] {
   return byPath.length > 0 ? byPath : byDefault;
 }
 
-/** The vitest that runs, and whether we were told to stop it: then nothing new is begun, but what was set up is undone. */
-let running: ChildProcess | undefined;
+/** What runs now, and whether we were told to stop it: then nothing new is begun, but what was set up is undone. */
+const running = new Set<ChildProcess>();
 let isStopped = false;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(signal, () => {
     isStopped = true;
-    running?.kill(signal);
+    for (const child of running) child.kill(signal);
   });
 
 function runVitest(args: readonly string[], report: string, isLab: boolean): Promise<number> {
@@ -67,11 +65,11 @@ function runVitest(args: readonly string[], report: string, isLab: boolean): Pro
     cwd: packageRoot(),
     stdio: "inherit",
   });
-  running = child;
-  return new Promise((resolve, reject) => {
+  running.add(child);
+  return new Promise<number>((resolve, reject) => {
     child.on("error", reject);
     child.on("exit", (code) => resolve(code ?? 1));
-  });
+  }).finally(() => running.delete(child));
 }
 
 /** How many tests passed, failed and were skipped. */
@@ -85,8 +83,15 @@ function countsIn(report: string): Counts {
   return [count("numPassedTests"), count("numFailedTests"), count("numPendingTests") + count("numTodoTests")];
 }
 
-/** Runs kinds of test in one vitest. @returns its exit code, and the counts of its report. */
-async function runKinds(kinds: readonly string[], args: readonly string[]) {
+/** How a run of vitest ended. */
+interface Run {
+  readonly code: number;
+  readonly counts: Counts;
+}
+
+/** Runs kinds of test in one vitest. */
+async function runKinds(kinds: readonly string[], args: readonly string[]): Promise<Run> {
+  if (isStopped) return { code: 1, counts: [0, 0, 0] };
   const directory = mkdtempSync(join(tmpdir(), "dynamo-sky-test-"));
   const report = join(directory, "report.json");
   try {
@@ -104,9 +109,19 @@ function withoutKinds(args: readonly string[]): string[] {
 }
 
 /** The lab's tests have the lab to themselves, and leave the machine as it was. */
-function runLab(args: readonly string[]) {
+function runLab(args: readonly string[]): Promise<Run> {
   const work = () => runKinds(["lab"], args);
   return whyNoLab() === undefined ? borrowLab("testing on the lab", new Progress(), work) : work();
+}
+
+/** Waits for all, so that none is left running when another cannot be set up; that one counts as failed, and its reason is told. */
+async function ended(runs: readonly Promise<Run>[]): Promise<Run[]> {
+  const results = await Promise.allSettled(runs);
+  return results.map((result): Run => {
+    if (result.status === "fulfilled") return result.value;
+    console.error(messageOf(result.reason));
+    return { code: 1, counts: [0, 0, 0] };
+  });
 }
 
 /** What was left out, and why, by name. */
@@ -119,12 +134,7 @@ function leftOut(kinds: readonly string[]): string[] {
     ...(kinds.includes("pipelines") && locatePipelineLinters().actionlint === undefined
       ? ["Not run: actionlint on the GitHub workflows. There is no Go to build it with."]
       : []),
-    ...(kinds === byDefault
-      ? [
-          "Not run: the lab (npm test -- --project lab).",
-          "Not run: the engines' own parsers (npm run test:engines, 18 GB).",
-        ]
-      : []),
+    ...(kinds === byDefault ? ["Not run: the engines' own parsers (npm run test:engines, 18 GB)."] : []),
   ];
 }
 
@@ -153,10 +163,12 @@ async function main(): Promise<void> {
       await ensureEngine(engine, (line) => process.stderr.write(`${line}\n`));
   const others = kinds.filter((kind) => kind !== "lab");
   const rest = withoutKinds(args);
-  const runs = [
-    ...(others.length > 0 ? [await runKinds(others, rest)] : []),
-    ...(kinds.includes("lab") && !isStopped ? [await runLab(rest)] : []),
+  // The lab's tests wait most of the time, for SkyPilot and Slurm: the others run beside them.
+  const begun = [
+    ...(others.length > 0 ? [runKinds(others, rest)] : []),
+    ...(kinds.includes("lab") ? [runLab(rest)] : []),
   ];
+  const runs = await ended(begun);
   process.exitCode = runs.find(({ code }) => code !== 0)?.code ?? 0;
   for (const line of leftOut(kinds)) console.log(line);
   const [passed, failed, skipped] = runs
