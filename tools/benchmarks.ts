@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { gatewayTable } from "./benchmarks/gateway";
 import { labRows, ratioOf } from "./benchmarks/lab";
 import { planningTable } from "./benchmarks/planning";
 import { routingTable } from "./benchmarks/routing";
@@ -19,6 +20,7 @@ const REPEATS = 5;
 const LAB_REPEATS = 3;
 /** As few as show a difference at a level of 5 %. */
 const ROUTING_REPEATS = 4;
+const GATEWAY_REPEATS = 5;
 const MOST_REPEATS = 20;
 /** Of --routing: the test that judges them goes through all ways to deal them out. */
 const MOST_ROUTING_REPEATS = 8;
@@ -73,13 +75,14 @@ function operationsTable(rows: readonly Row[]): string {
   return ["| | median, s | range, s | runs |", "|---|---:|---:|---:|", ...lines].join("\n");
 }
 
-const usage = `Usage: npm run benchmarks [-- --lab [--runs N] | -- --routing [--runs N]]
+const usage = `Usage: npm run benchmarks [-- --lab [--runs N] | -- --routing [--runs N] | -- --gateway [--runs N]]
 
 How fast this project itself is. (A deployment under load: npm run bench.)
 
   --lab      a deployment on SkyPilot instead, on the lab, which is started if it does not run; about three minutes a run
   --routing  time to first token with a KV-aware router and with round robin, on this machine; about four minutes a run
-  --runs N   how often (default: ${LAB_REPEATS}; of --routing ${ROUTING_REPEATS})
+  --gateway  what the gateway costs, with and without TLS, on this machine; about a minute a run
+  --runs N   how often (default: ${LAB_REPEATS}; of --routing ${ROUTING_REPEATS}; of --gateway ${GATEWAY_REPEATS})
 
 ${exitCodes({ ok: "measured", failed: "it failed" }, "the command is wrong")}`;
 
@@ -90,6 +93,7 @@ async function main(): Promise<void> {
       lab: { type: "boolean", default: false },
       runs: { type: "string" },
       routing: { type: "boolean", default: false },
+      gateway: { type: "boolean", default: false },
     },
   });
   if (values.help) {
@@ -110,6 +114,12 @@ async function main(): Promise<void> {
     const limits = { least: 1, most: MOST_ROUTING_REPEATS };
     const runs = values.runs === undefined ? ROUTING_REPEATS : wholeNumber("--runs", values.runs, limits);
     console.log(await routingTable((line) => process.stderr.write(`${line}\n`), runs));
+    return;
+  }
+  if (values.gateway) {
+    const limits = { least: 1, most: MOST_REPEATS };
+    const runs = values.runs === undefined ? GATEWAY_REPEATS : wholeNumber("--runs", values.runs, limits);
+    console.log(await gatewayTable((line) => process.stderr.write(`${line}\n`), runs));
     return;
   }
   console.log(`${planningTable()}\n`);

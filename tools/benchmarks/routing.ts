@@ -4,12 +4,7 @@
  * are measured in turns, so that whatever else the machine does meets both.
  */
 import { randomInt } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { stringify } from "yaml";
-import { kill, processesOf } from "../../local/processes";
-import { settingName } from "../../plan/problems";
 import type { ConfigInput } from "../../plan/schema";
 import { VERSIONS } from "../../plan/versions";
 import { type Load, requestsOf, warmUpsOf } from "../bench/loads";
@@ -19,11 +14,9 @@ import { figure, markdownTable } from "../bench/report";
 import { type Bench, prepare } from "../bench/runCommand";
 import { pValue, type Spread, spread } from "../bench/statistics";
 import { type BenchTarget, targetOf } from "../bench/target";
-import { outputsOf } from "../deployment";
 import { freePorts } from "../freePorts";
-import { openStack } from "../pulumi/openStack";
-import { type Progress, packageRoot } from "../toolchain/index";
-import { messageOf, run } from "../toolchain/run";
+import type { Progress } from "../toolchain/index";
+import { type OwnStacks, withOwnStacks } from "./ownStacks";
 
 const MODES = ["kv", "round-robin"] as const;
 type Mode = (typeof MODES)[number];
@@ -41,7 +34,6 @@ const CLIENTS = [1, 4] as const;
 const REQUESTS = 128;
 /** One run of aiperf takes a minute at most on a machine of two cores. */
 const LIMIT_SECONDS = 300;
-const OPERATION_SECONDS = 300;
 const SEEDS = 2 ** 30;
 
 function loadWith(prefix: Load["prefix"]): Load {
@@ -70,52 +62,14 @@ interface Cell {
  * @param repeats Of each cell of the table.
  * @returns what was run, and a Markdown table.
  */
-export async function routingTable(say: Progress, repeats: number): Promise<string> {
-  const scratch = mkdtempSync(join(tmpdir(), "dynamo-sky-routing-"));
-  const interrupted = untilInterrupted();
-  try {
-    return await Promise.race([measureAll(scratch, say, repeats), interrupted.promise]);
-  } finally {
-    interrupted.forget();
-    await removeAll(scratch, say);
-  }
+export function routingTable(say: Progress, repeats: number): Promise<string> {
+  return withOwnStacks("dynamo-sky-routing", say, (stacks) => measureAll(stacks, say, repeats));
 }
 
-/** Takes everything down; what will not go by itself is ended, and the table is printed in any case. */
-async function removeAll(scratch: string, say: Progress): Promise<void> {
-  for (const mode of MODES.filter((one) => existsSync(stackFile(scratch, one))))
-    await operate("destroy", mode, scratch).catch((error: unknown) => say(messageOf(error)));
-  for (const { pid } of processesOf(scratch)) kill(pid);
-  rmSync(scratch, { recursive: true, force: true });
-}
-
-/** Rejects at a signal, so that what runs is taken down; a second one ends the process at once. */
-function untilInterrupted() {
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  let onSignal: (signal: NodeJS.Signals) => void = () => undefined;
-  const promise = new Promise<never>((_, reject) => {
-    onSignal = (signal) => reject(new Error(`Interrupted by ${signal}: taking the deployments down`));
-  });
-  for (const signal of signals) process.once(signal, onSignal);
-  const forget = () => {
-    for (const signal of signals) process.off(signal, onSignal);
-  };
-  return { promise, forget };
-}
-
-async function measureAll(scratch: string, say: Progress, repeats: number): Promise<string> {
-  const main = "program.cjs";
-  // Commands run where the program is, so it has to be in the project's own directory.
-  writeFileSync(
-    join(scratch, main),
-    `module.exports = require(${JSON.stringify(join(packageRoot(), main))});`,
-  );
-  const project = { name: "dynamo-sky-routing", runtime: "nodejs", main };
-  mkdirSync(join(scratch, "state"));
-  writeFileSync(join(scratch, "Pulumi.yaml"), stringify(project));
+async function measureAll(stacks: OwnStacks, say: Progress, repeats: number): Promise<string> {
   const targets = {
-    kv: await bringUp("kv", scratch, say),
-    "round-robin": await bringUp("round-robin", scratch, say),
+    kv: await bringUp("kv", stacks, say),
+    "round-robin": await bringUp("round-robin", stacks, say),
   };
   const bench = await prepare(targets.kv, {}, say);
   const cells: Cell[] = PREFIXES.flatMap((prefix) =>
@@ -134,7 +88,7 @@ async function measureAll(scratch: string, say: Progress, repeats: number): Prom
       for (const mode of repeat % 2 === 1 ? MODES : MODES.toReversed()) {
         done += 1;
         const what = `[${done} of ${total}, ${Math.round((Date.now() - started) / 1000)} s] ${mode}, ${load.prefix?.tokens} tokens, ${clients} clients`;
-        const one = await measureOnce({ load, clients, mode, target: targets[mode], bench, scratch, done });
+        const one = await measureOnce({ load, clients, mode, target: targets[mode], bench, stacks, done });
         measured[mode].push(one);
         say(`${what}: TTFT p50 ${one.values.ttftP50?.toFixed(1)} ms of ${one.requests} requests`);
       }
@@ -147,22 +101,14 @@ interface RunSpec {
   readonly mode: Mode;
   readonly target: BenchTarget;
   readonly bench: Bench;
-  readonly scratch: string;
+  readonly stacks: OwnStacks;
   /** Number of this run. */
   readonly done: number;
 }
 
 /** @throws Error when a request failed: a time that leaves out the failures is no time. */
-async function measureOnce({
-  load,
-  clients,
-  mode,
-  target,
-  bench,
-  scratch,
-  done,
-}: RunSpec): Promise<Measured> {
-  const directory = join(scratch, "aiperf", String(done));
+async function measureOnce({ load, clients, mode, target, bench, stacks, done }: RunSpec): Promise<Measured> {
+  const directory = join(stacks.directory, "aiperf", String(done));
   const spec = { load, clients, seed: randomInt(1, SEEDS), tokenizer: bench.tokenizer, directory };
   const measured = await profile(target, spec, {
     command: bench.aiperf.command,
@@ -175,7 +121,7 @@ async function measureOnce({
   return measured;
 }
 
-async function bringUp(mode: Mode, scratch: string, say: Progress): Promise<BenchTarget> {
+async function bringUp(mode: Mode, stacks: OwnStacks, say: Progress): Promise<BenchTarget> {
   const config: ConfigInput = {
     target: "local",
     model: "Qwen/Qwen3-8B",
@@ -185,31 +131,8 @@ async function bringUp(mode: Mode, scratch: string, say: Progress): Promise<Benc
     pools: [{ role: "aggregated", replicas: WORKERS }],
     ...(await freePorts()),
   };
-  const named = Object.fromEntries(Object.entries(config).map(([key, value]) => [settingName([key]), value]));
-  writeFileSync(stackFile(scratch, mode), stringify({ config: named }));
   say(`Bringing up ${WORKERS} workers of the mocker, router mode ${mode}`);
-  await operate("up", mode, scratch);
-  const stack = await openStack({ projectDir: scratch, stack: mode, env: environment(scratch) });
-  return targetOf(await outputsOf(stack));
-}
-
-function stackFile(scratch: string, mode: Mode): string {
-  return join(scratch, `Pulumi.${mode}.yaml`);
-}
-
-function environment(scratch: string): Record<string, string> {
-  const state = join(scratch, "state");
-  // The user's own backend has no business with this; and nothing here is secret.
-  return { DYNAMO_SKY_STATE: state, PULUMI_BACKEND_URL: `file://${state}`, PULUMI_CONFIG_PASSPHRASE: "none" };
-}
-
-async function operate(verb: "up" | "destroy", mode: Mode, scratch: string): Promise<void> {
-  const command = ["run", "--silent", "stack", "--", verb, "--stack", mode, "--cwd", scratch];
-  await run("npm", command, {
-    cwd: packageRoot(),
-    env: environment(scratch),
-    timeoutSeconds: OPERATION_SECONDS,
-  });
+  return targetOf(await stacks.bringUp(mode, config));
 }
 
 function explanation(repeats: number): string {
