@@ -31,7 +31,7 @@ const NGINX_CONF = "DYNAMO_SKY_NGINX_CONF";
 const KEYS_FILE = "gateway-keys.conf";
 
 /** Where it keeps the certificate and the key, likewise. */
-const TLS_FILE = `${NODE_DIR}/run/gateway-tls.pem`;
+const TLS_FILE = "gateway-tls.pem";
 
 /** A request that thinks for longer than this without a token is given up. Unit: seconds. */
 const LONGEST_SILENCE = 3600;

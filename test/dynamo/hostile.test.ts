@@ -25,10 +25,12 @@ import { type DeploymentConfig, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { ConfigError } from "../../plan/problems";
 import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
+import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import type { ConfigInput } from "../../plan/schema";
 import type { ClusterPlan, ProgramPlan } from "../../plan/types";
 import { nodeScripts } from "../../sky/scripts";
 import { renderTask } from "../../sky/task";
+import { issueCertificate } from "../../tls/issue";
 import { ensureToolchain, locateTools } from "../../tools/toolchain";
 import { CANARY, PAYLOADS, SLOTS, type Slot } from "./hostileValues";
 import { eventually } from "./support";
@@ -187,7 +189,8 @@ const WORKERS = SLOTS.filter(({ setting }) =>
 const MANY = SLOTS.filter(({ many, setting }) => many && !setting.startsWith("sky.config"));
 const SECRETS: Readonly<Record<string, string>> = {
   HF_TOKEN: `hf_'"$(touch\${IFS}${CANARY})%(here)s{{NODE_IP}}`,
-  DYNAMO_SKY_API_KEY: "k".repeat(40),
+  [API_KEYS]: "k".repeat(40),
+  [TLS_BUNDLE]: `-----BEGIN'"$(touch ${CANARY})\n%(here)s`,
   ...Object.fromEntries(
     CONTROL_PLANE_SECRETS.map((name) => [name, `'"; touch ${CANARY} #$(touch ${CANARY})%`]),
   ),
@@ -268,7 +271,8 @@ describe("a hostile value", () => {
     const ended = new Promise((resolve) => run.on("close", resolve));
     try {
       const all = () => programs.every(({ name }) => existsSync(join(records, `${name}.json`)));
-      await eventually(all, 90);
+      await eventually(() => all() || run.exitCode !== null, 90);
+      expect(run.exitCode, "the task has ended before its programs were started").toBeNull();
       for (const program of programs) {
         const seen = recordOf(program.name);
         expect(seen.args).toEqual(program.command.slice(1).map(onNode));
@@ -289,6 +293,8 @@ describe("a hostile value", () => {
       const conf = join(node0, "run", "nginx.conf");
       writeFileSync(conf, recordOf("gateway").env["DYNAMO_SKY_NGINX_CONF"] ?? "");
       writeFileSync(join(node0, "run", "gateway-keys.conf"), "");
+      const { bundle } = await issueCertificate("0".repeat(64), ["127.0.0.1"]);
+      writeFileSync(join(node0, "run", "gateway-tls.pem"), bundle, { mode: 0o600 });
       // Its log goes to standard output, which nginx opens by name: a file, since a socket cannot be.
       const output = openSync(join(scratch, "nginx.log"), "w");
       const check = spawnSync(nginx?.path ?? "nginx", ["-t", "-p", node0, "-c", conf], {
