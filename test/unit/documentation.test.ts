@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { plan } from "../../plan/plan";
+import { VERSIONS } from "../../plan/versions";
 import { packageRoot } from "../../tools/toolchain/root";
 import { commandBlocks, pages, textOf } from "../pages";
 
@@ -76,4 +77,12 @@ it("says of commands that are not tried by a test what they need", () => {
   const blocks = pages.flatMap(commandBlocks).filter(({ needs }) => needs !== undefined);
   const unknown = blocks.filter(({ needs = "" }) => !NEEDS.some((known) => known.test(needs)));
   expect(unknown.map(({ page, line, needs }) => `${page}:${line}: needs ${needs}`)).toEqual([]);
+});
+
+it("installs the SkyPilot that is tried here", () => {
+  const versions = pages.flatMap((page) =>
+    [...textOf(page).matchAll(/skypilot(?:\[[\w,]+\])?==([\w.]+)/g)].map(([, version]) => version),
+  );
+  expect(versions.length).toBeGreaterThan(0);
+  expect(new Set(versions)).toEqual(new Set([VERSIONS.skypilot]));
 });
