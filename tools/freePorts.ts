@@ -1,4 +1,4 @@
-/** Ports for a deployment on this machine beside others: of a test, or of a benchmark. */
+/** Ports for what a test or a benchmark starts: never fixed ones, which something else on the machine may have. */
 import { createServer, type Server } from "node:net";
 import { type DeploymentConfig, parseConfig } from "../plan/config";
 
@@ -22,7 +22,9 @@ async function freeRange(count: number): Promise<number> {
   const [lowest, highest, tries] = [10_000, 32_000, 50];
   for (let attempt = 0; attempt < tries; attempt++) {
     const first = lowest + Math.floor(Math.random() * (highest - lowest - count));
-    const servers = await Promise.all(Array.from({ length: count }, (_, index) => listen(first + index)));
+    const servers = await Promise.all(
+      Array.from({ length: count }, (_, index) => listen(first + index, "0.0.0.0")),
+    );
     const open = servers.filter((server) => server !== undefined);
     await Promise.all(open.map((server) => new Promise((resolve) => server.close(resolve))));
     if (open.length === count) return first;
@@ -30,11 +32,11 @@ async function freeRange(count: number): Promise<number> {
   throw new Error(`no ${count} neighbouring free ports found in ${tries} tries`);
 }
 
-/** Listens on a port of this machine; undefined where somebody else does. */
-export function listen(port: number): Promise<Server | undefined> {
+/** Listens on a port of this machine; undefined where somebody else does. Of `0.0.0.0`, somebody on any address counts. */
+export function listen(port: number, host = "127.0.0.1"): Promise<Server | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once("error", () => resolve(undefined));
-    server.listen({ host: "127.0.0.1", port, exclusive: true }, () => resolve(server));
+    server.listen({ host, port, exclusive: true }, () => resolve(server));
   });
 }

@@ -4,13 +4,12 @@
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { kill, processesOf } from "../../local/processes";
-import { parseConfig } from "../../plan/config";
+import { freePorts } from "../../tools/freePorts";
 import { packageRoot } from "../../tools/toolchain/root";
 import { type CommandBlock, commandBlocks, pages } from "../pages";
 
@@ -31,24 +30,6 @@ const blocks = (page: string): CommandBlock[] =>
     .filter(({ script }) => /^\s*[^#\s]/m.test(script));
 const pagesWithCommands = pages.filter((page) => blocks(page).length > 0);
 
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(false));
-    server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-  });
-}
-
-/** The first distance by which all default ports can be moved to free ones. */
-async function moved(ports: Readonly<Record<string, number>>): Promise<Record<string, number>> {
-  for (let by = 9000; by < 30_000; by += 700) {
-    const there = Object.entries(ports).map(([name, port]) => [name, port + by] as const);
-    const free = await Promise.all(there.map(([, port]) => isFree(port)));
-    if (free.every(Boolean)) return Object.fromEntries(there);
-  }
-  throw new Error("no free ports for the stacks of the documentation");
-}
-
 describe("the commands of the documentation", () => {
   const directory = mkdtempSync(join(tmpdir(), "dsky-docs-"));
   const clone = join(directory, "dynamo-sky");
@@ -57,7 +38,8 @@ describe("the commands of the documentation", () => {
   const bash = (script: string) =>
     spawnSync("bash", ["-euo", "pipefail", "-c", script], {
       cwd: clone,
-      env: { ...process.env, DYNAMO_SKY_STATE: state },
+      // As from a terminal: npm says where it was called by INIT_CWD, and hands that on.
+      env: { ...process.env, INIT_CWD: undefined, DYNAMO_SKY_STATE: state },
       encoding: "utf8",
       timeout: 3 * MINUTE,
       stdio: ["ignore", "pipe", "pipe"],
@@ -77,10 +59,8 @@ describe("the commands of the documentation", () => {
     mkdirSync(state);
     const dev = join(clone, "Pulumi.dev.yaml");
     const { config } = parse(readFileSync(dev, "utf8")) as { config: Record<string, unknown> };
-    const defaults = parseConfig({ model: "m/m", target: "local" });
-    const { frontend, ...ports } = await moved({ ...defaults.ports, frontend: defaults.frontend.port });
-    config["dynamo-sky:frontend"] = { port: frontend };
-    config["dynamo-sky:ports"] = ports;
+    const { frontend, ports } = await freePorts();
+    Object.assign(config, { "dynamo-sky:frontend": frontend, "dynamo-sky:ports": ports });
     writeFileSync(dev, stringify({ config }));
   }, MINUTE);
 

@@ -9,8 +9,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { clusterDirectory } from "../../local/directories";
 import { kill, processesOf } from "../../local/processes";
 import type { ConfigInput } from "../../plan/schema";
+import { freePorts, listen, type Ports } from "../../tools/freePorts";
 import type { OperationResult } from "../../tools/pulumi/openStack";
-import { freePorts, listen, type Ports } from "../freePorts";
 import { ask, filesWith, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 const TOKEN = "hf_not-a-real-token";

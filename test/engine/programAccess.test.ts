@@ -13,7 +13,7 @@ import { ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN } from "../../plan/progra
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import type { ConfigInput } from "../../plan/schema";
 
-import { freePorts, listen, type Ports } from "../freePorts";
+import { freePorts, listen, type Ports } from "../../tools/freePorts";
 import { filesWith, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 let project: TestProject;

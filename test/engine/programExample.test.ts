@@ -6,7 +6,7 @@ import type { PulumiFn } from "@pulumi/pulumi/automation";
 import * as tsx from "tsx/cjs/api";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { processesOf } from "../../local/processes";
-import { freePorts } from "../freePorts";
+import { freePorts } from "../../tools/freePorts";
 import { ask, REPOSITORY, type TestProject, testProject } from "./programHarness";
 
 const EXAMPLE = join(REPOSITORY, "examples", "chat-service");

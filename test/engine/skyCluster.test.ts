@@ -5,7 +5,7 @@
 import { createServer, type Server } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DynamoCluster, type DynamoClusterArgs } from "../../components";
-import { freePorts } from "../freePorts";
+import { freePorts } from "../../tools/freePorts";
 import { FakeSky } from "../unit/skyHarness";
 import { type TestProject, testProject } from "./programHarness";
 

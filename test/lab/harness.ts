@@ -19,11 +19,11 @@ import type { ConfigInput } from "../../plan/schema";
 import { Asker, interpreterOf } from "../../sky/asker";
 import type { ClusterRecord, JobRecord, RequestRecord } from "../../sky/records";
 import { jsonIn } from "../../sky/records";
+import type { Ports } from "../../tools/freePorts";
 import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../tools/lab/layout";
 import { labProcesses } from "../../tools/lab/processes";
 import { whyNoLab } from "../../tools/lab/system";
 import { installedSky } from "../../tools/lab/tools";
-import type { Ports } from "../freePorts";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 const OUTPUT_BYTES = 64 << 20;

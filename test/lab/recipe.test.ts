@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { CLUSTER_SECRET } from "../../sky/run";
+import { freePorts } from "../../tools/freePorts";
 import { renderStack } from "../../tools/render";
-import { freePorts } from "../freePorts";
 import { ask, clusters, processesOf, REPOSITORY, reason, requireLab, sky, titled } from "./harness";
 
 const TIMEOUT = 600_000;

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { kill } from "../../local/processes";
-import { freePorts } from "../freePorts";
+import { freePorts } from "../../tools/freePorts";
 import {
   clusters,
   LabStack,

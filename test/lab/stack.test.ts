@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../plan/schema";
 import { STAGES } from "../../sky/stages";
-import { freePorts } from "../freePorts";
+import { freePorts } from "../../tools/freePorts";
 import {
   ask,
   clusters,

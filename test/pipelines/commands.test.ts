@@ -9,9 +9,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import { kill, processesOf } from "../../local/processes";
+import { freePorts } from "../../tools/freePorts";
 import { packageRoot } from "../../tools/toolchain/index";
 import { namespaced } from "../engine/programHarness";
-import { freePorts } from "../freePorts";
 
 const root = packageRoot();
 const directory = mkdtempSync(join(tmpdir(), "dsky-ci-"));
