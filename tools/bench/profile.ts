@@ -1,5 +1,6 @@
 /** One run of aiperf: its configuration from a load, the run itself, and what it measured. */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { CommandFailed, run } from "../toolchain/run";
@@ -96,16 +97,19 @@ export async function profile(target: BenchTarget, spec: ProfileSpec, profiler: 
   if (target.ca !== undefined) await writeFile(join(spec.directory, CA_FILE), target.ca);
   const total = warmUpsOf(spec.load, spec.clients) + requestsOf(spec.load, spec.clients);
   const records = join(spec.directory, RECORDS_FILE);
+  // aiperf leaves a directory in the temporary one.
+  const scratch = await mkdtemp(join(tmpdir(), "aiperf-"));
   const timer = setInterval(async () => profiler.onRequests(await linesOf(records), total), POLL_MS);
   try {
     await run(profiler.command, ["profile", "--config", config], {
-      env: aiperfEnvironment(target, spec, profiler),
+      env: { ...aiperfEnvironment(target, spec, profiler), TMPDIR: scratch },
       timeoutSeconds: profiler.limitSeconds,
     });
   } catch (error) {
     throw await explained(error, spec, records);
   } finally {
     clearInterval(timer);
+    await rm(scratch, { recursive: true, force: true });
   }
   return readExport(await readFile(join(spec.directory, EXPORT_FILE), "utf8"), target.gpus);
 }
