@@ -81,7 +81,10 @@ Written by \`npm run render -- --stack ${stack}\` from Pulumi.${stack}.yaml: edi
  * @throws UsageProblem when the stack is not one SkyPilot cluster.
  */
 export function renderStack(stack: string, directory: string): string {
-  const planned = planStack(stack, directory);
+  return recipeOf(stack, planStack(stack, directory));
+}
+
+function recipeOf(stack: string, planned: PlannedStack): string {
   const { config, plan } = planned;
   const [cluster] = plan.clusters;
   if (config.target !== "sky")
@@ -132,7 +135,7 @@ export function renderedFiles(stack: string, directory: string): ReadonlyMap<str
   const planned = planStack(stack, directory);
   return new Map([
     [`docs/pictures/${stack}.svg`, drawPicture(planned.plan)],
-    ...(isOneRecipe(planned) ? ([[recipePath(stack), renderStack(stack, directory)]] as const) : []),
+    ...(isOneRecipe(planned) ? ([[recipePath(stack), recipeOf(stack, planned)]] as const) : []),
   ]);
 }
 
