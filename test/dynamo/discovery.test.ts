@@ -1,6 +1,7 @@
 /** Without etcd and NATS: discovery by files, KV events through the broker, aggregated workers. */
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { proveRouting } from "../../tools/proof";
+import { eventually } from "../eventually";
 import { listeners, unlisted } from "../sockets";
 import { TestDeployment } from "./support";
 
@@ -49,10 +50,7 @@ describe("a deployment without etcd and NATS", () => {
     const { endpoint, logs } = deployment;
     const target = { endpoint, model: deployment.plan.model, logs };
     // Connections to the broker come back one by one.
-    await vi.waitUntil(async () => (await proveRouting(target)).cacheAware, {
-      timeout: 60_000,
-      interval: 500,
-    });
+    await eventually(async () => (await proveRouting(target)).cacheAware, 60);
   });
 
   test("leaves nothing behind", async () => {

@@ -5,7 +5,6 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { vi } from "vitest";
 import { type Unit, unitsOf } from "../../components/units";
 import type { ReadySpec } from "../../driver/readySpec";
 import type { ObservedClusters } from "../../local/observe";
@@ -23,6 +22,8 @@ import {
 } from "../../plan/programs/controlPlane";
 import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan } from "../../plan/types";
 import type { ListenedNode } from "../sockets";
+
+export { eventually } from "../eventually";
 
 const DRIVER = join(__dirname, "..", "..", "bin", "dynamo-sky");
 
@@ -191,11 +192,6 @@ export class TestDeployment {
   private address(rank: number): string {
     return `${this.machine.network}.${1 + rank}`;
   }
-}
-
-/** Waits for a condition; the test fails when it does not come true. */
-export function eventually(condition: () => boolean | Promise<boolean>, seconds = 30): Promise<true> {
-  return vi.waitUntil(async () => await condition(), { timeout: seconds * 1000, interval: 50 });
 }
 
 function newPassword(): string {

@@ -5,12 +5,13 @@
 import { execFileSync } from "node:child_process";
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { clusterDirectory } from "../../local/directories";
 import { kill, processesOf } from "../../local/processes";
 import type { ConfigInput } from "../../plan/schema";
 import { freePorts, listen, type Ports } from "../../tools/freePorts";
 import type { OperationResult } from "../../tools/pulumi/openStack";
+import { eventually } from "../eventually";
 import { ask, filesWith, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 const TOKEN = "hf_not-a-real-token";
@@ -298,7 +299,7 @@ describe("a creation that fails", { timeout: 120_000 }, () => {
     project.lines.length = 0;
     const stop = new AbortController();
     const interrupted = failure((await project.open("dev")).up({ signal: stop.signal }));
-    await vi.waitUntil(() => project.lines.some((line) => line.includes("dynamo-decode-0 creating")), 30_000);
+    await eventually(() => project.lines.some((line) => line.includes("dynamo-decode-0 creating")));
     stop.abort();
     expect(await interrupted).toContain("up was cancelled");
     await up();
