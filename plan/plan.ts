@@ -5,6 +5,7 @@ import { gpusPerReplica, hasExporters } from "./config";
 import { NAMESPACE, type PlanContext, type PlanFacts } from "./context";
 import { gpuLimitProblems } from "./cost";
 import { engines } from "./engines";
+import { isSlurm } from "./infra";
 import { alertsOf } from "./metrics/alerts";
 import { range } from "./packing";
 import { type ClusterLayout, placeReplicas } from "./placement";
@@ -35,10 +36,11 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
   const { clusters, problems } = placeReplicas(config);
   const found = [...problems, ...shapeProblems(config), ...argumentProblems(config)];
   if (found.length > 0) throw new ConfigError(found);
+  const portsOf = portsOfNodes(config);
   const planned = clusters.map((layout, index) => {
     const context = { config, facts, controlHost: layout.hasControlPlane ? HEAD_IP : CONTROL_IP };
     const before = clusters.slice(0, index).reduce((sum, { nodes }) => sum + nodes, 0);
-    return planCluster(context, layout, before);
+    return planCluster(context, layout, { before, portsOf });
   });
   const head = clusters.find((layout) => layout.hasControlPlane);
   const unwatched: DeploymentPlan = {
@@ -123,10 +125,31 @@ interface PlannedCluster {
   readonly ports: readonly NodePorts[];
 }
 
-/** @param before How many nodes the clusters before it have. */
-function planCluster(context: PlanContext, layout: ClusterLayout, before: number): PlannedCluster {
+/**
+ * Hands out the ports of each node. On Slurm the clusters of one deployment may get parts of one machine, where each has to keep its
+ * hands off the others' ports: there no port is given twice in the whole deployment.
+ */
+function portsOfNodes(config: DeploymentConfig): () => NodePorts {
+  const mayShareMachines = config.placement === "dedicated" && config.sky.infra.some(isSlurm);
+  if (!mayShareMachines) return () => new NodePorts(config);
+  const all = new NodePorts(config);
+  return () => all;
+}
+
+/** What a cluster's plan needs to know of the others. */
+interface Others {
+  /** How many nodes the clusters before it have. */
+  readonly before: number;
+  readonly portsOf: () => NodePorts;
+}
+
+function planCluster(
+  context: PlanContext,
+  layout: ClusterLayout,
+  { before, portsOf }: Others,
+): PlannedCluster {
   const nodes = range(0, layout.nodes).map((rank) => {
-    const ports = new NodePorts(context.config);
+    const ports = portsOf();
     const isHead = layout.hasControlPlane && rank === 0;
     const programs: ProgramPlan[] = isHead
       ? [...controlPlanePrograms(context, ports), ...entrancePrograms(context, ports)]

@@ -2,9 +2,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
+import { isSlurm } from "../plan/infra";
 import { SECRETS_FILE } from "./setup";
 import type { SkyLaunch } from "./spec";
-import { isSlurm } from "./task";
 
 /** A task that is ready to be launched. */
 export interface LaunchableTask {

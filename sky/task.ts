@@ -5,6 +5,7 @@
 import { Document, type Scalar, visit } from "yaml";
 import { withEscapes } from "../node/printable";
 import type { DeploymentConfig } from "../plan/config";
+import { isSlurm } from "../plan/infra";
 import { usesSpot } from "../plan/inventory";
 import { modelSource } from "../plan/schema/model";
 import { launchSecrets, type RunInput, renderRun } from "./run";
@@ -16,9 +17,6 @@ export interface TaskInput extends RunInput {
   /** Port that clients use, where it is on this cluster. */
   readonly endpointPort?: number | undefined;
 }
-
-/** Slurm runs containers only with Pyxis, opens no ports, and shows a task's secrets in command lines. */
-export const isSlurm = (infra: string) => infra === "slurm" || infra.startsWith("slurm/");
 
 /** A cluster without accelerators runs control plane and frontend alone, and needs no engine: PyPI's packages are enough. */
 function neededConfig({ cluster, config }: TaskInput): DeploymentConfig {
@@ -45,7 +43,7 @@ function resources(input: TaskInput): Record<string, unknown> {
     disk_tier: sky.diskTier,
     network_tier: sky.networkTier ?? (needsRdma ? "best" : undefined),
     image_id: image,
-    ports: sky.openEndpoint && endpointPort !== undefined && !onSlurm ? [endpointPort] : undefined,
+    ports: sky.openEndpoint && endpointPort !== undefined ? [endpointPort] : undefined,
     labels: Object.keys(sky.labels).length > 0 ? sky.labels : undefined,
     autostop:
       sky.autostopMinutes === undefined

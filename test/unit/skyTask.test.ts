@@ -61,12 +61,8 @@ describe("task", () => {
     });
   });
 
-  it("asks Slurm for neither container nor ports nor network tier", () => {
-    const { resources } = task({
-      ...multi,
-      access: { gateway: true },
-      sky: { infra: "slurm/lab", openEndpoint: true },
-    });
+  it("asks Slurm for neither container nor network tier", () => {
+    const { resources } = task({ ...multi, access: { gateway: true }, sky: { infra: "slurm/lab" } });
     expect(resources).toEqual({ infra: "slurm/lab", accelerators: "H100:8" });
   });
 

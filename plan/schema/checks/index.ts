@@ -9,6 +9,7 @@ import { accessChecks } from "./access";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
 import { imageChecks } from "./image";
+import { infraChecks } from "./infra";
 import { metricsChecks } from "./metrics";
 import { modelChecks } from "./model";
 import { placementChecks } from "./placement";
@@ -33,6 +34,7 @@ export function checkAcross(known: Known): Problem[] {
     routerChecks,
     accessChecks,
     skyChecks,
+    infraChecks,
     textChecks,
     controlPlaneChecks,
     imageChecks,

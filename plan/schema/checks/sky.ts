@@ -1,4 +1,5 @@
 /** What is handed to SkyPilot: the registry's login, and its own configuration. */
+import { isSlurm } from "../../infra";
 import type { Problem, SettingPath } from "../../problems";
 import { show } from "../values";
 import type { Known } from ".";
@@ -22,7 +23,7 @@ function registryProblems({ sky, registryPassword, target }: Known): Problem[] {
       "needs a password. Run: pulumi config set --secret dynamo-sky:registryPassword (it asks for the value).";
     return [{ path, message }];
   }
-  if (target === "local" || infra.some((name) => name === "slurm" || name.startsWith("slurm/"))) {
+  if (target === "local" || infra.some(isSlurm)) {
     const message = `has no effect ${target === "local" ? "on target local" : "on Slurm"}, where no image is pulled. Remove it.`;
     return [{ path, message }];
   }

@@ -1,0 +1,21 @@
+/** Kinds of infra that differ from a cloud's machines in what SkyPilot can do with them. */
+
+export type InfraKind = "Slurm" | "Kubernetes";
+
+/** By the name before the first `/`. Node pools that SkyPilot reaches by ssh are a Kubernetes that it sets up itself. */
+const KINDS: Readonly<Record<string, InfraKind>> = {
+  slurm: "Slurm",
+  k8s: "Kubernetes",
+  kubernetes: "Kubernetes",
+  ssh: "Kubernetes",
+};
+
+/** The kind of an infra as the configuration names it (`slurm/lab`, `k8s/my-context`); undefined for a cloud's machines. */
+export function infraKind(infra: string): InfraKind | undefined {
+  return KINDS[(infra.split("/")[0] ?? "").toLowerCase()];
+}
+
+/** Slurm runs containers only with Pyxis, opens no ports, and may give parts of one machine to several clusters. */
+export function isSlurm(infra: string): boolean {
+  return infraKind(infra) === "Slurm";
+}
