@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readFileSync,
@@ -13,7 +14,10 @@ import {
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { initStack } from "../../tools/pulumi/cli";
 import { openStack, UsageProblem } from "../../tools/pulumi/openStack";
+import { readProject } from "../../tools/pulumi/project";
 import { locateTools, packageRoot } from "../../tools/toolchain/index";
 
 const root = packageRoot();
@@ -29,12 +33,17 @@ const pulumiCommand = locateTools().pulumi?.path ?? "pulumi";
 
 /** Runs `npm run stack -- …` as its script does. */
 function stack(...args: string[]) {
+  return stackWith({}, ...args);
+}
+
+/** The same, with further variables. */
+function stackWith(variables: Readonly<Record<string, string>>, ...args: string[]) {
   const { status, stdout, stderr } = spawnSync(
     "node",
     [join(root, "tools", "bootstrap.mjs"), "stack", ...args, "--cwd", project],
     {
       encoding: "utf8",
-      env: { ...clean, DYNAMO_SKY_STATE: state, PULUMI_HOME: join(scratch, "home") },
+      env: { ...clean, DYNAMO_SKY_STATE: state, PULUMI_HOME: join(scratch, "home"), ...variables },
     },
   );
   return { status, stdout, stderr };
@@ -63,6 +72,36 @@ describe("the life of a stack", () => {
     expect(stderr).toContain("preview: 2 to create");
     expect(status).toBe(0);
     expect(readFileSync(stackFile, "utf8")).toBe(text);
+  });
+
+  it("is made in a directory of the user's choice, named from the project", () => {
+    configure("plain");
+    mkdirSync(join(project, "shared"));
+    const team = { PULUMI_BACKEND_URL: "file://./shared", PULUMI_CONFIG_PASSPHRASE: "of a team" };
+    const { status, stderr } = stackWith(team, "preview", "--stack", "dev");
+    expect(stderr).toContain("preview: 2 to create");
+    expect(status).toBe(0);
+    expect(existsSync(join(project, "shared", ".pulumi", "stacks", "stack-fixture", "dev.json"))).toBe(true);
+  });
+
+  it("keeps its configuration when it is made late, as where a bucket is found not to have it", async () => {
+    const privateFile = join(scratch, "Pulumi.late.yaml");
+    writeFileSync(privateFile, "config:\n  stack-fixture:word: plain\n");
+    const bucket = join(scratch, "bucket");
+    mkdirSync(bucket);
+    const env = {
+      PULUMI_BACKEND_URL: `file://${bucket}`,
+      PULUMI_CONFIG_PASSPHRASE: "of a team",
+      PULUMI_HOME: join(scratch, "home"),
+    };
+    await initStack(
+      { command: pulumiCommand, project: readProject(project), stack: "late", env },
+      privateFile,
+    );
+    expect(parse(readFileSync(privateFile, "utf8"))).toEqual({
+      config: { "stack-fixture:word": "plain" },
+      encryptionsalt: expect.stringMatching(/^v1:/),
+    });
   });
 
   it("goes up with progress by resource, the lines of its command, and masked outputs", () => {

@@ -26,10 +26,13 @@ afterEach(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
+/** A project whose Pulumi.yaml names no backend. */
+const nowhere = { directory: "/project", backendUrl: undefined };
+
 describe("the backend", () => {
   it("is this machine's own when nobody chose one, with a passphrase that is made once and private", async () => {
     const env = { PULUMI_HOME: scratch };
-    const backend = await resolveBackend(env, scratch, undefined);
+    const backend = await resolveBackend(env, scratch, nowhere);
     expect(backend).toEqual({
       url: `file://${scratch}/pulumi`,
       isOwn: true,
@@ -41,13 +44,13 @@ describe("the backend", () => {
     const passphrase = readFileSync(join(scratch, "passphrase"), "utf8");
     expect(passphrase).toMatch(/^[\w-]{43}$/);
     expect(statSync(join(scratch, "passphrase")).mode & 0o777).toBe(0o600);
-    await resolveBackend(env, scratch, undefined);
+    await resolveBackend(env, scratch, nowhere);
     expect(readFileSync(join(scratch, "passphrase"), "utf8")).toBe(passphrase);
   });
 
   it("leaves a passphrase that the user set", async () => {
     const env = { PULUMI_HOME: scratch, PULUMI_CONFIG_PASSPHRASE: "" };
-    expect((await resolveBackend(env, scratch, undefined)).env).toEqual({
+    expect((await resolveBackend(env, scratch, nowhere)).env).toEqual({
       PULUMI_BACKEND_URL: `file://${scratch}/pulumi`,
     });
   });
@@ -56,17 +59,26 @@ describe("the backend", () => {
     ["PULUMI_BACKEND_URL", { PULUMI_BACKEND_URL: "s3://bucket" }, undefined, "s3://bucket"],
     ["Pulumi.yaml", {}, "gs://bucket", "gs://bucket"],
     ["an access token", { PULUMI_ACCESS_TOKEN: "x" }, undefined, undefined],
-  ])("is the user's, chosen by %s", async (_, env, projectUrl, url) => {
-    expect(await resolveBackend({ PULUMI_HOME: scratch, ...env }, scratch, projectUrl)).toEqual({
+  ])("is the user's, chosen by %s", async (_, env, backendUrl, url) => {
+    expect(
+      await resolveBackend({ PULUMI_HOME: scratch, ...env }, scratch, { ...nowhere, backendUrl }),
+    ).toEqual({
       url,
       isOwn: false,
       env: {},
     });
   });
 
+  it("is below the project's directory when its address is relative, wherever the CLI is started", async () => {
+    const env = { PULUMI_HOME: scratch, PULUMI_BACKEND_URL: "file://./state?metadata=skip" };
+    const url = "file:///project/state?metadata=skip";
+    const backend = { url, isOwn: false, env: { PULUMI_BACKEND_URL: url } };
+    expect(await resolveBackend(env, scratch, nowhere)).toEqual(backend);
+  });
+
   it("is the one of `pulumi login`", async () => {
     writeFileSync(join(scratch, "credentials.json"), '{"current": "https://api.pulumi.com"}');
-    expect((await resolveBackend({ PULUMI_HOME: scratch }, scratch, undefined)).url).toBe(
+    expect((await resolveBackend({ PULUMI_HOME: scratch }, scratch, nowhere)).url).toBe(
       "https://api.pulumi.com",
     );
   });

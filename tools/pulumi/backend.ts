@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { link, mkdir, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Environment } from "../toolchain/dirs";
 
 /** Where the state of stacks is kept and how its secrets are encrypted. */
@@ -48,15 +48,15 @@ async function ensurePassphrase(file: string): Promise<void> {
 /**
  * Chooses the backend: the user's (`PULUMI_BACKEND_URL`, `PULUMI_ACCESS_TOKEN`, `backend.url` of Pulumi.yaml, `pulumi
  * login`), else a directory below the state directory.
- * @param projectUrl `backend.url` of Pulumi.yaml.
+ * @param project Its directory, and `backend.url` of its Pulumi.yaml.
  */
 export async function resolveBackend(
   env: Environment,
   state: string,
-  projectUrl: string | undefined,
+  project: { readonly directory: string; readonly backendUrl: string | undefined },
 ): Promise<Backend> {
-  const chosen = env["PULUMI_BACKEND_URL"] || projectUrl || loggedInBackend(env);
-  if (chosen !== undefined || env["PULUMI_ACCESS_TOKEN"]) return { url: chosen, isOwn: false, env: {} };
+  const chosen = env["PULUMI_BACKEND_URL"] || project.backendUrl || loggedInBackend(env);
+  if (chosen !== undefined || env["PULUMI_ACCESS_TOKEN"]) return chosenBackend(chosen, project.directory);
 
   const directory = join(state, "pulumi");
   await mkdir(directory, { recursive: true, mode: 0o700 });
@@ -67,6 +67,18 @@ export async function resolveBackend(
   const file = join(state, "passphrase");
   await ensurePassphrase(file);
   return { url, isOwn: true, env: { PULUMI_BACKEND_URL: url, PULUMI_CONFIG_PASSPHRASE_FILE: file } };
+}
+
+/**
+ * A backend that somebody chose. The CLI takes a relative directory as one below where it was started, and it is not always
+ * started in the same place: so it is told which one is meant, the project's.
+ */
+function chosenBackend(url: string | undefined, projectDirectory: string): Backend {
+  const relative = /^file:\/\/(\.[^?]*)(.*)$/.exec(url ?? "");
+  if (relative === null) return { url, isOwn: false, env: {} };
+  const [, path = "", query = ""] = relative;
+  const absolute = `file://${resolve(projectDirectory, path)}${query}`;
+  return { url: absolute, isOwn: false, env: { PULUMI_BACKEND_URL: absolute } };
 }
 
 /** Directory of a `file://` backend, where this process can look into it; undefined for all others. */

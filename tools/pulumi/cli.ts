@@ -66,7 +66,9 @@ export async function initStack(cli: Cli, privateFile: string | undefined): Prom
     await copyFile(cli.project.file, join(scratch, basename(cli.project.file)));
     await runCli(cli, init, scratch);
     const written = join(scratch, `Pulumi.${shortName(cli.stack)}.yaml`);
-    if (existsSync(written)) await writeFileAtomically(privateFile, await readFile(written, "utf8"), 0o600);
+    // The copy may be there already, with the configuration: whether a bucket has the stack shows only in an operation.
+    const settings = await textIn(privateFile);
+    await writeWithSalt(privateFile, settings, encryptionSalt(await textIn(written)));
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -74,11 +76,17 @@ export async function initStack(cli: Cli, privateFile: string | undefined): Prom
 
 /** Brings the private copy of a stack's file up to date: what the repository says, and the salt that the copy has. */
 export async function refreshPrivateFile(privateFile: string, repositoryText: string): Promise<void> {
-  const old = existsSync(privateFile) ? await readFile(privateFile, "utf8") : "";
-  const salt = encryptionSalt(old);
-  const document = parseDocument(repositoryText);
+  await writeWithSalt(privateFile, repositoryText, encryptionSalt(await textIn(privateFile)));
+}
+
+async function textIn(file: string): Promise<string> {
+  return existsSync(file) ? readFile(file, "utf8") : "";
+}
+
+async function writeWithSalt(file: string, settings: string, salt: string | undefined): Promise<void> {
+  const document = parseDocument(settings);
   if (salt !== undefined) document.set("encryptionsalt", salt);
-  await writeFileAtomically(privateFile, document.toString(), 0o600);
+  await writeFileAtomically(file, document.toString(), 0o600);
 }
 
 const stackListSchema = z.array(z.object({ name: z.string() }));

@@ -78,7 +78,7 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
   const onProgress = options.onProgress ?? ((line) => process.stderr.write(`${line}\n`));
   const env = { ...process.env, ...options.env };
   const state = stateDir(env);
-  const backend = await resolveBackend(env, state, project.backendUrl);
+  const backend = await resolveBackend(env, state, project);
   const toolchain = await ensureToolchain({ need: ["pulumi", "plugins"], onProgress });
   if (!toolchain.pulumi)
     throw new Error("the Pulumi CLI was installed and is gone again: run this once more");
