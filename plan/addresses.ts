@@ -6,6 +6,8 @@ export const HEAD_IP = "{{HEAD_IP}}";
 export const NODE_IP = "{{NODE_IP}}";
 /** Address of the node with etcd and NATS, where that is in another cluster (dedicated placement). */
 export const CONTROL_IP = "{{CONTROL_IP}}";
+/** Reached by programs of the same node alone. */
+export const LOOPBACK = "127.0.0.1";
 /** The node's own directory. */
 export const NODE_DIR = "{{NODE_DIR}}";
 /** Path of one of a program's `files` (`plan/types.ts`); `node/launch.py` writes it there. */

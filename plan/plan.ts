@@ -1,8 +1,8 @@
 /** From a checked configuration to the deployment plan: what runs where, on which GPUs and ports. */
-import { CONTROL_IP, HEAD_IP, rankAddress } from "./addresses";
+import { CONTROL_IP } from "./addresses";
 import type { DeploymentConfig } from "./config";
 import { gpusPerReplica, hasExporters } from "./config";
-import { NAMESPACE, type PlanContext, type PlanFacts } from "./context";
+import { addressOf, NAMESPACE, type PlanContext, type PlanFacts } from "./context";
 import { gpuLimitProblems } from "./cost";
 import { engines } from "./engines";
 import { isSlurm } from "./infra";
@@ -38,7 +38,8 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
   if (found.length > 0) throw new ConfigError(found);
   const portsOf = portsOfNodes(config);
   const planned = clusters.map((layout, index) => {
-    const context = { config, facts, controlHost: layout.hasControlPlane ? HEAD_IP : CONTROL_IP };
+    const controlHost = layout.hasControlPlane ? addressOf(config, 0) : CONTROL_IP;
+    const context = { config, facts, controlHost };
     const before = clusters.slice(0, index).reduce((sum, { nodes }) => sum + nodes, 0);
     return planCluster(context, layout, { before, portsOf });
   });
@@ -162,7 +163,7 @@ function planCluster(
     return node;
   };
   for (const seat of layout.seats) {
-    const seated = replicaPrograms(context, seat, (node) => at(node).ports, rankAddress);
+    const seated = replicaPrograms(context, seat, (node) => at(node).ports);
     for (const { node, program } of seated) at(node).programs.push(program);
   }
   if (hasExporters(context.config)) {

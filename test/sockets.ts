@@ -80,6 +80,8 @@ export interface ListenedNode {
   /** The node's own address. */
   readonly address: string;
   readonly target: "local" | "sky";
+  /** Whether it is the only one of a deployment on SkyPilot: then nobody but clients comes from elsewhere. Default: false. */
+  readonly isOnly?: boolean;
 }
 
 interface Allowed {
@@ -93,22 +95,29 @@ interface Allowed {
 const OWN_NODE_ONLY: readonly string[] = ["peer", "monitor", "frontendHttp", "gatewayStatus"];
 
 /**
- * The written list. What the plan gives a port, at the node's address; the entrance of a SkyPilot cluster at all addresses, since a cloud gives
- * the machine another address outside than inside; and:
+ * The written list. What the plan gives a port, at the node's address, or at loopback where there is no other node; the entrance of a SkyPilot
+ * cluster at all addresses, since a cloud gives the machine another address outside than inside; and:
  *
  * - local frontends take the workers' answers at ports that the kernel chooses, at both loopback addresses: Dynamo 1.4.2 binds the
  *   interface whose name it is given (`DYN_TCP_RESPONSE_STREAM_HOST: lo`), not an address;
  * - every frontend opens a request port as workers do, at its node's address and a port that the kernel chooses: with a port
  *   of its own (`DYN_TCP_RPC_PORT`) it takes in no model;
- * - SkyPilot's frontends take them at a port of the plan, at all addresses that the same variable leaves open when it is unset.
+ * - SkyPilot's frontends take them at a port of the plan, at all addresses that the same variable leaves open when it is unset; where
+ *   there is no other node at both loopback addresses, as locally.
  */
-function allowedOf({ node, address, target }: ListenedNode, program: ProgramPlan): Allowed[] {
+function allowedOf(
+  { node, address: own, target, isOnly = false }: ListenedNode,
+  program: ProgramPlan,
+): Allowed[] {
   const { name, role, ports } = program;
-  const inner = target === "local" ? address : "127.0.0.1";
+  const inner = target === "local" ? own : "127.0.0.1";
+  const address = isOnly ? inner : own;
   const planned = Object.entries(ports).flatMap(([purpose, port]): Allowed[] => {
     if (OWN_NODE_ONLY.includes(purpose)) return [{ program: name, address: inner, port }];
-    const isOpen = target === "sky" && node.rank === 0 && (purpose === "http" || purpose === "response");
-    return [address, ...(isOpen ? ["0.0.0.0", "::"] : [])].map((at) => ({
+    const isHead = target === "sky" && node.rank === 0;
+    const isOpen = isHead && (purpose === "http" || (purpose === "response" && !isOnly));
+    const isLoopback = purpose === "response" && isOnly;
+    return [address, ...(isOpen ? ["0.0.0.0", "::"] : []), ...(isLoopback ? ["::1"] : [])].map((at) => ({
       program: name,
       address: at,
       port,

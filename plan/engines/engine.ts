@@ -21,7 +21,9 @@ export interface RankSpec extends ReplicaSpec {
 export interface WorkerSpec extends RankSpec {
   /** Unique on its node: `decode-1`. */
   readonly name: string;
-  /** Address of rank 0's node, as a placeholder. */
+  /** Where it listens for others of the deployment, and what they are told; may be a placeholder. */
+  readonly address: string;
+  /** Address of rank 0's node; may be a placeholder. */
   readonly leader: string;
   readonly ports: PortsTaken;
   /** Ports of rank 0; the same as `ports` on rank 0. */

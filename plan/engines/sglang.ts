@@ -4,7 +4,7 @@
  * Flags: https://github.com/sgl-project/sglang/blob/v0.5.16/python/sglang/srt/server_args.py, and for Dynamo's side
  * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
  */
-import { NODE_DIR, NODE_IP } from "../addresses";
+import { NODE_DIR } from "../addresses";
 import { hasExporters } from "../config";
 import { modelPath } from "../model";
 import { neighbours, onePort } from "../ports";
@@ -105,9 +105,9 @@ export const sglang: Engine = {
         ...["python3", "-m", "dynamo.sglang"],
         ...modelFlags(worker),
         ...parallelFlags(worker),
-        // The address that other nodes are told (SGLANG_HOST_IP) has to be one that is listened on: with a loopback
-        // address here every request would end without a token.
-        ...["--host", NODE_IP],
+        // The address that others are told (SGLANG_HOST_IP) has to be the one that is listened on: with a loopback
+        // address here and another one there every request ends without a token.
+        ...["--host", worker.address],
         ...option("--port", worker.ports.engine),
         ...cacheFlags(worker),
         ...disaggregationFlags(worker),
@@ -115,7 +115,7 @@ export const sglang: Engine = {
         ...flag("--enable-metrics", hasExporters(worker.config)),
         ...extraArgs(worker),
       ],
-      env: { SGLANG_HOST_IP: NODE_IP, ...diskEnv(worker), ...extraEnv(worker) },
+      env: { SGLANG_HOST_IP: worker.address, ...diskEnv(worker), ...extraEnv(worker) },
     };
   },
 };

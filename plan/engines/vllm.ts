@@ -11,7 +11,6 @@
  * - Several groups, each within a node: every node has a Dynamo worker for its own groups (`--data-parallel-hybrid-lb`), and the
  *   router picks among all groups. Only models with experts run so; vLLM refuses others.
  */
-import { NODE_IP } from "../addresses";
 import { modelPath } from "../model";
 import { onePort } from "../ports";
 import {
@@ -126,7 +125,7 @@ export const vllm: Engine = {
         ...extraArgs(worker),
       ],
       env: {
-        VLLM_HOST_IP: NODE_IP,
+        VLLM_HOST_IP: worker.address,
         // Every process must hash a prompt's blocks alike, or the router compares what cannot match.
         PYTHONHASHSEED: "0",
         ...sideChannelEnv(worker),
@@ -222,7 +221,7 @@ function disaggregationFlags(worker: WorkerSpec): string[] {
 function sideChannelEnv(worker: WorkerSpec): Record<string, string> {
   if (!disaggregated(worker) || isHeadless(worker)) return {};
   return {
-    VLLM_NIXL_SIDE_CHANNEL_HOST: NODE_IP,
+    VLLM_NIXL_SIDE_CHANNEL_HOST: worker.address,
     VLLM_NIXL_SIDE_CHANNEL_PORT: String(worker.ports.sideChannel),
   };
 }

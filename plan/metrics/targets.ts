@@ -60,8 +60,7 @@ function placeOf(program: ProgramPlan): Place | undefined {
   const { role, ports } = program;
   if (isWorker(role)) {
     // A rank without Dynamo in it has no status server.
-    const port = ports["system"];
-    return port === undefined ? undefined : { job: "worker", host: NODE_IP, port };
+    return ports["system"] === undefined ? undefined : besideHealth(program, "worker");
   }
   switch (role) {
     case "frontend":

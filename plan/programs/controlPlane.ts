@@ -1,6 +1,6 @@
 /** etcd (who is there) and NATS (KV events), as one node runs them. */
-import { NODE_DIR, NODE_IP } from "../addresses";
-import { ownAddress, type PlanContext } from "../context";
+import { NODE_DIR } from "../addresses";
+import { nodeAddress, ownAddress, type PlanContext } from "../context";
 import { firstPort, type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { ProgramPlan, Wait } from "../types";
 
@@ -29,7 +29,7 @@ export const ETCD_USER = "dynamo";
 const NATS_CONF = "DYNAMO_SKY_NATS_CONF";
 
 /**
- * One etcd member on the head. It listens for clients on the node's own address, never on all of them; peers there are
+ * One etcd member on the head. It listens for clients on one address of the node, never on all of them; peers there are
  * none, but etcd always opens that port, so it gets an address that only the node itself reaches. `node/etcd_server.py` sees to it that
  * clients need a password.
  * Flags: https://etcd.io/docs/v3.4/op-guide/configuration/
@@ -37,7 +37,7 @@ const NATS_CONF = "DYNAMO_SKY_NATS_CONF";
 function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
   const needs = [onePort("etcdClient"), onePort("etcdPeer")];
   const taken = ports.takeAll(needs);
-  const clientUrl = `http://${NODE_IP}:${taken.etcdClient}`;
+  const clientUrl = `http://${nodeAddress(context.config)}:${taken.etcdClient}`;
   const peerUrl = `http://${ownAddress(context)}:${taken.etcdPeer}`;
   return {
     name: "etcd",
@@ -75,12 +75,13 @@ function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
   const needs = [onePort("natsClient"), onePort("natsMonitor")];
   const taken = ports.takeAll(needs);
   const monitor = `${ownAddress(context)}:${taken.natsMonitor}`;
+  const listen = `${nodeAddress(context.config)}:${taken.natsClient}`;
   return {
     name: "nats",
     role: "nats",
     ...ONLY_ONE,
     command: ["python3", `${NODE_DIR}/nats_server.py`],
-    env: { [NATS_CONF]: `listen: "${NODE_IP}:${taken.natsClient}"\nhttp: "${monitor}"\n` },
+    env: { [NATS_CONF]: `listen: "${listen}"\nhttp: "${monitor}"\n` },
     secretEnv: [NATS_TOKEN],
     ...NEEDS_NOTHING,
     ports: portsByPurpose(needs, taken),
@@ -96,6 +97,7 @@ function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
 function eventsProgram({ config }: PlanContext, ports: NodePorts): ProgramPlan {
   const needs = [onePort("eventsIn"), onePort("eventsOut")];
   const taken = ports.takeAll(needs);
+  const address = nodeAddress(config);
   return {
     name: "events",
     role: "events",
@@ -103,7 +105,7 @@ function eventsProgram({ config }: PlanContext, ports: NodePorts): ProgramPlan {
     command: [
       "python3",
       `${NODE_DIR}/zmq_broker.py`,
-      NODE_IP,
+      address,
       String(taken.eventsIn),
       String(taken.eventsOut),
     ],
@@ -111,7 +113,7 @@ function eventsProgram({ config }: PlanContext, ports: NodePorts): ProgramPlan {
     secretEnv: [],
     ...NEEDS_NOTHING,
     ports: portsByPurpose(needs, taken),
-    health: { kind: "tcp", host: NODE_IP, port: firstPort(config, "eventsOut") },
+    health: { kind: "tcp", host: address, port: firstPort(config, "eventsOut") },
     stopSeconds: STOP_SECONDS,
   };
 }

@@ -1,6 +1,6 @@
 /** Environment that every Dynamo process needs, frontend and worker alike. */
-import { CLUSTER_DIR, NODE_DIR, NODE_IP } from "../addresses";
-import { NAMESPACE, type PlanContext } from "../context";
+import { CLUSTER_DIR, LOOPBACK, NODE_DIR } from "../addresses";
+import { NAMESPACE, nodeAddress, type PlanContext } from "../context";
 import { controlPlaneAddresses, controlPlaneSecrets, ETCD_USER } from "./controlPlane";
 
 /**
@@ -18,9 +18,9 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
     DYN_EVENT_PLANE: facts.events,
     DYN_REQUEST_PLANE: config.controlPlane.requestPlane,
     // Address to bind *and* to advertise. Unset it would be the machine's primary one.
-    DYN_TCP_RPC_HOST: NODE_IP,
+    DYN_TCP_RPC_HOST: nodeAddress(config),
     // The name of an interface, not an address, and unset it is the one of the primary address.
-    ...(isLocal ? { DYN_TCP_RESPONSE_STREAM_HOST: "lo" } : {}),
+    ...(isLocal || nodeAddress(config) === LOOPBACK ? { DYN_TCP_RESPONSE_STREAM_HOST: "lo" } : {}),
     ...(etcd === undefined
       ? { DYN_FILE_KV: `${isLocal ? CLUSTER_DIR : NODE_DIR}/discovery` }
       : {

@@ -1,6 +1,6 @@
 /** What watches a deployment: an exporter on every node, and a Prometheus on the head. */
-import { NODE_DIR, NODE_IP, programFile } from "../addresses";
-import { ownAddress, type PlanContext } from "../context";
+import { NODE_DIR, programFile } from "../addresses";
+import { figuresAddress, ownAddress, type PlanContext } from "../context";
 import type { Alert } from "../metrics/alerts";
 import { RULES_FILE, renderPrometheus, renderRules } from "../metrics/prometheus";
 import { scrapeTargets, type TargetSource } from "../metrics/targets";
@@ -23,6 +23,7 @@ export function exporterProgram(
 ): ProgramPlan {
   const needs = [onePort("exporter")];
   const taken = ports.takeAll(needs);
+  const address = figuresAddress(context.config);
   const gateway = node.programs.find(({ role }) => role === "gateway");
   const status = gateway && gatewayStatusUrl(context, gateway);
   const nats = node.programs.find(({ role }) => role === "nats");
@@ -32,7 +33,7 @@ export function exporterProgram(
     replica: number,
     rank: 0,
     command: [
-      ...["python3", `${NODE_DIR}/exporter.py`, NODE_IP, String(taken.exporter)],
+      ...["python3", `${NODE_DIR}/exporter.py`, address, String(taken.exporter)],
       ...(nats === undefined ? [] : ["--nats", natsFigures(nats)]),
       ...(gateway === undefined || status === undefined
         ? []
@@ -43,7 +44,7 @@ export function exporterProgram(
     gpus: [],
     ports: portsByPurpose(needs, taken),
     waitsFor: [],
-    health: { kind: "http", url: `http://${NODE_IP}:${taken.exporter}/health` },
+    health: { kind: "http", url: `http://${address}:${taken.exporter}/health` },
     stopSeconds: 5,
   };
 }

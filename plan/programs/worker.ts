@@ -1,7 +1,6 @@
 /** Engine workers: one process for each node of a replica. */
-import { NODE_IP } from "../addresses";
 import type { DeploymentConfig, PoolConfig } from "../config";
-import type { PlanContext } from "../context";
+import { addressOf, figuresAddress, nodeAddress, type PlanContext } from "../context";
 import { engines } from "../engines";
 import type { Engine, ProcessKind, RankSpec, WorkerSpec } from "../engines/engine";
 import type { Share } from "../packing";
@@ -30,7 +29,6 @@ export function replicaPrograms(
   context: PlanContext,
   seat: ReplicaSeat,
   portsOf: (node: number) => NodePorts,
-  addressOf: (node: number) => string,
 ): SeatedProgram[] {
   const { config } = context;
   const engine = engines[config.engine];
@@ -46,7 +44,8 @@ export function replicaPrograms(
     const worker: WorkerSpec = {
       ...spec,
       name: spec.rank === 0 ? base : `${base}-rank${spec.rank}`,
-      leader: addressOf(head.share.node),
+      address: nodeAddress(config),
+      leader: addressOf(config, head.share.node),
       ports: taken,
       leaderPorts: head.taken,
     };
@@ -84,7 +83,7 @@ function workerProgram(
     command,
     env: {
       ...(kind === "bare" ? {} : dynamoEnvironment(context)),
-      ...statusEnvironment(kind, ports),
+      ...statusEnvironment(config, kind, ports),
       ...(kind === "worker" && engine.usesGpus ? graceEnvironment(config) : {}),
       ...(engine.usesGpus ? { CUDA_VISIBLE_DEVICES: share.gpus.join(",") } : {}),
       ...env,
@@ -94,7 +93,9 @@ function workerProgram(
     ports: portsByPurpose(needs, ports),
     waitsFor: kind === "bare" ? [] : controlPlaneWaits(context),
     health:
-      engine.bareHealth !== undefined && kind === "bare" ? engine.bareHealth(worker) : statusProbe(ports),
+      engine.bareHealth !== undefined && kind === "bare"
+        ? engine.bareHealth(worker)
+        : statusProbe(config, ports),
     stopSeconds: config.timeouts.stopSeconds,
     ...lockstepOf(worker),
   };
@@ -107,16 +108,20 @@ function lockstepOf({ config, nodes, leader, leaderPorts }: WorkerSpec): Pick<Pr
   return { lockstep: { host: leader, port: leaderPorts.lockstep, ranks: nodes, timeoutSeconds } };
 }
 
-function statusProbe(ports: PortsTaken): Probe {
-  return { kind: "http", url: `http://${NODE_IP}:${ports.system}/health` };
+function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
+  return { kind: "http", url: `http://${figuresAddress(config)}:${ports.system}/health` };
 }
 
 /** Dynamo's status server and request port. */
-function statusEnvironment(kind: ProcessKind, ports: PortsTaken): Record<string, string> {
+function statusEnvironment(
+  config: DeploymentConfig,
+  kind: ProcessKind,
+  ports: PortsTaken,
+): Record<string, string> {
   if (kind === "bare") return {};
   return {
     ...(ports.rpc === undefined ? {} : { DYN_TCP_RPC_PORT: String(ports.rpc) }),
-    DYN_SYSTEM_HOST: NODE_IP,
+    DYN_SYSTEM_HOST: figuresAddress(config),
     DYN_SYSTEM_PORT: String(ports.system),
     ...(kind !== "helper"
       ? // Without it /health and /live answer 503 while the worker serves.

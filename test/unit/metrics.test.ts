@@ -179,6 +179,13 @@ describe("targets", () => {
     `);
   });
 
+  test("of one node are for the network only where a Prometheus from elsewhere is meant", () => {
+    const worker = (metrics: Deployment["metrics"]) =>
+      rows({ ...SHAPES.single, metrics }).find((row) => row.startsWith("worker aggregated-0 "));
+    expect(worker({ prometheus: true })).toContain(" 127.0.0.1:9100 ");
+    expect(worker({ exporters: true })).toContain(" {{HEAD_IP}}:9100 ");
+  });
+
   test("frontends behind a gateway are on the head's own address", () => {
     const guarded = { ...SHAPES.single, ...ON, access: { gateway: true } };
     expect(rows(guarded)[1]).toBe("frontend frontend-0 127.0.0.1:9800 node 0 rank 0");

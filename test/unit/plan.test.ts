@@ -159,6 +159,12 @@ describe("frontends", () => {
     expect(program(planned(SHAPES.single), "frontend-0").command).toContain("0.0.0.0");
   });
 
+  it("take the workers' answers at loopback where all of the deployment is on one node", () => {
+    const host = (shape: Deployment) =>
+      program(planned(shape), "frontend-0").env["DYN_TCP_RESPONSE_STREAM_HOST"];
+    expect([SHAPES.dev, SHAPES.single, SHAPES.multi].map(host)).toEqual(["lo", "lo", undefined]);
+  });
+
   it("tell each other what they have sent when there are several, each on a port of its own", () => {
     const two = planned({ ...SHAPES.dev, frontend: { replicas: 2, port: 8100 } });
     expect(["frontend-0", "frontend-1"].map((name) => program(two, name).ports["http"])).toEqual([

@@ -136,6 +136,34 @@ describe("every plan", () => {
     });
   });
 
+  it("on one node of SkyPilot has no address that others reach but the gateway's", () => {
+    const onOneNode = likelyDeployment.map(
+      (input): Deployment => ({
+        ...input,
+        target: "sky",
+        placement: "shared",
+        cluster: { nodes: 1, gpusPerNode: 8, allowIdleGpus: true },
+        access: { gateway: true },
+        metrics: { prometheus: true },
+      }),
+    );
+    let planned = 0;
+    fc.assert(
+      fc.property(onOneNode, (input) => {
+        const result = tryPlan(input);
+        if (result instanceof ConfigError) return;
+        planned++;
+        const [gateway, ...others] = nodesOf(result)
+          .flatMap(({ programs }) => programs)
+          .toSorted((a, b) => Number(b.role === "gateway") - Number(a.role === "gateway"));
+        expect(JSON.stringify(gateway)).toMatch(/listen 0\.0\.0\.0:8000/);
+        expect(JSON.stringify(others)).not.toMatch(/0\.0\.0\.0|_IP/);
+      }),
+      { numRuns: 300 },
+    );
+    expect(planned).toBeGreaterThan(20);
+  });
+
   it("is the same, byte for byte, for the same configuration", () => {
     fc.assert(
       fc.property(fc.oneof(likelyDeployment, randomDeployment), (input) => {
