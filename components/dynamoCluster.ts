@@ -33,6 +33,10 @@ import { type ClusterTopology, chatCommand, type DeploymentSummary, summaryOf, t
 import { unitsOf } from "./units";
 import { DecodeWorkers, PrefillWorkers, Workers } from "./workers";
 
+/** What it means that `access.gateway` is switched off on SkyPilot; every preview says so. */
+const OPEN_INSIDE =
+  "The endpoint asks nobody in the cluster's network for a key, and speaks plain HTTP (dynamo-sky:access.gateway: false).";
+
 /** An NVIDIA Dynamo inference cluster with an OpenAI-compatible endpoint. */
 export class DynamoCluster extends pulumi.ComponentResource {
   /** Base URL of the OpenAI-compatible API, without `/v1`. Known once a chat completion has come back through it. */
@@ -78,6 +82,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     super("dynamo-sky:index:DynamoCluster", name, inventoryOf(config, plan, cost), opts);
     this.cost = cost;
     const { access } = config;
+    if (config.target === "sky" && !access.gateway) void pulumi.log.warn(OPEN_INSIDE, this);
     const keys = access.gateway ? new ApiKeys(`${name}-key`, access, { parent: this }) : undefined;
     const tls = gatewayCertificate(`${name}-tls`, access.tls, args.tlsKey, { parent: this });
     const hosts = this.#hosts(name, args, deployment, { keys, tls });

@@ -73,7 +73,7 @@ export interface ChatAccess {
 }
 
 /** Variable of the shell from which {@link chatCommand} takes the key. Not OpenAI's own: that may hold a key for OpenAI. */
-const KEY_VARIABLE = "DYNAMO_API_KEY";
+export const KEY_VARIABLE = "DYNAMO_API_KEY";
 
 /**
  * A chat request as a command that can be pasted into a POSIX shell.

@@ -12,6 +12,7 @@ export const NODE_SCRIPTS = [
   "lockstep.py",
   "nats_server.py",
   "node.py",
+  "own_access.py",
   "zmq_broker.py",
 ] as const;
 

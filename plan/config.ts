@@ -5,7 +5,7 @@
 import { pack } from "./packing";
 import { ConfigError, type Problem } from "./problems";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "./schema";
-import type { TLS_KINDS } from "./schema/access";
+import { hasGateway, type TLS_KINDS } from "./schema/access";
 import { checkAcross, type Known } from "./schema/checks";
 import { coerce } from "./schema/coerce";
 import { problemsOf } from "./schema/issues";
@@ -30,7 +30,8 @@ interface Derived {
     gpusPerNode: number;
     allowIdleGpus: boolean;
   };
-  access: Omit<ParsedConfig["access"], "tls"> & {
+  access: Omit<ParsedConfig["access"], "tls" | "gateway"> & {
+    gateway: boolean;
     tls: Omit<ParsedConfig["access"]["tls"], "mode"> & { mode: (typeof TLS_KINDS)[number] };
   };
   timeouts: Omit<ParsedConfig["timeouts"], "readySeconds"> & { readySeconds: number };
@@ -124,11 +125,11 @@ function engineOf({ engine, target }: Pick<ParsedConfig, "engine" | "target">): 
 }
 
 /** Plain HTTP is the default only where there is no gateway, or nothing leaves this machine. */
-function tlsMode({ access, target }: ParsedConfig): (typeof TLS_KINDS)[number] {
-  const { mode, certificate } = access.tls;
+function tlsMode(parsed: ParsedConfig): (typeof TLS_KINDS)[number] {
+  const { mode, certificate } = parsed.access.tls;
   if (mode !== undefined) return mode;
   if (certificate !== undefined) return "own";
-  return access.gateway && target === "sky" ? "generated" : "off";
+  return hasGateway(parsed) === true && parsed.target === "sky" ? "generated" : "off";
 }
 
 /** Applies the defaults that depend on other settings. */
@@ -143,7 +144,11 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
       gpusPerNode: parsed.cluster.gpusPerNode ?? (isLocal ? fittingGpus(parsed) : 8),
       allowIdleGpus: parsed.cluster.allowIdleGpus ?? isLocal,
     },
-    access: { ...parsed.access, tls: { ...parsed.access.tls, mode: tlsMode(parsed) } },
+    access: {
+      ...parsed.access,
+      gateway: hasGateway(parsed) === true,
+      tls: { ...parsed.access.tls, mode: tlsMode(parsed) },
+    },
     timeouts: { ...parsed.timeouts, readySeconds: parsed.timeouts.readySeconds ?? (isLocal ? 180 : 3600) },
   };
 }

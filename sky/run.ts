@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { unitsOf } from "../components/units";
 import { type NodeFiles, programLog, renderNode } from "../node/render";
 import { CONTROL_PLANE_SECRETS } from "../plan/programs/controlPlane";
+import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { PROMETHEUS_DATA } from "../plan/programs/metrics";
 import type { ClusterPlan, NodePlan, ProgramPlan } from "../plan/types";
 import { ENVIRONMENT, SECRETS_FILE } from "./setup";
@@ -21,6 +22,8 @@ export interface RunInput {
   readonly controlIp?: string | undefined;
   /** Whether it is launched without this program, which would bring generated secrets. Default: false. */
   readonly standalone?: boolean;
+  /** Secrets that somebody has to bring where it is, since the node must not make up its own. Default: none. */
+  readonly brought?: readonly string[];
 }
 
 const CLEAR = 'rm -rf "$node_dir"';
@@ -62,7 +65,8 @@ function programsByUnit(cluster: ClusterPlan, node: NodePlan): Record<string, re
 function nodeCase(cluster: ClusterPlan): string {
   const cases = cluster.nodes.map((node) => {
     const { "supervisord.conf": _, ...files } = renderNode(programsByUnit(cluster, node));
-    return `${node.rank})\n${write(files)}\n;;`;
+    const names = secretNames([node]).map(quoted);
+    return `${node.rank})\nsecrets=(${names.join(" ")})\n${write(files)}\n;;`;
   });
   return `case "$SKYPILOT_NODE_RANK" in\n${cases.join("\n")}\nesac`;
 }
@@ -84,20 +88,27 @@ for name in ${JSON.stringify(CONTROL_PLANE_SECRETS)}:
     given.setdefault(name, hmac.new(shared.encode(), name.encode(), hashlib.sha256).hexdigest())
 `;
 
+/** Key and certificate of a recipe's gateway, where they did not come with the launch: `node/own_access.py`. */
+const OWN_ACCESS = `sys.dont_write_bytecode = True
+import own_access
+given.update(own_access.make(names, {*given, *os.environ}, os.path.dirname(path)))
+`;
+
 /**
- * Secrets go into a file that only this user reads: from the one that came with the launch where there is one, else from
- * the task's environment, and out of that.
+ * The secrets of a node's own programs go into a file that only this user reads: from the one that came with the launch where there is
+ * one, else from the task's environment, and out of that.
  */
-function secrets(cluster: ClusterPlan, standalone: boolean): string | undefined {
-  const names = secretNames(cluster);
+function secrets(input: RunInput): string | undefined {
+  const { cluster, standalone = false } = input;
+  const names = secretNames(cluster.nodes);
   if (names.length === 0) return undefined;
   const derives = standalone && names.some(isGenerated);
   const list = names.map(quoted).join(" ");
-  return `node-python - "$HOME/${SECRETS_FILE}" ${list} > secrets.json <<'EOF'
+  return `node-python - "$HOME/${SECRETS_FILE}" "\${secrets[@]}" > secrets.json <<'EOF'
 import json, os, sys
 path, names = sys.argv[1], sys.argv[2:]
 given = json.load(open(path)) if os.path.exists(path) else {}
-${derives ? DERIVE : ""}print(json.dumps({name: given[name] if name in given else os.environ[name] for name in names}))
+${derives ? DERIVE : ""}${ownAccess(input).length > 0 ? OWN_ACCESS : ""}print(json.dumps({name: given[name] if name in given else os.environ[name] for name in names}))
 EOF
 unset ${derives ? `${list} ${CLUSTER_SECRET}` : list}`;
 }
@@ -107,16 +118,26 @@ function isGenerated(name: string): boolean {
 }
 
 /** Names of the secrets that a launch has to bring. */
-export function launchSecrets({ cluster, standalone = false }: RunInput): string[] {
-  const names = secretNames(cluster);
+export function launchSecrets(input: RunInput): string[] {
+  const { cluster, standalone = false } = input;
+  const names = secretNames(cluster.nodes);
   if (!standalone) return names;
   const derives = cluster.nodes.length > 1 && names.some(isGenerated);
-  return [...names.filter((name) => !isGenerated(name)), ...(derives ? [CLUSTER_SECRET] : [])].toSorted();
+  const made = ownAccess(input);
+  const needed = names.filter((name) => !isGenerated(name) && !made.includes(name));
+  return [...needed, ...(derives ? [CLUSTER_SECRET] : [])].toSorted();
 }
 
-/** Names of the secrets that programs of a cluster want. */
-export function secretNames(cluster: ClusterPlan): string[] {
-  const names = cluster.nodes.flatMap(({ programs }) => programs.flatMap(({ secretEnv }) => secretEnv));
+/** Names of the gateway's secrets that the first node makes up where nobody brings them: `node/own_access.py`. */
+export function ownAccess({ cluster, standalone = false, brought = [] }: RunInput): string[] {
+  if (!standalone) return [];
+  const names = secretNames(cluster.nodes);
+  return [API_KEYS, TLS_BUNDLE].filter((name) => names.includes(name) && !brought.includes(name));
+}
+
+/** Names of the secrets that programs of nodes want. */
+function secretNames(nodes: readonly NodePlan[]): string[] {
+  const names = nodes.flatMap(({ programs }) => programs.flatMap(({ secretEnv }) => secretEnv));
   return [...new Set(names)].toSorted();
 }
 
@@ -133,7 +154,8 @@ exec node-python node.py start --dir . --head-ip "\${ips[0]}" --node-ip "\${ips[
 }
 
 /** The scripts that every node needs, and those that a program of the cluster runs. */
-function neededScripts(cluster: ClusterPlan, scripts: RunInput["scripts"]): NodeFiles {
+function neededScripts(input: RunInput): NodeFiles {
+  const { cluster, scripts } = input;
   const programs = cluster.nodes.flatMap((node) => node.programs);
   const words = programs.flatMap(({ command }) => command);
   const always = [
@@ -141,6 +163,7 @@ function neededScripts(cluster: ClusterPlan, scripts: RunInput["scripts"]): Node
     "launch.py",
     "node.py",
     ...(programs.some(({ lockstep }) => lockstep) ? ["lockstep.py"] : []),
+    ...(ownAccess(input).length > 0 ? ["own_access.py"] : []),
   ];
   const isNeeded = (name: string) => always.includes(name) || words.some((word) => word.endsWith(`/${name}`));
   return Object.fromEntries(Object.entries(scripts).filter(([name]) => isNeeded(name)));
@@ -148,9 +171,9 @@ function neededScripts(cluster: ClusterPlan, scripts: RunInput["scripts"]): Node
 
 /** The text of `run`. */
 export function renderRun(input: RunInput): string {
-  const { cluster, scripts, controlIp, hasModelFiles = false, standalone = false, unused = [] } = input;
+  const { cluster, controlIp, hasModelFiles = false, unused = [] } = input;
   const shared = {
-    ...neededScripts(cluster, scripts),
+    ...neededScripts(input),
     "supervisord.conf": renderNode({})["supervisord.conf"] ?? "",
   };
   const parts = [
@@ -159,7 +182,7 @@ export function renderRun(input: RunInput): string {
     `# How a node keeps its programs running.\n${write(shared)}`,
     `# What runs on which node.\n${nodeCase(cluster)}`,
     hasModelFiles ? `ln -s "$home/model" model` : undefined,
-    secrets(cluster, standalone),
+    secrets(input),
     start(cluster, controlIp),
   ];
   return `${parts.filter((part) => part !== undefined).join("\n\n")}\n`;

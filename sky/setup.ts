@@ -96,22 +96,31 @@ export interface NodeServices {
   /** nginx. */
   readonly gateway: boolean;
   readonly prometheus: boolean;
+  /** openssl, where the node makes the gateway's certificate. Default: it does not. */
+  readonly ownCertificate?: boolean;
 }
 
 /**
  * The services of the first node: found, or unpacked from the distribution's packages, which apt verifies. Debian 12 and Ubuntu
  * 24.04 have nginx itself in `nginx`, older ones in `nginx-core`.
  */
-function installServices({ controlPlane, gateway, prometheus }: NodeServices): string | undefined {
+function installServices({
+  controlPlane,
+  gateway,
+  prometheus,
+  ownCertificate = false,
+}: NodeServices): string | undefined {
   const wanted = [
     ...(controlPlane ? ["unpack etcd etcd-server", "unpack nats-server nats-server"] : []),
     ...(gateway ? ["unpack nginx nginx nginx-core", CHECK_NGINX] : []),
+    ...(ownCertificate ? ["unpack openssl openssl"] : []),
     ...(prometheus ? ["unpack prometheus prometheus"] : []),
   ];
   if (wanted.length === 0) return undefined;
   const names = [
     ...(controlPlane ? ["etcd", "NATS"] : []),
     ...(gateway ? ["nginx"] : []),
+    ...(ownCertificate ? ["openssl"] : []),
     ...(prometheus ? ["Prometheus"] : []),
   ];
   return `# ${names.join(", ")}: on the first node only. Packages are unpacked, not installed: no service of the system is started.

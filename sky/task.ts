@@ -7,8 +7,9 @@ import { withEscapes } from "../node/printable";
 import type { DeploymentConfig } from "../plan/config";
 import { isSlurm } from "../plan/infra";
 import { usesSpot } from "../plan/inventory";
+import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { modelSource } from "../plan/schema/model";
-import { launchSecrets, type RunInput, renderRun } from "./run";
+import { launchSecrets, ownAccess, type RunInput, renderRun } from "./run";
 import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, renderSetup } from "./setup";
 
 /** What a task is rendered from. */
@@ -67,7 +68,22 @@ export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>
  * of the login in one place.
  */
 export function taskSecretNames(input: TaskInput): string[] {
-  return [...launchSecrets(input), ...registrySecrets(input.config)].toSorted();
+  return [...launchSecrets(runInput(input)), ...registrySecrets(input.config)].toSorted();
+}
+
+/** What the configuration says of the gateway's own secrets: several keys have names, and a certificate of one's own is not made up. */
+function runInput(input: TaskInput): RunInput {
+  const { keys, retiredKeys, tls } = input.config.access;
+  const isOneKey = keys.length === 1 && keys[0] === "default" && retiredKeys.length === 0;
+  return {
+    ...input,
+    brought: [...(isOneKey ? [] : [API_KEYS]), ...(tls.mode === "own" ? [TLS_BUNDLE] : [])],
+  };
+}
+
+/** Names of the gateway's secrets that the nodes make up where a launch does not bring them. */
+export function madeOnNode(input: TaskInput): string[] {
+  return ownAccess(runInput(input));
 }
 
 /** SkyPilot gives them to the task's environment too. */
@@ -87,6 +103,7 @@ export function renderTask(input: TaskInput, heading?: string): string {
     controlPlane: roles.has("etcd") || roles.has("nats"),
     gateway: roles.has("gateway"),
     prometheus: roles.has("prometheus"),
+    ownCertificate: madeOnNode(input).includes(TLS_BUNDLE),
   };
   const isInBucket = modelSource(config.model) === "bucket";
   const task = {
@@ -101,7 +118,7 @@ export function renderTask(input: TaskInput, heading?: string): string {
       ? { file_mounts: { [`~/${ENVIRONMENT}/model`]: { source: config.model, mode: "COPY" } } }
       : {}),
     setup: renderSetup(neededConfig(input), services),
-    run: renderRun({ ...input, hasModelFiles: isInBucket, unused: registrySecrets(config) }),
+    run: renderRun({ ...runInput(input), hasModelFiles: isInBucket, unused: registrySecrets(config) }),
   };
   // SkyPilot reads it as YAML 1.1, in which a plain `on` or `1:30` is no text.
   const document = new Document(task, { compat: "yaml-1.1" });

@@ -9,7 +9,8 @@ import { drawPicture } from "../plan/drawing/picture";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { CLUSTER_SECRET } from "../sky/run";
 import { nodeScripts } from "../sky/scripts";
-import { renderTask, taskSecretNames } from "../sky/task";
+import { ENVIRONMENT } from "../sky/setup";
+import { madeOnNode, renderTask, taskSecretNames } from "../sky/task";
 import { EXIT, exitCodes, runTool } from "./commandLine";
 import { type PlannedStack, planStack } from "./plannedStack";
 import { UsageProblem } from "./pulumi/problem";
@@ -50,31 +51,71 @@ function isOneRecipe({ config, plan }: PlannedStack): boolean {
   return config.target === "sky" && plan.clusters.length === 1;
 }
 
-function heading(stack: string, { config, plan }: PlannedStack): string {
-  const nodes = plan.clusters[0]?.nodes ?? [];
-  const name = "dynamo-serving";
-  const secrets = plan.clusters.flatMap((cluster) =>
-    taskSecretNames({ cluster, config, scripts: {}, standalone: true }),
-  );
+/** The name that the recipes' commands give their cluster. */
+const CLUSTER = "dynamo-serving";
+
+/** What has to be launched with, and how to get one. */
+function secretsToBring(names: readonly string[]): string[] {
   const random = "openssl rand -hex 32";
-  const making = [
-    { secret: API_KEYS, from: random, about: "the key that requests must carry: Authorization: Bearer …" },
+  const known = [
+    { secret: API_KEYS, from: random, about: "the keys that requests must carry: name:key,name:key" },
     {
       secret: TLS_BUNDLE,
       from: "cat key.pem fullchain.pem | base64 -w0",
       about: "your certificate and its key",
     },
     { secret: CLUSTER_SECRET, from: random, about: "from it come the passwords of etcd and NATS" },
-  ].filter(({ secret }) => secrets.includes(secret));
+  ];
+  return known
+    .filter(({ secret }) => names.includes(secret))
+    .map(({ secret, from, about }) => `  export ${secret}=$(${from})     # ${about}\n`);
+}
+
+/** How a client of a recipe is let in by what the node has made. */
+function howToAsk(made: readonly string[], address: string): string {
+  const directory = `${ENVIRONMENT}/access`;
+  const certificate = made.includes(TLS_BUNDLE);
+  const pem = certificate
+    ? `  ssh ${CLUSTER} cat ${directory}/certificate.pem > endpoint.pem     # what clients trust\n`
+    : "";
+  if (!made.includes(API_KEYS)) return pem;
+  const trust = certificate ? " --cacert endpoint.pem" : "";
+  return `${pem}  echo "Authorization: Bearer $(ssh ${CLUSTER} cat ${directory}/api-key)" | curl${trust} -H @- ${address}/models
+`;
+}
+
+/** What is to be known of the gateway's secrets; nothing where the endpoint asks for none. */
+function aboutAccess({ config }: PlannedStack, made: readonly string[]): string {
+  if (!config.access.gateway)
+    return "The endpoint asks nobody in the cluster's network for a key (dynamo-sky:access.gateway: false).\n";
+  if (made.length === 0) return "";
+  const what = made.includes(TLS_BUNDLE) ? "The key and the certificate are" : "The key is";
+  return `${what} made on the first node, kept there for its user alone, and the log says where. A key of your own: --secret ${API_KEYS}.\n`;
+}
+
+function heading(stack: string, planned: PlannedStack): string {
+  const { config, plan } = planned;
+  const nodes = plan.clusters[0]?.nodes ?? [];
+  const inputs = plan.clusters.map((cluster) => ({ cluster, config, scripts: {}, standalone: true }));
+  const secrets = inputs.flatMap(taskSecretNames);
+  const made = inputs.flatMap(madeOnNode);
+  const scheme = config.access.tls.mode === "off" ? "http" : "https";
+  const address = `${scheme}://127.0.0.1:${LOCAL_PORT}/v1`;
+  const opened = config.sky.openEndpoint
+    ? "The endpoint's port is open to the internet, and asks for the key.\n"
+    : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n";
   return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${nodes.length} node${nodes.length === 1 ? "" : "s"}.
 
-${making.map(({ secret, from, about }) => `  export ${secret}=$(${from})     # ${about}\n`).join("")}  sky launch -c ${name}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
-  ssh -N -L 8000:$(sky status --ip ${name}):${plan.endpoint.port} ${name} &     # the endpoint, at http://127.0.0.1:8000/v1
-  sky down ${name}
+${secretsToBring(secrets).join("")}  sky launch -c ${CLUSTER}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
+  ssh -N -L ${LOCAL_PORT}:127.0.0.1:${plan.endpoint.port} ${CLUSTER} &     # the endpoint, at ${address}
+${howToAsk(made, address)}  sky down ${CLUSTER}
 
-${config.sky.openEndpoint ? "The endpoint's port is open to the internet, and asks for the key.\n" : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n"}
+${opened}${aboutAccess(planned, made)}
 Written by \`npm run render -- --stack ${stack}\` from Pulumi.${stack}.yaml: edit that, not this.`;
 }
+
+/** Where the recipes' tunnel begins. */
+const LOCAL_PORT = 8000;
 
 /**
  * The recipe of a stack.

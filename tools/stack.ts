@@ -3,6 +3,7 @@
  * Pulumi distribution is not installed. See `usage` for the verbs.
  */
 import { parseArgs } from "node:util";
+import { KEY_VARIABLE } from "../components/topology";
 import { EXIT, fromCaller, isArgumentError, isUsersMistake, seconds } from "./commandLine";
 import { driftOf } from "./pulumi/drift";
 import { type OpenStack, type OperationResult, openStack, UsageProblem } from "./pulumi/openStack";
@@ -134,6 +135,12 @@ async function operate(stack: OpenStack, verb: (typeof operations)[number], args
   const told = { verb, changes, seconds, steps, violations, outputs };
   if (args.json) console.log(JSON.stringify(told, undefined, 2));
   else if (verb === "up") printOutputs(outputs);
+  if (verb === "up" && outputs["apiKey"] !== undefined) process.stderr.write(keyHint(args.stack));
+}
+
+/** How the key comes to where the `chat` output looks for it. */
+function keyHint(stack: string): string {
+  return `The endpoint asks for a key: export ${KEY_VARIABLE}=$(npm run -s stack -- output apiKey --stack ${stack} --show-secrets)\n`;
 }
 
 /** What has to be done to a stack: its own exit code, so that a pipeline can act on it. */

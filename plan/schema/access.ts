@@ -79,11 +79,23 @@ const tlsSchema = section({
   }),
 });
 
+/** Whether there is a gateway; undefined where that is not known because the target is not. */
+export function hasGateway({
+  access,
+  target,
+}: {
+  readonly access?: { readonly gateway?: boolean | undefined } | undefined;
+  readonly target?: "sky" | "local" | undefined;
+}): boolean | undefined {
+  if (access === undefined) return undefined;
+  return access.gateway ?? (target === undefined ? undefined : target === "sky");
+}
+
 export const accessSchema = section({
-  gateway: setting(flag(), {
-    default: false,
+  gateway: optional(flag(), {
+    absent: "true; false on target local, where only this machine reaches the endpoint",
     about:
-      "Puts a gateway (nginx) in front of the frontends, the only thing clients can talk to: it asks for a key (`Authorization: Bearer`), limits what a key may ask for, and lets nothing through but `/v1/`.",
+      "Puts a gateway (nginx) in front of the frontends, the only thing clients can talk to: it asks for a key (`Authorization: Bearer`), limits what a key may ask for, and lets nothing through but `/v1/`. Without it the endpoint asks nobody in the cluster's network for a key.",
   }),
   keys: setting(list("names of keys", keyName(), 1), {
     default: ["default"],

@@ -41,6 +41,7 @@ describe("clusters of a stack on SkyPilot", { timeout: 120_000 }, () => {
       model: MODEL,
       pools: [{ role: "aggregated", tensorParallel: 8 }],
       sky: { infra: "aws" },
+      access: { gateway: false },
     };
   });
   afterAll(() => {

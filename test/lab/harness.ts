@@ -14,11 +14,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { stringify } from "yaml";
+import { callHttp } from "../../driver/http";
 import { processesOf as processesOfNode } from "../../local/processes";
 import type { ConfigInput } from "../../plan/schema";
 import { Asker, interpreterOf } from "../../sky/asker";
 import type { ClusterRecord, JobRecord, RequestRecord } from "../../sky/records";
 import { jsonIn } from "../../sky/records";
+import { deploymentOf, type RunningDeployment } from "../../tools/deployment";
 import type { Ports } from "../../tools/freePorts";
 import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../tools/lab/layout";
 import { labProcesses } from "../../tools/lab/processes";
@@ -201,6 +203,17 @@ export class LabStack {
     return { code, told: `${stderr}${stdout}`, steps, outputs, seconds };
   }
 
+  /** The deployment as its outputs tell it, the key with them. */
+  async deployment(): Promise<RunningDeployment> {
+    const { code, stdout, stderr } = await run(
+      process.execPath,
+      this.command("output", "--show-secrets"),
+      this.env,
+    );
+    if (code !== 0) throw new Error(stderr);
+    return deploymentOf(jsonOf(stdout) as Readonly<Record<string, unknown>>);
+  }
+
   /** `npm run verify` of the stack. */
   async verify(): Promise<Ended & { readonly json: Verified }> {
     const ended = await this.look("verify");
@@ -346,21 +359,27 @@ export function labConfig(ports: Ports, changes: Partial<ConfigInput> = {}): Con
   };
 }
 
+/** What a client has to know of an endpoint. */
+export type Entrance = Pick<RunningDeployment, "endpoint" | "apiKey" | "fingerprint">;
+
 /** Asks a chat question. @returns the answer's tokens and the worker that gave it. */
-export async function ask(endpoint: string, question: string): Promise<{ tokens: number; worker: string }> {
-  const response = await fetch(`${endpoint}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({
+export async function ask(
+  { endpoint, apiKey, fingerprint }: Entrance,
+  question: string,
+): Promise<{ tokens: number; worker: string }> {
+  // Worker ids have more digits than a number of JavaScript holds.
+  const { text } = await callHttp(`${endpoint}/v1/chat/completions`, {
+    body: {
       model: "Qwen/Qwen3-8B",
       messages: [{ role: "user", content: question }],
       max_tokens: 8,
       nvext: { extra_fields: ["worker_id"] },
-    }),
-    signal: AbortSignal.timeout(30_000),
+    },
+    headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+    fingerprint,
+    timeoutMs: 30_000,
+    signal: new AbortController().signal,
   });
-  // Worker ids have more digits than a number of JavaScript holds.
-  const text = await response.text();
   const worker = /"(?:decode_)?worker_id":\s*(\d+)/.exec(text)?.[1] ?? "";
   const tokens = Number(/"completion_tokens":\s*(\d+)/.exec(text)?.[1] ?? 0);
   return { tokens, worker };

@@ -1,5 +1,5 @@
 /** The rendered recipes, without Pulumi. */
-
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,7 +7,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
 import { CLUSTER_SECRET } from "../../sky/run";
+import { sshConfig } from "../../sky/tunnel";
+import { fingerprintOf } from "../../tls/served";
 import { freePorts } from "../../tools/freePorts";
+import { LAB, SKY_ENVIRONMENT } from "../../tools/lab/layout";
 import { renderStack } from "../../tools/render";
 import { ask, clusters, processesOf, REPOSITORY, reason, requireLab, sky, titled } from "./harness";
 
@@ -19,6 +22,30 @@ describe.skipIf(reason !== undefined)(
   () => {
     const NAME = "dynamo-serving-multi";
     const directory = mkdtempSync(join(tmpdir(), "recipe-"));
+    let endpoint = "";
+
+    /** What the first node has told of its key and certificate. */
+    const untilLogged = async (): Promise<string> => {
+      let log = "";
+      const certificate = async () => {
+        log = (await sky("logs", "--no-follow", NAME)).stdout;
+        return log;
+      };
+      await expect.poll(certificate, { timeout: 120_000, interval: 1000 }).toContain("certificate.pem");
+      return log;
+    };
+    /** Runs the command with which the log says that a file is read. */
+    const read = (log: string, file: string): string => {
+      const path = new RegExp(`ssh ${NAME} cat (\\S+/${file})`).exec(log)?.[1] ?? "";
+      const words = [...sshConfig(NAME, LAB.home), NAME, "cat", path];
+      return execFileSync("ssh", words, { encoding: "utf8", env: { ...process.env, ...SKY_ENVIRONMENT } });
+    };
+    const modelsBy = (certificate: string, apiKey: string): string => {
+      const file = join(directory, "endpoint.pem");
+      writeFileSync(file, certificate);
+      const words = ["-s", "--cacert", file, "-H", "@-", `${endpoint}/v1/models`];
+      return execFileSync("curl", words, { encoding: "utf8", input: `Authorization: Bearer ${apiKey}` });
+    };
 
     beforeAll(requireLab);
     afterAll(async () => {
@@ -39,13 +66,24 @@ describe.skipIf(reason !== undefined)(
       const launched = await sky("launch", "-y", "-d", "-c", NAME, "--secret", CLUSTER_SECRET, file);
       expect(launched.code, launched.stderr).toBe(0);
       const { stdout } = await sky("status", "--ip", NAME);
-      const endpoint = `http://${stdout.trim()}:${frontend.port}`;
-      const question = (): Promise<number> =>
-        ask(endpoint, "Hello?").then(
+      endpoint = `https://${stdout.trim()}:${frontend.port}`;
+      // The log says how to read what the first node has made; a person pastes that.
+      const log = await untilLogged();
+      const apiKey = read(log, "api-key");
+      expect(apiKey).toMatch(/^[0-9a-f]{64}$/);
+      expect(log).not.toContain(apiKey);
+      const certificate = read(log, "certificate.pem");
+      const fingerprint = fingerprintOf(certificate);
+      expect(log).toContain(fingerprint);
+      const question = (key?: string): Promise<number> =>
+        ask({ endpoint, apiKey: key, fingerprint }, "Hello?").then(
           ({ tokens }) => tokens,
           () => 0,
         );
-      await expect.poll(question, { timeout: 240_000, interval: 1000 }).toBeGreaterThan(0);
+      await expect.poll(() => question(apiKey), { timeout: 240_000, interval: 1000 }).toBeGreaterThan(0);
+      expect(await question()).toBe(0);
+      // As its first lines say, without pinning: the certificate is for the address, and for a tunnel's.
+      expect(modelsBy(certificate, apiKey)).toContain("Qwen/Qwen3-8B");
       expect((await clusters()).map(({ nodes }) => nodes)).toEqual([2]);
     });
 

@@ -7,6 +7,7 @@ import { kill } from "../../local/processes";
 import { freePorts } from "../../tools/freePorts";
 import {
   clusters,
+  type Entrance,
   LabStack,
   labConfig,
   processesOf,
@@ -31,7 +32,7 @@ describe.skipIf(reason !== undefined)(
     let stack: LabStack;
     let server: Readonly<Record<string, string>>;
     let cluster = "";
-    let endpoint = "";
+    let entrance: Entrance;
 
     beforeAll(async () => {
       requireLab();
@@ -45,6 +46,7 @@ describe.skipIf(reason !== undefined)(
           // A request of a worker that is lost moves on, which Dynamo 1.4.2 cannot do with router mode kv.
           frontend: { ...ports.frontend, migrationLimit: 3 },
           controlPlane: { leaseTtlSeconds: 10 },
+          access: { gateway: false },
         }),
       );
     }, TIMEOUT);
@@ -56,7 +58,8 @@ describe.skipIf(reason !== undefined)(
     it("come up through an API server elsewhere, which alone knows of them", async () => {
       const { code, told, outputs } = await stack.do("up");
       expect(code, told).toBe(0);
-      endpoint = String(outputs["endpoint"]);
+      entrance = { endpoint: String(outputs["endpoint"]), apiKey: undefined, fingerprint: undefined };
+      expect(told).toContain("asks nobody in the cluster's network for a key");
       expect(told).toContain(`with the API server ${server["SKYPILOT_API_SERVER_ENDPOINT"]}`);
       expect(await clusters()).toEqual([]);
       const [only, ...others] = await clusters(server);
@@ -80,7 +83,7 @@ describe.skipIf(reason !== undefined)(
     it("lose a rank: its replica starts again, while the other one serves every request", async () => {
       const others = OTHERS.map(processOfProgram);
       const lost = LOST.map(processOfProgram);
-      const questions = new Questions(endpoint, 3);
+      const questions = new Questions(entrance, 3);
       try {
         await expect.poll(() => questions.answered, SOON).toBeGreaterThan(20);
         kill(lost[1] ?? 0);

@@ -37,6 +37,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   let config: (changes?: Partial<ConfigInput>) => ConfigInput;
   let cluster = "";
   let hash = "";
+  let apiKey: string | undefined;
 
   const changed = (steps: readonly { readonly op: string; readonly name: string }[]): string[] =>
     steps.filter(({ op }) => op !== "same").map(({ op, name }) => `${op} ${name}`);
@@ -46,8 +47,18 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     if (found === undefined) throw new Error("SkyPilot knows no cluster");
     return found;
   };
+  /** Asks as a client does who has the key; the certificate has to be that of this very update. */
+  const asked = (outputs: Readonly<Record<string, unknown>>, question: string) =>
+    ask(
+      {
+        endpoint: String(outputs["endpoint"]),
+        fingerprint: String(outputs["certificateFingerprint"]),
+        apiKey,
+      },
+      question,
+    );
   const answers = async (outputs: Readonly<Record<string, unknown>>): Promise<void> => {
-    const { tokens } = await ask(String(outputs["endpoint"]), "Hello?");
+    const { tokens } = await asked(outputs, "Hello?");
     expect(tokens).toBeGreaterThan(0);
   };
 
@@ -77,12 +88,12 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(code, told).toBe(0);
     ({ name: cluster, cluster_hash: hash } = await onlyCluster());
     expect(cluster).toMatch(/^labtest-test-main-[a-z0-9]{6}$/);
-    const asked = await Promise.all(
-      [1, 2, 3, 4].map((n) => ask(String(outputs["endpoint"]), `Question ${n}?`)),
-    );
-    expect(asked.every(({ tokens }) => tokens > 0)).toBe(true);
+    ({ apiKey } = await stack.deployment());
+    expect(told).toContain("The endpoint asks for a key: export DYNAMO_API_KEY=");
+    const found = await Promise.all([1, 2, 3, 4].map((n) => asked(outputs, `Question ${n}?`)));
+    expect(found.every(({ tokens }) => tokens > 0)).toBe(true);
     // Round robin over two workers, which the plan has put on one node each.
-    expect(new Set(asked.map(({ worker }) => worker)).size).toBe(2);
+    expect(new Set(found.map(({ worker }) => worker)).size).toBe(2);
     expect((await jobs(cluster)).filter(({ status }) => status === "RUNNING")).toHaveLength(1);
   });
 

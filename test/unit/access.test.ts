@@ -24,14 +24,20 @@ const on = (more: Record<string, unknown> = {}) => ({ access: { gateway: true, .
 const BAD: readonly BadInput[] = [
   [
     "an endpoint open to the internet without a key",
-    { sky: { openEndpoint: true } },
+    { access: { gateway: false }, sky: { openEndpoint: true } },
     [
       "dynamo-sky:sky.openEndpoint: true opens the endpoint's port to the internet, and without a gateway it asks for no key. Set access.gateway to true, or this to false.",
     ],
   ],
   [
     "keys that nobody asks for",
-    { access: { keys: ["a"], retiredKeys: [{ name: "b", graceUntil: "2027-01-31T18:00:00Z" }] } },
+    {
+      access: {
+        gateway: false,
+        keys: ["a"],
+        retiredKeys: [{ name: "b", graceUntil: "2027-01-31T18:00:00Z" }],
+      },
+    },
     ["keys", "retiredKeys"].map(
       (key) =>
         `dynamo-sky:access.${key}: has no effect while access.gateway is false: no key is asked for. Set that to true, or remove this.`,
@@ -107,7 +113,7 @@ const BAD: readonly BadInput[] = [
   ],
   [
     "TLS without a gateway",
-    { access: { tls: { mode: "generated" } } },
+    { access: { gateway: false, tls: { mode: "generated" } } },
     [
       'dynamo-sky:access.tls.mode: "generated" has no effect while access.gateway is false. Set that to true, or remove this.',
     ],
@@ -187,16 +193,25 @@ describe("settings", () => {
     expect(modeOf({ ...on({ tls: { certificate: CERTIFICATE } }), tlsKey: true })).toBe("own");
     // Nothing of these leaves the machine, or there is nothing that could speak it.
     expect(modeOf({ target: "local", ...on() })).toBe("off");
-    expect(modeOf({})).toBe("off");
+    expect(modeOf({ target: "local" })).toBe("off");
+    expect(modeOf({ access: { gateway: false } })).toBe("off");
+    expect(modeOf({})).toBe("generated");
     const behind = { ...on({ tls: { mode: "off" }, allowPlainHttp: true }), sky: { openEndpoint: true } };
     expect(modeOf(behind)).toBe("off");
   });
 
-  test("without the gateway the defaults are no mistake, also when they are read again", () => {
-    const config = parseConfig({ model: "Qwen/Qwen3-8B" });
-    expect(config.access.gateway).toBe(false);
-    expect(parseConfig(config)).toEqual(config);
-  });
+  test.each([
+    ["on SkyPilot", {}, true],
+    ["not on this machine", { target: "local" }, false],
+    ["not where it is switched off", { access: { gateway: false } }, false],
+  ])(
+    "there is a gateway %s, and the defaults stay what they are when they are read again",
+    (_, input, is) => {
+      const config = parseConfig({ model: "Qwen/Qwen3-8B", ...input });
+      expect(config.access.gateway).toBe(is);
+      expect(parseConfig(config)).toEqual(config);
+    },
+  );
 });
 
 function planned(input: Omit<ConfigInput, "model"> = {}) {
@@ -272,7 +287,7 @@ describe("plan", () => {
   });
 
   test("without it there is none", () => {
-    const { cluster } = planned({ access: {} });
+    const { cluster } = planned({ access: { gateway: false } });
     expect(cluster.nodes[0]?.programs.map(({ name }) => name)).not.toContain("gateway");
   });
 });
@@ -292,7 +307,9 @@ describe("SkyPilot's task", () => {
   });
 
   test("has none of it without the gateway", () => {
-    expect(JSON.stringify(task({ access: {} }))).not.toMatch(/nginx|gateway\.py|DYNAMO_SKY_API_KEY/);
+    expect(JSON.stringify(task({ access: { gateway: false } }))).not.toMatch(
+      /nginx|gateway\.py|DYNAMO_SKY_API_KEY/,
+    );
   });
 });
 

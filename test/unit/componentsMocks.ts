@@ -46,6 +46,7 @@ export const LAUNCHED = {
   headAddress: "10.0.0.1",
   endpoint: "http://203.0.113.7:8000",
   clusterHash: "b3f1",
+  certificate: { authority: "PEM of the authority", fingerprint: "AB:CD", publicKeyPin: "sha256//pin" },
 };
 
 function isLaunch(inputs: Readonly<Record<string, unknown>>): boolean {

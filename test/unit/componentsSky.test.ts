@@ -10,12 +10,14 @@ const MULTI: DynamoClusterArgs = {
   cluster: { nodes: 2 },
   pools: [{ role: "aggregated", tensorParallel: 8, dataParallel: 2 }],
   sky: { infra: ["aws", "gcp"], retryUntilUp: true },
+  access: { gateway: false },
 };
 const DEDICATED: DynamoClusterArgs = {
   clusterPrefix: "dynamo-sky-multi",
   model: "Qwen/Qwen3-8B",
   placement: "dedicated",
   pools: [{ role: "aggregated", replicas: 2, tensorParallel: 8 }],
+  access: { gateway: false },
 };
 /** What is generated for etcd and NATS. */
 const CREDENTIALS = {
@@ -65,6 +67,16 @@ describe("launch", () => {
     });
     expect(parse(String(task))).toMatchObject({ num_nodes: 2, resources: { accelerators: "H100:8" } });
     expect(stdinOf(named("dynamo-main-lease"))).toEqual({ cluster: CLUSTER, infra: ["aws", "gcp"] });
+  });
+
+  it("is given by default the key, and what the certificate is made from", async () => {
+    const { access: _, ...byDefault } = MULTI;
+    const { named, result } = await runOnMocks("update", make(byDefault));
+    const { secrets, tls } = stdinOf(named("dynamo-main-launch"));
+    expect(secrets).toEqual({ ...CREDENTIALS, DYNAMO_SKY_API_KEY: "default:value-of-dynamo-key-default" });
+    expect(tls).toEqual({ seed: "value-of-dynamo-tls", names: ["localhost", "127.0.0.1"] });
+    expect(await known(result.certificateFingerprint)).toBe(LAUNCHED.certificate.fingerprint);
+    expect(await known(result.apiKey)).toBe("value-of-dynamo-key-default");
   });
 
   it("tells the endpoint", async () => {

@@ -89,7 +89,9 @@ test("panels say what they show, and in a row no two have one title", () => {
 
 test("a deployment without gateway, KV router and exporters has no panels for them", () => {
   const { metrics: _, access: __, ...plain } = { ...SHAPES.single, ...ON };
-  const titles = dashboards(plain).flatMap(({ rows }) => rows.map(({ title }) => title));
+  const titles = dashboards({ ...plain, access: { gateway: false } }).flatMap(({ rows }) =>
+    rows.map(({ title }) => title),
+  );
   expect(titles).toEqual([
     "Now",
     "Requests",
@@ -139,7 +141,11 @@ describe("Grafana's JSON", () => {
 });
 
 describe("files for a Prometheus of one's own", () => {
-  const { config, made } = planned({ ...SHAPES["disagg-multi"], metrics: { exporters: true } });
+  const { config, made } = planned({
+    ...SHAPES["disagg-multi"],
+    metrics: { exporters: true },
+    access: { gateway: false },
+  });
 
   test("need the address of every node", () => {
     expect(missingAddresses(made, new Map([["main/0", "10.0.0.5"]]))).toEqual(["main/1"]);
@@ -169,7 +175,7 @@ describe("files for a Prometheus of one's own", () => {
   });
 
   test("say what they leave out", () => {
-    const guarded = planned({ ...SHAPES.single, access: { gateway: true } });
+    const guarded = planned({ ...SHAPES.throughput, access: { gateway: true } });
     const { files, notes } = metricsFiles("prod", guarded.config, guarded.made, addresses);
     expect(Object.keys(files).filter((path) => path.startsWith("targets/"))).toEqual([
       "targets/dynamo-worker.json",

@@ -169,7 +169,7 @@ describe("targets", () => {
     expect(rows({ ...SHAPES.multi, ...ON })).toMatchInlineSnapshot(`
       [
         "etcd etcd {{HEAD_IP}}:2379 node 0 rank 0",
-        "frontend frontend-0 {{HEAD_IP}}:8000 node 0 rank 0",
+        "frontend frontend-0 127.0.0.1:9800 node 0 rank 0",
         "worker aggregated-0 {{HEAD_IP}}:9100 node 0 rank 0",
         "node exporter-0 {{HEAD_IP}}:9050 node 0 rank 0",
         "prometheus prometheus 127.0.0.1:9090 node 0 rank 0",

@@ -141,7 +141,9 @@ describe("placement dedicated", () => {
       ["prefill-1", "L40S", [2]],
       ["decode-0", "H100", [8, 8]],
     ]);
-    expect(clusters[0]?.nodes[0]?.programs.map(({ name }) => name)).toEqual(["etcd", "nats", "frontend-0"]);
+    expect(clusters[0]?.nodes[0]?.programs.map(({ name }) => name)).toEqual([
+      ...["etcd", "nats", "gateway", "frontend-0"],
+    ]);
     expect(endpoint).toEqual({ cluster: "control", rank: 0, port: 8000 });
   });
 
@@ -156,7 +158,9 @@ describe("placement dedicated", () => {
 describe("frontends", () => {
   it("listen on the node alone when local, and for clients elsewhere", () => {
     expect(program(planned(SHAPES.dev), "frontend-0").command).toContain("{{NODE_IP}}");
-    expect(program(planned(SHAPES.single), "frontend-0").command).toContain("0.0.0.0");
+    const open = { ...SHAPES.single, access: { gateway: false } };
+    expect(program(planned(open), "frontend-0").command).toContain("0.0.0.0");
+    expect(program(planned(SHAPES.single), "frontend-0").command).toContain("127.0.0.1");
   });
 
   it("take the workers' answers at loopback where all of the deployment is on one node", () => {
@@ -251,7 +255,8 @@ describe("ports", () => {
       "etcd peer: ports.etcdPeer",
       "nats client: ports.nats",
       "nats monitor: ports.natsMonitor",
-      "frontend http: frontend.port",
+      "gateway http: frontend.port",
+      "frontend frontendHttp: ports.frontendHttp",
       "frontend response: ports.frontendResponse",
       "prefill system: ports.workerSystem",
       "prefill rpc: ports.workerRpc",

@@ -131,8 +131,12 @@ describe("every plan", () => {
 
   it("has only text without placeholders that nobody fills in", () => {
     const known = /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_\d+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}/g;
+    // In the gateway's answers, whose shape is OpenAI's.
+    const answered = /\\"param\\":null/g;
     forEveryPlan((planned) => {
-      expect(JSON.stringify(planned.plan).replace(known, "")).not.toMatch(/\{\{|undefined|NaN|null/);
+      expect(JSON.stringify(planned.plan).replace(known, "").replace(answered, "")).not.toMatch(
+        /\{\{|undefined|NaN|null/,
+      );
     });
   });
 
@@ -157,9 +161,9 @@ describe("every plan", () => {
           .flatMap(({ programs }) => programs)
           .toSorted((a, b) => Number(b.role === "gateway") - Number(a.role === "gateway"));
         expect(JSON.stringify(gateway)).toMatch(/listen 0\.0\.0\.0:8000/);
-        expect(JSON.stringify(others)).not.toMatch(/0\.0\.0\.0|_IP/);
+        expect(JSON.stringify(others)).not.toMatch(/0\.0\.0\.0|_IP\}\}/);
       }),
-      { numRuns: 300 },
+      { numRuns: 1000 },
     );
     expect(planned).toBeGreaterThan(20);
   });

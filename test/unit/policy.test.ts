@@ -63,7 +63,8 @@ describe("an endpoint, as a policy sees it", () => {
     expect(endpoint({ gateway: true, tls: { mode: "generated" } })).toEqual(keyed);
     expect(endpoint(plain)).toEqual({ ...keyed, tls: false });
     expect(endpoint({ gateway: true }, {})).toEqual({ ...keyed, public: false });
-    expect(endpoint({}, {})).toEqual({ public: false, key: false, tls: false });
+    expect(endpoint({}, {})).toEqual({ ...keyed, public: false });
+    expect(endpoint({ gateway: false }, {})).toEqual({ public: false, key: false, tls: false });
   });
 
   test("speaks TLS with a certificate of one's own, and on this machine only where it is asked for", async () => {

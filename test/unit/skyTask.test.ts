@@ -1,5 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { describe, expect, it } from "vitest";
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { isIP } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
@@ -7,6 +11,7 @@ import type { ConfigInput } from "../../plan/schema";
 import { nodeScripts } from "../../sky/scripts";
 import { hereDocument, quoted } from "../../sky/shell";
 import { renderTask } from "../../sky/task";
+import { fingerprintOf, problemOfPair } from "../../tls/served";
 
 interface Task {
   readonly num_nodes: number;
@@ -39,6 +44,9 @@ function text(input: ConfigInput, standalone = false): string {
 const task = (input: ConfigInput): Task => parse(text(input));
 /** Secrets of etcd and NATS, as a task names them. */
 const CREDENTIALS = { DYNAMO_SKY_ETCD_ROOT_PASSWORD: null, ETCD_AUTH_PASSWORD: null, NATS_AUTH_TOKEN: null };
+
+/** Those of the gateway. */
+const ACCESS = { DYNAMO_SKY_API_KEY: null, DYNAMO_SKY_TLS: null };
 
 describe("task", () => {
   it("is the same text for the same configuration", () => {
@@ -107,9 +115,9 @@ describe("task", () => {
 
   it("names secrets and holds no value of one", () => {
     const { secrets, run } = task({ ...multi, huggingFaceToken: "hf_notARealToken" });
-    expect(secrets).toEqual({ ...CREDENTIALS, HF_TOKEN: null });
+    expect(secrets).toEqual({ ...CREDENTIALS, ...ACCESS, HF_TOKEN: null });
     expect(run).toContain(
-      "unset DYNAMO_SKY_ETCD_ROOT_PASSWORD ETCD_AUTH_PASSWORD HF_TOKEN NATS_AUTH_TOKEN\n",
+      "unset DYNAMO_SKY_API_KEY DYNAMO_SKY_ETCD_ROOT_PASSWORD DYNAMO_SKY_TLS ETCD_AUTH_PASSWORD HF_TOKEN NATS_AUTH_TOKEN\n",
     );
     expect(text({ ...multi, huggingFaceToken: "hf_notARealToken" })).not.toContain("notARealToken");
   });
@@ -156,27 +164,37 @@ describe("task", () => {
 describe("a recipe, which nobody hands generated secrets", () => {
   const SECRET = "c".repeat(64);
   const recipe = (input: ConfigInput): Task => parse(text(input, true));
+  const home = mkdtempSync(join(tmpdir(), "recipe-"));
+  afterAll(() => rmSync(home, { recursive: true, force: true }));
   /** What a node of the recipe writes into its secrets file. */
-  const written = (input: ConfigInput, env: Record<string, string>) => {
-    const found = /node-python - \S+ ([^>]*) > secrets\.json <<'EOF'\n([\s\S]*?)\nEOF\n/.exec(
-      recipe(input).run,
+  const written = (input: ConfigInput, env: Record<string, string>, rank = 0) => {
+    const { run } = recipe(input);
+    const found = /node-python - \S+ "\$\{secrets\[@\]\}" > secrets\.json <<'EOF'\n([\s\S]*?)\nEOF\n/.exec(
+      run,
     );
-    const [, names = "", script = ""] = found ?? [];
-    return spawnSync("python3", ["-c", script, "/nonexistent", ...names.split(" ")], {
+    const names = [...run.matchAll(/^secrets=\((.*)\)$/gm)].map(([, list = ""]) => list.split(" "));
+    return spawnSync("python3", ["-", join(home, "secrets.json"), ...(names[rank] ?? [])], {
       encoding: "utf8",
-      env,
+      input: found?.[1] ?? "",
+      cwd: join(__dirname, "../../node"),
+      env: { PATH: process.env["PATH"] ?? "", SKYPILOT_NODE_IPS: "10.0.0.7\n10.0.0.8", ...env },
     });
   };
 
   it("asks for one secret where there are several nodes, from which each derives the same passwords", () => {
     expect(recipe(multi).secrets).toEqual({ DYNAMO_SKY_CLUSTER_SECRET: null });
-    const nodes = [1, 2].map(() => written(multi, { DYNAMO_SKY_CLUSTER_SECRET: SECRET }).stdout);
-    const values = JSON.parse(nodes[0] ?? "");
-    expect(nodes[1]).toBe(nodes[0]);
-    expect(Object.keys(values).toSorted()).toEqual(Object.keys(CREDENTIALS));
-    expect(new Set(Object.values(values)).size).toBe(3);
-    for (const value of Object.values(values)) expect(value).toMatch(/^[0-9a-f]{64}$/);
-    expect(nodes[0]).not.toContain(SECRET);
+    const [head = {}, second = {}] = [0, 1].map((rank): Record<string, string> => {
+      const { stdout, stderr } = written(multi, { DYNAMO_SKY_CLUSTER_SECRET: SECRET }, rank);
+      expect(stdout, stderr).not.toContain(SECRET);
+      return JSON.parse(stdout);
+    });
+    expect(Object.keys(head).toSorted()).toEqual(Object.keys({ ...ACCESS, ...CREDENTIALS }).toSorted());
+    // The second node runs no etcd and no gateway, and has their secrets not.
+    expect(Object.keys(second).toSorted()).toEqual(["ETCD_AUTH_PASSWORD", "NATS_AUTH_TOKEN"]);
+    expect(head).toMatchObject(second);
+    const passwords = Object.keys(CREDENTIALS).map((name) => head[name]);
+    expect(new Set(passwords).size).toBe(3);
+    for (const value of passwords) expect(value).toMatch(/^[0-9a-f]{64}$/);
     expect(recipe(multi).run).toMatch(/^unset .* DYNAMO_SKY_CLUSTER_SECRET$/m);
   });
 
@@ -190,11 +208,75 @@ describe("a recipe, which nobody hands generated secrets", () => {
   it("asks for none on one node, which makes its own up", () => {
     const single: ConfigInput = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] };
     expect(recipe(single).secrets).toBeUndefined();
-    const [first, second] = [written(single, {}).stdout, written(single, {}).stdout];
-    expect(Object.keys(JSON.parse(first)).toSorted()).toEqual(Object.keys(CREDENTIALS));
-    expect(second).not.toBe(first);
+    const [first, second] = [written(single, {}), written(single, {})].map(
+      ({ stdout }): Record<string, string> => JSON.parse(stdout),
+    );
+    expect(Object.keys(first ?? {}).toSorted()).toEqual(
+      Object.keys({ ...ACCESS, ...CREDENTIALS }).toSorted(),
+    );
+    for (const name of Object.keys(CREDENTIALS)) expect(second?.[name]).not.toBe(first?.[name]);
+  });
+
+  describe("has its first node make a key and a certificate", () => {
+    const one: ConfigInput = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] };
+    const file = (name: string) => join(home, "access", name);
+
+    it("for its user alone, tells how to read them, and keeps them for the next start", () => {
+      const env = { SKYPILOT_CLUSTER_INFO: JSON.stringify({ cluster_name: "mine" }) };
+      const { stdout, stderr } = written(one, env);
+      const { DYNAMO_SKY_API_KEY: key = "", DYNAMO_SKY_TLS: bundle = "" } = JSON.parse(stdout);
+      expect(readFileSync(file("api-key"), "utf8")).toBe(key);
+      expect(key).toMatch(/^[0-9a-f]{64}$/);
+      for (const name of ["api-key", "tls.pem", "certificate.pem"])
+        expect([name, statSync(file(name)).mode & 0o777]).toEqual([name, 0o600]);
+      expect(statSync(join(home, "access")).mode & 0o777).toBe(0o700);
+      expect(stderr).toContain(`ssh mine cat ${file("api-key")}`);
+      const certificate = readFileSync(file("certificate.pem"), "utf8");
+      expect(stderr).toContain(fingerprintOf(certificate));
+      for (const secret of [key, bundle.split("\n")[1]]) expect(stderr).not.toContain(secret);
+      expect(problemOfPair(certificate, bundle.split("-----BEGIN CERTIFICATE")[0])).toBeUndefined();
+      for (const name of ["10.0.0.7", "127.0.0.1", "localhost"])
+        expect(
+          spawnSync("openssl", [
+            "verify",
+            "-x509_strict",
+            ...checking(name),
+            "-CAfile",
+            file("certificate.pem"),
+            file("certificate.pem"),
+          ]).status,
+        ).toBe(0);
+      const again = JSON.parse(written(one, env).stdout);
+      expect([again.DYNAMO_SKY_API_KEY, again.DYNAMO_SKY_TLS]).toEqual([key, bundle]);
+    });
+
+    it("anew for another address, with the same key", () => {
+      const [before, after] = ["10.0.0.7", "10.0.0.9"].map(
+        (address): Record<string, string> => JSON.parse(written(one, { SKYPILOT_NODE_IPS: address }).stdout),
+      );
+      expect(after?.["DYNAMO_SKY_TLS"]).not.toBe(before?.["DYNAMO_SKY_TLS"]);
+      expect(after?.["DYNAMO_SKY_API_KEY"]).toBe(before?.["DYNAMO_SKY_API_KEY"]);
+    });
+
+    it("but uses those that it was launched with, and says nothing of them", () => {
+      const given = { DYNAMO_SKY_API_KEY: "k".repeat(40), DYNAMO_SKY_TLS: "bundle" };
+      const { stdout, stderr } = written(one, given);
+      expect(JSON.parse(stdout)).toMatchObject(given);
+      expect(stderr).toBe("");
+    });
+
+    it("not where keys have names, or the certificate is one's own: SkyPilot asks for these", () => {
+      const secrets = (access: ConfigInput["access"], more: Partial<ConfigInput> = {}) =>
+        recipe({ ...one, access, ...more }).secrets;
+      expect(secrets({ keys: ["team-a"] })).toEqual({ DYNAMO_SKY_API_KEY: null });
+      const certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+      expect(secrets({ tls: { certificate } }, { tlsKey: true })).toEqual({ DYNAMO_SKY_TLS: null });
+    });
   });
 });
+
+/** Arguments of `openssl verify` that want a certificate for this name. */
+const checking = (name: string) => [isIP(name) === 0 ? "-verify_hostname" : "-verify_ip", name];
 
 describe("shell", () => {
   it.each(["plain", "with space", "it's", "$(id)", "a\nb", "", "-n", "%s", "`id`"])("quotes %j", (word) => {

@@ -114,8 +114,13 @@ function makeProject(scratch: string) {
   const config = parse(readFileSync(join(packageRoot(), `Pulumi.${STACK}.yaml`), "utf8")) as {
     config: Record<string, unknown>;
   };
+  // Without the gateway, whose keys and certificate a bare launch would have to be asked for.
+  const access = { "dynamo-sky:access": { gateway: false } };
   const write = (mode: string): void => {
-    writeFileSync(file, stringify({ config: { ...config.config, "dynamo-sky:router": { mode } } }));
+    writeFileSync(
+      file,
+      stringify({ config: { ...config.config, ...access, "dynamo-sky:router": { mode } } }),
+    );
   };
   write("kv");
   const main = join(packageRoot(), "index.ts");
@@ -143,7 +148,7 @@ function sky(...args: readonly string[]): Promise<number> {
 /** From the command to the first chat answer, as somebody would do it by hand. */
 async function bareLaunch(scratch: string): Promise<number> {
   const recipe = join(scratch, "recipe.sky.yaml");
-  writeFileSync(recipe, renderStack(STACK, packageRoot()));
+  writeFileSync(recipe, renderStack(STACK, scratch));
   const started = performance.now();
   process.env[CLUSTER_SECRET] = randomBytes(32).toString("hex");
   await sky("launch", "-y", "-d", "-c", CLUSTER, "--secret", CLUSTER_SECRET, recipe);

@@ -1,6 +1,7 @@
 /** Who gets in: nobody by accident. */
 import type { Problem } from "../../problems";
 import { settledFrontendFlag, settledVariable } from "../../settled";
+import { hasGateway } from "../access";
 import { show } from "../values";
 import type { Known } from ".";
 import { environments } from "./environments";
@@ -16,16 +17,17 @@ export function accessChecks(known: Known): Problem[] {
   ];
 }
 
-function openProblems({ access, sky }: Known): Problem[] {
-  if (sky?.openEndpoint !== true || access === undefined || access.gateway) return [];
+function openProblems(known: Known): Problem[] {
+  if (known.sky?.openEndpoint !== true || hasGateway(known) !== false) return [];
   const message =
     "true opens the endpoint's port to the internet, and without a gateway it asks for no key. Set access.gateway to true, or this to false.";
   return [{ path: ["sky", "openEndpoint"], message }];
 }
 
 /** Open to the internet, and readable on the way there. */
-function plainProblems({ access, sky }: Known): Problem[] {
-  if (sky?.openEndpoint !== true || access?.gateway !== true) return [];
+function plainProblems(known: Known): Problem[] {
+  const { access, sky } = known;
+  if (sky?.openEndpoint !== true || access === undefined || hasGateway(known) !== true) return [];
   if (access.tls.mode !== "off" || access.allowPlainHttp) return [];
   const message =
     '"off" sends keys, prompts and answers readable over the internet, to which sky.openEndpoint opens the port. Remove it; or, where something in front of the gateway ends TLS and lets nobody else at it, set access.allowPlainHttp to true.';
@@ -33,19 +35,21 @@ function plainProblems({ access, sky }: Known): Problem[] {
 }
 
 /** A certificate and its key go together, and with a gateway that shows them. */
-function tlsProblems({ access, tlsKey }: Known): Problem[] {
+function tlsProblems(known: Known): Problem[] {
+  const { access, tlsKey } = known;
   if (access === undefined) return [];
+  const isOff = hasGateway(known) === false;
   const { mode, certificate } = access.tls;
   const at = (key: string, message: string): Problem => ({ path: ["access", "tls", key], message });
   const problems: Problem[] = [];
-  if (!access.gateway && mode !== undefined && mode !== "off")
+  if (isOff && mode !== undefined && mode !== "off")
     problems.push(
       at(
         "mode",
         `${show(mode)} has no effect while access.gateway is false. Set that to true, or remove this.`,
       ),
     );
-  if (!access.gateway && certificate !== undefined)
+  if (isOff && certificate !== undefined)
     problems.push(
       at("certificate", "has no effect while access.gateway is false. Set that to true, or remove this."),
     );
@@ -68,8 +72,9 @@ function tlsProblems({ access, tlsKey }: Known): Problem[] {
 }
 
 /** Somebody who names keys believes that they are asked for. */
-function idleProblems({ access }: Known): Problem[] {
-  if (access === undefined || access.gateway) return [];
+function idleProblems(known: Known): Problem[] {
+  const { access } = known;
+  if (access === undefined || hasGateway(known) !== false) return [];
   const isUsual = access.keys.length === 1 && access.keys[0] === "default";
   const idle = [...(isUsual ? [] : ["keys"]), ...(access.retiredKeys.length === 0 ? [] : ["retiredKeys"])];
   return idle.map((key) => ({
