@@ -7,7 +7,8 @@ At every start etcd first runs for half a second on a Unix socket in the node's 
 they have to be; then this process becomes the real one. So there is no moment in which somebody else could
 reach an etcd that asks for nothing, or make its users first.
 
-There are two users: ``root``, which nobody but this script uses, and ``dynamo`` with a role that reads and writes Dynamo's own keys only.
+There are two users: ``root``, which nobody but this script uses, and ``dynamo`` with a role that reads and writes only Dynamo's own keys, and those
+of ``registry.py``.
 Data whose root has another password are thrown away: they are registrations of processes, which start anew with the new
 passwords anyway and register again.
 
@@ -29,8 +30,8 @@ import time
 USER = "dynamo"  # ETCD_AUTH_USERNAME of `plan/programs/environment.ts`
 PASSWORD = "ETCD_AUTH_PASSWORD"
 ROOT_PASSWORD = "DYNAMO_SKY_ETCD_ROOT_PASSWORD"
-# All keys of Dynamo's discovery begin so; the end of the range is the first key after them.
-PREFIX, PREFIX_END = "v1/", "v10"
+# All keys of Dynamo's discovery begin with the first, those of registry.py with the second; the end of a range is the first key after it.
+RANGES = (("v1/", "v10"), ("dynamo-sky/", "dynamo-sky0"))
 # Relative to the node's directory, in which only the owner gets. etcd 3.4 wants the form host:port even here.
 SOCKET = "etcd-setup:0"
 SETUP_LOG = "logs/etcd-setup.log"
@@ -131,8 +132,9 @@ def set_users(password, root_password):
     else:
         set_user("root", root_password, token)
     set_user(USER, password, token)
-    permission = {"permType": "READWRITE", "key": encoded(PREFIX), "range_end": encoded(PREFIX_END)}
-    must("role/grant", {"name": USER, "perm": permission}, token)
+    for first, end in RANGES:
+        permission = {"permType": "READWRITE", "key": encoded(first), "range_end": encoded(end)}
+        must("role/grant", {"name": USER, "perm": permission}, token)
     if token is None:
         must("enable", {})
     say("etcd asks for a password from now on")

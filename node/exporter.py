@@ -5,6 +5,8 @@
 - NATS (``--nats URL`` of its /varz), under the names of NATS's own exporter.
 - The gateway (``--nginx URL`` of its stub_status, under the names of nginx's own exporter; ``--nginx-log NAME`` of its program: its log
   tells keys and statuses, which nginx does not count).
+- Where there are several clusters (``--etcd URL``, see registry.py): to etcd where this node is (``--announce NODE``), or to Prometheus
+  where the others are (``--find FILE`` of what is planned there), at /targets/JOB.
 
 `plan/metrics/series.ts` names all of them. Read from the environment: NODE_DIR, DYNAMO_SKY_SOCKET.
 Python 3.9 or later, standard library only.
@@ -184,8 +186,9 @@ class AccessLog(threading.Thread):
 
 
 class Exporter:
-    def __init__(self, node_dir, nats, nginx, log):
+    def __init__(self, node_dir, nats, nginx, log, finder):
         self.node_dir = node_dir
+        self.finder = finder
         self.nats = nats
         self.nginx = nginx
         self.log = log
@@ -254,6 +257,8 @@ def handler_of(exporter):
         def do_GET(self):
             if self.path == "/health":
                 return self.answer(200, "ok\n")
+            if self.path.startswith("/targets/") and exporter.finder is not None:
+                return self.targets(self.path[len("/targets/"):])
             if self.path != "/metrics":
                 return self.answer(404, "only /metrics and /health are here\n")
             try:
@@ -262,10 +267,17 @@ def handler_of(exporter):
                 # No figures rather than wrong ones: Prometheus then takes the node for silent, and says so.
                 return self.answer(503, "the node's supervisor does not answer: %s\n" % error)
 
-        def answer(self, status, text):
+        def targets(self, job):
+            try:
+                return self.answer(200, json.dumps(exporter.finder.targets(job)), "application/json")
+            except (OSError, ValueError, KeyError) as error:
+                # Prometheus keeps the last list that it was given.
+                return self.answer(503, "etcd does not tell where the nodes are: %s\n" % error)
+
+        def answer(self, status, text, kind="text/plain; version=0.0.4; charset=utf-8"):
             body = text.encode()
             self.send_response(status)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -283,13 +295,26 @@ def main():
     parser.add_argument("--nats", help="URL of NATS's /varz")
     parser.add_argument("--nginx", help="URL of the gateway's stub_status")
     parser.add_argument("--nginx-log", help="name of the gateway's program, whose log is read")
+    parser.add_argument("--etcd", help="URL of etcd, where there are several clusters")
+    parser.add_argument("--announce", help="tell etcd where this node is: its name, cluster/rank")
+    parser.add_argument("--find", help="tell Prometheus where the other nodes are: file with what is planned there")
     arguments = parser.parse_args()
     node_dir = os.environ["NODE_DIR"]
     log = None
     if arguments.nginx_log is not None:
         log = AccessLog(os.path.join(node_dir, "logs", arguments.nginx_log + ".log"))
         log.start()
-    exporter = Exporter(node_dir, arguments.nats, arguments.nginx, log)
+    finder = None
+    if arguments.etcd is not None:
+        sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+        import registry  # only on nodes of a deployment with several clusters
+
+        nodes = registry.Registry(arguments.etcd)
+        if arguments.announce is not None:
+            registry.Announcer(nodes, arguments.announce, arguments.address).start()
+        if arguments.find is not None:
+            finder = registry.Finder(nodes, arguments.find)
+    exporter = Exporter(node_dir, arguments.nats, arguments.nginx, log, finder)
     server = http.server.ThreadingHTTPServer((arguments.address, arguments.port), handler_of(exporter))
     server.daemon_threads = True
     server.serve_forever()

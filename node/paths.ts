@@ -13,6 +13,7 @@ export const NODE_SCRIPTS = [
   "nats_server.py",
   "node.py",
   "own_access.py",
+  "registry.py",
   "zmq_broker.py",
 ] as const;
 

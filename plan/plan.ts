@@ -68,7 +68,9 @@ function watched(unwatched: DeploymentPlan, planned: readonly PlannedCluster[]):
     if (cluster.name !== unwatched.endpoint.cluster || head === undefined || headPorts === undefined)
       return cluster;
     const alerts = alertsOf(context.config, unwatched);
-    const prometheus = prometheusProgram(context, cluster, alerts, headPorts);
+    const elsewhere = unwatched.clusters.filter(({ name }) => name !== cluster.name);
+    const scraped = { cluster, others: elsewhere, alerts };
+    const prometheus = prometheusProgram(context, scraped, headPorts);
     return { ...cluster, nodes: [{ ...head, programs: [...head.programs, prometheus] }, ...others] };
   });
   return { ...unwatched, clusters };
@@ -167,8 +169,12 @@ function planCluster(
     for (const { node, program } of seated) at(node).programs.push(program);
   }
   if (hasExporters(context.config)) {
-    for (const node of nodes)
-      node.programs.push(exporterProgram(context, node, before + node.rank, node.ports));
+    for (const node of nodes) {
+      const { rank, programs, ports } = node;
+      const isHead = layout.hasControlPlane && rank === 0;
+      const exported = { cluster: layout.name, rank, number: before + rank, isHead, programs };
+      programs.push(exporterProgram(context, exported, ports));
+    }
   }
   const { accelerator } = layout;
   const sharesGpus = context.config.cluster.workersPerGpu > 1;

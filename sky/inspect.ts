@@ -10,7 +10,7 @@ import { Sky } from "./cli";
 import { latestJob } from "./records";
 import { ENVIRONMENT } from "./setup";
 import { quoted } from "./shell";
-import { sshConfig } from "./tunnel";
+import { sshConfig, Tunnel } from "./tunnel";
 
 export interface InspectOptions {
   readonly infra: readonly string[];
@@ -29,6 +29,7 @@ export class SkyClusters {
   /** Sockets of the connections that are kept. */
   private readonly sockets = mkdtempSync(join(tmpdir(), "dsky-ssh-"));
   private readonly reached = new Set<string>();
+  private readonly tunnels: Tunnel[] = [];
 
   private constructor(
     private readonly sky: Sky,
@@ -77,6 +78,17 @@ export class SkyClusters {
     };
   }
 
+  /**
+   * Port on 127.0.0.1 of this machine that leads to one on 127.0.0.1 of a cluster's head, until this is closed.
+   *
+   * @throws Error with ssh's own words when it does not open.
+   */
+  forwarded(cluster: string, port: number, signal: AbortSignal): Promise<number> {
+    const tunnel = new Tunnel(this.sky, cluster, port);
+    this.tunnels.push(tunnel);
+    return tunnel.localPort(signal);
+  }
+
   private ssh(cluster: string): string[] {
     const options = [
       "BatchMode=yes",
@@ -93,6 +105,7 @@ export class SkyClusters {
   readonly close = (): void => {
     process.removeListener("exit", this.close);
     this.sky.close();
+    for (const tunnel of this.tunnels) tunnel.close();
     for (const entry of this.reached) {
       const [cluster = "", host = ""] = entry.split(" ");
       const env = { ...process.env, ...this.sky.env };

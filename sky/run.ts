@@ -4,7 +4,7 @@ import { unitsOf } from "../components/units";
 import { type NodeFiles, programLog, renderNode } from "../node/render";
 import { CONTROL_PLANE_SECRETS } from "../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
-import { PROMETHEUS_DATA } from "../plan/programs/metrics";
+import { PROMETHEUS_DATA, REGISTRY_FLAG } from "../plan/programs/metrics";
 import type { ClusterPlan, NodePlan, ProgramPlan } from "../plan/types";
 import { ENVIRONMENT, SECRETS_FILE } from "./setup";
 import { hereDocument, quoted } from "./shell";
@@ -164,6 +164,7 @@ function neededScripts(input: RunInput): NodeFiles {
     "node.py",
     ...(programs.some(({ lockstep }) => lockstep) ? ["lockstep.py"] : []),
     ...(ownAccess(input).length > 0 ? ["own_access.py"] : []),
+    ...(words.includes(REGISTRY_FLAG) ? ["registry.py"] : []),
   ];
   const isNeeded = (name: string) => always.includes(name) || words.some((word) => word.endsWith(`/${name}`));
   return Object.fromEntries(Object.entries(scripts).filter(([name]) => isNeeded(name)));

@@ -6,13 +6,16 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { gatewayTable } from "./benchmarks/gateway";
+import { markdownTable } from "./bench/report";
+import type { Benchmark } from "./benchmarks/benchmark";
+import { gatewayBenchmark } from "./benchmarks/gateway";
 import { labRows, ratioOf } from "./benchmarks/lab";
-import { planningTable } from "./benchmarks/planning";
-import { routingTable } from "./benchmarks/routing";
+import { planningBenchmark } from "./benchmarks/planning";
+import { routingBenchmark } from "./benchmarks/routing";
 import { median, timed } from "./benchmarks/timing";
 import { exitCodes, runTool, wholeNumber } from "./commandLine";
+import { readOptions } from "./options";
+import { UsageProblem } from "./pulumi/problem";
 import { packageRoot } from "./toolchain/index";
 
 const REPEATS = 5;
@@ -67,12 +70,13 @@ async function operations(): Promise<Row[]> {
   }
 }
 
-function operationsTable(rows: readonly Row[]): string {
+function operationsBenchmark(rows: readonly Row[]): Benchmark {
   const lines = rows.map(({ what, seconds }) => {
     const range = `${Math.min(...seconds).toFixed(1)}–${Math.max(...seconds).toFixed(1)}`;
-    return `| ${what} | ${median(seconds).toFixed(1)} | ${range} | ${seconds.length} |`;
+    return [what, median(seconds).toFixed(1), range, String(seconds.length)];
   });
-  return ["| | median, s | range, s | runs |", "|---|---:|---:|---:|", ...lines].join("\n");
+  const text = markdownTable(["", "median, s", "range, s", "runs"], lines);
+  return { text, rows: rows.map((row) => ({ ...row })) };
 }
 
 const usage = `Usage: npm run benchmarks [-- --lab [--runs N] | -- --routing [--runs N] | -- --gateway [--runs N]]
@@ -82,48 +86,83 @@ How fast this project itself is. (A deployment under load: npm run bench.)
   --lab      a deployment on SkyPilot instead, on the lab, which is started if it does not run; about three minutes a run
   --routing  time to first token with a KV-aware router and with round robin, on this machine; about four minutes a run
   --gateway  what the gateway costs, with and without TLS, on this machine; about a minute a run
+  --json     print JSON: {machine,benchmarks:{NAME:[a row with every run]}}; progress goes to standard error in any case
   --runs N   how often (default: ${LAB_REPEATS}; of --routing ${ROUTING_REPEATS}; of --gateway ${GATEWAY_REPEATS})
 
 ${exitCodes({ ok: "measured", failed: "it failed" }, "the command is wrong")}`;
 
+/** What is measured by each option, and how often where `--runs` does not say. */
+const KINDS = {
+  lab: { usual: LAB_REPEATS, most: MOST_REPEATS, measure: labBenchmark },
+  routing: {
+    usual: ROUTING_REPEATS,
+    most: MOST_ROUTING_REPEATS,
+    measure: (runs: number) => routingBenchmark(say, runs),
+  },
+  gateway: {
+    usual: GATEWAY_REPEATS,
+    most: MOST_REPEATS,
+    measure: (runs: number) => gatewayBenchmark(say, runs),
+  },
+} as const;
+const KIND_NAMES = ["lab", "routing", "gateway"] as const;
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+async function labBenchmark(runs: number): Promise<Benchmark> {
+  const rows = await labRows(runs);
+  const { text, rows: data } = operationsBenchmark(rows);
+  const ratio = `\`pulumi up\` takes ${ratioOf(rows).toFixed(2)} times as long as bare \`sky launch\`.`;
+  return { text: `${text}\n\n${ratio}`, rows: data };
+}
+
+async function measured(
+  kind: (typeof KIND_NAMES)[number] | undefined,
+  runs: string | undefined,
+): Promise<Readonly<Record<string, Benchmark>>> {
+  if (kind === undefined)
+    return { planning: planningBenchmark(), operations: operationsBenchmark(await operations()) };
+  const { usual, most, measure } = KINDS[kind];
+  const count = runs === undefined ? usual : wholeNumber("--runs", runs, { least: 1, most });
+  return { [kind]: await measure(count) };
+}
+
+const OPTIONS = {
+  lab: { type: "boolean", default: false },
+  routing: { type: "boolean", default: false },
+  gateway: { type: "boolean", default: false },
+  runs: { type: "string" },
+} as const;
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      help: { type: "boolean", short: "h", default: false },
-      lab: { type: "boolean", default: false },
-      runs: { type: "string" },
-      routing: { type: "boolean", default: false },
-      gateway: { type: "boolean", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(usage);
+  const values = readOptions(OPTIONS, usage);
+  if (values === undefined) return;
+  const [kind, ...others] = KIND_NAMES.filter((name) => values[name]);
+  if (others.length > 0) throw new UsageProblem(`One at a time: --${kind} or --${others.join(", --")}.`);
+  if (kind === undefined && values.runs !== undefined)
+    throw new UsageProblem("--runs goes with --lab, --routing or --gateway.");
+  const machine = {
+    cores: cpus().length,
+    processor: cpus()[0]?.model ?? "unknown",
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    node: process.version,
+  };
+  const { cores, processor, memoryGiB, node } = machine;
+  const heading = `${cores} cores (${processor}), ${memoryGiB} GiB, Node ${node}\n`;
+  if (!values.json) console.log(heading);
+  const found = await measured(kind, values.runs);
+  if (!values.json) {
+    console.log(
+      Object.values(found)
+        .map(({ text }) => text)
+        .join("\n\n"),
+    );
     return;
   }
-  const memory = (totalmem() / 2 ** 30).toFixed(0);
-  console.log(`${cpus().length} cores (${cpus()[0]?.model}), ${memory} GiB, Node ${process.version}\n`);
-  if (values.lab) {
-    const limits = { least: 1, most: MOST_REPEATS };
-    const runs = values.runs === undefined ? LAB_REPEATS : wholeNumber("--runs", values.runs, limits);
-    const rows = await labRows(runs);
-    console.log(`${operationsTable(rows)}\n`);
-    console.log(`\`pulumi up\` takes ${ratioOf(rows).toFixed(2)} times as long as bare \`sky launch\`.`);
-    return;
-  }
-  if (values.routing) {
-    const limits = { least: 1, most: MOST_ROUTING_REPEATS };
-    const runs = values.runs === undefined ? ROUTING_REPEATS : wholeNumber("--runs", values.runs, limits);
-    console.log(await routingTable((line) => process.stderr.write(`${line}\n`), runs));
-    return;
-  }
-  if (values.gateway) {
-    const limits = { least: 1, most: MOST_REPEATS };
-    const runs = values.runs === undefined ? GATEWAY_REPEATS : wholeNumber("--runs", values.runs, limits);
-    console.log(await gatewayTable((line) => process.stderr.write(`${line}\n`), runs));
-    return;
-  }
-  console.log(`${planningTable()}\n`);
-  console.log(operationsTable(await operations()));
+  const benchmarks = Object.fromEntries(Object.entries(found).map(([name, { rows }]) => [name, rows]));
+  console.log(JSON.stringify({ machine, benchmarks }, undefined, 2));
 }
 
 runTool(main, usage);

@@ -68,6 +68,31 @@ export function seconds(option: string, written: string): number {
   );
 }
 
+/**
+ * Does work that ends early when the time of `--timeout` is over.
+ * @param usual Seconds, where none are given.
+ * @throws UsageProblem when it is no number of seconds; OperationFailed that says so when the time is over.
+ */
+export async function withTimeout<T>(
+  written: string | undefined,
+  usual: number,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = seconds("--timeout", written ?? String(usual));
+  const controller = new AbortController();
+  const late = () => controller.abort(new OperationFailed(`No end within ${limit} s (--timeout).`));
+  const timer = setTimeout(late, limit * 1000);
+  try {
+    return await work(controller.signal);
+  } catch (error) {
+    // Whatever was interrupted complains in its own words.
+    controller.signal.throwIfAborted();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The whole number that an option says. @throws UsageProblem when it is none, or out of its range. */
 export function wholeNumber(
   option: string,

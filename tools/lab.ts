@@ -23,7 +23,7 @@ const USAGE = `Usage: npm run lab -- VERB
   sky …    SkyPilot of the lab: npm run lab -- sky status
 
 Options
-  --json   status: print JSON: {daemons:[{name,runs,problem}]}
+  --json   status: print JSON: {problem,daemons:[{name,runs,problem}]}; problem says why there is no lab
 
 ${exitCodes({ ok: "it worked, or everything runs", failed: "it failed, or something does not run" }, "the command is wrong")}`;
 
@@ -66,15 +66,22 @@ function nodesInWords(): string {
   ).join(", ");
 }
 
+/** Why there is no lab to look at. */
+function whyNotThere(): string | undefined {
+  const reason = whyNoLab();
+  if (reason !== undefined) return `The lab cannot run on this machine: ${reason}.`;
+  return existsSync(LAB.root) ? undefined : NOT_SET_UP;
+}
+
+const NOT_SET_UP = "The lab is not set up; 'npm run lab -- up' does it.";
+
 /** Exit code 0 when everything runs. */
 async function status(json: boolean): Promise<number> {
-  const reason = whyNoLab();
-  if (reason !== undefined) {
-    process.stdout.write(`The lab cannot run on this machine: ${reason}.\n`);
-    return EXIT.failed;
-  }
-  if (!existsSync(LAB.root)) {
-    process.stdout.write("The lab is not set up; 'npm run lab -- up' does it.\n");
+  const problem = whyNotThere();
+  if (problem !== undefined) {
+    process.stdout.write(
+      json ? `${JSON.stringify({ problem, daemons: [] }, undefined, 2)}\n` : `${problem}\n`,
+    );
     return EXIT.failed;
   }
   const daemons: { readonly name: string; readonly runs: boolean; readonly problem: string | null }[] = [];
@@ -86,12 +93,12 @@ async function status(json: boolean): Promise<number> {
       `${daemon.name.padEnd(12)} ${missing === undefined ? "runs" : `does not answer: ${missing}`}\n`,
     );
   }
-  if (json) process.stdout.write(`${JSON.stringify({ daemons }, undefined, 2)}\n`);
+  if (json) process.stdout.write(`${JSON.stringify({ problem: null, daemons }, undefined, 2)}\n`);
   return daemons.every(({ runs }) => runs) ? EXIT.ok : EXIT.failed;
 }
 
 function sky(args: readonly string[]): number {
-  if (!existsSync(LAB.root)) throw new UserError("The lab is not set up; 'npm run lab -- up' does it.");
+  if (!existsSync(LAB.root)) throw new UserError(NOT_SET_UP);
   const result = spawnSync(installedSky(), args, {
     stdio: "inherit",
     env: { ...process.env, ...SKY_ENVIRONMENT },

@@ -1,13 +1,13 @@
 /**
  * `npm run logs -- --stack S [--role R] [--follow]`: the logs of every program of a deployment, merged by time, from wherever it runs.
  */
-import { parseArgs } from "node:util";
 import { EXIT, exitCodes, runTool, seconds, wholeNumber } from "./commandLine";
 import { type LogSource, sinceOf, sourcesOf } from "./logs/options";
 import { printer } from "./logs/print";
 import { nodesOfSources, readLogs } from "./logs/read";
 import { DEPLOYMENT_OPTIONS, DEPLOYMENT_USAGE, deployedFrom } from "./nodes/outputs";
 import { type Reach, reach } from "./nodes/reach";
+import { readOptions } from "./options";
 import { hasColour, stopOnSignal } from "./status/watch";
 
 const TAIL = 20;
@@ -32,33 +32,28 @@ ${DEPLOYMENT_USAGE}
 
 ${exitCodes({ ok: "all logs were read", failed: "some could not be read" })}`;
 
+const OPTIONS = {
+  ...DEPLOYMENT_OPTIONS,
+  role: { type: "string", short: "r", multiple: true },
+  program: { type: "string", short: "p", multiple: true },
+  node: { type: "string", short: "n" },
+  since: { type: "string" },
+  tail: { type: "string" },
+  follow: { type: "boolean", short: "f", default: false },
+  timeout: { type: "string" },
+} as const;
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      ...DEPLOYMENT_OPTIONS,
-      role: { type: "string", short: "r", multiple: true, default: [] },
-      program: { type: "string", short: "p", multiple: true, default: [] },
-      node: { type: "string", short: "n" },
-      since: { type: "string" },
-      tail: { type: "string" },
-      follow: { type: "boolean", short: "f", default: false },
-      timeout: { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(usage);
-    return;
-  }
-  const { json, follow } = values;
+  const values = readOptions(OPTIONS, usage);
+  if (values === undefined) return;
+  const { json, follow, role: roles = [], program: programs = [], node } = values;
   const since = values.since === undefined ? undefined : sinceOf(values.since, Date.now());
   const wanted = values.tail ?? (since === undefined ? String(TAIL) : undefined);
   const tail =
     wanted === undefined ? undefined : wholeNumber("--tail", wanted, { least: 0, most: MOST_LINES });
   const timeoutSeconds = seconds("--timeout", values.timeout ?? String(TIMEOUT));
   const deployed = await deployedFrom(values, usage);
-  const sources = sourcesOf(deployed, { roles: values.role, programs: values.program, node: values.node });
+  const sources = sourcesOf(deployed, { roles, programs, node });
   const signal = stopOnSignal();
   const place = await reach(deployed, signal);
   try {

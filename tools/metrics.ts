@@ -4,17 +4,19 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { parseArgs } from "node:util";
 import type { DeploymentConfig } from "../plan/config";
 import { localAddresses } from "../plan/localAddresses";
-import { firstPort } from "../plan/ports";
+import { nodeKey, scrapeTargets } from "../plan/metrics/targets";
 import type { DeploymentPlan } from "../plan/types";
-import { EXIT, exitCodes, fromCaller, runTool } from "./commandLine";
-import { type Answer, ask, questionsOf } from "./metrics/ask";
-import { type Addresses, metricsFiles, missingAddresses, nodeKey } from "./metrics/files";
+import { EXIT, exitCodes, fromCaller, runTool, withTimeout } from "./commandLine";
+import { asJson, asText, checkMetrics, isComplete } from "./metrics/check";
+import { type Addresses, metricsFiles, missingAddresses, reachable } from "./metrics/files";
+import { type WatchedStack, withOwnPrometheus } from "./metrics/own";
+import { projectIn, readOptions, STACK_OPTIONS, stackIn } from "./options";
 import { planStack } from "./plannedStack";
 import { UsageProblem } from "./pulumi/problem";
-import { packageRoot } from "./toolchain/index";
+
+const TIMEOUT = 300;
 
 const usage = `Usage: npm run metrics -- --stack NAME [options]
 
@@ -26,39 +28,41 @@ Options
   --out, -o DIR         where to write (default: metrics-NAME)
   --address NODE=HOST   address of a node as your Prometheus reaches it, once for each node: main/0=10.0.0.5.
                         Not needed on target local.
-  --check               write nothing; ask a Prometheus everything that the dashboards and the alerts ask
-  --prometheus URL      the one to ask (default: the deployment's own, on target local)
-  --json                with --check, print JSON: {answered,empty,failed,questions:[{asker,expr,values,error}]}
+  --check               write nothing; ask a Prometheus for every target, and everything that the dashboards and the alerts ask
+  --prometheus URL      the one to ask (default: the deployment's own; on SkyPilot through its ssh)
+  --timeout S           --check: give up after this many seconds (default: ${TIMEOUT})
+  --json                print JSON: {files,notes}; with --check
+                        {targets:[{job,cluster,node,program,problem}],answered,empty,failed,questions:[{asker,expr,values,error}],
+                        absent:[{reason,series}]}
 
-${exitCodes({ ok: "written, or all queries have an answer", failed: "it failed", notAsWanted: "some queries have no answer (--check)" })}`;
+${exitCodes({ ok: "written, or all targets are up and all queries have an answer", failed: "it failed", notAsWanted: "some are not, or have none (--check)" })}`;
 
-function readArguments() {
-  const { values } = parseArgs({
-    options: {
-      stack: { type: "string", short: "s" },
-      cwd: { type: "string", short: "C" },
+const readArguments = () =>
+  readOptions(
+    {
+      ...STACK_OPTIONS,
       out: { type: "string", short: "o" },
-      address: { type: "string", multiple: true, default: [] },
+      address: { type: "string", multiple: true },
       check: { type: "boolean", default: false },
       prometheus: { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
+      timeout: { type: "string" },
     },
-  });
-  return values;
-}
+    usage,
+  );
+
+type Arguments = NonNullable<ReturnType<typeof readArguments>>;
 
 async function main(): Promise<void> {
   const args = readArguments();
-  if (args.help) {
-    console.log(usage);
-    return;
-  }
-  const { stack } = args;
-  if (stack === undefined) throw new UsageProblem(`--stack is missing: which stack?\n\n${usage}`);
-  const { config, plan } = planStack(stack, args.cwd === undefined ? packageRoot() : fromCaller(args.cwd));
-  if (args.check) return check(config, plan, args.prometheus, args.json);
-  const addresses = addressesOf(config, plan, args.address);
+  if (args === undefined) return;
+  const [stack, directory] = [stackIn(args, usage), projectIn(args)];
+  const watched = { stack, directory, ...planStack(stack, directory) };
+  if (args.check) await check(watched, args);
+  else write(watched, args);
+}
+
+function write({ stack, config, plan }: WatchedStack, args: Arguments): void {
+  const addresses = addressesOf(config, plan, args.address ?? []);
   const missing = missingAddresses(plan, addresses);
   if (missing.length > 0) {
     const example = missing.map((node) => `--address ${node}=HOST`).join(" ");
@@ -68,12 +72,14 @@ async function main(): Promise<void> {
   }
   const out = fromCaller(args.out ?? `metrics-${stack}`);
   const { files, notes } = metricsFiles(stack, config, plan, addresses);
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(out, path)), { recursive: true });
-    writeFileSync(join(out, path), text);
-    console.log(join(out, path));
-  }
-  for (const note of notes) console.log(`\nNote: ${note}`);
+  const written = Object.entries(files).map(([path, text]) => {
+    const file = join(out, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    return file;
+  });
+  if (args.json) console.log(JSON.stringify({ files: written, notes }, undefined, 2));
+  else console.log([...written, ...notes.map((note) => `\nNote: ${note}`)].join("\n"));
 }
 
 function addressesOf(config: DeploymentConfig, plan: DeploymentPlan, given: readonly string[]): Addresses {
@@ -96,47 +102,15 @@ function addressesOf(config: DeploymentConfig, plan: DeploymentPlan, given: read
   );
 }
 
-async function check(
-  config: DeploymentConfig,
-  plan: DeploymentPlan,
-  given: string | undefined,
-  json: boolean,
-): Promise<void> {
-  const prometheus = (given ?? ownPrometheus(config, plan)).replace(/\/$/, "");
-  const answers: Answer[] = [];
-  for (const question of questionsOf(config, plan)) answers.push(await ask(prometheus, question));
-  const failed = answers.filter(({ error }) => error !== undefined);
-  const empty = answers.filter(({ error, values }) => error === undefined && values.length === 0);
-  const answered = answers.length - failed.length - empty.length;
-  if (json) {
-    const questions = answers.map(({ asker, expr, values, error }) => ({ asker, expr, values, error }));
-    console.log(JSON.stringify({ answered, empty: empty.length, failed: failed.length, questions }, null, 2));
-  } else {
-    for (const answer of answers) console.log(line(answer));
-    console.log(`\n${answered} of ${answers.length} queries have an answer.`);
-  }
-  process.exitCode = answered === answers.length ? EXIT.ok : EXIT.notAsWanted;
-}
-
-function ownPrometheus(config: DeploymentConfig, plan: DeploymentPlan): string {
-  const address = localAddresses(plan).get(plan.endpoint.cluster)?.[plan.endpoint.rank];
-  if (config.target === "local" && config.metrics.prometheus && address !== undefined) {
-    return `http://${address}:${firstPort(config, "prometheus")}`;
-  }
-  throw new UsageProblem(
-    "--prometheus is missing: the URL of a Prometheus that scrapes this deployment. That of a node on SkyPilot is reached through ssh: " +
-      `ssh -L ${firstPort(config, "prometheus")}:127.0.0.1:${firstPort(config, "prometheus")} CLUSTER`,
+async function check(watched: WatchedStack, { prometheus, timeout, json }: Arguments): Promise<void> {
+  const targets = watched.plan.clusters.flatMap(scrapeTargets);
+  const found = await withTimeout(timeout, TIMEOUT, (signal) =>
+    prometheus === undefined
+      ? withOwnPrometheus(watched, signal, (url) => checkMetrics(url, { ...watched, targets }, signal))
+      : checkMetrics(prometheus.replace(/\/$/, ""), { ...watched, targets: reachable(targets) }, signal),
   );
-}
-
-const LONGEST_SHOWN = 4;
-
-function line({ asker, values, error }: Answer): string {
-  const shown = values
-    .slice(0, LONGEST_SHOWN)
-    .map((value) => (Number.isNaN(value) ? "nothing yet" : String(Number(value.toPrecision(3)))));
-  const more = values.length > LONGEST_SHOWN ? ` and ${values.length - LONGEST_SHOWN} more` : "";
-  return `${asker.padEnd(56)} ${error ?? (values.length === 0 ? "NO ANSWER" : `${shown.join(", ")}${more}`)}`;
+  console.log(json ? JSON.stringify(asJson(found), undefined, 2) : asText(found).join("\n"));
+  process.exitCode = isComplete(found) ? EXIT.ok : EXIT.notAsWanted;
 }
 
 runTool(main, usage);

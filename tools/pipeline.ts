@@ -3,8 +3,8 @@
  * See `usage` for the verbs.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { EXIT, exitCodes, fromCaller, runTool, seconds } from "./commandLine";
+import { projectIn, readVerb, STACK_OPTIONS } from "./options";
 import { deploy } from "./pipeline/deploy";
 import { drift } from "./pipeline/drift";
 import {
@@ -23,7 +23,6 @@ import { assertSharedState } from "./pipeline/state";
 import { OperationFailed, openStack, UsageProblem } from "./pulumi/openStack";
 import { POLICY_OPTIONS, policyPackChoices } from "./pulumi/policyPacks";
 import { cancellation } from "./pulumi/signals";
-import { packageRoot } from "./toolchain/index";
 import { messageOf } from "./toolchain/run";
 
 /** Seconds after which a verb gives up. Provisioning has a limit of its own (timeouts.provisionMinutes). */
@@ -37,8 +36,10 @@ const SECONDS = {
   "ephemeral-down": 3600,
   "ephemeral-sweep": 7200,
 } as const;
-type VerbName = keyof typeof SECONDS;
-const VERBS = Object.keys(SECONDS);
+const VERBS = [
+  ...(["preview", "deploy", "smoke", "drift", "post"] as const),
+  ...(["ephemeral-up", "ephemeral-down", "ephemeral-sweep"] as const),
+];
 const TTL_HOURS = 24;
 const MOST_HOURS = 24 * 30;
 
@@ -80,41 +81,28 @@ The page is written also when the verb fails: it says why. Progress goes to stan
 ${exitCodes({ ok: "it worked", failed: "it failed", notAsWanted: "a policy refuses what preview was asked about" })}
 For drift: ${EXIT.ok} in sync, ${EXIT.drift} not in sync, ${EXIT.failed} it could not be found out.`;
 
-function readArguments(argv: string[]) {
-  const { values, positionals } = parseArgs({
-    args: argv,
-    allowPositionals: true,
-    options: {
-      stack: { type: "string", short: "s" },
-      cwd: { type: "string", short: "C" },
-      ...POLICY_OPTIONS,
-      id: { type: "string" },
-      base: { type: "string" },
-      set: { type: "string", multiple: true, default: [] },
-      "ttl-hours": { type: "string" },
-      to: { type: "string" },
-      file: { type: "string" },
-      number: { type: "string" },
-      title: { type: "string" },
-      close: { type: "boolean", default: false },
-      output: { type: "string" },
-      json: { type: "boolean", default: false },
-      timeout: { type: "string" },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  const [given, ...rest] = positionals;
-  if (values.help || given === undefined) return undefined;
-  if (!isVerb(given)) throw new UsageProblem(`There is no verb ${given}: use one of ${VERBS.join(", ")}`);
-  if (rest.length > 0) throw new UsageProblem(`Too many words after ${given}: ${rest.join(" ")}`);
-  return { verb: given, ...values, cwd: values.cwd === undefined ? packageRoot() : fromCaller(values.cwd) };
+const OPTIONS = {
+  ...STACK_OPTIONS,
+  ...POLICY_OPTIONS,
+  id: { type: "string" },
+  base: { type: "string" },
+  set: { type: "string", multiple: true },
+  "ttl-hours": { type: "string" },
+  to: { type: "string" },
+  file: { type: "string" },
+  number: { type: "string" },
+  title: { type: "string" },
+  close: { type: "boolean", default: false },
+  output: { type: "string" },
+  timeout: { type: "string" },
+} as const;
+
+function readArguments() {
+  const read = readVerb({ verbs: VERBS, options: OPTIONS, mostWords: () => 0 }, usage);
+  return read && { ...read.values, verb: read.verb, cwd: projectIn(read.values) };
 }
 
 type Arguments = NonNullable<ReturnType<typeof readArguments>>;
-
-function isVerb(name: string): name is VerbName {
-  return name in SECONDS;
-}
 
 function needed(args: Arguments, option: "stack" | "id" | "base" | "to" | "file"): string {
   const value = args[option];
@@ -152,7 +140,7 @@ async function carryOut(args: Arguments, signal: AbortSignal): Promise<Report> {
     case "ephemeral-up": {
       const hours = positive("ttl-hours", args["ttl-hours"], TTL_HOURS, MOST_HOURS);
       const name = ephemeralName(needed(args, "id"));
-      const source = { directory: args.cwd, base: needed(args, "base"), overrides: args.set };
+      const source = { directory: args.cwd, base: needed(args, "base"), overrides: args.set ?? [] };
       writeStackFile(name, source);
       return ephemeralUp(await ephemeral(), hours, policies, new Date());
     }
@@ -192,11 +180,8 @@ function readPage(file: string): string {
 }
 
 async function main(): Promise<void> {
-  const args = readArguments(process.argv.slice(2));
-  if (args === undefined) {
-    console.log(usage);
-    return;
-  }
+  const args = readArguments();
+  if (args === undefined) return;
   const limit = args.timeout === undefined ? SECONDS[args.verb] : seconds("--timeout", args.timeout);
   const { signal } = cancellation(limit);
   const output = args.output === undefined ? undefined : fromCaller(args.output);

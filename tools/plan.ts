@@ -3,14 +3,11 @@
  * stack's file and nothing else; Pulumi is not needed.
  */
 import { writeFileSync } from "node:fs";
-import { resolve } from "node:path";
-import { parseArgs } from "node:util";
 import { drawPicture } from "../plan/drawing/picture";
 import { drawPlan } from "../plan/drawing/text";
-import { exitCodes, runTool } from "./commandLine";
+import { exitCodes, fromCaller, runTool } from "./commandLine";
+import { projectIn, readOptions, STACK_OPTIONS, stackIn } from "./options";
 import { planStack } from "./plannedStack";
-import { UsageProblem } from "./pulumi/problem";
-import { packageRoot } from "./toolchain/index";
 
 const usage = `Usage: npm run plan -- --stack NAME [options]
 
@@ -23,44 +20,21 @@ Options
 
 ${exitCodes({ ok: "there is a plan" })}`;
 
-interface Arguments {
-  readonly stack: string;
-  readonly cwd: string;
-  readonly commands: boolean;
-  readonly json: boolean;
-  readonly svg: string | undefined;
-}
-
-function readArguments(argv: string[]): Arguments | undefined {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      stack: { type: "string", short: "s" },
-      cwd: { type: "string", short: "C" },
-      commands: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      svg: { type: "string" },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const { stack, cwd = packageRoot(), commands, json, svg } = values;
-  if (stack === undefined) throw new UsageProblem(`--stack is missing: which stack?\n\n${usage}`);
-  const calledFrom = process.env["DYNAMO_SKY_CALLED_FROM"] ?? process.cwd();
-  return { stack, cwd, commands, json, svg: svg && resolve(calledFrom, svg) };
-}
+const OPTIONS = {
+  ...STACK_OPTIONS,
+  commands: { type: "boolean", default: false },
+  svg: { type: "string" },
+} as const;
 
 function main(): void {
-  const args = readArguments(process.argv.slice(2));
-  if (args === undefined) {
-    console.log(usage);
-    return;
-  }
-  const { plan: planned } = planStack(args.stack, args.cwd);
+  const args = readOptions(OPTIONS, usage);
+  if (args === undefined) return;
+  const { plan: planned } = planStack(stackIn(args, usage), projectIn(args));
   if (args.svg !== undefined) {
-    writeFileSync(args.svg, drawPicture(planned));
+    const file = fromCaller(args.svg);
+    writeFileSync(file, drawPicture(planned));
     if (!args.json) {
-      console.log(args.svg);
+      console.log(file);
       return;
     }
   }

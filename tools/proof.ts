@@ -19,10 +19,9 @@ export interface ProofTarget {
   readonly fingerprint?: string | undefined;
   /** Log files by program, where they can be read here. */
   readonly logs: Readonly<Record<string, readonly string[]>>;
+  /** Ends asking early. Default: each request has a time limit of its own, and that is all. */
+  readonly signal?: AbortSignal | undefined;
 }
-
-/** Each request has a time limit of its own. */
-const NEVER = new AbortController().signal;
 
 /** How one request was served. */
 export interface Served {
@@ -108,7 +107,7 @@ export function freshPrefix(): string {
  * @throws Error when it fails, or when the answer does not name the workers (not a Dynamo endpoint).
  */
 export async function ask(target: ProofTarget, content: string): Promise<Served> {
-  const { apiKey, endpoint, fingerprint, model } = target;
+  const { apiKey, endpoint, fingerprint, model, signal = new AbortController().signal } = target;
   const { status, text } = await callHttp(`${endpoint}/v1/chat/completions`, {
     headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
     body: {
@@ -119,7 +118,7 @@ export async function ask(target: ProofTarget, content: string): Promise<Served>
     },
     fingerprint,
     timeoutMs: REQUEST_MS,
-    signal: NEVER,
+    signal,
   });
   if (status !== 200) throw new Error(`${endpoint} answered ${status}: ${text.slice(0, 500)}`);
   return served(target, text);

@@ -2,14 +2,13 @@
  * `npm run stack -- <verb> [NAME] --stack S [options]`: the program through the real engine, also where the official
  * Pulumi distribution is not installed. See `usage` for the verbs.
  */
-import { parseArgs } from "node:util";
 import { KEY_VARIABLE } from "../components/topology";
-import { EXIT, fromCaller, isArgumentError, isUsersMistake, seconds } from "./commandLine";
+import { EXIT, isArgumentError, isUsersMistake, seconds } from "./commandLine";
+import { projectIn, readVerb, STACK_OPTIONS, stackIn } from "./options";
 import { driftOf } from "./pulumi/drift";
 import { type OpenStack, type OperationResult, openStack, UsageProblem } from "./pulumi/openStack";
-import { POLICY_OPTIONS, type PolicyPackChoice, policyPackChoices } from "./pulumi/policyPacks";
+import { POLICY_OPTIONS, policyPackChoices } from "./pulumi/policyPacks";
 import { cancellation } from "./pulumi/signals";
-import { packageRoot } from "./toolchain/index";
 import { messageOf } from "./toolchain/run";
 
 const usage = `Usage: npm run stack -- <verb> --stack NAME [options]
@@ -41,55 +40,35 @@ For drift: 0 in sync, 2 not in sync, 1 it could not be found out.`;
 
 const operations = ["preview", "up", "refresh", "destroy"] as const;
 const verbs = [...operations, "drift", "output", "env", "cancel"] as const;
-type Verb = (typeof verbs)[number];
 
-interface Arguments {
-  readonly verb: Verb;
-  readonly name: string | undefined;
-  readonly stack: string;
-  readonly cwd: string;
-  readonly json: boolean;
-  /** Seconds; undefined for no limit. */
-  readonly timeout: number | undefined;
-  readonly showSecrets: boolean;
-  readonly remove: boolean;
-  readonly policyPacks: readonly PolicyPackChoice[];
-  readonly verbose: boolean;
+function readArguments() {
+  const read = readVerb({ verbs, options: OPTIONS, mostWords: (verb) => (verb === "output" ? 1 : 0) }, usage);
+  if (read === undefined) return undefined;
+  const { verb, words, values } = read;
+  return {
+    ...values,
+    verb,
+    name: words[0],
+    stack: stackIn(values, usage),
+    cwd: projectIn(values),
+    showSecrets: values["show-secrets"],
+    policyPacks: policyPackChoices(values["policy-pack"], values["policy-pack-config"]),
+    timeout: values.timeout === undefined ? undefined : seconds("--timeout", values.timeout),
+  };
 }
 
-function readArguments(argv: string[]): Arguments | undefined {
-  const { values, positionals } = parseArgs({
-    args: argv,
-    allowPositionals: true,
-    options: {
-      stack: { type: "string", short: "s" },
-      cwd: { type: "string", short: "C" },
-      json: { type: "boolean", default: false },
-      "show-secrets": { type: "boolean", default: false },
-      timeout: { type: "string" },
-      remove: { type: "boolean", default: false },
-      ...POLICY_OPTIONS,
-      verbose: { type: "boolean", short: "v", default: false },
-      help: { type: "boolean", short: "h", default: false },
-      // What a hand used to `pulumi up` types; there is nothing to confirm here.
-      yes: { type: "boolean", short: "y", default: false },
-    },
-  });
-  const [given, name, ...rest] = positionals;
-  if (values.help || given === undefined) return undefined;
-  const verb = verbs.find((known) => known === given);
-  if (verb === undefined) throw new UsageProblem(`There is no verb ${given}: use one of ${verbs.join(", ")}`);
-  if (rest.length > 0 || (name !== undefined && verb !== "output")) {
-    throw new UsageProblem(`Too many words after ${verb}: ${positionals.slice(1).join(" ")}`);
-  }
-  if (values.stack === undefined) throw new UsageProblem("Name the stack: --stack dev");
-  const cwd = values.cwd === undefined ? packageRoot() : fromCaller(values.cwd);
-  const policyPacks = policyPackChoices(values["policy-pack"], values["policy-pack-config"]);
-  const { json, remove, verbose } = values;
-  const showSecrets = values["show-secrets"];
-  const timeout = values.timeout === undefined ? undefined : seconds("--timeout", values.timeout);
-  return { verb, name, stack: values.stack, cwd, json, timeout, remove, policyPacks, verbose, showSecrets };
-}
+type Arguments = NonNullable<ReturnType<typeof readArguments>>;
+
+const OPTIONS = {
+  ...STACK_OPTIONS,
+  ...POLICY_OPTIONS,
+  "show-secrets": { type: "boolean", default: false },
+  timeout: { type: "string" },
+  remove: { type: "boolean", default: false },
+  verbose: { type: "boolean", short: "v", default: false },
+  // What a hand used to `pulumi up` types; there is nothing to confirm here.
+  yes: { type: "boolean", short: "y", default: false },
+} as const;
 
 function asText(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value, undefined, 2);
@@ -175,11 +154,8 @@ function quoted(value: string): string {
 }
 
 async function main(): Promise<void> {
-  const args = readArguments(process.argv.slice(2));
-  if (args === undefined) {
-    console.log(usage);
-    return;
-  }
+  const args = readArguments();
+  if (args === undefined) return;
   const stack = await openStack({ projectDir: args.cwd, stack: args.stack });
   // Programs expect to run in their project's directory, as under the official CLI.
   process.chdir(args.cwd);

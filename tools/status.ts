@@ -1,9 +1,9 @@
 /**
  * `npm run status -- --stack S [--watch] [--json]`: what of a deployment runs where, from its stack's outputs alone.
  */
-import { parseArgs } from "node:util";
 import { EXIT, exitCodes, runTool, seconds } from "./commandLine";
 import { DEPLOYMENT_OPTIONS, DEPLOYMENT_USAGE, deployedFrom } from "./nodes/outputs";
+import { readOptions } from "./options";
 import { showOnce, watch } from "./status/watch";
 
 const INTERVAL = 2;
@@ -24,21 +24,16 @@ ${DEPLOYMENT_USAGE}
 
 ${exitCodes({ ok: "everything is as it should be", failed: "it could not be found out", notAsWanted: "something is not as it should be" })}`;
 
+const OPTIONS = {
+  ...DEPLOYMENT_OPTIONS,
+  watch: { type: "boolean", short: "w", default: false },
+  interval: { type: "string" },
+  timeout: { type: "string" },
+} as const;
+
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      ...DEPLOYMENT_OPTIONS,
-      watch: { type: "boolean", short: "w", default: false },
-      interval: { type: "string" },
-      timeout: { type: "string" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(usage);
-    return;
-  }
+  const values = readOptions(OPTIONS, usage);
+  if (values === undefined) return;
   const { json } = values;
   const options = {
     title: values.stack ?? "deployment",

@@ -31,7 +31,7 @@ const COLOURS: Readonly<Record<WorkerRole, { readonly line: string; readonly fil
 };
 const REQUESTS = { stroke: "#444", "stroke-width": 1.5 };
 const CACHE = { stroke: "#b0468a", "stroke-width": 2.5 };
-const RANKS = { stroke: "#0072b2", "stroke-width": 1.5, "stroke-dasharray": "4 3" };
+const RANKS = { "stroke-width": 1.5, "stroke-dasharray": "4 3" };
 const INK = "#222";
 const FAINT = "#666";
 /** What a character of the 11-pixel bold font takes at most, roughly. */
@@ -319,10 +319,14 @@ function drawLegend(plan: DeploymentPlan, { clusters, hiddenClusters, legendTop 
     label: WORDS[role],
     draw: (at: Point) => swatch(at, COLOURS[role]),
   }));
+  // Drawn in the colour of their role: of one role the legend has it too.
+  const spanning = roles.filter((role) => programs.some((one) => one.role === role && one.rank > 0));
+  const [only, ...others] = spanning;
+  const rankColour = only !== undefined && others.length === 0 ? COLOURS[only].line : INK;
   const lines = [
     { label: "requests", shown: true, style: REQUESTS },
     { label: "KV cache, from prefill to decode", shown: roles.includes("prefill"), style: CACHE },
-    { label: "ranks of one replica", shown: programs.some(({ rank }) => rank > 0), style: RANKS },
+    { label: "ranks of one replica", shown: spanning.length > 0, style: { ...RANKS, stroke: rankColour } },
   ].filter(({ shown }) => shown);
   const more = { x: MARGIN + GUTTER, y: legendTop - 8 };
   const hidden =

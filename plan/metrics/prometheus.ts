@@ -2,7 +2,7 @@
 import { stringify } from "yaml";
 import { type Alert, expression } from "./alerts";
 import { JOBS } from "./series";
-import type { ScrapeTarget } from "./targets";
+import { nodeKey, type ScrapeTarget } from "./targets";
 
 /** Name of the rules' file, beside `prometheus.yml`. */
 export const RULES_FILE = "rules.yml";
@@ -20,10 +20,21 @@ export function targetGroup({ host, port, labels }: ScrapeTarget): TargetGroup {
 export interface PrometheusSettings {
   readonly scrapeIntervalSeconds: number;
   readonly targets: readonly ScrapeTarget[];
+  /** Targets on other clusters, whose addresses are asked for while Prometheus runs. Default: there are none. */
+  readonly elsewhere?: TargetsElsewhere | undefined;
 }
 
+export interface TargetsElsewhere {
+  readonly targets: readonly ScrapeTarget[];
+  /** URL that tells where they are; a job's label is put behind it. */
+  readonly url: string;
+}
+
+/** How soon a node that has moved is found. Unit: seconds. */
+const REFRESH_SECONDS = 15;
+
 /** `prometheus.yml`. */
-export function renderPrometheus({ scrapeIntervalSeconds, targets }: PrometheusSettings): string {
+export function renderPrometheus({ scrapeIntervalSeconds, targets, elsewhere }: PrometheusSettings): string {
   const interval = `${scrapeIntervalSeconds}s`;
   return toYaml({
     // A time-out may not be longer than the interval.
@@ -33,16 +44,36 @@ export function renderPrometheus({ scrapeIntervalSeconds, targets }: PrometheusS
       evaluation_interval: interval,
     },
     rule_files: [RULES_FILE],
-    scrape_configs: scrapeConfigs(targets),
+    scrape_configs: scrapeConfigs(targets, elsewhere),
   });
 }
 
 /** One job for each kind of program. */
-export function scrapeConfigs(targets: readonly ScrapeTarget[]): unknown[] {
+function scrapeConfigs(targets: readonly ScrapeTarget[], elsewhere?: TargetsElsewhere): unknown[] {
   return Object.entries(JOBS).flatMap(([job, label]) => {
-    const mine = targets.filter((target) => target.job === job);
-    return mine.length === 0 ? [] : [{ job_name: label, static_configs: mine.map(targetGroup) }];
+    const isMine = (target: ScrapeTarget) => target.job === job;
+    const here = targets.filter(isMine).map(targetGroup);
+    // https://prometheus.io/docs/prometheus/latest/configuration/configuration/#http_sd_config
+    const discovery = elsewhere?.targets.some(isMine)
+      ? { http_sd_configs: [{ url: `${elsewhere.url}${label}`, refresh_interval: `${REFRESH_SECONDS}s` }] }
+      : undefined;
+    if (here.length === 0 && discovery === undefined) return [];
+    return [{ job_name: label, ...(here.length > 0 ? { static_configs: here } : {}), ...discovery }];
   });
+}
+
+/** What `node/registry.py` reads: targets by job, each with the node that has to be found. */
+export function renderElsewhere(targets: readonly ScrapeTarget[]): string {
+  const jobs = Object.entries(JOBS).flatMap(([job, label]) => {
+    const mine = targets.filter((target) => target.job === job);
+    const entries = mine.map(({ port, labels }) => ({
+      node: nodeKey(labels.cluster, labels.node),
+      port,
+      labels,
+    }));
+    return entries.length === 0 ? [] : [[label, entries] as const];
+  });
+  return `${JSON.stringify(Object.fromEntries(jobs), undefined, 2)}\n`;
 }
 
 /** `rules.yml`: the alerts. */

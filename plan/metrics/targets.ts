@@ -29,6 +29,11 @@ export interface TargetLabels {
 
 const PATH = "/metrics";
 
+/** `main/0`: how a node is named where there may be several clusters. */
+export function nodeKey(cluster: string, rank: number | string): string {
+  return `${cluster}/${rank}`;
+}
+
 /** Prometheus itself, whose port is in the configuration it reads: it is on the head like the one that asks. */
 export type TargetSource = Pick<ClusterPlan, "name" | "nodes">;
 

@@ -2,31 +2,36 @@
 import { NODE_DIR, programFile } from "../addresses";
 import { figuresAddress, ownAddress, type PlanContext } from "../context";
 import type { Alert } from "../metrics/alerts";
-import { RULES_FILE, renderPrometheus, renderRules } from "../metrics/prometheus";
-import { scrapeTargets, type TargetSource } from "../metrics/targets";
+import { RULES_FILE, renderElsewhere, renderPrometheus, renderRules } from "../metrics/prometheus";
+import { nodeKey, scrapeTargets, type TargetSource } from "../metrics/targets";
 import { type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { NodePlan, ProgramPlan } from "../types";
+import { controlPlaneAddresses, ETCD_PASSWORD, ETCD_USER } from "./controlPlane";
 import { gatewayStatusUrl } from "./gateway";
 
 /** Prometheus writes what it has in memory when it stops. Unit: seconds. */
 const STOP_SECONDS = 30;
 
-/**
- * Tells Prometheus what a node's own programs do not: `node/exporter.py`.
- * @param number Of the node, through all clusters of the deployment.
- */
-export function exporterProgram(
-  context: PlanContext,
-  node: Pick<NodePlan, "programs">,
-  number: number,
-  ports: NodePorts,
-): ProgramPlan {
+/** A node that gets an exporter. */
+export interface ExportedNode extends Pick<NodePlan, "rank" | "programs"> {
+  /** Name of its cluster. */
+  readonly cluster: string;
+  /** Through all clusters of the deployment. */
+  readonly number: number;
+  /** Whether it has the control plane, and so Prometheus. */
+  readonly isHead: boolean;
+}
+
+/** Tells Prometheus what a node's own programs do not: `node/exporter.py`. */
+export function exporterProgram(context: PlanContext, node: ExportedNode, ports: NodePorts): ProgramPlan {
+  const { number } = node;
   const needs = [onePort("exporter")];
   const taken = ports.takeAll(needs);
   const address = figuresAddress(context.config);
   const gateway = node.programs.find(({ role }) => role === "gateway");
   const status = gateway && gatewayStatusUrl(context, gateway);
   const nats = node.programs.find(({ role }) => role === "nats");
+  const registry = registryOf(context, node);
   return {
     name: `exporter-${number}`,
     role: "exporter",
@@ -38,14 +43,39 @@ export function exporterProgram(
       ...(gateway === undefined || status === undefined
         ? []
         : ["--nginx", status, "--nginx-log", gateway.name]),
+      ...registry.flags,
     ],
-    env: {},
-    secretEnv: [],
+    env: registry.env,
+    secretEnv: registry.secretEnv,
     gpus: [],
     ports: portsByPurpose(needs, taken),
     waitsFor: [],
     health: { kind: "http", url: `http://${address}:${taken.exporter}/health` },
     stopSeconds: 5,
+  };
+}
+
+/** Names etcd to `node/exporter.py`, which then needs `node/registry.py`. */
+export const REGISTRY_FLAG = "--etcd";
+
+type Registry = { readonly flags: readonly string[] } & Pick<ProgramPlan, "env" | "secretEnv">;
+
+/**
+ * Of several clusters, the one with Prometheus is made first, and cannot be told where the others are: these tell it themselves, through
+ * the deployment's etcd.
+ */
+function registryOf(context: PlanContext, { cluster, rank, isHead }: ExportedNode): Registry {
+  const { placement, metrics } = context.config;
+  const { etcd } = controlPlaneAddresses(context);
+  if (placement === "shared" || !metrics.prometheus || etcd === undefined)
+    return { flags: [], env: {}, secretEnv: [] };
+  const task = isHead
+    ? ["--find", programFile(PROMETHEUS, TARGETS_FILE)]
+    : ["--announce", nodeKey(cluster, rank)];
+  return {
+    flags: [REGISTRY_FLAG, `http://${etcd}`, ...task],
+    env: { ETCD_AUTH_USERNAME: ETCD_USER },
+    secretEnv: [ETCD_PASSWORD],
   };
 }
 
@@ -55,21 +85,29 @@ function natsFigures({ health }: ProgramPlan): string {
   return health.url.replace(/\/healthz$/, "/varz");
 }
 
+/** What Prometheus has to look at. */
+export interface Scraped {
+  /** Its own cluster. */
+  readonly cluster: TargetSource;
+  /** Those that are made after it, whose addresses it finds out. */
+  readonly others: readonly TargetSource[];
+  readonly alerts: readonly Alert[];
+}
+
 /**
  * Prometheus. It asks for no password, so it listens where only its own node reaches it.
  * Flags: https://prometheus.io/docs/prometheus/latest/command-line/prometheus/
  */
 export function prometheusProgram(
   context: PlanContext,
-  cluster: TargetSource,
-  alerts: readonly Alert[],
+  { cluster, others, alerts }: Scraped,
   ports: NodePorts,
 ): ProgramPlan {
   const { metrics } = context.config;
   const needs = [onePort("prometheus")];
   const taken = ports.takeAll(needs);
   const address = `${ownAddress(context)}:${taken.prometheus}`;
-  const name = "prometheus";
+  const name = PROMETHEUS;
   const program: ProgramPlan = {
     name,
     role: "prometheus",
@@ -93,16 +131,31 @@ export function prometheusProgram(
   };
   const targets = scrapeTargets(withProgram(cluster, program));
   const { scrapeIntervalSeconds } = metrics;
+  const remote = others.flatMap(scrapeTargets);
+  const elsewhere =
+    remote.length === 0 ? undefined : { targets: remote, url: `${urlOfExporter(context, cluster)}/targets/` };
   return {
     ...program,
     files: {
-      [CONFIG_FILE]: renderPrometheus({ scrapeIntervalSeconds, targets }),
+      [CONFIG_FILE]: renderPrometheus({ scrapeIntervalSeconds, targets, elsewhere }),
       [RULES_FILE]: renderRules(alerts),
+      ...(elsewhere === undefined ? {} : { [TARGETS_FILE]: renderElsewhere(remote) }),
     },
   };
 }
 
+/** Of the exporter on Prometheus's own node, which knows where the others are. */
+function urlOfExporter({ config }: PlanContext, { name, nodes }: TargetSource): string {
+  const exporter = nodes[0]?.programs.find(({ role }) => role === "exporter");
+  const port = exporter?.ports["exporter"];
+  if (port === undefined) throw new RangeError(`the head of cluster ${name} has no exporter`);
+  return `http://${figuresAddress(config)}:${port}`;
+}
+
+const PROMETHEUS = "prometheus";
 const CONFIG_FILE = "prometheus.yml";
+/** What is planned on other clusters. */
+const TARGETS_FILE = "targets.json";
 
 /** Where Prometheus keeps what it has seen. */
 export const PROMETHEUS_DATA = `${NODE_DIR}/prometheus`;

@@ -2,14 +2,20 @@
  * A real Prometheus beside a running deployment: everything is scraped, every query of every dashboard and alert has an answer,
  * what needs a GPU is exactly what is said to, and alerts fire when something is wrong.
  */
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kill } from "../../local/processes";
 import { SupervisorClient } from "../../local/supervisor";
 import { parseConfig } from "../../plan/config";
 import { JOBS, SERIES, type Series, whyAbsent } from "../../plan/metrics/series";
+import { scrapeTargets } from "../../plan/metrics/targets";
+import { ETCD_PASSWORD, ETCD_USER } from "../../plan/programs/controlPlane";
 import { API_KEYS } from "../../plan/programs/gateway";
 import { type Answer, ask, questionsOf } from "../../tools/metrics/ask";
+import { targetStates } from "../../tools/metrics/targets";
 import { listeners } from "../sockets";
 import { eventually, TestDeployment } from "./support";
 
@@ -154,6 +160,46 @@ describe("Prometheus", () => {
   });
 });
 
+describe("nodes of other clusters", () => {
+  const list = join(machine.state, "targets.json");
+  const labels = { program: "decode-7" };
+  /** `node/registry.py` with this deployment's etcd. */
+  const registry = (password: string, script: string) => {
+    const begin = `import json, registry\nnodes = registry.Registry("${node}:2379")\n`;
+    const { stdout, stderr } = spawnSync("python3", ["-B", "-c", begin + script], {
+      cwd: join(__dirname, "..", "..", "node"),
+      env: { ...process.env, ETCD_AUTH_USERNAME: ETCD_USER, ETCD_AUTH_PASSWORD: password },
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    return stdout.trim().split("\n");
+  };
+  const password = deployment.credentials[ETCD_PASSWORD];
+
+  test("are found by what they tell etcd, once, and count as down until then", () => {
+    writeFileSync(list, JSON.stringify({ worker: [{ node: "decode-7/0", port: 9100, labels }] }));
+    const [told, ...found] = registry(
+      password,
+      `finder = registry.Finder(nodes, ${JSON.stringify(list)})
+before = finder.targets("worker")
+announcer = registry.Announcer(nodes, "decode-7/0", "10.0.0.7")
+announcer.once(); announcer.once()
+print(json.dumps([before, finder.targets("worker"), finder.targets("other")]))`,
+    );
+    expect(told).toBe("told etcd that decode-7/0 is at 10.0.0.7");
+    expect(JSON.parse(found.join("\n"))).toEqual([
+      [{ targets: ["not-yet-there.invalid:9100"], labels }],
+      [{ targets: ["10.0.0.7:9100"], labels }],
+      [],
+    ]);
+  });
+
+  test("are not believed without etcd's password", () => {
+    const [told] = registry("wrong", `registry.Announcer(nodes, "decode-7/0", "10.6.6.6").once()`);
+    expect(told).toBe("etcd cannot be told where decode-7/0 is: HTTP 400");
+  });
+});
+
 describe("alerts", () => {
   test("none fires while all is well", async () => {
     const state = (await list("alerts")).alerts?.filter((alert) => alert.state === "firing");
@@ -180,6 +226,11 @@ describe("alerts", () => {
   test("a role without a worker is critical", async () => {
     await new SupervisorClient(machine.nodeDirectory(name)).remove("prefill-0", 5);
     await eventually(async () => (await firing("DynamoNoWorkers")) !== undefined, 60);
+    const states = await targetStates(prometheus, scrapeTargets(deployment.cluster), "dev");
+    const lost = states.filter(({ problem }) => problem !== null);
+    expect(lost.map(({ program, problem }) => `${program}: ${problem}`)).toEqual([
+      expect.stringMatching(/^prefill-0: .*connection refused$/),
+    ]);
     expect(await firing("DynamoNoWorkers")).toMatchObject({
       labels: { severity: "critical", role: "prefill" },
       annotations: { summary: "No prefill worker answers: requests fail." },

@@ -230,7 +230,7 @@ describe("mistakes", () => {
 
   it.each([
     [["prview", "--stack", "dev"], "There is no verb prview"],
-    [["up"], "Name the stack"],
+    [["up"], "--stack is missing"],
     [["up", "--stack", "a b"], "is not a stack's name"],
     [["up", "--stack", "dev", "more"], "Too many words after up: more"],
     [["up", "--stack", "dev", "--what"], "Unknown option '--what'"],

@@ -26,6 +26,7 @@ import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../tools/lab/layout";
 import { labProcesses } from "../../tools/lab/processes";
 import { whyNoLab } from "../../tools/lab/system";
 import { installedSky } from "../../tools/lab/tools";
+import { processesWith } from "../processes";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 const OUTPUT_BYTES = 64 << 20;
@@ -38,7 +39,7 @@ export const titled = (title: string) =>
   reason === undefined ? title : `${title} (skipped on this machine: ${reason})`;
 
 /** By this the end of the lab finds what a killed test has left. */
-const MARK = { [LAB_MARK]: LAB.root };
+export const MARK = { [LAB_MARK]: LAB.root };
 
 /** How a command ended. */
 export interface Ended {
@@ -248,17 +249,7 @@ export class LabStack {
 
   /** Ids of the processes that work for this project: the engine, its plugins, the driver. */
   processes(): number[] {
-    const mark = `DYNAMO_SKY_STATE=${this.env["DYNAMO_SKY_STATE"]}`;
-    return readdirSync("/proc")
-      .filter((entry) => /^\d+$/.test(entry))
-      .map(Number)
-      .filter((pid) => {
-        try {
-          return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0").includes(mark);
-        } catch {
-          return false;
-        }
-      });
+    return processesWith("DYNAMO_SKY_STATE", this.env["DYNAMO_SKY_STATE"] ?? "");
   }
 
   remove(): void {

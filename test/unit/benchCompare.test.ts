@@ -152,7 +152,7 @@ describe("the charts", () => {
     expect(texts[0]).toContain('"title":"Time to first token (TTFT)"');
     expect(texts[1]).toContain('"title":"ms"');
     expect(texts[2]).toContain('"title":"output tokens/s"');
-    expect(texts[3]).toContain('"title":"output tokens/s/simulated GPU"');
+    expect(texts[3]).toContain('"title":"tokens/s/simulated GPU"');
   });
 
   it("hold the medians and their ranges", () => {

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { EXIT, exitCodes, seconds, wholeNumber } from "../../tools/commandLine";
+import { EXIT, exitCodes, seconds, wholeNumber, withTimeout } from "../../tools/commandLine";
 import { UsageProblem } from "../../tools/pulumi/problem";
 import { packageRoot } from "../../tools/toolchain/root";
 
@@ -74,6 +74,11 @@ describe.each(commands)("$name", ({ name }) => {
     expect(codesIn(stdout).slice(0, 2)).toEqual(["0", expect.any(String)]);
   });
 
+  it("prints its result as JSON too, but for tests, which have vitest's own reporters", () => {
+    const has = /^ +--json\b/m.test(helps.get(name)?.stdout ?? "");
+    expect(has).toBe(name !== "test");
+  });
+
   it("has the same exit codes in docs/operations.md", () => {
     expect(documentedCodes(name)).toEqual(codesIn(helps.get(name)?.stdout ?? ""));
   });
@@ -111,6 +116,32 @@ describe("--json", () => {
     },
     60_000,
   );
+
+  it("tells of the lab in JSON, also where there is none", async () => {
+    const { code, stdout } = await run("lab", "status", "--json");
+    const { problem, daemons }: { problem: string | null; daemons: readonly { runs: boolean }[] } =
+      JSON.parse(stdout);
+    const isWell = problem === null && daemons.every(({ runs }) => runs);
+    expect(code).toBe(isWell ? EXIT.ok : EXIT.failed);
+  }, 60_000);
+});
+
+describe("a time limit", () => {
+  it("ends the work, and says so in place of what was interrupted", async () => {
+    const work = (signal: AbortSignal) =>
+      new Promise<never>((_, reject) => {
+        signal.addEventListener("abort", () => reject(new Error("socket closed")));
+      });
+    await expect(withTimeout("0.05", 60, work)).rejects.toThrow("No end within 0.05 s (--timeout).");
+  });
+
+  it("changes nothing of what ends before it", async () => {
+    expect(await withTimeout(undefined, 60, async () => 1)).toBe(1);
+    await expect(withTimeout("60", 60, () => Promise.reject(new Error("own words")))).rejects.toThrow(
+      "own words",
+    );
+    await expect(withTimeout("soon", 60, async () => 1)).rejects.toThrow(UsageProblem);
+  });
 });
 
 describe("options", () => {

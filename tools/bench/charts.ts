@@ -7,7 +7,17 @@ import type { Summary } from "./summary";
 
 /** Okabe and Ito's colours, which the colour-blind can tell apart: https://jfly.uni-koeln.de/color/ */
 const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"];
+/** So that lines which coincide are both seen, and a print without colours can be read. */
+const DASHES = [
+  [1, 0],
+  [7, 3],
+  [2, 2],
+  [9, 3, 2, 3],
+  [4, 4],
+];
 const SIZE = { width: 360, height: 240 };
+/** Longest legend in one line. Unit: characters. */
+const LEGEND_LENGTH = 40;
 /** Between the highest value and the frame. */
 const HEADROOM = 1.12;
 /** Thousands apart, without digits that say nothing. */
@@ -65,7 +75,17 @@ export function chartSpec(runs: readonly Summary[]): TopLevelSpec {
         offset: 10,
         subtitleColor: "#555",
       },
-      legend: { symbolOpacity: 1, orient: "bottom", direction: "horizontal", offset: 8, labelFontSize: 12 },
+      legend: {
+        symbolOpacity: 1,
+        orient: "bottom",
+        direction: runs.map(({ label }) => label).join("").length > LEGEND_LENGTH ? "vertical" : "horizontal",
+        offset: 8,
+        labelFontSize: 12,
+        labelLimit: 480,
+        symbolType: "stroke",
+        symbolSize: 400,
+        symbolStrokeWidth: 2,
+      },
       point: { opacity: 1 },
       view: { stroke: "#bbb" },
       range: { category: COLORS },
@@ -73,14 +93,14 @@ export function chartSpec(runs: readonly Summary[]): TopLevelSpec {
     columns: 2,
     // Plots line up, however wide the numbers beside them are.
     bounds: "flush",
-    spacing: { row: 120, column: 80 },
+    spacing: { row: 130, column: 80 },
     concat: [
       lines(panel(`Time to first token (TTFT)${suffix}`, "ms", percentiles("ttft"))),
       lines(panel(`Inter-token latency (ITL)${suffix}`, "ms", percentiles("itl"))),
       lines(panel("Throughput of all clients", "output tokens/s", ["tokensPerSecond"])),
-      pareto(runs, first),
+      pareto(runs),
     ],
-    resolve: { scale: { color: "independent" } },
+    resolve: { scale: { color: "independent", strokeDash: "independent" } },
   };
 }
 
@@ -105,7 +125,8 @@ function subtitleOf(runs: readonly Summary[]): string[] {
       : `median of ${load.repeats} runs, bands from the least to the most`;
   return [
     `${deployment.model}${simulated ? " · SIMULATED by Dynamo's mocker, not a GPU" : ""}`,
-    `${prefix}prompts of ${tokens(load.prompt)} tokens, answers of ${tokens(load.answer)}; ${repeats}`,
+    `${prefix}prompts of ${tokens(load.prompt)} tokens, answers of ${tokens(load.answer)}`,
+    repeats,
   ];
 }
 
@@ -145,14 +166,7 @@ function valueScale(rows: readonly Row[]) {
 }
 
 function lines({ title, unit, rows }: Panel) {
-  const series = [...new Set(rows.map((row) => row.series))];
-  const color = {
-    field: "series",
-    type: "nominal" as const,
-    sort: series,
-    title: null,
-    ...(series.length > 1 ? {} : { legend: null }),
-  };
+  const { color, strokeDash } = toldApart(rows);
   const x = clientsAxis(rows);
   const scale = valueScale(rows);
   const y = (field: string) => ({
@@ -171,14 +185,27 @@ function lines({ title, unit, rows }: Panel) {
         mark: { type: "area" as const, opacity: 0.15 },
         encoding: { x, y: y("least"), y2: { field: "most" }, color },
       },
-      { mark: { type: "line" as const, strokeWidth: 2 }, encoding: { x, y: y("value"), color } },
+      { mark: { type: "line" as const, strokeWidth: 2 }, encoding: { x, y: y("value"), color, strokeDash } },
       { mark: { type: "point" as const, filled: true, size: 45 }, encoding: { x, y: y("value"), color } },
     ],
   };
 }
 
+/** By what the lines of a chart differ; one line alone needs no legend. */
+function toldApart(rows: readonly { readonly series: string }[]) {
+  const series = [...new Set(rows.map((row) => row.series))];
+  const channel = {
+    field: "series",
+    type: "nominal" as const,
+    sort: series,
+    title: null,
+    ...(series.length > 1 ? {} : { legend: null }),
+  };
+  return { color: channel, strokeDash: { ...channel, scale: { range: DASHES } } };
+}
+
 /** Each point is a number of clients; up and to the right is better, and nothing is gained but at the cost of the other. */
-function pareto(runs: readonly Summary[], { deployment }: Summary) {
+function pareto(runs: readonly Summary[]) {
   const perGpu = runs.every((run) => run.deployment.gpus !== undefined);
   const key: MetricKey = perGpu ? "tokensPerSecondPerGpu" : "tokensPerSecond";
   const values = runs.flatMap((run) =>
@@ -189,7 +216,7 @@ function pareto(runs: readonly Summary[], { deployment }: Summary) {
       return [{ clients: point.clients, series: run.label, across: across.median, up: up.median }];
     }),
   );
-  const series = [...new Set(values.map((row) => row.series))];
+  const { color, strokeDash } = toldApart(values);
   const number = (field: "across" | "up", title: string) => ({
     field,
     title,
@@ -197,26 +224,21 @@ function pareto(runs: readonly Summary[], { deployment }: Summary) {
     scale: { domain: [0, Math.max(...values.map((row) => row[field])) * HEADROOM], nice: true },
     axis: { format: NUMBER },
   });
-  const gpu = deployment.isSimulated ? "simulated GPU" : "GPU";
+  const gpu = runs.some((run) => run.deployment.isSimulated) ? "simulated GPU" : "GPU";
   const encoding = {
-    x: number("across", "output tokens/s/user"),
-    y: number("up", perGpu ? `output tokens/s/${gpu}` : "output tokens/s, all together"),
-    color: {
-      field: "series",
-      type: "nominal" as const,
-      sort: series,
-      title: null,
-      ...(series.length > 1 ? {} : { legend: null }),
-    },
+    x: number("across", "tokens/s/user"),
+    // Longer than the axis it would move the chart's heading.
+    y: number("up", perGpu ? `tokens/s/${gpu}` : "tokens/s, all together"),
+    color,
   };
   return {
-    title: "Pareto curve (labels: concurrent clients)",
+    title: "Pareto curve, by clients",
     ...SIZE,
     data: { values },
     layer: [
       {
         mark: { type: "line" as const, strokeWidth: 2 },
-        encoding: { ...encoding, order: { field: "clients", type: "quantitative" as const } },
+        encoding: { ...encoding, strokeDash, order: { field: "clients", type: "quantitative" as const } },
       },
       { mark: { type: "point" as const, filled: true, size: 45 }, encoding },
       {

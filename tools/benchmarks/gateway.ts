@@ -10,6 +10,7 @@ import { spread } from "../bench/statistics";
 import { deploymentOf } from "../deployment";
 import { freePorts } from "../freePorts";
 import type { Progress } from "../toolchain/index";
+import type { Benchmark } from "./benchmark";
 import { type OwnStacks, withOwnStacks } from "./ownStacks";
 import { type Entrance, sendStreams } from "./streams";
 import { median } from "./timing";
@@ -52,13 +53,21 @@ interface Cell {
 /**
  * Brings the deployments up, measures, and removes them, also when it is interrupted.
  * @param repeats Of each cell of the table.
- * @returns what was run, and a Markdown table.
+ * @returns a row for each engine, load and way, and what was run.
  */
-export function gatewayTable(say: Progress, repeats: number): Promise<string> {
+export function gatewayBenchmark(say: Progress, repeats: number): Promise<Benchmark> {
   return withOwnStacks("dynamo-sky-gateway", say, async (stacks) => {
     const cells: Cell[] = [];
     for (const engine of ENGINES) cells.push(...(await measureEngine(engine, stacks, say, repeats)));
-    return [explanation(repeats), "", tableOf(cells)].join("\n");
+    return { text: [explanation(repeats), "", tableOf(cells)].join("\n"), rows: cells.flatMap(rowsOf) };
+  });
+}
+
+function rowsOf({ engine, load, runs }: Cell): Benchmark["rows"] {
+  return WAYS.map((way) => {
+    const { perSecond, firstMs } = runs[way];
+    const quantiles = { ttftP50Ms: quantile(firstMs, 0.5), ttftP99Ms: quantile(firstMs, 0.99) };
+    return { engine: engine.title, ...load, way, requestsPerSecond: perSecond, ...quantiles };
   });
 }
 

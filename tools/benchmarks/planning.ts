@@ -4,6 +4,8 @@
  */
 import { type ConfigInput, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
+import { markdownTable } from "../bench/report";
+import type { Benchmark } from "./benchmark";
 import { median } from "./timing";
 
 const NODES = [10, 100, 1000];
@@ -61,21 +63,23 @@ function planOnce(layout: Layout, nodes: number): number {
   return (performance.now() - started) / 1000;
 }
 
-/** A Markdown table: median milliseconds for each layout and number of nodes. */
-export function planningTable(): string {
+/** Milliseconds for each layout and number of nodes. */
+export function planningBenchmark(): Benchmark {
   for (const layout of LAYOUTS) planOnce(layout, 10);
-  const rows = LAYOUTS.map((layout) => {
-    const cells = NODES.map((nodes) => {
-      const seconds = Array.from({ length: REPEATS }, () => planOnce(layout, nodes));
-      return (median(seconds) * 1000).toFixed(1);
-    });
-    return `| ${layout.name} | ${cells.join(" | ")} |`;
-  });
-  return [
-    `| planning, median of ${REPEATS}, ms | ${NODES.map((nodes) => `${nodes} nodes`).join(" | ")} |`,
-    `|---|${NODES.map(() => "---:|").join("")}`,
-    ...rows,
-  ].join("\n");
+  const rows = LAYOUTS.flatMap((layout) =>
+    NODES.map((nodes) => {
+      const milliseconds = Array.from({ length: REPEATS }, () => 1000 * planOnce(layout, nodes));
+      return { layout: layout.name, nodes, milliseconds };
+    }),
+  );
+  const table = LAYOUTS.map(({ name }) => [
+    name,
+    ...rows
+      .filter(({ layout }) => layout === name)
+      .map(({ milliseconds }) => median(milliseconds).toFixed(1)),
+  ]);
+  const header = [`planning, median of ${REPEATS}, ms`, ...NODES.map((nodes) => `${nodes} nodes`)];
+  return { text: markdownTable(header, table), rows };
 }
 
-if (require.main === module) console.log(planningTable());
+if (require.main === module) console.log(planningBenchmark().text);

@@ -16,6 +16,7 @@ import { pValue, type Spread, spread } from "../bench/statistics";
 import { type BenchTarget, targetOf } from "../bench/target";
 import { freePorts } from "../freePorts";
 import type { Progress } from "../toolchain/index";
+import type { Benchmark } from "./benchmark";
 import { type OwnStacks, withOwnStacks } from "./ownStacks";
 
 const MODES = ["kv", "round-robin"] as const;
@@ -60,13 +61,13 @@ interface Cell {
 /**
  * Brings both deployments up, measures, and removes them, also when it is interrupted.
  * @param repeats Of each cell of the table.
- * @returns what was run, and a Markdown table.
+ * @returns a row for each load and mode, and what was run.
  */
-export function routingTable(say: Progress, repeats: number): Promise<string> {
+export function routingBenchmark(say: Progress, repeats: number): Promise<Benchmark> {
   return withOwnStacks("dynamo-sky-routing", say, (stacks) => measureAll(stacks, say, repeats));
 }
 
-async function measureAll(stacks: OwnStacks, say: Progress, repeats: number): Promise<string> {
+async function measureAll(stacks: OwnStacks, say: Progress, repeats: number): Promise<Benchmark> {
   const targets = {
     kv: await bringUp("kv", stacks, say),
     "round-robin": await bringUp("round-robin", stacks, say),
@@ -92,7 +93,14 @@ async function measureAll(stacks: OwnStacks, say: Progress, repeats: number): Pr
         measured[mode].push(one);
         say(`${what}: TTFT p50 ${one.values.ttftP50?.toFixed(1)} ms of ${one.requests} requests`);
       }
-  return [explanation(repeats), "", tableOf(cells)].join("\n");
+  return { text: [explanation(repeats), "", tableOf(cells)].join("\n"), rows: cells.flatMap(rowsOf) };
+}
+
+function rowsOf({ load, clients, measured }: Cell): Benchmark["rows"] {
+  return MODES.map((mode) => {
+    const values = (key: "ttftP50" | "ttftP99") => measured[mode].map(({ values: figures }) => figures[key]);
+    return { ...load.prefix, clients, mode, ttftP50Ms: values("ttftP50"), ttftP99Ms: values("ttftP99") };
+  });
 }
 
 interface RunSpec {

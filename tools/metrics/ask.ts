@@ -67,14 +67,27 @@ const ASK_SECONDS = 10;
  * @throws Error when it does not answer.
  */
 export async function ask(prometheus: string, question: Question): Promise<Answer> {
-  const response = await fetch(`${prometheus}/api/v1/query`, {
-    method: "POST",
-    body: new URLSearchParams({ query: question.expr }),
-    signal: AbortSignal.timeout(ASK_SECONDS * 1000),
-  }).catch((cause: unknown) => {
-    throw new Error(`No Prometheus answers at ${prometheus}.`, { cause });
-  });
-  const { error, data } = answerSchema.parse(await response.json());
+  const query = new URLSearchParams({ query: question.expr });
+  const { error, data } = answerSchema.parse(await readPrometheus(prometheus, "query", query));
   const values = (data?.result ?? []).map(({ value }) => Number(value[1]));
   return { ...question, values, ...(error === undefined ? {} : { error }) };
+}
+
+/**
+ * What a path of Prometheus's API says.
+ * @param body Sent by POST. Default: it is read by GET.
+ * @throws Error when no Prometheus answers.
+ */
+export async function readPrometheus(
+  prometheus: string,
+  path: string,
+  body?: URLSearchParams,
+): Promise<unknown> {
+  const how = body === undefined ? {} : { method: "POST", body };
+  try {
+    const signal = AbortSignal.timeout(ASK_SECONDS * 1000);
+    return await (await fetch(`${prometheus}/api/v1/${path}`, { ...how, signal })).json();
+  } catch (cause) {
+    throw new Error(`No Prometheus answers at ${prometheus}.`, { cause });
+  }
 }

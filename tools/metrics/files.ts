@@ -6,7 +6,7 @@ import { hasExporters } from "../../plan/config";
 import { alertsOf } from "../../plan/metrics/alerts";
 import { RULES_FILE, renderRules, targetGroup } from "../../plan/metrics/prometheus";
 import { JOBS } from "../../plan/metrics/series";
-import { type ScrapeTarget, scrapeTargets } from "../../plan/metrics/targets";
+import { nodeKey, type ScrapeTarget, scrapeTargets } from "../../plan/metrics/targets";
 import type { DeploymentPlan } from "../../plan/types";
 
 /** Addresses of nodes as the Prometheus in question reaches them, by `cluster/rank`. */
@@ -19,11 +19,6 @@ export interface MetricsFiles {
   readonly notes: readonly string[];
 }
 
-/** `main/0`: how a node is named on the command line. */
-export function nodeKey(cluster: string, rank: number | string): string {
-  return `${cluster}/${rank}`;
-}
-
 /** Nodes with something to scrape for which no address is known. */
 export function missingAddresses(plan: DeploymentPlan, addresses: Addresses): string[] {
   const keys = plan.clusters.flatMap((cluster) =>
@@ -33,7 +28,7 @@ export function missingAddresses(plan: DeploymentPlan, addresses: Addresses): st
 }
 
 /** Targets that answer other nodes: a loopback address is the node's own affair, and Prometheus is not asked by another one. */
-function reachable(targets: readonly ScrapeTarget[]): ScrapeTarget[] {
+export function reachable(targets: readonly ScrapeTarget[]): ScrapeTarget[] {
   return targets.filter(({ job, host }) => job !== "prometheus" && !host.startsWith("127."));
 }
 

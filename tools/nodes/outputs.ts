@@ -2,17 +2,13 @@
 import { readFileSync } from "node:fs";
 import { fromCaller, oneOfTwo } from "../commandLine";
 import { outputsOf } from "../deployment";
+import { projectIn, STACK_OPTIONS } from "../options";
 import { openStack, UsageProblem } from "../pulumi/openStack";
-import { packageRoot } from "../toolchain/index";
 import { messageOf } from "../toolchain/run";
 import { type Deployed, deployedOf } from "./deployed";
 
 /** The options of a command about a deployment, as `util.parseArgs` takes them. */
-export const DEPLOYMENT_OPTIONS = {
-  stack: { type: "string", short: "s" },
-  outputs: { type: "string" },
-  cwd: { type: "string", short: "C" },
-} as const;
+export const DEPLOYMENT_OPTIONS = { ...STACK_OPTIONS, outputs: { type: "string" } } as const;
 
 /** What a command's usage says of {@link DEPLOYMENT_OPTIONS}. */
 export const DEPLOYMENT_USAGE = `  --stack, -s NAME   the stack; read from its outputs, not from its configuration
@@ -25,7 +21,7 @@ export async function deployedFrom(
   usage: string,
 ): Promise<Deployed> {
   const source = oneOfTwo({ stack, outputs }, usage);
-  return deployedOf(await readOutputs(source, cwd === undefined ? packageRoot() : fromCaller(cwd)));
+  return deployedOf(await readOutputs(source, projectIn({ cwd })));
 }
 
 export type OutputsSource =

@@ -34,19 +34,22 @@ export interface Reach {
 export async function reach(deployed: Deployed, signal: AbortSignal): Promise<Reach> {
   const names = deployed.topology.map(({ cluster }) => cluster);
   if (deployed.deployment.target === "local") return localReach(names);
-  // Loaded when needed: a deployment on this machine does without SkyPilot.
-  const { SkyClusters: Clusters } = require("../../sky/inspect") as typeof import("../../sky/inspect");
-  const progress = new Progress();
-  const context: VerbContext = { progress, signal, result: () => undefined };
-  const clusters: SkyClusters = await Clusters.open(
-    { infra: deployed.deployment.infra, clusters: names, withPrices: deployed.cost === undefined },
-    context,
-  );
+  const clusters = await skyClusters(deployed, signal);
   return {
     clusters: () => clusters.look(),
     shell: ({ cluster, rank }) => clusters.shell(cluster, rank),
     close: () => clusters.close(),
   };
+}
+
+/** The clusters of a deployment on SkyPilot. @throws UserError when SkyPilot cannot be asked. */
+export function skyClusters(deployed: Deployed, signal: AbortSignal): Promise<SkyClusters> {
+  // Loaded when needed: a deployment on this machine does without SkyPilot.
+  const { SkyClusters: Clusters } = require("../../sky/inspect") as typeof import("../../sky/inspect");
+  const { deployment, topology, cost } = deployed;
+  const clusters = topology.map(({ cluster }) => cluster);
+  const context: VerbContext = { progress: new Progress(), signal, result: () => undefined };
+  return Clusters.open({ infra: deployment.infra, clusters, withPrices: cost === undefined }, context);
 }
 
 function localReach(names: readonly string[]): Reach {

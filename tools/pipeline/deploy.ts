@@ -39,7 +39,9 @@ export async function deploy(
     const exitCode = isUsersMistake(error) ? EXIT.usage : EXIT.failed;
     const heading = `### ${plainText(stack.stack)} could not be deployed`;
     const left =
-      "What was made is in the state: the next deployment goes on from there, and `destroy` finds all of it.";
+      exitCode === EXIT.usage
+        ? "Nothing was made or changed."
+        : "What was made is in the state: the next deployment goes on from there, and `destroy` finds all of it.";
     const markdown = page(marker, [heading, ...notes, failureBlock(failure), left]);
     return { markdown, json: { ...about, ok: false, failure }, exitCode };
   }

@@ -15,8 +15,11 @@ const TIMEOUT_SECONDS = 120;
 export type LogFiles = Readonly<Record<string, readonly string[]>>;
 
 /** Lets work read the logs of all programs; the files are gone afterwards. What cannot be read is told on standard error. */
-export async function withNodeLogs<T>(deployed: Deployed, work: (logs: LogFiles) => T): Promise<T> {
-  const { signal } = new AbortController();
+export async function withNodeLogs<T>(
+  deployed: Deployed,
+  signal: AbortSignal,
+  work: (logs: LogFiles) => T,
+): Promise<T> {
   const sources = sourcesOf(deployed, { roles: [], programs: [], node: undefined });
   const lines = sources.map((): string[] => []);
   const place = await reach(deployed, signal);

@@ -48,7 +48,7 @@ async function untilKnown(
   while (Date.now() < deadline) {
     const probe = await ask(target, `${last.prefix}Is it known?`);
     if (probe.hitRate > 0) return;
-    await delay(RETRY_MS);
+    await delay(RETRY_MS, undefined, target.signal && { signal: target.signal });
   }
 }
 
@@ -97,13 +97,14 @@ export async function promptWorkers({
   model,
   apiKey,
   fingerprint,
+  signal = new AbortController().signal,
 }: ProofTarget): Promise<number | undefined> {
   const name = model.split("/").map(encodeURIComponent).join("/");
   const { status, text } = await callHttp(`${endpoint}/v1/models/${name}/ready`, {
     headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
     fingerprint,
     timeoutMs: READY_MS,
-    signal: new AbortController().signal,
+    signal,
   });
   if (status !== 200) return undefined;
   const answer = readySchema.safeParse(JSON.parse(text));

@@ -10,7 +10,6 @@ import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
 import { imageChecks } from "./image";
 import { infraChecks } from "./infra";
-import { metricsChecks } from "./metrics";
 import { modelChecks } from "./model";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
@@ -39,6 +38,5 @@ export function checkAcross(known: Known): Problem[] {
     controlPlaneChecks,
     imageChecks,
     sharingChecks,
-    metricsChecks,
   ].flatMap((check) => check(known));
 }

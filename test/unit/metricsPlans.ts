@@ -1,0 +1,25 @@
+/** Plans of watched deployments, for the tests of metrics. */
+import { parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import { type Deployment, SERVICES, SHAPES } from "./planShapes";
+
+export const ON = { metrics: { prometheus: true } } as const;
+
+export function planned(input: Deployment) {
+  const config = parseConfig(input);
+  const made = plan(config, SERVICES);
+  const [cluster] = made.clusters;
+  if (cluster === undefined) throw new Error("no cluster");
+  return { config, made, cluster };
+}
+
+export const programsOf = (input: Deployment) =>
+  planned(input).made.clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs));
+
+export function programOf(input: Deployment, name: string) {
+  const found = programsOf(input).find((program) => program.name === name);
+  if (found === undefined) throw new Error(`no program ${name}`);
+  return found;
+}
+
+export const GUARDED = { ...SHAPES.dev, access: { gateway: true }, ...ON } as const;
