@@ -9,7 +9,7 @@ import { poll } from "../driver/poll";
 import type { VerbContext } from "../driver/verb";
 import { NODE_SCRIPTS } from "../node/paths";
 import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG, UNITS } from "../node/render";
-import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
+import { READ_AGAIN } from "../plan/programs/gateway";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { packageRoot } from "../tools/toolchain/root";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
@@ -78,9 +78,6 @@ export function writeNode(
     [SECRETS]: `${JSON.stringify(secrets)}\n`,
   });
 }
-
-/** Secrets that their program reads again when they change: `node/gateway.py`. */
-const READ_AGAIN = [API_KEYS, TLS_BUNDLE];
 
 /** Whether the supervisor that runs was started with another record, or its programs with other secrets. */
 export function isOutdated(directory: string): boolean {

@@ -8,6 +8,7 @@ import { defineVerb, type VerbContext } from "../driver/verb";
 import { certify } from "./certificate";
 import { Sky } from "./cli";
 import { findEndpoint } from "./endpoint";
+import { handOver } from "./handOver";
 import { cancelJobs, untilRunning } from "./job";
 import { provision } from "./provision";
 import { type ClusterRecord, isUnderWay, type JobRecord } from "./records";
@@ -54,8 +55,9 @@ async function converge(launch: Launch): Promise<SkyLaunched> {
   const { input, sky, context, stages } = launch;
   await cancelRequests(launch);
   const before = await sky.cluster(input.cluster);
-  await start(launch, before);
+  const wasThere = await start(launch, before);
   const job = await untilRunning(launch);
+  if (wasThere) await handOver(launch);
   const cluster = await sky.cluster(input.cluster);
   if (cluster === undefined)
     throw new UserError(`${input.cluster} was taken down by somebody while it was launched.`);
@@ -65,14 +67,14 @@ async function converge(launch: Launch): Promise<SkyLaunched> {
   return { ...address, clusterHash: cluster.cluster_hash };
 }
 
-/** Starts the task, unless it runs. */
-async function start(launch: Launch, cluster: ClusterRecord | undefined): Promise<void> {
+/** Starts the task, unless it runs. @returns whether it did: then it may have been started with other keys. */
+async function start(launch: Launch, cluster: ClusterRecord | undefined): Promise<boolean> {
   const { input, sky, task, context } = launch;
   if (cluster?.status !== "UP") {
     if (cluster !== undefined)
       context.progress.line(`${input.cluster} is there, ${cluster.status}: launching it again`);
     await provision(launch, { fast: false });
-    return;
+    return false;
   }
   const jobs: readonly JobRecord[] = (await sky.jobs([input.cluster]))[input.cluster] ?? [];
   const active = jobs.filter(isUnderWay);
@@ -80,11 +82,12 @@ async function start(launch: Launch, cluster: ClusterRecord | undefined): Promis
     context.progress.line(
       `${input.cluster} is up with this very task (job ${active[0].job_id}): nothing to start`,
     );
-    return;
+    return true;
   }
   await cancelJobs(launch, active);
   context.progress.line(`${input.cluster} is up: starting the task on the same nodes`);
   await provision(launch, { fast: isSetUp(jobs, task.setup) });
+  return false;
 }
 
 /**

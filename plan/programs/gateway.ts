@@ -21,6 +21,9 @@ export const API_KEYS = "DYNAMO_SKY_API_KEY";
  */
 export const TLS_BUNDLE = "DYNAMO_SKY_TLS";
 
+/** Secrets that `node/gateway.py` reads again when they change: nothing is started anew for them. */
+export const READ_AGAIN: readonly string[] = [API_KEYS, TLS_BUNDLE];
+
 /** Variable with nginx's configuration; so the launcher fills in what is only known on the node. */
 const NGINX_CONF = "DYNAMO_SKY_NGINX_CONF";
 

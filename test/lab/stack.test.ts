@@ -14,11 +14,13 @@ import {
   labConfig,
   launches,
   processesOf,
+  processOfProgram,
   reason,
   requireLab,
   sky,
   titled,
 } from "./harness";
+import { Questions } from "./questions";
 
 const TIMEOUT = 600_000;
 const GONE = { timeout: 60_000, interval: 1000 };
@@ -95,6 +97,40 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     // Round robin over two workers, which the plan has put on one node each.
     expect(new Set(found.map(({ worker }) => worker)).size).toBe(2);
     expect((await jobs(cluster)).filter(({ status }) => status === "RUNNING")).toHaveLength(1);
+  });
+
+  it("takes a new key beside the old one while it answers, and starts nothing anew", async () => {
+    const seen = async () => ({
+      processes: ["gateway", "frontend-0", "aggregated-0", "aggregated-1"].map(processOfProgram),
+      jobs: (await jobs(cluster)).map(({ job_id, status }) => `${job_id} ${status}`),
+    });
+    const { endpoint, fingerprint } = await stack.deployment();
+    const before = await seen();
+    const questions = new Questions({ endpoint, apiKey, fingerprint }, 2);
+    const graceUntil = new Date(Date.now() + 3_600_000).toISOString().replace(/\.\d+/, "");
+    stack.configure(config({ access: { keys: ["next"], retiredKeys: [{ name: "default", graceUntil }] } }));
+    const { code, told, steps } = await stack.do("up");
+    await questions.stop();
+    expect(code, told).toBe(0);
+    expect(told).toContain("nothing is started anew");
+    expect(changed(steps).toSorted()).toEqual([
+      "create dynamo-key-next",
+      "update dynamo-main-launch",
+      "update dynamo-ready-check",
+    ]);
+    expect(await seen()).toEqual(before);
+    expect(questions.failures).toEqual([]);
+    expect(questions.answered).toBeGreaterThan(10);
+    const { apiKey: next } = await stack.deployment();
+    expect(next).not.toBe(apiKey);
+    for (const key of [next, apiKey])
+      expect((await ask({ endpoint, fingerprint, apiKey: key }, "Hello?")).tokens).toBeGreaterThan(0);
+    // Back to the one key, whose value has stayed the same.
+    stack.configure(config());
+    expect((await stack.do("up")).code).toBe(0);
+    const refused = () => ask({ endpoint, fingerprint, apiKey: next }, "Hello?").then(({ tokens }) => tokens);
+    await expect.poll(refused, GONE).toBe(0);
+    expect(await seen()).toEqual(before);
   });
 
   it("launches nothing when nothing has changed", async () => {
