@@ -12,8 +12,9 @@ import { nodeDirectory } from "../../local/directories";
 import { ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN } from "../../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import type { ConfigInput } from "../../plan/schema";
-
+import { issueCertificate } from "../../tls/issue";
 import { freePorts, listen, type Ports } from "../../tools/freePorts";
+import { eventually } from "../eventually";
 import { filesWith, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 let project: TestProject;
@@ -133,7 +134,37 @@ describe("a gateway", { timeout: 120_000 }, () => {
       "update dynamo-main-lease",
       "update dynamo-ready-check",
     ]);
-    await expect.poll(async () => JSON.parse(await pasteChat(former)).error?.code).toBe("invalid_api_key");
+    await eventually(async () => JSON.parse(await pasteChat(former)).error?.code === "invalid_api_key", 60);
+  });
+
+  it("shows a certificate of one's own, set as docs/security.md says, without starting anything anew", async () => {
+    const before = await pids(cluster);
+    const issued = await issueCertificate("of one's own, for this test", ["llm.example.com"]);
+    const [key = "", chain = ""] = issued.bundle.split(/(?=-----BEGIN CERTIFICATE)/);
+    // With the chain after it: what signed the server's certificate.
+    const fullChain = `${chain}${issued.authority}`;
+    configure({ gateway: true, keys: ["next"] });
+    await project.pulumi("dev", ["config", "set", "--path", "dynamo-sky:access.tls.certificate"], fullChain);
+    await project.pulumi("dev", ["config", "set", "--secret", "dynamo-sky:tlsKey"], key);
+    expect(await up()).toEqual([
+      "delete dynamo-tls",
+      "update dynamo-main-lease",
+      "update dynamo-ready-check",
+    ]);
+    expect(await pids(cluster)).toEqual(before);
+    const { certificate, certificateFingerprint, endpoint, apiKey } = await outputs();
+    expect(certificate).toBe(fullChain.trim());
+    expect(certificateFingerprint).toBe(issued.fingerprint);
+    expect(JSON.parse(await pasteChat(String(apiKey))).usage.completion_tokens).toBeGreaterThan(0);
+    // Who trusts the authority and asks for the name needs nothing else; nginx sends the chain.
+    const dispatcher = new Agent({ connect: { ca: issued.authority, servername: "llm.example.com" } });
+    const client = new OpenAI({
+      baseURL: `${endpoint}/v1`,
+      apiKey: String(apiKey),
+      fetchOptions: { dispatcher },
+    });
+    expect((await client.models.list()).data).toHaveLength(1);
+    expectAllKept();
   });
 
   it("goes, and leaves no secret behind", async () => {

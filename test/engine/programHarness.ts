@@ -28,6 +28,8 @@ export interface TestProject {
   configure(stack: string, config: Readonly<Record<string, unknown>>): void;
   /** Makes the stack, and sets a secret in its configuration as a user does. */
   encrypt(stack: string, key: string, value: string): Promise<void>;
+  /** Runs Pulumi's own command line on a stack, as a user does who sets a configuration with it. */
+  pulumi(stack: string, args: readonly string[], input?: string): Promise<string>;
   /** Opens a stack; what it tells goes to `lines`. */
   open(stack: string, program?: PulumiFn): Promise<OpenStack>;
   readonly lines: string[];
@@ -52,6 +54,14 @@ export function testProject(name: string): TestProject {
     PULUMI_CONFIG_PASSPHRASE: "test",
   };
   const file = (stack: string) => join(directory, `Pulumi.${stack}.yaml`);
+  const pulumi: TestProject["pulumi"] = async (stack, args, input = "") => {
+    const toolchain = await ensureToolchain({ need: ["pulumi"] });
+    return execFileSync(
+      toolchain.pulumi?.path ?? "pulumi",
+      [...args, "--stack", stack, "--non-interactive"],
+      { cwd: directory, env: { ...process.env, ...env }, input, stdio: "pipe", encoding: "utf8" },
+    );
+  };
   let encrypted: { config?: Record<string, unknown>; encryptionsalt?: string } = {};
   return {
     directory,
@@ -60,18 +70,11 @@ export function testProject(name: string): TestProject {
     configure: (stack, config) => {
       writeFileSync(file(stack), stringify({ ...encrypted, config: { ...config, ...encrypted.config } }));
     },
+    pulumi,
     encrypt: async (stack, key, value) => {
-      const { pulumi } = await ensureToolchain({ need: ["pulumi"] });
-      const cli = (args: readonly string[], input = "") =>
-        execFileSync(pulumi?.path ?? "pulumi", [...args, "--stack", stack, "--non-interactive"], {
-          cwd: directory,
-          env: { ...process.env, ...env },
-          input,
-          stdio: "pipe",
-        });
-      cli(["stack", "init", "--no-select"]);
+      await pulumi(stack, ["stack", "init", "--no-select"]);
       // Through standard input, so that the value stands in no command line.
-      cli(["config", "set", "--secret", key], value);
+      await pulumi(stack, ["config", "set", "--secret", key], value);
       encrypted = parse(readFileSync(file(stack), "utf8"));
     },
     open: (stack, program = load("./program.cjs") as PulumiFn) =>
