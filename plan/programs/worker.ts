@@ -5,6 +5,7 @@ import { engines } from "../engines";
 import type { Engine, ProcessKind, RankSpec, WorkerSpec } from "../engines/engine";
 import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
+import { CLEAN_UP_SECONDS } from "../schema/services";
 import type { Probe, ProgramPlan } from "../types";
 import { controlPlaneWaits } from "./controlPlane";
 import { dynamoEnvironment, dynamoSecrets, modelSecrets } from "./environment";
@@ -130,9 +131,6 @@ function statusEnvironment(
         { DYN_SYSTEM_STARTING_HEALTH_STATUS: "ready" }),
   };
 }
-
-/** What a worker needs to end once it has aborted what was still in progress. Seen: 4 seconds. Unit: seconds. */
-const CLEAN_UP_SECONDS = 8;
 
 /**
  * A worker that is told to stop leaves discovery, waits this long, and aborts the requests that are still in progress: with

@@ -19,6 +19,12 @@ const DAY = 86_400;
 /** More than any machine has; local nodes, whose GPUs are only numbers, may have many. */
 export const MOST_GPUS_OF_A_NODE = 1024;
 
+/**
+ * What a worker of a real engine needs to end once it has aborted what was still in progress: SGLang 4, vLLM 3 to 7, and once
+ * a little more than 8, because it waits 5 for a process that does not end (`docs/gpu.md`). Unit: seconds.
+ */
+export const CLEAN_UP_SECONDS = 10;
+
 export const frontendSchema = section({
   replicas: setting(whole({ min: 1, max: 64 }), {
     default: 1,
@@ -179,8 +185,7 @@ export const timeoutsSchema = section({
   stopSeconds: setting(seconds(3600), {
     default: 30,
     unit: "seconds",
-    about:
-      "Time between SIGTERM and SIGKILL when a process is stopped; requests in progress finish in it. A worker of a real engine always takes all but its last 8 seconds, and aborts what is not finished then.",
+    about: `Time between SIGTERM and SIGKILL when a process is stopped; requests in progress finish in it. A worker of a real engine always takes all but its last ${CLEAN_UP_SECONDS} seconds, and aborts what is not finished then.`,
   }),
   provisionMinutes: setting(whole({ min: 1, max: 10_080, noun: "a whole number of minutes" }), {
     default: 60,

@@ -131,8 +131,8 @@ describe("sglang", () => {
 
 describe("a worker that is told to stop", () => {
   it.each([
-    [30, "22"],
-    [300, "292"],
+    [30, "20"],
+    [300, "290"],
     [10, "5"],
   ])("with %d seconds for it has %s for the requests in progress", (stopSeconds, expected) => {
     const stopping = { ...SHAPES.vllm, timeouts: { stopSeconds } };
