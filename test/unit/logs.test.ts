@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { type Line, merged, Timeline } from "../../tools/logs/merge";
 import { type LogSource, sinceOf, sourcesOf } from "../../tools/logs/options";
 import { printer } from "../../tools/logs/print";
+import { Resume } from "../../tools/logs/resume";
 import { timeOf } from "../../tools/logs/time";
 import { UsageProblem } from "../../tools/pulumi/problem";
 
@@ -136,6 +137,58 @@ const topology = [
 const all = { roles: [], programs: [], node: undefined };
 const names = (filter: Partial<Parameters<typeof sourcesOf>[1]>) =>
   sourcesOf({ topology }, { ...all, ...filter }).map(({ name }) => name);
+
+describe("after a lost connection", () => {
+  /** Lines that are told anew, of those that come again. */
+  const anew = (resume: Resume, times: readonly (number | undefined)[]) => {
+    const isNew = resume.filter();
+    return times.map(isNew);
+  };
+  const told = (times: readonly (number | undefined)[], begun = 0) => {
+    const resume = new Resume(begun);
+    for (const time of times) resume.note(time);
+    return resume;
+  };
+
+  it("goes on behind the last line, also where many have the same time or none", () => {
+    const before = [1000, 2000, 2000, undefined];
+    expect(anew(told(before), [...before, 2000, undefined, 3000])).toEqual([
+      ...[false, false, false, false],
+      ...[true, true, true],
+    ]);
+  });
+
+  it("tells all that is later where the last line was rotated away", () => {
+    expect(anew(told([1000, 1000]), [undefined, 2000, 2000])).toEqual([false, true, true]);
+  });
+
+  it("tells nothing from before it began, of a program that had written nothing", () => {
+    const resume = told([], 5000);
+    expect(resume.since).toBe(5000);
+    expect(anew(resume, [1000, undefined, 5000, undefined])).toEqual([false, false, true, true]);
+  });
+
+  it("takes old lines that were told first for what they are", () => {
+    expect(anew(told([1000, 2000], 5000), [1000, 2000, 2000])).toEqual([false, false, true]);
+  });
+
+  it("never tells a line twice nor leaves one out, wherever it is cut", () => {
+    const line = fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined, freq: 4 });
+    fc.assert(
+      fc.property(fc.array(line), fc.array(line), (first, second) => {
+        // A clock that goes on, as programs have one; a log begins with a time.
+        let now = 1000;
+        const all = [0, ...first, ...second].map((step) => {
+          now += step ?? 0;
+          return step === undefined ? undefined : now;
+        });
+        const seen = all.slice(0, first.length + 1);
+        const expected = all.map((_, index) => index >= seen.length);
+        expect(anew(told(seen), all)).toEqual(expected);
+      }),
+    );
+  });
+});
 
 describe("the choice of logs", () => {
   it("is everything, or what all options say", () => {

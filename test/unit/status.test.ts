@@ -134,6 +134,7 @@ describe("a deployment that is well", () => {
       healthy  http://127.0.0.1:8000/v1
 
       Workers   decode      2 of 2 ready
+
                 last 2.0 s                        since start
       Requests  5.0 /s, 0 tokens/s                30, none failed
                 0 running, 0 queued

@@ -5,6 +5,7 @@ import { askNode, type LogsRequest, type NodeShell } from "../nodes/agent";
 import { messageOf } from "../toolchain/run";
 import { type Line, merged, type TimedLine, Timeline } from "./merge";
 import type { LogSource } from "./options";
+import { Resume } from "./resume";
 import { type NodeClock, timeOf } from "./time";
 
 const answerSchema = z.union([
@@ -55,8 +56,8 @@ export async function readLogs(nodes: readonly LogNode[], options: ReadOptions):
 class Reader {
   private readonly timeline = new Timeline();
   private waiting: Line[] = [];
-  /** The last time of each source: after a lost connection, what came before that is not told again. */
-  private readonly last = new Map<number, number>();
+  /** How far each source was told: after a lost connection it goes on from there. */
+  private readonly told = new Map<number, Resume>();
 
   constructor(private readonly options: ReadOptions) {}
 
@@ -64,8 +65,8 @@ class Reader {
   async read(node: LogNode): Promise<boolean> {
     const { follow, signal, onProblem } = this.options;
     let told = "";
-    for (let attempt = 0; !signal.aborted; attempt++) {
-      const problem = await this.readOnce(node, attempt > 0);
+    while (!signal.aborted) {
+      const problem = await this.readOnce(node);
       if (!follow) {
         if (problem !== undefined) onProblem(`${node.title}: ${problem}`);
         return problem === undefined;
@@ -79,31 +80,33 @@ class Reader {
     return true;
   }
 
-  private async readOnce({ shell, sources }: LogNode, isAgain: boolean): Promise<string | undefined> {
+  private async readOnce({ shell, sources }: LogNode): Promise<string | undefined> {
     const { tail, since, follow, timeoutSeconds, signal } = this.options;
     if (shell === undefined) return "there is no such node any more";
-    const from = isAgain
-      ? Math.min(...[...sources.values()].map((source) => this.last.get(source) ?? 0))
-      : since;
+    const resumes = [...sources.values()].flatMap((source) => this.told.get(source) ?? []);
+    const isAgain = resumes.length > 0;
+    const from = isAgain ? Math.min(...resumes.map((resume) => resume.since)) : since;
     const logs: LogsRequest = {
       programs: [...sources.keys()],
       tail: isAgain ? null : (tail ?? null),
       since: from === undefined ? null : from / 1000,
       follow,
     };
-    const before = new Map(this.last);
+    const filters = new Map([...this.told].map(([source, resume]) => [source, resume.filter()]));
     let clock: NodeClock = { offsetSeconds: 0, now: Date.now() };
     const timeout = AbortSignal.timeout(timeoutSeconds * 1000);
     const take = (answer: unknown): void => {
       const told = answerSchema.parse(answer);
       if ("offset" in told) clock = { ...clock, offsetSeconds: told.offset };
+      // The node answers: from now on a lost connection is one, and not a node that could not be reached yet.
+      for (const source of sources.values())
+        if (!this.told.has(source)) this.told.set(source, new Resume(clock.now));
       if (!("program" in told)) return;
       const source = sources.get(told.program);
       if (source === undefined) return;
       const time = timeOf(told.line, clock);
-      const known = isAgain ? before.get(source) : undefined;
-      if (known !== undefined && (time ?? 0) <= known) return;
-      if (time !== undefined) this.last.set(source, time);
+      if (filters.get(source)?.(time) === false) return;
+      this.told.get(source)?.note(time);
       this.waiting.push({ source, text: told.line, time });
     };
     try {

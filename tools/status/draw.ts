@@ -39,6 +39,7 @@ export function drawStatus(status: Status, options: DrawOptions): string[] {
     ...status.problems.map((problem): Line => [{ text: "  ✗ ", style: "red" }, problem]),
     [],
     ...status.roles.map((role, index) => labelled(index === 0 ? "Workers" : "", roleLine(role))),
+    [],
     ...requestLines(status.requests),
     labelled("Cost", [costText(status)]),
     ...status.clusters.flatMap((cluster) => [[], ...clusterLines(cluster, status)]),
