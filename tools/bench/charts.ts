@@ -162,7 +162,8 @@ function valueScale(rows: readonly Row[]) {
   const most = Math.max(...rows.map((row) => row.most));
   if (least > 0 && most / least > LOG_RATIO)
     return { type: "log" as const, base: 10, domain: [least / HEADROOM, most * HEADROOM] };
-  return { type: "linear" as const, domain: [0, most * HEADROOM], nice: true };
+  // Not `nice`: a number at the very top would move the heading.
+  return { type: "linear" as const, domain: [0, most * HEADROOM], nice: false };
 }
 
 function lines({ title, unit, rows }: Panel) {
@@ -221,7 +222,7 @@ function pareto(runs: readonly Summary[]) {
     field,
     title,
     type: "quantitative" as const,
-    scale: { domain: [0, Math.max(...values.map((row) => row[field])) * HEADROOM], nice: true },
+    scale: { domain: [0, Math.max(...values.map((row) => row[field])) * HEADROOM], nice: false },
     axis: { format: NUMBER },
   });
   const gpu = runs.some((run) => run.deployment.isSimulated) ? "simulated GPU" : "GPU";
