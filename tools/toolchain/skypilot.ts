@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "../../driver/errors";
 import { VERSIONS } from "../../plan/versions";
-import { LAB, LAB_INFRA, SKY_ENVIRONMENT } from "../lab/layout";
+import { SKY_ENVIRONMENT } from "../lab/layout";
 import { cacheDir } from "./dirs";
 import {
   installDirectory,
@@ -14,6 +14,7 @@ import {
   withLock,
   writeStamp,
 } from "./install";
+import { isLab } from "./labInfra";
 import { ensureUv } from "./python";
 import { findOnPath, run } from "./run";
 import { isAtLeast, parseVersion } from "./version";
@@ -38,10 +39,11 @@ const EXTRAS: Readonly<Record<string, string>> = { k8s: "kubernetes" };
  * that is installed into the cache with support for these clouds.
  *
  * @param infra As in the configuration: `aws/us-east-1`, `slurm/lab`. Empty: whatever the user's SkyPilot has.
- * @throws UserError when the one on PATH is too old, or there is none and no infra says which clouds it must support.
+ * @throws UserError when the lab is meant and does not run, when the one on PATH is too old, or there is none and no infra says which clouds it must support.
  */
 export async function findSky(infra: readonly string[], onProgress: Progress): Promise<SkyProgram> {
-  if (isLab(infra)) return { command: await ensureOwnSkyPilot(["slurm"], onProgress), env: SKY_ENVIRONMENT };
+  if (await isLab(infra))
+    return { command: await ensureOwnSkyPilot(["slurm"], onProgress), env: SKY_ENVIRONMENT };
   const onPath = await findOnPath("sky");
   if (onPath !== undefined) {
     await requireVersion(onPath);
@@ -55,11 +57,6 @@ export async function findSky(infra: readonly string[], onProgress: Progress): P
     );
   }
   return { command: await ensureOwnSkyPilot(clouds, onProgress), env: {} };
-}
-
-/** Whether the lab is meant: it is the only infra, and the lab is set up on this machine. */
-function isLab(infra: readonly string[]): boolean {
-  return infra.length > 0 && infra.every((name) => name === LAB_INFRA) && existsSync(LAB.etc);
 }
 
 /** The clouds of some infras, as names of SkyPilot's extras, each once, sorted. */
