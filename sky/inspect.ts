@@ -20,7 +20,8 @@ export interface InspectOptions {
   readonly withPrices: boolean;
 }
 
-const CONNECT_SECONDS = 20;
+/** A busy node may take long to greet; `status` gives up on it after a minute. */
+const CONNECT_SECONDS = 45;
 /** How long an ssh stays for the next call: SkyPilot's way to a node takes seconds to open. */
 const PERSIST_SECONDS = 60;
 const END_MS = 5000;
