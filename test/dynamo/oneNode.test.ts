@@ -1,0 +1,150 @@
+/**
+ * A recipe's only node as SkyPilot starts it, without SkyPilot: the text of its `run`, in a home of its own, with real Dynamo, etcd, NATS and
+ * nginx. What listens where, who gets in, and how keys change while it runs.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { callHttp } from "../../driver/http";
+import { Progress } from "../../driver/progress";
+import { kill, processesOf } from "../../local/processes";
+import { findToolchain, nodeEnvironment } from "../../local/toolchain";
+import { parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import { API_KEYS } from "../../plan/programs/gateway";
+import type { NodePlan } from "../../plan/types";
+import { nodeScripts } from "../../sky/scripts";
+import { renderTask } from "../../sky/task";
+import { fingerprintOf } from "../../tls/served";
+import { freePorts } from "../../tools/freePorts";
+import { eventually } from "../eventually";
+import { listeners, unlisted } from "../sockets";
+
+const MODEL = "Qwen/Qwen3-8B";
+const CLUSTER = "one-node";
+const MINUTE = 60_000;
+const REPOSITORY = join(__dirname, "..", "..");
+
+/** What others reach the machine by; where it has no network, any address but that on which nobody else reaches it. */
+const ADDRESS =
+  Object.values(networkInterfaces())
+    .flat()
+    .find((one) => one?.family === "IPv4" && !one.internal)?.address ?? "127.0.0.2";
+
+describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
+  const home = mkdtempSync(join(tmpdir(), "one-node-"));
+  const access = (file: string) => readFileSync(join(home, ".dynamo-sky", "access", file), "utf8");
+  let node: NodePlan | undefined;
+  let port = 0;
+  let running: ChildProcess;
+  let log = "";
+
+  const models = async (key: string, host = ADDRESS): Promise<number> => {
+    const { status } = await callHttp(`https://${host}:${port}/v1/models`, {
+      headers: { authorization: `Bearer ${key}` },
+      fingerprint: fingerprintOf(access("certificate.pem")),
+      timeoutMs: 10_000,
+      signal: new AbortController().signal,
+    });
+    return status;
+  };
+  const answers = async (): Promise<boolean> => {
+    const { text } = await callHttp(`https://${ADDRESS}:${port}/v1/chat/completions`, {
+      body: { model: MODEL, messages: [{ role: "user", content: "Hello?" }], max_tokens: 8 },
+      headers: { authorization: `Bearer ${access("api-key")}` },
+      fingerprint: fingerprintOf(access("certificate.pem")),
+      timeoutMs: 20_000,
+      signal: new AbortController().signal,
+    });
+    return /"completion_tokens":\s*[1-9]/.test(text);
+  };
+
+  beforeAll(async () => {
+    const context = { progress: new Progress(() => undefined), signal: new AbortController().signal };
+    const needs = { services: true, gateway: true, prometheus: false, model: MODEL };
+    const tools = await findToolchain(needs, { ...context, result: () => undefined });
+    const ports = await freePorts();
+    ({ port } = ports.frontend);
+    const config = parseConfig({
+      model: MODEL,
+      engine: "mocker",
+      cluster: { nodes: 1 },
+      pools: [
+        { role: "prefill", tensorParallel: 4 },
+        { role: "decode", tensorParallel: 4 },
+      ],
+      ...ports,
+    });
+    const { clusters } = plan(config, { discovery: "etcd", events: "nats" });
+    const [cluster] = clusters;
+    if (cluster === undefined) throw new Error("no cluster");
+    [node] = cluster.nodes;
+    const task: { readonly run: string } = parse(
+      renderTask({ cluster, config, scripts: nodeScripts(), endpointPort: port, standalone: true }),
+    );
+    // What the task's set-up leaves: the interpreter that has Dynamo.
+    const bin = join(home, ".dynamo-sky", "bin");
+    mkdirSync(bin, { recursive: true });
+    const wrapper = `#!/bin/sh\nexec "${tools.pythonBin}" "$@"\n`;
+    writeFileSync(join(bin, "node-python"), wrapper, { mode: 0o755 });
+    running = spawn("bash", ["-c", task.run], {
+      env: {
+        ...nodeEnvironment(tools),
+        HOME: home,
+        SKYPILOT_NODE_RANK: "0",
+        SKYPILOT_NODE_IPS: ADDRESS,
+        SKYPILOT_CLUSTER_INFO: JSON.stringify({ cluster_name: CLUSTER }),
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const stream of [running.stdout, running.stderr])
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        log += text;
+      });
+  }, 10 * MINUTE);
+
+  afterAll(async () => {
+    running?.kill();
+    await eventually(() => processesOf(home).length === 0).catch(() => undefined);
+    for (const { pid } of processesOf(home)) kill(pid);
+    rmSync(home, { recursive: true, force: true });
+  }, MINUTE);
+
+  test("answers who has the key that it has made, and shows the certificate", async () => {
+    await eventually(answers, 150).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${log.slice(-4000)}`);
+    });
+    expect(await models("wrong")).toBe(401);
+    expect(log).toContain(`ssh ${CLUSTER} cat ${join(home, ".dynamo-sky", "access", "api-key")}`);
+    expect(log).not.toContain(access("api-key"));
+  });
+
+  test("lets nobody from elsewhere reach anything but the gateway", () => {
+    if (node === undefined) throw new Error("no node");
+    const found = listeners(processesOf(home).map(({ pid }) => pid));
+    expect(unlisted(found, [{ node, address: ADDRESS, target: "sky", isOnly: true }])).toEqual([]);
+    const open = found.filter(({ address }) => !["127.0.0.1", "::1"].includes(address));
+    expect(new Set(open.map((socket) => socket.port))).toEqual(new Set([port]));
+    // All of them were looked at.
+    expect(found.length).toBeGreaterThan(node.programs.length);
+  });
+
+  test("accepts keys that it is handed while it runs", async () => {
+    const former = access("api-key");
+    const next = "n".repeat(40);
+    const script = readFileSync(join(REPOSITORY, "node", "hand_over.py"), "utf8");
+    const secrets = { [API_KEYS]: `next:${next},default:${former}@2040-01-01T00:00:00Z` };
+    const gateway = processesOf(home).find(({ command }) => command.includes("gateway"))?.pid;
+    const answer = execFileSync("python3", ["-c", `import sys; exec(sys.stdin.read(${script.length}))`], {
+      input: script + JSON.stringify({ cluster: CLUSTER, rank: 0, secrets }),
+      encoding: "utf8",
+    });
+    expect(JSON.parse(answer)).toEqual({ changed: true });
+    await eventually(async () => (await models(next)) === 200);
+    expect(await models(former, "127.0.0.1")).toBe(200);
+    expect(processesOf(home).find(({ command }) => command.includes("gateway"))?.pid).toBe(gateway);
+  });
+});
