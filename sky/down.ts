@@ -4,6 +4,7 @@ import { UserError } from "../driver/errors";
 import { defineVerb, type VerbContext } from "../driver/verb";
 import { Sky } from "./cli";
 import { classify, failureMessage } from "./failure";
+import { removeLaunchDirectories } from "./launchFiles";
 import { leftRunning } from "./left";
 import { type SkyLease, skyLeaseSchema } from "./spec";
 
@@ -19,6 +20,7 @@ async function down({ cluster, infra, downTimeoutSeconds }: SkyLease, context: V
   const { progress, signal } = context;
   const sky = await Sky.find(infra, context);
   const deadline = performance.now() + downTimeoutSeconds * 1000;
+  await removeLaunchDirectories(cluster);
   // Asked for even where SkyPilot knows no such cluster: a launch that is just beginning has no record yet.
   let lines: readonly string[] = [];
   for (;;) {

@@ -1,11 +1,11 @@
 /** Runs `sky launch`, tells its stages, and watches why it waits. */
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../driver/errors";
 import { classify, type Failure, failureMessage, neverStarts } from "./failure";
 import type { Launch } from "./launch";
+import { makeLaunchDirectory } from "./launchFiles";
 import { leftRunning } from "./left";
 import { cancelRequests } from "./requests";
 import { withSecrets } from "./secrets";
@@ -21,7 +21,7 @@ const LAST_LINES = 15;
 /** @throws UserError that says why the cluster is not up, what is left of it, and what to do. */
 export async function provision(launch: Launch, { fast }: { readonly fast: boolean }): Promise<void> {
   const { input, task, sky, context, stages } = launch;
-  const directory = await mkdtemp(join(tmpdir(), "dynamo-sky-"));
+  const directory = await makeLaunchDirectory(input.cluster);
   const file = join(directory, "task.sky.yaml");
   const stop = new AbortController();
   try {

@@ -2,8 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseDocument } from "yaml";
-import { isSlurm } from "../plan/infra";
-import { SECRETS_FILE } from "./setup";
+import { REGISTRY_SECRETS, SECRETS_FILE } from "./setup";
 import type { SkyLaunch } from "./spec";
 
 /** A task that is ready to be launched. */
@@ -14,22 +13,27 @@ export interface LaunchableTask {
   readonly env: Readonly<Record<string, string>>;
 }
 
+/** SkyPilot logs in with them itself, so it has to be told. */
+const OF_SKYPILOT: readonly string[] = Object.values(REGISTRY_SECRETS);
+
 /**
- * By environment, from which SkyPilot takes them (`--secret NAME`). Except on Slurm: there SkyPilot 0.14 starts the task with
- * its environment in the command line (`--env-vars={…}` of `sky.skylet.executor.slurm`), for everybody on the node to read. So there
- * they go in a file with mode 0600, copied to the nodes as one of the task's files.
+ * In a file with mode 0600, copied to the nodes as one of the task's files: so SkyPilot knows none of the values. What it is told
+ * by its own way (`--secret NAME`, the value in the environment) SkyPilot 0.14.1 keeps in plain text: in the requests of its API server, a day
+ * long (`server/requests/requests.py`); in the task's script on the first node (`backends/task_codegen.py`); on Slurm in the
+ * command line of the task (`--env-vars={…}` of `skylet/executor/slurm.py`), for everybody on the node to read.
  *
  * @param directory Private directory that is removed after the launch.
  */
 export async function withSecrets(input: SkyLaunch, directory: string): Promise<LaunchableTask> {
-  const names = Object.keys(input.secrets);
-  if (names.length === 0 || !input.infra.some(isSlurm)) {
-    return { text: input.task, args: names.flatMap((name) => ["--secret", name]), env: input.secrets };
-  }
+  const login = Object.entries(input.secrets).filter(([name]) => OF_SKYPILOT.includes(name));
+  const others = Object.entries(input.secrets).filter(([name]) => !OF_SKYPILOT.includes(name));
+  const told = { args: login.flatMap(([name]) => ["--secret", name]), env: Object.fromEntries(login) };
+  if (others.length === 0) return { text: input.task, ...told };
   const file = join(directory, "secrets.json");
-  await writeFile(file, JSON.stringify(input.secrets), { mode: 0o600 });
+  await writeFile(file, JSON.stringify(Object.fromEntries(others)), { mode: 0o600 });
   const task = parseDocument(input.task);
-  task.delete("secrets");
+  if (login.length === 0) task.delete("secrets");
+  else for (const [name] of others) task.deleteIn(["secrets", name]);
   task.setIn(["file_mounts", `~/${SECRETS_FILE}`], file);
-  return { text: task.toString({ lineWidth: 0, indentSeq: false }), args: [], env: {} };
+  return { text: task.toString({ lineWidth: 0, indentSeq: false }), ...told };
 }

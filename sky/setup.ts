@@ -34,12 +34,14 @@ export const REGISTRY_SECRETS = {
   password: "SKYPILOT_DOCKER_PASSWORD",
 } as const;
 
-/** Where a launch may put the values of secrets, instead of the task's environment; relative to the same. */
+/** Where a launch puts the values of secrets, other than of a recipe without this program; relative to the same. */
 export const SECRETS_FILE = `${ENVIRONMENT}/secrets.json`;
 
 const PREAMBLE = `set -euo pipefail
 home="$HOME/${ENVIRONMENT}"
 mkdir -p "$home/bin"
+# Secrets are in there, and a remote API server of SkyPilot does not keep the mode of their file.
+chmod 700 "$home"
 export PATH="$home/bin:$HOME/.local/bin:/usr/local/bin/etcd:$PATH"
 # Nodes may share a home directory (Slurm): the first one sets it up, the others find it done.
 exec 9> "$home/setup.lock"

@@ -31,7 +31,7 @@ export const skyLaunchSchema = z.strictObject({
   infra,
   /** The task as SkyPilot's YAML; holds no secret. */
   task: z.string(),
-  /** Values of the task's secrets, by name. Reach SkyPilot by environment, never by a command line or a file. */
+  /** Values of the task's secrets, by name. Reach the nodes in a private file, the login of a registry SkyPilot alone; no command line. */
   secrets: z.record(z.string(), z.string()).default({}),
   /**
    * Present where the endpoint speaks TLS. With a seed, a certificate is made for the address that the cluster has got, and reaches the

@@ -111,7 +111,7 @@ export function renderTask(input: TaskInput, heading?: string): string {
     resources: resources(input),
     ...(config.sky.config === undefined ? {} : { config: config.sky.config }),
     ...(Object.keys(config.sky.envs).length > 0 ? { envs: config.sky.envs } : {}),
-    // The values come with the launch (`--secret NAME`), and never stand in a task.
+    // The values come with the launch (`secrets.ts`; of a recipe by `--secret NAME`), and never stand in a task.
     ...(secrets.length > 0 ? { secrets: Object.fromEntries(secrets.map((name) => [name, null])) } : {}),
     // Copied once a node, so that all its workers read the weights from disk.
     ...(isInBucket

@@ -2,8 +2,6 @@
  * The whole program on the real Pulumi engine, with real Dynamo processes: one deployment's life, told in order. Each test
  * goes on where the one before it ended.
  */
-import { execFileSync } from "node:child_process";
-import { statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { clusterDirectory } from "../../local/directories";
@@ -12,7 +10,8 @@ import type { ConfigInput } from "../../plan/schema";
 import { freePorts, listen, type Ports } from "../../tools/freePorts";
 import type { OperationResult } from "../../tools/pulumi/openStack";
 import { eventually } from "../eventually";
-import { ask, filesWith, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
+import { filesHolding, SeenProcesses, secretsIn } from "../secrets";
+import { ask, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 const TOKEN = "hf_not-a-real-token";
 const NO_STEPS: string[] = [];
@@ -144,10 +143,10 @@ describe("the program on the real engine", { timeout: 120_000 }, () => {
 
   it("keeps the secret out of state, logs and command lines; on the node it is in a file of the owner's alone", () => {
     const file = join("clusters", cluster, "node0", "secrets.json");
-    expect(filesWith(TOKEN, project.state)).toEqual([file]);
-    expect(statSync(join(project.state, file)).mode & 0o777).toBe(0o600);
-    expect(project.lines.filter((line) => line.includes(TOKEN))).toEqual([]);
-    expect(execFileSync("ps", ["-eww", "-o", "args"], { encoding: "utf8" })).not.toContain(TOKEN);
+    const path = join(project.state, file);
+    expect(filesHolding({ TOKEN }, [project.state])).toEqual([{ secret: "TOKEN", path, mode: "600" }]);
+    expect(secretsIn(project.lines.join("\n"), { TOKEN })).toEqual([]);
+    expect(SeenProcesses.now().inCommands({ TOKEN })).toEqual([]);
   });
 
   it("restarts only the frontend for another router mode", async () => {

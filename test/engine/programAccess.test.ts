@@ -3,7 +3,7 @@
  * goes on where the one before it ended.
  */
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import OpenAI from "openai";
 import { Agent, request } from "undici";
@@ -15,7 +15,8 @@ import type { ConfigInput } from "../../plan/schema";
 import { issueCertificate } from "../../tls/issue";
 import { freePorts, listen, type Ports } from "../../tools/freePorts";
 import { eventually } from "../eventually";
-import { filesWith, namespaced, pids, type TestProject, testProject } from "./programHarness";
+import { filesHolding, type Secrets, SeenProcesses, secretsIn } from "../secrets";
+import { namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 let project: TestProject;
 let ports: Ports;
@@ -124,7 +125,7 @@ describe("a gateway", { timeout: 120_000 }, () => {
     for (const key of [former, String(apiKey)])
       expect(JSON.parse(await pasteChat(key)).usage.completion_tokens).toBeGreaterThan(0);
     expectAllKept();
-    expectKept(former);
+    expectKept({ former });
   });
 
   it("forgets a key that is no longer named", async () => {
@@ -168,71 +169,44 @@ describe("a gateway", { timeout: 120_000 }, () => {
   });
 
   it("goes, and leaves no secret behind", async () => {
-    const secrets = Object.values(secretsOnNode()).flatMap(tellingParts);
-    expect(secrets.length).toBeGreaterThan(5);
+    const secrets = secretsOnNode();
+    expect(Object.keys(secrets)).toHaveLength(5);
     await (await project.open("dev")).destroy();
-    for (const secret of secrets) {
-      expect(filesWith(secret, project.directory)).toEqual([]);
-      expect(project.lines.filter((line) => line.includes(secret))).toEqual([]);
-      expect(environmentsWith(secret)).toEqual([]);
-    }
+    expect(filesHolding(secrets, [project.directory])).toEqual([]);
+    expect(secretsIn(project.lines.join("\n"), secrets)).toEqual([]);
+    expect(SeenProcesses.now().inEnvironments(secrets)).toEqual([]);
   });
 });
 
-/** Of a key in PEM each line, since a file may hold it in another form; of keys with names each; of anything else the whole. */
-function tellingParts(secret: string): string[] {
-  if (!secret.includes("-----BEGIN"))
-    return secret.split(",").map((part) => part.replace(/@.*$/, "").replace(/^.*:/, ""));
-  const key = /-----BEGIN PRIVATE KEY-----\n([\s\S]*?)-----END/.exec(secret)?.[1] ?? "";
-  return key.split("\n").filter((line) => line.length > 30);
-}
-
-/** Programs of this machine whose environment holds a text: their name in the plan, else their command. */
-function environmentsWith(text: string): string[] {
-  return readdirSync("/proc").flatMap((entry) => {
-    if (!/^\d+$/.test(entry)) return [];
-    try {
-      const environment = readFileSync(`/proc/${entry}/environ`, "latin1");
-      if (!environment.includes(text)) return [];
-      return basename(/DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(environment)?.[1] ?? `process ${entry}`);
-    } catch {
-      return []; // ended meanwhile, or of the kernel
-    }
-  });
-}
+/** Where each secret that the node holds has to be, besides in the node's own file of them. */
+const NEEDED: Readonly<Record<string, { readonly files: string[]; readonly programs: string[] }>> = {
+  [API_KEYS]: { files: ["gateway-keys.conf"], programs: ["gateway"] },
+  [TLS_BUNDLE]: { files: ["gateway-tls.pem"], programs: ["gateway"] },
+  // etcd 3.4 writes who logs in, and how, into its log of changes.
+  [ETCD_ROOT_PASSWORD]: { files: ["0000000000000000-0000000000000000.wal"], programs: [] },
+  [ETCD_PASSWORD]: {
+    files: ["0000000000000000-0000000000000000.wal"],
+    programs: ["aggregated-0", "frontend-0"],
+  },
+  [NATS_TOKEN]: { files: ["nats.conf"], programs: ["aggregated-0", "frontend-0"] },
+};
 
 /** Each secret that the node holds is where its program needs it, and nowhere else. */
 function expectAllKept(): void {
-  const needing: Readonly<Record<string, { files: string[]; programs: string[] }>> = {
-    [API_KEYS]: { files: ["gateway-keys.conf"], programs: ["gateway"] },
-    [TLS_BUNDLE]: { files: ["gateway-tls.pem"], programs: ["gateway"] },
-    // etcd 3.4 writes who logs in, and how, into its log of changes.
-    [ETCD_ROOT_PASSWORD]: { files: ["0000000000000000-0000000000000000.wal"], programs: [] },
-    [ETCD_PASSWORD]: {
-      files: ["0000000000000000-0000000000000000.wal"],
-      programs: ["aggregated-0", "frontend-0"],
-    },
-    [NATS_TOKEN]: { files: ["nats.conf"], programs: ["aggregated-0", "frontend-0"] },
-  };
   const secrets = secretsOnNode();
-  expect(Object.keys(secrets).toSorted()).toEqual(Object.keys(needing).toSorted());
-  for (const [name, { files, programs }] of Object.entries(needing))
-    for (const part of tellingParts(secrets[name] ?? "")) {
-      expectKept(part, files);
-      // A rotated key is not in the environment of a gateway that was not restarted for it.
-      expect(
-        environmentsWith(part).filter((program) => !programs.includes(program)),
-        name,
-      ).toEqual([]);
-    }
+  expect(Object.keys(secrets).toSorted()).toEqual(Object.keys(NEEDED).toSorted());
+  for (const [name, { files }] of Object.entries(NEEDED)) expectKept({ [name]: secrets[name] ?? "" }, files);
+  // A rotated key is not in the environment of a gateway that was not restarted for it.
+  const others = SeenProcesses.now()
+    .inEnvironments(secrets)
+    .filter(({ secret, program }) => !NEEDED[secret]?.programs.includes(program));
+  expect(others).toEqual([]);
 }
 
-function expectKept(key: string, others: readonly string[] = ["gateway-keys.conf"]): void {
-  const files = filesWith(key, project.directory);
-  expect(files.map((file) => basename(file)).toSorted()).toEqual([...others, "secrets.json"].toSorted());
-  expect(new Set(files.map((file) => statSync(join(project.directory, file)).mode & 0o777))).toEqual(
-    new Set([0o600]),
-  );
-  expect(project.lines.filter((line) => line.includes(key))).toEqual([]);
-  expect(execFileSync("ps", ["-eww", "-o", "args"], { encoding: "utf8" })).not.toContain(key);
+function expectKept(secrets: Secrets, others: readonly string[] = ["gateway-keys.conf"]): void {
+  const files = filesHolding(secrets, [project.directory]);
+  expect(files.map(({ path }) => basename(path)).toSorted()).toEqual([...others, "secrets.json"].toSorted());
+  expect(new Set(files.map(({ mode }) => mode))).toEqual(new Set(["600"]));
+  expect(secretsIn(project.lines.join("\n"), secrets)).toEqual([]);
+  expect(SeenProcesses.now().inCommands(secrets)).toEqual([]);
 }

@@ -1,9 +1,9 @@
 /** Runs this repository's program through the real Pulumi engine, in directories and on ports of a test's own. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join, relative } from "node:path";
+import { join } from "node:path";
 import type { PulumiFn } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
@@ -117,15 +117,6 @@ export function leftOf(cluster: string): { processes: FoundProcess[]; directory:
     processes: processesOf(directory),
     directory: statSync(directory, { throwIfNoEntry: false }) !== undefined,
   };
-}
-
-/** Files below a directory that hold a text, relative to it. */
-export function filesWith(text: string, directory: string): string[] {
-  return readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => readFileSync(path, "latin1").includes(text))
-    .map((path) => relative(directory, path));
 }
 
 /** Asks the model a question and gives the whole answer. */

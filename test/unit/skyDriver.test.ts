@@ -1,6 +1,4 @@
-import { existsSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { parse } from "yaml";
 import { verb as downVerb } from "../../sky/down";
 import { verb as launchVerb } from "../../sky/launch";
 import { verb as leaseVerb } from "../../sky/lease";
@@ -134,36 +132,6 @@ describe("sky launch", () => {
       ["api", "cancel", "-y", "r-1"],
       ["launch", "-y", "--detach-run", "-c"],
     ]);
-  });
-
-  it("gives a secret by its name alone, and another value is another task", async () => {
-    const secrets = { HF_TOKEN: "hf_veryMuchASecret" };
-    const { error, output } = await sky.run(launchVerb, { ...launchInput, secrets });
-    expect(error).toBeUndefined();
-    const launch = sky.changes.find(([command]) => command === "launch") ?? [];
-    expect(launch.slice(launch.indexOf("--secret"), -1)).toEqual(["--secret", "HF_TOKEN"]);
-    expect(sky.read("secrets")).toBe(JSON.stringify(secrets.HF_TOKEN));
-    for (const shown of [output, sky.read("calls"), sky.read("tasks")])
-      expect(shown).not.toContain("hf_very");
-    const other = taskName(CLUSTER, TASK, { HF_TOKEN: "another" }).name;
-    expect(other).not.toBe(taskName(CLUSTER, TASK, secrets).name);
-    expect(other).not.toBe(nameOf(TASK));
-  });
-
-  it("gives a secret in a private file on Slurm, which shows a task's environment to everybody", async () => {
-    const input = { ...launchInput, infra: ["slurm/hpc"], task: `secrets:\n  HF_TOKEN: null\n${TASK}` };
-    const { error } = await sky.run(launchVerb, { ...input, secrets: { HF_TOKEN: "hf_veryMuchASecret" } });
-    expect(error).toBeUndefined();
-    const launch = sky.changes.find(([command]) => command === "launch") ?? [];
-    expect(launch).not.toContain("--secret");
-    expect(sky.read("secrets")).toBe("null");
-    const { secrets, file_mounts } = parse(sky.read("tasks"));
-    expect(secrets).toBeUndefined();
-    const [[target, source] = []] = Object.entries<string>(file_mounts);
-    expect(target).toBe("~/.dynamo-sky/secrets.json");
-    // The stand-in has kept what it saw; the file itself is gone with the launch.
-    expect(sky.read("mounted")).toBe('600 {"HF_TOKEN":"hf_veryMuchASecret"}');
-    expect(existsSync(source ?? "")).toBe(false);
   });
 
   it("lets SkyPilot try again until there is capacity, when asked to", async () => {

@@ -86,6 +86,7 @@ export class FakeSky {
       PATH: [join(__dirname, "fakeSky"), process.env["PATH"] ?? ""].join(delimiter),
       FAKE_SKY: this.directory,
       DYNAMO_SKY_CACHE: this.directory,
+      TMPDIR: this.directory,
     };
   }
 
@@ -117,7 +118,10 @@ export class FakeSky {
         result,
       };
     } finally {
-      process.env = before;
+      for (const name of Object.keys(this.env)) {
+        if (before[name] === undefined) delete process.env[name];
+        else process.env[name] = before[name];
+      }
     }
   }
 

@@ -1,0 +1,67 @@
+/** Clients of etcd and NATS that know nothing of Dynamo: what somebody gets who reaches their ports. */
+import { connect } from "node:net";
+import { callHttp } from "../driver/http";
+
+export interface EtcdAnswer {
+  readonly token?: string;
+  readonly kvs?: readonly { readonly key: string; readonly lease?: string }[];
+  readonly message?: string;
+  readonly error?: string;
+}
+
+const LIMIT_MS = 10_000;
+
+/**
+ * A call of etcd's HTTP interface: https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/
+ *
+ * @param at Host and port.
+ */
+export async function askEtcd(at: string, path: string, body: unknown, token?: string): Promise<EtcdAnswer> {
+  const { text } = await callHttp(`http://${at}/v3/${path}`, {
+    body,
+    headers: token === undefined ? {} : { authorization: token },
+    timeoutMs: LIMIT_MS,
+    signal: AbortSignal.timeout(LIMIT_MS),
+  });
+  return JSON.parse(text);
+}
+
+/** All keys that begin so, up to the first one that does not. */
+export function etcdKeys(prefix: string, end: string) {
+  return { key: base64(prefix), range_end: base64(end) };
+}
+
+/** Keys and values as etcd's HTTP interface takes them. */
+export function base64(text: string): string {
+  return Buffer.from(text).toString("base64");
+}
+
+/** Where Dynamo's processes are registered. */
+export const DYNAMO_KEYS = etcdKeys("v1/", "v10");
+
+/** What etcd says to who may not do something. */
+export const ETCD_REFUSAL = /user name is empty|invalid auth token|permission denied/;
+
+/** What NATS answers to a client's greeting: https://docs.nats.io/reference/reference-protocols/nats-protocol */
+export function greetNats(
+  host: string,
+  port: number,
+  options: Readonly<Record<string, unknown>>,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, host);
+    let told = "";
+    socket.setEncoding("utf8").setTimeout(LIMIT_MS, () => socket.destroy(new Error("no answer")));
+    socket.on("error", reject);
+    socket.on("data", (text: string) => {
+      told += text;
+      if (!/^(PONG|-ERR.*)\r$/m.test(told)) return;
+      socket.destroy();
+      resolve(/^(PONG|-ERR.*)\r$/m.exec(told)?.[1] ?? "");
+    });
+    socket.write(`CONNECT ${JSON.stringify({ verbose: false, ...options })}\r\nPING\r\n`);
+  });
+}
+
+/** What NATS answers to who has no token or a wrong one. */
+export const NATS_REFUSAL = "-ERR 'Authorization Violation'";

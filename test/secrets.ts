@@ -1,0 +1,168 @@
+/**
+ * Where the values of secrets are: in which files, which command lines and environments of processes, which texts. A test says where they
+ * may be; that the search finds them there shows that it would find them elsewhere.
+ */
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { basename } from "node:path";
+
+/** Values by name. */
+export type Secrets = Readonly<Record<string, string>>;
+
+/** A file that holds a secret. */
+export interface HoldingFile {
+  readonly secret: string;
+  readonly path: string;
+  /** Permissions, as `600`. */
+  readonly mode: string;
+}
+
+/** Shorter ones would be found by chance. */
+const SHORTEST = 12;
+const BASE64_OFFSETS = [0, 1, 2];
+
+/**
+ * What of a secret is looked for: of a key in PEM each line, also where the PEM came in base64, since a file may hold it in another form; of API keys
+ * with names (`name:key@time`, …) each; of anything else the whole.
+ */
+export function tellingParts(secret: string): string[] {
+  const decoded = Buffer.from(secret, "base64").toString("latin1");
+  const pem = [secret, decoded].find((text) => text.includes("-----BEGIN"));
+  if (pem === undefined) return secret.split(",").map((part) => part.replace(/@.*$/, "").replace(/^.*:/, ""));
+  const key = /-----BEGIN (?:EC |RSA )?PRIVATE KEY-----\n([\s\S]*?)-----END/.exec(pem)?.[1] ?? "";
+  return key.split("\n").filter((line) => line.length > 30);
+}
+
+/**
+ * How a text may be written down: as it is, and in base64 wherever in the encoded data it begins, once or twice. SkyPilot's API server
+ * keeps its requests so.
+ */
+function formsOf(text: string): string[] {
+  const once = encodings(text);
+  return [text, ...once, ...once.flatMap(encodings)];
+}
+
+/** The characters that a text alone decides, for each place in a group of three bytes where it may begin. */
+function encodings(text: string): string[] {
+  return BASE64_OFFSETS.map((offset) => {
+    const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(text)]);
+    return bytes.toString("base64").slice(Math.ceil((offset * 8) / 6), Math.floor((bytes.length * 8) / 6));
+  });
+}
+
+function formsByName(secrets: Secrets): [string, string[]][] {
+  return Object.entries(secrets).map(([name, value]) => {
+    const parts = tellingParts(value);
+    if (parts.length === 0 || parts.some((part) => part.length < SHORTEST))
+      throw new RangeError(`${name} has no part that could be looked for`);
+    return [name, parts.flatMap(formsOf)];
+  });
+}
+
+/** Names of the secrets that a text holds. */
+export function secretsIn(text: string, secrets: Secrets): string[] {
+  return formsByName(secrets)
+    .filter(([, forms]) => forms.some((form) => text.includes(form)))
+    .map(([name]) => name);
+}
+
+/** Files at or below some paths that hold a secret, sorted. Links are not followed, and installed Python packages left out. */
+export function filesHolding(secrets: Secrets, paths: readonly string[]): HoldingFile[] {
+  const forms = formsByName(secrets).flatMap(([, all]) => all);
+  const there = paths.filter((path) => statSync(path, { throwIfNoEntry: false }) !== undefined);
+  if (there.length === 0 || forms.length === 0) return [];
+  const options = ["-rlaFs", "--null", "--exclude-dir=site-packages", "-f", "-"];
+  const { status, stdout, stderr } = spawnSync("grep", [...options, "--", ...there], {
+    input: forms.join("\n"),
+    encoding: "utf8",
+    env: { ...process.env, LC_ALL: "C" },
+    maxBuffer: 64 << 20,
+  });
+  // 2 is a file that has gone meanwhile; what was found is told all the same.
+  if (status === null || status > 2) throw new Error(`grep failed: ${stderr}`);
+  const found = stdout.split("\0").filter((path) => path !== "");
+  return found.toSorted().flatMap((path) => holding(path, secrets));
+}
+
+function holding(path: string, secrets: Secrets): HoldingFile[] {
+  try {
+    const mode = (statSync(path).mode & 0o777).toString(8);
+    return secretsIn(readFileSync(path, "latin1"), secrets).map((secret) => ({ secret, path, mode }));
+  } catch {
+    return []; // It has gone meanwhile.
+  }
+}
+
+/** All processes of this machine, as often as it looks: their command lines and environments. */
+export class SeenProcesses {
+  private readonly seen = new Map<string, { readonly command: string; readonly environment: string }>();
+  private timer: NodeJS.Timeout | undefined;
+
+  /** What there is at this moment. */
+  static now(): SeenProcesses {
+    const processes = new SeenProcesses();
+    processes.look();
+    return processes;
+  }
+
+  /** Looks again and again until it is stopped. */
+  static watch(everyMs = 250): SeenProcesses {
+    const processes = SeenProcesses.now();
+    processes.timer = setInterval(() => processes.look(), everyMs).unref();
+    return processes;
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  get count(): number {
+    return this.seen.size;
+  }
+
+  look(): void {
+    for (const entry of readdirSync("/proc")) {
+      if (!/^\d+$/.test(entry)) continue;
+      try {
+        const command = readFileSync(`/proc/${entry}/cmdline`, "latin1").replaceAll("\0", " ");
+        // A process that becomes another one has another command line, too.
+        const key = `${entry} ${command}`;
+        if (!this.seen.has(key))
+          this.seen.set(key, { command, environment: readFileSync(`/proc/${entry}/environ`, "latin1") });
+      } catch {
+        // It ended meanwhile, or is the kernel's.
+      }
+    }
+  }
+
+  /** Secrets that stand in command lines, with the beginnings of those. */
+  inCommands(secrets: Secrets): string[] {
+    return this.each(secrets, ({ command }) => command).map(
+      ([secret, { command }]) => `${secret}: ${command.slice(0, 60)}`,
+    );
+  }
+
+  /** Secrets that stand in environments, with the program in the plan whose it is, else the beginning of the command line. */
+  inEnvironments(secrets: Secrets): { readonly secret: string; readonly program: string }[] {
+    const all = this.each(secrets, ({ environment }) => environment).map(
+      ([secret, { command, environment }]) => {
+        const program = /(?:^|\0)DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(environment)?.[1];
+        return { secret, program: program === undefined ? command.slice(0, 60) : basename(program) };
+      },
+    );
+    return [...new Map(all.map((found) => [JSON.stringify(found), found])).values()];
+  }
+
+  private each(
+    secrets: Secrets,
+    textOf: (process: { readonly command: string; readonly environment: string }) => string,
+  ) {
+    const names = formsByName(secrets);
+    return [...this.seen.values()].flatMap((process) => {
+      const text = textOf(process);
+      return names
+        .filter(([, forms]) => forms.some((form) => text.includes(form)))
+        .map(([name]) => [name, process] as const);
+    });
+  }
+}
