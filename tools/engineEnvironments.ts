@@ -19,15 +19,23 @@ const SIZES: Readonly<Record<InstalledEngine, { readonly disk: number; readonly 
 
 const INSTALL_SECONDS = 3600;
 
-/** The exact packages of an engine's environment. */
+/** The exact packages of an engine's environment, with their hashes. */
 export function engineRequirements(engine: InstalledEngine): string {
   return join(packageRoot(), "test", "engines", "environments", `${engine}.txt`);
+}
+
+/** The same, each in a line: `torch==2.11.0`. */
+export function enginePins(engine: InstalledEngine): string[] {
+  return readFileSync(engineRequirements(engine), "utf8")
+    .split("\n")
+    .filter((line) => /^\S/.test(line))
+    .map((line) => line.replace(/ \\$/, ""));
 }
 
 /** Name of the environment in the cache: another list of packages makes another environment. */
 function environmentName(engine: InstalledEngine): string {
   const hash = createHash("sha256")
-    .update(readFileSync(engineRequirements(engine)))
+    .update(`${enginePins(engine).join("\n")}\n`)
     .digest("hex");
   return `engine-${engine}-${VERSIONS.dynamo}-${hash.slice(0, 12)}`;
 }
@@ -54,7 +62,7 @@ export async function ensureEngine(engine: InstalledEngine, onProgress: Progress
     );
     const uv = await ensureUv(cache, onProgress);
     // The list is complete, and some of its packages ask for others than are in it (`vllm.override.in`).
-    const requirements = ["--no-deps", "-r", engineRequirements(engine)];
+    const requirements = ["--no-deps", "--require-hashes", "-r", engineRequirements(engine)];
     await withHeartbeat(what, INSTALL_SECONDS, onProgress, () =>
       installEnvironment({ cache, name, uv, requirements, timeoutSeconds: INSTALL_SECONDS }),
     );

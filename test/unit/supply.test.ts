@@ -10,6 +10,7 @@ import { engineImage, renderSetup } from "../../sky/setup";
 import { engineRequirements, INSTALLED_ENGINES } from "../../tools/engineEnvironments";
 import { packageRoot } from "../../tools/toolchain/index";
 import { requirementsFile, uvRequirementsFile } from "../../tools/toolchain/python";
+import { skyPilotLock } from "../../tools/toolchain/skypilot";
 
 /** What fetches something from elsewhere, in a shell's words or as words of an argument list. */
 const DOWNLOADS =
@@ -28,7 +29,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   "tools/toolchain/plugins.ts": "Pulumi's plugins in exact versions, by Pulumi's own command",
   "tools/toolchain/pulumi.ts": "the CLI in the package's version, by Pulumi's own installer",
   "tools/toolchain/python.ts": "--require-hashes",
-  "tools/toolchain/skypilot.ts": "SkyPilot in an exact version",
+  "tools/toolchain/skypilot.ts": "--require-hashes",
   "tools/proof.ts": "asks the endpoint of this machine",
 };
 
@@ -88,7 +89,8 @@ describe("what is downloaded", () => {
   });
 
   it("is checked against hashes where Python packages are listed", () => {
-    const files = [requirementsFile(), uvRequirementsFile()];
+    const engines = INSTALLED_ENGINES.map(engineRequirements);
+    const files = [requirementsFile(), uvRequirementsFile(), skyPilotLock(), ...engines];
     for (const file of files) {
       const entries = readFileSync(file, "utf8")
         .split(/\n(?! )/)
@@ -96,10 +98,12 @@ describe("what is downloaded", () => {
       expect(entries.length).toBeGreaterThan(0);
       for (const entry of entries)
         expect(entry).toMatch(/^[\w.[\]-]+==\S+.* \\\n {4}--hash=sha256:[0-9a-f]{64}/);
+      expect(entries.join("\n")).not.toMatch(/https?:|index-url|find-links/);
     }
     expect(readFileSync(uvRequirementsFile(), "utf8")).toContain(`uv==${VERSIONS.uv} `);
-    for (const engine of INSTALLED_ENGINES)
-      expect(readFileSync(engineRequirements(engine), "utf8")).toMatch(/==/);
+    const skyPilot = `skypilot==${VERSIONS.skypilot} \\\n`;
+    expect(readFileSync(skyPilotLock(), "utf8")).toContain(skyPilot);
+    expect(readFileSync(skyPilotLock().replace(/txt$/, "in"), "utf8")).toContain(`]==${VERSIONS.skypilot}\n`);
   });
 
   it.each(ENGINES)("onto nodes with engine %s is in an exact version", (engine) => {

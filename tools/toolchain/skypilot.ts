@@ -1,5 +1,6 @@
 /** Which `sky` is run, with which environment, and how it is installed where there is none. */
-import { existsSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "../../driver/errors";
 import { VERSIONS } from "../../plan/versions";
@@ -16,12 +17,14 @@ import {
 } from "./install";
 import { isLab } from "./labInfra";
 import { ensureUv } from "./python";
+import { packageRoot } from "./root";
 import { findOnPath, run } from "./run";
 import { isAtLeast, parseVersion } from "./version";
 
 const INSTALL_SECONDS = 900;
 const VERSION_SECONDS = 120;
-const PYTHONS = ">=3.9,<3.14";
+/** The lower end is that of {@link skyPilotLock}. */
+const PYTHONS = ">=3.10,<3.14";
 
 /** A `sky` that can be run. */
 export interface SkyProgram {
@@ -70,8 +73,15 @@ export function skyPilotDirectory(clouds: readonly string[]): string {
   return join(cacheDir(), directoryName(clouds));
 }
 
+/** Every package that SkyPilot needs for any of its clouds, in one exact version, with the hashes of its files. */
+export function skyPilotLock(): string {
+  return join(packageRoot(), "tools", "toolchain", "skypilot.txt");
+}
+
+/** Another lock makes another environment. */
 function directoryName(clouds: readonly string[]): string {
-  return `skypilot-${VERSIONS.skypilot}-${clouds.join("-")}`;
+  const hash = createHash("sha256").update(readFileSync(skyPilotLock())).digest("hex");
+  return `skypilot-${VERSIONS.skypilot}-${clouds.join("-")}-${hash.slice(0, 12)}`;
 }
 
 /** Installs SkyPilot with support for these clouds into the cache, unless it is there. @returns the path of its `sky`. */
@@ -99,6 +109,10 @@ export async function ensureOwnSkyPilot(clouds: readonly string[], onProgress: P
           "--quiet",
           // Loading SkyPilot takes three times as long without, where Python is told not to keep what it compiles.
           "--compile-bytecode",
+          // As constraints, since some clouds' packages are all that is wanted of the lock; one that is not in it is refused.
+          "--require-hashes",
+          "--constraints",
+          skyPilotLock(),
           "--python",
           join(directory, "bin", "python"),
           requirement,
