@@ -1,30 +1,42 @@
-/** Many `sky` commands in one process (`questions.py`), since starting `sky` takes seconds each time. */
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { existsSync, readFileSync, realpathSync } from "node:fs";
-import { dirname, join } from "node:path";
+/** Many questions to SkyPilot in one process (`questions.py`), since loading SkyPilot takes seconds each time. */
 import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
-import { packageRoot } from "../tools/toolchain/root";
 import type { SkyProgram } from "../tools/toolchain/skypilot";
-
-/** Wide and plain: SkyPilot wraps its messages to the terminal's width. */
-export const PLAIN_OUTPUT = { COLUMNS: "400", NO_COLOR: "1", PYTHONUNBUFFERED: "1" } as const;
+import { PLAIN_OUTPUT, QUESTIONS } from "./interpreter";
+import { isPreloaded, preloadedProcess } from "./preloaded";
+import { type ProcessEnd, type SkyProcess, spawnProcess } from "./process";
 
 const answerSchema = z.object({ code: z.number(), stdout: z.string(), stderr: z.string() });
 export type SkyAnswer = z.output<typeof answerSchema>;
 
-/** The arguments of a `sky` command, or tasks whose prices are wanted. */
-export type SkyQuestion = readonly string[] | { readonly prices: readonly unknown[] };
+/** The arguments of a `sky` command, or what `questions.py` asks SkyPilot itself. */
+export type SkyQuestion =
+  | readonly string[]
+  /** Tasks whose prices are wanted. */
+  | { readonly prices: readonly unknown[] }
+  /** Names of clusters, none for all of one's own; `refresh` lets SkyPilot ask the clouds. */
+  | { readonly clusters: readonly string[]; readonly refresh: boolean }
+  /** Names of the clusters whose jobs are wanted. */
+  | { readonly jobs: readonly string[] }
+  /** Name of the cluster about which there may be requests. */
+  | { readonly requests: string };
 
 interface Waiting {
   readonly resolve: (answer: SkyAnswer) => void;
   readonly reject: (error: Error) => void;
 }
 
+/** A process that answers. */
+interface Answering {
+  readonly process: SkyProcess;
+  readonly answers: Interface;
+}
+
 /** Asks one question after the other; several at once wait in line. */
 export class Asker {
-  private child: ChildProcessWithoutNullStreams | undefined;
-  private answers: Interface | undefined;
+  private running: Promise<Answering> | undefined;
+  /** Ends the process that runs, or is being got. */
+  private stop = new AbortController();
   private readonly waiting: Waiting[] = [];
 
   constructor(
@@ -53,48 +65,56 @@ export class Asker {
           settle(value);
         };
       };
-      this.waiting.push({ resolve: settled(resolve), reject: settled(reject) });
-      this.running().stdin.write(`${JSON.stringify(question)}\n`);
+      const waiting = { resolve: settled(resolve), reject: settled(reject) };
+      this.waiting.push(waiting);
+      void this.start().then(({ process }) => {
+        // It may have been given up meanwhile.
+        if (this.waiting.includes(waiting)) process.input.write(`${JSON.stringify(question)}\n`);
+      });
     });
   }
 
   /** Starts the process, so that it has loaded SkyPilot when the next question comes. */
   warm(): void {
-    this.running();
+    void this.start();
   }
 
   /**
-   * The process itself as a command that runs for long: it has SkyPilot loaded already, which starting another one takes seconds
-   * for. The next question starts a new one.
+   * The process itself as a command that runs for long: it has SkyPilot loaded already. The next question starts a new one.
    *
-   * @returns undefined when there is no process, or it is answering.
+   * @returns undefined when there is no such process, or it is answering, or it is not this one's own: a command that changes something
+   *   is a process whose end its driver sees.
    */
-  become(
+  async become(
     args: readonly string[],
     env: Readonly<Record<string, string>>,
-  ): ChildProcessWithoutNullStreams | undefined {
-    const { child } = this;
-    if (child === undefined || this.waiting.length > 0) return undefined;
-    this.child = undefined;
-    this.answers?.close();
-    child.stdin.end(`${JSON.stringify({ become: args, env })}\n`);
-    return child;
+  ): Promise<SkyProcess | undefined> {
+    const { running } = this;
+    if (running === undefined || this.waiting.length > 0 || isPreloaded(this.program)) return undefined;
+    this.running = undefined;
+    this.stop = new AbortController();
+    const { process, answers } = await running;
+    answers.close();
+    process.input.write(`${JSON.stringify({ become: args, env })}\n`);
+    return process;
   }
 
-  private running(): ChildProcessWithoutNullStreams {
-    if (this.child !== undefined) return this.child;
-    const child = spawn(this.python, [join(packageRoot(), "sky", "questions.py")], {
-      env: { ...process.env, ...this.program.env, ...PLAIN_OUTPUT },
-      detached: true,
-    });
-    this.child = child;
+  private start(): Promise<Answering> {
+    this.running ??= this.open(this.stop.signal);
+    return this.running;
+  }
+
+  private async open(stop: AbortSignal): Promise<Answering> {
+    const forked = isPreloaded(this.program) ? await preloadedProcess(stop) : undefined;
+    const env = { ...process.env, ...this.program.env, ...PLAIN_OUTPUT };
+    const opened = forked ?? spawnProcess(this.python, [QUESTIONS], env);
+    if (stop.aborted) opened.kill();
+    else stop.addEventListener("abort", opened.kill, { once: true });
     let complaint = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    opened.errors?.setEncoding("utf8").on("data", (text: string) => {
       complaint = (complaint + text).slice(-2000);
     });
-    // A write to a process that has ended; its end is what is told.
-    child.stdin.on("error", () => undefined);
-    this.answers = createInterface({ input: child.stdout }).on("line", (line) => {
+    const answers = createInterface({ input: opened.output }).on("line", (line) => {
       const next = this.waiting.shift();
       try {
         next?.resolve(answerSchema.parse(JSON.parse(line)));
@@ -102,32 +122,21 @@ export class Asker {
         next?.reject(error instanceof Error ? error : new Error(String(error)));
       }
     });
-    child.once("error", (error) => this.end(error.message));
-    child.once("close", (code) => {
-      if (this.child === child) this.end(`it ended with code ${code}: ${complaint.trim()}`);
+    void opened.ended.then((end) => {
+      if (this.stop.signal === stop) this.end(endInWords(end, complaint));
     });
-    return child;
+    return { process: opened, answers };
   }
 
   /** Ends the process; all questions that wait fail with this reason. */
   private end(reason: string): void {
-    const pid = this.child?.pid;
-    this.child = undefined;
-    if (pid !== undefined) {
-      try {
-        process.kill(-pid, "SIGKILL");
-      } catch {
-        // It is over.
-      }
-    }
+    this.stop.abort();
+    this.stop = new AbortController();
+    this.running = undefined;
     for (const { reject } of this.waiting.splice(0)) reject(new Error(`SkyPilot: ${reason}`));
   }
 }
 
-/** The interpreter that runs `sky`: beside it, or named in its first line. Undefined when neither is so. */
-export function interpreterOf(sky: string): string | undefined {
-  const beside = join(dirname(realpathSync(sky)), "python");
-  if (existsSync(beside)) return beside;
-  const named = /^#!(\S*python\S*)$/.exec(readFileSync(sky, "utf8").split("\n", 1)[0] ?? "")?.[1];
-  return named !== undefined && existsSync(named) ? named : undefined;
+function endInWords({ code, problem }: ProcessEnd, complaint: string): string {
+  return problem ?? `it ended with code ${code}: ${complaint.trim()}`;
 }

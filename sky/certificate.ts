@@ -4,6 +4,7 @@ import { TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ServedCertificate } from "../tls/served";
 import { findEndpoint } from "./endpoint";
 import type { Launch } from "./launch";
+import { takenDown } from "./left";
 import { provision } from "./provision";
 import { cancelRequests } from "./requests";
 import type { SkyLaunch } from "./spec";
@@ -27,12 +28,14 @@ export async function certify(
 ): Promise<Certified> {
   const { input, sky, context } = launch;
   await cancelRequests(launch);
-  const cluster = await sky.cluster(input.cluster);
+  let cluster = await sky.cluster(input.cluster);
   if (cluster?.status !== "UP") {
     context.progress.line("machines first, then the task: the certificate is for their address");
     await provision(launchOf({ ...input, task: machinesOnly(input.task), secrets: {} }), { fast: false });
+    cluster = await sky.cluster(input.cluster);
   }
-  const { endpoint, headAddress } = await findEndpoint(launch);
+  if (cluster === undefined) throw takenDown(input.cluster);
+  const { endpoint, headAddress } = await findEndpoint(launch, cluster);
   const host = new URL(endpoint).hostname.replace(/^\[|\]$/g, "");
   const names = [...new Set([host, headAddress, ...(input.tls?.names ?? [])])];
   const { issueCertificate } = require("../tls/issue") as typeof import("../tls/issue");

@@ -1,5 +1,4 @@
 /** Runs `sky`, bounded, so that nothing of it outlives the driver. */
-import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { z } from "zod";
 import { UserError } from "../driver/errors";
@@ -7,8 +6,11 @@ import { printable } from "../driver/progress";
 import type { VerbContext } from "../driver/verb";
 import type { ClusterPrice } from "../plan/cost";
 import { findSky, type SkyProgram } from "../tools/toolchain/skypilot";
-import { Asker, interpreterOf, PLAIN_OUTPUT } from "./asker";
+import { Asker, type SkyQuestion } from "./asker";
 import { classify, type Failure, failureMessage } from "./failure";
+import { interpreterOf, PLAIN_OUTPUT } from "./interpreter";
+import { isPreloaded } from "./preloaded";
+import { type SkyProcess, spawnProcess } from "./process";
 import {
   type ClusterRecord,
   clusterRecords,
@@ -47,13 +49,17 @@ export interface SkyRunOptions {
 /** The `sky` command line of one infra. */
 export class Sky {
   private readonly asker: Asker | undefined;
+  /** Another process where that costs nothing: prices take seconds, and need nothing of the rest. */
+  private readonly priceAsker: Asker | undefined;
 
   private constructor(
     private readonly program: SkyProgram,
     private readonly context: VerbContext,
   ) {
     const python = interpreterOf(program.command);
-    this.asker = python === undefined ? undefined : new Asker(program, python, context.signal);
+    if (python === undefined) return;
+    this.asker = new Asker(program, python, context.signal);
+    this.priceAsker = isPreloaded(program) ? new Asker(program, python, context.signal) : this.asker;
   }
 
   /** Finds or installs SkyPilot. */
@@ -68,54 +74,41 @@ export class Sky {
 
   /** Ends what is kept for the next question. */
   close(): void {
-    this.asker?.close();
+    for (const asker of [this.asker, this.priceAsker]) asker?.close();
   }
 
   /** Runs a command to its end, whatever that is. */
-  run(args: readonly string[], options: SkyRunOptions): Promise<SkyOutcome> {
+  async run(args: readonly string[], options: SkyRunOptions): Promise<SkyOutcome> {
     const limit = AbortSignal.timeout(Math.ceil(options.timeoutSeconds * 1000));
     const signals = [this.context.signal, limit, ...(options.signal === undefined ? [] : [options.signal])];
-    const child = this.asker?.become(args, options.env ?? {}) ?? start(this.program, args, options.env ?? {});
-    return outcomeOf(child, this.program.command, options, AbortSignal.any(signals));
+    const signal = AbortSignal.any(signals);
+    const env = options.env ?? {};
+    const given = await this.asker?.become(args, env);
+    const all = { ...process.env, ...env, ...this.program.env, ...PLAIN_OUTPUT };
+    const child = given ?? spawnProcess(this.program.command, args, all);
+    if (given === undefined) child.input.end();
+    return outcomeOf(child, this.program.command, options, signal);
   }
 
   /** Prepares for questions that will come soon. */
   warm(): void {
-    this.asker?.warm();
+    if (!isPreloaded(this.program)) this.asker?.warm();
   }
 
   /** Runs a short command, in a process that is kept for the next one. */
   async ask(args: readonly string[], timeoutSeconds = QUESTION_SECONDS): Promise<SkyOutcome> {
-    if (this.asker === undefined) return this.run(args, { timeoutSeconds });
-    try {
-      const { code, stdout, stderr } = await this.asker.ask(args, timeoutSeconds);
-      return { code, stdout, lines: nonEmpty(`${stdout}\n${stderr}`) };
-    } catch (error) {
-      this.context.signal.throwIfAborted();
-      return {
-        code: undefined,
-        stdout: "",
-        lines: nonEmpty(error instanceof Error ? error.message : String(error)),
-      };
-    }
+    return this.answer(args, args, timeoutSeconds);
   }
 
   /** @throws UserError with the classified cause when the command fails. */
   async must(args: readonly string[], timeoutSeconds?: number): Promise<SkyOutcome> {
-    const outcome = await this.ask(args, timeoutSeconds);
-    this.context.signal.throwIfAborted();
-    if (outcome.code === 0) return outcome;
-    const failure: Failure =
-      outcome.code === undefined
-        ? { kind: "unreachable", cause: outcome.lines.join(" ") }
-        : classify(outcome.lines);
-    throw new UserError(failureMessage(`'sky ${args[0]}' failed`, failure));
+    return this.good(args, await this.ask(args, timeoutSeconds));
   }
 
   /** The clusters that SkyPilot knows; all of the user's, or those named. */
   async clusters(names: readonly string[] = [], refresh = false): Promise<ClusterRecord[]> {
-    const { stdout } = await this.must(["status", ...(refresh ? ["--refresh"] : []), "-o", "json", ...names]);
-    return parsed("sky status", clusterRecords, stdout);
+    const args = ["status", ...(refresh ? ["--refresh"] : []), "-o", "json", ...names];
+    return this.records(clusterRecords, { clusters: names, refresh }, args);
   }
 
   async cluster(name: string): Promise<ClusterRecord | undefined> {
@@ -125,15 +118,51 @@ export class Sky {
   /** Jobs by cluster. One without a queue (not up) is left out. */
   async jobs(names: readonly string[]): Promise<Readonly<Record<string, readonly JobRecord[]>>> {
     if (names.length === 0) return {};
-    const { stdout } = await this.must(["queue", "-o", "json", ...names]);
-    return parsed("sky queue", jobQueues, stdout);
+    return this.records(jobQueues, { jobs: names }, ["queue", "-o", "json", ...names]);
   }
 
   /** Requests about a cluster that the API server is still at. */
   async requests(name: string): Promise<RequestRecord[]> {
-    const args = ["api", "status", "-o", "json", "-c", name];
-    const { stdout } = await this.must(args);
-    return parsed("sky api status", requestRecords, stdout);
+    return this.records(requestRecords, { requests: name }, ["api", "status", "-o", "json", "-c", name]);
+  }
+
+  /**
+   * @param question What `questions.py` is asked.
+   * @param args The command that says the same, where there is nothing that could be asked.
+   */
+  private async records<S extends z.ZodType>(
+    schema: S,
+    question: SkyQuestion,
+    args: readonly string[],
+  ): Promise<z.output<S>> {
+    const { stdout } = this.good(args, await this.answer(question, args, QUESTION_SECONDS));
+    return parsed(`sky ${args[0]}`, schema, stdout);
+  }
+
+  private good(args: readonly string[], outcome: SkyOutcome): SkyOutcome {
+    this.context.signal.throwIfAborted();
+    if (outcome.code === 0) return outcome;
+    const failure: Failure =
+      outcome.code === undefined
+        ? { kind: "unreachable", cause: outcome.lines.join(" ") }
+        : classify(outcome.lines);
+    throw new UserError(failureMessage(`'sky ${args[0]}' failed`, failure));
+  }
+
+  private async answer(
+    question: SkyQuestion,
+    args: readonly string[],
+    timeoutSeconds: number,
+  ): Promise<SkyOutcome> {
+    if (this.asker === undefined) return this.run(args, { timeoutSeconds });
+    try {
+      const { code, stdout, stderr } = await this.asker.ask(question, timeoutSeconds);
+      return { code, stdout, lines: nonEmpty(`${stdout}\n${stderr}`) };
+    } catch (error) {
+      this.context.signal.throwIfAborted();
+      const lines = nonEmpty(error instanceof Error ? error.message : String(error));
+      return { code: undefined, stdout: "", lines };
+    }
   }
 
   /**
@@ -143,9 +172,10 @@ export class Sky {
   async prices(tasks: readonly unknown[]): Promise<readonly ClusterPrice[]> {
     if (tasks.length === 0) return [];
     const none = (problem: string) => tasks.map(() => ({ candidates: [], problem }));
-    if (this.asker === undefined) return none(`the Python that runs ${this.program.command} was not found`);
+    const asker = this.priceAsker;
+    if (asker === undefined) return none(`the Python that runs ${this.program.command} was not found`);
     try {
-      const { stdout } = await this.asker.ask({ prices: tasks }, QUESTION_SECONDS);
+      const { stdout } = await asker.ask({ prices: tasks }, QUESTION_SECONDS);
       return priceRecords.parse(JSON.parse(stdout));
     } catch (error) {
       this.context.signal.throwIfAborted();
@@ -176,23 +206,8 @@ function parsed<S extends z.ZodType>(what: string, schema: S, stdout: string): z
   throw new UserError(`'${what}' printed JSON of another shape: ${issue?.path.join(".")}: ${issue?.message}`);
 }
 
-function start(
-  program: SkyProgram,
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-): ChildProcessWithoutNullStreams {
-  const child = spawn(program.command, args, {
-    env: { ...process.env, ...env, ...program.env, ...PLAIN_OUTPUT },
-    // A group of its own, so that its end takes its children along.
-    detached: true,
-  });
-  child.stdin.on("error", () => undefined);
-  child.stdin.end();
-  return child;
-}
-
 function outcomeOf(
-  child: ChildProcessWithoutNullStreams,
+  child: SkyProcess,
   command: string,
   options: SkyRunOptions,
   signal: AbortSignal,
@@ -207,37 +222,21 @@ function outcomeOf(
         options.onLine?.(line);
       }
     };
-    child.stdout.setEncoding("utf8").on("data", (text: string) => chunks.push(text));
-    for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on("line", take);
-    const kill = (): void => killGroup(child.pid);
-    signal.addEventListener("abort", kill, { once: true });
-    process.once("exit", kill);
-    const finish = (): void => {
-      signal.removeEventListener("abort", kill);
-      process.removeListener("exit", kill);
-    };
-    child.once("error", (error) => {
-      finish();
-      reject(new UserError(`${command} could not be started: ${error.message}`));
+    child.output.setEncoding("utf8").on("data", (text: string) => chunks.push(text));
+    for (const stream of [child.output, ...(child.errors === undefined ? [] : [child.errors])])
+      createInterface({ input: stream }).on("line", take);
+    signal.addEventListener("abort", child.kill, { once: true });
+    process.once("exit", child.kill);
+    void child.ended.then(({ code, problem }) => {
+      signal.removeEventListener("abort", child.kill);
+      process.removeListener("exit", child.kill);
+      if (problem !== undefined) return reject(new UserError(`${command} could not be started: ${problem}`));
+      resolve({ code: signal.aborted ? undefined : code, stdout: chunks.join(""), lines });
     });
-    child.once("close", (code) => {
-      finish();
-      const killed = signal.aborted || code === null;
-      resolve({ code: killed ? undefined : code, stdout: chunks.join(""), lines });
-    });
-    if (signal.aborted) kill();
+    if (signal.aborted) child.kill();
   });
 }
 
 function nonEmpty(text: string): string[] {
   return printable(text).filter((line) => line.trim() !== "");
-}
-
-function killGroup(pid: number | undefined): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // It is over.
-  }
 }

@@ -1,13 +1,16 @@
 /** Where clients reach a cluster. */
 import { parse } from "yaml";
 import type { Launch } from "./launch";
+import type { ClusterRecord } from "./records";
 import type { SkyLaunched } from "./spec";
 
 /** The address that the cloud opened for the port, where the task asked for that; else the head's address and the port. */
-export async function findEndpoint(launch: Launch): Promise<Pick<SkyLaunched, "endpoint" | "headAddress">> {
+export async function findEndpoint(
+  launch: Launch,
+  cluster: ClusterRecord,
+): Promise<Pick<SkyLaunched, "endpoint" | "headAddress">> {
   const { input, sky, context } = launch;
-  const { stdout } = await sky.must(["status", "--ip", input.cluster]);
-  const headAddress = lastWord(stdout);
+  const headAddress = cluster.head_ip ?? lastWord((await sky.must(["status", "--ip", input.cluster])).stdout);
   const scheme = input.tls === undefined ? "http" : "https";
   const direct = { headAddress, endpoint: `${scheme}://${bracketed(headAddress)}:${input.port}` };
   if (!opensPorts(input.task)) return direct;
@@ -19,6 +22,15 @@ export async function findEndpoint(launch: Launch): Promise<Pick<SkyLaunched, "e
   }
   context.progress.line(`SkyPilot tells no endpoint for port ${input.port}; using the head's address`);
   return direct;
+}
+
+/** Where somebody connects who is given the URL. */
+export function hostAndPort(endpoint: string): { readonly host: string; readonly port: number } {
+  const { hostname, port, protocol } = new URL(endpoint);
+  return {
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: Number(port || (protocol === "https:" ? 443 : 80)),
+  };
 }
 
 /** Whether the task has ports for the cloud to open. */

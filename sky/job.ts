@@ -1,15 +1,21 @@
 /** The task as a job of the cluster: waiting until it runs, telling why it does not, ending it. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../driver/errors";
 import { poll } from "../driver/poll";
+import { ask } from "../driver/probe";
+import type { Probe } from "../plan/types";
+import { hostAndPort } from "./endpoint";
 import { FAILURES, failureMessage } from "./failure";
 import { failedPart } from "./jobLog";
 import type { Launch } from "./launch";
 import { leftRunning } from "./left";
 import { isActive, isUnderWay, type JobRecord, latestJob } from "./records";
 
-/** Each question goes to the cluster's head by ssh. */
+/**
+ * A question to a queue may start a Python on the cluster's head (it does on Slurm), which takes processors from what is being started there. So
+ * the pause after one is twice the time that it took, within these bounds.
+ */
 const PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
 const CANCEL_SECONDS = 120;
 const LOG_SECONDS = 120;
 const LOG_LINES = "300";
@@ -17,31 +23,39 @@ const LOG_LINES = "300";
 /**
  * Waits until the task's job runs on all nodes.
  *
+ * @param endpoint Something listens there once the job runs, if it is on this cluster: that is found out for nothing.
  * @throws UserError with the last lines of what failed.
  */
-export async function untilRunning(launch: Launch): Promise<JobRecord> {
+export async function untilRunning(launch: Launch, endpoint: string): Promise<JobRecord> {
   const { input, task, context, stages } = launch;
   let job: JobRecord | undefined;
-  let asked = false;
+  let seen: string | undefined = "its queue to tell of the job";
+  const isDue = questionTimes(endpoint, context.signal);
+  const look = async (): Promise<string | undefined> => {
+    const jobs = (await launch.sky.jobs([input.cluster]))[input.cluster] ?? [];
+    job = latestJob(jobs.filter(({ job_name }) => job_name === task.name));
+    if (job === undefined) return "the job to appear in the queue";
+    const { job_id, status } = job;
+    // A launch that was ended a moment too late: its job would hold the nodes for ever.
+    await cancelJobs(
+      launch,
+      jobs.filter((other) => isUnderWay(other) && other.job_id < job_id),
+    );
+    if (status === "RUNNING") return undefined;
+    if (!isActive(job)) throw await jobFailure(launch, job);
+    stages.enter("starting");
+    return `job ${job_id}, ${status === "SETTING_UP" ? "which is setting up the nodes" : status}`;
+  };
   const missing = await poll({
     timeoutSeconds: Math.round(launch.secondsLeft()),
     progress: context.progress,
     signal: context.signal,
     check: async () => {
-      if (asked) await sleep(PAUSE_MS, undefined, { signal: context.signal });
-      asked = true;
-      const jobs = (await launch.sky.jobs([input.cluster]))[input.cluster] ?? [];
-      job = latestJob(jobs.filter(({ job_name }) => job_name === task.name));
-      if (job === undefined) return "the job to appear in the queue";
-      // A launch that was ended a moment too late: its job would hold the nodes for ever.
-      await cancelJobs(
-        launch,
-        jobs.filter((other) => isUnderWay(other) && other.job_id < (job?.job_id ?? 0)),
-      );
-      if (job.status === "RUNNING") return undefined;
-      if (!isActive(job)) throw await jobFailure(launch, job);
-      stages.enter("starting");
-      return `job ${job.job_id}, ${job.status === "SETTING_UP" ? "which is setting up the nodes" : job.status}`;
+      const answered = await isDue();
+      if (answered === undefined) return seen;
+      seen = await look();
+      answered();
+      return seen;
     },
   });
   if (missing === undefined && job !== undefined) return job;
@@ -57,6 +71,27 @@ export async function untilRunning(launch: Launch): Promise<JobRecord> {
       `Next: ${advice}`,
     ].join("\n"),
   );
+}
+
+/**
+ * When it is time for a question to the queue: after a pause, or as soon as the endpoint begins to listen.
+ *
+ * @returns to be called when the question is answered; undefined when it is not time.
+ */
+function questionTimes(endpoint: string, signal: AbortSignal) {
+  const probe: Probe = { kind: "tcp", ...hostAndPort(endpoint) };
+  let next = performance.now() + PAUSE_MS;
+  let listens = false;
+  return async (): Promise<(() => void) | undefined> => {
+    const listened = listens;
+    listens = (await ask(probe, {}, signal)) === undefined;
+    const asked = performance.now();
+    if (asked < next && (listened || !listens)) return undefined;
+    return () => {
+      const took = performance.now() - asked;
+      next = performance.now() + Math.min(LONGEST_PAUSE_MS, Math.max(PAUSE_MS, 2 * took));
+    };
+  };
 }
 
 async function jobFailure(launch: Launch, job: JobRecord): Promise<UserError> {
@@ -84,25 +119,10 @@ async function jobLog({ input, sky }: Launch, job: JobRecord): Promise<readonly 
   return (await sky.run(args, { timeoutSeconds: LOG_SECONDS })).lines;
 }
 
-/** Ends jobs and waits until they are over: on Slurm a node runs one task at a time. */
-export async function cancelJobs(launch: Launch, jobs: readonly JobRecord[]): Promise<void> {
+/** Ends jobs: on Slurm a node runs one task at a time, and the next one waits for its end. */
+export async function cancelJobs({ input, sky, context }: Launch, jobs: readonly JobRecord[]): Promise<void> {
   if (jobs.length === 0) return;
-  const { input, sky, context } = launch;
   const ids = jobs.map(({ job_id }) => job_id);
   context.progress.line(`ending job ${ids.join(", ")} of ${input.cluster}`);
   await sky.must(["cancel", "-y", input.cluster, ...ids.map(String)], CANCEL_SECONDS);
-  const missing = await poll({
-    timeoutSeconds: CANCEL_SECONDS,
-    progress: context.progress,
-    signal: context.signal,
-    check: async () => {
-      const now = (await sky.jobs([input.cluster]))[input.cluster] ?? [];
-      const left = now.filter((job) => ids.includes(job.job_id) && isActive(job));
-      return left.length === 0 ? undefined : `job ${left.map((job) => job.job_id).join(", ")} to end`;
-    },
-  });
-  if (missing === undefined) return;
-  throw new UserError(
-    `${input.cluster}: waited ${CANCEL_SECONDS} s for ${missing}. See 'sky queue ${input.cluster}'; 'sky cancel ${input.cluster} --all' ends them.`,
-  );
 }

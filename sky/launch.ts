@@ -3,13 +3,13 @@
  * by a driver that was killed, up with this task (nothing to do), up with another task (that one is cancelled, and this one started
  * on the same nodes).
  */
-import { UserError } from "../driver/errors";
 import { defineVerb, type VerbContext } from "../driver/verb";
 import { certify } from "./certificate";
 import { Sky } from "./cli";
 import { findEndpoint } from "./endpoint";
 import { handOver } from "./handOver";
 import { cancelJobs, untilRunning } from "./job";
+import { takenDown } from "./left";
 import { provision } from "./provision";
 import { type ClusterRecord, isUnderWay, type JobRecord } from "./records";
 import { cancelRequests } from "./requests";
@@ -56,12 +56,11 @@ async function converge(launch: Launch): Promise<SkyLaunched> {
   await cancelRequests(launch);
   const before = await sky.cluster(input.cluster);
   const wasThere = await start(launch, before);
-  const job = await untilRunning(launch);
-  if (wasThere) await handOver(launch);
   const cluster = await sky.cluster(input.cluster);
-  if (cluster === undefined)
-    throw new UserError(`${input.cluster} was taken down by somebody while it was launched.`);
-  const address = await findEndpoint(launch);
+  if (cluster === undefined) throw takenDown(input.cluster);
+  const address = await findEndpoint(launch, cluster);
+  const job = await untilRunning(launch, address.endpoint);
+  if (wasThere) await handOver(launch);
   stages.enter("ready", `job ${job.job_id} runs on ${cluster.nodes ?? "its"} nodes, ${address.endpoint}`);
   context.progress.line(`logs: sky logs ${input.cluster}`);
   return { ...address, clusterHash: cluster.cluster_hash };

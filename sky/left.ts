@@ -1,4 +1,5 @@
 /** What of a cluster still runs, and what it costs, for messages about failures. */
+import { UserError } from "../driver/errors";
 import type { Sky } from "./cli";
 
 /** A sentence; never fails, since it is part of telling another failure. */
@@ -18,4 +19,9 @@ export async function leftRunning(sky: Sky, name: string): Promise<string> {
   } catch {
     return "Left running: unknown, SkyPilot does not answer; 'sky status' shows it once it does.";
   }
+}
+
+/** A cluster that is not there any more although it was just launched. */
+export function takenDown(cluster: string): UserError {
+  return new UserError(`${cluster} was taken down by somebody while it was launched.`);
 }

@@ -1,19 +1,41 @@
-"""Runs many `sky` commands in one process: loading SkyPilot takes seconds, asking its API server takes milliseconds.
+"""Asks SkyPilot many questions, and runs its commands, in processes that have loaded it: loading takes seconds, asking milliseconds.
 
-Runs with the interpreter that `sky` itself runs with. Each line of standard input is a JSON list of arguments, as on a
-command line; each line of standard output is the answer to one: {"code": …, "stdout": …, "stderr": …}.
+Runs with the interpreter that `sky` itself runs with. Each line that it reads is a question as JSON, each line that it writes is the
+answer to one: {"code": …, "stdout": …, "stderr": …}. A question is
 
-An object {"prices": [tasks]} is answered in the same form, with JSON on "stdout" (`prices.py`).
+- a list: the arguments of a `sky` command, as on a command line;
+- an object with a name of `QUESTIONS` below: answered in the same form, with JSON on "stdout";
+- {"become": [arguments], "env": {…}}, the last line: the process becomes that command, with its output as it is.
 
-An object {"become": [arguments], "env": {…}} is the last line: the process becomes that command, with its output as it is.
+Without arguments the lines are on standard input and output. `questions.py --listen SOCKET` loads SkyPilot once and makes a process
+with it for every connection, until its standard input ends. Such a process begins with a line {"pid": …} (it leads a process group),
+and becomes no command.
 """
 
+import gc
 import json
 import os
+import select
+import shutil
+import socket
 import sys
 
 from click.testing import CliRunner
 from prices import prices_of
+from records import clusters, jobs, requests
+
+QUESTIONS = {
+    "prices": lambda asked: prices_of(asked["prices"]),
+    "clusters": lambda asked: clusters(asked["clusters"], asked["refresh"]),
+    "jobs": lambda asked: jobs(asked["jobs"]),
+    "requests": lambda asked: requests(asked["requests"]),
+}
+
+
+def load():
+    from sky.client.cli.command import cli
+
+    return cli
 
 
 def runner():
@@ -23,33 +45,114 @@ def runner():
         return CliRunner()
 
 
-def main():
+def in_words(error):
+    """As `sky` itself shows it: the class tells what kind of failure it is."""
+    return "\n%s.%s: %s" % (type(error).__module__, type(error).__name__, error)
+
+
+def run_command(cli, arguments):
+    result = runner().invoke(cli, arguments)
+    failed = result.exception is not None and not isinstance(result.exception, SystemExit)
+    stderr = result.stderr + (in_words(result.exception) if failed else "")
+    return {"code": result.exit_code, "stdout": result.stdout, "stderr": stderr}
+
+
+def ask(question):
+    answer = next(QUESTIONS[name] for name in QUESTIONS if name in question)
+    try:
+        return {"code": 0, "stdout": json.dumps(answer(question)), "stderr": ""}
+    except Exception as error:  # whatever SkyPilot raises is told, and the next question is another one
+        return {"code": 1, "stdout": "", "stderr": in_words(error)}
+
+
+def serve(cli, lines, answers):
+    """Answers until there are no more questions. Returns the last one when it is a command to become."""
+    for line in lines:
+        asked = json.loads(line)
+        if isinstance(asked, dict) and "become" in asked:
+            return asked
+        answer = run_command(cli, asked) if isinstance(asked, list) else ask(asked)
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+    return None
+
+
+def on_standard_streams():
     # What SkyPilot prints past click must not get between the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    from sky.client.cli.command import cli
+    cli = load()
+    asked = serve(cli, iter(sys.stdin.readline, ""), answers)
+    if asked is not None:
+        os.dup2(answers.fileno(), 1)
+        os.environ.update(asked["env"])
+        sys.exit(cli(asked["become"], prog_name="sky"))
 
-    for line in iter(sys.stdin.readline, ""):
-        asked = json.loads(line)
-        if isinstance(asked, dict) and "prices" in asked:
-            answer = {"code": 0, "stdout": json.dumps(prices_of(asked["prices"])), "stderr": ""}
-            answers.write(json.dumps(answer) + "\n")
-            answers.flush()
-            continue
-        if isinstance(asked, dict):
-            os.dup2(answers.fileno(), 1)
-            os.environ.update(asked["env"])
-            sys.exit(cli(asked["become"], prog_name="sky"))
-        result = runner().invoke(cli, asked)
-        stderr = result.stderr
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            # As `sky` itself shows it: the class tells what kind of failure it is.
-            error = result.exception
-            stderr += "\n%s.%s: %s" % (type(error).__module__, type(error).__name__, error)
-        answer = {"code": result.exit_code, "stdout": result.stdout, "stderr": stderr}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+
+def on_connection(cli, connection):
+    # A group of its own, so that whoever asked can end all of it.
+    os.setsid()
+    stream = connection.makefile("rw", encoding="utf-8", newline="\n")
+    stream.write(json.dumps({"pid": os.getpid()}) + "\n")
+    stream.flush()
+    serve(cli, stream, stream)
+
+
+def listen(path):
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    # Who connects before SkyPilot is loaded waits.
+    listener.listen(64)
+    cli = load()
+    locks = own_locks()
+    # What is loaded stays as it is: processes that are made of this one share it.
+    gc.freeze()
+    while True:
+        ready, _, _ = select.select([listener, sys.stdin], [], [], 1)
+        if sys.stdin in ready and not os.read(0, 1):
+            shutil.rmtree(os.path.dirname(path), ignore_errors=True)
+            return
+        if listener in ready:
+            connection, _ = listener.accept()
+            if os.fork() == 0:
+                listener.close()
+                in_child(cli, connection, locks)
+            connection.close()
+        reap()
+
+
+def own_locks():
+    """Locks that SkyPilot makes when it is loaded. Nobody holds one."""
+    from filelock import BaseFileLock
+
+    return [found for found in gc.get_objects() if issubclass(type(found), BaseFileLock)]
+
+
+def in_child(cli, connection, locks):
+    try:
+        for lock in locks:
+            # filelock 4 refuses a lock of a process that was forked, whether it is held or not.
+            lock._creator_pid = os.getpid()
+        # What SkyPilot reads from must not be what tells the parent to end.
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        on_connection(cli, connection)
+    except ConnectionError:
+        pass
+    finally:
+        # Nothing of the parent is to be tidied up here.
+        os._exit(0)
+
+
+def reap():
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--listen"]:
+        listen(sys.argv[2])
+    else:
+        on_standard_streams()

@@ -15,6 +15,8 @@ export const clusterRecord = z.looseObject({
   cloud: z.string().nullish(),
   region: z.string().nullish(),
   resources_str: z.string().nullish(),
+  /** Address of the first node, where `records.py` was asked; `sky status -o json` does not say it. */
+  head_ip: z.string().nullish(),
 });
 export type ClusterRecord = z.output<typeof clusterRecord>;
 export const clusterRecords = z.array(clusterRecord);

@@ -2,6 +2,7 @@
 import { UserError } from "../driver/errors";
 import type { VerbContext } from "../driver/verb";
 import { Sky } from "./cli";
+import { hostAndPort } from "./endpoint";
 import { failureMessage } from "./failure";
 import { failedPart, programLines } from "./jobLog";
 import { leftRunning } from "./left";
@@ -39,16 +40,14 @@ export class RemoteDeployment {
    * which is so for a port that is not open to the internet.
    */
   async reachable(endpoint: string): Promise<string> {
-    const { hostname, port, protocol } = new URL(endpoint);
-    const number = Number(port || (protocol === "https:" ? 443 : 80));
+    const { host, port } = hostAndPort(endpoint);
     const [head] = this.spec.clusters;
-    if (head === undefined || (this.tunnel === undefined && (await canConnect(hostname, number))))
-      return endpoint;
+    if (head === undefined || (this.tunnel === undefined && (await canConnect(host, port)))) return endpoint;
     if (this.tunnel === undefined) {
       this.context.progress.line(`${endpoint} cannot be reached from here: asking through ssh ${head}`);
-      this.tunnel = new Tunnel(this.sky, head, number);
+      this.tunnel = new Tunnel(this.sky, head, port);
     }
-    return `${protocol}//127.0.0.1:${await this.tunnel.localPort(this.context.signal)}`;
+    return `${new URL(endpoint).protocol}//127.0.0.1:${await this.tunnel.localPort(this.context.signal)}`;
   }
 
   /** @throws UserError with the last lines of the rank that failed, when the task of a cluster is over. */

@@ -1,35 +1,12 @@
 /** A stack's configuration and plan, read from its file without Pulumi: what the tools that only look need. */
-import { readFileSync } from "node:fs";
-import { parse } from "yaml";
 import { type DeploymentConfig, parseConfig } from "../plan/config";
 import { factsOf } from "../plan/facts";
 import { plan } from "../plan/plan";
-import { CONFIG_NAMESPACE } from "../plan/problems";
 import type { DeploymentPlan } from "../plan/types";
 import { UsageProblem } from "./pulumi/problem";
 import { checkStackName, readProject, stackFile, stacksWithFiles } from "./pulumi/project";
+import { writtenConfig } from "./pulumi/writtenConfig";
 import { locateTools } from "./toolchain/index";
-
-/** The settings of this program's namespace in a stack's file, without the namespace. */
-function writtenConfig(file: string): Record<string, unknown> {
-  const content: unknown = parse(readFileSync(file, "utf8"));
-  const config = asRecord(asRecord(content)["config"]);
-  const prefix = `${CONFIG_NAMESPACE}:`;
-  return Object.fromEntries(
-    Object.entries(config).flatMap(([key, value]) =>
-      key.startsWith(prefix) ? [[key.slice(prefix.length), withoutSecret(value)]] : [],
-    ),
-  );
-}
-
-function asRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-/** An encrypted value stays encrypted: that there is one is all that a plan needs. */
-function withoutSecret(value: unknown): unknown {
-  return asRecord(value)["secure"] === undefined ? value : true;
-}
 
 /** A stack's checked configuration, and its plan. */
 export interface PlannedStack {

@@ -9,6 +9,7 @@ import { driftOf } from "./pulumi/drift";
 import { type OpenStack, type OperationResult, openStack, UsageProblem } from "./pulumi/openStack";
 import { POLICY_OPTIONS, policyPackChoices } from "./pulumi/policyPacks";
 import { cancellation } from "./pulumi/signals";
+import { writtenInfra } from "./pulumi/writtenConfig";
 import { messageOf } from "./toolchain/run";
 
 const usage = `Usage: npm run stack -- <verb> --stack NAME [options]
@@ -153,9 +154,18 @@ function quoted(value: string): string {
   return `'${value.replaceAll("'", "'\\''")}'`;
 }
 
+/** What will be asked of SkyPilot needs it loaded, which can go on beside the start of the engine. */
+async function preload({ stack, cwd }: Arguments): Promise<void> {
+  const infra = writtenInfra(stack, cwd);
+  if (infra === undefined) return;
+  const { preloadSkyPilot } = await import("../sky/preloaded.js");
+  await preloadSkyPilot(infra);
+}
+
 async function main(): Promise<void> {
   const args = readArguments();
   if (args === undefined) return;
+  if (args.verb === "drift" || operations.some((verb) => verb === args.verb)) await preload(args);
   const stack = await openStack({ projectDir: args.cwd, stack: args.stack });
   // Programs expect to run in their project's directory, as under the official CLI.
   process.chdir(args.cwd);

@@ -10,7 +10,8 @@ import { priceQuestions } from "../../components/prices";
 import { type ConfigInput, parseConfig } from "../../plan/config";
 import { type ClusterPrice, costOf } from "../../plan/cost";
 import { plan } from "../../plan/plan";
-import { Asker, interpreterOf } from "../../sky/asker";
+import { Asker } from "../../sky/asker";
+import { interpreterOf } from "../../sky/interpreter";
 import { priceRecords } from "../../sky/records";
 import { ensureOwnSkyPilot } from "../../tools/toolchain/skypilot";
 

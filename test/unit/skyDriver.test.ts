@@ -33,8 +33,8 @@ describe("sky launch", () => {
     const { error, output, result } = await sky.run(launchVerb, launchInput);
     expect(error).toBeUndefined();
     expect(result).toEqual({
-      headAddress: "10.0.0.1",
-      endpoint: "http://10.0.0.1:8000",
+      headAddress: "127.9.9.9",
+      endpoint: "http://127.9.9.9:8000",
       clusterHash: `hash-${CLUSTER}`,
     });
     expect(sky.changes.map((args) => args.slice(0, -1))).toEqual([
@@ -141,10 +141,10 @@ describe("sky launch", () => {
 
   it("asks for the endpoint that the cloud opened where the task has ports", async () => {
     const task = TASK.replace("H100:8\n", "H100:8\n  ports: [8000]\n");
-    const state = upWith(task, "RUNNING", { endpoint: "54.1.2.3:8000" });
+    const state = upWith(task, "RUNNING", { endpoint: "127.9.9.8:8000" });
     sky.set(state);
     const { result } = await sky.run(launchVerb, { ...launchInput, task });
-    expect(result).toMatchObject({ endpoint: "http://54.1.2.3:8000", headAddress: "10.0.0.1" });
+    expect(result).toMatchObject({ endpoint: "http://127.9.9.8:8000", headAddress: "127.9.9.9" });
   });
 
   it("prints no line of more than 1 KB, whatever SkyPilot prints", async () => {

@@ -15,7 +15,7 @@ import {
   withLock,
   writeStamp,
 } from "./install";
-import { isLab } from "./labInfra";
+import { isLab, namesLab, thisMachine } from "./labInfra";
 import { ensureUv } from "./python";
 import { packageRoot } from "./root";
 import { findOnPath, run } from "./run";
@@ -60,6 +60,21 @@ export async function findSky(infra: readonly string[], onProgress: Progress): P
     );
   }
   return { command: await ensureOwnSkyPilot(clouds, onProgress), env: {} };
+}
+
+/** The same where it is there and nothing has to be installed or asked for it; undefined elsewhere. Never fails. */
+export async function skyAtHand(infra: readonly string[]): Promise<SkyProgram | undefined> {
+  const { hasLab } = thisMachine();
+  const ofLab = namesLab(infra) && hasLab;
+  if (infra.length === 0 || (namesLab(infra) && !hasLab)) return undefined;
+  const known = readStamp(cacheDir(), "sky-on-path");
+  const onPath = ofLab ? undefined : await findOnPath("sky");
+  if (onPath !== undefined) {
+    const isUsable = known?.path === onPath && isAtLeast(known.version, VERSIONS.skypilot);
+    return isUsable ? { command: onPath, env: {} } : undefined;
+  }
+  const command = join(skyPilotDirectory(cloudsOf(infra)), "bin", "sky");
+  return existsSync(command) ? { command, env: ofLab ? SKY_ENVIRONMENT : {} } : undefined;
 }
 
 /** The clouds of some infras, as names of SkyPilot's extras, each once, sorted. */

@@ -1,0 +1,18 @@
+/** How SkyPilot's Python is run. */
+import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { packageRoot } from "../tools/toolchain/root";
+
+/** Wide and plain: SkyPilot wraps its messages to the terminal's width. */
+export const PLAIN_OUTPUT = { COLUMNS: "400", NO_COLOR: "1", PYTHONUNBUFFERED: "1" } as const;
+
+/** What answers questions. */
+export const QUESTIONS = join(packageRoot(), "sky", "questions.py");
+
+/** The interpreter that runs `sky`: beside it, or named in its first line. Undefined when neither is so. */
+export function interpreterOf(sky: string): string | undefined {
+  const beside = join(dirname(realpathSync(sky)), "python");
+  if (existsSync(beside)) return beside;
+  const named = /^#!(\S*python\S*)$/.exec(readFileSync(sky, "utf8").split("\n", 1)[0] ?? "")?.[1];
+  return named !== undefined && existsSync(named) ? named : undefined;
+}

@@ -1,0 +1,72 @@
+/** SkyPilot, loaded once: the real one, without a cloud account and without an API server. */
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Asker } from "../../sky/asker";
+import { interpreterOf } from "../../sky/interpreter";
+import { isPreloaded, preloadSkyPilot } from "../../sky/preloaded";
+import { cacheDir } from "../../tools/toolchain/dirs";
+import type { SkyProgram } from "../../tools/toolchain/skypilot";
+import { ensureOwnSkyPilot, skyAtHand } from "../../tools/toolchain/skypilot";
+import { eventually } from "../eventually";
+
+const INFRA = ["aws", "gcp"];
+const TIMEOUT = 600_000;
+
+describe.skipIf(process.platform !== "linux")(
+  "SkyPilot that is loaded once (Linux)",
+  { timeout: TIMEOUT },
+  () => {
+    const scratch = mkdtempSync(join(tmpdir(), "dsky-loaded-"));
+    const before = { ...process.env };
+    const stop = new AbortController();
+    const askers: Asker[] = [];
+    let program: SkyProgram;
+    let end: () => void;
+
+    const asker = (): Asker => {
+      const made = new Asker(program, interpreterOf(program.command) ?? "", stop.signal);
+      askers.push(made);
+      return made;
+    };
+
+    beforeAll(async () => {
+      await ensureOwnSkyPilot(INFRA, (line) => process.stderr.write(`${line}\n`));
+      // Everything is the test's own but the tool chain.
+      const own = { DYNAMO_SKY_CACHE: cacheDir(), HOME: scratch, TMPDIR: scratch };
+      Object.assign(process.env, own, { SKYPILOT_DISABLE_USAGE_COLLECTION: "1" });
+      program = (await skyAtHand(INFRA)) ?? { command: "", env: {} };
+      end = await preloadSkyPilot(INFRA);
+    }, TIMEOUT);
+    afterAll(() => {
+      for (const one of askers) one.close();
+      end();
+      process.env = before;
+      rmSync(scratch, { recursive: true, force: true });
+    });
+
+    it("answers several at once, each in a process of its own", async () => {
+      expect(isPreloaded(program)).toBe(true);
+      const answers = await Promise.all([asker(), asker()].map((one) => one.ask(["--version"], 300)));
+      for (const { code, stdout } of answers) {
+        expect(code).toBe(0);
+        expect(stdout).toMatch(/^skypilot, version \d/);
+      }
+      // What changes something is no fork.
+      expect(await askers[0]?.become(["down", "--help"], {})).toBeUndefined();
+    });
+
+    it("is another SkyPilot's business where that is asked", () => {
+      expect(isPreloaded({ command: "/usr/bin/sky", env: {} })).toBe(false);
+    });
+
+    it("goes when it is ended, and leaves no file", async () => {
+      const sockets = () => readdirSync(scratch).filter((name) => name.startsWith("dsky-preload-"));
+      expect(sockets()).toHaveLength(1);
+      end();
+      await eventually(() => sockets().length === 0);
+      expect(isPreloaded(program)).toBe(false);
+    });
+  },
+);
