@@ -269,7 +269,8 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
 
   it("is in sync, until somebody ends its task: that is told with the reason, and the next deployment repairs it", async () => {
     await life.isInSync();
-    await sky("cancel", "-y", "-a", (await clusters())[0]?.name ?? "");
+    const mine = (await clusters()).find(({ name }) => name.startsWith("dynamo-sky-prod-"));
+    await sky("cancel", "-y", "-a", mine?.name ?? "");
     await life.hasLost("dynamo-main-launch", /the cluster's task is CANCELLED/);
     await life.deploy(/\d+ updated/);
   });
