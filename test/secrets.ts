@@ -19,6 +19,8 @@ export interface HoldingFile {
 
 /** Shorter ones would be found by chance. */
 const SHORTEST = 12;
+/** A gigabyte takes seconds. */
+const SEARCH_MS = 180_000;
 const BASE64_OFFSETS = [0, 1, 2];
 
 /**
@@ -71,12 +73,13 @@ export function filesHolding(secrets: Secrets, paths: readonly string[]): Holdin
   const forms = formsByName(secrets).flatMap(([, all]) => all);
   const there = paths.filter((path) => statSync(path, { throwIfNoEntry: false }) !== undefined);
   if (there.length === 0 || forms.length === 0) return [];
-  const options = ["-rlaFs", "--null", "--exclude-dir=site-packages", "-f", "-"];
+  const options = ["-rlaFs", "--null", "--devices=skip", "--exclude-dir=site-packages", "-f", "-"];
   const { status, stdout, stderr } = spawnSync("grep", [...options, "--", ...there], {
     input: forms.join("\n"),
     encoding: "utf8",
     env: { ...process.env, LC_ALL: "C" },
     maxBuffer: 64 << 20,
+    timeout: SEARCH_MS,
   });
   // 2 is a file that has gone meanwhile; what was found is told all the same.
   if (status === null || status > 2) throw new Error(`grep failed: ${stderr}`);

@@ -11,6 +11,8 @@ export interface Listener {
   readonly pid: number;
   /** The program's name in the plan, else the command of the process. */
   readonly program: string;
+  /** The whole command line. */
+  readonly command: string;
   /** As text: `127.0.0.1`, `::1`, `0.0.0.0`. */
   readonly address: string;
   readonly port: number;
@@ -20,6 +22,7 @@ export interface Listener {
 export function listeners(pids: readonly number[]): Listener[] {
   return pids.flatMap((pid) => {
     const program = programOf(pid);
+    const command = readOrEmpty(`/proc/${pid}/cmdline`).replaceAll("\0", " ");
     const inodes = socketsOf(pid);
     return ["tcp", "tcp6"].flatMap((table) =>
       readFileSync(`/proc/net/${table}`, "utf8")
@@ -31,7 +34,7 @@ export function listeners(pids: readonly number[]): Listener[] {
         )
         .map(([, local = ""]) => {
           const [hex = "", port = ""] = local.split(":");
-          return { pid, program, address: addressOf(hex), port: Number.parseInt(port, 16) };
+          return { pid, program, command, address: addressOf(hex), port: Number.parseInt(port, 16) };
         }),
     );
   });
@@ -63,15 +66,16 @@ function addressOf(hex: string): string {
 }
 
 function programOf(pid: number): string {
-  const read = (file: string): string => {
-    try {
-      return readFileSync(`/proc/${pid}/${file}`, "utf8");
-    } catch {
-      return ""; // ended meanwhile
-    }
-  };
-  const program = /(?:^|\0)DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(read("environ"))?.[1];
-  return program === undefined ? read("comm").trim() : basename(program);
+  const program = /(?:^|\0)DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(readOrEmpty(`/proc/${pid}/environ`))?.[1];
+  return program === undefined ? readOrEmpty(`/proc/${pid}/comm`).trim() : basename(program);
+}
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return ""; // ended meanwhile
+  }
 }
 
 /** A program of the plan, and the addresses that its node has. */
@@ -82,6 +86,8 @@ export interface ListenedNode {
   readonly target: "local" | "sky";
   /** Whether it is the only one of a deployment on SkyPilot: then nobody but clients comes from elsewhere. Default: false. */
   readonly isOnly?: boolean;
+  /** The machine's primary address, where that is not the one by which the cluster's nodes know it. Default: it is. */
+  readonly primary?: string;
 }
 
 interface Allowed {
@@ -102,11 +108,13 @@ const OWN_NODE_ONLY: readonly string[] = ["peer", "monitor", "frontendHttp", "ga
  *   interface whose name it is given (`DYN_TCP_RESPONSE_STREAM_HOST: lo`), not an address;
  * - every frontend opens a request port as workers do, at its node's address and a port that the kernel chooses: with a port
  *   of its own (`DYN_TCP_RPC_PORT`) it takes in no model;
- * - SkyPilot's frontends take them at a port of the plan, at all addresses that the same variable leaves open when it is unset; where
- *   there is no other node at both loopback addresses, as locally.
+ * - SkyPilot's frontends take them at a port of the plan, at the primary address of the machine: the same variable wants the name of an
+ *   interface, which is not known before there is a node; where there is no other node at both loopback addresses, as locally.
+ *
+ * So beyond its node, where SkyPilot has made it, nobody reaches etcd's peer port, NATS's monitor, frontends behind a gateway and the gateway's status.
  */
 function allowedOf(
-  { node, address: own, target, isOnly = false }: ListenedNode,
+  { node, address: own, target, isOnly = false, primary = own }: ListenedNode,
   program: ProgramPlan,
 ): Allowed[] {
   const { name, role, ports } = program;
@@ -114,10 +122,9 @@ function allowedOf(
   const address = isOnly ? inner : own;
   const planned = Object.entries(ports).flatMap(([purpose, port]): Allowed[] => {
     if (OWN_NODE_ONLY.includes(purpose)) return [{ program: name, address: inner, port }];
-    const isHead = target === "sky" && node.rank === 0;
-    const isOpen = isHead && (purpose === "http" || (purpose === "response" && !isOnly));
-    const isLoopback = purpose === "response" && isOnly;
-    return [address, ...(isOpen ? ["0.0.0.0", "::"] : []), ...(isLoopback ? ["::1"] : [])].map((at) => ({
+    const isOpen = target === "sky" && node.rank === 0 && purpose === "http";
+    const answers = purpose === "response" ? [isOnly ? "::1" : primary] : [];
+    return [address, ...(isOpen ? ["0.0.0.0", "::"] : []), ...answers].map((at) => ({
       program: name,
       address: at,
       port,
@@ -126,6 +133,18 @@ function allowedOf(
   const chosen = role !== "frontend" ? [] : target === "local" ? ["127.0.0.1", "::1", address] : [address];
   return [...planned, ...chosen.map((at) => ({ program: name, address: at, port: undefined }))];
 }
+
+/**
+ * What SkyPilot and Slurm start beside the programs, at all addresses, and nobody can tell them otherwise (`docs/security.md`):
+ *
+ * - skylet, by which SkyPilot asks a cluster about its jobs, on the first node (`sky/skylet/skylet.py`). It asks for no credentials; SkyPilot itself
+ *   comes through ssh.
+ * - srun, to which a task's output goes: at ports that the kernel chooses, for the job's own steps, whose credentials munge signs.
+ */
+const OF_SKYPILOT: readonly ((socket: Listener) => boolean)[] = [
+  ({ command, port }) => command.includes(` -m sky.skylet.skylet --port=${port} `),
+  ({ program }) => program === "srun",
+];
 
 /** Sockets that are not on the list, as `program address:port`. */
 export function unlisted(found: readonly Listener[], nodes: readonly ListenedNode[]): string[] {
@@ -139,7 +158,9 @@ export function unlisted(found: readonly Listener[], nodes: readonly ListenedNod
       ({ program, address, port }) =>
         program === nameOf(socket) && address === socket.address && (port ?? socket.port) === socket.port,
     );
+  const isOfSkyPilot = (socket: Listener) =>
+    nodes.some(({ target }) => target === "sky") && OF_SKYPILOT.some((is) => is(socket));
   return found
-    .filter((socket) => !isAllowed(socket))
+    .filter((socket) => !isAllowed(socket) && !isOfSkyPilot(socket))
     .map((socket) => `${nameOf(socket)} ${socket.address}:${socket.port}`);
 }

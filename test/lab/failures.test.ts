@@ -1,7 +1,8 @@
 /** What the driver says of real failures of real SkyPilot: the kind, the cause, what is left running, the next step. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { commandLines, driver, jobs, reason, requireLab, sky, titled } from "./harness";
+import { SeenProcesses, secretsIn } from "../secrets";
+import { driver, jobs, reason, requireLab, sky, titled } from "./harness";
 
 const TIMEOUT = 600_000;
 const CLUSTER = "labtest-failures";
@@ -99,7 +100,9 @@ describe.skipIf(reason !== undefined)(titled("a failure on SkyPilot"), { timeout
     expect(code, stderr).toBe(0);
     expect((await jobs(CLUSTER)).filter(({ status }) => status === "RUNNING")).toHaveLength(1);
     const log = await sky("logs", "--no-follow", CLUSTER);
-    for (const text of [stdout, stderr, log.stdout, ...commandLines()]) expect(text).not.toContain(SECRET);
+    const secrets = { HF_TOKEN: SECRET };
+    expect(secretsIn([stdout, stderr, log.stdout].join("\n"), secrets)).toEqual([]);
+    expect(SeenProcesses.now().inCommands(secrets)).toEqual([]);
   });
 
   it("for want of free nodes: what it waited for, and nothing goes on waiting", async () => {

@@ -1,21 +1,11 @@
 /** Runs stacks on the lab: real SkyPilot on a real Slurm, through the commands that a person types. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { stringify } from "yaml";
+import { parse, stringify } from "yaml";
 import { callHttp } from "../../driver/http";
-import { processesOf as processesOfNode } from "../../local/processes";
 import type { ConfigInput } from "../../plan/schema";
 import { Asker } from "../../sky/asker";
 import { interpreterOf } from "../../sky/interpreter";
@@ -24,9 +14,9 @@ import { jsonIn } from "../../sky/records";
 import { deploymentOf, type RunningDeployment } from "../../tools/deployment";
 import type { Ports } from "../../tools/freePorts";
 import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../tools/lab/layout";
-import { labProcesses } from "../../tools/lab/processes";
 import { whyNoLab } from "../../tools/lab/system";
 import { installedSky } from "../../tools/lab/tools";
+import { ensureToolchain } from "../../tools/toolchain";
 import { processesWith } from "../processes";
 
 export const REPOSITORY = join(__dirname, "..", "..");
@@ -126,40 +116,6 @@ export function driver(
   return run(join(REPOSITORY, "bin", "dynamo-sky"), verb.split(" "), env, JSON.stringify(input));
 }
 
-/** Command lines of all processes of this machine: what everybody on it can read. */
-export function commandLines(): string[] {
-  return readdirSync("/proc").flatMap((entry) => {
-    try {
-      return /^\d+$/.test(entry)
-        ? [readFileSync(`/proc/${entry}/cmdline`, "utf8").replaceAll("\0", " ")]
-        : [];
-    } catch {
-      return []; // It ended meanwhile.
-    }
-  });
-}
-
-/** Processes of the lab whose command or environment names a cluster. */
-export function processesOf(cluster: string): string[] {
-  return labProcesses().flatMap((pid) => {
-    try {
-      const [command, environment] = ["cmdline", "environ"].map((file) =>
-        readFileSync(`/proc/${pid}/${file}`, "utf8"),
-      );
-      return `${command}\0${environment}`.includes(cluster)
-        ? [`${pid} ${command?.split("\0").slice(0, 4).join(" ")}`]
-        : [];
-    } catch {
-      return []; // It ended meanwhile.
-    }
-  });
-}
-
-/** Id of the engine's process of a program; 0 when it does not run. The lab has one cluster at a time. */
-export function processOfProgram(program: string): number {
-  return processesOfNode(LAB.nodes).find(({ command }) => command === program)?.pid ?? 0;
-}
-
 /** What `npm run stack` prints with `--json`. */
 export interface Operation {
   readonly code: number;
@@ -170,10 +126,22 @@ export interface Operation {
   readonly seconds: number;
 }
 
+/** A resource of the state, as `pulumi stack export --show-secrets` has it. */
+interface StateResource {
+  readonly urn: string;
+  readonly type: string;
+  readonly outputs?: { readonly result?: { readonly plaintext?: string } };
+}
+
 /** A Pulumi project with one stack of its own, on this repository's program. */
 export class LabStack {
-  private readonly directory = mkdtempSync(join(tmpdir(), "lab-stack-"));
+  /** Of the project, with the state and Pulumi's own files in it. */
+  readonly directory = mkdtempSync(join(tmpdir(), "lab-stack-"));
   private readonly env: Record<string, string>;
+  /** All that its operations have told. */
+  readonly printed: string[] = [];
+  /** What {@link encrypt} has put into the stack's file. */
+  private encrypted: { config?: Record<string, unknown>; encryptionsalt?: string } = {};
 
   /** @param env For everything that the stack runs: another API server. */
   constructor(
@@ -182,7 +150,7 @@ export class LabStack {
     env: Readonly<Record<string, string>> = {},
   ) {
     const state = join(this.directory, "state");
-    mkdirSync(state);
+    mkdirSync(join(state, "pulumi"), { recursive: true });
     this.env = {
       ...env,
       DYNAMO_SKY_STATE: state,
@@ -195,12 +163,50 @@ export class LabStack {
 
   configure(config: ConfigInput): void {
     const keys = Object.entries(config).map(([key, value]) => [`dynamo-sky:${key}`, value]);
-    const text = stringify({ config: Object.fromEntries(keys) });
-    writeFileSync(join(this.directory, `Pulumi.${this.stack}.yaml`), text);
+    const all = { ...Object.fromEntries(keys), ...this.encrypted.config };
+    writeFileSync(this.file, stringify({ ...this.encrypted, config: all }));
+  }
+
+  /** Makes the stack, and sets a secret in its configuration as a user does. */
+  async encrypt(key: keyof ConfigInput, value: string): Promise<void> {
+    await this.pulumi(["stack", "init", "--no-select"]);
+    // Through standard input, so that the value stands in no command line.
+    await this.pulumi(["config", "set", "--secret", `dynamo-sky:${key}`], value);
+    this.encrypted = parse(readFileSync(this.file, "utf8"));
+  }
+
+  /** Passwords that Pulumi has generated for the stack, by the names of their resources. */
+  async generated(): Promise<Readonly<Record<string, string>>> {
+    const { deployment } = JSON.parse(await this.pulumi(["stack", "export", "--show-secrets"]));
+    const resources: readonly StateResource[] = deployment?.resources ?? [];
+    return Object.fromEntries(
+      resources.flatMap(({ urn, type, outputs }) => {
+        const plaintext = outputs?.result?.plaintext;
+        const isPassword = type === "random:index/randomPassword:RandomPassword";
+        return isPassword && plaintext !== undefined
+          ? [[urn.split("::").at(-1) ?? urn, String(JSON.parse(plaintext))]]
+          : [];
+      }),
+    );
+  }
+
+  /** Pulumi's own command line, on the stack. */
+  private async pulumi(args: readonly string[], input = ""): Promise<string> {
+    const { pulumi } = await ensureToolchain({ need: ["pulumi"] });
+    const words = [...args, "--stack", this.stack, "--non-interactive", "--cwd", this.directory];
+    const backend = { PULUMI_BACKEND_URL: `file://${join(this.env["DYNAMO_SKY_STATE"] ?? "", "pulumi")}` };
+    const ended = await run(pulumi?.path ?? "pulumi", words, { ...this.env, ...backend }, input);
+    if (ended.code !== 0) throw new Error(`pulumi ${args.join(" ")} failed:\n${ended.stderr}`);
+    return ended.stdout;
+  }
+
+  private get file(): string {
+    return join(this.directory, `Pulumi.${this.stack}.yaml`);
   }
 
   async do(verb: string, ...args: readonly string[]): Promise<Operation> {
     const { code, stdout, stderr } = await run(process.execPath, this.command(verb, ...args), this.env);
+    this.printed.push(stdout, stderr);
     const { steps = [], outputs = {}, seconds = 0 } = jsonOf(stdout) as Partial<Operation>;
     return { code, told: `${stderr}${stdout}`, steps, outputs, seconds };
   }
@@ -223,14 +229,16 @@ export class LabStack {
   }
 
   /** A command that looks at the stack, `npm run status` for one, with its result as JSON. */
-  look(name: string, ...args: readonly string[]): Promise<Ended> {
+  async look(name: string, ...args: readonly string[]): Promise<Ended> {
     const words = ["--stack", this.stack, "--cwd", this.directory, "--json", ...args];
-    return run(process.execPath, tool(name, words), this.env);
+    const ended = await run(process.execPath, tool(name, words), this.env);
+    this.printed.push(ended.stdout, ended.stderr);
+    return ended;
   }
 
   /** Starts an operation in a process group of its own, to be interrupted as a whole. */
   start(verb: string): Running {
-    return new Running(this.command(verb), this.env);
+    return new Running(this.command(verb), this.env, (text) => this.printed.push(text));
   }
 
   private command(verb: string, ...args: readonly string[]): readonly string[] {
@@ -282,7 +290,11 @@ export class Running {
   readonly code: Promise<number | null>;
   private readonly child: ChildProcess;
 
-  constructor(command: readonly string[], env: Readonly<Record<string, string>>) {
+  constructor(
+    command: readonly string[],
+    env: Readonly<Record<string, string>>,
+    onText: (text: string) => void,
+  ) {
     this.child = spawn(process.execPath, command, {
       env: { ...process.env, ...MARK, ...env },
       cwd: REPOSITORY,
@@ -291,6 +303,7 @@ export class Running {
     });
     this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.told += text;
+      onText(text);
     });
     this.code = new Promise((resolve) => this.child.once("exit", resolve));
   }
@@ -310,31 +323,6 @@ export class Running {
   interrupt(): void {
     process.kill(-(this.child.pid ?? 0), "SIGINT");
   }
-}
-
-/**
- * Another API server beside the lab's own, with a home of its own: what a team shares, seen from a client.
- *
- * @returns the environment of a client of it. It ends with the lab.
- */
-export async function remoteApiServer(port: number): Promise<Readonly<Record<string, string>>> {
-  const home = LAB.remoteHome;
-  for (const path of [".slurm", ".sky/config.yaml", ".sky/catalogs"])
-    cpSync(join(LAB.home, path), join(home, path), { recursive: true });
-  const env = { ...SKY_ENVIRONMENT, HOME: home, SKYPILOT_API_SERVER_LOCAL_PORT: String(port) };
-  // Its output is left alone: the server, which stays, may hold it open.
-  const options = { env: { ...process.env, ...env }, cwd: home, detached: true, stdio: "ignore" as const };
-  spawn(installedSky(), ["api", "start"], options).unref();
-  const endpoint = `http://127.0.0.1:${port}`;
-  const isHealthy = () =>
-    fetch(`${endpoint}/api/health`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  for (const deadline = performance.now() + 4 * MINUTES; !(await isHealthy()); await sleep(250)) {
-    if (performance.now() > deadline) throw new Error(`the API server at ${endpoint} does not answer`);
-  }
-  return { SKYPILOT_API_SERVER_ENDPOINT: endpoint };
 }
 
 /** Two workers of eight GPUs, one a node. */

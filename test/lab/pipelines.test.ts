@@ -15,17 +15,8 @@ import { freePorts } from "../../tools/freePorts";
 import { PipelineLife } from "../pipelines/life";
 import { PASSPHRASE, PipelineMachine, type Ran } from "../pipelines/machine";
 import { commandOf } from "../processes";
-import {
-  clusters,
-  labConfig,
-  MARK,
-  processesOf,
-  REPOSITORY,
-  reason,
-  requireLab,
-  sky,
-  titled,
-} from "./harness";
+import { clusters, labConfig, MARK, REPOSITORY, reason, requireLab, sky, titled } from "./harness";
+import { processesOf } from "./processes";
 
 const TIMEOUT = 600_000;
 /** Of what takes seconds on a machine that is not busy. */

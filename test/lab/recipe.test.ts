@@ -12,7 +12,8 @@ import { fingerprintOf } from "../../tls/served";
 import { freePorts } from "../../tools/freePorts";
 import { LAB, SKY_ENVIRONMENT } from "../../tools/lab/layout";
 import { renderStack } from "../../tools/render";
-import { ask, clusters, processesOf, REPOSITORY, reason, requireLab, sky, titled } from "./harness";
+import { ask, clusters, REPOSITORY, reason, requireLab, sky, titled } from "./harness";
+import { processesOf } from "./processes";
 
 const TIMEOUT = 600_000;
 

@@ -2,22 +2,18 @@
  * Another stack after the first one on the same lab, through an API server that is not on its machine's default: two
  * replicas, each over two nodes, of which one loses a rank.
  */
+import { statSync } from "node:fs";
+import { relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { kill } from "../../local/processes";
+import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
 import { freePorts } from "../../tools/freePorts";
-import {
-  clusters,
-  type Entrance,
-  LabStack,
-  labConfig,
-  processesOf,
-  processOfProgram,
-  reason,
-  remoteApiServer,
-  requireLab,
-  titled,
-} from "./harness";
+import { LAB } from "../../tools/lab/layout";
+import { clusters, type Entrance, LabStack, labConfig, reason, requireLab, titled } from "./harness";
+import { processesOf, processOfProgram } from "./processes";
 import { Questions } from "./questions";
+import { remoteApiServer } from "./remoteServer";
+import { filesOf, nodesDirectory, secretsOnNodes } from "./secrecy";
 
 const TIMEOUT = 600_000;
 /** The ranks of the replica that loses its second one, and those of the other. */
@@ -66,6 +62,20 @@ describe.skipIf(reason !== undefined)(
       expect(others).toEqual([]);
       expect(only).toMatchObject({ nodes: 4 });
       cluster = only?.name ?? "";
+    });
+
+    it("leave their secrets beyond the nodes with that API server alone, among the files that it was sent", () => {
+      const nodes = nodesDirectory(cluster) ?? "";
+      const files = filesOf(secretsOnNodes(cluster), stack.directory).filter(
+        ({ path }) => !path.startsWith(nodes),
+      );
+      const blob = /^\.sky\/api_server\/clients\/\w+\/file_mounts\/blobs\/\w+\/.*\/secrets\.json$/;
+      expect(files.map(({ path }) => relative(LAB.remoteHome, path))).toEqual(
+        files.map(() => expect.stringMatching(blob)),
+      );
+      expect(new Set(files.map(({ secret }) => secret))).toEqual(new Set(CONTROL_PLANE_SECRETS));
+      // SkyPilot forgets the mode of a file on its way through another machine; on the nodes nobody gets to it all the same.
+      expect(statSync(nodes).mode & 0o777).toBe(0o700);
     });
 
     it("have another name than the stack before", () => {

@@ -2,10 +2,19 @@
  * The life of a deployment on SkyPilot, told in order: each test goes on where the one before it ended. Real SkyPilot, real
  * Slurm, real Dynamo with its mocker engine on two nodes.
  */
+import { randomBytes } from "node:crypto";
+import { networkInterfaces } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { parseConfig } from "../../plan/config";
+import { factsOf } from "../../plan/facts";
+import { plan } from "../../plan/plan";
 import type { ConfigInput } from "../../plan/schema";
+import type { NodePlan } from "../../plan/types";
 import { STAGES } from "../../sky/stages";
 import { freePorts } from "../../tools/freePorts";
+import { LAB_NODES } from "../../tools/lab/layout";
+import { askEtcd, DYNAMO_KEYS, ETCD_REFUSAL, greetNats, NATS_REFUSAL } from "../controlPlane";
+import { listeners, unlisted } from "../sockets";
 import {
   ask,
   clusters,
@@ -13,17 +22,19 @@ import {
   LabStack,
   labConfig,
   launches,
-  processesOf,
-  processOfProgram,
   reason,
   requireLab,
   sky,
   titled,
 } from "./harness";
+import { processesOf, processIdsOf, processOfProgram } from "./processes";
 import { Questions } from "./questions";
+import { Secrecy } from "./secrecy";
 
 const TIMEOUT = 600_000;
 const GONE = { timeout: 60_000, interval: 1000 };
+
+const TOKEN = `hf_${randomBytes(16).toString("hex")}`;
 
 /** Two prefill and two decode workers, one of each on each node. */
 const DISAGGREGATED: Partial<ConfigInput> = {
@@ -37,10 +48,18 @@ const DISAGGREGATED: Partial<ConfigInput> = {
 describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: TIMEOUT }, () => {
   let stack: LabStack;
   let config: (changes?: Partial<ConfigInput>) => ConfigInput;
+  let secrecy: Secrecy;
   let cluster = "";
   let hash = "";
   let apiKey: string | undefined;
 
+  const planned = (changes?: Partial<ConfigInput>) => {
+    const parsed = parseConfig({ ...config(changes), huggingFaceToken: TOKEN });
+    return plan(
+      parsed,
+      factsOf(parsed, () => true),
+    );
+  };
   const changed = (steps: readonly { readonly op: string; readonly name: string }[]): string[] =>
     steps.filter(({ op }) => op !== "same").map(({ op, name }) => `${op} ${name}`);
   const onlyCluster = async () => {
@@ -69,9 +88,12 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     const ports = await freePorts();
     config = (changes) => labConfig(ports, changes);
     stack = new LabStack("labtest");
+    await stack.encrypt("huggingFaceToken", TOKEN);
+    secrecy = new Secrecy(stack, { HF_TOKEN: TOKEN });
     stack.configure(config());
   }, TIMEOUT);
   afterAll(async () => {
+    secrecy.stop();
     await stack.do("destroy");
     stack.remove();
   }, TIMEOUT);
@@ -131,6 +153,11 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     const refused = () => ask({ endpoint, fingerprint, apiKey: next }, "Hello?").then(({ tokens }) => tokens);
     await expect.poll(refused, GONE).toBe(0);
     expect(await seen()).toEqual(before);
+    secrecy.learn({ gone: String(next) });
+  });
+
+  it("has each secret where a program needs it, and nowhere else", async () => {
+    await secrecy.expectKept(planned(), cluster);
   });
 
   it("launches nothing when nothing has changed", async () => {
@@ -171,6 +198,38 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     await answers(outputs);
     expect((await onlyCluster()).cluster_hash).toBe(hash);
     expect((await jobs(cluster)).filter(({ status }) => status === "RUNNING")).toHaveLength(1);
+  });
+
+  it("listens on both nodes on what is on the written list, and on nothing else", () => {
+    const nodes = planned(DISAGGREGATED).clusters[0]?.nodes ?? [];
+    const primary = Object.values(networkInterfaces())
+      .flat()
+      .find((one) => one?.internal === false && one.family === "IPv4")?.address;
+    const listened = nodes.map((node) => ({
+      node,
+      address: addressOf(node),
+      target: "sky" as const,
+      ...(primary === undefined ? {} : { primary }),
+    }));
+    const found = listeners(processIdsOf(cluster));
+    const names = new Set(found.map(({ program }) => (program === "nginx" ? "gateway" : program)));
+    const programs = nodes.flatMap((node) => node.programs.map(({ name }) => name));
+    expect([...names]).toEqual(expect.arrayContaining(programs));
+    expect(unlisted(found, listened)).toEqual([]);
+  });
+
+  it("refuses at etcd and NATS who has no password", async () => {
+    const [head] = planned(DISAGGREGATED).clusters[0]?.nodes ?? [];
+    const portOf = (program: string) =>
+      head?.programs.find(({ name }) => name === program)?.ports["client"] ?? 0;
+    const host = head === undefined ? "" : addressOf(head);
+    for (const path of ["kv/range", "kv/deleterange"])
+      expect((await askEtcd(`${host}:${portOf("etcd")}`, path, DYNAMO_KEYS)).error).toMatch(ETCD_REFUSAL);
+    expect(await greetNats(host, portOf("nats"), {})).toBe(NATS_REFUSAL);
+  });
+
+  it("still has each secret where a program needs it alone, after an update that was interrupted", async () => {
+    await secrecy.expectKept(planned(DISAGGREGATED), cluster);
   });
 
   it("shows distinct prefill and decode workers and cached blocks with npm run verify", async () => {
@@ -270,6 +329,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   it("is gone after destroy: SkyPilot knows nothing, and no process of it runs", async () => {
     expect(await clusters()).toEqual([]);
     await expect.poll(() => processesOf(cluster), GONE).toEqual([]);
+    await secrecy.expectNothing();
   });
 
   it("destroys once more, though all is gone", async () => {
@@ -285,8 +345,15 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(told).toContain("the request cannot be met as it is");
     expect(told).toMatch(/Cause: .*(PartitionNodeLimit|configuration is not available)/);
     expect(told).toMatch(/Left running: /);
+    await secrecy.expectNothing();
     const destroyed = await stack.do("destroy");
     expect(destroyed.code, destroyed.told).toBe(0);
     expect(await clusters()).toEqual([]);
   });
 });
+
+/** By what the nodes of a cluster know each other. */
+function addressOf({ rank }: NodePlan): string {
+  const nodes = LAB_NODES.filter(({ accelerator }) => accelerator === "H100");
+  return nodes[rank]?.address ?? "";
+}

@@ -95,7 +95,15 @@ export function labProcesses(): number[] {
     .filter((entry) => /^\d+$/.test(entry))
     .map(Number)
     .filter((pid) => !own.has(pid) && !isZombie(pid));
-  const found = new Set(all.filter((pid) => belongsTo(pid)));
+  return withDescendants(
+    all.filter((pid) => belongsTo(pid)),
+    all,
+  );
+}
+
+/** Some processes, and those among all that descend from them. */
+export function withDescendants(some: readonly number[], all: readonly number[]): number[] {
+  const found = new Set(some);
   for (let before = -1; before !== found.size; ) {
     before = found.size;
     for (const pid of all) if (found.has(parentOf(pid))) found.add(pid);

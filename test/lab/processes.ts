@@ -1,0 +1,36 @@
+/** Processes of clusters on the lab, whose nodes are all this machine. */
+import { readFileSync } from "node:fs";
+import { processesOf as processesOfNode } from "../../local/processes";
+import { LAB } from "../../tools/lab/layout";
+import { labProcesses, withDescendants } from "../../tools/lab/processes";
+
+/** Ids of the processes of the lab whose command or environment names a cluster, and of what they have started. */
+export function processIdsOf(cluster: string): number[] {
+  const all = labProcesses();
+  return withDescendants(
+    all.filter((pid) => ["cmdline", "environ"].some((file) => readProcess(pid, file).includes(cluster))),
+    all,
+  );
+}
+
+/** The same, with the beginnings of their commands. */
+export function processesOf(cluster: string): string[] {
+  return processIdsOf(cluster).flatMap((pid) => {
+    const command = readProcess(pid, "cmdline");
+    return command === "" ? [] : [`${pid} ${command.split("\0").slice(0, 4).join(" ")}`];
+  });
+}
+
+/** Empty when it has ended meanwhile. */
+function readProcess(pid: number, file: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** Id of the engine's process of a program; 0 when it does not run. The lab has one cluster at a time. */
+export function processOfProgram(program: string): number {
+  return processesOfNode(LAB.nodes).find(({ command }) => command === program)?.pid ?? 0;
+}
