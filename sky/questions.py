@@ -92,10 +92,11 @@ def on_standard_streams():
 def on_connection(cli, connection):
     # A group of its own, so that whoever asked can end all of it.
     os.setsid()
-    stream = connection.makefile("rw", encoding="utf-8", newline="\n")
-    stream.write(json.dumps({"pid": os.getpid()}) + "\n")
-    stream.flush()
-    serve(cli, stream, stream)
+    # Two, since one that is written to forgets what it has read ahead: the questions that wait.
+    answers = connection.makefile("w", encoding="utf-8", newline="\n")
+    answers.write(json.dumps({"pid": os.getpid()}) + "\n")
+    answers.flush()
+    serve(cli, connection.makefile("r", encoding="utf-8", newline="\n"), answers)
 
 
 def listen(path):

@@ -46,9 +46,10 @@ describe.skipIf(process.platform !== "linux")(
       rmSync(scratch, { recursive: true, force: true });
     });
 
-    it("answers several at once, each in a process of its own", async () => {
+    it("answers several at once, in one process and in several", async () => {
       expect(isPreloaded(program)).toBe(true);
-      const answers = await Promise.all([asker(), asker()].map((one) => one.ask(["--version"], 300)));
+      const [one, other] = [asker(), asker()];
+      const answers = await Promise.all([one, one, one, other].map((each) => each.ask(["--version"], 300)));
       for (const { code, stdout } of answers) {
         expect(code).toBe(0);
         expect(stdout).toMatch(/^skypilot, version \d/);
