@@ -5,9 +5,10 @@ import {
   CONTROL_PLANE_SECRETS,
   ETCD_PASSWORD,
   ETCD_ROOT_PASSWORD,
+  LOCKSTEP_SECRET,
   NATS_TOKEN,
 } from "../plan/programs/controlPlane";
-import type { DeploymentPlan } from "../plan/types";
+import { type DeploymentPlan, secretsOfProgram } from "../plan/types";
 
 type SecretName = (typeof CONTROL_PLANE_SECRETS)[number];
 
@@ -16,12 +17,13 @@ const NAMES: Readonly<Record<SecretName, string>> = {
   [ETCD_PASSWORD]: "etcd",
   [ETCD_ROOT_PASSWORD]: "etcd-root",
   [NATS_TOKEN]: "nats",
+  [LOCKSTEP_SECRET]: "lockstep",
 };
 
 /** Letters and digits of a password: 62^40 is 2^238. */
 const PASSWORD = { length: 40, special: false } as const;
 
-/** One generated password for each secret of the control plane that a program of the plan wants; none without etcd and NATS. */
+/** One generated password for each secret that a program of the plan wants for what only the deployment's own processes talk to. */
 export class Credentials extends pulumi.ComponentResource {
   /** By the name under which programs take them from the node's secrets file; secrets. */
   readonly values: Readonly<Record<string, pulumi.Output<string>>>;
@@ -41,5 +43,5 @@ export class Credentials extends pulumi.ComponentResource {
 
 function wantedSecrets({ clusters }: DeploymentPlan): ReadonlySet<string> {
   const programs = clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
-  return new Set(programs.flatMap(({ secretEnv }) => secretEnv));
+  return new Set(programs.flatMap(secretsOfProgram));
 }

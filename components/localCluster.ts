@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { programLog } from "../node/render";
 import { portSetting } from "../plan/ports";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
-import type { ClusterPlan, ProgramRole } from "../plan/types";
+import { type ClusterPlan, type ProgramRole, secretsOfProgram } from "../plan/types";
 import type { ServedCertificate } from "../tls/served";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, stableJson } from "./driverCommand";
@@ -145,9 +145,7 @@ function secretsOf({
   plan,
   secrets = {},
 }: LocalClusterArgs): Record<string, pulumi.Input<string>> | undefined {
-  const wanted = new Set(
-    plan.nodes.flatMap(({ programs }) => programs.flatMap(({ secretEnv }) => secretEnv)),
-  );
+  const wanted = new Set(plan.nodes.flatMap(({ programs }) => programs.flatMap(secretsOfProgram)));
   const found = Object.entries(secrets).filter(([name]) => wanted.has(name));
   return found.length === 0 ? undefined : Object.fromEntries(found);
 }

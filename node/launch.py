@@ -4,7 +4,7 @@
 The supervisor of the node runs this for every program. It fills in what is only known on the node (addresses,
 secrets), waits until the services that the program needs answer, and then becomes the program (exec), so that
 signals and exit codes are the program's own. Of an engine it stays the parent instead (`child.py`), and holds the ranks of
-a replica that spans nodes together (`lockstep.py`). No shell is involved at any point.
+a replica that spans nodes together (`lockstep.py`), or starts them as one MPI world (`mpi.py`). No shell is involved at any point.
 
 Read from the environment: NODE_DIR, and whatever placeholders the specification uses (HEAD_IP, NODE_IP, …).
 Python 3.9 or later, standard library only: it runs on nodes before anything is installed there.
@@ -177,6 +177,10 @@ def write_files(spec, node_dir):
 
 def environment_of(spec, node_dir):
     env = dict(os.environ)
+    if "mpi" in spec:
+        import mpi  # only on nodes that hold a part of such a replica
+
+        env = mpi.without_foreign_world(env)
     env.update({name: fill_in(value) for name, value in spec["env"].items()})
     env.update(read_secrets(node_dir, spec["secretEnv"]))
     if spec["gpus"]:
@@ -215,7 +219,8 @@ def launch(path):
     write_files(spec, node_dir)
     place = spec.get("lockstep")
     if place is not None:
-        place = dict(place, host=fill_in(place["host"]))
+        secret = read_secrets(node_dir, [place["secret"]])[place["secret"]]
+        place = dict(place, host=fill_in(place["host"]), secret=secret.encode())
     waits = [dict(wait, probe=filled_probe(wait["probe"])) for wait in spec["waitsFor"]]
 
     history = History(node_dir, spec["name"], os.environ.get("DYNAMO_SKY_SPEC", ""))
@@ -239,7 +244,13 @@ def launch(path):
     if peers is None:
         return EXIT_TIMED_OUT
     history.record_start()
-    return run(lockstep.Rank(spec["rank"], peers, spec["stopSeconds"], marker).run, command, env)
+    if "mpi" in spec:
+        import mpi
+
+        rank = mpi.rank(spec, [fill_in(host) for host in spec["mpi"]["hosts"]], peers, marker)
+    else:
+        rank = lockstep.Rank(spec["rank"], peers, spec["stopSeconds"], marker)
+    return run(rank.run, command, env)
 
 
 def main():

@@ -8,8 +8,9 @@ launcher again, and so the replica as a whole. Other replicas notice nothing.
 
 A rank that is told to stop lets rank 0 go first, which is where requests come in: they finish while all ranks still work.
 
-What goes over a connection are lines of text: ``hello <replica> <rank>`` once, ``start`` in answer, then ``leave`` (a rank
-other than 0 was told to stop) or ``end <why>``. Standard library only, Python 3.9 or later, like `launch.py`.
+What goes over a connection are lines of text that prove who wrote them (`peer.py`): ``hello <replica> <rank> …`` once, ``start`` in
+answer, then ``leave`` (a rank other than 0 was told to stop) or ``end <why>``; and what starts an MPI world (`mpi.py`). Standard library
+only, Python 3.9 or later, like `launch.py`.
 """
 
 import select
@@ -17,61 +18,16 @@ import socket
 import time
 
 from child import Signals, end_group, end_leftovers, exit_code, meaning, say, start, stop
+from peer import Peer
 
 # Another rank has ended, or the connection to it: EX_TEMPFAIL of sysexits.h.
 EXIT_WITH_REPLICA = 75
 CONNECT_SECONDS = 2.0
-SEND_SECONDS = 5.0
 REPORT_EVERY_SECONDS = 10.0
-LONGEST_LINE = 1000
-# A node that vanished without a word is noticed after idle + count * interval = 25 seconds of silence.
-KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT = 10, 5, 3
+# How long a connection may take to say who it is, and how many may be about it.
+INTRODUCTION_SECONDS, MOST_STRANGERS = 10.0, 64
 # For a process whose rank 0 has ended already: it has nothing to finish. `LOCKSTEP_STOP_SECONDS` in render.ts leaves room for it.
 FOLLOWER_GRACE_SECONDS = 5.0
-
-
-class Peer:
-    """The connection to another rank."""
-
-    def __init__(self, connection, rank=None):
-        self.socket = connection
-        self.rank = rank
-        self.unread = b""
-        connection.settimeout(SEND_SECONDS)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # macOS has another name for the first.
-        idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
-        for option, value in (
-            (idle, KEEPALIVE_IDLE_SECONDS),
-            (getattr(socket, "TCP_KEEPINTVL", None), KEEPALIVE_INTERVAL_SECONDS),
-            (getattr(socket, "TCP_KEEPCNT", None), KEEPALIVE_COUNT),
-        ):
-            if option is not None:
-                connection.setsockopt(socket.IPPROTO_TCP, option, value)
-
-    def fileno(self):
-        return self.socket.fileno()
-
-    def send(self, *words):
-        """Sends a line; that the other end is gone shows when reading."""
-        try:
-            self.socket.sendall((" ".join(map(str, words)).replace("\n", " ") + "\n").encode())
-        except OSError:
-            pass
-
-    def lines(self):
-        """The lines that have arrived; None when the connection has ended. Call it when there is something to read."""
-        try:
-            data = self.socket.recv(4096)
-        except OSError:
-            data = b""
-        if not data or len(self.unread) + len(data) > LONGEST_LINE:
-            return None
-        *lines, self.unread = (self.unread + data).split(b"\n")
-        return [line.decode(errors="replace") for line in lines]
-
-    def close(self):
-        self.socket.close()
 
 
 class Patience:
@@ -122,9 +78,11 @@ def gather(replica, place):
             readable, _, _ = select.select([listener, *unknown, *peers.values()], [], [], min(1.0, patience.left()))
             for ready in readable:
                 if ready is listener:
-                    unknown.append(Peer(listener.accept()[0]))
+                    unknown.append(Peer(listener.accept()[0], calls=False))
+                    unknown[-1].challenge()
                 else:
-                    welcome(ready, replica, others, unknown, peers)
+                    welcome(ready, replica, place["secret"], others, unknown, peers)
+            dismiss(unknown)
     for stranger in unknown:
         stranger.close()
     for peer in peers.values():
@@ -132,16 +90,14 @@ def gather(replica, place):
     return list(peers.values())
 
 
-def welcome(peer, replica, others, unknown, peers):
+def welcome(peer, replica, secret, others, unknown, peers):
     """Takes what a connection says before the start: who it is, or that it has ended."""
     lines = peer.lines()
     if lines == []:
         return  # not a whole line yet
-    words = " ".join(lines or []).split(" ")
     if peer in unknown:
         unknown.remove(peer)
-        if len(words) == 3 and words[:2] == ["hello", replica] and words[2] in map(str, others):
-            peer.rank = int(words[2])
+        if lines is not None and len(lines) == 1 and peer.admit(secret, replica, others, lines[0]):
             # One that comes again has lost its former connection.
             former = peers.get(peer.rank)
             peers[peer.rank] = peer
@@ -154,26 +110,37 @@ def welcome(peer, replica, others, unknown, peers):
     peer.close()
 
 
+def dismiss(unknown):
+    """Closes connections that do not say who they are, so that they take nobody's place."""
+    late = [peer for peer in unknown if time.monotonic() - peer.since >= INTRODUCTION_SECONDS]
+    for peer in {*late, *unknown[:-MOST_STRANGERS]}:
+        unknown.remove(peer)
+        peer.close()
+
+
 def report(replica, rank, place):
     """On another rank: connects to rank 0 and waits until it says to start. Returns it, or None when the time is over."""
     patience = Patience(place["timeoutSeconds"])
     what = "rank 0 of %s at %s:%d" % (replica, place["host"], place["port"])
     while patience.left() > 0:
         try:
-            leader = Peer(socket.create_connection((place["host"], place["port"]), CONNECT_SECONDS), 0)
+            leader = Peer(socket.create_connection((place["host"], place["port"]), CONNECT_SECONDS), calls=True)
         except OSError:
             patience.report(what)
             time.sleep(min(0.5, patience.left()))
             continue
-        leader.send("hello", replica, rank)
         while patience.left() > 0:
             patience.report("all ranks of %s" % replica)
             if select.select([leader], [], [], min(1.0, patience.left()))[0]:
                 lines = leader.lines()
+                if lines == []:
+                    continue
+                if lines is not None and len(lines) == 1 and leader.key is None:
+                    leader.introduce(place["secret"], replica, rank, lines[0])
+                    continue
                 if lines == ["start"]:
                     return [leader]
-                if lines != []:
-                    break
+                break
         leader.close()
         time.sleep(min(0.2, patience.left()))
     patience.give_up(what)
@@ -190,13 +157,14 @@ def join(replica, rank, place):
 
 
 class Rank:
-    """This rank's process, and its part in the replica."""
+    """This rank's process, and its part in the replica. `mpi.py` has others, which start something else."""
 
     def __init__(self, number, peers, stop_seconds, marker):
         self.number = number
         self.peers = peers
         self.stop_seconds = stop_seconds
         self.marker = marker
+        self.child = None
 
     def run(self, command, env):
         """Starts the process and returns when it has ended, with the code to exit with.
@@ -204,30 +172,57 @@ class Rank:
         @raises OSError when it cannot be started.
         """
         signals = Signals()
-        child = start(command, env)
+        self.begin(command, env)
         try:
-            return self.watch(child, signals)
+            return self.watch(signals)
         finally:
-            end_group(child)
+            if self.child is not None:
+                end_group(self.child)
             end_leftovers(self.marker)
 
-    def watch(self, child, signals):
+    def begin(self, command, env):
+        self.child = start(command, env)
+
+    def sources(self):
+        """What else is read from while the process runs, by `attend`."""
+        return []
+
+    def attend(self, readable):
+        pass
+
+    def is_waiting(self):
+        """Whether something ends soon that can only be asked for."""
+        return False
+
+    def ended(self):
+        """The process's return code; None while it runs."""
+        return self.child.poll()
+
+    def stop(self, seconds):
+        return stop(self.child, seconds)
+
+    def heed(self, peer, word, rest):
+        """Takes a line that is not about the end."""
+
+    def watch(self, signals):
         leaving_since = None
         while True:
-            wait = 5.0 if leaving_since is None else 0.2
-            readable, _, _ = select.select([signals, *self.peers], [], [], wait)
+            wait = 5.0 if leaving_since is None and not self.is_waiting() else 0.2
+            readable, _, _ = select.select([signals, *self.peers, *self.sources()], [], [], wait)
             signals.clear()
-            if child.poll() is not None:
-                self.tell("its program ended with %s" % meaning(child.returncode))
-                return exit_code(child.returncode)
+            self.attend(readable)
+            code = self.ended()
+            if code is not None:
+                self.tell("its program ended with %s" % meaning(code))
+                return exit_code(code)
             news = self.news(readable)
             if leaving_since is not None:
                 if news is not None or time.monotonic() - leaving_since >= self.stop_seconds:
-                    return stop(child, FOLLOWER_GRACE_SECONDS)
+                    return self.stop(FOLLOWER_GRACE_SECONDS)
             elif news is not None:
-                return self.end_with(child, *news)
+                return self.end_with(*news)
             elif signals.told_to_stop and self.number == 0:
-                code = stop(child, self.stop_seconds)
+                code = self.stop(self.stop_seconds)
                 self.tell("it was told to stop")
                 return code
             elif signals.told_to_stop:
@@ -242,20 +237,21 @@ class Rank:
                 if lines is None:
                     return peer.rank, "its connection is lost", False
                 for line in lines:
-                    word, _, why = line.partition(" ")
+                    word, _, rest = line.partition(" ")
                     if word == "leave":
                         return peer.rank, "it was told to stop", True
                     if word == "end":
-                        return peer.rank, why, False
+                        return peer.rank, rest, False
+                    self.heed(peer, word, rest)
         return None
 
-    def end_with(self, child, rank, why, in_order):
+    def end_with(self, rank, why, in_order):
         """Ends with another rank. What ended in good order still works until rank 0 is done."""
         say("rank %d of this replica has ended (%s): this one stops too, and the replica starts again" % (rank, why))
         passed_on = "rank %d: %s" % (rank, why)
         if not in_order:
             self.tell(passed_on)
-        stop(child, self.stop_seconds)
+        self.stop(self.stop_seconds)
         self.tell(passed_on)
         return EXIT_WITH_REPLICA
 

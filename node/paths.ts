@@ -10,9 +10,11 @@ export const NODE_SCRIPTS = [
   "gateway.py",
   "launch.py",
   "lockstep.py",
+  "mpi.py",
   "nats_server.py",
   "node.py",
   "own_access.py",
+  "peer.py",
   "registry.py",
   "zmq_broker.py",
 ] as const;

@@ -132,8 +132,10 @@ function programSpec(program: ProgramPlan): string {
 
 /** Digest of what a running program was started with; a change of it restarts the program, and nothing else does. */
 export function specDigest(program: ProgramPlan): string {
-  const { name, command, env, secretEnv, files, gpus, waitsFor, lockstep } = program;
-  const text = JSON.stringify(sorted({ name, command, env, secretEnv, files, gpus, waitsFor, lockstep }));
+  const { name, command, env, secretEnv, files, gpus, waitsFor, lockstep, mpi } = program;
+  const text = JSON.stringify(
+    sorted({ name, command, env, secretEnv, files, gpus, waitsFor, lockstep, mpi }),
+  );
   return createHash("sha256").update(text).digest("hex").slice(0, 32);
 }
 

@@ -1,6 +1,13 @@
 /** The plan's programs as zod schemas, for the programs that read them from outside (the driver's standard input). */
 import { z } from "zod";
-import { type Lockstep, PROGRAM_ROLES, type Probe, type ProgramPlan, type Wait } from "../plan/types";
+import {
+  type Lockstep,
+  type MpiStart,
+  PROGRAM_ROLES,
+  type Probe,
+  type ProgramPlan,
+  type Wait,
+} from "../plan/types";
 
 /** Names that become file names and supervisor section names, so nothing else may stand in them. */
 export const nameSchema = z
@@ -30,7 +37,14 @@ const lockstepSchema: z.ZodType<Lockstep, Lockstep> = z.strictObject({
   host: text,
   port,
   ranks: z.int().min(2),
+  secret: variable,
   timeoutSeconds: z.number().positive(),
+});
+
+const mpiSchema: z.ZodType<MpiStart, MpiStart> = z.strictObject({
+  hosts: z.array(text).min(2),
+  worker: z.int().min(1).exactOptional(),
+  daemonEnv: z.record(variable, text).exactOptional(),
 });
 
 /** One {@link ProgramPlan}. */
@@ -49,4 +63,5 @@ export const programSchema: z.ZodType<ProgramPlan, ProgramPlan> = z.strictObject
   health: probeSchema,
   stopSeconds: z.number().min(0),
   lockstep: lockstepSchema.exactOptional(),
+  mpi: mpiSchema.exactOptional(),
 });

@@ -34,6 +34,8 @@ export const PORT_SETTINGS = {
   distInit: ["ports", "distInit"],
   /** Where the launchers of one replica's ranks meet, to start and end together. */
   lockstep: ["ports", "lockstep"],
+  /** Open MPI's daemons and ranks, where a replica over several nodes is an MPI world. */
+  mpi: ["ports", "mpi"],
   /** Side channel of the KV transfer, one for each attention group. */
   sideChannel: ["ports", "sideChannel"],
   /** The gateway's own figures, for its node alone. */

@@ -35,6 +35,11 @@ const NAMES: Readonly<Record<string, Instead>> = {
   ETCD_LEASE_TTL: "controlPlane.leaseTtlSeconds",
   // Which GPUs are whose.
   CUDA_VISIBLE_DEVICES: undefined,
+  // How an MPI world is started, and where it listens: `plan/engines/mpi.ts`.
+  OMPI_MCA_plm: undefined,
+  OMPI_MCA_oob_tcp_dynamic_ipv4_ports: "ports.mpi",
+  OMPI_MCA_oob_tcp_dynamic_ipv6_ports: "ports.mpi",
+  OMPI_MCA_orte_leave_session_attached: undefined,
   // The node's own: `node/node.py`.
   HEAD_IP: undefined,
   CONTROL_IP: undefined,
@@ -49,6 +54,8 @@ const BEGINNINGS: Readonly<Record<string, Instead>> = {
   NATS_: "controlPlane",
   DYNAMO_SKY_: undefined,
   RANK_IP_: undefined,
+  OMPI_MCA_plm_rsh_: undefined,
+  OMPI_MCA_btl_tcp_port_: "ports.mpi",
   SKYPILOT_DOCKER_: "sky.registry and the secret registryPassword",
   SKYPILOT_: undefined,
 };

@@ -68,8 +68,29 @@ export interface Lockstep {
   readonly port: number;
   /** How many ranks there are, 2 or more. */
   readonly ranks: number;
+  /** Name of the secret with which the launchers know each other; its value is in the nodes' secrets files. */
+  readonly secret: string;
   /** Seconds after which a launcher that still misses other ranks gives up with a message; the supervisor starts it again. */
   readonly timeoutSeconds: number;
+}
+
+/**
+ * How a replica over several nodes becomes one MPI world with a rank for each GPU: `node/mpi.py`. Rank 0's program is `mpirun`, the others' are
+ * Open MPI's daemon, which their launchers start when `mpirun` asks for it, with the arguments that it gives.
+ */
+export interface MpiStart {
+  /** Addresses of the replica's nodes by rank, as `mpirun` is told them; may be placeholders. */
+  readonly hosts: readonly string[];
+  /**
+   * Rank 0 only: where in its `command` that of the process that serves begins. The launcher hands it over in a file, because what
+   * stands before it takes its arguments apart at spaces.
+   */
+  readonly worker?: number;
+  /**
+   * Rank 0 only: what a daemon on its own node has otherwise in its environment. There is one where the node's address is none of an interface
+   * of its (a container's behind another address).
+   */
+  readonly daemonEnv?: Readonly<Record<string, string>>;
 }
 
 /** One supervised process on one node. */
@@ -102,6 +123,16 @@ export interface ProgramPlan {
   readonly stopSeconds: number;
   /** Present if the program is a rank of a replica over several nodes. */
   readonly lockstep?: Lockstep;
+  /** Present if the replica is an MPI world. */
+  readonly mpi?: MpiStart;
+}
+
+/** Names of all secrets that a program needs from its node's file: its own, and its launcher's. */
+export function secretsOfProgram({
+  secretEnv,
+  lockstep,
+}: Pick<ProgramPlan, "secretEnv" | "lockstep">): string[] {
+  return lockstep === undefined ? [...secretEnv] : [...secretEnv, lockstep.secret];
 }
 
 export interface NodePlan {

@@ -5,7 +5,7 @@ import { type NodeFiles, programLog, renderNode } from "../node/render";
 import { CONTROL_PLANE_SECRETS } from "../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { PROMETHEUS_DATA, REGISTRY_FLAG } from "../plan/programs/metrics";
-import type { ClusterPlan, NodePlan, ProgramPlan } from "../plan/types";
+import { type ClusterPlan, type NodePlan, type ProgramPlan, secretsOfProgram } from "../plan/types";
 import { ENVIRONMENT, SECRETS_FILE } from "./setup";
 import { hereDocument, quoted } from "./shell";
 
@@ -137,7 +137,7 @@ export function ownAccess({ cluster, standalone = false, brought = [] }: RunInpu
 
 /** Names of the secrets that programs of nodes want. */
 function secretNames(nodes: readonly NodePlan[]): string[] {
-  const names = nodes.flatMap(({ programs }) => programs.flatMap(({ secretEnv }) => secretEnv));
+  const names = nodes.flatMap(({ programs }) => programs.flatMap(secretsOfProgram));
   return [...new Set(names)].toSorted();
 }
 
@@ -162,7 +162,8 @@ function neededScripts(input: RunInput): NodeFiles {
     "child.py",
     "launch.py",
     "node.py",
-    ...(programs.some(({ lockstep }) => lockstep) ? ["lockstep.py"] : []),
+    ...(programs.some(({ lockstep }) => lockstep) ? ["lockstep.py", "peer.py"] : []),
+    ...(programs.some(({ mpi }) => mpi) ? ["mpi.py"] : []),
     ...(ownAccess(input).length > 0 ? ["own_access.py"] : []),
     ...(words.includes(REGISTRY_FLAG) ? ["registry.py"] : []),
   ];

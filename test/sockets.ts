@@ -108,6 +108,8 @@ const OWN_NODE_ONLY: readonly string[] = ["peer", "monitor", "frontendHttp", "ga
  *   interface whose name it is given (`DYN_TCP_RESPONSE_STREAM_HOST: lo`), not an address;
  * - every frontend opens a request port as workers do, at its node's address and a port that the kernel chooses: with a port
  *   of its own (`DYN_TCP_RPC_PORT`) it takes in no model;
+ * - Open MPI's daemons and ranks listen on ports of the plan, at all addresses: 4.1 knows no other way. Besides, the daemons and `mpirun` each
+ *   have a port that the kernel chooses, for the ranks of their own node (PMIx), at a loopback address;
  * - SkyPilot's frontends take them at a port of the plan, at the primary address of the machine: the same variable wants the name of an
  *   interface, which is not known before there is a node; where there is no other node at both loopback addresses, as locally.
  *
@@ -120,18 +122,20 @@ function allowedOf(
   const { name, role, ports } = program;
   const inner = target === "local" ? own : "127.0.0.1";
   const address = isOnly ? inner : own;
+  const mpi = program.mpi === undefined ? [] : [{ program: name, address: "127.0.0.1", port: undefined }];
   const planned = Object.entries(ports).flatMap(([purpose, port]): Allowed[] => {
     if (OWN_NODE_ONLY.includes(purpose)) return [{ program: name, address: inner, port }];
     const isOpen = target === "sky" && node.rank === 0 && purpose === "http";
+    const isEverywhere = isOpen || /^mpi\d*$/.test(purpose);
     const answers = purpose === "response" ? [isOnly ? "::1" : primary] : [];
-    return [address, ...(isOpen ? ["0.0.0.0", "::"] : []), ...answers].map((at) => ({
+    return [address, ...(isEverywhere ? ["0.0.0.0", "::"] : []), ...answers].map((at) => ({
       program: name,
       address: at,
       port,
     }));
   });
   const chosen = role !== "frontend" ? [] : target === "local" ? ["127.0.0.1", "::1", address] : [address];
-  return [...planned, ...chosen.map((at) => ({ program: name, address: at, port: undefined }))];
+  return [...planned, ...mpi, ...chosen.map((at) => ({ program: name, address: at, port: undefined }))];
 }
 
 /**

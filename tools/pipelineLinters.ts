@@ -1,27 +1,14 @@
 /** What checks the pipeline files: actionlint for GitHub's, the JSON Schema of GitLab and of the operator for the others. */
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { VERSIONS } from "../plan/versions";
+import { ensureTestEnvironment, locateTestEnvironment } from "./testEnvironments";
 import { buildGoProgram, findGo } from "./toolchain/go";
-import { cacheDir, type Progress, packageRoot } from "./toolchain/index";
+import { cacheDir, type Progress } from "./toolchain/index";
 import { installDirectory, readStamp, type Stamp, withLock, writeStamp } from "./toolchain/install";
-import { ensureUv, installEnvironment } from "./toolchain/python";
 
 const BUILD_SECONDS = 600;
-const INSTALL_SECONDS = 300;
 const ACTIONLINT = `actionlint-${VERSIONS.actionlint}`;
-
-/** The exact packages of the environment of check-jsonschema, which carries GitLab's schema. */
-function requirementsFile(): string {
-  return join(packageRoot(), "test", "pipelines", "requirements.txt");
-}
-
-function schemaEnvironment(): string {
-  const hash = createHash("sha256").update(readFileSync(requirementsFile())).digest("hex");
-  return `check-jsonschema-${hash.slice(0, 12)}`;
-}
 
 /** The linters that are there; undefined where one is not, which for actionlint is so where there is no Go. */
 export interface PipelineLinters {
@@ -31,32 +18,25 @@ export interface PipelineLinters {
 
 /** Where the linters are. Installs nothing. */
 export function locatePipelineLinters(): PipelineLinters {
-  const cache = cacheDir();
+  const checkJsonschema = locateTestEnvironment("check-jsonschema");
   return {
-    actionlint: readStamp(cache, ACTIONLINT)?.path,
-    checkJsonschema: readStamp(cache, schemaEnvironment())?.path,
+    actionlint: readStamp(cacheDir(), ACTIONLINT)?.path,
+    checkJsonschema: checkJsonschema === undefined ? undefined : join(checkJsonschema, "check-jsonschema"),
   };
 }
 
 /** Installs the linters into the cache, unless they are there. What cannot be had is said. */
 export async function ensurePipelineLinters(onProgress: Progress): Promise<PipelineLinters> {
-  const there = locatePipelineLinters();
-  if (there.actionlint === undefined) await locked(ACTIONLINT, onProgress, buildActionlint);
-  if (there.checkJsonschema === undefined)
-    await locked(schemaEnvironment(), onProgress, installCheckJsonschema);
-  return locatePipelineLinters();
-}
-
-type Install = (cache: string, name: string, onProgress: Progress) => Promise<Stamp | undefined>;
-
-function locked(name: string, onProgress: Progress, install: Install): Promise<Stamp | undefined> {
   const cache = cacheDir();
-  const lock = { purpose: `installing ${name}`, waitSeconds: BUILD_SECONDS, onProgress };
-  return withLock(
-    join(cache, "locks", name),
-    lock,
-    async () => readStamp(cache, name) ?? install(cache, name, onProgress),
-  );
+  const lock = { purpose: `installing ${ACTIONLINT}`, waitSeconds: BUILD_SECONDS, onProgress };
+  if (readStamp(cache, ACTIONLINT) === undefined)
+    await withLock(
+      join(cache, "locks", ACTIONLINT),
+      lock,
+      async () => readStamp(cache, ACTIONLINT) ?? buildActionlint(cache, ACTIONLINT, onProgress),
+    );
+  await ensureTestEnvironment("check-jsonschema", onProgress);
+  return locatePipelineLinters();
 }
 
 async function buildActionlint(
@@ -79,13 +59,4 @@ async function buildActionlint(
     await buildGoProgram(go, { ...program, limitSeconds: BUILD_SECONDS }, onProgress);
   });
   return writeStamp(cache, name, { path, version, way: "built with Go" });
-}
-
-async function installCheckJsonschema(cache: string, name: string, onProgress: Progress): Promise<Stamp> {
-  const uv = await ensureUv(cache, onProgress);
-  onProgress(`Installing check-jsonschema from PyPI into ${join(cache, name)} (a few MB)`);
-  const requirements = ["--require-hashes", "-r", requirementsFile()];
-  await installEnvironment({ cache, name, uv, requirements, timeoutSeconds: INSTALL_SECONDS });
-  const path = join(cache, name, "bin", "check-jsonschema");
-  return writeStamp(cache, name, { path, version: name, way: "installed from PyPI" });
 }

@@ -17,6 +17,7 @@ import { ensureEngine, INSTALLED_ENGINES } from "./engineEnvironments";
 import { borrowLab } from "./lab/session";
 import { whyNoLab } from "./lab/system";
 import { ensurePipelineLinters, locatePipelineLinters } from "./pipelineLinters";
+import { ensureTestEnvironment } from "./testEnvironments";
 import { ensureToolchain, packageRoot, type ToolName } from "./toolchain/index";
 import { messageOf } from "./toolchain/run";
 
@@ -158,6 +159,8 @@ async function main(): Promise<void> {
   const need = [...new Set(kinds.flatMap((kind) => needs[kind] ?? []))];
   if (need.length > 0) await ensureToolchain({ need, model });
   if (kinds.includes("pipelines")) await ensurePipelineLinters((line) => process.stderr.write(`${line}\n`));
+  if (kinds.includes("dynamo"))
+    await ensureTestEnvironment("openmpi", (line) => process.stderr.write(`${line}\n`));
   if (kinds.includes("engines"))
     for (const engine of INSTALLED_ENGINES)
       await ensureEngine(engine, (line) => process.stderr.write(`${line}\n`));

@@ -119,6 +119,8 @@ function legend(plan: DeploymentPlan): string {
   ].join("   ");
 }
 
+const DAEMON_NOTE = "# with the arguments that mpirun on the replica's first node gives it";
+
 /** Every program's environment and command, as one could write them in a POSIX shell. */
 function drawCommands(cluster: ClusterPlan): string {
   const blocks = cluster.nodes.flatMap((node) =>
@@ -127,6 +129,7 @@ function drawCommands(cluster: ClusterPlan): string {
         `# cluster ${cluster.name}, node ${node.rank}: ${program.name}`,
         ...Object.entries(program.env).map(([name, value]) => `${name}=${quoted(value)} \\`),
         ...program.secretEnv.map((name) => `# ${name} comes from the node's secrets`),
+        ...(program.mpi !== undefined && program.rank > 0 ? [DAEMON_NOTE] : []),
         wrapped(program.command.map(quoted)),
       ].join("\n"),
     ),

@@ -1,7 +1,7 @@
 /** What an engine is to the plan: from a worker's specification to the command that starts it. */
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
-import type { Probe } from "../types";
+import type { MpiStart, Probe } from "../types";
 
 /** The processes of one replica have this in common. */
 export interface ReplicaSpec {
@@ -25,6 +25,8 @@ export interface WorkerSpec extends RankSpec {
   readonly address: string;
   /** Address of rank 0's node; may be a placeholder. */
   readonly leader: string;
+  /** Addresses of all of the replica's nodes by rank, as placeholders. */
+  readonly hosts: readonly string[];
   readonly ports: PortsTaken;
   /** Ports of rank 0; the same as `ports` on rank 0. */
   readonly leaderPorts: PortsTaken;
@@ -34,6 +36,8 @@ export interface WorkerSpec extends RankSpec {
 export interface WorkerCommand {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
+  /** Present if it is started as, or in, an MPI world. */
+  readonly mpi?: MpiStart;
 }
 
 /**

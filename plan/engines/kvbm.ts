@@ -15,9 +15,17 @@ export function usesKvbm({ config, pool }: ReplicaSpec): boolean {
   return config.kvOffload.hostMemoryGB !== undefined && pool.role !== "decode";
 }
 
-/** Leader's publications, its acknowledgements, and the consolidator. */
-export function kvbmPorts(): PortNeed[] {
-  return [{ range: "kvbm", offsets: [0, 1, CONSOLIDATOR_OFFSET] }];
+/** The first port after those of the leader. */
+export const KVBM_ENGINE_OFFSET = 2;
+
+/**
+ * Leader's publications, its acknowledgements, and the consolidator; for an engine that publishes to the consolidator at a port of KVBM's
+ * choice, that one too.
+ */
+export function kvbmPorts(hasEnginePort = false): PortNeed[] {
+  return [
+    { range: "kvbm", offsets: [0, 1, ...(hasEnginePort ? [KVBM_ENGINE_OFFSET] : []), CONSOLIDATOR_OFFSET] },
+  ];
 }
 
 /** Sizes are for the whole replica there (the leader divides by the blocks of all its workers), and for each GPU here. */

@@ -4,9 +4,10 @@
  * Flags: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/trtllm/backend_args.py. What has no flag of its own
  * goes to the engine as `--trtllm.<group>.<key>`, which excludes `--override-engine-args`.
  *
- * A replica over several nodes has to be started by MPI (`mpirun` or `srun`, one task for each GPU, all at once, see
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/docs/backends/trtllm/multinode/trtllm-multinode-examples.md). Programs here are started
- * by each node's own supervisor, so such a replica is refused: `docs/decisions/0007-no-tensorrt-llm-over-several-nodes.md`.
+ * A replica over several nodes is one MPI world with a rank for each GPU, all started at once by `mpirun` on the first node (`mpi.ts`):
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/docs/backends/trtllm/multinode/trtllm-multinode-examples.md. Every rank runs
+ * https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/trtllm-llmapi-launch, which is Dynamo's worker on rank 0, and on
+ * the others waits for work.
  */
 import { modelPath } from "../model";
 import {
@@ -18,11 +19,16 @@ import {
   publishesKvEvents,
   type ReplicaSpec,
   type SettledFlags,
+  type WorkerCommand,
   type WorkerSpec,
 } from "./engine";
-import { kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
+import { KVBM_ENGINE_OFFSET, kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
+import { mpiDaemon, mpiPorts, mpirun } from "./mpi";
 
 const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode" } as const;
+
+/** What every rank of a replica over several nodes runs, with the worker's command after it. */
+const LAUNCHER = "trtllm-llmapi-launch";
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 
@@ -49,12 +55,12 @@ export const trtllm: Engine = {
   shapeProblems(replica) {
     const { pool, nodes } = replica;
     const problems = [];
-    if (nodes > 1) {
+    if (nodes > 1 && usesKvbm(replica)) {
       problems.push({
         key: "tensorParallel" as const,
         message:
-          `A replica would span ${nodes} nodes, which engine trtllm can only do when MPI starts it on all of them at once; ` +
-          "that is not supported. Make it fit one node, or use engine sglang or vllm.",
+          `kvOffload works with engine trtllm only where a replica fits one node (KVBM), and this one is on ${nodes}. ` +
+          "Remove kvOffload, or make the replica smaller.",
       });
     }
     if (usesKvbm(replica) && usesDp(replica)) {
@@ -65,23 +71,44 @@ export const trtllm: Engine = {
     }
     return problems;
   },
-  kind: () => "worker",
-  ports: (spec) => (usesKvbm(spec) ? kvbmPorts() : []),
+  kind: ({ rank }) => (rank === 0 ? "worker" : "bare"),
+  ports: (spec) => [...(usesKvbm(spec) ? kvbmPorts(true) : []), ...(spec.nodes > 1 ? mpiPorts(spec) : [])],
   start(worker) {
-    return {
-      command: [
-        ...["python3", "-m", "dynamo.trtllm"],
-        ...modelFlags(worker),
-        ...parallelFlags(worker),
-        ...["--disaggregation-mode", MODES[worker.pool.role]],
-        ...cacheFlags(worker),
-        ...transferFlags(worker),
-        ...extraArgs(worker),
-      ],
-      env: { ...(usesKvbm(worker) ? kvbmEnv(worker) : {}), ...extraEnv(worker) },
-    };
+    if (worker.rank > 0) return mpiDaemon(worker, extraEnv(worker));
+    const served = serve(worker);
+    return worker.nodes > 1 ? mpirun(worker, LAUNCHER, served) : served;
   },
+  /** The daemon's ranks answer nobody; that they work shows in rank 0's worker. */
+  bareHealth: ({ leader, leaderPorts }) => ({
+    kind: "http",
+    url: `http://${leader}:${leaderPorts.system}/health`,
+  }),
 };
+
+/** The worker that serves. */
+function serve(worker: WorkerSpec): WorkerCommand {
+  return {
+    command: [
+      ...["python3", "-m", "dynamo.trtllm"],
+      ...modelFlags(worker),
+      ...parallelFlags(worker),
+      ...["--disaggregation-mode", MODES[worker.pool.role]],
+      ...cacheFlags(worker),
+      ...transferFlags(worker),
+      ...extraArgs(worker),
+    ],
+    env: { ...(usesKvbm(worker) ? offloadEnv(worker) : {}), ...extraEnv(worker) },
+  };
+}
+
+/**
+ * The engine publishes KV events to KVBM at a port that is by default the one at which KVBM's leader listens
+ * (`kvbm/trtllm_integration/consolidator_config.py` of 1.4.2), so it gets one of its own.
+ */
+function offloadEnv(worker: WorkerSpec): Record<string, string> {
+  const port = (worker.ports.kvbm ?? 0) + KVBM_ENGINE_OFFSET;
+  return { ...kvbmEnv(worker), DYN_KVBM_TRTLLM_ZMQ_PORT: String(port) };
+}
 
 function modelFlags({ config }: WorkerSpec): string[] {
   return [

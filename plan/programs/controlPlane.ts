@@ -19,8 +19,15 @@ export const ETCD_PASSWORD = "ETCD_AUTH_PASSWORD";
 /** Of etcd's administrator; only `node/etcd_server.py` has it, which makes the other user. */
 export const ETCD_ROOT_PASSWORD = "DYNAMO_SKY_ETCD_ROOT_PASSWORD";
 export const NATS_TOKEN = "NATS_AUTH_TOKEN";
+/** With it the launchers of a replica over several nodes know each other (`node/peer.py`); no program has it in its environment. */
+export const LOCKSTEP_SECRET = "DYNAMO_SKY_LOCKSTEP_SECRET";
 /** All of them: generated, and known to nobody outside. */
-export const CONTROL_PLANE_SECRETS = [ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN] as const;
+export const CONTROL_PLANE_SECRETS = [
+  ETCD_PASSWORD,
+  ETCD_ROOT_PASSWORD,
+  NATS_TOKEN,
+  LOCKSTEP_SECRET,
+] as const;
 
 /** etcd's user for Dynamo's processes, which gets at nothing but their own keys. The same name is in `node/etcd_server.py`. */
 export const ETCD_USER = "dynamo";

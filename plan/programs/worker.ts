@@ -7,7 +7,7 @@ import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
 import { CLEAN_UP_SECONDS } from "../schema/services";
 import type { Probe, ProgramPlan } from "../types";
-import { controlPlaneWaits } from "./controlPlane";
+import { controlPlaneWaits, LOCKSTEP_SECRET } from "./controlPlane";
 import { dynamoEnvironment, dynamoSecrets, modelSecrets } from "./environment";
 
 /** One replica, placed. */
@@ -47,6 +47,7 @@ export function replicaPrograms(
       name: spec.rank === 0 ? base : `${base}-rank${spec.rank}`,
       address: nodeAddress(config),
       leader: addressOf(config, head.share.node),
+      hosts: seat.shares.map(({ node }) => addressOf(config, node)),
       ports: taken,
       leaderPorts: head.taken,
     };
@@ -75,7 +76,7 @@ function workerProgram(
 ): ProgramPlan {
   const { config, pool, ports } = worker;
   const kind = engine.kind(worker);
-  const { command, env } = engine.start(worker);
+  const { command, env, mpi } = engine.start(worker);
   return {
     name: worker.name,
     role: pool.role,
@@ -99,6 +100,7 @@ function workerProgram(
         : statusProbe(config, ports),
     stopSeconds: config.timeouts.stopSeconds,
     ...lockstepOf(worker),
+    ...(mpi === undefined ? {} : { mpi }),
   };
 }
 
@@ -106,7 +108,15 @@ function workerProgram(
 function lockstepOf({ config, nodes, leader, leaderPorts }: WorkerSpec): Pick<ProgramPlan, "lockstep"> {
   if (nodes === 1 || leaderPorts.lockstep === undefined) return {};
   const timeoutSeconds = config.timeouts.dependencySeconds;
-  return { lockstep: { host: leader, port: leaderPorts.lockstep, ranks: nodes, timeoutSeconds } };
+  return {
+    lockstep: {
+      host: leader,
+      port: leaderPorts.lockstep,
+      ranks: nodes,
+      secret: LOCKSTEP_SECRET,
+      timeoutSeconds,
+    },
+  };
 }
 
 function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {

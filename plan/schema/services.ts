@@ -138,6 +138,11 @@ export const portsSchema = section({
     about:
       "First port on which the ranks of a replica over several nodes hold together: they start when all are there, and when one ends all are started again.",
   }),
+  mpi: setting(port(), {
+    default: 27000,
+    about:
+      "First port of Open MPI (`oob_tcp_dynamic_ipv4_ports`, `btl_tcp_port_min_v4`) where TensorRT-LLM spans nodes; on each node a replica takes 8, and two for each GPU.",
+  }),
   sideChannel: setting(port(), {
     default: 5600,
     about: "First port of the KV transfer's side channel (`VLLM_NIXL_SIDE_CHANNEL_PORT`).",
@@ -145,7 +150,7 @@ export const portsSchema = section({
   kvbm: setting(port(), {
     default: 28000,
     about:
-      "First port of KVBM's leader (`DYN_KVBM_LEADER_ZMQ_PUB_PORT`), for KV offload of vLLM and TensorRT-LLM; each worker takes two, and one 1000 above.",
+      "First port of KVBM's leader (`DYN_KVBM_LEADER_ZMQ_PUB_PORT`), for KV offload of vLLM and TensorRT-LLM; each worker takes two (TensorRT-LLM three), and one 1000 above.",
   }),
 });
 

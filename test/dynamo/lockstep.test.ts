@@ -7,6 +7,7 @@ import { kill, processesOf } from "../../local/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import { programState, readHistory } from "../../local/state";
 import { SupervisorClient } from "../../local/supervisor";
+import { LOCKSTEP_SECRET } from "../../plan/programs/controlPlane";
 import type { ProgramPlan } from "../../plan/types";
 import { script } from "./programs";
 import { eventually, Machine } from "./support";
@@ -15,7 +16,8 @@ const machine = new Machine();
 const cluster = "ranks";
 const RANKS = [0, 1, 2];
 const nodes = RANKS.map((rank) => ({ rank, address: `${machine.network}.${1 + rank}` }));
-const lease: LocalLeaseSpec = { cluster, services: false, nodes };
+const SECRET = "a secret of this test";
+const lease: LocalLeaseSpec = { cluster, services: false, nodes, secrets: { [LOCKSTEP_SECRET]: SECRET } };
 const PORT = 7300;
 const LOCKSTEP_PORT = 7400;
 
@@ -47,7 +49,13 @@ function rank(number: number, change: Partial<ProgramPlan> = {}, source = SERVER
     change: {
       role: "decode",
       rank: number,
-      lockstep: { host: "{{HEAD_IP}}", port: LOCKSTEP_PORT, ranks: RANKS.length, timeoutSeconds: 60 },
+      lockstep: {
+        host: "{{HEAD_IP}}",
+        port: LOCKSTEP_PORT,
+        ranks: RANKS.length,
+        secret: LOCKSTEP_SECRET,
+        timeoutSeconds: 60,
+      },
       stopSeconds: 5,
       ...change,
     },
@@ -192,7 +200,8 @@ ${SERVER.replace("signal.signal(signal.SIGTERM, leave)", "")}`;
     await eventually(() => log(0).trimEnd().endsWith("3 in all, at most 60 s"));
     const closed = await new Promise<boolean>((resolve) => {
       const socket = createConnection({ host: nodes[0]?.address ?? "", port: LOCKSTEP_PORT }, () => {
-        socket.write("hello decode-7 1\n");
+        // The right name, and no proof of it.
+        socket.write(`${"0".repeat(64)} hello decode-0 1 ${"0".repeat(32)}\n`);
       });
       socket.on("close", () => resolve(true));
       socket.on("error", () => undefined);

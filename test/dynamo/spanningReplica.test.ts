@@ -1,11 +1,11 @@
 /** Two replicas, each over two nodes: one loses a rank and starts again as a whole, while the other serves every request. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kill, processesOf } from "../../local/processes";
 import { readHistory } from "../../local/state";
 import { programLog } from "../../node/render";
+import { Clients } from "./clients";
 import { eventually, TestDeployment } from "./support";
 
 const deployment = new TestDeployment(
@@ -20,8 +20,6 @@ const deployment = new TestDeployment(
   { discovery: "etcd", events: "nats" },
 );
 const { machine, name } = deployment;
-const client = new OpenAI({ baseURL: `${deployment.endpoint}/v1`, apiKey: "none", maxRetries: 0 });
-
 /** Where the ranks are: replica 0 on nodes 0 and 1, replica 1 on nodes 2 and 3. */
 const RANKS = [
   { node: 0, program: "aggregated-0" },
@@ -44,42 +42,6 @@ function engineOf({ node, program }: Rank): number {
 const logOf = ({ node, program }: Rank): string =>
   readFileSync(join(machine.nodeDirectory(name, node), programLog(program)), "utf8");
 
-/** Sends requests one after the other in a few lines until it is stopped. */
-class Clients {
-  readonly failures: string[] = [];
-  answered = 0;
-  private isOver = false;
-  private readonly lines: readonly Promise<void>[];
-
-  constructor(count: number) {
-    this.lines = Array.from({ length: count }, () => this.line());
-  }
-
-  async stop(): Promise<void> {
-    this.isOver = true;
-    await Promise.all(this.lines);
-  }
-
-  private async line(): Promise<void> {
-    while (!this.isOver) {
-      try {
-        const answer = await client.chat.completions.create(
-          {
-            model: deployment.plan.model,
-            messages: [{ role: "user", content: "Say hello." }],
-            max_tokens: 16,
-          },
-          { timeout: 30_000 },
-        );
-        if (answer.usage?.completion_tokens === 16) this.answered++;
-        else this.failures.push(JSON.stringify(answer));
-      } catch (error) {
-        this.failures.push(String(error));
-      }
-    }
-  }
-}
-
 beforeAll(() => deployment.up());
 afterAll(() => deployment.close());
 
@@ -96,7 +58,7 @@ describe("two replicas over two nodes each", () => {
   ])("%s is killed: its replica starts again, and every request is served meanwhile", async (_, victim) => {
     const before = starts();
     const served = RANKS.slice(0, 2).map(engineOf);
-    const clients = new Clients(4);
+    const clients = new Clients(deployment, 4);
     try {
       await eventually(() => clients.answered > 20);
       kill(engineOf(victim));

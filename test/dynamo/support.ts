@@ -1,7 +1,7 @@
 /** A deployment on this machine for the tests: planned from a configuration, driven through the driver's verbs. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -18,9 +18,15 @@ import {
   type CONTROL_PLANE_SECRETS,
   ETCD_PASSWORD,
   ETCD_ROOT_PASSWORD,
+  LOCKSTEP_SECRET,
   NATS_TOKEN,
 } from "../../plan/programs/controlPlane";
-import { type ClusterPlan, CONTROL_PLANE_ROLES, type DeploymentPlan } from "../../plan/types";
+import {
+  type ClusterPlan,
+  CONTROL_PLANE_ROLES,
+  type DeploymentPlan,
+  type ProgramPlan,
+} from "../../plan/types";
 import type { ListenedNode } from "../sockets";
 
 export { eventually } from "../eventually";
@@ -95,16 +101,25 @@ export class TestDeployment {
     [ETCD_PASSWORD]: newPassword(),
     [ETCD_ROOT_PASSWORD]: newPassword(),
     [NATS_TOKEN]: newPassword(),
+    [LOCKSTEP_SECRET]: newPassword(),
   };
 
-  constructor(config: Readonly<Record<string, unknown>>, facts: PlanFacts) {
+  /** @param change What the test has a program do otherwise than its plan. */
+  constructor(
+    config: Readonly<Record<string, unknown>>,
+    facts: PlanFacts,
+    change: (program: ProgramPlan) => ProgramPlan = (program) => program,
+  ) {
     const defaults = { target: "local", engine: "mocker", model: "Qwen/Qwen3-8B" };
     const quick = { stopSeconds: 10, dependencySeconds: 60 };
     this.plan = plan(parseConfig({ ...defaults, timeouts: quick, ...config }), facts);
     const [cluster] = this.plan.clusters;
     if (cluster === undefined) throw new Error("the plan has no cluster");
-    this.cluster = cluster;
-    this.units = unitsOf(cluster);
+    this.cluster = {
+      ...cluster,
+      nodes: cluster.nodes.map((node) => ({ ...node, programs: node.programs.map(change) })),
+    };
+    this.units = unitsOf(this.cluster);
   }
 
   get endpoint(): string {
@@ -189,8 +204,26 @@ export class TestDeployment {
     this.machine.close();
   }
 
-  private address(rank: number): string {
+  address(rank: number): string {
     return `${this.machine.network}.${1 + rank}`;
+  }
+}
+
+/**
+ * First of `count` neighbouring ports of this machine that nothing uses at any address, nor has used within the last minute, below those that
+ * the kernel hands out by itself.
+ */
+export function unusedPorts(count: number): number {
+  const used = new Set(
+    ["tcp", "tcp6"].flatMap((table) =>
+      [...readFileSync(`/proc/net/${table}`, "utf8").matchAll(/^ *\d+: \w+:(\w+)/gm)].map(([, port = ""]) =>
+        Number.parseInt(port, 16),
+      ),
+    ),
+  );
+  for (;;) {
+    const first = random(10_000, 32_000 - count);
+    if (![...used].some((port) => port >= first && port < first + count)) return first;
   }
 }
 

@@ -74,8 +74,9 @@ export class EngineParser {
   }
 
   /** What the engine makes of a program's command, in the program's environment, on a node at 127.0.0.1. */
-  ask({ command, env }: Pick<ProgramPlan, "command" | "env">): Promise<Answer> {
-    const [python, dashM, module, ...argv] = command.map(filledIn);
+  ask({ command, env, mpi }: Pick<ProgramPlan, "command" | "env" | "mpi">): Promise<Answer> {
+    // What MPI starts on each rank comes after what starts it.
+    const [python, dashM, module, ...argv] = command.slice(mpi?.worker ?? 0).map(filledIn);
     const isWorker = python === "python3" && dashM === "-m" && module === `dynamo.${this.engine}`;
     if (!isWorker) throw new Error(`not a command of ${this.engine}: ${command.join(" ")}`);
     const filledEnv = Object.entries(env).map(([name, value]) => [name, filledIn(value)]);

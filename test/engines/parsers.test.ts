@@ -45,6 +45,11 @@ function replicasOf({ clusters }: DeploymentPlan): ProgramPlan[][] {
 async function check(parser: EngineParser, { config, plan: planned }: Planned): Promise<void> {
   for (const replica of replicasOf(planned)) {
     const gpus = replica.reduce((sum, program) => sum + program.gpus.length, 0);
+    const world = replica.find(({ mpi }) => mpi?.worker !== undefined);
+    if (world !== undefined) {
+      await checkWorld(parser, config, replica, world);
+      continue;
+    }
     for (const program of replica) {
       const answer = await parser.ask(program);
       // The command belongs to the message of a failure.
@@ -60,6 +65,28 @@ async function check(parser: EngineParser, { config, plan: planned }: Planned): 
       });
     }
   }
+}
+
+/** One command for all of an MPI world, which has as many ranks as the engine wants and as there are GPUs. */
+async function checkWorld(
+  parser: EngineParser,
+  { router }: DeploymentConfig,
+  replica: readonly ProgramPlan[],
+  leader: ProgramPlan,
+): Promise<void> {
+  const gpus = replica.map((program) => program.gpus.length);
+  const world = gpus.reduce((sum, count) => sum + count, 0);
+  const flagOf = (flag: string) => leader.command[leader.command.indexOf(flag) + 1];
+  expect(flagOf("-n")).toBe(String(world));
+  const slots = flagOf("--host")
+    ?.split(",")
+    .map((host) => Number(host.split(":").at(-1)));
+  expect(slots).toEqual(gpus);
+  expect(replica.filter((program) => program !== leader).map(({ command }) => command)).toEqual(
+    gpus.slice(1).map(() => ["orted"]),
+  );
+  const { facts } = await parser.ask(leader);
+  expect(facts).toMatchObject({ world, blockSize: router.blockSize, role: ROLES[leader.role] });
 }
 
 /** Whether the command asks the worker to publish what its cache holds: if it should, and is one that can. */
@@ -92,7 +119,8 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
   const seen = new Map<string, ProgramPlan>();
   const note = ({ plan: planned }: Planned) => {
     for (const program of replicasOf(planned).flat())
-      for (const argument of program.command) if (argument.startsWith("--")) seen.set(argument, program);
+      for (const argument of program.command.slice(program.mpi?.worker ?? 0))
+        if (argument.startsWith("--")) seen.set(argument, program);
   };
   beforeAll(() => {
     parser = new EngineParser(engine);

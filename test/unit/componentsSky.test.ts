@@ -24,6 +24,7 @@ const CREDENTIALS = {
   DYNAMO_SKY_ETCD_ROOT_PASSWORD: "value-of-dynamo-credentials-etcd-root",
   ETCD_AUTH_PASSWORD: "value-of-dynamo-credentials-etcd",
   NATS_AUTH_TOKEN: "value-of-dynamo-credentials-nats",
+  DYNAMO_SKY_LOCKSTEP_SECRET: "value-of-dynamo-credentials-lockstep",
 };
 const CLUSTER = `dynamo-sky-multi-main-${SUFFIX}`;
 
@@ -151,9 +152,9 @@ describe("dedicated placement", () => {
     expect(commands(resources).filter((name) => name.endsWith("-launch"))).toHaveLength(3);
     const worker = named("dynamo-aggregated-0-launch");
     expect(stdinOf(worker)["task"]).toContain(`--control-ip ${LAUNCHED.headAddress}`);
-    // The administrator's password of etcd stays where etcd is.
-    const { DYNAMO_SKY_ETCD_ROOT_PASSWORD: _, ...own } = CREDENTIALS;
-    expect(stdinOf(worker)["secrets"]).toEqual(own);
+    // The administrator's password of etcd stays where etcd is, and no replica spans nodes here.
+    const { ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN } = CREDENTIALS;
+    expect(stdinOf(worker)["secrets"]).toEqual({ ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN });
     expect(worker.dependenciesOf("stdin")).toContain("dynamo-control-launch");
     expect(stdinOf(named("dynamo-control-launch"))["task"]).not.toContain("--control-ip 1");
   });

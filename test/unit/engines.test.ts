@@ -219,15 +219,63 @@ describe("trtllm", () => {
     expect(flagOf(prefill, "--trtllm.kv_cache_config.free_gpu_memory_fraction")).toBe("0.8");
   });
 
-  it("refuses what only MPI could start", () => {
+  describe("over two nodes", () => {
     const spanning = {
       ...SHAPES.trtllm,
       cluster: { nodes: 2 },
-      pools: [{ role: "aggregated", tensorParallel: 16 }],
+      pools: [{ role: "aggregated", tensorParallel: 8, pipelineParallel: 2 }],
     } as const;
-    expect(problemsOf(spanning)).toEqual([
-      "pools.0.tensorParallel: A replica would span 2 nodes, which engine trtllm can only do when MPI starts it on all of them at once; that is not supported. Make it fit one node, or use engine sglang or vllm.",
-    ]);
+
+    it("is one MPI world with a rank for each GPU, which runs the documented command", () => {
+      const first = program(spanning, "aggregated-0");
+      expect(first.command.slice(0, 13).join(" ")).toBe(
+        "mpirun --allow-run-as-root -n 16 --host {{HEAD_IP}}:8,{{RANK_IP_1}}:8 --map-by slot --bind-to none trtllm-llmapi-launch python3 -m",
+      );
+      expect(first.mpi).toMatchObject({ hosts: ["{{HEAD_IP}}", "{{RANK_IP_1}}"], worker: 11 });
+      expect(flagOf(first, "--tensor-parallel-size")).toBe("8");
+      expect(flagOf(first, "--pipeline-parallel-size")).toBe("2");
+      expect(planned(spanning).expectedWorkers.aggregated).toBe(1);
+    });
+
+    it("has Open MPI's daemon and nothing of Dynamo on the other node, which works when the first one serves", () => {
+      const second = program(spanning, "aggregated-0-rank1");
+      expect(second.command).toEqual(["orted"]);
+      expect(Object.keys(second.env).filter((name) => /^(DYN_|ETCD_|NATS_)/.test(name))).toEqual([]);
+      expect(second.env["CUDA_VISIBLE_DEVICES"]).toBe("0,1,2,3,4,5,6,7");
+      expect(second.secretEnv).toEqual([]);
+      expect(second.health).toEqual({ kind: "http", url: "http://{{HEAD_IP}}:9100/health" });
+    });
+
+    it("listens at ports of the plan: mpirun's, a daemon's, the ranks'", () => {
+      const [first, second] = ["aggregated-0", "aggregated-0-rank1"].map((name) => program(spanning, name));
+      for (const family of ["v4", "v6"]) {
+        const daemons = `OMPI_MCA_oob_tcp_dynamic_ip${family}_ports`;
+        expect([first?.env[daemons], first?.mpi?.daemonEnv?.[daemons]]).toEqual([
+          "27000-27003",
+          "27004-27007",
+        ]);
+        expect(second?.env[daemons]).toBe("27004-27007");
+        expect(first?.env[`OMPI_MCA_btl_tcp_port_min_${family}`]).toBe("27008");
+        expect(first?.env[`OMPI_MCA_btl_tcp_port_range_${family}`]).toBe("16");
+      }
+      const ports = Object.entries(second?.ports ?? {}).filter(([purpose]) => /^mpi\d*$/.test(purpose));
+      expect(ports.map(([, port]) => port)).toEqual(Array.from({ length: 24 }, (_, at) => 27_000 + at));
+    });
+
+    it("cannot offload, for KVBM's leader is on one node", () => {
+      expect(problemsOf({ ...spanning, kvOffload: { hostMemoryGB: 20 } })).toEqual([
+        "pools.0.tensorParallel: kvOffload works with engine trtllm only where a replica fits one node (KVBM), and this one is on 2. Remove kvOffload, or make the replica smaller.",
+      ]);
+    });
+  });
+
+  it("publishes KV events to KVBM at a port of its own", () => {
+    const prefill = program({ ...SHAPES.trtllm, kvOffload: { hostMemoryGB: 20 } }, "prefill-1");
+    expect(prefill.ports).toMatchObject({ kvbm: 28003, kvbm1: 28004, kvbm2: 28005, kvbm3: 29003 });
+    expect(prefill.env).toMatchObject({
+      DYN_KVBM_LEADER_ZMQ_PUB_PORT: "28003",
+      DYN_KVBM_TRTLLM_ZMQ_PORT: "28005",
+    });
   });
 });
 

@@ -20,11 +20,12 @@ function workers(change: Deployment = spanning): ProgramPlan[] {
 }
 
 describe("lockstep", () => {
-  it.each(["sglang", "vllm", "mocker"] as const)(
+  it.each(["sglang", "vllm", "trtllm", "mocker"] as const)(
     "brings the ranks of %s together on a port of rank 0",
     (engine) => {
       const programs = workers({ ...spanning, engine, timeouts: { dependencySeconds: 77 } });
-      const at = (host: string) => ({ host, port: 29300, ranks: 2, timeoutSeconds: 77 });
+      const secret = "DYNAMO_SKY_LOCKSTEP_SECRET";
+      const at = (host: string) => ({ host, port: 29300, ranks: 2, secret, timeoutSeconds: 77 });
       expect(programs.map(({ name, lockstep, ports }) => [name, lockstep, ports["lockstep"]])).toEqual([
         ["aggregated-0", at("{{HEAD_IP}}"), 29300],
         ["aggregated-0-rank1", at("{{HEAD_IP}}"), undefined],

@@ -274,12 +274,13 @@ describe("what does not fit", () => {
     expect(
       problemsOf({
         ...SHAPES.trtllm,
+        kvOffload: { hostMemoryGB: 10 },
         cluster: { gpusPerNode: 4 },
         pools: [{ role: "aggregated", tensorParallel: 8 }],
       }),
     ).toEqual([
       "dynamo-sky:cluster.nodes: The pools take 8 GPUs (aggregated 1 × 8), and 1 node of 4 have 4. Set it to 2, or lower replicas or parallelism.",
-      "dynamo-sky:pools[0].tensorParallel: A replica would span 2 nodes, which engine trtllm can only do when MPI starts it on all of them at once; that is not supported. Make it fit one node, or use engine sglang or vllm.",
+      "dynamo-sky:pools[0].tensorParallel: kvOffload works with engine trtllm only where a replica fits one node (KVBM), and this one is on 2. Remove kvOffload, or make the replica smaller.",
     ]);
   });
 

@@ -44,6 +44,8 @@ function text(input: ConfigInput, standalone = false): string {
 const task = (input: ConfigInput): Task => parse(text(input));
 /** Secrets of etcd and NATS, as a task names them. */
 const CREDENTIALS = { DYNAMO_SKY_ETCD_ROOT_PASSWORD: null, ETCD_AUTH_PASSWORD: null, NATS_AUTH_TOKEN: null };
+/** Where a replica spans nodes its launchers have a secret too. */
+const SPANNING = { ...CREDENTIALS, DYNAMO_SKY_LOCKSTEP_SECRET: null };
 
 /** Those of the gateway. */
 const ACCESS = { DYNAMO_SKY_API_KEY: null, DYNAMO_SKY_TLS: null };
@@ -115,9 +117,9 @@ describe("task", () => {
 
   it("names secrets and holds no value of one", () => {
     const { secrets, run } = task({ ...multi, huggingFaceToken: "hf_notARealToken" });
-    expect(secrets).toEqual({ ...CREDENTIALS, ...ACCESS, HF_TOKEN: null });
+    expect(secrets).toEqual({ ...SPANNING, ...ACCESS, HF_TOKEN: null });
     expect(run).toContain(
-      "unset DYNAMO_SKY_API_KEY DYNAMO_SKY_ETCD_ROOT_PASSWORD DYNAMO_SKY_TLS ETCD_AUTH_PASSWORD HF_TOKEN NATS_AUTH_TOKEN\n",
+      "unset DYNAMO_SKY_API_KEY DYNAMO_SKY_ETCD_ROOT_PASSWORD DYNAMO_SKY_LOCKSTEP_SECRET DYNAMO_SKY_TLS ETCD_AUTH_PASSWORD HF_TOKEN NATS_AUTH_TOKEN\n",
     );
     expect(text({ ...multi, huggingFaceToken: "hf_notARealToken" })).not.toContain("notARealToken");
   });
@@ -188,12 +190,16 @@ describe("a recipe, which nobody hands generated secrets", () => {
       expect(stdout, stderr).not.toContain(SECRET);
       return JSON.parse(stdout);
     });
-    expect(Object.keys(head).toSorted()).toEqual(Object.keys({ ...ACCESS, ...CREDENTIALS }).toSorted());
+    expect(Object.keys(head).toSorted()).toEqual(Object.keys({ ...ACCESS, ...SPANNING }).toSorted());
     // The second node runs no etcd and no gateway, and has their secrets not.
-    expect(Object.keys(second).toSorted()).toEqual(["ETCD_AUTH_PASSWORD", "NATS_AUTH_TOKEN"]);
+    expect(Object.keys(second).toSorted()).toEqual([
+      "DYNAMO_SKY_LOCKSTEP_SECRET",
+      "ETCD_AUTH_PASSWORD",
+      "NATS_AUTH_TOKEN",
+    ]);
     expect(head).toMatchObject(second);
-    const passwords = Object.keys(CREDENTIALS).map((name) => head[name]);
-    expect(new Set(passwords).size).toBe(3);
+    const passwords = Object.keys(SPANNING).map((name) => head[name]);
+    expect(new Set(passwords).size).toBe(4);
     for (const value of passwords) expect(value).toMatch(/^[0-9a-f]{64}$/);
     expect(recipe(multi).run).toMatch(/^unset .* DYNAMO_SKY_CLUSTER_SECRET$/m);
   });

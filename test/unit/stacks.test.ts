@@ -37,6 +37,7 @@ const documented: Readonly<Record<string, string>> = {
   "deepseek-r1": "sglang on 4 × 8: 1 prefill of 16, 1 decode of 16",
   vllm: "vllm on 1 × 8: 2 prefill of 2, 2 decode of 2",
   trtllm: "trtllm on 1 × 8: 2 prefill of 2, 2 decode of 2",
+  "trtllm-multi": "trtllm on 2 × 8: 1 aggregated of 16",
 };
 
 describe("the committed stacks", () => {

@@ -1,0 +1,106 @@
+/**
+ * Open MPI, which starts TensorRT-LLM on several nodes: one rank a GPU in one MPI world. How it reaches the other nodes is in
+ * `node/mpi.py`, why so in `docs/decisions/0007-tensorrt-llm-over-several-nodes-by-mpi.md`.
+ *
+ * Written for Open MPI 4.1, which NVIDIA's image has
+ * (https://github.com/ai-dynamo/dynamo/blob/v1.4.2/container/templates/trtllm_runtime.Dockerfile). Parameters:
+ * `ompi_info --all`, https://docs.open-mpi.org/en/v4.1.x/ and https://www.open-mpi.org/faq/?category=tcp
+ */
+import { NODE_DIR, NODE_IP } from "../addresses";
+import { neighbours, type PortNeed } from "../ports";
+import type { RankSpec, ReplicaSpec, WorkerCommand, WorkerSpec } from "./engine";
+
+/**
+ * Where `mpirun` listens, which takes all that it is given, and where a daemon does, which takes one. A port on which connections ended is not
+ * free again for a minute, so some more are needed where a replica is started anew.
+ */
+const MPIRUN_PORTS = 4;
+const DAEMON_PORTS = 4;
+/** Where each rank listens, for the same reason twice. */
+const PORTS_PER_RANK = 2;
+
+/** A replica over several nodes has whole nodes. */
+const ranksPerNode = ({ config }: ReplicaSpec): number => config.cluster.gpusPerNode;
+
+const portsOfRanks = (spec: ReplicaSpec): number => ranksPerNode(spec) * PORTS_PER_RANK;
+
+/** On every node of the replica: first for `mpirun`, then for a daemon, then for the ranks. */
+export function mpiPorts(spec: RankSpec): PortNeed[] {
+  return [neighbours("mpi", MPIRUN_PORTS + DAEMON_PORTS + portsOfRanks(spec))];
+}
+
+function portsOfMpirun(worker: WorkerSpec): Record<string, string> {
+  const first = worker.ports.mpi ?? 0;
+  return bothFamilies("oob_tcp_dynamic_ip", "_ports", `${first}-${first + MPIRUN_PORTS - 1}`);
+}
+
+function portsOfDaemon(worker: WorkerSpec): Record<string, string> {
+  const first = (worker.ports.mpi ?? 0) + MPIRUN_PORTS;
+  return bothFamilies("oob_tcp_dynamic_ip", "_ports", `${first}-${first + DAEMON_PORTS - 1}`);
+}
+
+/** The parameters of the start, on every node. A launcher takes what else would be an MPI world (Slurm's) out of the environment. */
+function mpiEnvironment(worker: WorkerSpec): Record<string, string> {
+  const ranks = (worker.ports.mpi ?? 0) + MPIRUN_PORTS + DAEMON_PORTS;
+  const isLocal = worker.config.target === "local";
+  // By name on this machine, where all nodes' addresses belong to the one interface.
+  const network = isLocal ? "lo" : `${NODE_IP}/32`;
+  return {
+    OMPI_MCA_plm: "rsh",
+    // Every node is told by its own environment, in which these parameters differ.
+    OMPI_MCA_plm_rsh_pass_environ_mca_params: "0",
+    // The first node starts all daemons itself, and they stay children of the launchers.
+    OMPI_MCA_plm_rsh_no_tree_spawn: "1",
+    OMPI_MCA_orte_leave_session_attached: "1",
+    OMPI_MCA_orte_keep_fqdn_hostnames: "1",
+    OMPI_MCA_oob_tcp_if_include: network,
+    // As Dynamo's operator has it. Weights and activations go over NCCL; MPI carries requests and the start.
+    OMPI_MCA_pml: "ob1",
+    // On this machine all nodes have one host name, by which shared memory (vader) would take their ranks for neighbours.
+    OMPI_MCA_btl: isLocal ? "self,tcp" : "self,vader,tcp",
+    ...(isLocal ? { OMPI_MCA_orte_tmpdir_base: `${NODE_DIR}/run` } : {}),
+    OMPI_MCA_btl_tcp_if_include: network,
+    ...bothFamilies("btl_tcp_port_min_", "", String(ranks)),
+    ...bothFamilies("btl_tcp_port_range_", "", String(portsOfRanks(worker))),
+  };
+}
+
+/** Where Open MPI is built for IPv6 it listens there too, at ports of the kernel's choice unless it is told, and whether it is used or not. */
+function bothFamilies(beginning: string, end: string, value: string): Record<string, string> {
+  return Object.fromEntries(["v4", "v6"].map((family) => [`OMPI_MCA_${beginning}${family}${end}`, value]));
+}
+
+/** The variable with the program that stands in for a remote shell; the launchers' directory is the one it is started in. */
+const AGENT = "OMPI_MCA_plm_rsh_agent";
+
+/** `mpirun` on the first node, with the given worker's command as what every rank runs. */
+export function mpirun(worker: WorkerSpec, launcher: string, served: WorkerCommand): WorkerCommand {
+  const ranks = ranksPerNode(worker);
+  const start = [
+    ...["mpirun", "--allow-run-as-root"],
+    ...["-n", String(ranks * worker.nodes)],
+    ...["--host", worker.hosts.map((host) => `${host}:${ranks}`).join(",")],
+    // Node by node. TensorRT-LLM binds its processes itself.
+    ...["--map-by", "slot", "--bind-to", "none"],
+    launcher,
+  ];
+  return {
+    command: [...start, ...served.command],
+    env: {
+      ...mpiEnvironment(worker),
+      ...portsOfMpirun(worker),
+      [AGENT]: `python3 mpi.py daemon ${worker.name}`,
+      ...served.env,
+    },
+    mpi: { hosts: worker.hosts, worker: start.length, daemonEnv: portsOfDaemon(worker) },
+  };
+}
+
+/** What a node other than the first runs: the daemon that `mpirun` asks for, in the environment that its ranks are to have. */
+export function mpiDaemon(worker: WorkerSpec, env: Readonly<Record<string, string>>): WorkerCommand {
+  return {
+    command: ["orted"],
+    env: { ...mpiEnvironment(worker), ...portsOfDaemon(worker), ...env },
+    mpi: { hosts: worker.hosts },
+  };
+}
