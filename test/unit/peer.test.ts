@@ -48,6 +48,16 @@ print(admitted, listener.rank, listener.lines(), caller.lines(), "a" in hello.sp
     expect(python(`print(meet(${change})[0], listener.key)`)).toBe("False None");
   });
 
+  it("does not obey one who answers in the first rank's place without the secret", () => {
+    const seen = python(`
+from peer import session_key
+meet(other=b"b")
+listener.key = session_key(b"b", "decode-0", 1, listener.nonce, caller.nonce)
+listener.send("start")
+print(caller.lines())`);
+    expect(seen).toBe("None");
+  });
+
   it("does not take a hello that was recorded: the numbers are never the same", () => {
     const seen = python(`
 _, hello = meet()
