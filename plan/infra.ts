@@ -19,3 +19,15 @@ export function infraKind(infra: string): InfraKind | undefined {
 export function isSlurm(infra: string): boolean {
   return infraKind(infra) === "Slurm";
 }
+
+/**
+ * Clouds on which SkyPilot 0.14.1 can ask for machines with RDMA (`network_tier: best`). Any other one it leaves out when it is
+ * asked for that; of Kubernetes clusters it takes those in which it finds such a network.
+ * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/clouds (`CUSTOM_NETWORK_TIER`)
+ */
+const WITH_RDMA: ReadonlySet<string> = new Set(["aws", "gcp", "ibm", "nebius", "oci"]);
+
+/** Whether SkyPilot can be asked for RDMA there without losing the place. */
+export function hasNetworkTiers(infra: string): boolean {
+  return WITH_RDMA.has((infra.split("/")[0] ?? "").toLowerCase());
+}

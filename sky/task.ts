@@ -5,7 +5,7 @@
 import { Document, type Scalar, visit } from "yaml";
 import { withEscapes } from "../node/printable";
 import type { DeploymentConfig } from "../plan/config";
-import { isSlurm } from "../plan/infra";
+import { hasNetworkTiers, isSlurm } from "../plan/infra";
 import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { modelSource } from "../plan/schema/model";
@@ -31,10 +31,14 @@ function resources(input: TaskInput): Record<string, unknown> {
   const gpus = cluster.nodes[0]?.gpus ?? 0;
   const onSlurm = sky.infra.some(isSlurm);
   const image = sky.image ?? (onSlurm ? undefined : engineImage(neededConfig(input).engine));
-  const needsRdma = cluster.nodes.length > 1 && !onSlurm;
+  const networkTier = networkTierOf(input);
+  const isOneTier = new Set(sky.infra.map(networkTier)).size <= 1;
   const fields = {
     infra: sky.infra.length === 1 ? sky.infra[0] : undefined,
-    any_of: sky.infra.length > 1 ? sky.infra.map((infra) => ({ infra })) : undefined,
+    any_of:
+      sky.infra.length > 1
+        ? sky.infra.map((infra) => ({ infra, ...(isOneTier ? {} : tierField(networkTier(infra))) }))
+        : undefined,
     accelerators: cluster.accelerator === undefined ? undefined : `${cluster.accelerator}:${gpus}`,
     instance_type: sky.instanceType,
     cpus: sky.cpus,
@@ -42,7 +46,7 @@ function resources(input: TaskInput): Record<string, unknown> {
     use_spot: usesSpot(config, cluster) || undefined,
     disk_size: sky.diskSizeGB,
     disk_tier: sky.diskTier,
-    network_tier: sky.networkTier ?? (needsRdma ? "best" : undefined),
+    network_tier: isOneTier ? networkTier(sky.infra[0]) : undefined,
     image_id: image,
     ports: sky.openEndpoint && endpointPort !== undefined ? [endpointPort] : undefined,
     labels: Object.keys(sky.labels).length > 0 ? sky.labels : undefined,
@@ -52,6 +56,18 @@ function resources(input: TaskInput): Record<string, unknown> {
         : { idle_minutes: sky.autostopMinutes, down: sky.autostopDown },
   };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** Which network to ask for at a place, or where SkyPilot chooses the place: RDMA by default for KV transfer between nodes, where it can be asked for. */
+function networkTierOf({ cluster, config }: TaskInput): (infra: string | undefined) => string | undefined {
+  const wantsRdma = cluster.nodes.length > 1;
+  return (infra) =>
+    config.sky.networkTier ??
+    (wantsRdma && (infra === undefined || hasNetworkTiers(infra)) ? "best" : undefined);
+}
+
+function tierField(tier: string | undefined): { readonly network_tier?: string } {
+  return tier === undefined ? {} : { network_tier: tier };
 }
 
 /** Fields of `resources` that change on a running cluster; all others are part of what it is. */

@@ -115,8 +115,10 @@ export const skySchema = section({
     about: "Speed of each node's disk.",
   }),
   networkTier: optional(oneOf("a network tier", ["standard", "best"]), {
-    absent: "best with more than one node, else SkyPilot's own",
-    about: "`best` asks for RDMA, which KV transfer between nodes wants.",
+    absent:
+      "best with more than one node, at clouds where SkyPilot can ask for it (AWS, GCP, IBM, Nebius, OCI); else SkyPilot's own",
+    about:
+      "`best` asks for RDMA, which KV transfer between nodes wants. Places that cannot give it are left out then: on Kubernetes set it where the cluster has RDMA.",
   }),
   image: optional(
     text({

@@ -71,6 +71,26 @@ describe("task", () => {
     });
   });
 
+  it("asks for RDMA where it can be asked for, so that no other place is left out", () => {
+    const at = (infra: readonly string[], networkTier?: "best") =>
+      task({ ...multi, sky: { infra: [...infra], ...(networkTier && { networkTier }) } }).resources;
+    expect(at(["aws/us-east-1", "kubernetes", "lambda"])).toEqual({
+      any_of: [
+        { infra: "aws/us-east-1", network_tier: "best" },
+        { infra: "kubernetes" },
+        { infra: "lambda" },
+      ],
+      accelerators: "H100:8",
+      image_id: expect.any(String),
+    });
+    expect(at(["kubernetes"])).not.toHaveProperty("network_tier");
+    expect(at(["kubernetes"], "best")).toMatchObject({ infra: "kubernetes", network_tier: "best" });
+    expect(at(["aws", "gcp"])).toMatchObject({
+      any_of: [{ infra: "aws" }, { infra: "gcp" }],
+      network_tier: "best",
+    });
+  });
+
   it("asks Slurm for neither container nor network tier", () => {
     const { resources } = task({ ...multi, access: { gateway: true }, sky: { infra: "slurm/lab" } });
     expect(resources).toEqual({ infra: "slurm/lab", accelerators: "H100:8" });
