@@ -32,6 +32,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 FORM = "at least 32 lower-case letters, digits, - and _ (such as `openssl rand -hex 32` writes)"
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 LOOK_SECONDS = 0.5
+END_SECONDS = 5
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -173,18 +174,57 @@ def worker_user():
         return ["-g", "user root;"]
 
 
-def end_former(pid_file):
-    """Ends an nginx that an earlier run left: its workers hold the port when it was killed together with this program."""
-    try:
-        with open(pid_file, encoding="utf-8") as file:
-            group = int(file.read())
-        with open("/proc/%d/comm" % group, encoding="utf-8") as file:
-            name = file.read().strip()
-    except (OSError, ValueError):
+def former_processes(node_dir):
+    """nginx of an earlier run, by the directory that it was started in: its files may be gone, and a new directory in their place."""
+    here = os.path.realpath(node_dir)
+    found = []
+    for entry in os.listdir("/proc") if sys.platform == "linux" else []:
+        try:
+            with open("/proc/%d/comm" % int(entry), encoding="utf-8") as file:
+                is_nginx = file.read().strip() == "nginx"
+            if is_nginx and os.readlink("/proc/%s/cwd" % entry) in (here, here + " (deleted)"):
+                found.append(int(entry))
+        except (OSError, ValueError):
+            continue  # no process, ended meanwhile, or someone else's
+    return found
+
+
+def end_former(node_dir):
+    """Ends the nginx that an earlier run left, for it holds the port."""
+    for process in former_processes(node_dir):
+        say("ending the nginx that an earlier run left (process %d)" % process)
+        try:
+            os.kill(process, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    deadline = time.monotonic() + END_SECONDS
+    while former_processes(node_dir) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def outlive(group):
+    """Leaves a process behind that kills the group when this one is gone, however it went.
+
+    Killed in one go with everything that it has started, as a scheduler does it, nginx would leave workers that nobody
+    finds and that hold the port. So the guard is nobody's child, and learns of the end by a pipe that only this process holds.
+    """
+    ending, held = os.pipe()
+    child = os.fork()
+    if child != 0:
+        os.close(ending)
+        os.waitpid(child, 0)
         return
-    if name == "nginx":
-        say("ending the nginx that an earlier run left (process %d)" % group)
-        end_group(group)
+    os.setsid()
+    if os.fork() != 0:
+        os._exit(0)
+    os.close(held)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    while os.read(ending, 1):
+        pass
+    end_group(group)
+    os._exit(0)
 
 
 def end_group(group):
@@ -205,11 +245,14 @@ class Gateway:
         conf = os.path.join(self.node_dir, "run", "gateway-nginx.conf")
         self.keys.look()
         write_private(conf, os.environ["DYNAMO_SKY_NGINX_CONF"])
-        end_former(os.path.join(self.node_dir, "run", "gateway-nginx.pid"))
+        end_former(self.node_dir)
         # Without the environment, where the secret is; in a group of its own, so that a stop reaches only this process.
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         command = ["nginx", "-p", self.node_dir, "-c", conf] + worker_user()
-        self.nginx = subprocess.Popen(command, env=env, start_new_session=True, preexec_fn=die_with_parent)
+        self.nginx = subprocess.Popen(
+            command, env=env, cwd=self.node_dir, start_new_session=True, preexec_fn=die_with_parent
+        )
+        outlive(self.nginx.pid)
 
     def stop(self, *_):
         # Told a second time it does not wait for requests in progress any more.

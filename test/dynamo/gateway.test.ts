@@ -1,11 +1,12 @@
 /** The gateway: real nginx in front of two real frontends. Who gets in, who does not, and where the keys are. */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startTime } from "../../local/processes";
 import { API_KEYS } from "../../plan/programs/gateway";
 import { listeners, unlisted } from "../sockets";
 import { eventually, TestDeployment } from "./support";
@@ -235,7 +236,17 @@ describe("keys", () => {
   });
 });
 
+function parentOf(pid: number): number {
+  return Number(execFileSync("ps", ["-o", "ppid=", "-p", String(pid)], { encoding: "utf8" }));
+}
+
 describe("losses", () => {
+  /** Processes that hold the endpoint's port: nginx's master and its workers. */
+  const nginx = () =>
+    listeners(machine.processes())
+      .filter(({ port }) => port === deployment.plan.endpoint.port)
+      .map(({ pid }) => pid);
+
   test("a killed frontend is not asked: no request fails", async () => {
     const before = (await machine.pids(name))["frontend-1"] ?? 0;
     process.kill(before, "SIGKILL");
@@ -248,10 +259,6 @@ describe("losses", () => {
   });
 
   test("a killed gateway takes its nginx with it, and is started again", async () => {
-    const nginx = () =>
-      listeners(machine.processes())
-        .filter(({ port }) => port === deployment.plan.endpoint.port)
-        .map(({ pid }) => pid);
     const before = nginx();
     expect(before.length).toBeGreaterThan(0);
     process.kill((await machine.pids(name))["gateway"] ?? 0, "SIGKILL");
@@ -260,6 +267,22 @@ describe("losses", () => {
       return now.length > 0 && now.every((pid) => !before.includes(pid));
     });
     await machine.must("ready", deployment.readySpec({ apiKey: key }));
+  });
+
+  test("killed at once with its nginx, it leaves no worker on the port, and is started again", async () => {
+    const gateway = (await machine.pids(name))["gateway"] ?? 0;
+    const before = nginx();
+    const masters = before.filter((pid) => parentOf(pid) === gateway);
+    expect(masters).toHaveLength(1);
+    // A new start of a node on SkyPilot finds nothing of the old one's files.
+    const files = readdirSync(machine.state, { recursive: true, encoding: "utf8" });
+    for (const file of files.filter((path) => path.endsWith("/run/gateway-nginx.pid")))
+      rmSync(join(machine.state, file));
+    // The master first: its workers have no parent then that anybody would look for.
+    for (const pid of [...masters, gateway]) process.kill(pid, "SIGKILL");
+    await eventually(() => before.every((pid) => startTime(pid) === undefined));
+    await machine.must("ready", deployment.readySpec({ apiKey: key }));
+    await eventually(() => nginx().length > 0);
   });
 
   test("stopped, it lets the streams in progress end", async () => {

@@ -1,16 +1,21 @@
 /** Processes of clusters on the lab, whose nodes are all this machine. */
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { processesOf as processesOfNode } from "../../local/processes";
 import { LAB } from "../../tools/lab/layout";
 import { labProcesses, withDescendants } from "../../tools/lab/processes";
 
-/** Ids of the processes of the lab whose command or environment names a cluster, and of what they have started. */
+/**
+ * Ids of the processes of the lab whose command, environment or directory names a cluster, and of what they have started. (nginx has
+ * no environment that could be read.)
+ */
 export function processIdsOf(cluster: string): number[] {
   const all = labProcesses();
-  return withDescendants(
-    all.filter((pid) => ["cmdline", "environ"].some((file) => readProcess(pid, file).includes(cluster))),
-    all,
+  const named = all.filter((pid) =>
+    [readProcess(pid, "cmdline"), readProcess(pid, "environ"), directoryOf(pid)].some((text) =>
+      text.includes(cluster),
+    ),
   );
+  return withDescendants(named, all);
 }
 
 /** The same, with the beginnings of their commands. */
@@ -19,6 +24,14 @@ export function processesOf(cluster: string): string[] {
     const command = readProcess(pid, "cmdline");
     return command === "" ? [] : [`${pid} ${command.split("\0").slice(0, 4).join(" ")}`];
   });
+}
+
+function directoryOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return "";
+  }
 }
 
 /** Empty when it has ended meanwhile. */
