@@ -36,7 +36,7 @@ export const frontendSchema = section({
     default: 0,
     unit: "moves per request",
     about:
-      "How often a request may move on to another worker when its worker is lost (`--migration-limit`). Not with router mode kv.",
+      "How often a request may move on to another worker when its worker is lost (`--migration-limit`). Not with router mode kv. Until a lost worker is forgotten (`controlPlane.leaseTtlSeconds`) a move may come back to it: with few workers give more moves, such as 10.",
   }),
   migrationMaxSeqLen: optional(whole({ min: 1, max: 4_294_967_295 }), {
     absent: "no limit",

@@ -32,7 +32,7 @@ const BECOME = [
 ];
 const config = {
   router: { mode: "round-robin", blockSize: 32 },
-  frontend: { migrationLimit: 3 },
+  frontend: { migrationLimit: 10 },
   controlPlane: { leaseTtlSeconds: 10 },
   cluster: { nodes: 4, gpusPerNode: 2 },
   pools: [{ role: "aggregated", replicas: 2, tensorParallel: 4 }],
