@@ -125,7 +125,9 @@ function installServices({
     ...(ownCertificate ? ["openssl"] : []),
     ...(prometheus ? ["Prometheus"] : []),
   ];
-  return `# ${names.join(", ")}: on the first node only. Packages are unpacked, not installed: no service of the system is started.
+  // On every node: on Slurm the node that is first in the set-up need not be the first one of the task (`sky/skylet/executor/slurm.py`
+  // of SkyPilot 0.14.1: "Task rank, different from index of the node in the cluster").
+  return `# ${names.join(", ")}. Packages are unpacked, not installed: no service of the system is started.
 unpack() {
   local program="$1" scratch package options
   shift
@@ -143,9 +145,7 @@ unpack() {
   done
   rm -rf "$scratch"
 }
-if [ "\${SKYPILOT_SETUP_NODE_RANK:-0}" = 0 ]; then
-${wanted.map((line) => `  ${line}`).join("\n")}
-fi`;
+${wanted.join("\n")}`;
 }
 
 const CHECK_NGINX = `nginx -v 2>/dev/null || { echo "nginx does not run on this node ($(nginx -v 2>&1 | head -n 1)): use an image that has it." >&2; exit 1; }`;

@@ -99,7 +99,6 @@ const environment = {
   PATH: [stubs, dirname(python), "/usr/bin", "/bin"].join(delimiter),
   RECORDS: records,
   SKYPILOT_NODE_RANK: "0",
-  SKYPILOT_SETUP_NODE_RANK: "0",
   SKYPILOT_NODE_IPS: ADDRESS,
 };
 
