@@ -143,7 +143,7 @@ describe("on the way to the nodes", () => {
 
   test("SkyPilot's task brings the exporter and Prometheus, and keeps what Prometheus has seen", () => {
     const { setup, run } = task({ ...SHAPES.multi, ...ON });
-    expect(setup).toContain("\n  unpack prometheus prometheus\n");
+    expect(setup).toContain("\nunpack prometheus prometheus\n");
     expect(run).toContain("write exporter.py <<'EOF'");
     expect(run).toContain("! -name prometheus -exec rm -rf");
     expect(spawnSync("bash", ["-n"], { input: run, encoding: "utf8" })).toMatchObject({
