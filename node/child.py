@@ -43,7 +43,12 @@ def end_leftovers(marker):
     An engine's main process may die and leave its children alive with the GPU's memory, and a killed supervisor
     leaves every program running on its port; without this, the new run could never start.
     """
-    leftovers = processes_with(marker)
+    end_all(lambda: processes_with(marker))
+
+
+def end_all(find):
+    """Kills the processes that `find` names until it names none: one that is being killed may start another."""
+    leftovers = find()
     if not leftovers:
         return
     say("ending what an earlier run left behind: process %s" % ", ".join(map(str, leftovers)))
@@ -55,7 +60,7 @@ def end_leftovers(marker):
             except ProcessLookupError:
                 pass
         time.sleep(0.05)
-        leftovers = processes_with(marker)
+        leftovers = find()
 
 
 class Signals:

@@ -24,6 +24,9 @@ import subprocess
 import sys
 import time
 
+sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+from child import end_all, say
+
 SECRET = "DYNAMO_SKY_API_KEY"
 TLS = "DYNAMO_SKY_TLS"
 # Lower-case only: nginx ignores the case of what it looks up in a map.
@@ -32,16 +35,11 @@ NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 FORM = "at least 32 lower-case letters, digits, - and _ (such as `openssl rand -hex 32` writes)"
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 LOOK_SECONDS = 0.5
-END_SECONDS = 5
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Unusable(Exception):
     """A mistake in the secrets: a message for a person, without any value."""
-
-
-def say(message):
-    print(message, flush=True)
 
 
 def read_secrets(path, names):
@@ -189,19 +187,6 @@ def former_processes(node_dir):
     return found
 
 
-def end_former(node_dir):
-    """Ends the nginx that an earlier run left, for it holds the port."""
-    for process in former_processes(node_dir):
-        say("ending the nginx that an earlier run left (process %d)" % process)
-        try:
-            os.kill(process, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    deadline = time.monotonic() + END_SECONDS
-    while former_processes(node_dir) and time.monotonic() < deadline:
-        time.sleep(0.05)
-
-
 def outlive(group):
     """Leaves a process behind that kills the group when this one is gone, however it went.
 
@@ -245,7 +230,8 @@ class Gateway:
         conf = os.path.join(self.node_dir, "run", "gateway-nginx.conf")
         self.keys.look()
         write_private(conf, os.environ["DYNAMO_SKY_NGINX_CONF"])
-        end_former(self.node_dir)
+        # It would hold the port.
+        end_all(lambda: former_processes(self.node_dir))
         # Without the environment, where the secret is; in a group of its own, so that a stop reaches only this process.
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         command = ["nginx", "-p", self.node_dir, "-c", conf] + worker_user()

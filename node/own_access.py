@@ -12,9 +12,9 @@ import secrets
 import subprocess
 import sys
 
-# `plan/programs/gateway.ts`
-KEY = "DYNAMO_SKY_API_KEY"
-TLS = "DYNAMO_SKY_TLS"
+from gateway import SECRET as KEY
+from gateway import TLS, write_private
+
 KEY_FILE = "api-key"
 BUNDLE_FILE = "tls.pem"
 CERTIFICATE_FILE = "certificate.pem"
@@ -41,14 +41,6 @@ subjectAltName = %s
 def say(message):
     # Standard output is the secrets file.
     print(message, file=sys.stderr, flush=True)
-
-
-def write_private(path, text):
-    """Whole or not at all, and for this user alone from the first byte on."""
-    partial = "%s.%d" % (path, os.getpid())
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(partial, path)
 
 
 def read(path):

@@ -10,9 +10,14 @@ const KINDS: Readonly<Record<string, InfraKind>> = {
   ssh: "Kubernetes",
 };
 
+/** The cloud, or what stands in its place, of an infra as the configuration names it: `aws` of `AWS/us-east-1`. */
+export function cloudOf(infra: string): string {
+  return (infra.split("/")[0] ?? "").toLowerCase();
+}
+
 /** The kind of an infra as the configuration names it (`slurm/lab`, `k8s/my-context`); undefined for a cloud's machines. */
 export function infraKind(infra: string): InfraKind | undefined {
-  return KINDS[(infra.split("/")[0] ?? "").toLowerCase()];
+  return KINDS[cloudOf(infra)];
 }
 
 /** Slurm runs containers only with Pyxis, opens no ports, and may give parts of one machine to several clusters. */
@@ -29,5 +34,5 @@ const WITH_RDMA: ReadonlySet<string> = new Set(["aws", "gcp", "ibm", "nebius", "
 
 /** Whether SkyPilot can be asked for RDMA there without losing the place. */
 export function hasNetworkTiers(infra: string): boolean {
-  return WITH_RDMA.has((infra.split("/")[0] ?? "").toLowerCase());
+  return WITH_RDMA.has(cloudOf(infra));
 }

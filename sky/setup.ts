@@ -103,7 +103,7 @@ export interface NodeServices {
 }
 
 /**
- * The services of the first node: found, or unpacked from the distribution's packages, which apt verifies. Debian 12 and Ubuntu
+ * The services that the first node runs: found, or unpacked from the distribution's packages, which apt verifies. Debian 12 and Ubuntu
  * 24.04 have nginx itself in `nginx`, older ones in `nginx-core`.
  */
 function installServices({

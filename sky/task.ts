@@ -8,6 +8,7 @@ import type { DeploymentConfig } from "../plan/config";
 import { hasNetworkTiers, isSlurm } from "../plan/infra";
 import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
+import { areUsualKeys } from "../plan/schema/access";
 import { modelSource } from "../plan/schema/model";
 import { launchSecrets, ownAccess, type RunInput, renderRun } from "./run";
 import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, renderSetup } from "./setup";
@@ -90,7 +91,7 @@ export function taskSecretNames(input: TaskInput): string[] {
 /** What the configuration says of the gateway's own secrets: several keys have names, and a certificate of one's own is not made up. */
 function runInput(input: TaskInput): RunInput {
   const { keys, retiredKeys, tls } = input.config.access;
-  const isOneKey = keys.length === 1 && keys[0] === "default" && retiredKeys.length === 0;
+  const isOneKey = areUsualKeys(keys) && retiredKeys.length === 0;
   return {
     ...input,
     brought: [...(isOneKey ? [] : [API_KEYS]), ...(tls.mode === "own" ? [TLS_BUNDLE] : [])],

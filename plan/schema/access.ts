@@ -91,6 +91,14 @@ export function hasGateway({
   return access.gateway ?? (target === undefined ? undefined : target === "sky");
 }
 
+/** The name of the key where the configuration names none. */
+const USUAL_KEY = "default";
+
+/** Whether there is one key, under the name that nobody had to give. */
+export function areUsualKeys(keys: readonly string[]): boolean {
+  return keys.length === 1 && keys[0] === USUAL_KEY;
+}
+
 export const accessSchema = section({
   gateway: optional(flag(), {
     absent: "true; false on target local, where only this machine reaches the endpoint",
@@ -98,7 +106,7 @@ export const accessSchema = section({
       "Puts a gateway (nginx) in front of the frontends, the only thing clients can talk to: it asks for a key (`Authorization: Bearer`), limits what a key may ask for, and lets nothing through but `/v1/`. Without it the endpoint asks nobody in the cluster's network for a key.",
   }),
   keys: setting(list("names of keys", keyName(), 1), {
-    default: ["default"],
+    default: [USUAL_KEY],
     about:
       "Names of the keys that are accepted. Their values are generated and are secret stack outputs; `apiKey` is the first one's.",
   }),

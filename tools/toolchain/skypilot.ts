@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { UserError } from "../../driver/errors";
+import { cloudOf } from "../../plan/infra";
 import { VERSIONS } from "../../plan/versions";
 import { SKY_ENVIRONMENT } from "../lab/layout";
 import { cacheDir } from "./dirs";
@@ -79,7 +80,7 @@ export async function skyAtHand(infra: readonly string[]): Promise<SkyProgram | 
 
 /** The clouds of some infras, as names of SkyPilot's extras, each once, sorted. */
 export function cloudsOf(infra: readonly string[]): string[] {
-  const clouds = infra.map((name) => (name.split("/")[0] ?? "").toLowerCase()).filter((name) => name !== "*");
+  const clouds = infra.map(cloudOf).filter((name) => name !== "*");
   return [...new Set(clouds.map((name) => EXTRAS[name] ?? name))].sort();
 }
 

@@ -1,7 +1,7 @@
 /** Who gets in: nobody by accident. */
 import type { Problem } from "../../problems";
 import { settledFrontendFlag, settledVariable } from "../../settled";
-import { hasGateway } from "../access";
+import { areUsualKeys, hasGateway } from "../access";
 import { show } from "../values";
 import type { Known } from ".";
 import { environments } from "./environments";
@@ -75,8 +75,10 @@ function tlsProblems(known: Known): Problem[] {
 function idleProblems(known: Known): Problem[] {
   const { access } = known;
   if (access === undefined || hasGateway(known) !== false) return [];
-  const isUsual = access.keys.length === 1 && access.keys[0] === "default";
-  const idle = [...(isUsual ? [] : ["keys"]), ...(access.retiredKeys.length === 0 ? [] : ["retiredKeys"])];
+  const idle = [
+    ...(areUsualKeys(access.keys) ? [] : ["keys"]),
+    ...(access.retiredKeys.length === 0 ? [] : ["retiredKeys"]),
+  ];
   return idle.map((key) => ({
     path: ["access", key],
     message:

@@ -24,6 +24,12 @@ interface Feature {
   readonly remedy: string;
 }
 
+/** What `sky.autostopDown: false` asks for. */
+function keptClusters({ autostopMinutes, autostopDown }: Sky): string | undefined {
+  return autostopMinutes !== undefined && !autostopDown ? "clusters that are stopped and kept" : undefined;
+}
+const TAKE_DOWN = "Remove sky.autostopDown: clusters are taken down then";
+
 const FEATURES: readonly Feature[] = [
   {
     setting: ["sky", "useSpot"],
@@ -40,19 +46,15 @@ const FEATURES: readonly Feature[] = [
   {
     setting: ["sky", "autostopDown"],
     // A container is stopped where Slurm has Pyxis.
-    asked: ({ autostopMinutes, autostopDown, image }) =>
-      autostopMinutes !== undefined && !autostopDown && image?.startsWith("docker:") !== true
-        ? "clusters that are stopped and kept"
-        : undefined,
+    asked: (sky) => (sky.image?.startsWith("docker:") === true ? undefined : keptClusters(sky)),
     missingOn: ["Slurm"],
-    remedy: "Remove sky.autostopDown: clusters are taken down then",
+    remedy: TAKE_DOWN,
   },
   {
     setting: ["sky", "autostopDown"],
-    asked: ({ autostopMinutes, autostopDown }) =>
-      autostopMinutes !== undefined && !autostopDown ? "clusters that are stopped and kept" : undefined,
+    asked: keptClusters,
     missingOn: ["Kubernetes"],
-    remedy: "Remove sky.autostopDown: clusters are taken down then",
+    remedy: TAKE_DOWN,
   },
   {
     setting: ["sky", "diskTier"],
