@@ -18,13 +18,15 @@ import { entrancePrograms } from "./programs/gateway";
 import { exporterProgram, prometheusProgram } from "./programs/metrics";
 import { registeredWorkers, replicaPrograms } from "./programs/worker";
 import { inTurn } from "./sharing";
-import type {
-  ClusterPlan,
-  DeploymentPlan,
-  ExpectedWorkers,
-  NodePlan,
-  ProgramPlan,
-  WorkerRole,
+import {
+  type ClusterPlan,
+  type DeploymentPlan,
+  ENGINES,
+  type EngineName,
+  type ExpectedWorkers,
+  type NodePlan,
+  type ProgramPlan,
+  type WorkerRole,
 } from "./types";
 
 export type { PlanFacts } from "./context";
@@ -35,7 +37,7 @@ export type { PlanFacts } from "./context";
  */
 export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan {
   const { clusters, problems } = placeReplicas(config);
-  const found = [...problems, ...shapeProblems(config), ...argumentProblems(config)];
+  const found = [...problems, ...taskProblems(config), ...shapeProblems(config), ...argumentProblems(config)];
   if (found.length > 0) throw new ConfigError(found);
   const portsOf = portsOfNodes(config);
   const planned = clusters.map((layout, index) => {
@@ -47,6 +49,7 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
   const head = clusters.find((layout) => layout.hasControlPlane);
   const unwatched: DeploymentPlan = {
     model: config.servedModelName,
+    task: config.task,
     engine: config.engine,
     routerMode: config.router.mode,
     clusters: planned.map(({ cluster }) => cluster),
@@ -80,6 +83,17 @@ function watched(unwatched: DeploymentPlan, planned: readonly PlannedCluster[]):
 /** Nodes that a replica of the pool is spread over. */
 function nodesOf(config: DeploymentConfig, pool: DeploymentConfig["pools"][number]): number {
   return Math.ceil(gpusPerReplica(pool) / config.cluster.gpusPerNode);
+}
+
+/** A task that the engine does not have. */
+function taskProblems({ engine, task }: DeploymentConfig): Problem[] {
+  const having = (one: EngineName) => Object.keys(engines[one].taskFlags);
+  if (having(engine).includes(task)) return [];
+  const others = ENGINES.filter((one) => having(one).includes(task));
+  const message =
+    `"${task}" is not possible with engine ${engine}. Allowed: ${having(engine).join(", ")}. ` +
+    `It is with engine ${others.join(", ")}.`;
+  return [{ path: ["task"], message }];
 }
 
 /** What the engine cannot do with replicas of these shapes. */

@@ -139,6 +139,8 @@ export interface ExpectedWorkers {
 export interface DeploymentPlan {
   /** What clients name in a request. */
   readonly model: string;
+  /** What clients ask it for. */
+  readonly task: TaskName;
   readonly engine: EngineName;
   readonly routerMode: string;
   readonly clusters: readonly ClusterPlan[];

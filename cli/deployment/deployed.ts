@@ -1,6 +1,7 @@
 /** Where a deployment runs, as its stack's outputs tell it: all that `status` and `logs` start from. */
 import { z } from "zod";
 import type { DeploymentSummary } from "../../components/topology";
+import { TASKS } from "../../plan/task";
 import { PROGRAM_ROLES } from "../../plan/types";
 import { OperationFailed } from "../pulumi/problem";
 
@@ -25,6 +26,8 @@ const deploymentSchema: z.ZodType<DeploymentSummary> = z.object({
   infra: z.array(z.string()),
   namespace: z.string(),
   routerMode: z.string(),
+  // Absent in what an earlier version deployed, which knew no other.
+  task: z.enum(TASKS).default("chat"),
   workers: z.object({ aggregated: z.number(), prefill: z.number(), decode: z.number() }),
 });
 

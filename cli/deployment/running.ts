@@ -3,6 +3,7 @@ import { isAbsolute, join } from "node:path";
 import { z } from "zod";
 import { bypassProxies, hostOf } from "../../lib/proxies";
 import { messageOf } from "../../lib/run";
+import { TASKS, type TaskName } from "../../plan/task";
 import { stateDir } from "../../toolchain/index";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
@@ -15,6 +16,7 @@ const outputsSchema = z.object({
   certificateFingerprint: z.string().nullish(),
   chat: z.string(),
   engine: z.string().optional(),
+  deployment: z.object({ task: z.enum(TASKS).default("chat") }).default({ task: "chat" }),
   logs: z.record(z.string(), z.array(z.string())),
 });
 
@@ -22,12 +24,14 @@ export interface RunningDeployment {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   readonly endpoint: string;
   readonly model: string;
+  /** What it is asked for. */
+  readonly task: TaskName;
   readonly apiKey: string | undefined;
   /** What clients have to trust, PEM, where the endpoint speaks TLS. */
   readonly certificate?: string | undefined;
   /** SHA-256 of the certificate that the endpoint shows, where it speaks TLS. */
   readonly fingerprint: string | undefined;
-  /** A command that asks a chat question, for a POSIX shell. */
+  /** A command that asks the model for what it is there for, for a POSIX shell. */
   readonly chat: string;
   readonly engine: string | undefined;
   /** Log files by program, absolute. */
@@ -41,11 +45,12 @@ export interface RunningDeployment {
 export function deploymentOf(outputs: Readonly<Record<string, unknown>>): RunningDeployment {
   const parsed = outputsSchema.safeParse(outputs);
   if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not succeeded yet.");
-  const { apiKey, engine, logs, certificate, certificateFingerprint, ...rest } = parsed.data;
+  const { apiKey, engine, deployment, logs, certificate, certificateFingerprint, ...rest } = parsed.data;
   const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));
   return {
     ...rest,
     engine,
+    task: deployment.task,
     apiKey: apiKey ?? undefined,
     certificate: certificate ?? undefined,
     fingerprint: certificateFingerprint ?? undefined,

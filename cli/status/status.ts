@@ -2,6 +2,7 @@
 
 import type { ClusterState } from "../../lib/nodes";
 import { stateOf } from "../../local/state";
+import type { TaskName } from "../../plan/task";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
 import type { Deployed, DeployedNode, DeployedProgram } from "../deployment/deployed";
 import { type CostStatus, costOf } from "./cost";
@@ -68,6 +69,8 @@ export interface Status {
   readonly problems: readonly string[];
   readonly endpoint: string;
   readonly model: string;
+  /** What clients ask it for. */
+  readonly task: TaskName;
   readonly engine: string;
   readonly target: string;
   readonly routerMode: string;
@@ -105,6 +108,7 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
     problems,
     endpoint,
     model,
+    task: deployment.task,
     engine,
     target: deployment.target,
     routerMode: deployment.routerMode,

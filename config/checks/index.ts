@@ -17,6 +17,7 @@ import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
+import { taskChecks } from "./task";
 import { textChecks } from "./text";
 
 /** The configuration as far as it could be read. Lists and objects are there as a whole or not at all. */
@@ -39,5 +40,6 @@ export function checkAcross(known: Known): Problem[] {
     controlPlaneChecks,
     imageChecks,
     sharingChecks,
+    taskChecks,
   ].flatMap((check) => check(known));
 }

@@ -1,6 +1,7 @@
 /** What an engine is to the plan: from a worker's specification to the command that starts it. */
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
+import { type TaskName, tasks } from "../task";
 import type { MpiStart, Probe } from "../types";
 
 /** The processes of one replica have this in common. */
@@ -70,6 +71,8 @@ export type Unasked = Readonly<Record<string, string>>;
 
 export interface Engine {
   readonly settledFlags: SettledFlags;
+  /** Its flags for each task that it has; another one is refused. */
+  readonly taskFlags: Readonly<Partial<Record<TaskName, readonly string[]>>>;
   readonly unasked: Unasked;
   /** True if GPUs are given to processes: `CUDA_VISIBLE_DEVICES` says which. */
   readonly usesGpus: boolean;
@@ -105,10 +108,10 @@ export function extraEnv({ config, pool }: ReplicaSpec): Record<string, string> 
 
 /**
  * True if workers of the pool publish what their KV cache holds. Decode workers do not: the router never looks for a
- * prefix there, the prefill worker's cache decides. Whatever the router's mode, so that changing it restarts no worker.
+ * prefix there, the prefill worker's cache decides; nor do those that write no tokens. Whatever the router's mode, so that changing it restarts no worker.
  */
 export function publishesKvEvents({ config, pool }: ReplicaSpec): boolean {
-  return config.router.kvEvents && pool.role !== "decode";
+  return config.router.kvEvents && pool.role !== "decode" && tasks[config.task].generates;
 }
 
 /**

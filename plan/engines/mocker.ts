@@ -30,6 +30,8 @@ export const mocker: Engine = {
     "--event-plane": "controlPlane.events",
     "--request-plane": "controlPlane.requestPlane",
   },
+  // It registers for both, whatever it is told, and computes no vectors.
+  taskFlags: { chat: [], completions: [] },
   unasked: {
     "--engine-type": "its own default stands in for vLLM, this project's default engine is SGLang",
     "--sglang-page-size":

@@ -49,6 +49,10 @@ const SETTLED = {
   "--model-path": "model",
   "--model": "model",
   "--served-model-name": "servedModelName",
+  "--endpoint-types": "task",
+  "--dyn-endpoint-types": "task",
+  "--embedding-worker": "task",
+  "--is-embedding": "task",
   "--tp-size": "pools[].tensorParallel",
   "--tp": "pools[].tensorParallel",
   "--tensor-parallel-size": "pools[].tensorParallel",
@@ -76,6 +80,11 @@ const SETTLED = {
 
 export const sglang: Engine = {
   settledFlags: SETTLED,
+  taskFlags: {
+    chat: [],
+    completions: ["--endpoint-types", "completions"],
+    embedding: ["--embedding-worker"],
+  },
   unasked: {
     "--disaggregation-transfer-backend":
       "SGLang's own default is Mooncake; Dynamo's images and its other engines have NIXL",
@@ -130,6 +139,7 @@ function modelFlags({ config }: WorkerSpec): string[] {
     ...["--model-path", modelPath(config)],
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
+    ...(sglang.taskFlags[config.task] ?? []),
     ...flag("--trust-remote-code", config.trustRemoteCode),
     ...option("--context-length", config.contextLength),
   ];

@@ -36,6 +36,8 @@ const SETTLED = {
   "--model": "model",
   "--model-path": "model",
   "--served-model-name": "servedModelName",
+  "--endpoint-types": "task",
+  "--dyn-endpoint-types": "task",
   "--tensor-parallel-size": "pools[].tensorParallel",
   "--pipeline-parallel-size": "pools[].pipelineParallel",
   "--expert-parallel-size": "pools[].expertParallel",
@@ -51,6 +53,7 @@ const SETTLED = {
 
 export const trtllm: Engine = {
   settledFlags: SETTLED,
+  taskFlags: { chat: [], completions: ["--endpoint-types", "completions"] },
   unasked: {
     "--trtllm.cache_transceiver_config.backend": "without one TensorRT-LLM moves no KV blocks at all",
     "--trtllm.disable_overlap_scheduler": "its overlap scheduler does not work in a prefill worker",
@@ -121,6 +124,7 @@ function modelFlags({ config }: WorkerSpec): string[] {
     ...option("--revision", config.modelRevision),
     ...option("--trtllm.revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
+    ...(trtllm.taskFlags[config.task] ?? []),
     ...(config.trustRemoteCode ? ["--trtllm.trust_remote_code", "true"] : []),
     ...option("--max-seq-len", config.contextLength),
   ];
