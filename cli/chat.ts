@@ -1,6 +1,6 @@
 import OpenAI from "openai";
-import { type Task, tasks } from "../plan/task";
-import { counted } from "../plan/words";
+import { type Task, tasks } from "../config/task";
+import { counted } from "../lib/words";
 import { dispatcherFor } from "../toolchain/pinned";
 import type { RunningDeployment } from "./deployment/running";
 

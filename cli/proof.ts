@@ -7,8 +7,8 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
+import { type TaskName, tasks } from "../config/task";
 import { callHttp } from "../lib/http";
-import { type TaskName, tasks } from "../plan/task";
 
 export interface ProofTarget {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */

@@ -1,6 +1,6 @@
 /** The proof that a deployment serves. */
 import * as pulumi from "@pulumi/pulumi";
-import type { TaskName } from "../plan/task";
+import type { TaskName } from "../config/task";
 import type { ExpectedWorkers } from "../plan/types";
 import type { UnitRun } from "./clusterHost";
 import { DriverCommand, digestOf } from "./driverCommand";

@@ -18,9 +18,6 @@
  *   not begin on the head.
  * - `{{CONTROL_IP}}`: address of the node with etcd and NATS where that is in another cluster (dedicated placement).
  */
-
-import type { TaskName } from "./task";
-
 export const ENGINES = ["sglang", "vllm", "trtllm", "mocker"] as const;
 export type EngineName = (typeof ENGINES)[number];
 

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type TaskName, tasks } from "../plan/task";
+import { type TaskName, tasks } from "./task";
 import { decimal, flag, oneOf, optional, section, setting, text, whole } from "./values";
 
 /**

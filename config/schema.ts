@@ -3,7 +3,6 @@
  * and for the reference. Every setting has its meaning, unit, default and the message for a wrong value here.
  */
 import type { z } from "zod";
-import { TASKS } from "../plan/task";
 import { accessSchema } from "./access";
 import { limitsSchema } from "./limits";
 import { metricsSchema } from "./metrics";
@@ -20,6 +19,7 @@ import {
   timeoutsSchema,
 } from "./services";
 import { skySchema } from "./sky";
+import { TASKS } from "./task";
 import {
   ALL_DEFAULTS,
   environment,

@@ -8,7 +8,7 @@ import { exitCodes, runTool } from "../cli/commandLine";
 import { deploymentOf, type RunningDeployment } from "../cli/deployment/running";
 import { type Proof, proveRouting, type Served } from "../cli/proof";
 import { type OpenStack, openStack } from "../cli/pulumi/openStack";
-import { tasks } from "../plan/task";
+import { tasks } from "../config/task";
 import { cacheDir, ensureToolchain, packageRoot, stateDir } from "../toolchain/index";
 import { Screen } from "./demo/screen";
 

@@ -1,7 +1,7 @@
 /** What the `ready` verb reads from standard input. */
 import { z } from "zod";
+import { TASKS } from "../config/task";
 import { nameSchema } from "./node/schema";
-import { TASKS } from "./task";
 
 const count = z.int().min(0);
 

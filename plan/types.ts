@@ -1,4 +1,5 @@
 import { type EngineName, WORKER_ROLES } from "../config/names";
+import type { TaskName } from "../config/task";
 import type { Probe } from "../lib/probe";
 
 export { ENGINES, type EngineName, WORKER_ROLES, type WorkerRole } from "../config/names";

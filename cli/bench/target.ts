@@ -5,8 +5,8 @@ import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
 import { rootCertificates } from "node:tls";
 import { z } from "zod";
+import { type TaskName, tasks } from "../../config/task";
 import { messageOf } from "../../lib/run";
-import { type TaskName, tasks } from "../../plan/task";
 import { deploymentOf } from "../deployment/running";
 
 export interface BenchTarget {

@@ -2,7 +2,7 @@
  * `npm run verify -- --stack S [--json]`: whether the router of a running deployment looks at the workers' caches, shown by
  * what Dynamo itself says of requests that begin alike.
  */
-import { tasks } from "../../plan/task";
+import { tasks } from "../../config/task";
 import { EXIT, exitCodes, runTool, wholeNumber, withTimeout } from "../commandLine";
 import { deployedOf } from "../deployment/deployed";
 import { deploymentOf, outputsOf } from "../deployment/running";

@@ -1,7 +1,7 @@
 /** Where a deployment runs, as its stack's outputs tell it: all that `status` and `logs` start from. */
 import { z } from "zod";
 import type { DeploymentSummary } from "../../components/topology";
-import { TASKS } from "../../plan/task";
+import { TASKS } from "../../config/task";
 import { PROGRAM_ROLES } from "../../plan/types";
 import { OperationFailed } from "../pulumi/problem";
 

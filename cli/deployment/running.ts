@@ -1,9 +1,9 @@
 /** A running deployment as its stack's outputs describe it; every tool that talks to one starts here. */
 import { isAbsolute, join } from "node:path";
 import { z } from "zod";
+import { TASKS, type TaskName } from "../../config/task";
 import { bypassProxies, hostOf } from "../../lib/proxies";
 import { messageOf } from "../../lib/run";
-import { TASKS, type TaskName } from "../../plan/task";
 import { stateDir } from "../../toolchain/index";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";

@@ -1,7 +1,7 @@
 /** `ready`: waits until every worker of the plan is registered and an answer with content (tokens, a vector) has come back. */
 import { resolve } from "node:path";
+import { tasks } from "../../config/task";
 import { UserError } from "../../lib/errors";
-import { hopelessIn } from "../../lib/hopeless";
 import { callHttp, inWords } from "../../lib/http";
 import { lastLines } from "../../lib/logs";
 import { poll } from "../../lib/poll";
@@ -9,9 +9,9 @@ import { defineVerb, type VerbContext } from "../../lib/verb";
 import { stateDirectory } from "../../local/directories";
 import { proveCluster } from "../../local/marks";
 import { type ReadyInput, readySchema } from "../../plan/readySpec";
-import { tasks } from "../../plan/task";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
 import type { RemoteDeployment, RemoteSpec } from "../../sky/remote";
+import { hopelessIn } from "./hopeless";
 
 const FRONTEND = "frontend";
 const LOG_LINES = 20;

@@ -1,7 +1,7 @@
 /** `smoke`: whether an endpoint really serves, asked as a client asks: which models there are, and an answer, streamed where it is text. */
 
+import { tasks } from "../../config/task";
 import { messageOf } from "../../lib/run";
-import { tasks } from "../../plan/task";
 import { answerInWords, askModel, clientOf, type ModelAnswer } from "../chat";
 import { EXIT } from "../commandLine";
 import { deploymentOf, type RunningDeployment } from "../deployment/running";

@@ -1,8 +1,8 @@
 /** From what nodes and SkyPilot tell to the state of a deployment, and what is wrong with it. Pure. */
 
+import type { TaskName } from "../../config/task";
 import type { ClusterState } from "../../lib/nodes";
 import { stateOf } from "../../local/state";
-import type { TaskName } from "../../plan/task";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
 import type { Deployed, DeployedNode, DeployedProgram } from "../deployment/deployed";
 import { type CostStatus, costOf } from "./cost";

@@ -1,5 +1,5 @@
-import { tasks } from "../../plan/task";
 import type { Problem } from "../problems";
+import { tasks } from "../task";
 import type { Known } from ".";
 
 /** What needs tokens that are written one after the other, and a KV cache, with a task that has neither. */

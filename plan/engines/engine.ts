@@ -1,7 +1,8 @@
 /** What an engine is to the plan: from a worker's specification to the command that starts it. */
+
+import { type TaskName, tasks } from "../../config/task";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
-import { type TaskName, tasks } from "../task";
 import type { MpiStart, Probe } from "../types";
 
 /** The processes of one replica have this in common. */

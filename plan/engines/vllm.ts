@@ -11,9 +11,10 @@
  * - Several groups, each within a node: every node has a Dynamo worker for its own groups (`--data-parallel-hybrid-lb`), and the
  *   router picks among all groups. Only models with experts run so; vLLM refuses others.
  */
+
+import { tasks } from "../../config/task";
 import { modelPath } from "../model";
 import { onePort } from "../ports";
-import { tasks } from "../task";
 import {
   type Engine,
   extraArgs,

@@ -7,7 +7,7 @@ import { answerInWords, askModel } from "../../cli/chat";
 import type { RunningDeployment } from "../../cli/deployment/running";
 import { ask as smoke, smokeLine } from "../../cli/pipeline/smoke";
 import { proveRouting } from "../../cli/proof";
-import type { TaskName } from "../../plan/task";
+import type { TaskName } from "../../config/task";
 import { cacheDir } from "../../toolchain/index";
 import { modelHome } from "../../toolchain/model";
 import { TestDeployment } from "./support";

@@ -1,12 +1,12 @@
 /** What clients ask a model for: what each engine is told, what is refused, and when an answer counts. */
 import { describe, expect, it, test } from "vitest";
 import { targetOf } from "../../cli/bench/target";
+import { hopelessIn } from "../../cli/internal/hopeless";
 import { chatCommand } from "../../components/topology";
 import { ConfigError } from "../../config/problems";
-import { hopelessIn } from "../../lib/hopeless";
+import { TASKS, type TaskName, tasks } from "../../config/task";
 import { type ConfigInput, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { TASKS, type TaskName, tasks } from "../../plan/task";
 import type { EngineName } from "../../plan/types";
 import { SERVICES } from "./planShapes";
 

@@ -5,7 +5,7 @@
  * Dynamo's kinds: `ModelType` in https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/model_type.rs
  */
 import { z } from "zod";
-import { counted } from "./words";
+import { counted } from "../lib/words";
 
 export const TASKS = ["chat", "completions", "embedding", "classify"] as const;
 export type TaskName = (typeof TASKS)[number];
