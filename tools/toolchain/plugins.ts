@@ -1,9 +1,8 @@
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../../driver/errors";
 import { VERSIONS } from "../../plan/versions";
-import { cacheDir, type Environment } from "./dirs";
+import { cacheDir, type Environment, pulumiHome } from "./dirs";
 import { type Progress, readStamp, writeStamp } from "./install";
 import { pulumiSiteIsReachable } from "./pulumi";
 import { packageRoot } from "./root";
@@ -33,7 +32,7 @@ export function standInDirectory(): string {
 
 /** Whether Pulumi's own plugin directory holds the plugins, in exactly the versions of the npm packages. */
 export function officialPluginsArePresent(env: Environment = process.env): boolean {
-  const home = env["PULUMI_HOME"] || join(env["HOME"] || homedir(), ".pulumi");
+  const home = pulumiHome(env);
   return wanted.every(({ name, version }) =>
     existsSync(join(home, "plugins", `resource-${name}-v${version}`, `pulumi-resource-${name}`)),
   );
