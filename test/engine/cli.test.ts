@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { ensureToolchain } from "../../tools/toolchain";
+import { ensureToolchain } from "../../toolchain";
 
 const home = mkdtempSync(join(tmpdir(), "cli-home-"));
 const project = join(home, "project");

@@ -17,9 +17,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { kill, processesOf } from "../../local/processes";
-import { freePorts } from "../../tools/freePorts";
-import { enginePath, ensureToolchain, packageRoot } from "../../tools/toolchain";
+import { freePorts } from "../../dev/freePorts";
+import { kill, processesOf } from "../../lib/processes";
+import { enginePath, ensureToolchain, packageRoot } from "../../toolchain";
 import { codeBlocks } from "../pages";
 import { ask } from "./programHarness";
 
@@ -69,9 +69,9 @@ describe("the package", () => {
     const allowed = [
       /^(LICENSE|README\.md|package\.json)$/,
       /^bin\/dynamo-sky$/,
-      /^dist\/(components|driver|lib|local|node|plan|config|sky|tls|toolchain|tools\/[\w/]+)\/.*\.(js|d\.ts)$/,
-      /^(node|runtime|sky)\/\w+\.py$/,
-      /^(tools\/)?toolchain\/\w+\.(py|txt)$/,
+      /^dist\/(cli\/internal|components|config|lib|local|plan|runtime|sky|toolchain)\/.*\.(js|d\.ts)$/,
+      /^(runtime|sky)\/\w+\.py$/,
+      /^toolchain\/\w+\.(py|txt)$/,
     ];
     expect(packed.filter((path) => !allowed.some((pattern) => pattern.test(path)))).toEqual([]);
     expect(packed.filter((path) => /test|bench|demo|pipeline|drawing|dashboards/.test(path))).toEqual([]);

@@ -13,12 +13,12 @@ import {
   Stack,
 } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { freePorts } from "../../dev/freePorts";
+import { kill, processesOf } from "../../lib/processes";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
 import { beginUnit, finishUnit } from "../../local/marks";
-import { kill, processesOf } from "../../local/processes";
 import { SupervisorClient } from "../../local/supervisor";
-import { freePorts } from "../../tools/freePorts";
-import { enginePath, ensureToolchain } from "../../tools/toolchain";
+import { enginePath, ensureToolchain } from "../../toolchain";
 import { secretsIn } from "../secrets";
 import { namespaced, pids, REPOSITORY, type TestProject, testProject } from "./programHarness";
 
