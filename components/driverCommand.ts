@@ -5,6 +5,7 @@ import { dirname, join, relative } from "node:path";
 // Not the package's index, which would also load the remote commands.
 import { Command } from "@pulumi/command/local";
 import * as pulumi from "@pulumi/pulumi";
+import { stableJson } from "../driver/stableJson";
 import { packageRoot } from "../tools/toolchain/root";
 
 /** A verb of the driver, as `bin/dynamo-sky` takes it. */
@@ -85,15 +86,6 @@ export class DriverCommand {
 /** A short text that differs when any of the parts does. */
 export function digestOf(parts: readonly string[]): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
-}
-
-/** JSON with the keys in alphabetical order, so that the order in which an object was built makes no difference. */
-export function stableJson(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    part !== null && typeof part === "object" && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
 }
 
 /**

@@ -1,12 +1,13 @@
 /** A cluster of nodes on this machine. */
 import * as pulumi from "@pulumi/pulumi";
+import { stableJson } from "../driver/stableJson";
 import { programLog } from "../node/render";
 import { portSetting } from "../plan/ports";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import { type ClusterPlan, type ProgramRole, secretsOfProgram } from "../plan/types";
 import type { ServedCertificate } from "../tls/served";
 import type { ClusterHost, UnitRun } from "./clusterHost";
-import { DriverCommand, stableJson } from "./driverCommand";
+import { DriverCommand } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
 import type { LocalRepairs } from "./repair";
 import { type Unit, unitsOf } from "./units";

@@ -1,4 +1,4 @@
-/** Asks a {@link Probe} of the plan from this machine. `ask` in `node/launch.py` does the same on a node. */
+/** Asks a {@link Probe} of the plan from this machine. `ask` in `runtime/launch.py` does the same on a node. */
 import { connect } from "node:net";
 import type { Probe } from "../plan/types";
 import { callHttp, inWords } from "./http";

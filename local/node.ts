@@ -6,12 +6,11 @@ import { dirname, join } from "node:path";
 import { UserError } from "../driver/errors";
 import { lastLines } from "../driver/logs";
 import { poll } from "../driver/poll";
+import { runtimeFiles } from "../driver/runtimeFiles";
 import type { VerbContext } from "../driver/verb";
-import { NODE_SCRIPTS } from "../node/paths";
 import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG, UNITS } from "../node/render";
 import { READ_AGAIN } from "../plan/programs/gateway";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
-import { packageRoot } from "../tools/toolchain/root";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
 import { isAlive, kill, type ProcessId, processesOf, startTime } from "./processes";
 import { SupervisorClient } from "./supervisor";
@@ -70,10 +69,9 @@ export function writeNode(
   record: NodeRecord,
   secrets: Readonly<Record<string, string>>,
 ): void {
-  const scripts = NODE_SCRIPTS.map((name) => [name, readFileSync(join(packageRoot(), "node", name), "utf8")]);
   writeFiles(directory, {
     ...renderSupervisord(),
-    ...Object.fromEntries(scripts),
+    ...runtimeFiles(),
     [RECORD]: `${JSON.stringify(record, null, 2)}\n`,
     [SECRETS]: `${JSON.stringify(secrets)}\n`,
   });

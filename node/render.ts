@@ -1,6 +1,6 @@
 /**
  * Programs of a plan → the files of a node's directory. Pure. The files hold no address and no path, so they are the same
- * on every machine: what is known only on the node is in the environment that `node/node.py` sets.
+ * on every machine: what is known only on the node is in the environment that `runtime/node.py` sets.
  *
  *     supervisord.conf            includes units/<unit>/<program>.conf
  *     units/<unit>/<program>.conf supervisor's section: how to keep it running
@@ -84,7 +84,7 @@ export function renderUnit(unit: string, programs: readonly ProgramPlan[]): Node
 
 /**
  * What an engine's launcher may take to stop beyond the engine's `stopSeconds`: it ends what the engine has left, and in a
- * replica over several nodes lets rank 0 stop first, and then has `FOLLOWER_GRACE_SECONDS` of `node/lockstep.py` for itself.
+ * replica over several nodes lets rank 0 stop first, and then has `FOLLOWER_GRACE_SECONDS` of `runtime/lockstep.py` for itself.
  * Unit: seconds.
  */
 const LAUNCHER_STOP_SECONDS = 10;
@@ -98,7 +98,7 @@ export function renderNode(units: Readonly<Record<string, readonly ProgramPlan[]
 /**
  * One program's section. Supervisor's own give-up logic (`startsecs`, `startretries`, FATAL) is switched off: a program is
  * started for as long as its node runs, whatever its exit code, and launch.py slows a crashing one down. It is told to stop by one
- * signal to its main process, which knows in which order its others end (`node/child.py`). The digest makes supervisor see a
+ * signal to its main process, which knows in which order its others end (`runtime/child.py`). The digest makes supervisor see a
  * change of the specification, which is in a file of its own.
  */
 function programConf(unit: string, program: ProgramPlan): string {

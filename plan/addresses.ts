@@ -10,15 +10,25 @@ export const CONTROL_IP = "{{CONTROL_IP}}";
 export const LOOPBACK = "127.0.0.1";
 /** The node's own directory. */
 export const NODE_DIR = "{{NODE_DIR}}";
-/** Path of one of a program's `files` (`plan/types.ts`); `node/launch.py` writes it there. */
+/** Path of one of a program's `files` (`plan/types.ts`); `runtime/launch.py` writes it there. */
 export function programFile(program: string, name: string): string {
   return `${NODE_DIR}/run/${program}/${name}`;
+}
+
+/** Value of a secret in the node's secrets file, for one of a program's `files`. */
+export function secretPlaceholder(name: string): string {
+  return `{{SECRET.${name}}}`;
+}
+
+/** Names of the secrets whose values a text has placeholders for. */
+export function secretsIn(text: string): string[] {
+  return [...text.matchAll(/\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}/g)].map(([, name = ""]) => name);
 }
 
 /** Directory that all nodes of a local cluster share. */
 export const CLUSTER_DIR = "{{CLUSTER_DIR}}";
 
-/** Any of them in a text; `node/launch.py` replaces these and nothing else. */
+/** Any of them in a text; `runtime/launch.py` replaces these and nothing else. */
 export const PLACEHOLDER = /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}/;
 
 /** Address of a node of the same cluster. */

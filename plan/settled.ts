@@ -40,7 +40,7 @@ const NAMES: Readonly<Record<string, Instead>> = {
   OMPI_MCA_oob_tcp_dynamic_ipv4_ports: "ports.mpi",
   OMPI_MCA_oob_tcp_dynamic_ipv6_ports: "ports.mpi",
   OMPI_MCA_orte_leave_session_attached: undefined,
-  // The node's own: `node/node.py`.
+  // The node's own: `runtime/node.py`.
   HEAD_IP: undefined,
   CONTROL_IP: undefined,
   NODE_IP: undefined,

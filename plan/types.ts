@@ -4,7 +4,7 @@
  * decides anything. The same configuration always gives a byte-identical plan.
  *
  * What is not known until a node exists stands in `command`, `env`, and in the URLs of probes as a placeholder, which
- * the launcher on the node (`node/launch.py`) replaces:
+ * the launcher on the node (`runtime/launch.py`) replaces:
  *
  * - `{{HEAD_IP}}`: address of the cluster's rank 0, where the control plane is (`HEAD_IP` in the environment).
  * - `{{NODE_IP}}`: address of the node itself.
@@ -16,6 +16,8 @@
  *   not begin on the head.
  * - `{{CONTROL_IP}}`: address of the node with etcd and NATS where that is in another cluster (dedicated placement).
  */
+
+import { secretsIn } from "./addresses";
 
 export const ENGINES = ["sglang", "vllm", "trtllm", "mocker"] as const;
 export type EngineName = (typeof ENGINES)[number];
@@ -59,7 +61,7 @@ export interface Wait {
 
 /**
  * How the ranks of a replica over several nodes are held together. None can go on without the others, so they start when all
- * are there, and when one ends all end and are started again: `node/lockstep.py`. Rank 0's launcher listens, the others connect.
+ * are there, and when one ends all end and are started again: `runtime/lockstep.py`. Rank 0's launcher listens, the others connect.
  */
 export interface Lockstep {
   /** Address of rank 0's node; may be a placeholder. */
@@ -75,7 +77,7 @@ export interface Lockstep {
 }
 
 /**
- * How a replica over several nodes becomes one MPI world with a rank for each GPU: `node/mpi.py`. Rank 0's program is `mpirun`, the others' are
+ * How a replica over several nodes becomes one MPI world with a rank for each GPU: `runtime/mpi.py`. Rank 0's program is `mpirun`, the others' are
  * Open MPI's daemon, which their launchers start when `mpirun` asks for it, with the arguments that it gives.
  */
 export interface MpiStart {
@@ -109,7 +111,7 @@ export interface ProgramPlan {
   readonly secretEnv: readonly string[];
   /**
    * Files that it reads, by name; the launcher writes them to `programFile` (`plan/addresses.ts`), mode 0600, before each start.
-   * They may hold placeholders.
+   * They may hold placeholders, those of secrets among them (`secretPlaceholder`).
    */
   readonly files?: Readonly<Record<string, string>>;
   /** Device indices on the node, each used by one program only, unless the configuration shares them (`cluster.workersPerGpu`). */
@@ -127,12 +129,14 @@ export interface ProgramPlan {
   readonly mpi?: MpiStart;
 }
 
-/** Names of all secrets that a program needs from its node's file: its own, and its launcher's. */
+/** Names of all secrets that a program needs from its node's file: its own, those in its files, and its launcher's. */
 export function secretsOfProgram({
   secretEnv,
+  files = {},
   lockstep,
-}: Pick<ProgramPlan, "secretEnv" | "lockstep">): string[] {
-  return lockstep === undefined ? [...secretEnv] : [...secretEnv, lockstep.secret];
+}: Pick<ProgramPlan, "secretEnv" | "files" | "lockstep">): string[] {
+  const inFiles = Object.values(files).flatMap(secretsIn);
+  return [...secretEnv, ...inFiles, ...(lockstep === undefined ? [] : [lockstep.secret])];
 }
 
 export interface NodePlan {

@@ -66,9 +66,9 @@ interface Told {
   readonly complaint: string;
 }
 
-/** Runs `node/hand_over.py` there. Script and request come through standard input: no command line has a value of a secret. */
+/** Runs `runtime/hand_over.py` there. Script and request come through standard input: no command line has a value of a secret. */
 async function tell({ input, sky, context }: Launch, request: object): Promise<Told> {
-  const script = readFileSync(join(packageRoot(), "node", "hand_over.py"), "utf8");
+  const script = readFileSync(join(packageRoot(), "runtime", "hand_over.py"), "utf8");
   const reader = `import sys; exec(sys.stdin.read(${script.length}))`;
   const options = ["BatchMode=yes", "LogLevel=ERROR", `ConnectTimeout=${CONNECT_SECONDS}`];
   const words = [

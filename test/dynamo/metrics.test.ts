@@ -163,11 +163,11 @@ describe("Prometheus", () => {
 describe("nodes of other clusters", () => {
   const list = join(machine.state, "targets.json");
   const labels = { program: "decode-7" };
-  /** `node/registry.py` with this deployment's etcd. */
+  /** `runtime/registry.py` with this deployment's etcd. */
   const registry = (password: string, script: string) => {
     const begin = `import json, registry\nnodes = registry.Registry("${node}:2379")\n`;
     const { stdout, stderr } = spawnSync("python3", ["-B", "-c", begin + script], {
-      cwd: join(__dirname, "..", "..", "node"),
+      cwd: join(__dirname, "..", "..", "runtime"),
       env: { ...process.env, ETCD_AUTH_USERNAME: ETCD_USER, ETCD_AUTH_PASSWORD: password },
       encoding: "utf8",
     });

@@ -299,7 +299,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
       expect(Buffer.byteLength(ours)).toBeLessThanOrEqual(90);
       const source = "import sys, node; print(node.socket_path(sys.argv[1]))";
       const python = locateTools().python?.path ?? "python3";
-      const cwd = join(__dirname, "..", "..", "node");
+      const cwd = join(__dirname, "..", "..", "runtime");
       const theirs = execFileSync(python, ["-B", "-c", source, path], { cwd, encoding: "utf8" });
       expect(theirs.trim()).toBe(ours);
     },

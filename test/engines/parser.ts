@@ -130,7 +130,7 @@ export class EngineParser {
   }
 }
 
-/** The launcher on a node does this: `node/launch.py`. */
+/** The launcher on a node does this: `runtime/launch.py`. */
 function filledIn(text: string): string {
   return text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => (name.endsWith("_DIR") ? "/tmp" : "127.0.0.1"));
 }

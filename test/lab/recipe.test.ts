@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
-import { CLUSTER_SECRET } from "../../sky/run";
+import { CLUSTER_SECRET } from "../../sky/taskSecrets";
 import { sshConfig } from "../../sky/tunnel";
 import { fingerprintOf } from "../../tls/served";
 import { freePorts } from "../../tools/freePorts";

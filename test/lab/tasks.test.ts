@@ -8,12 +8,11 @@ import { Progress } from "../../driver/progress";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import type { ConfigInput } from "../../plan/schema";
-import { nodeScripts } from "../../sky/scripts";
-import { renderTask } from "../../sky/task";
 import { planStack } from "../../tools/plannedStack";
 import { readProject, stacksWithFiles } from "../../tools/pulumi/project";
 import { recipePath, renderedStacks } from "../../tools/render";
 import { ensureOwnSkyPilot } from "../../tools/toolchain/skypilot";
+import { textOfTask } from "../runtime";
 import { REPOSITORY } from "./harness";
 
 const TIMEOUT = 600_000;
@@ -80,10 +79,9 @@ const DEDICATED: ConfigInput = {
 
 function tasksOf({ config, plan: planned }: ReturnType<typeof planStack>): string[] {
   return planned.clusters.map((cluster) =>
-    renderTask({
+    textOfTask({
       cluster,
       config,
-      scripts: nodeScripts(),
       controlIp: "10.0.0.1",
       endpointPort: planned.endpoint.port,
     }),

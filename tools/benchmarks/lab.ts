@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
 import { Progress } from "../../driver/progress";
 import { portHolder } from "../../local/processes";
-import { CLUSTER_SECRET } from "../../sky/run";
+import { CLUSTER_SECRET } from "../../sky/taskSecrets";
 import { SKY_ENVIRONMENT } from "../lab/layout";
 import { borrowLab } from "../lab/session";
 import { installedSky } from "../lab/tools";

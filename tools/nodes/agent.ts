@@ -1,4 +1,4 @@
-/** Runs `node/look.py` where a node is, and reads what it tells. */
+/** Runs `runtime/look.py` where a node is, and reads what it tells. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ export interface NodeShell {
   readonly sky?: { readonly cluster: string; readonly rank: number };
 }
 
-/** What is asked of a node; `node/look.py` says what for. */
+/** What is asked of a node; `runtime/look.py` says what for. */
 export type NodeRequest = { readonly report: ReportRequest } | { readonly logs: LogsRequest };
 
 export interface ReportRequest {
@@ -70,7 +70,7 @@ export function askNode(
     });
     // A process that ends without reading closes the pipe; its exit code says what matters.
     child.stdin.on("error", () => undefined);
-    child.stdin.end(readFileSync(join(packageRoot(), "node", "look.py")));
+    child.stdin.end(readFileSync(join(packageRoot(), "runtime", "look.py")));
     const lines = createInterface({ input: child.stdout });
     let problem: unknown;
     lines.on("line", (line) => {

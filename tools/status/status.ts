@@ -158,7 +158,7 @@ function programStatus(program: DeployedProgram, { at, crashSeconds, programs }:
   };
 }
 
-/** What `node/launch.py` writes about a program that crashes says nothing about why. */
+/** What `runtime/launch.py` writes about a program that crashes says nothing about why. */
 function isLaunchers(line: string): boolean {
   return /^(ended soon after its start \d+ times|ending what an earlier run left behind)/.test(line);
 }

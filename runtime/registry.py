@@ -16,7 +16,7 @@ import time
 import urllib.error
 import urllib.request
 
-# `node/etcd_server.py` lets the user `dynamo` get at keys that begin so.
+# `runtime/etcd_server.py` lets the user `dynamo` get at keys that begin so.
 PREFIX, PREFIX_END = "dynamo-sky/nodes/", "dynamo-sky/nodes0"
 CALL_SECONDS = 5.0
 ANNOUNCE_SECONDS = 10.0
