@@ -1,4 +1,5 @@
 /** The Pulumi program: the stack's configuration → one deployment → stack outputs. */
+import "./driver/bypassProxies";
 import * as pulumi from "@pulumi/pulumi";
 import { checkedConfig, costLine, DynamoCluster, observeLocal, observeSky } from "./components";
 import { CONFIG_NAMESPACE } from "./plan/problems";

@@ -54,7 +54,7 @@ export interface Deployment {
 
 /**
  * Checks a configuration as Pulumi gives it.
- * @throws pulumi.RunError that lists every mistake, one a line; Pulumi shows it without a stack trace.
+ * @throws ProgramError that lists every mistake, one a line; Pulumi shows it without a stack trace.
  */
 export function checkedConfig(written: unknown): DeploymentConfig {
   return reported(() => parseConfig(written));
@@ -62,7 +62,7 @@ export function checkedConfig(written: unknown): DeploymentConfig {
 
 /**
  * Checks and plans a deployment.
- * @throws pulumi.RunError like {@link checkedConfig}.
+ * @throws ProgramError like {@link checkedConfig}.
  */
 export function prepare(args: DynamoClusterArgs): Deployment {
   const {

@@ -72,7 +72,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
   /**
    * @param name Name of the deployment in the stack.
    * @param args The deployment, in the shape of the configuration.
-   * @throws pulumi.RunError that lists every mistake in `args`, before any child resource is made.
+   * @throws ProgramError (a `pulumi.RunError`) that lists every mistake in `args`, before any child resource is made.
    */
   constructor(name: string, args: DynamoClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     // Before anything else, so that a mistake leaves no trace in the state.

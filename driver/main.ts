@@ -4,6 +4,7 @@
  *
  * Exit codes: 0 done, 1 failed (the last message says what to do), 2 wrong use or wrong input.
  */
+import "./bypassProxies";
 import { text } from "node:stream/consumers";
 import type { z } from "zod";
 import { UserError } from "./errors";

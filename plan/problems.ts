@@ -1,4 +1,5 @@
 /** Mistakes in a configuration, and how they are told to the person who wrote it. */
+import { UserError } from "../driver/errors";
 
 /** Pulumi configuration namespace of this program: the part before the colon in `dynamo-sky:model`. */
 export const CONFIG_NAMESPACE = "dynamo-sky";
@@ -39,7 +40,7 @@ export function formatProblems(problems: readonly Problem[]): string {
 }
 
 /** A configuration that cannot be carried out. The message lists every problem, one a line. */
-export class ConfigError extends Error {
+export class ConfigError extends UserError {
   override readonly name = "ConfigError";
 
   constructor(readonly problems: readonly Problem[]) {

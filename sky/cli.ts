@@ -3,6 +3,7 @@ import { createInterface } from "node:readline";
 import type { z } from "zod";
 import { UserError } from "../driver/errors";
 import { printable } from "../driver/progress";
+import { bypassProxies } from "../driver/proxies";
 import type { VerbContext } from "../driver/verb";
 import type { ClusterPrice } from "../plan/cost";
 import { findSky, type SkyProgram } from "../tools/toolchain/skypilot";
@@ -64,6 +65,8 @@ export class Sky {
 
   /** Finds or installs SkyPilot. */
   static async find(infra: readonly string[], context: VerbContext): Promise<Sky> {
+    // Its API server, and its tunnels to nodes, are on loopback.
+    bypassProxies();
     return new Sky(await findSky(infra, context.progress.line), context);
   }
 

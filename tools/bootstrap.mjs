@@ -10,7 +10,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants, homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, "node_modules");
@@ -130,7 +130,13 @@ if (Number(process.versions.node.split(".")[0]) < 20)
   fail(`Node ≥ 20 is needed; this is ${process.version}.`);
 if (!isInstalled()) await withLock(npmCi);
 
-const child = spawn(node, ["--import", "tsx", join(root, "tools", `${tool}.ts`), ...args], {
+const preloads = [
+  "--import",
+  "tsx",
+  "--import",
+  pathToFileURL(join(root, "driver", "bypassProxies.ts")).href,
+];
+const child = spawn(node, [...preloads, join(root, "tools", `${tool}.ts`), ...args], {
   stdio: "inherit",
   env: {
     ...process.env,

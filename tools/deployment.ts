@@ -1,6 +1,7 @@
 /** A running deployment as its stack's outputs describe it; every tool that talks to one starts here. */
 import { isAbsolute, join } from "node:path";
 import { z } from "zod";
+import { bypassProxies, hostOf } from "../driver/proxies";
 import type { OpenStack } from "./pulumi/openStack";
 import { OperationFailed } from "./pulumi/problem";
 import { stateDir } from "./toolchain/index";
@@ -61,7 +62,11 @@ export async function outputsOf(
   options: { readonly showSecrets: boolean } = { showSecrets: true },
 ): Promise<Readonly<Record<string, unknown>>> {
   try {
-    return await stack.outputs(options);
+    const outputs = await stack.outputs(options);
+    const { endpoint } = outputs;
+    // Whoever asks for the outputs is about to talk to the cluster.
+    if (typeof endpoint === "string" && URL.canParse(endpoint)) bypassProxies([hostOf(endpoint)]);
+    return outputs;
   } catch (error) {
     if (!/no stack named/.test(messageOf(error))) throw error;
     throw new OperationFailed(

@@ -348,10 +348,11 @@ export const routerSchema = section({
     about:
       "How the frontend picks a worker (`--router-mode`). `kv` prefers the one that has the prompt's prefix cached.",
   }),
-  blockSize: setting(whole({ min: 1, max: 1024 }), {
-    default: 16,
+  blockSize: optional(whole({ min: 1, max: 1024 }), {
+    absent: "the engine's own choice by model, which its workers tell the router",
     unit: "tokens",
-    about: "Size of a KV block, the same for router (`--kv-cache-block-size`) and engine (its page size).",
+    about:
+      "Size of a KV block, the same for router (`--kv-cache-block-size`) and engine (its page size). Some models allow one size only. SGLang's own choice is often one token: 16 to 64 make far fewer KV events.",
   }),
   ...knobs,
 });

@@ -25,7 +25,8 @@ const answerSchema = z.object({
       processes: z.number(),
       /** Ranks of the whole replica. */
       world: z.number(),
-      blockSize: z.number(),
+      /** Tokens; null where the engine decides when it has the model. */
+      blockSize: z.number().nullable(),
       role: z.enum(["agg", "prefill", "decode"]),
       publishesKvEvents: z.boolean(),
     })

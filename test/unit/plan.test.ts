@@ -195,7 +195,7 @@ describe("frontends", () => {
     } as const;
     const { command } = program(planned(tuned), "frontend-0");
     expect(command.slice(command.indexOf("--router-mode"), command.indexOf("--migration-limit"))).toEqual([
-      ...["--router-mode", "kv", "--kv-cache-block-size", "16", "--router-temperature", "0.5"],
+      ...["--router-mode", "kv", "--router-temperature", "0.5"],
       ...["--no-router-track-active-blocks", "--router-queue-policy", "wspt"],
     ]);
   });

@@ -107,7 +107,7 @@ describe("every plan", () => {
         expect(numbers).toEqual(numbers.map((_, index) => index));
         const serving = workers.filter(
           ({ env, rank }) =>
-            env["DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS"] !== undefined &&
+            env["DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS"] !== undefined &&
             (planned.config.engine !== "mocker" || rank === 0),
         );
         expect(planned.plan.expectedWorkers[role]).toBe(serving.length);

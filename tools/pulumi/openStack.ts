@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PulumiFn } from "@pulumi/pulumi/automation";
+import { bypassProxies, proxyExemptions, usesProxy } from "../../driver/proxies";
 import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../toolchain/index";
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
 import { type Cli, initStack, refreshPrivateFile, runCli, stackNames, tagsOf } from "./cli";
@@ -73,6 +74,8 @@ export interface OpenStack {
  * @throws UsageProblem when the project or the stack's name is wrong.
  */
 export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
+  // The engine, its plugins and this process speak to each other on loopback.
+  bypassProxies();
   checkStackName(options.stack);
   const project = readProject(options.projectDir);
   const onProgress = options.onProgress ?? ((line) => process.stderr.write(`${line}\n`));
@@ -141,6 +144,7 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
     environment: () => ({
       ...(keepsPrivateFile ? { PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true" } : {}),
       ...backend.env,
+      ...(usesProxy(env) ? proxyExemptions(env) : {}),
     }),
   };
 }

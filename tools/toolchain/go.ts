@@ -23,6 +23,9 @@ export function findGo(): Promise<string | undefined> {
   return findOnPath("go");
 }
 
+/** As official builds have it. With cgo a program takes the home directory from the password file, whatever `$HOME` says. */
+export const GO_ENVIRONMENT = { CGO_ENABLED: "0" } as const;
+
 /** Go's settings that switch the checksum database off, for all modules or for some. */
 const UNVERIFIED = ["GONOSUMDB", "GONOSUMCHECK", "GOPRIVATE", "GOINSECURE"] as const;
 
@@ -42,7 +45,7 @@ async function sayIfUnverified(go: string, onProgress: Progress): Promise<void> 
  */
 export async function buildGoProgram(go: string, program: GoProgram, onProgress: Progress): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), "dynamo-sky-go-"));
-  const options = { cwd: scratch, timeoutSeconds: program.limitSeconds };
+  const options = { cwd: scratch, timeoutSeconds: program.limitSeconds, env: GO_ENVIRONMENT };
   const variables = Object.entries(program.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
   const ldflags = ["-s", "-w", ...variables].join(" ");
   try {

@@ -1,9 +1,10 @@
 import { delimiter, dirname, join } from "node:path";
+import { UserError } from "../../driver/errors";
 import { cacheDir } from "./dirs";
 import { type Progress, readStamp, type Stamp, withLock } from "./install";
 import { ensureModel, locateModel, modelHome } from "./model";
 import { ensurePlugins, locatePlugins, type Plugins } from "./plugins";
-import { ensurePulumi, pulumiStamp } from "./pulumi";
+import { ensurePulumi, locatePulumi } from "./pulumi";
 import { ensurePython, pythonKey } from "./python";
 import { messageOf } from "./run";
 import { ensureService, locateService, type ServiceName, serviceIsObtainable } from "./services";
@@ -81,7 +82,7 @@ export function locateTools(model?: string): LocatedTools {
   const services: readonly ServiceName[] = ["etcd", "nats-server"];
   const hasModel = model !== undefined && locateModel(cache, model) !== undefined;
   return {
-    pulumi: readStamp(cache, pulumiStamp),
+    pulumi: locatePulumi(cache),
     plugins: locatePlugins(),
     python: pythonEnvironment(readStamp(cache, pythonKey())),
     etcd: locateService(cache, "etcd"),
@@ -152,7 +153,7 @@ async function settleAll(work: readonly (Promise<unknown> | undefined)[]): Promi
   const problems = results.flatMap((result) =>
     result.status === "rejected" ? [messageOf(result.reason)] : [],
   );
-  if (problems.length > 0) throw new Error([...new Set(problems)].join("\n"));
+  if (problems.length > 0) throw new UserError([...new Set(problems)].join("\n"));
 }
 
 /** A PATH on which the engine finds the CLI and the plugins of a toolchain. */

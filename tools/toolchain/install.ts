@@ -4,6 +4,7 @@ import { link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/p
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { UserError } from "../../driver/errors";
 import { isAlive } from "./run";
 
 /** Receives one line of progress, meant for a person. */
@@ -59,7 +60,8 @@ export async function writeStamp(
   found: Omit<Stamp, "fingerprint">,
 ): Promise<Stamp> {
   const print = fingerprint(found.path);
-  if (print === undefined) throw new Error(`${found.path} does not exist, though it was just made or found`);
+  if (print === undefined)
+    throw new UserError(`${found.path} does not exist, though it was just made or found`);
   const stamp = { ...found, fingerprint: print };
   const file = stampFile(cache, key);
   await writeFileAtomically(file, `${JSON.stringify(stamp, undefined, 2)}\n`);
@@ -136,7 +138,7 @@ export async function withLock<T>(file: string, options: LockOptions, work: () =
       told = true;
     }
     if (Date.now() - started > options.waitSeconds * 1000) {
-      throw new Error(
+      throw new UserError(
         `Waited ${options.waitSeconds} s for ${who}, which is ${options.purpose}. If it is not at work, remove ${file}`,
       );
     }

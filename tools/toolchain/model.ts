@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { UserError } from "../../driver/errors";
 import { type Progress, readStamp, type Stamp, writeStamp } from "./install";
 import { packageRoot } from "./root";
 import { isReachable, messageOf, run } from "./run";
@@ -23,7 +24,7 @@ export function modelHome(cache: string): string {
  */
 export function modelDirectoryName(model: string): string {
   if (!modelName.test(model) || model.includes("--") || model.includes("..")) {
-    throw new Error(
+    throw new UserError(
       `${JSON.stringify(model)} is not a model name: use \`name\` or \`organisation/name\`, of letters, digits, "-", "_" and ".", as on the Hugging Face hub (Qwen/Qwen3-8B)`,
     );
   }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { UserError } from "../../driver/errors";
 import { VERSIONS } from "../../plan/versions";
 import { cacheDir, type Environment } from "./dirs";
 import { type Progress, readStamp, writeStamp } from "./install";
@@ -56,7 +57,7 @@ export async function ensurePlugins(cache: string, pulumi: string, onProgress: P
   const names = wanted.map(({ name, version }) => `${name} ${version}`).join(" and ");
   for (const { name } of wanted) {
     const file = join(pathDirectory, `pulumi-resource-${name}`);
-    if (!existsSync(file)) throw new Error(`The stand-in plugin ${file} is missing; restore it with git`);
+    if (!existsSync(file)) throw new UserError(`The stand-in plugin ${file} is missing; restore it with git`);
   }
   onProgress(
     `Pulumi's plugins ${names} cannot be downloaded: using this repository's stand-ins for them, ${pathDirectory}`,

@@ -1,9 +1,10 @@
 import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
+import { delimiter, join, sep } from "node:path";
+import { UserError } from "../../driver/errors";
 import { VERSIONS } from "../../plan/versions";
 import { buildGoProgram, findGo } from "./go";
 import { installDirectory, type Progress, readStamp, type Stamp, withHeartbeat, writeStamp } from "./install";
-import { findOnPath, isExecutable, isReachable, messageOf, run } from "./run";
+import { isExecutable, isExecutableNow, isReachable, messageOf, run } from "./run";
 import { isCompatible } from "./version";
 
 const downloadSite = "https://get.pulumi.com/install.sh";
@@ -11,8 +12,10 @@ const probeSeconds = 4;
 const downloadSeconds = 300;
 const buildSeconds = 1800;
 
-/** Stamp of the Pulumi CLI. */
-export const pulumiStamp = "pulumi";
+/** Directory of the cache, and stamp, of the CLI that is downloaded or built: another way to build is another name. */
+const inCacheName = `pulumi-${VERSIONS.pulumi}-nocgo`;
+/** Stamp of the CLI that was last found on PATH, whether its version will do or not. */
+const onPathStamp = "pulumi-on-path";
 
 async function versionOf(command: string): Promise<string> {
   const { stdout } = await run(command, ["version"], {
@@ -33,28 +36,59 @@ export function pulumiSiteIsReachable(): Promise<boolean> {
   return isReachable(downloadSite, probeSeconds);
 }
 
+/** The first `pulumi` on PATH that is not the cache's own, which is on the PATH of everything that is started from here. */
+function findOnUsersPath(cache: string, path = process.env["PATH"] ?? ""): string | undefined {
+  return path
+    .split(delimiter)
+    .filter((directory) => directory !== "" && !`${directory}${sep}`.startsWith(`${cache}${sep}`))
+    .map((directory) => join(directory, "pulumi"))
+    .find(isExecutableNow);
+}
+
+/**
+ * The Pulumi CLI, by what an earlier look left: the one on PATH goes before that of the cache. Starts nothing.
+ * @returns undefined when that is still to be found out.
+ */
+export function locatePulumi(cache: string): Stamp | undefined {
+  const onPath = findOnUsersPath(cache);
+  if (onPath !== undefined) {
+    const seen = readStamp(cache, onPathStamp);
+    if (seen?.path !== onPath) return undefined;
+    if (isCompatible(seen.version, VERSIONS.pulumi)) return seen;
+  }
+  return readStamp(cache, inCacheName);
+}
+
 /**
  * Finds the Pulumi CLI on PATH or in the cache, else downloads it, else builds it with Go.
  * @throws Error that says what to install when neither is possible.
  */
 export async function ensurePulumi(cache: string, onProgress: Progress): Promise<Stamp> {
-  const known = readStamp(cache, pulumiStamp);
-  if (known && isCompatible(known.version, VERSIONS.pulumi)) return known;
-
-  const onPath = await findOnPath("pulumi");
-  const pathVersion = await usable(onPath);
-  if (onPath !== undefined && pathVersion !== undefined) {
-    return remember(cache, onPath, pathVersion, "found on PATH", onProgress);
-  }
-  const name = `pulumi-${VERSIONS.pulumi}`;
-  const inCache = join(cache, name, "bin", "pulumi");
+  const known = locatePulumi(cache) ?? (await lookOnPath(cache, onProgress));
+  if (known !== undefined) return known;
+  const inCache = join(cache, inCacheName, "bin", "pulumi");
   const cachedVersion = await usable(inCache);
   if (cachedVersion !== undefined)
     return remember(cache, inCache, cachedVersion, "found in the cache", onProgress);
 
-  const way = (await pulumiSiteIsReachable()) ? await download(cache, name, onProgress) : undefined;
-  const made = way ?? (await build(cache, name, onProgress));
+  const way = (await pulumiSiteIsReachable()) ? await download(cache, inCacheName, onProgress) : undefined;
+  const made = way ?? (await build(cache, inCacheName, onProgress));
   return remember(cache, inCache, await versionOf(inCache), made, onProgress);
+}
+
+/** Asks the CLI on PATH for its version, and remembers the answer. */
+async function lookOnPath(cache: string, onProgress: Progress): Promise<Stamp | undefined> {
+  const path = findOnUsersPath(cache);
+  if (path === undefined) return undefined;
+  const version = (await versionOf(path).catch(() => undefined)) ?? "unknown";
+  const stamp = await writeStamp(cache, onPathStamp, { path, version, way: "found on PATH" });
+  const fits = isCompatible(version, VERSIONS.pulumi);
+  onProgress(
+    fits
+      ? `Pulumi ${version}: found on PATH, ${path}`
+      : `Pulumi ${version} on PATH (${path}) is not used: ${VERSIONS.pulumi} or a newer one of the same major version is needed`,
+  );
+  return locatePulumi(cache) ?? (fits ? stamp : undefined);
 }
 
 async function remember(
@@ -65,7 +99,7 @@ async function remember(
   onProgress: Progress,
 ): Promise<Stamp> {
   onProgress(`Pulumi ${version}: ${way}, ${path}`);
-  return writeStamp(cache, pulumiStamp, { path, version, way });
+  return writeStamp(cache, inCacheName, { path, version, way });
 }
 
 async function download(cache: string, name: string, onProgress: Progress): Promise<string | undefined> {
@@ -77,7 +111,7 @@ async function download(cache: string, name: string, onProgress: Progress): Prom
     await withHeartbeat("downloading the Pulumi CLI", downloadSeconds, onProgress, () =>
       installDirectory(cache, name, async (root) => {
         const aborted = new Promise<never>((_, reject) => {
-          limit.addEventListener("abort", () => reject(new Error(`no end after ${downloadSeconds} s`)));
+          limit.addEventListener("abort", () => reject(new UserError(`no end after ${downloadSeconds} s`)));
         });
         // Installs the version of the @pulumi/pulumi package, which is VERSIONS.pulumi.
         await Promise.race([PulumiCommand.install({ root }), aborted]);
@@ -93,7 +127,7 @@ async function download(cache: string, name: string, onProgress: Progress): Prom
 async function build(cache: string, name: string, onProgress: Progress): Promise<string> {
   const go = await findGo();
   if (go === undefined) {
-    throw new Error(
+    throw new UserError(
       `The Pulumi CLI ${VERSIONS.pulumi} is neither on PATH nor can it be downloaded from ${downloadSite}, and there is no Go to build it with. ` +
         `Install one of them: Pulumi (https://www.pulumi.com/docs/iac/download-install/) or Go ≥ 1.23 (https://go.dev/doc/install), then run this again.`,
     );

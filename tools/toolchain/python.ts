@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { UserError } from "../../driver/errors";
 import { VERSIONS } from "../../plan/versions";
 import { hasApt, unpackDebianPackage } from "./debian";
 import { installDirectory, type Progress, readStamp, type Stamp, withHeartbeat, writeStamp } from "./install";
@@ -85,7 +86,7 @@ export async function ensureUv(cache: string, onProgress: Progress): Promise<str
   if (await isExecutable(uv)) return uv;
   const python = await findOnPath("python3");
   if (python === undefined) {
-    throw new Error(
+    throw new UserError(
       "Neither uv nor python3 is on PATH. Install one of them: uv (https://docs.astral.sh/uv/getting-started/installation/) or Python ≥ 3.10, then run this again.",
     );
   }
@@ -127,7 +128,7 @@ async function withPip(
       return;
     }
     if (!(await hasApt())) {
-      throw new Error(
+      throw new UserError(
         `${python} cannot make a virtual environment; install its venv module, or uv. ${String(made)}`,
       );
     }
@@ -135,7 +136,7 @@ async function withPip(
     const wheels = join(scratch, "usr", "share", "python-wheels");
     const wheel = (await readdir(wheels)).find((file) => file.startsWith("pip-"));
     if (wheel === undefined)
-      throw new Error("Debian's package python3-pip-whl holds no pip; install uv or python3-venv");
+      throw new UserError("Debian's package python3-pip-whl holds no pip; install uv or python3-venv");
     await work([python, join(wheels, wheel, "pip")]);
   } finally {
     await rm(scratch, { recursive: true, force: true });

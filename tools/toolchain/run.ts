@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { accessSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
+import { UserError } from "../../driver/errors";
 
 /** How a program is run. */
 export interface RunOptions {
@@ -20,14 +22,15 @@ export interface RunResult {
 }
 
 /** A program that could not be started, failed, or took too long. */
-export class CommandFailed extends Error {
+export class CommandFailed extends UserError {
+  override readonly name: string = "CommandFailed";
+
   constructor(
     message: string,
     readonly exitCode: number | undefined,
     readonly output: string,
   ) {
     super(message);
-    this.name = "CommandFailed";
   }
 }
 
@@ -141,6 +144,16 @@ export async function isExecutable(file: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** The same for a look that must not wait. */
+export function isExecutableNow(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /**

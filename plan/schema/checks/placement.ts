@@ -44,7 +44,7 @@ function skyProblems({ sky }: Known): Problem[] {
   return problems;
 }
 
-function offloadProblems({ kvOffload }: Known): Problem[] {
+function offloadProblems({ kvOffload, engine, router }: Known): Problem[] {
   if (kvOffload === undefined) return [];
   const { hostMemoryGB, diskGB, diskPath } = kvOffload;
   const problems: Problem[] = [];
@@ -52,6 +52,16 @@ function offloadProblems({ kvOffload }: Known): Problem[] {
     problems.push({
       path: ["kvOffload", "diskGB"],
       message: `${diskGB} needs kvOffload.hostMemoryGB: blocks reach the disk through host memory. Set both.`,
+    });
+  }
+  // HiCache's file backend writes a file for each page: `HiCacheFile` in sglang/srt/mem_cache/hicache_storage.py.
+  const isSet = diskGB !== undefined && hostMemoryGB !== undefined;
+  if (isSet && engine === "sglang" && router !== undefined && router.blockSize === undefined) {
+    problems.push({
+      path: ["router", "blockSize"],
+      message:
+        "is needed with kvOffload.diskGB: SGLang writes a file for each block, and its own choice is one token for most models. " +
+        "Set it, such as to 64, or remove kvOffload.diskGB.",
     });
   }
   if (diskPath !== undefined && diskGB === undefined) {

@@ -12,6 +12,7 @@ export function routerChecks(known: Known): Problem[] {
   return [
     ...(router === undefined ? [] : router.mode === "kv" ? kvProblems(router) : idleKnobs(router)),
     ...startProblems(known),
+    ...chatProcessorProblems(known),
     ...migrationProblems(known),
   ];
 }
@@ -83,6 +84,20 @@ function startProblems({ router, pools }: Known): Problem[] {
   if (router.minInitialWorkers <= workers) return [];
   const message = `${router.minInitialWorkers} is more than the ${workers} workers of all pools, so the router would wait for ever. Allowed: 0 to ${workers}.`;
   return [{ path: ["router", "minInitialWorkers"], message }];
+}
+
+/** vLLM's chat processor counts in blocks of 16 unless it is told (`vllm_processor.py` of 1.4.2), whatever size workers register. */
+function chatProcessorProblems({ frontend, router }: Known): Problem[] {
+  const args = frontend?.args ?? [];
+  const isVllm = args.some(
+    (argument, at) =>
+      argument === "--dyn-chat-processor=vllm" ||
+      (argument === "vllm" && args[at - 1] === "--dyn-chat-processor"),
+  );
+  if (!isVllm || router?.mode !== "kv" || router.blockSize !== undefined) return [];
+  const message =
+    "is needed with --dyn-chat-processor vllm in frontend.args and router.mode kv: that processor does not take it from the workers. Set it to theirs.";
+  return [{ path: ["router", "blockSize"], message }];
 }
 
 function migrationProblems({ frontend, router }: Known): Problem[] {

@@ -1,0 +1,4 @@
+/** Loaded before a tool or the driver: see `proxies.ts`. */
+import { bypassProxies } from "./proxies";
+
+bypassProxies();
