@@ -1,8 +1,8 @@
 /** The certificate of a gateway, and how it gets there. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random/randomPassword";
+import { problemOfPair, type ServedCertificate, servedCertificate } from "../lib/tls/served";
 import type { DeploymentConfig } from "../plan/config";
-import { problemOfPair, type ServedCertificate, servedCertificate } from "../tls/served";
 import { ProgramError } from "./problems";
 
 /** What a host makes of it, which alone knows under which addresses its gateway is reached. */

@@ -1,6 +1,6 @@
 /** What SkyPilot is asked about the clusters of a deployment, and what their prices come to. */
 
-import { stableJson } from "../driver/stableJson";
+import { stableJson } from "../lib/stableJson";
 import type { DeploymentConfig } from "../plan/config";
 import { assertAffordable, type ClusterPrice, costOf, type DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";

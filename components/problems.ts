@@ -1,6 +1,6 @@
 /** Mistakes of a user, as Pulumi shows them. */
 import * as pulumi from "@pulumi/pulumi";
-import { UserError } from "../driver/errors";
+import { UserError } from "../lib/errors";
 
 /** What every mistake of a user becomes before Pulumi sees it: it shows the message alone, and at once (`UserError` says why). */
 export class ProgramError extends pulumi.RunError {

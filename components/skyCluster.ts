@@ -1,18 +1,18 @@
 /** A cluster of nodes that SkyPilot provisions. */
 import * as pulumi from "@pulumi/pulumi";
-import { runtimeDigests } from "../driver/runtimeFiles";
-import { stableJson } from "../driver/stableJson";
+import { runtimeDigests } from "../lib/runtimeFiles";
+import { stableJson } from "../lib/stableJson";
+import type { ServedCertificate } from "../lib/tls/served";
 import type { DeploymentConfig } from "../plan/config";
 import { clusterInventory } from "../plan/inventory";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan } from "../plan/types";
+import type { Unit } from "../plan/units";
 import type { SkyLaunched, SkyLaunchSpec } from "../sky/spec";
 import { skyTask, type TaskInput, taskIdentity, taskSecretNames } from "../sky/task";
-import type { ServedCertificate } from "../tls/served";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
-import type { Unit } from "./units";
 
 export interface SkyClusterArgs {
   /** Full name of the SkyPilot cluster. */

@@ -37,7 +37,7 @@ export async function observeSky(
   const questions = priced === undefined ? [] : reported(() => priceQuestions(priced));
   // Only now: a program for this machine does without the modules of SkyPilot's driver.
   const { observeAndPrice: ask } = require("../sky/observe") as typeof import("../sky/observe");
-  const { Progress } = require("../driver/progress") as typeof import("../driver/progress");
+  const { Progress } = require("../lib/progress") as typeof import("../lib/progress");
   const context = {
     progress: new Progress((line) => void pulumi.log.info(line)),
     signal: AbortSignal.timeout(OBSERVE_SECONDS * 1000),

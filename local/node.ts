@@ -3,16 +3,16 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { UserError } from "../driver/errors";
-import { lastLines } from "../driver/logs";
-import { poll } from "../driver/poll";
-import { runtimeFiles } from "../driver/runtimeFiles";
-import type { VerbContext } from "../driver/verb";
-import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG, UNITS } from "../node/render";
+import { UserError } from "../lib/errors";
+import { lastLines } from "../lib/logs";
+import { poll } from "../lib/poll";
+import { isAlive, kill, type ProcessId, processesOf, startTime } from "../lib/processes";
+import { runtimeFiles } from "../lib/runtimeFiles";
+import type { VerbContext } from "../lib/verb";
+import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG, UNITS } from "../plan/node/render";
 import { READ_AGAIN } from "../plan/programs/gateway";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
-import { isAlive, kill, type ProcessId, processesOf, startTime } from "./processes";
 import { SupervisorClient } from "./supervisor";
 
 /** What a node's supervisor is started with; kept in the node's `node.json`, so that any verb can start it again. */

@@ -28,7 +28,7 @@ import child
 
 EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
-# `plan/addresses.ts` says what each stands for; the environment of the node has a variable of the same name.
+# `lib/placeholders.ts` says what each stands for; the environment of the node has a variable of the same name.
 PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}")
 # A secret in one of the program's files.
 SECRET = re.compile(r"\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a node tells about itself, to whoever looks after the deployment: ``python - '<request>' < look.py``.
 
-It is not a file of the node: `tools/nodes/agent.ts` sends it through standard input, to a process on this machine or through
+It is not a file of the node: `cli/deployment/agent.ts` sends it through standard input, to a process on this machine or through
 SkyPilot's ssh. The request is JSON, each answer one line of JSON on standard output. Nothing is changed on the node. Values of the
 node's secrets file never leave it: they are replaced in log lines.
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the programs of one node: ``node.py start --dir D --head-ip A --node-ip B …``.
 
-`D` holds `supervisord.conf`, `launch.py`, `units/` (rendered by `plan.py`, or `node/render.ts` of this machine's nodes) and, where programs need secrets,
+`D` holds `supervisord.conf`, `launch.py`, `units/` (rendered by `plan.py`, or `plan/node/render.ts` for this machine) and, where programs need secrets,
 `secrets.json` with mode 0600. The process becomes supervisord in the foreground: it ends when it is told to
 (SIGTERM, SIGINT), after it has stopped all programs, and with a code other than 0 when it cannot start. A
 program that ends, whatever its code, is started again for as long as the node runs.
@@ -22,7 +22,7 @@ LONGEST_SOCKET_PATH = 90
 def socket_path(node_dir):
     """Where the supervisor of a node listens: in the node's directory, or in a short one where that is too long.
 
-    `supervisorSocket` in `node/paths.ts` computes the same.
+    `supervisorSocket` in `plan/node/paths.ts` computes the same.
     """
     direct = os.path.join(node_dir, "supervisor.sock")
     if len(os.fsencode(direct)) <= LONGEST_SOCKET_PATH:

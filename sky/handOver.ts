@@ -4,11 +4,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
-import { UserError } from "../driver/errors";
+import { UserError } from "../lib/errors";
+import { packageRoot } from "../lib/root";
+import { quoted } from "../lib/shell";
 import { READ_AGAIN } from "../plan/programs/gateway";
-import { packageRoot } from "../tools/toolchain/root";
 import type { Launch } from "./launch";
-import { quoted } from "./shell";
 import { sshConfig } from "./tunnel";
 
 /** The gateway is on the first node. */

@@ -2,8 +2,8 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { UserError } from "../driver/errors";
-import { copyRuntime } from "../driver/runtimeFiles";
+import { UserError } from "../lib/errors";
+import { copyRuntime } from "../lib/runtimeFiles";
 import { classify, type Failure, failureMessage, neverStarts } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";

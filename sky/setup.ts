@@ -1,9 +1,9 @@
 /** The task's `setup`: the command that prepares a node, by `runtime/setup.sh`. Runs once a node, and again after a change of it. Pure. */
+import { modelSource } from "../config/model";
+import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
+import { quoted } from "../lib/shell";
 import type { DeploymentConfig } from "../plan/config";
-import { modelSource } from "../plan/schema/model";
 import type { EngineName } from "../plan/types";
-import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../plan/versions";
-import { quoted } from "./shell";
 
 /** The image that SkyPilot starts on the nodes (`image_id`), or undefined where PyPI's packages are installed instead. */
 export function engineImage(engine: EngineName): string | undefined {

@@ -2,16 +2,17 @@
  * A cluster of the plan → a SkyPilot task. Pure. The task is whole: `sky launch -c NAME FILE` runs it without this program.
  * Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
  */
+import { areUsualKeys } from "../config/access";
+import { hasNetworkTiers, isSlurm } from "../config/infra";
+import { modelSource } from "../config/model";
 import { compactPlan } from "../plan/compact";
 import type { DeploymentConfig } from "../plan/config";
-import { hasNetworkTiers, isSlurm } from "../plan/infra";
 import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
-import { areUsualKeys } from "../plan/schema/access";
-import { modelSource } from "../plan/schema/model";
 import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
-import { launchSecrets, ownAccess, type SecretsInput } from "./taskSecrets";
+import type { SecretsInput } from "./taskSecrets";
+import { launchSecrets, ownAccess } from "./taskSecrets";
 import { taskText } from "./taskText";
 
 /** What a task is made from. */

@@ -1,9 +1,9 @@
 /** A task as the text that SkyPilot reads: YAML, with the plan as YAML in its `run`. The last step before it is launched. Pure. */
 import { Document, isMap, isSeq, Scalar, visit } from "yaml";
-import { withEscapes } from "../node/printable";
+import { withEscapes } from "../lib/printable";
+import { hereDocument } from "../lib/shell";
 import type { PlanEntry } from "../plan/compact";
 import { ENVIRONMENT, RUNTIME } from "./setup";
-import { hereDocument } from "./shell";
 import type { SkyTask } from "./spec";
 
 /** Commands that are longer are written on several lines. */

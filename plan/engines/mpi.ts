@@ -6,7 +6,7 @@
  * (https://github.com/ai-dynamo/dynamo/blob/v1.4.2/container/templates/trtllm_runtime.Dockerfile). Parameters:
  * `ompi_info --all`, https://docs.open-mpi.org/en/v4.1.x/ and https://www.open-mpi.org/faq/?category=tcp
  */
-import { NODE_DIR, NODE_IP } from "../addresses";
+import { NODE_DIR, NODE_IP } from "../../lib/placeholders";
 import { neighbours, type PortNeed } from "../ports";
 import type { RankSpec, ReplicaSpec, WorkerCommand, WorkerSpec } from "./engine";
 

@@ -4,7 +4,7 @@
  * Flags: https://github.com/sgl-project/sglang/blob/v0.5.16/python/sglang/srt/server_args.py, and for Dynamo's side
  * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
  */
-import { NODE_DIR } from "../addresses";
+import { NODE_DIR } from "../../lib/placeholders";
 import { hasExporters } from "../config";
 import { modelPath } from "../model";
 import { neighbours, onePort } from "../ports";

@@ -1,5 +1,5 @@
 /** etcd (who is there) and NATS (KV events), as one node runs them. */
-import { NODE_DIR, programFile, secretPlaceholder } from "../addresses";
+import { NODE_DIR, programFile, secretPlaceholder } from "../../lib/placeholders";
 import { nodeAddress, ownAddress, type PlanContext } from "../context";
 import { firstPort, type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { ProgramPlan, Wait } from "../types";

@@ -1,5 +1,5 @@
 /** Environment that every Dynamo process needs, frontend and worker alike. */
-import { CLUSTER_DIR, LOOPBACK, NODE_DIR } from "../addresses";
+import { CLUSTER_DIR, LOOPBACK, NODE_DIR } from "../../lib/placeholders";
 import { NAMESPACE, nodeAddress, type PlanContext } from "../context";
 import type { Unasked } from "../engines/engine";
 import { controlPlaneAddresses, controlPlaneSecrets, ETCD_USER } from "./controlPlane";

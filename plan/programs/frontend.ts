@@ -1,10 +1,11 @@
 /** The OpenAI-compatible frontend, with the router inside it. */
-import { NODE_IP } from "../addresses";
+
+import { ROUTER_KNOBS, type RouterKnob } from "../../config/router";
+import { NODE_IP } from "../../lib/placeholders";
 import type { DeploymentConfig } from "../config";
 import { NAMESPACE, ownAddress, type PlanContext } from "../context";
 import { flag, option, type Unasked } from "../engines/engine";
 import { type NodePorts, onePort, portsByPurpose } from "../ports";
-import { ROUTER_KNOBS, type RouterKnob } from "../schema/router";
 import type { ProgramPlan } from "../types";
 import { controlPlaneWaits } from "./controlPlane";
 import { dynamoEnvironment, dynamoSecrets } from "./environment";

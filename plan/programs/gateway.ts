@@ -2,7 +2,7 @@
  * The gateway: nginx in front of the frontends, the only thing that clients talk to. It lets in who has a key, limits what a key
  * may ask for, and shares requests out among the frontends. `runtime/gateway.py` runs it and knows the keys; here there are none.
  */
-import { NODE_DIR, NODE_IP } from "../addresses";
+import { NODE_DIR, NODE_IP } from "../../lib/placeholders";
 import { hasExporters } from "../config";
 import { ownAddress, type PlanContext } from "../context";
 import { type NodePorts, onePort, portsByPurpose } from "../ports";

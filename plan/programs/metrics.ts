@@ -1,5 +1,5 @@
 /** What watches a deployment: an exporter on every node, and a Prometheus on the head. */
-import { NODE_DIR, programFile } from "../addresses";
+import { NODE_DIR, programFile } from "../../lib/placeholders";
 import { figuresAddress, ownAddress, type PlanContext } from "../context";
 import type { Alert } from "../metrics/alerts";
 import { RULES_FILE, renderElsewhere, renderPrometheus, renderRules } from "../metrics/prometheus";

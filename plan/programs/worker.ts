@@ -1,11 +1,12 @@
 /** Engine workers: one process for each node of a replica. */
+
+import { CLEAN_UP_SECONDS } from "../../config/services";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import { addressOf, figuresAddress, nodeAddress, type PlanContext } from "../context";
 import { engines } from "../engines";
 import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../engines/engine";
 import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
-import { CLEAN_UP_SECONDS } from "../schema/services";
 import type { Probe, ProgramPlan } from "../types";
 import { controlPlaneWaits, LOCKSTEP_SECRET } from "./controlPlane";
 import { dynamoEnvironment, dynamoSecrets, modelSecrets } from "./environment";

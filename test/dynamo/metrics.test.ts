@@ -7,15 +7,15 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { kill } from "../../local/processes";
+import { type Answer, ask, questionsOf } from "../../cli/metrics/ask";
+import { targetStates } from "../../cli/metrics/targets";
+import { kill } from "../../lib/processes";
 import { SupervisorClient } from "../../local/supervisor";
 import { parseConfig } from "../../plan/config";
 import { JOBS, SERIES, type Series, whyAbsent } from "../../plan/metrics/series";
 import { scrapeTargets } from "../../plan/metrics/targets";
 import { ETCD_PASSWORD, ETCD_USER } from "../../plan/programs/controlPlane";
 import { API_KEYS } from "../../plan/programs/gateway";
-import { type Answer, ask, questionsOf } from "../../tools/metrics/ask";
-import { targetStates } from "../../tools/metrics/targets";
 import { listeners } from "../sockets";
 import { eventually, TestDeployment } from "./support";
 

@@ -12,13 +12,13 @@ import {
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { processesOf } from "../../local/processes";
+import { processesOf } from "../../lib/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import { programState } from "../../local/state";
 import { SupervisorClient } from "../../local/supervisor";
-import { supervisorSocket } from "../../node/paths";
+import { supervisorSocket } from "../../plan/node/paths";
 import type { ProgramPlan } from "../../plan/types";
-import { locateTools } from "../../tools/toolchain";
+import { locateTools } from "../../toolchain";
 import { script, server } from "./programs";
 import { eventually, Machine } from "./support";
 

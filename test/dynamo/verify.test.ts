@@ -1,9 +1,9 @@
 /** `npm run verify` on real deployments: it says yes of the KV-aware router, and no of one that takes the workers in turn. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { judge, type PrefixGroup, type Verdict } from "../../cli/verify/judge";
+import { promptWorkers, sendPrefixes } from "../../cli/verify/send";
 import { type ProgramPlan, WORKER_ROLES } from "../../plan/types";
-import { judge, type PrefixGroup, type Verdict } from "../../tools/verify/judge";
-import { promptWorkers, sendPrefixes } from "../../tools/verify/send";
 import { TestDeployment } from "./support";
 
 const disaggregated = [

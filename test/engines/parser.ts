@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { type InstalledEngine, locateEngine } from "../../dev/engineEnvironments";
 import type { ProgramPlan } from "../../plan/types";
-import { type InstalledEngine, locateEngine } from "../../tools/engineEnvironments";
 
 /** Every real engine. That of TensorRT-LLM is asked in SGLang's environment: Dynamo's own parser is in both. */
 export const PARSED_ENGINES = ["sglang", "vllm", "trtllm"] as const;

@@ -1,13 +1,13 @@
 /** Every command that the plan makes for a real engine, told to that engine's own parser: `npm run test:engines`. */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { planStack } from "../../cli/plannedStack";
+import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import { ConfigError } from "../../config/problems";
+import { packageRoot } from "../../lib/root";
 import { type DeploymentConfig, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { ConfigError } from "../../plan/problems";
 import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
-import { planStack } from "../../tools/plannedStack";
-import { readProject, stacksWithFiles } from "../../tools/pulumi/project";
-import { packageRoot } from "../../tools/toolchain/root";
 import { type Deployment, SERVICES } from "../unit/planShapes";
 import { deploymentOf } from "./deployments";
 import { EngineParser, PARSED_ENGINES, type ParsedEngine } from "./parser";

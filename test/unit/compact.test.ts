@@ -2,15 +2,15 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { planStack } from "../../cli/plannedStack";
+import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import type { ConfigInput } from "../../config/schema";
 import { compactPlan, type PlanEntry } from "../../plan/compact";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import type { ConfigInput } from "../../plan/schema";
 import type { ClusterPlan, ProgramPlan } from "../../plan/types";
 import { skyTask } from "../../sky/task";
 import { taskText } from "../../sky/taskText";
-import { planStack } from "../../tools/plannedStack";
-import { readProject, stacksWithFiles } from "../../tools/pulumi/project";
 import { planIn, programsOfPlans } from "../runtime";
 import { SERVICES, SHAPES } from "./planShapes";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DriverCommand, driverText, relativePackageRoot } from "../../components/driverCommand";
-import { stableJson } from "../../driver/stableJson";
+import { stableJson } from "../../lib/stableJson";
 import { runOnMocks } from "./componentsMocks";
 
 const ROOT = join(__dirname, "..", "..");

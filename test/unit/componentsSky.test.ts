@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { DynamoCluster, type DynamoClusterArgs, type SkyObservation } from "../../components";
 import { skyRepair } from "../../components/skyRepair";
-import { runtimeDigests } from "../../driver/runtimeFiles";
+import { runtimeDigests } from "../../lib/runtimeFiles";
 import { known, LAUNCHED, type Registered, runOnMocks, SUFFIX, stdinOf } from "./componentsMocks";
 
 const MULTI: DynamoClusterArgs = {

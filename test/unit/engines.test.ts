@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
+import { ConfigError } from "../../config/problems";
+import { settledFlag, settledFrontendFlag, settledVariable } from "../../config/settled";
 import { parseConfig } from "../../plan/config";
 import { engines } from "../../plan/engines";
 import { plan } from "../../plan/plan";
-import { ConfigError } from "../../plan/problems";
 import { UNASKED_OF_DYNAMO } from "../../plan/programs/environment";
 import { UNASKED_OF_FRONTENDS } from "../../plan/programs/frontend";
 import { UNASKED_OF_WORKERS } from "../../plan/programs/worker";
-import { settledFlag, settledFrontendFlag, settledVariable } from "../../plan/settled";
 import {
   type DeploymentPlan,
   ENGINES,

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { ConfigError, settingName } from "../../config/problems";
 import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { type PlanFacts, plan } from "../../plan/plan";
 import { portSetting } from "../../plan/ports";
-import { ConfigError, settingName } from "../../plan/problems";
 import { type DeploymentPlan, type ProgramPlan, secretsOfProgram } from "../../plan/types";
 import { type Deployment, NO_SERVICES, SERVICES, SHAPES } from "./planShapes";
 

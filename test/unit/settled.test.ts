@@ -1,9 +1,9 @@
 /** What would lead around the gateway or out of the cluster, and the registry's login. */
 import { describe, expect, test } from "vitest";
 import { DynamoCluster } from "../../components";
+import type { ConfigInput } from "../../config/schema";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import type { ConfigInput } from "../../plan/schema";
 import { skyTask } from "../../sky/task";
 import { python } from "../runtime";
 import { runOnMocks } from "./componentsMocks";

@@ -3,8 +3,8 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { VERSIONS } from "../../config/versions";
 import { parseConfig } from "../../plan/config";
-import { VERSIONS } from "../../plan/versions";
 import { setupCommand } from "../../sky/setup";
 import { RUNTIME } from "../runtime";
 

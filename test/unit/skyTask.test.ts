@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import type { ConfigInput } from "../../config/schema";
+import { hereDocument, quoted } from "../../lib/shell";
+import { fingerprintOf, problemOfPair } from "../../lib/tls/served";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import type { ConfigInput } from "../../plan/schema";
 import { secretsOfProgram } from "../../plan/types";
-import { hereDocument, quoted } from "../../sky/shell";
-import { fingerprintOf, problemOfPair } from "../../tls/served";
 import { planIn, programsOfPlans, RUNTIME, textOfTask } from "../runtime";
 
 interface Task {

@@ -3,9 +3,9 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { VERSIONS } from "../../plan/versions";
-import { buildGoProgram } from "../../tools/toolchain/go";
-import { ensurePulumi, locatePulumi } from "../../tools/toolchain/pulumi";
+import { VERSIONS } from "../../config/versions";
+import { buildGoProgram } from "../../toolchain/go";
+import { ensurePulumi, locatePulumi } from "../../toolchain/pulumi";
 
 const NEWER = VERSIONS.pulumi.replace(/\d+$/, (patch) => String(Number(patch) + 1));
 let scratch: string;

@@ -9,12 +9,12 @@ import * as tsx from "tsx/cjs/api";
 import { afterEach, expect, it, vi } from "vitest";
 import { checkedConfig, DynamoCluster, type DynamoClusterArgs } from "../../components";
 import { bundleOf } from "../../components/gatewayCertificate";
-import { UserError } from "../../driver/errors";
+import { ConfigError } from "../../config/problems";
+import { UserError } from "../../lib/errors";
+import { CommandFailed, run } from "../../lib/run";
+import { issueCertificate } from "../../lib/tls/issue";
 import { parseConfig } from "../../plan/config";
-import { ConfigError } from "../../plan/problems";
-import { issueCertificate } from "../../tls/issue";
-import { ensureToolchain, packageRoot } from "../../tools/toolchain";
-import { CommandFailed, run } from "../../tools/toolchain/run";
+import { ensureToolchain, packageRoot } from "../../toolchain";
 import { runOnMocks } from "./componentsMocks";
 
 /** As Pulumi's host makes a text of an error: https://github.com/pulumi/pulumi/blob/v3.255.0/sdk/nodejs/cmd/run/error.ts */
