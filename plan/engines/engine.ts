@@ -4,6 +4,7 @@ import { type TaskName, tasks } from "../../config/task";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
 import type { MpiStart, Probe } from "../types";
+import type { TransferRules } from "./transfer";
 
 /** The processes of one replica have this in common. */
 export interface ReplicaSpec {
@@ -75,6 +76,10 @@ export interface Engine {
   /** Its flags for each task that it has; another one is refused. */
   readonly taskFlags: Readonly<Partial<Record<TaskName, readonly string[]>>>;
   readonly unasked: Unasked;
+  /** What hands KV blocks from worker to worker; undefined where nothing is handed over. */
+  readonly transfer?: TransferRules;
+  /** Keys of `engineConfig` that the plan settles; undefined for an engine that has no such configuration. A group is `a.b`. */
+  readonly settledKeys?: SettledFlags;
   /** True if GPUs are given to processes: `CUDA_VISIBLE_DEVICES` says which. */
   readonly usesGpus: boolean;
   /** What this engine cannot do with replicas that are spread over that many nodes. */
