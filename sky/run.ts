@@ -160,7 +160,9 @@ function neededScripts(input: RunInput): NodeFiles {
   const words = programs.flatMap(({ command }) => command);
   const always = [
     "child.py",
+    "gpus.py",
     "launch.py",
+    "network.py",
     "node.py",
     ...(programs.some(({ lockstep }) => lockstep) ? ["lockstep.py", "peer.py"] : []),
     ...(programs.some(({ mpi }) => mpi) ? ["mpi.py"] : []),

@@ -1,10 +1,12 @@
 /** Engine workers: one process for each node of a replica. */
 
 import { CLEAN_UP_SECONDS } from "../../config/services";
+import { OWN_GPUS } from "../../lib/placeholders";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import { addressOf, figuresAddress, nodeAddress, type PlanContext } from "../context";
 import { engines } from "../engines";
 import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../engines/engine";
+import { torchEnvironment } from "../engines/torch";
 import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
 import type { Probe, ProgramPlan } from "../types";
@@ -88,7 +90,7 @@ function workerProgram(
       ...(kind === "bare" ? {} : dynamoEnvironment(context)),
       ...statusEnvironment(config, kind, ports),
       ...(kind === "worker" && engine.usesGpus ? graceEnvironment(config) : {}),
-      ...(engine.usesGpus ? { CUDA_VISIBLE_DEVICES: share.gpus.join(",") } : {}),
+      ...(engine.usesGpus ? { CUDA_VISIBLE_DEVICES: OWN_GPUS, ...torchEnvironment(worker) } : {}),
       ...env,
     },
     secretEnv: kind === "bare" ? modelSecrets(context) : dynamoSecrets(context),
