@@ -34,6 +34,8 @@ EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}")
 # Values that are found out here; each is all of a variable's value, and none of them a part of an argument.
 OWN_GPUS, OWN_INTERFACE = "{{GPUS}}", "{{NODE_INTERFACE}}"
+# A secret in one of the program's files.
+SECRET = re.compile(r"\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}")
 PROBE_SECONDS = 2.0
 REPORT_EVERY_SECONDS = 10.0
 # A program that ends sooner than this after its start is 'crashing', and is started after a growing pause.
@@ -169,13 +171,15 @@ class History:
 
 def write_files(spec, node_dir):
     """Writes the files that the program reads, each whole or not at all and for this user alone."""
+    names = {name for text in spec.get("files", {}).values() for name in SECRET.findall(text)}
+    secrets = read_secrets(node_dir, sorted(names))
     directory = os.path.join(node_dir, "run", spec["name"])
     for name, text in spec.get("files", {}).items():
         os.makedirs(directory, mode=0o700, exist_ok=True)
         path = os.path.join(directory, name)
         partial = "%s.%d" % (path, os.getpid())
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(fill_in(text))
+            file.write(SECRET.sub(lambda match: secrets[match[1]], fill_in(text)))
         os.replace(partial, path)
 
 

@@ -3,11 +3,11 @@
  * loopback addresses cannot show: interfaces, the name of a host, a network that is cut. Only root on Linux can make them.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kill, processesOf } from "../lib/processes";
-import { NODE_SCRIPTS } from "../plan/node/paths";
+import { runtimeFiles } from "../lib/runtimeFiles";
 import { renderUnit, unitDirectory } from "../plan/node/render";
 import type { ProgramPlan } from "../plan/types";
 
@@ -58,8 +58,8 @@ export class TwoHosts {
         join(this.directory, `hosts${host}`),
         `127.0.0.1 localhost\n127.0.1.1 ${this.hostName(host)}\n`,
       );
-      for (const script of NODE_SCRIPTS)
-        cpSync(join(__dirname, "..", "node", script), join(this.nodeDirectory(host), script));
+      for (const [file, text] of Object.entries(runtimeFiles()))
+        writeFileSync(join(this.nodeDirectory(host), file), text);
     }
   }
 

@@ -140,6 +140,8 @@ export const UNASKED_OF_WORKERS: Unasked = {
   DYN_SYSTEM_STARTING_HEALTH_STATUS: "a rank without an endpoint would never be healthy",
   DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS:
     "requests in progress have the time that `timeouts.stopSeconds` gives them",
+  GLOO_SOCKET_IFNAME: "gloo takes the address of the node's own name, by which ranks often never meet",
+  NCCL_SOCKET_IFNAME: "nothing leaves a deployment of one node, so nothing has to listen beyond it",
 };
 
 /** Dynamo's status server and request port. */
