@@ -10,6 +10,7 @@ import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { areUsualKeys } from "../plan/schema/access";
 import { modelSource } from "../plan/schema/model";
+import { quotedSkyConfig } from "../plan/skyText";
 import { launchSecrets, ownAccess, type RunInput, renderRun } from "./run";
 import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, renderSetup } from "./setup";
 
@@ -126,7 +127,7 @@ export function renderTask(input: TaskInput, heading?: string): string {
   const task = {
     num_nodes: cluster.nodes.length,
     resources: resources(input),
-    ...(config.sky.config === undefined ? {} : { config: config.sky.config }),
+    ...(config.sky.config === undefined ? {} : { config: quotedSkyConfig(config.sky.config) }),
     ...(Object.keys(config.sky.envs).length > 0 ? { envs: config.sky.envs } : {}),
     // The values come with the launch (`secrets.ts`; of a recipe by `--secret NAME`), and never stand in a task.
     ...(secrets.length > 0 ? { secrets: Object.fromEntries(secrets.map((name) => [name, null])) } : {}),

@@ -320,7 +320,7 @@ describe("a hostile value", () => {
       const { labels = {}, image_id, instance_type } = task["resources"] as Record<string, unknown>;
       expect(labels).toEqual(config.sky.labels);
       expect(task["envs"] ?? {}).toEqual(config.sky.envs);
-      expect(task["config"]).toEqual(config.sky.config);
+      expect(task["config"]).toEqual(config.sky.config && quotedSkyConfig(config.sky.config));
       if (config.sky.image !== undefined) expect(image_id).toBe(config.sky.image);
       expect(instance_type).toBe(config.sky.instanceType);
     }

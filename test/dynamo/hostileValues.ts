@@ -246,6 +246,9 @@ export const SLOTS: readonly Slot[] = [
   many("sky.config.docker.run_options", (values) => ({
     sky: { config: { docker: { run_options: [...values] } } },
   })),
+  many("sky.config.slurm.sbatch_options", (values) => ({
+    sky: { infra: "slurm/lab", config: { slurm: { sbatch_options: valued(values) } } },
+  })),
   one("sky.registry.server", (server) => ({
     registryPassword: "secret",
     sky: { registry: { server, username: "me" } },
