@@ -1,8 +1,8 @@
 /** The Pulumi program: the stack's configuration → one deployment → stack outputs. */
-import "./driver/bypassProxies";
+import "./lib/bypassProxies";
 import * as pulumi from "@pulumi/pulumi";
 import { checkedConfig, costLine, DynamoCluster, observeLocal, observeSky } from "./components";
-import { CONFIG_NAMESPACE } from "./plan/problems";
+import { CONFIG_NAMESPACE } from "./config/problems";
 
 /** Everything that the stack's configuration says below this program's namespace, as Pulumi gives it: text. */
 function writtenConfig(): Record<string, string> {

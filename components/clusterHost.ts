@@ -1,7 +1,7 @@
 /** What the role components know of the place where programs run: nothing but this. */
 import type * as pulumi from "@pulumi/pulumi";
-import type { ServedCertificate } from "../tls/served";
-import type { Unit } from "./units";
+import type { ServedCertificate } from "../lib/tls/served";
+import type { Unit } from "../plan/units";
 
 /** The trace that a unit, or a cluster, leaves in the resource graph. */
 export interface UnitRun {

@@ -1,13 +1,13 @@
 /** From what the user wrote to everything that the components need: no resource is made here. */
 import type * as pulumi from "@pulumi/pulumi";
+import type { ConfigInput } from "../config/schema";
 import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/config";
 import type { DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
 import { localAddresses } from "../plan/localAddresses";
 import { plan } from "../plan/plan";
-import type { ConfigInput } from "../plan/schema";
 import type { DeploymentPlan } from "../plan/types";
-import { locateTools } from "../tools/toolchain";
+import { locateTools } from "../toolchain";
 import type { Observation } from "./observation";
 import { affordableCost } from "./prices";
 import { reported } from "./problems";
@@ -54,7 +54,7 @@ export interface Deployment {
 
 /**
  * Checks a configuration as Pulumi gives it.
- * @throws pulumi.RunError that lists every mistake, one a line; Pulumi shows it without a stack trace.
+ * @throws ProgramError that lists every mistake, one a line; Pulumi shows it without a stack trace.
  */
 export function checkedConfig(written: unknown): DeploymentConfig {
   return reported(() => parseConfig(written));
@@ -62,7 +62,7 @@ export function checkedConfig(written: unknown): DeploymentConfig {
 
 /**
  * Checks and plans a deployment.
- * @throws pulumi.RunError like {@link checkedConfig}.
+ * @throws ProgramError like {@link checkedConfig}.
  */
 export function prepare(args: DynamoClusterArgs): Deployment {
   const {

@@ -5,7 +5,7 @@ import { dirname, join, relative } from "node:path";
 // Not the package's index, which would also load the remote commands.
 import { Command } from "@pulumi/command/local";
 import * as pulumi from "@pulumi/pulumi";
-import { packageRoot } from "../tools/toolchain/root";
+import { packageRoot } from "../lib/root";
 
 /** A verb of the driver, as `bin/dynamo-sky` takes it. */
 export type DriverVerb =

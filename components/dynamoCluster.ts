@@ -1,6 +1,7 @@
 /** The whole deployment, from a configuration to an endpoint that answers. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
+import type { ServedCertificate } from "../lib/tls/served";
 import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
@@ -12,8 +13,8 @@ import {
   METRICS_ROLES,
   type ProgramRole,
 } from "../plan/types";
+import { unitsOf } from "../plan/units";
 import { REGISTRY_SECRETS } from "../sky/setup";
-import type { ServedCertificate } from "../tls/served";
 import { ApiKeys } from "./apiKeys";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
@@ -30,7 +31,6 @@ import { Router } from "./router";
 import { clusterIdentity, SkyCluster } from "./skyCluster";
 import { skyRepair } from "./skyRepair";
 import { type ClusterTopology, chatCommand, type DeploymentSummary, summaryOf, topologyOf } from "./topology";
-import { unitsOf } from "./units";
 import { DecodeWorkers, PrefillWorkers, Workers } from "./workers";
 
 /** What it means that `access.gateway` is switched off on SkyPilot; every preview says so. */
@@ -72,7 +72,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
   /**
    * @param name Name of the deployment in the stack.
    * @param args The deployment, in the shape of the configuration.
-   * @throws pulumi.RunError that lists every mistake in `args`, before any child resource is made.
+   * @throws ProgramError (a `pulumi.RunError`) that lists every mistake in `args`, before any child resource is made.
    */
   constructor(name: string, args: DynamoClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     // Before anything else, so that a mistake leaves no trace in the state.

@@ -1,8 +1,9 @@
 /** The certificate of a gateway, and how it gets there. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random/randomPassword";
+import { problemOfPair, type ServedCertificate, servedCertificate } from "../lib/tls/served";
 import type { DeploymentConfig } from "../plan/config";
-import { problemOfPair, type ServedCertificate, servedCertificate } from "../tls/served";
+import { ProgramError } from "./problems";
 
 /** What a host makes of it, which alone knows under which addresses its gateway is reached. */
 export type HostCertificate =
@@ -30,7 +31,7 @@ const SEED = { length: 48, special: false } as const;
  * The certificate that the configuration asks for; undefined where the gateway speaks plain HTTP, or there is none.
  *
  * @param key Key of the user's own certificate.
- * @throws pulumi.RunError when certificate and key do not belong together.
+ * @throws ProgramError when certificate and key do not belong together.
  */
 export function gatewayCertificate(
   name: string,
@@ -44,10 +45,16 @@ export function gatewayCertificate(
     return { kind: "generated", seed: pulumi.secret(result), names: [...names, ...LOCAL_NAMES] };
   }
   if (certificate === undefined || key === undefined) throw new RangeError("the own certificate is missing");
-  const bundle = pulumi.secret(key).apply((text) => {
-    const problem = problemOfPair(certificate, text);
-    if (problem !== undefined) throw new pulumi.RunError(`dynamo-sky:tlsKey: ${problem}.`);
-    return `${text.trim()}\n${certificate.trim()}\n`;
-  });
+  const bundle = pulumi.secret(key).apply((text) => bundleOf(certificate, text));
   return { kind: "own", bundle: pulumi.secret(bundle), served: servedCertificate(certificate) };
+}
+
+/**
+ * Key and certificate in one text, PEM.
+ * @throws ProgramError when they do not belong together.
+ */
+export function bundleOf(certificate: string, key: string): string {
+  const problem = problemOfPair(certificate, key);
+  if (problem !== undefined) throw new ProgramError(`dynamo-sky:tlsKey: ${problem}.`);
+  return `${key.trim()}\n${certificate.trim()}\n`;
 }

@@ -1,5 +1,6 @@
 /** The components, for use in other Pulumi programs. */
 export { type ClusterCost, costLine, type DeploymentCost } from "../plan/cost";
+export { type Unit, type UnitNode, unitsOf } from "../plan/units";
 export { ApiKeys, type ApiKeysArgs } from "./apiKeys";
 export type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 export { ControlPlane } from "./controlPlane";
@@ -15,5 +16,4 @@ export { Router, type RouterArgs } from "./router";
 export { SkyCluster, type SkyClusterArgs } from "./skyCluster";
 export { observeSky, type SkyObservation } from "./skyRepair";
 export type { ClusterTopology, DeploymentSummary, ProgramTopology } from "./topology";
-export { type Unit, type UnitNode, unitsOf } from "./units";
 export { DecodeWorkers, PrefillWorkers, Workers } from "./workers";

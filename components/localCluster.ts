@@ -1,15 +1,15 @@
 /** A cluster of nodes on this machine. */
 import * as pulumi from "@pulumi/pulumi";
-import { programLog } from "../node/render";
+import type { ServedCertificate } from "../lib/tls/served";
+import { programLog } from "../plan/node/render";
 import { portSetting } from "../plan/ports";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import { type ClusterPlan, type ProgramRole, secretsOfProgram } from "../plan/types";
-import type { ServedCertificate } from "../tls/served";
+import { type Unit, unitsOf } from "../plan/units";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, stableJson } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
 import type { LocalRepairs } from "./repair";
-import { type Unit, unitsOf } from "./units";
 
 export interface LocalClusterArgs {
   /** Full name, unique on this machine; also the name of the cluster's directory. */
@@ -133,7 +133,7 @@ function ownCertificate({
   const names = [...new Set([addressOf(addresses, 0), ...certificate.names])];
   const issued = certificate.seed.apply((seed) => {
     // Only now: what makes certificates is large, and few deployments need it.
-    const { issueCertificate } = require("../tls/issue") as typeof import("../tls/issue");
+    const { issueCertificate } = require("../lib/tls/issue") as typeof import("../lib/tls/issue");
     return issueCertificate(seed, names);
   });
   const served = pulumi.unsecret(issued).apply(({ bundle: _, ...shown }): ServedCertificate => shown);

@@ -6,9 +6,9 @@
  */
 import { type ObservedNode, UNFINISHED } from "../local/observe";
 import type { ClusterPlan } from "../plan/types";
+import { type Unit, unitsOf } from "../plan/units";
 import { SUFFIX_LENGTH } from "./names";
 import type { Observation, ObservedCluster } from "./observation";
-import { type Unit, unitsOf } from "./units";
 
 /** What is broken in a cluster that should run. */
 export interface LocalRepairs {

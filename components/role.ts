@@ -1,7 +1,7 @@
 /** What the components that run units have in common. */
 import * as pulumi from "@pulumi/pulumi";
+import type { Unit } from "../plan/units";
 import type { PlacedUnit, UnitRun } from "./clusterHost";
-import type { Unit } from "./units";
 
 export interface RoleArgs {
   /** The units to run, and where. */

@@ -1,17 +1,17 @@
 /** A cluster of nodes that SkyPilot provisions. */
 import * as pulumi from "@pulumi/pulumi";
+import type { ServedCertificate } from "../lib/tls/served";
 import type { DeploymentConfig } from "../plan/config";
 import { clusterInventory } from "../plan/inventory";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan } from "../plan/types";
+import type { Unit } from "../plan/units";
 import { nodeScripts } from "../sky/scripts";
 import type { SkyLaunched, SkyLaunchSpec } from "../sky/spec";
 import { renderTask, type TaskInput, taskIdentity, taskSecretNames } from "../sky/task";
-import type { ServedCertificate } from "../tls/served";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, stableJson } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
-import type { Unit } from "./units";
 
 export interface SkyClusterArgs {
   /** Full name of the SkyPilot cluster. */

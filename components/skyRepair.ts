@@ -1,11 +1,10 @@
 /** What of a deployment's SkyPilot clusters is lost and must be launched again. */
 import * as pulumi from "@pulumi/pulumi";
-import { UserError } from "../driver/errors";
 import type { DeploymentConfig } from "../plan/config";
 import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
 import { priceQuestions, type SkyPrices } from "./prices";
-import { reported } from "./problems";
+import { reported, reportedLater } from "./problems";
 
 /** What was seen, and when. */
 export interface SkyObservation {
@@ -28,7 +27,7 @@ const ALIVE = new Set(["INIT", "PENDING", "SETTING_UP", "RUNNING"]);
  * @param infra As in the configuration: it decides which SkyPilot is asked.
  * @param priced The configuration of the deployment whose price is wanted, too. Default: no price is asked for; then a limit on it
  *   (`limits.dollarsPerHour`) refuses the deployment.
- * @throws pulumi.RunError when SkyPilot does not answer, with the cause, and when the deployment cannot be planned.
+ * @throws ProgramError when SkyPilot does not answer, with the cause, and when the deployment cannot be planned.
  */
 export async function observeSky(
   prefix: string,
@@ -38,22 +37,19 @@ export async function observeSky(
   const questions = priced === undefined ? [] : reported(() => priceQuestions(priced));
   // Only now: a program for this machine does without the modules of SkyPilot's driver.
   const { observeAndPrice: ask } = require("../sky/observe") as typeof import("../sky/observe");
-  const { Progress } = require("../driver/progress") as typeof import("../driver/progress");
+  const { Progress } = require("../lib/progress") as typeof import("../lib/progress");
   const context = {
     progress: new Progress((line) => void pulumi.log.info(line)),
     signal: AbortSignal.timeout(OBSERVE_SECONDS * 1000),
     result: () => undefined,
   };
   const at = new Date().toISOString();
-  try {
-    const tasks = questions.map((question): unknown => JSON.parse(question));
-    const seen = await ask({ prefix: `${clusterPrefixName(prefix)}-`, infra, tasks }, context);
-    const prices = seen.prices.map((price, index) => [questions[index] ?? "", price] as const);
-    return { at, clusters: seen.clusters, prices: new Map(prices) };
-  } catch (error) {
-    if (error instanceof UserError) throw new pulumi.RunError(error.message);
-    throw error;
-  }
+  const tasks = questions.map((question): unknown => JSON.parse(question));
+  const seen = await reportedLater(() =>
+    ask({ prefix: `${clusterPrefixName(prefix)}-`, infra, tasks }, context),
+  );
+  const prices = seen.prices.map((price, index) => [questions[index] ?? "", price] as const);
+  return { at, clusters: seen.clusters, prices: new Map(prices) };
 }
 
 /** The first time, SkyPilot is installed in it. */

@@ -1,14 +1,14 @@
 /** `local apply`: brings the programs of one unit to what the plan says, and waits until they are healthy. */
 import { join } from "node:path";
-import { UserError } from "../driver/errors";
-import { lastLines } from "../driver/logs";
-import { poll } from "../driver/poll";
-import { ask, describeProbe } from "../driver/probe";
-import { defineVerb, type VerbContext } from "../driver/verb";
-import { programLog } from "../node/render";
+import { UserError } from "../lib/errors";
+import { withLock } from "../lib/lock";
+import { lastLines } from "../lib/logs";
+import { poll } from "../lib/poll";
+import { ask, describeProbe } from "../lib/probe";
+import { defineVerb, type VerbContext } from "../lib/verb";
+import { programLog } from "../plan/node/render";
 import type { ProgramPlan } from "../plan/types";
 import { nodeDirectory } from "./directories";
-import { withLock } from "./lock";
 import { beginUnit, finishUnit } from "./marks";
 import { ensureSupervisor, type NodeRecord, readNodeRecord } from "./node";
 import { type LocalPrograms, localProgramsSchema } from "./spec";

@@ -1,9 +1,9 @@
 /** `local lease`: makes the nodes of a cluster, each with a running supervisor and no program yet. */
 import { join } from "node:path";
-import { defineVerb, type VerbContext } from "../driver/verb";
-import { UNITS, unitDirectory } from "../node/render";
+import { withLock } from "../lib/lock";
+import { defineVerb, type VerbContext } from "../lib/verb";
+import { UNITS, unitDirectory } from "../plan/node/render";
 import { clusterDirectory, ranksOnDisk } from "./directories";
-import { withLock } from "./lock";
 import { ensureSupervisor, isOutdated, makeNodeDirectory, type NodeRecord, writeNode } from "./node";
 import { assertPortsFree, nodeAddress } from "./ports";
 import { endNodes } from "./release";

@@ -3,17 +3,17 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { UserError } from "../driver/errors";
-import { lastLines } from "../driver/logs";
-import { poll } from "../driver/poll";
-import type { VerbContext } from "../driver/verb";
-import { NODE_SCRIPTS } from "../node/paths";
-import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG, UNITS } from "../node/render";
+import { UserError } from "../lib/errors";
+import { lastLines } from "../lib/logs";
+import { poll } from "../lib/poll";
+import { isAlive, kill, type ProcessId, processesOf, startTime } from "../lib/processes";
+import { packageRoot } from "../lib/root";
+import type { VerbContext } from "../lib/verb";
+import { NODE_SCRIPTS } from "../plan/node/paths";
+import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG, UNITS } from "../plan/node/render";
 import { READ_AGAIN } from "../plan/programs/gateway";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
-import { packageRoot } from "../tools/toolchain/root";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
-import { isAlive, kill, type ProcessId, processesOf, startTime } from "./processes";
 import { SupervisorClient } from "./supervisor";
 
 /** What a node's supervisor is started with; kept in the node's `node.json`, so that any verb can start it again. */
@@ -70,7 +70,10 @@ export function writeNode(
   record: NodeRecord,
   secrets: Readonly<Record<string, string>>,
 ): void {
-  const scripts = NODE_SCRIPTS.map((name) => [name, readFileSync(join(packageRoot(), "node", name), "utf8")]);
+  const scripts = NODE_SCRIPTS.map((name) => [
+    name,
+    readFileSync(join(packageRoot(), "runtime", name), "utf8"),
+  ]);
   writeFiles(directory, {
     ...renderSupervisord(),
     ...Object.fromEntries(scripts),

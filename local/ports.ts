@@ -1,8 +1,8 @@
 /** Whether the ports of a local cluster can be had, and if not, who has them. */
 import { createServer } from "node:net";
-import { UserError } from "../driver/errors";
+import { UserError } from "../lib/errors";
+import { portHolder, processesOf } from "../lib/processes";
 import { clusterDirectory } from "./directories";
-import { portHolder, processesOf } from "./processes";
 import type { LocalLease } from "./spec";
 
 interface WantedPort {

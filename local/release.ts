@@ -1,15 +1,15 @@
 /** `local release`: stops everything of a cluster, makes sure that nothing is left, and removes its files. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { UserError } from "../driver/errors";
-import { poll } from "../driver/poll";
-import { defineVerb, type VerbContext } from "../driver/verb";
-import { supervisorSocket } from "../node/paths";
-import { UNITS } from "../node/render";
+import { UserError } from "../lib/errors";
+import { poll } from "../lib/poll";
+import { type FoundProcess, kill, processesOf } from "../lib/processes";
+import { defineVerb, type VerbContext } from "../lib/verb";
+import { supervisorSocket } from "../plan/node/paths";
+import { UNITS } from "../plan/node/render";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
 import { readProcessRecord } from "./node";
-import { type FoundProcess, kill, processesOf } from "./processes";
 import { localLeaseSchema } from "./spec";
 import { SupervisorClient } from "./supervisor";
 import { programsBelow, type StoppableProgram } from "./unit";

@@ -1,9 +1,9 @@
 /** `local remove`: stops the programs of one unit and removes their files; fine when the cluster is gone. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { defineVerb } from "../driver/verb";
+import { withLock } from "../lib/lock";
+import { defineVerb } from "../lib/verb";
 import { nodeDirectory } from "./directories";
-import { withLock } from "./lock";
 import { ensureSupervisor, readNodeRecord } from "./node";
 import { localProgramsSchema } from "./spec";
 import { replaceUnitFiles } from "./unit";

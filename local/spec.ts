@@ -1,6 +1,6 @@
 /** What the `local` verbs of the driver read from standard input. The components build these, the driver checks them. */
 import { z } from "zod";
-import { nameSchema, programSchema } from "../node/schema";
+import { nameSchema, programSchema } from "../plan/node/schema";
 
 /** An address of this machine's loopback network; nothing of a local cluster may be reached from elsewhere. */
 const addressSchema = z

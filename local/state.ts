@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { ProgramState } from "./supervisor";
 
-/** What `History` in `node/launch.py` writes to `run/<name>.json`. */
+/** What `History` in `runtime/launch.py` writes to `run/<name>.json`. */
 export const historySchema = z.object({
   starts: z.number(),
   /** How often in a row it ended right after its start. */

@@ -1,7 +1,7 @@
 /** Talks to the supervisor of one local node through its socket: http://supervisord.org/api.html */
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
-import { supervisorSocket } from "../node/paths";
+import { supervisorSocket } from "../plan/node/paths";
 import { decodeAnswer, encodeCall, XmlRpcFault, type XmlRpcValue } from "./xmlrpc";
 
 // Codes of `supervisor/xmlrpc.py`.

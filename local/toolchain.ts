@@ -1,9 +1,9 @@
 /** What a local node needs of this machine, and the environment that its programs get. */
 import { homedir, userInfo } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { UserError } from "../driver/errors";
-import type { VerbContext } from "../driver/verb";
-import { ensureToolchain } from "../tools/toolchain";
+import { UserError } from "../lib/errors";
+import type { VerbContext } from "../lib/verb";
+import { ensureToolchain } from "../toolchain";
 
 /** The tools that programs of a local node run with. All paths are absolute. */
 export interface LocalToolchain {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { renderUnit, unitDirectory } from "../node/render";
+import { renderUnit, unitDirectory } from "../plan/node/render";
 import type { ProgramPlan } from "../plan/types";
 import { isMissing } from "./directories";
 import { writeFiles } from "./node";

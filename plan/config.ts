@@ -2,16 +2,17 @@
  * From what the user wrote to a configuration that can be planned: typed, complete, and checked. All mistakes are
  * found at once and told in words.
  */
+
+import { hasGateway, type TLS_KINDS } from "../config/access";
+import { checkAcross, type Known } from "../config/checks";
+import { coerce } from "../config/coerce";
+import { problemsOf } from "../config/issues";
+import { defaultServedName } from "../config/model";
+import { ConfigError, type Problem } from "../config/problems";
+import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "../config/schema";
+import { MOST_GPUS_OF_A_NODE } from "../config/services";
+import { show } from "../config/values";
 import { pack } from "./packing";
-import { ConfigError, type Problem } from "./problems";
-import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "./schema";
-import { hasGateway, type TLS_KINDS } from "./schema/access";
-import { checkAcross, type Known } from "./schema/checks";
-import { coerce } from "./schema/coerce";
-import { problemsOf } from "./schema/issues";
-import { defaultServedName } from "./schema/model";
-import { MOST_GPUS_OF_A_NODE } from "./schema/services";
-import { show } from "./schema/values";
 import type { EngineName } from "./types";
 
 export { configKeys };
@@ -60,7 +61,7 @@ export function hasExporters({ metrics }: Pick<DeploymentConfig, "metrics">): bo
 
 /**
  * Reads a configuration: the object of all keys below the namespace `dynamo-sky`. Top-level values may be the strings that
- * Pulumi hands over (`plan/schema/coerce.ts`).
+ * Pulumi hands over (`config/coerce.ts`).
  * @throws ConfigError with every mistake found; nothing else, whatever the input.
  */
 export function parseConfig(raw: unknown): DeploymentConfig {

@@ -1,4 +1,4 @@
-import { LOOPBACK, NODE_IP, rankAddress } from "./addresses";
+import { LOOPBACK, NODE_IP, rankAddress } from "../lib/placeholders";
 import type { DeploymentConfig } from "./config";
 
 /** What the outside has settled before planning: what `auto` became. */

@@ -1,6 +1,7 @@
 /** What a deployment costs, from what SkyPilot says its clusters cost. Pure. */
+
+import { ConfigError, type Problem } from "../config/problems";
 import type { DeploymentConfig } from "./config";
-import { ConfigError, type Problem } from "./problems";
 import type { ClusterPlan, DeploymentPlan } from "./types";
 
 /** Machines that SkyPilot may take for a cluster. */

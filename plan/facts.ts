@@ -2,7 +2,7 @@ import type { DeploymentConfig } from "./config";
 import type { PlanFacts } from "./context";
 
 /**
- * What `auto` means for the control plane; `plan/schema/services.ts` documents it.
+ * What `auto` means for the control plane; `config/services.ts` documents it.
  * @param servicesObtainable Whether this machine has etcd and NATS or can install them; asked for target local only.
  */
 export function factsOf(

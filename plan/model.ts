@@ -1,6 +1,6 @@
-import { NODE_DIR } from "./addresses";
+import { modelSource } from "../config/model";
+import { NODE_DIR } from "../lib/placeholders";
 import type { DeploymentConfig } from "./config";
-import { modelSource } from "./schema/model";
 
 /**
  * Where a node's engines find the model: a hub id or a path as it was given; for a bucket the node's `model` directory, which

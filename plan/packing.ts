@@ -7,9 +7,10 @@
  * divide the node's GPUs (all powers of two on nodes of eight) always pack fully that way. Where it fails with odd
  * sizes, `packingSearch.ts` looks for any packing at all.
  */
+
+import type { Problem } from "../config/problems";
 import { problemsOfSize, problemsOfSpace } from "./packingProblems";
 import { searchPacking } from "./packingSearch";
-import type { Problem } from "./problems";
 import type { WorkerRole } from "./types";
 
 /** What packing needs to know of a pool. */

@@ -1,6 +1,7 @@
 /** Why a packing fails, in words: what was found, what is allowed, and the change that would make it fit. */
+
+import type { Problem } from "../config/problems";
 import type { PackingPool, PackingSpace } from "./packing";
-import type { Problem } from "./problems";
 
 const gpus = (count: number): string => (count === 1 ? "1 GPU" : `${count} GPUs`);
 const nodesOf = (count: number): string => (count === 1 ? "1 node" : `${count} nodes`);

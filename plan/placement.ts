@@ -1,9 +1,10 @@
 /** Which clusters there are, and where in them each replica sits. */
+
+import type { Problem } from "../config/problems";
 import type { DeploymentConfig, PoolConfig } from "./config";
 import { gpusPerReplica } from "./config";
 import { type Packing, pack, range } from "./packing";
 import { problemsOfIdleGpus, problemsOfSize } from "./packingProblems";
-import type { Problem } from "./problems";
 import type { ReplicaSeat } from "./programs/worker";
 import { packShared } from "./sharing";
 

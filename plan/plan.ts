@@ -1,21 +1,22 @@
 /** From a checked configuration to the deployment plan: what runs where, on which GPUs and ports. */
-import { CONTROL_IP } from "./addresses";
+
+import { isSlurm } from "../config/infra";
+import { ConfigError, type Problem } from "../config/problems";
+import { settledFlag } from "../config/settled";
+import { CONTROL_IP } from "../lib/placeholders";
 import type { DeploymentConfig } from "./config";
 import { gpusPerReplica, hasExporters } from "./config";
 import { addressOf, NAMESPACE, type PlanContext, type PlanFacts } from "./context";
 import { gpuLimitProblems } from "./cost";
 import { engines } from "./engines";
-import { isSlurm } from "./infra";
 import { alertsOf } from "./metrics/alerts";
 import { range } from "./packing";
 import { type ClusterLayout, placeReplicas } from "./placement";
 import { firstPort, NodePorts } from "./ports";
-import { ConfigError, type Problem } from "./problems";
 import { controlPlanePrograms } from "./programs/controlPlane";
 import { entrancePrograms } from "./programs/gateway";
 import { exporterProgram, prometheusProgram } from "./programs/metrics";
 import { registeredWorkers, replicaPrograms } from "./programs/worker";
-import { settledFlag } from "./settled";
 import { inTurn } from "./sharing";
 import type {
   ClusterPlan,

@@ -2,8 +2,9 @@
  * Which port every program listens on. The configuration says where each range begins (`frontend.port`, `ports.*`); each
  * program on a node takes the next free ports of its range, so none is used twice on a node.
  */
+
+import type { Problem, SettingPath } from "../config/problems";
 import type { DeploymentConfig } from "./config";
-import type { Problem, SettingPath } from "./problems";
 
 /** Every range, and the configuration key that says where it begins. */
 export const PORT_SETTINGS = {

@@ -2,9 +2,10 @@
  * Several workers on one GPU, for trying out a topology on few of them (`cluster.workersPerGpu`). Every worker has one share of one
  * GPU; the workers of a pool are spread over the nodes and their GPUs, so that each GPU gets some of every role.
  */
+
+import type { Problem } from "../config/problems";
 import type { DeploymentConfig } from "./config";
 import { type Packing, type PackingResult, pack, range } from "./packing";
-import type { Problem } from "./problems";
 import type { ProgramPlan } from "./types";
 
 /** As {@link pack}, where GPUs are shared. Whoever finds no share is told, and who would overfill a GPU's memory. */

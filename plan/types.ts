@@ -1,28 +1,8 @@
-/**
- * The deployment plan: pure data that says which program runs on which node of which cluster, on which GPUs
- * and ports. The configuration makes it (`plan/plan.ts`), the components carry it out, and nothing else
- * decides anything. The same configuration always gives a byte-identical plan.
- *
- * What is not known until a node exists stands in `command`, `env`, and in the URLs of probes as a placeholder, which
- * the launcher on the node (`node/launch.py`) replaces:
- *
- * - `{{HEAD_IP}}`: address of the cluster's rank 0, where the control plane is (`HEAD_IP` in the environment).
- * - `{{NODE_IP}}`: address of the node itself.
- * - `{{NODE_DIR}}`: the node's own directory (data of etcd and NATS, logs, secrets). For a model in a bucket its subdirectory
- *   `model` has the weights before any program starts (`plan/model.ts`).
- * - `{{CLUSTER_DIR}}`: a directory that all nodes of the cluster share. Only with the local target, where all nodes are
- *   on one machine; Dynamo's file discovery lives there.
- * - `{{RANK_IP_<n>}}`: address of the cluster's node of rank n (`{{RANK_IP_3}}`), for a replica over several nodes that does
- *   not begin on the head.
- * - `{{CONTROL_IP}}`: address of the node with etcd and NATS where that is in another cluster (dedicated placement).
- */
+import { type EngineName, WORKER_ROLES } from "../config/names";
+import type { Probe } from "../lib/probe";
 
-export const ENGINES = ["sglang", "vllm", "trtllm", "mocker"] as const;
-export type EngineName = (typeof ENGINES)[number];
-
-/** What a worker does: all of a request, or one of its two phases. */
-export const WORKER_ROLES = ["aggregated", "prefill", "decode"] as const;
-export type WorkerRole = (typeof WORKER_ROLES)[number];
+export { ENGINES, type EngineName, WORKER_ROLES, type WorkerRole } from "../config/names";
+export type { Probe } from "../lib/probe";
 
 /** The control plane, the entrance, the workers and what watches them: every kind of program that a node can run. */
 export const PROGRAM_ROLES = [
@@ -43,11 +23,6 @@ export const CONTROL_PLANE_ROLES = ["etcd", "nats", "events"] as const satisfies
 /** Programs that only watch: nothing waits for them, and requests are answered without them. */
 export const METRICS_ROLES = ["exporter", "prometheus"] as const satisfies readonly ProgramRole[];
 
-/** How a condition is tested. Hosts and URLs may hold placeholders. */
-export type Probe =
-  | { readonly kind: "http"; readonly url: string }
-  | { readonly kind: "tcp"; readonly host: string; readonly port: number };
-
 /** A condition that must hold before a program starts; the launcher waits for it, bounded, by asking. */
 export interface Wait {
   /** What is waited for, as a person would name it: `etcd`, `nats`. */
@@ -59,7 +34,7 @@ export interface Wait {
 
 /**
  * How the ranks of a replica over several nodes are held together. None can go on without the others, so they start when all
- * are there, and when one ends all end and are started again: `node/lockstep.py`. Rank 0's launcher listens, the others connect.
+ * are there, and when one ends all end and are started again: `runtime/lockstep.py`. Rank 0's launcher listens, the others connect.
  */
 export interface Lockstep {
   /** Address of rank 0's node; may be a placeholder. */
@@ -75,7 +50,7 @@ export interface Lockstep {
 }
 
 /**
- * How a replica over several nodes becomes one MPI world with a rank for each GPU: `node/mpi.py`. Rank 0's program is `mpirun`, the others' are
+ * How a replica over several nodes becomes one MPI world with a rank for each GPU: `runtime/mpi.py`. Rank 0's program is `mpirun`, the others' are
  * Open MPI's daemon, which their launchers start when `mpirun` asks for it, with the arguments that it gives.
  */
 export interface MpiStart {
@@ -108,7 +83,7 @@ export interface ProgramPlan {
   /** Names of variables whose values come from the node's secrets file (mode 0600) and never stand in a plan. */
   readonly secretEnv: readonly string[];
   /**
-   * Files that it reads, by name; the launcher writes them to `programFile` (`plan/addresses.ts`), mode 0600, before each start.
+   * Files that it reads, by name; the launcher writes them to `programFile` (`lib/placeholders.ts`), mode 0600, before each start.
    * They may hold placeholders.
    */
   readonly files?: Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 /** Many questions to SkyPilot in one process (`questions.py`), since loading SkyPilot takes seconds each time. */
 import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
-import type { SkyProgram } from "../tools/toolchain/skypilot";
+import type { SkyProgram } from "../toolchain/skypilot";
 import { PLAIN_OUTPUT, QUESTIONS } from "./interpreter";
 import { isPreloaded, preloadedProcess } from "./preloaded";
 import { type ProcessEnd, type SkyProcess, spawnProcess } from "./process";

@@ -1,7 +1,7 @@
 /** The certificate of a gateway whose address is not known before there are machines. */
 import { parseDocument } from "yaml";
+import type { ServedCertificate } from "../lib/tls/served";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
-import type { ServedCertificate } from "../tls/served";
 import { findEndpoint } from "./endpoint";
 import type { Launch } from "./launch";
 import { takenDown } from "./left";
@@ -38,7 +38,7 @@ export async function certify(
   const { endpoint, headAddress } = await findEndpoint(launch, cluster);
   const host = new URL(endpoint).hostname.replace(/^\[|\]$/g, "");
   const names = [...new Set([host, headAddress, ...(input.tls?.names ?? [])])];
-  const { issueCertificate } = require("../tls/issue") as typeof import("../tls/issue");
+  const { issueCertificate } = require("../lib/tls/issue") as typeof import("../lib/tls/issue");
   const { bundle, ...certificate } = await issueCertificate(seed, names);
   context.progress.line(`certificate for ${names.join(", ")}: SHA-256 ${certificate.fingerprint}`);
   // In one line: it goes through a shell and an environment.

@@ -1,12 +1,12 @@
 /** Runs `sky`, bounded, so that nothing of it outlives the driver. */
 import { createInterface } from "node:readline";
 import type { z } from "zod";
-import { UserError } from "../driver/errors";
-import { printable } from "../driver/progress";
-import { bypassProxies } from "../driver/proxies";
-import type { VerbContext } from "../driver/verb";
+import { UserError } from "../lib/errors";
+import { printable } from "../lib/progress";
+import { bypassProxies } from "../lib/proxies";
+import type { VerbContext } from "../lib/verb";
 import type { ClusterPrice } from "../plan/cost";
-import { findSky, type SkyProgram } from "../tools/toolchain/skypilot";
+import { findSky, type SkyProgram } from "../toolchain/skypilot";
 import { Asker, type SkyQuestion } from "./asker";
 import { classify, type Failure, failureMessage } from "./failure";
 import { interpreterOf, PLAIN_OUTPUT } from "./interpreter";

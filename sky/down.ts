@@ -1,7 +1,7 @@
 /** `sky down`: takes the cluster down, and is not done before SkyPilot no longer knows it. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { UserError } from "../driver/errors";
-import { defineVerb, type VerbContext } from "../driver/verb";
+import { UserError } from "../lib/errors";
+import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { classify, failureMessage } from "./failure";
 import { removeLaunchDirectories } from "./launchFiles";

@@ -4,11 +4,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { z } from "zod";
-import { UserError } from "../driver/errors";
+import { UserError } from "../lib/errors";
+import { packageRoot } from "../lib/root";
+import { quoted } from "../lib/shell";
 import { READ_AGAIN } from "../plan/programs/gateway";
-import { packageRoot } from "../tools/toolchain/root";
 import type { Launch } from "./launch";
-import { quoted } from "./shell";
 import { sshConfig } from "./tunnel";
 
 /** The gateway is on the first node. */
@@ -66,9 +66,9 @@ interface Told {
   readonly complaint: string;
 }
 
-/** Runs `node/hand_over.py` there. Script and request come through standard input: no command line has a value of a secret. */
+/** Runs `runtime/hand_over.py` there. Script and request come through standard input: no command line has a value of a secret. */
 async function tell({ input, sky, context }: Launch, request: object): Promise<Told> {
-  const script = readFileSync(join(packageRoot(), "node", "hand_over.py"), "utf8");
+  const script = readFileSync(join(packageRoot(), "runtime", "hand_over.py"), "utf8");
   const reader = `import sys; exec(sys.stdin.read(${script.length}))`;
   const options = ["BatchMode=yes", "LogLevel=ERROR", `ConnectTimeout=${CONNECT_SECONDS}`];
   const words = [

@@ -3,13 +3,12 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { VerbContext } from "../driver/verb";
-import type { NodeShell } from "../tools/nodes/agent";
-import type { ClusterState } from "../tools/nodes/reach";
+import type { ClusterState, NodeShell } from "../lib/nodes";
+import { quoted } from "../lib/shell";
+import type { VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { latestJob } from "./records";
 import { ENVIRONMENT } from "./setup";
-import { quoted } from "./shell";
 import { sshConfig, Tunnel } from "./tunnel";
 
 export interface InspectOptions {

@@ -1,7 +1,7 @@
 /** How SkyPilot's Python is run. */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { packageRoot } from "../tools/toolchain/root";
+import { packageRoot } from "../lib/root";
 
 /** Wide and plain: SkyPilot wraps its messages to the terminal's width. */
 export const PLAIN_OUTPUT = { COLUMNS: "400", NO_COLOR: "1", PYTHONUNBUFFERED: "1" } as const;

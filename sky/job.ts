@@ -1,7 +1,7 @@
 /** The task as a job of the cluster: waiting until it runs, telling why it does not, ending it. */
-import { UserError } from "../driver/errors";
-import { poll } from "../driver/poll";
-import { ask } from "../driver/probe";
+import { UserError } from "../lib/errors";
+import { poll } from "../lib/poll";
+import { ask } from "../lib/probe";
 import type { Probe } from "../plan/types";
 import { hostAndPort } from "./endpoint";
 import { explained, failureMessage } from "./failure";

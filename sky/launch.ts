@@ -3,7 +3,7 @@
  * by a driver that was killed, up with this task (nothing to do), up with another task (that one is cancelled, and this one started
  * on the same nodes).
  */
-import { defineVerb, type VerbContext } from "../driver/verb";
+import { defineVerb, type VerbContext } from "../lib/verb";
 import { certify } from "./certificate";
 import { Sky } from "./cli";
 import { findEndpoint } from "./endpoint";

@@ -2,9 +2,9 @@
  * `sky lease`: cheap checks before a launch. It exists for its counterpart, `sky down`: a failed or interrupted launch is
  * not in Pulumi's state, but the lease before it is, so that `destroy` always ends with nothing running.
  */
-import { UserError } from "../driver/errors";
-import { defineVerb } from "../driver/verb";
-import { findSky } from "../tools/toolchain/skypilot";
+import { UserError } from "../lib/errors";
+import { defineVerb } from "../lib/verb";
+import { findSky } from "../toolchain/skypilot";
 import { failureMessage } from "./failure";
 import { type SkyLease, skyLeaseSchema } from "./spec";
 

@@ -1,5 +1,5 @@
 /** What of a cluster still runs, and what it costs, for messages about failures. */
-import { UserError } from "../driver/errors";
+import { UserError } from "../lib/errors";
 import type { Sky } from "./cli";
 
 /** A sentence; never fails, since it is part of telling another failure. */

@@ -1,5 +1,5 @@
 /** `sky observe`: what of a deployment's clusters really runs: all of them in one call. Changes nothing. */
-import { defineVerb, type VerbContext } from "../driver/verb";
+import { defineVerb, type VerbContext } from "../lib/verb";
 import type { ClusterPrice } from "../plan/cost";
 import { Sky } from "./cli";
 import { type ClusterRecord, type JobRecord, latestJob } from "./records";

@@ -7,7 +7,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { type SkyProgram, skyAtHand } from "../tools/toolchain/skypilot";
+import { type SkyProgram, skyAtHand } from "../toolchain/skypilot";
 import { interpreterOf, PLAIN_OUTPUT, QUESTIONS } from "./interpreter";
 import { forkProcess, type SkyProcess } from "./process";
 

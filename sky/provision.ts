@@ -2,7 +2,7 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { UserError } from "../driver/errors";
+import { UserError } from "../lib/errors";
 import { classify, explained, type Failure, failureMessage, hopeless } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";

@@ -1,6 +1,6 @@
 /** What the readiness check needs of SkyPilot clusters: a way to the endpoint, whether their tasks still run, and their logs. */
-import { UserError } from "../driver/errors";
-import type { VerbContext } from "../driver/verb";
+import { UserError } from "../lib/errors";
+import type { VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { hostAndPort } from "./endpoint";
 import { failureMessage } from "./failure";

@@ -1,13 +1,13 @@
-/** The task's `run`: writes the node's files as `node/render.ts` has them, and becomes the node's supervisor. Pure. */
+/** The task's `run`: writes the node's files as `plan/node/render.ts` has them, and becomes the node's supervisor. Pure. */
 import { basename } from "node:path";
-import { unitsOf } from "../components/units";
-import { type NodeFiles, programLog, renderNode } from "../node/render";
+import { hereDocument, quoted } from "../lib/shell";
+import { type NodeFiles, programLog, renderNode } from "../plan/node/render";
 import { CONTROL_PLANE_SECRETS } from "../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { PROMETHEUS_DATA, REGISTRY_FLAG } from "../plan/programs/metrics";
 import { type ClusterPlan, type NodePlan, type ProgramPlan, secretsOfProgram } from "../plan/types";
+import { unitsOf } from "../plan/units";
 import { ENVIRONMENT, SECRETS_FILE } from "./setup";
-import { hereDocument, quoted } from "./shell";
 
 /** What `run` is made of. */
 export interface RunInput {
@@ -88,7 +88,7 @@ for name in ${JSON.stringify(CONTROL_PLANE_SECRETS)}:
     given.setdefault(name, hmac.new(shared.encode(), name.encode(), hashlib.sha256).hexdigest())
 `;
 
-/** Key and certificate of a recipe's gateway, where they did not come with the launch: `node/own_access.py`. */
+/** Key and certificate of a recipe's gateway, where they did not come with the launch: `runtime/own_access.py`. */
 const OWN_ACCESS = `sys.dont_write_bytecode = True
 import own_access
 given.update(own_access.make(names, {*given, *os.environ}, os.path.dirname(path)))
@@ -128,7 +128,7 @@ export function launchSecrets(input: RunInput): string[] {
   return [...needed, ...(derives ? [CLUSTER_SECRET] : [])].toSorted();
 }
 
-/** Names of the gateway's secrets that the first node makes up where nobody brings them: `node/own_access.py`. */
+/** Names of the gateway's secrets that the first node makes up where nobody brings them: `runtime/own_access.py`. */
 export function ownAccess({ cluster, standalone = false, brought = [] }: RunInput): string[] {
   if (!standalone) return [];
   const names = secretNames(cluster.nodes);

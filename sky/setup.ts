@@ -1,10 +1,11 @@
 /** The task's `setup`: what a node needs before its programs can start. Runs once a node, and again after a change of it. Pure. */
+
+import { modelSource } from "../config/model";
+import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
+import { quoted } from "../lib/shell";
 import type { DeploymentConfig } from "../plan/config";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
-import { modelSource } from "../plan/schema/model";
 import type { EngineName } from "../plan/types";
-import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../plan/versions";
-import { quoted } from "./shell";
 
 /** Extra of `ai-dynamo` on PyPI that brings the engine: https://pypi.org/project/ai-dynamo/ */
 const EXTRAS: Readonly<Record<EngineName, string>> = {

@@ -1,6 +1,6 @@
 /** What the `sky` verbs read from standard input. */
 import { z } from "zod";
-import type { ServedCertificate } from "../tls/served";
+import type { ServedCertificate } from "../lib/tls/served";
 
 /** Valid on every cloud, and harmless as a part of a path. https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
 const clusterName = z

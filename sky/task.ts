@@ -3,14 +3,14 @@
  * Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
  */
 import { Document, type Scalar, visit } from "yaml";
-import { withEscapes } from "../node/printable";
+import { areUsualKeys } from "../config/access";
+import { hasNetworkTiers, isSlurm } from "../config/infra";
+import { modelSource } from "../config/model";
+import { quotedSkyConfig } from "../config/skyText";
+import { withEscapes } from "../lib/printable";
 import type { DeploymentConfig } from "../plan/config";
-import { hasNetworkTiers, isSlurm } from "../plan/infra";
 import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
-import { areUsualKeys } from "../plan/schema/access";
-import { modelSource } from "../plan/schema/model";
-import { quotedSkyConfig } from "../plan/skyText";
 import { launchSecrets, ownAccess, type RunInput, renderRun } from "./run";
 import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, renderSetup } from "./setup";
 

@@ -1,8 +1,8 @@
 /** The name under which a task runs: by it the driver knows later what a cluster runs. */
 import { scryptSync } from "node:crypto";
 import { parse } from "yaml";
+import { digest } from "../lib/digest";
 import { READ_AGAIN } from "../plan/programs/gateway";
-import { digest } from "./digest";
 
 /** `dynamo-<set-up>-<all>`: equal set-up means that it need not be repeated, equal all that nothing has to be done. */
 export interface TaskName {

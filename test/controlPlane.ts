@@ -1,6 +1,6 @@
 /** Clients of etcd and NATS that know nothing of Dynamo: what somebody gets who reaches their ports. */
 import { connect } from "node:net";
-import { callHttp } from "../driver/http";
+import { callHttp } from "../lib/http";
 
 export interface EtcdAnswer {
   readonly token?: string;

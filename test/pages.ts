@@ -1,7 +1,7 @@
 /** The pages of the documentation, and the commands that they tell a reader to type. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { packageRoot } from "../tools/toolchain/root";
+import { packageRoot } from "../lib/root";
 
 const root = packageRoot();
 

@@ -62,8 +62,15 @@ export interface ShapeProblem {
  */
 export type SettledFlags = Readonly<Record<string, string | undefined>>;
 
+/**
+ * Flags and variables that are given although no setting asks for them and no wiring needs them, each with the reason. Whatever an
+ * engine would choose by the model, the GPU or its version does not belong here: its choice is better than one for all.
+ */
+export type Unasked = Readonly<Record<string, string>>;
+
 export interface Engine {
   readonly settledFlags: SettledFlags;
+  readonly unasked: Unasked;
   /** True if GPUs are given to processes: `CUDA_VISIBLE_DEVICES` says which. */
   readonly usesGpus: boolean;
   /** What this engine cannot do with replicas that are spread over that many nodes. */

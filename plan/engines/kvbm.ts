@@ -2,7 +2,7 @@
  * KVBM, Dynamo's block manager, which moves KV blocks of vLLM and TensorRT-LLM to host memory and disk.
  * https://docs.nvidia.com/dynamo/components/kvbm/kvbm-guide
  */
-import { NODE_DIR } from "../addresses";
+import { NODE_DIR } from "../../lib/placeholders";
 import { gpusPerReplica } from "../config";
 import type { PortNeed } from "../ports";
 import type { ReplicaSpec, WorkerSpec } from "./engine";

@@ -1,6 +1,6 @@
 /**
  * Dynamo's own simulated engine: registers, streams tokens and publishes KV events like a real one, without a GPU.
- * It stands in for SGLang with the block size of the real one, so that a cluster can be rehearsed.
+ * It stands in for SGLang, so that a cluster can be rehearsed.
  *
  * It knows no tensor parallelism. GPUs are accounted for as for a real engine, and a replica over several nodes has a
  * process on each: rank 0 serves; the others register in their own memory, where no frontend looks, so that losing one of
@@ -30,6 +30,11 @@ export const mocker: Engine = {
     "--event-plane": "controlPlane.events",
     "--request-plane": "controlPlane.requestPlane",
   },
+  unasked: {
+    "--engine-type": "its own default stands in for vLLM, this project's default engine is SGLang",
+    "--sglang-page-size":
+      "it simulates no model that could choose; its blocks of one token leave it a cache of 16384 tokens, and flood the event plane",
+  },
   usesGpus: false,
   shapeProblems: () => [],
   kind: ({ rank }) => (rank === 0 ? "worker" : "unseen"),
@@ -52,6 +57,9 @@ export const mocker: Engine = {
   },
 };
 
+/** Tokens of a block where `router.blockSize` does not say. */
+const BLOCK_TOKENS = 16;
+
 /**
  * What the mocker takes a token's keys and values for, when it counts an offload's gigabytes as blocks: Qwen3-8B's in bf16, with
  * 36 layers, 8 KV heads and 128 dimensions each. Unit: bytes.
@@ -65,13 +73,13 @@ const BYTES_PER_GB = 1e9;
  */
 function simulated({ config: { kvOffload, router }, pool }: WorkerSpec): string[] {
   const { hostMemoryGB, diskGB } = kvOffload;
-  const blockSize = String(router.blockSize);
+  const blockSize = router.blockSize ?? BLOCK_TOKENS;
   if (hostMemoryGB === undefined || pool.role === "decode")
-    return ["--engine-type", "sglang", "--sglang-page-size", blockSize];
-  const bytesPerBlock = KV_BYTES_PER_TOKEN * router.blockSize;
+    return ["--engine-type", "sglang", "--sglang-page-size", String(blockSize)];
+  const bytesPerBlock = KV_BYTES_PER_TOKEN * blockSize;
   const blocks = (gb: number) => Math.floor((gb * gpusPerReplica(pool) * BYTES_PER_GB) / bytesPerBlock);
   return [
-    ...["--engine-type", "vllm", "--block-size", blockSize],
+    ...["--engine-type", "vllm", "--block-size", String(blockSize)],
     ...["--num-g2-blocks", String(blocks(hostMemoryGB))],
     ...(diskGB === undefined ? [] : ["--num-g3-blocks", String(blocks(diskGB))]),
   ];

@@ -4,7 +4,7 @@
  * Flags: https://github.com/sgl-project/sglang/blob/v0.5.16/python/sglang/srt/server_args.py, and for Dynamo's side
  * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
  */
-import { NODE_DIR } from "../addresses";
+import { NODE_DIR } from "../../lib/placeholders";
 import { hasExporters } from "../config";
 import { modelPath } from "../model";
 import { neighbours, onePort } from "../ports";
@@ -76,6 +76,11 @@ const SETTLED = {
 
 export const sglang: Engine = {
   settledFlags: SETTLED,
+  unasked: {
+    "--disaggregation-transfer-backend":
+      "SGLang's own default is Mooncake; Dynamo's images and its other engines have NIXL",
+    SGLANG_HOST_IP: "the address that others are told has to be the one that is listened on",
+  },
   usesGpus: true,
   shapeProblems({ pool, nodes }) {
     if (pool.dataParallel === 1 || nodes === 1 || pool.dataParallel % nodes === 0) return [];
@@ -150,7 +155,7 @@ function cacheFlags(worker: WorkerSpec): string[] {
   const { config, pool } = worker;
   return [
     // Unequal to the router's block size, no block that is published would ever match one that is asked for.
-    ...["--page-size", String(config.router.blockSize)],
+    ...option("--page-size", config.router.blockSize),
     ...option("--mem-fraction-static", pool.gpuMemoryFraction),
     ...(publishesKvEvents(worker) ? ["--kv-events-config", kvEventsConfig(kvEventsBase(worker))] : []),
     ...offloadFlags(worker),
@@ -170,7 +175,6 @@ function offloadFlags({ config: { kvOffload }, pool }: WorkerSpec): string[] {
   if (kvOffload.hostMemoryGB === undefined || pool.role === "decode") return [];
   return [
     ...["--enable-hierarchical-cache", "--hicache-size", String(Math.ceil(kvOffload.hostMemoryGB))],
-    ...["--hicache-write-policy", "write_through"],
     ...(kvOffload.diskGB === undefined ? [] : ["--hicache-storage-backend", "file"]),
   ];
 }

@@ -51,6 +51,10 @@ const SETTLED = {
 
 export const trtllm: Engine = {
   settledFlags: SETTLED,
+  unasked: {
+    "--trtllm.cache_transceiver_config.backend": "without one TensorRT-LLM moves no KV blocks at all",
+    "--trtllm.disable_overlap_scheduler": "its overlap scheduler does not work in a prefill worker",
+  },
   usesGpus: true,
   shapeProblems(replica) {
     const { pool, nodes } = replica;
@@ -139,10 +143,11 @@ function parallelFlags(worker: WorkerSpec): string[] {
  */
 function cacheFlags(worker: WorkerSpec): string[] {
   const { config, pool } = worker;
-  const blockSize = String(config.router.blockSize);
+  const { blockSize } = config.router;
   return [
-    ...["--kv-block-size", blockSize],
-    ...["--trtllm.kv_cache_config.tokens_per_block", blockSize],
+    // Dynamo registers what the engine says; its own number is for an engine that says nothing.
+    ...option("--kv-block-size", blockSize),
+    ...option("--trtllm.kv_cache_config.tokens_per_block", blockSize),
     ...option("--trtllm.kv_cache_config.free_gpu_memory_fraction", pool.gpuMemoryFraction),
     ...flag("--publish-kv-events", publishesKvEvents(worker)),
     ...(usesKvbm(worker)
@@ -151,7 +156,7 @@ function cacheFlags(worker: WorkerSpec): string[] {
   ];
 }
 
-/** NIXL is TensorRT-LLM's default transport. Its overlap scheduler does not work in a prefill worker. */
+/** NIXL is TensorRT-LLM's default transport. */
 function transferFlags({ pool }: WorkerSpec): string[] {
   if (pool.role === "aggregated") return [];
   return [

@@ -77,6 +77,13 @@ const SETTLED = {
 
 export const vllm: Engine = {
   settledFlags: SETTLED,
+  unasked: {
+    "--kv-transfer-config":
+      "Dynamo refuses a prefill worker without one, and decode workers have to match it",
+    VLLM_HOST_IP: "the address that others are told has to be the one that is listened on",
+    PYTHONHASHSEED:
+      "every process must hash a prompt's blocks alike, or the router compares what cannot match",
+  },
   usesGpus: true,
   shapeProblems(replica) {
     const { config, pool, nodes } = replica;
@@ -126,7 +133,6 @@ export const vllm: Engine = {
       ],
       env: {
         VLLM_HOST_IP: worker.address,
-        // Every process must hash a prompt's blocks alike, or the router compares what cannot match.
         PYTHONHASHSEED: "0",
         ...sideChannelEnv(worker),
         ...(usesKvbm(worker) ? kvbmEnv(worker) : {}),
@@ -181,7 +187,7 @@ function cacheFlags(worker: WorkerSpec): string[] {
   const { config, pool, ports } = worker;
   const publishes = publishesKvEvents(worker) && !isHeadless(worker);
   return [
-    ...["--block-size", String(config.router.blockSize)],
+    ...option("--block-size", config.router.blockSize),
     ...option("--gpu-memory-utilization", pool.gpuMemoryFraction),
     ...(publishes
       ? ["--kv-events-config", kvEventsConfig(ports.kvEvents, { enable_kv_cache_events: true })]

@@ -8,7 +8,7 @@ export const JOBS = {
   /** A worker's status server: Dynamo's own series, and the engine's. */
   worker: "dynamo-worker",
   etcd: "etcd",
-  /** `node/exporter.py`: the node's programs, and NATS and the gateway, which speak no Prometheus themselves. */
+  /** `runtime/exporter.py`: the node's programs, and NATS and the gateway, which speak no Prometheus themselves. */
   node: "dynamo-node",
   prometheus: "prometheus",
 } as const;

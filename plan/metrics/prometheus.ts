@@ -62,7 +62,7 @@ function scrapeConfigs(targets: readonly ScrapeTarget[], elsewhere?: TargetsElse
   });
 }
 
-/** What `node/registry.py` reads: targets by job, each with the node that has to be found. */
+/** What `runtime/registry.py` reads: targets by job, each with the node that has to be found. */
 export function renderElsewhere(targets: readonly ScrapeTarget[]): string {
   const jobs = Object.entries(JOBS).flatMap(([job, label]) => {
     const mine = targets.filter((target) => target.job === job);

@@ -24,7 +24,7 @@ export const ETCD = {
 };
 
 /**
- * Of `node/exporter.py`. NATS has the names of NATS's own exporter (https://github.com/nats-io/prometheus-nats-exporter) and nginx those of
+ * Of `runtime/exporter.py`. NATS has the names of NATS's own exporter (https://github.com/nats-io/prometheus-nats-exporter) and nginx those of
  * nginx's (https://github.com/nginx/nginx-prometheus-exporter), so that what others have made for those works here.
  */
 export const NODE = {

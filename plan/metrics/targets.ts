@@ -1,5 +1,5 @@
 /** What Prometheus scrapes: one target for each program of the plan that tells its figures. Pure; addresses are placeholders. */
-import { NODE_IP, rankAddress } from "../addresses";
+import { NODE_IP, rankAddress } from "../../lib/placeholders";
 import type { ClusterPlan, ProgramPlan, WorkerRole } from "../types";
 import { WORKER_ROLES } from "../types";
 import { JOBS, type Job } from "./series";
@@ -7,7 +7,7 @@ import { JOBS, type Job } from "./series";
 /** One endpoint with figures. */
 export interface ScrapeTarget {
   readonly job: Job;
-  /** As the cluster's head reaches it: a placeholder of `plan/addresses.ts`, or a loopback address of the head. */
+  /** As the cluster's head reaches it: a placeholder of `lib/placeholders.ts`, or a loopback address of the head. */
   readonly host: string;
   readonly port: number;
   readonly path: string;

@@ -1,5 +1,5 @@
 /** etcd (who is there) and NATS (KV events), as one node runs them. */
-import { NODE_DIR } from "../addresses";
+import { NODE_DIR } from "../../lib/placeholders";
 import { nodeAddress, ownAddress, type PlanContext } from "../context";
 import { firstPort, type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { ProgramPlan, Wait } from "../types";
@@ -16,10 +16,10 @@ const NEEDS_NOTHING = { gpus: [], waitsFor: [] } as const;
  * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config/environment_names.rs
  */
 export const ETCD_PASSWORD = "ETCD_AUTH_PASSWORD";
-/** Of etcd's administrator; only `node/etcd_server.py` has it, which makes the other user. */
+/** Of etcd's administrator; only `runtime/etcd_server.py` has it, which makes the other user. */
 export const ETCD_ROOT_PASSWORD = "DYNAMO_SKY_ETCD_ROOT_PASSWORD";
 export const NATS_TOKEN = "NATS_AUTH_TOKEN";
-/** With it the launchers of a replica over several nodes know each other (`node/peer.py`); no program has it in its environment. */
+/** With it the launchers of a replica over several nodes know each other (`runtime/peer.py`); no program has it in its environment. */
 export const LOCKSTEP_SECRET = "DYNAMO_SKY_LOCKSTEP_SECRET";
 /** All of them: generated, and known to nobody outside. */
 export const CONTROL_PLANE_SECRETS = [
@@ -29,7 +29,7 @@ export const CONTROL_PLANE_SECRETS = [
   LOCKSTEP_SECRET,
 ] as const;
 
-/** etcd's user for Dynamo's processes, which gets at nothing but their own keys. The same name is in `node/etcd_server.py`. */
+/** etcd's user for Dynamo's processes, which gets at nothing but their own keys. The same name is in `runtime/etcd_server.py`. */
 export const ETCD_USER = "dynamo";
 
 /** Variable with the configuration of nats-server; so the launcher fills in what is only known on the node. */
@@ -37,7 +37,7 @@ const NATS_CONF = "DYNAMO_SKY_NATS_CONF";
 
 /**
  * One etcd member on the head. It listens for clients on one address of the node, never on all of them; peers there are
- * none, but etcd always opens that port, so it gets an address that only the node itself reaches. `node/etcd_server.py` sees to it that
+ * none, but etcd always opens that port, so it gets an address that only the node itself reaches. `runtime/etcd_server.py` sees to it that
  * clients need a password.
  * Flags: https://etcd.io/docs/v3.4/op-guide/configuration/
  */
@@ -74,7 +74,7 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
 }
 
 /**
- * One nats-server on the head, without JetStream: Dynamo 1.4.2 publishes KV events on core NATS. `node/nats_server.py` adds the token that
+ * One nats-server on the head, without JetStream: Dynamo 1.4.2 publishes KV events on core NATS. `runtime/nats_server.py` adds the token that
  * clients need. Health and figures ask for none, so only the node itself reaches them.
  * Configuration: https://docs.nats.io/running-a-nats-service/configuration
  */

@@ -1,6 +1,7 @@
 /** Environment that every Dynamo process needs, frontend and worker alike. */
-import { CLUSTER_DIR, LOOPBACK, NODE_DIR } from "../addresses";
+import { CLUSTER_DIR, LOOPBACK, NODE_DIR } from "../../lib/placeholders";
 import { NAMESPACE, nodeAddress, type PlanContext } from "../context";
+import type { Unasked } from "../engines/engine";
 import { controlPlaneAddresses, controlPlaneSecrets, ETCD_USER } from "./controlPlane";
 
 /**
@@ -34,6 +35,12 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
     PYTHONUNBUFFERED: "1",
   };
 }
+
+/** What every Dynamo process has without being asked, besides where it finds the others, and why. */
+export const UNASKED_OF_DYNAMO: Unasked = {
+  DYN_SDK_DISABLE_ANSI_LOGGING: "logs are read by programs, and merged",
+  PYTHONUNBUFFERED: "a line of a log is there when it was written, also when the process dies",
+};
 
 /** Variable in which the Hugging Face libraries look for the token. */
 export const HUGGING_FACE_TOKEN = "HF_TOKEN";

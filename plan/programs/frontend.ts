@@ -1,10 +1,11 @@
 /** The OpenAI-compatible frontend, with the router inside it. */
-import { NODE_IP } from "../addresses";
+
+import { ROUTER_KNOBS, type RouterKnob } from "../../config/router";
+import { NODE_IP } from "../../lib/placeholders";
 import type { DeploymentConfig } from "../config";
 import { NAMESPACE, ownAddress, type PlanContext } from "../context";
-import { flag, option } from "../engines/engine";
+import { flag, option, type Unasked } from "../engines/engine";
 import { type NodePorts, onePort, portsByPurpose } from "../ports";
-import { ROUTER_KNOBS, type RouterKnob } from "../schema/router";
 import type { ProgramPlan } from "../types";
 import { controlPlaneWaits } from "./controlPlane";
 import { dynamoEnvironment, dynamoSecrets } from "./environment";
@@ -68,15 +69,23 @@ function inhibition({ frontend, controlPlane }: DeploymentConfig): Record<string
   return { DYN_RUNTIME_INHIBITED_DURATION_SECS: String(controlPlane.leaseTtlSeconds) };
 }
 
+/** What a frontend has without being asked, besides what every Dynamo process has, and why. */
+export const UNASKED_OF_FRONTENDS: Unasked = {
+  "--router-replica-sync":
+    "several frontends that do not tell each other what they have sent book the same worker twice",
+  DYN_RUNTIME_INHIBITED_DURATION_SECS:
+    "a request that moves on would come back to the lost worker before its lease ends",
+};
+
 /** The router's mode, and the knobs that differ from Dynamo's defaults. */
 function routerFlags(config: DeploymentConfig): string[] {
   const { router, frontend } = config;
   const isKv = router.mode === "kv";
   return [
     ...["--router-mode", router.mode],
-    ...(isKv ? ["--kv-cache-block-size", String(router.blockSize)] : []),
+    // Unset, the router takes the size that workers register.
+    ...(isKv ? option("--kv-cache-block-size", router.blockSize) : []),
     ...ROUTER_KNOBS.filter((knob) => isKv || !knob.kvOnly).flatMap((knob) =>
-      // Several frontends that do not tell each other what they have sent book the same worker twice.
       knob.key === "replicaSync" && frontend.replicas > 1 ? [knob.flag] : knobFlag(knob, router[knob.key]),
     ),
   ];

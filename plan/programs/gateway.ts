@@ -1,8 +1,8 @@
 /**
  * The gateway: nginx in front of the frontends, the only thing that clients talk to. It lets in who has a key, limits what a key
- * may ask for, and shares requests out among the frontends. `node/gateway.py` runs it and knows the keys; here there are none.
+ * may ask for, and shares requests out among the frontends. `runtime/gateway.py` runs it and knows the keys; here there are none.
  */
-import { NODE_DIR, NODE_IP } from "../addresses";
+import { NODE_DIR, NODE_IP } from "../../lib/placeholders";
 import { hasExporters } from "../config";
 import { ownAddress, type PlanContext } from "../context";
 import { type NodePorts, onePort, portsByPurpose } from "../ports";
@@ -11,24 +11,24 @@ import { frontendPrograms } from "./frontend";
 
 /**
  * Secret with the keys, in the node's secrets file: one key, or several as `name:key` with commas between them, a retired one
- * as `name:key@2026-12-01T00:00:00Z`. `node/gateway.py` reads it again whenever it changes.
+ * as `name:key@2026-12-01T00:00:00Z`. `runtime/gateway.py` reads it again whenever it changes.
  */
 export const API_KEYS = "DYNAMO_SKY_API_KEY";
 
 /**
- * Secret with the certificate and its key, PEM, where the gateway speaks TLS; in base64 or as it is. `node/gateway.py` reads it again
+ * Secret with the certificate and its key, PEM, where the gateway speaks TLS; in base64 or as it is. `runtime/gateway.py` reads it again
  * whenever it changes.
  */
 export const TLS_BUNDLE = "DYNAMO_SKY_TLS";
 
-/** Secrets that `node/gateway.py` reads again when they change: nothing is started anew for them. */
+/** Secrets that `runtime/gateway.py` reads again when they change: nothing is started anew for them. */
 export const READ_AGAIN: readonly string[] = [API_KEYS, TLS_BUNDLE];
 
 /** Variable with nginx's configuration; so the launcher fills in what is only known on the node. */
 const NGINX_CONF = "DYNAMO_SKY_NGINX_CONF";
 
 /**
- * Where `node/gateway.py` keeps the keys in nginx's form, in a file with mode 0600. The same name is in that file. Paths are relative, this one
+ * Where `runtime/gateway.py` keeps the keys in nginx's form, in a file with mode 0600. The same name is in that file. Paths are relative, this one
  * to the configuration's directory and others to the node's, since nginx has no quotes for what a directory may be called.
  */
 const KEYS_FILE = "gateway-keys.conf";

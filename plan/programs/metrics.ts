@@ -1,5 +1,5 @@
 /** What watches a deployment: an exporter on every node, and a Prometheus on the head. */
-import { NODE_DIR, programFile } from "../addresses";
+import { NODE_DIR, programFile } from "../../lib/placeholders";
 import { figuresAddress, ownAddress, type PlanContext } from "../context";
 import type { Alert } from "../metrics/alerts";
 import { RULES_FILE, renderElsewhere, renderPrometheus, renderRules } from "../metrics/prometheus";
@@ -22,7 +22,7 @@ export interface ExportedNode extends Pick<NodePlan, "rank" | "programs"> {
   readonly isHead: boolean;
 }
 
-/** Tells Prometheus what a node's own programs do not: `node/exporter.py`. */
+/** Tells Prometheus what a node's own programs do not: `runtime/exporter.py`. */
 export function exporterProgram(context: PlanContext, node: ExportedNode, ports: NodePorts): ProgramPlan {
   const { number } = node;
   const needs = [onePort("exporter")];
@@ -55,7 +55,7 @@ export function exporterProgram(context: PlanContext, node: ExportedNode, ports:
   };
 }
 
-/** Names etcd to `node/exporter.py`, which then needs `node/registry.py`. */
+/** Names etcd to `runtime/exporter.py`, which then needs `runtime/registry.py`. */
 export const REGISTRY_FLAG = "--etcd";
 
 type Registry = { readonly flags: readonly string[] } & Pick<ProgramPlan, "env" | "secretEnv">;

@@ -1,11 +1,12 @@
 /** Engine workers: one process for each node of a replica. */
+
+import { CLEAN_UP_SECONDS } from "../../config/services";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import { addressOf, figuresAddress, nodeAddress, type PlanContext } from "../context";
 import { engines } from "../engines";
-import type { Engine, ProcessKind, RankSpec, WorkerSpec } from "../engines/engine";
+import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../engines/engine";
 import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
-import { CLEAN_UP_SECONDS } from "../schema/services";
 import type { Probe, ProgramPlan } from "../types";
 import { controlPlaneWaits, LOCKSTEP_SECRET } from "./controlPlane";
 import { dynamoEnvironment, dynamoSecrets, modelSecrets } from "./environment";
@@ -123,6 +124,22 @@ function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
   return { kind: "http", url: `http://${figuresAddress(config)}:${ports.system}/health` };
 }
 
+/**
+ * Endpoints by which `/health` and `/live` judge. Without it only an endpoint with a payload for its own check counts, which the mocker and
+ * encode workers do not have: they would answer 503 while they serve. By the name `DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS` Dynamo calls it
+ * deprecated at every start; any field of its runtime's configuration is read as `DYN_RUNTIME_<FIELD>` too, which it has no fault to find with:
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config.rs (`RuntimeConfig::figment`).
+ */
+const HEALTHY_ENDPOINTS = "DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS";
+
+/** What a worker has without being asked, besides what every Dynamo process and what its engine has, and why. */
+export const UNASKED_OF_WORKERS: Unasked = {
+  [HEALTHY_ENDPOINTS]: "its health is that of the endpoint that serves",
+  DYN_SYSTEM_STARTING_HEALTH_STATUS: "a rank without an endpoint would never be healthy",
+  DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS:
+    "requests in progress have the time that `timeouts.stopSeconds` gives them",
+};
+
 /** Dynamo's status server and request port. */
 function statusEnvironment(
   config: DeploymentConfig,
@@ -135,8 +152,7 @@ function statusEnvironment(
     DYN_SYSTEM_HOST: figuresAddress(config),
     DYN_SYSTEM_PORT: String(ports.system),
     ...(kind !== "helper"
-      ? // Without it /health and /live answer 503 while the worker serves.
-        { DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS: '["generate"]' }
+      ? { [HEALTHY_ENDPOINTS]: '["generate"]' }
       : // It never serves an endpoint that could make it ready.
         { DYN_SYSTEM_STARTING_HEALTH_STATUS: "ready" }),
   };

@@ -11,7 +11,7 @@ import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { version as commandVersion } from "@pulumi/command/package.json";
 import { version as randomVersion } from "@pulumi/random/package.json";
-import { packageRoot } from "../../tools/toolchain";
+import { packageRoot } from "../../toolchain";
 
 /** Says which plugins to check: `official`, `stand-in`, or unset. */
 const CHOICE_VARIABLE = "DYNAMO_SKY_CONTRACT_PLUGINS";
@@ -51,7 +51,7 @@ function find(name: string, version: string): InstalledPlugin {
     throw new Error(`${CHOICE_VARIABLE} is ${JSON.stringify(choice)}; allowed: official, stand-in, or unset`);
   }
   const program = `pulumi-resource-${name}`;
-  const standIn = join(packageRoot(), "tools", "plugins", "bin", program);
+  const standIn = join(packageRoot(), "toolchain", "plugins", "bin", program);
   const onPath = (process.env["PATH"] ?? "").split(delimiter).map((directory) => join(directory, program));
   const downloaded = join(pulumiHome, "plugins", `resource-${name}-v${version}`, program);
   const present = [...onPath, downloaded, standIn].filter((file) => existsSync(file));

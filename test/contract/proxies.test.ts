@@ -8,9 +8,9 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { proxyExemptions } from "../../driver/proxies";
+import { proxyExemptions } from "../../lib/proxies";
 import { interpreterOf } from "../../sky/interpreter";
-import { ensureOwnSkyPilot } from "../../tools/toolchain/skypilot";
+import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 import { RecordingProxy } from "../recordingProxy";
 
 const proxy = new RecordingProxy();

@@ -9,9 +9,9 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { quotedSkyConfig, skyTextProblems } from "../../plan/skyText";
+import { quotedSkyConfig, skyTextProblems } from "../../config/skyText";
 import { interpreterOf } from "../../sky/interpreter";
-import { ensureOwnSkyPilot } from "../../tools/toolchain/skypilot";
+import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 import { CANARY, PAYLOADS } from "../dynamo/hostileValues";
 
 const scratch = mkdtempSync(join(tmpdir(), "dsky-pasted-"));

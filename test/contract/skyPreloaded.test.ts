@@ -3,12 +3,12 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { cacheDir } from "../../lib/dirs";
 import { Asker } from "../../sky/asker";
 import { interpreterOf } from "../../sky/interpreter";
 import { isPreloaded, preloadSkyPilot } from "../../sky/preloaded";
-import { cacheDir } from "../../tools/toolchain/dirs";
-import type { SkyProgram } from "../../tools/toolchain/skypilot";
-import { ensureOwnSkyPilot, skyAtHand } from "../../tools/toolchain/skypilot";
+import type { SkyProgram } from "../../toolchain/skypilot";
+import { ensureOwnSkyPilot, skyAtHand } from "../../toolchain/skypilot";
 import { eventually } from "../eventually";
 
 const INFRA = ["aws", "gcp"];

@@ -13,7 +13,7 @@ import { plan } from "../../plan/plan";
 import { Asker } from "../../sky/asker";
 import { interpreterOf } from "../../sky/interpreter";
 import { priceRecords } from "../../sky/records";
-import { ensureOwnSkyPilot } from "../../tools/toolchain/skypilot";
+import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 
 const H100S =
   "\"{'Gpus': [{'Name': 'H100', 'Manufacturer': 'NVIDIA', 'Count': 8.0, 'MemoryInfo': {'SizeInMiB': 81559}}], 'TotalGpuMemoryInMiB': 652472}\"";

@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { classify } from "../../sky/failure";
 import { interpreterOf } from "../../sky/interpreter";
-import { ensureOwnSkyPilot } from "../../tools/toolchain/skypilot";
+import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 
 const textsSchema = z.object({
   exceptions: z.array(z.string()),

@@ -10,7 +10,7 @@ import {
   type PulumiFn,
   Stack,
 } from "@pulumi/pulumi/automation";
-import { ensureToolchain } from "../../tools/toolchain";
+import { ensureToolchain } from "../../toolchain";
 import { enginePath, pulumiHome } from "./installedPlugins";
 
 /** What the engine did, or will do, with one resource. */

@@ -6,12 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ensureAiperf } from "../../cli/bench/aiperf";
+import { readSummary, SUMMARY_FILE } from "../../cli/bench/summary";
 import { topologyOf } from "../../components/topology";
+import { type IssuedCertificate, issueCertificate } from "../../lib/tls/issue";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
-import { type IssuedCertificate, issueCertificate } from "../../tls/issue";
-import { ensureAiperf } from "../../tools/bench/aiperf";
-import { readSummary, SUMMARY_FILE } from "../../tools/bench/summary";
-import { packageRoot } from "../../tools/toolchain/index";
+import { packageRoot } from "../../toolchain/index";
 import { summaryOf } from "../unit/benchSummaries";
 import { TestDeployment } from "./support";
 
@@ -46,7 +46,7 @@ function newSeed(): string {
 
 /** Runs the command as its script does, with the outputs on standard input. */
 async function bench(args: readonly string[], input = "") {
-  const child = spawn("node", [join(packageRoot(), "tools", "bootstrap.mjs"), "bench", ...args], {
+  const child = spawn("node", [join(packageRoot(), "toolchain", "bootstrap.mjs"), "bench", ...args], {
     stdio: "pipe",
   });
   child.stdin.end(input);

@@ -1,6 +1,6 @@
 /** Without etcd and NATS: discovery by files, KV events through the broker, aggregated workers. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { proveRouting } from "../../tools/proof";
+import { proveRouting } from "../../cli/proof";
 import { eventually } from "../eventually";
 import { listeners, unlisted } from "../sockets";
 import { TestDeployment } from "./support";

@@ -8,9 +8,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
-import { kill, processesOf } from "../../local/processes";
-import { freePorts } from "../../tools/freePorts";
-import { packageRoot } from "../../tools/toolchain/root";
+import { freePorts } from "../../dev/freePorts";
+import { kill, processesOf } from "../../lib/processes";
+import { packageRoot } from "../../lib/root";
 import { type CommandBlock, commandBlocks, pages } from "../pages";
 
 const MINUTE = 60_000;

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { kill, processesOf } from "../../local/processes";
+import { kill, processesOf } from "../../lib/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import { readHistory } from "../../local/state";
 import { script } from "./programs";

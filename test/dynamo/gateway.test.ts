@@ -6,7 +6,7 @@ import { request } from "node:http";
 import { join } from "node:path";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { startTime } from "../../local/processes";
+import { startTime } from "../../lib/processes";
 import { API_KEYS } from "../../plan/programs/gateway";
 import { listeners, unlisted } from "../sockets";
 import { eventually, TestDeployment } from "./support";

@@ -1,9 +1,9 @@
 /** The gateway under load: who has a key loses nothing, who has none gets nothing, over TLS and at the same time. */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Entrance, type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
+import { issueCertificate } from "../../lib/tls/issue";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
-import { issueCertificate } from "../../tls/issue";
-import { type Entrance, type StreamedAnswer, sendStreams } from "../../tools/benchmarks/streams";
 import { TestDeployment } from "./support";
 
 const SERVED = 10_000;

@@ -1,5 +1,5 @@
 /** Values that break programs which put text into shells, templates and files, and the settings that take text. */
-import type { ConfigInput } from "../../plan/schema";
+import type { ConfigInput } from "../../config/schema";
 
 /** Made by whatever is executed that must not be. */
 export const CANARY = "dynamo-sky-canary";

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { kill, processesOf } from "../../local/processes";
+import { kill, processesOf } from "../../lib/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import { programState, readHistory } from "../../local/state";
 import { SupervisorClient } from "../../local/supervisor";

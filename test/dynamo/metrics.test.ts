@@ -7,15 +7,15 @@ import { randomBytes } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { kill } from "../../local/processes";
+import { type Answer, ask, questionsOf } from "../../cli/metrics/ask";
+import { targetStates } from "../../cli/metrics/targets";
+import { kill } from "../../lib/processes";
 import { SupervisorClient } from "../../local/supervisor";
 import { parseConfig } from "../../plan/config";
 import { JOBS, SERIES, type Series, whyAbsent } from "../../plan/metrics/series";
 import { scrapeTargets } from "../../plan/metrics/targets";
 import { ETCD_PASSWORD, ETCD_USER } from "../../plan/programs/controlPlane";
 import { API_KEYS } from "../../plan/programs/gateway";
-import { type Answer, ask, questionsOf } from "../../tools/metrics/ask";
-import { targetStates } from "../../tools/metrics/targets";
 import { listeners } from "../sockets";
 import { eventually, TestDeployment } from "./support";
 
@@ -163,11 +163,11 @@ describe("Prometheus", () => {
 describe("nodes of other clusters", () => {
   const list = join(machine.state, "targets.json");
   const labels = { program: "decode-7" };
-  /** `node/registry.py` with this deployment's etcd. */
+  /** `runtime/registry.py` with this deployment's etcd. */
   const registry = (password: string, script: string) => {
     const begin = `import json, registry\nnodes = registry.Registry("${node}:2379")\n`;
     const { stdout, stderr } = spawnSync("python3", ["-B", "-c", begin + script], {
-      cwd: join(__dirname, "..", "..", "node"),
+      cwd: join(__dirname, "..", "..", "runtime"),
       env: { ...process.env, ETCD_AUTH_USERNAME: ETCD_USER, ETCD_AUTH_PASSWORD: password },
       encoding: "utf8",
     });

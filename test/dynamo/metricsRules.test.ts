@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { stringify } from "yaml";
+import type { ConfigInput } from "../../config/schema";
 import { parseConfig } from "../../plan/config";
 import { alertsOf } from "../../plan/metrics/alerts";
 import { renderRules } from "../../plan/metrics/prometheus";
 import { plan } from "../../plan/plan";
-import type { ConfigInput } from "../../plan/schema";
-import { ensureToolchain } from "../../tools/toolchain";
+import { ensureToolchain } from "../../toolchain";
 
 const SERVICES = { discovery: "etcd", events: "nats" } as const;
 const planned = (input: Omit<ConfigInput, "model">) => {

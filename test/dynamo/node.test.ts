@@ -12,13 +12,13 @@ import {
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { processesOf } from "../../local/processes";
+import { processesOf } from "../../lib/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import { programState } from "../../local/state";
 import { SupervisorClient } from "../../local/supervisor";
-import { supervisorSocket } from "../../node/paths";
+import { supervisorSocket } from "../../plan/node/paths";
 import type { ProgramPlan } from "../../plan/types";
-import { locateTools } from "../../tools/toolchain";
+import { locateTools } from "../../toolchain";
 import { script, server } from "./programs";
 import { eventually, Machine } from "./support";
 
@@ -299,7 +299,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
       expect(Buffer.byteLength(ours)).toBeLessThanOrEqual(90);
       const source = "import sys, node; print(node.socket_path(sys.argv[1]))";
       const python = locateTools().python?.path ?? "python3";
-      const cwd = join(__dirname, "..", "..", "node");
+      const cwd = join(__dirname, "..", "..", "runtime");
       const theirs = execFileSync(python, ["-B", "-c", source, path], { cwd, encoding: "utf8" });
       expect(theirs.trim()).toBe(ours);
     },

@@ -1,7 +1,7 @@
 /** Two nodes: a deployment that spans them, and the loss of one. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { kill, processesOf } from "../../local/processes";
-import { proveRouting } from "../../tools/proof";
+import { proveRouting } from "../../cli/proof";
+import { kill, processesOf } from "../../lib/processes";
 import { TestDeployment } from "./support";
 
 const deployment = new TestDeployment(

@@ -8,9 +8,11 @@ import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { callHttp } from "../../driver/http";
-import { Progress } from "../../driver/progress";
-import { kill, processesOf } from "../../local/processes";
+import { freePorts } from "../../dev/freePorts";
+import { callHttp } from "../../lib/http";
+import { kill, processesOf } from "../../lib/processes";
+import { Progress } from "../../lib/progress";
+import { fingerprintOf } from "../../lib/tls/served";
 import { findToolchain, nodeEnvironment } from "../../local/toolchain";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
@@ -18,8 +20,6 @@ import { API_KEYS } from "../../plan/programs/gateway";
 import type { NodePlan } from "../../plan/types";
 import { nodeScripts } from "../../sky/scripts";
 import { renderTask } from "../../sky/task";
-import { fingerprintOf } from "../../tls/served";
-import { freePorts } from "../../tools/freePorts";
 import { eventually } from "../eventually";
 import { listeners, unlisted } from "../sockets";
 
@@ -135,7 +135,7 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
   test("accepts keys that it is handed while it runs", async () => {
     const former = access("api-key");
     const next = "n".repeat(40);
-    const script = readFileSync(join(REPOSITORY, "node", "hand_over.py"), "utf8");
+    const script = readFileSync(join(REPOSITORY, "runtime", "hand_over.py"), "utf8");
     const secrets = { [API_KEYS]: `next:${next},default:${former}@2040-01-01T00:00:00Z` };
     const gateway = processesOf(home).find(({ command }) => command.includes("gateway"))?.pid;
     const answer = execFileSync("python3", ["-c", `import sys; exec(sys.stdin.read(${script.length}))`], {

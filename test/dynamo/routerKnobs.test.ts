@@ -2,8 +2,8 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { ROUTER_KNOBS, ROUTER_MODES } from "../../plan/schema/router";
-import { ensureToolchain } from "../../tools/toolchain/index";
+import { ROUTER_KNOBS, ROUTER_MODES } from "../../config/router";
+import { ensureToolchain } from "../../toolchain/index";
 
 /** Prints every option of the router: its flags, its default, what may be chosen. */
 const SCRIPT = `

@@ -2,8 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { processesOf } from "../../local/processes";
-import { proveRouting } from "../../tools/proof";
+import { proveRouting } from "../../cli/proof";
+import { processesOf } from "../../lib/processes";
 import { listeners, unlisted } from "../sockets";
 import { eventually, TestDeployment } from "./support";
 

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { kill, processesOf } from "../../local/processes";
+import { kill, processesOf } from "../../lib/processes";
 import { readHistory } from "../../local/state";
-import { programLog } from "../../node/render";
+import { programLog } from "../../plan/node/render";
 import { Clients } from "./clients";
 import { eventually, TestDeployment } from "./support";
 

@@ -3,11 +3,12 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { appendFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sendPrefixes } from "../../cli/verify/send";
 import { summaryOf, topologyOf } from "../../components/topology";
-import { programLog } from "../../node/render";
+import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
-import { packageRoot } from "../../tools/toolchain/root";
-import { sendPrefixes } from "../../tools/verify/send";
+import { programLog } from "../../plan/node/render";
+import { toolFile } from "../tools";
 import { eventually, TestDeployment } from "./support";
 
 const root = packageRoot();
@@ -27,7 +28,7 @@ const outputs = join(deployment.machine.state, "outputs.json");
 
 /** Arguments of Node that run a tool on the deployment's outputs. */
 const tool = (name: string, args: readonly string[]) => [
-  ...["--import", "tsx", join(root, "tools", `${name}.ts`)],
+  ...["--import", "tsx", toolFile(name)],
   ...["--outputs", outputs, ...args],
 ];
 const options = () => ({
@@ -237,7 +238,7 @@ describe("logs", () => {
     }));
     const file = join(deployment.machine.state, "gone.json");
     writeOutputs(file, topology);
-    const args = ["--import", "tsx", join(root, "tools", "logs.ts"), "--outputs", file, "--tail", "1"];
+    const args = ["--import", "tsx", toolFile("logs"), "--outputs", file, "--tail", "1"];
     const { status: code, stdout, stderr } = spawnSync(process.execPath, args, options());
     expect(code).toBe(1);
     expect(stderr).toContain("node 7 of test-main-abc123: there is no such node any more");

@@ -5,14 +5,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { type Unit, unitsOf } from "../../components/units";
-import type { ReadySpec } from "../../driver/readySpec";
+import { kill, processesOf } from "../../lib/processes";
 import type { ObservedClusters } from "../../local/observe";
-import { kill, processesOf } from "../../local/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import { SupervisorClient } from "../../local/supervisor";
-import { programLog } from "../../node/render";
 import { parseConfig } from "../../plan/config";
+import { programLog } from "../../plan/node/render";
 import { type PlanFacts, plan } from "../../plan/plan";
 import {
   type CONTROL_PLANE_SECRETS,
@@ -21,12 +19,14 @@ import {
   LOCKSTEP_SECRET,
   NATS_TOKEN,
 } from "../../plan/programs/controlPlane";
+import type { ReadySpec } from "../../plan/readySpec";
 import {
   type ClusterPlan,
   CONTROL_PLANE_ROLES,
   type DeploymentPlan,
   type ProgramPlan,
 } from "../../plan/types";
+import { type Unit, unitsOf } from "../../plan/units";
 import type { ListenedNode } from "../sockets";
 
 export { eventually } from "../eventually";

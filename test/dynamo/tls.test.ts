@@ -8,13 +8,13 @@ import { promisify } from "node:util";
 import OpenAI from "openai";
 import { Agent } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { streamAnswer } from "../../cli/chat";
+import { ask } from "../../cli/pipeline/smoke";
+import { proveRouting } from "../../cli/proof";
 import { chatCommand } from "../../components/topology";
+import { type IssuedCertificate, issueCertificate } from "../../lib/tls/issue";
+import { servedCertificate } from "../../lib/tls/served";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
-import { type IssuedCertificate, issueCertificate } from "../../tls/issue";
-import { servedCertificate } from "../../tls/served";
-import { streamAnswer } from "../../tools/demo/chat";
-import { ask } from "../../tools/pipeline/smoke";
-import { proveRouting } from "../../tools/proof";
 import { eventually, TestDeployment } from "./support";
 
 const deployment = new TestDeployment(

@@ -1,7 +1,9 @@
 /** `npm run verify` on real deployments: it says yes of the KV-aware router, and no of one that takes the workers in turn. */
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { judge, type PrefixGroup, type Verdict } from "../../tools/verify/judge";
-import { promptWorkers, sendPrefixes } from "../../tools/verify/send";
+import { judge, type PrefixGroup, type Verdict } from "../../cli/verify/judge";
+import { promptWorkers, sendPrefixes } from "../../cli/verify/send";
+import { type ProgramPlan, WORKER_ROLES } from "../../plan/types";
 import { TestDeployment } from "./support";
 
 const disaggregated = [
@@ -25,43 +27,86 @@ async function verify(deployment: TestDeployment): Promise<Verified> {
   return { groups, verdict: judge(groups, (await promptWorkers(target)) ?? 0) };
 }
 
-describe.each([
+/** The mocker in place of an engine that chooses a size of its own, of which the plan knows nothing. */
+const choosing =
+  (pageSize: string | undefined) =>
+  (program: ProgramPlan): ProgramPlan => ({
+    ...program,
+    command: program.command.map((argument, at) =>
+      program.command[at - 1] === "--sglang-page-size" ? (pageSize ?? argument) : argument,
+    ),
+  });
+
+const DEPLOYMENTS: readonly {
+  readonly mode: string;
+  readonly pools: readonly object[];
+  readonly workers: number;
+  readonly cacheAware: boolean;
+  readonly pageSize?: string;
+}[] = [
   { mode: "kv", pools: disaggregated, workers: 2, cacheAware: true },
   { mode: "kv", pools: aggregated, workers: 3, cacheAware: true },
+  // What no frontend would guess: it takes the size that the workers register.
+  { mode: "kv", pools: aggregated, workers: 3, cacheAware: true, pageSize: "8" },
   { mode: "round-robin", pools: disaggregated, workers: 2, cacheAware: false },
   { mode: "random", pools: aggregated, workers: 3, cacheAware: false },
-])("router mode $mode with $workers workers for prompts", ({ mode, pools, workers, cacheAware }) => {
-  const deployment = new TestDeployment(
-    { router: { mode }, pools, cluster: { nodes: 2 } },
-    { discovery: "etcd", events: "nats" },
-  );
-  let verified: Verified;
-  beforeAll(async () => {
-    await deployment.up();
-    verified = await verify(deployment);
-  });
-  afterAll(() => deployment.close());
+];
 
-  test(`is ${cacheAware ? "" : "not "}cache-aware`, () => {
-    expect(verified.verdict, verified.verdict.reason).toMatchObject({ cacheAware, workers, followUps: 12 });
-  });
+describe.each(DEPLOYMENTS)(
+  "router mode $mode with $workers workers for prompts, blocks of $pageSize",
+  (one) => {
+    const { mode, pools, workers, cacheAware, pageSize } = one;
+    const deployment = new TestDeployment(
+      { router: { mode }, pools, cluster: { nodes: 2 } },
+      { discovery: "etcd", events: "nats" },
+      choosing(pageSize),
+    );
+    let verified: Verified;
+    beforeAll(async () => {
+      await deployment.up();
+      verified = await verify(deployment);
+    });
+    afterAll(() => deployment.close());
 
-  test("names the program that had each prompt, and the one that wrote each answer", () => {
-    const requests = verified.groups.flatMap((group) => group.requests);
-    const isDisaggregated = pools === disaggregated;
-    expect(requests).toHaveLength(18);
-    for (const { prefillProgram, decodeProgram } of requests) {
-      expect(prefillProgram).toMatch(isDisaggregated ? /^prefill-[01]$/ : /^aggregated-[0-2]$/);
-      expect(decodeProgram).toMatch(isDisaggregated ? /^decode-[01]$/ : /^aggregated-[0-2]$/);
-    }
-    expect(verified.verdict.disaggregated).toBe(isDisaggregated);
-  });
+    test(`is ${cacheAware ? "" : "not "}cache-aware`, () => {
+      expect(verified.verdict, verified.verdict.reason).toMatchObject({ cacheAware, workers, followUps: 12 });
+    });
 
-  test("counts the blocks that were cached", () => {
-    const found = verified.groups.flatMap(({ requests }) => requests.slice(1));
-    for (const { cachedBlocks, countsCache } of found) {
-      expect(countsCache).toBe(cacheAware);
-      if (cacheAware) expect(cachedBlocks).toBeGreaterThan(20);
-    }
-  });
-});
+    test("names the program that had each prompt, and the one that wrote each answer", () => {
+      const requests = verified.groups.flatMap((group) => group.requests);
+      const isDisaggregated = pools === disaggregated;
+      expect(requests).toHaveLength(18);
+      for (const { prefillProgram, decodeProgram } of requests) {
+        expect(prefillProgram).toMatch(isDisaggregated ? /^prefill-[01]$/ : /^aggregated-[0-2]$/);
+        expect(decodeProgram).toMatch(isDisaggregated ? /^decode-[01]$/ : /^aggregated-[0-2]$/);
+      }
+      expect(verified.verdict.disaggregated).toBe(isDisaggregated);
+    });
+
+    test("has workers that say they are healthy, and nothing that Dynamo calls deprecated", async () => {
+      const workers = deployment.cluster.nodes.flatMap(({ rank, programs }) =>
+        programs
+          .filter(({ role }) => WORKER_ROLES.some((worker) => worker === role))
+          .map(({ name, ports }) => ({ name, url: `http://${deployment.address(rank)}:${ports["system"]}` })),
+      );
+      expect(workers.length).toBeGreaterThanOrEqual(3);
+      for (const { name, url } of workers) {
+        const answer = await fetch(`${url}/health`);
+        expect(await answer.json()).toMatchObject({ status: "ready", endpoints: { generate: "ready" } });
+        for (const log of deployment.logs[name] ?? []) {
+          const text = readFileSync(log, "utf8");
+          expect(text).toContain("dynamo");
+          expect(text.split("\n").filter((line) => /deprecated/i.test(line))).toEqual([]);
+        }
+      }
+    });
+
+    test("counts the blocks that were cached", () => {
+      const found = verified.groups.flatMap(({ requests }) => requests.slice(1));
+      for (const { cachedBlocks, countsCache } of found) {
+        expect(countsCache).toBe(cacheAware);
+        if (cacheAware) expect(cachedBlocks).toBeGreaterThan(20);
+      }
+    });
+  },
+);

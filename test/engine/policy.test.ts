@@ -3,13 +3,13 @@ import { writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { OpenStack, OperationResult } from "../../cli/pulumi/openStack";
+import { OperationFailed } from "../../cli/pulumi/problem";
+import type { Violation } from "../../cli/pulumi/progress";
 import type { DynamoClusterArgs } from "../../components";
-import type { OpenStack, OperationResult } from "../../tools/pulumi/openStack";
-import { OperationFailed } from "../../tools/pulumi/problem";
-import type { Violation } from "../../tools/pulumi/progress";
 import { REPOSITORY, type TestProject, testProject } from "./programHarness";
 
-const directory = join(REPOSITORY, "policy");
+const directory = join(REPOSITORY, "observability/policy");
 const workers = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] } as const;
 const owned = { labels: { owner: "team-a" } };
 const spot = { ...owned, useSpot: true };

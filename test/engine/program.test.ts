@@ -4,11 +4,11 @@
  */
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type { OperationResult } from "../../cli/pulumi/openStack";
+import type { ConfigInput } from "../../config/schema";
+import { freePorts, listen, type Ports } from "../../dev/freePorts";
+import { kill, processesOf } from "../../lib/processes";
 import { clusterDirectory } from "../../local/directories";
-import { kill, processesOf } from "../../local/processes";
-import type { ConfigInput } from "../../plan/schema";
-import { freePorts, listen, type Ports } from "../../tools/freePorts";
-import type { OperationResult } from "../../tools/pulumi/openStack";
 import { eventually } from "../eventually";
 import { filesHolding, SeenProcesses, secretsIn } from "../secrets";
 import { ask, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";

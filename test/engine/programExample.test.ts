@@ -5,8 +5,8 @@ import { join } from "node:path";
 import type { PulumiFn } from "@pulumi/pulumi/automation";
 import * as tsx from "tsx/cjs/api";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { processesOf } from "../../local/processes";
-import { freePorts } from "../../tools/freePorts";
+import { freePorts } from "../../dev/freePorts";
+import { processesOf } from "../../lib/processes";
 import { ask, REPOSITORY, type TestProject, testProject } from "./programHarness";
 
 const EXAMPLE = join(REPOSITORY, "examples", "chat-service");

@@ -6,14 +6,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { PulumiFn } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
+import { type OpenStack, openStack } from "../../cli/pulumi/openStack";
+import type { ConfigInput } from "../../config/schema";
+import { type FoundProcess, kill, processesOf } from "../../lib/processes";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
-import { type FoundProcess, kill, processesOf } from "../../local/processes";
 import { SupervisorClient } from "../../local/supervisor";
-import type { ConfigInput } from "../../plan/schema";
-import { type OpenStack, openStack } from "../../tools/pulumi/openStack";
-import { ensureToolchain } from "../../tools/toolchain";
+import { ensureToolchain } from "../../toolchain";
 
-export { freePorts, listen, type Ports } from "../../tools/freePorts";
+export { freePorts, listen, type Ports } from "../../dev/freePorts";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 /** As Node loads it, since Vitest's own loader knows no `export =`. */

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { packageRoot } from "../../tools/toolchain/index";
+import { packageRoot } from "../../toolchain/index";
 import { RecordingProxy } from "../recordingProxy";
 
 const root = packageRoot();
@@ -28,7 +28,7 @@ async function stack(...args: string[]) {
   const environment = Object.entries(proxy.environment).filter(([name]) => !name.startsWith("PULUMI_"));
   const own = { DYNAMO_SKY_STATE: join(scratch, "state"), PULUMI_HOME: join(scratch, "home") };
   const command = [
-    join(root, "tools", "bootstrap.mjs"),
+    join(root, "toolchain", "bootstrap.mjs"),
     "stack",
     ...args,
     "--stack",

@@ -5,7 +5,7 @@
 import { createServer, type Server } from "node:http";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { DynamoCluster, type DynamoClusterArgs } from "../../components";
-import { freePorts } from "../../tools/freePorts";
+import { freePorts } from "../../dev/freePorts";
 import { FakeSky } from "../unit/skyHarness";
 import { type TestProject, testProject } from "./programHarness";
 

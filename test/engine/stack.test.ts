@@ -15,10 +15,10 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { initStack } from "../../tools/pulumi/cli";
-import { openStack, UsageProblem } from "../../tools/pulumi/openStack";
-import { readProject } from "../../tools/pulumi/project";
-import { locateTools, packageRoot } from "../../tools/toolchain/index";
+import { initStack } from "../../cli/pulumi/cli";
+import { openStack, UsageProblem } from "../../cli/pulumi/openStack";
+import { readProject } from "../../cli/pulumi/project";
+import { locateTools, packageRoot } from "../../toolchain/index";
 
 const root = packageRoot();
 const scratch = mkdtempSync(join(tmpdir(), "stack-test-"));
@@ -40,7 +40,7 @@ function stack(...args: string[]) {
 function stackWith(variables: Readonly<Record<string, string>>, ...args: string[]) {
   const { status, stdout, stderr } = spawnSync(
     "node",
-    [join(root, "tools", "bootstrap.mjs"), "stack", ...args, "--cwd", project],
+    [join(root, "toolchain", "bootstrap.mjs"), "stack", ...args, "--cwd", project],
     {
       encoding: "utf8",
       env: { ...clean, DYNAMO_SKY_STATE: state, PULUMI_HOME: join(scratch, "home"), ...variables },

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { z } from "zod";
+import { type InstalledEngine, locateEngine } from "../../dev/engineEnvironments";
 import type { ProgramPlan } from "../../plan/types";
-import { type InstalledEngine, locateEngine } from "../../tools/engineEnvironments";
 
 /** Every real engine. That of TensorRT-LLM is asked in SGLang's environment: Dynamo's own parser is in both. */
 export const PARSED_ENGINES = ["sglang", "vllm", "trtllm"] as const;
@@ -25,7 +25,8 @@ const answerSchema = z.object({
       processes: z.number(),
       /** Ranks of the whole replica. */
       world: z.number(),
-      blockSize: z.number(),
+      /** Tokens; null where the engine decides when it has the model. */
+      blockSize: z.number().nullable(),
       role: z.enum(["agg", "prefill", "decode"]),
       publishesKvEvents: z.boolean(),
     })
@@ -130,7 +131,7 @@ export class EngineParser {
   }
 }
 
-/** The launcher on a node does this: `node/launch.py`. */
+/** The launcher on a node does this: `runtime/launch.py`. */
 function filledIn(text: string): string {
   return text.replace(/\{\{(\w+)\}\}/g, (_, name: string) => (name.endsWith("_DIR") ? "/tmp" : "127.0.0.1"));
 }

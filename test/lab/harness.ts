@@ -5,19 +5,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
-import { callHttp } from "../../driver/http";
-import type { ConfigInput } from "../../plan/schema";
+import { deploymentOf, type RunningDeployment } from "../../cli/deployment/running";
+import type { ConfigInput } from "../../config/schema";
+import type { Ports } from "../../dev/freePorts";
+import { whyNoLab } from "../../dev/lab/system";
+import { installedSky } from "../../dev/lab/tools";
+import { callHttp } from "../../lib/http";
 import { Asker } from "../../sky/asker";
 import { interpreterOf } from "../../sky/interpreter";
 import type { ClusterRecord, JobRecord, RequestRecord } from "../../sky/records";
 import { jsonIn } from "../../sky/records";
-import { deploymentOf, type RunningDeployment } from "../../tools/deployment";
-import type { Ports } from "../../tools/freePorts";
-import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../tools/lab/layout";
-import { whyNoLab } from "../../tools/lab/system";
-import { installedSky } from "../../tools/lab/tools";
-import { ensureToolchain } from "../../tools/toolchain";
+import { ensureToolchain } from "../../toolchain";
+import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { processesWith } from "../processes";
+import { toolFile } from "../tools";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 const OUTPUT_BYTES = 64 << 20;
@@ -61,7 +62,7 @@ function run(
 }
 
 function tool(name: string, args: readonly string[]): readonly string[] {
-  return ["--import", "tsx", join(REPOSITORY, "tools", `${name}.ts`), ...args];
+  return ["--import", "tsx", toolFile(name), ...args];
 }
 
 /** @throws Error that says how the lab is started, which is not a test's business. */

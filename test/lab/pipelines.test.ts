@@ -7,11 +7,11 @@ import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ConfigInput } from "../../plan/schema";
-import { readSummary } from "../../tools/bench/summary";
-import { clientOf } from "../../tools/demo/chat";
-import { deploymentOf, type RunningDeployment } from "../../tools/deployment";
-import { freePorts } from "../../tools/freePorts";
+import { readSummary } from "../../cli/bench/summary";
+import { clientOf } from "../../cli/chat";
+import { deploymentOf, type RunningDeployment } from "../../cli/deployment/running";
+import type { ConfigInput } from "../../config/schema";
+import { freePorts } from "../../dev/freePorts";
 import { PipelineLife } from "../pipelines/life";
 import { PASSPHRASE, PipelineMachine, type Ran } from "../pipelines/machine";
 import { commandOf } from "../processes";
@@ -98,7 +98,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
   }, TIMEOUT);
 
   it("tells on a pull request what would be made", async () => {
-    await life.preview(join(clone, "policy"));
+    await life.preview(join(clone, "observability/policy"));
     expect(await clusters()).toEqual([]);
   });
 

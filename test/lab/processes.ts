@@ -1,8 +1,8 @@
 /** Processes of clusters on the lab, whose nodes are all this machine. */
 import { readFileSync, readlinkSync } from "node:fs";
-import { processesOf as processesOfNode } from "../../local/processes";
-import { LAB } from "../../tools/lab/layout";
-import { labProcesses, withDescendants } from "../../tools/lab/processes";
+import { labProcesses, withDescendants } from "../../dev/lab/processes";
+import { processesOf as processesOfNode } from "../../lib/processes";
+import { LAB } from "../../toolchain/labLayout";
 
 /**
  * Ids of the processes of the lab whose command, environment or directory names a cluster, and of what they have started. (nginx has

@@ -6,12 +6,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
+import { renderStack } from "../../cli/commands/render";
+import { freePorts } from "../../dev/freePorts";
+import { fingerprintOf } from "../../lib/tls/served";
 import { CLUSTER_SECRET } from "../../sky/run";
 import { sshConfig } from "../../sky/tunnel";
-import { fingerprintOf } from "../../tls/served";
-import { freePorts } from "../../tools/freePorts";
-import { LAB, SKY_ENVIRONMENT } from "../../tools/lab/layout";
-import { renderStack } from "../../tools/render";
+import { LAB, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { ask, clusters, REPOSITORY, reason, requireLab, sky, titled } from "./harness";
 import { processesOf } from "./processes";
 

@@ -3,8 +3,8 @@ import { spawn } from "node:child_process";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { LAB, SKY_ENVIRONMENT } from "../../tools/lab/layout";
-import { installedSky } from "../../tools/lab/tools";
+import { installedSky } from "../../dev/lab/tools";
+import { LAB, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 
 const START_MS = 240_000;
 

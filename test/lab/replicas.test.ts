@@ -5,10 +5,10 @@
 import { statSync } from "node:fs";
 import { relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { kill } from "../../local/processes";
+import { freePorts } from "../../dev/freePorts";
+import { kill } from "../../lib/processes";
 import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
-import { freePorts } from "../../tools/freePorts";
-import { LAB } from "../../tools/lab/layout";
+import { LAB } from "../../toolchain/labLayout";
 import { clusters, type Entrance, LabStack, labConfig, reason, requireLab, titled } from "./harness";
 import { processesOf, processOfProgram } from "./processes";
 import { Questions } from "./questions";

@@ -7,7 +7,7 @@ import { ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN } from "../../plan/progra
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
 import { ENVIRONMENT } from "../../sky/setup";
-import { LAB } from "../../tools/lab/layout";
+import { LAB } from "../../toolchain/labLayout";
 import { filesHolding, type HoldingFile, type Secrets, SeenProcesses, secretsIn } from "../secrets";
 import type { LabStack } from "./harness";
 

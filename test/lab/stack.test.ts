@@ -5,14 +5,14 @@
 import { randomBytes } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ConfigInput } from "../../config/schema";
+import { freePorts } from "../../dev/freePorts";
 import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { plan } from "../../plan/plan";
-import type { ConfigInput } from "../../plan/schema";
 import type { NodePlan } from "../../plan/types";
 import { STAGES } from "../../sky/stages";
-import { freePorts } from "../../tools/freePorts";
-import { LAB_NODES } from "../../tools/lab/layout";
+import { LAB_NODES } from "../../toolchain/labLayout";
 import { askEtcd, DYNAMO_KEYS, ETCD_REFUSAL, greetNats, NATS_REFUSAL } from "../controlPlane";
 import { listeners, unlisted } from "../sockets";
 import {

@@ -6,9 +6,9 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
-import { kill, processesOf } from "../../local/processes";
-import { freePorts } from "../../tools/freePorts";
-import { packageRoot } from "../../tools/toolchain/index";
+import { freePorts } from "../../dev/freePorts";
+import { kill, processesOf } from "../../lib/processes";
+import { packageRoot } from "../../toolchain/index";
 import { PipelineLife } from "./life";
 import { PASSPHRASE, PipelineMachine } from "./machine";
 
@@ -44,7 +44,7 @@ afterAll(() => {
 
 describe("a pipeline", () => {
   test("previews, with what it costs, and makes nothing", async () => {
-    await life.preview(join(root, "policy"));
+    await life.preview(join(root, "observability/policy"));
     expect(processesOf(state)).toEqual([]);
   });
 

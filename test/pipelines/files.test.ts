@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
-import { locatePipelineLinters } from "../../tools/pipelineLinters";
-import { packageRoot } from "../../tools/toolchain/index";
+import { locatePipelineLinters } from "../../dev/pipelineLinters";
+import { packageRoot } from "../../toolchain/index";
 
 const root = packageRoot();
 const scratch = mkdtempSync(join(tmpdir(), "pipelines-"));

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { stringify } from "yaml";
-import { kill } from "../../local/processes";
-import type { ConfigInput } from "../../plan/schema";
+import type { ConfigInput } from "../../config/schema";
+import { kill } from "../../lib/processes";
 import { namespaced } from "../engine/programHarness";
 import { processesWith } from "../processes";
 
@@ -86,7 +86,7 @@ export class PipelineMachine {
   /** Starts a command, in a session of its own: it has no terminal that it could ask. */
   start(tool: string, ...args: readonly string[]): ChildProcess {
     const where = this.project === this.repository ? [] : ["--cwd", this.project];
-    const command = [join(this.repository, "tools", "bootstrap.mjs"), tool, ...args, ...where];
+    const command = [join(this.repository, "toolchain", "bootstrap.mjs"), tool, ...args, ...where];
     return spawn("node", command, {
       env: this.env,
       cwd: this.directory,

@@ -6,11 +6,11 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { DynamoCluster } from "../../components";
 import { chatCommand } from "../../components/topology";
+import type { ConfigInput } from "../../config/schema";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { portSetting } from "../../plan/ports";
 import { API_KEYS } from "../../plan/programs/gateway";
-import type { ConfigInput } from "../../plan/schema";
 import { nodeScripts } from "../../sky/scripts";
 import { renderTask } from "../../sky/task";
 import { runOnMocks } from "./componentsMocks";
@@ -364,7 +364,7 @@ describe("the secret as the node reads it", () => {
     const script =
       "import json, sys; import gateway\ntry: print(json.dumps(gateway.parse_keys(sys.stdin.read())))\nexcept gateway.Unusable as error: print(json.dumps(str(error)))";
     const { stdout, stderr } = spawnSync("python3", ["-B", "-c", script], {
-      cwd: join(__dirname, "../../node"),
+      cwd: join(__dirname, "../../runtime"),
       input: secret,
       encoding: "utf8",
     });

@@ -6,18 +6,18 @@ import { rootCertificates } from "node:tls";
 import fc from "fast-check";
 import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
-import { VERSIONS } from "../../plan/versions";
-import { issueCertificate } from "../../tls/issue";
-import { aiperfRequirements } from "../../tools/bench/aiperf";
-import { adapted, LOAD_NAMES, LOADS, requestsOf, warmUpsOf } from "../../tools/bench/loads";
-import { firstError, readExport } from "../../tools/bench/metrics";
-import { readOptions } from "../../tools/bench/options";
-import { aiperfConfig } from "../../tools/bench/profile";
-import { figure, markdownTable, runReport } from "../../tools/bench/report";
-import { findPair, findRuns, runDirectory } from "../../tools/bench/results";
-import { readSummary, SUMMARY_FILE, summaryText } from "../../tools/bench/summary";
-import { targetOf } from "../../tools/bench/target";
-import { UsageProblem } from "../../tools/pulumi/openStack";
+import { aiperfRequirements } from "../../cli/bench/aiperf";
+import { adapted, LOAD_NAMES, LOADS, requestsOf, warmUpsOf } from "../../cli/bench/loads";
+import { firstError, readExport } from "../../cli/bench/metrics";
+import { readOptions } from "../../cli/bench/options";
+import { aiperfConfig } from "../../cli/bench/profile";
+import { figure, markdownTable, runReport } from "../../cli/bench/report";
+import { findPair, findRuns, runDirectory } from "../../cli/bench/results";
+import { readSummary, SUMMARY_FILE, summaryText } from "../../cli/bench/summary";
+import { targetOf } from "../../cli/bench/target";
+import { UsageProblem } from "../../cli/pulumi/openStack";
+import { VERSIONS } from "../../config/versions";
+import { issueCertificate } from "../../lib/tls/issue";
 import { summaryOf } from "./benchSummaries";
 
 const scratch = mkdtempSync(join(tmpdir(), "bench-test-"));
@@ -26,7 +26,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const fixture = (name: string) => readFileSync(join(__dirname, "aiperf", name), "utf8");
 
 describe("aiperf's packages", () => {
-  it("are exact, each with a hash and none with an address, and of the version that plan/versions.ts names", () => {
+  it("are exact, each with a hash and none with an address, and of the version that config/versions.ts names", () => {
     const requirements = readFileSync(aiperfRequirements(), "utf8");
     const packages = requirements.split(/\n(?! )/).filter((entry) => entry.trim() !== "");
     expect(packages.length).toBeGreaterThan(50);

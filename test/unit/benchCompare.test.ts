@@ -1,11 +1,11 @@
 /** What `npm run bench -- compare` concludes, and what the charts show. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chartSpec, chartSvg } from "../../tools/bench/charts";
-import { type ComparedRuns, compareRuns } from "../../tools/bench/compare";
-import type { MetricKey } from "../../tools/bench/metrics";
-import { comparisonReport } from "../../tools/bench/report";
-import { leastPValue, pValue, spread } from "../../tools/bench/statistics";
+import { chartSpec, chartSvg } from "../../cli/bench/charts";
+import { type ComparedRuns, compareRuns } from "../../cli/bench/compare";
+import type { MetricKey } from "../../cli/bench/metrics";
+import { comparisonReport } from "../../cli/bench/report";
+import { leastPValue, pValue, spread } from "../../cli/bench/statistics";
 import { CLIENTS, summaryOf } from "./benchSummaries";
 
 const overall = ({ overall: all }: ComparedRuns, key: MetricKey) =>

@@ -1,6 +1,6 @@
 /** Summaries of runs that never were, for the tests of what is made of them. */
-import { LOADS } from "../../tools/bench/loads";
-import type { Run, Summary } from "../../tools/bench/summary";
+import { LOADS } from "../../cli/bench/loads";
+import type { Run, Summary } from "../../cli/bench/summary";
 
 export const CLIENTS = [1, 8, 32];
 

@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { CAUSES_FILE, renderCauses } from "../../dev/causeReference";
+import { packageRoot } from "../../lib/root";
 import { CAUSES, FAILURES, type FailureKind } from "../../sky/causes";
 import { classify, explained, failureMessage, hopeless } from "../../sky/failure";
 import { slurmWait, type WaitEnd } from "../../sky/slurmReasons";
-import { CAUSES_FILE, renderCauses } from "../../tools/causeReference";
-import { packageRoot } from "../../tools/toolchain/root";
 import { SLURM_REASONS } from "./slurmReasons";
 
 const PRINTED: readonly (readonly [FailureKind, string])[] = [

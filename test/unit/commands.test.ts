@@ -4,9 +4,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { EXIT, exitCodes, seconds, wholeNumber, withTimeout } from "../../tools/commandLine";
-import { UsageProblem } from "../../tools/pulumi/problem";
-import { packageRoot } from "../../tools/toolchain/root";
+import { EXIT, exitCodes, seconds, wholeNumber, withTimeout } from "../../cli/commandLine";
+import { UsageProblem } from "../../cli/pulumi/problem";
+import { packageRoot } from "../../lib/root";
+import { toolFile } from "../tools";
 
 const root = packageRoot();
 const manifest: { readonly scripts: Readonly<Record<string, string>> } = JSON.parse(
@@ -14,7 +15,7 @@ const manifest: { readonly scripts: Readonly<Record<string, string>> } = JSON.pa
 );
 /** Tools by the name of their npm script. */
 const commands = Object.entries(manifest.scripts).flatMap(([name, script]) => {
-  const tool = /^node tools\/bootstrap\.mjs (\S+)$/.exec(script)?.[1];
+  const tool = /^node toolchain\/bootstrap\.mjs (\S+)$/.exec(script)?.[1];
   return tool === undefined ? [] : [{ name, tool }];
 });
 
@@ -24,9 +25,9 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** As `tools/bootstrap.mjs` starts it, without a terminal and with nothing to read. */
+/** As `toolchain/bootstrap.mjs` starts it, without a terminal and with nothing to read. */
 async function run(tool: string, ...args: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, ["--import", "tsx", join(root, "tools", `${tool}.ts`), ...args], {
+  const child = spawn(process.execPath, ["--import", "tsx", toolFile(tool), ...args], {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
   });

@@ -3,9 +3,9 @@ import { asName, clusterBaseName } from "../../components/names";
 import type { Observation } from "../../components/observation";
 import { localRepairs } from "../../components/repair";
 import { chatCommand } from "../../components/topology";
-import { unitsOf } from "../../components/units";
 import type { ObservedNode } from "../../local/observe";
 import type { ClusterPlan, ProgramPlan, WorkerRole } from "../../plan/types";
+import { unitsOf } from "../../plan/units";
 
 function program(role: WorkerRole, replica: number, rank = 0): ProgramPlan {
   const name = rank === 0 ? `${role}-${replica}` : `${role}-${replica}-rank${rank}`;

@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { ConfigError, formatProblems, settingName } from "../../config/problems";
+import { ROUTER_KNOBS, ROUTER_MODES } from "../../config/router";
+import { configSchema } from "../../config/schema";
 import { configKeys, type DeploymentConfig, gpusPerReplica, parseConfig } from "../../plan/config";
-import { ConfigError, formatProblems, settingName } from "../../plan/problems";
-import { configSchema } from "../../plan/schema";
-import { ROUTER_KNOBS, ROUTER_MODES } from "../../plan/schema/router";
 import { messageOf } from "./configMessages";
 
 const MODEL = { model: "Qwen/Qwen3-8B" };
@@ -23,7 +23,7 @@ describe("defaults", () => {
       pools: [{ role: "aggregated", replicas: 1, tensorParallel: 1, dataParallel: 1, pipelineParallel: 1 }],
       cluster: { nodes: 1, gpusPerNode: 8, accelerator: "H100", allowIdleGpus: false },
       placement: "shared",
-      router: { mode: "kv", blockSize: 16, kvEvents: true },
+      router: { mode: "kv", kvEvents: true },
       frontend: { replicas: 1, port: 8000, migrationLimit: 0 },
       controlPlane: { discovery: "auto", events: "auto", requestPlane: "tcp", leaseTtlSeconds: 30 },
       kvOffload: {},
@@ -150,7 +150,7 @@ describe("shapes that users ask for", () => {
     ],
     [
       "offload to host memory and disk",
-      { kvOffload: { hostMemoryGB: 64, diskGB: 500, diskPath: "/scratch" } },
+      { kvOffload: { hostMemoryGB: 64, diskGB: 500, diskPath: "/scratch" }, router: { blockSize: 64 } },
       {},
     ],
     [

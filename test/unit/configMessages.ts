@@ -1,6 +1,7 @@
 /** What the tables of bad inputs share. */
+
+import { ConfigError } from "../../config/problems";
 import { parseConfig } from "../../plan/config";
-import { ConfigError } from "../../plan/problems";
 
 /** What it is about; the input, to which a model is added where it is an object without one; every problem, in full. */
 export type BadInput = readonly [title: string, input: unknown, problems: readonly string[]];

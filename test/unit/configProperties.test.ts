@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { ConfigError } from "../../config/problems";
+import { ROUTER_MODES } from "../../config/router";
+import { configSchema } from "../../config/schema";
+import { settingsOf } from "../../config/walk";
 import { type DeploymentConfig, parseConfig } from "../../plan/config";
-import { ConfigError } from "../../plan/problems";
-import { configSchema } from "../../plan/schema";
-import { ROUTER_MODES } from "../../plan/schema/router";
-import { settingsOf } from "../../plan/schema/walk";
 import { ENGINES, WORKER_ROLES } from "../../plan/types";
 
 /** Reads the configuration, or gives the problems. Anything else than a ConfigError goes on up and fails the test. */

@@ -1,15 +1,15 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { configKeys, configSchema } from "../../plan/schema";
-import { settingInfo } from "../../plan/schema/values";
-import { settingsOf } from "../../plan/schema/walk";
+import { configKeys, configSchema } from "../../config/schema";
+import { settingInfo } from "../../config/values";
+import { settingsOf } from "../../config/walk";
 import {
   JSON_SCHEMA_FILE,
   REFERENCE_FILE,
   renderJsonSchema,
   renderReference,
-} from "../../tools/configReference";
+} from "../../dev/configReference";
 
 const committed = (file: string) => readFileSync(join(__dirname, "../..", file), "utf8");
 

@@ -6,13 +6,13 @@ import { join } from "node:path";
 import { parser } from "@prometheus-io/lezer-promql";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { dashboardsOf, grafanaJson, VARIABLES } from "../../dashboards";
+import { metricsFiles, missingAddresses } from "../../cli/metrics/files";
+import { packageRoot } from "../../lib/root";
+import { dashboardsOf, grafanaJson, VARIABLES } from "../../observability/dashboards";
 import { parseConfig } from "../../plan/config";
 import { alertsOf, expression } from "../../plan/metrics/alerts";
 import { SERIES, type Series } from "../../plan/metrics/series";
 import { plan } from "../../plan/plan";
-import { metricsFiles, missingAddresses } from "../../tools/metrics/files";
-import { packageRoot } from "../../tools/toolchain/root";
 import { type Deployment, SERVICES, SHAPES } from "./planShapes";
 
 const ON = { metrics: { prometheus: true }, access: { gateway: true } } as const;

@@ -3,11 +3,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { VERSIONS } from "../../config/versions";
+import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { plan } from "../../plan/plan";
-import { VERSIONS } from "../../plan/versions";
-import { packageRoot } from "../../tools/toolchain/root";
 import { commandBlocks, pages, textOf } from "../pages";
 
 const root = packageRoot();

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { driftOf } from "../../tools/pulumi/drift";
-import type { Step } from "../../tools/pulumi/steps";
+import { driftOf } from "../../cli/pulumi/drift";
+import type { Step } from "../../cli/pulumi/steps";
 
 const step = (op: string, ...changes: string[]): Step => ({
   urn: "urn:pulumi:dev::p::t::launch",

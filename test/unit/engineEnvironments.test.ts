@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { ENGINE_VERSIONS, VERSIONS } from "../../plan/versions";
-import { enginePins, engineRequirements, INSTALLED_ENGINES } from "../../tools/engineEnvironments";
+import { ENGINE_VERSIONS, VERSIONS } from "../../config/versions";
+import { enginePins, engineRequirements, INSTALLED_ENGINES } from "../../dev/engineEnvironments";
 
 describe.each(INSTALLED_ENGINES)("the environment of %s", (engine) => {
   const pins = enginePins(engine);

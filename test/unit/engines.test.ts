@@ -1,9 +1,19 @@
 import { describe, expect, it } from "vitest";
+import { ConfigError } from "../../config/problems";
+import { settledFlag, settledFrontendFlag, settledVariable } from "../../config/settled";
 import { parseConfig } from "../../plan/config";
 import { engines } from "../../plan/engines";
 import { plan } from "../../plan/plan";
-import { ConfigError } from "../../plan/problems";
-import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
+import { UNASKED_OF_DYNAMO } from "../../plan/programs/environment";
+import { UNASKED_OF_FRONTENDS } from "../../plan/programs/frontend";
+import { UNASKED_OF_WORKERS } from "../../plan/programs/worker";
+import {
+  type DeploymentPlan,
+  ENGINES,
+  type EngineName,
+  type ProgramPlan,
+  WORKER_ROLES,
+} from "../../plan/types";
 import { type Deployment, SERVICES, SHAPES } from "./planShapes";
 
 const planned = (input: Deployment): DeploymentPlan => plan(parseConfig(input), SERVICES);
@@ -30,7 +40,7 @@ function readable({ name, command, env }: ProgramPlan): string {
     else lines.push(`${lines.pop()} ${argument}`);
   }
   const own = Object.entries(env).filter(([key]) =>
-    /^(CUDA|VLLM|SGLANG|PYTHONHASH|DYN_KVBM|DYN_SYSTEM|DYN_TCP)/.test(key),
+    /^(CUDA|VLLM|SGLANG|PYTHONHASH|DYN_KVBM|DYN_SYSTEM|DYN_TCP|DYN_RUNTIME)/.test(key),
   );
   return [`${name}: ${lines.join("\n  ")}`, ...own.map(([key, value]) => `  ${key}=${value}`)].join("\n");
 }
@@ -84,19 +94,12 @@ describe("sglang", () => {
     expect(flagOf(prefill, "--host")).toBe(prefill.env["SGLANG_HOST_IP"]);
   });
 
-  it("publishes KV events in the router's block size, each attention group on a port of its own", () => {
+  it("publishes KV events, each attention group on a port of its own", () => {
     const [leader, follower] = ["aggregated-0", "aggregated-0-rank1"].map((name) =>
       program(SHAPES.multi, name),
     );
     expect(leader?.ports["kvEvents"]).toBe(5557);
     expect(follower?.ports["kvEvents"]).toBe(5558);
-    expect(leader && flagOf(leader, "--page-size")).toBe("16");
-    expect(
-      flagOf(program({ ...SHAPES.multi, router: { blockSize: 64 } }, "frontend-0"), "--kv-cache-block-size"),
-    ).toBe("64");
-    expect(
-      flagOf(program({ ...SHAPES.multi, router: { blockSize: 64 } }, "aggregated-0"), "--page-size"),
-    ).toBe("64");
   });
 
   it("publishes none where the router is told not to expect any", () => {
@@ -109,6 +112,7 @@ describe("sglang", () => {
     const offloading = {
       ...SHAPES.disagg,
       kvOffload: { hostMemoryGB: 19.5, diskGB: 0.5, diskPath: "/data" },
+      router: { blockSize: 64 },
     };
     const prefill = program(offloading, "prefill-0");
     expect(flagOf(prefill, "--hicache-size")).toBe("20");
@@ -128,6 +132,136 @@ describe("sglang", () => {
     ]);
   });
 });
+
+/** By which flags each engine and the frontend are told the size of a block. */
+const BLOCK_SIZE_FLAGS = {
+  sglang: ["--page-size"],
+  vllm: ["--block-size"],
+  trtllm: ["--kv-block-size", "--trtllm.kv_cache_config.tokens_per_block"],
+} as const;
+
+describe("the size of a KV block", () => {
+  const input = (engine: EngineName, router: Deployment["router"]): Deployment => ({
+    ...SHAPES.disagg,
+    engine,
+    router,
+  });
+  const engineNames = ["sglang", "vllm", "trtllm"] as const;
+
+  it.each(engineNames)("is left to %s by model, and the router takes what its workers register", (engine) => {
+    for (const router of [{}, { mode: "round-robin" }, { kvEvents: false }] as const)
+      for (const { command } of programsOf(planned(input(engine, router))))
+        expect(
+          command.filter((argument) => /block[-_]size|page[-_]size|tokens_per_block/.test(argument)),
+        ).toEqual([]);
+  });
+
+  it.each(engineNames)("is the same for %s and the router where it is set", (engine) => {
+    for (const name of ["prefill-0", "decode-0"])
+      for (const flag of BLOCK_SIZE_FLAGS[engine])
+        expect(flagOf(program(input(engine, { blockSize: 64 }), name), flag)).toBe("64");
+    expect(flagOf(program(input(engine, { blockSize: 64 }), "frontend-0"), "--kv-cache-block-size")).toBe(
+      "64",
+    );
+  });
+
+  it("is 16 tokens for the mocker, which simulates no model that could choose", () => {
+    expect(flagOf(program(SHAPES.dev, "prefill-0"), "--sglang-page-size")).toBe("16");
+    expect(program(SHAPES.dev, "frontend-0").command).not.toContain("--kv-cache-block-size");
+  });
+
+  it("has to be said where blocks become files, or a part of the frontend counts in blocks of its own", () => {
+    const disk = { hostMemoryGB: 10, diskGB: 100 };
+    expect(problemsOf({ ...SHAPES.disagg, kvOffload: disk })[0]).toContain(
+      "router.blockSize: is needed with kvOffload.diskGB",
+    );
+    expect(problemsOf({ ...SHAPES.vllm, kvOffload: disk })).toEqual([]);
+    const frontend = { args: ["--dyn-chat-processor", "vllm"] };
+    expect(problemsOf({ ...SHAPES.vllm, frontend })[0]).toContain(
+      "router.blockSize: is needed with --dyn-chat-processor",
+    );
+    expect(problemsOf({ ...SHAPES.vllm, frontend, router: { blockSize: 16 } })).toEqual([]);
+  });
+});
+
+/** The value at a setting's path, with the first pool for `pools[]`. */
+function settingAt(config: object, path: string): unknown {
+  return path
+    .replace("[]", ".0")
+    .split(".")
+    .reduce<unknown>(
+      (value, key) => (typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined),
+      config,
+    );
+}
+
+describe("what nobody asked for", () => {
+  /** With nothing set but what a deployment of that shape has to say. */
+  const bare = (engine: EngineName): Deployment[] => {
+    const groups = engine === "mocker" ? 1 : 2;
+    const shapes: Deployment["pools"][] = [
+      undefined,
+      [{ role: "prefill" }, { role: "decode" }],
+      [{ role: "aggregated", tensorParallel: engine === "trtllm" ? 1 : 2, dataParallel: groups }],
+      [{ role: "aggregated", tensorParallel: 16 }],
+    ];
+    return shapes.map((pools) => ({
+      model: "Qwen/Qwen3-8B",
+      engine,
+      ...(pools === undefined ? {} : { pools }),
+      cluster: { nodes: 2, allowIdleGpus: true },
+      frontend: { replicas: 2 },
+    }));
+  };
+
+  it.each(ENGINES)(
+    "is given to %s only with a reason, else it is wiring or some setting's value",
+    (engine) => {
+      for (const input of bare(engine)) {
+        const config = parseConfig(input);
+        const { settledFlags, unasked } = engines[engine];
+        const reasons = { ...unasked, ...UNASKED_OF_DYNAMO, ...UNASKED_OF_WORKERS };
+        for (const { command, env, role, mpi } of programsOf(planned(input))) {
+          const isFrontend = role === "frontend";
+          if (!isFrontend && !WORKER_ROLES.some((one) => one === role)) continue;
+          const known = isFrontend ? { ...UNASKED_OF_DYNAMO, ...UNASKED_OF_FRONTENDS } : reasons;
+          const given = command.slice(mpi?.worker ?? 0).filter((argument) => /^--?[a-z]/.test(argument));
+          for (const flag of given.filter((one) => one !== "-m" && !Object.hasOwn(known, one))) {
+            const settled = isFrontend ? settledFrontendFlag(flag) : settledFlag(settledFlags, flag);
+            const setting = settled?.instead ?? FRONTEND_SETTINGS[flag];
+            expect(settled ?? setting, `${flag} of ${role}`).toBeDefined();
+            if (setting !== undefined)
+              expect(settingAt(config, setting), `${flag}: ${setting}`).toBeDefined();
+          }
+          for (const name of Object.keys(env))
+            expect(
+              settledVariable(name) ?? known[name] ?? (OF_MPI.test(name) || undefined),
+              name,
+            ).toBeDefined();
+        }
+      }
+    },
+  );
+
+  it.each(ENGINES)("is listed for %s only where it is given", (engine) => {
+    const given = bare(engine).flatMap((input) =>
+      programsOf(planned(input)).flatMap(({ command, env }) => [...command, ...Object.keys(env)]),
+    );
+    for (const [flag, reason] of Object.entries(engines[engine].unasked)) {
+      expect(given).toContain(flag);
+      expect(reason.length).toBeGreaterThan(20);
+    }
+  });
+});
+
+/** Flags of a frontend that hold a setting's value, which `frontend.args` may say otherwise. */
+const FRONTEND_SETTINGS: Readonly<Record<string, string>> = {
+  "--router-mode": "router.mode",
+  "--migration-limit": "frontend.migrationLimit",
+};
+
+/** How an MPI world is wired: `plan/engines/mpi.ts`. */
+const OF_MPI = /^OMPI_MCA_/;
 
 describe("a worker that is told to stop", () => {
   it.each([
@@ -212,6 +346,7 @@ describe("trtllm", () => {
   it("says all of the KV cache's settings in one group, since a part would replace the rest", () => {
     const tuned = {
       ...SHAPES.trtllm,
+      router: { blockSize: 32 },
       pools: SHAPES.trtllm.pools.map((pool) => ({ ...pool, gpuMemoryFraction: 0.8 })),
     };
     const prefill = program(tuned, "prefill-0");

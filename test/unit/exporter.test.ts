@@ -1,11 +1,11 @@
-/** `node/exporter.py` and `node/registry.py`, asked as Python. */
+/** `runtime/exporter.py` and `runtime/registry.py`, asked as Python. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 
 function python(script: string, input = "") {
   const { stdout, stderr } = spawnSync("python3", ["-B", "-c", script], {
-    cwd: join(__dirname, "../../node"),
+    cwd: join(__dirname, "../../runtime"),
     input,
     encoding: "utf8",
   });

@@ -9,8 +9,8 @@ import {
   uvWrapper,
   withHosts,
   withoutHosts,
-} from "../../tools/lab/files";
-import { LAB_NODES, LAB_PARTITIONS, LAB_PORTS } from "../../tools/lab/layout";
+} from "../../dev/lab/files";
+import { LAB_NODES, LAB_PARTITIONS, LAB_PORTS } from "../../toolchain/labLayout";
 
 describe("/etc/hosts", () => {
   it.each(["", "127.0.0.1 localhost\n", "127.0.0.1 localhost"])("is given back as it was: %j", (before) => {

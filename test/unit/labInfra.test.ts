@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { isLab, type Machine } from "../../tools/toolchain/labInfra";
+import { isLab, type Machine } from "../../toolchain/labInfra";
 
 const LAB = ["slurm/lab"];
 

@@ -1,8 +1,8 @@
 /** What holds the ranks of a replica over several nodes together, in the plan and in what a node gets. */
 import { describe, expect, it } from "vitest";
-import { renderUnit } from "../../node/render";
-import { programSchema } from "../../node/schema";
 import { parseConfig } from "../../plan/config";
+import { renderUnit } from "../../plan/node/render";
+import { programSchema } from "../../plan/node/schema";
 import { plan } from "../../plan/plan";
 import type { ProgramPlan } from "../../plan/types";
 import { type Deployment, SERVICES } from "./planShapes";

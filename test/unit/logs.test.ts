@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Line, merged, Timeline } from "../../tools/logs/merge";
-import { type LogSource, sinceOf, sourcesOf } from "../../tools/logs/options";
-import { printer } from "../../tools/logs/print";
-import { Resume } from "../../tools/logs/resume";
-import { timeOf } from "../../tools/logs/time";
-import { UsageProblem } from "../../tools/pulumi/problem";
+import { type Line, merged, Timeline } from "../../cli/logs/merge";
+import { type LogSource, sinceOf, sourcesOf } from "../../cli/logs/options";
+import { printer } from "../../cli/logs/print";
+import { Resume } from "../../cli/logs/resume";
+import { timeOf } from "../../cli/logs/time";
+import { UsageProblem } from "../../cli/pulumi/problem";
 
 const NOON = Date.UTC(2026, 10, 24, 12);
 const utc = { offsetSeconds: 0, now: NOON };

@@ -2,9 +2,9 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { asJson, asText, checkMetrics, isComplete, type MetricsCheck } from "../../cli/metrics/check";
+import { targetStates } from "../../cli/metrics/targets";
 import { scrapeTargets } from "../../plan/metrics/targets";
-import { asJson, asText, checkMetrics, isComplete, type MetricsCheck } from "../../tools/metrics/check";
-import { targetStates } from "../../tools/metrics/targets";
 import { GUARDED, planned } from "./metricsPlans";
 
 const { config, made, cluster } = planned(GUARDED);

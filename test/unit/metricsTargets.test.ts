@@ -2,8 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { ConfigError } from "../../config/problems";
 import { scrapeTargets } from "../../plan/metrics/targets";
-import { ConfigError } from "../../plan/problems";
 import { ON, planned, programOf, programsOf } from "./metricsPlans";
 import { type Deployment, likelyDeployment, SHAPES } from "./planShapes";
 

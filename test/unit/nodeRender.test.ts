@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { programLog, renderNode, renderUnit, specDigest } from "../../node/render";
-import { programSchema } from "../../node/schema";
+import { programLog, renderNode, renderUnit, specDigest } from "../../plan/node/render";
+import { programSchema } from "../../plan/node/schema";
 import type { ProgramPlan } from "../../plan/types";
 
 const program: ProgramPlan = {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { packageRoot } from "../../tools/toolchain/index";
+import { packageRoot } from "../../toolchain/index";
 
 /** An entry of package-lock.json, as far as it matters here. */
 interface LockEntry {

@@ -1,4 +1,4 @@
-/** The connection between launchers (`node/peer.py`), by its real code at one end or at both. */
+/** The connection between launchers (`runtime/peer.py`), by its real code at one end or at both. */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -25,7 +25,7 @@ def meet(secret=b"a", other=b"a", replica="decode-0", expected="decode-0", rank=
     return listener.admit(other, expected, [1, 2], hello), hello
 `;
   const output = execFileSync("python3", ["-c", before + text], {
-    cwd: join(__dirname, "..", "..", "node"),
+    cwd: join(__dirname, "..", "..", "runtime"),
     encoding: "utf8",
   });
   return output.trim();

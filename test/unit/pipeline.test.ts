@@ -7,15 +7,15 @@ import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
-import { EXIT } from "../../tools/commandLine";
-import { ephemeralName, writeStackFile } from "../../tools/pipeline/ephemeral";
-import { forgeOf } from "../../tools/pipeline/forges";
-import { block, code, markerIn, page, plainText, table } from "../../tools/pipeline/markdown";
-import { type Place, post } from "../../tools/pipeline/post";
-import { preview } from "../../tools/pipeline/preview";
-import { assertSharedState } from "../../tools/pipeline/state";
-import type { OpenStack, OperationResult } from "../../tools/pulumi/openStack";
-import { OperationFailed, UsageProblem } from "../../tools/pulumi/problem";
+import { EXIT } from "../../cli/commandLine";
+import { ephemeralName, writeStackFile } from "../../cli/pipeline/ephemeral";
+import { forgeOf } from "../../cli/pipeline/forges";
+import { block, code, markerIn, page, plainText, table } from "../../cli/pipeline/markdown";
+import { type Place, post } from "../../cli/pipeline/post";
+import { preview } from "../../cli/pipeline/preview";
+import { assertSharedState } from "../../cli/pipeline/state";
+import type { OpenStack, OperationResult } from "../../cli/pulumi/openStack";
+import { OperationFailed, UsageProblem } from "../../cli/pulumi/problem";
 
 describe("Markdown", () => {
   test("shows text as it is, whatever is in it", () => {

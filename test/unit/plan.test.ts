@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
+import { ConfigError, settingName } from "../../config/problems";
 import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { type PlanFacts, plan } from "../../plan/plan";
 import { portSetting } from "../../plan/ports";
-import { ConfigError, settingName } from "../../plan/problems";
 import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
 import { type Deployment, NO_SERVICES, SERVICES, SHAPES } from "./planShapes";
 
@@ -189,7 +189,7 @@ describe("frontends", () => {
     } as const;
     const { command } = program(planned(tuned), "frontend-0");
     expect(command.slice(command.indexOf("--router-mode"), command.indexOf("--migration-limit"))).toEqual([
-      ...["--router-mode", "kv", "--kv-cache-block-size", "16", "--router-temperature", "0.5"],
+      ...["--router-mode", "kv", "--router-temperature", "0.5"],
       ...["--no-router-track-active-blocks", "--router-queue-policy", "wspt"],
     ]);
   });

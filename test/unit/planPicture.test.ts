@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { describe, expect, it } from "vitest";
+import { ConfigError } from "../../config/problems";
 import { parseConfig } from "../../plan/config";
 import { type Block, layoutOf } from "../../plan/drawing/layout";
 import { drawPicture } from "../../plan/drawing/picture";
 import type { Box } from "../../plan/drawing/svg";
 import { plan } from "../../plan/plan";
-import { ConfigError } from "../../plan/problems";
 import type { DeploymentPlan } from "../../plan/types";
 import { type Deployment, likelyDeployment, SERVICES, SHAPES } from "./planShapes";
 

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ConfigError } from "../../config/problems";
+import { configSchema } from "../../config/schema";
 import { gpusPerReplica, parseConfig } from "../../plan/config";
 import { type PlanFacts, plan } from "../../plan/plan";
-import { ConfigError } from "../../plan/problems";
-import { configSchema } from "../../plan/schema";
 import type { DeploymentPlan, NodePlan, ProgramPlan } from "../../plan/types";
 import { type Deployment, likelyDeployment, randomDeployment, SERVICES } from "./planShapes";
 
@@ -107,7 +107,7 @@ describe("every plan", () => {
         expect(numbers).toEqual(numbers.map((_, index) => index));
         const serving = workers.filter(
           ({ env, rank }) =>
-            env["DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS"] !== undefined &&
+            env["DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS"] !== undefined &&
             (planned.config.engine !== "mocker" || rank === 0),
         );
         expect(planned.plan.expectedWorkers[role]).toBe(serving.length);

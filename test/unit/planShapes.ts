@@ -61,7 +61,6 @@ export const SHAPES = {
   trtllm: {
     ...qwen,
     engine: "trtllm",
-    router: { blockSize: 32 },
     pools: [
       { role: "prefill", replicas: 2, tensorParallel: 2 },
       { role: "decode", replicas: 2, tensorParallel: 2 },
@@ -102,7 +101,7 @@ export const randomDeployment = fc.record({
   }),
   router: fc.record({
     mode: fc.constantFrom("kv" as const, "round-robin" as const),
-    blockSize: fc.constantFrom(16, 32, 64),
+    blockSize: fc.constantFrom(undefined, 16, 32, 64),
     kvEvents: fc.boolean(),
   }),
   frontend: fc.record({ replicas: fc.integer({ min: 1, max: 3 }) }),
@@ -127,6 +126,11 @@ function fitting(drawn: Drawn): Deployment {
   return {
     ...drawn,
     pools: trimmed,
+    // What SGLang demands with a disk.
+    router: {
+      ...drawn.router,
+      ...("diskGB" in drawn.kvOffload ? { blockSize: drawn.router.blockSize ?? 64 } : {}),
+    },
     target: isDedicated ? "sky" : drawn.target,
     cluster: { ...cluster, nodes: isDedicated ? 1 : Math.max(1, nodes - (nodes % 3)) },
   };

@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { planStack } from "../../cli/plannedStack";
 import { parseConfig } from "../../plan/config";
 import { drawPlan } from "../../plan/drawing/text";
 import { plan } from "../../plan/plan";
-import { planStack } from "../../tools/plannedStack";
-import { packageRoot } from "../../tools/toolchain/index";
+import { packageRoot } from "../../toolchain/index";
 import { type Deployment, SERVICES, SHAPES } from "./planShapes";
 
 const draw = (input: Deployment, options = {}) => drawPlan(plan(parseConfig(input), SERVICES), options);
@@ -59,7 +59,7 @@ describe("the drawing", () => {
   it("quotes what a shell would take apart", () => {
     const text = draw({ ...SHAPES.dev, engineArgs: ["--reasoning", `{"a": 'b'}`] }, { commands: true });
     expect(text).toContain(`--reasoning '{"a": '\\''b'\\''}'`);
-    expect(text).toContain(`DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS='["generate"]' \\`);
+    expect(text).toContain(`DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS='["generate"]' \\`);
   });
 });
 
@@ -84,7 +84,7 @@ describe("npm run plan", () => {
   const run = (...args: string[]) =>
     spawnSync(
       process.execPath,
-      ["--import", "tsx", join(packageRoot(), "tools/plan.ts"), "-C", directory, ...args],
+      ["--import", "tsx", join(packageRoot(), "cli/commands/plan.ts"), "-C", directory, ...args],
       {
         cwd: packageRoot(),
         encoding: "utf8",

@@ -1,16 +1,16 @@
 /** The rules of the policy pack, and what they read. */
 import { describe, expect, test } from "vitest";
-import { parseConfig } from "../../plan/config";
-import { type ClusterInventory, type Inventory, inventoryOf, inventorySchema } from "../../plan/inventory";
-import { plan } from "../../plan/plan";
+import { issueCertificate } from "../../lib/tls/issue";
 import {
   autostopOrOwner,
   gpuCeiling,
   priceCeiling,
   publicEndpoint,
   spotOnlyForWorkers,
-} from "../../policy/rules";
-import { issueCertificate } from "../../tls/issue";
+} from "../../observability/policy/rules";
+import { parseConfig } from "../../plan/config";
+import { type ClusterInventory, type Inventory, inventoryOf, inventorySchema } from "../../plan/inventory";
+import { plan } from "../../plan/plan";
 
 const UNKNOWN = { dollarsPerHour: null, mostDollarsPerHour: null };
 const model = "Qwen/Qwen3-8B";

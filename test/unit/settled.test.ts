@@ -2,9 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { DynamoCluster } from "../../components";
+import type { ConfigInput } from "../../config/schema";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import type { ConfigInput } from "../../plan/schema";
 import { nodeScripts } from "../../sky/scripts";
 import { renderTask } from "../../sky/task";
 import { runOnMocks } from "./componentsMocks";

@@ -1,10 +1,10 @@
 /** Several workers on one GPU: who sits where, who waits for whom, and what does not fit. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { ConfigError } from "../../config/problems";
 import { parseConfig } from "../../plan/config";
 import { drawPlan } from "../../plan/drawing/text";
 import { plan } from "../../plan/plan";
-import { ConfigError } from "../../plan/problems";
 import type { DeploymentPlan } from "../../plan/types";
 import { type Deployment, SERVICES } from "./planShapes";
 

@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { z } from "zod";
-import { Progress } from "../../driver/progress";
-import type { Verb } from "../../driver/verb";
+import { Progress } from "../../lib/progress";
+import type { Verb } from "../../lib/verb";
 
 /** What the stand-in knows and does; see `fakeSky/sky`. */
 export interface FakeState {

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
+import { VERSIONS } from "../../config/versions";
 import { parseConfig } from "../../plan/config";
-import { VERSIONS } from "../../plan/versions";
 import { renderSetup } from "../../sky/setup";
 
 const setupOf = (more: Readonly<Record<string, unknown>>) =>

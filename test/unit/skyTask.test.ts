@@ -5,13 +5,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import type { ConfigInput } from "../../config/schema";
+import { hereDocument, quoted } from "../../lib/shell";
+import { fingerprintOf, problemOfPair } from "../../lib/tls/served";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import type { ConfigInput } from "../../plan/schema";
 import { nodeScripts } from "../../sky/scripts";
-import { hereDocument, quoted } from "../../sky/shell";
 import { renderTask } from "../../sky/task";
-import { fingerprintOf, problemOfPair } from "../../tls/served";
 
 interface Task {
   readonly num_nodes: number;
@@ -198,7 +198,7 @@ describe("a recipe, which nobody hands generated secrets", () => {
     return spawnSync("python3", ["-", join(home, "secrets.json"), ...(names[rank] ?? [])], {
       encoding: "utf8",
       input: found?.[1] ?? "",
-      cwd: join(__dirname, "../../node"),
+      cwd: join(__dirname, "../../runtime"),
       env: { PATH: process.env["PATH"] ?? "", SKYPILOT_NODE_IPS: "10.0.0.7\n10.0.0.8", ...env },
     });
   };

@@ -5,7 +5,7 @@ import { failedPart, failedRank, programLines } from "../../sky/jobLog";
 import { jsonIn } from "../../sky/records";
 import { StageTracker, stageOf } from "../../sky/stages";
 import { setupOf, taskName } from "../../sky/taskName";
-import { cloudsOf } from "../../tools/toolchain/skypilot";
+import { cloudsOf } from "../../toolchain/skypilot";
 
 describe("JSON in an output", () => {
   it.each([

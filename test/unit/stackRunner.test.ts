@@ -4,17 +4,17 @@ import { join } from "node:path";
 import { InputPropertiesError, RunError } from "@pulumi/pulumi";
 import { DiffKind, type EngineEvent, type StepEventMetadata } from "@pulumi/pulumi/automation";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { backendDirectory, resolveBackend, usesPassphrase } from "../../tools/pulumi/backend";
-import { cliProblem, refreshPrivateFile } from "../../tools/pulumi/cli";
-import { userMistake } from "../../tools/pulumi/program";
-import { ProgressReport, plain } from "../../tools/pulumi/progress";
+import { backendDirectory, resolveBackend, usesPassphrase } from "../../cli/pulumi/backend";
+import { cliProblem, refreshPrivateFile } from "../../cli/pulumi/cli";
+import { userMistake } from "../../cli/pulumi/program";
+import { ProgressReport, plain } from "../../cli/pulumi/progress";
 import {
   checkStackName,
   hasEncryptionSettings,
   readProject,
   stacksWithFiles,
-} from "../../tools/pulumi/project";
-import { masked } from "../../tools/pulumi/steps";
+} from "../../cli/pulumi/project";
+import { masked } from "../../cli/pulumi/steps";
 
 let scratch: string;
 

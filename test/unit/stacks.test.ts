@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { outOfDate, recipePath, renderedFiles } from "../../cli/commands/render";
+import { planStack } from "../../cli/plannedStack";
+import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import { packageRoot } from "../../lib/root";
 import type { DeploymentPlan } from "../../plan/types";
-import { planStack } from "../../tools/plannedStack";
-import { readProject, stacksWithFiles } from "../../tools/pulumi/project";
-import { outOfDate, recipePath, renderedFiles } from "../../tools/render";
-import { packageRoot } from "../../tools/toolchain/root";
 
 const root = packageRoot();
 const stacks = stacksWithFiles(readProject(root));

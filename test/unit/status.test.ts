@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type Deployed, deployedOf, nodesOf } from "../../tools/nodes/deployed";
-import { drawStatus } from "../../tools/status/draw";
-import type { NodeReport, ProgramReport } from "../../tools/status/report";
-import { type Seen, statusOf } from "../../tools/status/status";
-import { duration, latency, rate } from "../../tools/status/units";
+import { type Deployed, deployedOf, nodesOf } from "../../cli/deployment/deployed";
+import { drawStatus } from "../../cli/status/draw";
+import type { NodeReport, ProgramReport } from "../../cli/status/report";
+import { type Seen, statusOf } from "../../cli/status/status";
+import { duration, latency, rate } from "../../cli/status/units";
 
 const NOW = Date.UTC(2026, 10, 24, 12) / 1000;
 

@@ -9,7 +9,7 @@ import {
   together,
   totalsOf,
   trafficOf,
-} from "../../tools/status/metrics";
+} from "../../cli/status/metrics";
 
 /** Lines as Dynamo 1.4.2's frontend prints them, shortened. */
 function metrics(requests: number, failed: number, ttft: readonly [number, number, number]): string[] {

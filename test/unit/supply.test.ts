@@ -3,14 +3,14 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { VERSIONS } from "../../config/versions";
+import { engineRequirements, INSTALLED_ENGINES } from "../../dev/engineEnvironments";
 import { parseConfig } from "../../plan/config";
 import { ENGINES } from "../../plan/types";
-import { VERSIONS } from "../../plan/versions";
 import { engineImage, renderSetup } from "../../sky/setup";
-import { engineRequirements, INSTALLED_ENGINES } from "../../tools/engineEnvironments";
-import { packageRoot } from "../../tools/toolchain/index";
-import { requirementsFile, uvRequirementsFile } from "../../tools/toolchain/python";
-import { skyPilotLock } from "../../tools/toolchain/skypilot";
+import { packageRoot } from "../../toolchain/index";
+import { requirementsFile, uvRequirementsFile } from "../../toolchain/python";
+import { skyPilotLock } from "../../toolchain/skypilot";
 
 /** What fetches something from elsewhere, in a shell's words or as words of an argument list. */
 const DOWNLOADS =
@@ -20,17 +20,17 @@ const DOWNLOADS =
 const KNOWN: Readonly<Record<string, string>> = {
   "components/topology.ts": "curl in the command that the `chat` output shows: it asks the endpoint",
   "sky/setup.ts": "ai-dynamo, supervisor and kvbm in exact versions; apt; the model at its revision",
-  "tools/bootstrap.mjs": "npm ci: package-lock.json with its checksums",
-  "tools/lab/system.ts": "apt: the lab's Debian packages, whose signatures apt checks",
-  "tools/lab/up.ts": "uv for the lab's nodes",
-  "tools/toolchain/debian.ts": "apt checks signatures and checksums",
-  "tools/toolchain/go.ts": "exact versions, and Go's checksum database",
-  "tools/toolchain/model.ts": "the tokenizer of a model, by the hub's own library",
-  "tools/toolchain/plugins.ts": "Pulumi's plugins in exact versions, by Pulumi's own command",
-  "tools/toolchain/pulumi.ts": "the CLI in the package's version, by Pulumi's own installer",
-  "tools/toolchain/python.ts": "--require-hashes",
-  "tools/toolchain/skypilot.ts": "--require-hashes",
-  "tools/proof.ts": "asks the endpoint of this machine",
+  "toolchain/bootstrap.mjs": "npm ci: package-lock.json with its checksums",
+  "dev/lab/system.ts": "apt: the lab's Debian packages, whose signatures apt checks",
+  "dev/lab/up.ts": "uv for the lab's nodes",
+  "toolchain/debian.ts": "apt checks signatures and checksums",
+  "toolchain/go.ts": "exact versions, and Go's checksum database",
+  "toolchain/model.ts": "the tokenizer of a model, by the hub's own library",
+  "toolchain/plugins.ts": "Pulumi's plugins in exact versions, by Pulumi's own command",
+  "toolchain/pulumi.ts": "the CLI in the package's version, by Pulumi's own installer",
+  "toolchain/python.ts": "--require-hashes",
+  "toolchain/skypilot.ts": "--require-hashes",
+  "cli/proof.ts": "asks the endpoint of this machine",
 };
 
 const read = (path: string): string => readFileSync(join(packageRoot(), path), "utf8");
@@ -73,7 +73,7 @@ describe("what is downloaded", () => {
     );
     expect(plain).toEqual([]);
     // These compare the certificate itself with the one that they want, before anything is sent (`test/dynamo/tls.test.ts`).
-    const pinning = ["driver/http.ts", "tools/pinned.ts"];
+    const pinning = ["lib/http.ts", "toolchain/pinned.ts"];
     const others = sources().filter((path) => !pinning.includes(path));
     const insecure = others.flatMap((path) =>
       code(path).filter((line) =>

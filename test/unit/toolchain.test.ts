@@ -12,21 +12,15 @@ import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { VERSIONS } from "../../plan/versions";
-import { cacheDir, stateDir } from "../../tools/toolchain/dirs";
-import { packageRoot } from "../../tools/toolchain/index";
-import { installDirectory, readStamp, withLock, writeStamp } from "../../tools/toolchain/install";
-import { modelDirectoryName } from "../../tools/toolchain/model";
-import { officialPluginsArePresent } from "../../tools/toolchain/plugins";
-import { requirementsFile } from "../../tools/toolchain/python";
-import { findOnPath, run } from "../../tools/toolchain/run";
-import {
-  isAtLeast,
-  isCompatible,
-  isUsableEtcd,
-  isUsableNats,
-  parseVersion,
-} from "../../tools/toolchain/version";
+import { VERSIONS } from "../../config/versions";
+import { cacheDir, stateDir } from "../../lib/dirs";
+import { findOnPath, run } from "../../lib/run";
+import { packageRoot } from "../../toolchain/index";
+import { installDirectory, readStamp, withLock, writeStamp } from "../../toolchain/install";
+import { modelDirectoryName } from "../../toolchain/model";
+import { officialPluginsArePresent } from "../../toolchain/plugins";
+import { requirementsFile } from "../../toolchain/python";
+import { isAtLeast, isCompatible, isUsableEtcd, isUsableNats, parseVersion } from "../../toolchain/version";
 
 let scratch: string;
 

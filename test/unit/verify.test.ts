@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { Served } from "../../tools/proof";
-import { atLeast, judge, type PrefixGroup } from "../../tools/verify/judge";
-import { asJson, asText } from "../../tools/verify/report";
+import type { Served } from "../../cli/proof";
+import { atLeast, judge, type PrefixGroup } from "../../cli/verify/judge";
+import { asJson, asText } from "../../cli/verify/report";
 
 function served(worker: string, hitRate: number | undefined, more: Partial<Served> = {}): Served {
   return {

@@ -23,6 +23,9 @@ _KEYS: dict[str, Any] = {
     "cache_transceiver_config.backend": str,
 }
 
+# TensorRT-LLM's default.
+_BLOCK_TOKENS = 32
+
 _ROLES = {"prefill_and_decode": "agg"}
 
 _DEFAULTS = {"max_batch_size": 2048, "max_num_tokens": 8192, "max_seq_len": None, "max_beam_width": 1}
@@ -56,7 +59,7 @@ def parse(argv: list[str]) -> dict[str, Any]:
             raise ValueError(f"TensorRT-LLM has no --trtllm.{key}")
         if not isinstance(value, _KEYS[key]):
             raise ValueError(f"--trtllm.{key} {value!r} is of the wrong type")
-    if config.kv_block_size != overrides["kv_cache_config.tokens_per_block"]:
+    if config.kv_block_size != overrides.get("kv_cache_config.tokens_per_block", _BLOCK_TOKENS):
         raise ValueError("the block size of Dynamo and that of the engine differ")
     world = config.tensor_parallel_size * config.pipeline_parallel_size
     return {

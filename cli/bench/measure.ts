@@ -1,0 +1,88 @@
+/** A whole load: every number of clients, every repeat, in an order that a slow drift of the machine cannot turn into a result. */
+import { join } from "node:path";
+import type { Progress } from "../../toolchain/index";
+import { type Load, requestsOf } from "./loads";
+import { type Profiler, profile } from "./profile";
+import type { Point, Run } from "./summary";
+import type { BenchTarget } from "./target";
+
+/** How a load is run. */
+export interface MeasureOptions {
+  readonly target: BenchTarget;
+  readonly load: Load;
+  readonly tokenizer: string;
+  readonly hfHome: string;
+  /** The `aiperf` command. */
+  readonly command: string;
+  /** Of the prompts; each run has one that is made of it. */
+  readonly seed: number;
+  /** Directory of this run of the tool. */
+  readonly directory: string;
+  /** Longest time for one run of aiperf, in seconds. */
+  readonly limitSeconds: number;
+  readonly onProgress: Progress;
+}
+
+/**
+ * Runs all of a load: the numbers of clients one after the other, and that as often as there are repeats.
+ * @throws Error that says why, when a run of aiperf fails; what was measured before is in its files.
+ */
+export async function measure(options: MeasureOptions): Promise<Point[]> {
+  const { load } = options;
+  const runs = new Map<number, Run[]>(load.clients.map((clients) => [clients, []]));
+  const started = Date.now();
+  const total = load.repeats * load.clients.length;
+  let done = 0;
+  for (let repeat = 1; repeat <= load.repeats; repeat++) {
+    for (const clients of load.clients) {
+      done += 1;
+      const what = `[${done} of ${total}, ${since(started)}] ${load.name}, ${plural(clients, "client")}, repeat ${repeat} of ${load.repeats}`;
+      options.onProgress(`${what}: ${requestsOf(load, clients)} requests, at most ${options.limitSeconds} s`);
+      const run = await measureOnce(options, clients, repeat, what);
+      runs.get(clients)?.push(run);
+      options.onProgress(`${what}: ${inShort(run)}`);
+    }
+  }
+  return [...runs].map(([clients, list]) => ({ clients, runs: list }));
+}
+
+async function measureOnce(
+  options: MeasureOptions,
+  clients: number,
+  repeat: number,
+  what: string,
+): Promise<Run> {
+  const { target, load, tokenizer, limitSeconds, onProgress } = options;
+  const artifacts = join("aiperf", `${clients}-clients-${repeat}`);
+  // Prompts of another run must not be found in the caches that it filled.
+  const seed = options.seed + 1000 * repeat + clients;
+  const spec = { load, clients, seed, tokenizer, directory: join(options.directory, artifacts) };
+  const profiler: Profiler = {
+    command: options.command,
+    hfHome: options.hfHome,
+    limitSeconds,
+    onRequests: (count, of) => onProgress(`${what}: ${count} of ${of} requests answered, warm-up included`),
+  };
+  return { ...(await profile(target, spec, profiler)), seed, artifacts };
+}
+
+function inShort({ requests, errors, error, seconds, values }: Run): string {
+  const parts = [
+    `${requests} answered in ${seconds.toFixed(1)} s`,
+    ...(errors > 0 ? [`${errors} failed (${error})`] : []),
+    ...(values.ttftP50 === undefined ? [] : [`TTFT p50 ${values.ttftP50.toFixed(0)} ms`]),
+    ...(values.itlP50 === undefined ? [] : [`ITL p50 ${values.itlP50.toFixed(1)} ms`]),
+    ...(values.tokensPerSecond === undefined ? [] : [`${values.tokensPerSecond.toFixed(0)} tokens/s`]),
+  ];
+  return parts.join(", ");
+}
+
+function since(started: number): string {
+  const seconds = Math.round((Date.now() - started) / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+
+/** `1 client`, `8 clients`. */
+export function plural(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,89 @@
+/** What is kept of a run of `npm run bench`, as `summary.json`: docs/load-testing.md describes it for programs. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { z } from "zod";
+import { messageOf } from "../../lib/run";
+import { LOAD_NAMES } from "./loads";
+import { METRIC_KEYS } from "./metrics";
+
+export const SUMMARY_FILE = "summary.json";
+/** Goes up when a reader of the former one would misread this one. */
+const SCHEMA_VERSION = 1;
+
+const tokenCount = z.object({ mean: z.number(), stddev: z.number() });
+const values = z.partialRecord(z.enum(METRIC_KEYS), z.number());
+
+const measuredSchema = z.object({
+  requests: z.number(),
+  errors: z.number(),
+  error: z.string().optional(),
+  seconds: z.number(),
+  promptTokens: z.number().optional(),
+  answerTokens: z.number().optional(),
+  values,
+  /** Seed of the prompts; with it and the load aiperf makes the same ones again. */
+  seed: z.number(),
+  /** Directory of aiperf's own files, below that of the run. */
+  artifacts: z.string(),
+});
+
+const summarySchema = z.object({
+  schema: z.literal(SCHEMA_VERSION),
+  stack: z.string(),
+  /** What the user calls it; by default the stack's name. */
+  label: z.string(),
+  startedAt: z.string(),
+  seconds: z.number(),
+  quick: z.boolean(),
+  load: z.object({
+    name: z.enum(LOAD_NAMES),
+    summary: z.string(),
+    prompt: tokenCount,
+    prefix: z.object({ count: z.number(), tokens: z.number() }).optional(),
+    answer: tokenCount,
+    clients: z.array(z.number()),
+    requestsPerClient: z.number(),
+    leastRequests: z.number(),
+    repeats: z.number(),
+  }),
+  deployment: z.object({
+    endpoint: z.string(),
+    model: z.string(),
+    engine: z.string().optional(),
+    /** The engine is Dynamo's mocker: its times are made up, and its GPUs too. */
+    isSimulated: z.boolean(),
+    gpus: z.number().optional(),
+    nodes: z.number().optional(),
+    programs: z.record(z.string(), z.number()),
+  }),
+  environment: z.object({
+    dynamoSky: z.string(),
+    aiperf: z.string(),
+    dynamo: z.string(),
+    node: z.string(),
+    system: z.string(),
+    cores: z.number(),
+    memoryGiB: z.number(),
+  }),
+  /** By number of clients, ascending. */
+  points: z.array(z.object({ clients: z.number(), runs: z.array(measuredSchema) })),
+});
+
+export type Summary = z.infer<typeof summarySchema>;
+export type Point = Summary["points"][number];
+export type Run = Point["runs"][number];
+
+export function summaryText(summary: Omit<Summary, "schema">): string {
+  return `${JSON.stringify({ schema: SCHEMA_VERSION, ...summary }, undefined, 2)}\n`;
+}
+
+/** @throws Error that says what is wrong with the file. */
+export function readSummary(directory: string): Summary {
+  const file = join(directory, SUMMARY_FILE);
+  try {
+    return summarySchema.parse(JSON.parse(readFileSync(file, "utf8")));
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
+    throw new Error(`${file} is not a summary of \`npm run bench\` that this version can read: ${why}`);
+  }
+}

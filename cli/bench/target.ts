@@ -1,0 +1,117 @@
+/** What a load is sent to, as the stack's outputs describe it, and whether it answers at all. */
+import { X509Certificate } from "node:crypto";
+import { request as requestHttp } from "node:http";
+import { request as requestHttps } from "node:https";
+import { text } from "node:stream/consumers";
+import { rootCertificates } from "node:tls";
+import { z } from "zod";
+import { messageOf } from "../../lib/run";
+import { deploymentOf } from "../deployment/running";
+
+export interface BenchTarget {
+  /** Base URL of the OpenAI-compatible API, without `/v1`. */
+  readonly endpoint: string;
+  readonly model: string;
+  readonly apiKey: string | undefined;
+  readonly engine: string | undefined;
+  /** Certificates to trust, PEM. Default: those that the system does. */
+  readonly ca: string | undefined;
+  /** GPUs that hold a rank of a worker; those of the mocker are made up. Undefined where the outputs do not tell. */
+  readonly gpus: number | undefined;
+  /** Nodes that run something. */
+  readonly nodes: number | undefined;
+  /** Programs by role: `{ frontend: 1, aggregated: 4 }`. */
+  readonly programs: Readonly<Record<string, number>>;
+}
+
+const topologySchema = z.array(
+  z.object({
+    cluster: z.string(),
+    nodes: z.array(
+      z.object({
+        rank: z.number(),
+        programs: z.array(z.object({ role: z.string(), gpus: z.array(z.number()) })),
+      }),
+    ),
+  }),
+);
+
+/**
+ * @param outputs Outputs of a stack whose last `up` succeeded, secrets shown.
+ * @param ca Certificates to trust instead of the stack's own, PEM.
+ * @throws Error when they are not those of this program.
+ */
+export function targetOf(outputs: Readonly<Record<string, unknown>>, ca?: string): BenchTarget {
+  const { endpoint, model, apiKey, engine, certificate } = deploymentOf(outputs);
+  const topology = topologySchema.safeParse(outputs["topology"]);
+  const nodes = topology.success ? topology.data.flatMap((cluster) => cluster.nodes) : [];
+  const programs: Record<string, number> = {};
+  for (const { role } of nodes.flatMap((node) => node.programs)) programs[role] = (programs[role] ?? 0) + 1;
+  const gpus = nodes.reduce((sum, node) => sum + new Set(node.programs.flatMap((one) => one.gpus)).size, 0);
+  return {
+    ...{ endpoint, model, apiKey, engine, programs },
+    ca: ca ?? (certificate === undefined ? undefined : trustedWith(certificate)),
+    gpus: gpus > 0 ? gpus : undefined,
+    nodes: topology.success ? nodes.length : undefined,
+  };
+}
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+/** What to trust for a certificate of the outputs: itself where it ends in a root, else the public roots with it. */
+function trustedWith(certificate: string): string {
+  const chain = [...certificate.matchAll(PEM)].map(([pem]) => new X509Certificate(pem));
+  const endsInRoot = chain.some((one) => one.checkIssued(one));
+  return endsInRoot ? certificate : [certificate.trim(), ...rootCertificates, ""].join("\n");
+}
+
+const ANSWER_MS = 120_000;
+
+/**
+ * Sends one short chat request, so that a wrong key, a dead endpoint or an unknown certificate is told before a load is made.
+ * @throws Error that says what the endpoint said, and what to do.
+ */
+export async function checkAnswers(target: BenchTarget): Promise<void> {
+  const url = `${target.endpoint}/v1/chat/completions`;
+  const body = { model: target.model, messages: [{ role: "user", content: "Hello" }], max_tokens: 1 };
+  const answer = await post(url, JSON.stringify(body), target).catch((error: unknown) => {
+    throw new Error(`${url} cannot be reached: ${messageOf(error)}. ${advice(error)}`);
+  });
+  if (answer.status === 200) return;
+  throw new Error(`${url} answers ${answer.status}: ${answer.text.slice(0, 500)}`);
+}
+
+function advice(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
+    return "Its certificate is for other names: give the outputs with such a name in their endpoint (--outputs FILE)";
+  return /CERT|SIGNATURE|ISSUER/.test(code)
+    ? "Name the file with its certificate authority: --ca FILE"
+    : "Is the stack up? npm run stack -- preview shows what is lost.";
+}
+
+function post(
+  url: string,
+  body: string,
+  { apiKey, ca }: BenchTarget,
+): Promise<{ readonly status: number; readonly text: string }> {
+  const options = {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(body),
+      ...(apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` }),
+    },
+    agent: false,
+    signal: AbortSignal.timeout(ANSWER_MS),
+    ...(ca === undefined ? {} : { ca }),
+  } as const;
+  return new Promise((resolve, reject) => {
+    const send = url.startsWith("https:") ? requestHttps : requestHttp;
+    const call = send(url, options, (response) => {
+      text(response).then((content) => resolve({ status: response.statusCode ?? 0, text: content }), reject);
+    });
+    call.on("error", reject);
+    call.end(body);
+  });
+}

@@ -1,0 +1,116 @@
+/**
+ * `npm run metrics -- --stack S`: what a Prometheus and a Grafana of one's own need for a deployment, or whether a Prometheus
+ * has the figures that the dashboards and the alerts ask for.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { DeploymentConfig } from "../../plan/config";
+import { localAddresses } from "../../plan/localAddresses";
+import { nodeKey, scrapeTargets } from "../../plan/metrics/targets";
+import type { DeploymentPlan } from "../../plan/types";
+import { EXIT, exitCodes, fromCaller, runTool, withTimeout } from "../commandLine";
+import { asJson, asText, checkMetrics, isComplete } from "../metrics/check";
+import { type Addresses, metricsFiles, missingAddresses, reachable } from "../metrics/files";
+import { type WatchedStack, withOwnPrometheus } from "../metrics/own";
+import { projectIn, readOptions, STACK_OPTIONS, stackIn } from "../options";
+import { planStack } from "../plannedStack";
+import { UsageProblem } from "../pulumi/problem";
+
+const TIMEOUT = 300;
+
+const usage = `Usage: npm run metrics -- --stack NAME [options]
+
+Writes what a Prometheus and a Grafana of your own need for a deployment: targets, alerts, dashboards, and what to do with them.
+
+Options
+  --stack, -s NAME      the stack
+  --cwd, -C DIR         directory of Pulumi.yaml (default: this repository)
+  --out, -o DIR         where to write (default: metrics-NAME)
+  --address NODE=HOST   address of a node as your Prometheus reaches it, once for each node: main/0=10.0.0.5.
+                        Not needed on target local.
+  --check               write nothing; ask a Prometheus for every target, and everything that the dashboards and the alerts ask
+  --prometheus URL      the one to ask (default: the deployment's own; on SkyPilot through its ssh)
+  --timeout S           --check: give up after this many seconds (default: ${TIMEOUT})
+  --json                print JSON: {files,notes}; with --check
+                        {targets:[{job,cluster,node,program,problem}],answered,empty,failed,questions:[{asker,expr,values,error}],
+                        absent:[{reason,series}]}
+
+${exitCodes({ ok: "written, or all targets are up and all queries have an answer", failed: "it failed", notAsWanted: "some are not, or have none (--check)" })}`;
+
+const readArguments = () =>
+  readOptions(
+    {
+      ...STACK_OPTIONS,
+      out: { type: "string", short: "o" },
+      address: { type: "string", multiple: true },
+      check: { type: "boolean", default: false },
+      prometheus: { type: "string" },
+      timeout: { type: "string" },
+    },
+    usage,
+  );
+
+type Arguments = NonNullable<ReturnType<typeof readArguments>>;
+
+async function main(): Promise<void> {
+  const args = readArguments();
+  if (args === undefined) return;
+  const [stack, directory] = [stackIn(args, usage), projectIn(args)];
+  const watched = { stack, directory, ...planStack(stack, directory) };
+  if (args.check) await check(watched, args);
+  else write(watched, args);
+}
+
+function write({ stack, config, plan }: WatchedStack, args: Arguments): void {
+  const addresses = addressesOf(config, plan, args.address ?? []);
+  const missing = missingAddresses(plan, addresses);
+  if (missing.length > 0) {
+    const example = missing.map((node) => `--address ${node}=HOST`).join(" ");
+    throw new UsageProblem(
+      `SkyPilot chooses the addresses of the nodes. Give them as your Prometheus reaches them: ${example}`,
+    );
+  }
+  const out = fromCaller(args.out ?? `metrics-${stack}`);
+  const { files, notes } = metricsFiles(stack, config, plan, addresses);
+  const written = Object.entries(files).map(([path, text]) => {
+    const file = join(out, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    return file;
+  });
+  if (args.json) console.log(JSON.stringify({ files: written, notes }, undefined, 2));
+  else console.log([...written, ...notes.map((note) => `\nNote: ${note}`)].join("\n"));
+}
+
+function addressesOf(config: DeploymentConfig, plan: DeploymentPlan, given: readonly string[]): Addresses {
+  if (config.target === "local") {
+    return new Map(
+      [...localAddresses(plan)].flatMap(([cluster, nodes]) =>
+        nodes.map((address, rank) => [nodeKey(cluster, rank), address] as const),
+      ),
+    );
+  }
+  const known = new Set(
+    plan.clusters.flatMap(({ name, nodes }) => nodes.map(({ rank }) => nodeKey(name, rank))),
+  );
+  return new Map(
+    given.map((entry) => {
+      const [node = "", host = ""] = entry.split("=");
+      if (known.has(node) && host !== "") return [node, host] as const;
+      throw new UsageProblem(`--address ${entry} is not NODE=HOST. Nodes: ${[...known].join(", ")}.`);
+    }),
+  );
+}
+
+async function check(watched: WatchedStack, { prometheus, timeout, json }: Arguments): Promise<void> {
+  const targets = watched.plan.clusters.flatMap(scrapeTargets);
+  const found = await withTimeout(timeout, TIMEOUT, (signal) =>
+    prometheus === undefined
+      ? withOwnPrometheus(watched, signal, (url) => checkMetrics(url, { ...watched, targets }, signal))
+      : checkMetrics(prometheus.replace(/\/$/, ""), { ...watched, targets: reachable(targets) }, signal),
+  );
+  console.log(json ? JSON.stringify(asJson(found), undefined, 2) : asText(found).join("\n"));
+  process.exitCode = isComplete(found) ? EXIT.ok : EXIT.notAsWanted;
+}
+
+runTool(main, usage);

@@ -1,0 +1,221 @@
+/**
+ * `npm run render -- --stack S | --all [--check]`: writes what is rendered from a stack's plan. That is its picture, and, where it
+ * is one SkyPilot cluster, a plain recipe that `sky launch` runs without Pulumi.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { parseArgs } from "node:util";
+import { drawPicture } from "../../plan/drawing/picture";
+import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
+import { CLUSTER_SECRET } from "../../sky/run";
+import { nodeScripts } from "../../sky/scripts";
+import { ENVIRONMENT } from "../../sky/setup";
+import { madeOnNode, renderTask, taskSecretNames } from "../../sky/task";
+import { packageRoot } from "../../toolchain/index";
+import { EXIT, exitCodes, runTool } from "../commandLine";
+import { type PlannedStack, planStack } from "../plannedStack";
+import { UsageProblem } from "../pulumi/problem";
+import { readProject, stacksWithFiles } from "../pulumi/project";
+
+const usage = `Usage: npm run render -- --stack NAME | --all [options]
+
+Options
+  --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml
+  --all              every stack
+  --stdout           print the recipe instead of writing anything
+  --check            write nothing; exit code 1 when a file is out of date
+  --json             print what was done as JSON: {files:[{stack,file,changed}]}; with --check, changed is what is out of date
+
+Writes docs/pictures/NAME.svg, and the recipe of a stack that SkyPilot can run from one.
+
+${exitCodes({ ok: "it worked", failed: "out of date (--check)" })}`;
+
+/** The demo's two examples keep the names under which they are known. */
+const fileNames: Readonly<Record<string, string>> = {
+  single: "nvidia-dynamo",
+  multi: "nvidia-dynamo-multinode",
+};
+
+/** Where a stack's recipe is, relative to the repository. */
+export function recipePath(stack: string): string {
+  const known = fileNames[stack];
+  return known === undefined ? `sky/recipes/${stack}.sky.yaml` : `sky/${known}.sky.yaml`;
+}
+
+/** Stacks whose recipe is committed: those of one SkyPilot cluster. */
+export function renderedStacks(directory: string): string[] {
+  return stacksWithFiles(readProject(directory)).filter((stack) => isOneRecipe(planStack(stack, directory)));
+}
+
+function isOneRecipe({ config, plan }: PlannedStack): boolean {
+  return config.target === "sky" && plan.clusters.length === 1;
+}
+
+/** The name that the recipes' commands give their cluster. */
+const CLUSTER = "dynamo-serving";
+
+/** What has to be launched with, and how to get one. */
+function secretsToBring(names: readonly string[]): string[] {
+  const random = "openssl rand -hex 32";
+  const known = [
+    { secret: API_KEYS, from: random, about: "the keys that requests must carry: name:key,name:key" },
+    {
+      secret: TLS_BUNDLE,
+      from: "cat key.pem fullchain.pem | base64 -w0",
+      about: "your certificate and its key",
+    },
+    { secret: CLUSTER_SECRET, from: random, about: "from it come the passwords of etcd and NATS" },
+  ];
+  return known
+    .filter(({ secret }) => names.includes(secret))
+    .map(({ secret, from, about }) => `  export ${secret}=$(${from})     # ${about}\n`);
+}
+
+/** How a client of a recipe is let in by what the node has made. */
+function howToAsk(made: readonly string[], address: string): string {
+  const directory = `${ENVIRONMENT}/access`;
+  const certificate = made.includes(TLS_BUNDLE);
+  const pem = certificate
+    ? `  ssh ${CLUSTER} cat ${directory}/certificate.pem > endpoint.pem     # what clients trust\n`
+    : "";
+  if (!made.includes(API_KEYS)) return pem;
+  const trust = certificate ? " --cacert endpoint.pem" : "";
+  return `${pem}  echo "Authorization: Bearer $(ssh ${CLUSTER} cat ${directory}/api-key)" | curl${trust} -H @- ${address}/models
+`;
+}
+
+/** What is to be known of the gateway's secrets; nothing where the endpoint asks for none. */
+function aboutAccess({ config }: PlannedStack, made: readonly string[]): string {
+  if (!config.access.gateway)
+    return "The endpoint asks nobody in the cluster's network for a key (dynamo-sky:access.gateway: false).\n";
+  if (made.length === 0) return "";
+  const what = made.includes(TLS_BUNDLE) ? "The key and the certificate are" : "The key is";
+  return `${what} made on the first node, kept there for its user alone, and the log says where. A key of your own: --secret ${API_KEYS}.\n`;
+}
+
+function heading(stack: string, planned: PlannedStack): string {
+  const { config, plan } = planned;
+  const nodes = plan.clusters[0]?.nodes ?? [];
+  const inputs = plan.clusters.map((cluster) => ({ cluster, config, scripts: {}, standalone: true }));
+  const secrets = inputs.flatMap(taskSecretNames);
+  const made = inputs.flatMap(madeOnNode);
+  const scheme = config.access.tls.mode === "off" ? "http" : "https";
+  const address = `${scheme}://127.0.0.1:${LOCAL_PORT}/v1`;
+  const opened = config.sky.openEndpoint
+    ? "The endpoint's port is open to the internet, and asks for the key.\n"
+    : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n";
+  return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${nodes.length} node${nodes.length === 1 ? "" : "s"}.
+
+${secretsToBring(secrets).join("")}  sky launch -c ${CLUSTER}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
+  ssh -N -L ${LOCAL_PORT}:127.0.0.1:${plan.endpoint.port} ${CLUSTER} &     # the endpoint, at ${address}
+${howToAsk(made, address)}  sky down ${CLUSTER}
+
+${opened}${aboutAccess(planned, made)}
+Written by \`npm run render -- --stack ${stack}\` from Pulumi.${stack}.yaml: edit that, not this.`;
+}
+
+/** Where the recipes' tunnel begins. */
+const LOCAL_PORT = 8000;
+
+/**
+ * The recipe of a stack.
+ * @throws UsageProblem when the stack is not one SkyPilot cluster.
+ */
+export function renderStack(stack: string, directory: string): string {
+  return recipeOf(stack, planStack(stack, directory));
+}
+
+function recipeOf(stack: string, planned: PlannedStack): string {
+  const { config, plan } = planned;
+  const [cluster] = plan.clusters;
+  if (config.target !== "sky")
+    throw new UsageProblem(`Stack ${stack} runs on this machine (dynamo-sky:target: local): no recipe.`);
+  if (cluster === undefined || plan.clusters.length > 1)
+    throw new UsageProblem(
+      `Stack ${stack} has ${plan.clusters.length} SkyPilot clusters, which need each other's addresses: use \`up\`.`,
+    );
+  const input = {
+    cluster,
+    config,
+    scripts: nodeScripts(),
+    endpointPort: plan.endpoint.port,
+    standalone: true,
+  };
+  return renderTask(input, heading(stack, planned));
+}
+
+interface Arguments {
+  readonly stacks: readonly string[];
+  readonly check: boolean;
+  readonly stdout: boolean;
+  readonly json: boolean;
+}
+
+function readArguments(argv: string[]): Arguments | undefined {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      stack: { type: "string", short: "s" },
+      all: { type: "boolean", default: false },
+      check: { type: "boolean", default: false },
+      stdout: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) return undefined;
+  const { stack, all, check, stdout, json } = values;
+  if ((stack === undefined) === !all) throw new UsageProblem(`Say which: --stack NAME or --all\n\n${usage}`);
+  if (stdout && json) throw new UsageProblem("--stdout and --json cannot both have standard output.");
+  const every = () => stacksWithFiles(readProject(packageRoot()));
+  return { stacks: stack === undefined ? every() : [stack], check, stdout, json };
+}
+
+/** Everything that is rendered from a stack: text by file, relative to the repository. */
+export function renderedFiles(stack: string, directory: string): ReadonlyMap<string, string> {
+  const planned = planStack(stack, directory);
+  return new Map([
+    [`docs/pictures/${stack}.svg`, drawPicture(planned.plan)],
+    ...(isOneRecipe(planned) ? ([[recipePath(stack), recipeOf(stack, planned)]] as const) : []),
+  ]);
+}
+
+/** Those of the files that are not there, or not as they would be rendered now. */
+export function outOfDate(files: ReadonlyMap<string, string>, directory: string): string[] {
+  return [...files].flatMap(([name, text]) => {
+    const file = join(directory, name);
+    return existsSync(file) && readFileSync(file, "utf8") === text ? [] : [name];
+  });
+}
+
+function main(): void {
+  const args = readArguments(process.argv.slice(2));
+  if (args === undefined) {
+    console.log(usage);
+    return;
+  }
+  const root = packageRoot();
+  const done: { readonly stack: string; readonly file: string; readonly changed: boolean }[] = [];
+  for (const stack of args.stacks) {
+    if (args.stdout) {
+      process.stdout.write(renderStack(stack, root));
+      continue;
+    }
+    const files = renderedFiles(stack, root);
+    const changed = outOfDate(files, root);
+    done.push(...[...files.keys()].map((file) => ({ stack, file, changed: changed.includes(file) })));
+    for (const name of changed) {
+      if (args.check) {
+        console.error(`${name} is out of date: npm run render -- --stack ${stack}`);
+        process.exitCode = EXIT.failed;
+        continue;
+      }
+      mkdirSync(dirname(join(root, name)), { recursive: true });
+      writeFileSync(join(root, name), files.get(name) ?? "");
+      if (!args.json) console.log(name);
+    }
+  }
+  if (args.json) console.log(JSON.stringify({ files: done }, undefined, 2));
+}
+
+if (require.main === module) runTool(main, usage);

@@ -1,0 +1,92 @@
+/** Runs `runtime/look.py` where a node is, and reads what it tells. */
+import { spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { NodeShell } from "../../lib/nodes";
+import { packageRoot } from "../../lib/root";
+
+/** What is asked of a node; `runtime/look.py` says what for. */
+export type NodeRequest = { readonly report: ReportRequest } | { readonly logs: LogsRequest };
+
+export interface ReportRequest {
+  readonly programs: readonly string[];
+  /** Ports by name. */
+  readonly frontends: Readonly<Record<string, number>>;
+  readonly model: string;
+  /** Names of the metrics that are wanted. */
+  readonly series: readonly string[];
+  readonly times: number;
+  /** Seconds between two reports. */
+  readonly every: number;
+}
+
+export interface LogsRequest {
+  readonly programs: readonly string[];
+  /** Last lines of each program; null for all. */
+  readonly tail: number | null;
+  /** Files that end before this are left out: seconds since 1970; null for none. */
+  readonly since: number | null;
+  readonly follow: boolean;
+}
+
+const COMPLAINT_LENGTH = 500;
+
+/**
+ * Asks a node, and hands over each of its answers.
+ *
+ * @throws Error in the words of whatever could not reach it, or the signal's reason.
+ */
+export function askNode(
+  shell: NodeShell,
+  request: NodeRequest,
+  onAnswer: (answer: unknown) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const words = JSON.stringify({ dir: shell.directory, sky: shell.sky ?? null, ...request });
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const child = spawn(shell.command, shell.args(["-", words]), {
+      env: { ...process.env, ...shell.env },
+      stdio: "pipe",
+    });
+    const kill = () => child.kill();
+    signal.addEventListener("abort", kill, { once: true });
+    process.once("exit", kill);
+    let complaint = "";
+    child.stderr.setEncoding("utf8").on("data", (text: string) => {
+      complaint = (complaint + text).slice(-COMPLAINT_LENGTH);
+    });
+    // A process that ends without reading closes the pipe; its exit code says what matters.
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(readFileSync(join(packageRoot(), "runtime", "look.py")));
+    const lines = createInterface({ input: child.stdout });
+    let problem: unknown;
+    lines.on("line", (line) => {
+      try {
+        onAnswer(JSON.parse(line));
+      } catch (error) {
+        problem ??= error;
+        kill();
+      }
+    });
+    const read = new Promise<void>((done) => lines.once("close", done));
+    child.once("error", (error) => settle(error.message));
+    child.once("close", (code) =>
+      read.then(() => settle(code === 0 ? undefined : lastLine(complaint, code))),
+    );
+    function settle(failure: string | undefined): void {
+      signal.removeEventListener("abort", kill);
+      process.removeListener("exit", kill);
+      if (signal.aborted) reject(signal.reason);
+      else if (problem !== undefined) reject(problem);
+      else if (failure !== undefined) reject(new Error(failure));
+      else resolve();
+    }
+  });
+}
+
+function lastLine(complaint: string, code: number | null): string {
+  const said = complaint.trim().split("\n").at(-1)?.trim();
+  return said || `it ended with code ${code}`;
+}

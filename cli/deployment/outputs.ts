@@ -1,0 +1,70 @@
+/** Where the outputs of a stack come from. */
+import { readFileSync } from "node:fs";
+import { messageOf } from "../../lib/run";
+import { fromCaller, oneOfTwo } from "../commandLine";
+import { projectIn, STACK_OPTIONS } from "../options";
+import { openStack, UsageProblem } from "../pulumi/openStack";
+import { type Deployed, deployedOf } from "./deployed";
+import { outputsOf } from "./running";
+
+/** The options of a command about a deployment, as `util.parseArgs` takes them. */
+export const DEPLOYMENT_OPTIONS = { ...STACK_OPTIONS, outputs: { type: "string" } } as const;
+
+/** What a command's usage says of {@link DEPLOYMENT_OPTIONS}. */
+export const DEPLOYMENT_USAGE = `  --stack, -s NAME   the stack; read from its outputs, not from its configuration
+  --outputs FILE     read the outputs from a file instead ('-' is standard input), as 'pulumi stack output --json' prints them
+  --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)`;
+
+/** The deployment that the options name. @throws UsageProblem, OperationFailed when there is none, with what to do. */
+export async function deployedFrom(
+  { stack, outputs, cwd }: { readonly [option in keyof typeof DEPLOYMENT_OPTIONS]?: string | undefined },
+  usage: string,
+): Promise<Deployed> {
+  const source = oneOfTwo({ stack, outputs }, usage);
+  return deployedOf(await readOutputs(source, projectIn({ cwd })));
+}
+
+export type OutputsSource =
+  | { readonly stack: string }
+  /** A file with JSON; `-` is standard input. */
+  | { readonly file: string };
+
+/**
+ * @param cwd Directory of Pulumi.yaml.
+ * @param showSecrets Of a stack; a file has them or not.
+ * @throws UsageProblem, OperationFailed when there are none, with what to do.
+ */
+export async function readOutputs(
+  source: OutputsSource,
+  cwd: string,
+  showSecrets = false,
+): Promise<Readonly<Record<string, unknown>>> {
+  if ("file" in source) return fromFile(source.file);
+  return outputsOf(await openStack({ projectDir: cwd, stack: source.stack }), { showSecrets });
+}
+
+function fromFile(file: string): Readonly<Record<string, unknown>> {
+  const path = file === "-" ? 0 : fromCaller(file);
+  const outputs = parsed(file, textOf(file, path));
+  if (typeof outputs === "object" && outputs !== null && !Array.isArray(outputs)) return { ...outputs };
+  throw new UsageProblem(`--outputs ${file} holds no JSON object. 'pulumi stack output --json' prints one.`);
+}
+
+function textOf(file: string, path: string | number): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageProblem(`--outputs ${file} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+/** What is wrong with the text is not told in detail: that would quote it, and it may hold a key. */
+function parsed(file: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UsageProblem(
+      `--outputs ${file} cannot be read as JSON. 'pulumi stack output --json' prints it.`,
+    );
+  }
+}

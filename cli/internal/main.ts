@@ -1,0 +1,130 @@
+/**
+ * The one program that Pulumi's command resources run: `dynamo-sky <verb>`, input as JSON on standard input, progress on
+ * standard error, a result (if there is one) as JSON on standard output.
+ *
+ * Exit codes: 0 done, 1 failed (the last message says what to do), 2 wrong use or wrong input.
+ */
+import "../../lib/bypassProxies";
+import { text } from "node:stream/consumers";
+import type { z } from "zod";
+import { UserError } from "../../lib/errors";
+import { Progress } from "../../lib/progress";
+import type { Verb } from "../../lib/verb";
+
+// Loaded when called, since most verbs need little of what others need, and a deployment runs dozens of them. `require`
+// and not `import()`, which under tsx's CommonJS hook would leave the hook.
+const VERBS: Readonly<Record<string, () => { readonly verb: Verb }>> = {
+  "local lease": () => require("../../local/lease") as typeof import("../../local/lease"),
+  "local release": () => require("../../local/release") as typeof import("../../local/release"),
+  "local apply": () => require("../../local/apply") as typeof import("../../local/apply"),
+  "local remove": () => require("../../local/remove") as typeof import("../../local/remove"),
+  "local observe": () => require("../../local/observe") as typeof import("../../local/observe"),
+  "sky lease": () => require("../../sky/lease") as typeof import("../../sky/lease"),
+  "sky launch": () => require("../../sky/launch") as typeof import("../../sky/launch"),
+  "sky down": () => require("../../sky/down") as typeof import("../../sky/down"),
+  "sky observe": () => require("../../sky/observe") as typeof import("../../sky/observe"),
+  ready: () => require("./ready") as typeof import("./ready"),
+};
+
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+const PARENT_CHECK_MS = 250;
+/** How long a verb may take to clean up after it was told to stop. */
+const STOP_GRACE_MS = 10_000;
+
+async function main(args: readonly string[]): Promise<number> {
+  const progress = new Progress();
+  const name = args.join(" ");
+  const load = VERBS[name];
+  if (load === undefined) {
+    progress.plain(`'${name}' is no verb of dynamo-sky. The verbs are: ${Object.keys(VERBS).join(", ")}.`);
+    return EXIT_USAGE;
+  }
+  const stop = stopSignal();
+  try {
+    const { verb } = load();
+    const input = parseInput(name, verb, await readInput(name));
+    const limit = verb.timeoutSeconds(input);
+    const timer = setTimeout(
+      () => stop.abort(new UserError(`'dynamo-sky ${name}' was stopped after its time limit of ${limit} s.`)),
+      limit * 1000,
+    );
+    timer.unref();
+    await verb.run(input, {
+      progress,
+      signal: stop.signal,
+      result: (value) => process.stdout.write(`${JSON.stringify(value)}\n`),
+    });
+    return 0;
+  } catch (error) {
+    const cause = stop.signal.aborted && !(error instanceof UserError) ? stop.signal.reason : error;
+    return report(progress, cause);
+  }
+}
+
+function report(progress: Progress, error: unknown): number {
+  if (error instanceof UsageError) {
+    progress.plain(error.message);
+    return EXIT_USAGE;
+  }
+  if (error instanceof UserError) {
+    progress.plain(error.message);
+    return EXIT_FAILED;
+  }
+  // Not foreseen, so the place in the program is what helps.
+  progress.plain(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  return EXIT_FAILED;
+}
+
+class UsageError extends Error {}
+
+async function readInput(name: string): Promise<unknown> {
+  if (process.stdin.isTTY) {
+    throw new UsageError(`'dynamo-sky ${name}' reads its input as JSON from standard input.`);
+  }
+  const raw = await text(process.stdin);
+  try {
+    return JSON.parse(raw);
+  } catch {
+    // The parser's own message quotes the input, which may hold secrets.
+    throw new UsageError(
+      `The standard input of 'dynamo-sky ${name}' is not JSON (${raw.length} characters).`,
+    );
+  }
+}
+
+function parseInput<S extends z.ZodType>(name: string, verb: Verb<S>, raw: unknown): z.output<S> {
+  const parsed = verb.input.safeParse(raw);
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(
+    ({ path, message }) => `  ${path.join(".") || "input"}: ${message}`,
+  );
+  throw new UsageError([`The input of 'dynamo-sky ${name}' is not valid:`, ...problems].join("\n"));
+}
+
+/** Stops the verb on SIGTERM and SIGINT, and when the process that started this one is gone. */
+function stopSignal(): AbortController {
+  const stop = new AbortController();
+  const abort = (why: string): void => {
+    stop.abort(new UserError(why));
+    setTimeout(() => process.exit(EXIT_FAILED), STOP_GRACE_MS).unref();
+  };
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.on(signal, () => abort(`Stopped by ${signal}.`));
+  // Whoever reads the output may be gone too; that must not end the clean-up.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent && !stop.signal.aborted)
+      abort("Stopped: the process that started this is gone.");
+  }, PARENT_CHECK_MS).unref();
+  return stop;
+}
+
+main(process.argv.slice(2)).then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    process.stderr.write(`${String(error)}\n`);
+    process.exit(EXIT_FAILED);
+  },
+);

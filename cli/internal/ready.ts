@@ -1,0 +1,186 @@
+/** `ready`: waits until every worker of the plan is registered and a chat completion with tokens has come back. */
+import { resolve } from "node:path";
+import { UserError } from "../../lib/errors";
+import { callHttp, inWords } from "../../lib/http";
+import { lastLines } from "../../lib/logs";
+import { poll } from "../../lib/poll";
+import { defineVerb, type VerbContext } from "../../lib/verb";
+import { stateDirectory } from "../../local/directories";
+import { proveCluster } from "../../local/marks";
+import { type ReadyInput, readySchema } from "../../plan/readySpec";
+import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
+import type { RemoteDeployment, RemoteSpec } from "../../sky/remote";
+
+const FRONTEND = "frontend";
+const LOG_LINES = 20;
+const FRONTEND_LOG_LINES = 5;
+const REQUEST_MS = 5000;
+/** An engine compiles kernels at its first request: 17 s were seen on an H200. */
+const COMPLETION_MS = 120_000;
+const MAX_TOKENS = 8;
+
+export const verb = defineVerb({
+  input: readySchema,
+  timeoutSeconds: ({ timeoutSeconds }) => timeoutSeconds + COMPLETION_MS / 1000,
+  run: untilReady,
+});
+
+/** Something that is not there yet: which component, and what was seen of it. */
+interface Missing {
+  readonly component: string;
+  readonly seen: string;
+}
+
+async function untilReady(input: ReadyInput, context: VerbContext): Promise<void> {
+  const remote = input.sky && (await openRemote(input.sky, context));
+  try {
+    await waitUntilReady(input, context, remote);
+  } finally {
+    remote?.close();
+  }
+}
+
+/** Loaded when needed: a deployment on this machine does without SkyPilot. */
+function openRemote(spec: RemoteSpec, context: VerbContext): Promise<RemoteDeployment> {
+  const { RemoteDeployment: Remote } = require("../../sky/remote") as typeof import("../../sky/remote");
+  return Remote.open(spec, context);
+}
+
+async function waitUntilReady(
+  input: ReadyInput,
+  context: VerbContext,
+  remote: RemoteDeployment | undefined,
+): Promise<void> {
+  let last: Missing | undefined;
+  const missing = await poll({
+    timeoutSeconds: input.timeoutSeconds,
+    progress: context.progress,
+    signal: context.signal,
+    check: async () => {
+      await remote?.assertRunning();
+      last = await firstMissing(input, context.signal, remote);
+      return last && `${last.component}: ${last.seen}`;
+    },
+  });
+  if (missing === undefined) {
+    for (const cluster of input.localClusters) proveCluster(cluster);
+    context.progress.line(`${input.model} answers at ${input.endpoint}`);
+    return;
+  }
+  throw await notReady(input, last ?? { component: FRONTEND, seen: missing }, remote);
+}
+
+/** Asks at the endpoint, or at what leads there. */
+async function firstMissing(
+  input: ReadyInput,
+  signal: AbortSignal,
+  remote: RemoteDeployment | undefined,
+): Promise<Missing | undefined> {
+  let { endpoint } = input;
+  try {
+    if (remote !== undefined) endpoint = await remote.reachable(endpoint);
+  } catch (error) {
+    signal.throwIfAborted();
+    return { component: FRONTEND, seen: inWords(error) };
+  }
+  const asked = { ...input, endpoint };
+  return (await missingWorkers(asked, signal)) ?? (await missingAnswer(asked, signal));
+}
+
+async function notReady(
+  { endpoint, timeoutSeconds, logs }: ReadyInput,
+  { component, seen }: Missing,
+  remote: RemoteDeployment | undefined,
+): Promise<UserError> {
+  const logsOf = (wanted: string): string[] =>
+    Object.entries(logs)
+      .filter(([name]) => name === wanted || name.startsWith(`${wanted}-`))
+      .flatMap(([, files]) => files.map((file) => resolve(stateDirectory(), file)));
+  const linesOf = async (wanted: string, count: number): Promise<string[]> =>
+    remote === undefined ? lastLines(logsOf(wanted), count) : remote.lastLines(wanted, count);
+  const lines = await linesOf(component, LOG_LINES);
+  // What a worker misses, the frontend often tells.
+  if (component !== FRONTEND) lines.push(...(await linesOf(FRONTEND, FRONTEND_LOG_LINES)));
+  return new UserError(
+    [
+      `The deployment at ${endpoint} was not ready within ${timeoutSeconds} s: waited for ${component}: ${seen}.`,
+      ...(lines.length === 0 ? [] : ["Last log lines:", ...lines]),
+    ].join("\n"),
+  );
+}
+
+async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<Missing | undefined> {
+  const path = `models/${input.model.split("/").map(encodeURIComponent).join("/")}/ready`;
+  const answer = await call(input, path, undefined, REQUEST_MS, signal);
+  if ("error" in answer) return { component: FRONTEND, seen: answer.error };
+  const types = registered(answer.body, input.namespace);
+  const missing = WORKER_ROLES.flatMap((role): Missing[] => {
+    const { [role]: wanted } = input.expectedWorkers;
+    const count = types[role];
+    if (count === wanted) return [];
+    const lost = count > wanted ? " (lost ones are listed until their lease ends)" : "";
+    return [{ component: role, seen: `${count} of ${wanted} workers registered${lost}` }];
+  });
+  if (missing[0] !== undefined) return missing[0];
+  const ready = field(answer.body, "ready");
+  return ready === true ? undefined : { component: FRONTEND, seen: `it says ready=${String(ready)}` };
+}
+
+/** Workers by role that the frontend counts in a namespace. */
+function registered(body: unknown, namespace: string): Record<WorkerRole, number> {
+  const types = field(field(field(body, "namespaces"), namespace), "worker_types");
+  const count = (role: WorkerRole): number => Number(field(field(types, role), "workers") ?? 0);
+  return { aggregated: count("aggregated"), prefill: count("prefill"), decode: count("decode") };
+}
+
+/** A 200 proves nothing: broken engines answer it with no tokens at all. */
+async function missingAnswer(input: ReadyInput, signal: AbortSignal): Promise<Missing | undefined> {
+  const body = {
+    model: input.model,
+    messages: [{ role: "user", content: "Say hello." }],
+    max_tokens: MAX_TOKENS,
+  };
+  const answer = await call(input, "chat/completions", body, COMPLETION_MS, signal);
+  const component = input.expectedWorkers.decode > 0 ? "decode" : "aggregated";
+  if ("error" in answer) return { component, seen: `a chat completion failed: ${answer.error}` };
+  const tokens = Number(field(field(answer.body, "usage"), "completion_tokens") ?? 0);
+  const choices = field(answer.body, "choices");
+  const message = field(Array.isArray(choices) ? choices[0] : undefined, "message");
+  const content = field(message, "content") || field(message, "reasoning_content");
+  if (tokens > 0 && typeof content === "string" && content.length > 0) return undefined;
+  return {
+    component,
+    seen: `a chat completion came back with ${tokens} tokens and ${content ? "some" : "no"} content`,
+  };
+}
+
+type Answer = { readonly body: unknown } | { readonly error: string };
+
+async function call(
+  { endpoint, apiKey, fingerprint }: ReadyInput,
+  path: string,
+  body: unknown,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const base = endpoint.replace(/\/+$/, "").replace(/\/v1$/, "");
+  const headers: Record<string, string> = apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` };
+  try {
+    const { status, text } = await callHttp(`${base}/v1/${path}`, {
+      body,
+      headers,
+      fingerprint,
+      timeoutMs,
+      signal,
+    });
+    if (status !== 200) return { error: `HTTP ${status} ${text.slice(0, 200)}`.trim() };
+    return { body: JSON.parse(text) };
+  } catch (error) {
+    signal.throwIfAborted();
+    return { error: inWords(error) };
+  }
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+}

@@ -1,0 +1,93 @@
+/** Asks a Prometheus everything that the dashboards and the alerts of a deployment ask. */
+import { z } from "zod";
+import { dashboardsOf, VARIABLES } from "../../observability/dashboards";
+import type { DeploymentConfig } from "../../plan/config";
+import { alertsOf } from "../../plan/metrics/alerts";
+import type { Series } from "../../plan/metrics/series";
+import type { DeploymentPlan } from "../../plan/types";
+
+/** One query, and who asks it. */
+export interface Question {
+  /** `Dynamo: service › Throughput: written`, with the curve's name where there are several; or the name of an alert. */
+  readonly asker: string;
+  readonly expr: string;
+  readonly series: readonly Series[];
+}
+
+/** Every query of every dashboard, and the value of every alert. */
+export function questionsOf(config: DeploymentConfig, plan: DeploymentPlan): Question[] {
+  const panels = dashboardsOf(config, plan).flatMap(({ title, rows }) =>
+    rows.flatMap((row) =>
+      row.panels.flatMap((panel) =>
+        panel.queries.map(({ expr, legend }) => ({
+          asker: `${title} › ${panel.title}${panel.queries.length > 1 ? `: ${legend}` : ""}`,
+          expr: filledIn(expr, config),
+          series: panel.series,
+        })),
+      ),
+    ),
+  );
+  const alerts = alertsOf(config, plan).map(({ name, value, series }) => ({
+    asker: name,
+    expr: value,
+    series,
+  }));
+  return [...panels, ...alerts];
+}
+
+/** What Grafana would put in place of its variables: all deployments, and four scrapes, but five minutes at the least: etcd writes seldom. */
+function filledIn(expr: string, { metrics }: DeploymentConfig): string {
+  const interval = `${Math.max(300, 4 * metrics.scrapeIntervalSeconds)}s`;
+  return expr.replaceAll(VARIABLES.deployment, ".*").replaceAll(VARIABLES.interval, interval);
+}
+
+const answerSchema = z.object({
+  status: z.string(),
+  error: z.string().optional(),
+  data: z
+    .object({
+      result: z.array(
+        z.object({ metric: z.record(z.string(), z.string()), value: z.tuple([z.number(), z.string()]) }),
+      ),
+    })
+    .optional(),
+});
+
+export interface Answer extends Question {
+  /** A value for each combination of labels; NaN where nothing has happened that could be measured. */
+  readonly values: readonly number[];
+  /** What Prometheus has against the query. */
+  readonly error?: string;
+}
+
+const ASK_SECONDS = 10;
+
+/**
+ * @param prometheus URL of a Prometheus, such as `http://127.0.0.1:9090`.
+ * @throws Error when it does not answer.
+ */
+export async function ask(prometheus: string, question: Question): Promise<Answer> {
+  const query = new URLSearchParams({ query: question.expr });
+  const { error, data } = answerSchema.parse(await readPrometheus(prometheus, "query", query));
+  const values = (data?.result ?? []).map(({ value }) => Number(value[1]));
+  return { ...question, values, ...(error === undefined ? {} : { error }) };
+}
+
+/**
+ * What a path of Prometheus's API says.
+ * @param body Sent by POST. Default: it is read by GET.
+ * @throws Error when no Prometheus answers.
+ */
+export async function readPrometheus(
+  prometheus: string,
+  path: string,
+  body?: URLSearchParams,
+): Promise<unknown> {
+  const how = body === undefined ? {} : { method: "POST", body };
+  try {
+    const signal = AbortSignal.timeout(ASK_SECONDS * 1000);
+    return await (await fetch(`${prometheus}/api/v1/${path}`, { ...how, signal })).json();
+  } catch (cause) {
+    throw new Error(`No Prometheus answers at ${prometheus}.`, { cause });
+  }
+}

@@ -1,0 +1,128 @@
+/** `preview`: what a change would do and what it would cost, as a comment for a pull request. */
+
+import { messageOf } from "../../lib/run";
+import { EXIT, isUsersMistake } from "../commandLine";
+import type { OpenStack, OperationResult } from "../pulumi/openStack";
+import type { PolicyPackChoice } from "../pulumi/policyPacks";
+import { OperationFailed } from "../pulumi/problem";
+import type { Violation } from "../pulumi/progress";
+import type { Step } from "../pulumi/steps";
+import { code, details, failureBlock, markerOf, page, plainText, table } from "./markdown";
+import { type Cost, costIn, countsOf, dollars, outputsIfAny, type Report } from "./report";
+
+type Result = Pick<OperationResult, "steps" | "changes" | "violations" | "outputs">;
+
+/** What was found out, by a preview that may have failed. */
+interface Preview {
+  readonly stack: string;
+  readonly before: Cost | undefined;
+  readonly after: Cost | undefined;
+  readonly result: Result;
+  /** Why there is no full preview. */
+  readonly failure: string | undefined;
+  readonly exitCode: number;
+}
+
+const NOTHING: Result = { steps: [], changes: {}, violations: [], outputs: {} };
+const MANDATORY = "mandatory";
+
+/** Previews a stack. Never throws for what a person who reads the comment has to know. */
+export async function preview(
+  run: { readonly stack: Pick<OpenStack, "stack" | "outputs" | "preview">; readonly signal: AbortSignal },
+  policyPacks: readonly PolicyPackChoice[],
+): Promise<Report> {
+  const { stack, signal } = run;
+  const before = costIn(await outputsIfAny(stack));
+  const found = await stack
+    .preview({ policyPacks, signal })
+    .then((result) => ({ result, failure: undefined, exitCode: EXIT.ok }), failed);
+  const after = costIn(found.result.outputs);
+  return reportOf({ stack: stack.stack, before, after, ...found });
+}
+
+function failed(error: unknown): Pick<Preview, "result" | "failure" | "exitCode"> {
+  const result = (error instanceof OperationFailed ? error.observed : undefined) ?? NOTHING;
+  const isRefused = result.violations.some(({ level }) => level === MANDATORY);
+  const exitCode = isUsersMistake(error) ? EXIT.usage : isRefused ? EXIT.notAsWanted : EXIT.failed;
+  return { result, failure: messageOf(error), exitCode };
+}
+
+function reportOf(found: Preview): Report {
+  const { stack, before, after, result, exitCode, failure } = found;
+  const { changes, steps, violations } = result;
+  return {
+    markdown: page(markerOf("preview", stack), [
+      `### ${plainText(stack)}: ${headline(found)}`,
+      refusal(violations),
+      failure === undefined || exitCode === EXIT.notAsWanted ? "" : failureBlock(failure),
+      costTable(before, after, exitCode === EXIT.ok),
+      stepTable(steps),
+      changeDetails(steps),
+    ]),
+    json: {
+      verb: "preview",
+      stack,
+      ok: exitCode === EXIT.ok,
+      changes,
+      cost: { before: before ?? null, after: after ?? null },
+      steps,
+      violations,
+      ...(failure === undefined ? {} : { failure }),
+    },
+    exitCode,
+  };
+}
+
+function headline({ exitCode, result }: Preview): string {
+  if (exitCode === EXIT.usage) return "the configuration is wrong";
+  if (exitCode === EXIT.notAsWanted) return "refused by a policy";
+  if (exitCode !== EXIT.ok) return "the preview failed";
+  return countsOf(result.steps, false);
+}
+
+function refusal(violations: readonly Violation[]): string {
+  return violations
+    .map(({ level, policy, message }) => {
+      const mark = level === MANDATORY ? "❌" : "⚠️";
+      return `- ${mark} ${code(policy)}: ${plainText(message)}`;
+    })
+    .join("\n");
+}
+
+/** Before is what the last update has put into the state, after is what the preview says. */
+function costTable(before: Cost | undefined, after: Cost | undefined, isWhole: boolean): string {
+  if (after === undefined && !isWhole) return "";
+  const gpus = (cost: Cost | undefined, other: string) => (cost === undefined ? other : String(cost.gpus));
+  const price = (cost: Cost | undefined, other: string) =>
+    cost === undefined ? other : dollars(cost.dollarsPerHour);
+  const most = after?.mostDollarsPerHour;
+  const isDearer = typeof most === "number" && most !== after?.dollarsPerHour;
+  return table(
+    ["", "before", "after"],
+    [
+      ["GPUs", gpus(before, "none"), gpus(after, "unknown")],
+      ["$ per hour", price(before, "none"), price(after, "unknown")],
+      ...(isDearer ? [["at most, where that has no capacity", "", dollars(most)]] : []),
+    ],
+  );
+}
+
+const MARKS: Readonly<Record<string, string>> = { create: "➕", update: "✏️", delete: "➖" };
+const SHOWN = 100;
+
+function stepTable(steps: readonly Step[]): string {
+  const rows = steps
+    .slice(0, SHOWN)
+    .map(({ op, name }) => [`${MARKS[op] ?? "🔁"} ${plainText(op)}`, code(name)]);
+  const left = steps.length - rows.length;
+  return [table(["", "resource"], rows), left > 0 ? `and ${left} more` : ""].filter(Boolean).join("\n\n");
+}
+
+function changeDetails(steps: readonly Step[]): string {
+  const changed = steps.slice(0, SHOWN).filter(({ changes }) => changes.length > 0);
+  if (changed.length === 0) return "";
+  const lines = changed.map(
+    ({ name, changes }) => `- ${code(name)}\n${changes.map((change) => `  - ${code(change)}`).join("\n")}`,
+  );
+  return details("What changes", lines.join("\n"));
+}

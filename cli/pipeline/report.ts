@@ -1,0 +1,68 @@
+/** What a verb of the pipeline found: for a person as Markdown, for a program as JSON, for a shell as an exit code. */
+import { z } from "zod";
+import { messageOf } from "../../lib/run";
+import type { OpenStack } from "../pulumi/openStack";
+import type { Step } from "../pulumi/steps";
+
+/** What a verb gives back. */
+export interface Report {
+  readonly markdown: string;
+  /** Without secrets. */
+  readonly json: Readonly<Record<string, unknown>>;
+  readonly exitCode: number;
+}
+
+/** How a verb is to work on a stack. */
+export interface Run {
+  readonly stack: OpenStack;
+  /** Aborted by the time limit and by signals. */
+  readonly signal: AbortSignal;
+}
+
+const costSchema = z.object({
+  gpus: z.number(),
+  dollarsPerHour: z.number().nullable(),
+  mostDollarsPerHour: z.number().nullable(),
+});
+
+/** The part of the stack output `cost` that a pipeline shows. */
+export type Cost = z.output<typeof costSchema>;
+
+/** The cost in a stack's outputs; undefined where there is none: an older stack, or one that never came up. */
+export function costIn(outputs: Readonly<Record<string, unknown>> | undefined): Cost | undefined {
+  return costSchema.safeParse(outputs?.["cost"]).data;
+}
+
+/** `$98.32`, or what is to be said instead. */
+export function dollars(amount: number | null | undefined): string {
+  return amount === null || amount === undefined ? "unknown" : `$${amount.toFixed(2)}`;
+}
+
+/** Outputs of a stack, secrets masked; undefined where there is no such stack yet. */
+export async function outputsIfAny(
+  stack: Pick<OpenStack, "outputs">,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  try {
+    return await stack.outputs();
+  } catch (error) {
+    if (/no stack named/.test(messageOf(error))) return undefined;
+    throw error;
+  }
+}
+
+/** `3 to create, 1 to update`, or `2 created`: resources that do something, not the components that hold them. */
+export function countsOf(steps: readonly Step[], isDone: boolean): string {
+  const counts = new Map<string, number>();
+  for (const { op } of steps) counts.set(op, (counts.get(op) ?? 0) + 1);
+  const parts = [...counts].map(([op, count]) => `${count} ${isDone ? (DONE[op] ?? op) : `to ${op}`}`);
+  if (parts.length > 0) return parts.join(", ");
+  return isDone ? "nothing had to be changed" : "nothing to change";
+}
+
+const DONE: Readonly<Record<string, string>> = {
+  create: "created",
+  update: "updated",
+  delete: "deleted",
+  "create-replacement": "created anew",
+  "delete-replaced": "old ones deleted",
+};

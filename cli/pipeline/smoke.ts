@@ -1,0 +1,74 @@
+/** `smoke`: whether an endpoint really serves, asked as a client asks: which models there are, and a streamed answer. */
+
+import { messageOf } from "../../lib/run";
+import { clientOf, type StreamedAnswer, streamAnswer } from "../chat";
+import { EXIT } from "../commandLine";
+import { deploymentOf, type RunningDeployment } from "../deployment/running";
+import { code, failureBlock, markerOf, page, plainText } from "./markdown";
+import type { Report, Run } from "./report";
+
+const QUESTION = "Say in one sentence that you are there.";
+
+/** What a client saw. */
+export interface Smoke {
+  readonly endpoint: string;
+  readonly model: string;
+  /** Whether it asked for a key, and was given one. */
+  readonly withKey: boolean;
+  /** Models that the endpoint lists. */
+  readonly models: readonly string[];
+  readonly answer: StreamedAnswer;
+}
+
+/**
+ * Asks the endpoint for its models and for a streamed answer.
+ * @throws Error that says which of them failed.
+ */
+export async function ask(deployment: RunningDeployment, signal: AbortSignal): Promise<Smoke> {
+  const { endpoint, model, apiKey } = deployment;
+  const listed = await clientOf(deployment)
+    .models.list({ signal })
+    .catch((error: unknown) => {
+      throw new Error(`${endpoint}/v1/models: ${reasonOf(error)}`);
+    });
+  const models = listed.data.map(({ id }) => id);
+  if (!models.includes(model)) {
+    throw new Error(
+      `${endpoint}/v1/models does not list ${model}; it lists ${models.join(", ") || "nothing"}.`,
+    );
+  }
+  const answer = await streamAnswer(deployment, QUESTION, () => undefined, signal).catch((error: unknown) => {
+    throw new Error(`${endpoint}/v1/chat/completions: ${reasonOf(error)}`);
+  });
+  return { endpoint, model, withKey: apiKey !== undefined, models, answer };
+}
+
+/** What went wrong, with what that came from: OpenAI's client says "Connection error." of all that is not an answer. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error) || error.cause === undefined) return messageOf(error);
+  return `${error.message} ${reasonOf(error.cause)}`;
+}
+
+/** One line of Markdown about a smoke test that passed. */
+export function smokeLine({ answer, withKey, model }: Smoke): string {
+  const { tokens, firstMs, totalMs } = answer;
+  const key = withKey ? ", with its key" : "";
+  return `✅ Smoke test: ${code(model)} streamed ${tokens} tokens${key}; the first after ${firstMs.toFixed(0)} ms, all in ${totalMs.toFixed(0)} ms.`;
+}
+
+/** Smoke-tests a stack that is up. */
+export async function smoke({ stack, signal }: Run): Promise<Report> {
+  const marker = markerOf("smoke", stack.stack);
+  const about = { verb: "smoke", stack: stack.stack };
+  try {
+    const deployment = deploymentOf(await stack.outputs({ showSecrets: true }));
+    const found = await ask(deployment, signal);
+    const markdown = page(marker, [smokeLine(found), `Endpoint: ${code(found.endpoint)}`]);
+    return { markdown, json: { ...about, ok: true, ...found }, exitCode: EXIT.ok };
+  } catch (error) {
+    const failure = messageOf(error);
+    const heading = `❌ Smoke test of ${plainText(stack.stack)} failed`;
+    const markdown = page(marker, [heading, failureBlock(failure)]);
+    return { markdown, json: { ...about, ok: false, failure }, exitCode: EXIT.failed };
+  }
+}

@@ -1,0 +1,34 @@
+/** A stack's configuration and plan, read from its file without Pulumi: what the tools that only look need. */
+import { type DeploymentConfig, parseConfig } from "../plan/config";
+import { factsOf } from "../plan/facts";
+import { plan } from "../plan/plan";
+import type { DeploymentPlan } from "../plan/types";
+import { locateTools } from "../toolchain/index";
+import { UsageProblem } from "./pulumi/problem";
+import { checkStackName, readProject, stackFile, stacksWithFiles } from "./pulumi/project";
+import { writtenConfig } from "./pulumi/writtenConfig";
+
+/** A stack's checked configuration, and its plan. */
+export interface PlannedStack {
+  readonly config: DeploymentConfig;
+  readonly plan: DeploymentPlan;
+}
+
+/**
+ * Plans a stack from its file.
+ * @throws UsageProblem when there is no such stack, ConfigError when its configuration cannot be planned.
+ */
+export function planStack(stack: string, directory: string): PlannedStack {
+  checkStackName(stack);
+  const project = readProject(directory);
+  const file = stackFile(project, stack);
+  if (file === undefined) {
+    const known = stacksWithFiles(project);
+    throw new UsageProblem(
+      `${project.directory} has no Pulumi.${stack}.yaml. Stacks there: ${known.length > 0 ? known.join(", ") : "none"}.`,
+    );
+  }
+  const config = parseConfig(writtenConfig(file));
+  const facts = factsOf(config, () => locateTools().servicesObtainable);
+  return { config, plan: plan(config, facts) };
+}

@@ -1,0 +1,95 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { link, mkdir, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import type { Environment } from "../../lib/dirs";
+
+/** Where the state of stacks is kept and how its secrets are encrypted. */
+export interface Backend {
+  /** URL as in `PULUMI_BACKEND_URL`; undefined for whatever the CLI is logged in to. */
+  readonly url: string | undefined;
+  /** True when nobody chose a backend, so that it is the directory of this project on this machine. */
+  readonly isOwn: boolean;
+  /** Variables that the CLI needs to use it; also what `stack env` prints. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** Backend that the CLI was logged in to with `pulumi login`. */
+function loggedInBackend(env: Environment): string | undefined {
+  const home = env["PULUMI_HOME"] || join(env["HOME"] || homedir(), ".pulumi");
+  try {
+    const credentials: unknown = JSON.parse(readFileSync(join(home, "credentials.json"), "utf8"));
+    if (typeof credentials !== "object" || credentials === null || !("current" in credentials))
+      return undefined;
+    return typeof credentials.current === "string" && credentials.current !== ""
+      ? credentials.current
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The passphrase of this machine's own state: made once, readable by its owner alone. */
+async function ensurePassphrase(file: string): Promise<void> {
+  if (existsSync(file)) return;
+  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
+  await writeFile(temporary, randomBytes(32).toString("base64url"), { mode: 0o600 });
+  try {
+    // Never replaces one that another process has just made: that would lose secrets.
+    await link(temporary, file);
+  } catch (error) {
+    if (!existsSync(file)) throw error;
+  } finally {
+    await rm(temporary, { force: true });
+  }
+}
+
+/**
+ * Chooses the backend: the user's (`PULUMI_BACKEND_URL`, `PULUMI_ACCESS_TOKEN`, `backend.url` of Pulumi.yaml, `pulumi
+ * login`), else a directory below the state directory.
+ * @param project Its directory, and `backend.url` of its Pulumi.yaml.
+ */
+export async function resolveBackend(
+  env: Environment,
+  state: string,
+  project: { readonly directory: string; readonly backendUrl: string | undefined },
+): Promise<Backend> {
+  const chosen = env["PULUMI_BACKEND_URL"] || project.backendUrl || loggedInBackend(env);
+  if (chosen !== undefined || env["PULUMI_ACCESS_TOKEN"]) return chosenBackend(chosen, project.directory);
+
+  const directory = join(state, "pulumi");
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const url = `file://${directory}`;
+  const hasPassphrase =
+    env["PULUMI_CONFIG_PASSPHRASE"] !== undefined || env["PULUMI_CONFIG_PASSPHRASE_FILE"] !== undefined;
+  if (hasPassphrase) return { url, isOwn: true, env: { PULUMI_BACKEND_URL: url } };
+  const file = join(state, "passphrase");
+  await ensurePassphrase(file);
+  return { url, isOwn: true, env: { PULUMI_BACKEND_URL: url, PULUMI_CONFIG_PASSPHRASE_FILE: file } };
+}
+
+/**
+ * A backend that somebody chose. The CLI takes a relative directory as one below where it was started, and it is not always
+ * started in the same place: so it is told which one is meant, the project's.
+ */
+function chosenBackend(url: string | undefined, projectDirectory: string): Backend {
+  const relative = /^file:\/\/(\.[^?]*)(.*)$/.exec(url ?? "");
+  if (relative === null) return { url, isOwn: false, env: {} };
+  const [, path = "", query = ""] = relative;
+  const absolute = `file://${resolve(projectDirectory, path)}${query}`;
+  return { url: absolute, isOwn: false, env: { PULUMI_BACKEND_URL: absolute } };
+}
+
+/** Directory of a `file://` backend, where this process can look into it; undefined for all others. */
+export function backendDirectory(backend: Backend, env: Environment): string | undefined {
+  if (!backend.url?.startsWith("file://")) return undefined;
+  const path = backend.url.slice("file://".length).split("?")[0] ?? "";
+  if (path.startsWith("~")) return join(env["HOME"] || homedir(), path.slice(1));
+  return path.startsWith("/") ? path : undefined;
+}
+
+/** Whether stacks of this backend encrypt by passphrase unless their file says otherwise: all but Pulumi's service. */
+export function usesPassphrase(backend: Backend): boolean {
+  return backend.url !== undefined && !/^https?:/.test(backend.url);
+}

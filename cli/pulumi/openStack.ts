@@ -1,0 +1,185 @@
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { PulumiFn } from "@pulumi/pulumi/automation";
+import { bypassProxies, proxyExemptions, usesProxy } from "../../lib/proxies";
+import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../../toolchain/index";
+import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
+import { type Cli, initStack, refreshPrivateFile, runCli, stackNames, tagsOf } from "./cli";
+import { loadHeavyModulesOnFirstUse } from "./lazyModules";
+import { clearStaleLocks } from "./lockFile";
+import type { OperationKind, OperationOptions, OperationResult } from "./operation";
+import { UsageProblem } from "./problem";
+import {
+  checkStackName,
+  hasEncryptionSettings,
+  type Project,
+  readProject,
+  shortName,
+  stackFile,
+  stacksWithFiles,
+} from "./project";
+
+export type { OperationOptions, OperationResult } from "./operation";
+export { OperationFailed, UsageProblem } from "./problem";
+export type { Step } from "./steps";
+
+/** Which stack to open, and how. */
+export interface OpenStackOptions {
+  /** Directory of Pulumi.yaml. */
+  readonly projectDir: string;
+  readonly stack: string;
+  /** Variables that go before those of this process: `DYNAMO_SKY_STATE`, `PULUMI_BACKEND_URL` … */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The program; default the module that Pulumi.yaml names, which must export a function. */
+  readonly program?: PulumiFn;
+  /** Receives a line for whatever happens; default standard error. */
+  readonly onProgress?: Progress;
+}
+
+/** A stack, ready for operations. */
+export interface OpenStack {
+  readonly project: Project;
+  readonly stack: string;
+  readonly toolchain: Toolchain;
+  /** Shows what `up` would do. */
+  preview(options?: OperationOptions): Promise<OperationResult>;
+  up(options?: OperationOptions): Promise<OperationResult>;
+  /** Reads what is really there into the state. */
+  refresh(options?: OperationOptions): Promise<OperationResult>;
+  /** Removes all resources; the stack itself stays, empty. */
+  destroy(options?: OperationOptions): Promise<OperationResult>;
+  /** Outputs of the last update. Secrets are `[secret]` unless asked for. */
+  outputs(options?: { readonly showSecrets?: boolean }): Promise<Readonly<Record<string, unknown>>>;
+  /** Removes the lock of an update that was killed. */
+  cancel(): Promise<void>;
+  /** Forgets an empty stack: its state and history. */
+  remove(): Promise<void>;
+  /** Makes the stack where there is none yet, empty. */
+  init(): Promise<void>;
+  /** Names of all stacks of the project in this backend, sorted. */
+  siblings(): Promise<string[]>;
+  /** Tags of the stack: what is written on it, beside its state. */
+  tags(): Promise<Readonly<Record<string, string>>>;
+  setTag(name: string, value: string): Promise<void>;
+  /** Where its state is. */
+  readonly backend: Backend;
+  /** Variables with which the plain `pulumi` command works on the same state. */
+  environment(): Readonly<Record<string, string>>;
+}
+
+/**
+ * Opens a stack of a project on the Automation API, with the backend that the user chose, or one on this machine.
+ * Neither makes the stack nor asks the CLI anything: the first operation does.
+ * @throws UsageProblem when the project or the stack's name is wrong.
+ */
+export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
+  // The engine, its plugins and this process speak to each other on loopback.
+  bypassProxies();
+  checkStackName(options.stack);
+  const project = readProject(options.projectDir);
+  const onProgress = options.onProgress ?? ((line) => process.stderr.write(`${line}\n`));
+  const env = { ...process.env, ...options.env };
+  const state = stateDir(env);
+  const backend = await resolveBackend(env, state, project);
+  const toolchain = await ensureToolchain({ need: ["pulumi", "plugins"], onProgress });
+  if (!toolchain.pulumi)
+    throw new Error("the Pulumi CLI was installed and is gone again: run this once more");
+
+  const cli: Cli = {
+    command: toolchain.pulumi.path,
+    project,
+    stack: options.stack,
+    env: { ...options.env, ...backend.env, ...cliEnvironment(toolchain, env["PATH"]) },
+  };
+  const repositoryFile = stackFile(project, options.stack);
+  const repositoryText = repositoryFile === undefined ? "" : readFileSync(repositoryFile, "utf8");
+  const keepsPrivateFile = usesPassphrase(backend) && !hasEncryptionSettings(repositoryText);
+  const privateFile = keepsPrivateFile ? privatePath(state, backend, project, options.stack) : undefined;
+  const directory = backendDirectory(backend, env);
+
+  const operate = async (kind: OperationKind, operation: OperationOptions = {}): Promise<OperationResult> => {
+    if (repositoryFile === undefined && (kind === "up" || kind === "preview"))
+      throw missingFile(project, options.stack);
+    // Only operations need it, and it can go on beside what comes first.
+    loadHeavyModulesOnFirstUse();
+    const loadingEngine = import("./operation.js");
+    if (directory !== undefined)
+      await clearStaleLocks(directory, project.name, shortName(options.stack), onProgress);
+    if (directory !== undefined && !stateExists(directory, project, options.stack))
+      await initStack(cli, privateFile);
+    if (privateFile !== undefined) await refreshPrivateFile(privateFile, repositoryText);
+    const { runOperation } = await loadingEngine;
+    const context = { cli, configFile: privateFile, program: options.program, onProgress };
+    return runOperation(context, kind, operation);
+  };
+  return {
+    project,
+    stack: options.stack,
+    toolchain,
+    preview: (operation) => operate("preview", operation),
+    up: (operation) => operate("up", operation),
+    refresh: (operation) => operate("refresh", operation),
+    destroy: (operation) => operate("destroy", operation),
+    outputs: async ({ showSecrets = false } = {}) => {
+      const args = ["stack", "output", "--json", ...(showSecrets ? ["--show-secrets"] : [])];
+      const outputs: unknown = JSON.parse(await runCli(cli, args));
+      return typeof outputs === "object" && outputs !== null ? { ...outputs } : {};
+    },
+    cancel: async () => {
+      await runCli(cli, ["cancel", "--yes"]);
+    },
+    remove: async () => {
+      await runCli(cli, ["stack", "rm", "--yes", "--preserve-config"]);
+    },
+    init: async () => {
+      if (!(await stackNames(cli)).includes(options.stack)) await initStack(cli, privateFile);
+    },
+    siblings: () => stackNames(cli),
+    tags: () => tagsOf(cli),
+    setTag: async (name, value) => {
+      await runCli(cli, ["stack", "tag", "set", name, value]);
+    },
+    backend,
+    environment: () => ({
+      ...(keepsPrivateFile ? { PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true" } : {}),
+      ...backend.env,
+      ...(usesProxy(env) ? proxyExemptions(env) : {}),
+    }),
+  };
+}
+
+function cliEnvironment(toolchain: Toolchain, path: string | undefined): Record<string, string> {
+  return {
+    PATH: enginePath(toolchain, path),
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    // What the stand-ins stand in for cannot be downloaded; trying would only take time.
+    ...(toolchain.plugins?.kind === "stand-in"
+      ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }
+      : {}),
+  };
+}
+
+/** Copy of the stack's file that has the salt of its secrets, by backend: another backend has another salt. */
+function privatePath(state: string, backend: Backend, project: Project, stack: string): string {
+  const id = createHash("sha256")
+    .update(backend.url ?? "")
+    .digest("hex")
+    .slice(0, 8);
+  return join(state, "stacks", id, project.name, `Pulumi.${shortName(stack)}.yaml`);
+}
+
+/** Whether a file backend has the stack: https://www.pulumi.com/docs/iac/concepts/state-and-backends/ */
+function stateExists(directory: string, project: Project, stack: string): boolean {
+  const base = join(directory, ".pulumi", "stacks", project.name, shortName(stack));
+  return ["json", "json.gz", "json.zst"].some((extension) => existsSync(`${base}.${extension}`));
+}
+
+function missingFile(project: Project, stack: string): UsageProblem {
+  const others = stacksWithFiles(project);
+  const known =
+    others.length > 0 ? `Stacks that have one: ${others.join(", ")}` : "There is none for any stack";
+  return new UsageProblem(
+    `Stack ${stack} has no file Pulumi.${shortName(stack)}.yaml in ${project.directory}. ${known}`,
+  );
+}

@@ -1,0 +1,42 @@
+/** What a stack's file says, unchecked. */
+import { readFileSync } from "node:fs";
+import { parse } from "yaml";
+import { CONFIG_NAMESPACE } from "../../config/problems";
+import { readProject, stackFile } from "./project";
+
+/** The settings of this program's namespace in a stack's file, without the namespace. */
+export function writtenConfig(file: string): Record<string, unknown> {
+  const content: unknown = parse(readFileSync(file, "utf8"));
+  const config = asRecord(asRecord(content)["config"]);
+  const prefix = `${CONFIG_NAMESPACE}:`;
+  return Object.fromEntries(
+    Object.entries(config).flatMap(([key, value]) =>
+      key.startsWith(prefix) ? [[key.slice(prefix.length), withoutSecret(value)]] : [],
+    ),
+  );
+}
+
+function asRecord(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** An encrypted value stays encrypted: that there is one is all that a plan needs. */
+function withoutSecret(value: unknown): unknown {
+  return asRecord(value)["secure"] === undefined ? value : true;
+}
+
+/**
+ * Where SkyPilot is to run a stack; undefined where it runs on this machine, or its file cannot be read or does not say it. Whoever has to
+ * know it reads the checked configuration.
+ */
+export function writtenInfra(stack: string, directory: string): readonly string[] | undefined {
+  try {
+    const file = stackFile(readProject(directory), stack);
+    const { target, sky } = file === undefined ? { target: "local" } : writtenConfig(file);
+    const { infra } = asRecord(typeof sky === "string" ? JSON.parse(sky) : sky);
+    const names = [infra].flat().filter((name) => typeof name === "string");
+    return target === "local" || names.length === 0 ? undefined : names;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,293 @@
+/** From what nodes and SkyPilot tell to the state of a deployment, and what is wrong with it. Pure. */
+
+import type { ClusterState } from "../../lib/nodes";
+import { stateOf } from "../../local/state";
+import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
+import type { Deployed, DeployedNode, DeployedProgram } from "../deployment/deployed";
+import { type CostStatus, costOf } from "./cost";
+import { between, samplesOf, type Totals, type Traffic, together, totalsOf, trafficOf } from "./metrics";
+import type { FrontendReport, NodeLook, NodeReport, ProgramReport } from "./report";
+
+/**
+ * `running`; `starting` while it waits for what it needs; `crashing` when it ends again and again right after its start;
+ * `missing` where its supervisor does not know it; `unknown` where the node does not answer; else supervisor's own word
+ * (`stopped`, `fatal`): http://supervisord.org/subprocess.html#process-states
+ */
+export type State = "running" | "starting" | "crashing" | "missing" | "unknown" | (string & {});
+
+export interface ProgramStatus {
+  readonly name: string;
+  readonly role: string;
+  readonly gpus: readonly number[];
+  readonly ports: Readonly<Record<string, number>>;
+  readonly state: State;
+  /** Since when it is in this state, ISO 8601; null where that is not known. */
+  readonly since: string | null;
+  /** How often it was started again by itself since its configuration changed last. */
+  readonly restarts: number;
+  /** How it ended last, by itself. */
+  readonly lastExit: { readonly at: string; readonly how: string } | null;
+  /** The last line that it wrote. */
+  readonly lastLine: string | null;
+}
+
+export interface NodeStatus {
+  readonly rank: number;
+  /** Why it cannot be looked at; null where it can. */
+  readonly problem: string | null;
+  readonly programs: readonly ProgramStatus[];
+}
+
+export interface ClusterStatus extends ClusterState {
+  readonly name: string;
+  readonly cluster: string;
+  readonly accelerator: string | null;
+  readonly nodes: readonly NodeStatus[];
+}
+
+export interface RoleStatus {
+  readonly role: WorkerRole;
+  /** What the frontend with the fewest counts; null where no frontend tells. */
+  readonly ready: number | null;
+  readonly wanted: number;
+}
+
+export interface RequestStatus {
+  readonly running: number;
+  readonly queued: number;
+  /** Since the frontends were started. */
+  readonly total: Traffic;
+  /** Between the two looks; null where there was only one. */
+  readonly interval: (Traffic & { readonly seconds: number; readonly requestsPerSecond: number }) | null;
+}
+
+export interface Status {
+  readonly at: string;
+  readonly healthy: boolean;
+  /** What is not as it should be, a sentence each. */
+  readonly problems: readonly string[];
+  readonly endpoint: string;
+  readonly model: string;
+  readonly engine: string;
+  readonly target: string;
+  readonly routerMode: string;
+  readonly roles: readonly RoleStatus[];
+  /** Null where no frontend answers. */
+  readonly requests: RequestStatus | null;
+  readonly cost: CostStatus;
+  readonly clusters: readonly ClusterStatus[];
+}
+
+export interface Seen {
+  readonly at: Date;
+  readonly clusters: Readonly<Record<string, ClusterState>>;
+  /** What each node told, in the order of the topology. */
+  readonly nodes: readonly (DeployedNode & { readonly look: NodeLook })[];
+}
+
+export function statusOf(deployed: Deployed, seen: Seen): Status {
+  const { deployment, topology, endpoint, model, engine } = deployed;
+  const clusters = topology.map(({ name, cluster, accelerator = null }): ClusterStatus => {
+    const state = seen.clusters[cluster] ?? { status: "GONE" };
+    const nodes = seen.nodes.filter((node) => node.cluster === cluster).map(nodeStatus);
+    return { name, cluster, accelerator, ...state, nodes };
+  });
+  const frontends = seen.nodes.flatMap(frontendsOf);
+  const roles = rolesOf(deployed, frontends);
+  const problems = [
+    ...clusters.flatMap((cluster) => clusterProblems(cluster, deployment.target)),
+    ...frontends.flatMap(({ name, now }) => (now.metrics === undefined ? [silent(name, now)] : [])),
+    ...roles.filter(({ ready, wanted }) => ready !== null && ready !== wanted).map(roleProblem),
+  ];
+  return {
+    at: seen.at.toISOString(),
+    healthy: problems.length === 0,
+    problems,
+    endpoint,
+    model,
+    engine,
+    target: deployment.target,
+    routerMode: deployment.routerMode,
+    roles,
+    requests: requestsOf(frontends),
+    cost: costOf(deployed, seen.clusters, seen.at),
+    clusters,
+  };
+}
+
+function nodeStatus({ rank, programs, look }: DeployedNode & { readonly look: NodeLook }): NodeStatus {
+  if ("unreachable" in look)
+    return { rank, problem: look.unreachable, programs: programs.map((program) => unknown(program)) };
+  const { now } = look;
+  const problem = now.exists
+    ? now.supervisor
+      ? null
+      : "its supervisor does not answer"
+    : "nothing of the deployment is on it";
+  return { rank, problem, programs: programs.map((program) => programStatus(program, now)) };
+}
+
+function unknown({ name, role, gpus, ports }: DeployedProgram): ProgramStatus {
+  const nothing = { since: null, restarts: 0, lastExit: null, lastLine: null };
+  return { name, role, gpus, ports, state: "unknown", ...nothing };
+}
+
+const seconds = (at: number) => new Date(at * 1000).toISOString();
+
+function programStatus(program: DeployedProgram, { at, crashSeconds, programs }: NodeReport): ProgramStatus {
+  const { name, role, gpus, ports } = program;
+  const report = programs[name];
+  if (report === undefined) return unknown(program);
+  const history = report.history ?? undefined;
+  const supervised = report.state === null ? undefined : { ...report.state, state: report.state.statename };
+  const state = stateOf(supervised, () => history);
+  // One that has crashed before has to live longer than that before it counts as running.
+  const isYoung = history !== undefined && at - history.at < (crashSeconds ?? 0);
+  const again = state === "BACKOFF" || (state === "RUNNING" && isYoung && history.crashes > 0);
+  const isCrashing = again || flapping(report.exits, at).length > 0;
+  const lastExit = report.exits.at(-1);
+  return {
+    name,
+    role,
+    gpus,
+    ports,
+    state: isCrashing ? "crashing" : state.toLowerCase(),
+    since: sinceOf(report, isCrashing, state, at),
+    restarts: Math.max(0, (history?.starts ?? 0) - 1),
+    lastExit: lastExit === undefined ? null : { at: seconds(lastExit.at), how: lastExit.how },
+    lastLine: report.lines.findLast((line) => !isLaunchers(line)) ?? report.lines.at(-1) ?? null,
+  };
+}
+
+/** What `runtime/launch.py` writes about a program that crashes says nothing about why. */
+function isLaunchers(line: string): boolean {
+  return /^(ended soon after its start \d+ times|ending what an earlier run left behind)/.test(line);
+}
+
+/** One that lives for a while before it ends again does not look as if it crashed, but it does. */
+const FLAPPING = { exits: 3, withinSeconds: 600, lastWithinSeconds: 60 } as const;
+
+/** The ends of the last minutes, where there are so many of them, and the last so recent, that the next one is near. */
+function flapping(exits: ProgramReport["exits"], at: number): ProgramReport["exits"] {
+  const recent = exits.filter((exit) => at - exit.at < FLAPPING.withinSeconds);
+  const last = recent.at(-1);
+  const isNear = last !== undefined && at - last.at < FLAPPING.lastWithinSeconds;
+  return isNear && recent.length >= FLAPPING.exits ? recent : [];
+}
+
+function sinceOf(
+  { history, exits, state }: ProgramReport,
+  isCrashing: boolean,
+  name: string,
+  at: number,
+): string | null {
+  if (isCrashing) {
+    // The first of the crashes in a row, as far back as they are known.
+    const inRow = exits.slice(-Math.max(1, history?.crashes ?? 1));
+    const first = [...inRow, ...flapping(exits, at)].toSorted((a, b) => a.at - b.at)[0];
+    return first === undefined ? null : seconds(first.at);
+  }
+  if (name === "RUNNING" && history !== null) return seconds(history.at);
+  return state === null || state.start === 0 ? null : seconds(state.start);
+}
+
+interface Frontend {
+  readonly name: string;
+  readonly earlier: FrontendReport | undefined;
+  readonly now: FrontendReport;
+  /** Between the two. */
+  readonly seconds: number;
+}
+
+function frontendsOf({ look }: { readonly look: NodeLook }): Frontend[] {
+  if ("unreachable" in look) return [];
+  const { earlier, now } = look;
+  return Object.entries(now.frontends).map(([name, report]) => ({
+    name,
+    earlier: earlier?.frontends[name],
+    now: report,
+    seconds: earlier === undefined ? 0 : now.at - earlier.at,
+  }));
+}
+
+function silent(name: string, { error }: FrontendReport): string {
+  return `${name} does not answer: ${error ?? "no reason given"}`;
+}
+
+function rolesOf({ deployment }: Deployed, frontends: readonly Frontend[]): RoleStatus[] {
+  const answering = frontends.filter(({ now }) => now.metrics !== undefined);
+  return WORKER_ROLES.flatMap((role): RoleStatus[] => {
+    const { [role]: wanted } = deployment.workers;
+    const counts = answering.map(({ now }) => registered(now.ready, deployment.namespace, role));
+    const ready = counts.length === 0 ? null : Math.min(...counts);
+    return wanted === 0 && !ready ? [] : [{ role, ready, wanted }];
+  });
+}
+
+/** Workers of a role that a frontend counts; none where it does not know the model yet. */
+export function registered(ready: unknown, namespace: string, role: WorkerRole): number {
+  const types = field(field(field(ready, "namespaces"), namespace), "worker_types");
+  return Number(field(field(types, role), "workers") ?? 0);
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? new Map(Object.entries(value)).get(name) : undefined;
+}
+
+function requestsOf(frontends: readonly Frontend[]): RequestStatus | null {
+  const answering = frontends.flatMap(({ earlier, now, seconds }) =>
+    now.metrics === undefined
+      ? []
+      : {
+          earlier: earlier?.metrics && totalsOf(samplesOf(earlier.metrics)),
+          now: totalsOf(samplesOf(now.metrics)),
+          seconds,
+        },
+  );
+  if (answering.length === 0) return null;
+  const all = together(answering.map(({ now }) => now));
+  const changes = answering.flatMap(({ earlier, now }): Totals[] =>
+    earlier === undefined ? [] : [between(earlier, now)],
+  );
+  const seconds = Math.max(0, ...answering.map((one) => one.seconds));
+  return {
+    running: all.inflight,
+    queued: all.queued,
+    total: trafficOf(all),
+    interval: changes.length === 0 || seconds <= 0 ? null : intervalOf(together(changes), seconds),
+  };
+}
+
+function intervalOf(totals: Totals, seconds: number) {
+  return { seconds, requestsPerSecond: totals.requests / seconds, ...trafficOf(totals) };
+}
+
+function clusterProblems(cluster: ClusterStatus, target: string): string[] {
+  const { name, status, job, nodes } = cluster;
+  if (status === "GONE")
+    return [
+      `cluster ${name}: ${target === "local" ? "it is not on this machine" : "SkyPilot knows no such cluster"}`,
+    ];
+  if (status !== "UP") return [`cluster ${name}: it is ${status}`];
+  const jobProblem =
+    target === "sky" && job?.status !== "RUNNING"
+      ? [`cluster ${name}: its job is ${job?.status ?? "gone"}`]
+      : [];
+  return [...jobProblem, ...nodes.flatMap((node) => nodeProblems(name, node))];
+}
+
+function nodeProblems(cluster: string, { rank, problem, programs }: NodeStatus): string[] {
+  if (problem !== null) return [`node ${rank} of ${cluster}: ${problem}`];
+  return programs.filter(({ state }) => state !== "running").map(programProblem);
+}
+
+function programProblem({ name, state, restarts, lastExit }: ProgramStatus): string {
+  if (state !== "crashing") return `${name} is ${state}`;
+  const how = lastExit === null ? "" : `, last with ${lastExit.how}`;
+  return `${name} is crashing: started again ${restarts} times${how}`;
+}
+
+function roleProblem({ role, ready, wanted }: RoleStatus): string {
+  const lost = (ready ?? 0) > wanted ? " (lost ones are listed until their lease ends)" : "";
+  return `${role}: ${ready} of ${wanted} workers registered${lost}`;
+}

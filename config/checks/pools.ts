@@ -1,0 +1,51 @@
+import type { WorkerRole } from "../names";
+import type { Problem } from "../problems";
+import { show } from "../values";
+import type { Known } from ".";
+
+/** Most GPUs that one replica may ask for: beyond any system there is, and a bound for the arithmetic. */
+const MOST_GPUS_OF_A_REPLICA = 4096;
+
+export function poolChecks(known: Known): Problem[] {
+  return [...roleProblems(known), ...sizeProblems(known), ...acceleratorProblems(known)];
+}
+
+function roleProblems({ pools }: Known): Problem[] {
+  if (pools === undefined) return [];
+  const has = (role: WorkerRole) => pools.some((pool) => pool.role === role);
+  const path = ["pools"];
+  if (has("aggregated") && (has("prefill") || has("decode"))) {
+    const roles = [...new Set(pools.map((pool) => pool.role))].join(", ");
+    return [
+      {
+        path,
+        message: `the roles ${roles} do not go together. Use aggregated alone, or prefill and decode together.`,
+      },
+    ];
+  }
+  if (has("prefill") && !has("decode")) return [{ path, message: lonely("prefill", "decode") }];
+  if (has("decode") && !has("prefill")) return [{ path, message: lonely("decode", "prefill") }];
+  return [];
+}
+
+function lonely(role: WorkerRole, missing: WorkerRole): string {
+  return `there is a pool with role ${role} and none with role ${missing}; one cannot answer without the other. Add a ${missing} pool, or use role aggregated.`;
+}
+
+function sizeProblems({ pools }: Known): Problem[] {
+  return (pools ?? []).flatMap((pool, index) => {
+    const gpus = pool.tensorParallel * pool.dataParallel * pool.pipelineParallel;
+    if (gpus <= MOST_GPUS_OF_A_REPLICA) return [];
+    const message = `a replica would need ${pool.tensorParallel} × ${pool.dataParallel} × ${pool.pipelineParallel} = ${gpus} GPUs (tensorParallel × dataParallel × pipelineParallel). Allowed: at most ${MOST_GPUS_OF_A_REPLICA}. Lower one of them.`;
+    return [{ path: ["pools", index], message }];
+  });
+}
+
+function acceleratorProblems({ pools, placement, cluster }: Known): Problem[] {
+  if (placement !== "shared" || cluster === undefined) return [];
+  return (pools ?? []).flatMap(({ accelerator }, index) => {
+    if (accelerator === undefined || accelerator === cluster.accelerator) return [];
+    const message = `${show(accelerator)} differs from cluster.accelerator ${show(cluster.accelerator)}, and with placement shared all pools are on one cluster. Remove it, or set placement to dedicated.`;
+    return [{ path: ["pools", index, "accelerator"], message }];
+  });
+}

@@ -1,0 +1,84 @@
+import { WORKER_ROLES } from "./names";
+import {
+  decimal,
+  environment,
+  list,
+  oneOf,
+  optional,
+  required,
+  section,
+  setting,
+  text,
+  whole,
+} from "./values";
+
+/** SkyPilot's name of an accelerator: `H100`, `A100-80GB`, `RTX6000-Ada`. */
+export const acceleratorName = () =>
+  text({
+    noun: "the name of an accelerator",
+    allowed: "a name from `sky gpus list` without a count, such as H100 or A100-80GB",
+    pattern: /^[A-Za-z][\w.-]*$/,
+  });
+
+/** One argument of an argv; may be empty, may hold anything but a line break or NUL. */
+export const argument = () =>
+  text({
+    noun: "an argument",
+    allowed: 'text on one line, such as "--max-running-requests"',
+    pattern: /^[^\n\r\0]*$/,
+  });
+
+const parallel = () => whole({ min: 1, max: 1024 });
+
+export const poolSchema = section({
+  role: required(oneOf("a role", WORKER_ROLES), {
+    about:
+      "What its workers do: whole requests (`aggregated`), or one of the two phases (`prefill`, `decode`).",
+  }),
+  replicas: setting(whole({ min: 1, max: 10_000 }), {
+    default: 1,
+    unit: "copies of the model",
+    about: "How many workers of this kind there are.",
+  }),
+  tensorParallel: setting(parallel(), {
+    default: 1,
+    unit: "GPUs",
+    about: "GPUs that share one attention group.",
+  }),
+  dataParallel: setting(parallel(), {
+    default: 1,
+    unit: "attention groups",
+    about:
+      "Attention groups of a replica. A replica uses tensorParallel × dataParallel × pipelineParallel GPUs.",
+  }),
+  pipelineParallel: setting(parallel(), {
+    default: 1,
+    unit: "stages",
+    about: "Stages that the model's layers are cut into.",
+  }),
+  expertParallel: optional(parallel(), {
+    absent: "the engine's own choice",
+    unit: "GPUs",
+    about: "GPUs over which the experts of a mixture-of-experts model are spread.",
+  }),
+  engineArgs: setting(list("arguments", argument()), {
+    default: [],
+    about: "More arguments for the engine, after the top-level `engineArgs`.",
+  }),
+  engineEnv: setting(environment(), {
+    default: {},
+    about: "More environment variables for the engine, over the top-level `engineEnv`.",
+  }),
+  accelerator: optional(acceleratorName(), {
+    absent: "`cluster.accelerator`",
+    about:
+      "Accelerator of this pool's nodes, where each replica has a cluster of its own (`placement: dedicated`).",
+  }),
+  gpuMemoryFraction: optional(decimal({ min: 0, max: 1, above: true }), {
+    absent: "the engine's own choice",
+    unit: "fraction of GPU memory",
+    about: "GPU memory for weights and KV cache together.",
+  }),
+});
+
+export const poolsSchema = list("pools", poolSchema, 1);

@@ -1,0 +1,49 @@
+/** Mistakes in a configuration, and how they are told to the person who wrote it. */
+import { UserError } from "../lib/errors";
+
+/** Pulumi configuration namespace of this program: the part before the colon in `dynamo-sky:model`. */
+export const CONFIG_NAMESPACE = "dynamo-sky";
+
+/** Where a setting stands: `["pools", 1, "tensorParallel"]`. Empty for the configuration as a whole. */
+export type SettingPath = readonly (string | number)[];
+
+/** One mistake. */
+export interface Problem {
+  readonly path: SettingPath;
+  /** Value found, what is allowed, what to do. Full sentences; the key is not repeated. */
+  readonly message: string;
+}
+
+const PLAIN_KEY = /^[A-Za-z_][\w-]*$/;
+
+/** The key as the user writes it: `dynamo-sky:pools[1].tensorParallel`; odd names are quoted: `dynamo-sky:engineEnv["a b"]`. */
+export function settingName(path: SettingPath): string {
+  const [first, ...rest] = path;
+  if (first === undefined) return CONFIG_NAMESPACE;
+  const tail = rest.map((part) => {
+    if (typeof part === "number") return `[${part}]`;
+    return PLAIN_KEY.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`;
+  });
+  // An odd key, such as one of spaces, would not be seen.
+  const key = PLAIN_KEY.test(String(first)) ? first : JSON.stringify(first);
+  return `${CONFIG_NAMESPACE}:${key}${tail.join("")}`;
+}
+
+/** One line: the key, then the message. */
+export function formatProblem(problem: Problem): string {
+  return `${settingName(problem.path)}: ${problem.message}`;
+}
+
+/** All problems, one a line. */
+export function formatProblems(problems: readonly Problem[]): string {
+  return problems.map(formatProblem).join("\n");
+}
+
+/** A configuration that cannot be carried out. The message lists every problem, one a line. */
+export class ConfigError extends UserError {
+  override readonly name = "ConfigError";
+
+  constructor(readonly problems: readonly Problem[]) {
+    super(formatProblems(problems));
+  }
+}

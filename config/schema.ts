@@ -1,0 +1,147 @@
+/**
+ * The schema of the configuration: one for what the user writes in `Pulumi.<stack>.yaml`, for the editor's JSON Schema
+ * and for the reference. Every setting has its meaning, unit, default and the message for a wrong value here.
+ */
+import type { z } from "zod";
+import { accessSchema } from "./access";
+import { limitsSchema } from "./limits";
+import { metricsSchema } from "./metrics";
+import { modelName } from "./model";
+import { ENGINES } from "./names";
+import { argument, poolsSchema } from "./pools";
+import { routerSchema } from "./router";
+import {
+  clusterSchema,
+  controlPlaneSchema,
+  frontendSchema,
+  kvOffloadSchema,
+  portsSchema,
+  timeoutsSchema,
+} from "./services";
+import { skySchema } from "./sky";
+import {
+  ALL_DEFAULTS,
+  environment,
+  flag,
+  list,
+  oneOf,
+  optional,
+  privateKey,
+  required,
+  section,
+  setting,
+  text,
+  token,
+  whole,
+} from "./values";
+
+export const TARGETS = ["sky", "local"] as const;
+export const PLACEMENTS = ["shared", "dedicated"] as const;
+
+/** Everything below the namespace. */
+export const configSchema = section({
+  target: setting(oneOf("a target", TARGETS), {
+    default: "sky",
+    about: "Where the cluster runs: on nodes that SkyPilot provisions, or on this machine.",
+  }),
+  model: required(modelName(), {
+    about: "The model: a Hugging Face id, or weights at an absolute path or in a bucket.",
+  }),
+  modelRevision: optional(
+    text({ noun: "a revision", allowed: "a branch, tag or commit of the hub", pattern: /^[\w][\w./-]*$/ }),
+    { absent: "the hub's main branch", about: "Branch, tag or commit of the model on the hub." },
+  ),
+  servedModelName: optional(
+    text({
+      noun: "a model name",
+      allowed: "text without spaces and control characters",
+      pattern: /^[^\s\p{Cc}\p{Cs}]+$/u,
+    }),
+    {
+      absent: "`model` when that is a hub id, else the last part of its path",
+      about: "What clients call the model in their requests.",
+    },
+  ),
+  trustRemoteCode: setting(flag(), {
+    default: false,
+    about: "Runs Python code that comes with the model (`--trust-remote-code`). Only for models you trust.",
+  }),
+  contextLength: optional(whole({ min: 1, max: 100_000_000 }), {
+    absent: "the model's own",
+    unit: "tokens",
+    about: "Longest prompt and answer together.",
+  }),
+  engine: optional(oneOf("an engine", ENGINES), {
+    absent: "sglang; mocker on target local",
+    about:
+      "What computes: a real engine, or Dynamo's `mocker`, which needs no GPU and answers with made-up text.",
+  }),
+  engineArgs: setting(list("arguments", argument()), {
+    default: [],
+    about: "More arguments for every worker's engine, as its command line takes them.",
+  }),
+  engineEnv: setting(environment(), {
+    default: {},
+    about: "More environment variables for every worker. Not for secrets.",
+  }),
+  pools: setting(poolsSchema, {
+    default: [{ role: "aggregated" }],
+    defaultText: "one aggregated pool",
+    about: "The workers: pools of equal replicas, each with one role.",
+  }),
+  cluster: setting(clusterSchema, { ...ALL_DEFAULTS, about: "The nodes." }),
+  placement: setting(oneOf("a placement", PLACEMENTS), {
+    default: "shared",
+    about:
+      "`shared`: everything on one cluster. `dedicated`: control plane and frontend on a CPU cluster of their own, each worker replica on its own cluster.",
+  }),
+  router: setting(routerSchema, {
+    ...ALL_DEFAULTS,
+    about: "How requests find their worker: the router inside Dynamo's frontend.",
+  }),
+  frontend: setting(frontendSchema, { ...ALL_DEFAULTS, about: "The OpenAI-compatible entrance." }),
+  access: setting(accessSchema, { ...ALL_DEFAULTS, about: "Who may use the endpoint, and how much of it." }),
+  controlPlane: setting(controlPlaneSchema, {
+    ...ALL_DEFAULTS,
+    about: "How processes find each other and talk.",
+  }),
+  ports: setting(portsSchema, { ...ALL_DEFAULTS, about: "Where each range of ports begins, on every node." }),
+  kvOffload: setting(kvOffloadSchema, {
+    ...ALL_DEFAULTS,
+    about: "Where KV blocks go that no longer fit the GPU.",
+  }),
+  metrics: setting(metricsSchema, {
+    ...ALL_DEFAULTS,
+    about: "Figures for Prometheus, and when it raises an alert.",
+  }),
+  timeouts: setting(timeoutsSchema, { ...ALL_DEFAULTS, about: "How long things may take." }),
+  limits: setting(limitsSchema, {
+    ...ALL_DEFAULTS,
+    about: "Guard rails: what the deployment may take and cost; checked in `preview`.",
+  }),
+  sky: setting(skySchema, { ...ALL_DEFAULTS, about: "What SkyPilot is asked for; for target sky." }),
+  registryPassword: optional(token(), {
+    absent: "none: public images only",
+    about:
+      "Secret password or access token for the private registry `sky.registry`: `pulumi config set --secret dynamo-sky:registryPassword`. It goes to SkyPilot as a secret, and to nothing that runs on the nodes.",
+  }),
+  tlsKey: setting(privateKey(), {
+    default: false,
+    defaultText: "none",
+    about:
+      "Secret key of `access.tls.certificate`, PEM: `pulumi config set --secret dynamo-sky:tlsKey < key.pem`. It reaches nodes only in their secrets file.",
+  }),
+  huggingFaceToken: optional(token(), {
+    absent: "none: public models only",
+    about:
+      "Secret token for gated or private models: `pulumi config set --secret dynamo-sky:huggingFaceToken`. It reaches nodes only in their secrets file.",
+  }),
+});
+
+/** What a user may write. */
+export type ConfigInput = z.input<typeof configSchema>;
+/** With defaults, except those that depend on other settings. */
+export type ParsedConfig = z.output<typeof configSchema>;
+
+/** The top-level keys, in the order of the reference. */
+export const configKeys: readonly string[] = Object.keys(configSchema.shape);

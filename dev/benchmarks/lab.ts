@@ -1,0 +1,175 @@
+/** How long a deployment on SkyPilot takes, against bare SkyPilot with the same recipe: on the lab, one after the other. */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { parse, stringify } from "yaml";
+import { renderStack } from "../../cli/commands/render";
+import { planStack } from "../../cli/plannedStack";
+import { UsageProblem } from "../../cli/pulumi/problem";
+import { portHolder } from "../../lib/processes";
+import { Progress } from "../../lib/progress";
+import { CLUSTER_SECRET } from "../../sky/run";
+import { packageRoot } from "../../toolchain/index";
+import { SKY_ENVIRONMENT } from "../../toolchain/labLayout";
+import { borrowLab } from "../lab/session";
+import { installedSky } from "../lab/tools";
+import { median, timed } from "./timing";
+
+const STACK = "lab";
+const CLUSTER = "dynamo-sky-benchmark";
+const ANSWER_SECONDS = 300;
+const PAUSE_MS = 250;
+
+export interface LabRow {
+  readonly what: string;
+  readonly seconds: readonly number[];
+}
+
+/**
+ * Measures on the lab, alone on it: it is started if it does not run, and then taken down afterwards.
+ *
+ * @param repeats How often each launch is done; the kinds take turns, so that the machine's mood is shared.
+ * @throws UsageProblem when something else has one of the ports, UserError when the lab cannot be had.
+ */
+export async function labRows(repeats: number): Promise<LabRow[]> {
+  requireFreePorts();
+  return borrowLab("measuring on the lab", new Progress(), () => measure(repeats));
+}
+
+/** How many times as long as the first row the second takes, by their medians. */
+export function ratioOf([bare, up]: readonly LabRow[]): number {
+  return median(up?.seconds ?? []) / median(bare?.seconds ?? []);
+}
+
+function requireFreePorts(): void {
+  const { plan } = planStack(STACK, packageRoot());
+  const programs = plan.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const taken = programs.flatMap(({ name, ports }) =>
+    Object.values(ports).flatMap((port) => {
+      const holder = portHolder("127.0.0.1", port);
+      return holder === undefined ? [] : [`  ${port} (${name}): process ${holder.pid}, ${holder.command}`];
+    }),
+  );
+  if (taken.length === 0) return;
+  throw new UsageProblem(
+    `Ports of stack ${STACK} are taken:\n${taken.join("\n")}\nEnd these, then run this again.`,
+  );
+}
+
+async function measure(repeats: number): Promise<LabRow[]> {
+  const scratch = mkdtempSync(join(tmpdir(), "dynamo-sky-benchmark-"));
+  const seconds: Record<"bare" | "up" | "noop" | "preview" | "update" | "destroy" | "down", number[]> = {
+    bare: [],
+    up: [],
+    noop: [],
+    preview: [],
+    update: [],
+    destroy: [],
+    down: [],
+  };
+  const project = makeProject(scratch);
+  const bare = async (): Promise<void> => {
+    seconds.bare.push(await bareLaunch(scratch));
+    seconds.down.push(await sky("down", "-y", CLUSTER));
+  };
+  const ours = async (): Promise<void> => {
+    seconds.up.push(await project.stack("up"));
+    seconds.noop.push(await project.stack("up"));
+    seconds.preview.push(await project.stack("preview"));
+    project.setRouterMode("round-robin");
+    seconds.update.push(await project.stack("up"));
+    seconds.destroy.push(await project.stack("destroy"));
+    project.setRouterMode("kv");
+  };
+  try {
+    // The first launch on a machine fetches packages, whoever does it: it is not counted.
+    await bareLaunch(scratch);
+    await sky("down", "-y", CLUSTER);
+    for (let run = 0; run < repeats; run++) {
+      const inTurn = run % 2 === 0 ? [bare, ours] : [ours, bare];
+      for (const work of inTurn) await work();
+    }
+  } finally {
+    // What a failure has left; neither may be there.
+    await project.stack("destroy").catch(() => undefined);
+    await sky("down", "-y", CLUSTER).catch(() => undefined);
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  return [
+    { what: "bare `sky launch` of the recipe, to the first answer", seconds: seconds.bare },
+    { what: "`pulumi up` of the same, to the first answer", seconds: seconds.up },
+    { what: "no-op `up`", seconds: seconds.noop },
+    { what: "`preview`", seconds: seconds.preview },
+    { what: "in-place update (router mode), to the first answer", seconds: seconds.update },
+    { what: "`destroy`", seconds: seconds.destroy },
+    { what: "bare `sky down`", seconds: seconds.down },
+  ];
+}
+
+/** A project of its own on this repository's program, with the lab's stack. */
+function makeProject(scratch: string) {
+  const file = join(scratch, `Pulumi.${STACK}.yaml`);
+  const config = parse(readFileSync(join(packageRoot(), `Pulumi.${STACK}.yaml`), "utf8")) as {
+    config: Record<string, unknown>;
+  };
+  // Without the gateway, whose keys and certificate a bare launch would have to be asked for.
+  const access = { "dynamo-sky:access": { gateway: false } };
+  const write = (mode: string): void => {
+    writeFileSync(
+      file,
+      stringify({ config: { ...config.config, ...access, "dynamo-sky:router": { mode } } }),
+    );
+  };
+  write("kv");
+  const main = join(packageRoot(), "index.ts");
+  writeFileSync(join(scratch, "Pulumi.yaml"), stringify({ name: "benchmark", runtime: "nodejs", main }));
+  const env = {
+    ...process.env,
+    DYNAMO_SKY_STATE: join(scratch, "state"),
+    DYNAMO_SKY_ROOT: packageRoot(),
+    PULUMI_CONFIG_PASSPHRASE: "benchmark",
+  };
+  return {
+    setRouterMode: write,
+    stack: (verb: string): Promise<number> =>
+      timed("npm", ["run", "--silent", "stack", "--", verb, "--stack", STACK, "--cwd", scratch], {
+        cwd: packageRoot(),
+        env,
+      }),
+  };
+}
+
+function sky(...args: readonly string[]): Promise<number> {
+  return timed(installedSky(), args, { cwd: packageRoot(), env: { ...process.env, ...SKY_ENVIRONMENT } });
+}
+
+/** From the command to the first chat answer, as somebody would do it by hand. */
+async function bareLaunch(scratch: string): Promise<number> {
+  const recipe = join(scratch, "recipe.sky.yaml");
+  writeFileSync(recipe, renderStack(STACK, scratch));
+  const started = performance.now();
+  process.env[CLUSTER_SECRET] = randomBytes(32).toString("hex");
+  await sky("launch", "-y", "-d", "-c", CLUSTER, "--secret", CLUSTER_SECRET, recipe);
+  const { plan } = planStack(STACK, packageRoot());
+  await untilAnswer(`http://127.0.0.1:${plan.endpoint.port}`, plan.model);
+  return (performance.now() - started) / 1000;
+}
+
+/** @throws Error when no answer with tokens comes within 300 s. */
+async function untilAnswer(endpoint: string, model: string): Promise<void> {
+  const deadline = performance.now() + ANSWER_SECONDS * 1000;
+  const body = JSON.stringify({ model, messages: [{ role: "user", content: "Say hello." }], max_tokens: 8 });
+  const headers = { "content-type": "application/json" };
+  for (;;) {
+    const answer = await fetch(`${endpoint}/v1/chat/completions`, { method: "POST", headers, body }).then(
+      (response) => response.text(),
+      () => "",
+    );
+    if (/"completion_tokens":\s*[1-9]/.test(answer)) return;
+    if (performance.now() > deadline)
+      throw new Error(`${endpoint} did not answer within ${ANSWER_SECONDS} s`);
+    await sleep(PAUSE_MS);
+  }
+}

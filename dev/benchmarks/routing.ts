@@ -1,0 +1,186 @@
+/**
+ * `npm run benchmarks -- --routing`: TTFT with a KV-aware router against one that takes the workers in turn, on requests that
+ * share long beginnings. Two deployments on this machine that differ in nothing else, four workers of Dynamo's mocker each,
+ * are measured in turns, so that whatever else the machine does meets both.
+ */
+import { randomInt } from "node:crypto";
+import { join } from "node:path";
+import { type Load, requestsOf, warmUpsOf } from "../../cli/bench/loads";
+import type { Measured } from "../../cli/bench/metrics";
+import { profile } from "../../cli/bench/profile";
+import { figure, markdownTable } from "../../cli/bench/report";
+import { type Bench, prepare } from "../../cli/bench/runCommand";
+import { pValue, type Spread, spread } from "../../cli/bench/statistics";
+import { type BenchTarget, targetOf } from "../../cli/bench/target";
+import type { ConfigInput } from "../../config/schema";
+import { VERSIONS } from "../../config/versions";
+import type { Progress } from "../../toolchain/index";
+import { freePorts } from "../freePorts";
+import type { Benchmark } from "./benchmark";
+import { type OwnStacks, withOwnStacks } from "./ownStacks";
+
+const MODES = ["kv", "round-robin"] as const;
+type Mode = (typeof MODES)[number];
+
+const WORKERS = 4;
+const BLOCK_TOKENS = 16;
+/** Of each worker: 24,576 tokens, so that one worker holds 3 of 8 parts of the beginnings below, and four hold all. */
+const CACHE_BLOCKS = 1536;
+/** 64,000 tokens of beginnings each, so that the same cache is as small for the one as for the other. */
+const PREFIXES = [
+  { count: 32, tokens: 2000 },
+  { count: 8, tokens: 8000 },
+] as const;
+const CLIENTS = [1, 4] as const;
+const REQUESTS = 128;
+/** One run of aiperf takes a minute at most on a machine of two cores. */
+const LIMIT_SECONDS = 300;
+const SEEDS = 2 ** 30;
+
+function loadWith(prefix: Load["prefix"]): Load {
+  return {
+    name: "shared-prefix",
+    summary: "requests that share long beginnings",
+    prompt: { mean: 50, stddev: 0 },
+    ...(prefix && { prefix }),
+    answer: { mean: 16, stddev: 0 },
+    clients: CLIENTS,
+    requestsPerClient: 0,
+    leastRequests: REQUESTS,
+    repeats: 1,
+  };
+}
+
+/** A line of the table. */
+interface Cell {
+  readonly load: Load;
+  readonly clients: number;
+  readonly measured: Readonly<Record<Mode, Measured[]>>;
+}
+
+/**
+ * Brings both deployments up, measures, and removes them, also when it is interrupted.
+ * @param repeats Of each cell of the table.
+ * @returns a row for each load and mode, and what was run.
+ */
+export function routingBenchmark(say: Progress, repeats: number): Promise<Benchmark> {
+  return withOwnStacks("dynamo-sky-routing", say, (stacks) => measureAll(stacks, say, repeats));
+}
+
+async function measureAll(stacks: OwnStacks, say: Progress, repeats: number): Promise<Benchmark> {
+  const targets = {
+    kv: await bringUp("kv", stacks, say),
+    "round-robin": await bringUp("round-robin", stacks, say),
+  };
+  const bench = await prepare(targets.kv, {}, say);
+  const cells: Cell[] = PREFIXES.flatMap((prefix) =>
+    CLIENTS.map((clients) => ({
+      load: loadWith(prefix),
+      clients,
+      measured: { kv: [], "round-robin": [] },
+    })),
+  );
+  const started = Date.now();
+  const total = repeats * cells.length * MODES.length;
+  let done = 0;
+  for (let repeat = 1; repeat <= repeats; repeat++)
+    // The one that is first in one round is second in the next.
+    for (const { load, clients, measured } of cells)
+      for (const mode of repeat % 2 === 1 ? MODES : MODES.toReversed()) {
+        done += 1;
+        const what = `[${done} of ${total}, ${Math.round((Date.now() - started) / 1000)} s] ${mode}, ${load.prefix?.tokens} tokens, ${clients} clients`;
+        const one = await measureOnce({ load, clients, mode, target: targets[mode], bench, stacks, done });
+        measured[mode].push(one);
+        say(`${what}: TTFT p50 ${one.values.ttftP50?.toFixed(1)} ms of ${one.requests} requests`);
+      }
+  return { text: [explanation(repeats), "", tableOf(cells)].join("\n"), rows: cells.flatMap(rowsOf) };
+}
+
+function rowsOf({ load, clients, measured }: Cell): Benchmark["rows"] {
+  return MODES.map((mode) => {
+    const values = (key: "ttftP50" | "ttftP99") => measured[mode].map(({ values: figures }) => figures[key]);
+    return { ...load.prefix, clients, mode, ttftP50Ms: values("ttftP50"), ttftP99Ms: values("ttftP99") };
+  });
+}
+
+interface RunSpec {
+  readonly load: Load;
+  readonly clients: number;
+  readonly mode: Mode;
+  readonly target: BenchTarget;
+  readonly bench: Bench;
+  readonly stacks: OwnStacks;
+  /** Number of this run. */
+  readonly done: number;
+}
+
+/** @throws Error when a request failed: a time that leaves out the failures is no time. */
+async function measureOnce({ load, clients, mode, target, bench, stacks, done }: RunSpec): Promise<Measured> {
+  const directory = join(stacks.directory, "aiperf", String(done));
+  const spec = { load, clients, seed: randomInt(1, SEEDS), tokenizer: bench.tokenizer, directory };
+  const measured = await profile(target, spec, {
+    command: bench.aiperf.command,
+    hfHome: bench.hfHome,
+    limitSeconds: LIMIT_SECONDS,
+    onRequests: () => undefined,
+  });
+  if (measured.errors > 0)
+    throw new Error(`${measured.errors} requests to ${mode} failed: ${measured.error}`);
+  return measured;
+}
+
+async function bringUp(mode: Mode, stacks: OwnStacks, say: Progress): Promise<BenchTarget> {
+  const config: ConfigInput = {
+    target: "local",
+    model: "Qwen/Qwen3-8B",
+    engine: "mocker",
+    engineArgs: ["--num-gpu-blocks-override", String(CACHE_BLOCKS)],
+    router: { mode, blockSize: BLOCK_TOKENS },
+    pools: [{ role: "aggregated", replicas: WORKERS }],
+    ...(await freePorts()),
+  };
+  say(`Bringing up ${WORKERS} workers of the mocker, router mode ${mode}`);
+  return targetOf(await stacks.bringUp(mode, config));
+}
+
+function explanation(repeats: number): string {
+  const [first] = PREFIXES;
+  const load = loadWith(first);
+  return [
+    `${WORKERS} workers of Dynamo ${VERSIONS.dynamo}'s mocker, each with a cache of ${CACHE_BLOCKS} blocks of ${BLOCK_TOKENS} tokens; aiperf ${VERSIONS.aiperf};`,
+    `${requestsOf(load, 1)} requests a run after a warm-up of 2 for each beginning (${warmUpsOf(load, 1)} for ${first.count}), answers of ${load.answer.mean} tokens;`,
+    `median of ${repeats} runs of each router in turns, in brackets the least and the most.`,
+  ].join("\n");
+}
+
+/** The table of docs/benchmarks.md. */
+function tableOf(cells: readonly Cell[]): string {
+  const header = [
+    ...["shared beginnings", "clients", "round robin, TTFT p50, ms", "KV-aware, TTFT p50, ms", "change", "p"],
+    ...["round robin, p99, ms", "KV-aware, p99, ms"],
+  ];
+  const rows = cells.map(({ load, clients, measured }) => {
+    const values = (mode: Mode, key: "ttftP50" | "ttftP99") =>
+      measured[mode].flatMap(({ values: figures }) => figures[key] ?? []);
+    const [kv, turns] = [values("kv", "ttftP50"), values("round-robin", "ttftP50")];
+    const [after, before] = [spread(kv), spread(turns)];
+    const change = ((after?.median ?? Number.NaN) / (before?.median ?? Number.NaN) - 1) * 100;
+    return [
+      `${load.prefix?.count} of ${load.prefix?.tokens.toLocaleString("en-US")} tokens`,
+      ...[String(clients), ranged(before), ranged(after)],
+      ...[`${change.toFixed(0)} %`, pValue([{ a: turns, b: kv }]).toFixed(3)],
+      ...[median(values("round-robin", "ttftP99")), median(values("kv", "ttftP99"))],
+    ];
+  });
+  return markdownTable(header, rows);
+}
+
+function ranged(found: Spread | undefined): string {
+  if (found === undefined) return "";
+  return `${figure(found.median)} (${figure(found.least)}–${figure(found.most)})`;
+}
+
+function median(values: readonly number[]): string {
+  const found = spread(values);
+  return found === undefined ? "" : figure(found.median);
+}

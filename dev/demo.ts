@@ -1,0 +1,136 @@
+/**
+ * `npm run demo`: a Dynamo cluster on this machine, from a fresh clone to an answer.
+ * `npm run demo -- --down` removes it.
+ */
+import { parseArgs } from "node:util";
+import { type StreamedAnswer, streamAnswer } from "../cli/chat";
+import { exitCodes, runTool } from "../cli/commandLine";
+import { deploymentOf, type RunningDeployment } from "../cli/deployment/running";
+import { type Proof, proveRouting, type Served } from "../cli/proof";
+import { type OpenStack, openStack } from "../cli/pulumi/openStack";
+import { cacheDir, ensureToolchain, packageRoot, stateDir } from "../toolchain/index";
+import { Screen } from "./demo/screen";
+
+const usage = `Usage: npm run demo [-- options]
+
+Brings up a Dynamo cluster on this machine through the Pulumi engine (no GPU needed), asks it something, and shows that
+its router sends a prompt to the worker that has seen its beginning. Run again on a running cluster it takes seconds.
+
+Options
+  --down            stop the cluster and remove everything but the downloads
+  --stack, -s NAME  another stack on this machine (default: dev)
+  --json            print the result as JSON, and what is done to standard error: {stack,endpoint,model,answer,routing}
+
+${exitCodes({ ok: "it worked", failed: "it failed" })}`;
+
+const question = "In one sentence: what does an inference router do?";
+
+interface Arguments {
+  readonly down: boolean;
+  readonly stack: string;
+  readonly json: boolean;
+}
+
+function readArguments(argv: string[]): Arguments | undefined {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      down: { type: "boolean", default: false },
+      stack: { type: "string", short: "s", default: "dev" },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  return values.help ? undefined : values;
+}
+
+async function up(stack: OpenStack, screen: Screen): Promise<RunningDeployment> {
+  const result = await stack.up();
+  const changed = Object.entries(result.changes).some(([op, count]) => op !== "same" && count > 0);
+  screen.say(changed ? `The cluster is up (${result.seconds.toFixed(0)} s).` : "The cluster was up already.");
+  return deploymentOf(await stack.outputs({ showSecrets: true }));
+}
+
+async function ask(deployment: RunningDeployment, screen: Screen): Promise<StreamedAnswer> {
+  screen.say(`> ${question}`);
+  const answer = await streamAnswer(deployment, question, (text) => screen.stream(text));
+  screen.endStream();
+  screen.say(
+    `${answer.tokens} tokens, the first after ${answer.firstMs.toFixed(0)} ms, in all ${answer.totalMs.toFixed(0)} ms.`,
+  );
+  if (deployment.engine === "mocker")
+    screen.say("The words are random: Dynamo's mocker keeps an engine's time and cache, but holds no model.");
+  return answer;
+}
+
+function servedBy(served: Served): string {
+  const prefill = served.prefillProgram ?? `worker ${served.prefillWorker}`;
+  const decode = served.decodeProgram ?? `worker ${served.decodeWorker}`;
+  const who = prefill === decode ? prefill : `prefill by ${prefill}, decode by ${decode}`;
+  const blocks = served.cachedBlocks === undefined ? "" : `${served.cachedBlocks} blocks cached, `;
+  return `${who}: ${blocks}${(served.hitRate * 100).toFixed(0)} % of its ${served.promptTokens} prompt tokens`;
+}
+
+function showProof(proof: Proof, screen: Screen): void {
+  screen.say("Two requests that begin with the same long text:");
+  screen.say(`  1  ${servedBy(proof.first)}`);
+  screen.say(`  2  ${servedBy(proof.second)}`);
+  if (!proof.cacheAware)
+    throw new Error("The second request did not go to the worker that holds the cache of the first.");
+  screen.say("The second went to the worker that holds the first one's cache, and had that part for free.");
+}
+
+function showEnd(deployment: RunningDeployment, stack: string, screen: Screen): void {
+  const option = stack === "dev" ? "" : ` --stack ${stack}`;
+  screen.heading("It is yours");
+  screen.say(`Endpoint  ${deployment.endpoint}/v1   (OpenAI-compatible, model ${deployment.model})`);
+  screen.say(`Ask it    ${deployment.chat}`);
+  screen.say(`Look      npm run stack -- output topology --stack ${stack}`);
+  screen.say(`Change    edit Pulumi.${stack}.yaml, then npm run stack -- preview --stack ${stack}, then up`);
+  screen.say(`Stop      npm run demo -- --down${option}`);
+}
+
+async function down(stack: OpenStack, screen: Screen): Promise<void> {
+  screen.heading("Removing the cluster");
+  await stack.destroy();
+  await stack.remove();
+  screen.say("Nothing of it is running, and its state is gone.");
+  screen.say(`Downloads stay in ${cacheDir()} for the next time; delete the directory to be rid of them.`);
+}
+
+async function run(args: Arguments): Promise<void> {
+  const screen = new Screen(args.json ? process.stderr : process.stdout);
+  screen.heading("Tools");
+  const say = (line: string) => screen.say(line);
+  await ensureToolchain({ need: ["pulumi", "plugins", "python", "etcd", "nats-server"], onProgress: say });
+  screen.say(`All there, in ${cacheDir()}; state is kept in ${stateDir()}.`);
+  const stack = await openStack({ projectDir: packageRoot(), stack: args.stack, onProgress: say });
+  // Programs expect to run in their project's directory, as under the official CLI.
+  process.chdir(packageRoot());
+  const print = (result: object) => {
+    if (args.json) console.log(JSON.stringify({ stack: args.stack, ...result }, undefined, 2));
+  };
+  if (args.down) {
+    await down(stack, screen);
+    print({ removed: true });
+    return;
+  }
+  screen.heading(`pulumi up, stack ${args.stack}`);
+  const deployment = await up(stack, screen);
+  screen.heading("A streamed answer");
+  const answer = await ask(deployment, screen);
+  screen.heading("KV-aware routing");
+  const routing = await proveRouting(deployment);
+  showProof(routing, screen);
+  showEnd(deployment, args.stack, screen);
+  const { endpoint, model } = deployment;
+  print({ endpoint, model, answer, routing });
+}
+
+async function main(): Promise<void> {
+  const args = readArguments(process.argv.slice(2));
+  if (args === undefined) console.log(usage);
+  else await run(args);
+}
+
+runTool(main, usage);

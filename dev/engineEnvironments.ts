@@ -1,0 +1,73 @@
+/** Python environments with a real engine each, for asking the engine's own argument parser. None of them needs a GPU. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { VERSIONS } from "../config/versions";
+import { cacheDir, type Progress, packageRoot } from "../toolchain/index";
+import { readStamp, type Stamp, withHeartbeat, withLock, writeStamp } from "../toolchain/install";
+import { ensureUv, installEnvironment } from "../toolchain/python";
+
+/** Engines that PyPI carries. TensorRT-LLM is there as a source package alone, which fetches the rest from NVIDIA. */
+export const INSTALLED_ENGINES = ["sglang", "vllm"] as const;
+export type InstalledEngine = (typeof INSTALLED_ENGINES)[number];
+
+/** What an environment takes on disk, and about what its download does, in GB. */
+const SIZES: Readonly<Record<InstalledEngine, { readonly disk: number; readonly download: number }>> = {
+  sglang: { disk: 9.7, download: 5 },
+  vllm: { disk: 8.6, download: 5 },
+};
+
+const INSTALL_SECONDS = 3600;
+
+/** The exact packages of an engine's environment, with their hashes. */
+export function engineRequirements(engine: InstalledEngine): string {
+  return join(packageRoot(), "test", "engines", "environments", `${engine}.txt`);
+}
+
+/** The same, each in a line: `torch==2.11.0`. */
+export function enginePins(engine: InstalledEngine): string[] {
+  return readFileSync(engineRequirements(engine), "utf8")
+    .split("\n")
+    .filter((line) => /^\S/.test(line))
+    .map((line) => line.replace(/ \\$/, ""));
+}
+
+/** Name of the environment in the cache: another list of packages makes another environment. */
+function environmentName(engine: InstalledEngine): string {
+  const hash = createHash("sha256")
+    .update(`${enginePins(engine).join("\n")}\n`)
+    .digest("hex");
+  return `engine-${engine}-${VERSIONS.dynamo}-${hash.slice(0, 12)}`;
+}
+
+/** The `python` of an engine's environment, where that is installed. */
+export function locateEngine(engine: InstalledEngine): string | undefined {
+  return readStamp(cacheDir(), environmentName(engine))?.path;
+}
+
+/** Installs an engine's environment into the cache, unless it is there. @returns the path of its `python`. */
+export async function ensureEngine(engine: InstalledEngine, onProgress: Progress): Promise<string> {
+  const cache = cacheDir();
+  const name = environmentName(engine);
+  const known = locateEngine(engine);
+  if (known !== undefined) return known;
+  const what = `installing Dynamo ${VERSIONS.dynamo} with ${engine}`;
+  const lock = { purpose: what, waitSeconds: INSTALL_SECONDS, onProgress };
+  const stamp = await withLock(join(cache, "locks", name), lock, async (): Promise<Stamp> => {
+    const made = readStamp(cache, name);
+    if (made !== undefined) return made;
+    const { disk, download } = SIZES[engine];
+    onProgress(
+      `${what} from PyPI into ${join(cache, name)} (${disk} GB, of which about ${download} GB to fetch)`,
+    );
+    const uv = await ensureUv(cache, onProgress);
+    // The list is complete, and some of its packages ask for others than are in it (`vllm.override.in`).
+    const requirements = ["--no-deps", "--require-hashes", "-r", engineRequirements(engine)];
+    await withHeartbeat(what, INSTALL_SECONDS, onProgress, () =>
+      installEnvironment({ cache, name, uv, requirements, timeoutSeconds: INSTALL_SECONDS }),
+    );
+    const path = join(cache, name, "bin", "python");
+    return writeStamp(cache, name, { path, version: VERSIONS.dynamo, way: "installed from PyPI" });
+  });
+  return stamp.path;
+}

@@ -1,0 +1,158 @@
+/** The lab's daemons in the order of their start, each with the question that tells whether it serves. */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import {
+  LAB,
+  LAB_MARK,
+  LAB_NODES,
+  LAB_PORTS,
+  LAB_REGION,
+  LAB_USER,
+  SKY_ENVIRONMENT,
+  SLURM_ENVIRONMENT,
+} from "../../toolchain/labLayout";
+import type { Daemon } from "./processes";
+import { findProgram } from "./system";
+
+const ASK_TIMEOUT_MS = 20_000;
+const START_SECONDS = 30;
+/** The API server imports every cloud's SDK and migrates its database on its first start. */
+const API_SERVER_START_SECONDS = 180;
+
+export function labDaemons(sky: string): Daemon[] {
+  return [munged(), slurmctld(), ...slurmds(), sshd(), apiServer(sky)];
+}
+
+function munged(): Daemon {
+  const socket = join(LAB.munge, "munge.socket");
+  const files = {
+    "key-file": "munge.key",
+    "log-file": "munged.log",
+    "pid-file": "munged.pid",
+    "seed-file": "munged.seed",
+  };
+  const args = Object.entries(files).map(([flag, name]) => `--${flag}=${join(LAB.munge, name)}`);
+  return {
+    name: "munged",
+    command: [
+      program("runuser"),
+      "-u",
+      "munge",
+      "--",
+      program("munged"),
+      "--foreground",
+      "--force",
+      `--socket=${socket}`,
+      ...args,
+    ],
+    env: { [LAB_MARK]: LAB.root },
+    check: () => ask("munge's answer", program("munge"), ["-n", "-S", socket], {}),
+    timeoutSeconds: START_SECONDS,
+  };
+}
+
+function slurmctld(): Daemon {
+  const env = SLURM_ENVIRONMENT;
+  return {
+    name: "slurmctld",
+    command: [program("slurmctld"), "-D"],
+    env,
+    after: "munged",
+    check: () =>
+      ask("slurmctld's answer", program("scontrol"), ["ping"], env, (answer) => / is UP/.test(answer)),
+    timeoutSeconds: START_SECONDS,
+  };
+}
+
+function slurmds(): Daemon[] {
+  const env = SLURM_ENVIRONMENT;
+  return LAB_NODES.map(({ name }) => ({
+    name: `slurmd-${name}`,
+    command: [program("slurmd"), "-D", "-N", name],
+    env,
+    after: "slurmctld",
+    check: () =>
+      ask(`Slurm's node ${name}`, program("sinfo"), ["-h", "-N", "-n", name, "-o", "%T"], env, (state) =>
+        /^(idle|mixed|allocated|completing)$/m.test(state),
+      ),
+    timeoutSeconds: START_SECONDS,
+  }));
+}
+
+function sshd(): Daemon {
+  const key = join(LAB.home, ".ssh", "id_ed25519");
+  const options = [
+    "BatchMode=yes",
+    "StrictHostKeyChecking=no",
+    "UserKnownHostsFile=/dev/null",
+    "LogLevel=ERROR",
+  ];
+  return {
+    name: "sshd",
+    command: [program("sshd"), "-D", "-e", "-f", join(LAB.etc, "sshd_config")],
+    env: { [LAB_MARK]: LAB.root },
+    check: () =>
+      ask(
+        `a login on ${LAB_REGION}`,
+        program("ssh"),
+        [
+          ...options.flatMap((option) => ["-o", option]),
+          "-F",
+          "none",
+          "-i",
+          key,
+          "-p",
+          String(LAB_PORTS.sshd),
+          `${LAB_USER}@127.0.0.1`,
+          "true",
+        ],
+        {},
+      ),
+    timeoutSeconds: START_SECONDS,
+  };
+}
+
+function apiServer(sky: string): Daemon {
+  return {
+    name: "api-server",
+    command: [sky, "api", "start"],
+    env: SKY_ENVIRONMENT,
+    check: async () => {
+      try {
+        const answer = await fetch(`http://127.0.0.1:${LAB_PORTS.skypilot}/api/health`, {
+          signal: AbortSignal.timeout(5000),
+        });
+        return answer.ok ? undefined : `SkyPilot's API server to be healthy (HTTP ${answer.status})`;
+      } catch {
+        return "SkyPilot's API server";
+      }
+    },
+    timeoutSeconds: API_SERVER_START_SECONDS,
+  };
+}
+
+/** Runs a program that answers a question; undefined when it does, and as wanted. */
+async function ask(
+  what: string,
+  file: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+  wanted: (answer: string) => boolean = () => true,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    execFile(
+      file,
+      [...args],
+      { env: { ...process.env, ...env }, timeout: ASK_TIMEOUT_MS },
+      (error, stdout, stderr) => {
+        if (error === null && wanted(stdout)) resolve(undefined);
+        else resolve(`${what} (${(stderr.trim() || stdout.trim() || "no answer").split("\n").at(-1)})`);
+      },
+    );
+  });
+}
+
+/** Full path of a system program; its bare name, which then fails by that name, when it is not there. */
+function program(name: string): string {
+  return findProgram(name) ?? name;
+}

@@ -1,0 +1,205 @@
+/** The lab's processes: started apart from the terminal, found again by the mark in their environment. */
+import { spawn } from "node:child_process";
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "../../lib/errors";
+import { poll } from "../../lib/poll";
+import type { Progress } from "../../lib/progress";
+import { LAB, LAB_MARK } from "../../toolchain/labLayout";
+
+/** Some of SkyPilot's processes ignore SIGTERM; nothing here needs long to end. */
+const STOP_SECONDS = 5;
+
+export interface Daemon {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Undefined when it serves, else what is missing. */
+  readonly check: () => Promise<string | undefined>;
+  /** Bound on its start, seconds. */
+  readonly timeoutSeconds: number;
+  /** Name of the daemon that must serve before it is started. Default: it needs none. */
+  readonly after?: string;
+}
+
+/** Starts all that do not serve yet, those that do not need each other at the same time, and waits until all serve. */
+export async function ensureDaemons(
+  daemons: readonly Daemon[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
+  const started = new Map<string, Promise<void>>();
+  for (const daemon of daemons) {
+    const before = daemon.after === undefined ? undefined : started.get(daemon.after);
+    started.set(
+      daemon.name,
+      Promise.resolve(before).then(() => ensureDaemon(daemon, progress, signal)),
+    );
+  }
+  await Promise.all(started.values());
+}
+
+/** Starts the daemon unless it serves already, and waits until it does. */
+async function ensureDaemon(daemon: Daemon, progress: Progress, signal: AbortSignal): Promise<void> {
+  if ((await daemon.check()) === undefined) return;
+  progress.line(`starting ${daemon.name}`);
+  const log = join(LAB.log, `${daemon.name}.log`);
+  const output = openSync(log, "a", 0o600);
+  const [program = "", ...args] = daemon.command;
+  const child = spawn(program, args, {
+    env: { ...forDaemons(process.env), ...daemon.env },
+    cwd: LAB.root,
+    detached: true,
+    stdio: ["ignore", output, output],
+  });
+  const failed = new Promise<string>((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    // Code 0 is a daemon that went on in the background.
+    child.once("exit", (code) => code !== 0 && resolve(`it ended with code ${code}`));
+  });
+  closeSync(output);
+  child.unref();
+  let failure: string | undefined;
+  failed.then((reason) => {
+    failure = reason;
+  });
+  const missing = await poll({
+    timeoutSeconds: daemon.timeoutSeconds,
+    progress,
+    signal,
+    check: async () => (failure === undefined ? daemon.check() : undefined),
+  });
+  const reason = failure ?? missing;
+  if (reason === undefined) return;
+  throw new UserError(
+    `${daemon.name} of the lab did not start: ${reason}.\n${lastLines(log)}\nWhole log: ${log}`,
+  );
+}
+
+/**
+ * The environment without what belongs to whoever starts the lab: settings of Python, which would make SkyPilot slow or
+ * another one, and of another SkyPilot or Slurm.
+ */
+function forDaemons(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(PYTHON|SKYPILOT_|SLURM_)/.test(name)));
+}
+
+/**
+ * Ids of the processes of the lab, this one and its ancestors apart: those with its mark in their environment, those
+ * that have one of its files open or in their command (some daemons overwrite their environment with a title), and
+ * their descendants.
+ */
+export function labProcesses(): number[] {
+  const own = ancestors();
+  const all = readdirSync("/proc")
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number)
+    .filter((pid) => !own.has(pid) && !isZombie(pid));
+  return withDescendants(
+    all.filter((pid) => belongsTo(pid)),
+    all,
+  );
+}
+
+/** Some processes, and those among all that descend from them. */
+export function withDescendants(some: readonly number[], all: readonly number[]): number[] {
+  const found = new Set(some);
+  for (let before = -1; before !== found.size; ) {
+    before = found.size;
+    for (const pid of all) if (found.has(parentOf(pid))) found.add(pid);
+  }
+  return [...found];
+}
+
+function belongsTo(pid: number): boolean {
+  if (readOrEmpty(`/proc/${pid}/environ`).split("\0").includes(`${LAB_MARK}=${LAB.root}`)) return true;
+  const names = [readOrEmpty(`/proc/${pid}/cmdline`), linkOrEmpty(`/proc/${pid}/cwd`), ...openFiles(pid)];
+  return names.some((name) => name.includes(`${LAB.root}/`));
+}
+
+/** Ends every process of the lab: SIGTERM, then SIGKILL; returns the ids of those that would not go. */
+export async function endLabProcesses(progress: Progress, signal: AbortSignal): Promise<number[]> {
+  for (const name of ["SIGTERM", "SIGKILL"] as const) {
+    for (const pid of labProcesses()) kill(pid, name);
+    const left = await poll({
+      timeoutSeconds: STOP_SECONDS,
+      progress,
+      signal,
+      check: async () => {
+        const pids = labProcesses();
+        // What a dying process starts in its last moments has to go as well.
+        if (name === "SIGKILL") for (const pid of pids) kill(pid, name);
+        return pids.length === 0 ? undefined : `${pids.length} processes of the lab to end`;
+      },
+    });
+    if (left === undefined) return [];
+  }
+  return labProcesses();
+}
+
+/** The name of a process's program, for messages. */
+export function commandOf(pid: number): string {
+  return readOrEmpty(`/proc/${pid}/cmdline`).split("\0").join(" ").trim().slice(0, 200);
+}
+
+/** The last lines of a log, or a note that there is none. */
+export function lastLines(path: string, count = 15): string {
+  const text = readOrEmpty(path).trimEnd();
+  return text === "" ? "(its log is empty)" : text.split("\n").slice(-count).join("\n");
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended between being found and being told to.
+  }
+}
+
+function ancestors(): Set<number> {
+  const found = new Set<number>();
+  for (let pid = process.pid; pid > 1 && !found.has(pid); ) {
+    found.add(pid);
+    // The fourth field; the second, the name in brackets, may hold anything.
+    pid = Number(readOrEmpty(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ")[1] ?? 1);
+  }
+  return found;
+}
+
+function parentOf(pid: number): number {
+  return Number(statusFields(pid)[1] ?? 1);
+}
+
+function isZombie(pid: number): boolean {
+  return (statusFields(pid)[0] ?? "Z") === "Z";
+}
+
+/** Fields of `/proc/<pid>/stat` from the third; the second, the name in brackets, may hold anything. */
+function statusFields(pid: number): string[] {
+  const stat = readOrEmpty(`/proc/${pid}/stat`);
+  return stat === "" ? [] : stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+}
+
+function openFiles(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).map((fd) => linkOrEmpty(`/proc/${pid}/fd/${fd}`));
+  } catch {
+    return [];
+  }
+}
+
+function linkOrEmpty(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,102 @@
+/** What the lab needs of the machine: Debian's packages, and the right to install them. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { UserError } from "../../lib/errors";
+import type { Progress } from "../../lib/progress";
+
+/** Debian's packages, each with a program by which its presence shows. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "slurm-wlm": ["slurmctld", "slurmd", "sbatch", "srun"],
+  munge: ["munged", "munge"],
+  "openssh-server": ["sshd"],
+  "openssh-client": ["ssh", "ssh-keygen"],
+  rsync: ["rsync"],
+  curl: ["curl"],
+};
+const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const APT_TIMEOUT_MS = 600_000;
+const LAST_LINES = 8;
+/** dpkg's own placeholders, not TypeScript's. */
+const DPKG_FORMAT = "$" + "{Package} $" + "{db:Status-Abbrev}\\n";
+
+/** Why this machine cannot have a lab; undefined when it can. */
+export function whyNoLab(): string | undefined {
+  if (process.platform !== "linux")
+    return `it needs Linux with Debian's packages, and this is ${process.platform}`;
+  if (process.getuid?.() !== 0)
+    return "it needs root (Slurm's daemons, /etc/hosts), and this user is not root";
+  if (findProgram("apt-get") === undefined)
+    return "it needs Debian or Ubuntu (apt-get), and this system has none";
+  const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
+  if (!/^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(release))
+    return "it needs Debian or Ubuntu, and this is another system";
+  return undefined;
+}
+
+/** @throws UserError that says why this machine cannot have a lab. */
+export function requireLabMachine(): void {
+  const reason = whyNoLab();
+  if (reason !== undefined) throw new UserError(`The lab cannot run on this machine: ${reason}.`);
+}
+
+/** Packages whose programs are not there. */
+export function missingPackages(): string[] {
+  return Object.entries(PACKAGES)
+    .filter(([, programs]) => programs.some((program) => findProgram(program) === undefined))
+    .map(([name]) => name);
+}
+
+/** Installs the packages with apt, without starting their services. @returns what was installed, dependencies included. */
+export function installPackages(packages: readonly string[], progress: Progress): string[] {
+  const before = installedPackages();
+  progress.line(`installing from the system's package archive: ${packages.join(", ")}`);
+  apt(["update", "-q"]);
+  apt(["install", "-y", "-q", "--no-install-recommends", ...packages]);
+  const after = [...installedPackages()].filter((name) => !before.has(name));
+  progress.line(`installed ${after.length} packages: ${after.join(", ")}`);
+  return after;
+}
+
+/** Path of a program, looked for where daemons are too. */
+export function findProgram(name: string): string | undefined {
+  return `${SYSTEM_PATH}:${process.env["PATH"] ?? ""}`
+    .split(":")
+    .map((directory) => `${directory}/${name}`)
+    .find((path) => existsSync(path));
+}
+
+/** Whether the password file has a user of this name. */
+export function userExists(name: string): boolean {
+  return readFileSync("/etc/passwd", "utf8")
+    .split("\n")
+    .some((line) => line.startsWith(`${name}:`));
+}
+
+/** Makes the lab's user, unless it exists. `*` is a password that nothing matches; a locked one would refuse keys too. */
+export function ensureUser(name: string, home: string): void {
+  if (userExists(name)) return;
+  const identity = ["--non-unique", "--uid", "0", "--gid", "0"];
+  const rest = ["--no-create-home", "--home-dir", home, "--shell", "/bin/bash", "--password", "*"];
+  execFileSync("useradd", [...identity, ...rest, name], { stdio: ["ignore", "ignore", "pipe"] });
+}
+
+/** Removes the lab's user. Forced, because processes of root count as its own. */
+export function removeUser(name: string): void {
+  if (userExists(name)) execFileSync("userdel", ["--force", name], { stdio: ["ignore", "ignore", "ignore"] });
+}
+
+function installedPackages(): Set<string> {
+  const listing = execFileSync("dpkg-query", ["-W", "-f", DPKG_FORMAT], {
+    encoding: "utf8",
+  });
+  return new Set(listing.split("\n").flatMap((line) => (/ ii/.test(line) ? (line.split(" ")[0] ?? []) : [])));
+}
+
+function apt(args: readonly string[]): void {
+  // Debian's packages start their services when installed, except where a policy forbids it: the lab starts its own.
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
+  const result = spawnSync("apt-get", args, { encoding: "utf8", env, timeout: APT_TIMEOUT_MS });
+  if (result.status === 0) return;
+  const output = `${result.stdout}${result.stderr}`.trimEnd().split("\n").slice(-LAST_LINES).join("\n");
+  throw new UserError(`apt-get ${args.join(" ")} failed:\n${output}\nRepair that, then run it again.`);
+}

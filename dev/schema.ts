@@ -1,0 +1,60 @@
+/**
+ * `npm run schema [-- --check]`: writes what is generated from the configuration's schema.
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { EXIT, exitCodes, runTool } from "../cli/commandLine";
+import { CAUSES_FILE, renderCauses } from "./causeReference";
+import { JSON_SCHEMA_FILE, REFERENCE_FILE, renderJsonSchema, renderReference } from "./configReference";
+
+const usage = `Usage: npm run schema [-- options]
+
+Writes ${JSON_SCHEMA_FILE} and ${REFERENCE_FILE} again, from config, and the table of causes in ${CAUSES_FILE},
+from sky/causes.ts.
+
+Options
+  --check   write nothing; exit code 1 when a file is out of date
+  --json    print what was done as JSON: {files:[{file,changed}]}; with --check, changed is what is out of date
+
+${exitCodes({ ok: "it worked", failed: "out of date (--check)" }, "the command is wrong")}`;
+
+/** The files, and what has to be in them. */
+const files = () =>
+  [
+    { file: JSON_SCHEMA_FILE, wanted: renderJsonSchema() },
+    { file: REFERENCE_FILE, wanted: renderReference() },
+    { file: CAUSES_FILE, wanted: renderCauses(readFileSync(join(__dirname, "..", CAUSES_FILE), "utf8")) },
+  ] as const;
+
+function main(): void {
+  const { values } = parseArgs({
+    options: {
+      check: { type: "boolean", default: false },
+      json: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(usage);
+    return;
+  }
+  const { check, json } = values;
+  const say = (line: string) => (json ? undefined : console.log(line));
+  const done = files().map(({ file, wanted }) => {
+    const path = join(__dirname, "..", file);
+    const changed = !existsSync(path) || readFileSync(path, "utf8") !== wanted;
+    if (!changed) say(`${file}: up to date`);
+    else if (check) {
+      console.error(`${file}: out of date. Run: npm run schema`);
+      process.exitCode = EXIT.failed;
+    } else {
+      writeFileSync(path, wanted);
+      say(`${file}: written`);
+    }
+    return { file, changed };
+  });
+  if (json) console.log(JSON.stringify({ files: done }, undefined, 2));
+}
+
+runTool(main, usage);

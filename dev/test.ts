@@ -1,0 +1,186 @@
+/**
+ * `npm test [-- vitest arguments]`: installs what the chosen tests need, then runs them with vitest.
+ *
+ *     npm test                              unit, contract, engine, dynamo, pipelines, and the lab where the machine can have one
+ *     npm test -- --project unit            one kind
+ *     npm test -- test/engine/stack.test.ts one file
+ *     npm run test:engines                  the plan's commands, told to SGLang's and vLLM's own parsers; installs 18 GB
+ *
+ * The last line is `N passed, N failed, N skipped`. The exit code is vitest's.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Progress } from "../lib/progress";
+import { messageOf } from "../lib/run";
+import { ensureToolchain, packageRoot, type ToolName } from "../toolchain/index";
+import { ensureEngine, INSTALLED_ENGINES } from "./engineEnvironments";
+import { borrowLab } from "./lab/session";
+import { whyNoLab } from "./lab/system";
+import { ensurePipelineLinters, locatePipelineLinters } from "./pipelineLinters";
+import { ensureTestEnvironment } from "./testEnvironments";
+
+const needs: Readonly<Record<string, readonly ToolName[]>> = {
+  unit: [],
+  contract: ["pulumi", "plugins"],
+  engine: ["pulumi", "plugins"],
+  dynamo: ["pulumi", "plugins", "python", "etcd", "nats-server", "prometheus", "promtool", "model"],
+  pipelines: ["pulumi", "plugins", "python", "nginx", "model"],
+  lab: ["pulumi", "plugins"],
+  engines: [],
+};
+/** `engines` installs 18 GB: it runs only when asked for, and that is said. */
+const byDefault = ["unit", "contract", "engine", "dynamo", "pipelines", "lab"];
+const model = "Qwen/Qwen3-8B";
+
+/** The kinds of test that the arguments name, by `--project` or by a path. */
+function chosenKinds(args: readonly string[]): string[] {
+  const named = Object.keys(needs).filter((kind) =>
+    args.some((arg, i) => arg === `--project=${kind}` || (arg === kind && args[i - 1] === "--project")),
+  );
+  const paths = args.filter((arg, i) => !arg.startsWith("-") && args[i - 1] !== "--project");
+  const byPath = Object.keys(needs).filter((kind) => paths.some((path) => path.includes(`test/${kind}/`)));
+  if (named.length > 0) return named;
+  return byPath.length > 0 ? byPath : byDefault;
+}
+
+/** What runs now, and whether we were told to stop it: then nothing new is begun, but what was set up is undone. */
+const running = new Set<ChildProcess>();
+let isStopped = false;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.on(signal, () => {
+    isStopped = true;
+    for (const child of running) child.kill(signal);
+  });
+
+function runVitest(args: readonly string[], report: string, isLab: boolean): Promise<number> {
+  const vitest = join(packageRoot(), "node_modules", "vitest", "vitest.mjs");
+  // The lab's tests take a minute each, so each is told when it is over.
+  const reporters = [
+    isLab ? "--reporter=verbose" : "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${report}`,
+  ];
+  const child = spawn(process.execPath, [vitest, "run", ...reporters, ...args], {
+    cwd: packageRoot(),
+    stdio: "inherit",
+  });
+  running.add(child);
+  return new Promise<number>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("exit", (code) => resolve(code ?? 1));
+  }).finally(() => running.delete(child));
+}
+
+/** How many tests passed, failed and were skipped. */
+type Counts = readonly [passed: number, failed: number, skipped: number];
+
+/** From vitest's own JSON report; nothing where it has not come so far as to write one. */
+function countsIn(report: string): Counts {
+  if (!existsSync(report)) return [0, 0, 0];
+  const counts = JSON.parse(readFileSync(report, "utf8")) as Record<string, unknown>;
+  const count = (key: string) => Number(counts[key] ?? 0);
+  return [count("numPassedTests"), count("numFailedTests"), count("numPendingTests") + count("numTodoTests")];
+}
+
+/** How a run of vitest ended. */
+interface Run {
+  readonly code: number;
+  readonly counts: Counts;
+}
+
+/** Runs kinds of test in one vitest. */
+async function runKinds(kinds: readonly string[], args: readonly string[]): Promise<Run> {
+  if (isStopped) return { code: 1, counts: [0, 0, 0] };
+  const directory = mkdtempSync(join(tmpdir(), "dynamo-sky-test-"));
+  const report = join(directory, "report.json");
+  try {
+    const projects = kinds.flatMap((kind) => ["--project", kind]);
+    const code = await runVitest([...projects, ...args], report, kinds.includes("lab"));
+    return { code, counts: countsIn(report) };
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** The arguments without the names of kinds, which each run of vitest gets by itself. */
+function withoutKinds(args: readonly string[]): string[] {
+  return args.filter((arg, i) => !arg.startsWith("--project") && args[i - 1] !== "--project");
+}
+
+/** The lab's tests have the lab to themselves, and leave the machine as it was. */
+function runLab(args: readonly string[]): Promise<Run> {
+  const work = () => runKinds(["lab"], args);
+  return whyNoLab() === undefined ? borrowLab("testing on the lab", new Progress(), work) : work();
+}
+
+/** Waits for all, so that none is left running when another cannot be set up; that one counts as failed, and its reason is told. */
+async function ended(runs: readonly Promise<Run>[]): Promise<Run[]> {
+  const results = await Promise.allSettled(runs);
+  return results.map((result): Run => {
+    if (result.status === "fulfilled") return result.value;
+    console.error(messageOf(result.reason));
+    return { code: 1, counts: [0, 0, 0] };
+  });
+}
+
+/** What was left out, and why, by name. */
+function leftOut(kinds: readonly string[]): string[] {
+  const reason = kinds.includes("lab") ? whyNoLab() : undefined;
+  return [
+    ...(reason === undefined
+      ? []
+      : [`Not run: the tests with real SkyPilot (test/lab). The lab cannot run on this machine: ${reason}.`]),
+    ...(kinds.includes("pipelines") && locatePipelineLinters().actionlint === undefined
+      ? ["Not run: actionlint on the GitHub workflows. There is no Go to build it with."]
+      : []),
+    ...(kinds === byDefault ? ["Not run: the engines' own parsers (npm run test:engines, 18 GB)."] : []),
+  ];
+}
+
+const usage = `Usage: npm test [-- options of vitest]
+
+Installs what the chosen tests need, then runs them. The last line is 'N passed, N failed, N skipped'.
+
+  npm test -- --project unit              one kind: ${Object.keys(needs).join(", ")}
+  npm test -- test/engine/stack.test.ts   one file
+  npm test -- -t 'some words'             tests of that name; all other options are vitest's too
+
+Exit code: 0 all passed, 1 some failed.`;
+
+async function main(): Promise<void> {
+  const args = process.argv.slice(2);
+  if (args.includes("--help") || args.includes("-h")) {
+    console.log(usage);
+    return;
+  }
+  const kinds = chosenKinds(args);
+  const need = [...new Set(kinds.flatMap((kind) => needs[kind] ?? []))];
+  if (need.length > 0) await ensureToolchain({ need, model });
+  if (kinds.includes("pipelines")) await ensurePipelineLinters((line) => process.stderr.write(`${line}\n`));
+  if (kinds.includes("dynamo"))
+    await ensureTestEnvironment("openmpi", (line) => process.stderr.write(`${line}\n`));
+  if (kinds.includes("engines"))
+    for (const engine of INSTALLED_ENGINES)
+      await ensureEngine(engine, (line) => process.stderr.write(`${line}\n`));
+  const others = kinds.filter((kind) => kind !== "lab");
+  const rest = withoutKinds(args);
+  // The lab's tests wait most of the time, for SkyPilot and Slurm: the others run beside them.
+  const begun = [
+    ...(others.length > 0 ? [runKinds(others, rest)] : []),
+    ...(kinds.includes("lab") ? [runLab(rest)] : []),
+  ];
+  const runs = await ended(begun);
+  process.exitCode = runs.find(({ code }) => code !== 0)?.code ?? 0;
+  for (const line of leftOut(kinds)) console.log(line);
+  const [passed, failed, skipped] = runs
+    .map(({ counts }) => counts)
+    .reduce((a, b) => [a[0] + b[0], a[1] + b[1], a[2] + b[2]], [0, 0, 0]);
+  console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : String(error));
+  process.exitCode = 1;
+});

@@ -1,0 +1,91 @@
+/** A lock between drivers that run at the same time on one node. */
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { UserError } from "./errors";
+import { poll } from "./poll";
+import { isAlive, type ProcessId, startTime } from "./processes";
+import type { VerbContext } from "./verb";
+
+const OWNER = "owner.json";
+const LOCK_SECONDS = 60;
+
+/**
+ * Runs `work` while no other driver holds the lock. A lock whose owner has died is taken over.
+ *
+ * @param path Directory that stands for the lock; its parent must exist.
+ * @throws UserError if another driver holds it for more than a minute.
+ */
+export async function withLock<T>(path: string, context: VerbContext, work: () => Promise<T>): Promise<T> {
+  const { progress, signal } = context;
+  const missing = await poll({
+    timeoutSeconds: LOCK_SECONDS,
+    progress,
+    signal,
+    check: async () => (tryLock(path) ? undefined : `another driver that works on ${path}`),
+  });
+  if (missing !== undefined) {
+    throw new UserError(`Gave up after ${LOCK_SECONDS} s of waiting for ${missing}: ${describeOwner(path)}.`);
+  }
+  try {
+    return await work();
+  } finally {
+    removeLock(path);
+  }
+}
+
+// The lock comes to life with its owner in it, by renaming: a directory can only be renamed onto an empty one.
+function tryLock(path: string): boolean {
+  const own = `${path}.${process.pid}`;
+  mkdirSync(own, { recursive: true, mode: 0o700 });
+  writeFileSync(join(own, OWNER), JSON.stringify({ pid: process.pid, startTime: startTime(process.pid) }));
+  try {
+    renameSync(own, path);
+    return true;
+  } catch {
+    rmSync(own, { recursive: true, force: true });
+    removeIfOwnerDied(path);
+    return false;
+  }
+}
+
+function removeIfOwnerDied(path: string): void {
+  const owner = readOwner(path);
+  if (owner === undefined || isAlive(owner)) return;
+  const grave = `${path}.dead.${process.pid}`;
+  try {
+    // Of several that find the dead owner, one succeeds in moving the lock away.
+    renameSync(path, grave);
+  } catch {
+    return;
+  }
+  const buried = readOwner(grave);
+  if (buried !== undefined && isAlive(buried)) {
+    // Another one had been quicker and holds the lock already: give it back.
+    renameSync(grave, path);
+    return;
+  }
+  rmSync(grave, { recursive: true, force: true });
+}
+
+/** Moved away before it is emptied: another driver takes a lock that is an empty directory. */
+function removeLock(path: string): void {
+  const grave = `${path}.done.${process.pid}`;
+  renameSync(path, grave);
+  rmSync(grave, { recursive: true, force: true });
+}
+
+function readOwner(path: string): ProcessId | undefined {
+  try {
+    const owner: unknown = JSON.parse(readFileSync(join(path, OWNER), "utf8"));
+    if (typeof owner !== "object" || owner === null || !("pid" in owner) || !("startTime" in owner))
+      return undefined;
+    return { pid: Number(owner.pid), startTime: String(owner.startTime) };
+  } catch {
+    return undefined;
+  }
+}
+
+function describeOwner(path: string): string {
+  const owner = readOwner(path);
+  return owner === undefined ? `remove ${path}` : `process ${owner.pid} holds it`;
+}

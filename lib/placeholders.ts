@@ -1,0 +1,27 @@
+/** Placeholders for what is not known until a node exists; `plan/types.ts` says what each stands for. */
+
+/** Address of the cluster's rank 0. */
+export const HEAD_IP = "{{HEAD_IP}}";
+/** Address of the node itself. */
+export const NODE_IP = "{{NODE_IP}}";
+/** Address of the node with etcd and NATS, where that is in another cluster (dedicated placement). */
+export const CONTROL_IP = "{{CONTROL_IP}}";
+/** Reached by programs of the same node alone. */
+export const LOOPBACK = "127.0.0.1";
+/** The node's own directory. */
+export const NODE_DIR = "{{NODE_DIR}}";
+/** Path of one of a program's `files` (`plan/types.ts`); `runtime/launch.py` writes it there. */
+export function programFile(program: string, name: string): string {
+  return `${NODE_DIR}/run/${program}/${name}`;
+}
+
+/** Directory that all nodes of a local cluster share. */
+export const CLUSTER_DIR = "{{CLUSTER_DIR}}";
+
+/** Any of them in a text; `runtime/launch.py` replaces these and nothing else. */
+export const PLACEHOLDER = /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}/;
+
+/** Address of a node of the same cluster. */
+export function rankAddress(rank: number): string {
+  return rank === 0 ? HEAD_IP : `{{RANK_IP_${rank}}}`;
+}

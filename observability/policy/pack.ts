@@ -1,0 +1,98 @@
+/** The policy pack: the rules, tied to the resources that show what a deployment is made of, before any of it is made. */
+import { PolicyPack, type ResourceValidation, type ResourceValidationArgs } from "@pulumi/policy";
+import {
+  type ClusterInventory,
+  clusterInventorySchema,
+  type Inventory,
+  inventorySchema,
+} from "../../plan/inventory";
+import {
+  autostopOrOwner,
+  gpuCeiling,
+  priceCeiling,
+  publicEndpoint,
+  spotOnlyForWorkers,
+  UNKNOWN_PRICE,
+  type UnknownPrice,
+} from "./rules";
+
+const DEPLOYMENT = "dynamo-sky:index:DynamoCluster";
+const CLUSTER = "dynamo-sky:index:SkyCluster";
+
+const isRented = ({ type }: ResourceValidationArgs): boolean => type === CLUSTER;
+
+/** A rule about a whole deployment. */
+function aboutDeployment(
+  rule: (inventory: Inventory, args: ResourceValidationArgs) => string[],
+): ResourceValidation {
+  return (args, report) => {
+    // Nothing is read from other resources: what of them is not known yet must not keep a policy from running.
+    if (args.type !== DEPLOYMENT) return;
+    for (const problem of rule(inventorySchema.parse(args.props), args)) report(problem);
+  };
+}
+
+/** A rule about each rented cluster: those of a deployment, before anything of it is made, and those made without one. */
+function aboutCluster(
+  rule: (cluster: ClusterInventory, args: ResourceValidationArgs) => string[],
+): ResourceValidation {
+  return (args, report) => {
+    const clusters =
+      args.type === DEPLOYMENT
+        ? clustersOf(inventorySchema.parse(args.props))
+        : isRented(args) && args.opts.parent?.includes(DEPLOYMENT) !== true
+          ? [clusterInventorySchema.parse(args.props)]
+          : [];
+    for (const problem of clusters.flatMap((cluster) => rule(cluster, args))) report(problem);
+  };
+}
+
+function clustersOf({ target, clusters }: Inventory): ClusterInventory[] {
+  return target === "local" ? [] : clusters;
+}
+
+new PolicyPack("dynamo-sky", {
+  enforcementLevel: "mandatory",
+  policies: [
+    {
+      name: "public-endpoint",
+      description: "An endpoint that is open to the internet asks for a key and speaks HTTPS.",
+      validateResource: aboutDeployment(publicEndpoint),
+    },
+    {
+      name: "gpu-ceiling",
+      description: "A deployment rents at most maxGpus GPUs.",
+      configSchema: { properties: { maxGpus: { type: "integer", minimum: 0, default: 32 } } },
+      validateResource: aboutDeployment((inventory, args) =>
+        gpuCeiling(inventory, args.getConfig<{ maxGpus: number }>().maxGpus),
+      ),
+    },
+    {
+      name: "price-ceiling",
+      description: "A deployment costs at most maxDollarsPerHour US dollars an hour.",
+      configSchema: {
+        properties: {
+          maxDollarsPerHour: { type: "number", minimum: 0, default: 250 },
+          unknownPrice: { type: "string", enum: [...UNKNOWN_PRICE], default: "allow" },
+        },
+      },
+      validateResource: aboutDeployment((inventory, args) => {
+        const limits = args.getConfig<{ maxDollarsPerHour: number; unknownPrice: UnknownPrice }>();
+        return priceCeiling(inventory, limits.maxDollarsPerHour, limits.unknownPrice);
+      }),
+    },
+    {
+      name: "spot-only-for-workers",
+      description: "Control plane and endpoint are not on instances that can be taken away.",
+      validateResource: aboutCluster(spotOnlyForWorkers),
+    },
+    {
+      name: "autostop-or-owner",
+      description: "Every cluster stops by itself, or says whose it is.",
+      configSchema: { properties: { ownerLabel: { type: "string", minLength: 1, default: "owner" } } },
+      validateResource: aboutCluster((cluster, args) =>
+        autostopOrOwner(cluster, args.getConfig<{ ownerLabel: string }>().ownerLabel),
+      ),
+    },
+  ],
+});

@@ -1,0 +1,55 @@
+/** Which programs of a plan are started, changed and removed together. Plain functions: no resource is made here. */
+import type { ClusterPlan, ProgramPlan, ProgramRole } from "./types";
+
+/** The programs of a unit that run on one node. */
+export interface UnitNode {
+  readonly rank: number;
+  readonly programs: readonly ProgramPlan[];
+}
+
+/**
+ * One service, one frontend, or one replica of a pool: all programs that live and die together. A replica that spans
+ * nodes is one unit with several nodes.
+ */
+export interface Unit {
+  /** Name of the plan's cluster on which it runs. */
+  readonly cluster: string;
+  /** Unique in its cluster: `etcd`, `frontend-0`, `decode-1`. */
+  readonly name: string;
+  readonly role: ProgramRole;
+  readonly replica: number;
+  readonly nodes: readonly UnitNode[];
+}
+
+/**
+ * The units of a cluster, in the order in which the plan names them. A unit has the name of its first rank's program.
+ */
+export function unitsOf(cluster: ClusterPlan): Unit[] {
+  const members = new Map<string, PlacedProgram[]>();
+  for (const node of cluster.nodes) {
+    for (const program of node.programs) {
+      const key = `${program.role}/${program.replica}`;
+      members.set(key, [...(members.get(key) ?? []), { node: node.rank, program }]);
+    }
+  }
+  return [...members.values()].flatMap((placed) => {
+    const first = placed.toSorted((a, b) => a.program.rank - b.program.rank)[0]?.program;
+    if (first === undefined) return [];
+    const ranks = [...new Set(placed.map(({ node }) => node))].toSorted((a, b) => a - b);
+    return {
+      cluster: cluster.name,
+      name: first.name,
+      role: first.role,
+      replica: first.replica,
+      nodes: ranks.map((rank) => ({
+        rank,
+        programs: placed.filter(({ node }) => node === rank).map(({ program }) => program),
+      })),
+    };
+  });
+}
+
+interface PlacedProgram {
+  readonly node: number;
+  readonly program: ProgramPlan;
+}

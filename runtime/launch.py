@@ -1,0 +1,272 @@
+#!/usr/bin/env python3
+"""Starts one program of a node: ``launch.py <spec.json>``.
+
+The supervisor of the node runs this for every program. It fills in what is only known on the node (addresses,
+secrets), waits until the services that the program needs answer, and then becomes the program (exec), so that
+signals and exit codes are the program's own. Of an engine it stays the parent instead (`child.py`), and holds the ranks of
+a replica that spans nodes together (`lockstep.py`), or starts them as one MPI world (`mpi.py`). No shell is involved at any point.
+
+Read from the environment: NODE_DIR, and whatever placeholders the specification uses (HEAD_IP, NODE_IP, …).
+Python 3.9 or later, standard library only: it runs on nodes before anything is installed there.
+
+Exit codes: 75 a service or another rank did not answer in time, or another rank has ended, 78 the specification or the
+secrets are not usable, 127 no such program, 126 it cannot be executed.
+"""
+
+import json
+import os
+import re
+import socket
+import stat
+import sys
+import time
+import urllib.error
+import urllib.request
+
+sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import child
+
+EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
+EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
+# `lib/placeholders.ts` says what each stands for; the environment of the node has a variable of the same name.
+PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}")
+PROBE_SECONDS = 2.0
+REPORT_EVERY_SECONDS = 10.0
+# A program that ends sooner than this after its start is 'crashing', and is started after a growing pause.
+CRASH_SECONDS = 10.0
+LONGEST_PAUSE_SECONDS = 30.0
+
+
+class Unusable(Exception):
+    """A mistake in the specification or the secrets: a message for a person, no stack trace."""
+
+
+def say(message):
+    print(message, flush=True)
+
+
+def fill_in(text):
+    """Replaces placeholders; one that has no value on this node is an error, not an empty string."""
+
+    def value_of(match):
+        name = match.group(1)
+        if name not in os.environ:
+            raise Unusable("{{%s}} is used, but %s is not in this node's environment" % (name, name))
+        return os.environ[name]
+
+    return PLACEHOLDER.sub(value_of, text)
+
+
+def read_secrets(node_dir, names):
+    """Values of the named variables from the node's secrets file. Values never appear in a message."""
+    if not names:
+        return {}
+    path = os.path.join(node_dir, "secrets.json")
+    try:
+        with open(path, encoding="utf-8") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise Unusable("%s can be read by others; its mode must be 0600" % path)
+            secrets = json.load(file)
+    except FileNotFoundError:
+        raise Unusable("%s is missing; it must hold %s" % (path, ", ".join(names))) from None
+    except ValueError:
+        raise Unusable("%s is not valid JSON" % path) from None
+    missing = [name for name in names if name not in secrets]
+    if missing:
+        raise Unusable("%s has no value for %s" % (path, ", ".join(missing)))
+    return {name: secrets[name] for name in names}
+
+
+def ask(probe):
+    """None when the condition holds, else what was seen instead."""
+    try:
+        if probe["kind"] == "tcp":
+            with socket.create_connection((probe["host"], probe["port"]), PROBE_SECONDS):
+                return None
+        # Proxies of the environment must not stand between two programs of one cluster.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(probe["url"], timeout=PROBE_SECONDS):
+            return None
+    except urllib.error.HTTPError as error:
+        return "HTTP %d" % error.code
+    except urllib.error.URLError as error:
+        return str(error.reason)
+    except (OSError, ValueError) as error:
+        return str(error) or type(error).__name__
+
+
+def describe(probe):
+    return probe["url"] if probe["kind"] == "http" else "%s:%d" % (probe["host"], probe["port"])
+
+
+def wait_for(wait):
+    """Polls until the probe answers. Returns whether it did within the time limit."""
+    name, probe, limit = wait["name"], wait["probe"], wait["timeoutSeconds"]
+    started = reported = time.monotonic()
+    error = ask(probe)
+    if error is None:
+        return True
+    say("waiting for %s at %s (at most %g s): %s" % (name, describe(probe), limit, error))
+    pause = 0.1
+    while error is not None:
+        now = time.monotonic()
+        if now - started >= limit:
+            say(
+                "gave up waiting for %s at %s after %d s; last error: %s"
+                % (name, describe(probe), now - started, error)
+            )
+            return False
+        if now - reported >= REPORT_EVERY_SECONDS:
+            say("still waiting for %s (%d of %g s): %s" % (name, now - started, limit, error))
+            reported = now
+        time.sleep(min(pause, max(0.0, limit - (now - started))))
+        pause = min(1.0, pause * 1.5)
+        error = ask(probe)
+    say("%s answers after %.1f s" % (name, time.monotonic() - started))
+    return True
+
+
+class History:
+    """Remembers in `run/<name>.json` when the program was started, so that a crashing one is slowed down.
+
+    `pid` in it is the process that became the program, or an engine's parent: while it differs from the one that supervisor
+    knows, the program is not running yet, but waiting in this launcher.
+    """
+
+    def __init__(self, node_dir, name, digest):
+        self.path = os.path.join(node_dir, "run", name + ".json")
+        self.state = {"digest": digest, "starts": 0, "crashes": 0, "at": 0.0, "pid": 0}
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                before = json.load(file)
+            if before.get("digest") == digest:
+                self.state.update(before)
+        except (OSError, ValueError):
+            pass
+
+    def pause_seconds(self):
+        """Counts a crash when the last start was a moment ago; returns how long to hold back the next one."""
+        crashed = 0 <= time.time() - self.state["at"] < CRASH_SECONDS
+        self.state["crashes"] = self.state["crashes"] + 1 if crashed else 0
+        self.write()
+        return min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(self.state["crashes"] - 1, 10)) if crashed else 0.0
+
+    def record_start(self):
+        self.state.update(starts=self.state["starts"] + 1, at=time.time(), pid=os.getpid())
+        self.write()
+
+    def write(self):
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        partial = "%s.%d" % (self.path, os.getpid())
+        with open(partial, "w", encoding="utf-8") as file:
+            json.dump(self.state, file)
+        os.replace(partial, self.path)
+
+
+def write_files(spec, node_dir):
+    """Writes the files that the program reads, each whole or not at all and for this user alone."""
+    directory = os.path.join(node_dir, "run", spec["name"])
+    for name, text in spec.get("files", {}).items():
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        path = os.path.join(directory, name)
+        partial = "%s.%d" % (path, os.getpid())
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(fill_in(text))
+        os.replace(partial, path)
+
+
+def environment_of(spec, node_dir):
+    env = dict(os.environ)
+    if "mpi" in spec:
+        import mpi  # only on nodes that hold a part of such a replica
+
+        env = mpi.without_foreign_world(env)
+    env.update({name: fill_in(value) for name, value in spec["env"].items()})
+    env.update(read_secrets(node_dir, spec["secretEnv"]))
+    if spec["gpus"]:
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(str(gpu) for gpu in spec["gpus"])
+    # By this every process of the program can be found later, even one that left its process group.
+    env["DYNAMO_SKY_PROGRAM"] = "%s/%s" % (node_dir, spec["name"])
+    return env
+
+
+def filled_probe(probe):
+    return {key: fill_in(value) if isinstance(value, str) else value for key, value in probe.items()}
+
+
+def run(start, command, env):
+    """Calls `start(command, env)`, which starts the program; says why when it cannot be started."""
+    try:
+        return start(command, env)
+    except FileNotFoundError:
+        say("%s: no such program on this node's PATH (%s)" % (command[0], env.get("PATH", "")))
+        return 127
+    except OSError as error:
+        say("%s cannot be executed: %s" % (command[0], error.strerror))
+        return 126
+
+
+def become(command, env):
+    os.execvpe(command[0], command, env)
+
+
+def launch(path):
+    with open(path, encoding="utf-8") as file:
+        spec = json.load(file)
+    node_dir = os.environ.setdefault("NODE_DIR", os.getcwd())
+    env = environment_of(spec, node_dir)
+    command = [fill_in(argument) for argument in spec["command"]]
+    write_files(spec, node_dir)
+    place = spec.get("lockstep")
+    if place is not None:
+        secret = read_secrets(node_dir, [place["secret"]])[place["secret"]]
+        place = dict(place, host=fill_in(place["host"]), secret=secret.encode())
+    waits = [dict(wait, probe=filled_probe(wait["probe"])) for wait in spec["waitsFor"]]
+
+    history = History(node_dir, spec["name"], os.environ.get("DYNAMO_SKY_SPEC", ""))
+    pause = history.pause_seconds()
+    marker = "DYNAMO_SKY_PROGRAM=" + env["DYNAMO_SKY_PROGRAM"]
+    # An engine's main process may have been killed with its launcher, and a killed supervisor leaves every program
+    # running on its port; without this, the new run could never start.
+    child.end_leftovers(marker)
+    if pause:
+        say("ended soon after its start %d times; starting again in %g s" % (history.state["crashes"], pause))
+        time.sleep(pause)
+    for wait in waits:
+        if not wait_for(wait):
+            return EXIT_TIMED_OUT
+    if place is None:
+        history.record_start()
+        return run(child.Single(spec["stopSeconds"], marker).run if spec["gpus"] else become, command, env)
+    import lockstep  # only on nodes that hold a part of a replica
+
+    peers = lockstep.join("%s-%d" % (spec["role"], spec["replica"]), spec["rank"], place)
+    if peers is None:
+        return EXIT_TIMED_OUT
+    history.record_start()
+    if "mpi" in spec:
+        import mpi
+
+        rank = mpi.rank(spec, [fill_in(host) for host in spec["mpi"]["hosts"]], peers, marker)
+    else:
+        rank = lockstep.Rank(spec["rank"], peers, spec["stopSeconds"], marker)
+    return run(rank.run, command, env)
+
+
+def main():
+    if len(sys.argv) != 2:
+        say("usage: launch.py <spec.json>")
+        return 64
+    try:
+        return launch(sys.argv[1])
+    except Unusable as error:
+        say(str(error))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        say("%s is not a usable specification: %s: %s" % (sys.argv[1], type(error).__name__, error))
+    # No pause of the supervisor follows an exit, so an unusable specification must not spin.
+    time.sleep(5)
+    return EXIT_UNUSABLE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,353 @@
+#!/usr/bin/env python3
+"""What a node tells about itself, to whoever looks after the deployment: ``python - '<request>' < look.py``.
+
+It is not a file of the node: `cli/deployment/agent.ts` sends it through standard input, to a process on this machine or through
+SkyPilot's ssh. The request is JSON, each answer one line of JSON on standard output. Nothing is changed on the node. Values of the
+node's secrets file never leave it: they are replaced in log lines.
+
+    {"dir": D, "sky": {"cluster": C, "rank": R} or null, "report": {"programs": [names], "frontends": {name: port}, "model": M, "series": [names],
+                          "times": N or null, "every": seconds}}
+    {"dir": D, "sky": …, "logs": {"programs": [names], "tail": N or null, "since": seconds since 1970 or null, "follow": bool}}
+
+Python 3.9 or later, standard library only: whichever interpreter the node has.
+"""
+
+import glob
+import http.client
+import json
+import os
+import re
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+import xmlrpc.client
+
+ASK_SECONDS = 4.0
+FOLLOW_SECONDS = 0.25
+# Whoever listens may be gone while nothing is logged; writing is how that is noticed.
+HEARTBEAT_SECONDS = 2.0
+END_BYTES = 16384
+HISTORY_BYTES = 262144
+END_LINES = 12
+LONGEST_LINE = 16384
+EXITED = re.compile(r"^(\S+ \S+),\d+ \w+ exited: (\S+) \(([^;)]*)")
+# Shorter pieces of a secret's value are words such as a key's name.
+SHORTEST_SECRET = 12
+
+
+def say(answer):
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+class Redaction:
+    """Replaces what stands in the node's secrets file."""
+
+    def __init__(self, node_dir):
+        self.pieces = []
+        try:
+            with open(os.path.join(node_dir, "secrets.json"), encoding="utf-8") as file:
+                values = [str(value) for value in json.load(file).values()]
+        except (OSError, ValueError, AttributeError):
+            values = []
+        for value in values:
+            # A value may be a list of named keys: `name:key,name:key@until`.
+            for piece in {value, *re.split(r"[,:@\s]+", value)}:
+                if len(piece) >= SHORTEST_SECRET:
+                    self.pieces.append(piece)
+        self.pieces.sort(key=len, reverse=True)
+
+    def __call__(self, line):
+        for piece in self.pieces:
+            line = line.replace(piece, "[secret]")
+        return line[:LONGEST_LINE]
+
+
+def end_of(path, size):
+    """The last bytes of a file as lines, without the one that was cut; none when there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            length = os.fstat(file.fileno()).st_size
+            file.seek(max(0, length - size))
+            lines = file.read(size).decode("utf-8", "replace").split("\n")
+    except OSError:
+        return []
+    return [line for line in (lines[1:] if length > size else lines) if line.strip()]
+
+
+class UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC through a Unix socket."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.path = path
+
+    def make_connection(self, host):
+        connection = http.client.HTTPConnection(host, timeout=ASK_SECONDS)
+        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.sock.settimeout(ASK_SECONDS)
+        connection.sock.connect(self.path)
+        return connection
+
+
+def supervised(node_dir):
+    """Everything that supervisor knows of its programs, by name; None when it does not answer."""
+    try:
+        import node  # the node's own, which says where the socket is
+
+        transport = UnixTransport(node.socket_path(node_dir))
+        server = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
+        return {info["name"]: info for info in server.supervisor.getAllProcessInfo()}
+    except Exception:  # whatever it is, there is no supervisor to ask
+        return None
+
+
+def crash_seconds(node_dir):
+    """How soon after its start an end counts as a crash: the launcher of this very node knows."""
+    try:
+        import launch
+
+        return launch.CRASH_SECONDS
+    except Exception:  # a node that was never started
+        return None
+
+
+def exits(node_dir):
+    """When programs ended by themselves, and how, from supervisor's log; oldest first."""
+    log = os.path.join(node_dir, "logs", "supervisord.log")
+    found = {}
+    for path in (log + ".1", log):
+        for line in end_of(path, HISTORY_BYTES):
+            match = EXITED.match(line)
+            if match:
+                at = time.mktime(time.strptime(match.group(1), "%Y-%m-%d %H:%M:%S"))
+                found.setdefault(match.group(2), []).append({"at": at, "how": match.group(3)})
+    return found
+
+
+def history(node_dir, name):
+    try:
+        with open(os.path.join(node_dir, "run", name + ".json"), encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def address(node_dir):
+    """Where frontends listen, as seen from the node: a local node has an address of its own."""
+    try:
+        with open(os.path.join(node_dir, "node.json"), encoding="utf-8") as file:
+            return json.load(file)["address"]
+    except (OSError, ValueError, KeyError):
+        return "127.0.0.1"
+
+
+def get(url):
+    # Proxies of the environment must not stand between two programs of one node.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(url, timeout=ASK_SECONDS) as answer:
+        return answer.read().decode("utf-8", "replace")
+
+
+def frontend(base, model, series):
+    try:
+        metrics = [line for line in get(base + "/metrics").split("\n") if line.startswith(tuple(series))]
+    except (OSError, ValueError) as error:
+        return {"error": str(getattr(error, "reason", error))}
+    try:
+        return {"metrics": metrics, "ready": json.loads(get("%s/v1/models/%s/ready" % (base, model)))}
+    except (OSError, ValueError) as error:
+        # The model is not there as long as no worker is.
+        return {"metrics": metrics, "error": str(getattr(error, "reason", error))}
+
+
+def report(node_dir, wanted, redact):
+    states = supervised(node_dir)
+    ended = exits(node_dir)
+    host = address(node_dir)
+    programs = {}
+    for name in wanted["programs"]:
+        state = (states or {}).get(name)
+        lines = end_of(os.path.join(node_dir, "logs", name + ".log"), END_BYTES)[-END_LINES:]
+        programs[name] = {
+            "state": state and {key: state[key] for key in ("statename", "pid", "spawnerr", "start")},
+            "history": history(node_dir, name),
+            "exits": ended.get(name, [])[-50:],
+            "lines": [redact(line) for line in lines],
+        }
+    return {
+        "at": time.time(),
+        "exists": os.path.isdir(os.path.join(node_dir, "logs")),
+        "supervisor": states is not None,
+        "crashSeconds": crash_seconds(node_dir),
+        "programs": programs,
+        "frontends": {
+            name: frontend("http://%s:%d" % (host, port), wanted["model"], wanted["series"])
+            for name, port in wanted["frontends"].items()
+        },
+    }
+
+
+def reports(node_dir, wanted):
+    redact = Redaction(node_dir)
+    left = wanted["times"]
+    due = time.monotonic()
+    while left is None or left > 0:
+        say(report(node_dir, wanted, redact))
+        left = None if left is None else left - 1
+        due = max(due + wanted["every"], time.monotonic())
+        if left != 0:
+            time.sleep(max(0.0, due - time.monotonic()))
+
+
+class LogFile:
+    """One program's log, over the rotations by supervisor: `x.log` becomes `x.log.1`, that `x.log.2`."""
+
+    def __init__(self, node_dir, program, redact):
+        self.path = os.path.join(node_dir, "logs", program + ".log")
+        self.program = program
+        self.redact = redact
+        self.file = None
+        self.rest = b""
+
+    def earlier(self, since):
+        """The rotated files that hold lines of the time that is asked for, oldest first."""
+        found = sorted(glob.glob(glob.escape(self.path) + ".[0-9]*"), key=os.path.getmtime)
+        return [path for path in found if since is None or os.path.getmtime(path) >= since]
+
+    def send(self, data):
+        *whole, self.rest = (self.rest + data).split(b"\n")
+        if len(self.rest) > LONGEST_LINE:
+            whole, self.rest = [*whole, self.rest], b""
+        for line in whole:
+            self.send_line(line)
+
+    def send_line(self, line):
+        text = line.decode("utf-8", "replace").rstrip("\r")
+        if text.strip():
+            say({"program": self.program, "line": self.redact(text)})
+
+    def begin(self, tail, since):
+        """What is there already, then stands at the end of it."""
+        try:
+            self.file = open(self.path, "rb")
+        except OSError:
+            return
+        if tail is None:
+            for path in self.earlier(since):
+                with open(path, "rb") as file:
+                    self.send(file.read())
+            if since is None or os.fstat(self.file.fileno()).st_mtime >= since:
+                self.send(self.file.read())
+            else:
+                self.file.seek(0, os.SEEK_END)
+        else:
+            self.tail(tail)
+
+    def tail(self, count):
+        """The last lines, of this file and of the rotated ones before it."""
+        data = self.file.read()
+        for path in reversed(self.earlier(None)):
+            if data.count(b"\n") >= count:
+                break
+            with open(path, "rb") as file:
+                data = file.read() + data
+        *whole, self.rest = data.split(b"\n")
+        for line in whole[-count:] if count > 0 else []:
+            self.send_line(line)
+
+    def go_on(self):
+        """What came since, also when the file was rotated or emptied in between."""
+        if self.file is not None:
+            self.send(self.file.read())
+        try:
+            now = os.stat(self.path)
+        except OSError:
+            return
+        if self.file is not None:
+            own = os.fstat(self.file.fileno())
+            if own.st_ino == now.st_ino and self.file.tell() <= now.st_size:
+                return
+            self.send(self.file.read())
+            self.file.close()
+        self.file = open(self.path, "rb")
+        self.send(self.file.read())
+
+    def finish(self):
+        """A last line without its line feed."""
+        if self.rest:
+            self.send_line(self.rest)
+            self.rest = b""
+
+
+def logs(node_dir, wanted):
+    if not os.path.isdir(os.path.join(node_dir, "logs")):
+        sys.exit("nothing of the deployment is on it (no %s/logs)" % node_dir)
+    redact = Redaction(node_dir)
+    # Some programs write the time of the node's own zone.
+    say({"offset": time.localtime().tm_gmtoff})
+    files = [LogFile(node_dir, program, redact) for program in wanted["programs"]]
+    for file in files:
+        file.begin(wanted["tail"], wanted["since"])
+    if not wanted["follow"]:
+        for file in files:
+            file.finish()
+        return
+    say({"following": True})
+    beat = time.monotonic()
+    while True:
+        time.sleep(FOLLOW_SECONDS)
+        for file in files:
+            file.go_on()
+        if time.monotonic() - beat >= HEARTBEAT_SECONDS:
+            beat = time.monotonic()
+            say({})
+
+
+def environment_of(pid):
+    try:
+        with open("/proc/%s/environ" % pid, encoding="utf-8", errors="replace") as file:
+            return dict(entry.partition("=")[::2] for entry in file.read().split("\0"))
+    except OSError:
+        return {}  # ended meanwhile, or someone else's
+
+
+def directory_of(place, usual):
+    """The directory of a node on SkyPilot: the home of a task is not everywhere that of whoever logs in (Slurm)."""
+    for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc/self") else []):
+        env = environment_of(pid)
+        if env.get("SKYPILOT_NODE_RANK") != str(place["rank"]) or "DYNAMO_SKY_NODE_DIR" not in env:
+            continue
+        try:
+            if json.loads(env.get("SKYPILOT_CLUSTER_INFO", "")).get("cluster_name") == place["cluster"]:
+                return env["DYNAMO_SKY_NODE_DIR"]
+        except ValueError:
+            continue
+    home = os.path.expanduser("~")
+    below = os.path.relpath(usual, home)
+    on_slurm = os.path.join(home, ".sky_clusters", os.environ.get("SKY_CLUSTER_NAME", ""), below)
+    return on_slurm if os.path.isdir(on_slurm) else usual
+
+
+def main():
+    request = json.loads(sys.argv[1])
+    node_dir = os.path.abspath(os.path.expanduser(request["dir"]))
+    if request.get("sky"):
+        node_dir = directory_of(request["sky"], node_dir)
+    # What the node knows of itself is in its own `node.py` and `launch.py`.
+    sys.path.insert(0, node_dir)
+    sys.dont_write_bytecode = True
+    try:
+        if "report" in request:
+            reports(node_dir, request["report"])
+        else:
+            logs(node_dir, request["logs"])
+    except BrokenPipeError:
+        # Nobody listens any more. Python would complain of it once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""Where the nodes of a deployment's other clusters are, kept in the deployment's own etcd. For ``exporter.py``.
+
+Prometheus is on the cluster with the control plane, which is up before the others have addresses. So every node of another cluster
+writes its own (`Announcer`), again whenever etcd has lost it, and Prometheus is told what to scrape where (`Finder`) by HTTP:
+https://prometheus.io/docs/prometheus/latest/http_sd/
+
+Read from the environment: ETCD_AUTH_USERNAME, ETCD_AUTH_PASSWORD.
+Python 3.9 or later, standard library only.
+"""
+
+import base64
+import json
+import os
+import threading
+import time
+import urllib.error
+import urllib.request
+
+# `runtime/etcd_server.py` lets the user `dynamo` get at keys that begin so.
+PREFIX, PREFIX_END = "dynamo-sky/nodes/", "dynamo-sky/nodes0"
+CALL_SECONDS = 5.0
+ANNOUNCE_SECONDS = 10.0
+# A name that never resolves: https://www.rfc-editor.org/rfc/rfc2606. So what is planned and not there yet counts as down.
+NOWHERE = "not-yet-there.invalid"
+
+
+class Registry:
+    """The keys, by etcd's JSON gateway: https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/"""
+
+    def __init__(self, url):
+        self.url = url
+
+    def call(self, path, body, token=None):
+        headers = {"Content-Type": "application/json"}
+        if token is not None:
+            headers["Authorization"] = token
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        # Proxies of the environment must not stand between two nodes.
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=CALL_SECONDS) as answer:
+            return json.loads(answer.read())
+
+    def log_in(self):
+        user = {"name": os.environ["ETCD_AUTH_USERNAME"], "password": os.environ["ETCD_AUTH_PASSWORD"]}
+        return self.call("/v3/auth/authenticate", user)["token"]
+
+    def addresses(self):
+        """Address by node, which is named `cluster/rank`."""
+        body = {"key": encoded(PREFIX), "range_end": encoded(PREFIX_END)}
+        found = self.call("/v3/kv/range", body, self.log_in()).get("kvs", [])
+        return {decoded(one["key"])[len(PREFIX):]: decoded(one["value"]) for one in found}
+
+    def announce(self, node, address):
+        """Returns whether anything had to be written: etcd keeps every version for a while."""
+        token = self.log_in()
+        key = {"key": encoded(PREFIX + node)}
+        found = self.call("/v3/kv/range", key, token).get("kvs", [])
+        if found and decoded(found[0]["value"]) == address:
+            return False
+        self.call("/v3/kv/put", dict(key, value=encoded(address)), token)
+        return True
+
+
+def encoded(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def decoded(text):
+    return base64.b64decode(text).decode()
+
+
+class Announcer(threading.Thread):
+    """Tells etcd where this node is, for as long as it runs."""
+
+    def __init__(self, registry, node, address):
+        super().__init__(daemon=True)
+        self.registry, self.node, self.address = registry, node, address
+        self.told = None
+
+    def run(self):
+        while True:
+            self.once()
+            time.sleep(ANNOUNCE_SECONDS)
+
+    def once(self):
+        try:
+            if self.registry.announce(self.node, self.address):
+                self.say("told etcd that %s is at %s" % (self.node, self.address))
+        except (OSError, ValueError, KeyError) as error:
+            self.say("etcd cannot be told where %s is: %s" % (self.node, reason(error)))
+
+    def say(self, message):
+        """The same trouble once, and not every time."""
+        if message != self.told:
+            print(message, flush=True)
+        self.told = message
+
+
+def reason(error):
+    return "HTTP %d" % error.code if isinstance(error, urllib.error.HTTPError) else str(error) or type(error).__name__
+
+
+class Finder:
+    """What Prometheus scrapes on other clusters: the plan's targets, with the addresses that their nodes have told."""
+
+    def __init__(self, registry, path):
+        self.registry, self.path = registry, path
+
+    def targets(self, job):
+        """Prometheus's target list of a job. Raises OSError, ValueError or KeyError while etcd does not answer."""
+        with open(self.path, encoding="utf-8") as file:
+            planned = json.load(file).get(job, [])
+        addresses = self.registry.addresses()
+        return [
+            {"targets": ["%s:%d" % (bracketed(addresses.get(one["node"], NOWHERE)), one["port"])], "labels": one["labels"]}
+            for one in planned
+        ]
+
+
+def bracketed(address):
+    return "[%s]" % address if ":" in address else address

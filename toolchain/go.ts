@@ -1,0 +1,62 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { findOnPath, run } from "../lib/run";
+import { type Progress, withHeartbeat } from "./install";
+
+/** A program to build from the Go module proxy. */
+export interface GoProgram {
+  /** Package path of its main package. */
+  readonly package: string;
+  /** Module version, without the `v`. */
+  readonly version: string;
+  /** `-X` assignments for the linker. */
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Where the executable goes. */
+  readonly output: string;
+  /** Longest time for all of it, in seconds. */
+  readonly limitSeconds: number;
+}
+
+/** Path of the `go` command, or undefined. */
+export function findGo(): Promise<string | undefined> {
+  return findOnPath("go");
+}
+
+/** As official builds have it. With cgo a program takes the home directory from the password file, whatever `$HOME` says. */
+export const GO_ENVIRONMENT = { CGO_ENABLED: "0" } as const;
+
+/** Go's settings that switch the checksum database off, for all modules or for some. */
+const UNVERIFIED = ["GONOSUMDB", "GONOSUMCHECK", "GOPRIVATE", "GOINSECURE"] as const;
+
+/** Somebody who has switched the checksum database off, perhaps for modules of their own, is told what that means here. */
+async function sayIfUnverified(go: string, onProgress: Progress): Promise<void> {
+  const names = ["GOSUMDB", ...UNVERIFIED];
+  const { stdout } = await run(go, ["env", ...names], { timeoutSeconds: 30 });
+  const values = stdout.split("\n");
+  const off = names.filter((name, index) => (name === "GOSUMDB" ? values[index] === "off" : values[index]));
+  if (off.length > 0)
+    onProgress(`${off.join(", ")} of Go's settings: modules are taken without the checksum database's word`);
+}
+
+/**
+ * Builds a Go program in a scratch module. `go install …@version` would refuse modules whose go.mod has `replace` lines.
+ * The versions are exact and the checksum database vouches for them.
+ */
+export async function buildGoProgram(go: string, program: GoProgram, onProgress: Progress): Promise<void> {
+  const scratch = await mkdtemp(join(tmpdir(), "dynamo-sky-go-"));
+  const options = { cwd: scratch, timeoutSeconds: program.limitSeconds, env: GO_ENVIRONMENT };
+  const variables = Object.entries(program.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
+  const ldflags = ["-s", "-w", ...variables].join(" ");
+  try {
+    // `go get` raises the Go version of this line to what the module needs.
+    await writeFile(join(scratch, "go.mod"), "module scratch\n\ngo 1.23\n");
+    await withHeartbeat(`building ${program.package}`, program.limitSeconds, onProgress, async () => {
+      await sayIfUnverified(go, onProgress);
+      await run(go, ["get", `${program.package}@v${program.version}`], options);
+      await run(go, ["build", "-ldflags", ldflags, "-o", program.output, program.package], options);
+    });
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}

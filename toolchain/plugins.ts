@@ -1,0 +1,83 @@
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { VERSIONS } from "../config/versions";
+import { cacheDir, type Environment } from "../lib/dirs";
+import { UserError } from "../lib/errors";
+import { packageRoot } from "../lib/root";
+import { messageOf, run } from "../lib/run";
+import { type Progress, readStamp, writeStamp } from "./install";
+import { pulumiSiteIsReachable } from "./pulumi";
+
+const installSeconds = 180;
+const wanted = [
+  { name: "command", version: VERSIONS.commandPlugin },
+  { name: "random", version: VERSIONS.randomPlugin },
+] as const;
+
+/** Which provider plugins the engine will find. */
+export interface Plugins {
+  /** `official`, or `stand-in`: this repository's own. */
+  readonly kind: "official" | "stand-in";
+  /** Directory to put on the engine's PATH; only for stand-ins, because a plugin on PATH goes before an official one. */
+  readonly pathDirectory?: string;
+}
+
+/** Stamp of the choice of stand-ins, so that the download site is not asked every time. */
+const stampKey = `plugins-${wanted.map(({ name, version }) => `${name}-${version}`).join("-")}`;
+
+/** Directory of the stand-ins. */
+export function standInDirectory(): string {
+  return join(packageRoot(), "toolchain", "plugins", "bin");
+}
+
+/** Whether Pulumi's own plugin directory holds the plugins, in exactly the versions of the npm packages. */
+export function officialPluginsArePresent(env: Environment = process.env): boolean {
+  const home = env["PULUMI_HOME"] || join(env["HOME"] || homedir(), ".pulumi");
+  return wanted.every(({ name, version }) =>
+    existsSync(join(home, "plugins", `resource-${name}-v${version}`, `pulumi-resource-${name}`)),
+  );
+}
+
+/** The plugins as they are now, without installing anything; undefined when that is still to be decided. */
+export function locatePlugins(env: Environment = process.env): Plugins | undefined {
+  if (officialPluginsArePresent(env)) return { kind: "official" };
+  const pathDirectory = standInDirectory();
+  if (!readStamp(cacheDir(env), stampKey) || !existsSync(join(pathDirectory, "pulumi-resource-command")))
+    return undefined;
+  return { kind: "stand-in", pathDirectory };
+}
+
+/** Finds or installs the official plugins; where their site cannot be reached, chooses the stand-ins. */
+export async function ensurePlugins(cache: string, pulumi: string, onProgress: Progress): Promise<Plugins> {
+  const known = locatePlugins();
+  if (known) return known;
+  if (await installOfficial(pulumi, onProgress)) return { kind: "official" };
+  const pathDirectory = standInDirectory();
+  const names = wanted.map(({ name, version }) => `${name} ${version}`).join(" and ");
+  for (const { name } of wanted) {
+    const file = join(pathDirectory, `pulumi-resource-${name}`);
+    if (!existsSync(file)) throw new UserError(`The stand-in plugin ${file} is missing; restore it with git`);
+  }
+  onProgress(
+    `Pulumi's plugins ${names} cannot be downloaded: using this repository's stand-ins for them, ${pathDirectory}`,
+  );
+  await writeStamp(cache, stampKey, { path: cache, version: VERSIONS.pulumi, way: "stand-ins" });
+  return { kind: "stand-in", pathDirectory };
+}
+
+async function installOfficial(pulumi: string, onProgress: Progress): Promise<boolean> {
+  if (!(await pulumiSiteIsReachable())) return false;
+  for (const { name, version } of wanted) {
+    onProgress(`Downloading Pulumi's plugin ${name} ${version}`);
+    try {
+      await run(pulumi, ["plugin", "install", "resource", name, `v${version}`], {
+        timeoutSeconds: installSeconds,
+      });
+    } catch (error) {
+      onProgress(messageOf(error));
+      return false;
+    }
+  }
+  return true;
+}
