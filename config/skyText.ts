@@ -132,7 +132,9 @@ function refuseDocker(text: string): string | undefined {
   if (typeof words === "string") return words;
   if (words.some((word) => PUBLISHES.test(word)))
     return "publishes ports of the container, around the gateway. Remove it; sky.openEndpoint opens the endpoint.";
-  return words.includes("") ? "has an empty word, which SkyPilot cannot carry. Remove it." : undefined;
+  return words.length === 0 || words.includes("")
+    ? "is empty, or has an empty word, which SkyPilot cannot carry. Remove it."
+    : undefined;
 }
 
 /** `-p 80:80`, `-p80:80`, `-itP`, `--publish=…`: https://docs.docker.com/reference/cli/docker/container/run/ */
@@ -144,7 +146,7 @@ const PUBLISHES = /^(-[dit]*[pP]|--publish(-all)?(=|$))/;
  */
 function quoteDocker(text: string): string {
   const words = shellWords(text);
-  if (typeof words === "string" || words.length === 0) return text;
+  if (typeof words === "string") return text;
   const quoted = words.map((word) => word.replace(/[^\p{L}\p{N}_./=,:@%+-]/gu, "\\$&").replace(/:$/, ":''"));
   const [first = "", ...rest] = quoted;
   // Otherwise YAML reads a number, a truth or a mark of its own.

@@ -214,7 +214,10 @@ export const SLOTS: readonly Slot[] = [
   one("model", (model) => ({ model })),
   one("modelRevision", (modelRevision) => ({ model: "Qwen/Qwen3-8B", modelRevision })),
   one("servedModelName", (servedModelName) => ({ servedModelName })),
-  one("kvOffload.diskPath", (diskPath) => ({ kvOffload: { ...DISK, diskPath } })),
+  one("kvOffload.diskPath", (diskPath) => ({
+    kvOffload: { ...DISK, diskPath },
+    router: { blockSize: 64 },
+  })),
   many("engineArgs", (values) => ({ engineArgs: [...values] })),
   many("engineEnv", (values) => ({ engineEnv: valued(values) })),
   many("engineEnv", (values) => ({ engineEnv: named(values) })),
