@@ -11,7 +11,13 @@
 import type { Problem, SettingPath } from "./problems";
 import { show } from "./values";
 
-type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
+type Json = string | number | boolean | null | readonly Json[] | Settings;
+interface Settings {
+  readonly [key: string]: Json;
+}
+
+/** `Array.isArray`, which does not know a list that nobody changes. */
+const isList = (value: object): value is readonly Json[] => Array.isArray(value);
 
 /** One kind of place, by the last part of its name. */
 interface Pasted {
@@ -55,9 +61,9 @@ function pastedProblems(path: SettingPath, value: unknown, key: string, place: P
   }
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([name, part]): Problem[] => {
-    const isList = Array.isArray(value);
-    const here = [...path, isList ? Number(name) : name];
-    if (place.hasNames && !isList && !OPTION_NAME.test(name))
+    const isItem = Array.isArray(value);
+    const here = [...path, isItem ? Number(name) : name];
+    if (place.hasNames && !isItem && !OPTION_NAME.test(name))
       return [
         {
           path: here,
@@ -71,31 +77,35 @@ function pastedProblems(path: SettingPath, value: unknown, key: string, place: P
           message: "is not one value. Allowed: text, a number, true, false, such as gpu[01-04].",
         },
       ];
-    return pastedProblems(here, part, isList ? key : name, place);
+    return pastedProblems(here, part, isItem ? key : name, place);
   });
 }
 
 /** `sky.config` as SkyPilot has to be given it. */
-export function quotedSkyConfig(value: Json): Json {
-  return quotedBelow([], value);
+export function quotedSkyConfig(config: Settings): Settings {
+  return quotedSettings([], config);
 }
 
-function quotedBelow(path: SettingPath, value: Json): Json {
-  if (typeof value !== "object" || value === null) return value;
-  const quoted = Object.entries(value).map(([key, part]) => {
+function quotedSettings(path: SettingPath, settings: Settings): Settings {
+  const quoted = Object.entries(settings).map(([key, part]) => {
     const place = placeAt(path, key);
     return [
       key,
       place === undefined ? quotedBelow([...path, key], part) : quotedIn(part, key, place),
     ] as const;
   });
-  return Array.isArray(value) ? quoted.map(([, part]) => part) : Object.fromEntries(quoted);
+  return Object.fromEntries(quoted);
+}
+
+function quotedBelow(path: SettingPath, value: Json): Json {
+  if (typeof value !== "object" || value === null) return value;
+  return isList(value) ? value.map((part) => quotedBelow(path, part)) : quotedSettings(path, value);
 }
 
 function quotedIn(value: Json, key: string, place: Pasted): Json {
   if (typeof value === "string") return place.quote(value, key);
   if (typeof value !== "object" || value === null) return value;
-  if (Array.isArray(value)) return value.map((part: Json) => quotedIn(part, key, place));
+  if (isList(value)) return value.map((part) => quotedIn(part, key, place));
   return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, quotedIn(part, name, place)]));
 }
 
@@ -147,7 +157,9 @@ const PUBLISHES = /^(-[dit]*[pP]|--publish(-all)?(=|$))/;
 function quoteDocker(text: string): string {
   const words = shellWords(text);
   if (typeof words === "string") return text;
-  const quoted = words.map((word) => word.replace(/[^\p{L}\p{N}_./=,:@%+-]/gu, "\\$&").replace(/:$/, ":''"));
+  const quoted = words.map((word) =>
+    word.replace(/[^\p{L}\p{N}_./=,:@%+-]/gu, "\\$&").replace(/[: ]$/, "$&''"),
+  );
   const [first = "", ...rest] = quoted;
   // Otherwise YAML reads a number, a truth or a mark of its own.
   const begun = /^--?[A-Za-z]|^\\/.test(first) ? first : `\\${first}`;

@@ -35,7 +35,7 @@ beforeAll(async () => {
 }, 600_000);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
-type Config = Parameters<typeof quotedSkyConfig>[0] & object;
+type Config = Parameters<typeof quotedSkyConfig>[0];
 
 function isTaken(config: Config): boolean {
   return skyTextProblems(["sky", "config"], config).length === 0;
