@@ -188,4 +188,4 @@ function shellWords(text: string): readonly string[] | string {
   return words;
 }
 
-const SHELL_PARTS = /'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|(\s+)|./gsu;
+const SHELL_PARTS = /'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|( +)|./gsu;

@@ -23,6 +23,8 @@ const answersSchema = z.array(
   }),
 );
 let python = "";
+/** SkyPilot is loaded, and its templates are rendered, hundreds of times. */
+const TIMEOUT = 300_000;
 
 beforeAll(async () => {
   const sky = await ensureOwnSkyPilot(["aws", "gcp"], (line) => process.stderr.write(`${line}\n`));
@@ -102,7 +104,7 @@ function dockerGets(
   }));
 }
 
-describe("docker.run_options", () => {
+describe("docker.run_options", { timeout: TIMEOUT }, () => {
   const EVERYDAY = [
     ["--shm-size=16g", "-v /data:/data", "--ulimit memlock=-1"],
     ["-v '/mnt/my models:/models:ro'", '-e GREETING="hello world"', "-e TAGS=a;b&c|d"],
@@ -180,7 +182,7 @@ function sbatchWords(line: string): string[] {
   return word === undefined ? words : [...words, word];
 }
 
-describe("slurm.sbatch_options", () => {
+describe("slurm.sbatch_options", { timeout: TIMEOUT }, () => {
   const EVERYDAY = {
     exclude: "gpu[01-04]",
     constraint: "h100&ib",
