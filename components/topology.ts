@@ -1,6 +1,7 @@
 /** What the stack outputs tell about a deployment. */
-import type { DeploymentConfig } from "../plan/config";
+
 import { type TaskName, tasks } from "../config/task";
+import type { DeploymentConfig } from "../plan/config";
 import type { DeploymentPlan, ExpectedWorkers, ProgramRole } from "../plan/types";
 
 /** A program in the `topology` output. */
