@@ -25,7 +25,7 @@ sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import node
 import own_access
 import plan as plans
-from gateway import write_private
+from files import SECRETS, write_private
 
 # The one secret that a launch over several nodes is given where nobody hands it generated ones: each node derives the same from it.
 CLUSTER_SECRET = "DYNAMO_SKY_CLUSTER_SECRET"
@@ -70,7 +70,7 @@ def derived(shared):
 def values_of(names, home, is_standalone):
     """Values of a node's secrets: those that came with the launch in a file, else from the task's environment, else made up."""
     try:
-        with open(os.path.join(home, "secrets.json"), encoding="utf-8") as file:
+        with open(os.path.join(home, SECRETS), encoding="utf-8") as file:
             given = json.load(file)
     except FileNotFoundError:
         given = {}
@@ -131,7 +131,7 @@ def main():
     if arguments.model_files:
         os.symlink(os.path.join(home, "model"), os.path.join(directory, "model"))
     names = plans.secrets_of(specs)
-    write(directory, {"secrets.json": json.dumps(values_of(names, home, arguments.standalone))})
+    write(directory, {SECRETS: json.dumps(values_of(names, home, arguments.standalone))})
     for name in {*plans.secrets_of(everywhere), CLUSTER_SECRET, *REGISTRY_LOGIN}:
         os.environ.pop(name, None)
 

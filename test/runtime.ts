@@ -25,6 +25,8 @@ export function python(script: string, input: unknown, env: NodeJS.ProcessEnv = 
     encoding: "utf8",
     maxBuffer: 1 << 28,
     env,
+    // What went wrong is in the message of what is thrown.
+    stdio: "pipe",
   });
 }
 
