@@ -55,3 +55,9 @@ export function nginxConf({ command }: Pick<ProgramPlan, "command">): string {
     encoding: "utf8",
   });
 }
+
+/** What restarts a program when it changes. */
+export function specDigest(program: ProgramPlan): string {
+  const files = unitFiles("unit", [program])[`units/unit/${program.name}.conf`] ?? "";
+  return /DYNAMO_SKY_SPEC="(\w+)"/.exec(files)?.[1] ?? "";
+}
