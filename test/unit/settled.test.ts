@@ -49,7 +49,7 @@ describe("where things listen, and who finds whom, is settled by the plan", () =
   test.each(PLACES)("against variables in %s", (place, put) => {
     for (const name of VARIABLES) {
       expect(refusal(put({ [name]: "0.0.0.0" }))).toMatch(
-        `dynamo-sky:${place}.${name}: ${name} is settled by the plan: another value could lead around the gateway or out of the cluster.`,
+        `dynamo-sky:${place}.${name}: ${name} is settled by the plan: another value could contradict it, or lead around the gateway or out of the cluster.`,
       );
     }
     expect(refusal(put({ NCCL_DEBUG: "INFO", DYN_LOG: "debug", HF_HUB_OFFLINE: "1" }))).toBeUndefined();
