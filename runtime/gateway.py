@@ -127,7 +127,7 @@ class Keys:
             seen = None
         if seen is None or seen != self.seen:
             self.seen = seen
-            value, *bundle = read_secrets(os.path.dirname(self.source), self.names)
+            value, *bundle = read_secrets(os.path.dirname(self.source), self.names).values()
             self.keys, self.bundle = parse_keys(value), parse_bundle(bundle[0]) if bundle else None
         return any([self.show_certificate(), self.accept_keys()])
 
