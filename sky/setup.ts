@@ -60,9 +60,9 @@ export function setupCommand(
 ): string {
   const wanted = serviceNames(services);
   const isFetched = engine !== "mocker" && modelSource(name) === "hub";
+  const own = engine === "mocker" ? "" : ` --engine ${engine}`;
   const options = [
-    `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}`,
-    ...(engine === "mocker" ? [] : [`--engine ${engine}`]),
+    `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}${own}`,
     ...(engine === "vllm" && kvOffload.hostMemoryGB !== undefined ? [`--kvbm ${VERSIONS.dynamo}`] : []),
     ...(wanted.length === 0 ? [] : [`--services ${quoted(wanted.join(" "))}`]),
     ...(isFetched ? [`--model ${model}`] : []),

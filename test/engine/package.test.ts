@@ -57,7 +57,7 @@ beforeAll(() => {
   const packages = own.map((name) => `${name}@${manifest.devDependencies[name]}`);
   const install = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
   run("npm", [...install, ...packages, join(scratch, made.filename)], outside);
-}, 300_000);
+}, 600_000);
 
 afterAll(() => {
   for (const { pid } of processesOf(state)) kill(pid);
