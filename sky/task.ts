@@ -4,12 +4,13 @@
  */
 import { Document, type Scalar, visit } from "yaml";
 import { areUsualKeys } from "../config/access";
-import { hasNetworkTiers, isSlurm } from "../config/infra";
+import { hasNetworkTiers, runsContainers } from "../config/infra";
 import { modelSource } from "../config/model";
 import { withEscapes } from "../lib/printable";
 import type { DeploymentConfig } from "../plan/config";
 import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
+import { taskConfig } from "./podConfig";
 import { launchSecrets, ownAccess, type RunInput, renderRun } from "./run";
 import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, renderSetup } from "./setup";
 
@@ -25,13 +26,17 @@ function neededConfig({ cluster, config }: TaskInput): DeploymentConfig {
   return cluster.accelerator === undefined ? { ...config, engine: "mocker" } : config;
 }
 
+/** What the nodes run; undefined where that is an image of SkyPilot's own, and Dynamo comes from PyPI. */
+function imageOf(input: TaskInput): string | undefined {
+  const { image, infra } = input.config.sky;
+  return image ?? (infra.every(runsContainers) ? engineImage(neededConfig(input).engine) : undefined);
+}
+
 /** Fields of `resources`; what the configuration does not say is left to SkyPilot. */
 function resources(input: TaskInput): Record<string, unknown> {
   const { cluster, config, endpointPort } = input;
   const { sky } = config;
   const gpus = cluster.nodes[0]?.gpus ?? 0;
-  const onSlurm = sky.infra.some(isSlurm);
-  const image = sky.image ?? (onSlurm ? undefined : engineImage(neededConfig(input).engine));
   const networkTier = networkTierOf(input);
   const isOneTier = new Set(sky.infra.map(networkTier)).size <= 1;
   const fields = {
@@ -48,7 +53,7 @@ function resources(input: TaskInput): Record<string, unknown> {
     disk_size: sky.diskSizeGB,
     disk_tier: sky.diskTier,
     network_tier: isOneTier ? networkTier(sky.infra[0]) : undefined,
-    image_id: image,
+    image_id: imageOf(input),
     ports: sky.openEndpoint && endpointPort !== undefined ? [endpointPort] : undefined,
     labels: Object.keys(sky.labels).length > 0 ? sky.labels : undefined,
     autostop:
@@ -77,7 +82,13 @@ const CHANGEABLE = new Set(["autostop", "labels", "ports"]);
 /** What makes a cluster another one when it changes: its nodes, and what they are. Everything else is updated in place. */
 export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>> {
   const fixed = Object.entries(resources(input)).filter(([field]) => !CHANGEABLE.has(field));
-  return { num_nodes: input.cluster.nodes.length, resources: Object.fromEntries(fixed) };
+  const { config } = input.config.sky;
+  return {
+    num_nodes: input.cluster.nodes.length,
+    resources: Object.fromEntries(fixed),
+    // SkyPilot reads it when it makes machines or pods, and never again.
+    ...(config === undefined ? {} : { config }),
+  };
 }
 
 /**
@@ -123,10 +134,11 @@ export function renderTask(input: TaskInput, heading?: string): string {
     ownCertificate: madeOnNode(input).includes(TLS_BUNDLE),
   };
   const isInBucket = modelSource(config.model) === "bucket";
+  const own = taskConfig(config.sky, imageOf(input));
   const task = {
     num_nodes: cluster.nodes.length,
     resources: resources(input),
-    ...(config.sky.config === undefined ? {} : { config: config.sky.config }),
+    ...(own === undefined ? {} : { config: own }),
     ...(Object.keys(config.sky.envs).length > 0 ? { envs: config.sky.envs } : {}),
     // The values come with the launch (`secrets.ts`; of a recipe by `--secret NAME`), and never stand in a task.
     ...(secrets.length > 0 ? { secrets: Object.fromEntries(secrets.map((name) => [name, null])) } : {}),
