@@ -6,6 +6,7 @@ import { dirname, join, relative } from "node:path";
 import { Command } from "@pulumi/command/local";
 import * as pulumi from "@pulumi/pulumi";
 import { packageRoot } from "../lib/root";
+import { stableJson } from "../lib/stableJson";
 
 /** A verb of the driver, as `bin/dynamo-sky` takes it. */
 export type DriverVerb =
@@ -85,15 +86,6 @@ export class DriverCommand {
 /** A short text that differs when any of the parts does. */
 export function digestOf(parts: readonly string[]): string {
   return createHash("sha256").update(JSON.stringify(parts)).digest("hex");
-}
-
-/** JSON with the keys in alphabetical order, so that the order in which an object was built makes no difference. */
-export function stableJson(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    part !== null && typeof part === "object" && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
 }
 
 /**

@@ -1,5 +1,6 @@
 /** A cluster of nodes on this machine. */
 import * as pulumi from "@pulumi/pulumi";
+import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
 import { programLog } from "../plan/node/render";
 import { portSetting } from "../plan/ports";
@@ -7,7 +8,7 @@ import { TLS_BUNDLE } from "../plan/programs/gateway";
 import { type ClusterPlan, type ProgramRole, secretsOfProgram } from "../plan/types";
 import { type Unit, unitsOf } from "../plan/units";
 import type { ClusterHost, UnitRun } from "./clusterHost";
-import { DriverCommand, stableJson } from "./driverCommand";
+import { DriverCommand } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
 import type { LocalRepairs } from "./repair";
 

@@ -1,4 +1,4 @@
-/** `npm run check`: format, lint and types. Runs both even when the first fails, so that one run shows everything. */
+/** `npm run check`: format, lint, types and imports. Runs all even when one fails, so that one run shows everything. */
 import { spawnSync } from "node:child_process";
 import { EXIT, exitCodes, runTool } from "../cli/commandLine";
 import { readOptions } from "../cli/options";
@@ -6,16 +6,26 @@ import { packageRoot } from "../toolchain/index";
 
 const usage = `Usage: npm run check [-- --json]
 
-Formatter, linter and types, as CI runs them; 'npm run fix' mends what can be mended.
+Formatter, linter, types and imports between rooms, as CI runs them; 'npm run fix' mends what can be mended.
 
 Options
   --json   print JSON: {checks:[{name,ok}]}; what is wrong goes to standard error
 
 ${exitCodes({ ok: "nothing to complain about", failed: "something is wrong" }, "the command is wrong")}`;
 
+const ROOMS = [
+  ...["lib", "config", "plan", "toolchain", "local", "sky", "components", "observability", "cli", "dev"],
+  "index.ts",
+];
+
 const checks = [
   { name: "format and lint", command: "biome", args: ["check", "--error-on-warnings", "."] },
   { name: "types", command: "tsc", args: ["--noEmit"] },
+  {
+    name: "imports",
+    command: "depcruise",
+    args: ["--config", ".dependency-cruiser.cjs", "--output-type", "err-long", ...ROOMS],
+  },
 ] as const;
 
 function main(): void {

@@ -15,6 +15,16 @@ export function programFile(program: string, name: string): string {
   return `${NODE_DIR}/run/${program}/${name}`;
 }
 
+/** Value of a secret in the node's secrets file, for one of a program's `files`. */
+export function secretPlaceholder(name: string): string {
+  return `{{SECRET.${name}}}`;
+}
+
+/** Names of the secrets whose values a text has placeholders for. */
+export function secretsIn(text: string): string[] {
+  return [...text.matchAll(/\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}/g)].map(([, name = ""]) => name);
+}
+
 /** Directory that all nodes of a local cluster share. */
 export const CLUSTER_DIR = "{{CLUSTER_DIR}}";
 

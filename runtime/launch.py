@@ -30,6 +30,8 @@ EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 # `lib/placeholders.ts` says what each stands for; the environment of the node has a variable of the same name.
 PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}")
+# A secret in one of the program's files.
+SECRET = re.compile(r"\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}")
 PROBE_SECONDS = 2.0
 REPORT_EVERY_SECONDS = 10.0
 # A program that ends sooner than this after its start is 'crashing', and is started after a growing pause.
@@ -165,13 +167,15 @@ class History:
 
 def write_files(spec, node_dir):
     """Writes the files that the program reads, each whole or not at all and for this user alone."""
+    names = {name for text in spec.get("files", {}).values() for name in SECRET.findall(text)}
+    secrets = read_secrets(node_dir, sorted(names))
     directory = os.path.join(node_dir, "run", spec["name"])
     for name, text in spec.get("files", {}).items():
         os.makedirs(directory, mode=0o700, exist_ok=True)
         path = os.path.join(directory, name)
         partial = "%s.%d" % (path, os.getpid())
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(fill_in(text))
+            file.write(SECRET.sub(lambda match: secrets[match[1]], fill_in(text)))
         os.replace(partial, path)
 
 

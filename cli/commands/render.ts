@@ -5,12 +5,12 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { runtimeDirectory } from "../../lib/runtimeFiles";
 import { drawPicture } from "../../plan/drawing/picture";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
-import { CLUSTER_SECRET } from "../../sky/run";
-import { nodeScripts } from "../../sky/scripts";
 import { ENVIRONMENT } from "../../sky/setup";
-import { madeOnNode, renderTask, taskSecretNames } from "../../sky/task";
+import { madeOnNode, recipeText, taskSecretNames } from "../../sky/task";
+import { CLUSTER_SECRET } from "../../sky/taskSecrets";
 import { packageRoot } from "../../toolchain/index";
 import { EXIT, exitCodes, runTool } from "../commandLine";
 import { type PlannedStack, planStack } from "../plannedStack";
@@ -96,7 +96,7 @@ function aboutAccess({ config }: PlannedStack, made: readonly string[]): string 
 function heading(stack: string, planned: PlannedStack): string {
   const { config, plan } = planned;
   const nodes = plan.clusters[0]?.nodes ?? [];
-  const inputs = plan.clusters.map((cluster) => ({ cluster, config, scripts: {}, standalone: true }));
+  const inputs = plan.clusters.map((cluster) => ({ cluster, config, standalone: true }));
   const secrets = inputs.flatMap(taskSecretNames);
   const made = inputs.flatMap(madeOnNode);
   const scheme = config.access.tls.mode === "off" ? "http" : "https";
@@ -122,10 +122,10 @@ const LOCAL_PORT = 8000;
  * @throws UsageProblem when the stack is not one SkyPilot cluster.
  */
 export function renderStack(stack: string, directory: string): string {
-  return recipeOf(stack, planStack(stack, directory));
+  return recipeOf(stack, planStack(stack, directory), directory);
 }
 
-function recipeOf(stack: string, planned: PlannedStack): string {
+function recipeOf(stack: string, planned: PlannedStack, directory: string): string {
   const { config, plan } = planned;
   const [cluster] = plan.clusters;
   if (config.target !== "sky")
@@ -137,11 +137,12 @@ function recipeOf(stack: string, planned: PlannedStack): string {
   const input = {
     cluster,
     config,
-    scripts: nodeScripts(),
     endpointPort: plan.endpoint.port,
     standalone: true,
   };
-  return renderTask(input, heading(stack, planned));
+  // Recipes of this repository are launched from there.
+  const runtime = directory === packageRoot() ? "./runtime" : runtimeDirectory();
+  return recipeText(input, runtime, heading(stack, planned));
 }
 
 interface Arguments {
@@ -176,7 +177,7 @@ export function renderedFiles(stack: string, directory: string): ReadonlyMap<str
   const planned = planStack(stack, directory);
   return new Map([
     [`docs/pictures/${stack}.svg`, drawPicture(planned.plan)],
-    ...(isOneRecipe(planned) ? ([[recipePath(stack), recipeOf(stack, planned)]] as const) : []),
+    ...(isOneRecipe(planned) ? ([[recipePath(stack), recipeOf(stack, planned, directory)]] as const) : []),
   ]);
 }
 

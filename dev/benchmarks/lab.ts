@@ -10,7 +10,7 @@ import { planStack } from "../../cli/plannedStack";
 import { UsageProblem } from "../../cli/pulumi/problem";
 import { portHolder } from "../../lib/processes";
 import { Progress } from "../../lib/progress";
-import { CLUSTER_SECRET } from "../../sky/run";
+import { CLUSTER_SECRET } from "../../sky/taskSecrets";
 import { packageRoot } from "../../toolchain/index";
 import { SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { borrowLab } from "../lab/session";

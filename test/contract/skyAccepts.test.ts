@@ -14,8 +14,7 @@ import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { interpreterOf } from "../../sky/interpreter";
-import { nodeScripts } from "../../sky/scripts";
-import { renderTask } from "../../sky/task";
+import { recipeText } from "../../sky/task";
 import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 
 /** SkyPilot's name of each feature. */
@@ -58,7 +57,7 @@ function taskOf(sky: ConfigInput["sky"]): string {
   const { clusters, endpoint } = plan(config, { discovery: "etcd", events: "nats" });
   const [cluster] = clusters;
   if (cluster === undefined) throw new Error("no cluster");
-  return renderTask({ cluster, config, scripts: nodeScripts(), endpointPort: endpoint.port });
+  return recipeText({ cluster, config, endpointPort: endpoint.port }, join(packageRoot(), "runtime"));
 }
 
 const OWN_ENV = [{ name: "NCCL_DEBUG", value: "INFO" }];

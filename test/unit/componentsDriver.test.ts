@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { DriverCommand, driverText, relativePackageRoot, stableJson } from "../../components/driverCommand";
+import { DriverCommand, driverText, relativePackageRoot } from "../../components/driverCommand";
+import { stableJson } from "../../lib/stableJson";
 import { runOnMocks } from "./componentsMocks";
 
 const ROOT = join(__dirname, "..", "..");

@@ -464,7 +464,7 @@ describe("any engine", () => {
       "engineArgs.0: --enable-expert-parallel is settled by the plan. Remove it; use pools[].expertParallel instead.",
     ]);
     expect(again("trtllm", "--override-engine-args={}")).toEqual([
-      "engineArgs.0: --override-engine-args is settled by the plan. Remove it; use --trtllm.<group>.<key> in engineArgs instead.",
+      "engineArgs.0: --override-engine-args is settled by the plan. Remove it; use engineConfig instead.",
     ]);
     const ofPool = {
       ...SHAPES.dev,

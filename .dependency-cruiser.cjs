@@ -1,0 +1,58 @@
+/**
+ * Which room may import from which: `npm run check` holds the code against it. Data goes one way, configuration → plan →
+ * resources, and so do the imports; docs/decisions/0009-rooms.md says why.
+ */
+"use strict";
+
+/** What each room may import from, besides itself and npm packages. */
+const MAY_IMPORT = {
+  lib: [],
+  config: ["lib"],
+  plan: ["config", "lib"],
+  toolchain: ["config", "lib"],
+  local: ["toolchain", "plan", "config", "lib"],
+  sky: ["toolchain", "plan", "config", "lib"],
+  components: ["local", "sky", "toolchain", "plan", "config", "lib"],
+  observability: ["plan", "config", "lib"],
+  cli: ["observability", "components", "local", "sky", "toolchain", "plan", "config", "lib"],
+  dev: ["cli", "observability", "components", "local", "sky", "toolchain", "plan", "config", "lib"],
+};
+
+const rooms = Object.keys(MAY_IMPORT);
+const anyOf = (names) => `^(${names.join("|")})/`;
+
+module.exports = {
+  forbidden: [
+    ...rooms.map((room) => ({
+      name: `${room}-imports-from-below`,
+      comment: `${room}/ may import from ${MAY_IMPORT[room].join(", ") || "no other room"}.`,
+      severity: "error",
+      from: { path: `^${room}/` },
+      to: {
+        path: `${anyOf([...rooms, "test", "examples"])}|^index\\.ts$`,
+        pathNot: anyOf([room, ...MAY_IMPORT[room]]),
+      },
+    })),
+    {
+      name: "plan-is-pure",
+      comment: "The plan and the configuration know no Pulumi, and read no file, clock or environment.",
+      severity: "error",
+      from: { path: anyOf(["config", "plan"]) },
+      to: { path: "^(node_modules/@pulumi|(node:)?(fs|child_process|http|os)$)" },
+    },
+    {
+      name: "no-cycles",
+      comment: "A cycle of files, other than of types alone.",
+      severity: "error",
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ["type-only"] } },
+    },
+  ],
+  options: {
+    doNotFollow: { path: "node_modules" },
+    exclude: { path: "^(dist|test/engine/fixtures)/" },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: require("node:path").join(__dirname, "tsconfig.json") },
+    enhancedResolveOptions: { extensions: [".ts", ".mts", ".cjs", ".mjs", ".js", ".json"] },
+  },
+};
