@@ -27,5 +27,5 @@ export function taskConfig(
   if (image === undefined) return config;
   return kubernetesSections(infra)
     .filter((section) => podUsers(config, section).length === 0)
-    .reduce<SkyConfig | undefined>((sum, section) => withPodSection(sum, section, ROOT), config);
+    .reduce<SkyConfig | undefined>((sum, section) => withPodSection(sum, section, structuredClone(ROOT)), config);
 }
