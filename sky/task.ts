@@ -5,6 +5,7 @@
 import { areUsualKeys } from "../config/access";
 import { hasNetworkTiers, runsContainers } from "../config/infra";
 import { modelSource } from "../config/model";
+import { quotedSkyConfig } from "../config/skyText";
 import { compactPlan } from "../plan/compact";
 import type { DeploymentConfig } from "../plan/config";
 import { usesSpot } from "../plan/inventory";
@@ -145,7 +146,7 @@ export function skyTask(input: TaskInput): SkyTask {
   return {
     num_nodes: cluster.nodes.length,
     resources: resources(input),
-    ...(own === undefined ? {} : { config: own }),
+    ...(own === undefined ? {} : { config: quotedSkyConfig(own) }),
     ...(Object.keys(envs).length > 0 ? { envs } : {}),
     ...(secrets.length > 0 ? { secrets } : {}),
     // Copied once a node, so that all its workers read the weights from disk.
