@@ -17,6 +17,7 @@ import sys
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 on macOS, and supervisord binds the name with
 # its process id appended first.
 LONGEST_SOCKET_PATH = 90
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 def socket_path(node_dir):
@@ -39,6 +40,16 @@ def private_directory(path):
         raise SystemExit("%s does not belong to this user alone; remove it" % path)
 
 
+def exempt(env, addresses):
+    """Keeps what is between the cluster's programs from a site's proxy, where one is set: loopback and the nodes' addresses."""
+    if not any(env.get(name) for proxy in PROXIES for name in (proxy, proxy.upper())):
+        return
+    said = [entry.strip() for name in ("no_proxy", "NO_PROXY") for entry in env.get(name, "").split(",")]
+    entries = dict.fromkeys([*filter(None, said), "localhost", "127.0.0.1", "::1", *addresses])
+    # Some programs read the one, some the other.
+    env["no_proxy"] = env["NO_PROXY"] = ",".join(entries)
+
+
 def start(arguments):
     node_dir = os.path.abspath(arguments.dir)
     control = socket_path(node_dir)
@@ -59,7 +70,9 @@ def start(arguments):
         # Logs show a line when it is written and not when a buffer is full.
         PYTHONUNBUFFERED="1",
     )
-    for rank, address in enumerate((arguments.rank_ips or arguments.head_ip).split(",")):
+    addresses = (arguments.rank_ips or arguments.head_ip).split(",")
+    exempt(env, [*addresses, env["NODE_IP"], env["CONTROL_IP"]])
+    for rank, address in enumerate(addresses):
         env["RANK_IP_%d" % rank] = address
     if arguments.cluster_dir:
         env["CLUSTER_DIR"] = os.path.abspath(arguments.cluster_dir)
