@@ -27,5 +27,8 @@ export function taskConfig(
   if (image === undefined) return config;
   return kubernetesSections(infra)
     .filter((section) => podUsers(config, section).length === 0)
-    .reduce<SkyConfig | undefined>((sum, section) => withPodSection(sum, section, structuredClone(ROOT)), config);
+    .reduce<SkyConfig | undefined>(
+      (sum, section) => withPodSection(sum, section, structuredClone(ROOT)),
+      config,
+    );
 }
