@@ -37,6 +37,9 @@ export interface OperationContext {
   readonly onProgress: Progress;
 }
 
+/** With it the CLI knows `--event-log`; Pulumi's own Automation API sets it too. */
+export const EVENT_LOG_ENVIRONMENT = { PULUMI_DEBUG_COMMANDS: "true" } as const;
+
 /** Without a terminal, the CLI forgets creations that were interrupted only when told to. */
 const ARGUMENTS: Readonly<Record<OperationKind, readonly string[]>> = {
   preview: [],
@@ -87,7 +90,7 @@ async function runOnce(
   try {
     const child = spawn(cli.command, args, {
       cwd: cli.project.directory,
-      env: { ...process.env, ...cli.env },
+      env: { ...process.env, ...cli.env, ...EVENT_LOG_ENVIRONMENT },
       stdio: ["ignore", "pipe", "pipe"],
       // Signals reach the CLI once: from a terminal, or from here.
       detached: !process.stdin.isTTY,

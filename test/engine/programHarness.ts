@@ -66,7 +66,13 @@ export function testProject(name: string, program = PROGRAM): TestProject {
     return execFileSync(
       toolchain.pulumi?.path ?? "pulumi",
       [...args, "--stack", stack, "--non-interactive"],
-      { cwd: directory, env: { ...process.env, ...env, PATH: enginePath(toolchain) }, input, stdio: "pipe", encoding: "utf8" },
+      {
+        cwd: directory,
+        env: { ...process.env, ...env, PATH: enginePath(toolchain) },
+        input,
+        stdio: "pipe",
+        encoding: "utf8",
+      },
     );
   };
   let encrypted: { config?: Record<string, unknown>; encryptionsalt?: string } = {};

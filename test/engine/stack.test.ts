@@ -222,17 +222,19 @@ describe("mistakes", () => {
   });
 
   it.each([
-    [["prview", "--stack", "dev"], 'unknown command "prview" for "pulumi"', 255],
-    [["up"], "no stack selected", 255],
+    [["prview", "--stack", "dev"], 'unknown command "prview" for "pulumi"', undefined],
+    [["up"], "no stack selected", undefined],
     [["drift"], "--stack is missing", 1],
     [["env"], "--stack is missing", 2],
     [["up", "--stack", "a b"], "is not a stack's name", 2],
-    [["up", "--stack", "dev", "--what"], "unknown flag: --what", 255],
+    [["up", "--stack", "dev", "--what"], "unknown flag: --what", undefined],
   ])("refuses %j", (args, message, code) => {
     configure("plain");
     const { status, stdout, stderr } = stack(...args);
     expect(stdout + stderr).toContain(message);
-    expect(status).toBe(code);
+    // Of Pulumi's commands it is Pulumi's own.
+    if (code === undefined) expect(status).not.toBe(0);
+    else expect(status).toBe(code);
   });
 });
 

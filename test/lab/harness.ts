@@ -15,6 +15,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
 import { deploymentOf, type RunningDeployment } from "../../cli/deployment/running";
 import { eventsIn, observedIn } from "../../cli/pulumi/events";
+import { EVENT_LOG_ENVIRONMENT } from "../../cli/pulumi/operation";
 import type { ConfigInput } from "../../config/schema";
 import type { Ports } from "../../dev/freePorts";
 import { whyNoLab } from "../../dev/lab/system";
@@ -227,7 +228,8 @@ export class LabStack {
     const log = join(this.directory, `${verb}.events.jsonl`);
     const isOperation = ["preview", "up", "refresh", "destroy"].includes(verb);
     const more = isOperation ? [...args, ...this.operating(verb), "--event-log", log] : [...args, "--json"];
-    const { code, stdout, stderr } = await run(process.execPath, this.command(verb, ...more), this.env);
+    const env = { ...this.env, ...EVENT_LOG_ENVIRONMENT };
+    const { code, stdout, stderr } = await run(process.execPath, this.command(verb, ...more), env);
     this.printed.push(stdout, stderr);
     const events = existsSync(log) ? eventsIn(readFileSync(log, "utf8")) : [];
     rmSync(log, { force: true });
