@@ -119,7 +119,7 @@ describe("the life of a stack", () => {
   });
 
   it("changes nothing the second time", () => {
-    const { status, stdout } = stack("up", "--stack", "dev", "--json");
+    const { status, stdout } = stack("up", "--skip-preview", "--stack", "dev", "--json");
     expect(stdout).not.toContain("hush-hush");
     expect(JSON.parse(stdout).changeSummary).toEqual({ same: 2 });
     expect(status).toBe(0);
