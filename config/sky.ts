@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { plainObject } from "./plain";
 import {
   allowedText,
   dictionary,
@@ -39,21 +40,7 @@ const amount = (noun: string, example: string) =>
     pattern: /^\d+(\.\d+)?\+?$/,
   });
 
-type Json = z.core.util.JSONType;
-
-/** What JSON can say; `z.json()`, with a message of its own. */
-const json: z.ZodType<Json> = z.lazy(() =>
-  z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(json), z.record(z.string(), json)], {
-    error: () => "not plain data. Allowed: text, numbers, true, false, null, lists, objects.",
-  }),
-);
-
-const skyConfig = () => {
-  const allowed = "an object with keys of SkyPilot's config.yaml";
-  return z
-    .record(z.string(), json, { error: wrong("an object", allowed) })
-    .register(allowedText, { allowed });
-};
+const skyConfig = () => plainObject("an object with keys of SkyPilot's config.yaml");
 
 /** Login at a private registry: https://docs.skypilot.co/en/latest/examples/docker-containers.html#private-registries */
 const registrySchema = section({
@@ -94,7 +81,8 @@ export const skySchema = section({
   }),
   retryUntilUp: setting(flag(), {
     default: false,
-    about: "Tries again until there is capacity, within `timeouts.provisionMinutes`.",
+    about:
+      "Tries again until there is capacity, within `timeouts.provisionMinutes`; on Slurm also waits for what only others end, such as a group's limit or a partition that is down.",
   }),
   autostopMinutes: optional(whole({ min: 1, max: 525_600, noun: "a whole number of minutes" }), {
     absent: "never",

@@ -149,6 +149,8 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
 function environmentFor(toolchain: Toolchain, backend: Backend, env: Environment): Record<string, string> {
   return {
     PULUMI_SKIP_UPDATE_CHECK: "true",
+    // `pulumi stack rm` deletes the stack's file, which may be a committed one; any option of the CLI can be said so.
+    PULUMI_OPTION_PRESERVE_CONFIG: "true",
     // What the stand-ins stand in for cannot be downloaded; trying would only take time.
     ...(toolchain.plugins?.kind === "stand-in"
       ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }

@@ -49,7 +49,7 @@ describe("where things listen, and who finds whom, is settled by the plan", () =
   test.each(PLACES)("against variables in %s", (place, put) => {
     for (const name of VARIABLES) {
       expect(refusal(put({ [name]: "0.0.0.0" }))).toMatch(
-        `dynamo-sky:${place}.${name}: ${name} is settled by the plan: another value could lead around the gateway or out of the cluster.`,
+        `dynamo-sky:${place}.${name}: ${name} is settled by the plan: another value could contradict it, or lead around the gateway or out of the cluster.`,
       );
     }
     expect(refusal(put({ NCCL_DEBUG: "INFO", DYN_LOG: "debug", HF_HUB_OFFLINE: "1" }))).toBeUndefined();
@@ -115,11 +115,11 @@ describe("SkyPilot's own configuration", () => {
       "publishes ports",
     ],
     ["docker.run_options[0]", { docker: { run_options: ["--publish=4222"] } }, "publishes ports"],
-    ["docker.run_options[0]", { docker: { run_options: ["x; touch y"] } }, "goes into a shell command"],
+    ["docker.run_options[0]", { docker: { run_options: ["-e A=$(touch y)"] } }, "has \\$ or `"],
     [
       "slurm.sbatch_options.comment",
-      { slurm: { sbatch_options: { comment: "$(id)" } } },
-      "goes into a shell command",
+      { slurm: { sbatch_options: { comment: "a\n#SBATCH --wrap=id" } } },
+      "has a line end",
     ],
     [
       "kubernetes.pod_config.spec.containers[0].ports[0].hostPort",
