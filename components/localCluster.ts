@@ -2,7 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
-import { programLog } from "../plan/node/render";
+import { programLog } from "../plan/node/paths";
 import { portSetting } from "../plan/ports";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import { type ClusterPlan, type NodePlan, type ProgramRole, secretsOfProgram } from "../plan/types";

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the programs of one node: ``node.py start --dir D --head-ip A --node-ip B …``.
 
-`D` holds `supervisord.conf`, `launch.py`, `units/` (rendered by `plan.py`, or `plan/node/render.ts` for this machine) and, where programs need secrets,
+`D` holds the files of `runtime/`, `units/` (written by `plan.py`) and, where programs need secrets,
 `secrets.json` with mode 0600. The process becomes supervisord in the foreground: it ends when it is told to
 (SIGTERM, SIGINT), after it has stopped all programs, and with a code other than 0 when it cannot start. A
 program that ends, whatever its code, is started again for as long as the node runs.
@@ -13,6 +13,10 @@ import argparse
 import hashlib
 import os
 import sys
+
+sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+from files import write_private
+from plan import SUPERVISORD_CONF
 
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 on macOS, and supervisord binds the name with
 # its process id appended first.
@@ -79,6 +83,7 @@ def start(arguments):
     # Programs named `python` in a plan are those of the environment that supervisor is installed in.
     env["PATH"] = os.path.dirname(sys.executable) + os.pathsep + env.get("PATH", os.defpath)
     os.chdir(node_dir)
+    write_private("supervisord.conf", SUPERVISORD_CONF)
     os.execve(
         sys.executable,
         [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", "supervisord.conf"],

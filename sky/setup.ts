@@ -73,9 +73,9 @@ export function setupCommand(
   const wanted = serviceNames(services);
   const drafts = draftModels(config);
   const isFetched = engine !== "mocker" && modelSource(name) === "hub";
+  const own = engine === "mocker" ? "" : ` --engine ${engine}`;
   const options = [
-    `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}`,
-    ...(engine === "mocker" ? [] : [`--engine ${engine}`]),
+    `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}${own}`,
     ...(engine === "vllm" && kvOffload.hostMemoryGB !== undefined ? [`--kvbm ${VERSIONS.dynamo}`] : []),
     ...(wanted.length === 0 ? [] : [`--services ${quoted(wanted.join(" "))}`]),
     ...(isFetched ? [`--model ${model}`] : []),

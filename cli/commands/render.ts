@@ -2,9 +2,11 @@
  * `npm run render -- --stack S | --all [--check]`: writes what is rendered from a stack's plan. That is its picture, and, where it
  * is one SkyPilot cluster, a plain recipe that `sky launch` runs without Pulumi.
  */
+
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
+import { modelSource } from "../../config/model";
 import { runtimeDirectory } from "../../lib/runtimeFiles";
 import { drawPicture } from "../../plan/drawing/picture";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
@@ -93,6 +95,13 @@ function aboutAccess({ config }: PlannedStack, made: readonly string[]): string 
   return `${what} made on the first node, kept there for its user alone, and the log says where. A key of your own: --secret ${API_KEYS}.\n`;
 }
 
+/** How another model is launched, where the task's environment says it. */
+function aboutModel({ config }: PlannedStack): string {
+  return modelSource(config.model) === "hub"
+    ? "Another model that these GPUs hold: --env MODEL=NAME. Launch it from the root of a clone: the nodes get the files of ./runtime.\n"
+    : "Launch it from the root of a clone: the nodes get the files of ./runtime.\n";
+}
+
 function heading(stack: string, planned: PlannedStack): string {
   const { config, plan } = planned;
   const nodes = plan.clusters[0]?.nodes ?? [];
@@ -110,7 +119,7 @@ ${secretsToBring(secrets).join("")}  sky launch -c ${CLUSTER}${secrets.map((secr
   ssh -N -L ${LOCAL_PORT}:127.0.0.1:${plan.endpoint.port} ${CLUSTER} &     # the endpoint, at ${address}
 ${howToAsk(made, address)}  sky down ${CLUSTER}
 
-${opened}${aboutAccess(planned, made)}
+${opened}${aboutAccess(planned, made)}${aboutModel(planned)}
 Written by \`npm run render -- --stack ${stack}\` from Pulumi.${stack}.yaml: edit that, not this.`;
 }
 

@@ -10,7 +10,7 @@ import type { ObservedClusters } from "../../local/observe";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import { SupervisorClient } from "../../local/supervisor";
 import { parseConfig } from "../../plan/config";
-import { programLog } from "../../plan/node/render";
+import { programLog } from "../../plan/node/paths";
 import { type PlanFacts, plan } from "../../plan/plan";
 import {
   type CONTROL_PLANE_SECRETS,

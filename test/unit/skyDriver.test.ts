@@ -1,5 +1,7 @@
+import { existsSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
+import { runtimeDigests } from "../../lib/runtimeFiles";
 import { verb as downVerb } from "../../sky/down";
 import { verb as launchVerb } from "../../sky/launch";
 import { verb as leaseVerb } from "../../sky/lease";
@@ -52,6 +54,25 @@ describe("sky launch", () => {
     const known = ["optimising", "provisioning", "setting up", "syncing", "starting", "ready"];
     expect(stages.filter((stage) => stage !== undefined && known.includes(stage))).toEqual(known);
     expect(output).toContain("provisioning: AWS us-east-1 (us-east-1a)");
+  });
+
+  it("gives the nodes the files that they run, of which others are another task", async () => {
+    const programs = [{ name: "etcd", command: "etcd", health: "http://127.0.0.1:2379/health" }];
+    const task: SkyTask = { ...TASK, run: { options: ["--standalone"], plan: { programs } } };
+    const runtime = runtimeDigests();
+    const { error } = await sky.run(launchVerb, { ...launchInput, task, runtime });
+    expect(error).toBeUndefined();
+    const { file_mounts, run } = parse(sky.read("tasks"));
+    // A copy: SkyPilot would leave out what a `.gitignore` around an installed package names.
+    const { "~/.dynamo-sky/runtime": source } = file_mounts;
+    expect(source.startsWith(sky.env["TMPDIR"])).toBe(true);
+    expect(existsSync(source)).toBe(false);
+    expect(sky.read("runtime").split("\n").toSorted()).toEqual(Object.keys(runtime).toSorted());
+    for (const name of ["setup.sh", "start.py", "nginx.conf"]) expect(Object.keys(runtime)).toContain(name);
+    expect(run).toContain("start.py --standalone <<'PLAN'\nprograms:\n- name: etcd\n");
+    const { name } = taskName(CLUSTER, task, {}, runtime);
+    expect(sky.changes[0]).toContain(name);
+    expect(taskName(CLUSTER, task, {}, { ...runtime, "launch.py": "another" }).name).not.toBe(name);
   });
 
   it("changes nothing when the cluster runs this very task", async () => {
