@@ -1,24 +1,12 @@
 /** A running deployment as its stack's outputs describe it; every tool that talks to one starts here. */
 import { isAbsolute, join } from "node:path";
-import { z } from "zod";
-import { TASKS, type TaskName } from "../../config/task";
+import type { TaskName } from "../../config/task";
 import { bypassProxies, hostOf } from "../../lib/proxies";
 import { messageOf } from "../../lib/run";
+import { outputsSchema } from "../../plan/outputs";
 import { stateDir } from "../../toolchain/index";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
-
-const outputsSchema = z.object({
-  endpoint: z.string(),
-  model: z.string(),
-  apiKey: z.string().nullish(),
-  certificate: z.string().nullish(),
-  certificateFingerprint: z.string().nullish(),
-  chat: z.string(),
-  engine: z.string().optional(),
-  deployment: z.object({ task: z.enum(TASKS).default("chat") }).default({ task: "chat" }),
-  logs: z.record(z.string(), z.array(z.string())),
-});
 
 export interface RunningDeployment {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
@@ -45,12 +33,12 @@ export interface RunningDeployment {
 export function deploymentOf(outputs: Readonly<Record<string, unknown>>): RunningDeployment {
   const parsed = outputsSchema.safeParse(outputs);
   if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not succeeded yet.");
-  const { apiKey, engine, deployment, logs, certificate, certificateFingerprint, ...rest } = parsed.data;
+  const { endpoint, model, chat, apiKey, certificate, certificateFingerprint, deployment } = parsed.data;
+  const { engine, logs } = deployment;
   const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));
   return {
-    ...rest,
-    engine,
-    task: deployment.task,
+    ...{ endpoint, model, chat, engine },
+    task: deployment.deployment.task,
     apiKey: apiKey ?? undefined,
     certificate: certificate ?? undefined,
     fingerprint: certificateFingerprint ?? undefined,

@@ -17,6 +17,7 @@ import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
+import { skyConfigChecks } from "./skyConfig";
 import { taskChecks } from "./task";
 import { textChecks } from "./text";
 
@@ -35,6 +36,7 @@ export function checkAcross(known: Known): Problem[] {
     routerChecks,
     accessChecks,
     skyChecks,
+    skyConfigChecks,
     infraChecks,
     textChecks,
     controlPlaneChecks,

@@ -8,6 +8,7 @@ import { TASKS, type TaskName, tasks } from "../../config/task";
 import { type ConfigInput, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import type { EngineName } from "../../plan/types";
+import { stackOutputs } from "../outputs";
 import { SERVICES } from "./planShapes";
 
 const MODEL = "Org/Model";
@@ -131,12 +132,16 @@ test.each(TASKS)("the chat output asks for %s where it is answered", (task) => {
 });
 
 test("a load test is for what writes tokens", () => {
-  const outputs = { endpoint: "http://h:1", model: MODEL, chat: "", logs: {} };
-  expect(targetOf(outputs).task).toBe("chat");
-  expect(targetOf({ ...outputs, deployment: { task: "completions" } }).task).toBe("completions");
-  expect(() => targetOf({ ...outputs, deployment: { task: "embedding" } })).toThrow(
-    "with task embedding none are",
-  );
+  const outputs = (task: TaskName) => {
+    const where = { target: "local" as const, infra: [], namespace: "dynamo", routerMode: "kv", task };
+    const workers = { aggregated: 1, prefill: 0, decode: 0 };
+    return stackOutputs(
+      { endpoint: "http://h:1", model: MODEL, chat: "" },
+      { deployment: { ...where, workers } },
+    );
+  };
+  expect(targetOf(outputs("completions")).task).toBe("completions");
+  expect(() => targetOf(outputs("embedding"))).toThrow("with task embedding none are");
 });
 
 test("what a frontend said before does not end a wait, and what it says now does", () => {
