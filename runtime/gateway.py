@@ -15,6 +15,7 @@ import base64
 import ctypes
 import datetime
 import grp
+import json
 import os
 import pwd
 import re
@@ -213,15 +214,15 @@ def exactly(text):
 def in_json(character):
     """The ways in which a character may stand in a JSON string."""
     escaped = json.dumps(character)[1:-1]
-    ways = {character, escaped, "\\/"} if character == "/" else {escaped, json.dumps(character, ensure_ascii=False)[1:-1]}
+    ways = {escaped, json.dumps(character, ensure_ascii=False)[1:-1]} | ({"\\/"} if character == "/" else set())
     return "(?:%s)" % "|".join("(?i:%s)" % exactly(way) if "\\u" in way else exactly(way) for way in sorted(ways))
 
 
 def model_in_body(model):
     """Finds `"model": "NAME"`; within a text of the request its quotes would have backslashes before them."""
-    return '~(?<!%s)%smodel%s\\s*:\\s*%s%s%s' % (
-        *(exactly(mark) for mark in ("\\", '"', '"', '"')), "".join(map(in_json, model)), exactly('"')
-    )
+    quote = exactly('"')
+    name = "".join(map(in_json, model))
+    return f"~(?<!{exactly(chr(92))}){quote}model{quote}\\s*:\\s*{quote}{name}{quote}"
 
 
 def nginx_conf(arguments):

@@ -283,6 +283,42 @@ describe("losses", () => {
     await eventually(async () => ((await machine.pids(name))["frontend-1"] ?? before) !== before);
   });
 
+  test("workers killed under load: clients are told to come back, and lose nothing", async () => {
+    const seen = new Set<number>();
+    const retryAfter = new Map<number, string | null>();
+    const patient = new OpenAI({
+      ...{ baseURL: `${endpoint}/v1`, apiKey: noise, maxRetries: 10 },
+      async fetch(...request) {
+        const answer = await fetch(...request);
+        seen.add(answer.status);
+        retryAfter.set(answer.status, answer.headers.get("retry-after"));
+        return answer;
+      },
+    });
+    const lengths: (number | undefined)[] = [];
+    let isOver = false;
+    const load = Promise.all(
+      Array.from({ length: 4 }, async () => {
+        while (!isOver) lengths.push((await patient.chat.completions.create(chat)).usage?.completion_tokens);
+      }),
+    );
+    try {
+      await eventually(() => lengths.length > 20);
+      const pids = await machine.pids(name);
+      for (const worker of ["aggregated-0", "aggregated-1"]) process.kill(pids[worker] ?? 0, "SIGKILL");
+      await eventually(() => seen.has(500) || seen.has(503), 40);
+      await machine.must("ready", deployment.readySpec({ apiKey: key }));
+      const before = lengths.length;
+      await eventually(() => lengths.length > before + 20, 60);
+    } finally {
+      isOver = true;
+      await load;
+    }
+    expect(new Set(lengths)).toEqual(new Set([8]));
+    expect([...seen].filter((status) => ![200, 429, 500, 503].includes(status))).toEqual([]);
+    for (const [status, seconds] of retryAfter) expect(Number(seconds) > 0).toBe(status !== 200);
+  });
+
   test("while the model has no worker it is 503 with Retry-After, and a client that retries gets its answer", async () => {
     const workers = ["aggregated-0", "aggregated-1"];
     for (const unit of workers)
