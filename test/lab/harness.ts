@@ -18,7 +18,7 @@ import { jsonIn } from "../../sky/records";
 import { ensureToolchain } from "../../toolchain";
 import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { processesWith } from "../processes";
-import { toolFile } from "../tools";
+import { toolWords } from "../tools";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 const OUTPUT_BYTES = 64 << 20;
@@ -62,7 +62,7 @@ function run(
 }
 
 function tool(name: string, args: readonly string[]): readonly string[] {
-  return ["--import", "tsx", toolFile(name), ...args];
+  return toolWords(name, args);
 }
 
 /** @throws Error that says how the lab is started, which is not a test's business. */
@@ -223,13 +223,13 @@ export class LabStack {
     return deploymentOf(jsonOf(stdout) as Readonly<Record<string, unknown>>);
   }
 
-  /** `npm run verify` of the stack. */
+  /** `bin/dynamo-sky verify` of the stack. */
   async verify(): Promise<Ended & { readonly json: Verified }> {
     const ended = await this.look("verify");
     return { ...ended, json: jsonOf(ended.stdout) as Verified };
   }
 
-  /** A command that looks at the stack, `npm run status` for one, with its result as JSON. */
+  /** A command that looks at the stack, `bin/dynamo-sky status` for one, with its result as JSON. */
   async look(name: string, ...args: readonly string[]): Promise<Ended> {
     const words = ["--stack", this.stack, "--cwd", this.directory, "--json", ...args];
     const ended = await run(process.execPath, tool(name, words), this.env);
@@ -267,7 +267,7 @@ export class LabStack {
   }
 }
 
-/** What `npm run verify` prints with `--json`, as far as it is looked at. */
+/** What `bin/dynamo-sky verify` prints with `--json`, as far as it is looked at. */
 interface Verified {
   readonly cacheAware: boolean;
   readonly disaggregated: boolean;

@@ -2,15 +2,16 @@
  * `npm run stack -- <verb> [NAME] --stack S [options]`: the program through the real engine, also where the official
  * Pulumi distribution is not installed. See `usage` for the verbs.
  */
-import { KEY_VARIABLE } from "../../components/topology";
-import { messageOf } from "../../lib/run";
-import { EXIT, isArgumentError, isUsersMistake, seconds } from "../commandLine";
-import { projectIn, readVerb, STACK_OPTIONS, stackIn } from "../options";
-import { driftOf } from "../pulumi/drift";
-import { type OpenStack, type OperationResult, openStack, UsageProblem } from "../pulumi/openStack";
-import { POLICY_OPTIONS, policyPackChoices } from "../pulumi/policyPacks";
-import { cancellation } from "../pulumi/signals";
-import { writtenInfra } from "../pulumi/writtenConfig";
+
+import { EXIT, isArgumentError, isUsersMistake, seconds } from "../cli/commandLine";
+import { projectIn, readVerb, STACK_OPTIONS, stackIn } from "../cli/options";
+import { driftOf } from "../cli/pulumi/drift";
+import { type OpenStack, type OperationResult, openStack, UsageProblem } from "../cli/pulumi/openStack";
+import { POLICY_OPTIONS, policyPackChoices } from "../cli/pulumi/policyPacks";
+import { cancellation } from "../cli/pulumi/signals";
+import { writtenInfra } from "../cli/pulumi/writtenConfig";
+import { KEY_VARIABLE } from "../components/topology";
+import { messageOf } from "../lib/run";
 
 const usage = `Usage: npm run stack -- <verb> --stack NAME [options]
 
@@ -158,7 +159,7 @@ function quoted(value: string): string {
 async function preload({ stack, cwd }: Arguments): Promise<void> {
   const infra = writtenInfra(stack, cwd);
   if (infra === undefined) return;
-  const { preloadSkyPilot } = await import("../../sky/preloaded.js");
+  const { preloadSkyPilot } = await import("../sky/preloaded.js");
   await preloadSkyPilot(infra);
 }
 

@@ -1,0 +1,43 @@
+/** `dynamo-sky <verb>`, as people run it; what Pulumi's command resources run is in `internal/`. */
+import { Command, CommanderError } from "@commander-js/extra-typings";
+import { packageVersion } from "../lib/root";
+import { messageOf } from "../lib/run";
+import { HELP_WIDTH } from "./command";
+import { EXIT, isOurs, isUsersMistake } from "./commandLine";
+import { VERBS } from "./verbs";
+
+/** The command line with the verb that is called, or with all of them where none is. */
+function programFor(called: string | undefined): Command {
+  const program = new Command("dynamo-sky")
+    .description(
+      "NVIDIA Dynamo on GPUs that SkyPilot provisions, or on this machine: what is beside `pulumi up`.",
+    )
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this; after a verb, what it takes")
+    .helpCommand(false)
+    .configureHelp({ helpWidth: HELP_WIDTH })
+    .exitOverride();
+  const load = called === undefined ? undefined : VERBS[called];
+  const loads = load === undefined ? Object.values(VERBS) : [load];
+  for (const each of loads) program.addCommand(each().command as Command);
+  return program;
+}
+
+/** @returns the exit code. */
+async function main(argv: readonly string[]): Promise<number> {
+  // Of drift, 2 says that a stack is not in sync: what could not be asked is never that.
+  const wrongUse = argv.includes("drift") ? EXIT.failed : EXIT.usage;
+  try {
+    await programFor(argv[0]).parseAsync(argv, { from: "user" });
+    return Number(process.exitCode ?? EXIT.ok);
+  } catch (error) {
+    // Commander has printed its own message, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : wrongUse;
+    console.error(isOurs(error) ? error.stack : messageOf(error));
+    return isUsersMistake(error) ? wrongUse : EXIT.failed;
+  }
+}
+
+// Whoever reads the output may be gone: what is being done is still brought to its end.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+void main(process.argv.slice(2)).then((code) => process.exit(code));
