@@ -7,14 +7,12 @@ import { fromCaller, seconds } from "./commandLine";
 
 /**
  * A verb.
- * @param summary A line for the list of verbs.
  * @param description What it does, before its options.
  * @param exits Its exit codes, as `exitCodes` writes them, and whatever else is to be known after its options.
  */
-export function verb(name: string, summary: string, description: string, exits: string) {
+export function verb(name: string, description: string, exits: string) {
   return (
     new Command(name)
-      .summary(summary)
       .description(description)
       .helpOption("-h, --help", "print this")
       .configureHelp({ helpWidth: HELP_WIDTH })

@@ -17,9 +17,9 @@ function programFor(called: string | undefined): Command {
     .helpCommand(false)
     .configureHelp({ helpWidth: HELP_WIDTH })
     .exitOverride();
-  const load = called === undefined ? undefined : VERBS[called];
-  const loads = load === undefined ? Object.values(VERBS) : [load];
-  for (const each of loads) program.addCommand(each().command as Command);
+  const verb = called === undefined ? undefined : VERBS[called];
+  if (verb !== undefined) return program.addCommand(verb.load().command as Command);
+  for (const [name, { summary }] of Object.entries(VERBS)) program.command(name).summary(summary);
   return program;
 }
 
@@ -33,9 +33,18 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     // Commander has printed its own message, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : wrongUse;
-    console.error(isOurs(error) ? error.stack : messageOf(error));
+    const missing = missingPackage(error);
+    if (missing !== undefined)
+      console.error(`'dynamo-sky ${argv[0]}' needs the npm package ${missing}: npm install ${missing}`);
+    else console.error(isOurs(error) ? error.stack : messageOf(error));
     return isUsersMistake(error) ? wrongUse : EXIT.failed;
   }
+}
+
+/** A package that only one verb needs, and which is therefore not installed with this one. */
+function missingPackage(error: unknown): string | undefined {
+  if (!(error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND")) return undefined;
+  return /Cannot find (?:module|package) '((?:@[\w-]+\/)?[\w-]+)/.exec(error.message)?.[1];
 }
 
 // Whoever reads the output may be gone: what is being done is still brought to its end.

@@ -4,12 +4,13 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { packageRoot } from "../lib/root";
+import { runtimeDirectory } from "../lib/runtimeFiles";
 import { drawPicture } from "../plan/drawing/picture";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
-import { CLUSTER_SECRET } from "../sky/run";
-import { nodeScripts } from "../sky/scripts";
 import { ENVIRONMENT } from "../sky/setup";
-import { madeOnNode, renderTask, taskSecretNames } from "../sky/task";
+import { madeOnNode, recipeText, taskSecretNames } from "../sky/task";
+import { CLUSTER_SECRET } from "../sky/taskSecrets";
 import { type PlannedStack, planStack } from "./plannedStack";
 import { UsageProblem } from "./pulumi/problem";
 import { readProject, stacksWithFiles } from "./pulumi/project";
@@ -80,7 +81,7 @@ function aboutAccess({ config }: PlannedStack, made: readonly string[]): string 
 function heading(stack: string, planned: PlannedStack): string {
   const { config, plan } = planned;
   const nodes = plan.clusters[0]?.nodes ?? [];
-  const inputs = plan.clusters.map((cluster) => ({ cluster, config, scripts: {}, standalone: true }));
+  const inputs = plan.clusters.map((cluster) => ({ cluster, config, standalone: true }));
   const secrets = inputs.flatMap(taskSecretNames);
   const made = inputs.flatMap(madeOnNode);
   const scheme = config.access.tls.mode === "off" ? "http" : "https";
@@ -106,10 +107,10 @@ const LOCAL_PORT = 8000;
  * @throws UsageProblem when the stack is not one SkyPilot cluster.
  */
 export function renderStack(stack: string, directory: string): string {
-  return recipeOf(stack, planStack(stack, directory));
+  return recipeOf(stack, planStack(stack, directory), directory);
 }
 
-function recipeOf(stack: string, planned: PlannedStack): string {
+function recipeOf(stack: string, planned: PlannedStack, directory: string): string {
   const { config, plan } = planned;
   const [cluster] = plan.clusters;
   if (config.target !== "sky")
@@ -121,11 +122,12 @@ function recipeOf(stack: string, planned: PlannedStack): string {
   const input = {
     cluster,
     config,
-    scripts: nodeScripts(),
     endpointPort: plan.endpoint.port,
     standalone: true,
   };
-  return renderTask(input, heading(stack, planned));
+  // Recipes of this repository are launched from there.
+  const runtime = directory === packageRoot() ? "./runtime" : runtimeDirectory();
+  return recipeText(input, runtime, heading(stack, planned));
 }
 
 /** Everything that is rendered from a stack: text by file, relative to the repository. */
@@ -133,7 +135,7 @@ export function renderedFiles(stack: string, directory: string): ReadonlyMap<str
   const planned = planStack(stack, directory);
   return new Map([
     [`docs/pictures/${stack}.svg`, drawPicture(planned.plan)],
-    ...(isOneRecipe(planned) ? ([[recipePath(stack), recipeOf(stack, planned)]] as const) : []),
+    ...(isOneRecipe(planned) ? ([[recipePath(stack), recipeOf(stack, planned, directory)]] as const) : []),
   ]);
 }
 

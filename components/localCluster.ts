@@ -1,5 +1,6 @@
 /** A cluster of nodes on this machine. */
 import * as pulumi from "@pulumi/pulumi";
+import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
 import { programLog } from "../plan/node/render";
 import { portSetting } from "../plan/ports";
@@ -7,7 +8,7 @@ import { TLS_BUNDLE } from "../plan/programs/gateway";
 import { type ClusterPlan, type ProgramRole, secretsOfProgram } from "../plan/types";
 import { type Unit, unitsOf } from "../plan/units";
 import type { ClusterHost, UnitRun } from "./clusterHost";
-import { DriverCommand, stableJson } from "./driverCommand";
+import { DriverCommand } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
 import type { LocalRepairs } from "./repair";
 
@@ -72,20 +73,22 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
           stableJson(args.plan.nodes.map(({ rank }) => ({ rank, address: addressOf(args.addresses, rank) }))),
           args.clusterName,
         ],
-        repair: args.repairs?.lease,
+        repair: args.repairs?.lease === undefined ? undefined : { reason: args.repairs.lease, isCause: true },
       },
       { parent: this },
     );
     this.run = {
       resources: [this.#lease.resource],
       digest: this.#lease.digest,
-      repair: args.repairs?.lease ?? args.repairs?.readiness,
+      repair: args.repairs?.lease,
+      unproven: args.repairs?.readiness,
     };
     this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
   }
 
   runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun {
-    const repair = this.#args.repairs?.lease ?? this.#args.repairs?.units.get(unit.name);
+    const { lease, units } = this.#args.repairs ?? {};
+    const reason = lease ?? units?.get(unit.name);
     const command = new DriverCommand(
       name,
       {
@@ -94,11 +97,11 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
         input: unitInput(this.#args, unit),
         // A replaced lease has ended the unit's programs: they must be started again with the same input.
         basis: this.#lease.instance,
-        repair,
+        repair: reason === undefined ? undefined : { reason, isCause: lease === undefined },
       },
       pulumi.mergeOptions(opts, { dependsOn: this.#lease.resource }),
     );
-    return { resources: [command.resource], digest: command.digest, repair };
+    return { resources: [command.resource], digest: command.digest, repair: reason };
   }
 
   url(rank: number, port: number): pulumi.Output<string> {

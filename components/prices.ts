@@ -1,18 +1,19 @@
 /** What SkyPilot is asked about the clusters of a deployment, and what their prices come to. */
+
+import { stableJson } from "../lib/stableJson";
 import type { DeploymentConfig } from "../plan/config";
 import { assertAffordable, type ClusterPrice, costOf, type DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
 import { plan } from "../plan/plan";
 import type { ClusterPlan, DeploymentPlan } from "../plan/types";
 import { taskIdentity } from "../sky/task";
-import { stableJson } from "./driverCommand";
 
 /** By what is asked of SkyPilot: equal clusters are asked about once. */
 export type SkyPrices = ReadonlyMap<string, ClusterPrice>;
 
 /** What SkyPilot is asked about a cluster: its nodes, and what they are. */
 function question(cluster: ClusterPlan, config: DeploymentConfig): string {
-  return stableJson(taskIdentity({ cluster, config, scripts: {} }));
+  return stableJson(taskIdentity({ cluster, config }));
 }
 
 /**

@@ -1,16 +1,17 @@
 /** A cluster of nodes that SkyPilot provisions. */
 import * as pulumi from "@pulumi/pulumi";
+import { runtimeDigests } from "../lib/runtimeFiles";
+import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { DeploymentConfig } from "../plan/config";
 import { clusterInventory } from "../plan/inventory";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan } from "../plan/types";
 import type { Unit } from "../plan/units";
-import { nodeScripts } from "../sky/scripts";
 import type { SkyLaunched, SkyLaunchSpec } from "../sky/spec";
-import { renderTask, type TaskInput, taskIdentity, taskSecretNames } from "../sky/task";
+import { skyTask, type TaskInput, taskIdentity, taskSecretNames } from "../sky/task";
 import type { ClusterHost, UnitRun } from "./clusterHost";
-import { DriverCommand, stableJson } from "./driverCommand";
+import { DriverCommand } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
 
 export interface SkyClusterArgs {
@@ -77,7 +78,7 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
         secretInput: secrets !== undefined,
         // A replaced lease has taken the cluster down: it must be launched again with the same input.
         basis: lease.instance,
-        repair: args.repair,
+        repair: args.repair === undefined ? undefined : { reason: args.repair, isCause: true },
       },
       { parent: this, dependsOn: lease.resource },
     );
@@ -111,7 +112,7 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
 
 /** What makes it another cluster when it changes: a short text, known before anything is made. */
 export function clusterIdentity(args: Pick<SkyClusterArgs, "plan" | "config">): string {
-  return stableJson(taskIdentity({ cluster: args.plan, config: args.config, scripts: {} }));
+  return stableJson(taskIdentity({ cluster: args.plan, config: args.config }));
 }
 
 /** What the driver printed: the last line of its standard output. */
@@ -137,7 +138,6 @@ function taskInput(args: SkyClusterArgs, controlIp?: string): TaskInput {
   return {
     cluster: args.plan,
     config: args.config,
-    scripts: nodeScripts(),
     controlIp,
     endpointPort: args.hasEndpoint ? args.port : undefined,
   };
@@ -150,7 +150,7 @@ function secretsOf({
   certificate,
   secrets = {},
 }: SkyClusterArgs): Record<string, pulumi.Input<string>> | undefined {
-  const wanted = taskSecretNames({ cluster: plan, config, scripts: {} });
+  const wanted = taskSecretNames({ cluster: plan, config });
   const own = certificate?.kind === "own" ? { [TLS_BUNDLE]: inOneLine(certificate.bundle) } : {};
   const found = Object.entries({ ...secrets, ...own }).filter(([name]) => wanted.includes(name));
   return found.length === 0 ? undefined : Object.fromEntries(found);
@@ -172,12 +172,13 @@ function launchInput(args: SkyClusterArgs, secrets: Record<string, pulumi.Input<
     infra: [...infra],
     retryUntilUp,
     port,
+    runtime: runtimeDigests(),
     timeoutSeconds: config.timeouts.provisionMinutes * 60,
   };
   return {
     ...fixed,
     cluster: clusterName,
-    task: pulumi.output(controlIp).apply((address) => renderTask(taskInput(args, address))),
+    task: pulumi.output(controlIp).apply((address) => skyTask(taskInput(args, address))),
     ...(secrets === undefined ? {} : { secrets }),
     ...(certificate === undefined ? {} : { tls: tlsOf(certificate) }),
   };

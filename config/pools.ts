@@ -1,4 +1,5 @@
 import { WORKER_ROLES } from "./names";
+import { plainObject } from "./plain";
 import {
   decimal,
   environment,
@@ -64,6 +65,10 @@ export const poolSchema = section({
   engineArgs: setting(list("arguments", argument()), {
     default: [],
     about: "More arguments for the engine, after the top-level `engineArgs`.",
+  }),
+  engineConfig: setting(plainObject("an object with keys of TensorRT-LLM's configuration"), {
+    default: {},
+    about: "More of the engine's own configuration, over the top-level `engineConfig`.",
   }),
   engineEnv: setting(environment(), {
     default: {},

@@ -4,10 +4,12 @@
  */
 import type { z } from "zod";
 import { accessSchema } from "./access";
+import { kvTransferSchema } from "./kvTransfer";
 import { limitsSchema } from "./limits";
 import { metricsSchema } from "./metrics";
 import { modelName } from "./model";
 import { ENGINES } from "./names";
+import { plainObject } from "./plain";
 import { argument, poolsSchema } from "./pools";
 import { routerSchema } from "./router";
 import {
@@ -80,6 +82,11 @@ export const configSchema = section({
     default: [],
     about: "More arguments for every worker's engine, as its command line takes them.",
   }),
+  engineConfig: setting(plainObject("an object with keys of TensorRT-LLM's configuration"), {
+    default: {},
+    about:
+      "For engine trtllm: its own configuration, as its YAML files have it. Merged with what the plan settles; each pool's goes over it.",
+  }),
   engineEnv: setting(environment(), {
     default: {},
     about: "More environment variables for every worker. Not for secrets.",
@@ -106,6 +113,10 @@ export const configSchema = section({
     about: "How processes find each other and talk.",
   }),
   ports: setting(portsSchema, { ...ALL_DEFAULTS, about: "Where each range of ports begins, on every node." }),
+  kvTransfer: setting(kvTransferSchema, {
+    ...ALL_DEFAULTS,
+    about: "How KV blocks get from prefill to decode workers.",
+  }),
   kvOffload: setting(kvOffloadSchema, {
     ...ALL_DEFAULTS,
     about: "Where KV blocks go that no longer fit the GPU.",

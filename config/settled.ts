@@ -30,9 +30,31 @@ const NAMES: Readonly<Record<string, Instead>> = {
   DYN_DISCOVERY_BACKEND: "controlPlane.discovery",
   DYN_EVENT_PLANE: "controlPlane.events",
   DYN_REQUEST_PLANE: "controlPlane.requestPlane",
+  DYN_ENDPOINT: undefined,
+  DYN_KV_STATE_ENDPOINT: undefined,
   DYN_FILE_KV: undefined,
   DYN_ZMQ_BROKER_URL: undefined,
   ETCD_LEASE_TTL: "controlPlane.leaseTtlSeconds",
+  // What every worker, and the router, have to agree on.
+  DYN_ROUTER_MODE: "router.mode",
+  DYN_KV_CACHE_BLOCK_SIZE: "router.blockSize",
+  DYN_CONNECTOR: "kvTransfer",
+  DYN_VLLM_DISAGGREGATION_MODE: "pools[].role",
+  DYN_VLLM_HEADLESS: undefined,
+  DYN_SGL_DISAGG_CONFIG: "engineArgs",
+  DYN_SGL_DISAGG_CONFIG_KEY: "engineArgs",
+  DYN_TRTLLM_MODEL: "model",
+  DYN_TRTLLM_SERVED_MODEL_NAME: "servedModelName",
+  DYN_TRTLLM_TENSOR_PARALLEL_SIZE: "pools[].tensorParallel",
+  DYN_TRTLLM_PIPELINE_PARALLEL_SIZE: "pools[].pipelineParallel",
+  DYN_TRTLLM_EXPERT_PARALLEL_SIZE: "pools[].expertParallel",
+  DYN_TRTLLM_ENABLE_ATTENTION_DP: "pools[].dataParallel",
+  DYN_TRTLLM_GPUS_PER_NODE: "cluster.gpusPerNode",
+  DYN_TRTLLM_KV_BLOCK_SIZE: "router.blockSize",
+  DYN_TRTLLM_PUBLISH_KV_EVENTS: "router.kvEvents",
+  DYN_TRTLLM_PUBLISH_EVENTS_AND_METRICS: "router.kvEvents",
+  DYN_TRTLLM_DISAGGREGATION_MODE: "pools[].role",
+  DYN_TRTLLM_OVERRIDE_ENGINE_ARGS: "engineConfig",
   // Which GPUs are whose.
   CUDA_VISIBLE_DEVICES: undefined,
   // How an MPI world is started, and where it listens: `plan/engines/mpi.ts`.
@@ -52,6 +74,8 @@ const NAMES: Readonly<Record<string, Instead>> = {
 const BEGINNINGS: Readonly<Record<string, Instead>> = {
   ETCD_: "controlPlane",
   NATS_: "controlPlane",
+  // The fields of `DYN_SYSTEM_…` by another name, which Dynamo reads too.
+  DYN_RUNTIME_SYSTEM_: undefined,
   DYNAMO_SKY_: undefined,
   RANK_IP_: undefined,
   OMPI_MCA_plm_rsh_: undefined,
@@ -67,8 +91,22 @@ export function settledVariable(name: string): { readonly instead: Instead } | u
   return beginning === undefined ? undefined : { instead: BEGINNINGS[beginning] };
 }
 
-/** Arguments of `python -m dynamo.frontend` that say where it listens, or make it listen elsewhere too. */
+/**
+ * Flags of all Dynamo processes with which one of them would meet others elsewhere than the plan has it, or not at all:
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/common/configuration/groups/runtime_args.py
+ */
+export const RUNTIME_FLAGS = {
+  "--namespace": undefined,
+  "--endpoint": undefined,
+  "--kv-state-endpoint": undefined,
+  "--discovery-backend": "controlPlane.discovery",
+  "--event-plane": "controlPlane.events",
+  "--request-plane": "controlPlane.requestPlane",
+} as const satisfies Readonly<Record<string, Instead>>;
+
+/** Arguments of `python -m dynamo.frontend` that say where it listens, make it listen elsewhere too, or what its workers have to match. */
 const FRONTEND_FLAGS: Readonly<Record<string, Instead>> = {
+  ...RUNTIME_FLAGS,
   "--http-host": undefined,
   "--http-port": "frontend.port",
   "--tls-cert-path": undefined,
@@ -77,11 +115,11 @@ const FRONTEND_FLAGS: Readonly<Record<string, Instead>> = {
   "--grpc-metrics-port": undefined,
   "--interactive": undefined,
   "-i": undefined,
-  "--namespace": undefined,
   "--namespace-prefix": undefined,
-  "--discovery-backend": "controlPlane.discovery",
-  "--event-plane": "controlPlane.events",
-  "--request-plane": "controlPlane.requestPlane",
+  "--router-mode": "router.mode",
+  "--router-kv-events": "router.kvEvents",
+  "--kv-cache-block-size": "router.blockSize",
+  "--migration-limit": "frontend.migrationLimit",
 };
 
 /** The frontend's flag that an argument stands for, and which setting to use instead; undefined where the plan does not settle it. */
@@ -89,23 +127,49 @@ export function settledFrontendFlag(argument: string) {
   return settledFlag(FRONTEND_FLAGS, argument);
 }
 
-/** What is typed for a flag at the least: a shorter beginning is never unambiguous. */
-const SHORTEST_ABBREVIATION = 5;
+/** A settled flag, and which setting to use instead. */
+export interface Settled {
+  readonly flag: string;
+  readonly instead: Instead;
+}
+
+/** The settled flag that an argument stands for, however it is written; undefined for all others. */
+export function settledFlag(
+  settled: Readonly<Record<string, Instead>>,
+  argument: string,
+): Settled | undefined {
+  if (!/^-[^-]|^--./.test(argument)) return undefined;
+  const flags = Object.keys(settled);
+  const exact = (written: string) => flags.find((flag) => spelling(flag) === written);
+  const forms = formsOf(argument);
+  const flag =
+    forms.map(exact).find((found) => found !== undefined) ??
+    flags.find((one) => forms.some((written) => standsFor(written, spelling(one))));
+  return flag === undefined ? undefined : { flag, instead: settled[flag] };
+}
+
+/** vLLM's parser takes `_` for `-`, and keys of TensorRT-LLM have it. */
+const spelling = (name: string): string => name.replaceAll("_", "-");
 
 /**
- * The settled flag that an argument stands for. Python's argument parsers take `--flag=value`, `--no-flag`, and any beginning of a flag that
- * fits no other (`--http-h`): https://docs.python.org/3/library/argparse.html#allow-abbrev; vLLM's takes `_` for `-` too.
+ * What an argument may be the name of: without its value (`--flag=value`), as the switch that it turns off (`--no-flag`), and without a key
+ * inside a JSON value (vLLM's `--flag.key`: `FlexibleArgumentParser`).
  */
-export function settledFlag<Flags extends Readonly<Record<string, Instead>>>(
-  settled: Flags,
-  argument: string,
-): { readonly flag: string; readonly instead: Instead } | undefined {
-  const written = argument
-    .replace(/=.*/s, "")
-    .replaceAll("_", "-")
-    .replace(/^--no-/, "--");
-  const isAbbreviation = (flag: string) =>
-    written.length >= SHORTEST_ABBREVIATION && written.startsWith("--") && flag.startsWith(written);
-  const flag = Object.hasOwn(settled, written) ? written : Object.keys(settled).find(isAbbreviation);
-  return flag === undefined ? undefined : { flag, instead: settled[flag] };
+function formsOf(argument: string): string[] {
+  const written = spelling(argument.replace(/=.*/s, ""));
+  const whole = written.startsWith(spelling(TRTLLM_KEY)) ? written : written.replace(/\..*/s, "");
+  return whole.startsWith("--no-") ? [whole, whole.replace(/^--no-/, "--")] : [whole];
+}
+
+/** How `dynamo.trtllm` takes a key of the engine's configuration: `--trtllm.<group>.<key>`. */
+export const TRTLLM_KEY = "--trtllm.";
+
+/**
+ * Python's argument parsers take any beginning of a flag that fits no other (`--http-h`, `-t` for `-tp`), and a value right behind a single
+ * letter (`-n2`): https://docs.python.org/3/library/argparse.html#allow-abbrev. No flag that the plan leaves to the user begins a settled one.
+ * A group of keys has all that is in it.
+ */
+function standsFor(written: string, flag: string): boolean {
+  if (/^-[^-]$/.test(flag)) return written.startsWith(flag);
+  return flag.startsWith(written) || (flag.startsWith(TRTLLM_KEY) && written.startsWith(`${flag}.`));
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { plainObject } from "./plain";
 import {
   allowedText,
   dictionary,
@@ -39,21 +40,7 @@ const amount = (noun: string, example: string) =>
     pattern: /^\d+(\.\d+)?\+?$/,
   });
 
-type Json = z.core.util.JSONType;
-
-/** What JSON can say; `z.json()`, with a message of its own. */
-const json: z.ZodType<Json> = z.lazy(() =>
-  z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(json), z.record(z.string(), json)], {
-    error: () => "not plain data. Allowed: text, numbers, true, false, null, lists, objects.",
-  }),
-);
-
-const skyConfig = () => {
-  const allowed = "an object with keys of SkyPilot's config.yaml";
-  return z
-    .record(z.string(), json, { error: wrong("an object", allowed) })
-    .register(allowedText, { allowed });
-};
+const skyConfig = () => plainObject("an object with keys of SkyPilot's config.yaml");
 
 /** Login at a private registry: https://docs.skypilot.co/en/latest/examples/docker-containers.html#private-registries */
 const registrySchema = section({

@@ -7,9 +7,8 @@ import { UserError } from "../lib/errors";
 import { lastLines } from "../lib/logs";
 import { poll } from "../lib/poll";
 import { isAlive, kill, type ProcessId, processesOf, startTime } from "../lib/processes";
-import { packageRoot } from "../lib/root";
+import { runtimeFiles } from "../lib/runtimeFiles";
 import type { VerbContext } from "../lib/verb";
-import { NODE_SCRIPTS } from "../plan/node/paths";
 import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG, UNITS } from "../plan/node/render";
 import { READ_AGAIN } from "../plan/programs/gateway";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
@@ -70,13 +69,9 @@ export function writeNode(
   record: NodeRecord,
   secrets: Readonly<Record<string, string>>,
 ): void {
-  const scripts = NODE_SCRIPTS.map((name) => [
-    name,
-    readFileSync(join(packageRoot(), "runtime", name), "utf8"),
-  ]);
   writeFiles(directory, {
     ...renderSupervisord(),
-    ...Object.fromEntries(scripts),
+    ...runtimeFiles(),
     [RECORD]: `${JSON.stringify(record, null, 2)}\n`,
     [SECRETS]: `${JSON.stringify(secrets)}\n`,
   });

@@ -2,13 +2,12 @@
 
 import { isSlurm } from "../config/infra";
 import { ConfigError, type Problem } from "../config/problems";
-import { settledFlag } from "../config/settled";
 import { CONTROL_IP } from "../lib/placeholders";
 import type { DeploymentConfig } from "./config";
-import { gpusPerReplica, hasExporters } from "./config";
+import { hasExporters } from "./config";
 import { addressOf, NAMESPACE, type PlanContext, type PlanFacts } from "./context";
 import { gpuLimitProblems } from "./cost";
-import { engines } from "./engines";
+import { engineProblems, nodesOf } from "./engineProblems";
 import { alertsOf } from "./metrics/alerts";
 import { range } from "./packing";
 import { type ClusterLayout, placeReplicas } from "./placement";
@@ -35,7 +34,7 @@ export type { PlanFacts } from "./context";
  */
 export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan {
   const { clusters, problems } = placeReplicas(config);
-  const found = [...problems, ...shapeProblems(config), ...argumentProblems(config)];
+  const found = [...problems, ...engineProblems(config)];
   if (found.length > 0) throw new ConfigError(found);
   const portsOf = portsOfNodes(config);
   const planned = clusters.map((layout, index) => {
@@ -75,38 +74,6 @@ function watched(unwatched: DeploymentPlan, planned: readonly PlannedCluster[]):
     return { ...cluster, nodes: [{ ...head, programs: [...head.programs, prometheus] }, ...others] };
   });
   return { ...unwatched, clusters };
-}
-
-/** Nodes that a replica of the pool is spread over. */
-function nodesOf(config: DeploymentConfig, pool: DeploymentConfig["pools"][number]): number {
-  return Math.ceil(gpusPerReplica(pool) / config.cluster.gpusPerNode);
-}
-
-/** What the engine cannot do with replicas of these shapes. */
-function shapeProblems(config: DeploymentConfig): Problem[] {
-  return config.pools.flatMap((pool, index) =>
-    engines[config.engine]
-      .shapeProblems({ config, pool, nodes: nodesOf(config, pool) })
-      .map(({ key, message }) => ({ path: ["pools", index, key], message })),
-  );
-}
-
-/** Arguments that would undo what the plan settles. */
-function argumentProblems(config: DeploymentConfig): Problem[] {
-  const { settledFlags } = engines[config.engine];
-  const lists = [
-    { path: ["engineArgs"], given: config.engineArgs },
-    ...config.pools.map((pool, index) => ({ path: ["pools", index, "engineArgs"], given: pool.engineArgs })),
-  ];
-  return lists.flatMap(({ path, given }) =>
-    given.flatMap((argument, index): Problem[] => {
-      const settled = settledFlag(settledFlags, argument);
-      if (settled === undefined) return [];
-      const { flag, instead } = settled;
-      const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
-      return [{ path: [...path, index], message: `${flag} is settled by the plan. Remove it; ${remedy}.` }];
-    }),
-  );
 }
 
 function expectedWorkers(config: DeploymentConfig): ExpectedWorkers {

@@ -1,4 +1,5 @@
 import { type EngineName, WORKER_ROLES } from "../config/names";
+import { secretsIn } from "../lib/placeholders";
 import type { Probe } from "../lib/probe";
 
 export { ENGINES, type EngineName, WORKER_ROLES, type WorkerRole } from "../config/names";
@@ -84,7 +85,7 @@ export interface ProgramPlan {
   readonly secretEnv: readonly string[];
   /**
    * Files that it reads, by name; the launcher writes them to `programFile` (`lib/placeholders.ts`), mode 0600, before each start.
-   * They may hold placeholders.
+   * They may hold placeholders, those of secrets among them (`secretPlaceholder`).
    */
   readonly files?: Readonly<Record<string, string>>;
   /** Device indices on the node, each used by one program only, unless the configuration shares them (`cluster.workersPerGpu`). */
@@ -102,12 +103,14 @@ export interface ProgramPlan {
   readonly mpi?: MpiStart;
 }
 
-/** Names of all secrets that a program needs from its node's file: its own, and its launcher's. */
+/** Names of all secrets that a program needs from its node's file: its own, those in its files, and its launcher's. */
 export function secretsOfProgram({
   secretEnv,
+  files = {},
   lockstep,
-}: Pick<ProgramPlan, "secretEnv" | "lockstep">): string[] {
-  return lockstep === undefined ? [...secretEnv] : [...secretEnv, lockstep.secret];
+}: Pick<ProgramPlan, "secretEnv" | "files" | "lockstep">): string[] {
+  const inFiles = Object.values(files).flatMap(secretsIn);
+  return [...secretEnv, ...inFiles, ...(lockstep === undefined ? [] : [lockstep.secret])];
 }
 
 export interface NodePlan {

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Runs nginx as the gateway of a deployment: ``gateway.py``, started by ``launch.py``.
+"""Runs nginx as the gateway of a deployment: ``gateway.py --listen ADDRESS:PORT …``, started by ``launch.py``.
 
-Read from the environment: NODE_DIR, and DYNAMO_SKY_NGINX_CONF with nginx's configuration (`plan/programs/gateway.ts`).
+It lets in who has a key, limits what a key may ask for, and shares requests out among the frontends; `nginx.conf` beside it says how.
+Read from the environment: NODE_DIR.
 The keys come from the node's ``secrets.json`` (mode 0600) and go, in nginx's form, into ``run/gateway-keys.conf`` with the same mode, the
 certificate and its key likewise into ``run/gateway-tls.pem``; they are in no argument and no message. When the secrets change, or the
 grace time of a retired key ends, nginx reads them anew without dropping a request. It is told to stop gracefully (SIGQUIT) where this process is told to stop (SIGTERM).
@@ -9,6 +10,7 @@ grace time of a retired key ends, nginx reads them anew without dropping a reque
 Python 3.9 or later, standard library only.
 """
 
+import argparse
 import base64
 import ctypes
 import datetime
@@ -36,6 +38,27 @@ FORM = "at least 32 lower-case letters, digits, - and _ (such as `openssl rand -
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 LOOK_SECONDS = 0.5
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+# Versions: https://wiki.mozilla.org/Security/Server_Side_TLS, "intermediate".
+TLS_DIRECTIVES = """ssl_certificate gateway-tls.pem;
+    ssl_certificate_key gateway-tls.pem;
+    ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_session_cache shared:tls:10m;
+    ssl_session_timeout 1h;
+    ssl_session_tickets off;
+    # Plain HTTP where TLS is spoken.
+    error_page 497 =400 @plain;"""
+# How many connections there are: https://nginx.org/en/docs/http/ngx_http_stub_status_module.html
+STATUS_SERVER = """server {
+    listen %s;
+    access_log off;
+    location = /stub_status { stub_status; }
+    location / { return 404; }
+  }"""
+# A frontend that refused a connection gets no request for this long.
+FRONTEND = "server %s max_fails=1 fail_timeout=5s;"
+PLACEHOLDER = re.compile(r"\{\{([A-Z_]+)\}\}")
 
 
 class Unusable(Exception):
@@ -219,17 +242,34 @@ def end_group(group):
         pass
 
 
+def nginx_conf(arguments):
+    """`nginx.conf`, filled in."""
+    values = {
+        "LISTEN": arguments.listen + (" ssl" if arguments.tls else ""),
+        "TLS": TLS_DIRECTIVES if arguments.tls else "",
+        "FRONTENDS": "\n    ".join(FRONTEND % address for address in arguments.frontends.split(",")),
+        "MAX_REQUEST_MB": arguments.max_request_mb,
+        "REQUESTS_PER_SECOND": arguments.requests_per_second,
+        "BURST": arguments.burst,
+        "CONNECTIONS_PER_KEY": arguments.connections_per_key,
+        "STATUS": STATUS_SERVER % arguments.status if arguments.status else "",
+    }
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "nginx.conf"), encoding="utf-8") as file:
+        return PLACEHOLDER.sub(lambda match: str(values[match[1]]), file.read())
+
+
 class Gateway:
-    def __init__(self, node_dir):
+    def __init__(self, node_dir, arguments):
         self.node_dir = node_dir
-        self.keys = Keys(node_dir, with_tls=TLS in os.environ)
+        self.arguments = arguments
+        self.keys = Keys(node_dir, with_tls=arguments.tls)
         self.nginx = None
         self.stopping = False
 
     def start(self):
         conf = os.path.join(self.node_dir, "run", "gateway-nginx.conf")
         self.keys.look()
-        write_private(conf, os.environ["DYNAMO_SKY_NGINX_CONF"])
+        write_private(conf, nginx_conf(self.arguments))
         # It would hold the port.
         end_all(lambda: former_processes(self.node_dir))
         # Without the environment, where the secret is; in a group of its own, so that a stop reaches only this process.
@@ -273,9 +313,23 @@ class Gateway:
 
 
 def main():
+    parser = argparse.ArgumentParser(description="Runs nginx as the gateway of a deployment.")
+    parser.add_argument("--listen", required=True, help="address and port for clients")
+    parser.add_argument("--tls", action="store_true", help="speak TLS, with the certificate among the secrets")
+    parser.add_argument("--frontends", required=True, help="their addresses and ports, with commas between them")
+    parser.add_argument("--max-request-mb", type=int, required=True, help="longest request")
+    parser.add_argument("--requests-per-second", type=int, required=True, help="of one key")
+    parser.add_argument("--burst", type=int, required=True, help="requests of one key beyond that, at once")
+    parser.add_argument("--connections-per-key", type=int, required=True, help="requests of one key at a time")
+    parser.add_argument("--status", help="address and port that tell how many connections there are")
+    parser.add_argument("--print", action="store_true", help="print nginx's configuration, and start nothing")
+    arguments = parser.parse_args()
+    if arguments.print:
+        print(nginx_conf(arguments), end="")
+        return 0
     os.umask(0o077)
     try:
-        return Gateway(os.environ["NODE_DIR"]).run()
+        return Gateway(os.environ["NODE_DIR"], arguments).run()
     except Unusable as error:
         say(str(error))
     except FileNotFoundError:

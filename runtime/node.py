@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the programs of one node: ``node.py start --dir D --head-ip A --node-ip B …``.
 
-`D` holds `supervisord.conf`, `launch.py`, `units/` (all rendered by `plan/node/render.ts`) and, where programs need secrets,
+`D` holds `supervisord.conf`, `launch.py`, `units/` (rendered by `plan.py`, or `plan/node/render.ts` for this machine) and, where programs need secrets,
 `secrets.json` with mode 0600. The process becomes supervisord in the foreground: it ends when it is told to
 (SIGTERM, SIGINT), after it has stopped all programs, and with a code other than 0 when it cannot start. A
 program that ends, whatever its code, is started again for as long as the node runs.

@@ -1,5 +1,4 @@
 /** The certificate of a gateway whose address is not known before there are machines. */
-import { parseDocument } from "yaml";
 import type { ServedCertificate } from "../lib/tls/served";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import { findEndpoint } from "./endpoint";
@@ -7,7 +6,7 @@ import type { Launch } from "./launch";
 import { takenDown } from "./left";
 import { provision } from "./provision";
 import { cancelRequests } from "./requests";
-import type { SkyLaunch } from "./spec";
+import type { SkyLaunch, SkyTask } from "./spec";
 
 /** The secret for the nodes, and what clients see. */
 export interface Certified {
@@ -47,8 +46,6 @@ export async function certify(
 }
 
 /** The task without what it does. */
-function machinesOnly(task: string): string {
-  const document = parseDocument(task);
-  for (const part of ["setup", "run", "secrets", "envs", "file_mounts"]) document.delete(part);
-  return document.toString({ lineWidth: 0, indentSeq: false });
+function machinesOnly({ num_nodes, resources, config }: SkyTask): SkyTask {
+  return { num_nodes, resources, ...(config === undefined ? {} : { config }) };
 }

@@ -1,8 +1,7 @@
 /** Where clients reach a cluster. */
-import { parse } from "yaml";
 import type { Launch } from "./launch";
 import type { ClusterRecord } from "./records";
-import type { SkyLaunched } from "./spec";
+import type { SkyLaunched, SkyTask } from "./spec";
 
 /** The address that the cloud opened for the port, where the task asked for that; else the head's address and the port. */
 export async function findEndpoint(
@@ -34,10 +33,8 @@ export function hostAndPort(endpoint: string): { readonly host: string; readonly
 }
 
 /** Whether the task has ports for the cloud to open. */
-export function opensPorts(task: string): boolean {
-  const document: unknown = parse(task);
-  const resources = (document as { resources?: { ports?: unknown } } | null)?.resources;
-  return resources?.ports !== undefined;
+export function opensPorts({ resources }: SkyTask): boolean {
+  return resources["ports"] !== undefined;
 }
 
 /** The last word of the last line: some commands print a line of prose before the answer. */

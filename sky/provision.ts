@@ -3,13 +3,17 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../lib/errors";
+import { copyRuntime } from "../lib/runtimeFiles";
 import { classify, type Failure, failureMessage, neverStarts } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
 import { leftRunning } from "./left";
 import { cancelRequests } from "./requests";
 import { withSecrets } from "./secrets";
+import type { SkyTask } from "./spec";
 import type { Stage } from "./stages";
+import { withRuntime } from "./task";
+import { taskText } from "./taskText";
 
 /** How often the reason is asked for while machines are being waited for. */
 const WATCH_EVERY_MS = 5000;
@@ -25,8 +29,8 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
   const file = join(directory, "task.sky.yaml");
   const stop = new AbortController();
   try {
-    const { text, args: secretArgs, env } = await withSecrets(input, directory);
-    await writeFile(file, text, { mode: 0o600 });
+    const { task: given, args: secretArgs, env } = await withSecrets(input, directory);
+    await writeFile(file, taskText(withFiles(given, directory)), { mode: 0o600 });
     const args = ["launch", "-y", "--detach-run", "-c", input.cluster, "-n", task.name];
     if (fast) args.push("--fast");
     if (input.retryUntilUp) args.push("--retry-until-up");
@@ -58,6 +62,14 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
     stop.abort();
     await rm(directory, { recursive: true, force: true });
   }
+}
+
+/** The task with what its nodes run, where that is a plan. */
+function withFiles(task: SkyTask, directory: string): SkyTask {
+  if (task.run === undefined || typeof task.run === "string") return task;
+  const runtime = join(directory, "runtime");
+  copyRuntime(runtime);
+  return withRuntime(task, runtime);
 }
 
 /** Why machines are not there yet, as SkyPilot said last. */

@@ -1,13 +1,12 @@
 /** How the values of secrets reach SkyPilot. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseDocument } from "yaml";
 import { REGISTRY_SECRETS, SECRETS_FILE } from "./setup";
-import type { SkyLaunch } from "./spec";
+import type { SkyLaunch, SkyTask } from "./spec";
 
 /** A task that is ready to be launched. */
 export interface LaunchableTask {
-  readonly text: string;
+  readonly task: SkyTask;
   /** Arguments of `sky launch`: the names of secrets whose values are in `env`. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -28,12 +27,15 @@ export async function withSecrets(input: SkyLaunch, directory: string): Promise<
   const login = Object.entries(input.secrets).filter(([name]) => OF_SKYPILOT.includes(name));
   const others = Object.entries(input.secrets).filter(([name]) => !OF_SKYPILOT.includes(name));
   const told = { args: login.flatMap(([name]) => ["--secret", name]), env: Object.fromEntries(login) };
-  if (others.length === 0) return { text: input.task, ...told };
+  if (others.length === 0) return { task: input.task, ...told };
   const file = join(directory, "secrets.json");
   await writeFile(file, JSON.stringify(Object.fromEntries(others)), { mode: 0o600 });
-  const task = parseDocument(input.task);
-  if (login.length === 0) task.delete("secrets");
-  else for (const [name] of others) task.deleteIn(["secrets", name]);
-  task.setIn(["file_mounts", `~/${SECRETS_FILE}`], file);
-  return { text: task.toString({ lineWidth: 0, indentSeq: false }), ...told };
+  const { secrets = [], file_mounts, ...rest } = input.task;
+  const names = secrets.filter((name) => login.some(([known]) => known === name));
+  const task: SkyTask = {
+    ...rest,
+    ...(names.length === 0 ? {} : { secrets: names }),
+    file_mounts: { ...file_mounts, [`~/${SECRETS_FILE}`]: file },
+  };
+  return { task, ...told };
 }

@@ -1,6 +1,7 @@
 /** What the `sky` verbs read from standard input. */
 import { z } from "zod";
 import type { ServedCertificate } from "../lib/tls/served";
+import type { PlanEntry } from "../plan/compact";
 
 /** Valid on every cloud, and harmless as a part of a path. https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
 const clusterName = z
@@ -25,12 +26,35 @@ export const skyLeaseSchema = z.strictObject({
 export type SkyLeaseSpec = z.input<typeof skyLeaseSchema>;
 export type SkyLease = z.output<typeof skyLeaseSchema>;
 
+const names = z.record(z.string(), z.string());
+const anything = z.record(z.string(), z.unknown());
+
+/** A task of SkyPilot as data: `task.ts` makes it, `taskText.ts` writes it. https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
+export const skyTaskSchema = z.strictObject({
+  num_nodes: z.int().min(1),
+  resources: anything,
+  config: anything.exactOptional(),
+  envs: names.exactOptional(),
+  /** Names; the values come with the launch (`secrets.ts`; of a recipe by `--secret NAME`), and never stand in a task. */
+  secrets: z.array(z.string()).exactOptional(),
+  file_mounts: anything.exactOptional(),
+  /** Prepares a node. */
+  setup: z.string().exactOptional(),
+  /** A command, or what `runtime/start.py` is given on each node. */
+  run: z
+    .union([z.string(), z.strictObject({ options: z.array(z.string()), plan: z.custom<PlanEntry>() })])
+    .exactOptional(),
+});
+export type SkyTask = Readonly<z.output<typeof skyTaskSchema>>;
+
 /** Input of `sky launch`. */
 export const skyLaunchSchema = z.strictObject({
   cluster: clusterName,
   infra,
-  /** The task as SkyPilot's YAML; holds no secret. */
-  task: z.string(),
+  /** Holds no secret. */
+  task: skyTaskSchema,
+  /** Digests of the files of `runtime/`, by name: other files are another task. Default: it needs none. */
+  runtime: names.default({}),
   /** Values of the task's secrets, by name. Reach the nodes in a private file, the login of a registry SkyPilot alone; no command line. */
   secrets: z.record(z.string(), z.string()).default({}),
   /**

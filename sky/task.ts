@@ -2,20 +2,24 @@
  * A cluster of the plan → a SkyPilot task. Pure. The task is whole: `sky launch -c NAME FILE` runs it without this program.
  * Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
  */
-import { Document, type Scalar, visit } from "yaml";
 import { areUsualKeys } from "../config/access";
 import { hasNetworkTiers, isSlurm } from "../config/infra";
 import { modelSource } from "../config/model";
-import { withEscapes } from "../lib/printable";
+import { compactPlan } from "../plan/compact";
 import type { DeploymentConfig } from "../plan/config";
 import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
-import { launchSecrets, ownAccess, type RunInput, renderRun } from "./run";
-import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, renderSetup } from "./setup";
+import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
+import type { SkyTask } from "./spec";
+import type { SecretsInput } from "./taskSecrets";
+import { launchSecrets, ownAccess } from "./taskSecrets";
+import { taskText } from "./taskText";
 
-/** What a task is rendered from. */
-export interface TaskInput extends RunInput {
+/** What a task is made from. */
+export interface TaskInput extends Pick<SecretsInput, "cluster" | "standalone"> {
   readonly config: DeploymentConfig;
+  /** Address of the control plane where that is on another cluster. */
+  readonly controlIp?: string | undefined;
   /** Port that clients use, where it is on this cluster. */
   readonly endpointPort?: number | undefined;
 }
@@ -85,11 +89,11 @@ export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>
  * of the login in one place.
  */
 export function taskSecretNames(input: TaskInput): string[] {
-  return [...launchSecrets(runInput(input)), ...registrySecrets(input.config)].toSorted();
+  return [...launchSecrets(secretsInput(input)), ...registrySecrets(input.config)].toSorted();
 }
 
 /** What the configuration says of the gateway's own secrets: several keys have names, and a certificate of one's own is not made up. */
-function runInput(input: TaskInput): RunInput {
+function secretsInput(input: TaskInput): SecretsInput {
   const { keys, retiredKeys, tls } = input.config.access;
   const isOneKey = areUsualKeys(keys) && retiredKeys.length === 0;
   return {
@@ -100,7 +104,7 @@ function runInput(input: TaskInput): RunInput {
 
 /** Names of the gateway's secrets that the nodes make up where a launch does not bring them. */
 export function madeOnNode(input: TaskInput): string[] {
-  return ownAccess(runInput(input));
+  return ownAccess(secretsInput(input));
 }
 
 /** SkyPilot gives them to the task's environment too. */
@@ -108,12 +112,13 @@ function registrySecrets({ sky }: DeploymentConfig): string[] {
   return sky.registry === undefined ? [] : Object.values(REGISTRY_SECRETS);
 }
 
-/**
- * The task as YAML, the same bytes for the same input.
- * @param heading Comment at its head, without `#`.
- */
-export function renderTask(input: TaskInput, heading?: string): string {
-  const { cluster, config } = input;
+/** Environment variable that tells a recipe's model: `--env MODEL=…` takes another one. */
+const MODEL = "MODEL";
+
+/** The task, without the files of `runtime/`, which a launch adds. */
+export function skyTask(input: TaskInput): SkyTask {
+  const { cluster, config, controlIp, standalone = false } = input;
+  const { sky, model } = config;
   const secrets = taskSecretNames(input);
   const roles = new Set(cluster.nodes.flatMap(({ programs }) => programs.map(({ role }) => role)));
   const services = {
@@ -122,31 +127,38 @@ export function renderTask(input: TaskInput, heading?: string): string {
     prometheus: roles.has("prometheus"),
     ownCertificate: madeOnNode(input).includes(TLS_BUNDLE),
   };
-  const isInBucket = modelSource(config.model) === "bucket";
-  const task = {
+  const isInBucket = modelSource(model) === "bucket";
+  const takesModel = standalone && modelSource(model) === "hub";
+  const envs = { ...(takesModel ? { [MODEL]: model } : {}), ...sky.envs };
+  return {
     num_nodes: cluster.nodes.length,
     resources: resources(input),
-    ...(config.sky.config === undefined ? {} : { config: config.sky.config }),
-    ...(Object.keys(config.sky.envs).length > 0 ? { envs: config.sky.envs } : {}),
-    // The values come with the launch (`secrets.ts`; of a recipe by `--secret NAME`), and never stand in a task.
-    ...(secrets.length > 0 ? { secrets: Object.fromEntries(secrets.map((name) => [name, null])) } : {}),
+    ...(sky.config === undefined ? {} : { config: sky.config }),
+    ...(Object.keys(envs).length > 0 ? { envs } : {}),
+    ...(secrets.length > 0 ? { secrets } : {}),
     // Copied once a node, so that all its workers read the weights from disk.
-    ...(isInBucket
-      ? { file_mounts: { [`~/${ENVIRONMENT}/model`]: { source: config.model, mode: "COPY" } } }
-      : {}),
-    setup: renderSetup(neededConfig(input), services),
-    run: renderRun({ ...runInput(input), hasModelFiles: isInBucket, unused: registrySecrets(config) }),
-  };
-  // SkyPilot reads it as YAML 1.1, in which a plain `on` or `1:30` is no text.
-  const document = new Document(task, { compat: "yaml-1.1" });
-  visit(document, {
-    Scalar: (_key, node: Scalar) => {
-      if (typeof node.value !== "string") return;
-      if (node.value === task.setup || node.value === task.run) node.type = "BLOCK_LITERAL";
-      // PyYAML and this writer do not agree on what else needs quotes: a tab does, and `=`.
-      else if (!/^[A-Za-z~][\w./:@+~-]*$/.test(node.value)) node.type = "QUOTE_DOUBLE";
+    ...(isInBucket ? { file_mounts: { [`~/${ENVIRONMENT}/model`]: { source: model, mode: "COPY" } } } : {}),
+    setup: setupCommand(neededConfig(input), services, takesModel ? `"$${MODEL}"` : undefined),
+    run: {
+      options: [
+        ...(standalone ? ["--standalone"] : []),
+        ...(controlIp === undefined ? [] : ["--control-ip", controlIp]),
+        ...(isInBucket ? ["--model-files"] : []),
+      ],
+      plan: compactPlan(cluster, takesModel ? model : undefined),
     },
-  });
-  if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
-  return withEscapes(document.toString({ lineWidth: 0, indentSeq: false }));
+  };
+}
+
+/**
+ * The task as a recipe: it is whole, and `sky launch -c NAME FILE` runs it without this program.
+ * @param runtime Path of the directory `runtime/`; a relative one is taken from where `sky launch` is run.
+ */
+export function recipeText(input: TaskInput, runtime: string, heading?: string): string {
+  return taskText(withRuntime(skyTask(input), runtime), heading);
+}
+
+/** The task with the files that its nodes run. */
+export function withRuntime(task: SkyTask, runtime: string): SkyTask {
+  return { ...task, file_mounts: { [RUNTIME]: runtime, ...task.file_mounts } };
 }

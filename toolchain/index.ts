@@ -3,6 +3,7 @@ import { cacheDir } from "../lib/dirs";
 import { UserError } from "../lib/errors";
 import { messageOf } from "../lib/run";
 import { type Progress, readStamp, type Stamp, withLock } from "./install";
+import { languageHostOnPath } from "./languageHost";
 import { ensureModel, locateModel, modelHome } from "./model";
 import { ensurePlugins, locatePlugins, type Plugins } from "./plugins";
 import { ensurePulumi, locatePulumi } from "./pulumi";
@@ -156,8 +157,10 @@ async function settleAll(work: readonly (Promise<unknown> | undefined)[]): Promi
   if (problems.length > 0) throw new UserError([...new Set(problems)].join("\n"));
 }
 
-/** A PATH on which the engine finds the CLI and the plugins of a toolchain. */
+/** A PATH on which the engine finds the CLI, a language host and the plugins of a toolchain. */
 export function enginePath(tools: Toolchain, path = process.env["PATH"] ?? ""): string {
-  const parts = [tools.plugins?.pathDirectory, tools.pulumi && dirname(tools.pulumi.path), path];
+  const cli = tools.pulumi?.path;
+  const host = cli === undefined ? undefined : languageHostOnPath(cli, path);
+  const parts = [tools.plugins?.pathDirectory, host, cli && dirname(cli), path];
   return parts.filter((part) => part !== undefined).join(delimiter);
 }

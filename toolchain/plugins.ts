@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { VERSIONS } from "../config/versions";
-import { cacheDir, type Environment } from "../lib/dirs";
+import { cacheDir, type Environment, pulumiHome } from "../lib/dirs";
 import { UserError } from "../lib/errors";
 import { packageRoot } from "../lib/root";
 import { messageOf, run } from "../lib/run";
 import { type Progress, readStamp, writeStamp } from "./install";
+import { languageHostOnPath } from "./languageHost";
 import { pulumiSiteIsReachable } from "./pulumi";
 
 const installSeconds = 180;
@@ -24,7 +24,7 @@ export interface Plugins {
 }
 
 /** Stamp of the choice of stand-ins, so that the download site is not asked every time. */
-const stampKey = `plugins-${wanted.map(({ name, version }) => `${name}-${version}`).join("-")}`;
+const stampKey = `plugins-nodejs-${wanted.map(({ name, version }) => `${name}-${version}`).join("-")}`;
 
 /** Directory of the stand-ins. */
 export function standInDirectory(): string {
@@ -33,7 +33,7 @@ export function standInDirectory(): string {
 
 /** Whether Pulumi's own plugin directory holds the plugins, in exactly the versions of the npm packages. */
 export function officialPluginsArePresent(env: Environment = process.env): boolean {
-  const home = env["PULUMI_HOME"] || join(env["HOME"] || homedir(), ".pulumi");
+  const home = pulumiHome(env);
   return wanted.every(({ name, version }) =>
     existsSync(join(home, "plugins", `resource-${name}-v${version}`, `pulumi-resource-${name}`)),
   );
@@ -62,6 +62,11 @@ export async function ensurePlugins(cache: string, pulumi: string, onProgress: P
   onProgress(
     `Pulumi's plugins ${names} cannot be downloaded: using this repository's stand-ins for them, ${pathDirectory}`,
   );
+  const host = languageHostOnPath(pulumi, process.env["PATH"] ?? "");
+  if (host !== undefined)
+    onProgress(
+      `Pulumi's language host for Node is not there either: using this repository's stand-in for it, ${host}`,
+    );
   await writeStamp(cache, stampKey, { path: cache, version: VERSIONS.pulumi, way: "stand-ins" });
   return { kind: "stand-in", pathDirectory };
 }

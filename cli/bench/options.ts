@@ -67,12 +67,7 @@ const EXITS = exitCodes(
 
 /** `bench`, and `bench compare A B`. */
 export function benchCommand({ run, compare }: Handlers) {
-  const command = verb(
-    "bench",
-    "load a running deployment: tables and charts of what it gives",
-    DESCRIPTION,
-    EXITS,
-  )
+  const command = verb("bench", DESCRIPTION, EXITS)
     .enablePositionalOptions()
     .addOption(STACK)
     .addOption(OUTPUTS)
@@ -134,13 +129,13 @@ export function benchCommand({ run, compare }: Handlers) {
 function compareCommand(compare: Handlers["compare"]) {
   return verb(
     "compare",
-    "whether two runs differ by more than chance",
     "Compares two runs: directories, or stacks, of which the newest runs of the same load are taken.",
     exitCodes(
       { ok: "compared", failed: "it failed", notAsWanted: "B is worse (--fail-if-worse)" },
       "the command is wrong",
     ),
   )
+    .summary("whether two runs differ by more than chance")
     .argument("<a>", "a directory of a run, or a stack")
     .argument("<b>", "the one that is held against it")
     .option("-l, --load <name>", "only runs of this load", loadName)

@@ -13,7 +13,6 @@ const MOST_LINES = 1_000_000;
 
 export const command = verb(
   "logs",
-  "what all programs have written, merged by time",
   `Prints what the programs of a deployment have written, in one order by the times that the lines say; lines that say none stay
 behind the one before them. Values of the deployment's secrets are left out.`,
   exitCodes({ ok: "all logs were read", failed: "some could not be read" }),

@@ -18,7 +18,6 @@ import { UsageProblem } from "../pulumi/problem";
 
 export const command = verb(
   "metrics",
-  "targets, alerts and dashboards for a Prometheus and a Grafana",
   `Writes what a Prometheus and a Grafana of your own need for a deployment: targets, alerts, dashboards, and what to do with them.`,
   exitCodes({
     ok: "written, or all targets are up and all queries have an answer",

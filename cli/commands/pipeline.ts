@@ -29,7 +29,6 @@ const EXITS = { ok: "it worked", failed: "it failed" };
 
 export const command = verb(
   "pipeline",
-  "what a pipeline does, step by step",
   `What a pipeline does, as commands that run anywhere; the files below pipelines/ only call them. A step prints a page of
 Markdown, also when it fails: the page says why. Progress goes to standard error.`,
   exitCodes({ ...EXITS, notAsWanted: "a policy refuses what preview was asked about" }),
@@ -122,7 +121,8 @@ function step(
   seconds: number,
   exits: { readonly ok: string; readonly failed: string; readonly notAsWanted?: string } = EXITS,
 ) {
-  return verb(name, about, `${about.slice(0, 1).toUpperCase()}${about.slice(1)}.`, exitCodes(exits))
+  return verb(name, `${about.slice(0, 1).toUpperCase()}${about.slice(1)}.`, exitCodes(exits))
+    .summary(about)
     .addOption(CWD)
     .option("--output <file>", "write the Markdown there instead of to standard output", fromCaller)
     .addOption(timeout(seconds))

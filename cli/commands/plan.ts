@@ -8,7 +8,6 @@ import { planStack } from "../plannedStack";
 
 export const command = verb(
   "plan",
-  "what a stack would run where: nodes, GPUs, ports",
   "Draws what a stack would run where, before anything is provisioned. Reads the stack's file and nothing else.",
   exitCodes({ ok: "there is a plan" }),
 )

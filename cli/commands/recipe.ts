@@ -5,7 +5,6 @@ import { renderStack } from "../recipe";
 
 export const command = verb(
   "recipe",
-  "a stack as a plain SkyPilot recipe",
   "Prints the recipe of a stack that is one SkyPilot cluster. Its first lines say how to launch it, reach it, ask it and end it.",
   exitCodes({ ok: "there is a recipe" }),
 )

@@ -6,7 +6,6 @@ import { showOnce, watch } from "../status/watch";
 
 export const command = verb(
   "status",
-  "what runs where, how it does, and what it costs",
   `Shows what runs where: clusters, nodes, programs with their state and restarts, workers ready of wanted, requests a second,
 time to first token (TTFT) and between tokens (ITL), cache hit rate, dollars an hour and so far. Changes nothing.`,
   exitCodes({

@@ -17,7 +17,6 @@ const count = (option: string) => (written: string) => wholeNumber(option, writt
 
 export const command = verb(
   "verify",
-  "does the router look at the workers' caches?",
   `Sends prompts with shared beginnings to a running deployment and prints, from Dynamo's own answers and logs, which worker
 computed each prompt, how much of it that worker had cached, and which worker wrote the answer.`,
   exitCodes({

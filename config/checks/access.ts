@@ -124,5 +124,5 @@ function bypassProblems(known: Known): Problem[] {
 
 function settledMessage(name: string, instead: string | undefined): string {
   const remedy = instead === undefined ? "" : ` Use ${instead} instead.`;
-  return `${name} is settled by the plan: another value could lead around the gateway or out of the cluster. Remove it.${remedy}`;
+  return `${name} is settled by the plan: another value could contradict it, or lead around the gateway or out of the cluster. Remove it.${remedy}`;
 }

@@ -10,7 +10,7 @@ import { UsageProblem } from "../../cli/pulumi/problem";
 import { renderStack } from "../../cli/recipe";
 import { portHolder } from "../../lib/processes";
 import { Progress } from "../../lib/progress";
-import { CLUSTER_SECRET } from "../../sky/run";
+import { CLUSTER_SECRET } from "../../sky/taskSecrets";
 import { packageRoot } from "../../toolchain/index";
 import { SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { borrowLab } from "../lab/session";

@@ -2,6 +2,7 @@
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
 import type { MpiStart, Probe } from "../types";
+import type { TransferRules } from "./transfer";
 
 /** The processes of one replica have this in common. */
 export interface ReplicaSpec {
@@ -71,6 +72,10 @@ export type Unasked = Readonly<Record<string, string>>;
 export interface Engine {
   readonly settledFlags: SettledFlags;
   readonly unasked: Unasked;
+  /** What hands KV blocks from worker to worker; undefined where nothing is handed over. */
+  readonly transfer?: TransferRules;
+  /** Keys of `engineConfig` that the plan settles; undefined for an engine that has no such configuration. A group is `a.b`. */
+  readonly settledKeys?: SettledFlags;
   /** True if GPUs are given to processes: `CUDA_VISIBLE_DEVICES` says which. */
   readonly usesGpus: boolean;
   /** What this engine cannot do with replicas that are spread over that many nodes. */

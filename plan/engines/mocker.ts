@@ -7,6 +7,8 @@
  * them is like losing a rank of a real engine. (A namespace of their own would not do: a frontend of Dynamo 1.4.2 takes
  * `--namespace dynamo`, the default, for all namespaces.)
  */
+
+import { RUNTIME_FLAGS } from "../../config/settled";
 import { gpusPerReplica } from "../config";
 import { modelPath } from "../model";
 import { type Engine, extraArgs, extraEnv, type WorkerSpec } from "./engine";
@@ -16,6 +18,7 @@ const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode" } as con
 /** Flags: `python -m dynamo.mocker --help`. */
 export const mocker: Engine = {
   settledFlags: {
+    ...RUNTIME_FLAGS,
     "--model-path": "model",
     "--model-name": "servedModelName",
     "--engine-type": undefined,
@@ -26,9 +29,8 @@ export const mocker: Engine = {
     "--num-workers": "pools[].replicas",
     "--num-g2-blocks": "kvOffload.hostMemoryGB",
     "--num-g3-blocks": "kvOffload.diskGB",
-    "--discovery-backend": "controlPlane.discovery",
-    "--event-plane": "controlPlane.events",
-    "--request-plane": "controlPlane.requestPlane",
+    "--is-prefill-worker": "pools[].role",
+    "--is-decode-worker": "pools[].role",
   },
   unasked: {
     "--engine-type": "its own default stands in for vLLM, this project's default engine is SGLang",

@@ -4,6 +4,8 @@
  * Flags: https://github.com/sgl-project/sglang/blob/v0.5.16/python/sglang/srt/server_args.py, and for Dynamo's side
  * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
  */
+
+import { RUNTIME_FLAGS } from "../../config/settled";
 import { NODE_DIR } from "../../lib/placeholders";
 import { hasExporters } from "../config";
 import { modelPath } from "../model";
@@ -21,6 +23,7 @@ import {
   type SettledFlags,
   type WorkerSpec,
 } from "./engine";
+import { handOver, type TransferRules } from "./transfer";
 
 /**
  * Ports that attention data parallelism takes from `--dist-init-addr` on: that one, five for its processes to talk, one
@@ -46,6 +49,7 @@ function publishers(spec: RankSpec): number[] {
 
 /** With the other names that SGLang's parser has for them. */
 const SETTLED = {
+  ...RUNTIME_FLAGS,
   "--model-path": "model",
   "--model": "model",
   "--served-model-name": "servedModelName",
@@ -72,10 +76,25 @@ const SETTLED = {
   "--kv-events-config": "router.kvEvents",
   "--disaggregation-mode": "pools[].role",
   "--disaggregation-bootstrap-port": "ports.bootstrap",
+  "--disaggregation-transfer-backend": "kvTransfer.connector",
+  "--base-gpu-id": undefined,
+  "--gpu-id-step": undefined,
+  // A file with any of these, which nobody has read when the plan is made.
+  "--config": "engineArgs",
+  "--disagg-config": "engineArgs",
+  "--disagg-config-key": "engineArgs",
 } as const satisfies SettledFlags;
+
+const TRANSFER: TransferRules = {
+  connectors: { nixl: "transfer", mooncake: "transfer", mori: "transfer", ascend: "transfer" },
+  usual: "nixl",
+  byNixl: ["nixl"],
+  takesExtra: ["nixl"],
+};
 
 export const sglang: Engine = {
   settledFlags: SETTLED,
+  transfer: TRANSFER,
   unasked: {
     "--disaggregation-transfer-backend":
       "SGLang's own default is Mooncake; Dynamo's images and its other engines have NIXL",
@@ -120,7 +139,12 @@ export const sglang: Engine = {
         ...flag("--enable-metrics", hasExporters(worker.config)),
         ...extraArgs(worker),
       ],
-      env: { SGLANG_HOST_IP: worker.address, ...diskEnv(worker), ...extraEnv(worker) },
+      env: {
+        SGLANG_HOST_IP: worker.address,
+        ...diskEnv(worker),
+        ...transferEnv(worker),
+        ...extraEnv(worker),
+      },
     };
   },
 };
@@ -188,12 +212,22 @@ function diskEnv({ config: { kvOffload }, pool, name }: WorkerSpec): Record<stri
   };
 }
 
+/** NIXL's backend and its parameters, by environment alone: https://docs.sglang.ai/advanced_features/pd_disaggregation.html */
+function transferEnv(worker: WorkerSpec): Record<string, string> {
+  const { backend, extra } = worker.config.kvTransfer;
+  if (!disaggregated(worker)) return {};
+  return {
+    ...(backend === undefined ? {} : { SGLANG_DISAGGREGATION_NIXL_BACKEND: backend }),
+    ...(extra === undefined ? {} : { SGLANG_DISAGGREGATION_NIXL_BACKEND_PARAMS: JSON.stringify(extra) }),
+  };
+}
+
 function disaggregationFlags(worker: WorkerSpec): string[] {
-  const { pool, leaderPorts } = worker;
+  const { config, pool, leaderPorts } = worker;
   if (!disaggregated(worker)) return [];
   return [
     ...["--disaggregation-mode", pool.role],
-    ...["--disaggregation-transfer-backend", "nixl"],
+    ...["--disaggregation-transfer-backend", handOver(TRANSFER, config.kvTransfer)],
     // Rank 0 has the meeting place; the other ranks go there.
     ...option("--disaggregation-bootstrap-port", leaderPorts.bootstrap),
   ];

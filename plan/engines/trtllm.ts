@@ -9,6 +9,10 @@
  * https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/trtllm-llmapi-launch, which is Dynamo's worker on rank 0, and on
  * the others waits for work.
  */
+
+import type { Json, PlainObject } from "../../config/plain";
+import { RUNTIME_FLAGS, settledFlag, TRTLLM_KEY } from "../../config/settled";
+import type { PoolConfig } from "../config";
 import { modelPath } from "../model";
 import {
   type Engine,
@@ -22,8 +26,10 @@ import {
   type WorkerCommand,
   type WorkerSpec,
 } from "./engine";
+import { isGroup, merged } from "./engineConfig";
 import { KVBM_ENGINE_OFFSET, kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
 import { mpiDaemon, mpiPorts, mpirun } from "./mpi";
+import { handOver, type TransferRules } from "./transfer";
 
 const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode" } as const;
 
@@ -32,7 +38,25 @@ const LAUNCHER = "trtllm-llmapi-launch";
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 
-const SETTLED = {
+/** Keys of the engine's own configuration that the plan settles, as in `engineConfig`; a group has all that is in it. */
+const SETTLED_KEYS: SettledFlags = {
+  model: "model",
+  tensor_parallel_size: "pools[].tensorParallel",
+  pipeline_parallel_size: "pools[].pipelineParallel",
+  moe_expert_parallel_size: "pools[].expertParallel",
+  enable_attention_dp: "pools[].dataParallel",
+  context_parallel_size: undefined,
+  gpus_per_node: "cluster.gpusPerNode",
+  "kv_cache_config.tokens_per_block": "router.blockSize",
+  "cache_transceiver_config.backend": "kvTransfer.connector",
+  kv_connector_config: "kvOffload",
+};
+
+const SETTLED: SettledFlags = {
+  ...RUNTIME_FLAGS,
+  ...Object.fromEntries(
+    Object.entries(SETTLED_KEYS).map(([key, instead]) => [`${TRTLLM_KEY}${key}`, instead]),
+  ),
   "--model": "model",
   "--model-path": "model",
   "--served-model-name": "servedModelName",
@@ -40,17 +64,34 @@ const SETTLED = {
   "--pipeline-parallel-size": "pools[].pipelineParallel",
   "--expert-parallel-size": "pools[].expertParallel",
   "--enable-attention-dp": "pools[].dataParallel",
+  "--gpus-per-node": "cluster.gpusPerNode",
   "--kv-block-size": "router.blockSize",
-  "--trtllm.kv_cache_config.tokens_per_block": "router.blockSize",
   "--publish-kv-events": "router.kvEvents",
+  "--publish-events-and-metrics": "router.kvEvents",
   "--disaggregation-mode": "pools[].role",
   "--connector": "kvOffload",
-  // It excludes the `--trtllm.*` flags of the plan, which take what it would hold key by key.
-  "--override-engine-args": "--trtllm.<group>.<key> in engineArgs",
-} as const satisfies SettledFlags;
+  // It excludes the `--trtllm.*` flags of the plan; what it holds is merged with them in `engineConfig`.
+  "--override-engine-args": "engineConfig",
+};
+
+const TRANSFER: TransferRules = {
+  connectors: {
+    DEFAULT: "transfer",
+    NIXL: "transfer",
+    UCX: "transfer",
+    MOONCAKE: "transfer",
+    MPI: "transfer",
+  },
+  usual: "DEFAULT",
+  byNixl: ["DEFAULT", "NIXL"],
+  takesExtra: [],
+  insteadOfExtra: "engineConfig.cache_transceiver_config",
+};
 
 export const trtllm: Engine = {
   settledFlags: SETTLED,
+  settledKeys: SETTLED_KEYS,
+  transfer: TRANSFER,
   unasked: {
     "--trtllm.cache_transceiver_config.backend": "without one TensorRT-LLM moves no KV blocks at all",
     "--trtllm.disable_overlap_scheduler": "its overlap scheduler does not work in a prefill worker",
@@ -78,7 +119,7 @@ export const trtllm: Engine = {
   kind: ({ rank }) => (rank === 0 ? "worker" : "bare"),
   ports: (spec) => [...(usesKvbm(spec) ? kvbmPorts(true) : []), ...(spec.nodes > 1 ? mpiPorts(spec) : [])],
   start(worker) {
-    if (worker.rank > 0) return mpiDaemon(worker, extraEnv(worker));
+    if (worker.rank > 0) return mpiDaemon(worker, { ...transferEnv(worker), ...extraEnv(worker) });
     const served = serve(worker);
     return worker.nodes > 1 ? mpirun(worker, LAUNCHER, served) : served;
   },
@@ -98,10 +139,14 @@ function serve(worker: WorkerSpec): WorkerCommand {
       ...parallelFlags(worker),
       ...["--disaggregation-mode", MODES[worker.pool.role]],
       ...cacheFlags(worker),
-      ...transferFlags(worker),
+      ...engineConfigFlags(worker),
       ...extraArgs(worker),
     ],
-    env: { ...(usesKvbm(worker) ? offloadEnv(worker) : {}), ...extraEnv(worker) },
+    env: {
+      ...(usesKvbm(worker) ? offloadEnv(worker) : {}),
+      ...transferEnv(worker),
+      ...extraEnv(worker),
+    },
   };
 }
 
@@ -117,11 +162,8 @@ function offloadEnv(worker: WorkerSpec): Record<string, string> {
 function modelFlags({ config }: WorkerSpec): string[] {
   return [
     ...["--model", modelPath(config)],
-    // Dynamo looks for the model's files with the one, the engine with the other.
     ...option("--revision", config.modelRevision),
-    ...option("--trtllm.revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
-    ...(config.trustRemoteCode ? ["--trtllm.trust_remote_code", "true"] : []),
     ...option("--max-seq-len", config.contextLength),
   ];
 }
@@ -137,30 +179,71 @@ function parallelFlags(worker: WorkerSpec): string[] {
   ];
 }
 
-/**
- * The group `kv_cache_config` replaces what Dynamo's own flags would put there, so all of it is said in the group. The
- * fraction is of the memory that is free once the weights are loaded, unlike with the other engines.
- */
 function cacheFlags(worker: WorkerSpec): string[] {
-  const { config, pool } = worker;
-  const { blockSize } = config.router;
   return [
     // Dynamo registers what the engine says; its own number is for an engine that says nothing.
-    ...option("--kv-block-size", blockSize),
-    ...option("--trtllm.kv_cache_config.tokens_per_block", blockSize),
-    ...option("--trtllm.kv_cache_config.free_gpu_memory_fraction", pool.gpuMemoryFraction),
+    ...option("--kv-block-size", worker.config.router.blockSize),
     ...flag("--publish-kv-events", publishesKvEvents(worker)),
-    ...(usesKvbm(worker)
-      ? ["--connector", "kvbm", "--trtllm.kv_cache_config.enable_partial_reuse", "false"]
-      : []),
+    ...(usesKvbm(worker) ? ["--connector", "kvbm"] : []),
   ];
 }
 
-/** NIXL is TensorRT-LLM's default transport. */
-function transferFlags({ pool }: WorkerSpec): string[] {
-  if (pool.role === "aggregated") return [];
-  return [
-    ...["--trtllm.cache_transceiver_config.backend", "DEFAULT"],
-    ...(pool.role === "prefill" ? ["--trtllm.disable_overlap_scheduler", "true"] : []),
-  ];
+/**
+ * What the plan says in the engine's own configuration. The group `kv_cache_config` replaces what Dynamo's flags would put there, so all of it
+ * is said in the group. The fraction is of the memory that is free once the weights are loaded, unlike with the other engines.
+ */
+function planned(worker: WorkerSpec): PlainObject {
+  const { config, pool } = worker;
+  const { blockSize } = config.router;
+  return {
+    // Dynamo looks for the model's files with its own flag, the engine with this.
+    ...(config.modelRevision === undefined ? {} : { revision: config.modelRevision }),
+    ...(config.trustRemoteCode ? { trust_remote_code: true } : {}),
+    ...(readsFile(worker) ? sizes(pool) : {}),
+    kv_cache_config: {
+      ...(blockSize === undefined ? {} : { tokens_per_block: blockSize }),
+      ...(pool.gpuMemoryFraction === undefined ? {} : { free_gpu_memory_fraction: pool.gpuMemoryFraction }),
+      ...(usesKvbm(worker) ? { enable_partial_reuse: false } : {}),
+    },
+    ...(pool.role === "aggregated"
+      ? {}
+      : { cache_transceiver_config: { backend: handOver(TRANSFER, config.kvTransfer) } }),
+    ...(pool.role === "prefill" ? { disable_overlap_scheduler: true } : {}),
+  };
+}
+
+/** With a file of the engine's configuration on the node (`--extra-engine-args`), what it says of sizes must not count. */
+const readsFile = (worker: WorkerSpec): boolean =>
+  extraArgs(worker).some(
+    (argument) => settledFlag({ "--extra-engine-args": undefined }, argument) !== undefined,
+  );
+
+function sizes(pool: PoolConfig): PlainObject {
+  return {
+    tensor_parallel_size: pool.tensorParallel * pool.dataParallel,
+    pipeline_parallel_size: pool.pipelineParallel,
+    enable_attention_dp: pool.dataParallel > 1,
+    ...(pool.expertParallel === undefined ? {} : { moe_expert_parallel_size: pool.expertParallel }),
+  };
+}
+
+/** Key by key where that is all; as one, with what the user says, where that may be lists and groups. Dynamo takes one of the two. */
+function engineConfigFlags(worker: WorkerSpec): string[] {
+  const asked = merged(worker.config.engineConfig, worker.pool.engineConfig);
+  if (Object.keys(asked).length > 0)
+    return ["--override-engine-args", JSON.stringify(merged(planned(worker), asked))];
+  return leaves(planned(worker)).flatMap(([key, value]) => [`${TRTLLM_KEY}${key}`, String(value)]);
+}
+
+/** `[["a.b", 1]]` of `{ a: { b: 1 } }`. */
+function leaves(config: PlainObject, prefix = ""): [string, Json][] {
+  return Object.entries(config).flatMap(([key, value]): [string, Json][] =>
+    isGroup(value) ? leaves(value, `${prefix}${key}.`) : [[prefix + key, value]],
+  );
+}
+
+/** NIXL's backend: https://nvidia.github.io/TensorRT-LLM/features/disagg-serving.html */
+function transferEnv({ config: { kvTransfer }, pool }: WorkerSpec): Record<string, string> {
+  if (kvTransfer.backend === undefined || pool.role === "aggregated") return {};
+  return { TRTLLM_NIXL_KVCACHE_BACKEND: kvTransfer.backend };
 }

@@ -11,6 +11,8 @@
  * - Several groups, each within a node: every node has a Dynamo worker for its own groups (`--data-parallel-hybrid-lb`), and the
  *   router picks among all groups. Only models with experts run so; vLLM refuses others.
  */
+
+import { RUNTIME_FLAGS } from "../../config/settled";
 import { modelPath } from "../model";
 import { onePort } from "../ports";
 import {
@@ -27,6 +29,7 @@ import {
   type WorkerSpec,
 } from "./engine";
 import { kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
+import { kvTransferFlags, sideChannelEnv, VLLM_TRANSFER } from "./vllmTransfer";
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 const isHeadless = (spec: RankSpec): boolean => spec.rank > 0 && !usesDp(spec);
@@ -40,6 +43,7 @@ function localGroups({ pool, nodes, rank }: RankSpec): number[] {
 
 /** With the other names that vLLM's parser has for them. */
 const SETTLED = {
+  ...RUNTIME_FLAGS,
   "--model": "model",
   "--served-model-name": "servedModelName",
   "--tensor-parallel-size": "pools[].tensorParallel",
@@ -71,12 +75,20 @@ const SETTLED = {
   "--headless": undefined,
   "--block-size": "router.blockSize",
   "--kv-events-config": "router.kvEvents",
-  "--kv-transfer-config": "pools[].role and kvOffload",
+  "--kv-transfer-config": "kvTransfer",
+  "--connector": "kvTransfer",
+  "--prefill-context-parallel-size": undefined,
+  "-pcp": undefined,
+  "--data-parallel-external-lb": undefined,
+  "-dpe": undefined,
+  // A file with any of these, which nobody has read when the plan is made.
+  "--config": "engineArgs",
   "--disaggregation-mode": "pools[].role",
 } as const satisfies SettledFlags;
 
 export const vllm: Engine = {
   settledFlags: SETTLED,
+  transfer: VLLM_TRANSFER,
   unasked: {
     "--kv-transfer-config":
       "Dynamo refuses a prefill worker without one, and decode workers have to match it",
@@ -134,7 +146,7 @@ export const vllm: Engine = {
       env: {
         VLLM_HOST_IP: worker.address,
         PYTHONHASHSEED: "0",
-        ...sideChannelEnv(worker),
+        ...(isHeadless(worker) ? {} : sideChannelEnv(worker)),
         ...(usesKvbm(worker) ? kvbmEnv(worker) : {}),
         ...extraEnv(worker),
       },
@@ -195,39 +207,7 @@ function cacheFlags(worker: WorkerSpec): string[] {
   ];
 }
 
-const NIXL = { kv_connector: "NixlConnector", kv_role: "kv_both" } as const;
-const KVBM = {
-  kv_connector: "DynamoConnector",
-  kv_connector_module_path: "kvbm.vllm_integration.connector",
-  kv_role: "kv_both",
-} as const;
-
-/** NIXL between prefill and decode, KVBM for offload, or both as one connector (`_connector_to_kv_transfer_json`). */
 function disaggregationFlags(worker: WorkerSpec): string[] {
   const { pool } = worker;
-  const connectors = [...(usesKvbm(worker) ? [KVBM] : []), ...(disaggregated(worker) ? [NIXL] : [])];
-  const [only] = connectors;
-  if (only === undefined) return [];
-  const transfer =
-    connectors.length === 1
-      ? only
-      : {
-          kv_connector: "PdConnector",
-          kv_role: "kv_both",
-          kv_connector_extra_config: { connectors },
-          kv_connector_module_path: KVBM.kv_connector_module_path,
-        };
-  return [
-    ...(disaggregated(worker) ? ["--disaggregation-mode", pool.role] : []),
-    ...["--kv-transfer-config", JSON.stringify(transfer)],
-  ];
-}
-
-/** Where the other side asks for KV blocks: the port is the first of a block, each group adds its own number. */
-function sideChannelEnv(worker: WorkerSpec): Record<string, string> {
-  if (!disaggregated(worker) || isHeadless(worker)) return {};
-  return {
-    VLLM_NIXL_SIDE_CHANNEL_HOST: worker.address,
-    VLLM_NIXL_SIDE_CHANNEL_PORT: String(worker.ports.sideChannel),
-  };
+  return [...(disaggregated(worker) ? ["--disaggregation-mode", pool.role] : []), ...kvTransferFlags(worker)];
 }

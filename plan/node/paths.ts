@@ -2,23 +2,6 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 
-/** Files that every node needs besides the rendered ones; they lie beside this module. */
-export const NODE_SCRIPTS = [
-  "child.py",
-  "etcd_server.py",
-  "exporter.py",
-  "gateway.py",
-  "launch.py",
-  "lockstep.py",
-  "mpi.py",
-  "nats_server.py",
-  "node.py",
-  "own_access.py",
-  "peer.py",
-  "registry.py",
-  "zmq_broker.py",
-] as const;
-
 // As in node.py, which says why.
 const LONGEST_SOCKET_PATH = 90;
 

@@ -1,5 +1,5 @@
 /** etcd (who is there) and NATS (KV events), as one node runs them. */
-import { NODE_DIR } from "../../lib/placeholders";
+import { NODE_DIR, programFile, secretPlaceholder } from "../../lib/placeholders";
 import { nodeAddress, ownAddress, type PlanContext } from "../context";
 import { firstPort, type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { ProgramPlan, Wait } from "../types";
@@ -32,8 +32,8 @@ export const CONTROL_PLANE_SECRETS = [
 /** etcd's user for Dynamo's processes, which gets at nothing but their own keys. The same name is in `runtime/etcd_server.py`. */
 export const ETCD_USER = "dynamo";
 
-/** Variable with the configuration of nats-server; so the launcher fills in what is only known on the node. */
-const NATS_CONF = "DYNAMO_SKY_NATS_CONF";
+const NATS = "nats";
+const NATS_CONF = "nats.conf";
 
 /**
  * One etcd member on the head. It listens for clients on one address of the node, never on all of them; peers there are
@@ -74,8 +74,7 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
 }
 
 /**
- * One nats-server on the head, without JetStream: Dynamo 1.4.2 publishes KV events on core NATS. `runtime/nats_server.py` adds the token that
- * clients need. Health and figures ask for none, so only the node itself reaches them.
+ * One nats-server on the head, without JetStream: Dynamo 1.4.2 publishes KV events on core NATS. Clients need a token. Health and figures ask for none, so only the node itself reaches them.
  * Configuration: https://docs.nats.io/running-a-nats-service/configuration
  */
 function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
@@ -84,12 +83,15 @@ function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
   const monitor = `${ownAddress(context)}:${taken.natsMonitor}`;
   const listen = `${nodeAddress(context.config)}:${taken.natsClient}`;
   return {
-    name: "nats",
+    name: NATS,
     role: "nats",
     ...ONLY_ONE,
-    command: ["python3", `${NODE_DIR}/nats_server.py`],
-    env: { [NATS_CONF]: `listen: "${listen}"\nhttp: "${monitor}"\n` },
-    secretEnv: [NATS_TOKEN],
+    command: ["nats-server", "--config", programFile(NATS, NATS_CONF)],
+    env: {},
+    secretEnv: [],
+    files: {
+      [NATS_CONF]: `listen: "${listen}"\nhttp: "${monitor}"\nauthorization { token: "${secretPlaceholder(NATS_TOKEN)}" }\n`,
+    },
     ...NEEDS_NOTHING,
     ports: portsByPurpose(needs, taken),
     health: { kind: "http", url: `http://${monitor}/healthz` },

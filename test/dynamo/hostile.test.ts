@@ -7,6 +7,7 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
   closeSync,
+  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -24,14 +25,14 @@ import { chatCommand } from "../../components/topology";
 import { ConfigError } from "../../config/problems";
 import type { ConfigInput } from "../../config/schema";
 import { issueCertificate } from "../../lib/tls/issue";
+import type { PlanEntry } from "../../plan/compact";
 import { type DeploymentConfig, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import type { ClusterPlan, ProgramPlan } from "../../plan/types";
-import { nodeScripts } from "../../sky/scripts";
-import { renderTask } from "../../sky/task";
 import { ensureToolchain, locateTools } from "../../toolchain";
+import { nginxConf, planIn, programsOfPlans, RUNTIME, textOfTask } from "../runtime";
 import { CANARY, PAYLOADS, SLOTS, type Slot } from "./hostileValues";
 import { eventually } from "./support";
 
@@ -126,8 +127,8 @@ function readByPyYaml(texts: readonly string[]): Record<string, unknown>[] {
   return JSON.parse(output.toString());
 }
 
-function taskOf({ config, cluster }: Planned, scripts: Readonly<Record<string, string>> = {}): string {
-  return renderTask({ cluster, config, scripts, endpointPort: 8000 }, `${config.servedModelName} hostile`);
+function taskOf({ config, cluster }: Planned): string {
+  return textOfTask({ cluster, config, endpointPort: 8000 }, `${config.servedModelName} hostile`);
 }
 
 /** A part of a task as a file, as SkyPilot runs it. @returns its path. */
@@ -255,10 +256,11 @@ describe("a hostile value", () => {
     const alone = WORKERS.flatMap((slot) => takenBy(slot).map((value) => planned(slot.put([value]))));
     const programs = [...node.programs.map(recorded), recorded(joined(worker, alone))];
     const cluster = { ...base.cluster, nodes: [{ ...node, programs }] };
-    const [task] = readByPyYaml([taskOf({ config: base.config, cluster }, nodeScripts())]);
+    const [task] = readByPyYaml([taskOf({ config: base.config, cluster })]);
     expect(task?.["envs"]).toEqual(base.config.sky.envs);
 
     const env = { ...environment, ...base.config.sky.envs, ...SECRETS };
+    cpSync(RUNTIME, join(home, ".dynamo-sky", "runtime"), { recursive: true });
     const setup = spawnSync("bash", [script("setup", task)], { cwd: scratch, env, encoding: "utf8" });
     expect({ status: setup.status, stderr: setup.stderr }).toEqual({ status: 0, stderr: "" });
     const run = spawn("bash", [script("run", task)], {
@@ -290,7 +292,7 @@ describe("a hostile value", () => {
       expect(nginx, "nginx is installed").toBeDefined();
       const node0 = join(home, ".dynamo-sky", "node0");
       const conf = join(node0, "run", "nginx.conf");
-      writeFileSync(conf, recordOf("gateway").env["DYNAMO_SKY_NGINX_CONF"] ?? "");
+      writeFileSync(conf, nginxConf({ command: ["", "", ...recordOf("gateway").args.slice(1)] }));
       writeFileSync(join(node0, "run", "gateway-keys.conf"), "");
       const { bundle } = await issueCertificate("0".repeat(64), ["127.0.0.1"]);
       writeFileSync(join(node0, "run", "gateway-tls.pem"), bundle, { mode: 0o600 });
@@ -345,16 +347,24 @@ describe("a hostile value", () => {
     });
     expect(cases.length).toBeGreaterThan(20);
     const tasks = readByPyYaml(cases.map((one) => taskOf(one)));
+    const plansOnNodes = readByPyYaml(tasks.map(({ run }) => planIn(String(run))));
     for (const [index, { config, cluster }] of cases.entries()) {
       const task = tasks[index] ?? {};
-      expect(Object.keys(task)).toEqual(["num_nodes", "resources", "envs", "secrets", "setup", "run"]);
+      expect(Object.keys(task)).toEqual([
+        "num_nodes",
+        "resources",
+        "envs",
+        "secrets",
+        "file_mounts",
+        "setup",
+        "run",
+      ]);
       expect(task["envs"]).toEqual(config.sky.envs);
       expect(task["resources"]).toMatchObject({ labels: config.sky.labels });
-      const written = /write units\/aggregated-0\/aggregated-0\.json <<'EOF'\n([\s\S]*?)\nEOF\n/.exec(
-        String(task["run"]),
-      );
-      const worker = cluster.nodes[0]?.programs.find(({ name }) => name === "aggregated-0");
-      expect(JSON.parse(written?.[1] ?? "null")).toEqual(worker);
+      const [onNodes] = programsOfPlans([plansOnNodes[index] as PlanEntry]);
+      const find = (programs: readonly ProgramPlan[] = []) =>
+        programs.find(({ name }) => name === "aggregated-0");
+      expect(find(onNodes?.["0"])).toEqual(find(cluster.nodes[0]?.programs));
     }
   });
 

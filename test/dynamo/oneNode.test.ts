@@ -3,7 +3,7 @@
  * nginx. What listens where, who gets in, and how keys change while it runs.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -18,9 +18,8 @@ import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { API_KEYS } from "../../plan/programs/gateway";
 import type { NodePlan } from "../../plan/types";
-import { nodeScripts } from "../../sky/scripts";
-import { renderTask } from "../../sky/task";
 import { eventually } from "../eventually";
+import { RUNTIME, textOfTask } from "../runtime";
 import { listeners, unlisted } from "../sockets";
 
 const MODEL = "Qwen/Qwen3-8B";
@@ -83,9 +82,10 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
     if (cluster === undefined) throw new Error("no cluster");
     [node] = cluster.nodes;
     const task: { readonly run: string } = parse(
-      renderTask({ cluster, config, scripts: nodeScripts(), endpointPort: port, standalone: true }),
+      textOfTask({ cluster, config, endpointPort: port, standalone: true }),
     );
-    // What the task's set-up leaves: the interpreter that has Dynamo.
+    // What SkyPilot and the task's set-up leave: the files that nodes run, and the interpreter that has Dynamo.
+    cpSync(RUNTIME, join(home, ".dynamo-sky", "runtime"), { recursive: true });
     const bin = join(home, ".dynamo-sky", "bin");
     mkdirSync(bin, { recursive: true });
     const wrapper = `#!/bin/sh\nexec "${tools.pythonBin}" "$@"\n`;
@@ -94,6 +94,7 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
       env: {
         ...nodeEnvironment(tools),
         HOME: home,
+        MODEL,
         SKYPILOT_NODE_RANK: "0",
         SKYPILOT_NODE_IPS: ADDRESS,
         SKYPILOT_CLUSTER_INFO: JSON.stringify({ cluster_name: CLUSTER }),

@@ -49,7 +49,8 @@ export class Machine {
   /** Calls a verb with its input, as Pulumi's command does. */
   async run(verb: string, input: unknown, env: Readonly<Record<string, string>> = {}): Promise<DriverRun> {
     const child = spawn(DRIVER, verb.split(" "), {
-      env: { ...process.env, DYNAMO_SKY_STATE: this.state, ...env },
+      // A machine with GPUs may show some of them only, and the tests' nodes have others.
+      env: { ...process.env, CUDA_VISIBLE_DEVICES: undefined, DYNAMO_SKY_STATE: this.state, ...env },
       stdio: "pipe",
     });
     child.stdin.end(typeof input === "string" ? input : JSON.stringify(input));

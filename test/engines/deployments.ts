@@ -17,7 +17,23 @@ const settings = fc.record({
   contextLength: fc.constantFrom(undefined, 8192),
   trustRemoteCode: fc.boolean(),
   gpuMemoryFraction: fc.constantFrom(undefined, 0.8),
+  modelRevision: fc.constantFrom(undefined, "main"),
+  transfer: fc.boolean(),
+  configured: fc.boolean(),
 });
+
+/** What goes by NIXL's other backend, or by another connector. */
+const TRANSFERS = {
+  sglang: { connector: "mooncake" },
+  vllm: { backend: "LIBFABRIC" },
+  trtllm: { connector: "UCX" },
+} as const satisfies Readonly<Record<ParsedEngine, Deployment["kvTransfer"]>>;
+
+/** Lists and groups, which no flag can say. */
+const ENGINE_CONFIG = {
+  cuda_graph_config: { batch_sizes: [1, 2, 4, 8] },
+  kv_cache_config: { enable_block_reuse: true },
+} as const;
 
 /** The largest power of two that is not above a number: attention heads come in such numbers. */
 const powerOfTwo = (limit: number) => 2 ** Math.floor(Math.log2(limit));
@@ -35,6 +51,9 @@ export function deploymentOf(engine: ParsedEngine): fc.Arbitrary<Deployment> {
       model: hasExperts ? WITH_EXPERTS : DENSE,
       contextLength: more.contextLength,
       trustRemoteCode: more.trustRemoteCode,
+      modelRevision: more.modelRevision,
+      kvTransfer: more.transfer && pools.some(({ role }) => role === "prefill") ? TRANSFERS[engine] : {},
+      engineConfig: more.configured && engine === "trtllm" ? ENGINE_CONFIG : {},
       // Which GPUs stay idle changes no command; how the rest is packed does.
       cluster: { ...drawn.cluster, allowIdleGpus: true },
       pools: pools.map((pool) => ({

@@ -1,6 +1,5 @@
 /** What the driver says of real failures of real SkyPilot: the kind, the cause, what is left running, the next step. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { stringify } from "yaml";
 import { SeenProcesses, secretsIn } from "../secrets";
 import { driver, jobs, reason, requireLab, sky, titled } from "./harness";
 
@@ -14,13 +13,13 @@ interface Task {
   readonly resources?: object;
   readonly setup?: string;
   readonly run?: string;
-  readonly secrets?: object;
+  readonly secrets?: readonly string[];
 }
 
 describe.skipIf(reason !== undefined)(titled("a failure on SkyPilot"), { timeout: TIMEOUT }, () => {
   const launch = (task: Task, changes: object = {}, env: Readonly<Record<string, string>> = {}) => {
     const whole = { num_nodes: 2, resources: { infra: "slurm/lab", accelerators: "A100:1" }, ...task };
-    const input = { cluster: CLUSTER, infra: ["slurm/lab"], port: 8000, task: stringify(whole), ...changes };
+    const input = { cluster: CLUSTER, infra: ["slurm/lab"], port: 8000, task: whole, ...changes };
     return driver("sky launch", input, env);
   };
   const down = (cluster: string) => driver("sky down", { cluster, infra: ["slurm/lab"] });
@@ -94,7 +93,7 @@ describe.skipIf(reason !== undefined)(titled("a failure on SkyPilot"), { timeout
 
   it("never shows a secret: neither in a command line nor in what is printed", async () => {
     const { code, stdout, stderr } = await launch(
-      { secrets: { HF_TOKEN: null }, run: "test -s ~/.dynamo-sky/secrets.json && sleep 600" },
+      { secrets: ["HF_TOKEN"], run: "test -s ~/.dynamo-sky/secrets.json && sleep 600" },
       { secrets: { HF_TOKEN: SECRET } },
     );
     expect(code, stderr).toBe(0);

@@ -9,7 +9,7 @@ import { parse, stringify } from "yaml";
 import { renderStack } from "../../cli/recipe";
 import { freePorts } from "../../dev/freePorts";
 import { fingerprintOf } from "../../lib/tls/served";
-import { CLUSTER_SECRET } from "../../sky/run";
+import { CLUSTER_SECRET } from "../../sky/taskSecrets";
 import { sshConfig } from "../../sky/tunnel";
 import { LAB, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { ask, clusters, REPOSITORY, reason, requireLab, sky, titled } from "./harness";

@@ -11,9 +11,8 @@ import type { ConfigInput } from "../../config/schema";
 import { Progress } from "../../lib/progress";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { nodeScripts } from "../../sky/scripts";
-import { renderTask } from "../../sky/task";
 import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
+import { textOfTask } from "../runtime";
 import { REPOSITORY } from "./harness";
 
 const TIMEOUT = 600_000;
@@ -80,10 +79,9 @@ const DEDICATED: ConfigInput = {
 
 function tasksOf({ config, plan: planned }: ReturnType<typeof planStack>): string[] {
   return planned.clusters.map((cluster) =>
-    renderTask({
+    textOfTask({
       cluster,
       config,
-      scripts: nodeScripts(),
       controlIp: "10.0.0.1",
       endpointPort: planned.endpoint.port,
     }),

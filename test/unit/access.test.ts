@@ -11,8 +11,7 @@ import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { portSetting } from "../../plan/ports";
 import { API_KEYS } from "../../plan/programs/gateway";
-import { nodeScripts } from "../../sky/scripts";
-import { renderTask } from "../../sky/task";
+import { nginxConf as confOf, RUNTIME, textOfTask } from "../runtime";
 import { runOnMocks } from "./componentsMocks";
 import { type BadInput, messageOf } from "./configMessages";
 
@@ -169,7 +168,7 @@ const BAD: readonly BadInput[] = [
       [3, "--tls-cert-path"],
     ].map(
       ([index, flag]) =>
-        `dynamo-sky:frontend.args[${index}]: ${flag} is settled by the plan: another value could lead around the gateway or out of the cluster. Remove it.${flag === "--http-port" ? " Use frontend.port instead." : ""}`,
+        `dynamo-sky:frontend.args[${index}]: ${flag} is settled by the plan: another value could contradict it, or lead around the gateway or out of the cluster. Remove it.${flag === "--http-port" ? " Use frontend.port instead." : ""}`,
     ),
   ],
 ];
@@ -230,8 +229,6 @@ function planned(input: Omit<ConfigInput, "model"> = {}) {
   };
   return { config, made, cluster, program };
 }
-const confOf = (program: { readonly env: Readonly<Record<string, string>> }) =>
-  program.env["DYNAMO_SKY_NGINX_CONF"] ?? "";
 
 describe("plan", () => {
   test("the gateway has the endpoint's port, and is the only one that other machines reach", () => {
@@ -295,15 +292,16 @@ describe("plan", () => {
 describe("SkyPilot's task", () => {
   const task = (input: Omit<ConfigInput, "model"> = {}) => {
     const { config, cluster } = planned(input);
-    return parse(renderTask({ cluster, config, scripts: nodeScripts() }));
+    return parse(textOfTask({ cluster, config }));
   };
 
   test("names the keys as a secret, and brings nginx and what runs it", () => {
-    const { secrets, setup, run } = task();
+    const { secrets, setup, run, file_mounts } = task();
     expect(Object.keys(secrets)).toContain(API_KEYS);
     expect(secrets[API_KEYS]).toBeNull();
-    expect(setup).toContain("unpack nginx nginx nginx-core");
-    expect(run).toContain("write gateway.py <<'EOF'");
+    expect(setup).toMatch(/--services '.*\bnginx\b.*'/);
+    expect(run).toContain("python3 {{NODE_DIR}}/gateway.py --listen 0.0.0.0:8000 --tls");
+    expect(file_mounts).toEqual({ "~/.dynamo-sky/runtime": RUNTIME });
   });
 
   test("has none of it without the gateway", () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { DynamoCluster, type DynamoClusterArgs, type SkyObservation } from "../../components";
 import { skyRepair } from "../../components/skyRepair";
+import { runtimeDigests } from "../../lib/runtimeFiles";
 import { known, LAUNCHED, type Registered, runOnMocks, SUFFIX, stdinOf } from "./componentsMocks";
 
 const MULTI: DynamoClusterArgs = {
@@ -63,10 +63,12 @@ describe("launch", () => {
       cluster: CLUSTER,
       infra: ["aws", "gcp"],
       port: 8000,
+      // Another file that runs on the nodes shows in a preview.
+      runtime: runtimeDigests(),
       retryUntilUp: true,
       timeoutSeconds: 3600,
     });
-    expect(parse(String(task))).toMatchObject({ num_nodes: 2, resources: { accelerators: "H100:8" } });
+    expect(task).toMatchObject({ num_nodes: 2, resources: { accelerators: "H100:8" } });
     expect(stdinOf(named("dynamo-main-lease"))).toEqual({ cluster: CLUSTER, infra: ["aws", "gcp"] });
   });
 
@@ -93,7 +95,7 @@ describe("launch", () => {
     expect(launch.inputs["stdin"]).toHaveProperty("secret");
     const { task, secrets } = stdinOf(launch);
     expect(secrets).toEqual({ ...CREDENTIALS, HF_TOKEN: token });
-    expect(task).not.toContain(token);
+    expect(JSON.stringify(task)).not.toContain(token);
     expect(launch.additionalSecretOutputs).toEqual(["stdout", "stderr"]);
     expect(await known(result.endpoint)).toBe(LAUNCHED.endpoint);
   });
@@ -151,12 +153,13 @@ describe("dedicated placement", () => {
     const { resources, named } = await runOnMocks("update", make(DEDICATED));
     expect(commands(resources).filter((name) => name.endsWith("-launch"))).toHaveLength(3);
     const worker = named("dynamo-aggregated-0-launch");
-    expect(stdinOf(worker)["task"]).toContain(`--control-ip ${LAUNCHED.headAddress}`);
+    const options = ["--control-ip", LAUNCHED.headAddress];
+    expect(stdinOf(worker)["task"]).toMatchObject({ run: { options } });
     // The administrator's password of etcd stays where etcd is, and no replica spans nodes here.
     const { ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN } = CREDENTIALS;
     expect(stdinOf(worker)["secrets"]).toEqual({ ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN });
     expect(worker.dependenciesOf("stdin")).toContain("dynamo-control-launch");
-    expect(stdinOf(named("dynamo-control-launch"))["task"]).not.toContain("--control-ip 1");
+    expect(stdinOf(named("dynamo-control-launch"))["task"]).toMatchObject({ run: { options: [] } });
   });
 });
 

@@ -6,8 +6,7 @@ import { DynamoCluster } from "../../components";
 import { renderUnit, specDigest } from "../../plan/node/render";
 import { programSchema } from "../../plan/node/schema";
 import { portSetting } from "../../plan/ports";
-import { nodeScripts } from "../../sky/scripts";
-import { renderTask } from "../../sky/task";
+import { nginxConf, textOfTask } from "../runtime";
 import { runOnMocks } from "./componentsMocks";
 import { type BadInput, messageOf } from "./configMessages";
 import { GUARDED, ON, planned, programOf, programsOf } from "./metricsPlans";
@@ -74,7 +73,7 @@ describe("plan", () => {
   });
 
   test("the gateway tells its figures to its own node, and only with exporters", () => {
-    const conf = (input: Deployment) => programOf(input, "gateway").env["DYNAMO_SKY_NGINX_CONF"];
+    const conf = (input: Deployment) => nginxConf(programOf(input, "gateway"));
     const { metrics: _, ...guarded } = GUARDED;
     expect(conf(GUARDED)).toContain(
       "listen {{NODE_IP}}:9850;\n    access_log off;\n    location = /stub_status { stub_status; }",
@@ -138,14 +137,13 @@ describe("on the way to the nodes", () => {
 
   const task = (input: Deployment) => {
     const { cluster, config } = planned(input);
-    return parse(renderTask({ cluster, config, scripts: nodeScripts() }));
+    return parse(textOfTask({ cluster, config }));
   };
 
   test("SkyPilot's task brings the exporter and Prometheus, and keeps what Prometheus has seen", () => {
     const { setup, run } = task({ ...SHAPES.multi, ...ON });
-    expect(setup).toContain("\nunpack prometheus prometheus\n");
-    expect(run).toContain("write exporter.py <<'EOF'");
-    expect(run).toContain("! -name prometheus -exec rm -rf");
+    expect(setup).toMatch(/--services '.*\bprometheus'/);
+    expect(run).toContain("python3 {{NODE_DIR}}/exporter.py");
     expect(spawnSync("bash", ["-n"], { input: run, encoding: "utf8" })).toMatchObject({
       status: 0,
       stderr: "",

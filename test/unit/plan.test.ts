@@ -4,7 +4,7 @@ import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { type PlanFacts, plan } from "../../plan/plan";
 import { portSetting } from "../../plan/ports";
-import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
+import { type DeploymentPlan, type ProgramPlan, secretsOfProgram } from "../../plan/types";
 import { type Deployment, NO_SERVICES, SERVICES, SHAPES } from "./planShapes";
 
 const planned = (input: Deployment, facts: PlanFacts = SERVICES): DeploymentPlan =>
@@ -56,8 +56,12 @@ describe("control plane", () => {
       ],
     ]);
     expect(program(dev, "nats")).toMatchObject({
-      command: ["python3", "{{NODE_DIR}}/nats_server.py"],
-      env: { DYNAMO_SKY_NATS_CONF: 'listen: "{{NODE_IP}}:4222"\nhttp: "{{NODE_IP}}:8222"\n' },
+      command: ["nats-server", "--config", "{{NODE_DIR}}/run/nats/nats.conf"],
+      files: {
+        "nats.conf":
+          'listen: "{{NODE_IP}}:4222"\nhttp: "{{NODE_IP}}:8222"\nauthorization { token: "{{SECRET.NATS_AUTH_TOKEN}}" }\n',
+      },
+      env: {},
     });
     for (const name of ["frontend-0", "prefill-0", "decode-0", "decode-1"]) {
       expect(program(dev, name).waitsFor).toEqual([
@@ -91,14 +95,16 @@ describe("control plane", () => {
   it("reaches no further than its node for what only the node needs", () => {
     const multi = planned(SHAPES.multi);
     expect(program(multi, "etcd").command).toContain("http://127.0.0.1:2380");
-    expect(program(multi, "nats").env["DYNAMO_SKY_NATS_CONF"]).toContain('http: "127.0.0.1:8222"');
+    expect(program(multi, "nats").files?.["nats.conf"]).toContain('http: "127.0.0.1:8222"');
     expect(program(multi, "nats").health).toEqual({ kind: "http", url: "http://127.0.0.1:8222/healthz" });
   });
 
   it("asks everybody for a password, which stands in no plan", () => {
     const dev = planned(SHAPES.dev);
     expect(program(dev, "etcd").secretEnv).toEqual(["ETCD_AUTH_PASSWORD", "DYNAMO_SKY_ETCD_ROOT_PASSWORD"]);
-    expect(program(dev, "nats").secretEnv).toEqual(["NATS_AUTH_TOKEN"]);
+    expect(secretsOfProgram(program(dev, "nats"))).toEqual(["NATS_AUTH_TOKEN"]);
+    // The server itself has it in a file, not in its environment.
+    expect(program(dev, "nats").secretEnv).toEqual([]);
     for (const name of ["frontend-0", "prefill-0", "decode-0"])
       expect(program(dev, name).secretEnv).toEqual(["ETCD_AUTH_PASSWORD", "NATS_AUTH_TOKEN"]);
     const without = planned(SHAPES.dev, NO_SERVICES);

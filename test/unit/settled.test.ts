@@ -1,12 +1,11 @@
 /** What would lead around the gateway or out of the cluster, and the registry's login. */
 import { describe, expect, test } from "vitest";
-import { parse } from "yaml";
 import { DynamoCluster } from "../../components";
 import type { ConfigInput } from "../../config/schema";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { nodeScripts } from "../../sky/scripts";
-import { renderTask } from "../../sky/task";
+import { skyTask } from "../../sky/task";
+import { python } from "../runtime";
 import { runOnMocks } from "./componentsMocks";
 import { SERVICES } from "./planShapes";
 
@@ -37,7 +36,7 @@ const VARIABLES = [
   ],
   ...["DYN_DISCOVERY_BACKEND", "DYN_EVENT_PLANE", "DYN_REQUEST_PLANE", "DYN_FILE_KV", "DYN_ZMQ_BROKER_URL"],
   ...["ETCD_LISTEN_CLIENT_URLS", "ETCD_ENDPOINTS", "NATS_SERVER", "NODE_IP", "HEAD_IP", "RANK_IP_1"],
-  ...["DYNAMO_SKY_API_KEY", "DYNAMO_SKY_NGINX_CONF", "SKYPILOT_NODE_IPS", "SKYPILOT_DOCKER_PASSWORD"],
+  ...["DYNAMO_SKY_API_KEY", "DYNAMO_SKY_SOCKET", "SKYPILOT_NODE_IPS", "SKYPILOT_DOCKER_PASSWORD"],
 ];
 const PLACES: readonly (readonly [string, (env: Record<string, string>) => Partial<ConfigInput>])[] = [
   ["engineEnv", (engineEnv) => ({ engineEnv })],
@@ -50,7 +49,7 @@ describe("where things listen, and who finds whom, is settled by the plan", () =
   test.each(PLACES)("against variables in %s", (place, put) => {
     for (const name of VARIABLES) {
       expect(refusal(put({ [name]: "0.0.0.0" }))).toMatch(
-        `dynamo-sky:${place}.${name}: ${name} is settled by the plan: another value could lead around the gateway or out of the cluster.`,
+        `dynamo-sky:${place}.${name}: ${name} is settled by the plan: another value could contradict it, or lead around the gateway or out of the cluster.`,
       );
     }
     expect(refusal(put({ NCCL_DEBUG: "INFO", DYN_LOG: "debug", HF_HUB_OFFLINE: "1" }))).toBeUndefined();
@@ -154,11 +153,9 @@ describe("a private registry", () => {
     const config = parseConfig({ ...PRIVATE, registryPassword: true });
     const [cluster] = plan(config, SERVICES).clusters;
     if (cluster === undefined) throw new Error("no cluster");
-    const task: Record<string, unknown> = parse(renderTask({ cluster, config, scripts: nodeScripts() }));
-    expect(task["secrets"]).toMatchObject(Object.fromEntries(NAMES.map((name) => [name, null])));
-    expect(task["run"]).toContain(
-      "unset SKYPILOT_DOCKER_SERVER SKYPILOT_DOCKER_USERNAME SKYPILOT_DOCKER_PASSWORD",
-    );
+    expect(skyTask({ cluster, config }).secrets).toEqual(expect.arrayContaining(NAMES));
+    const taken = python("import json, start; print(json.dumps(sorted(start.REGISTRY_LOGIN)))", null);
+    expect(JSON.parse(taken)).toEqual(NAMES);
 
     const { named } = await runOnMocks(
       "update",

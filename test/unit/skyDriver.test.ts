@@ -1,15 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { parse } from "yaml";
 import { verb as downVerb } from "../../sky/down";
 import { verb as launchVerb } from "../../sky/launch";
 import { verb as leaseVerb } from "../../sky/lease";
 import { verb as observeVerb } from "../../sky/observe";
+import type { SkyTask } from "../../sky/spec";
 import { taskName } from "../../sky/taskName";
 import { type FakeCluster, FakeSky, type FakeState } from "./skyHarness";
 
 const CLUSTER = "demo-main-abc123";
-const TASK = "num_nodes: 2\nresources:\n  accelerators: H100:8\nsetup: echo set up\nrun: echo run\n";
-const SAME_SETUP = TASK.replace("echo run", "echo run again");
-const OTHER_SETUP = TASK.replace("echo set up", "echo set up otherwise");
+const TASK: SkyTask = {
+  num_nodes: 2,
+  resources: { accelerators: "H100:8" },
+  setup: "echo set up",
+  run: "echo run",
+};
+const SAME_SETUP = { ...TASK, run: "echo run again" };
+const OTHER_SETUP = { ...TASK, setup: "echo set up otherwise" };
 const launchInput = { cluster: CLUSTER, infra: ["aws"], task: TASK, port: 8000 };
 const leaseInput = { cluster: CLUSTER, infra: ["aws"] };
 
@@ -19,11 +26,11 @@ beforeEach(() => {
 });
 afterEach(() => sky.remove());
 
-function nameOf(task: string): string {
+function nameOf(task: SkyTask): string {
   return taskName(CLUSTER, task, {}).name;
 }
 
-function upWith(task: string, status = "RUNNING", more: Partial<FakeCluster> = {}): FakeState {
+function upWith(task: SkyTask, status = "RUNNING", more: Partial<FakeCluster> = {}): FakeState {
   const job = { id: 1, name: nameOf(task), status };
   return { clusters: { [CLUSTER]: { status: "UP", hash: "hash-1", nodes: 2, jobs: [job], ...more } } };
 }
@@ -40,7 +47,7 @@ describe("sky launch", () => {
     expect(sky.changes.map((args) => args.slice(0, -1))).toEqual([
       ["launch", "-y", "--detach-run", "-c", CLUSTER, "-n", nameOf(TASK)],
     ]);
-    expect(sky.read("tasks")).toBe(TASK);
+    expect(parse(sky.read("tasks"))).toEqual(TASK);
     const stages = output.split("\n").map((line) => /^\[ *[\d.]+ s\] (\w+( up)?)(:|$)/.exec(line)?.[1]);
     const known = ["optimising", "provisioning", "setting up", "syncing", "starting", "ready"];
     expect(stages.filter((stage) => stage !== undefined && known.includes(stage))).toEqual(known);
@@ -140,7 +147,7 @@ describe("sky launch", () => {
   });
 
   it("asks for the endpoint that the cloud opened where the task has ports", async () => {
-    const task = TASK.replace("H100:8\n", "H100:8\n  ports: [8000]\n");
+    const task = { ...TASK, resources: { ...TASK.resources, ports: [8000] } };
     const state = upWith(task, "RUNNING", { endpoint: "127.9.9.8:8000" });
     sky.set(state);
     const { result } = await sky.run(launchVerb, { ...launchInput, task });

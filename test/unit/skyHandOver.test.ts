@@ -10,7 +10,7 @@ import { taskName } from "../../sky/taskName";
 import { FakeSky } from "./skyHarness";
 
 const CLUSTER = "demo-main-abc123";
-const TASK = "num_nodes: 2\nsetup: echo set up\nrun: echo run\n";
+const TASK = { num_nodes: 2, resources: {}, setup: "echo set up", run: "echo run" };
 const FORMER = { [API_KEYS]: "default:former-key", [TLS_BUNDLE]: "former", HF_TOKEN: "hf_token" };
 const NEXT = { ...FORMER, [API_KEYS]: "default:next-key,old:former-key@2027-01-01T00:00:00Z" };
 

@@ -9,7 +9,7 @@ import { taskName } from "../../sky/taskName";
 import { FakeSky } from "./skyHarness";
 
 const CLUSTER = "demo-main-abc123";
-const TASK = "num_nodes: 2\nsetup: echo set up\nrun: echo run\n";
+const TASK = { num_nodes: 2, resources: {}, setup: "echo set up", run: "echo run" };
 const launchInput = { cluster: CLUSTER, infra: ["aws"], task: TASK, port: 8000 };
 const leaseInput = { cluster: CLUSTER, infra: ["aws"] };
 const TOKEN = { HF_TOKEN: "hf_veryMuchASecret" };
@@ -22,7 +22,7 @@ afterEach(() => sky.remove());
 
 describe("sky launch", () => {
   it("gives secrets in a private file that goes with the launch, so that SkyPilot keeps none", async () => {
-    const input = { ...launchInput, task: `secrets:\n  HF_TOKEN: null\n${TASK}` };
+    const input = { ...launchInput, task: { ...TASK, secrets: ["HF_TOKEN"] } };
     const { error, output } = await sky.run(launchVerb, { ...input, secrets: TOKEN });
     expect(error).toBeUndefined();
     const launch = sky.changes.find(([command]) => command === "launch") ?? [];
@@ -47,7 +47,7 @@ describe("sky launch", () => {
 
   it("tells SkyPilot the login of a registry, by its name alone, and nothing else", async () => {
     const login = { SKYPILOT_DOCKER_PASSWORD: "veryMuchAPassword" };
-    const task = `secrets:\n  HF_TOKEN: null\n  SKYPILOT_DOCKER_PASSWORD: null\n${TASK}`;
+    const task = { ...TASK, secrets: ["HF_TOKEN", "SKYPILOT_DOCKER_PASSWORD"] };
     const { error, output } = await sky.run(launchVerb, {
       ...launchInput,
       task,

@@ -1,29 +1,102 @@
-import { execFileSync } from "node:child_process";
-import { describe, expect, it } from "vitest";
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { VERSIONS } from "../../config/versions";
 import { parseConfig } from "../../plan/config";
-import { renderSetup } from "../../sky/setup";
+import { setupCommand } from "../../sky/setup";
+import { RUNTIME } from "../runtime";
 
-const setupOf = (more: Readonly<Record<string, unknown>>) =>
-  renderSetup(parseConfig({ model: "Qwen/Qwen3-8B", ...more }), {
-    controlPlane: true,
-    gateway: false,
-    prometheus: false,
-  });
+const SERVICES = { controlPlane: true, gateway: false, prometheus: false };
+const commandOf = (more: Readonly<Record<string, unknown>>) =>
+  setupCommand(parseConfig({ model: "Qwen/Qwen3-8B", ...more }), SERVICES);
+
+/** Stands in for Python: it has what is named in `HAS`, and writes down what it is asked to install or to run. */
+const PYTHON = `#!/bin/bash
+case "$*" in
+  *find_spec*dynamo.frontend*) exit 0 ;;
+  *find_spec*) for word; do last="$word"; done; [[ " $HAS " == *" $last "* ]] ;;
+  *) printf '%s\\n' "$*" >> "$CALLS"; cat >> "$CALLS" ;;
+esac
+`;
 
 describe("the set-up of a node", () => {
+  let home: string;
+  beforeEach(() => {
+    home = mkdtempSync(join(tmpdir(), "setup-"));
+    mkdirSync(join(home, ".dynamo-sky", "runtime"), { recursive: true });
+    mkdirSync(join(home, "bin"));
+    const script = readFileSync(join(RUNTIME, "setup.sh"));
+    writeFileSync(join(home, ".dynamo-sky", "runtime", "setup.sh"), script);
+    for (const [name, text] of [
+      ["python3", PYTHON],
+      ...["etcd", "nats-server", "nginx", "openssl", "prometheus"].map(
+        (name) => [name, "#!/bin/sh\n"] as const,
+      ),
+    ] as const) {
+      writeFileSync(join(home, "bin", name), text);
+      chmodSync(join(home, "bin", name), 0o755);
+    }
+  });
+  afterEach(() => rmSync(home, { recursive: true, force: true }));
+
+  /** Runs it on a node that has `has`. */
+  const setUp = (command: string, has = "") => {
+    const env = {
+      HOME: home,
+      PATH: `${join(home, "bin")}:/usr/bin:/bin`,
+      HAS: has,
+      CALLS: join(home, "calls"),
+    };
+    writeFileSync(env.CALLS, "");
+    const { status, stderr } = spawnSync("bash", ["-c", command], { env, encoding: "utf8" });
+    return { status, stderr, calls: readFileSync(env.CALLS, "utf8") };
+  };
+
   it.each([
     ["vllm", { hostMemoryGB: 10 }, true],
     ["vllm", {}, false],
     ["sglang", { hostMemoryGB: 10 }, false],
   ])("with %s and kvOffload %j installs vLLM's connector: %s", (engine, kvOffload, expected) => {
-    expect(
-      setupOf({ engine, kvOffload }).includes(`--no-deps --python "$python" kvbm==${VERSIONS.dynamo}`),
-    ).toBe(expected);
+    const { status, stderr, calls } = setUp(commandOf({ engine, kvOffload }));
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    const connector = `--no-deps kvbm==${VERSIONS.dynamo}`;
+    expect(calls.includes(connector)).toBe(expected);
+    expect(calls).toContain(`supervisor==${VERSIONS.supervisor}`);
+  });
+
+  it("installs nothing that is there, and fetches the model all the same", () => {
+    const { status, calls } = setUp(commandOf({ engine: "sglang" }), "supervisor");
+    expect(status).toBe(0);
+    expect(calls).not.toContain("pip");
+    expect(calls).toMatch(/^- Qwen\/Qwen3-8B {2}\S+\/secrets\.json\n/);
+    expect(setUp(commandOf({ engine: "mocker" }), "supervisor").calls).toBe("");
+  });
+
+  it("leaves the interpreter that has Dynamo, and a directory for its user alone", () => {
+    expect(setUp(commandOf({})).status).toBe(0);
+    const wrapper = readFileSync(join(home, ".dynamo-sky", "bin", "node-python"), "utf8");
+    expect(wrapper).toBe(`#!/bin/sh\nexec "${join(home, "bin", "python3")}" "$@"\n`);
+  });
+
+  it.each([
+    ["an option that there is not", "--engin sglang", "unknown option --engin"],
+    ["a service that there is not", "--services redis", "unknown service redis"],
+    ["an option without its value", "--model", "--model needs a value"],
+  ])("refuses %s", (_what, more, message) => {
+    const { status, stderr } = setUp(`${commandOf({ engine: "mocker" }).trim()} ${more}`, "supervisor");
+    expect(status).toBe(64);
+    expect(stderr).toContain(message);
+  });
+
+  it("takes the model from the task's environment where it is told to", () => {
+    const command = setupCommand(parseConfig({ model: "a/b" }), SERVICES, '"$MODEL"');
+    expect(setUp(`MODEL=c/d; ${command}`, "supervisor").calls).toMatch(/^- c\/d /);
   });
 
   it("is bash", () => {
-    const text = setupOf({ engine: "vllm", kvOffload: { hostMemoryGB: 10 } });
+    const text = readFileSync(join(RUNTIME, "setup.sh"));
     expect(() => execFileSync("bash", ["-n"], { input: text })).not.toThrow();
   });
 });

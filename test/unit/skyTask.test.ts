@@ -10,8 +10,8 @@ import { hereDocument, quoted } from "../../lib/shell";
 import { fingerprintOf, problemOfPair } from "../../lib/tls/served";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { nodeScripts } from "../../sky/scripts";
-import { renderTask } from "../../sky/task";
+import { secretsOfProgram } from "../../plan/types";
+import { planIn, programsOfPlans, RUNTIME, textOfTask } from "../runtime";
 
 interface Task {
   readonly num_nodes: number;
@@ -32,13 +32,7 @@ function text(input: ConfigInput, standalone = false): string {
   const planned = plan(config, { discovery: "etcd", events: "nats" });
   const [cluster] = planned.clusters;
   if (cluster === undefined) throw new Error("no cluster");
-  return renderTask({
-    cluster,
-    config,
-    scripts: nodeScripts(),
-    endpointPort: planned.endpoint.port,
-    standalone,
-  });
+  return textOfTask({ cluster, config, endpointPort: planned.endpoint.port, standalone });
 }
 
 const task = (input: ConfigInput): Task => parse(text(input));
@@ -136,30 +130,24 @@ describe("task", () => {
   });
 
   it("names secrets and holds no value of one", () => {
-    const { secrets, run } = task({ ...multi, huggingFaceToken: "hf_notARealToken" });
+    const { secrets } = task({ ...multi, huggingFaceToken: "hf_notARealToken" });
     expect(secrets).toEqual({ ...SPANNING, ...ACCESS, HF_TOKEN: null });
-    expect(run).toContain(
-      "unset DYNAMO_SKY_API_KEY DYNAMO_SKY_ETCD_ROOT_PASSWORD DYNAMO_SKY_LOCKSTEP_SECRET DYNAMO_SKY_TLS ETCD_AUTH_PASSWORD HF_TOKEN NATS_AUTH_TOKEN\n",
-    );
     expect(text({ ...multi, huggingFaceToken: "hf_notARealToken" })).not.toContain("notARealToken");
   });
 
   it("copies a model from a bucket once a node", () => {
     const parsed: Task & { readonly file_mounts?: unknown } = task({ ...multi, model: "s3://weights/qwen" });
     expect(parsed.file_mounts).toEqual({
+      "~/.dynamo-sky/runtime": RUNTIME,
       "~/.dynamo-sky/model": { source: "s3://weights/qwen", mode: "COPY" },
     });
-    expect(parsed.run).toContain('ln -s "$home/model" model');
+    expect(parsed.run).toContain("start.py --model-files <<");
   });
 
-  it("brings only the scripts that the nodes run", () => {
-    expect(task(multi).run).toContain("write launch.py");
-    expect(task(multi).run).toContain("write child.py");
-    expect(task(multi).run).not.toContain("zmq_broker.py");
-    expect(task(multi).run).toContain("write lockstep.py");
-    expect(task({ ...multi, pools: [{ role: "aggregated", replicas: 16 }] }).run).not.toContain(
-      "write lockstep.py",
-    );
+  it("is small: the programs' files come as files", () => {
+    expect(task(multi).run.split("\n").length).toBeLessThan(100);
+    const eight: ConfigInput = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] };
+    expect(task(eight).run.match(/python3 -m dynamo.sglang/g)).toHaveLength(1);
   });
 
   it("is a shell script that bash can read", () => {
@@ -175,11 +163,9 @@ describe("task", () => {
   it("hands what a user wrote to the node as it is", () => {
     const hostile = "'; $(touch x) `id` %(ENV_X)s \" EOF";
     const { run } = task({ ...multi, engineArgs: [hostile] });
-    const specification = /write units\/aggregated-0\/aggregated-0\.json <<'EOF'\n([\s\S]*?)\nEOF\n/.exec(
-      run,
-    );
-    const program: { readonly command: readonly string[] } = JSON.parse(specification?.[1] ?? "null");
-    expect(program.command).toContain(hostile);
+    const [nodes] = programsOfPlans([parse(planIn(run), { version: "1.1" })]);
+    const program = nodes?.["0"]?.find(({ name }) => name === "aggregated-0");
+    expect(program?.command).toContain(hostile);
   });
 });
 
@@ -190,15 +176,14 @@ describe("a recipe, which nobody hands generated secrets", () => {
   afterAll(() => rmSync(home, { recursive: true, force: true }));
   /** What a node of the recipe writes into its secrets file. */
   const written = (input: ConfigInput, env: Record<string, string>, rank = 0) => {
-    const { run } = recipe(input);
-    const found = /node-python - \S+ "\$\{secrets\[@\]\}" > secrets\.json <<'EOF'\n([\s\S]*?)\nEOF\n/.exec(
-      run,
-    );
-    const names = [...run.matchAll(/^secrets=\((.*)\)$/gm)].map(([, list = ""]) => list.split(" "));
-    return spawnSync("python3", ["-", join(home, "secrets.json"), ...(names[rank] ?? [])], {
+    const [nodes] = programsOfPlans([parse(planIn(recipe(input).run), { version: "1.1" })], "Qwen/Qwen3-8B");
+    const names = [...new Set((nodes?.[rank] ?? []).flatMap(secretsOfProgram))].toSorted();
+    const script = `import json, sys, start
+names, home = sys.argv[1].split(), sys.argv[2]
+print(json.dumps(start.values_of(names, home, True)))`;
+    return spawnSync("python3", ["-B", "-c", script, names.join(" "), home], {
       encoding: "utf8",
-      input: found?.[1] ?? "",
-      cwd: join(__dirname, "../../runtime"),
+      cwd: RUNTIME,
       env: { PATH: process.env["PATH"] ?? "", SKYPILOT_NODE_IPS: "10.0.0.7\n10.0.0.8", ...env },
     });
   };
@@ -221,7 +206,6 @@ describe("a recipe, which nobody hands generated secrets", () => {
     const passwords = Object.keys(SPANNING).map((name) => head[name]);
     expect(new Set(passwords).size).toBe(4);
     for (const value of passwords) expect(value).toMatch(/^[0-9a-f]{64}$/);
-    expect(recipe(multi).run).toMatch(/^unset .* DYNAMO_SKY_CLUSTER_SECRET$/m);
   });
 
   it("refuses one that could be guessed", () => {

@@ -126,14 +126,23 @@ describe("failures", () => {
 });
 
 describe("a task's name", () => {
-  const task = "setup: a\nrun: b\n";
+  const task = { num_nodes: 1, resources: {}, setup: "a", run: "b" };
   it("is the same for the same task, and tells the set-up apart from the rest", () => {
     const { name, setup } = taskName("c", task, {});
     expect(name).toMatch(/^dynamo-[0-9a-f]{8}-[0-9a-f]{8}$/);
     expect(taskName("c", task, {}).name).toBe(name);
     expect(setupOf(name)).toBe(setup);
-    expect(taskName("c", "setup: a\nrun: c\n", {}).setup).toBe(setup);
-    expect(taskName("c", "setup: b\nrun: b\n", {}).setup).not.toBe(setup);
+    expect(taskName("c", { ...task, run: "c" }, {}).setup).toBe(setup);
+    expect(taskName("c", { ...task, setup: "b" }, {}).setup).not.toBe(setup);
+  });
+
+  it("is another with other files on the nodes, and so is the set-up with another of its own", () => {
+    const files = { "launch.py": "1", "setup.sh": "1" };
+    const { name, setup } = taskName("c", task, {}, files);
+    const other = taskName("c", task, {}, { ...files, "launch.py": "2" });
+    expect(other.name).not.toBe(name);
+    expect(other.setup).toBe(setup);
+    expect(taskName("c", task, {}, { ...files, "setup.sh": "2" }).setup).not.toBe(setup);
   });
 
   it("is known as another's", () => {

@@ -1,10 +1,10 @@
 /**
  * Starts a plugin from one bundled file, and bundles it first when its source has changed.
  *
- * The engine starts both plugins for every preview and update. Through tsx that takes over a second each, from a
+ * The engine starts all of them for every preview and update. Through tsx that takes over a second each, from a
  * bundle a tenth of it. Plain JavaScript, because it runs before anything can be compiled.
  *
- * Usage: node launch.cjs command|random <engine address>
+ * Usage: node launch.cjs command|random|language <engine address>
  */
 "use strict";
 const { createHash } = require("node:crypto");
@@ -69,7 +69,7 @@ function removeOutdated(current) {
 
 /** The bundle's path. Where the package's own directory cannot be written, the bundle lives as long as this process. */
 function bundleOf(name) {
-  const file = path.join(cache, sourceHash(), `pulumi-resource-${name}.cjs`);
+  const file = path.join(cache, sourceHash(), `${name}.cjs`);
   if (fs.existsSync(file)) return file;
   try {
     bundle(name, file);
@@ -79,7 +79,7 @@ function bundleOf(name) {
     if (error.code !== "EACCES" && error.code !== "EROFS") throw error;
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "pulumi-plugin-"));
     process.on("exit", () => fs.rmSync(directory, { recursive: true, force: true }));
-    const own = path.join(directory, `pulumi-resource-${name}.cjs`);
+    const own = path.join(directory, `${name}.cjs`);
     bundle(name, own);
     return own;
   }

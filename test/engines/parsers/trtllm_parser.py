@@ -20,6 +20,8 @@ _KEYS: dict[str, Any] = {
     "kv_cache_config.tokens_per_block": int,
     "kv_cache_config.free_gpu_memory_fraction": (int, float),
     "kv_cache_config.enable_partial_reuse": bool,
+    "kv_cache_config.enable_block_reuse": bool,
+    "cuda_graph_config.batch_sizes": list,
     "cache_transceiver_config.backend": str,
 }
 

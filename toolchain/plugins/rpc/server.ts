@@ -13,6 +13,7 @@ import { ResourceProviderService } from "@pulumi/pulumi/proto/provider_grpc_pb";
 import * as pb from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import type { Change, Difference } from "./diff";
+import { serveEngine, UNLIMITED, unary } from "./grpc";
 import { decode, encode, type PropertyMap } from "./properties";
 
 /** An input that cannot be accepted. */
@@ -71,11 +72,6 @@ export interface Provider {
   invoke(call: Call, args: PropertyMap): Promise<{ result: PropertyMap; failures: CheckFailure[] }>;
 }
 
-/** The largest message in either direction: no limit, as commands' output has none. */
-const UNLIMITED = { "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 };
-/** How often to look whether the engine is still there, in milliseconds. */
-const ENGINE_CHECK_MS = 2_000;
-
 /**
  * Serves the provider to the engine that started this process, until the engine ends it.
  *
@@ -85,20 +81,7 @@ export function serve(provider: Provider, engineAddress: string): void {
   const engine = new EngineClient(engineAddress, grpc.credentials.createInsecure(), UNLIMITED);
   const server = new grpc.Server(UNLIMITED);
   server.addService(ResourceProviderService, methods(provider, new Calls(engine)));
-  server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
-    if (error !== null) throw error;
-    // The engine reads the port from the first line.
-    process.stdout.write(`${port}\n`);
-  });
-  endWithEngine();
-}
-
-/** An engine that was killed tells nobody: its plugins are then adopted by another process. */
-function endWithEngine(): void {
-  const engine = process.ppid;
-  setInterval(() => {
-    if (process.ppid !== engine) process.exit(1);
-  }, ENGINE_CHECK_MS).unref();
+  void serveEngine(server);
 }
 
 /** The work under way. */
@@ -161,28 +144,6 @@ class Calls {
 /** `urn:pulumi:<stack>::<project>::<parent types>$<type>::<name>` */
 function typeOf(urn: string): string {
   return urn.split("::")[2]?.split("$").pop() ?? "";
-}
-
-type Unary<Request, Response> = (
-  call: grpc.ServerUnaryCall<Request, Response>,
-  callback: grpc.sendUnaryData<Response>,
-) => void;
-
-function unary<Request, Response>(
-  answer: (request: Request) => Response | Promise<Response>,
-): Unary<Request, Response> {
-  return (call, callback) => {
-    Promise.resolve()
-      .then(() => answer(call.request))
-      .then(
-        (response) => callback(null, response),
-        (error: unknown) =>
-          callback({
-            code: grpc.status.UNKNOWN,
-            details: error instanceof Error ? error.message : String(error),
-          }),
-      );
-  };
 }
 
 function methods(provider: Provider, calls: Calls): grpc.UntypedServiceImplementation {

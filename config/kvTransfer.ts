@@ -1,0 +1,29 @@
+import { plainObject } from "./plain";
+import { oneOf, optional, section, text } from "./values";
+
+/** NIXL's backends that move blocks between GPUs of different processes: https://github.com/ai-dynamo/nixl/tree/main/src/plugins */
+export const NIXL_BACKENDS = ["UCX", "LIBFABRIC", "Mooncake", "UCCL", "GPUNETIO"] as const;
+
+export const kvTransferSchema = section({
+  connector: optional(
+    text({
+      noun: "a connector",
+      allowed: "the engine's own name for one, such as NixlConnector (vllm), nixl (sglang), NIXL (trtllm)",
+      pattern: /^\w+$/,
+    }),
+    {
+      absent: "NIXL",
+      about:
+        "What hands KV blocks from prefill to decode workers, by the engine's own name: vLLM's `kv_connector`, SGLang's `--disaggregation-transfer-backend`, TensorRT-LLM's `cache_transceiver_config.backend`. With vLLM also what keeps blocks beside it, such as LMCacheConnectorV1.",
+    },
+  ),
+  backend: optional(oneOf("a backend of NIXL", NIXL_BACKENDS), {
+    absent: "the engine's own: UCX",
+    about: "By which of its backends NIXL moves them: LIBFABRIC for EFA, the network of AWS.",
+  }),
+  extra: optional(plainObject("an object with settings of the connector"), {
+    absent: "none",
+    about:
+      "More settings of the connector: vLLM's `kv_connector_extra_config`; with SGLang parameters of NIXL's backend. With TensorRT-LLM they go into `engineConfig.cache_transceiver_config`.",
+  }),
+});

@@ -1,0 +1,51 @@
+/** What an engine cannot do of what a configuration asks for, and what would undo what the plan settles. */
+
+import type { Problem } from "../config/problems";
+import { settledFlag } from "../config/settled";
+import { type DeploymentConfig, gpusPerReplica, type PoolConfig } from "./config";
+import { engines } from "./engines";
+import { engineConfigProblems } from "./engines/engineConfig";
+import { transferProblems } from "./engines/transfer";
+
+/** Every reason why the engine cannot be started as the configuration wants it. */
+export function engineProblems(config: DeploymentConfig): Problem[] {
+  const { transfer, settledKeys } = engines[config.engine];
+  return [
+    ...shapeProblems(config),
+    ...argumentProblems(config),
+    ...transferProblems(config, transfer),
+    ...engineConfigProblems(config, settledKeys),
+  ];
+}
+
+/** Nodes that a replica of the pool is spread over. */
+export function nodesOf(config: DeploymentConfig, pool: PoolConfig): number {
+  return Math.ceil(gpusPerReplica(pool) / config.cluster.gpusPerNode);
+}
+
+/** What the engine cannot do with replicas of these shapes. */
+function shapeProblems(config: DeploymentConfig): Problem[] {
+  return config.pools.flatMap((pool, index) =>
+    engines[config.engine]
+      .shapeProblems({ config, pool, nodes: nodesOf(config, pool) })
+      .map(({ key, message }) => ({ path: ["pools", index, key], message })),
+  );
+}
+
+/** Arguments that would undo what the plan settles. */
+function argumentProblems(config: DeploymentConfig): Problem[] {
+  const { settledFlags } = engines[config.engine];
+  const lists = [
+    { path: ["engineArgs"], given: config.engineArgs },
+    ...config.pools.map((pool, index) => ({ path: ["pools", index, "engineArgs"], given: pool.engineArgs })),
+  ];
+  return lists.flatMap(({ path, given }) =>
+    given.flatMap((argument, index): Problem[] => {
+      const settled = settledFlag(settledFlags, argument);
+      if (settled === undefined) return [];
+      const { flag, instead } = settled;
+      const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
+      return [{ path: [...path, index], message: `${flag} is settled by the plan. Remove it; ${remedy}.` }];
+    }),
+  );
+}

@@ -1,0 +1,77 @@
+/** `engineConfig`: an engine's own configuration, as its YAML has it, merged with what the plan settles. */
+
+import type { Json, PlainObject } from "../../config/plain";
+import type { Problem, SettingPath } from "../../config/problems";
+import { TRTLLM_KEY } from "../../config/settled";
+import { show } from "../../config/values";
+import type { DeepReadonly, DeploymentConfig } from "../config";
+import type { SettledFlags } from "./engine";
+
+type Config = DeepReadonly<PlainObject>;
+type Value = DeepReadonly<Json> | undefined;
+
+export const isGroup = (value: Value): value is Config & PlainObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** Both, group by group; the second's where both say something. */
+export function merged(first: Config, second: Config): PlainObject {
+  const both = { ...first, ...second };
+  return Object.fromEntries(
+    Object.entries(both).map(([key, value]) => {
+      const [one, other] = [own(first, key), own(second, key)];
+      return [key, isGroup(one) && isGroup(other) ? merged(one, other) : value];
+    }),
+  ) as PlainObject;
+}
+
+const own = (config: Config, key: string): Value => (Object.hasOwn(config, key) ? config[key] : undefined);
+
+/** What may not be said in `engineConfig`. `settled` is undefined for an engine that has no such configuration. */
+export function engineConfigProblems(config: DeploymentConfig, settled: SettledFlags | undefined): Problem[] {
+  const places = [
+    { path: ["engineConfig"], said: config.engineConfig },
+    ...config.pools.map(({ engineConfig }, at) => ({
+      path: ["pools", at, "engineConfig"],
+      said: engineConfig,
+    })),
+  ].filter(({ said }) => Object.keys(said).length > 0);
+  if (settled === undefined) {
+    const message = `is for engine trtllm; ${config.engine} takes arguments alone. Say it in engineArgs.`;
+    return places.map(({ path }) => ({ path, message }));
+  }
+  return [
+    ...places.flatMap(({ path, said }) => settledProblems(path, said, settled)),
+    ...(places.length > 0 ? flagProblems(config) : []),
+  ];
+}
+
+function settledProblems(path: SettingPath, said: Config, settled: SettledFlags): Problem[] {
+  return Object.entries(settled).flatMap(([key, instead]): Problem[] => {
+    const parts = key.split(".");
+    const groups = parts.slice(0, -1);
+    const group = groups.reduce<Value>((value, part) => (isGroup(value) ? value[part] : value), said);
+    if (group === undefined) return [];
+    if (!isGroup(group)) {
+      const message = `${show(group)} is no group of settings. Allowed: an object, with its keys one by one.`;
+      return [{ path: [...path, ...groups], message }];
+    }
+    if (own(group, parts.at(-1) ?? "") === undefined) return [];
+    const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
+    return [{ path: [...path, ...parts], message: `is settled by the plan. Remove it; ${remedy}.` }];
+  });
+}
+
+/** Dynamo's worker takes the whole or key by key, and ends where it is given both. */
+function flagProblems(config: DeploymentConfig): Problem[] {
+  const lists = [
+    { path: ["engineArgs"], given: config.engineArgs },
+    ...config.pools.map(({ engineArgs }, at) => ({ path: ["pools", at, "engineArgs"], given: engineArgs })),
+  ];
+  return lists.flatMap(({ path, given }) =>
+    given.flatMap((argument, at): Problem[] => {
+      if (!argument.startsWith(TRTLLM_KEY)) return [];
+      const message = `${show(argument)} does not go with engineConfig: Dynamo takes one of the two. Say it there.`;
+      return [{ path: [...path, at], message }];
+    }),
+  );
+}

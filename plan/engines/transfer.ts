@@ -1,0 +1,109 @@
+/** What hands KV blocks from one worker to another, and what an engine has for it. */
+
+import { NIXL_BACKENDS } from "../../config/kvTransfer";
+import type { Problem } from "../../config/problems";
+import { show } from "../../config/values";
+import type { DeploymentConfig } from "../config";
+
+/** A connector hands blocks from prefill to decode workers, or keeps them for later beside one that does. */
+export type ConnectorKind = "transfer" | "cache";
+
+export interface TransferRules {
+  /** The engine's own names. */
+  readonly connectors: Readonly<Record<string, ConnectorKind>>;
+  /** The one that hands over where none is asked for. */
+  readonly usual: string;
+  /** Those that hand over by NIXL, and so have a backend of its. */
+  readonly byNixl: readonly string[];
+  /** Those that take `kvTransfer.extra`. */
+  readonly takesExtra: readonly string[];
+  /** What else to use for `kvTransfer.extra` where it is not taken. */
+  readonly insteadOfExtra?: string;
+}
+
+type Transfer = DeploymentConfig["kvTransfer"];
+
+/** The connector that hands blocks over. */
+export function handOver({ usual, connectors }: TransferRules, { connector }: Transfer): string {
+  return connector !== undefined && connectors[connector] === "transfer" ? connector : usual;
+}
+
+/** What the engine does not have of what `kvTransfer` asks for. `rules` is undefined for an engine that hands nothing over. */
+export function transferProblems(config: DeploymentConfig, rules: TransferRules | undefined): Problem[] {
+  const { kvTransfer, engine, pools } = config;
+  const asked = Object.entries(kvTransfer).filter(([, value]) => value !== undefined);
+  const refuse = (why: (value: unknown) => string, keys = asked) =>
+    keys.map(([key, value]) => ({ path: ["kvTransfer", key], message: why(value) }));
+  if (rules === undefined)
+    return refuse(
+      (value) =>
+        `${show(value)} has no meaning for engine ${engine}, which hands over no KV blocks. Remove it, or use a real engine.`,
+    );
+  const unknown = unknownConnector(config, rules);
+  if (unknown !== undefined) return [unknown];
+  const kind = rules.connectors[kvTransfer.connector ?? rules.usual];
+  const transfers = pools.some(({ role }) => role !== "aggregated");
+  const idle = transfers ? [] : asked.filter(([key]) => kind === "transfer" || key === "backend");
+  if (idle.length > 0)
+    return refuse(
+      (value) =>
+        `${show(value)} has no effect: all pools are aggregated, and hand over nothing. Remove it, or use prefill and decode pools.`,
+      idle,
+    );
+  return [
+    ...backendProblems(config, rules),
+    ...extraProblems(config, rules),
+    ...offloadProblems(config, kind),
+  ];
+}
+
+function unknownConnector(
+  { kvTransfer, engine }: DeploymentConfig,
+  rules: TransferRules,
+): Problem | undefined {
+  const { connector } = kvTransfer;
+  if (connector === undefined || Object.hasOwn(rules.connectors, connector)) return undefined;
+  const names = Object.keys(rules.connectors);
+  const same = names.find((name) => name.toLowerCase().startsWith(connector.toLowerCase()));
+  const backend = NIXL_BACKENDS.find((name) => name.toLowerCase() === connector.toLowerCase());
+  const hint =
+    same !== undefined
+      ? ` Did you mean ${show(same)}?`
+      : backend === undefined
+        ? ""
+        : ` For NIXL's backend of that name use kvTransfer.backend.`;
+  const message = `${show(connector)} is no connector of engine ${engine}. Allowed: ${names.join(", ")}.${hint}`;
+  return { path: ["kvTransfer", "connector"], message };
+}
+
+function backendProblems({ kvTransfer }: DeploymentConfig, rules: TransferRules): Problem[] {
+  const { backend, extra } = kvTransfer;
+  if (backend === undefined) return [];
+  const path = ["kvTransfer", "backend"];
+  const by = handOver(rules, kvTransfer);
+  if (!rules.byNixl.includes(by)) {
+    const message = `${show(backend)} has no effect with the connector ${by}, which is not NIXL. Remove it, or set kvTransfer.connector to one of: ${rules.byNixl.join(", ")}.`;
+    return [{ path, message }];
+  }
+  if (extra?.["backends"] === undefined) return [];
+  const message = `${show(backend)} and kvTransfer.extra.backends say the same. Remove one of the two.`;
+  return [{ path, message }];
+}
+
+function extraProblems({ kvTransfer, engine }: DeploymentConfig, rules: TransferRules): Problem[] {
+  const connector = kvTransfer.connector ?? rules.usual;
+  if (kvTransfer.extra === undefined || rules.takesExtra.includes(connector)) return [];
+  const remedy = rules.insteadOfExtra === undefined ? "Remove it" : `Use ${rules.insteadOfExtra} instead`;
+  const message = `is not possible with engine ${engine} and the connector ${connector}. ${remedy}.`;
+  return [{ path: ["kvTransfer", "extra"], message }];
+}
+
+/** KVBM (`kvOffload` of vLLM) is a connector itself, and goes with one other: NIXL. */
+function offloadProblems(config: DeploymentConfig, kind: ConnectorKind | undefined): Problem[] {
+  const { kvTransfer, kvOffload, engine } = config;
+  const { connector } = kvTransfer;
+  if (engine !== "vllm" || connector === undefined || kvOffload.hostMemoryGB === undefined) return [];
+  if (kind === "transfer" && connector === "NixlConnector") return [];
+  const message = `${show(connector)} does not go with kvOffload, which works beside NixlConnector alone (KVBM). Remove one of the two.`;
+  return [{ path: ["kvTransfer", "connector"], message }];
+}

@@ -1,0 +1,101 @@
+/**
+ * vLLM's `--kv-transfer-config`: NIXL or another connector between prefill and decode workers; KVBM, LMCache or FlexKV where blocks are kept;
+ * or both as one (`_connector_to_kv_transfer_json` in dynamo/vllm/args.py of 1.4.2). Connectors:
+ * https://github.com/vllm-project/vllm/blob/v0.26.0/vllm/distributed/kv_transfer/kv_connector/factory.py, and those that Dynamo can hand over
+ * with: `KV_CONNECTOR_PROTOCOLS` in dynamo/vllm/kv_connector_protocols.py.
+ */
+import type { ReplicaSpec, WorkerSpec } from "./engine";
+import { usesKvbm } from "./kvbm";
+import { handOver, type TransferRules } from "./transfer";
+
+const NIXL = "NixlConnector";
+const MOONCAKE = "MooncakeConnector";
+const KVBM_MODULE = "kvbm.vllm_integration.connector";
+
+export const VLLM_TRANSFER: TransferRules = {
+  connectors: {
+    [NIXL]: "transfer",
+    [MOONCAKE]: "transfer",
+    LMCacheConnectorV1: "cache",
+    FlexKVConnectorV1: "cache",
+  },
+  usual: NIXL,
+  byNixl: [NIXL],
+  takesExtra: [NIXL, MOONCAKE, "LMCacheConnectorV1", "FlexKVConnectorV1"],
+};
+
+/** Wrappers of two connectors: KVBM's own takes KVBM and LMCache, vLLM's any. */
+const PAIRED_BY_KVBM: readonly string[] = ["DynamoConnector", "LMCacheConnectorV1"];
+
+interface Connector {
+  readonly kv_connector: string;
+  readonly kv_role: string;
+  readonly kv_connector_module_path?: string;
+  readonly kv_connector_extra_config?: object;
+}
+
+const disaggregated = ({ pool }: ReplicaSpec): boolean => pool.role !== "aggregated";
+
+/** The flag, or nothing for a worker that neither hands over nor keeps blocks. */
+export function kvTransferFlags(worker: WorkerSpec): string[] {
+  const connectors = [keeper(worker), mover(worker)].flatMap((one) => one ?? []);
+  const [only] = connectors;
+  if (only === undefined) return [];
+  return ["--kv-transfer-config", JSON.stringify(connectors.length === 1 ? only : paired(connectors))];
+}
+
+function paired(connectors: readonly Connector[]): Connector {
+  const byKvbm = connectors.some(({ kv_connector }) => PAIRED_BY_KVBM.includes(kv_connector));
+  return {
+    kv_connector: byKvbm ? "PdConnector" : "MultiConnector",
+    kv_role: "kv_both",
+    kv_connector_extra_config: { connectors },
+    ...(byKvbm ? { kv_connector_module_path: KVBM_MODULE } : {}),
+  };
+}
+
+/** What keeps blocks that no longer fit the GPU. Decode workers keep no prefixes. */
+function keeper(worker: WorkerSpec): Connector | undefined {
+  const { pool, config } = worker;
+  if (usesKvbm(worker))
+    return { kv_connector: "DynamoConnector", kv_connector_module_path: KVBM_MODULE, kv_role: "kv_both" };
+  const { connector, extra } = config.kvTransfer;
+  if (connector === undefined || VLLM_TRANSFER.connectors[connector] !== "cache" || pool.role === "decode")
+    return undefined;
+  return { kv_connector: connector, kv_role: "kv_both", ...extraConfig(extra) };
+}
+
+/** What hands blocks from prefill to decode workers. */
+function mover(worker: WorkerSpec): Connector | undefined {
+  if (!disaggregated(worker)) return undefined;
+  const { kvTransfer } = worker.config;
+  const connector = handOver(VLLM_TRANSFER, kvTransfer);
+  const backends = kvTransfer.backend === undefined ? {} : { backends: [kvTransfer.backend] };
+  const own =
+    kvTransfer.connector === undefined || kvTransfer.connector === connector ? kvTransfer.extra : {};
+  return {
+    kv_connector: connector,
+    kv_role: kvRole(worker, connector),
+    ...extraConfig({ ...backends, ...own }),
+  };
+}
+
+/** NIXL's workers are alike; Mooncake's prefill workers push. */
+function kvRole({ pool }: WorkerSpec, connector: string): string {
+  if (connector !== MOONCAKE) return "kv_both";
+  return pool.role === "prefill" ? "kv_producer" : "kv_consumer";
+}
+
+function extraConfig(extra: object | undefined): Pick<Connector, "kv_connector_extra_config"> {
+  if (extra === undefined || Object.keys(extra).length === 0) return {};
+  return { kv_connector_extra_config: extra };
+}
+
+/** Where the other side asks for KV blocks: the port is the first of a block, each group adds its own number. */
+export function sideChannelEnv(worker: WorkerSpec): Record<string, string> {
+  if (!disaggregated(worker)) return {};
+  const port = String(worker.ports.sideChannel);
+  if (handOver(VLLM_TRANSFER, worker.config.kvTransfer) === MOONCAKE)
+    return worker.pool.role === "prefill" ? { VLLM_MOONCAKE_BOOTSTRAP_PORT: port } : {};
+  return { VLLM_NIXL_SIDE_CHANNEL_HOST: worker.address, VLLM_NIXL_SIDE_CHANNEL_PORT: port };
+}

@@ -1,0 +1,138 @@
+#!/usr/bin/env bash
+# Prepares a node for its programs: Dynamo with its engine, supervisor, the services, the model. It runs once a node, and again after a
+# change of what it is asked for; what is there already is kept.
+#
+#   setup.sh --dynamo VERSION --supervisor VERSION [options]
+#     --engine NAME          sglang, vllm or trtllm: the extra of ai-dynamo on PyPI that brings it. Default: Dynamo alone
+#     --services "NAME …"    programs that have to be there: etcd, nats-server, nginx, openssl, prometheus
+#     --kvbm VERSION         the connector with which vLLM offloads its KV cache
+#     --model NAME           model on the Hugging Face hub whose weights are fetched, with the token in HF_TOKEN where there is one
+#     --revision NAME        of the model. Default: the newest
+set -euo pipefail
+
+engine="" dynamo="" supervisor="" services="" kvbm="" model="" revision=""
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --engine | --dynamo | --supervisor | --services | --kvbm | --model | --revision)
+      [ $# -ge 2 ] || { echo "setup.sh: $1 needs a value" >&2; exit 64; }
+      declare "${1#--}=$2"
+      shift 2
+      ;;
+    *)
+      echo "setup.sh: unknown option $1" >&2
+      exit 64
+      ;;
+  esac
+done
+[ -n "$dynamo" ] && [ -n "$supervisor" ] || { echo "setup.sh: --dynamo and --supervisor are required" >&2; exit 64; }
+
+home="$HOME/.dynamo-sky"
+mkdir -p "$home/bin"
+# Secrets are in there, and a remote API server of SkyPilot does not keep the mode of their file.
+chmod 700 "$home"
+export PATH="$home/bin:$HOME/.local/bin:/usr/local/bin/etcd:$PATH"
+# Nodes may share a home directory (Slurm): the first one sets it up, the others find it done.
+exec 9> "$home/setup.lock"
+if command -v flock >/dev/null; then flock 9; fi
+
+has_module() { "$python" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec(sys.argv[1]))' "$1" 2>/dev/null; }
+
+has_dynamo() {
+  "$1" -c 'import importlib.util as u, sys; sys.exit(not (u.find_spec("dynamo") and u.find_spec("dynamo.frontend")))' 2>/dev/null
+}
+
+# Installs packages beside Dynamo.
+add_packages() {
+  if command -v uv >/dev/null; then uv pip install --quiet --break-system-packages --python "$python" "$@"
+  else "$python" -m pip install --quiet --break-system-packages "$@"; fi
+}
+
+# Dynamo: the image's own, else from PyPI.
+find_dynamo() {
+  local package="ai-dynamo${engine:+[$engine]}==$dynamo"
+  if has_dynamo python3; then
+    python="$(command -v python3)"
+    return
+  fi
+  python="$home/venv/bin/python"
+  if has_dynamo "$python"; then return; fi
+  echo "installing $package from PyPI"
+  if command -v uv >/dev/null; then
+    uv venv --quiet --clear --python '>=3.10,<3.13' "$home/venv"
+    uv pip install --quiet --python "$python" "$package"
+  else
+    python3 -m venv --clear "$home/venv"
+    "$python" -m pip install --quiet "$package"
+  fi
+}
+
+# Finds a program, or takes it out of one of the distribution's packages, which apt verifies. They are unpacked, not installed: no service of
+# the system is started.
+unpack() {
+  local program="$1" scratch package options
+  shift
+  command -v "$program" >/dev/null && return
+  command -v apt-get >/dev/null || {
+    echo "There is no $program on this node, and no apt-get to fetch it: use an image that has it." >&2
+    exit 1
+  }
+  scratch="$(mktemp -d)"
+  mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
+  options=(-qq -o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o "APT::Sandbox::User=$(id -un)")
+  apt-get "${options[@]}" update
+  for package in "$@"; do
+    echo "unpacking the package $package"
+    (cd "$scratch" && apt-get "${options[@]}" download "$package" && dpkg -x ./"$package"_*.deb unpacked)
+    find "$scratch/unpacked" -type f -name "$program" -perm -u+x -exec cp {} "$home/bin/$program" \;
+    if [ -x "$home/bin/$program" ]; then break; fi
+  done
+  rm -rf "$scratch"
+}
+
+# On every node: on Slurm the node that is first in the set-up need not be the first one of the task (`sky/skylet/executor/slurm.py`
+# of SkyPilot 0.14.1: "Task rank, different from index of the node in the cluster").
+find_service() {
+  case "$1" in
+    etcd) unpack etcd etcd-server ;;
+    # Debian 12 and Ubuntu 24.04 have nginx itself in `nginx`, older ones in `nginx-core`.
+    nginx)
+      unpack nginx nginx nginx-core
+      nginx -v 2>/dev/null || {
+        echo "nginx does not run on this node ($(nginx -v 2>&1 | head -n 1)): use an image that has it." >&2
+        exit 1
+      }
+      ;;
+    nats-server | openssl | prometheus) unpack "$1" "$1" ;;
+    *)
+      echo "setup.sh: unknown service $1" >&2
+      exit 64
+      ;;
+  esac
+}
+
+# The model's files, once a node and not once a worker. Engines then find them in the hub's cache.
+fetch_model() {
+  echo "fetching $model"
+  # The token is in the task's environment, unless the launch has put it into a file.
+  "$python" - "$model" "$revision" "$home/secrets.json" <<'PYTHON'
+import json, os, sys
+from huggingface_hub import snapshot_download
+model, revision, secrets = sys.argv[1:]
+if os.path.exists(secrets):
+    with open(secrets, encoding="utf-8") as file:
+        os.environ.update({name: value for name, value in json.load(file).items() if name == "HF_TOKEN"})
+snapshot_download(model, revision=revision or None)
+PYTHON
+}
+
+find_dynamo
+# Not a link: a Python that is started through one does not find its environment.
+printf '#!/bin/sh\nexec "%s" "$@"\n' "$python" > "$home/bin/node-python"
+chmod +x "$home/bin/node-python"
+# Supervisor keeps the programs of a node running.
+has_module supervisor || add_packages "supervisor==$supervisor"
+# NVIDIA's image has it; on PyPI it asks for another nixl than `ai-dynamo[vllm]` does and works with that one, so it comes without its
+# dependencies.
+if [ -n "$kvbm" ] && ! has_module kvbm; then add_packages --no-deps "kvbm==$kvbm"; fi
+for service in $services; do find_service "$service"; done
+if [ -n "$model" ]; then fetch_model; fi

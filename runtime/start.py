@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Starts the programs of one node, and keeps them running: ``start.py < plan.yaml``, as a task of SkyPilot on every node.
+
+It makes the node's directory anew (``~/.dynamo-sky/node<rank>``) with the files of this directory, the node's part of the plan (`plan.py`) and its
+secrets, shows the programs' logs, and becomes supervisord. It ends when it is told to (SIGTERM, SIGINT), after all programs have been stopped.
+
+    --standalone        make up what nobody has brought: passwords of etcd and NATS, the gateway's key and certificate
+    --control-ip ADDR   address of the control plane, where that is on another cluster
+    --model-files       the model is in ~/.dynamo-sky/model
+
+Python 3.9 or later; in the environment of this interpreter are Dynamo and `supervisor`.
+"""
+
+import argparse
+import hashlib
+import hmac
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import node
+import own_access
+import plan as plans
+from gateway import write_private
+
+# The one secret that a launch over several nodes is given where nobody hands it generated ones: each node derives the same from it.
+CLUSTER_SECRET = "DYNAMO_SKY_CLUSTER_SECRET"
+SHORTEST_CLUSTER_SECRET = 32
+# `CONTROL_PLANE_SECRETS` of plan/programs/controlPlane.ts: known to nobody outside.
+DERIVED = ("ETCD_AUTH_PASSWORD", "DYNAMO_SKY_ETCD_ROOT_PASSWORD", "NATS_AUTH_TOKEN", "DYNAMO_SKY_LOCKSTEP_SECRET")
+# SkyPilot logs in with these at the registry of the image, and gives them to the task too.
+REGISTRY_LOGIN = ("SKYPILOT_DOCKER_SERVER", "SKYPILOT_DOCKER_USERNAME", "SKYPILOT_DOCKER_PASSWORD")
+# What Prometheus has seen is kept: it is what one looks at when a deployment was changed. `PROMETHEUS_DATA` of plan/programs/metrics.ts.
+KEPT = "prometheus"
+
+
+def clear(directory, kept):
+    """All nodes start anew together, so nothing old is kept."""
+    os.makedirs(directory, exist_ok=True)
+    for entry in os.scandir(directory):
+        if entry.name in kept:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+
+
+def write(directory, files):
+    for path, text in files.items():
+        path = os.path.join(directory, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        write_private(path, text)
+
+
+def derived(shared):
+    """A password for each name, none of which tells another."""
+    if len(shared) < SHORTEST_CLUSTER_SECRET:
+        raise SystemExit(
+            "%s is too short: at least %d characters, such as 'openssl rand -hex 32' writes"
+            % (CLUSTER_SECRET, SHORTEST_CLUSTER_SECRET)
+        )
+    return {name: hmac.new(shared.encode(), name.encode(), hashlib.sha256).hexdigest() for name in DERIVED}
+
+
+def values_of(names, home, is_standalone):
+    """Values of a node's secrets: those that came with the launch in a file, else from the task's environment, else made up."""
+    try:
+        with open(os.path.join(home, "secrets.json"), encoding="utf-8") as file:
+            given = json.load(file)
+    except FileNotFoundError:
+        given = {}
+    given = {**{name: os.environ[name] for name in names if name in os.environ}, **given}
+    if is_standalone:
+        given = {**derived(os.environ.get(CLUSTER_SECRET) or secrets.token_hex(32)), **given}
+        given.update(own_access.make(names, given, home))
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise SystemExit("no value for %s came with the launch" % ", ".join(missing))
+    return {name: given[name] for name in names}
+
+
+def read_plan(file, model):
+    """Specifications of programs by rank, from YAML."""
+    import yaml  # Dynamo brings it
+
+    try:
+        return plans.nodes_of(yaml.safe_load(file), model)
+    except (plans.BadPlan, yaml.YAMLError) as error:
+        raise SystemExit("the plan cannot be used: %s" % error) from None
+
+
+def show(logs):
+    """What the programs write is what `sky logs` shows; it ends with this process, which becomes the supervisor."""
+    for log in logs:
+        open(log, "a", encoding="utf-8").close()
+    command = ["tail", "--pid=%d" % os.getpid(), "-n", "+1", "-F"] + logs
+    subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Starts the programs of one node.")
+    parser.add_argument("--standalone", action="store_true")
+    parser.add_argument("--control-ip")
+    parser.add_argument("--model-files", action="store_true")
+    arguments = parser.parse_args()
+    os.umask(0o077)
+    runtime = os.path.dirname(os.path.abspath(__file__))
+    home = os.path.dirname(runtime)
+    rank = int(os.environ["SKYPILOT_NODE_RANK"])
+    ips = os.environ["SKYPILOT_NODE_IPS"].split()
+    nodes = read_plan(sys.stdin, os.environ.pop("MODEL", None))
+    specs = nodes.get(rank, [])
+    everywhere = [spec for programs in nodes.values() for spec in programs]
+
+    # Nodes may share a home directory, so each has a directory with its rank.
+    directory = os.path.join(home, "node%d" % rank)
+    clear(directory, [KEPT] if any(spec["role"] == "prometheus" for spec in everywhere) else [])
+    os.makedirs(os.path.join(directory, "logs"), exist_ok=True)
+    for name in os.listdir(runtime):
+        if name.endswith((".py", ".conf")):
+            shutil.copyfile(os.path.join(runtime, name), os.path.join(directory, name))
+    files = {"supervisord.conf": plans.SUPERVISORD_CONF}
+    for unit in {plans.unit_of(spec) for spec in specs}:
+        files.update(plans.unit_files(unit, [spec for spec in specs if plans.unit_of(spec) == unit]))
+    write(directory, files)
+    if arguments.model_files:
+        os.symlink(os.path.join(home, "model"), os.path.join(directory, "model"))
+    names = plans.secrets_of(specs)
+    write(directory, {"secrets.json": json.dumps(values_of(names, home, arguments.standalone))})
+    for name in {*plans.secrets_of(everywhere), CLUSTER_SECRET, *REGISTRY_LOGIN}:
+        os.environ.pop(name, None)
+
+    os.chdir(directory)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.environ["PATH"] = os.pathsep.join(
+        [os.path.join(home, "bin"), os.path.expanduser("~/.local/bin"), "/usr/local/bin/etcd", os.environ.get("PATH", os.defpath)]
+    )
+    show(["logs/%s.log" % spec["name"] for spec in specs])
+    node.start(
+        argparse.Namespace(
+            dir=".", head_ip=ips[0], node_ip=ips[rank], rank_ips=",".join(ips), control_ip=arguments.control_ip, cluster_dir=None
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()

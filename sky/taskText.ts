@@ -1,0 +1,103 @@
+/** A task as the text that SkyPilot reads: YAML, with the plan as YAML in its `run`. The last step before it is launched. Pure. */
+import { Document, isMap, isSeq, Scalar, visit } from "yaml";
+import { withEscapes } from "../lib/printable";
+import { hereDocument } from "../lib/shell";
+import type { PlanEntry } from "../plan/compact";
+import { ENVIRONMENT, RUNTIME } from "./setup";
+import type { SkyTask } from "./spec";
+
+/** Commands that are longer are written on several lines. */
+const LINE_WIDTH = 110;
+
+/** Fields of a plan whose lists and maps are short, and stand in one line. */
+const IN_ONE_LINE = new Set(["gpus", "ports", "secrets", "waits", "lockstep", "mpi"]);
+
+/**
+ * The same bytes for the same task.
+ * @param heading Comment at its head, without `#`.
+ */
+export function taskText(task: SkyTask, heading?: string): string {
+  const { num_nodes, resources, config, envs, secrets, file_mounts, setup } = task;
+  const fields = {
+    num_nodes,
+    resources,
+    config,
+    envs,
+    secrets: secrets && Object.fromEntries(secrets.map((name) => [name, null])),
+    file_mounts,
+    setup,
+    run: runText(task.run),
+  };
+  const document = documentOf(
+    Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)),
+  );
+  for (const field of ["setup", "run"]) literal(document.get(field, true));
+  if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
+  return withEscapes(document.toString({ lineWidth: 0, indentSeq: false }));
+}
+
+function runText(run: SkyTask["run"]): string | undefined {
+  if (run === undefined || typeof run === "string") return run;
+  const words = ["exec", `~/${ENVIRONMENT}/bin/node-python`, `${RUNTIME}/start.py`, ...run.options];
+  return `${words.join(" ")} ${hereDocument(planText(run.plan), "PLAN")}\n`;
+}
+
+function planText(plan: PlanEntry): string {
+  const document = documentOf(plan);
+  visit(document, {
+    Pair: (_key, { key, value }) => {
+      const name = key instanceof Scalar ? key.value : undefined;
+      if ((isMap(value) || isSeq(value)) && typeof name === "string" && IN_ONE_LINE.has(name))
+        value.flow = true;
+      if (name === "command" && value instanceof Scalar) value.type = commandType(String(value.value));
+      if (name === "files" && isMap(value)) for (const item of value.items) literal(item.value);
+    },
+    // A program that is only a place.
+    Map: (_key, map) => {
+      if (map.has("name") && !map.has("command") && !map.has("env")) map.flow = true;
+    },
+  });
+  const text = document.toString({ lineWidth: 0, indentSeq: false, flowCollectionPadding: false });
+  return withEscapes(text.replaceAll(/^(?: *- )? *command: >-\n( +)(.*)$/gm, foldedBeforeFlags));
+}
+
+/** A folded command with its flags and their values on several lines; a line's end is the space between two words. */
+function foldedBeforeFlags(match: string, indent: string, command: string): string {
+  const lines: string[] = [];
+  for (const part of command.split(/ (?=-)/)) {
+    const last = lines.at(-1);
+    if (last !== undefined && `${indent}${last} ${part}`.length <= LINE_WIDTH)
+      lines.push(`${lines.pop()} ${part}`);
+    else lines.push(part);
+  }
+  return `${match.slice(0, -indent.length - command.length)}${lines.map((line) => `${indent}${line}`).join("\n")}`;
+}
+
+function literal(text: unknown): void {
+  if (text instanceof Scalar && isPrintable(String(text.value))) text.type = Scalar.BLOCK_LITERAL;
+}
+
+/** On lines of its own, where that keeps every space of it. */
+function commandType(command: string): Scalar.Type {
+  return isPrintable(command) && !/\s\s|[\t\n\r]|^\s|\s$/.test(command)
+    ? Scalar.BLOCK_FOLDED
+    : Scalar.QUOTE_DOUBLE;
+}
+
+/** Whether it needs no escapes, which a block has not. */
+function isPrintable(text: string): boolean {
+  return withEscapes(text) === text && [...text].every((character) => character >= " " || character === "\n");
+}
+
+/** SkyPilot and the nodes read it as YAML 1.1, in which a plain `on` or `1:30` is no text. */
+function documentOf(value: object): Document {
+  const document = new Document(value, { compat: "yaml-1.1" });
+  visit(document, {
+    Scalar: (key, node: Scalar) => {
+      // PyYAML and this writer do not agree on what else needs quotes: a tab does, and `=`.
+      if (typeof node.value === "string" && key !== "key" && !/^[A-Za-z~][\w./:@+~-]*$/.test(node.value))
+        node.type = Scalar.QUOTE_DOUBLE;
+    },
+  });
+  return document;
+}

@@ -1,0 +1,44 @@
+/** The Pulumi CLI that is used here, however it was got: what it does to a stack's file. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { ensureToolchain } from "../../toolchain";
+
+const home = mkdtempSync(join(tmpdir(), "cli-home-"));
+const project = join(home, "project");
+const state = `file://${home}`;
+let command = "pulumi";
+
+const pulumi = (args: readonly string[], variables: Readonly<Record<string, string>> = {}) => {
+  const own = { PULUMI_HOME: home, PULUMI_BACKEND_URL: state, PULUMI_CONFIG_PASSPHRASE: "test" };
+  const { status, stdout, stderr } = spawnSync(command, [...args], {
+    cwd: project,
+    env: { ...process.env, ...own, ...variables },
+    encoding: "utf8",
+  });
+  expect(status, `${stdout}${stderr}`).toBe(0);
+};
+
+beforeAll(async () => {
+  const { pulumi: program } = await ensureToolchain({ need: ["pulumi"] });
+  command = program?.path ?? command;
+  mkdirSync(project);
+  writeFileSync(join(project, "Pulumi.yaml"), "name: cli\nruntime: nodejs\n");
+});
+
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+// As docs/stacks.md says.
+it.each([
+  [{ PULUMI_OPTION_PRESERVE_CONFIG: "true" }, true],
+  [{}, false],
+])("with %j leaves the file of a stack that is removed: %s", (variables, stays) => {
+  const file = join(project, "Pulumi.dev.yaml");
+  writeFileSync(file, "config:\n  cli:word: mine\n");
+  pulumi(["stack", "init", "dev"]);
+  expect(readFileSync(file, "utf8")).toContain("encryptionsalt");
+  pulumi(["stack", "rm", "dev", "--yes"], variables);
+  expect(existsSync(file)).toBe(stays);
+});

@@ -1,0 +1,392 @@
+/** Settings in place of flags that the plan settles (`kvTransfer`, `engineConfig`), and the guard of those flags. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { ConfigError } from "../../config/problems";
+import { settledFlag } from "../../config/settled";
+import { parseConfig } from "../../plan/config";
+import { engines } from "../../plan/engines";
+import { plan } from "../../plan/plan";
+import { ENGINES, type ProgramPlan } from "../../plan/types";
+import { type Deployment, SERVICES, SHAPES } from "./planShapes";
+
+function program(input: Deployment, name: string): ProgramPlan {
+  const { clusters } = plan(parseConfig(input), SERVICES);
+  const found = clusters
+    .flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs))
+    .find((one) => one.name === name);
+  if (found === undefined) throw new Error(`no program ${name}`);
+  return found;
+}
+
+const flagOf = ({ command }: ProgramPlan, flag: string) => command[command.indexOf(flag) + 1];
+const jsonOf = (one: ProgramPlan, flag: string): unknown => JSON.parse(flagOf(one, flag) ?? "");
+
+function problemsOf(input: Deployment): string[] {
+  try {
+    plan(parseConfig(input), SERVICES);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  }
+}
+
+const with_ = (engine: "sglang" | "vllm" | "trtllm", more: Partial<Deployment>): Deployment => ({
+  ...SHAPES.disagg,
+  engine,
+  ...more,
+});
+
+describe("kvTransfer", () => {
+  it("has NIXL take another of its backends, with each engine", () => {
+    const kvTransfer = { backend: "LIBFABRIC" } as const;
+    expect(jsonOf(program(with_("vllm", { kvTransfer }), "decode-0"), "--kv-transfer-config")).toEqual({
+      kv_connector: "NixlConnector",
+      kv_role: "kv_both",
+      kv_connector_extra_config: { backends: ["LIBFABRIC"] },
+    });
+    const sglang = program(
+      with_("sglang", { kvTransfer: { ...kvTransfer, extra: { num_threads: "8" } } }),
+      "prefill-0",
+    );
+    expect(flagOf(sglang, "--disaggregation-transfer-backend")).toBe("nixl");
+    expect(sglang.env).toMatchObject({
+      SGLANG_DISAGGREGATION_NIXL_BACKEND: "LIBFABRIC",
+      SGLANG_DISAGGREGATION_NIXL_BACKEND_PARAMS: '{"num_threads":"8"}',
+    });
+    const trtllm = program(with_("trtllm", { kvTransfer }), "decode-0");
+    expect(trtllm.env).toMatchObject({ TRTLLM_NIXL_KVCACHE_BACKEND: "LIBFABRIC" });
+  });
+
+  it("says NIXL's backend on every node of a TensorRT-LLM world", () => {
+    const pools = (["prefill", "decode"] as const).map((role) => ({ role, tensorParallel: 16 }));
+    const spanning = with_("trtllm", { pools, cluster: { nodes: 4 }, kvTransfer: { backend: "LIBFABRIC" } });
+    for (const name of ["prefill-0", "prefill-0-rank1", "decode-0-rank1"])
+      expect(program(spanning, name).env).toMatchObject({ TRTLLM_NIXL_KVCACHE_BACKEND: "LIBFABRIC" });
+  });
+
+  it("has another connector hand over, by the engine's own name for it", () => {
+    const mooncake = with_("vllm", {
+      kvTransfer: { connector: "MooncakeConnector", extra: { protocol: "rdma" } },
+    });
+    const extra = { kv_connector_extra_config: { protocol: "rdma" } };
+    expect(jsonOf(program(mooncake, "prefill-0"), "--kv-transfer-config")).toEqual({
+      kv_connector: "MooncakeConnector",
+      kv_role: "kv_producer",
+      ...extra,
+    });
+    expect(jsonOf(program(mooncake, "decode-0"), "--kv-transfer-config")).toMatchObject({
+      kv_role: "kv_consumer",
+    });
+    const prefill = program(mooncake, "prefill-0");
+    expect(prefill.env["VLLM_MOONCAKE_BOOTSTRAP_PORT"]).toBe(String(prefill.ports["sideChannel"]));
+    const sglang = program(with_("sglang", { kvTransfer: { connector: "mooncake" } }), "decode-0");
+    expect(flagOf(sglang, "--disaggregation-transfer-backend")).toBe("mooncake");
+    const trtllm = program(with_("trtllm", { kvTransfer: { connector: "UCX" } }), "decode-0");
+    expect(flagOf(trtllm, "--trtllm.cache_transceiver_config.backend")).toBe("UCX");
+  });
+
+  it.each([
+    ["LMCacheConnectorV1", "PdConnector"],
+    ["FlexKVConnectorV1", "MultiConnector"],
+  ])(
+    "keeps blocks by %s, alone in aggregated workers and beside NIXL in prefill workers",
+    (connector, pair) => {
+      const kvTransfer = { connector, backend: "LIBFABRIC", extra: { chunk: 256 } } as const;
+      const keeps = {
+        kv_connector: connector,
+        kv_role: "kv_both",
+        kv_connector_extra_config: { chunk: 256 },
+      };
+      const moves = {
+        kv_connector: "NixlConnector",
+        kv_role: "kv_both",
+        kv_connector_extra_config: { backends: ["LIBFABRIC"] },
+      };
+      const disaggregated = with_("vllm", { kvTransfer });
+      expect(jsonOf(program(disaggregated, "prefill-0"), "--kv-transfer-config")).toMatchObject({
+        kv_connector: pair,
+        kv_connector_extra_config: { connectors: [keeps, moves] },
+      });
+      expect(jsonOf(program(disaggregated, "decode-0"), "--kv-transfer-config")).toEqual(moves);
+      const aggregated = with_("vllm", {
+        kvTransfer: { connector, extra: { chunk: 256 } },
+        pools: [{ role: "aggregated", tensorParallel: 8 }],
+      });
+      expect(jsonOf(program(aggregated, "aggregated-0"), "--kv-transfer-config")).toEqual(keeps);
+    },
+  );
+
+  const refused: readonly (readonly [string, Deployment, string])[] = [
+    [
+      "an engine that hands nothing over",
+      { ...SHAPES.dev, kvTransfer: { backend: "UCX" } },
+      'kvTransfer.backend: "UCX" has no meaning for engine mocker',
+    ],
+    [
+      "another engine's connector",
+      with_("sglang", { kvTransfer: { connector: "NixlConnector" } }),
+      'kvTransfer.connector: "NixlConnector" is no connector of engine sglang. Allowed: nixl, mooncake, mori, ascend.',
+    ],
+    [
+      "half a name",
+      with_("vllm", { kvTransfer: { connector: "lmcache" } }),
+      'Did you mean "LMCacheConnectorV1"?',
+    ],
+    [
+      "a backend as connector",
+      with_("vllm", { kvTransfer: { connector: "libfabric" } }),
+      "For NIXL's backend of that name use kvTransfer.backend.",
+    ],
+    [
+      "a backend without NIXL",
+      with_("sglang", { kvTransfer: { connector: "mooncake", backend: "UCX" } }),
+      'kvTransfer.backend: "UCX" has no effect with the connector mooncake, which is not NIXL.',
+    ],
+    [
+      "a backend said twice",
+      with_("vllm", { kvTransfer: { backend: "UCX", extra: { backends: ["GDS"] } } }),
+      'kvTransfer.backend: "UCX" and kvTransfer.extra.backends say the same.',
+    ],
+    [
+      "more settings where they have another place",
+      with_("trtllm", { kvTransfer: { extra: { max_tokens_in_buffer: 4096 } } }),
+      "kvTransfer.extra: is not possible with engine trtllm and the connector DEFAULT. Use engineConfig.cache_transceiver_config instead.",
+    ],
+    [
+      "nothing to hand over",
+      { ...SHAPES.single, kvTransfer: { backend: "LIBFABRIC" } },
+      'kvTransfer.backend: "LIBFABRIC" has no effect: all pools are aggregated',
+    ],
+    [
+      "KVBM beside another connector",
+      with_("vllm", { kvTransfer: { connector: "LMCacheConnectorV1" }, kvOffload: { hostMemoryGB: 10 } }),
+      'kvTransfer.connector: "LMCacheConnectorV1" does not go with kvOffload',
+    ],
+  ];
+  it.each(refused)("refuses %s", (_, input, message) => {
+    expect(problemsOf(input).join("\n")).toContain(message);
+  });
+});
+
+describe("engineConfig", () => {
+  const engineConfig = {
+    cuda_graph_config: { batch_sizes: [1, 2, 4], enable_padding: true },
+    kv_cache_config: { dtype: "fp8" },
+    cache_transceiver_config: { max_tokens_in_buffer: 8192 },
+  } as const;
+
+  it("is merged with what the plan says, a pool's over the deployment's", () => {
+    const [prefill, decode] = SHAPES.disagg.pools;
+    const input = with_("trtllm", {
+      engineConfig,
+      router: { blockSize: 64 },
+      pools: [{ ...prefill, engineConfig: { cuda_graph_config: { enable_padding: false } } }, decode],
+    });
+    const worker = program(input, "prefill-0");
+    expect(jsonOf(worker, "--override-engine-args")).toEqual({
+      kv_cache_config: { tokens_per_block: 64, dtype: "fp8" },
+      cache_transceiver_config: { backend: "DEFAULT", max_tokens_in_buffer: 8192 },
+      disable_overlap_scheduler: true,
+      cuda_graph_config: { batch_sizes: [1, 2, 4], enable_padding: false },
+    });
+    // Dynamo's worker takes the one or the others.
+    expect(worker.command.filter((argument) => argument.startsWith("--trtllm."))).toEqual([]);
+    expect(jsonOf(program(input, "decode-0"), "--override-engine-args")).toMatchObject({
+      cuda_graph_config: { enable_padding: true },
+    });
+  });
+
+  it("comes before a file of the engine's configuration, whose sizes do not count", () => {
+    const worker = program(
+      with_("trtllm", { engineArgs: ["--extra-engine-args", "/etc/prefill.yaml"] }),
+      "prefill-0",
+    );
+    expect(flagOf(worker, "--trtllm.tensor_parallel_size")).toBe("4");
+    expect(flagOf(worker, "--trtllm.pipeline_parallel_size")).toBe("1");
+    expect(flagOf(worker, "--trtllm.enable_attention_dp")).toBe("false");
+  });
+
+  it.each(Object.entries(engines.trtllm.settledKeys ?? {}))("cannot say %s", (key, instead) => {
+    const said = key.split(".").reduceRight<unknown>((value, part) => ({ [part]: value }), 8);
+    const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
+    const message = `engineConfig.${key}: is settled by the plan. Remove it; ${remedy}.`;
+    expect(problemsOf(with_("trtllm", { engineConfig: said as typeof engineConfig }))).toEqual([message]);
+    const [prefill, decode] = SHAPES.disagg.pools;
+    const ofPool = [prefill, { ...decode, engineConfig: said as typeof engineConfig }];
+    expect(problemsOf(with_("trtllm", { pools: ofPool }))).toEqual([`pools.1.${message}`]);
+  });
+
+  it("has groups where the plan has them, and goes with no key as a flag", () => {
+    expect(problemsOf(with_("trtllm", { engineConfig: { kv_cache_config: null } }))[0]).toBe(
+      "engineConfig.kv_cache_config: null is no group of settings. Allowed: an object, with its keys one by one.",
+    );
+    expect(
+      problemsOf(with_("trtllm", { engineConfig, engineArgs: ["--trtllm.print_iter_log", "true"] })),
+    ).toEqual([
+      'engineArgs.0: "--trtllm.print_iter_log" does not go with engineConfig: Dynamo takes one of the two. Say it there.',
+    ]);
+  });
+
+  it.each(["sglang", "vllm"] as const)("is refused with %s, which takes arguments", (engine) => {
+    expect(problemsOf(with_(engine, { engineConfig }))).toEqual([
+      `engineConfig: is for engine trtllm; ${engine} takes arguments alone. Say it in engineArgs.`,
+    ]);
+  });
+});
+
+/** Every way in which an engine's parser takes a flag: https://docs.python.org/3/library/argparse.html */
+const writings = (flag: string): fc.Arbitrary<string> => {
+  const isLong = flag.startsWith("--");
+  const name = isLong ? flag.slice(2) : flag;
+  const shortest = isLong ? 3 : 2;
+  const forms = [
+    fc.constant(flag),
+    fc.string().map((value) => `${flag}=${value}`),
+    fc
+      .integer({ min: Math.min(shortest, flag.length), max: flag.length })
+      .map((length) => flag.slice(0, length)),
+    ...(isLong
+      ? [
+          fc.constant(`--no-${name}`),
+          fc.constant(`--${name.replaceAll("-", "_")}`),
+          fc.constant(`--${name.replaceAll("_", "-")}`),
+          fc.constant(`--no_${name.replaceAll("-", "_")}=true`),
+          fc.constantFrom("key", "a.b", "list+").map((key) => `${flag}.${key}`),
+        ]
+      : []),
+    // A value right behind a single letter.
+    ...(flag.length === 2 ? [fc.integer({ min: 0, max: 99 }).map((value) => `${flag}${value}`)] : []),
+  ];
+  return fc.oneof(...forms);
+};
+
+/** Flags that belong to the user, among them all that begin like a settled one. */
+const FREE: Readonly<Record<(typeof ENGINES)[number], readonly string[]>> = {
+  sglang: [
+    ...[
+      "--mem-fraction-static",
+      "--context-length",
+      "--trust-remote-code",
+      "--model-impl",
+      "--enable-dp-lm-head",
+    ],
+    ...[
+      "--disaggregation-ib-device",
+      "--disaggregation-decode-tp",
+      "--moe-a2a-backend",
+      "--nccl-port",
+      "--endpoint-types",
+    ],
+    ...[
+      "--host-memory=1",
+      "--kv-cache-dtype",
+      "--dist-timeout",
+      "--ep-num-redundant-experts",
+      "--dyn-tool-call-parser",
+    ],
+  ],
+  vllm: [
+    ...[
+      "--model-impl",
+      "--max-model-len",
+      "--data-parallel-backend",
+      "--compilation-config.mode",
+      "-O3",
+      "-cc",
+      "-sc",
+    ],
+    ...[
+      "--kv-cache-dtype",
+      "--block-size-hint=1",
+      "--headless-x",
+      "--no-enable-prefix-caching",
+      "-q",
+      "-dcp",
+      "-asc",
+    ],
+  ],
+  trtllm: [
+    ...[
+      "--trtllm.kv_cache_config.dtype",
+      "--trtllm.cache_transceiver_config.max_tokens_in_buffer",
+      "--max-batch-size",
+    ],
+    ...[
+      "--trtllm.moe_config.backend",
+      "--extra-engine-args",
+      "--model-loader-extra-config",
+      "--free-gpu-memory-fraction",
+    ],
+    ...["--trtllm.enable_chunked_prefill", "--trtllm.max_batch_size", "--endpoint-types", "--modality"],
+  ],
+  mocker: ["--speedup-ratio", "--num-gpu-blocks-override", "--max-num-seqs", "--extra-engine-args"],
+};
+
+describe.each(ENGINES)("the guard of %s's settled flags", (engine) => {
+  const { settledFlags } = engines[engine];
+  const names = Object.keys(settledFlags);
+
+  it("knows each of them however it is written", () => {
+    const written = fc.constantFrom(...names).chain((flag) => fc.tuple(fc.constant(flag), writings(flag)));
+    fc.assert(
+      fc.property(written, ([flag, argument]) => {
+        expect(settledFlag(settledFlags, argument), `${argument} stands for ${flag}`).toBeDefined();
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("names the flag itself where that is written in full", () => {
+    for (const flag of names)
+      for (const argument of [flag, `${flag}=1`, flag.replaceAll("-", "_").replace(/^_+/, "--")].slice(
+        0,
+        flag.startsWith("--") ? 3 : 2,
+      ))
+        expect(settledFlag(settledFlags, argument)?.flag).toBe(flag);
+  });
+
+  it("leaves all others to the user, and everything that is no flag", () => {
+    for (const argument of FREE[engine])
+      expect(settledFlag(settledFlags, argument), argument).toBeUndefined();
+    const value = fc.string().filter((text) => !/^-[^-]|^--./.test(text));
+    fc.assert(
+      fc.property(value, (text) => {
+        expect(settledFlag(settledFlags, text)).toBeUndefined();
+      }),
+    );
+  });
+});
+
+describe("what was found to slip past the guard", () => {
+  it.each([
+    ["trtllm", "--trtllm.tensor_parallel_size"],
+    ["trtllm", "--trtllm.kv_cache_config.tokens_per_block"],
+    ["trtllm", "--trtllm.kv_cache_config"],
+    ["trtllm", "--trtllm.kv_connector_config.connector_module"],
+    ["trtllm", "--no-publish-events-and-metrics"],
+    ["vllm", "-t"],
+    ["vllm", "-n2"],
+    ["vllm", "--kv_transfer_config.kv_connector"],
+    ["vllm", "--prefill-context-parallel-size"],
+    ["vllm", "--event-plane"],
+    ["sglang", "--nn"],
+    ["sglang", "--namespace=other"],
+    ["sglang", "--config"],
+    ["sglang", "--base-gpu-id"],
+    ["mocker", "--is-prefill-worker"],
+  ] as const)("%s %s", (engine, argument) => {
+    expect(problemsOf({ ...SHAPES.disagg, engine, engineArgs: [argument] }).join("\n")).toMatch(
+      /^engineArgs\.0: -\S+ is settled by the plan/,
+    );
+  });
+
+  it.each(["DYN_RUNTIME_SYSTEM_HOST", "DYN_TRTLLM_TENSOR_PARALLEL_SIZE", "DYN_CONNECTOR", "DYN_ENDPOINT"])(
+    "the variable %s",
+    (name) => {
+      expect(problemsOf({ ...SHAPES.disagg, engineEnv: { [name]: "x" } }).join("\n")).toContain(
+        `engineEnv.${name}: ${name} is settled by the plan`,
+      );
+    },
+  );
+});
