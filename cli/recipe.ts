@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { modelSource } from "../config/model";
 import { packageRoot } from "../lib/root";
 import { runtimeDirectory } from "../lib/runtimeFiles";
 import { drawPicture } from "../plan/drawing/picture";
@@ -78,6 +79,13 @@ function aboutAccess({ config }: PlannedStack, made: readonly string[]): string 
   return `${what} made on the first node, kept there for its user alone, and the log says where. A key of your own: --secret ${API_KEYS}.\n`;
 }
 
+/** How another model is launched, where the task's environment says it. */
+function aboutModel({ config }: PlannedStack): string {
+  return modelSource(config.model) === "hub"
+    ? "Another model that these GPUs hold: --env MODEL=NAME. Launch it from the root of a clone: the nodes get the files of ./runtime.\n"
+    : "Launch it from the root of a clone: the nodes get the files of ./runtime.\n";
+}
+
 function heading(stack: string, planned: PlannedStack): string {
   const { config, plan } = planned;
   const nodes = plan.clusters[0]?.nodes ?? [];
@@ -95,7 +103,7 @@ ${secretsToBring(secrets).join("")}  sky launch -c ${CLUSTER}${secrets.map((secr
   ssh -N -L ${LOCAL_PORT}:127.0.0.1:${plan.endpoint.port} ${CLUSTER} &     # the endpoint, at ${address}
 ${howToAsk(made, address)}  sky down ${CLUSTER}
 
-${opened}${aboutAccess(planned, made)}
+${opened}${aboutAccess(planned, made)}${aboutModel(planned)}
 Written by \`npm run recipes\` from Pulumi.${stack}.yaml: edit that, not this.`;
 }
 

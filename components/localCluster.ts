@@ -2,10 +2,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
-import { programLog } from "../plan/node/render";
+import { programLog } from "../plan/node/paths";
 import { portSetting } from "../plan/ports";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
-import { type ClusterPlan, type ProgramRole, secretsOfProgram } from "../plan/types";
+import { type ClusterPlan, type NodePlan, type ProgramRole, secretsOfProgram } from "../plan/types";
 import { type Unit, unitsOf } from "../plan/units";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand } from "./driverCommand";
@@ -161,14 +161,7 @@ function leaseInput(args: LocalClusterArgs) {
     nodes: args.plan.nodes.map((node) => ({
       rank: node.rank,
       address: addressOf(args.addresses, node.rank),
-      ports: node.programs.flatMap(({ name, role, ports }) =>
-        Object.entries(ports).map(([purpose, port]) => ({
-          program: name,
-          purpose,
-          port,
-          configKey: portSetting(role, purpose),
-        })),
-      ),
+      ports: leasedPorts(node),
     })),
     units: unitsOf(args.plan).map(({ name }) => name),
     ...(secrets === undefined ? {} : { secrets }),
@@ -178,6 +171,18 @@ function leaseInput(args: LocalClusterArgs) {
     ...(hasRole(args.plan, "prometheus") ? { prometheus: true } : {}),
     ...(args.leaseTimeoutSeconds === undefined ? {} : { timeoutSeconds: args.leaseTimeoutSeconds }),
   };
+}
+
+/** The ports of a node's programs, as the lease checks them. */
+export function leasedPorts({ programs }: NodePlan) {
+  return programs.flatMap(({ name, role, ports }) =>
+    Object.entries(ports).map(([purpose, port]) => ({
+      program: name,
+      purpose,
+      port,
+      configKey: portSetting(role, purpose),
+    })),
+  );
 }
 
 function hasRole(plan: ClusterPlan, ...roles: readonly ProgramRole[]): boolean {

@@ -6,7 +6,7 @@ import { lastLines } from "../lib/logs";
 import { poll } from "../lib/poll";
 import { ask, describeProbe } from "../lib/probe";
 import { defineVerb, type VerbContext } from "../lib/verb";
-import { programLog } from "../plan/node/render";
+import { programLog } from "../plan/node/paths";
 import type { ProgramPlan } from "../plan/types";
 import { nodeDirectory } from "./directories";
 import { beginUnit, finishUnit } from "./marks";

@@ -15,19 +15,19 @@ import base64
 import ctypes
 import datetime
 import grp
-import json
 import os
 import pwd
 import re
 import resource
 import signal
-import stat
 import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import processes
 from child import end_all, say
+from files import SECRETS, Unusable, read_secrets, write_private
 
 SECRET = "DYNAMO_SKY_API_KEY"
 TLS = "DYNAMO_SKY_TLS"
@@ -59,27 +59,6 @@ STATUS_SERVER = """server {
 # A frontend that refused a connection gets no request for this long.
 FRONTEND = "server %s max_fails=1 fail_timeout=5s;"
 PLACEHOLDER = re.compile(r"\{\{([A-Z_]+)\}\}")
-
-
-class Unusable(Exception):
-    """A mistake in the secrets: a message for a person, without any value."""
-
-
-def read_secrets(path, names):
-    try:
-        with open(path, encoding="utf-8") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise Unusable("%s can be read by others; its mode must be 0600" % path)
-            secrets = json.load(file)
-            values = [secrets.get(name) for name in names]
-    except FileNotFoundError:
-        raise Unusable("%s is missing; it must hold %s" % (path, " and ".join(names))) from None
-    except (ValueError, AttributeError):
-        raise Unusable("%s is not a JSON object" % path) from None
-    for name, value in zip(names, values):
-        if not isinstance(value, str) or not value:
-            raise Unusable("%s has no value for %s" % (path, name))
-    return values
 
 
 def parse_bundle(value):
@@ -125,19 +104,11 @@ def parse_keys(value):
     return keys
 
 
-def write_private(path, text):
-    """Whole or not at all, and for this user alone from the first byte on."""
-    partial = "%s.%d" % (path, os.getpid())
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(partial, path)
-
-
 class Keys:
     """The keys that nginx is to accept and the certificate that it shows, kept in step with the secrets and the clock."""
 
     def __init__(self, node_dir, with_tls):
-        self.source = os.path.join(node_dir, "secrets.json")
+        self.source = os.path.join(node_dir, SECRETS)
         self.path = os.path.join(node_dir, "run", "gateway-keys.conf")
         self.tls_path = os.path.join(node_dir, "run", "gateway-tls.pem")
         self.names = [SECRET, TLS] if with_tls else [SECRET]
@@ -156,7 +127,7 @@ class Keys:
             seen = None
         if seen is None or seen != self.seen:
             self.seen = seen
-            value, *bundle = read_secrets(self.source, self.names)
+            value, *bundle = read_secrets(os.path.dirname(self.source), self.names).values()
             self.keys, self.bundle = parse_keys(value), parse_bundle(bundle[0]) if bundle else None
         return any([self.show_certificate(), self.accept_keys()])
 
@@ -198,16 +169,8 @@ def worker_user():
 def former_processes(node_dir):
     """nginx of an earlier run, by the directory that it was started in: its files may be gone, and a new directory in their place."""
     here = os.path.realpath(node_dir)
-    found = []
-    for entry in os.listdir("/proc") if sys.platform == "linux" else []:
-        try:
-            with open("/proc/%d/comm" % int(entry), encoding="utf-8") as file:
-                is_nginx = file.read().strip() == "nginx"
-            if is_nginx and os.readlink("/proc/%s/cwd" % entry) in (here, here + " (deleted)"):
-                found.append(int(entry))
-        except (OSError, ValueError):
-            continue  # no process, ended meanwhile, or someone else's
-    return found
+    named = [pid for pid in processes.pids() if processes.read(pid, "comm").strip() == b"nginx"]
+    return [pid for pid in named if processes.directory_of(pid) in (here, here + " (deleted)")]
 
 
 def outlive(group):

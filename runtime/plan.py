@@ -1,4 +1,5 @@
-"""The plan of a task → the programs of each node, and their files. For ``start.py``.
+"""The plan of a task → the programs of each node, and their files. For ``start.py``; on this machine ``plan.py DIRECTORY`` writes those of one unit
+into a node's directory, which come through standard input as JSON: {"unit": name, "programs": [specifications]}.
 
 A plan (YAML or JSON) is a list of programs. What several of them share is said once, in an entry with ``programs`` of its own, whose fields hold
 for all of these; ``env`` and ``waits`` are put together, of any other field the inner value counts:
@@ -30,8 +31,12 @@ Python 3.9 or later, standard library only.
 import hashlib
 import json
 import math
+import os
 import re
 import shlex
+import sys
+
+from files import write_private
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PLACE = re.compile(r"(?P<role>[a-z]+)(-(?P<replica>[0-9]+)(-rank(?P<rank>[0-9]+))?)?")
@@ -220,10 +225,29 @@ def unit_files(unit, specs):
 
 
 def digest(spec):
-    text = json.dumps({part: spec[part] for part in STARTED_WITH if part in spec}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    parts = {part: spec[part] for part in STARTED_WITH if part in spec}
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def check_name(what, name):
     if not NAME.fullmatch(name):
         raise BadPlan("'%s' is no name for a %s: it must consist of lower-case letters, digits and single hyphens." % (name, what))
+
+
+def write_unit(directory, unit, specs):
+    os.makedirs(os.path.join(directory, "units", unit), mode=0o700, exist_ok=True)
+    for path, text in unit_files(unit, specs).items():
+        write_private(os.path.join(directory, path), text)
+
+
+def main():
+    request = json.load(sys.stdin)
+    try:
+        write_unit(sys.argv[1], request["unit"], request["programs"])
+    except BadPlan as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -25,7 +25,7 @@ sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import node
 import own_access
 import plan as plans
-from gateway import write_private
+from files import SECRETS, write_private
 
 # The one secret that a launch over several nodes is given where nobody hands it generated ones: each node derives the same from it.
 CLUSTER_SECRET = "DYNAMO_SKY_CLUSTER_SECRET"
@@ -50,13 +50,6 @@ def clear(directory, kept):
             os.unlink(entry.path)
 
 
-def write(directory, files):
-    for path, text in files.items():
-        path = os.path.join(directory, path)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        write_private(path, text)
-
-
 def derived(shared):
     """A password for each name, none of which tells another."""
     if len(shared) < SHORTEST_CLUSTER_SECRET:
@@ -70,7 +63,7 @@ def derived(shared):
 def values_of(names, home, is_standalone):
     """Values of a node's secrets: those that came with the launch in a file, else from the task's environment, else made up."""
     try:
-        with open(os.path.join(home, "secrets.json"), encoding="utf-8") as file:
+        with open(os.path.join(home, SECRETS), encoding="utf-8") as file:
             given = json.load(file)
     except FileNotFoundError:
         given = {}
@@ -124,14 +117,12 @@ def main():
     for name in os.listdir(runtime):
         if name.endswith((".py", ".conf")):
             shutil.copyfile(os.path.join(runtime, name), os.path.join(directory, name))
-    files = {"supervisord.conf": plans.SUPERVISORD_CONF}
     for unit in {plans.unit_of(spec) for spec in specs}:
-        files.update(plans.unit_files(unit, [spec for spec in specs if plans.unit_of(spec) == unit]))
-    write(directory, files)
+        plans.write_unit(directory, unit, [spec for spec in specs if plans.unit_of(spec) == unit])
     if arguments.model_files:
         os.symlink(os.path.join(home, "model"), os.path.join(directory, "model"))
     names = plans.secrets_of(specs)
-    write(directory, {"secrets.json": json.dumps(values_of(names, home, arguments.standalone))})
+    write_private(os.path.join(directory, SECRETS), json.dumps(values_of(names, home, arguments.standalone)))
     for name in {*plans.secrets_of(everywhere), CLUSTER_SECRET, *REGISTRY_LOGIN}:
         os.environ.pop(name, None)
 

@@ -3,6 +3,7 @@ import { modelSource } from "../config/model";
 import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
 import { quoted } from "../lib/shell";
 import type { DeploymentConfig } from "../plan/config";
+import { engines } from "../plan/engines";
 import type { EngineName } from "../plan/types";
 
 /** The image that SkyPilot starts on the nodes (`image_id`), or undefined where PyPI's packages are installed instead. */
@@ -52,21 +53,34 @@ function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: Nod
   ];
 }
 
+/** Models on the hub that the engine drafts tokens with: fetched once a node too, not by every worker. */
+function draftModels({ engine, engineArgs, pools }: DeploymentConfig): string[] {
+  const lists = [engineArgs, ...pools.map((pool) => pool.engineArgs)];
+  const named = lists.flatMap((args) => engines[engine].draftModels?.(args) ?? []);
+  return [...new Set(named)].filter((name) => HUB_NAME.test(name));
+}
+
+/** `owner/name`, and nothing that a shell would take apart. */
+const HUB_NAME = /^[\w.-]+\/[\w.-]+$/;
+
 /** @param model How the shell is told the model. Default: by its name. */
 export function setupCommand(
-  { engine, kvOffload, model: name, modelRevision }: DeploymentConfig,
+  config: DeploymentConfig,
   services: NodeServices,
-  model = quoted(name),
+  model = quoted(config.model),
 ): string {
+  const { engine, kvOffload, model: name, modelRevision } = config;
   const wanted = serviceNames(services);
+  const drafts = draftModels(config);
   const isFetched = engine !== "mocker" && modelSource(name) === "hub";
+  const own = engine === "mocker" ? "" : ` --engine ${engine}`;
   const options = [
-    `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}`,
-    ...(engine === "mocker" ? [] : [`--engine ${engine}`]),
+    `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}${own}`,
     ...(engine === "vllm" && kvOffload.hostMemoryGB !== undefined ? [`--kvbm ${VERSIONS.dynamo}`] : []),
     ...(wanted.length === 0 ? [] : [`--services ${quoted(wanted.join(" "))}`]),
     ...(isFetched ? [`--model ${model}`] : []),
     ...(isFetched && modelRevision !== undefined ? [`--revision ${quoted(modelRevision)}`] : []),
+    ...(drafts.length > 0 ? [`--draft ${quoted(drafts.join(" "))}`] : []),
   ];
   return `bash ${RUNTIME}/setup.sh ${options.join(" \\\n  ")}\n`;
 }

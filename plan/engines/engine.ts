@@ -85,6 +85,8 @@ export interface Engine {
   ports(rank: RankSpec): PortNeed[];
   /** Command and environment of one process; what all Dynamo workers share is added by the caller. */
   start(worker: WorkerSpec): WorkerCommand;
+  /** Models besides the deployment's that the user's arguments name, with which the engine drafts tokens. Default: none. */
+  draftModels?(args: readonly string[]): string[];
   /** Tells that a `bare` process runs. */
   bareHealth?(worker: WorkerSpec): Probe;
 }
@@ -97,6 +99,15 @@ export function option(name: string, value: string | number | undefined): string
 /** `[name]` when the condition holds, else nothing. */
 export function flag(name: string, on: boolean): string[] {
   return on ? [name] : [];
+}
+
+/** Values that a flag has in the user's arguments, written as `--flag value` or `--flag=value`. */
+export function valuesOf(args: readonly string[], flags: readonly string[]): string[] {
+  return args.flatMap((argument, index) => {
+    const [name = "", ...value] = argument.split("=");
+    if (!flags.includes(name)) return [];
+    return value.length > 0 ? [value.join("=")] : [args[index + 1] ?? ""];
+  });
 }
 
 /** What the user adds goes last, so that it wins where a flag is given twice. */

@@ -21,6 +21,7 @@ import {
   type RankSpec,
   type ReplicaSpec,
   type SettledFlags,
+  valuesOf,
   type WorkerSpec,
 } from "./engine";
 import { handOver, type TransferRules } from "./transfer";
@@ -112,6 +113,7 @@ export const sglang: Engine = {
       },
     ];
   },
+  draftModels: (args) => valuesOf(args, ["--speculative-draft-model-path", "--speculative-draft-model"]),
   kind: ({ rank }) => (rank === 0 ? "worker" : "helper"),
   ports(spec) {
     return [

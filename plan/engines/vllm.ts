@@ -26,6 +26,7 @@ import {
   type RankSpec,
   type ReplicaSpec,
   type SettledFlags,
+  valuesOf,
   type WorkerSpec,
 } from "./engine";
 import { kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
@@ -122,6 +123,10 @@ export const vllm: Engine = {
     }
     return problems;
   },
+  draftModels: (args) => [
+    ...valuesOf(args, ["--speculative-config.model"]),
+    ...valuesOf(args, ["--speculative-config", "-sc"]).flatMap((text) => modelIn(text)),
+  ],
   kind: (spec) => (isHeadless(spec) ? "bare" : "worker"),
   ports(spec) {
     if (isHeadless(spec)) return [];
@@ -155,6 +160,17 @@ export const vllm: Engine = {
   /** A headless process listens nowhere; it has joined when the leader's meeting place answers, and ends with it. */
   bareHealth: ({ leader, leaderPorts }) => ({ kind: "tcp", host: leader, port: leaderPorts.distInit ?? 0 }),
 };
+
+/** The key `model` of a `--speculative-config`: https://docs.vllm.ai/en/latest/features/spec_decode.html */
+function modelIn(json: string): string[] {
+  try {
+    const value: unknown = JSON.parse(json);
+    const model = typeof value === "object" && value !== null && "model" in value ? value.model : undefined;
+    return typeof model === "string" ? [model] : [];
+  } catch {
+    return []; // vLLM refuses it with its own words
+  }
+}
 
 function modelFlags({ config }: WorkerSpec): string[] {
   return [

@@ -7,7 +7,7 @@ import { sendPrefixes } from "../../cli/verify/send";
 import { summaryOf, topologyOf } from "../../components/topology";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
-import { programLog } from "../../plan/node/render";
+import { programLog } from "../../plan/node/paths";
 import { toolWords } from "../tools";
 import { eventually, TestDeployment } from "./support";
 

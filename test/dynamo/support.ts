@@ -10,7 +10,7 @@ import type { ObservedClusters } from "../../local/observe";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import { SupervisorClient } from "../../local/supervisor";
 import { parseConfig } from "../../plan/config";
-import { programLog } from "../../plan/node/render";
+import { programLog } from "../../plan/node/paths";
 import { type PlanFacts, plan } from "../../plan/plan";
 import {
   type CONTROL_PLANE_SECRETS,
@@ -93,6 +93,8 @@ export class TestDeployment {
   readonly machine = new Machine();
   readonly name = "test-main-abc123";
   readonly plan: DeploymentPlan;
+  /** As the configuration has it: the plan's is what clients call it. */
+  readonly model: string;
   readonly cluster: ClusterPlan;
   readonly units: readonly Unit[];
   /** Values of the programs' secrets, as the next lease writes them; those of etcd and NATS come by themselves. */
@@ -113,7 +115,9 @@ export class TestDeployment {
   ) {
     const defaults = { target: "local", engine: "mocker", model: "Qwen/Qwen3-8B" };
     const quick = { stopSeconds: 10, dependencySeconds: 60 };
-    this.plan = plan(parseConfig({ ...defaults, timeouts: quick, ...config }), facts);
+    const parsed = parseConfig({ ...defaults, timeouts: quick, ...config });
+    this.model = parsed.model;
+    this.plan = plan(parsed, facts);
     const [cluster] = this.plan.clusters;
     if (cluster === undefined) throw new Error("the plan has no cluster");
     this.cluster = {
@@ -141,7 +145,7 @@ export class TestDeployment {
   get leaseSpec(): LocalLeaseSpec {
     return {
       cluster: this.name,
-      model: this.plan.model,
+      model: this.model,
       services: this.units.some(({ role }) => role === "etcd" || role === "nats"),
       gateway: this.units.some(({ role }) => role === "gateway"),
       prometheus: this.units.some(({ role }) => role === "prometheus"),

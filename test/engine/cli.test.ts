@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { ensureToolchain } from "../../toolchain";
+import { ensureToolchain, packageRoot } from "../../toolchain";
 
 const home = mkdtempSync(join(tmpdir(), "cli-home-"));
 const project = join(home, "project");
@@ -34,11 +34,19 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 it.each([
   [{ PULUMI_OPTION_PRESERVE_CONFIG: "true" }, true],
   [{}, false],
-])("with %j leaves the file of a stack that is removed: %s", (variables, stays) => {
+])("with %j leaves the file of a stack that is removed: %s", { timeout: 120_000 }, (variables, stays) => {
   const file = join(project, "Pulumi.dev.yaml");
   writeFileSync(file, "config:\n  cli:word: mine\n");
   pulumi(["stack", "init", "dev"]);
   expect(readFileSync(file, "utf8")).toContain("encryptionsalt");
   pulumi(["stack", "rm", "dev", "--yes"], variables);
   expect(existsSync(file)).toBe(stays);
+});
+
+it("is told to leave it by the variables that `npm run stack -- env` prints", { timeout: 120_000 }, () => {
+  const bootstrap = join(packageRoot(), "toolchain", "bootstrap.mjs");
+  const args = [bootstrap, "stack", "env", "--stack", "dev", "--cwd", project];
+  const env = { ...process.env, PULUMI_HOME: home, DYNAMO_SKY_STATE: home };
+  const { stdout, stderr } = spawnSync("node", args, { env, encoding: "utf8" });
+  expect(stdout, stderr).toContain("export PULUMI_OPTION_PRESERVE_CONFIG='true'\n");
 });

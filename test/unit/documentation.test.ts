@@ -10,6 +10,7 @@ import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { plan } from "../../plan/plan";
 import { codeBlocks, commandBlocks, pages, textOf } from "../pages";
+import { OF_ENGINES } from "../sockets";
 
 const root = packageRoot();
 
@@ -137,4 +138,13 @@ it("installs the SkyPilot that is tried here", () => {
   );
   expect(versions.length).toBeGreaterThan(0);
   expect(new Set(versions)).toEqual(new Set([VERSIONS.skypilot]));
+});
+
+describe("what listens", () => {
+  it.each(OF_ENGINES)("tells of $what", ({ what, where }) => {
+    const rows = textOf("docs/security.md")
+      .split("\n")
+      .filter((line) => line.startsWith(`| ${what}`));
+    expect(rows.map((row) => row.split(" | ")[1]?.startsWith(where))).toEqual([true]);
+  });
 });
