@@ -26,6 +26,9 @@ const KNOWN: Readonly<Record<string, string>> = {
   "toolchain/debian.ts": "apt checks signatures and checksums",
   "toolchain/go.ts": "exact versions, and Go's checksum database",
   "toolchain/model.ts": "the tokenizer of a model, by the hub's own library",
+  "toolchain/plugins/language/install.ts":
+    "`pulumi install`: the user's package manager, as the user's lock file says",
+  "toolchain/plugins/language/plugin.ts": "says what installs Pulumi's SDK, where it is not there",
   "toolchain/plugins.ts": "Pulumi's plugins in exact versions, by Pulumi's own command",
   "toolchain/pulumi.ts": "the CLI in the package's version, by Pulumi's own installer",
   "toolchain/python.ts": "--require-hashes",
