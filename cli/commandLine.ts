@@ -16,7 +16,7 @@ export const EXIT = {
   usage: 2,
   /** It was found out, and is not as it should be. */
   notAsWanted: 3,
-  /** Of `stack -- drift`, where a mistake in the configuration is 1: as `terraform plan -detailed-exitcode` has it. */
+  /** Of `drift`, where a mistake in the configuration is 1: as `terraform plan -detailed-exitcode` has it. */
   drift: 2,
 } as const;
 

@@ -36,6 +36,14 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: "targets, alerts and dashboards for a Prometheus and a Grafana",
     load: () => require("./commands/metrics") as typeof import("./commands/metrics"),
   },
+  drift: {
+    summary: "is a stack as its configuration wants it, and if not, why?",
+    load: () => require("./commands/drift") as typeof import("./commands/drift"),
+  },
+  env: {
+    summary: "the variables with which plain pulumi works in this shell",
+    load: () => require("./commands/env") as typeof import("./commands/env"),
+  },
   pipeline: {
     summary: "what a pipeline does, step by step",
     load: () => require("./commands/pipeline") as typeof import("./commands/pipeline"),

@@ -9,3 +9,8 @@ export function toolWords(name: string, args: readonly string[] = []): string[] 
   const [file = "", ...verb] = words;
   return ["--import", "tsx", join(packageRoot(), file), ...verb, ...args];
 }
+
+/** What `toolchain/bootstrap.mjs` is told for a command about a stack: those of Pulumi go through `stack`. */
+export function stackCommand(name: string): string[] {
+  return name in VERBS ? ["dynamo-sky", name] : ["stack", name];
+}

@@ -1,4 +1,5 @@
 /** Runs stacks on the lab: real SkyPilot on a real Slurm, through the commands that a person types. */
+
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import {
   existsSync,
@@ -16,6 +17,7 @@ import { parse, stringify } from "yaml";
 import { deploymentOf, type RunningDeployment } from "../../cli/deployment/running";
 import { eventsIn, observedIn } from "../../cli/pulumi/events";
 import { EVENT_LOG_ENVIRONMENT } from "../../cli/pulumi/operation";
+import { VERBS } from "../../cli/verbs";
 import type { ConfigInput } from "../../config/schema";
 import type { Ports } from "../../dev/freePorts";
 import { whyNoLab } from "../../dev/lab/system";
@@ -280,7 +282,8 @@ export class LabStack {
   }
 
   private command(verb: string, ...args: readonly string[]): readonly string[] {
-    return tool("stack", [verb, "--stack", this.stack, "--cwd", this.directory, ...args]);
+    const where = ["--stack", this.stack, "--cwd", this.directory];
+    return verb in VERBS ? tool(verb, [...where, ...args]) : tool("stack", [verb, ...where, ...args]);
   }
 
   /** Ends everything of it at once, as if the machine had lost its power. */
