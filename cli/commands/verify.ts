@@ -2,11 +2,13 @@
  * `dynamo-sky verify`: whether the router of a running deployment looks at the workers' caches, shown by what Dynamo itself
  * says of requests that begin alike.
  */
+import { tasks } from "../../config/task";
 import { CWD, json, NEEDED_STACK, timeout, verb } from "../command";
 import { EXIT, exitCodes, wholeNumber, withTimeout } from "../commandLine";
 import { deployedOf } from "../deployment/deployed";
 import { deploymentOf, outputsOf } from "../deployment/running";
 import { openStack } from "../pulumi/openStack";
+import { OperationFailed } from "../pulumi/problem";
 import { judge } from "../verify/judge";
 import { withNodeLogs } from "../verify/nodeLogs";
 import { asJson, asText } from "../verify/report";
@@ -47,6 +49,10 @@ async function verified(
   signal: AbortSignal,
 ) {
   const target = { ...deploymentOf(outputs), signal };
+  if (!tasks[target.task].generates)
+    throw new OperationFailed(
+      `There is nothing to verify: with task ${target.task} no worker keeps a cache that the router could look at.`,
+    );
   const sent = await sendPrefixes(target, amounts);
   // Once, after all requests: where the nodes are machines of their own, asking them takes seconds.
   const groups = await withNodeLogs(deployedOf(outputs), signal, (logs) => withLogs(sent, logs));
