@@ -51,7 +51,7 @@ FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "p
 # several nodes lets rank 0 stop first, and then has GRACE_SECONDS of lockstep.py for itself.
 LAUNCHER_STOP_SECONDS = 10
 # Parts of a program that it is started with: a change of one of these restarts it, and of nothing else.
-STARTED_WITH = ("name", "command", "env", "secretEnv", "files", "gpus", "waitsFor", "lockstep", "mpi")
+STARTED_WITH = ("name", "command", "env", "secretEnv", "files", "gpus", "waitsFor", "lockstep", "mpi", "brought")
 
 # http://supervisord.org/configuration.html; `silent` keeps its log out of its own standard output.
 SUPERVISORD_CONF = """[supervisord]

@@ -1,6 +1,7 @@
 /** The task's `setup`: the command that prepares a node, by `runtime/setup.sh`. Runs once a node, and again after a change of it. Pure. */
 import { modelSource } from "../config/model";
 import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
+import { NODE_FILES } from "../lib/placeholders";
 import { quoted } from "../lib/shell";
 import type { DeploymentConfig } from "../plan/config";
 import { engines } from "../plan/engines";
@@ -18,6 +19,9 @@ export const ENVIRONMENT = ".dynamo-sky";
 
 /** The files of `runtime/`, on a node. */
 export const RUNTIME = `~/${ENVIRONMENT}/runtime`;
+
+/** Files that a deployment brings, on a node; `runtime/start.py` gives them to each node's programs. */
+export const BROUGHT = `~/${ENVIRONMENT}/${NODE_FILES}`;
 
 /**
  * Secrets from which SkyPilot logs in at the registry of the image:
