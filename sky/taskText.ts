@@ -8,6 +8,8 @@ import type { SkyTask } from "./spec";
 
 /** Commands that are longer are written on several lines. */
 const LINE_WIDTH = 110;
+/** Letters, as JSON: sections of SkyPilot's configuration that are longer are written on several lines. */
+const SHORT_SECTION = 140;
 
 /** Fields of a plan whose lists and maps are short, and stand in one line. */
 const IN_ONE_LINE = new Set(["gpus", "ports", "secrets", "waits", "lockstep", "mpi"]);
@@ -31,9 +33,16 @@ export function taskText(task: SkyTask, heading?: string): string {
   const document = documentOf(
     Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)),
   );
+  const sections = document.get("config");
+  if (isMap(sections)) for (const { value } of sections.items) inOneLine(value);
   for (const field of ["setup", "run"]) literal(document.get(field, true));
   if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
   return withEscapes(document.toString({ lineWidth: 0 }));
+}
+
+/** A short section of SkyPilot's configuration, such as the user of a pod. */
+function inOneLine(section: unknown): void {
+  if (isMap(section) && JSON.stringify(section).length <= SHORT_SECTION) section.flow = true;
 }
 
 function runText(run: SkyTask["run"]): string | undefined {
