@@ -1,4 +1,7 @@
-/** A task as the text that SkyPilot reads: YAML, with the plan as YAML in its `run`. The last step before it is launched. Pure. */
+/**
+ * A task as the text that SkyPilot reads: YAML, with the plan as YAML in its `run`. The last step before it
+ * is launched. Pure.
+ */
 import { Document, isMap, isSeq, Scalar, visit } from "yaml";
 import { withEscapes } from "../lib/printable";
 import { hereDocument } from "../lib/shell";
@@ -61,7 +64,10 @@ function planText(plan: PlanEntry): string {
   return withEscapes(text.replaceAll(/^(?: *- )? *command: >-\n( +)(.*)$/gm, foldedBeforeFlags));
 }
 
-/** A folded command with its flags and their values on several lines; a line's end is the space between two words. */
+/**
+ * A folded command with its flags and their values on several lines; a line's end is the space between two
+ * words.
+ */
 function foldedBeforeFlags(match: string, indent: string, command: string): string {
   const lines: string[] = [];
   for (const part of command.split(/ (?=-)/)) {
