@@ -4,6 +4,7 @@ import { RandomString } from "@pulumi/random/randomString";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
+import { detailsText } from "../plan/outputs";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
 import {
@@ -67,6 +68,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly deployment: pulumi.Output<DeploymentSummary>;
   /** Where each program logs to. */
   readonly logs: pulumi.Output<Record<string, string[]>>;
+  /**
+   * All that `dynamo-sky`'s commands have to know, on one line: the three above, the engine and the prices. They look for it in the
+   * stack output `deployment`.
+   */
+  readonly details: pulumi.Output<string>;
   /** GPUs, and what SkyPilot says that they cost an hour. Known in a preview; of the day, so no command depends on it. */
   readonly cost: DeploymentCost;
 
@@ -135,6 +141,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
       .all(plan.clusters.map((cluster) => hostOf(hosts, cluster.name).clusterName))
       .apply((names) => topologyOf(plan, names));
     this.deployment = pulumi.output(summaryOf(deployment.config, plan));
+    const { engine } = config;
+    const prices = Object.fromEntries(cost.clusters.map((one) => [one.name, one.dollarsPerHour]));
+    this.details = pulumi
+      .all([this.topology, this.deployment, this.logs])
+      .apply(([topology, where, logs]) => detailsText({ engine, deployment: where, topology, logs, prices }));
     this.registerOutputs({
       endpoint: this.endpoint,
       model: this.model,

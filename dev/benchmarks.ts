@@ -55,7 +55,7 @@ async function operations(): Promise<Row[]> {
         { what: "`npm run demo` on the running cluster", seconds: await repeat(() => npm("demo")) },
         {
           what: "no-op `up`",
-          seconds: await repeat(() => npm("stack", "--", "up", "--stack", "dev")),
+          seconds: await repeat(() => npm("stack", "--", "up", "--yes", "--stack", "dev")),
         },
         {
           what: "`preview`",

@@ -3,13 +3,14 @@
  * this program. Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
  */
 import { areUsualKeys } from "../config/access";
-import { hasNetworkTiers, isSlurm } from "../config/infra";
+import { hasNetworkTiers, runsContainers } from "../config/infra";
 import { modelSource } from "../config/model";
 import { quotedSkyConfig } from "../config/skyText";
 import { compactPlan } from "../plan/compact";
 import type { DeploymentConfig } from "../plan/config";
 import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
+import { taskConfig } from "./podConfig";
 import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
 import type { SecretsInput } from "./taskSecrets";
@@ -33,13 +34,17 @@ function neededConfig({ cluster, config }: TaskInput): DeploymentConfig {
   return cluster.accelerator === undefined ? { ...config, engine: "mocker" } : config;
 }
 
+/** What the nodes run; undefined where that is an image of SkyPilot's own, and Dynamo comes from PyPI. */
+function imageOf(input: TaskInput): string | undefined {
+  const { image, infra } = input.config.sky;
+  return image ?? (infra.every(runsContainers) ? engineImage(neededConfig(input).engine) : undefined);
+}
+
 /** Fields of `resources`; what the configuration does not say is left to SkyPilot. */
 function resources(input: TaskInput): Record<string, unknown> {
   const { cluster, config, endpointPort } = input;
   const { sky } = config;
   const gpus = cluster.nodes[0]?.gpus ?? 0;
-  const onSlurm = sky.infra.some(isSlurm);
-  const image = sky.image ?? (onSlurm ? undefined : engineImage(neededConfig(input).engine));
   const networkTier = networkTierOf(input);
   const isOneTier = new Set(sky.infra.map(networkTier)).size <= 1;
   const fields = {
@@ -56,7 +61,7 @@ function resources(input: TaskInput): Record<string, unknown> {
     disk_size: sky.diskSizeGB,
     disk_tier: sky.diskTier,
     network_tier: isOneTier ? networkTier(sky.infra[0]) : undefined,
-    image_id: image,
+    image_id: imageOf(input),
     ports: sky.openEndpoint && endpointPort !== undefined ? [endpointPort] : undefined,
     labels: Object.keys(sky.labels).length > 0 ? sky.labels : undefined,
     autostop:
@@ -91,7 +96,13 @@ const CHANGEABLE = new Set(["autostop", "labels", "ports"]);
  */
 export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>> {
   const fixed = Object.entries(resources(input)).filter(([field]) => !CHANGEABLE.has(field));
-  return { num_nodes: input.cluster.nodes.length, resources: Object.fromEntries(fixed) };
+  const { config } = input.config.sky;
+  return {
+    num_nodes: input.cluster.nodes.length,
+    resources: Object.fromEntries(fixed),
+    // SkyPilot reads it when it makes machines or pods, and never again.
+    ...(config === undefined ? {} : { config }),
+  };
 }
 
 /**
@@ -143,10 +154,11 @@ export function skyTask(input: TaskInput): SkyTask {
   const isInBucket = modelSource(model) === "bucket";
   const takesModel = standalone && modelSource(model) === "hub";
   const envs = { ...(takesModel ? { [MODEL]: model } : {}), ...sky.envs };
+  const own = taskConfig(sky, imageOf(input));
   return {
     num_nodes: cluster.nodes.length,
     resources: resources(input),
-    ...(sky.config === undefined ? {} : { config: quotedSkyConfig(sky.config) }),
+    ...(own === undefined ? {} : { config: quotedSkyConfig(own) }),
     ...(Object.keys(envs).length > 0 ? { envs } : {}),
     ...(secrets.length > 0 ? { secrets } : {}),
     // Copied once a node, so that all its workers read the weights from disk.

@@ -36,7 +36,7 @@ export function taskText(task: SkyTask, heading?: string): string {
   );
   for (const field of ["setup", "run"]) literal(document.get(field, true));
   if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
-  return withEscapes(document.toString({ lineWidth: 0, indentSeq: false }));
+  return withEscapes(document.toString({ lineWidth: 0 }));
 }
 
 function runText(run: SkyTask["run"]): string | undefined {

@@ -4,8 +4,8 @@ import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
 import { rootCertificates } from "node:tls";
-import { z } from "zod";
 import { messageOf } from "../../lib/run";
+import { deployedOf, nodesOf } from "../deployment/deployed";
 import { deploymentOf } from "../deployment/running";
 
 export interface BenchTarget {
@@ -16,25 +16,13 @@ export interface BenchTarget {
   readonly engine: string | undefined;
   /** Certificates to trust, PEM. Default: those that the system does. */
   readonly ca: string | undefined;
-  /** GPUs that hold a rank of a worker; those of the mocker are made up. Undefined where the outputs do not tell. */
+  /** GPUs that hold a rank of a worker; those of the mocker are made up. Undefined where there are none. */
   readonly gpus: number | undefined;
   /** Nodes that run something. */
-  readonly nodes: number | undefined;
+  readonly nodes: number;
   /** Programs by role: `{ frontend: 1, aggregated: 4 }`. */
   readonly programs: Readonly<Record<string, number>>;
 }
-
-const topologySchema = z.array(
-  z.object({
-    cluster: z.string(),
-    nodes: z.array(
-      z.object({
-        rank: z.number(),
-        programs: z.array(z.object({ role: z.string(), gpus: z.array(z.number()) })),
-      }),
-    ),
-  }),
-);
 
 /**
  * @param outputs Outputs of a stack whose last `up` succeeded, secrets shown.
@@ -43,8 +31,7 @@ const topologySchema = z.array(
  */
 export function targetOf(outputs: Readonly<Record<string, unknown>>, ca?: string): BenchTarget {
   const { endpoint, model, apiKey, engine, certificate } = deploymentOf(outputs);
-  const topology = topologySchema.safeParse(outputs["topology"]);
-  const nodes = topology.success ? topology.data.flatMap((cluster) => cluster.nodes) : [];
+  const nodes = nodesOf(deployedOf(outputs));
   const programs: Record<string, number> = {};
   for (const { role } of nodes.flatMap((node) => node.programs)) programs[role] = (programs[role] ?? 0) + 1;
   const gpus = nodes.reduce((sum, node) => sum + new Set(node.programs.flatMap((one) => one.gpus)).size, 0);
@@ -52,7 +39,7 @@ export function targetOf(outputs: Readonly<Record<string, unknown>>, ca?: string
     ...{ endpoint, model, apiKey, engine, programs },
     ca: ca ?? (certificate === undefined ? undefined : trustedWith(certificate)),
     gpus: gpus > 0 ? gpus : undefined,
-    nodes: topology.success ? nodes.length : undefined,
+    nodes: nodes.length,
   };
 }
 

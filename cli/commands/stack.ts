@@ -1,197 +1,173 @@
 /**
- * `npm run stack -- <verb> [NAME] --stack S [options]`: the program through the real engine, also where the official
- * Pulumi distribution is not installed. See `usage` for the verbs.
+ * `npm run stack -- <command of pulumi> --stack S [its options]`: the plain Pulumi CLI, with all that it needs: the toolchain, a place
+ * for the state, and the stack itself. See `usage`.
  */
-import { KEY_VARIABLE } from "../../components/topology";
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { parseArgs } from "node:util";
 import { messageOf } from "../../lib/run";
-import { EXIT, isArgumentError, isUsersMistake, seconds } from "../commandLine";
+import { EXIT, fromCaller, isArgumentError, isUsersMistake, seconds } from "../commandLine";
 import { projectIn, readVerb, STACK_OPTIONS, stackIn } from "../options";
 import { driftOf } from "../pulumi/drift";
-import { type OpenStack, type OperationResult, openStack, UsageProblem } from "../pulumi/openStack";
-import { POLICY_OPTIONS, policyPackChoices } from "../pulumi/policyPacks";
+import { type OpenStack, openStack } from "../pulumi/openStack";
 import { cancellation } from "../pulumi/signals";
 import { writtenInfra } from "../pulumi/writtenConfig";
 
-const usage = `Usage: npm run stack -- <verb> --stack NAME [options]
+const usage = `Usage: npm run stack -- <command> --stack NAME [options]
 
-Verbs
-  preview          show what up would do
-  up               make it so; returns when the cluster answers
-  refresh          read what is really there into the state
-  drift            say whether the stack is as its configuration wants it, and if not, why
-  destroy          remove everything that the stack made
-  output [NAME]    print all outputs, or the bare value of one
-  env              print the export lines with which plain \`pulumi\` works on the same state
-  cancel           remove the lock that a killed operation left
+Hands over to the plain Pulumi CLI, with the same arguments, exit codes and signals:
+  preview, up, refresh, destroy, import, config, logs, cancel, stack output NAME …   (all of them: npm run stack -- help)
+Before that it makes sure of the CLI, its plugins and a language host, of a place for the state where nobody chose one, and, for
+preview, up, refresh, destroy and import, of the stack itself. Where there is no terminal nothing is asked: as with --yes.
+
+Its own
+  output [NAME]    short for stack output
+  drift            say whether the stack is as its configuration wants it, and if not, why (--json, --timeout S)
+  env              print the export lines with which plain \`pulumi\` works the same way in this shell (--json)
 
 Options
   --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml
   --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)
-  --json             print the result as JSON; progress goes to standard error in any case
-  --show-secrets     output: print secrets instead of [secret]
-  --policy-pack DIR  preview, up: what the stack has to keep to; this repository's is policy (repeatable)
-  --policy-pack-config FILE
-                     settings of the policies as JSON, one file for each pack, in the same order
-  --timeout S        preview, up, refresh, destroy, drift: cancel after that many seconds (default: no limit but the configuration's)
-  --remove           destroy: forget the empty stack too, with its history
-  --verbose, -v      show the engine's own output
+  --json             print the result as JSON, also with most of Pulumi's commands
 
-Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong.
+Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong; of Pulumi's commands, Pulumi's own.
 For drift: 0 in sync, 2 not in sync, 1 it could not be found out.`;
 
-const operations = ["preview", "up", "refresh", "destroy"] as const;
-const verbs = [...operations, "drift", "output", "env", "cancel"] as const;
+const OWN = ["drift", "env"] as const;
+const OWN_OPTIONS = { ...STACK_OPTIONS, timeout: { type: "string" } } as const;
+/** Commands that work on a stack's resources, and so on a stack that has to be there; true: they run its program. */
+const OPERATIONS: ReadonlyMap<string, boolean> = new Map([
+  ...(["preview", "pre", "up", "update", "import", "watch"] as const).map((verb) => [verb, true] as const),
+  ...(["refresh", "destroy", "down", "dn"] as const).map((verb) => [verb, false] as const),
+]);
 
-function readArguments() {
-  const read = readVerb({ verbs, options: OPTIONS, mostWords: (verb) => (verb === "output" ? 1 : 0) }, usage);
-  if (read === undefined) return undefined;
-  const { verb, words, values } = read;
+/** What was written on the command line, as far as this program has to know it. Everything else is Pulumi's to read. */
+function readCommon(words: readonly string[]) {
+  const { values, positionals } = parseArgs({
+    args: [...words],
+    options: { ...STACK_OPTIONS, "config-file": { type: "string" }, help: { type: "boolean", short: "h" } },
+    strict: false,
+    allowPositionals: true,
+  });
+  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
   return {
-    ...values,
-    verb,
-    name: words[0],
-    stack: stackIn(values, usage),
-    cwd: projectIn(values),
-    showSecrets: values["show-secrets"],
-    policyPacks: policyPackChoices(values["policy-pack"], values["policy-pack-config"]),
-    timeout: values.timeout === undefined ? undefined : seconds("--timeout", values.timeout),
+    command: positionals[0],
+    stack: text(values.stack),
+    cwd: text(values.cwd),
+    configFile: text(values["config-file"]),
+    wantsHelp: values.help === true,
   };
 }
 
-type Arguments = NonNullable<ReturnType<typeof readArguments>>;
-
-const OPTIONS = {
-  ...STACK_OPTIONS,
-  ...POLICY_OPTIONS,
-  "show-secrets": { type: "boolean", default: false },
-  timeout: { type: "string" },
-  remove: { type: "boolean", default: false },
-  verbose: { type: "boolean", short: "v", default: false },
-  // What a hand used to `pulumi up` types; there is nothing to confirm here.
-  yes: { type: "boolean", short: "y", default: false },
-} as const;
-
-function asText(value: unknown): string {
-  return typeof value === "string" ? value : JSON.stringify(value, undefined, 2);
-}
-
-function printOutputs(outputs: Readonly<Record<string, unknown>>): void {
-  const names = Object.keys(outputs).sort();
-  const width = Math.max(0, ...names.map((name) => name.length));
-  for (const name of names) {
-    console.log(
-      `${name.padEnd(width)}  ${asText(outputs[name]).replaceAll("\n", `\n${" ".repeat(width + 2)}`)}`,
-    );
-  }
-}
-
-const told: Readonly<Record<string, string>> = {
-  create: "created",
-  update: "updated",
-  replace: "replaced",
-  delete: "deleted",
-  same: "unchanged",
-};
-
-function summary(verb: string, result: OperationResult): string {
-  const parts = Object.entries(result.changes)
-    .filter(([, count]) => count > 0)
-    .map(
-      ([op, count]) =>
-        `${count} ${verb === "preview" ? (op === "same" ? "unchanged" : `to ${op}`) : (told[op] ?? op)}`,
-    );
-  return `${verb}: ${parts.length > 0 ? parts.join(", ") : "nothing to do"} (${result.seconds.toFixed(1)} s)`;
-}
-
-// Whoever reads the output may be gone, as in a lost connection: what is being done is still brought to its end.
-for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
-
-async function operate(stack: OpenStack, verb: (typeof operations)[number], args: Arguments): Promise<void> {
-  const { verbose, policyPacks } = args;
-  const result = await stack[verb]({ verbose, policyPacks, ...cancellation(args.timeout) });
-  if (verb === "destroy" && args.remove) await stack.remove();
-  process.stderr.write(`${summary(verb, result)}\n`);
-  const { changes, outputs, seconds, steps, violations } = result;
-  const told = { verb, changes, seconds, steps, violations, outputs };
-  if (args.json) console.log(JSON.stringify(told, undefined, 2));
-  else if (verb === "up") printOutputs(outputs);
-  if (verb === "up" && outputs["apiKey"] !== undefined) process.stderr.write(keyHint(args.stack));
-}
-
-/** How the key comes to where the `chat` output looks for it. */
-function keyHint(stack: string): string {
-  return `The endpoint asks for a key: export ${KEY_VARIABLE}=$(npm run -s stack -- output apiKey --stack ${stack} --show-secrets)\n`;
-}
-
-/** What has to be done to a stack: its own exit code, so that a pipeline can act on it. */
-async function reportDrift(stack: OpenStack, args: Arguments): Promise<void> {
-  const { steps, seconds } = await stack.preview({ verbose: args.verbose, ...cancellation(args.timeout) });
-  const drift = driftOf(steps);
-  if (args.json) console.log(JSON.stringify({ inSync: drift.length === 0, drift, seconds }, undefined, 2));
-  else if (drift.length === 0) console.log(`${args.stack} is in sync (${seconds.toFixed(1)} s)`);
-  else
-    for (const { resource, kind, reason } of drift)
-      console.log(`${args.stack} ${kind}: ${resource}: ${reason}`);
-  process.exitCode = drift.length === 0 ? 0 : EXIT.drift;
-}
-
-async function printOutput(stack: OpenStack, args: Arguments): Promise<void> {
-  const outputs = await stack.outputs({ showSecrets: args.showSecrets });
-  if (args.name === undefined) {
-    if (args.json) console.log(JSON.stringify(outputs, undefined, 2));
-    else printOutputs(outputs);
-    return;
-  }
-  if (!Object.hasOwn(outputs, args.name)) {
-    const names = Object.keys(outputs).sort().join(", ") || "none: has `up` been run?";
-    throw new UsageProblem(`Stack ${args.stack} has no output ${args.name}. It has ${names}`);
-  }
-  const value = outputs[args.name];
-  console.log(args.json ? JSON.stringify(value) : asText(value));
-}
-
-function quoted(value: string): string {
-  return `'${value.replaceAll("'", "'\\''")}'`;
-}
-
 /** What will be asked of SkyPilot needs it loaded, which can go on beside the start of the engine. */
-async function preload({ stack, cwd }: Arguments): Promise<void> {
+async function preload(stack: string, cwd: string): Promise<void> {
   const infra = writtenInfra(stack, cwd);
   if (infra === undefined) return;
   const { preloadSkyPilot } = await import("../../sky/preloaded.js");
   await preloadSkyPilot(infra);
 }
 
-async function main(): Promise<void> {
-  const args = readArguments();
-  if (args === undefined) return;
-  if (args.verb === "drift" || operations.some((verb) => verb === args.verb)) await preload(args);
-  const stack = await openStack({ projectDir: args.cwd, stack: args.stack });
-  // Programs expect to run in their project's directory, as under the official CLI.
-  process.chdir(args.cwd);
-  const operation = operations.find((verb) => verb === args.verb);
-  if (operation !== undefined) return operate(stack, operation, args);
-  if (args.verb === "drift") return reportDrift(stack, args);
-  if (args.verb === "output") return printOutput(stack, args);
-  if (args.verb === "cancel") {
-    await stack.cancel();
-    if (args.json) console.log(JSON.stringify({ verb: args.verb }));
-    return;
-  }
-  const environment = stack.environment();
-  if (args.json) console.log(JSON.stringify(environment, undefined, 2));
-  else
-    for (const [name, value] of Object.entries(environment)) console.log(`export ${name}=${quoted(value)}`);
+/** Starts the CLI in this process's place: with its terminal, its exit code, and the signals that it gets. */
+async function handOver(words: readonly string[]): Promise<number> {
+  const { command, stack, cwd, configFile, wantsHelp } = readCommon(words);
+  const directory = projectIn({ cwd });
+  const operation = wantsHelp || stack === undefined ? undefined : OPERATIONS.get(command ?? "");
+  if (operation !== undefined && stack !== undefined) await preload(stack, directory);
+  const opened = await openStack({ projectDir: directory, stack: stack ?? "none" });
+  const more = operation === undefined ? [] : await opened.prepare(operation);
+  // Pulumi's own --remove deletes the stack's file too, which is the repository's.
+  const removes = operation !== undefined && words.includes("--remove");
+  const args = [
+    ...(command === "output" ? ["stack", ...words] : words.filter((word) => !removes || word !== "--remove")),
+    ...(cwd === undefined ? ["--cwd", directory] : []),
+    ...(configFile === undefined ? more : []),
+  ];
+  const code = await run(opened, args);
+  if (removes && code === EXIT.ok) await opened.remove();
+  return code;
 }
 
+function run({ toolchain, environment }: OpenStack, args: readonly string[]): Promise<number> {
+  const hasTerminal = process.stdin.isTTY === true;
+  return new Promise((resolve, reject) => {
+    const child = spawn(toolchain.pulumi?.path ?? "pulumi", args, {
+      cwd: fromCaller("."),
+      env: {
+        ...process.env,
+        ...environment,
+        ...(hasTerminal ? {} : { PULUMI_SKIP_CONFIRMATIONS: "true" }),
+      },
+      stdio: "inherit",
+      // A terminal sends Ctrl-C to all of its group; else signals reach the CLI from here, and once: a second one is "at once".
+      detached: !hasTerminal,
+    });
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.on(signal, () => {
+        if (signal !== "SIGINT" || !hasTerminal) child.kill("SIGINT");
+      });
+    child.once("error", reject);
+    child.once("close", (code, signal) =>
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+    );
+  });
+}
+
+/** What has to be done to a stack: its own exit code, so that a pipeline can act on it. */
+async function reportDrift(opened: OpenStack, json: boolean, timeout: string | undefined): Promise<number> {
+  const limit = timeout === undefined ? undefined : seconds("--timeout", timeout);
+  const result = await opened.preview(cancellation(limit));
+  const drift = driftOf(result.steps);
+  if (json) {
+    const told = { inSync: drift.length === 0, drift, seconds: result.seconds };
+    console.log(JSON.stringify(told, undefined, 2));
+  } else if (drift.length === 0) console.log(`${opened.stack} is in sync (${result.seconds.toFixed(1)} s)`);
+  else
+    for (const { resource, kind, reason } of drift)
+      console.log(`${opened.stack} ${kind}: ${resource}: ${reason}`);
+  return drift.length === 0 ? EXIT.ok : EXIT.drift;
+}
+
+function printEnvironment({ environment }: OpenStack, json: boolean): void {
+  if (json) {
+    console.log(JSON.stringify(environment, undefined, 2));
+    return;
+  }
+  const quoted = (value: string) => `'${value.replaceAll("'", "'\\''")}'`;
+  for (const [name, value] of Object.entries(environment)) console.log(`export ${name}=${quoted(value)}`);
+}
+
+async function own(): Promise<number> {
+  const read = readVerb({ verbs: OWN, options: OWN_OPTIONS, mostWords: () => 0 }, usage);
+  if (read === undefined) return EXIT.ok;
+  const { verb, values } = read;
+  const stack = stackIn(values, usage);
+  const cwd = projectIn(values);
+  if (verb === "drift") await preload(stack, cwd);
+  const opened = await openStack({ projectDir: cwd, stack });
+  if (verb === "drift") return reportDrift(opened, values.json, values.timeout);
+  printEnvironment(opened, values.json);
+  return EXIT.ok;
+}
+
+const words = process.argv.slice(2);
+const { command } = readCommon(words);
+const isOwn = OWN.some((verb) => verb === command);
+
+async function main(): Promise<number> {
+  if (isOwn) return own();
+  if (command !== undefined) return handOver(words);
+  console.log(usage);
+  return EXIT.ok;
+}
+
+// Whoever reads the output may be gone, as in a lost connection: what is being done is still brought to its end.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 main().then(
-  () => process.exit(process.exitCode ?? 0),
+  (code) => process.exit(code),
   (error: unknown) => {
-    const isUsage = isUsersMistake(error);
     console.error(messageOf(error));
     if (isArgumentError(error)) console.error(`\n${usage}`);
     // For drift, 2 has another meaning, and what cannot be found out is never "not in sync".
-    const isDrift = process.argv.slice(2).includes("drift");
-    process.exit(isUsage && !isDrift ? EXIT.usage : EXIT.failed);
+    process.exit(isUsersMistake(error) && command !== "drift" ? EXIT.usage : EXIT.failed);
   },
 );

@@ -1,22 +1,11 @@
 /** A running deployment as its stack's outputs describe it; every tool that talks to one starts here. */
 import { isAbsolute, join } from "node:path";
-import { z } from "zod";
 import { bypassProxies, hostOf } from "../../lib/proxies";
 import { messageOf } from "../../lib/run";
+import { outputsSchema } from "../../plan/outputs";
 import { stateDir } from "../../toolchain/index";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
-
-const outputsSchema = z.object({
-  endpoint: z.string(),
-  model: z.string(),
-  apiKey: z.string().nullish(),
-  certificate: z.string().nullish(),
-  certificateFingerprint: z.string().nullish(),
-  chat: z.string(),
-  engine: z.string().optional(),
-  logs: z.record(z.string(), z.array(z.string())),
-});
 
 export interface RunningDeployment {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
@@ -41,11 +30,11 @@ export interface RunningDeployment {
 export function deploymentOf(outputs: Readonly<Record<string, unknown>>): RunningDeployment {
   const parsed = outputsSchema.safeParse(outputs);
   if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not succeeded yet.");
-  const { apiKey, engine, logs, certificate, certificateFingerprint, ...rest } = parsed.data;
+  const { endpoint, model, chat, apiKey, certificate, certificateFingerprint, deployment } = parsed.data;
+  const { engine, logs } = deployment;
   const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));
   return {
-    ...rest,
-    engine,
+    ...{ endpoint, model, chat, engine },
     apiKey: apiKey ?? undefined,
     certificate: certificate ?? undefined,
     fingerprint: certificateFingerprint ?? undefined,

@@ -17,6 +17,7 @@ import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
+import { skyConfigChecks } from "./skyConfig";
 import { textChecks } from "./text";
 
 /** The configuration as far as it could be read. Lists and objects are there as a whole or not at all. */
@@ -34,6 +35,7 @@ export function checkAcross(known: Known): Problem[] {
     routerChecks,
     accessChecks,
     skyChecks,
+    skyConfigChecks,
     infraChecks,
     textChecks,
     controlPlaneChecks,

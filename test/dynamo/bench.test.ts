@@ -12,6 +12,7 @@ import { topologyOf } from "../../components/topology";
 import { type IssuedCertificate, issueCertificate } from "../../lib/tls/issue";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import { packageRoot } from "../../toolchain/index";
+import { stackOutputs } from "../outputs";
 import { summaryOf } from "../unit/benchSummaries";
 import { TestDeployment } from "./support";
 
@@ -28,17 +29,19 @@ let issued: IssuedCertificate;
 
 /** The stack's outputs, as Pulumi would tell them. */
 const outputs = (apiKey: string) =>
-  JSON.stringify({
-    endpoint,
-    model: deployment.plan.model,
-    engine: "mocker",
-    apiKey,
-    certificate: issued.authority,
-    certificateFingerprint: issued.fingerprint,
-    chat: "curl",
-    logs: {},
-    topology: topologyOf(deployment.plan, [deployment.name]),
-  });
+  JSON.stringify(
+    stackOutputs(
+      {
+        endpoint,
+        model: deployment.plan.model,
+        apiKey,
+        certificate: issued.authority,
+        certificateFingerprint: issued.fingerprint,
+        chat: "curl",
+      },
+      { topology: topologyOf(deployment.plan, [deployment.name]) },
+    ),
+  );
 
 function newSeed(): string {
   return randomBytes(24).toString("hex");

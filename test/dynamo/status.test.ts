@@ -8,6 +8,7 @@ import { summaryOf, topologyOf } from "../../components/topology";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { programLog } from "../../plan/node/paths";
+import { stackOutputs } from "../outputs";
 import { toolFile } from "../tools";
 import { eventually, TestDeployment } from "./support";
 
@@ -44,7 +45,8 @@ function writeOutputs(file: string, topology: ReturnType<typeof topologyOf>): vo
   const { plan, endpoint } = deployment;
   const { model, engine } = plan;
   const summary = summaryOf(parseConfig({ target: "local", engine, model }), plan);
-  writeFileSync(file, JSON.stringify({ endpoint, model, engine, topology, deployment: summary }));
+  const details = { engine, deployment: summary, topology };
+  writeFileSync(file, JSON.stringify(stackOutputs({ endpoint, model }, details)));
 }
 
 interface SeenProgram {

@@ -18,6 +18,7 @@ import { targetOf } from "../../cli/bench/target";
 import { UsageProblem } from "../../cli/pulumi/openStack";
 import { VERSIONS } from "../../config/versions";
 import { issueCertificate } from "../../lib/tls/issue";
+import { stackOutputs } from "../outputs";
 import { summaryOf } from "./benchSummaries";
 
 const scratch = mkdtempSync(join(tmpdir(), "bench-test-"));
@@ -69,46 +70,43 @@ describe("loads", () => {
   });
 });
 
-const target = targetOf({
-  endpoint: "http://127.0.0.1:1",
-  model: "Qwen/Qwen3-8B",
-  engine: "mocker",
-  apiKey: "the-key",
-  chat: "curl",
-  logs: {},
-  topology: [
+const program = (role: "frontend" | "decode", gpus: number[]) => ({ name: role, role, gpus, ports: {} });
+const target = targetOf(
+  stackOutputs(
+    { endpoint: "http://127.0.0.1:1", model: "Qwen/Qwen3-8B", apiKey: "the-key", chat: "curl" },
     {
-      cluster: "c",
-      nodes: [
+      topology: [
         {
-          rank: 0,
-          programs: [
-            { role: "frontend", gpus: [] },
-            { role: "decode", gpus: [0, 1] },
-            { role: "decode", gpus: [1] },
+          name: "main",
+          cluster: "c",
+          nodes: [
+            {
+              rank: 0,
+              programs: [program("frontend", []), program("decode", [0, 1]), program("decode", [1])],
+            },
+            { rank: 1, programs: [program("decode", [0, 1])] },
           ],
         },
-        { rank: 1, programs: [{ role: "decode", gpus: [0, 1] }] },
       ],
     },
-  ],
-});
+  ),
+);
 
 describe("the target", () => {
   it("has each GPU of each node once", () => {
     expect(target).toMatchObject({ gpus: 4, nodes: 2, programs: { frontend: 1, decode: 3 } });
   });
 
-  it("may come without a topology", () => {
-    const bare = targetOf({ endpoint: "http://a", model: "m", chat: "", logs: {} });
-    expect(bare).toMatchObject({ gpus: undefined, nodes: undefined, programs: {} });
+  it("may have no GPU", () => {
+    const bare = targetOf(stackOutputs({ endpoint: "http://a", model: "m", chat: "" }));
+    expect(bare).toMatchObject({ gpus: undefined, nodes: 0, programs: {} });
   });
 
   it("trusts the stack's own certificate, with the public roots where it ends in none, or what it is told", async () => {
     const { authority, bundle } = await issueCertificate("s".repeat(48), ["127.0.0.1"]);
     const server = bundle.slice(bundle.indexOf("-----BEGIN CERTIFICATE"));
     const caOf = (certificate?: string, ca?: string) =>
-      targetOf({ endpoint: "https://a", model: "m", chat: "", logs: {}, certificate }, ca).ca;
+      targetOf(stackOutputs({ endpoint: "https://a", model: "m", chat: "", certificate }), ca).ca;
     expect(caOf(authority)).toBe(authority);
     expect(caOf(server)).toBe([server.trim(), ...rootCertificates, ""].join("\n"));
     expect(caOf(authority, "other")).toBe("other");

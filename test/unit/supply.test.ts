@@ -27,8 +27,8 @@ const KNOWN: Readonly<Record<string, string>> = {
   "toolchain/go.ts": "exact versions, and Go's checksum database",
   "toolchain/model.ts": "the tokenizer of a model, by the hub's own library",
   "toolchain/plugins/language/install.ts":
-    "`pulumi install`: the packages of the user's own program, by its own lock",
-  "toolchain/plugins/language/plugin.ts": "names the command in a message",
+    "`pulumi install`: the user's package manager, as the user's lock file says",
+  "toolchain/plugins/language/plugin.ts": "says what installs Pulumi's SDK, where it is not there",
   "toolchain/plugins.ts": "Pulumi's plugins in exact versions, by Pulumi's own command",
   "toolchain/pulumi.ts": "the CLI in the package's version, by Pulumi's own installer",
   "toolchain/python.ts": "--require-hashes",
