@@ -86,10 +86,12 @@ export function setupCommand(
   const options = [
     `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}${own}`,
     ...(engine === "vllm" && kvOffload.hostMemoryGB !== undefined ? [`--kvbm ${VERSIONS.dynamo}`] : []),
-    ...(wanted.length === 0 ? [] : [`--services ${quoted(wanted.join(" "))}`]),
-    ...(isFetched ? [`--model ${model}`] : []),
+    [
+      ...(wanted.length === 0 ? [] : [`--services ${quoted(wanted.join(" "))}`]),
+      ...(isFetched ? [`--model ${model}`] : []),
+    ].join(" "),
     ...(isFetched && modelRevision !== undefined ? [`--revision ${quoted(modelRevision)}`] : []),
     ...(drafts.length > 0 ? [`--draft ${quoted(drafts.join(" "))}`] : []),
   ];
-  return `bash ${RUNTIME}/setup.sh ${options.join(" \\\n  ")}\n`;
+  return `bash ${RUNTIME}/setup.sh ${options.filter(Boolean).join(" \\\n  ")}\n`;
 }

@@ -11,6 +11,10 @@ import type { SkyTask } from "./spec";
 
 /** Commands that are longer are written on several lines. */
 const LINE_WIDTH = 110;
+const SHORT_COMMAND = 70;
+
+/** SkyPilot's own configuration stands in a line for each part that is not longer. Unit: characters. */
+const SHORT_SECTION = 200;
 
 /** Fields of a plan whose lists and maps are short, and stand in one line. */
 const IN_ONE_LINE = new Set(["gpus", "ports", "secrets", "waits", "lockstep", "mpi"]);
@@ -35,8 +39,12 @@ export function taskText(task: SkyTask, heading?: string): string {
     Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)),
   );
   for (const field of ["setup", "run"]) literal(document.get(field, true));
+  const sections = document.get("config", true);
+  // Deep, and of no interest to who reads the task.
+  for (const { value } of isMap(sections) ? sections.items : [])
+    if (isMap(value) && JSON.stringify(value).length <= SHORT_SECTION) value.flow = true;
   if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
-  return withEscapes(document.toString({ lineWidth: 0 }));
+  return withEscapes(document.toString({ lineWidth: 0, flowCollectionPadding: false }));
 }
 
 function runText(run: SkyTask["run"]): string | undefined {
@@ -83,8 +91,9 @@ function literal(text: unknown): void {
   if (text instanceof Scalar && isPrintable(String(text.value))) text.type = Scalar.BLOCK_LITERAL;
 }
 
-/** On lines of its own, where that keeps every space of it. */
+/** On lines of its own, where that keeps every space of it, unless it is short. */
 function commandType(command: string): Scalar.Type {
+  if (command.length < SHORT_COMMAND && !/["\\]/.test(command)) return Scalar.QUOTE_DOUBLE;
   return isPrintable(command) && !/\s\s|[\t\n\r]|^\s|\s$/.test(command)
     ? Scalar.BLOCK_FOLDED
     : Scalar.QUOTE_DOUBLE;
