@@ -41,7 +41,7 @@ const OPEN_INSIDE =
 
 /** An NVIDIA Dynamo inference cluster with an OpenAI-compatible endpoint. */
 export class DynamoCluster extends pulumi.ComponentResource {
-  /** Base URL of the OpenAI-compatible API, without `/v1`. Known once a chat completion has come back through it. */
+  /** Base URL of the OpenAI-compatible API, without `/v1`. Known once an answer has come back through it. */
   readonly endpoint: pulumi.Output<string>;
   /** Name of the model, as requests give it. */
   readonly model: pulumi.Output<string>;
@@ -60,7 +60,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly certificate: pulumi.Output<string | undefined>;
   /** SHA-256 of the certificate that the endpoint shows, as `openssl x509 -fingerprint -sha256` prints it; undefined likewise. */
   readonly certificateFingerprint: pulumi.Output<string | undefined>;
-  /** A command that asks a chat question; can be pasted into a shell. */
+  /** A command that asks the model for what it is there for; can be pasted into a shell. */
   readonly chat: pulumi.Output<string>;
   /** Which program runs on which node, on which GPUs and ports. */
   readonly topology: pulumi.Output<ClusterTopology[]>;
@@ -107,6 +107,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
       {
         endpoint: head.url(plan.endpoint.rank, plan.endpoint.port),
         model: plan.model,
+        task: plan.task,
         namespace: plan.namespace,
         expectedWorkers: plan.expectedWorkers,
         ...(keys === undefined ? {} : { apiKey: keys.first }),
@@ -132,7 +133,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     this.certificate = shown.apply((served) => served?.authority);
     this.certificateFingerprint = shown.apply((served) => served?.fingerprint);
     this.chat = pulumi.all([this.endpoint, shown]).apply(([endpoint, served]) =>
-      chatCommand(endpoint, plan.model, {
+      chatCommand(endpoint, plan, {
         asksForKey: this.asksForKey,
         publicKeyPin: served?.publicKeyPin,
       }),

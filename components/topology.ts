@@ -1,4 +1,5 @@
 /** What the stack outputs tell about a deployment. */
+import { tasks } from "../config/task";
 import type { DeploymentConfig } from "../plan/config";
 import type { DeployedCluster, DeploymentDetails } from "../plan/outputs";
 import type { DeploymentPlan } from "../plan/types";
@@ -31,10 +32,10 @@ export type DeploymentSummary = DeploymentDetails["deployment"];
 
 export function summaryOf(
   { target, sky }: Pick<DeploymentConfig, "target" | "sky">,
-  { namespace, routerMode, expectedWorkers }: DeploymentPlan,
+  { namespace, routerMode, task, expectedWorkers }: DeploymentPlan,
 ): DeploymentSummary {
   const infra = target === "sky" ? [...sky.infra] : [];
-  return { target, infra, namespace, routerMode, workers: expectedWorkers };
+  return { target, infra, namespace, routerMode, task, workers: expectedWorkers };
 }
 
 /** How a client is let in. */
@@ -49,22 +50,19 @@ export interface ChatAccess {
 export const KEY_VARIABLE = "DYNAMO_API_KEY";
 
 /**
- * A chat request as a command that can be pasted into a POSIX shell.
+ * A request of the model's task as a command that can be pasted into a POSIX shell.
  */
 export function chatCommand(
   endpoint: string,
-  model: string,
+  { model, task }: Pick<DeploymentPlan, "model" | "task">,
   { asksForKey = false, publicKeyPin }: ChatAccess = {},
 ): string {
-  const body = JSON.stringify({
-    model,
-    messages: [{ role: "user", content: "Say hello in one sentence." }],
-    max_tokens: 64,
-  });
+  const { path, body } = tasks[task];
+  const content = JSON.stringify(body(model, "Say hello in one sentence.", 64));
   const key = asksForKey ? `printf 'Authorization: Bearer %s' "$${KEY_VARIABLE}" | ` : "";
   // Whoever signed the certificate and for whatever name: it must be this one (curl checks that with -k too).
   const pin = publicKeyPin === undefined ? "" : `-k --pinnedpubkey ${shellQuote(publicKeyPin)} `;
-  return `${key}curl -s ${pin}${asksForKey ? "-H @- " : ""}${shellQuote(`${endpoint}/v1/chat/completions`)} -H 'Content-Type: application/json' -d ${shellQuote(body)}`;
+  return `${key}curl -s ${pin}${asksForKey ? "-H @- " : ""}${shellQuote(`${endpoint}/v1/${path}`)} -H 'Content-Type: application/json' -d ${shellQuote(content)}`;
 }
 
 /** The text as one word of a POSIX shell. */

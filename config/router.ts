@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type TaskName, tasks } from "./task";
 import { decimal, flag, oneOf, optional, section, setting, text, whole } from "./values";
 
 /**
@@ -343,8 +344,8 @@ const knobs = {
 };
 
 export const routerSchema = section({
-  mode: setting(oneOf("a router mode", ROUTER_MODES), {
-    default: "kv",
+  mode: optional(oneOf("a router mode", ROUTER_MODES), {
+    absent: "kv; round-robin where `task` is one without a KV cache",
     about:
       "How the frontend picks a worker (`--router-mode`). `kv` prefers the one that has the prompt's prefix cached.",
   }),
@@ -376,3 +377,11 @@ function knobOf(key: keyof typeof knobs): RouterKnob {
 
 /** Every knob, in the order of the schema. Boolean knobs are switches: `--flag` and `--no-flag`. */
 export const ROUTER_KNOBS: readonly RouterKnob[] = (Object.keys(knobs) as (keyof typeof knobs)[]).map(knobOf);
+
+/** How the router picks, with the default. It has no prefixes to go by where no tokens are written. */
+export function routerMode(
+  router: { readonly mode?: RouterMode | undefined },
+  task: TaskName = "chat",
+): RouterMode {
+  return router.mode ?? (tasks[task].generates ? "kv" : "round-robin");
+}

@@ -21,6 +21,7 @@ import {
   timeoutsSchema,
 } from "./services";
 import { skySchema } from "./sky";
+import { TASKS } from "./task";
 import {
   ALL_DEFAULTS,
   environment,
@@ -64,6 +65,11 @@ export const configSchema = section({
       about: "What clients call the model in their requests.",
     },
   ),
+  task: setting(oneOf("a task", TASKS), {
+    default: "chat",
+    about:
+      "What clients ask the model for. `chat`: chat completions, and completions beside them. `completions`: those alone, for a base model that has no chat template (`--endpoint-types`). `embedding`: vectors at `/v1/embeddings` (`--embedding-worker`). `classify`: classes and scores at `/v1/classify`, of rerankers too (`--classify-worker`; Dynamo has no `/v1/rerank`).",
+  }),
   trustRemoteCode: setting(flag(), {
     default: false,
     about: "Runs Python code that comes with the model (`--trust-remote-code`). Only for models you trust.",

@@ -1,7 +1,7 @@
 /** The ends of log files, for messages about failures. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
-const TAIL_BYTES = 16_384;
+const TAIL_BYTES = 131_072;
 
 /** The last lines of the given files, the files one after the other, each line indented. Missing files have none. */
 export function lastLines(paths: readonly string[], count: number): string[] {

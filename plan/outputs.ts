@@ -3,6 +3,7 @@
  * to look after the deployment from elsewhere, without its configuration. No secret is in that text.
  */
 import { z } from "zod";
+import { TASKS } from "../config/task";
 import { PROGRAM_ROLES } from "./types";
 
 const programSchema = z.object({
@@ -25,10 +26,16 @@ const clusterSchema = z.object({
 });
 
 const deploymentSchema = z.object({
+  /** `local`: the machine that made it. `sky`: clusters of SkyPilot. */
   target: z.enum(["local", "sky"]),
+  /** Where SkyPilot's clusters may be, as configured; it decides which `sky` is asked. */
   infra: z.array(z.string()),
+  /** Dynamo namespace in which the workers register. */
   namespace: z.string(),
   routerMode: z.string(),
+  /** What clients ask the model for. */
+  task: z.enum(TASKS),
+  /** How many workers of each role have to be registered with every frontend. */
   workers: z.object({ aggregated: z.number(), prefill: z.number(), decode: z.number() }),
 });
 
@@ -85,7 +92,7 @@ export const outputsSchema = z.object({
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   endpoint: z.string(),
   model: z.string(),
-  /** A command that asks a chat question, for a POSIX shell. */
+  /** A command that asks the model for what it is there for, for a POSIX shell. */
   chat: z.string(),
   /** The first key; secret. */
   apiKey: z.string().nullish(),

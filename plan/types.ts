@@ -1,4 +1,5 @@
 import { type EngineName, WORKER_ROLES } from "../config/names";
+import type { TaskName } from "../config/task";
 import { secretsIn } from "../lib/placeholders";
 import type { Probe } from "../lib/probe";
 
@@ -142,6 +143,8 @@ export interface ExpectedWorkers {
 export interface DeploymentPlan {
   /** What clients name in a request. */
   readonly model: string;
+  /** What clients ask it for. */
+  readonly task: TaskName;
   readonly engine: EngineName;
   readonly routerMode: string;
   readonly clusters: readonly ClusterPlan[];

@@ -8,6 +8,7 @@ const NOWHERE: DeploymentDetails = {
     infra: [],
     namespace: "dynamo",
     routerMode: "kv",
+    task: "chat",
     workers: { aggregated: 0, prefill: 0, decode: 0 },
   },
   topology: [],

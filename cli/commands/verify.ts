@@ -2,11 +2,13 @@
  * `npm run verify -- --stack S [--json]`: whether the router of a running deployment looks at the workers' caches, shown by
  * what Dynamo itself says of requests that begin alike.
  */
+import { tasks } from "../../config/task";
 import { EXIT, exitCodes, runTool, wholeNumber, withTimeout } from "../commandLine";
 import { deployedOf } from "../deployment/deployed";
 import { deploymentOf, outputsOf } from "../deployment/running";
 import { projectIn, readOptions, STACK_OPTIONS, stackIn } from "../options";
 import { openStack } from "../pulumi/openStack";
+import { OperationFailed } from "../pulumi/problem";
 import { judge } from "../verify/judge";
 import { withNodeLogs } from "../verify/nodeLogs";
 import { asJson, asText } from "../verify/report";
@@ -70,6 +72,10 @@ async function verified(
   signal: AbortSignal,
 ) {
   const target = { ...deploymentOf(outputs), signal };
+  if (!tasks[target.task].generates)
+    throw new OperationFailed(
+      `There is nothing to verify: with task ${target.task} no worker keeps a cache that the router could look at.`,
+    );
   const sent = await sendPrefixes(target, amounts);
   // Once, after all requests: where the nodes are machines of their own, asking them takes seconds.
   const groups = await withNodeLogs(deployedOf(outputs), signal, (logs) => withLogs(sent, logs));

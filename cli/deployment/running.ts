@@ -1,5 +1,6 @@
 /** A running deployment as its stack's outputs describe it; every tool that talks to one starts here. */
 import { isAbsolute, join } from "node:path";
+import type { TaskName } from "../../config/task";
 import { bypassProxies, hostOf } from "../../lib/proxies";
 import { messageOf } from "../../lib/run";
 import { outputsSchema } from "../../plan/outputs";
@@ -11,12 +12,14 @@ export interface RunningDeployment {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   readonly endpoint: string;
   readonly model: string;
+  /** What it is asked for. */
+  readonly task: TaskName;
   readonly apiKey: string | undefined;
   /** What clients have to trust, PEM, where the endpoint speaks TLS. */
   readonly certificate?: string | undefined;
   /** SHA-256 of the certificate that the endpoint shows, where it speaks TLS. */
   readonly fingerprint: string | undefined;
-  /** A command that asks a chat question, for a POSIX shell. */
+  /** A command that asks the model for what it is there for, for a POSIX shell. */
   readonly chat: string;
   readonly engine: string | undefined;
   /** Log files by program, absolute. */
@@ -35,6 +38,7 @@ export function deploymentOf(outputs: Readonly<Record<string, unknown>>): Runnin
   const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));
   return {
     ...{ endpoint, model, chat, engine },
+    task: deployment.deployment.task,
     apiKey: apiKey ?? undefined,
     certificate: certificate ?? undefined,
     fingerprint: certificateFingerprint ?? undefined,

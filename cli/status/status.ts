@@ -1,5 +1,6 @@
 /** From what nodes and SkyPilot tell to the state of a deployment, and what is wrong with it. Pure. */
 
+import type { TaskName } from "../../config/task";
 import type { ClusterState } from "../../lib/nodes";
 import { stateOf } from "../../local/state";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
@@ -68,6 +69,8 @@ export interface Status {
   readonly problems: readonly string[];
   readonly endpoint: string;
   readonly model: string;
+  /** What clients ask it for. */
+  readonly task: TaskName;
   readonly engine: string;
   readonly target: string;
   readonly routerMode: string;
@@ -105,6 +108,7 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
     problems,
     endpoint,
     model,
+    task: deployment.task,
     engine,
     target: deployment.target,
     routerMode: deployment.routerMode,

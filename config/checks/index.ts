@@ -18,6 +18,7 @@ import { routerChecks } from "./router";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
 import { skyConfigChecks } from "./skyConfig";
+import { taskChecks } from "./task";
 import { textChecks } from "./text";
 
 /** The configuration as far as it could be read. Lists and objects are there as a whole or not at all. */
@@ -41,5 +42,6 @@ export function checkAcross(known: Known): Problem[] {
     controlPlaneChecks,
     imageChecks,
     sharingChecks,
+    taskChecks,
   ].flatMap((check) => check(known));
 }

@@ -1,4 +1,6 @@
 /** What an engine is to the plan: from a worker's specification to the command that starts it. */
+
+import { type TaskName, tasks } from "../../config/task";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
 import type { MpiStart, Probe } from "../types";
@@ -71,6 +73,8 @@ export type Unasked = Readonly<Record<string, string>>;
 
 export interface Engine {
   readonly settledFlags: SettledFlags;
+  /** Its flags for each task that it has; another one is refused. */
+  readonly taskFlags: Readonly<Partial<Record<TaskName, readonly string[]>>>;
   readonly unasked: Unasked;
   /** What hands KV blocks from worker to worker; undefined where nothing is handed over. */
   readonly transfer?: TransferRules;
@@ -121,10 +125,10 @@ export function extraEnv({ config, pool }: ReplicaSpec): Record<string, string> 
 
 /**
  * True if workers of the pool publish what their KV cache holds. Decode workers do not: the router never looks for a
- * prefix there, the prefill worker's cache decides. Whatever the router's mode, so that changing it restarts no worker.
+ * prefix there, the prefill worker's cache decides; nor do those that write no tokens. Whatever the router's mode, so that changing it restarts no worker.
  */
 export function publishesKvEvents({ config, pool }: ReplicaSpec): boolean {
-  return config.router.kvEvents && pool.role !== "decode";
+  return config.router.kvEvents && pool.role !== "decode" && tasks[config.task].generates;
 }
 
 /**

@@ -54,6 +54,10 @@ const SETTLED = {
   "--model-path": "model",
   "--model": "model",
   "--served-model-name": "servedModelName",
+  "--endpoint-types": "task",
+  "--dyn-endpoint-types": "task",
+  "--embedding-worker": "task",
+  "--is-embedding": "task",
   "--tp-size": "pools[].tensorParallel",
   "--tp": "pools[].tensorParallel",
   "--tensor-parallel-size": "pools[].tensorParallel",
@@ -95,6 +99,11 @@ const TRANSFER: TransferRules = {
 
 export const sglang: Engine = {
   settledFlags: SETTLED,
+  taskFlags: {
+    chat: [],
+    completions: ["--endpoint-types", "completions"],
+    embedding: ["--embedding-worker"],
+  },
   transfer: TRANSFER,
   unasked: {
     "--disaggregation-transfer-backend":
@@ -156,6 +165,7 @@ function modelFlags({ config }: WorkerSpec): string[] {
     ...["--model-path", modelPath(config)],
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
+    ...(sglang.taskFlags[config.task] ?? []),
     ...flag("--trust-remote-code", config.trustRemoteCode),
     ...option("--context-length", config.contextLength),
   ];

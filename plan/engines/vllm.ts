@@ -13,6 +13,7 @@
  */
 
 import { RUNTIME_FLAGS } from "../../config/settled";
+import { tasks } from "../../config/task";
 import { modelPath } from "../model";
 import { onePort } from "../ports";
 import {
@@ -47,6 +48,11 @@ const SETTLED = {
   ...RUNTIME_FLAGS,
   "--model": "model",
   "--served-model-name": "servedModelName",
+  "--endpoint-types": "task",
+  "--dyn-endpoint-types": "task",
+  "--embedding-worker": "task",
+  "--classify-worker": "task",
+  "--runner": "task",
   "--tensor-parallel-size": "pools[].tensorParallel",
   "-tp": "pools[].tensorParallel",
   "--pipeline-parallel-size": "pools[].pipelineParallel",
@@ -89,6 +95,12 @@ const SETTLED = {
 
 export const vllm: Engine = {
   settledFlags: SETTLED,
+  taskFlags: {
+    chat: [],
+    completions: ["--endpoint-types", "completions"],
+    embedding: ["--embedding-worker", "--runner", "pooling"],
+    classify: ["--classify-worker", "--runner", "pooling"],
+  },
   transfer: VLLM_TRANSFER,
   unasked: {
     "--kv-transfer-config":
@@ -101,6 +113,15 @@ export const vllm: Engine = {
   shapeProblems(replica) {
     const { config, pool, nodes } = replica;
     const problems = [];
+    // Its other nodes would be `--headless`, which excludes a worker without generation.
+    if (nodes > 1 && !usesDp(replica) && !tasks[config.task].generates) {
+      problems.push({
+        key: "tensorParallel" as const,
+        message:
+          `a replica over ${nodes} nodes is not possible with engine vllm and task ${config.task}. Make it fit one node ` +
+          "(tensorParallel × pipelineParallel).",
+      });
+    }
     if (nodes > 1 && usesDp(replica) && pool.dataParallel % nodes !== 0) {
       problems.push({
         key: "dataParallel" as const,
@@ -177,6 +198,7 @@ function modelFlags({ config }: WorkerSpec): string[] {
     ...["--model", modelPath(config)],
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
+    ...(vllm.taskFlags[config.task] ?? []),
     ...flag("--trust-remote-code", config.trustRemoteCode),
     ...option("--max-model-len", config.contextLength),
   ];

@@ -374,7 +374,9 @@ describe("a hostile value", () => {
     const names = slot === undefined ? [] : takenBy(slot);
     expect(names.length).toBeGreaterThan(50);
     const commands = names
-      .map((name) => chatCommand("http://127.0.0.1:8000", name, { asksForKey: true }))
+      .map((name) =>
+        chatCommand("http://127.0.0.1:8000", { model: name, task: "chat" }, { asksForKey: true }),
+      )
       .join("\n");
     const output = execFileSync("bash", {
       cwd: scratch,

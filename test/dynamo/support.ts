@@ -166,8 +166,8 @@ export class TestDeployment {
   }
 
   readySpec(change: Partial<ReadySpec> = {}): ReadySpec {
-    const { model, namespace, expectedWorkers } = this.plan;
-    const basis = { endpoint: this.endpoint, model, namespace, expectedWorkers, logs: this.logs };
+    const { model, task, namespace, expectedWorkers } = this.plan;
+    const basis = { endpoint: this.endpoint, model, task, namespace, expectedWorkers, logs: this.logs };
     return { ...basis, timeoutSeconds: 90, ...change };
   }
 

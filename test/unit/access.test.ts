@@ -351,7 +351,7 @@ describe("keys", () => {
   });
 
   test("reach curl by its standard input", () => {
-    expect(chatCommand("http://h:1", "m", { asksForKey: true })).toBe(
+    expect(chatCommand("http://h:1", { model: "m", task: "chat" }, { asksForKey: true })).toBe(
       `printf 'Authorization: Bearer %s' "$DYNAMO_API_KEY" | curl -s -H @- http://h:1/v1/chat/completions -H 'Content-Type: application/json' -d '{"model":"m","messages":[{"role":"user","content":"Say hello in one sentence."}],"max_tokens":64}'`,
     );
   });

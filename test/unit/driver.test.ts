@@ -216,12 +216,12 @@ describe("against a server", () => {
     [
       "an empty answer",
       [200, completion(0, "")],
-      "decode: a chat completion came back with 0 tokens and no content",
+      "decode: a chat completion came back with 0 tokens and no text",
     ],
     [
       "tokens without content",
       [200, completion(8, null)],
-      "decode: a chat completion came back with 8 tokens and no content",
+      "decode: a chat completion came back with 8 tokens and no text",
     ],
     [
       "an error",

@@ -34,6 +34,7 @@ const OUTPUTS: Deployed = {
     infra: ["aws"],
     namespace: "dynamo",
     routerMode: "kv",
+    task: "chat",
     workers: { aggregated: 0, prefill: 0, decode: 2 },
   },
   cost: { gpus: 16, dollarsPerHour: 98.32, mostDollarsPerHour: 98.32 },
