@@ -44,7 +44,7 @@ export function taskText(task: SkyTask, heading?: string): string {
   for (const { value } of isMap(sections) ? sections.items : [])
     if (isMap(value) && JSON.stringify(value).length <= SHORT_SECTION) value.flow = true;
   if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
-  return withEscapes(document.toString({ lineWidth: 0, flowCollectionPadding: false }));
+  return withEscapes(document.toString({ lineWidth: 0 }));
 }
 
 function runText(run: SkyTask["run"]): string | undefined {

@@ -5,7 +5,7 @@ import { join, relative } from "node:path";
 import { expect } from "vitest";
 import { ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN } from "../../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
-import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
+import { type DeploymentPlan, type ProgramPlan, secretsOfProgram } from "../../plan/types";
 import { ENVIRONMENT } from "../../sky/setup";
 import { LAB } from "../../toolchain/labLayout";
 import { filesHolding, type HoldingFile, type Secrets, SeenProcesses, secretsIn } from "../secrets";
