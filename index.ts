@@ -45,7 +45,7 @@ async function program() {
   return {
     ...{ endpoint, model, chat, ...access, ...tls },
     cost: { gpus, dollarsPerHour, mostDollarsPerHour },
-    look: `npm run status -- --stack ${stack}`,
+    look: `bin/dynamo-sky status --stack ${stack}`,
     // For such commands: all that they have to know, on one line.
     deployment: details,
   };

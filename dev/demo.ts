@@ -84,7 +84,7 @@ function showEnd(deployment: RunningDeployment, stack: string, screen: Screen): 
   screen.heading("It is yours");
   screen.say(`Endpoint  ${deployment.endpoint}/v1   (OpenAI-compatible, model ${deployment.model})`);
   screen.say(`Ask it    ${deployment.chat}`);
-  screen.say(`Look      npm run status -- --stack ${stack}`);
+  screen.say(`Look      bin/dynamo-sky status --stack ${stack}`);
   screen.say(`Change    edit Pulumi.${stack}.yaml, then npm run stack -- preview --stack ${stack}, then up`);
   screen.say(`Stop      npm run demo -- --down${option}`);
 }

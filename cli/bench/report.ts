@@ -1,4 +1,4 @@
-/** What `npm run bench` prints, and writes beside its figures: Markdown that reads as a table in a terminal too. Pure. */
+/** What `bin/dynamo-sky bench` prints, and writes beside its figures: Markdown that reads as a table in a terminal too. Pure. */
 import { type ComparedRuns, valuesOf } from "./compare";
 import { plural } from "./measure";
 import { type Metric, type MetricKey, metric } from "./metrics";

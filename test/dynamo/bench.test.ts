@@ -1,4 +1,4 @@
-/** `npm run bench` on a real deployment behind the gateway, in TLS, with the real aiperf: what it writes, says and keeps to itself. */
+/** `bin/dynamo-sky bench` on a real deployment behind the gateway, in TLS, with the real aiperf: what it writes, says and keeps to itself. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -49,7 +49,7 @@ function newSeed(): string {
 
 /** Runs the command as its script does, with the outputs on standard input. */
 async function bench(args: readonly string[], input = "") {
-  const child = spawn("node", [join(packageRoot(), "toolchain", "bootstrap.mjs"), "bench", ...args], {
+  const child = spawn(join(packageRoot(), "bin", "dynamo-sky"), ["bench", ...args], {
     stdio: "pipe",
   });
   child.stdin.end(input);

@@ -1,4 +1,4 @@
-/** `npm run status` and `npm run logs` on a real deployment: what they say is what was done to it. */
+/** `bin/dynamo-sky status` and `bin/dynamo-sky logs` on a real deployment: what they say is what was done to it. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { appendFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { programLog } from "../../plan/node/paths";
 import { stackOutputs } from "../outputs";
-import { toolFile } from "../tools";
+import { toolWords } from "../tools";
 import { eventually, TestDeployment } from "./support";
 
 const root = packageRoot();
@@ -28,10 +28,7 @@ const deployment = new TestDeployment(
 const outputs = join(deployment.machine.state, "outputs.json");
 
 /** Arguments of Node that run a tool on the deployment's outputs. */
-const tool = (name: string, args: readonly string[]) => [
-  ...["--import", "tsx", toolFile(name)],
-  ...["--outputs", outputs, ...args],
-];
+const tool = (name: string, args: readonly string[]) => toolWords(name, ["--outputs", outputs, ...args]);
 const options = () => ({
   cwd: root,
   encoding: "utf8" as const,
@@ -240,7 +237,7 @@ describe("logs", () => {
     }));
     const file = join(deployment.machine.state, "gone.json");
     writeOutputs(file, topology);
-    const args = ["--import", "tsx", toolFile("logs"), "--outputs", file, "--tail", "1"];
+    const args = toolWords("logs", ["--outputs", file, "--tail", "1"]);
     const { status: code, stdout, stderr } = spawnSync(process.execPath, args, options());
     expect(code).toBe(1);
     expect(stderr).toContain("node 7 of test-main-abc123: there is no such node any more");

@@ -142,7 +142,7 @@ describe("the program on the real engine", { timeout: 120_000 }, () => {
     const shown = await project.pulumi("dev", ["up", "--yes", "--skip-preview", "--color", "never"]);
     const end = shown.slice(shown.indexOf("Outputs:")).trimEnd().split("\n");
     expect(end.length, end.join("\n")).toBeLessThanOrEqual(25);
-    expect(end.join("\n")).toMatch(/endpoint *: "http:[\s\S]*look *: "npm run status -- --stack dev"/);
+    expect(end.join("\n")).toMatch(/endpoint *: "http:[\s\S]*look *: "bin\/dynamo-sky status --stack dev"/);
   });
 
   it("changes nothing when nothing has changed", async () => {

@@ -19,6 +19,7 @@ import { eventsIn, observedIn } from "../../cli/pulumi/events";
 import { OperationFailed, openStack, UsageProblem } from "../../cli/pulumi/openStack";
 import { readProject } from "../../cli/pulumi/project";
 import { locateTools, packageRoot } from "../../toolchain/index";
+import { stackCommand } from "../tools";
 
 const root = packageRoot();
 const scratch = mkdtempSync(join(tmpdir(), "stack-test-"));
@@ -32,15 +33,15 @@ const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => 
 const pulumiCommand = locateTools().pulumi?.path ?? "pulumi";
 
 /** Runs `npm run stack -- …` as its script does. */
-function stack(...args: string[]) {
-  return stackWith({}, ...args);
+function stack(verb: string, ...args: string[]) {
+  return stackWith({}, verb, ...args);
 }
 
 /** The same, with further variables. */
-function stackWith(variables: Readonly<Record<string, string>>, ...args: string[]) {
+function stackWith(variables: Readonly<Record<string, string>>, verb: string, ...args: string[]) {
   const { status, stdout, stderr } = spawnSync(
     "node",
-    [join(root, "toolchain", "bootstrap.mjs"), "stack", ...args, "--cwd", project],
+    [join(root, "toolchain", "bootstrap.mjs"), ...stackCommand(verb), ...args, "--cwd", project],
     {
       encoding: "utf8",
       env: { ...clean, DYNAMO_SKY_STATE: state, PULUMI_HOME: join(scratch, "home"), ...variables },
@@ -226,13 +227,14 @@ describe("mistakes", () => {
   it.each([
     [["prview"], 'unknown command "prview" for "pulumi"', undefined],
     [["up"], "no stack selected", undefined],
-    [["drift"], "--stack is missing", 1],
-    [["env"], "--stack is missing", 2],
+    [["drift"], "option '-s, --stack <name>' not specified", 1],
+    [["env"], "option '-s, --stack <name>' not specified", 2],
     [["up", "--stack", "a b"], "is not a stack's name", 2],
     [["up", "--stack", "dev", "--what"], "unknown flag: --what", undefined],
   ])("refuses %j", (args, message, code) => {
     configure("plain");
-    const { status, stdout, stderr } = stack(...args);
+    const [verb = "", ...rest] = args;
+    const { status, stdout, stderr } = stack(verb, ...rest);
     expect(stdout + stderr).toContain(message);
     // Of Pulumi's commands it is Pulumi's own.
     if (code === undefined) expect(status).not.toBe(0);

@@ -1,4 +1,5 @@
 /** Runs stacks on the lab: real SkyPilot on a real Slurm, through the commands that a person types. */
+
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import {
   existsSync,
@@ -16,6 +17,7 @@ import { parse, stringify } from "yaml";
 import { deploymentOf, type RunningDeployment } from "../../cli/deployment/running";
 import { eventsIn, observedIn } from "../../cli/pulumi/events";
 import { EVENT_LOG_ENVIRONMENT } from "../../cli/pulumi/operation";
+import { VERBS } from "../../cli/verbs";
 import type { ConfigInput } from "../../config/schema";
 import type { Ports } from "../../dev/freePorts";
 import { whyNoLab } from "../../dev/lab/system";
@@ -28,7 +30,7 @@ import { jsonIn } from "../../sky/records";
 import { ensureToolchain } from "../../toolchain";
 import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { processesWith } from "../processes";
-import { toolFile } from "../tools";
+import { toolWords } from "../tools";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 const OUTPUT_BYTES = 64 << 20;
@@ -72,7 +74,7 @@ function run(
 }
 
 function tool(name: string, args: readonly string[]): readonly string[] {
-  return ["--import", "tsx", toolFile(name), ...args];
+  return toolWords(name, args);
 }
 
 /** @throws Error that says how the lab is started, which is not a test's business. */
@@ -258,13 +260,13 @@ export class LabStack {
     return deploymentOf(jsonOf(stdout) as Readonly<Record<string, unknown>>);
   }
 
-  /** `npm run verify` of the stack. */
+  /** `bin/dynamo-sky verify` of the stack. */
   async verify(): Promise<Ended & { readonly json: Verified }> {
     const ended = await this.look("verify");
     return { ...ended, json: jsonOf(ended.stdout) as Verified };
   }
 
-  /** A command that looks at the stack, `npm run status` for one, with its result as JSON. */
+  /** A command that looks at the stack, `bin/dynamo-sky status` for one, with its result as JSON. */
   async look(name: string, ...args: readonly string[]): Promise<Ended> {
     const words = ["--stack", this.stack, "--cwd", this.directory, "--json", ...args];
     const ended = await run(process.execPath, tool(name, words), this.env);
@@ -280,7 +282,8 @@ export class LabStack {
   }
 
   private command(verb: string, ...args: readonly string[]): readonly string[] {
-    return tool("stack", [verb, "--stack", this.stack, "--cwd", this.directory, ...args]);
+    const where = ["--stack", this.stack, "--cwd", this.directory];
+    return verb in VERBS ? tool(verb, [...where, ...args]) : tool("stack", [verb, ...where, ...args]);
   }
 
   /** Ends everything of it at once, as if the machine had lost its power. */
@@ -304,7 +307,7 @@ export class LabStack {
   }
 }
 
-/** What `npm run verify` prints with `--json`, as far as it is looked at. */
+/** What `bin/dynamo-sky verify` prints with `--json`, as far as it is looked at. */
 interface Verified {
   readonly cacheAware: boolean;
   readonly disaggregated: boolean;

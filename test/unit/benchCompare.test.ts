@@ -1,4 +1,4 @@
-/** What `npm run bench -- compare` concludes, and what the charts show. */
+/** What `bin/dynamo-sky bench compare` concludes, and what the charts show. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chartSpec, chartSvg } from "../../cli/bench/charts";

@@ -209,7 +209,7 @@ describe("docs/metrics.md", () => {
   });
 });
 
-describe("npm run metrics", () => {
+describe("bin/dynamo-sky metrics", () => {
   const tool = (...args: readonly string[]) =>
     spawnSync("npm", ["run", "-s", "metrics", "--", ...args], { cwd: packageRoot(), encoding: "utf8" });
 

@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { VERBS } from "../../cli/verbs";
 import { VERSIONS } from "../../config/versions";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
@@ -48,6 +49,13 @@ describe.each(pages)("%s", (page) => {
       ([, name = ""]) => name,
     );
     expect(named.filter((name) => !(name in manifest.scripts))).toEqual([]);
+  });
+
+  it("names verbs of dynamo-sky that exist", () => {
+    const named = [...textOf(page).matchAll(/(?:bin\/|npx )dynamo-sky ([a-z][\w-]*)/g)].map(
+      ([, verb = ""]) => verb,
+    );
+    expect(named.filter((verb) => !(verb in VERBS))).toEqual([]);
   });
 });
 

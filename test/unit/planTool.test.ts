@@ -63,7 +63,7 @@ describe("the drawing", () => {
   });
 });
 
-describe("npm run plan", () => {
+describe("bin/dynamo-sky plan", () => {
   let directory = "";
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), "plan-tool-"));

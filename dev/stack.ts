@@ -5,13 +5,11 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { parseArgs } from "node:util";
-import { messageOf } from "../../lib/run";
-import { EXIT, fromCaller, isArgumentError, isUsersMistake, seconds } from "../commandLine";
-import { projectIn, readVerb, STACK_OPTIONS, stackIn } from "../options";
-import { driftOf } from "../pulumi/drift";
-import { type OpenStack, openStack } from "../pulumi/openStack";
-import { cancellation } from "../pulumi/signals";
-import { writtenInfra } from "../pulumi/writtenConfig";
+import { EXIT, fromCaller, isArgumentError, isUsersMistake } from "../cli/commandLine";
+import { projectIn, STACK_OPTIONS } from "../cli/options";
+import { type OpenStack, openStack } from "../cli/pulumi/openStack";
+import { preload } from "../cli/pulumi/preload";
+import { messageOf } from "../lib/run";
 
 const usage = `Usage: npm run stack -- <command> --stack NAME [options]
 
@@ -22,19 +20,14 @@ preview, up, refresh, destroy and import, of the stack itself. Where there is no
 
 Its own
   output [NAME]    short for stack output
-  drift            say whether the stack is as its configuration wants it, and if not, why (--json, --timeout S)
-  env              print the export lines with which plain \`pulumi\` works the same way in this shell (--json)
 
 Options
   --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml
   --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)
   --json             print the result as JSON, also with most of Pulumi's commands
 
-Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong; of Pulumi's commands, Pulumi's own.
-For drift: 0 in sync, 2 not in sync, 1 it could not be found out.`;
+Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong; of Pulumi's commands, Pulumi's own.`;
 
-const OWN = ["drift", "env"] as const;
-const OWN_OPTIONS = { ...STACK_OPTIONS, timeout: { type: "string" } } as const;
 /** Commands that work on a stack's resources, and so on a stack that has to be there; true: they run its program. */
 const OPERATIONS: ReadonlyMap<string, boolean> = new Map([
   ...(["preview", "pre", "up", "update", "import", "watch"] as const).map((verb) => [verb, true] as const),
@@ -57,14 +50,6 @@ function readCommon(words: readonly string[]) {
     configFile: text(values["config-file"]),
     wantsHelp: values.help === true,
   };
-}
-
-/** What will be asked of SkyPilot needs it loaded, which can go on beside the start of the engine. */
-async function preload(stack: string, cwd: string): Promise<void> {
-  const infra = writtenInfra(stack, cwd);
-  if (infra === undefined) return;
-  const { preloadSkyPilot } = await import("../../sky/preloaded.js");
-  await preloadSkyPilot(infra);
 }
 
 /** Starts the CLI in this process's place: with its terminal, its exit code, and the signals that it gets. */
@@ -112,49 +97,10 @@ function run({ toolchain, environment }: OpenStack, args: readonly string[]): Pr
   });
 }
 
-/** What has to be done to a stack: its own exit code, so that a pipeline can act on it. */
-async function reportDrift(opened: OpenStack, json: boolean, timeout: string | undefined): Promise<number> {
-  const limit = timeout === undefined ? undefined : seconds("--timeout", timeout);
-  const result = await opened.preview(cancellation(limit));
-  const drift = driftOf(result.steps);
-  if (json) {
-    const told = { inSync: drift.length === 0, drift, seconds: result.seconds };
-    console.log(JSON.stringify(told, undefined, 2));
-  } else if (drift.length === 0) console.log(`${opened.stack} is in sync (${result.seconds.toFixed(1)} s)`);
-  else
-    for (const { resource, kind, reason } of drift)
-      console.log(`${opened.stack} ${kind}: ${resource}: ${reason}`);
-  return drift.length === 0 ? EXIT.ok : EXIT.drift;
-}
-
-function printEnvironment({ environment }: OpenStack, json: boolean): void {
-  if (json) {
-    console.log(JSON.stringify(environment, undefined, 2));
-    return;
-  }
-  const quoted = (value: string) => `'${value.replaceAll("'", "'\\''")}'`;
-  for (const [name, value] of Object.entries(environment)) console.log(`export ${name}=${quoted(value)}`);
-}
-
-async function own(): Promise<number> {
-  const read = readVerb({ verbs: OWN, options: OWN_OPTIONS, mostWords: () => 0 }, usage);
-  if (read === undefined) return EXIT.ok;
-  const { verb, values } = read;
-  const stack = stackIn(values, usage);
-  const cwd = projectIn(values);
-  if (verb === "drift") await preload(stack, cwd);
-  const opened = await openStack({ projectDir: cwd, stack });
-  if (verb === "drift") return reportDrift(opened, values.json, values.timeout);
-  printEnvironment(opened, values.json);
-  return EXIT.ok;
-}
-
 const words = process.argv.slice(2);
 const { command } = readCommon(words);
-const isOwn = OWN.some((verb) => verb === command);
 
 async function main(): Promise<number> {
-  if (isOwn) return own();
   if (command !== undefined) return handOver(words);
   console.log(usage);
   return EXIT.ok;
@@ -167,7 +113,6 @@ main().then(
   (error: unknown) => {
     console.error(messageOf(error));
     if (isArgumentError(error)) console.error(`\n${usage}`);
-    // For drift, 2 has another meaning, and what cannot be found out is never "not in sync".
-    process.exit(isUsersMistake(error) && command !== "drift" ? EXIT.usage : EXIT.failed);
+    process.exit(isUsersMistake(error) ? EXIT.usage : EXIT.failed);
   },
 );
