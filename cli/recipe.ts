@@ -82,8 +82,8 @@ function aboutAccess({ config }: PlannedStack, made: readonly string[]): string 
 /** How another model is launched, where the task's environment says it. */
 function aboutModel({ config }: PlannedStack): string {
   return modelSource(config.model) === "hub"
-    ? "Another model that these GPUs hold: --env MODEL=NAME. Launch it from the root of a clone: the nodes get the files of ./runtime."
-    : "Launch it from the root of a clone: the nodes get the files of ./runtime.";
+    ? "Another model that these GPUs hold: --env MODEL=NAME. Launch it from the root of a clone: the nodes get the files of ./runtime.\n"
+    : "Launch it from the root of a clone: the nodes get the files of ./runtime.\n";
 }
 
 function heading(stack: string, planned: PlannedStack): string {
