@@ -1,6 +1,6 @@
 /**
- * A cluster of the plan → a SkyPilot task. Pure. The task is whole: `sky launch -c NAME FILE` runs it without this program.
- * Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
+ * A cluster of the plan → a SkyPilot task. Pure. The task is whole: `sky launch -c NAME FILE` runs it without
+ * this program. Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
  */
 import { areUsualKeys } from "../config/access";
 import { hasNetworkTiers, runsContainers } from "../config/infra";
@@ -11,7 +11,7 @@ import type { DeploymentConfig } from "../plan/config";
 import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { taskConfig } from "./podConfig";
-import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
+import { BROUGHT, ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
 import type { SecretsInput } from "./taskSecrets";
 import { launchSecrets, ownAccess } from "./taskSecrets";
@@ -26,7 +26,10 @@ export interface TaskInput extends Pick<SecretsInput, "cluster" | "standalone"> 
   readonly endpointPort?: number | undefined;
 }
 
-/** A cluster without accelerators runs control plane and frontend alone, and needs no engine: PyPI's packages are enough. */
+/**
+ * A cluster without accelerators runs control plane and frontend alone, and needs no engine: PyPI's packages
+ * are enough.
+ */
 function neededConfig({ cluster, config }: TaskInput): DeploymentConfig {
   return cluster.accelerator === undefined ? { ...config, engine: "mocker" } : config;
 }
@@ -69,7 +72,10 @@ function resources(input: TaskInput): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** Which network to ask for at a place, or where SkyPilot chooses the place: RDMA by default for KV transfer between nodes, where it can be asked for. */
+/**
+ * Which network to ask for at a place, or where SkyPilot chooses the place: RDMA by default for KV transfer
+ * between nodes, where it can be asked for.
+ */
 function networkTierOf({ cluster, config }: TaskInput): (infra: string | undefined) => string | undefined {
   const wantsRdma = cluster.nodes.length > 1;
   return (infra) =>
@@ -84,7 +90,10 @@ function tierField(tier: string | undefined): { readonly network_tier?: string }
 /** Fields of `resources` that change on a running cluster; all others are part of what it is. */
 const CHANGEABLE = new Set(["autostop", "labels", "ports"]);
 
-/** What makes a cluster another one when it changes: its nodes, and what they are. Everything else is updated in place. */
+/**
+ * What makes a cluster another one when it changes: its nodes, and what they are. Everything else is updated
+ * in place.
+ */
 export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>> {
   const fixed = Object.entries(resources(input)).filter(([field]) => !CHANGEABLE.has(field));
   const { config } = input.config.sky;
@@ -97,14 +106,17 @@ export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>
 }
 
 /**
- * Names of the task's secrets: those that a launch has to bring for its programs, and the registry's login, which only SkyPilot uses. SkyPilot wants all
- * of the login in one place.
+ * Names of the task's secrets: those that a launch has to bring for its programs, and the registry's login,
+ * which only SkyPilot uses. SkyPilot wants all of the login in one place.
  */
 export function taskSecretNames(input: TaskInput): string[] {
   return [...launchSecrets(secretsInput(input)), ...registrySecrets(input.config)].toSorted();
 }
 
-/** What the configuration says of the gateway's own secrets: several keys have names, and a certificate of one's own is not made up. */
+/**
+ * What the configuration says of the gateway's own secrets: several keys have names, and a certificate of
+ * one's own is not made up.
+ */
 function secretsInput(input: TaskInput): SecretsInput {
   const { keys, retiredKeys, tls } = input.config.access;
   const isOneKey = areUsualKeys(keys) && retiredKeys.length === 0;
@@ -127,7 +139,7 @@ function registrySecrets({ sky }: DeploymentConfig): string[] {
 /** Environment variable that tells a recipe's model: `--env MODEL=…` takes another one. */
 const MODEL = "MODEL";
 
-/** The task, without the files of `runtime/`, which a launch adds. */
+/** The task, without the files of `runtime/` and those that the deployment brings, which a launch adds. */
 export function skyTask(input: TaskInput): SkyTask {
   const { cluster, config, controlIp, standalone = false } = input;
   const { sky, model } = config;
@@ -142,6 +154,7 @@ export function skyTask(input: TaskInput): SkyTask {
   const isInBucket = modelSource(model) === "bucket";
   const takesModel = standalone && modelSource(model) === "hub";
   const envs = { ...(takesModel ? { [MODEL]: model } : {}), ...sky.envs };
+  const files = Object.keys(config.files);
   const own = taskConfig(sky, imageOf(input));
   return {
     num_nodes: cluster.nodes.length,
@@ -157,6 +170,7 @@ export function skyTask(input: TaskInput): SkyTask {
         ...(standalone ? ["--standalone"] : []),
         ...(controlIp === undefined ? [] : ["--control-ip", controlIp]),
         ...(isInBucket ? ["--model-files"] : []),
+        ...(files.length === 0 ? [] : ["--files", files.toSorted().join(",")]),
       ],
       plan: compactPlan(cluster, takesModel ? model : undefined),
     },
@@ -168,7 +182,18 @@ export function skyTask(input: TaskInput): SkyTask {
  * @param runtime Path of the directory `runtime/`; a relative one is taken from where `sky launch` is run.
  */
 export function recipeText(input: TaskInput, runtime: string, heading?: string): string {
-  return taskText(withRuntime(skyTask(input), runtime), heading);
+  const task = withRuntime(skyTask(input), runtime);
+  const files = Object.entries(input.config.files).map(([name, path]) => [
+    `${BROUGHT}/${name}`,
+    localPath(path),
+  ]);
+  const mounts = { ...task.file_mounts, ...Object.fromEntries(files) };
+  return taskText({ ...task, file_mounts: mounts }, heading);
+}
+
+/** SkyPilot takes no path that ends with a slash. */
+function localPath(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
 }
 
 /** The task with the files that its nodes run. */
