@@ -236,6 +236,7 @@ def nginx_conf(arguments):
         "BURST": arguments.burst,
         "CONNECTIONS_PER_KEY": arguments.connections_per_key,
         "MODEL_URI": "~^/v1/(?:%s)$" % "|".join(exactly(path) for path in arguments.paths.split(",")),
+        "MODEL_ITSELF": "~^/v1/models/%s(?:/ready)?$" % exactly(arguments.model),
         "MODEL_IN_BODY": model_in_body(arguments.model),
         "STATUS": STATUS_SERVER % arguments.status if arguments.status else "",
     }

@@ -196,12 +196,23 @@ async function call(
       timeoutMs,
       signal,
     });
-    if (status !== 200) return { error: `HTTP ${status} ${text.slice(0, 200)}`.trim() };
+    if (status !== 200) return { error: `HTTP ${status} ${saidIn(text)}`.trim() };
     return { body: JSON.parse(text) };
   } catch (error) {
     signal.throwIfAborted();
     return { error: inWords(error) };
   }
+}
+
+/** The message of an error in OpenAI's shape, or the beginning of what there is instead. */
+function saidIn(text: string): string {
+  try {
+    const message = field(field(JSON.parse(text), "error"), "message");
+    if (typeof message === "string") return message;
+  } catch {
+    // Not JSON.
+  }
+  return text.slice(0, 200);
 }
 
 function field(value: unknown, name: string): unknown {

@@ -327,6 +327,15 @@ describe("losses", () => {
     const answer = await post(bearer(key), JSON.stringify(chat));
     expect(answer.headers.get("retry-after")).toBe("5");
     expect(await answer.json()).toMatchObject({ error: { type: "server_error", code: "model_not_ready" } });
+    for (const path of [`/v1/models/${model}/ready`, `/v1/models/${encodeURIComponent(model)}/ready`])
+      expect(await statusOf(path, bearer(key))).toBe(503);
+    expect(await statusOf("/v1/models/nobody/has-this/ready", bearer(key))).toBe(404);
+    const waiting = await machine.run("ready", {
+      ...deployment.readySpec({ apiKey: key }),
+      timeoutSeconds: 1,
+    });
+    expect(waiting.code).toBe(1);
+    expect(waiting.stderr).toContain("waited for frontend: HTTP 503 The model has no worker at the moment.");
     // As other languages write JSON.
     const written = JSON.stringify(chat, null, 1).replaceAll("/", "\\/");
     expect((await post(bearer(key), written)).status).toBe(503);
