@@ -94,7 +94,10 @@ export function askNode(
   });
 }
 
-/** The modules that the agent imports; they go with it, since a node may have them in another version, or not yet. */
+/**
+ * The modules that the agent imports; they go with it, since a node may have them in another version, or not
+ * yet.
+ */
 const IMPORTED = ["files", "processes", "supervisor_client"] as const;
 
 /** `runtime/agent.py` as one text, with what it imports. A JSON text is one of Python, too. */

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
 """Answers for a node: status, logs, and new values of its secrets.
 
-`driver/agent.ts` sends it through standard input, to a process on this machine or through SkyPilot's ssh, with what it imports before it and the request
-behind it: so whoever asks need not be of the node's version, and no command line has a value of a secret. The request is JSON, each answer
-one line of JSON on standard output. Values of the node's secrets file never leave it: they are replaced in log lines.
+`lib/agent.ts` sends it through standard input, to a process on this machine or through SkyPilot's ssh,
+with what it imports before it and the request behind it: so whoever asks need not be of the node's version,
+and no command line has a value of a secret. The request is JSON, each answer one line of JSON on standard
+output. Values of the node's secrets file never leave it: they are replaced in log lines.
 
     {"dir": D, "sky": {"cluster": C, "rank": R} or null, "report": {"programs": [names], "frontends": {name: port}, "model": M, "series": [names],
                           "times": N or null, "every": seconds}}
     {"dir": D, "sky": …, "logs": {"programs": [names], "tail": N or null, "since": seconds since 1970 or null, "follow": bool}}
     {"dir": D, "sky": …, "secrets": {name: value}}  →  {"changed": bool}
 
-New values are for secrets that programs read again when they change: the gateway's keys and certificate. They go into the node's secrets file, and into
-the one that came with the launch, from which a new start would take them. Only what is there already is changed.
+New values are for secrets that programs read again when they change: the gateway's keys and certificate. They
+go into the node's secrets file, and into the one that came with the launch, from which a new start would take
+them. Only what is there already is changed.
 
 Python 3.9 or later, standard library only: whichever interpreter the node has.
 """

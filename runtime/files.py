@@ -1,4 +1,5 @@
-"""Private files of a node: for its user alone from the first byte on, and whole or not at all. Standard library only, Python 3.9 or later."""
+"""Private files of a node: for its user alone from the first byte on, and whole or not at all. Standard
+library only, Python 3.9 or later."""
 
 import json
 import os

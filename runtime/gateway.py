@@ -15,6 +15,7 @@ import base64
 import ctypes
 import datetime
 import grp
+import json
 import os
 import pwd
 import re
@@ -205,6 +206,25 @@ def end_group(group):
         pass
 
 
+def exactly(text):
+    """A regular expression for these bytes, without any character that nginx or the launcher would take for its own."""
+    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else "\\x%02x" % byte for byte in text.encode())
+
+
+def in_json(character):
+    """The ways in which a character may stand in a JSON string."""
+    escaped = json.dumps(character)[1:-1]
+    ways = {escaped, json.dumps(character, ensure_ascii=False)[1:-1]} | ({"\\/"} if character == "/" else set())
+    return "(?:%s)" % "|".join("(?i:%s)" % exactly(way) if "\\u" in way else exactly(way) for way in sorted(ways))
+
+
+def model_in_body(model):
+    """Finds `"model": "NAME"`; within a text of the request its quotes would have backslashes before them."""
+    quote = exactly('"')
+    name = "".join(map(in_json, model))
+    return f"~(?<!{exactly(chr(92))}){quote}model{quote}\\s*:\\s*{quote}{name}{quote}"
+
+
 def nginx_conf(arguments):
     """`nginx.conf`, filled in."""
     values = {
@@ -215,6 +235,8 @@ def nginx_conf(arguments):
         "REQUESTS_PER_SECOND": arguments.requests_per_second,
         "BURST": arguments.burst,
         "CONNECTIONS_PER_KEY": arguments.connections_per_key,
+        "MODEL_URI": "~^/v1/(?:%s)$" % "|".join(exactly(path) for path in arguments.paths.split(",")),
+        "MODEL_IN_BODY": model_in_body(arguments.model),
         "STATUS": STATUS_SERVER % arguments.status if arguments.status else "",
     }
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "nginx.conf"), encoding="utf-8") as file:
@@ -280,6 +302,8 @@ def main():
     parser.add_argument("--listen", required=True, help="address and port for clients")
     parser.add_argument("--tls", action="store_true", help="speak TLS, with the certificate among the secrets")
     parser.add_argument("--frontends", required=True, help="their addresses and ports, with commas between them")
+    parser.add_argument("--model", required=True, help="as requests name it")
+    parser.add_argument("--paths", required=True, help="where it answers, below /v1/, with commas between them")
     parser.add_argument("--max-request-mb", type=int, required=True, help="longest request")
     parser.add_argument("--requests-per-second", type=int, required=True, help="of one key")
     parser.add_argument("--burst", type=int, required=True, help="requests of one key beyond that, at once")

@@ -1,8 +1,10 @@
-"""The plan of a task → the programs of each node, and their files. For ``start.py``; on this machine ``plan.py DIRECTORY`` writes those of one unit
-into a node's directory, which come through standard input as JSON: {"unit": name, "programs": [specifications]}.
+"""The plan of a task → the programs of each node, and their files. For ``start.py``; on this machine
+``plan.py DIRECTORY`` writes those of one unit into a node's directory, which come through standard input as
+JSON: {"unit": name, "programs": [specifications]}.
 
-A plan (YAML or JSON) is a list of programs. What several of them share is said once, in an entry with ``programs`` of its own, whose fields hold
-for all of these; ``env`` and ``waits`` are put together, of any other field the inner value counts:
+A plan (YAML or JSON) is a list of programs. What several of them share is said once, in an entry with
+``programs`` of its own, whose fields hold for all of these; ``env`` and ``waits`` are put together, of any
+other field the inner value counts:
 
     programs:
     - name: etcd                        # `<role>`, `<role>-<replica>`, or of a replica's further nodes `<role>-<replica>-rank<rank>`
@@ -20,10 +22,12 @@ for all of these; ``env`` and ``waits`` are put together, of any other field the
       - {name: decode-0, gpus: [0], ports: {engine: 31000}}
       - {name: decode-1, gpus: [1], ports: {engine: 31001}}
 
-Besides: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}} filled in), ``lockstep`` and ``mpi`` (`plan/types.ts`).
+Besides: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}} filled
+in), ``lockstep`` and ``mpi`` (`plan/types.ts`).
 
-``{{PORT.<purpose>}}`` and ``{{NAME}}`` stand for what the program's own entry says, ``{{MODEL}}`` for the task's environment variable
-of that name. What else stands in double braces is filled in by `launch.py`. `plan/compact.ts` writes plans.
+``{{PORT.<purpose>}}`` and ``{{NAME}}`` stand for what the program's own entry says, ``{{MODEL}}`` for the
+task's environment variable of that name. What else stands in double braces is filled in by `launch.py`.
+`plan/compact.ts` writes plans.
 
 Python 3.9 or later, standard library only.
 """
@@ -47,8 +51,9 @@ DEFAULTS = {"node": 0, "gpus": [], "ports": {}, "env": {}, "secrets": [], "waits
 # Fields of inner entries are added to those of outer ones.
 ADDED = ("env", "waits")
 FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "programs"}
-# What an engine's launcher may take to stop beyond the engine's `stopSeconds`: it ends what the engine has left, and in a replica over
-# several nodes lets rank 0 stop first, and then has GRACE_SECONDS of lockstep.py for itself.
+# What an engine's launcher may take to stop beyond the engine's `stopSeconds`: it ends what the engine has
+# left, and in a replica over several nodes lets rank 0 stop first, and then has GRACE_SECONDS of lockstep.py
+# for itself.
 LAUNCHER_STOP_SECONDS = 10
 # Parts of a program that it is started with: a change of one of these restarts it, and of nothing else.
 STARTED_WITH = ("name", "command", "env", "secretEnv", "files", "gpus", "waitsFor", "lockstep", "mpi")
@@ -78,9 +83,10 @@ serverurl=unix://%(ENV_DYNAMO_SKY_SOCKET)s
 files=units/*/*.conf
 """
 
-# Supervisor's own give-up logic (startsecs, startretries, FATAL) is switched off: a program is started for as long as its node runs, whatever
-# its exit code, and launch.py slows a crashing one down. It is told to stop by one signal to its main process, which knows in which order
-# its others end (`child.py`). The digest makes supervisor see a change of the specification, which is in a file of its own.
+# Supervisor's own give-up logic (startsecs, startretries, FATAL) is switched off: a program is started for as
+# long as its node runs, whatever its exit code, and launch.py slows a crashing one down. It is told to stop
+# by one signal to its main process, which knows in which order its others end (`child.py`). The digest makes
+# supervisor see a change of the specification, which is in a file of its own.
 PROGRAM_CONF = """[program:{name}]
 command=python3 launch.py units/{unit}/{name}.json
 environment=DYNAMO_SKY_SPEC="{digest}"
@@ -204,7 +210,8 @@ def secrets_of(specs):
 
 
 def unit_of(spec):
-    """What is started, changed and removed together: a service, or one replica. It has the name of its first rank's program."""
+    """What is started, changed and removed together: a service, or one replica. It has the name of its first
+    rank's program."""
     return re.sub(r"-rank[0-9]+$", "", spec["name"])
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prepares a node for its programs: Dynamo with its engine, supervisor, the services, the model. It runs once a node, and again after a
-# change of what it is asked for; what is there already is kept.
+# Prepares a node for its programs: Dynamo with its engine, supervisor, the services, the model. It runs once
+# a node, and again after a change of what it is asked for; what is there already is kept.
 #
 #   setup.sh --dynamo VERSION --supervisor VERSION [options]
 #     --engine NAME          sglang, vllm or trtllm: the extra of ai-dynamo on PyPI that brings it. Default: Dynamo alone
@@ -67,8 +67,8 @@ find_dynamo() {
   fi
 }
 
-# Finds a program, or takes it out of one of the distribution's packages, which apt verifies. They are unpacked, not installed: no service of
-# the system is started.
+# Finds a program, or takes it out of one of the distribution's packages, which apt verifies. They are
+# unpacked, not installed: no service of the system is started.
 unpack() {
   local program="$1" scratch package options
   shift
@@ -90,8 +90,9 @@ unpack() {
   rm -rf "$scratch"
 }
 
-# On every node: on Slurm the node that is first in the set-up need not be the first one of the task (`sky/skylet/executor/slurm.py`
-# of SkyPilot 0.14.1: "Task rank, different from index of the node in the cluster").
+# On every node: on Slurm the node that is first in the set-up need not be the first one of the task
+# (`sky/skylet/executor/slurm.py` of SkyPilot 0.14.1: "Task rank, different from index of the node in the
+# cluster").
 find_service() {
   case "$1" in
     etcd) unpack etcd etcd-server ;;
@@ -111,7 +112,8 @@ find_service() {
   esac
 }
 
-# Runs a command again that failed: an index, a mirror or the network may be away for a moment. Pauses grow, and differ from node to node.
+# Runs a command again that failed: an index, a mirror or the network may be away for a moment. Pauses grow,
+# and differ from node to node.
 retry() {
   local pause
   for pause in 5 10 20 40; do
@@ -137,8 +139,8 @@ printf '#!/bin/sh\nexec "%s" "$@"\n' "$python" > "$home/bin/node-python"
 chmod +x "$home/bin/node-python"
 # Supervisor keeps the programs of a node running.
 has_module supervisor || add_packages "supervisor==$supervisor"
-# NVIDIA's image has it; on PyPI it asks for another nixl than `ai-dynamo[vllm]` does and works with that one, so it comes without its
-# dependencies.
+# NVIDIA's image has it; on PyPI it asks for another nixl than `ai-dynamo[vllm]` does and works with that one,
+# so it comes without its dependencies.
 if [ -n "$kvbm" ] && ! has_module kvbm; then add_packages --no-deps "kvbm==$kvbm"; fi
 for service in $services; do find_service "$service"; done
 if [ -n "$model$draft" ]; then fetch_models; fi

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Starts the programs of one node, and keeps them running: ``start.py < plan.yaml``, as a task of SkyPilot on every node.
+"""Starts the programs of one node, and keeps them running: ``start.py < plan.yaml``, as a task of SkyPilot on
+every node.
 
-It makes the node's directory anew (``~/.dynamo-sky/node<rank>``) with the files of this directory, the node's part of the plan (`plan.py`) and its
-secrets, shows the programs' logs, and becomes supervisord. It ends when it is told to (SIGTERM, SIGINT), after all programs have been stopped.
+It makes the node's directory anew (``~/.dynamo-sky/node<rank>``) with the files of this directory, the node's
+part of the plan (`plan.py`) and its secrets, shows the programs' logs, and becomes supervisord. It ends when
+it is told to (SIGTERM, SIGINT), after all programs have been stopped.
 
     --standalone        make up what nobody has brought: passwords of etcd and NATS, the gateway's key and certificate
     --control-ip ADDR   address of the control plane, where that is on another cluster
@@ -27,14 +29,16 @@ import own_access
 import plan as plans
 from files import SECRETS, write_private
 
-# The one secret that a launch over several nodes is given where nobody hands it generated ones: each node derives the same from it.
+# The one secret that a launch over several nodes is given where nobody hands it generated ones: each node
+# derives the same from it.
 CLUSTER_SECRET = "DYNAMO_SKY_CLUSTER_SECRET"
 SHORTEST_CLUSTER_SECRET = 32
 # `CONTROL_PLANE_SECRETS` of plan/programs/controlPlane.ts: known to nobody outside.
 DERIVED = ("ETCD_AUTH_PASSWORD", "DYNAMO_SKY_ETCD_ROOT_PASSWORD", "NATS_AUTH_TOKEN", "DYNAMO_SKY_LOCKSTEP_SECRET")
 # SkyPilot logs in with these at the registry of the image, and gives them to the task too.
 REGISTRY_LOGIN = ("SKYPILOT_DOCKER_SERVER", "SKYPILOT_DOCKER_USERNAME", "SKYPILOT_DOCKER_PASSWORD")
-# What Prometheus has seen is kept: it is what one looks at when a deployment was changed. `PROMETHEUS_DATA` of plan/programs/metrics.ts.
+# What Prometheus has seen is kept: it is what one looks at when a deployment was changed. `PROMETHEUS_DATA`
+# of plan/programs/metrics.ts.
 KEPT = "prometheus"
 
 
@@ -61,7 +65,8 @@ def derived(shared):
 
 
 def values_of(names, home, is_standalone):
-    """Values of a node's secrets: those that came with the launch in a file, else from the task's environment, else made up."""
+    """Values of a node's secrets: those that came with the launch in a file, else from the task's
+    environment, else made up."""
     try:
         with open(os.path.join(home, SECRETS), encoding="utf-8") as file:
             given = json.load(file)
@@ -88,7 +93,8 @@ def read_plan(file, model):
 
 
 def show(logs):
-    """What the programs write is what `sky logs` shows; it ends with this process, which becomes the supervisor."""
+    """What the programs write is what `sky logs` shows; it ends with this process, which becomes the
+    supervisor."""
     for log in logs:
         open(log, "a", encoding="utf-8").close()
     command = ["tail", "--pid=%d" % os.getpid(), "-n", "+1", "-F"] + logs

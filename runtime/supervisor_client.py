@@ -1,4 +1,5 @@
-"""Asks a node's supervisor, by XML-RPC through its socket: http://supervisord.org/api.html. Standard library only, Python 3.9 or later."""
+"""Asks a node's supervisor, by XML-RPC through its socket: http://supervisord.org/api.html. Standard library
+only, Python 3.9 or later."""
 
 import http.client
 import socket

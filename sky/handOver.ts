@@ -1,4 +1,7 @@
-/** New values for secrets that programs read again when they change, given to nodes that run: nothing is started anew for them. */
+/**
+ * New values for secrets that programs read again when they change, given to nodes that run: nothing is
+ * started anew for them.
+ */
 import { z } from "zod";
 import { askNode } from "../lib/agent";
 import { UserError } from "../lib/errors";

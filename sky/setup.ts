@@ -1,4 +1,7 @@
-/** The task's `setup`: the command that prepares a node, by `runtime/setup.sh`. Runs once a node, and again after a change of it. Pure. */
+/**
+ * The task's `setup`: the command that prepares a node, by `runtime/setup.sh`. Runs once a node, and again
+ * after a change of it. Pure.
+ */
 import { modelSource } from "../config/model";
 import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
 import { quoted } from "../lib/shell";
@@ -6,7 +9,10 @@ import type { DeploymentConfig } from "../plan/config";
 import { engines } from "../plan/engines";
 import type { EngineName } from "../plan/types";
 
-/** The image that SkyPilot starts on the nodes (`image_id`), or undefined where PyPI's packages are installed instead. */
+/**
+ * The image that SkyPilot starts on the nodes (`image_id`), or undefined where PyPI's packages are installed
+ * instead.
+ */
 export function engineImage(engine: EngineName): string | undefined {
   return engine === "mocker"
     ? undefined
@@ -29,7 +35,10 @@ export const REGISTRY_SECRETS = {
   password: "SKYPILOT_DOCKER_PASSWORD",
 } as const;
 
-/** Where a launch puts the values of secrets, other than of a recipe without this program; relative to the same. */
+/**
+ * Where a launch puts the values of secrets, other than of a recipe without this program; relative to the
+ * same.
+ */
 export const SECRETS_FILE = `${ENVIRONMENT}/secrets.json`;
 
 /** What a node needs besides Dynamo and the model. */
@@ -77,10 +86,12 @@ export function setupCommand(
   const options = [
     `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}${own}`,
     ...(engine === "vllm" && kvOffload.hostMemoryGB !== undefined ? [`--kvbm ${VERSIONS.dynamo}`] : []),
-    ...(wanted.length === 0 ? [] : [`--services ${quoted(wanted.join(" "))}`]),
-    ...(isFetched ? [`--model ${model}`] : []),
+    [
+      ...(wanted.length === 0 ? [] : [`--services ${quoted(wanted.join(" "))}`]),
+      ...(isFetched ? [`--model ${model}`] : []),
+    ].join(" "),
     ...(isFetched && modelRevision !== undefined ? [`--revision ${quoted(modelRevision)}`] : []),
     ...(drafts.length > 0 ? [`--draft ${quoted(drafts.join(" "))}`] : []),
   ];
-  return `bash ${RUNTIME}/setup.sh ${options.join(" \\\n  ")}\n`;
+  return `bash ${RUNTIME}/setup.sh ${options.filter(Boolean).join(" \\\n  ")}\n`;
 }

@@ -1,6 +1,6 @@
 /**
- * A cluster of the plan → a SkyPilot task. Pure. The task is whole: `sky launch -c NAME FILE` runs it without this program.
- * Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
+ * A cluster of the plan → a SkyPilot task. Pure. The task is whole: `sky launch -c NAME FILE` runs it without
+ * this program. Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
  */
 import { areUsualKeys } from "../config/access";
 import { hasNetworkTiers, runsContainers } from "../config/infra";
@@ -26,7 +26,10 @@ export interface TaskInput extends Pick<SecretsInput, "cluster" | "standalone"> 
   readonly endpointPort?: number | undefined;
 }
 
-/** A cluster without accelerators runs control plane and frontend alone, and needs no engine: PyPI's packages are enough. */
+/**
+ * A cluster without accelerators runs control plane and frontend alone, and needs no engine: PyPI's packages
+ * are enough.
+ */
 function neededConfig({ cluster, config }: TaskInput): DeploymentConfig {
   return cluster.accelerator === undefined ? { ...config, engine: "mocker" } : config;
 }
@@ -69,7 +72,10 @@ function resources(input: TaskInput): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** Which network to ask for at a place, or where SkyPilot chooses the place: RDMA by default for KV transfer between nodes, where it can be asked for. */
+/**
+ * Which network to ask for at a place, or where SkyPilot chooses the place: RDMA by default for KV transfer
+ * between nodes, where it can be asked for.
+ */
 function networkTierOf({ cluster, config }: TaskInput): (infra: string | undefined) => string | undefined {
   const wantsRdma = cluster.nodes.length > 1;
   return (infra) =>
@@ -84,7 +90,10 @@ function tierField(tier: string | undefined): { readonly network_tier?: string }
 /** Fields of `resources` that change on a running cluster; all others are part of what it is. */
 const CHANGEABLE = new Set(["autostop", "labels", "ports"]);
 
-/** What makes a cluster another one when it changes: its nodes, and what they are. Everything else is updated in place. */
+/**
+ * What makes a cluster another one when it changes: its nodes, and what they are. Everything else is updated
+ * in place.
+ */
 export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>> {
   const fixed = Object.entries(resources(input)).filter(([field]) => !CHANGEABLE.has(field));
   const { config } = input.config.sky;
@@ -97,14 +106,17 @@ export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>
 }
 
 /**
- * Names of the task's secrets: those that a launch has to bring for its programs, and the registry's login, which only SkyPilot uses. SkyPilot wants all
- * of the login in one place.
+ * Names of the task's secrets: those that a launch has to bring for its programs, and the registry's login,
+ * which only SkyPilot uses. SkyPilot wants all of the login in one place.
  */
 export function taskSecretNames(input: TaskInput): string[] {
   return [...launchSecrets(secretsInput(input)), ...registrySecrets(input.config)].toSorted();
 }
 
-/** What the configuration says of the gateway's own secrets: several keys have names, and a certificate of one's own is not made up. */
+/**
+ * What the configuration says of the gateway's own secrets: several keys have names, and a certificate of
+ * one's own is not made up.
+ */
 function secretsInput(input: TaskInput): SecretsInput {
   const { keys, retiredKeys, tls } = input.config.access;
   const isOneKey = areUsualKeys(keys) && retiredKeys.length === 0;

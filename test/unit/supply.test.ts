@@ -20,6 +20,7 @@ const DOWNLOADS =
 const KNOWN: Readonly<Record<string, string>> = {
   "components/topology.ts": "curl in the command that the `chat` output shows: it asks the endpoint",
   "runtime/setup.sh": "ai-dynamo, supervisor and kvbm in exact versions; apt; the model at its revision",
+  "runtime/fetch_model.py": "the model at its revision, by the hub's own library",
   "toolchain/bootstrap.mjs": "npm ci: package-lock.json with its checksums",
   "dev/lab/system.ts": "apt: the lab's Debian packages, whose signatures apt checks",
   "dev/lab/up.ts": "uv for the lab's nodes",
