@@ -271,13 +271,7 @@ const FREE: Readonly<Record<(typeof ENGINES)[number], readonly string[]>> = {
       "--model-impl",
       "--enable-dp-lm-head",
     ],
-    ...[
-      "--disaggregation-ib-device",
-      "--disaggregation-decode-tp",
-      "--moe-a2a-backend",
-      "--nccl-port",
-      "--endpoint-types",
-    ],
+    ...["--disaggregation-ib-device", "--disaggregation-decode-tp", "--moe-a2a-backend", "--nccl-port"],
     ...[
       "--host-memory=1",
       "--kv-cache-dtype",
