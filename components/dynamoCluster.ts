@@ -211,12 +211,13 @@ export class DynamoCluster extends pulumi.ComponentResource {
   }
 
   #host(made: NewHost, args: DynamoClusterArgs, deployment: Deployment): ClusterHost {
-    const { config, addresses, plan } = deployment;
+    const { config, addresses, files, plan } = deployment;
     const { cluster, clusterName, base, secrets, certificate } = made;
     const { observed, observedSky } = args;
     const common = {
       clusterName,
       plan: cluster,
+      files,
       ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
       ...(certificate === undefined ? {} : { certificate }),
     };

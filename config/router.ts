@@ -37,7 +37,12 @@ function kv<S extends z.ZodType>(name: string, schema: S): S {
   return schema;
 }
 
-const file = () => text({ noun: "an absolute path", allowed: "a path that starts with /", pattern: /^\// });
+const file = () =>
+  text({
+    noun: "an absolute path",
+    allowed: "a path that starts with /, or {{FILES}}/ and a name of `files`",
+    pattern: /^(\/|\{\{FILES\}\}\/)/,
+  });
 const name = (noun: string) => text({ noun, allowed: "text" });
 const weight = () => decimal({ min: 0, max: 1 });
 

@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import { accessSchema } from "./access";
+import { filesSchema } from "./files";
 import { kvTransferSchema } from "./kvTransfer";
 import { limitsSchema } from "./limits";
 import { metricsSchema } from "./metrics";
@@ -96,6 +97,11 @@ export const configSchema = section({
   engineEnv: setting(environment(), {
     default: {},
     about: "More environment variables for every worker. Not for secrets.",
+  }),
+  files: setting(filesSchema(), {
+    default: {},
+    about:
+      "Files and directories of this machine that programs need on their nodes, by a name: paths are relative to the project's directory. Engine arguments, variables and settings that name a file call them `{{FILES}}/name`. On nodes only their user can read them; a change starts anew what reads them.",
   }),
   pools: setting(poolsSchema, {
     default: [{ role: "aggregated" }],

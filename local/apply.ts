@@ -1,8 +1,10 @@
 /** `local apply`: brings the programs of one unit to what the plan says, and waits until they are healthy. */
 import { join } from "node:path";
+import { copyBrought } from "../lib/broughtFiles";
 import { UserError } from "../lib/errors";
 import { withLock } from "../lib/lock";
 import { lastLines } from "../lib/logs";
+import { NODE_FILES } from "../lib/placeholders";
 import { poll } from "../lib/poll";
 import { ask, describeProbe } from "../lib/probe";
 import { defineVerb, type VerbContext } from "../lib/verb";
@@ -49,6 +51,7 @@ async function applyNode(
   const { client, change } = await withLock(join(directory, "lock"), context, async () => {
     const client = await ensureSupervisor(cluster, rank, record, context);
     beginUnit(cluster, rank, unit);
+    copyBrought(input.files, join(directory, NODE_FILES));
     return { client, change: await replaceUnitFiles(client, directory, unit, programs) };
   });
   await carryOut(client, change, programs, context);

@@ -65,7 +65,13 @@ export function compactPlan(cluster: ClusterPlan, model?: string): PlanEntry {
 }
 
 function withModel(program: ProgramPlan, model: string | undefined): ProgramPlan {
-  const put = (text: string) => (text === model ? MODEL : text);
+  const put = (text: string) => {
+    if (text === model) return MODEL;
+    // `--flag=MODEL`.
+    return model !== undefined && text.startsWith("--") && text.endsWith(`=${model}`)
+      ? `${text.slice(0, -model.length)}${MODEL}`
+      : text;
+  };
   return { ...program, command: program.command.map(put), env: mapValues(program.env, put) };
 }
 

@@ -31,7 +31,9 @@ from files import Unusable, read_secrets, write_private
 EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 # `lib/placeholders.ts` says what each stands for; the environment of the node has a variable of the same name.
-PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}")
+PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|FILES)\}\}")
+# Where the deployment's files are, in the node's directory: `NODE_FILES` of lib/placeholders.ts.
+FILES = "files"
 # Values that are found out here; each is all of a variable's value, and none of them a part of an argument.
 OWN_GPUS, OWN_INTERFACE = "{{GPUS}}", "{{NODE_INTERFACE}}"
 # A secret in one of the program's files.
@@ -52,6 +54,8 @@ def fill_in(text):
 
     def value_of(match):
         name = match.group(1)
+        if name == "FILES":
+            return os.path.join(os.environ["NODE_DIR"], FILES)
         if name not in os.environ:
             raise Unusable("{{%s}} is used, but %s is not in this node's environment" % (name, name))
         return os.environ[name]

@@ -56,7 +56,7 @@ FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "p
 # for itself.
 LAUNCHER_STOP_SECONDS = 10
 # Parts of a program that it is started with: a change of one of these restarts it, and of nothing else.
-STARTED_WITH = ("name", "command", "env", "secretEnv", "files", "gpus", "waitsFor", "lockstep", "mpi")
+STARTED_WITH = ("name", "command", "env", "secretEnv", "files", "gpus", "waitsFor", "lockstep", "mpi", "brought")
 
 # http://supervisord.org/configuration.html; `silent` keeps its log out of its own standard output.
 SUPERVISORD_CONF = """[supervisord]

@@ -9,17 +9,20 @@ it is told to (SIGTERM, SIGINT), after all programs have been stopped.
     --standalone        make up what nobody has brought: passwords of etcd and NATS, the gateway's key and certificate
     --control-ip ADDR   address of the control plane, where that is on another cluster
     --model-files       the model is in ~/.dynamo-sky/model
+    --files NAME,NAME   files that the deployment brings, in ~/.dynamo-sky/files
 
 Python 3.9 or later; in the environment of this interpreter are Dynamo and `supervisor`.
 """
 
 import argparse
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import secrets
 import shutil
+import stat
 import subprocess
 import sys
 
@@ -28,6 +31,7 @@ import node
 import own_access
 import plan as plans
 from files import SECRETS, write_private
+from launch import FILES
 
 # The one secret that a launch over several nodes is given where nobody hands it generated ones: each node
 # derives the same from it.
@@ -51,6 +55,15 @@ def clear(directory, kept):
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)
         else:
+            os.unlink(entry.path)
+
+
+def remove(entry):
+    """Another node that shares the home directory may be faster."""
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(entry.path)
 
 
@@ -92,6 +105,32 @@ def read_plan(file, model):
         raise SystemExit("the plan cannot be used: %s" % error) from None
 
 
+def own(path):
+    """For this user alone, whatever modes they came with: a key may be among them."""
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        return
+    os.chmod(path, 0o700 if stat.S_ISDIR(mode) else mode & 0o100 | 0o600)
+    if stat.S_ISDIR(mode):
+        for entry in os.scandir(path):
+            own(entry.path)
+
+
+def bring(names, home, directory):
+    """Gives a node's programs the files that the deployment has, and removes those that it had."""
+    files = os.path.join(home, FILES)
+    missing = [name for name in names if not os.path.exists(os.path.join(files, name))]
+    if missing:
+        raise SystemExit("%s did not come with the launch (%s)" % (", ".join(missing), files))
+    if not os.path.isdir(files):
+        return
+    for entry in os.scandir(files):
+        if entry.name not in names:
+            remove(entry)
+    own(files)
+    os.symlink(files, os.path.join(directory, FILES))
+
+
 def show(logs):
     """What the programs write is what `sky logs` shows; it ends with this process, which becomes the
     supervisor."""
@@ -106,6 +145,7 @@ def main():
     parser.add_argument("--standalone", action="store_true")
     parser.add_argument("--control-ip")
     parser.add_argument("--model-files", action="store_true")
+    parser.add_argument("--files", type=lambda text: text.split(","), default=[])
     arguments = parser.parse_args()
     os.umask(0o077)
     runtime = os.path.dirname(os.path.abspath(__file__))
@@ -127,6 +167,7 @@ def main():
         plans.write_unit(directory, unit, [spec for spec in specs if plans.unit_of(spec) == unit])
     if arguments.model_files:
         os.symlink(os.path.join(home, "model"), os.path.join(directory, "model"))
+    bring(arguments.files, home, directory)
     names = plans.secrets_of(specs)
     write_private(os.path.join(directory, SECRETS), json.dumps(values_of(names, home, arguments.standalone)))
     for name in {*plans.secrets_of(everywhere), CLUSTER_SECRET, *REGISTRY_LOGIN}:

@@ -4,6 +4,7 @@
  */
 import { modelSource } from "../config/model";
 import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
+import { NODE_FILES } from "../lib/placeholders";
 import { quoted } from "../lib/shell";
 import type { DeploymentConfig } from "../plan/config";
 import { engines } from "../plan/engines";
@@ -24,6 +25,9 @@ export const ENVIRONMENT = ".dynamo-sky";
 
 /** The files of `runtime/`, on a node. */
 export const RUNTIME = `~/${ENVIRONMENT}/runtime`;
+
+/** Files that a deployment brings, on a node; `runtime/start.py` gives them to each node's programs. */
+export const BROUGHT = `~/${ENVIRONMENT}/${NODE_FILES}`;
 
 /**
  * Secrets from which SkyPilot logs in at the registry of the image:

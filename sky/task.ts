@@ -11,7 +11,7 @@ import type { DeploymentConfig } from "../plan/config";
 import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { taskConfig } from "./podConfig";
-import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
+import { BROUGHT, ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
 import type { SecretsInput } from "./taskSecrets";
 import { launchSecrets, ownAccess } from "./taskSecrets";
@@ -139,7 +139,7 @@ function registrySecrets({ sky }: DeploymentConfig): string[] {
 /** Environment variable that tells a recipe's model: `--env MODEL=…` takes another one. */
 const MODEL = "MODEL";
 
-/** The task, without the files of `runtime/`, which a launch adds. */
+/** The task, without the files of `runtime/` and those that the deployment brings, which a launch adds. */
 export function skyTask(input: TaskInput): SkyTask {
   const { cluster, config, controlIp, standalone = false } = input;
   const { sky, model } = config;
@@ -154,6 +154,7 @@ export function skyTask(input: TaskInput): SkyTask {
   const isInBucket = modelSource(model) === "bucket";
   const takesModel = standalone && modelSource(model) === "hub";
   const envs = { ...(takesModel ? { [MODEL]: model } : {}), ...sky.envs };
+  const files = Object.keys(config.files);
   const own = taskConfig(sky, imageOf(input));
   return {
     num_nodes: cluster.nodes.length,
@@ -169,6 +170,7 @@ export function skyTask(input: TaskInput): SkyTask {
         ...(standalone ? ["--standalone"] : []),
         ...(controlIp === undefined ? [] : ["--control-ip", controlIp]),
         ...(isInBucket ? ["--model-files"] : []),
+        ...(files.length === 0 ? [] : ["--files", files.toSorted().join(",")]),
       ],
       plan: compactPlan(cluster, takesModel ? model : undefined),
     },
@@ -180,7 +182,18 @@ export function skyTask(input: TaskInput): SkyTask {
  * @param runtime Path of the directory `runtime/`; a relative one is taken from where `sky launch` is run.
  */
 export function recipeText(input: TaskInput, runtime: string, heading?: string): string {
-  return taskText(withRuntime(skyTask(input), runtime), heading);
+  const task = withRuntime(skyTask(input), runtime);
+  const files = Object.entries(input.config.files).map(([name, path]) => [
+    `${BROUGHT}/${name}`,
+    localPath(path),
+  ]);
+  const mounts = { ...task.file_mounts, ...Object.fromEntries(files) };
+  return taskText({ ...task, file_mounts: mounts }, heading);
+}
+
+/** SkyPilot takes no path that ends with a slash. */
+function localPath(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
 }
 
 /** The task with the files that its nodes run. */

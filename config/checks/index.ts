@@ -9,6 +9,7 @@ import type { ParsedConfig } from "../schema";
 import { accessChecks } from "./access";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
+import { fileChecks } from "./files";
 import { imageChecks } from "./image";
 import { infraChecks } from "./infra";
 import { modelChecks } from "./model";
@@ -39,6 +40,7 @@ export function checkAcross(known: Known): Problem[] {
     skyConfigChecks,
     infraChecks,
     textChecks,
+    fileChecks,
     controlPlaneChecks,
     imageChecks,
     sharingChecks,
