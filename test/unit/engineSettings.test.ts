@@ -312,7 +312,7 @@ const FREE: Readonly<Record<(typeof ENGINES)[number], readonly string[]>> = {
       "--model-loader-extra-config",
       "--free-gpu-memory-fraction",
     ],
-    ...["--trtllm.enable_chunked_prefill", "--trtllm.max_batch_size", "--endpoint-types", "--modality"],
+    ...["--trtllm.enable_chunked_prefill", "--trtllm.max_batch_size", "--modality"],
   ],
   mocker: ["--speedup-ratio", "--num-gpu-blocks-override", "--max-num-seqs", "--extra-engine-args"],
 };
