@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { modelSource } from "../config/model";
 import { packageRoot } from "../lib/root";
 import { runtimeDirectory } from "../lib/runtimeFiles";
+import { counted } from "../lib/words";
 import { drawPicture } from "../plan/drawing/picture";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { ENVIRONMENT } from "../sky/setup";
@@ -97,7 +98,7 @@ function heading(stack: string, planned: PlannedStack): string {
   const opened = config.sky.openEndpoint
     ? "The endpoint's port is open to the internet, and asks for the key.\n"
     : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n";
-  return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${nodes.length} node${nodes.length === 1 ? "" : "s"}.
+  return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${counted(nodes.length, "node")}.
 
 ${secretsToBring(secrets).join("")}  sky launch -c ${CLUSTER}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
   ssh -N -L ${LOCAL_PORT}:127.0.0.1:${plan.endpoint.port} ${CLUSTER} &     # the endpoint, at ${address}

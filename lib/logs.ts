@@ -11,6 +11,18 @@ export function lastLines(paths: readonly string[], count: number): string[] {
   });
 }
 
+/** What `runtime/launch.py` writes about a program that crashes says nothing about why. */
+export function isLaunchers(line: string): boolean {
+  return /^\s*(ended soon after its start \d+ times?|ending what an earlier run left behind)/.test(line);
+}
+
+const NAMES_AN_ERROR = /\b(\w*(Error|Exception)|error|ERROR|[Ff]atal|panicked|[Cc]annot|No such file)\b/;
+
+/** The last line that names an error: where a program says why it ended, below the traces and above what follows from it. */
+export function causeIn(lines: readonly string[]): string | undefined {
+  return lines.findLast((line) => NAMES_AN_ERROR.test(line) && !isLaunchers(line))?.trim();
+}
+
 function tail(path: string): string[] {
   let file: number;
   try {

@@ -238,7 +238,9 @@ def launch(path):
     # running on its port; without this, the new run could never start.
     child.end_leftovers(marker)
     if pause:
-        say("ended soon after its start %d times; starting again in %g s" % (history.state["crashes"], pause))
+        crashes = history.state["crashes"]
+        times = "1 time" if crashes == 1 else "%d times" % crashes
+        say("ended soon after its start %s; starting again in %g s" % (times, pause))
         time.sleep(pause)
     for wait in waits:
         if not wait_for(wait):

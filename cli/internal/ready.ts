@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { tasks } from "../../config/task";
 import { UserError } from "../../lib/errors";
 import { callHttp, inWords } from "../../lib/http";
-import { lastLines } from "../../lib/logs";
+import { causeIn, lastLines } from "../../lib/logs";
 import { poll } from "../../lib/poll";
 import { defineVerb, type VerbContext } from "../../lib/verb";
 import { stateDirectory } from "../../local/directories";
@@ -131,10 +131,12 @@ async function notReady(
 ): Promise<UserError> {
   const { endpoint, timeoutSeconds } = input;
   const lines = await linesOf(input, component, LOG_LINES, remote);
+  const cause = causeIn(lines);
   // What a worker misses, the frontend often tells.
   if (component !== FRONTEND) lines.push(...(await linesOf(input, FRONTEND, FRONTEND_LOG_LINES, remote)));
   return new UserError(
     [
+      ...(cause === undefined ? [] : [`${component} says: ${cause}`]),
       `The deployment at ${endpoint} was not ready within ${timeoutSeconds} s: waited for ${component}: ${seen}.`,
       ...(lines.length === 0 ? [] : ["Last log lines:", ...lines]),
     ].join("\n"),
