@@ -1,4 +1,7 @@
 /** From what the user wrote to everything that the components need: no resource is made here. */
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { resolve } from "node:path";
 import type * as pulumi from "@pulumi/pulumi";
 import { ConfigError, type Problem } from "../config/problems";
 import type { ConfigInput } from "../config/schema";
@@ -109,7 +112,7 @@ function checkCertificate({ access: { tls } }: DeploymentConfig): void {
 }
 
 /** What is not there is told before a node is. */
-function broughtFiles({ files }: DeploymentConfig): BroughtFiles {
+function broughtFiles({ files, sky }: DeploymentConfig): BroughtFiles {
   const problems: Problem[] = [];
   const read = Object.entries(files).flatMap(([name, path]) => {
     try {
@@ -121,6 +124,16 @@ function broughtFiles({ files }: DeploymentConfig): BroughtFiles {
       return [];
     }
   });
+  for (const [at, source] of Object.entries(sky.fileMounts)) {
+    if (
+      typeof source !== "string" ||
+      source.includes("://") ||
+      existsSync(source.replace(/^~(?=\/)/, homedir()))
+    )
+      continue;
+    const message = `${show(source)} is not there (${resolve(source)}). Allowed: a path of this machine or a URL of a bucket.`;
+    problems.push({ path: ["sky", "fileMounts", at], message });
+  }
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.fromEntries(read);
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { fileMountsSchema, volumesSchema } from "./mounts";
 import { plainObject } from "./plain";
 import {
   allowedText,
@@ -170,6 +171,16 @@ export const skySchema = section({
   envs: setting(environment(), {
     default: {},
     about: "Environment variables of the task on every node. Not for secrets.",
+  }),
+  fileMounts: setting(fileMountsSchema(), {
+    default: {},
+    about:
+      "What SkyPilot brings to every node (the task's `file_mounts`): by the path there, a path of this machine, a bucket's URL, or a storage. What it holds is not looked at: a change there starts nothing anew. For files that programs read, `files` does.",
+  }),
+  volumes: setting(volumesSchema(), {
+    default: {},
+    about:
+      "Volumes of SkyPilot that every node has (the task's `volumes`), by the path there. A change makes another cluster.",
   }),
   config: optional(skyConfig(), {
     absent: "none",

@@ -39,6 +39,7 @@ export const skyTaskSchema = z.strictObject({
   /** Names; the values come with the launch (`secrets.ts`; of a recipe by `--secret NAME`), and never stand in a task. */
   secrets: z.array(z.string()).exactOptional(),
   file_mounts: anything.exactOptional(),
+  volumes: names.exactOptional(),
   /** Prepares a node. */
   setup: z.string().exactOptional(),
   /** A command, or what `runtime/start.py` is given on each node. */

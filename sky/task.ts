@@ -96,12 +96,13 @@ const CHANGEABLE = new Set(["autostop", "labels", "ports"]);
  */
 export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>> {
   const fixed = Object.entries(resources(input)).filter(([field]) => !CHANGEABLE.has(field));
-  const { config } = input.config.sky;
+  const { config, volumes } = input.config.sky;
   return {
     num_nodes: input.cluster.nodes.length,
     resources: Object.fromEntries(fixed),
     // SkyPilot reads it when it makes machines or pods, and never again.
     ...(config === undefined ? {} : { config }),
+    ...(Object.keys(volumes).length === 0 ? {} : { volumes }),
   };
 }
 
@@ -155,6 +156,10 @@ export function skyTask(input: TaskInput): SkyTask {
   const takesModel = standalone && modelSource(model) === "hub";
   const envs = { ...(takesModel ? { [MODEL]: model } : {}), ...sky.envs };
   const files = Object.keys(config.files);
+  const mounts = {
+    ...(isInBucket ? { [`~/${ENVIRONMENT}/model`]: { source: model, mode: "COPY" } } : {}),
+    ...sky.fileMounts,
+  };
   const own = taskConfig(sky, imageOf(input));
   return {
     num_nodes: cluster.nodes.length,
@@ -163,7 +168,8 @@ export function skyTask(input: TaskInput): SkyTask {
     ...(Object.keys(envs).length > 0 ? { envs } : {}),
     ...(secrets.length > 0 ? { secrets } : {}),
     // Copied once a node, so that all its workers read the weights from disk.
-    ...(isInBucket ? { file_mounts: { [`~/${ENVIRONMENT}/model`]: { source: model, mode: "COPY" } } } : {}),
+    ...(Object.keys(mounts).length > 0 ? { file_mounts: mounts } : {}),
+    ...(Object.keys(sky.volumes).length > 0 ? { volumes: { ...sky.volumes } } : {}),
     setup: setupCommand(neededConfig(input), services, takesModel ? `"$${MODEL}"` : undefined),
     run: {
       options: [

@@ -24,7 +24,7 @@ const IN_ONE_LINE = new Set(["gpus", "ports", "secrets", "waits", "lockstep", "m
  * @param heading Comment at its head, without `#`.
  */
 export function taskText(task: SkyTask, heading?: string): string {
-  const { num_nodes, resources, config, envs, secrets, file_mounts, setup } = task;
+  const { num_nodes, resources, config, envs, secrets, file_mounts, volumes, setup } = task;
   const fields = {
     num_nodes,
     resources,
@@ -32,6 +32,7 @@ export function taskText(task: SkyTask, heading?: string): string {
     envs,
     secrets: secrets && Object.fromEntries(secrets.map((name) => [name, null])),
     file_mounts,
+    volumes,
     setup,
     run: runText(task.run),
   };

@@ -13,6 +13,7 @@ import { fileChecks } from "./files";
 import { imageChecks } from "./image";
 import { infraChecks } from "./infra";
 import { modelChecks } from "./model";
+import { mountChecks } from "./mounts";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
@@ -41,6 +42,7 @@ export function checkAcross(known: Known): Problem[] {
     infraChecks,
     textChecks,
     fileChecks,
+    mountChecks,
     controlPlaneChecks,
     imageChecks,
     sharingChecks,

@@ -130,6 +130,14 @@ const TASKS: readonly ConfigInput["sky"][] = [
   },
   { infra: "gcp", config: { gcp: { enable_gvnic: true, subnet_names: ["a"] } } },
   { infra: "slurm/hpc", autostopMinutes: 10, config: { slurm: { sbatch_options: { account: "ml" } } } },
+  {
+    infra: "k8s",
+    fileMounts: {
+      "/data/readme": join(packageRoot(), "README.md"),
+      "~/one": "s3://some-bucket/one",
+    },
+    volumes: { "/mnt/data": "shared-data" },
+  },
   { infra: "k8s", autostopMinutes: 10, diskTier: "best", config: { kubernetes: { provision_timeout: 900 } } },
 ];
 

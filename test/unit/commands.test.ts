@@ -79,9 +79,9 @@ describe.each(commands)("$name", ({ name }) => {
     expect(codesIn(stdout).slice(0, 2)).toEqual(["0", expect.any(String)]);
   });
 
-  it("prints its result as JSON too, but for tests, which have vitest's own reporters", () => {
+  it("prints its result as JSON too, but for tests and recipes, which are files of others, and what has steps", () => {
     const has = /^ +--json\b/m.test(helps.get(name)?.stdout ?? "");
-    expect(has).toBe(name !== "test");
+    expect(has).toBe(!["test", "recipe", "pipeline"].includes(name));
   });
 
   it("has the same exit codes in docs/operations.md", () => {

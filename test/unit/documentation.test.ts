@@ -55,7 +55,9 @@ describe.each(pages)("%s", (page) => {
     const named = [...textOf(page).matchAll(/(?:bin\/|npx )dynamo-sky ([a-z][\w-]*)/g)].map(
       ([, verb = ""]) => verb,
     );
-    expect(named.filter((verb) => !(verb in VERBS))).toEqual([]);
+    // What Pulumi's commands call is an internal verb of the same program.
+    const known = [...Object.keys(VERBS), "local", "sky", "ready"];
+    expect(named.filter((verb) => !known.includes(verb))).toEqual([]);
   });
 });
 

@@ -21,6 +21,7 @@ import { copyBrought, readBrought } from "../../lib/broughtFiles";
 import type { LocalProgramsSpec } from "../../local/spec";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
+import { taskIdentity } from "../../sky/task";
 import { python, textOfTask } from "../runtime";
 import { runOnMocks, stdinOf } from "./componentsMocks";
 import { messageOf } from "./configMessages";
@@ -255,4 +256,64 @@ test("a recipe mounts the files from where they are, and tells the nodes their n
   });
   expect(task.run).toContain("--files chat.jinja,maps,z.json <<");
   expect(task.run).toContain("--chat-template {{FILES}}/chat.jinja");
+});
+
+describe("what SkyPilot mounts", () => {
+  const storage = { source: "s3://bucket/data", mode: "COPY" };
+  const sky = {
+    infra: "k8s",
+    fileMounts: { "/data": storage, "~/readme": "README.md" },
+    volumes: { "/mnt": "disk" },
+  };
+  const input = {
+    model: "Qwen/Qwen3-8B",
+    cluster: { nodes: 1 },
+    pools: [{ role: "aggregated", replicas: 8 }],
+    sky,
+  };
+  const taskOf = (written: object) => {
+    const config = parseConfig(written);
+    const [cluster] = plan(config, { discovery: "etcd", events: "nats" }).clusters;
+    if (cluster === undefined) throw new Error("no cluster");
+    return { text: textOfTask({ cluster, config }), identity: taskIdentity({ cluster, config }) };
+  };
+
+  it("is in its task, and volumes are a part of what the cluster is", () => {
+    const { text, identity } = taskOf(input);
+    const task = parse(text);
+    expect(task.file_mounts).toMatchObject(sky.fileMounts);
+    expect(task.volumes).toEqual(sky.volumes);
+    expect(identity["volumes"]).toEqual(sky.volumes);
+    expect(identity).not.toHaveProperty("file_mounts");
+  });
+
+  test.each([
+    [
+      "on this machine",
+      { target: "local", sky: { volumes: { "/mnt": "disk" } } },
+      "dynamo-sky:sky.volumes: has no effect on target local, where SkyPilot is not asked. Remove it; dynamo-sky:files brings files there too.",
+    ],
+    [
+      "in this program's own directory",
+      { sky: { fileMounts: { "~/.dynamo-sky/model": "s3://a/b" } } },
+      'dynamo-sky:sky.fileMounts["~/.dynamo-sky/model"]: is in ~/.dynamo-sky, which is this program\'s own on a node. Choose another path.',
+    ],
+    [
+      "at a path with a slash at its end",
+      { sky: { volumes: { "/mnt/": "disk" } } },
+      'dynamo-sky:sky.volumes["/mnt/"]: "/mnt/" is not a path on the nodes. Allowed: a path that starts with / or ~/ and does not end with /.',
+    ],
+    [
+      "twice at one path",
+      { sky: { volumes: { "/mnt": "disk" }, fileMounts: { "/mnt": "s3://a/b" } } },
+      'dynamo-sky:sky.volumes["/mnt"]: is mounted by sky.fileMounts already. Choose another path for one of the two.',
+    ],
+    [
+      "in a way that SkyPilot has not",
+      { sky: { fileMounts: { "/mnt": { source: "s3://a/b", mode: "LINK" } } } },
+      'dynamo-sky:sky.fileMounts["/mnt"]: {"source":"s3://a/b","mode":"LINK"} is not something to mount. Allowed: a path of this machine or a URL of a bucket that does not end with /, or an object with name, source, store, persistent, mode, type, config; mode is MOUNT, COPY, MOUNT_CACHED.',
+    ],
+  ])("is refused %s", (_title, written, message) => {
+    expect(messageOf(written)).toBe(message);
+  });
 });

@@ -34,6 +34,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   "toolchain/pulumi.ts": "the CLI in the package's version, by Pulumi's own installer",
   "toolchain/python.ts": "--require-hashes",
   "toolchain/skypilot.ts": "--require-hashes",
+  "cli/main.ts": "says what installs a package that only one verb needs",
   "cli/proof.ts": "asks the endpoint of this machine",
 };
 
