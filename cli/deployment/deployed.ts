@@ -25,7 +25,13 @@ const deploymentSchema: z.ZodType<DeploymentSummary> = z.object({
   infra: z.array(z.string()),
   namespace: z.string(),
   routerMode: z.string(),
-  workers: z.object({ aggregated: z.number(), prefill: z.number(), decode: z.number() }),
+  workers: z.object({
+    aggregated: z.number(),
+    prefill: z.number(),
+    decode: z.number(),
+    // Deployments made before there were encoders do not count them.
+    encode: z.number().default(0),
+  }),
 });
 
 /** What `up` reckoned; absent where the deployment was made without that. */

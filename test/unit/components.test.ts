@@ -155,7 +155,7 @@ describe("DynamoCluster in an update", () => {
       endpoint: "http://127.0.0.1:8000",
       model: "Qwen/Qwen3-8B",
       namespace: "dynamo",
-      expectedWorkers: { aggregated: 0, prefill: 1, decode: 2 },
+      expectedWorkers: { aggregated: 0, prefill: 1, decode: 2, encode: 0 },
       timeoutSeconds: 180,
       localClusters: [CLUSTER],
       logs: Object.fromEntries(
@@ -192,7 +192,7 @@ describe("DynamoCluster in an update", () => {
       infra: [],
       namespace: "dynamo",
       routerMode: "kv",
-      workers: { aggregated: 0, prefill: 1, decode: 2 },
+      workers: { aggregated: 0, prefill: 1, decode: 2, encode: 0 },
     });
     expect(await known(result.urn)).toMatch(/::dynamo-sky:index:DynamoCluster::dynamo$/);
   });

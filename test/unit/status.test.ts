@@ -33,7 +33,7 @@ const OUTPUTS = {
     infra: ["aws"],
     namespace: "dynamo",
     routerMode: "kv",
-    workers: { aggregated: 0, prefill: 0, decode: 2 },
+    workers: { aggregated: 0, prefill: 0, decode: 2, encode: 0 },
   },
   cost: { gpus: 16, dollarsPerHour: 98.32, clusters: [{ name: "main", gpus: 16, dollarsPerHour: 98.32 }] },
 };
