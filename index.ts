@@ -28,7 +28,7 @@ async function program() {
     ...(tlsKey === undefined ? {} : { tlsKey }),
     clusterPrefix,
     ...(config.target === "local"
-      ? { observed: await observeLocal(clusterPrefix) }
+      ? { observed: await observeLocal(clusterPrefix, written) }
       : { observedSky: await observeSky(clusterPrefix, config.sky.infra, written) }),
   });
   const {

@@ -2,6 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random/randomPassword";
 import type { DeploymentConfig } from "../plan/config";
+import { keepSecretsOutOfDebugMessages } from "./debugMessages";
 
 export interface ApiKeysArgs {
   /** Names of the keys that are accepted; at least one. */
@@ -24,6 +25,7 @@ export class ApiKeys extends pulumi.ComponentResource {
 
   constructor(name: string, args: ApiKeysArgs, opts?: pulumi.ComponentResourceOptions) {
     super("dynamo-sky:index:ApiKeys", name, {}, opts);
+    keepSecretsOutOfDebugMessages();
     const all = [...args.keys.map((key) => ({ name: key, graceUntil: undefined })), ...args.retiredKeys];
     const made = all.map((key) => {
       const { result } = new RandomPassword(`${name}-${key.name}`, KEY, { parent: this });

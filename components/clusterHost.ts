@@ -9,8 +9,10 @@ export interface UnitRun {
   readonly resources: readonly pulumi.Resource[];
   /** Changes whenever it is started anew or changed. */
   readonly digest: pulumi.Output<string>;
-  /** Why it is being repaired, when it is. */
+  /** What is lost of it, when something is, and when that was seen. */
   readonly repair?: string | undefined;
+  /** That the deployment has yet to prove that it serves, though nothing is lost. */
+  readonly unproven?: string | undefined;
 }
 
 /**

@@ -1,6 +1,8 @@
 /** From what the user wrote to everything that the components need: no resource is made here. */
 import type * as pulumi from "@pulumi/pulumi";
+import { ConfigError } from "../config/problems";
 import type { ConfigInput } from "../config/schema";
+import { problemOfCertificate } from "../lib/tls/served";
 import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/config";
 import type { DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
@@ -82,6 +84,7 @@ export function prepare(args: DynamoClusterArgs): Deployment {
       ...(tlsKey === undefined ? {} : { tlsKey: true }),
     };
     const config = parseConfig({ ...written, ...secrets });
+    checkCertificate(config);
     const planned = plan(
       config,
       factsOf(config, () => localServices ?? locateTools().servicesObtainable),
@@ -89,4 +92,13 @@ export function prepare(args: DynamoClusterArgs): Deployment {
     const cost = affordableCost(config, planned, observedSky?.prices);
     return { config, plan: planned, cost, addresses: localAddresses(planned) };
   });
+}
+
+/** A certificate that nobody accepts any more is refused, before a cluster is made to show it. */
+function checkCertificate({ access: { tls } }: DeploymentConfig): void {
+  if (tls.mode !== "own" || tls.certificate === undefined) return;
+  const problem = problemOfCertificate(tls.certificate, new Date());
+  if (problem === undefined) return;
+  const message = `${problem}. Give one that clients accept today.`;
+  throw new ConfigError([{ path: ["access", "tls", "certificate"], message }]);
 }

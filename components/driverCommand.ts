@@ -1,4 +1,5 @@
 /** The only place that makes a `command.local.Command`: every trap of that resource is handled here, once. */
+import { AsyncResource } from "node:async_hooks";
 import { createHash } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -7,6 +8,7 @@ import { Command } from "@pulumi/command/local";
 import * as pulumi from "@pulumi/pulumi";
 import { packageRoot } from "../lib/root";
 import { stableJson } from "../lib/stableJson";
+import { keepSecretsOutOfDebugMessages } from "./debugMessages";
 
 /** A verb of the driver, as `bin/dynamo-sky` takes it. */
 export type DriverVerb =
@@ -18,6 +20,14 @@ export type DriverVerb =
   | "sky lease"
   | "sky launch"
   | "sky down";
+
+/** Why something must be carried out again although nothing has changed. */
+export interface Repair {
+  /** What is lost, and when that was seen. */
+  readonly reason: string;
+  /** Whether it is lost itself, which is told; else something is lost on which it depends. */
+  readonly isCause: boolean;
+}
 
 export interface DriverCommandArgs {
   /** Carried out on creation, and again whenever anything of these arguments has changed. */
@@ -35,7 +45,7 @@ export interface DriverCommandArgs {
   /** What must have happened anew for this to be carried out again although its input is the same. Default: nothing. */
   readonly basis?: pulumi.Input<string>;
   /** Why it must be carried out again although nothing has changed; see `repair.ts`. Default: it need not be. */
-  readonly repair?: string | undefined;
+  readonly repair?: Repair | undefined;
 }
 
 /** Environment entry that holds the reason of a repair. Only its change matters, the driver does not read it. */
@@ -47,15 +57,15 @@ const HEALTHY = "healthy";
 /** A command resource that calls the driver, and the digest of what it was given. */
 export class DriverCommand {
   readonly resource: Command;
-  /** Changes whenever the driver has to be called again because of its input or its basis. */
+  /** Changes whenever the driver was called again because of its input or its basis, or because the resource was replaced. */
   readonly digest: pulumi.Output<string>;
   /** Another value for each instance: a replacement has a new one, an update keeps it. */
   readonly instance: pulumi.Output<string>;
 
   constructor(name: string, args: DriverCommandArgs, opts: pulumi.CustomResourceOptions) {
+    keepSecretsOutOfDebugMessages();
     const stdin = pulumi.output(args.input).apply(stableJson);
     const basis = pulumi.output(args.basis ?? "");
-    this.digest = pulumi.all([stdin, basis]).apply(digestOf);
     this.resource = new Command(
       name,
       {
@@ -64,7 +74,7 @@ export class DriverCommand {
         stdin: args.secretInput ? pulumi.secret(stdin) : stdin,
         environment: {
           // The entry is always there, so that `ignoreChanges` has something to put the old value in the place of.
-          [OBSERVED]: args.repair ?? HEALTHY,
+          [OBSERVED]: args.repair?.reason ?? HEALTHY,
           ...(args.basis === undefined ? {} : { [BASIS]: args.basis }),
         },
         // `triggers` always replace; anything else updates in place.
@@ -77,10 +87,26 @@ export class DriverCommand {
         deleteBeforeReplace: args.createFirst !== true,
         ignoreChanges: args.repair === undefined ? [`environment.${OBSERVED}`] : [],
         additionalSecretOutputs: args.secretInput ? ["stdout", "stderr"] : [],
+        ...(args.repair?.isCause === true ? { hooks: { beforeUpdate: [warning(name, args.repair)] } } : {}),
       }),
     );
     this.instance = this.resource.id;
+    // `up --replace` makes a new one with the same input.
+    this.digest = pulumi.all([stdin, basis, this.instance]).apply(digestOf);
   }
+}
+
+/**
+ * Says why a resource is changed, since a preview shows its environment only with `--diff`. As a hook of updates, because at the first one
+ * nothing is there yet and nothing was lost.
+ */
+function warning(name: string, { reason }: Repair): pulumi.ResourceHook {
+  const warn = ({ urn }: pulumi.ResourceHookArgs) => {
+    // The resource itself is known by its URN only when the engine is through with it, which waits for this hook.
+    void pulumi.log.warn(`${reason}: an update repairs it.`, { urn: pulumi.output(urn) } as pulumi.Resource);
+  };
+  // Hooks are called from elsewhere, where the SDK does not know which engine an inline program belongs to.
+  return new pulumi.ResourceHook(`${name}-repair`, AsyncResource.bind(warn), { onDryRun: true });
 }
 
 /** A short text that differs when any of the parts does. */

@@ -19,6 +19,7 @@ import { ApiKeys } from "./apiKeys";
 import type { ClusterHost, PlacedUnit, UnitRun } from "./clusterHost";
 import { ControlPlane } from "./controlPlane";
 import { Credentials } from "./credentials";
+import { keepSecretsOutOfDebugMessages } from "./debugMessages";
 import { type Deployment, type DynamoClusterArgs, prepare } from "./deployment";
 import { Frontend } from "./frontend";
 import { gatewayCertificate, type HostCertificate } from "./gatewayCertificate";
@@ -80,6 +81,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const { config, plan, cost } = deployment;
     // Inputs are what policies can see before anything is made.
     super("dynamo-sky:index:DynamoCluster", name, inventoryOf(config, plan, cost), opts);
+    keepSecretsOutOfDebugMessages();
     this.cost = cost;
     const { access } = config;
     if (config.target === "sky" && !access.gateway) void pulumi.log.warn(OPEN_INSIDE, this);

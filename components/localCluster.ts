@@ -5,7 +5,7 @@ import type { ServedCertificate } from "../lib/tls/served";
 import { programLog } from "../plan/node/render";
 import { portSetting } from "../plan/ports";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
-import { type ClusterPlan, type ProgramRole, secretsOfProgram } from "../plan/types";
+import { type ClusterPlan, type NodePlan, type ProgramRole, secretsOfProgram } from "../plan/types";
 import { type Unit, unitsOf } from "../plan/units";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand } from "./driverCommand";
@@ -73,20 +73,22 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
           stableJson(args.plan.nodes.map(({ rank }) => ({ rank, address: addressOf(args.addresses, rank) }))),
           args.clusterName,
         ],
-        repair: args.repairs?.lease,
+        repair: args.repairs?.lease === undefined ? undefined : { reason: args.repairs.lease, isCause: true },
       },
       { parent: this },
     );
     this.run = {
       resources: [this.#lease.resource],
       digest: this.#lease.digest,
-      repair: args.repairs?.lease ?? args.repairs?.readiness,
+      repair: args.repairs?.lease,
+      unproven: args.repairs?.readiness,
     };
     this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
   }
 
   runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun {
-    const repair = this.#args.repairs?.lease ?? this.#args.repairs?.units.get(unit.name);
+    const { lease, units } = this.#args.repairs ?? {};
+    const reason = lease ?? units?.get(unit.name);
     const command = new DriverCommand(
       name,
       {
@@ -95,11 +97,11 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
         input: unitInput(this.#args, unit),
         // A replaced lease has ended the unit's programs: they must be started again with the same input.
         basis: this.#lease.instance,
-        repair,
+        repair: reason === undefined ? undefined : { reason, isCause: lease === undefined },
       },
       pulumi.mergeOptions(opts, { dependsOn: this.#lease.resource }),
     );
-    return { resources: [command.resource], digest: command.digest, repair };
+    return { resources: [command.resource], digest: command.digest, repair: reason };
   }
 
   url(rank: number, port: number): pulumi.Output<string> {
@@ -159,14 +161,7 @@ function leaseInput(args: LocalClusterArgs) {
     nodes: args.plan.nodes.map((node) => ({
       rank: node.rank,
       address: addressOf(args.addresses, node.rank),
-      ports: node.programs.flatMap(({ name, role, ports }) =>
-        Object.entries(ports).map(([purpose, port]) => ({
-          program: name,
-          purpose,
-          port,
-          configKey: portSetting(role, purpose),
-        })),
-      ),
+      ports: leasedPorts(node),
     })),
     units: unitsOf(args.plan).map(({ name }) => name),
     ...(secrets === undefined ? {} : { secrets }),
@@ -176,6 +171,18 @@ function leaseInput(args: LocalClusterArgs) {
     ...(hasRole(args.plan, "prometheus") ? { prometheus: true } : {}),
     ...(args.leaseTimeoutSeconds === undefined ? {} : { timeoutSeconds: args.leaseTimeoutSeconds }),
   };
+}
+
+/** The ports of a node's programs, as the lease checks them. */
+export function leasedPorts({ programs }: NodePlan) {
+  return programs.flatMap(({ name, role, ports }) =>
+    Object.entries(ports).map(([purpose, port]) => ({
+      program: name,
+      purpose,
+      port,
+      configKey: portSetting(role, purpose),
+    })),
+  );
 }
 
 function hasRole(plan: ClusterPlan, ...roles: readonly ProgramRole[]): boolean {

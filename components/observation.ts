@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { stateDirectory } from "../local/directories";
 import { isUnproven } from "../local/marks";
 import { type ObservedNode, observeCluster } from "../local/observe";
+import type { DeploymentConfig } from "../plan/config";
+import { preflightLocal } from "./localPreflight";
 import { clusterPrefixName } from "./names";
+import { reportedLater } from "./problems";
 
 /** What was seen of a cluster. */
 export interface ObservedCluster {
@@ -26,11 +29,17 @@ export interface Observation {
  * that a preview shows it with the reason and an update repairs it.
  *
  * @param prefix As `DynamoCluster` has it in `clusterPrefix`.
+ * @param wanted The configuration of the deployment: then what is in its way on this machine is told now, such as a port that another
+ *   program holds or a model's directory that is not there. Default: it shows when it is set up.
+ * @throws pulumi.RunError that lists what is in its way.
  */
-export async function observeLocal(prefix: string): Promise<Observation> {
+export async function observeLocal(prefix: string, wanted?: DeploymentConfig): Promise<Observation> {
   const at = new Date().toISOString();
   const start = `${clusterPrefixName(prefix)}-`;
   const names = clustersOnDisk().filter((name) => name.startsWith(start));
+  if (wanted !== undefined) {
+    await reportedLater(() => preflightLocal(wanted, names));
+  }
   const clusters = names.map(
     async (name) => [name, { nodes: await observeCluster(name), unproven: isUnproven(name) }] as const,
   );

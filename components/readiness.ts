@@ -2,7 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { ExpectedWorkers } from "../plan/types";
 import type { UnitRun } from "./clusterHost";
-import { DriverCommand, digestOf } from "./driverCommand";
+import { DriverCommand, digestOf, type Repair } from "./driverCommand";
 
 export interface ReadinessArgs {
   /** Base URL at which clients connect. */
@@ -59,11 +59,19 @@ export class Readiness extends pulumi.ComponentResource {
         },
         secretInput: args.apiKey !== undefined,
         basis: pulumi.all(args.runs.map((run) => run.digest)).apply(digestOf),
-        repair: args.runs.find((run) => run.repair !== undefined)?.repair,
+        repair: repairOf(args.runs),
       },
       { parent: this, dependsOn: args.runs.flatMap((run) => run.resources) },
     );
     this.endpoint = pulumi.all([args.endpoint, command.instance]).apply(([endpoint]) => endpoint);
     this.registerOutputs({ endpoint: this.endpoint });
   }
+}
+
+/** After something was lost, or an update that did not come to its end, readiness is proven anew. */
+function repairOf(runs: readonly UnitRun[]): Repair | undefined {
+  const lost = runs.flatMap(({ repair }) => repair ?? [])[0];
+  if (lost !== undefined) return { reason: lost, isCause: false };
+  const unproven = runs.flatMap((run) => run.unproven ?? [])[0];
+  return unproven === undefined ? undefined : { reason: unproven, isCause: true };
 }

@@ -78,7 +78,7 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
         secretInput: secrets !== undefined,
         // A replaced lease has taken the cluster down: it must be launched again with the same input.
         basis: lease.instance,
-        repair: args.repair,
+        repair: args.repair === undefined ? undefined : { reason: args.repair, isCause: true },
       },
       { parent: this, dependsOn: lease.resource },
     );

@@ -17,6 +17,8 @@
  * - `{{RANK_IP_<n>}}`: address of the cluster's node of rank n (`{{RANK_IP_3}}`), for a replica over several nodes that does
  *   not begin on the head.
  * - `{{CONTROL_IP}}`: address of the node with etcd and NATS where that is in another cluster (dedicated placement).
+ * - `{{GPUS}}`: the program's `gpus`, as CUDA counts them there; `{{NODE_INTERFACE}}`: the network interface with the node's address. Both
+ *   only as the whole value of a variable.
  */
 
 export const ENGINES = ["sglang", "vllm", "trtllm", "mocker"] as const;

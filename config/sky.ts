@@ -81,7 +81,8 @@ export const skySchema = section({
   }),
   retryUntilUp: setting(flag(), {
     default: false,
-    about: "Tries again until there is capacity, within `timeouts.provisionMinutes`.",
+    about:
+      "Tries again until there is capacity, within `timeouts.provisionMinutes`; on Slurm also waits for what only others end, such as a group's limit or a partition that is down.",
   }),
   autostopMinutes: optional(whole({ min: 1, max: 525_600, noun: "a whole number of minutes" }), {
     absent: "never",

@@ -5,11 +5,13 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { EXIT, exitCodes, runTool } from "../cli/commandLine";
+import { CAUSES_FILE, renderCauses } from "./causeReference";
 import { JSON_SCHEMA_FILE, REFERENCE_FILE, renderJsonSchema, renderReference } from "./configReference";
 
 const usage = `Usage: npm run schema [-- options]
 
-Writes ${JSON_SCHEMA_FILE} and ${REFERENCE_FILE} again, from config.
+Writes ${JSON_SCHEMA_FILE} and ${REFERENCE_FILE} again, from config, and the table of causes in ${CAUSES_FILE},
+from sky/causes.ts.
 
 Options
   --check   write nothing; exit code 1 when a file is out of date
@@ -22,6 +24,7 @@ const files = () =>
   [
     { file: JSON_SCHEMA_FILE, wanted: renderJsonSchema() },
     { file: REFERENCE_FILE, wanted: renderReference() },
+    { file: CAUSES_FILE, wanted: renderCauses(readFileSync(join(__dirname, "..", CAUSES_FILE), "utf8")) },
   ] as const;
 
 function main(): void {

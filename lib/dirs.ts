@@ -1,4 +1,4 @@
-import { homedir } from "node:os";
+import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
 
 /** The part of `process.env` that says where things are kept. */
@@ -26,4 +26,21 @@ export function cacheDir(env: Environment = process.env): string {
  */
 export function stateDir(env: Environment = process.env): string {
   return xdg(env, "DYNAMO_SKY_STATE", "XDG_STATE_HOME", join(".local", "state"));
+}
+
+/** The home directory of the password file, which may differ from `$HOME` in a container; null for a user that it does not know. */
+function homeOfPasswordFile(): string | null {
+  try {
+    return userInfo().homedir || null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Where the Pulumi CLI keeps logins and plugins, by its own rule: `PULUMI_HOME`, else `.pulumi` in the home directory of the password
+ * file, else in `$HOME` (`GetPulumiHomeDir` in sdk/go/common/workspace/paths.go, `current` in Go's os/user/lookup_stubs.go).
+ */
+export function pulumiHome(env: Environment = process.env, registered = homeOfPasswordFile()): string {
+  return env["PULUMI_HOME"] || join(registered ?? (env["HOME"] || homedir()), ".pulumi");
 }

@@ -28,8 +28,14 @@ export function secretsIn(text: string): string[] {
 /** Directory that all nodes of a local cluster share. */
 export const CLUSTER_DIR = "{{CLUSTER_DIR}}";
 
+/** All of a variable's value: the program's GPUs, as CUDA counts those of the node (`runtime/gpus.py`). */
+export const OWN_GPUS = "{{GPUS}}";
+/** All of a variable's value: the network interface that has the node's address. The variable is not set where none has it. */
+export const NODE_INTERFACE = "{{NODE_INTERFACE}}";
+
 /** Any of them in a text; `runtime/launch.py` replaces these and nothing else. */
-export const PLACEHOLDER = /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}/;
+export const PLACEHOLDER =
+  /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|GPUS|NODE_INTERFACE)\}\}/;
 
 /** Address of a node of the same cluster. */
 export function rankAddress(rank: number): string {

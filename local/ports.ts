@@ -19,20 +19,25 @@ interface WantedPort {
  * @throws UserError that lists every port that is taken, by whom, and which configuration key chooses another.
  */
 export async function assertPortsFree(lease: LocalLease): Promise<void> {
-  const wanted = lease.nodes.flatMap((node) =>
-    node.ports.map((port) => ({ ...port, address: nodeAddress(node) })),
-  );
-  const problems = await Promise.all(wanted.map((port) => problemWith(port)));
-  const found = problems.flatMap((problem) => problem ?? []);
-  if (found.length === 0) return;
-  const own = new Set(processesOf(clusterDirectory(lease.cluster)).map(({ pid }) => pid));
-  const foreign = found.filter(({ holder }) => holder === undefined || !own.has(holder));
+  const foreign = await takenPorts(lease.nodes, [lease.cluster]);
   if (foreign.length === 0) return;
   throw new UserError(
-    [`The local cluster '${lease.cluster}' cannot start:`, ...foreign.map(({ text }) => `  ${text}`)].join(
-      "\n",
-    ),
+    [`The local cluster '${lease.cluster}' cannot start:`, ...foreign.map((text) => `  ${text}`)].join("\n"),
   );
+}
+
+/**
+ * The ports of nodes that cannot be had, each with who holds it and which configuration key chooses another.
+ *
+ * @param own Full names of the clusters whose programs may hold them: those of this deployment.
+ */
+export async function takenPorts(nodes: LocalLease["nodes"], own: readonly string[]): Promise<string[]> {
+  const wanted = nodes.flatMap((node) => node.ports.map((port) => ({ ...port, address: nodeAddress(node) })));
+  const problems = await Promise.all(wanted.map((port) => problemWith(port)));
+  const found = problems.flatMap((problem) => problem ?? []);
+  if (found.length === 0) return [];
+  const pids = own.flatMap((cluster) => processesOf(clusterDirectory(cluster)).map(({ pid }) => pid));
+  return found.flatMap(({ text, holder }) => (holder === undefined || !pids.includes(holder) ? [text] : []));
 }
 
 /** The address of a local node: the one given, else 127.0.0.(1 + rank). */

@@ -1,6 +1,7 @@
 /** What a local node needs of this machine, and the environment that its programs get. */
 import { homedir, userInfo } from "node:os";
 import { delimiter, dirname, join } from "node:path";
+import { modelSource } from "../config/model";
 import { UserError } from "../lib/errors";
 import type { VerbContext } from "../lib/verb";
 import { ensureToolchain } from "../toolchain";
@@ -53,7 +54,7 @@ export interface ToolchainNeeds {
   readonly gateway: boolean;
   /** Whether Prometheus is needed. */
   readonly prometheus: boolean;
-  /** Model whose tokenizer is needed. Default: none, and programs may ask the Hugging Face hub. */
+  /** Model that is served: of one of the hub the tokenizer is needed, and a path is used as it is. Default: none, and programs may ask the hub. */
   readonly model?: string | undefined;
 }
 
@@ -66,15 +67,17 @@ export async function findToolchain(
   { services, gateway, prometheus, model }: ToolchainNeeds,
   { progress }: VerbContext,
 ): Promise<LocalToolchain> {
+  // A model in a directory is looked up nowhere.
+  const isOfHub = model !== undefined && modelSource(model) === "hub";
   const tools = await ensureToolchain({
     need: [
       "python",
       ...(services ? (["etcd", "nats-server"] as const) : []),
       ...(gateway ? (["nginx"] as const) : []),
       ...(prometheus ? (["prometheus"] as const) : []),
-      ...(model === undefined ? [] : (["model"] as const)),
+      ...(isOfHub ? (["model"] as const) : []),
     ],
-    ...(model === undefined ? {} : { model }),
+    ...(isOfHub ? { model } : {}),
     onProgress: progress.line,
   }).catch((error: unknown) => {
     throw new UserError(error instanceof Error ? error.message : String(error));

@@ -148,7 +148,7 @@ function bodyOf(program: ProgramPlan): PlanEntry {
   });
 }
 
-/** The program with placeholders for its own ports and GPUs. */
+/** The program with placeholders for its own ports. */
 function templated(program: ProgramPlan): ProgramPlan {
   const put = (text: string): string =>
     Object.entries(program.ports).reduce(
@@ -156,14 +156,11 @@ function templated(program: ProgramPlan): ProgramPlan {
         result.replaceAll(new RegExp(`(?<![\\w.])${port}(?![\\w.])`, "g"), `{{PORT.${purpose}}}`),
       text,
     );
-  const gpus = program.gpus.join(",");
   const { health } = program;
   return {
     ...program,
     command: program.command.map(put),
-    env: mapValues(program.env, (value, name) =>
-      name === "CUDA_VISIBLE_DEVICES" && value === gpus ? "{{GPUS}}" : put(value),
-    ),
+    env: mapValues(program.env, put),
     health: health.kind === "http" ? { ...health, url: put(health.url) } : health,
   };
 }

@@ -25,11 +25,15 @@ import urllib.request
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import child
+import gpus
+import network
 
 EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 # `lib/placeholders.ts` says what each stands for; the environment of the node has a variable of the same name.
 PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}")
+# Values that are found out here; each is all of a variable's value, and none of them a part of an argument.
+OWN_GPUS, OWN_INTERFACE = "{{GPUS}}", "{{NODE_INTERFACE}}"
 # A secret in one of the program's files.
 SECRET = re.compile(r"\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}")
 PROBE_SECONDS = 2.0
@@ -185,13 +189,39 @@ def environment_of(spec, node_dir):
         import mpi  # only on nodes that hold a part of such a replica
 
         env = mpi.without_foreign_world(env)
-    env.update({name: fill_in(value) for name, value in spec["env"].items()})
+    for name, value in spec["env"].items():
+        if value == OWN_GPUS:
+            set_gpus(env, name, spec["gpus"])
+        elif value == OWN_INTERFACE:
+            set_interface(env, name)
+        else:
+            env[name] = fill_in(value)
     env.update(read_secrets(node_dir, spec["secretEnv"]))
-    if spec["gpus"]:
-        env["CUDA_VISIBLE_DEVICES"] = ",".join(str(gpu) for gpu in spec["gpus"])
     # By this every process of the program can be found later, even one that left its process group.
     env["DYNAMO_SKY_PROGRAM"] = "%s/%s" % (node_dir, spec["name"])
     return env
+
+
+def set_gpus(env, name, numbers):
+    """Gives the program its GPUs, which are not the plan's numbers where the node's programs were given some of the machine's."""
+    try:
+        env[name] = gpus.chosen(numbers, os.environ)
+    except gpus.TooFew as error:
+        raise Unusable(str(error)) from None
+    plans = ",".join(map(str, numbers))
+    if env[name] != plans:
+        say("GPU %s of the plan: %s of this machine" % (plans, env[name]))
+    # As nvidia-smi, Slurm and device files count. CUDA alone begins with the fastest, where they differ.
+    env.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
+
+
+def set_interface(env, name):
+    address = fill_in("{{NODE_IP}}")
+    interface = network.interface_of(address)
+    if interface is None:
+        say("no interface of this node has its address %s: %s is left unset" % (address, name))
+    else:
+        env[name] = interface
 
 
 def filled_probe(probe):

@@ -6,7 +6,8 @@ rank 0 listens, the others connect to it, and none starts its process before all
 connection breaks (a node is gone), every launcher stops its process and ends; the supervisor of each node starts the
 launcher again, and so the replica as a whole. Other replicas notice nothing.
 
-A rank that is told to stop lets rank 0 go first, which is where requests come in: they finish while all ranks still work.
+A rank that is told to stop lets rank 0 go first, which is where requests come in: they finish while all ranks still work. Where a rank
+has ended nothing can be finished any more, and what still runs gets a moment only.
 
 What goes over a connection are lines of text that prove who wrote them (`peer.py`): ``hello <replica> <rank> …`` once, ``start`` in
 answer, then ``leave`` (a rank other than 0 was told to stop) or ``end <why>``; and what starts an MPI world (`mpi.py`). Standard library
@@ -26,8 +27,9 @@ CONNECT_SECONDS = 2.0
 REPORT_EVERY_SECONDS = 10.0
 # How long a connection may take to say who it is, and how many may be about it.
 INTRODUCTION_SECONDS, MOST_STRANGERS = 10.0, 64
-# For a process whose rank 0 has ended already: it has nothing to finish. `LOCKSTEP_STOP_SECONDS` in render.ts leaves room for it.
-FOLLOWER_GRACE_SECONDS = 5.0
+# For a process that misses another rank: it can finish nothing, but may still tell others that it goes. Streams that are open end with it.
+# `LAUNCHER_STOP_SECONDS` in render.ts leaves room for it.
+GRACE_SECONDS = 5.0
 
 
 class Patience:
@@ -218,7 +220,7 @@ class Rank:
             news = self.news(readable)
             if leaving_since is not None:
                 if news is not None or time.monotonic() - leaving_since >= self.stop_seconds:
-                    return self.stop(FOLLOWER_GRACE_SECONDS)
+                    return self.stop(GRACE_SECONDS)
             elif news is not None:
                 return self.end_with(*news)
             elif signals.told_to_stop and self.number == 0:
@@ -246,12 +248,12 @@ class Rank:
         return None
 
     def end_with(self, rank, why, in_order):
-        """Ends with another rank. What ended in good order still works until rank 0 is done."""
+        """Ends with another rank. One that is only about to end still works until rank 0 is done."""
         say("rank %d of this replica has ended (%s): this one stops too, and the replica starts again" % (rank, why))
         passed_on = "rank %d: %s" % (rank, why)
         if not in_order:
             self.tell(passed_on)
-        self.stop(self.stop_seconds)
+        self.stop(self.stop_seconds if in_order else GRACE_SECONDS)
         self.tell(passed_on)
         return EXIT_WITH_REPLICA
 

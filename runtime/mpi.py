@@ -25,7 +25,7 @@ import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 from child import Signals, end_group, exit_code, meaning, say, start, stop
-from lockstep import FOLLOWER_GRACE_SECONDS, Rank
+from lockstep import GRACE_SECONDS, Rank
 
 # What `mpirun` and its ranks may take to end once the process that serves has, and then once they are told to.
 LEAVE_SECONDS, TOLD_SECONDS = 3.0, 4.0
@@ -143,7 +143,7 @@ class Leader(Rank):
         if code is not None and self.worker_pid and not self.worker_gone:
             # Some rank was lost. Dynamo has to learn that nobody serves here any more.
             self.signal_worker()
-            self.wait_for_worker(FOLLOWER_GRACE_SECONDS)
+            self.wait_for_worker(GRACE_SECONDS)
         elif code is None and self.worker_gone and time.monotonic() - self.worker_gone >= LEAVE_SECONDS:
             code = self.stop_mpirun()
         return self.outcome(code)
@@ -160,7 +160,7 @@ class Leader(Rank):
                 pass
         if not self.worker_gone and self.child.poll() is None:
             return super().end_with(rank, why, in_order)
-        code = self.stop(self.stop_seconds) if self.child.poll() is None else self.ended()
+        code = self.stop(self.stop_seconds if in_order else GRACE_SECONDS) if self.child.poll() is None else self.ended()
         self.tell("its program ended with %s" % meaning(code))
         return exit_code(code)
 

@@ -21,6 +21,7 @@ LONGEST_LINE = 65536
 LONGEST_LINE_OF_A_STRANGER = 1000
 # A node that vanished without a word is noticed after idle + count * interval = 25 seconds of silence.
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT = 10, 5, 3
+SILENCE_SECONDS = KEEPALIVE_IDLE_SECONDS + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL_SECONDS
 
 
 class Peer:
@@ -43,6 +44,8 @@ class Peer:
             (idle, KEEPALIVE_IDLE_SECONDS),
             (getattr(socket, "TCP_KEEPINTVL", None), KEEPALIVE_INTERVAL_SECONDS),
             (getattr(socket, "TCP_KEEPCNT", None), KEEPALIVE_COUNT),
+            # The same where something was sent meanwhile: without it the kernel would try for a quarter of an hour.
+            (getattr(socket, "TCP_USER_TIMEOUT", None), SILENCE_SECONDS * 1000),
         ):
             if option is not None:
                 connection.setsockopt(socket.IPPROTO_TCP, option, value)

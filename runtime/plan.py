@@ -21,7 +21,7 @@ for all of these; ``env`` and ``waits`` are put together, of any other field the
 
 Besides: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}} filled in), ``lockstep`` and ``mpi`` (`plan/types.ts`).
 
-``{{PORT.<purpose>}}``, ``{{GPUS}}`` and ``{{NAME}}`` stand for what the program's own entry says, ``{{MODEL}}`` for the task's environment variable
+``{{PORT.<purpose>}}`` and ``{{NAME}}`` stand for what the program's own entry says, ``{{MODEL}}`` for the task's environment variable
 of that name. What else stands in double braces is filled in by `launch.py`. `plan/compact.ts` writes plans.
 
 Python 3.9 or later, standard library only.
@@ -35,7 +35,7 @@ import shlex
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PLACE = re.compile(r"(?P<role>[a-z]+)(-(?P<replica>[0-9]+)(-rank(?P<rank>[0-9]+))?)?")
-OWN = re.compile(r"\{\{(GPUS|NAME|MODEL|PORT\.[A-Za-z0-9]+)\}\}")
+OWN = re.compile(r"\{\{(NAME|MODEL|PORT\.[A-Za-z0-9]+)\}\}")
 SECRET = re.compile(r"\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}")
 WAIT_SECONDS = 120
 DEFAULTS = {"node": 0, "gpus": [], "ports": {}, "env": {}, "secrets": [], "waits": {}, "stopSeconds": 30}
@@ -43,7 +43,7 @@ DEFAULTS = {"node": 0, "gpus": [], "ports": {}, "env": {}, "secrets": [], "waits
 ADDED = ("env", "waits")
 FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "programs"}
 # What an engine's launcher may take to stop beyond the engine's `stopSeconds`: it ends what the engine has left, and in a replica over
-# several nodes lets rank 0 stop first, and then has FOLLOWER_GRACE_SECONDS of lockstep.py for itself.
+# several nodes lets rank 0 stop first, and then has GRACE_SECONDS of lockstep.py for itself.
 LAUNCHER_STOP_SECONDS = 10
 # Parts of a program that it is started with: a change of one of these restarts it, and of nothing else.
 STARTED_WITH = ("name", "command", "env", "secretEnv", "files", "gpus", "waitsFor", "lockstep", "mpi")
@@ -139,7 +139,7 @@ def specification(entry, model):
     if place is None:
         raise BadPlan("'%s' is no name of a program: <role>, <role>-<replica> or <role>-<replica>-rank<rank>" % name)
     ports = ports_of(entry["ports"])
-    values = {"GPUS": ",".join(map(str, entry["gpus"])), "NAME": name, "MODEL": model}
+    values = {"NAME": name, "MODEL": model}
     values.update({"PORT." + purpose: str(port) for purpose, port in ports.items()})
 
     def filled(value):

@@ -1,49 +1,6 @@
 /** Why SkyPilot failed, and what to do: from what it printed. Pure. */
-
-/** Kinds of failure, each with one next step. */
-export const FAILURES = {
-  unreachable: {
-    title: "SkyPilot's API server cannot be reached",
-    advice:
-      "See 'sky api info'. A local server: 'sky api stop', then run this again. A remote one: check SKYPILOT_API_SERVER_ENDPOINT and 'sky api login'.",
-  },
-  credentials: {
-    title: "no access to the cloud",
-    advice: "Run 'sky check' and follow what it says about this cloud, then run this again.",
-  },
-  quota: {
-    title: "the account's quota does not allow it",
-    advice:
-      "Ask the cloud for a higher quota (https://docs.skypilot.co/en/latest/cloud-setup/quota.html), or add another infra to 'sky.infra'.",
-  },
-  invalid: {
-    title: "the request cannot be met as it is",
-    advice:
-      "Change the configuration ('cluster.accelerator', 'cluster.nodes', 'sky.*'); 'sky gpus list' shows what there is.",
-  },
-  capacity: {
-    title: "no capacity",
-    advice:
-      "Add more infras to 'sky.infra' for failover, set 'sky.retryUntilUp', ask for fewer nodes, or try again later.",
-  },
-  setup: {
-    title: "setting up the nodes failed",
-    advice: "Repair what the lines say, then run this again: it goes on with the same nodes.",
-  },
-  run: {
-    title: "the task failed",
-    advice: "Repair what the lines say, then run this again: it starts the task on the same nodes.",
-  },
-  timeout: {
-    title: "it took too long",
-    advice: "Raise 'timeouts.provisionMinutes', or look into what the lines say. The next 'up' starts over.",
-  },
-  unknown: {
-    title: "SkyPilot failed",
-    advice: "Read the lines; 'sky status' and 'sky api status' show where SkyPilot stands.",
-  },
-} as const;
-export type FailureKind = keyof typeof FAILURES;
+import { CAUSES, type Cause, FAILURES, type FailureKind } from "./causes";
+import { slurmWait } from "./slurmReasons";
 
 export interface Failure {
   readonly kind: FailureKind;
@@ -51,47 +8,12 @@ export interface Failure {
   readonly cause: string;
 }
 
-/**
- * Patterns of SkyPilot's exceptions (sky/exceptions.py) and of the clouds' error codes, the most specific first: a lack of
- * quota is reported as a lack of resources as well, and an impossible request too.
- */
-const PATTERNS: readonly (readonly [FailureKind, RegExp])[] = [
-  [
-    "unreachable",
-    // The last one is what `sky api …` says, in the words of the library that it asks with.
-    /ApiServer(Connection|Authentication)Error|Could not connect to SkyPilot API server|APIVersionMismatchError|ConnectionPool\(.*with url: \/api\//,
-  ],
-  ["quota", /\bquota|VcpuLimitExceeded|InstanceLimitExceeded|MaxSpotInstanceCountExceeded/i],
-  [
-    "credentials",
-    /is not enabled|No cloud (access|is enabled)|NoCloudAccessError|CloudUserIdentityError|AuthFailure|UnauthorizedOperation|AccessDenied|PermissionDenied|credentials? (are|is|not|have)|expired token/i,
-  ],
-  [
-    "invalid",
-    /InvalidSkyPilotConfigError|Catalog does not contain|No resource satisfying|ResourcesMismatchError|NotSupportedError|ProvisionUnsupportedError|InvalidClusterNameError|Invalid .*(YAML|resources)|configuration is not available|did you mean|ValueError|\bUsage: sky/i,
-  ],
-  [
-    "setup",
-    /ClusterSetUpError|Failed to set up|Failed to setup|setup failed|ProvisionPrechecksError|SkyletInternalError/i,
-  ],
-  [
-    "capacity",
-    /ResourcesUnavailableError|InsufficientInstanceCapacity|InsufficientCapacity|EXHAUSTED|out of (capacity|stock)|Failed to (acquire|provision)|pending: |Timed out .*(job|allocat|provision)/i,
-  ],
-];
-
-/** Slurm's reasons for which a job never starts, however long one waits. https://slurm.schedmd.com/job_reason_codes.html */
-const NEVER =
-  /\b(PartitionNodeLimit|PartitionTimeLimit|BadConstraints|AccountNotAllowed|InvalidAccount|InvalidQOS|QOSMaxNodePerJobLimit|QOSMaxNodePerUserLimit|AssocMaxNodePerJobLimit)\b/;
-
 const LONGEST_CAUSE = 600;
 
 /** Classifies by the lines that SkyPilot printed last. */
 export function classify(lines: readonly string[], timedOut = false): Failure {
-  for (const [kind, pattern] of PATTERNS) {
-    const line = lines.findLast((candidate) => pattern.test(candidate));
-    if (line !== undefined && !(timedOut && kind === "capacity")) return { kind, cause: tidy(line) };
-  }
+  const found = firstCause(lines, CAUSES);
+  if (found !== undefined && !(timedOut && found.kind === "capacity")) return found;
   const last = lines.at(-1);
   return {
     kind: timedOut ? "timeout" : "unknown",
@@ -99,11 +21,43 @@ export function classify(lines: readonly string[], timedOut = false): Failure {
   };
 }
 
+/** Kinds that say where it failed, and not why. */
+const VAGUE: ReadonlySet<FailureKind> = new Set(["setup", "run", "timeout", "unknown", "capacity"]);
+
 /**
- * Whether the reason for which a cluster is not up yet (`init_status_reason`) will never go away by waiting.
+ * The same failure, with the cause that a log of the cluster or of its task tells where SkyPilot has told none.
+ *
+ * @param log With the words of any program, and of what went well in the end: only what nothing else can mean is taken for a cause.
  */
-export function neverStarts(reason: string): boolean {
-  return NEVER.test(reason);
+export function explained(failure: Failure, log: readonly string[]): Failure {
+  if (!VAGUE.has(failure.kind)) return failure;
+  const found = firstCause(
+    log,
+    CAUSES.filter(({ onNodes }) => onNodes),
+  );
+  return found === undefined ? failure : { ...found, cause: `${found.cause} (${failure.cause})` };
+}
+
+function firstCause(lines: readonly string[], causes: readonly Cause[]): Failure | undefined {
+  for (const { kind, pattern } of causes) {
+    const line = lines.findLast((candidate) => pattern.test(candidate));
+    if (line !== undefined) return { kind, cause: tidy(line) };
+  }
+  return undefined;
+}
+
+/**
+ * The failure of a cluster that is not up yet for a reason (`init_status_reason`) that will not go away by waiting; undefined where it may.
+ *
+ * @param waitsForOthers Whether it is waited until others have ended jobs or raised limits (`sky.retryUntilUp`).
+ */
+export function hopeless(reason: string, waitsForOthers: boolean): Failure | undefined {
+  const wait = slurmWait(reason);
+  if (wait?.meaning === undefined || (wait.ends === "others" && waitsForOthers)) return undefined;
+  return {
+    kind: wait.ends === "nothing" ? "slurm" : "others",
+    cause: `${wait.code}: ${wait.meaning}. SkyPilot says: ${reason}`,
+  };
 }
 
 function tidy(line: string): string {

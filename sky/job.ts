@@ -4,7 +4,7 @@ import { poll } from "../lib/poll";
 import { ask } from "../lib/probe";
 import type { Probe } from "../plan/types";
 import { hostAndPort } from "./endpoint";
-import { FAILURES, failureMessage } from "./failure";
+import { explained, failureMessage } from "./failure";
 import { failedPart } from "./jobLog";
 import type { Launch } from "./launch";
 import { leftRunning } from "./left";
@@ -19,6 +19,7 @@ const LONGEST_PAUSE_MS = 15_000;
 const CANCEL_SECONDS = 120;
 const LOG_SECONDS = 120;
 const LOG_LINES = "300";
+const LAST_LINES = 15;
 
 /**
  * Waits until the task's job runs on all nodes.
@@ -59,17 +60,14 @@ export async function untilRunning(launch: Launch, endpoint: string): Promise<Jo
     },
   });
   if (missing === undefined && job !== undefined) return job;
-  const { title, advice } = FAILURES.timeout;
+  const log = job === undefined ? [] : (await jobLog(launch, job)).slice(-LAST_LINES);
+  const failure = { kind: "timeout", cause: `waited for ${missing ?? task.name}` } as const;
   throw new UserError(
-    [
-      `The launch of ${input.cluster} failed: ${title} (${input.timeoutSeconds} s).`,
-      `Cause: waited for ${missing ?? task.name}`,
-      ...(job === undefined
-        ? []
-        : ["Last lines of its log:", ...(await jobLog(launch, job)).slice(-15).map((line) => `  ${line}`)]),
-      await leftRunning(launch.sky, input.cluster),
-      `Next: ${advice}`,
-    ].join("\n"),
+    failureMessage(
+      `The launch of ${input.cluster} failed after ${input.timeoutSeconds} s`,
+      explained(failure, log),
+      { source: "Last lines of its log", lines: log, left: await leftRunning(launch.sky, input.cluster) },
+    ),
   );
 }
 
@@ -100,15 +98,11 @@ async function jobFailure(launch: Launch, job: JobRecord): Promise<UserError> {
   const kind = job.status === "FAILED_SETUP" ? "setup" : "run";
   const cause = `job ${job.job_id} ended as ${job.status}`;
   return new UserError(
-    failureMessage(
-      `The launch of ${input.cluster} failed`,
-      { kind, cause },
-      {
-        source: `Last lines of ${who}`,
-        lines,
-        left: await leftRunning(sky, input.cluster),
-      },
-    ),
+    failureMessage(`The launch of ${input.cluster} failed`, explained({ kind, cause }, lines), {
+      source: `Last lines of ${who}`,
+      lines,
+      left: await leftRunning(sky, input.cluster),
+    }),
   );
 }
 

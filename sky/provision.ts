@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../lib/errors";
 import { copyRuntime } from "../lib/runtimeFiles";
-import { classify, type Failure, failureMessage, neverStarts } from "./failure";
+import { classify, explained, type Failure, failureMessage, hopeless } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
 import { leftRunning } from "./left";
@@ -53,6 +53,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
     if (outcome.code === 0) return;
     const isWaiting = outcome.code === undefined && stages.stage === "provisioning";
     const failure =
+      waits.hopeless ??
       (isWaiting ? whyWaited(waits.reason) : undefined) ??
       classify(outcome.lines, outcome.code === undefined);
     // A request that is not ended goes on without anybody waiting for it.
@@ -75,11 +76,12 @@ function withFiles(task: SkyTask, directory: string): SkyTask {
 /** Why machines are not there yet, as SkyPilot said last. */
 interface Waits {
   reason?: string;
+  /** Why it was of no use to wait on. */
+  hopeless?: Failure;
 }
 
 /** The failure of a launch that was ended while it waited for machines; undefined when SkyPilot has said no reason. */
 function whyWaited(reason = ""): Failure | undefined {
-  if (neverStarts(reason)) return { kind: "invalid", cause: `it would wait for ever: ${reason}` };
   return /pending/i.test(reason)
     ? { kind: "capacity", cause: `it still waited at its time limit: ${reason}` }
     : undefined;
@@ -94,8 +96,12 @@ async function watchReason(launch: Launch, stop: AbortController, waits: Waits):
     const reason = (await sky.cluster(input.cluster).catch(() => undefined))?.init_status_reason ?? undefined;
     if (reason === undefined || stop.signal.aborted) continue;
     if (reason !== waits.reason) context.progress.line(`waiting for machines: ${reason}`);
+    // Slurm's first look at a job may come to another end than its next one.
+    const failure = reason === waits.reason ? hopeless(reason, input.retryUntilUp) : undefined;
     waits.reason = reason;
-    if (neverStarts(reason)) stop.abort();
+    if (failure === undefined) continue;
+    waits.hopeless = failure;
+    stop.abort();
   }
 }
 
@@ -107,8 +113,9 @@ async function launchFailure(
   const { input, sky, stages } = launch;
   const atNodes = failure.kind === "setup" || failure.kind === "unknown" || failure.kind === "timeout";
   const log = atNodes ? await provisioningLog(launch) : [];
+  const told = explained(failure, log);
   return new UserError(
-    failureMessage(`The launch of ${input.cluster} failed while ${stages.stage}`, failure, {
+    failureMessage(`The launch of ${input.cluster} failed while ${stages.stage}`, told, {
       source: log.length > 0 ? "Last lines of the provisioning log" : "Last lines of sky launch",
       lines: (log.length > 0 ? log : printed).slice(-LAST_LINES),
       left: await leftRunning(sky, input.cluster),

@@ -5,6 +5,7 @@
 import { areUsualKeys } from "../config/access";
 import { hasNetworkTiers, isSlurm } from "../config/infra";
 import { modelSource } from "../config/model";
+import { quotedSkyConfig } from "../config/skyText";
 import { compactPlan } from "../plan/compact";
 import type { DeploymentConfig } from "../plan/config";
 import { usesSpot } from "../plan/inventory";
@@ -133,7 +134,7 @@ export function skyTask(input: TaskInput): SkyTask {
   return {
     num_nodes: cluster.nodes.length,
     resources: resources(input),
-    ...(sky.config === undefined ? {} : { config: sky.config }),
+    ...(sky.config === undefined ? {} : { config: quotedSkyConfig(sky.config) }),
     ...(Object.keys(envs).length > 0 ? { envs } : {}),
     ...(secrets.length > 0 ? { secrets } : {}),
     // Copied once a node, so that all its workers read the weights from disk.

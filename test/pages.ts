@@ -37,3 +37,9 @@ export function commandBlocks(page: string): CommandBlock[] {
     return { page, line, script, needs: /^# needs (.+)$/m.exec(script.split("\n")[0] ?? "")?.[1] };
   });
 }
+
+/** The texts of a page's blocks of a language, in their order. */
+export function codeBlocks(page: string, language: string): string[] {
+  const pattern = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm");
+  return [...textOf(page).matchAll(pattern)].map(([, block = ""]) => block);
+}

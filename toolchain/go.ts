@@ -23,7 +23,10 @@ export function findGo(): Promise<string | undefined> {
   return findOnPath("go");
 }
 
-/** As official builds have it. With cgo a program takes the home directory from the password file, whatever `$HOME` says. */
+/**
+ * As official builds have it: without cgo a program needs no C library, and in a container runs as a user whom the password file does not
+ * know, with `$HOME` for a home.
+ */
 export const GO_ENVIRONMENT = { CGO_ENABLED: "0" } as const;
 
 /** Go's settings that switch the checksum database off, for all modules or for some. */

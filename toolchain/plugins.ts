@@ -1,8 +1,7 @@
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { VERSIONS } from "../config/versions";
-import { cacheDir, type Environment } from "../lib/dirs";
+import { cacheDir, type Environment, pulumiHome } from "../lib/dirs";
 import { UserError } from "../lib/errors";
 import { packageRoot } from "../lib/root";
 import { messageOf, run } from "../lib/run";
@@ -34,7 +33,7 @@ export function standInDirectory(): string {
 
 /** Whether Pulumi's own plugin directory holds the plugins, in exactly the versions of the npm packages. */
 export function officialPluginsArePresent(env: Environment = process.env): boolean {
-  const home = env["PULUMI_HOME"] || join(env["HOME"] || homedir(), ".pulumi");
+  const home = pulumiHome(env);
   return wanted.every(({ name, version }) =>
     existsSync(join(home, "plugins", `resource-${name}-v${version}`, `pulumi-resource-${name}`)),
   );

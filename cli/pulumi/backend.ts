@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { link, mkdir, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import type { Environment } from "../../lib/dirs";
+import { type Environment, pulumiHome } from "../../lib/dirs";
 
 /** Where the state of stacks is kept and how its secrets are encrypted. */
 export interface Backend {
@@ -17,9 +17,8 @@ export interface Backend {
 
 /** Backend that the CLI was logged in to with `pulumi login`. */
 function loggedInBackend(env: Environment): string | undefined {
-  const home = env["PULUMI_HOME"] || join(env["HOME"] || homedir(), ".pulumi");
   try {
-    const credentials: unknown = JSON.parse(readFileSync(join(home, "credentials.json"), "utf8"));
+    const credentials: unknown = JSON.parse(readFileSync(join(pulumiHome(env), "credentials.json"), "utf8"));
     if (typeof credentials !== "object" || credentials === null || !("current" in credentials))
       return undefined;
     return typeof credentials.current === "string" && credentials.current !== ""

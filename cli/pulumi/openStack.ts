@@ -143,6 +143,8 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
     backend,
     environment: () => ({
       ...(keepsPrivateFile ? { PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true" } : {}),
+      // `pulumi stack rm` deletes the stack's file, which may be a committed one; any option of the CLI can be said so.
+      PULUMI_OPTION_PRESERVE_CONFIG: "true",
       ...backend.env,
       ...(usesProxy(env) ? proxyExemptions(env) : {}),
     }),

@@ -29,6 +29,18 @@ export function servedCertificate(certificate: string): ServedCertificate {
   };
 }
 
+/** What is wrong with a certificate at a time, in words; undefined when nothing is. */
+export function problemOfCertificate(certificate: string, now: Date): string | undefined {
+  let parsed: X509Certificate;
+  try {
+    parsed = new X509Certificate(certificate);
+  } catch {
+    return "is not a certificate in PEM";
+  }
+  if (new Date(parsed.validTo) < now) return `was valid until ${parsed.validTo}`;
+  return new Date(parsed.validFrom) > now ? `is valid only from ${parsed.validFrom}` : undefined;
+}
+
 /** What is wrong with a certificate and its key, in words; undefined when they belong together. No value of the key is told. */
 export function problemOfPair(certificate: string, key: string): string | undefined {
   try {

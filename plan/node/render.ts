@@ -84,7 +84,7 @@ export function renderUnit(unit: string, programs: readonly ProgramPlan[]): Node
 
 /**
  * What an engine's launcher may take to stop beyond the engine's `stopSeconds`: it ends what the engine has left, and in a
- * replica over several nodes lets rank 0 stop first, and then has `FOLLOWER_GRACE_SECONDS` of `runtime/lockstep.py` for itself.
+ * replica over several nodes lets rank 0 stop first, and then has `GRACE_SECONDS` of `runtime/lockstep.py` for itself.
  * Unit: seconds.
  */
 const LAUNCHER_STOP_SECONDS = 10;

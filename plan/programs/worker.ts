@@ -1,10 +1,12 @@
 /** Engine workers: one process for each node of a replica. */
 
 import { CLEAN_UP_SECONDS } from "../../config/services";
+import { OWN_GPUS } from "../../lib/placeholders";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import { addressOf, figuresAddress, nodeAddress, type PlanContext } from "../context";
 import { engines } from "../engines";
 import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../engines/engine";
+import { torchEnvironment } from "../engines/torch";
 import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
 import type { Probe, ProgramPlan } from "../types";
@@ -88,7 +90,7 @@ function workerProgram(
       ...(kind === "bare" ? {} : dynamoEnvironment(context)),
       ...statusEnvironment(config, kind, ports),
       ...(kind === "worker" && engine.usesGpus ? graceEnvironment(config) : {}),
-      ...(engine.usesGpus ? { CUDA_VISIBLE_DEVICES: share.gpus.join(",") } : {}),
+      ...(engine.usesGpus ? { CUDA_VISIBLE_DEVICES: OWN_GPUS, ...torchEnvironment(worker) } : {}),
       ...env,
     },
     secretEnv: kind === "bare" ? modelSecrets(context) : dynamoSecrets(context),
@@ -138,6 +140,8 @@ export const UNASKED_OF_WORKERS: Unasked = {
   DYN_SYSTEM_STARTING_HEALTH_STATUS: "a rank without an endpoint would never be healthy",
   DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS:
     "requests in progress have the time that `timeouts.stopSeconds` gives them",
+  GLOO_SOCKET_IFNAME: "gloo takes the address of the node's own name, by which ranks often never meet",
+  NCCL_SOCKET_IFNAME: "nothing leaves a deployment of one node, so nothing has to listen beyond it",
 };
 
 /** Dynamo's status server and request port. */

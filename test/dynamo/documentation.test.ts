@@ -1,6 +1,7 @@
 /**
  * What the documentation tells a reader to type works: every block of commands is run by bash, page by page, in a copy of this
- * repository with state and ports of its own. Blocks whose first line says what they need (`# needs an account at AWS`) are not.
+ * repository with state and ports of its own. Blocks whose first line says what they need (`# needs an account at AWS`) are not; of those
+ * that need an account for a stack, `preview` is run, with a stand-in for SkyPilot that knows no cluster.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -11,7 +12,7 @@ import { parse, stringify } from "yaml";
 import { freePorts } from "../../dev/freePorts";
 import { kill, processesOf } from "../../lib/processes";
 import { packageRoot } from "../../lib/root";
-import { type CommandBlock, commandBlocks, pages } from "../pages";
+import { type CommandBlock, codeBlocks, commandBlocks, pages } from "../pages";
 
 const MINUTE = 60_000;
 /** What would run this very test, or all of them. */
@@ -28,12 +29,31 @@ const blocks = (page: string): CommandBlock[] =>
         .join("\n"),
     }))
     .filter(({ script }) => /^\s*[^#\s]/m.test(script));
-const pagesWithCommands = pages.filter((page) => blocks(page).length > 0);
+/** Stacks that a page's commands show a preview of, where only the account is missing. */
+const previewed = (page: string): string[] => {
+  const scripts = commandBlocks(page)
+    .filter(({ needs }) => needs === "an account at the cloud of the stack")
+    .map(({ script }) => script);
+  const stacks = scripts.flatMap((script) =>
+    [...script.matchAll(/\b(?:preview|up) (?:--json )?--stack (\S+)/g)].map(([, stack = ""]) => stack),
+  );
+  return [...new Set(stacks)];
+};
+
+/** The stacks that a page shows for a reader to write: `# Pulumi.first.yaml`. */
+const written = (page: string): { readonly file: string; readonly text: string }[] =>
+  codeBlocks(page, "yaml").flatMap((text) => {
+    const file = /^# (Pulumi\.[\w-]+\.yaml)/.exec(text)?.[1];
+    return file === undefined ? [] : [{ file, text }];
+  });
+
+const pagesWithCommands = pages.filter((page) => blocks(page).length + previewed(page).length > 0);
 
 describe("the commands of the documentation", () => {
   const directory = mkdtempSync(join(tmpdir(), "dsky-docs-"));
   const clone = join(directory, "dynamo-sky");
   const state = join(directory, "state");
+  const fakeSky = join(directory, "sky");
 
   const bash = (script: string) =>
     spawnSync("bash", ["-euo", "pipefail", "-c", script], {
@@ -57,6 +77,8 @@ describe("the commands of the documentation", () => {
     }
     symlinkSync(join(root, "node_modules"), join(clone, "node_modules"));
     mkdirSync(state);
+    mkdirSync(fakeSky);
+    writeFileSync(join(fakeSky, "state.json"), JSON.stringify({ clusters: {} }));
     const dev = join(clone, "Pulumi.dev.yaml");
     const { config } = parse(readFileSync(dev, "utf8")) as { config: Record<string, unknown> };
     const { frontend, ports } = await freePorts();
@@ -77,9 +99,16 @@ describe("the commands of the documentation", () => {
     // Pages go on where a reader is who has tried it.
     const up = bash("npm run --silent stack -- up --stack dev");
     expect(up.status, up.stderr).toBe(0);
+    for (const { file, text } of written(page)) writeFileSync(join(clone, file), text);
     for (const { line, script } of blocks(page)) {
       const { status, stdout, stderr } = bash(script);
       expect(status, `${page}:${line}\n${script}\n${stdout}${stderr}`).toBe(0);
+    }
+    for (const stack of previewed(page)) {
+      const { status, stdout, stderr } = bash(`
+        export PATH=${join(packageRoot(), "test", "unit", "fakeSky")}:$PATH FAKE_SKY=${fakeSky}
+        npm run --silent stack -- preview --stack ${stack}`);
+      expect(status, `${page}: preview of ${stack}\n${stdout}${stderr}`).toBe(0);
     }
   });
 

@@ -24,6 +24,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chatCommand } from "../../components/topology";
 import { ConfigError } from "../../config/problems";
 import type { ConfigInput } from "../../config/schema";
+import { quotedSkyConfig } from "../../config/skyText";
 import { issueCertificate } from "../../lib/tls/issue";
 import type { PlanEntry } from "../../plan/compact";
 import { type DeploymentConfig, parseConfig } from "../../plan/config";
@@ -322,7 +323,7 @@ describe("a hostile value", () => {
       const { labels = {}, image_id, instance_type } = task["resources"] as Record<string, unknown>;
       expect(labels).toEqual(config.sky.labels);
       expect(task["envs"] ?? {}).toEqual(config.sky.envs);
-      expect(task["config"]).toEqual(config.sky.config);
+      expect(task["config"]).toEqual(config.sky.config && quotedSkyConfig(config.sky.config));
       if (config.sky.image !== undefined) expect(image_id).toBe(config.sky.image);
       expect(instance_type).toBe(config.sky.instanceType);
     }

@@ -214,7 +214,10 @@ export const SLOTS: readonly Slot[] = [
   one("model", (model) => ({ model })),
   one("modelRevision", (modelRevision) => ({ model: "Qwen/Qwen3-8B", modelRevision })),
   one("servedModelName", (servedModelName) => ({ servedModelName })),
-  one("kvOffload.diskPath", (diskPath) => ({ kvOffload: { ...DISK, diskPath } })),
+  one("kvOffload.diskPath", (diskPath) => ({
+    kvOffload: { ...DISK, diskPath },
+    router: { blockSize: 64 },
+  })),
   many("engineArgs", (values) => ({ engineArgs: [...values] })),
   many("engineEnv", (values) => ({ engineEnv: valued(values) })),
   many("engineEnv", (values) => ({ engineEnv: named(values) })),
@@ -245,6 +248,9 @@ export const SLOTS: readonly Slot[] = [
   many("sky.envs", (values) => ({ sky: { envs: named(values) } })),
   many("sky.config.docker.run_options", (values) => ({
     sky: { config: { docker: { run_options: [...values] } } },
+  })),
+  many("sky.config.slurm.sbatch_options", (values) => ({
+    sky: { infra: "slurm/lab", config: { slurm: { sbatch_options: valued(values) } } },
   })),
   one("sky.registry.server", (server) => ({
     registryPassword: "secret",

@@ -179,6 +179,37 @@ ${SERVER.replace("signal.signal(signal.SIGTERM, leave)", "")}`;
     expect(log(2)).toContain("the program did not stop within");
   });
 
+  test("one that hangs when another has ended gets a moment, not the time that requests have: its open streams end", async () => {
+    const env = { TEST: "hanging" };
+    const deaf = `
+import signal
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+${SERVER.replace("signal.signal(signal.SIGTERM, leave)", "").replace('self.wfile.write(b"ok")', 'self.wfile.write(b"ok"); self.wfile.flush(); time.sleep(600 if self.path == "/stream" else 0)')}`;
+    const stopSeconds = 600;
+    const ranks = [
+      rank(0, { env, stopSeconds }, deaf),
+      rank(1, { env, stopSeconds }, deaf),
+      rank(2, { env }),
+    ];
+    await machine.must("local apply", replica(ranks));
+    const before = starts();
+    const [head] = nodes;
+    const answer = await fetch(`http://${head?.address}:${PORT}/stream`);
+    const ended = answer.text().then(
+      () => "whole",
+      () => "cut",
+    );
+    kill((await processesOfRank(2)).program[0] ?? 0);
+    await ended;
+    await eventually(() => startedAgain(before), 60);
+    for (const number of [0, 1])
+      expect(log(number)).toContain("the program did not stop within 5 s and is killed");
+    // Told to stop in good order they would get all of it.
+    for (const { launcher, program } of await Promise.all(RANKS.map(processesOfRank)))
+      for (const pid of [launcher, ...program]) kill(pid);
+    await machine.must("local remove", replica(RANKS.map((number) => rank(number))));
+  });
+
   test("one that keeps crashing holds all of them back, and all are seen as failing", async () => {
     const source = "print('no such weights'); raise SystemExit(3)";
     const env = { TEST: "crashing" };

@@ -145,7 +145,11 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     const program = script("echo", source, {
       port: 7001,
       args: ["{{NODE_IP}}", "7001", ...nasty],
-      change: { env: { NASTY: nasty.join("|"), AT: "{{HEAD_IP}}" }, secretEnv: ["TOKEN"], gpus: [2, 5] },
+      change: {
+        env: { NASTY: nasty.join("|"), AT: "{{HEAD_IP}}", CUDA_VISIBLE_DEVICES: "{{GPUS}}" },
+        secretEnv: ["TOKEN"],
+        gpus: [2, 5],
+      },
     });
     await machine.must("local apply", unit("echo", [program]));
     const { args, env } = JSON.parse(readFileSync(join(directory, "seen.json"), "utf8"));

@@ -49,7 +49,8 @@ export class Machine {
   /** Calls a verb with its input, as Pulumi's command does. */
   async run(verb: string, input: unknown, env: Readonly<Record<string, string>> = {}): Promise<DriverRun> {
     const child = spawn(DRIVER, verb.split(" "), {
-      env: { ...process.env, DYNAMO_SKY_STATE: this.state, ...env },
+      // A machine with GPUs may show some of them only, and the tests' nodes have others.
+      env: { ...process.env, CUDA_VISIBLE_DEVICES: undefined, DYNAMO_SKY_STATE: this.state, ...env },
       stdio: "pipe",
     });
     child.stdin.end(typeof input === "string" ? input : JSON.stringify(input));
@@ -92,6 +93,8 @@ export class TestDeployment {
   readonly machine = new Machine();
   readonly name = "test-main-abc123";
   readonly plan: DeploymentPlan;
+  /** As the configuration has it: the plan's is what clients call it. */
+  readonly model: string;
   readonly cluster: ClusterPlan;
   readonly units: readonly Unit[];
   /** Values of the programs' secrets, as the next lease writes them; those of etcd and NATS come by themselves. */
@@ -112,7 +115,9 @@ export class TestDeployment {
   ) {
     const defaults = { target: "local", engine: "mocker", model: "Qwen/Qwen3-8B" };
     const quick = { stopSeconds: 10, dependencySeconds: 60 };
-    this.plan = plan(parseConfig({ ...defaults, timeouts: quick, ...config }), facts);
+    const parsed = parseConfig({ ...defaults, timeouts: quick, ...config });
+    this.model = parsed.model;
+    this.plan = plan(parsed, facts);
     const [cluster] = this.plan.clusters;
     if (cluster === undefined) throw new Error("the plan has no cluster");
     this.cluster = {
@@ -140,7 +145,7 @@ export class TestDeployment {
   get leaseSpec(): LocalLeaseSpec {
     return {
       cluster: this.name,
-      model: this.plan.model,
+      model: this.model,
       services: this.units.some(({ role }) => role === "etcd" || role === "nats"),
       gateway: this.units.some(({ role }) => role === "gateway"),
       prometheus: this.units.some(({ role }) => role === "prometheus"),

@@ -105,13 +105,22 @@ describe("DriverCommand", () => {
   });
 
   it("shows a repair as a change, and ignores the mark of a former one while all is well", async () => {
+    const repair = { reason: "gone, seen at noon", isCause: false };
     const { named } = await runOnMocks("update", () => {
       new DriverCommand("well", { apply: "local apply", input: {} }, {});
-      new DriverCommand("broken", { apply: "local apply", input: {}, repair: "gone, seen at noon" }, {});
+      new DriverCommand("broken", { apply: "local apply", input: {}, repair }, {});
+      new DriverCommand(
+        "cause",
+        { apply: "local apply", input: {}, repair: { ...repair, isCause: true } },
+        {},
+      );
     });
     expect(named("well").ignoreChanges).toEqual(["environment.DYNAMO_SKY_OBSERVED"]);
     expect(named("well").inputs["environment"]).toEqual({ DYNAMO_SKY_OBSERVED: "healthy" });
     expect(named("broken").ignoreChanges).toEqual([]);
+    // The reason is told where the loss is, and by a hook: at the first update nothing is there yet, and nothing was lost.
+    expect(named("broken").beforeUpdate).toEqual([]);
+    expect(named("cause").beforeUpdate).toEqual(["cause-repair"]);
     expect(named("broken").inputs["environment"]).toEqual({ DYNAMO_SKY_OBSERVED: "gone, seen at noon" });
   });
 });

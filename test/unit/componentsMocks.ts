@@ -22,6 +22,8 @@ export interface Registered {
   readonly ignoreChanges: readonly string[];
   readonly additionalSecretOutputs: readonly string[];
   readonly deleteBeforeReplace: boolean;
+  /** Names of the hooks that run before an update. */
+  readonly beforeUpdate: readonly string[];
 }
 
 /** What a command reads from standard input, whether it is a secret or not. */
@@ -88,6 +90,11 @@ export async function runOnMocks<T>(
 ): Promise<Run<T>> {
   const preview = mode === "preview";
   await pulumi.runtime.setMocks(mocks(preview), "dynamo-sky", "dev", preview);
+  // The mocks of the SDK know no hooks.
+  Object.assign(MockMonitor.prototype, {
+    registerResourceHook: (_request: unknown, done: (error: null, response: unknown) => void) =>
+      done(null, {}),
+  });
   const spy = vi.spyOn(MockMonitor.prototype, "registerResource");
   try {
     const result = await program();
@@ -115,6 +122,7 @@ interface RegisterRequest {
   getIgnorechangesList(): string[];
   getAdditionalsecretoutputsList(): string[];
   getDeletebeforereplace(): boolean;
+  getHooks(): { getBeforeUpdateList(): string[] } | undefined;
 }
 
 function registered(request: RegisterRequest): Registered {
@@ -129,6 +137,7 @@ function registered(request: RegisterRequest): Registered {
     ignoreChanges: request.getIgnorechangesList(),
     additionalSecretOutputs: request.getAdditionalsecretoutputsList(),
     deleteBeforeReplace: request.getDeletebeforereplace(),
+    beforeUpdate: request.getHooks()?.getBeforeUpdateList() ?? [],
   };
 }
 

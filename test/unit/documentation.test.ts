@@ -8,7 +8,7 @@ import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { plan } from "../../plan/plan";
-import { commandBlocks, pages, textOf } from "../pages";
+import { codeBlocks, commandBlocks, pages, textOf } from "../pages";
 
 const root = packageRoot();
 
@@ -19,6 +19,14 @@ function examples(page: string): Record<string, unknown>[] {
     if (typeof content !== "object" || content === null || !("config" in content)) return [];
     const entries = Object.entries(content.config ?? {});
     return [Object.fromEntries(entries.map(([key, value]) => [key.replace(/^dynamo-sky:/, ""), value]))];
+  });
+}
+
+/** The YAML blocks of a page whose first line says which file they are: `# Pulumi.multi.yaml: what it is`. */
+function shownFiles(page: string): { readonly path: string; readonly content: unknown }[] {
+  return codeBlocks(page, "yaml").flatMap((block) => {
+    const path = /^# ([\w./-]+\.ya?ml)\b/.exec(block)?.[1];
+    return path === undefined ? [] : [{ path, content: parse(block) }];
   });
 }
 
@@ -55,8 +63,44 @@ it.each(pagesWithExamples)("%s shows configurations that can be planned", (page)
   }
 });
 
-it("finds the README's examples", () => {
-  expect(examples("README.md").length).toBeGreaterThanOrEqual(5);
+it("finds the examples", () => {
+  expect(examples("README.md").length).toBeGreaterThanOrEqual(1);
+  expect(examples("docs/topologies.md").length).toBeGreaterThanOrEqual(10);
+});
+
+describe.each(pages)("the files that %s shows", (page) => {
+  it("are as the repository has them", () => {
+    const shown = shownFiles(page).filter(({ path }) => existsSync(join(root, path)));
+    for (const { path, content } of shown)
+      expect(content, `${page} shows ${path}`).toEqual(parse(readFileSync(join(root, path), "utf8")));
+  });
+
+  it("and the stacks that its commands name are in the repository, or made on the page before", () => {
+    const text = textOf(page);
+    const made = [...text.matchAll(/^(?:# |cp \S+ )Pulumi\.([\w-]+)\.yaml\b/gm)].map((match) => ({
+      stack: match[1],
+      at: match.index,
+    }));
+    const unknown = commandBlocks(page)
+      // What needs a repository of the reader's own speaks of that one's stacks.
+      .filter(({ needs }) => needs === undefined || !OTHERS_STACKS.test(needs))
+      .flatMap(({ script, line }) =>
+        [...script.matchAll(/--stack[ =]([a-z][\w-]*)/g)].map(([, stack = ""]) => ({ stack, line })),
+      )
+      .filter(({ stack }) => !existsSync(join(root, `Pulumi.${stack}.yaml`)))
+      .filter(({ stack, line }) => {
+        const before = text.split("\n").slice(0, line).join("\n").length;
+        return !made.some((file) => file.stack === stack && file.at < before + 200);
+      });
+    expect(unknown).toEqual([]);
+  });
+});
+
+/** What a block of commands needs that is about stacks which a page cannot make. */
+const OTHERS_STACKS = /^(a cluster that is up|a (pipeline|repository))/;
+
+it("finds the files that the README shows", () => {
+  expect(shownFiles("README.md").map(({ path }) => path)).toEqual(["Pulumi.multi.yaml"]);
 });
 
 /** What tests do not have: a block of commands that needs one of these says so in its first line. */

@@ -33,7 +33,7 @@ function flagOf({ command }: ProgramPlan, flag: string): string | undefined {
 }
 
 /** Flags on lines of their own, with their values; then what engines are told by environment. */
-function readable({ name, command, env }: ProgramPlan): string {
+function readable({ name, command, env, gpus }: ProgramPlan): string {
   const lines: string[] = [];
   for (const argument of command.slice(2)) {
     if (lines.length === 0 || argument.startsWith("--")) lines.push(argument);
@@ -42,7 +42,10 @@ function readable({ name, command, env }: ProgramPlan): string {
   const own = Object.entries(env).filter(([key]) =>
     /^(CUDA|VLLM|SGLANG|PYTHONHASH|DYN_KVBM|DYN_SYSTEM|DYN_TCP|DYN_RUNTIME)/.test(key),
   );
-  return [`${name}: ${lines.join("\n  ")}`, ...own.map(([key, value]) => `  ${key}=${value}`)].join("\n");
+  return [
+    `${name}: ${lines.join("\n  ")}`,
+    ...own.map(([key, value]) => `  ${key}=${value.replace("{{GPUS}}", gpus.join(","))}`),
+  ].join("\n");
 }
 
 function problemsOf(input: Deployment): string[] {
@@ -376,7 +379,8 @@ describe("trtllm", () => {
       const second = program(spanning, "aggregated-0-rank1");
       expect(second.command).toEqual(["orted"]);
       expect(Object.keys(second.env).filter((name) => /^(DYN_|ETCD_|NATS_)/.test(name))).toEqual([]);
-      expect(second.env["CUDA_VISIBLE_DEVICES"]).toBe("0,1,2,3,4,5,6,7");
+      expect(second.env["CUDA_VISIBLE_DEVICES"]).toBe("{{GPUS}}");
+      expect(second.gpus).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
       expect(second.secretEnv).toEqual([]);
       expect(second.health).toEqual({ kind: "http", url: "http://{{HEAD_IP}}:9100/health" });
     });
@@ -449,8 +453,45 @@ describe("any engine", () => {
     expect(worker.env).toMatchObject({
       NCCL_DEBUG: "INFO",
       SGLANG_HOST_IP: "10.0.0.9",
-      CUDA_VISIBLE_DEVICES: "7",
     });
+    expect(worker.gpus).toEqual([7]);
+  });
+
+  const interfaces = ({ env }: ProgramPlan) => [env["GLOO_SOCKET_IFNAME"], env["NCCL_SOCKET_IFNAME"]];
+
+  it.each(["sglang", "vllm", "trtllm"] as const)("has the ranks of %s meet where the nodes are", (engine) => {
+    const two = {
+      model: "Qwen/Qwen3-8B",
+      engine,
+      cluster: { nodes: 2, gpusPerNode: 2 },
+      pools: [{ role: "aggregated", tensorParallel: 4 }],
+    } as const;
+    for (const name of ["aggregated-0", "aggregated-0-rank1"])
+      expect(interfaces(program(two, name))).toEqual(["{{NODE_INTERFACE}}", undefined]);
+    // All ranks of a replica on one node; with one node in all NCCL too, whose other choice may carry KV caches between nodes.
+    const [a, b] = [two.cluster, { ...two.cluster, nodes: 1 }].map((cluster) =>
+      program(
+        { ...two, cluster, pools: [{ role: "aggregated", replicas: cluster.nodes, tensorParallel: 2 }] },
+        "aggregated-0",
+      ),
+    );
+    expect([a, b].map((one) => one && interfaces(one))).toEqual([
+      ["lo", undefined],
+      ["lo", "lo"],
+    ]);
+  });
+
+  it("leaves the interface to who says it himself: engineEnv, a pool's, or sky.envs for all of a node", () => {
+    const two = {
+      model: "Qwen/Qwen3-8B",
+      cluster: { nodes: 2, gpusPerNode: 2 },
+      pools: [{ role: "aggregated", tensorParallel: 4 }],
+    } as const;
+    const told = (change: Deployment) => program(change, "aggregated-0").env["GLOO_SOCKET_IFNAME"];
+    const own = { GLOO_SOCKET_IFNAME: "bond0" };
+    expect(told({ ...two, engineEnv: own })).toBe("bond0");
+    expect(told({ ...two, pools: [{ ...two.pools[0], engineEnv: own }] })).toBe("bond0");
+    expect(told({ ...two, sky: { envs: own } })).toBeUndefined();
   });
 
   it("is not told again what the plan settles", () => {

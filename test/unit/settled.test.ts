@@ -115,11 +115,11 @@ describe("SkyPilot's own configuration", () => {
       "publishes ports",
     ],
     ["docker.run_options[0]", { docker: { run_options: ["--publish=4222"] } }, "publishes ports"],
-    ["docker.run_options[0]", { docker: { run_options: ["x; touch y"] } }, "goes into a shell command"],
+    ["docker.run_options[0]", { docker: { run_options: ["-e A=$(touch y)"] } }, "has \\$ or `"],
     [
       "slurm.sbatch_options.comment",
-      { slurm: { sbatch_options: { comment: "$(id)" } } },
-      "goes into a shell command",
+      { slurm: { sbatch_options: { comment: "a\n#SBATCH --wrap=id" } } },
+      "has a line end",
     ],
     [
       "kubernetes.pod_config.spec.containers[0].ports[0].hostPort",

@@ -222,7 +222,8 @@ describe("sky launch fails", () => {
       provisionLog: "installing\nno space left on device",
     });
     const { error = "" } = await sky.run(launchVerb, launchInput);
-    expect(error).toContain("failed while provisioning: setting up the nodes failed");
+    expect(error).toContain("failed while provisioning: a disk is full");
+    expect(error).toContain("Cause: no space left on device (Failed to set up SkyPilot runtime)");
     expect(error).toContain("Last lines of the provisioning log:\n  installing\n  no space left on device");
     expect(error).toContain(
       `Left running: ${CLUSTER} (INIT; 2 nodes on AWS us-east-1; 2x(gpus=H100:8)), $196.60 an hour`,
@@ -263,6 +264,50 @@ describe("sky launch fails", () => {
     expect(error).toContain("failed while provisioning: it took too long");
     expect(error).toContain("(INIT;");
     expect(sky.changes.map((args) => args.slice(0, 2).join(" "))).toEqual(["launch -y", "api cancel"]);
+  });
+
+  it.each([
+    ["QOSMaxGRESPerJob", true, "Slurm does not take the job as it is"],
+    ["AssocGrpGRES", false, "Slurm starts the job only after others have done something"],
+  ])(
+    "at once when no waiting helps, with Slurm's reason and what to do: %s",
+    async (code, retryUntilUp, title) => {
+      const reason = `Launching (pending: ${code}; partition: h100)`;
+      const lines = ["Launching on Slurm lab (h100)."];
+      sky.set({ launch: { lines, hang: true, status: "INIT", reason } });
+      const { error = "", output } = await sky.run(launchVerb, { ...launchInput, retryUntilUp });
+      expect(output).toContain(`waiting for machines: ${reason}`);
+      expect(error).toContain(`failed while provisioning: ${title}`);
+      expect(error).toMatch(new RegExp(`\nCause: ${code}: \\w.*\\. SkyPilot says: `));
+      expect(error.split("\n").at(-1)).toMatch(/^Next: .*(sbatch_options|retryUntilUp)/);
+      // The request is not left to wait on alone.
+      expect(sky.changes.map((args) => args.slice(0, 2).join(" "))).toEqual(["launch -y", "api cancel"]);
+    },
+    60_000,
+  );
+
+  it("waits on for what others end, when told to", async () => {
+    const reason = "Launching (pending: AssocGrpGRES; partition: h100)";
+    sky.set({ launch: { lines: ["Launching on Slurm lab."], hang: true, status: "INIT", reason } });
+    const patient = { ...launchInput, retryUntilUp: true, timeoutSeconds: 14 };
+    const { error = "" } = await sky.run(launchVerb, patient);
+    expect(error).toContain("failed while provisioning: no capacity");
+    expect(error).toContain(`Cause: it still waited at its time limit: ${reason}`);
+  }, 60_000);
+
+  it("the task: with the cause where its log has one that can mean nothing else", async () => {
+    sky.set({
+      launch: { job: ["FAILED"] },
+      log: [
+        "(head, rank=0, pid=1) torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
+        "(head, rank=0, pid=1) bye",
+        "ERROR: Job 1 failed with return code list: [1, 137]",
+      ].join("\n"),
+    });
+    const { error = "" } = await sky.run(launchVerb, launchInput);
+    expect(error).toContain(
+      "failed: out of memory.\nCause: CUDA out of memory. Tried to allocate 2.00 GiB. (job 1 ended as FAILED)\nLast lines of rank 0:",
+    );
   });
 
   it("when the API server cannot be reached", async () => {

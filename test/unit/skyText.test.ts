@@ -1,6 +1,6 @@
 /** What is read out of SkyPilot's text. */
 import { describe, expect, it } from "vitest";
-import { classify, neverStarts } from "../../sky/failure";
+import { classify, explained } from "../../sky/failure";
 import { failedPart, failedRank, programLines } from "../../sky/jobLog";
 import { jsonIn } from "../../sky/records";
 import { StageTracker, stageOf } from "../../sky/stages";
@@ -116,12 +116,15 @@ describe("failures", () => {
     expect(classify([], true)).toEqual({ kind: "timeout", cause: "it printed nothing" });
   });
 
-  it.each([
-    ["Launching (pending: PartitionNodeLimit; partition: h100)", true],
-    ["Launching (pending: Resources; partition: h100)", false],
-    ["Launching (pending: Priority; partition: h100)", false],
-  ])("%s never starts: %s", (text, never) => {
-    expect(neverStarts(text)).toBe(never);
+  it("are told by the log where SkyPilot says only what step it was, and by nothing less than that", () => {
+    const setup = { kind: "setup", cause: "job 1 ended as FAILED_SETUP" } as const;
+    expect(explained(setup, ["a", "OSError: [Errno 28] No space left on device: '/root/x'", "b"])).toEqual({
+      kind: "disk",
+      cause: "[Errno 28] No space left on device: '/root/x' (job 1 ended as FAILED_SETUP)",
+    });
+    expect(explained(setup, ["the quota of this pool is 3", "ValueError: is not enabled"])).toBe(setup);
+    const quota = { kind: "quota", cause: "Quota exceeded" } as const;
+    expect(explained(quota, ["No space left on device"])).toBe(quota);
   });
 });
 

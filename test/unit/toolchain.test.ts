@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { VERSIONS } from "../../config/versions";
-import { cacheDir, stateDir } from "../../lib/dirs";
+import { cacheDir, pulumiHome, stateDir } from "../../lib/dirs";
 import { findOnPath, run } from "../../lib/run";
 import { packageRoot } from "../../toolchain/index";
 import { installDirectory, readStamp, withLock, writeStamp } from "../../toolchain/install";
@@ -96,6 +96,17 @@ describe("directories", () => {
     expect(stateDir(env)).toBe("/home/u/.local/state/dynamo-sky");
     expect(cacheDir({ ...env, XDG_CACHE_HOME: "/c" })).toBe("/c/dynamo-sky");
     expect(stateDir({ ...env, XDG_STATE_HOME: "/s", DYNAMO_SKY_STATE: "/own" })).toBe("/own");
+  });
+});
+
+describe("the home of the Pulumi CLI", () => {
+  const nobody = null;
+  it.each([
+    ["what PULUMI_HOME says", { PULUMI_HOME: "/p", HOME: "/h" }, "/root", "/p"],
+    ["that of the password file, whatever $HOME says", { HOME: "/h" }, "/root", "/root/.pulumi"],
+    ["below $HOME for a user whom the password file does not know", { HOME: "/h" }, nobody, "/h/.pulumi"],
+  ])("is %s", (_, env, registered, home) => {
+    expect(pulumiHome(env, registered)).toBe(home);
   });
 });
 

@@ -75,7 +75,7 @@ it.each(["3.0.0", "4.0.0"])(
   },
 );
 
-it("is built without cgo, so that it takes its home from $HOME as official builds do", async () => {
+it("is built without cgo, as official builds are", async () => {
   const go = join(userBin, "go");
   const log = join(scratch, "go.log");
   writeFileSync(go, `#!/bin/sh\necho "$1 $CGO_ENABLED" >> ${log}\n`);

@@ -1,0 +1,191 @@
+/**
+ * Text of `sky.config` that SkyPilot 0.14.1 puts into a script or a command as it is: what is everyday is quoted so that it arrives as it was
+ * written, and what cannot be quoted is refused. Pure.
+ *
+ * - `slurm.sbatch_options`: a line `#SBATCH --name=value` of a batch script (`_build_custom_sbatch_directives` of `provision/slurm/instance.py`).
+ *   For bash that is a comment; sbatch takes it apart at white space, quotes, backslashes and `#`.
+ * - `docker.run_options`: pasted into a YAML file (`templates/*-ray.yml.j2`), and from there into the command `docker run`
+ *   (`provision/docker_utils.py`), which a shell on the node executes.
+ * - `slurm.quota`, `slurm.cpu_partition`: names, which go into commands on the login node as well.
+ */
+import type { Problem, SettingPath } from "./problems";
+import { show } from "./values";
+
+type Json = string | number | boolean | null | readonly Json[] | Settings;
+interface Settings {
+  readonly [key: string]: Json;
+}
+
+/** `Array.isArray`, which does not know a list that nobody changes. */
+const isList = (value: object): value is readonly Json[] => Array.isArray(value);
+
+/** One kind of place, by the last part of its name. */
+interface Pasted {
+  /** Why a text cannot be carried; undefined when it can. `key` is the part of the path above it that is a name. */
+  readonly refuse: (text: string, key: string) => string | undefined;
+  /** The text as SkyPilot has to be given it. */
+  readonly quote: (text: string, key: string) => string;
+  /** Whether the keys below are names of options. */
+  readonly hasNames: boolean;
+}
+
+const PLACES: Readonly<Record<string, Pasted>> = {
+  sbatch_options: { refuse: refuseSbatch, quote: quoteSbatch, hasNames: true },
+  run_options: { refuse: refuseDocker, quote: quoteDocker, hasNames: false },
+  quota: { refuse: refuseName, quote: (text) => text, hasNames: false },
+  cpu_partition: { refuse: refuseName, quote: (text) => text, hasNames: false },
+};
+/** Kubernetes has a `quota` too, of which SkyPilot makes labels and nothing else. */
+const ONLY_BELOW: Readonly<Record<string, string>> = { quota: "slurm", cpu_partition: "slurm" };
+
+function placeAt(path: SettingPath, key: string): Pasted | undefined {
+  const place = Object.hasOwn(PLACES, key) ? PLACES[key] : undefined;
+  const above = ONLY_BELOW[key];
+  return above === undefined || path.includes(above) ? place : undefined;
+}
+
+/** Why text of `sky.config` cannot be carried. */
+export function skyTextProblems(path: SettingPath, value: unknown): Problem[] {
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([key, part]) => {
+    const here = [...path, Array.isArray(value) ? Number(key) : key];
+    const place = placeAt(path, key);
+    return place === undefined ? skyTextProblems(here, part) : pastedProblems(here, part, key, place);
+  });
+}
+
+function pastedProblems(path: SettingPath, value: unknown, key: string, place: Pasted): Problem[] {
+  if (typeof value === "string") {
+    const why = place.refuse(value, key);
+    return why === undefined ? [] : [{ path, message: `${show(value)} ${why}` }];
+  }
+  if (typeof value !== "object" || value === null) return [];
+  return Object.entries(value).flatMap(([name, part]): Problem[] => {
+    const isItem = Array.isArray(value);
+    const here = [...path, isItem ? Number(name) : name];
+    if (place.hasNames && !isItem && !OPTION_NAME.test(name))
+      return [
+        {
+          path: here,
+          message: `${show(name)} is not the name of an option. Allowed: letters, digits, - and _, such as exclude.`,
+        },
+      ];
+    if (place.hasNames && typeof part === "object" && part !== null)
+      return [
+        {
+          path: here,
+          message: "is not one value. Allowed: text, a number, true, false, such as gpu[01-04].",
+        },
+      ];
+    return pastedProblems(here, part, isItem ? key : name, place);
+  });
+}
+
+/** `sky.config` as SkyPilot has to be given it. */
+export function quotedSkyConfig(config: Settings): Settings {
+  return quotedSettings([], config);
+}
+
+function quotedSettings(path: SettingPath, settings: Settings): Settings {
+  const quoted = Object.entries(settings).map(([key, part]) => {
+    const place = placeAt(path, key);
+    return [
+      key,
+      place === undefined ? quotedBelow([...path, key], part) : quotedIn(part, key, place),
+    ] as const;
+  });
+  return Object.fromEntries(quoted);
+}
+
+function quotedBelow(path: SettingPath, value: Json): Json {
+  if (typeof value !== "object" || value === null) return value;
+  return isList(value) ? value.map((part) => quotedBelow(path, part)) : quotedSettings(path, value);
+}
+
+function quotedIn(value: Json, key: string, place: Pasted): Json {
+  if (typeof value === "string") return place.quote(value, key);
+  if (typeof value !== "object" || value === null) return value;
+  if (isList(value)) return value.map((part) => quotedIn(part, key, place));
+  return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, quotedIn(part, name, place)]));
+}
+
+const OPTION_NAME = /^[A-Za-z][\w-]*$/;
+// Half characters and those that YAML does not know, too.
+const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029\ufeff\ufffe\uffff]/u;
+const ONE_LINE =
+  "has a line end or another control character, which ends the line that it stands in. Remove it.";
+
+/** Of accounts and queues SkyPilot makes commands too. */
+const NAMES: ReadonlySet<string> = new Set(["account", "A", "qos", "q"]);
+const NAME = /^[\w.@+-]+$/u;
+
+function refuseName(text: string): string | undefined {
+  return NAME.test(text)
+    ? undefined
+    : "goes into a command of SkyPilot as it is. Allowed: letters, digits and . _ @ + -";
+}
+
+function refuseSbatch(text: string, key: string): string | undefined {
+  if (NAMES.has(key)) return refuseName(text);
+  return CONTROL.test(text) ? ONE_LINE : undefined;
+}
+
+/** Text that is quoted already, as a user of SkyPilot has to write it, stays as it is. */
+function quoteSbatch(text: string): string {
+  if (/^("[^"\\]*"|'[^'\\]*')$/.test(text) || !/[\s'"\\#]/.test(text)) return text;
+  return `"${text.replace(/[\\"]/g, "\\$&")}"`;
+}
+
+function refuseDocker(text: string): string | undefined {
+  if (CONTROL.test(text)) return ONE_LINE;
+  const words = shellWords(text);
+  if (typeof words === "string") return words;
+  if (words.some((word) => PUBLISHES.test(word)))
+    return "publishes ports of the container, around the gateway. Remove it; sky.openEndpoint opens the endpoint.";
+  return words.length === 0 || words.includes("")
+    ? "is empty, or has an empty word, which SkyPilot cannot carry. Remove it."
+    : undefined;
+}
+
+/** `-p 80:80`, `-p80:80`, `-itP`, `--publish=…`: https://docs.docker.com/reference/cli/docker/container/run/ */
+const PUBLISHES = /^(-[dit]*[pP]|--publish(-all)?(=|$))/;
+
+/**
+ * Each word of the text as a shell reads it, with a backslash before whatever a shell or YAML may take for more than a letter: quotes would be
+ * taken by YAML where they come first.
+ */
+function quoteDocker(text: string): string {
+  const words = shellWords(text);
+  if (typeof words === "string") return text;
+  const quoted = words.map((word) =>
+    word.replace(/[^\p{L}\p{N}_./=,:@%+-]/gu, "\\$&").replace(/[: ]$/, "$&''"),
+  );
+  const [first = "", ...rest] = quoted;
+  // Otherwise YAML reads a number, a truth or a mark of its own.
+  const begun = /^--?[A-Za-z]|^\\/.test(first) ? first : `\\${first}`;
+  return [begun, ...rest].join(" ");
+}
+
+/** The words of a POSIX shell's command line; instead, why it has none: what a shell would put in the place of it is not known here. */
+function shellWords(text: string): readonly string[] | string {
+  const words: string[] = [];
+  let word: string | undefined;
+  for (const [part = "", single, double, escaped, space] of text.matchAll(SHELL_PARTS)) {
+    if (space !== undefined) {
+      if (word !== undefined) words.push(word);
+      word = undefined;
+      continue;
+    }
+    if (part === "'" || part === '"' || part === "\\")
+      return `has ${part} without its other half. Remove it, or write it twice.`;
+    if (single === undefined && escaped === undefined && /[$`]/.test(double?.replace(/\\[$`]/g, "") ?? part))
+      return "has $ or ` outside of single quotes, for which a shell of SkyPilot's puts in something else. Write the value itself, or put it into single quotes.";
+    if (part === "~" && /(^|[:=])$/.test(word ?? ""))
+      return "has ~, for which a shell of SkyPilot's puts in a home directory. Write the whole path, or put it into single quotes.";
+    word = (word ?? "") + (single ?? double?.replace(/\\(["\\$`])/g, "$1") ?? escaped ?? part);
+  }
+  if (word !== undefined) words.push(word);
+  return words;
+}
+
+const SHELL_PARTS = /'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|( +)|./gsu;

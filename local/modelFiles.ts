@@ -1,0 +1,42 @@
+/** Whether a directory holds what Dynamo needs of a model where no weights are loaded: its configuration and its tokenizer. */
+import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { isMissing } from "./directories";
+
+const CONFIG = "config.json";
+/** One of them; the last two belong together. https://huggingface.co/docs/transformers/main_classes/tokenizer */
+const TOKENIZERS: readonly (readonly string[])[] = [
+  ["tokenizer.json"],
+  ["tokenizer.model"],
+  ["tiktoken.model"],
+  ["vocab.json", "merges.txt"],
+];
+
+/** What is wrong with it, as the end of a sentence that begins with its path; undefined when nothing is. */
+export function modelDirectoryProblem(path: string): string | undefined {
+  let names: readonly string[];
+  try {
+    names = readdirSync(path);
+  } catch (error) {
+    if (isMissing(error)) return "does not exist on this machine";
+    const code = error instanceof Error && "code" in error ? error.code : undefined;
+    return code === "ENOTDIR" ? "is a file; a model is a directory" : "cannot be read by this user";
+  }
+  if (!names.includes(CONFIG)) return `has no ${CONFIG}, which every model of the hub's layout has`;
+  const tokenizer = TOKENIZERS.find((files) => files.every((file) => names.includes(file)));
+  if (tokenizer === undefined)
+    return `has no tokenizer (${TOKENIZERS.map((files) => files.join(" with ")).join(", ")})`;
+  for (const file of [CONFIG, ...tokenizer]) {
+    try {
+      accessSync(join(path, file), constants.R_OK);
+    } catch {
+      return `has a ${file} that this user cannot read`;
+    }
+  }
+  try {
+    JSON.parse(readFileSync(join(path, CONFIG), "utf8"));
+  } catch {
+    return `has a ${CONFIG} that is not JSON`;
+  }
+  return undefined;
+}

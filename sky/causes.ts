@@ -1,0 +1,255 @@
+/**
+ * Why SkyPilot, a cloud, Slurm, Kubernetes or a node could not do it, as they say it, and what to do. Data; `failure.ts` reads a failure by it,
+ * and the table of docs/troubleshooting.md is made of it.
+ */
+
+/** A kind of failure, with one next step. */
+interface Kind {
+  readonly title: string;
+  readonly advice: string;
+}
+
+export const FAILURES = {
+  certificate: {
+    title: "a server shows a certificate that is not trusted",
+    advice:
+      "Behind a site's proxy or with a private CA, that CA has to be trusted where the lines are from: on this machine by SSL_CERT_FILE, REQUESTS_CA_BUNDLE and NODE_EXTRA_CA_CERTS, on nodes by the image or 'sky.envs'.",
+  },
+  unreachable: {
+    title: "SkyPilot's API server cannot be reached",
+    advice:
+      "See 'sky api info'. A local server: 'sky api stop', then run this again. A remote one: check SKYPILOT_API_SERVER_ENDPOINT and 'sky api login'.",
+  },
+  model: {
+    title: "the hub does not give the model",
+    advice:
+      "Check the name. A gated model: accept its licence at the hub, then 'pulumi config set --secret dynamo-sky:huggingFaceToken' with a token of that account.",
+  },
+  disk: {
+    title: "a disk is full",
+    advice: "Raise 'sky.diskSizeGB' (another size makes another cluster), or free space where the lines say.",
+  },
+  memory: {
+    title: "out of memory",
+    advice:
+      "GPU memory: a larger 'tensorParallel', a shorter context or a smaller share for the cache ('engineArgs'). Memory of a node: 'sky.memory', or for a Kubernetes pod its limit.",
+  },
+  image: {
+    title: "the image cannot be pulled",
+    advice:
+      "Check 'sky.image'. A private registry needs 'sky.registry' and 'registryPassword' (on Kubernetes a pull secret of the namespace); a registry that limits anonymous pulls needs a login too.",
+  },
+  privileges: {
+    title: "SkyPilot needs root or sudo there, and has neither",
+    advice:
+      "On Kubernetes set 'sky.config.kubernetes.pod_config.spec.containers[0].securityContext.runAsUser' to 0, or use an image whose user has sudo without a password; on Slurm and ssh machines ask for such a user.",
+  },
+  slurm: {
+    title: "Slurm does not take the job as it is",
+    advice:
+      "Ask for less ('cluster.nodes', 'cluster.gpusPerNode', 'sky.cpus', 'sky.memory'), or give another account, QOS, time or partition: 'sky.config.slurm.sbatch_options', 'sky.infra: slurm/CLUSTER/PARTITION'. 'sacctmgr show assoc user=$USER' and 'sacctmgr show qos' say what you may.",
+  },
+  others: {
+    title: "Slurm starts the job only after others have done something",
+    advice:
+      "'squeue' and 'sinfo -R' say who holds what. To wait for them within 'timeouts.provisionMinutes', set 'sky.retryUntilUp' to true; or give another partition, account or QOS.",
+  },
+  nodes: {
+    title: "no node of the Kubernetes cluster takes the pods",
+    advice:
+      "Taints need a toleration, and labels a selector, in 'sky.config.kubernetes.pod_config.spec'; 'kubectl describe node' shows both.",
+  },
+  volume: {
+    title: "a volume or bucket cannot be had",
+    advice:
+      "Of Kubernetes 'kubectl describe pvc' and 'kubectl describe pod' say why: name, storage class, access mode. A bucket has to exist, and the cloud's credentials have to be allowed to read it.",
+  },
+  quota: {
+    title: "the account's quota does not allow it",
+    advice:
+      "Ask the cloud for a higher quota (https://docs.skypilot.co/en/latest/cloud-setup/quota.html), or add another infra to 'sky.infra'.",
+  },
+  credentials: {
+    title: "no access to the cloud",
+    advice: "Run 'sky check' and follow what it says about this cloud, then run this again.",
+  },
+  capacity: {
+    title: "no capacity",
+    advice:
+      "Add more infras to 'sky.infra' for failover, set 'sky.retryUntilUp', ask for fewer nodes, or try again later.",
+  },
+  invalid: {
+    title: "the request cannot be met as it is",
+    advice:
+      "Change the configuration ('cluster.accelerator', 'cluster.nodes', 'sky.*'); 'sky gpus list' shows what there is.",
+  },
+  busy: {
+    title: "a server asks to come back later",
+    advice: "Run this again in some minutes. The hub allows more to who has a token: 'huggingFaceToken'.",
+  },
+  network: {
+    title: "a host cannot be reached",
+    advice:
+      "Check its name and whether it can be reached from where the lines are from; a site's proxy has to be set there (nodes: 'sky.envs').",
+  },
+  setup: {
+    title: "setting up the nodes failed",
+    advice: "Repair what the lines say, then run this again: it goes on with the same nodes.",
+  },
+  run: {
+    title: "the task failed",
+    advice: "Repair what the lines say, then run this again: it starts the task on the same nodes.",
+  },
+  timeout: {
+    title: "it took too long",
+    advice: "Raise 'timeouts.provisionMinutes', or look into what the lines say. The next 'up' starts over.",
+  },
+  unknown: {
+    title: "SkyPilot failed",
+    advice: "Read the lines; 'sky status' and 'sky api status' show where SkyPilot stands.",
+  },
+} as const satisfies Readonly<Record<string, Kind>>;
+export type FailureKind = keyof typeof FAILURES;
+
+/** How a kind is recognised. */
+export interface Cause {
+  readonly kind: FailureKind;
+  /** Whether the logs of nodes and of the task, with the words of any program in them, are read by it too. Default: only what SkyPilot says. */
+  readonly onNodes?: true;
+  readonly pattern: RegExp;
+  /** Typical words, for the documentation. */
+  readonly words: string;
+}
+
+/**
+ * The most specific first: a lack of quota is reported as a lack of resources as well, and an impossible request too. SkyPilot's exceptions are
+ * those of `sky/exceptions.py`; the clouds' codes are what `sky/provision/*` and `FailoverCloudErrorHandler` pass on.
+ */
+export const CAUSES: readonly Cause[] = [
+  {
+    kind: "certificate",
+    onNodes: true,
+    words: "`CERTIFICATE_VERIFY_FAILED`, `self-signed certificate`, `x509: certificate`",
+    pattern:
+      /CERTIFICATE_VERIFY_FAILED|certificate verify failed|SSLCertVerificationError|self[- ]signed certificate|unable to get (local )?issuer certificate|x509: certificate/i,
+  },
+  {
+    kind: "unreachable",
+    words: "`ApiServerConnectionError`, `Could not connect to SkyPilot API server`",
+    // The last one is what `sky api …` says, in the words of the library that it asks with. The hub has its API at such a path too.
+    pattern:
+      /ApiServer(Connection|Authentication)Error|Could not connect to SkyPilot API server|APIVersionMismatchError|ServerTemporarilyUnavailableError|ConnectionPool\((?!host='(huggingface\.co|hf\.co)')[^)]*\).*with url: \/api\/(?!models|datasets|spaces|whoami|resolve)/,
+  },
+  {
+    kind: "model",
+    onNodes: true,
+    words:
+      "`GatedRepoError`, `Access to model … is restricted`, `RepositoryNotFoundError`, `RevisionNotFoundError`",
+    pattern:
+      /GatedRepo|gated repo|Access to model \S+ is restricted|is not a local folder and is not a valid model identifier|(Repository|Revision)NotFoundError|(Repository|Revision) Not Found for url|(401|403) Client Error.*(huggingface\.co|hf\.co|\/resolve\/)/i,
+  },
+  {
+    kind: "disk",
+    onNodes: true,
+    words: "`No space left on device`, `Disk quota exceeded`, `low on resource: ephemeral-storage`",
+    pattern:
+      /No space left on device|\bENOSPC\b|Disk quota exceeded|low on resource: ephemeral-storage|ephemeral local storage usage exceeds|Not enough free disk space|Requested disk size cannot be smaller/i,
+  },
+  {
+    kind: "memory",
+    onNodes: true,
+    words: "`CUDA out of memory`, `OOMKilled`, `oom_kill`",
+    pattern:
+      /(CUDA|HIP|GPU) out of memory|torch\.(cuda\.)?OutOfMemoryError|\bOOMKilled\b|\boom[-_]kill|CUDA_ERROR_OUT_OF_MEMORY|Cannot allocate memory/i,
+  },
+  {
+    kind: "image",
+    onNodes: true,
+    words: "`ErrImagePull`, `ImagePullBackOff`, `manifest unknown`, `pull access denied`, `toomanyrequests`",
+    pattern:
+      /ErrImage\w*|ImagePullBackOff|ImageInspectError|InvalidImageName|RegistryUnavailable|Failed to pull image|pull access denied|manifest (for \S+ )?(unknown|not found)|toomanyrequests|error pulling image|pyxis: failed to import docker image/i,
+  },
+  {
+    kind: "privileges",
+    onNodes: true,
+    words: "`Insufficient system privileges`, `sudo: command not found`, `sudo: a password is required`",
+    pattern:
+      /Insufficient system privileges|sudo: (command )?not found|sudo: a password is required|a terminal is required to read the password|is not in the sudoers file/i,
+  },
+  {
+    kind: "slurm",
+    onNodes: true,
+    words:
+      "`Invalid account or account/partition combination specified`, `Invalid qos specification`, `Job violates accounting/QOS policy`",
+    // What sbatch says, from `slurm_errno.c`: https://github.com/SchedMD/slurm/blob/master/src/common/slurm_errno.c
+    pattern:
+      /Invalid account or account\/partition|Invalid qos specification|Job violates accounting\/QOS policy|group not permitted to use this partition|Access denied to requested reservation|Requested reservation is invalid|Requested time limit is invalid|Requested node configuration is not available|Requested nodes not in this partition|More processors requested than permitted|Node count specification invalid|CPU count specification invalid|Memory required by task is not available|Required partition not available|Required node not available|Invalid (partition name|feature|license|wckey|node name|generic resource)[^.]* specif|breached requested QOS usage threshold|sbatch: error: .*(invalid|unrecognized|denied)|Job submit\/allocate failed/i,
+  },
+  {
+    kind: "volume",
+    onNodes: true,
+    words: "`FailedMount`, `FailedAttachVolume`, `unbound immediate PersistentVolumeClaims`",
+    pattern:
+      /\bFailedMount\b|\bFailedAttachVolume\b|failed to attach or mount volumes|unbound immediate PersistentVolumeClaims|Volume(NotReady|NotFound|TopologyConflict)Error|Not able to access the volume|PVC with name|Multiple PVCs found|No storage class specified|Volume \S+ with access mode|could not be mounted on cluster|\bStorage(Bucket\w+|Upload|Source|Spec|Init|External\w+)?Error/i,
+  },
+  {
+    kind: "nodes",
+    onNodes: true,
+    words: "`untolerated taint`, `didn't match Pod's node affinity/selector`",
+    // Where GPUs are lacking as well, that is the cause: nodes without any are often tainted.
+    pattern:
+      /^(?!.*Insufficient ).*(untolerated taint|that the pod didn't tolerate|didn't match Pod's node affinity|didn't satisfy existing pods anti-affinity)/i,
+  },
+  {
+    kind: "quota",
+    words: "`quota`, `VcpuLimitExceeded`, `QUOTA_EXCEEDED`",
+    pattern:
+      /\bquota|(?:QUOTA_EXCEEDED|quotaExceeded|QuotaFailure|QuotaExceeded)|VcpuLimitExceeded|InstanceLimitExceeded|MaxSpotInstanceCountExceeded|(?<!Request)LimitExceeded\b|(exceed|beyond).{0,40}(approved|service limit)/i,
+  },
+  {
+    kind: "credentials",
+    words:
+      "`is not enabled`, `AuthFailure`, `UnauthorizedOperation`, `ExpiredToken`, `IAM_PERMISSION_DENIED`, `AuthorizationFailed`",
+    pattern:
+      /is not enabled|are not enabled|No cloud (access|is enabled)|NoCloudAccessError|CloudUserIdentityError|ClusterOwnerIdentityMismatchError|InvalidCloudCredentials|invalid cloud credentials|AuthFailure|UnauthorizedOperation|AccessDenied|PermissionDenied|PERMISSION_DENIED|Policy update access denied|AuthorizationFailed|ClientAuthenticationError|ReadOnlyDisabledSubscription|OptInRequired|InvalidClientTokenId|SignatureDoesNotMatch|ExpiredToken|RequestExpired|session has expired|expired token|token is expired|invalid_grant|AADSTS\d+|is not found or access is unauthorized|API key is invalid|credentials? (are|is|not|have|could not)|cannot create resource ".*" in API group|is forbidden: User/i,
+  },
+  {
+    kind: "capacity",
+    words:
+      "`InsufficientInstanceCapacity`, `ZONE_RESOURCE_POOL_EXHAUSTED`, `SkuNotAvailable`, `Insufficient nvidia.com/gpu`",
+    pattern:
+      /InsufficientInstanceCapacity|InsufficientCapacity|insufficient-?capacity|UnfulfillableCapacity|ReservationCapacityExceeded|InsufficientReservedInstanceCapacity|SpotMaxPriceTooLow|RESOURCE_POOL_EXHAUSTED|RESOURCE_EXHAUSTED|RESOURCE_NOT_READY|SkuNotAvailable|(Zonal)?AllocationFailed|Overconstrained(Zonal)?AllocationRequest|Out of host capacity|NotEnoughResources|no longer any instances available|no more capacity|not enough capacity|Insufficient reserved capacity|due to (to )?capacity issue|Insufficient (nvidia|amd|cpu|memory|ephemeral|resource capacity|\S+ capacity)|out of (capacity|stock)/i,
+  },
+  {
+    kind: "invalid",
+    words: "`Catalog does not contain`, `did you mean`, `InvalidSkyPilotConfigError`",
+    pattern:
+      /InvalidSkyPilotConfigError|Catalog does not contain|No resource satisfying|ResourcesMismatchError|NotSupportedError|APINotSupportedError|ProvisionUnsupportedError|InvalidClusterNameError|UserRequestRejectedByPolicy|InvalidCloudConfigs|invalid cloud config|KubernetesValidationError|do not match the existing cluster|but the existing cluster|No GPU nodes matching|Could not find any node in the|Unknown field `|match the allowed_nodes filter|Kubernetes context \S+ not found|No default VPC found|Multiple default VPCs|(No|Multiple) VNets? with name|Invalid VPC name|VPC_NOT_FOUND|SUBNET_NOT_FOUND_FOR_VPC|Invalid slurm\.sbatch_options|Partition info for \S+ not found|Ingress controller not found|Invalid .*(YAML|resources)|configuration is not available|UNSUPPORTED_OPERATION|\(Unsupported\)|InvalidParameterValue|InvalidAMIID|did you mean|ValueError|\bUsage: sky/i,
+  },
+  {
+    kind: "busy",
+    onNodes: true,
+    words: "`429 Client Error`, `Too Many Requests`, `RequestLimitExceeded`",
+    pattern: /429 (Client Error|Too Many)|Too Many Requests|RequestLimitExceeded|rate limited|RATE_EXCEEDED/i,
+  },
+  {
+    kind: "network",
+    onNodes: true,
+    words:
+      "`Could not resolve host`, `Name or service not known`, `Failed to SSH to`, `KubeAPIUnreachableError`",
+    pattern:
+      /Could not resolve host|Temporary failure in name resolution|Name or service not known|getaddrinfo failed|Network is unreachable|No route to host|Failed to SSH to|Permission denied \(publickey|Host key verification failed|KubeAPIUnreachableError|Lost connectivity to the Kubernetes API|trying to get SkyPilot pods|check if the cluster is healthy|Failed to resolve hostnames|\bNetworkError\b/i,
+  },
+  {
+    kind: "setup",
+    words: "`ClusterSetUpError`, `Failed to set up SkyPilot runtime`",
+    pattern:
+      /ClusterSetUpError|Failed to set up|Failed to setup|setup failed|ProvisionPrechecksError|Skylet(Internal|Unavailable)Error|Failed to start (ray|skylet)|stuck on the same condition|has not started running after|init container for pod|Failed to wait for instances/i,
+  },
+  {
+    kind: "capacity",
+    words: "`ResourcesUnavailableError`, `Failed to acquire resources`",
+    pattern:
+      /ResourcesUnavailableError|EXHAUSTED|Failed to (acquire|provision)|\(pending: |Timed out .*(job|allocat|provision|nodes to start)|did not get nodes allocated/i,
+  },
+];

@@ -1,0 +1,150 @@
+/**
+ * What others get: the package as `npm pack` makes it of a clone in which nothing was built, installed in an empty directory beside Pulumi's
+ * SDK, with the program of the README. It goes up on this machine, from compiled files alone.
+ */
+import { execFileSync } from "node:child_process";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import { freePorts } from "../../dev/freePorts";
+import { kill, processesOf } from "../../lib/processes";
+import { enginePath, ensureToolchain, packageRoot } from "../../toolchain";
+import { codeBlocks } from "../pages";
+import { ask } from "./programHarness";
+
+const root = packageRoot();
+const manifest: {
+  readonly devDependencies: Readonly<Record<string, string>>;
+} = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+
+const scratch = mkdtempSync(join(tmpdir(), "package-"));
+const clone = join(scratch, "clone");
+const outside = join(scratch, "chat");
+const state = join(scratch, "state");
+let packed: string[] = [];
+
+/** A program of `outside`, on the Node.js of the tests. */
+const run = (command: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): string =>
+  execFileSync(command, args, { cwd, env: { ...process.env, ...env }, encoding: "utf8", stdio: "pipe" });
+
+beforeAll(() => {
+  const files = run("git", ["ls-files", "-co", "--exclude-standard"], root).split("\n").filter(Boolean);
+  for (const file of files.filter((path) => existsSync(join(root, path)))) {
+    mkdirSync(dirname(join(clone, file)), { recursive: true });
+    cpSync(join(root, file), join(clone, file));
+  }
+  symlinkSync(join(root, "node_modules"), join(clone, "node_modules"));
+  mkdirSync(outside);
+  mkdirSync(state);
+  const told = run("npm", ["pack", "--json", "--loglevel=error", "--pack-destination", scratch], clone);
+  const [made] = JSON.parse(told.slice(told.indexOf("["))) as [
+    { readonly filename: string; readonly files: readonly { readonly path: string }[] },
+  ];
+  packed = made.files.map(({ path }) => path);
+  writeFileSync(join(outside, "package.json"), JSON.stringify({ name: "chat", private: true }));
+  const own = ["@pulumi/pulumi", "typescript", "ts-node", "@types/node"];
+  const packages = own.map((name) => `${name}@${manifest.devDependencies[name]}`);
+  const install = ["install", "--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
+  run("npm", [...install, ...packages, join(scratch, made.filename)], outside);
+}, 600_000);
+
+afterAll(() => {
+  for (const { pid } of processesOf(state)) kill(pid);
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+describe("the package", () => {
+  it("holds what a program needs, and nothing more", () => {
+    const allowed = [
+      /^(LICENSE|README\.md|package\.json)$/,
+      /^bin\/dynamo-sky$/,
+      /^dist\/(cli\/internal|components|config|lib|local|plan|runtime|sky|toolchain)\/.*\.(js|d\.ts)$/,
+      /^(runtime|sky)\/\w+\.py$/,
+      /^toolchain\/\w+\.(py|txt)$/,
+    ];
+    expect(packed.filter((path) => !allowed.some((pattern) => pattern.test(path)))).toEqual([]);
+    expect(packed.filter((path) => /test|bench|demo|pipeline|drawing|dashboards/.test(path))).toEqual([]);
+    expect(packed).toEqual(expect.arrayContaining(["dist/components/index.js", "bin/dynamo-sky"]));
+  });
+
+  it("needs no package that only this repository's own tools need", () => {
+    const { packages } = JSON.parse(
+      readFileSync(join(outside, "node_modules", ".package-lock.json"), "utf8"),
+    ) as { packages: Record<string, unknown> };
+    for (const name of ["tsx", "bcryptjs", "vitest"])
+      expect(Object.keys(packages)).not.toContain(`node_modules/${name}`);
+    // Two of them cannot share a program.
+    expect(Object.keys(packages).filter((path) => path.endsWith("/@pulumi/pulumi"))).toHaveLength(1);
+  });
+});
+
+/** Runs the program in the outside directory through the SDK that is installed there, and prints its outputs. */
+const UP = `
+const { LocalWorkspace, PulumiCommand } = require("@pulumi/pulumi/automation");
+require("ts-node").register({ project: "tsconfig.json" });
+const [, , operation] = process.argv;
+(async () => {
+  const workspace = await LocalWorkspace.create({
+    workDir: __dirname,
+    program: async () => require("./index.ts"),
+    pulumiCommand: await PulumiCommand.get({ root: process.env.PULUMI_ROOT }),
+  });
+  const { Stack } = require("@pulumi/pulumi/automation");
+  const stack = await Stack.createOrSelect("dev", workspace);
+  const options = { suppressOutputs: true, onEvent: () => undefined };
+  if (operation === "unchanged") await stack.preview({ ...options, expectNoChanges: true });
+  else await stack[operation](options);
+  console.log(JSON.stringify(operation === "up" ? await stack.outputs() : {}));
+  process.exit(0);
+})().catch((error) => { console.error(error); process.exit(1); });
+`;
+
+describe("the README's program beside it", { timeout: 240_000 }, () => {
+  const [program = ""] = codeBlocks("README.md", "ts");
+
+  beforeAll(async () => {
+    const { frontend, ports } = await freePorts();
+    // The README's own ports may be taken on the machine of a test.
+    const free = `  frontend: ${JSON.stringify(frontend)},\n  ports: ${JSON.stringify(ports)},\n});`;
+    writeFileSync(join(outside, "index.ts"), program.replace("});", free));
+    writeFileSync(join(outside, "Pulumi.yaml"), stringify({ name: "chat", runtime: "nodejs" }));
+    cpSync(join(root, "examples", "chat-service", "tsconfig.json"), join(outside, "tsconfig.json"));
+    writeFileSync(join(outside, "up.cjs"), UP);
+  });
+
+  it("is well typed", () => {
+    const tsc = join("node_modules", "typescript", "bin", "tsc");
+    expect(run(process.execPath, [tsc, "--noEmit", "-p", "."], outside)).toBe("");
+  });
+
+  it("comes up on this machine, answers, changes nothing when nothing has changed, and goes", async () => {
+    const toolchain = await ensureToolchain({ need: ["pulumi", "plugins"] });
+    const pulumi = (operation: string): Record<string, { readonly value: unknown }> => {
+      const output = run(process.execPath, ["up.cjs", operation], outside, {
+        DYNAMO_SKY_STATE: state,
+        PULUMI_BACKEND_URL: `file://${state}`,
+        PULUMI_CONFIG_PASSPHRASE: "test",
+        PULUMI_ROOT: dirname(dirname(toolchain.pulumi?.path ?? "")),
+        PATH: enginePath(toolchain),
+      });
+      return JSON.parse(output.trim().split("\n").at(-1) ?? "");
+    };
+    const { endpoint } = pulumi("up");
+    expect((await ask(String(endpoint?.value), "Qwen/Qwen3-8B")).tokens).toBeGreaterThan(0);
+    expect(processesOf(state).length).toBeGreaterThan(0);
+    pulumi("unchanged");
+    pulumi("destroy");
+    expect(processesOf(state)).toEqual([]);
+  });
+});

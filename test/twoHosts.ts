@@ -1,0 +1,144 @@
+/**
+ * Two hosts out of this one: each has its network namespace, host name and `/etc/hosts`, with a cable (veth) between them. For what
+ * loopback addresses cannot show: interfaces, the name of a host, a network that is cut. Only root on Linux can make them.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { kill, processesOf } from "../lib/processes";
+import { runtimeFiles } from "../lib/runtimeFiles";
+import { renderUnit, unitDirectory } from "../plan/node/render";
+import type { ProgramPlan } from "../plan/types";
+
+/** Why this machine cannot have them; undefined where it can. */
+export function whyNoTwoHosts(): string | undefined {
+  if (process.platform !== "linux" || process.getuid?.() !== 0) return "only root on Linux can make them";
+  const name = `dsky-try-${process.pid}`;
+  try {
+    ip("netns", "add", name);
+    ip("netns", "del", name);
+    execFileSync("unshare", ["--mount", "--uts", "true"], { stdio: "pipe" });
+    return undefined;
+  } catch (error) {
+    return `network namespaces cannot be made (${error instanceof Error ? error.message.split("\n")[0] : error})`;
+  }
+}
+
+function ip(...args: string[]): void {
+  execFileSync("ip", args, { stdio: "pipe" });
+}
+
+/** The interface of each host that has its address. Others are before it. */
+export const CABLE = "cable0";
+
+export class TwoHosts {
+  readonly addresses = ["10.213.77.1", "10.213.77.2"] as const;
+  private readonly directory = mkdtempSync(join(tmpdir(), "dsky-hosts-"));
+  private readonly names = [0, 1].map((host) => `dsky-${process.pid}-${host}`);
+  private readonly children: ChildProcess[] = [];
+
+  constructor() {
+    for (const name of this.names) {
+      ip("netns", "add", name);
+      ip("-n", name, "link", "set", "lo", "up");
+      // As docker's, which has an address too and leads nowhere.
+      ip("-n", name, "link", "add", "docker0", "type", "bridge");
+      ip("-n", name, "address", "add", "172.17.0.1/16", "dev", "docker0");
+      ip("-n", name, "link", "set", "docker0", "up");
+    }
+    const [first = "", second = ""] = this.names;
+    ip("link", "add", CABLE, "netns", first, "type", "veth", "peer", "name", CABLE, "netns", second);
+    for (const [host, name] of this.names.entries()) {
+      ip("-n", name, "address", "add", `${this.addresses[host]}/24`, "dev", CABLE);
+      ip("-n", name, "link", "set", CABLE, "up");
+      mkdirSync(this.nodeDirectory(host));
+      // What the installers of Debian and Ubuntu write.
+      writeFileSync(
+        join(this.directory, `hosts${host}`),
+        `127.0.0.1 localhost\n127.0.1.1 ${this.hostName(host)}\n`,
+      );
+      for (const [file, text] of Object.entries(runtimeFiles()))
+        writeFileSync(join(this.nodeDirectory(host), file), text);
+    }
+  }
+
+  hostName(host: number): string {
+    return `gpu-node-${host}`;
+  }
+
+  nodeDirectory(host: number): string {
+    return join(this.directory, `node${host}`);
+  }
+
+  log(host: number): string {
+    return readFileSync(join(this.directory, `log${host}`), "utf8");
+  }
+
+  /** Runs a program of the plan on a host as its supervisor does: by `runtime/launch.py`, once. @returns its exit code. */
+  launch(
+    host: number,
+    program: ProgramPlan,
+    secrets: Readonly<Record<string, string>>,
+  ): Promise<number | null> {
+    const node = this.nodeDirectory(host);
+    const unit = unitDirectory("unit");
+    mkdirSync(join(node, unit), { recursive: true });
+    for (const [path, text] of Object.entries(renderUnit("unit", [program])))
+      writeFileSync(join(node, path), text);
+    writeFileSync(join(node, "secrets.json"), JSON.stringify(secrets), { mode: 0o600 });
+    const log = join(this.directory, `log${host}`);
+    const become = 'hostname "$1"; mount --bind "$2" /etc/hosts; log="$3"; shift 3; exec "$@" >> "$log" 2>&1';
+    const [head] = this.addresses;
+    const child = spawn(
+      "ip",
+      [
+        ...[
+          "netns",
+          "exec",
+          this.names[host] ?? "",
+          "unshare",
+          "--mount",
+          "--uts",
+          "sh",
+          "-ec",
+          become,
+          "sh",
+        ],
+        ...[this.hostName(host), join(this.directory, `hosts${host}`), log],
+        ...["python3", "launch.py", `${unit}/${program.name}.json`],
+      ],
+      {
+        cwd: node,
+        stdio: "inherit",
+        env: {
+          ...process.env,
+          CUDA_VISIBLE_DEVICES: undefined,
+          NODE_DIR: node,
+          DYNAMO_SKY_NODE_DIR: node,
+          HEAD_IP: head,
+          CONTROL_IP: head,
+          NODE_IP: this.addresses[host],
+          ...Object.fromEntries(this.addresses.map((address, rank) => [`RANK_IP_${rank}`, address])),
+        },
+      },
+    );
+    this.children.push(child);
+    return new Promise((resolve, reject) => {
+      child.on("error", reject);
+      child.on("exit", (code) => resolve(code));
+    });
+  }
+
+  /** Nothing passes any more, and nobody is told. */
+  cut(): void {
+    for (const name of this.names) ip("-n", name, "link", "set", CABLE, "down");
+  }
+
+  close(): void {
+    for (const { pid } of processesOf(this.directory)) kill(pid);
+    for (const child of this.children) child.kill("SIGKILL");
+    for (const name of this.names) ip("netns", "del", name);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,209 @@
+/** Each known cause by what is really printed, and that nothing of the usual is taken for one. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { CAUSES_FILE, renderCauses } from "../../dev/causeReference";
+import { packageRoot } from "../../lib/root";
+import { CAUSES, FAILURES, type FailureKind } from "../../sky/causes";
+import { classify, explained, failureMessage, hopeless } from "../../sky/failure";
+import { slurmWait, type WaitEnd } from "../../sky/slurmReasons";
+import { SLURM_REASONS } from "./slurmReasons";
+
+const PRINTED: readonly (readonly [FailureKind, string])[] = [
+  [
+    "image",
+    'sky.provision.kubernetes.config.KubernetesError: ErrImagePull: failed to pull and unpack image "nvcr.io/nvidia/ai-dynamo/vllm-runtime:9": not found',
+  ],
+  ["image", 'ImagePullBackOff: Back-off pulling image "nvcr.io/x/y:1"'],
+  [
+    "image",
+    "Error response from daemon: manifest for ubuntu:nope not found: manifest unknown: manifest unknown",
+  ],
+  [
+    "image",
+    "Error response from daemon: pull access denied for x/y, repository does not exist or may require 'docker login'",
+  ],
+  ["image", "toomanyrequests: You have reached your pull rate limit."],
+  [
+    "nodes",
+    "Timed out while waiting for nodes to start. Cluster may be out of resources or may be too slow to autoscale. Pod status: Pending Details: '0/2 nodes are available: 2 node(s) had untolerated taint {nvidia.com/gpu: present}. preemption: 0/2 nodes are available'",
+  ],
+  ["nodes", "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector."],
+  [
+    "capacity",
+    "Details: '0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient nvidia.com/gpu.'",
+  ],
+  [
+    "privileges",
+    'KubernetesError: Insufficient system privileges detected. Ensure the default user has root access or "sudo" is installed and the user is added to the sudoers from the image.',
+  ],
+  ["privileges", "bash: line 1: sudo: command not found"],
+  [
+    "volume",
+    'Pod a-head has failed to attach or mount volumes for over 10 minutes: FailedMount: MountVolume.SetUp failed for volume "x"',
+  ],
+  ["volume", "0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims."],
+  [
+    "slurm",
+    "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified",
+  ],
+  ["slurm", "sbatch: error: Batch job submission failed: Invalid qos specification"],
+  [
+    "slurm",
+    "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",
+  ],
+  ["slurm", "sbatch: error: Batch job submission failed: Requested node configuration is not available"],
+  ["slurm", "sbatch: error: Batch job submission failed: Invalid feature specification"],
+  ["slurm", "sbatch: error: Batch job submission failed: User's group not permitted to use this partition"],
+  [
+    "capacity",
+    "(SkuNotAvailable) The requested VM size for resource 'Following SKUs have failed for Capacity Restrictions: Standard_ND96isr_H100_v5' is currently not available in location 'eastus'.",
+  ],
+  [
+    "capacity",
+    "Code: ZonalAllocationFailed Message: Allocation failed. We do not have sufficient capacity for the requested VM size in this zone.",
+  ],
+  ["capacity", "OverconstrainedAllocationRequest: Allocation failed."],
+  [
+    "capacity",
+    "{'code': 'ZONE_RESOURCE_POOL_EXHAUSTED', 'message': 'The zone does not have enough resources available'}",
+  ],
+  ["capacity", "insufficient-capacity: Not enough capacity to fulfill launch request."],
+  ["capacity", "Out of host capacity."],
+  [
+    "capacity",
+    "There are no longer any instances available with the requested specifications. Please refresh and try again.",
+  ],
+  [
+    "quota",
+    "(OperationNotAllowed) Operation could not be completed as it results in exceeding approved standardNDSH100v5Family Cores quota.",
+  ],
+  ["quota", 'pods "x" is forbidden: exceeded quota: team, requested: requests.nvidia.com/gpu=8'],
+  [
+    "credentials",
+    "An error occurred (UnauthorizedOperation) when calling the RunInstances operation: You are not authorized",
+  ],
+  ["credentials", "An error occurred (ExpiredToken) when calling the GetCallerIdentity operation"],
+  ["credentials", "(AuthorizationFailed) The client 'x' does not have authorization to perform action"],
+  ["credentials", "AADSTS700082: The refresh token has expired due to inactivity."],
+  ["credentials", "{'code': 'IAM_PERMISSION_DENIED', 'message': 'Policy update access denied.'}"],
+  [
+    "model",
+    "huggingface_hub.errors.GatedRepoError: 401 Client Error. Cannot access gated repo for url https://huggingface.co/meta-llama/Llama-3.1-8B/resolve/main/config.json.",
+  ],
+  [
+    "model",
+    "403 Client Error: Forbidden for url: https://huggingface.co/meta-llama/x/resolve/main/config.json",
+  ],
+  [
+    "model",
+    "OSError: no/such is not a local folder and is not a valid model identifier listed on 'https://huggingface.co/models'",
+  ],
+  ["disk", "OSError: [Errno 28] No space left on device"],
+  ["disk", "cp: error writing 'x': Disk quota exceeded"],
+  ["disk", "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi"],
+  ["memory", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."],
+  ["memory", "Pod x failed: OOMKilled"],
+  [
+    "memory",
+    "slurmstepd: error: Detected 1 oom_kill event in StepId=3.0. Some of the step tasks have been OOM Killed.",
+  ],
+  [
+    "certificate",
+    "requests.exceptions.SSLError: HTTPSConnectionPool(host='huggingface.co', port=443): Max retries exceeded with url: /api/models/Qwen/Qwen3-8B (Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate in certificate chain')))",
+  ],
+  ["certificate", "x509: certificate signed by unknown authority"],
+  [
+    "network",
+    "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='huggingface.co', port=443): Max retries exceeded with url: /api/models/Qwen/Qwen3-8B (Caused by NameResolutionError: Failed to resolve: Name or service not known)",
+  ],
+  [
+    "busy",
+    "requests.exceptions.HTTPError: 429 Client Error: Too Many Requests for url: https://example.com/x",
+  ],
+  [
+    "unreachable",
+    "requests.exceptions.ConnectionError: HTTPConnectionPool(host='127.0.0.1', port=46580): Max retries exceeded with url: /api/health (Caused by NewConnectionError)",
+  ],
+  ["invalid", "Catalog does not contain any instances satisfying the request: 1x AWS({'B999': 8})."],
+];
+
+describe("a cause", () => {
+  it.each(PRINTED)("%s: %s", (kind, line) => {
+    const failure = classify(["Considered resources (2 nodes):", line, "Stopping."]);
+    expect(failure.kind).toBe(kind);
+    // In its own words, but for the name of the exception.
+    expect(line).toContain(failure.cause);
+    const message = failureMessage("The launch failed", failure, { lines: [line] });
+    expect(message.split("\n").slice(0, 2)).toEqual([
+      `The launch failed: ${FAILURES[kind].title}.`,
+      `Cause: ${failure.cause}`,
+    ]);
+    expect(message.split("\n").at(-1)).toBe(`Next: ${FAILURES[kind].advice}`);
+  });
+
+  it("is known for each kind, and the documentation's words are among what is recognised", () => {
+    for (const { kind, pattern, words } of CAUSES) {
+      expect(
+        PRINTED.some(([known, line]) => known === kind && pattern.test(line)) ||
+          kind === "setup" ||
+          kind === "capacity",
+      ).toBe(true);
+      for (const [, word = ""] of words.matchAll(/`([^`]+)`/g))
+        expect({ word, kind: classify([word.replace("…", "x/y")]).kind }).toEqual({ word, kind });
+    }
+  });
+
+  it.each([
+    "(worker1, rank=1) INFO capacity of the pool: 3 blocks, quota none",
+    "sudo apt-get update",
+    "Loading checkpoint shards: 100%",
+    "permission denied, trying the next one",
+    "WARNING: did you mean --foo?",
+    "KV cache usage 93 %, memory 71.2 GiB",
+    "GET /api/models 200",
+  ])("is not read into a log line that may mean anything: %s", (line) => {
+    const failure = { kind: "run", cause: "job 1 ended as FAILED" } as const;
+    expect(explained(failure, [line])).toBe(failure);
+  });
+
+  it("stands in the documentation, as it is here", () => {
+    const page = readFileSync(join(packageRoot(), CAUSES_FILE), "utf8");
+    expect(page, "run: npm run schema").toBe(renderCauses(page));
+    for (const { title } of Object.values(FAILURES)) expect(page).toContain(title);
+  });
+});
+
+describe("a reason of Slurm", () => {
+  const all = (Object.keys(SLURM_REASONS) as WaitEnd[]).flatMap((ends) =>
+    SLURM_REASONS[ends].map((code) => [code, ends] as const),
+  );
+
+  it("is one of all that Slurm has", () => {
+    expect(all.length).toBe(new Set(all.map(([code]) => code)).size);
+    expect(all.length).toBeGreaterThan(180);
+  });
+
+  it.each(all)("%s is ended by %s", (code, ends) => {
+    const reason = `Launching (pending: ${code}; partition: h100)`;
+    expect(slurmWait(reason)?.ends).toBe(ends);
+    const patient = hopeless(reason, true);
+    const impatient = hopeless(reason, false);
+    expect([impatient !== undefined, patient !== undefined]).toEqual([ends !== "queue", ends === "nothing"]);
+    for (const failure of [patient, impatient].filter((one) => one !== undefined)) {
+      expect(failure.cause).toMatch(new RegExp(`^${code}: \\w.*SkyPilot says: `));
+      expect(failure.cause).toContain(reason);
+    }
+  });
+
+  it("may have details behind it", () => {
+    expect(
+      slurmWait("Launching (pending: ReqNodeNotAvail, UnavailableNodes:gpu1; partition: h100)"),
+    ).toMatchObject({
+      code: "ReqNodeNotAvail",
+      ends: "others",
+    });
+    expect(slurmWait("Launching (waiting for queue admission)")).toBeUndefined();
+    expect(hopeless("Launching (pending: SomethingNewOfSlurm26)", false)).toBeUndefined();
+  });
+});
