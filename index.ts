@@ -1,7 +1,7 @@
 /** The Pulumi program: the stack's configuration → one deployment → stack outputs. */
 import "./lib/bypassProxies";
 import * as pulumi from "@pulumi/pulumi";
-import { checkedConfig, costLine, DynamoCluster, observeLocal, observeSky } from "./components";
+import { checkedConfig, costLine, DynamoCluster, KEY_VARIABLE, observeLocal, observeSky } from "./components";
 import { CONFIG_NAMESPACE } from "./config/problems";
 
 /** Everything that the stack's configuration says below this program's namespace, as Pulumi gives it: text. */
@@ -31,26 +31,24 @@ async function program() {
       ? { observed: await observeLocal(clusterPrefix, written) }
       : { observedSky: await observeSky(clusterPrefix, config.sky.infra, written) }),
   });
-  const {
-    endpoint,
-    model,
-    certificate,
-    certificateFingerprint,
-    apiKey,
-    apiKeys,
-    chat,
-    topology,
-    deployment,
-    logs,
-    cost,
-  } = cluster;
+  const { endpoint, model, certificate, certificateFingerprint, apiKey, apiKeys, chat, details, cost } =
+    cluster;
   if (config.target === "sky") void pulumi.log.info(costLine(cost));
+  const stack = pulumi.getStack();
   // An output that is undefined would be a warning at every operation.
   const { keys, retiredKeys } = config.access;
   const several = keys.length + retiredKeys.length > 1 ? { apiKeys } : {};
-  const key = cluster.asksForKey ? { apiKey, ...several } : {};
+  const key = `export ${KEY_VARIABLE}=$(npm run -s stack -- output apiKey --stack ${stack} --show-secrets)`;
+  const access = cluster.asksForKey ? { apiKey, ...several, key } : {};
   const tls = cluster.speaksTls ? { certificate, certificateFingerprint } : {};
-  return { endpoint, model, engine: config.engine, ...tls, ...key, chat, topology, deployment, logs, cost };
+  const { gpus, dollarsPerHour, mostDollarsPerHour } = cost;
+  return {
+    ...{ endpoint, model, chat, ...access, ...tls },
+    cost: { gpus, dollarsPerHour, mostDollarsPerHour },
+    look: `bin/dynamo-sky status --stack ${stack}`,
+    // For such commands: all that they have to know, on one line.
+    deployment: details,
+  };
 }
 
 export = program;

@@ -1,11 +1,17 @@
 import OpenAI from "openai";
+import { type Task, tasks } from "../config/task";
+import { counted } from "../lib/words";
 import { dispatcherFor } from "../toolchain/pinned";
 import type { RunningDeployment } from "./deployment/running";
 
-export interface StreamedAnswer {
-  readonly tokens: number;
-  /** Milliseconds from the request to the first token (TTFT). */
-  readonly firstMs: number;
+/** What came back, as JSON too. */
+export interface ModelAnswer {
+  /** In words: `48 tokens`, `a vector of 1024 numbers`. */
+  readonly content: string;
+  /** Tokens that were written; absent where the model's task writes none. */
+  readonly tokens?: number;
+  /** Milliseconds from the request to the first token (TTFT); absent likewise. */
+  readonly firstMs?: number;
   readonly totalMs: number;
 }
 
@@ -23,32 +29,52 @@ export function clientOf({ endpoint, apiKey, fingerprint }: RunningDeployment): 
 }
 
 /**
- * Asks one question and hands over the answer piece by piece, as it arrives.
- * @throws Error when the answer holds no token.
+ * Sends one request of the model's task. What is written is handed over piece by piece, as it arrives.
+ * @throws Error when the answer holds nothing.
  */
-export async function streamAnswer(
+export async function askModel(
   deployment: RunningDeployment,
-  question: string,
+  text: string,
   onText: (text: string) => void,
   signal?: AbortSignal,
-): Promise<StreamedAnswer> {
-  const { endpoint, model } = deployment;
-  const client = clientOf(deployment);
+): Promise<ModelAnswer> {
+  const task = tasks[deployment.task];
+  const body = task.body(deployment.model, text, MAX_TOKENS);
+  const options = signal === undefined ? {} : { signal };
+  return task.generates
+    ? streamed(deployment, { task, body, options, onText })
+    : whole(deployment, { task, body, options });
+}
+
+interface Request {
+  readonly task: Task;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly options: { readonly signal?: AbortSignal };
+}
+
+/** A piece of a streamed chat completion or completion; OpenAI's own types tell them apart before there is one. */
+interface Piece {
+  readonly choices: readonly {
+    readonly text?: string | null;
+    readonly delta?: { readonly content?: string | null };
+  }[];
+  readonly usage?: { readonly completion_tokens: number } | null;
+}
+
+async function streamed(
+  deployment: RunningDeployment,
+  { task, body, options, onText }: Request & { readonly onText: (text: string) => void },
+): Promise<ModelAnswer> {
   const started = performance.now();
   let firstMs: number | undefined;
   let tokens = 0;
-  const stream = await client.chat.completions.create(
-    {
-      model,
-      messages: [{ role: "user", content: question }],
-      max_tokens: MAX_TOKENS,
-      stream: true,
-      stream_options: { include_usage: true },
-    },
-    signal === undefined ? {} : { signal },
-  );
+  const stream = await clientOf(deployment).post<AsyncIterable<Piece>>(`/${task.path}`, {
+    body: { ...body, stream: true, stream_options: { include_usage: true } },
+    stream: true,
+    ...options,
+  });
   for await (const { choices, usage } of stream) {
-    const text = choices[0]?.delta.content ?? "";
+    const text = choices[0]?.delta?.content ?? choices[0]?.text ?? "";
     if (text !== "") {
       firstMs ??= performance.now() - started;
       onText(text);
@@ -56,6 +82,20 @@ export async function streamAnswer(
     tokens = usage?.completion_tokens ?? tokens;
   }
   if (firstMs === undefined || tokens === 0)
-    throw new Error(`${endpoint} answered, but without a single token.`);
-  return { tokens, firstMs, totalMs: performance.now() - started };
+    throw new Error(`${deployment.endpoint} answered, but without a single token.`);
+  return { content: counted(tokens, "token"), tokens, firstMs, totalMs: performance.now() - started };
+}
+
+async function whole(deployment: RunningDeployment, { task, body, options }: Request): Promise<ModelAnswer> {
+  const started = performance.now();
+  const answer = await clientOf(deployment).post<unknown>(`/${task.path}`, { body, ...options });
+  const { isThere, words } = task.read(answer);
+  if (!isThere) throw new Error(`${deployment.endpoint} answered, but with ${words}.`);
+  return { content: words, totalMs: performance.now() - started };
+}
+
+/** How an answer went, in words: `48 tokens, the first after 68 ms, in all 336 ms`. */
+export function answerInWords({ content, firstMs, totalMs }: ModelAnswer): string {
+  const when = firstMs === undefined ? "after" : `the first after ${firstMs.toFixed(0)} ms, in all`;
+  return `${content}, ${when} ${totalMs.toFixed(0)} ms`;
 }

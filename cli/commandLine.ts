@@ -16,7 +16,7 @@ export const EXIT = {
   usage: 2,
   /** It was found out, and is not as it should be. */
   notAsWanted: 3,
-  /** Of `stack -- drift`, where a mistake in the configuration is 1: as `terraform plan -detailed-exitcode` has it. */
+  /** Of `drift`, where a mistake in the configuration is 1: as `terraform plan -detailed-exitcode` has it. */
   drift: 2,
 } as const;
 
@@ -70,15 +70,10 @@ export function seconds(option: string, written: string): number {
 
 /**
  * Does work that ends early when the time of `--timeout` is over.
- * @param usual Seconds, where none are given.
- * @throws UsageProblem when it is no number of seconds; OperationFailed that says so when the time is over.
+ * @param limit Seconds.
+ * @throws OperationFailed that says so when the time is over.
  */
-export async function withTimeout<T>(
-  written: string | undefined,
-  usual: number,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const limit = seconds("--timeout", written ?? String(usual));
+export async function withTimeout<T>(limit: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
   const late = () => controller.abort(new OperationFailed(`No end within ${limit} s (--timeout).`));
   const timer = setTimeout(late, limit * 1000);
@@ -106,16 +101,18 @@ export function wholeNumber(
   );
 }
 
-/** Where a deployment's outputs come from: `--stack` or `--outputs`. @throws UsageProblem unless exactly one is given. */
-export function oneOfTwo(
-  { stack, outputs }: { readonly stack: string | undefined; readonly outputs: string | undefined },
-  usage: string,
-): { readonly stack: string } | { readonly file: string } {
+/** Where a deployment's outputs come from: `--stack` or `--outputs`. @throws UsageProblem unless one is given. */
+export function oneOfTwo({
+  stack,
+  outputs,
+}: {
+  readonly stack?: string | undefined;
+  readonly outputs?: string | undefined;
+}): { readonly stack: string } | { readonly file: string } {
   if (stack !== undefined && outputs === undefined) return { stack };
   if (outputs !== undefined && stack === undefined) return { file: outputs };
-  const problem =
-    stack === undefined ? "--stack is missing: which stack?" : "Say --stack or --outputs, not both.";
-  throw new UsageProblem(`${problem}\n\n${usage}`);
+  const isNone = stack === undefined;
+  throw new UsageProblem(isNone ? "--stack is missing: which stack?" : "Say --stack or --outputs, not both.");
 }
 
 /**
@@ -136,7 +133,8 @@ export function runTool(main: () => void | Promise<void>, usage: string): void {
     );
 }
 
-function isOurs(error: unknown): error is Error {
+/** Whether it is a mistake of this program: then the place in it is what helps. */
+export function isOurs(error: unknown): error is Error {
   const isExpected = isUsersMistake(error) || error instanceof OperationFailed;
   return !isExpected && (error instanceof TypeError || error instanceof RangeError);
 }

@@ -7,12 +7,15 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
+import { type TaskName, tasks } from "../config/task";
 import { callHttp } from "../lib/http";
 
 export interface ProofTarget {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   readonly endpoint: string;
   readonly model: string;
+  /** One that writes tokens. Default: chat. */
+  readonly task?: TaskName;
   /** Sent as a bearer token. Default: none. */
   readonly apiKey?: string | undefined;
   /** SHA-256 of the certificate that the endpoint shows. Default: what the system trusts, or plain HTTP. */
@@ -67,6 +70,7 @@ const answerSchema = z.object({
   }),
 });
 
+const MAX_TOKENS = 8;
 const REQUEST_MS = 60_000;
 /** KV events reach the router within milliseconds; a busy machine may take longer. */
 const EVENTS_MS = 10_000;
@@ -108,12 +112,11 @@ export function freshPrefix(): string {
  */
 export async function ask(target: ProofTarget, content: string): Promise<Served> {
   const { apiKey, endpoint, fingerprint, model, signal = new AbortController().signal } = target;
-  const { status, text } = await callHttp(`${endpoint}/v1/chat/completions`, {
+  const { path, body } = tasks[target.task ?? "chat"];
+  const { status, text } = await callHttp(`${endpoint}/v1/${path}`, {
     headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
     body: {
-      model,
-      messages: [{ role: "user", content }],
-      max_tokens: 8,
+      ...body(model, content, MAX_TOKENS),
       nvext: { extra_fields: ["worker_id", "timing"] },
     },
     fingerprint,
@@ -134,7 +137,7 @@ function served({ endpoint, logs }: ProofTarget, text: string): Served {
   const { prefill_worker_id, decode_worker_id } = nvext.worker_id;
   const prefillWorker = prefill_worker_id ?? decode_worker_id ?? "unknown";
   const told = {
-    requestId: id.replace(/^chatcmpl-/, ""),
+    requestId: id.replace(/^(chatcmpl|cmpl)-/, ""),
     promptTokens: usage.prompt_tokens,
     prefillWorker,
     decodeWorker: decode_worker_id ?? prefillWorker,

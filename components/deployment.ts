@@ -1,7 +1,9 @@
 /** From what the user wrote to everything that the components need: no resource is made here. */
 import type * as pulumi from "@pulumi/pulumi";
-import { ConfigError } from "../config/problems";
+import { ConfigError, type Problem } from "../config/problems";
 import type { ConfigInput } from "../config/schema";
+import { show } from "../config/values";
+import { type BroughtFiles, LARGEST, NotBrought, readBrought } from "../lib/broughtFiles";
 import { problemOfCertificate } from "../lib/tls/served";
 import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/config";
 import type { DeploymentCost } from "../plan/cost";
@@ -50,6 +52,8 @@ export interface Deployment {
   readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
   readonly cost: DeploymentCost;
+  /** Files of this machine that nodes are given, as they are now. */
+  readonly files: BroughtFiles;
   /** Loopback addresses of the local nodes, by name of the cluster, by rank. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
 }
@@ -85,12 +89,13 @@ export function prepare(args: DynamoClusterArgs): Deployment {
     };
     const config = parseConfig({ ...written, ...secrets });
     checkCertificate(config);
+    const files = broughtFiles(config);
     const planned = plan(
       config,
       factsOf(config, () => localServices ?? locateTools().servicesObtainable),
     );
     const cost = affordableCost(config, planned, observedSky?.prices);
-    return { config, plan: planned, cost, addresses: localAddresses(planned) };
+    return { config, plan: planned, cost, files, addresses: localAddresses(planned) };
   });
 }
 
@@ -101,4 +106,21 @@ function checkCertificate({ access: { tls } }: DeploymentConfig): void {
   if (problem === undefined) return;
   const message = `${problem}. Give one that clients accept today.`;
   throw new ConfigError([{ path: ["access", "tls", "certificate"], message }]);
+}
+
+/** What is not there is told before a node is. */
+function broughtFiles({ files }: DeploymentConfig): BroughtFiles {
+  const problems: Problem[] = [];
+  const read = Object.entries(files).flatMap(([name, path]) => {
+    try {
+      return [[name, readBrought(path)] as const];
+    } catch (error) {
+      if (!(error instanceof NotBrought)) throw error;
+      const message = `${show(path)} ${error.message}. Allowed: a file or directory that can be read, of at most ${LARGEST / 1e6} MB; sky.fileMounts brings more.`;
+      problems.push({ path: ["files", name], message });
+      return [];
+    }
+  });
+  if (problems.length > 0) throw new ConfigError(problems);
+  return Object.fromEntries(read);
 }

@@ -4,6 +4,7 @@ import { RandomString } from "@pulumi/random/randomString";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
+import { detailsText } from "../plan/outputs";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
 import {
@@ -40,7 +41,7 @@ const OPEN_INSIDE =
 
 /** An NVIDIA Dynamo inference cluster with an OpenAI-compatible endpoint. */
 export class DynamoCluster extends pulumi.ComponentResource {
-  /** Base URL of the OpenAI-compatible API, without `/v1`. Known once a chat completion has come back through it. */
+  /** Base URL of the OpenAI-compatible API, without `/v1`. Known once an answer has come back through it. */
   readonly endpoint: pulumi.Output<string>;
   /** Name of the model, as requests give it. */
   readonly model: pulumi.Output<string>;
@@ -59,7 +60,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly certificate: pulumi.Output<string | undefined>;
   /** SHA-256 of the certificate that the endpoint shows, as `openssl x509 -fingerprint -sha256` prints it; undefined likewise. */
   readonly certificateFingerprint: pulumi.Output<string | undefined>;
-  /** A command that asks a chat question; can be pasted into a shell. */
+  /** A command that asks the model for what it is there for; can be pasted into a shell. */
   readonly chat: pulumi.Output<string>;
   /** Which program runs on which node, on which GPUs and ports. */
   readonly topology: pulumi.Output<ClusterTopology[]>;
@@ -67,6 +68,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly deployment: pulumi.Output<DeploymentSummary>;
   /** Where each program logs to. */
   readonly logs: pulumi.Output<Record<string, string[]>>;
+  /**
+   * All that `dynamo-sky`'s commands have to know, on one line: the three above, the engine and the prices. They look for it in the
+   * stack output `deployment`.
+   */
+  readonly details: pulumi.Output<string>;
   /** GPUs, and what SkyPilot says that they cost an hour. Known in a preview; of the day, so no command depends on it. */
   readonly cost: DeploymentCost;
 
@@ -101,6 +107,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
       {
         endpoint: head.url(plan.endpoint.rank, plan.endpoint.port),
         model: plan.model,
+        task: plan.task,
         namespace: plan.namespace,
         expectedWorkers: plan.expectedWorkers,
         ...(keys === undefined ? {} : { apiKey: keys.first }),
@@ -126,7 +133,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     this.certificate = shown.apply((served) => served?.authority);
     this.certificateFingerprint = shown.apply((served) => served?.fingerprint);
     this.chat = pulumi.all([this.endpoint, shown]).apply(([endpoint, served]) =>
-      chatCommand(endpoint, plan.model, {
+      chatCommand(endpoint, plan, {
         asksForKey: this.asksForKey,
         publicKeyPin: served?.publicKeyPin,
       }),
@@ -135,6 +142,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
       .all(plan.clusters.map((cluster) => hostOf(hosts, cluster.name).clusterName))
       .apply((names) => topologyOf(plan, names));
     this.deployment = pulumi.output(summaryOf(deployment.config, plan));
+    const { engine } = config;
+    const prices = Object.fromEntries(cost.clusters.map((one) => [one.name, one.dollarsPerHour]));
+    this.details = pulumi
+      .all([this.topology, this.deployment, this.logs])
+      .apply(([topology, where, logs]) => detailsText({ engine, deployment: where, topology, logs, prices }));
     this.registerOutputs({
       endpoint: this.endpoint,
       model: this.model,
@@ -199,12 +211,13 @@ export class DynamoCluster extends pulumi.ComponentResource {
   }
 
   #host(made: NewHost, args: DynamoClusterArgs, deployment: Deployment): ClusterHost {
-    const { config, addresses, plan } = deployment;
+    const { config, addresses, files, plan } = deployment;
     const { cluster, clusterName, base, secrets, certificate } = made;
     const { observed, observedSky } = args;
     const common = {
       clusterName,
       plan: cluster,
+      files,
       ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
       ...(certificate === undefined ? {} : { certificate }),
     };

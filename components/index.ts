@@ -15,5 +15,5 @@ export type { RoleArgs } from "./role";
 export { Router, type RouterArgs } from "./router";
 export { SkyCluster, type SkyClusterArgs } from "./skyCluster";
 export { observeSky, type SkyObservation } from "./skyRepair";
-export type { ClusterTopology, DeploymentSummary, ProgramTopology } from "./topology";
+export { type ClusterTopology, type DeploymentSummary, KEY_VARIABLE } from "./topology";
 export { DecodeWorkers, EncodeWorkers, PrefillWorkers, Workers } from "./workers";

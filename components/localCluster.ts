@@ -1,11 +1,18 @@
 /** A cluster of nodes on this machine. */
 import * as pulumi from "@pulumi/pulumi";
+import { type BroughtFiles, broughtTo } from "../lib/broughtFiles";
 import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
-import { programLog } from "../plan/node/render";
+import { programLog } from "../plan/node/paths";
 import { portSetting } from "../plan/ports";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
-import { type ClusterPlan, type NodePlan, type ProgramRole, secretsOfProgram } from "../plan/types";
+import {
+  type ClusterPlan,
+  type NodePlan,
+  type ProgramPlan,
+  type ProgramRole,
+  secretsOfProgram,
+} from "../plan/types";
 import { type Unit, unitsOf } from "../plan/units";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand } from "./driverCommand";
@@ -23,6 +30,8 @@ export interface LocalClusterArgs {
   readonly controlAddress?: string;
   /** Model whose tokenizer the machine's cache must hold. Default: none is looked for. */
   readonly model?: string;
+  /** Files of this machine that its programs are given. Default: none. */
+  readonly files?: BroughtFiles;
   /** Values for the variables that programs take from the node's secrets file, by name. Default: there are none. */
   readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
   /** Certificate of the gateway, which runs on rank 0. Default: it speaks plain HTTP. */
@@ -190,16 +199,24 @@ function hasRole(plan: ClusterPlan, ...roles: readonly ProgramRole[]): boolean {
 }
 
 function unitInput(args: LocalClusterArgs, unit: Unit) {
+  const files = broughtTo(unit, args.files ?? {});
   return {
     cluster: args.clusterName,
     unit: unit.name,
     nodes: unit.nodes.map(({ rank, programs }) => ({
       rank,
       address: addressOf(args.addresses, rank),
-      programs,
+      programs: programs.map((program) => withDigests(program, files)),
     })),
+    ...(Object.keys(files).length === 0 ? {} : { files }),
     ...(args.unitTimeoutSeconds === undefined ? {} : { timeoutSeconds: args.unitTimeoutSeconds }),
   };
+}
+
+/** Other contents of a file that it reads start it anew. */
+function withDigests(program: ProgramPlan, files: BroughtFiles): ProgramPlan {
+  const own = Object.entries(broughtTo(program, files)).map(([name, { digest }]) => [name, digest] as const);
+  return own.length === 0 ? program : { ...program, brought: Object.fromEntries(own) };
 }
 
 function addressOf(addresses: readonly string[], rank: number): string {

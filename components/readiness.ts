@@ -1,5 +1,6 @@
 /** The proof that a deployment serves. */
 import * as pulumi from "@pulumi/pulumi";
+import type { TaskName } from "../config/task";
 import type { ExpectedWorkers } from "../plan/types";
 import type { UnitRun } from "./clusterHost";
 import { DriverCommand, digestOf, type Repair } from "./driverCommand";
@@ -9,6 +10,8 @@ export interface ReadinessArgs {
   readonly endpoint: pulumi.Input<string>;
   /** Model that the trial request names. */
   readonly model: string;
+  /** What the trial request asks for. */
+  readonly task: TaskName;
   /** Dynamo namespace in which the workers register. */
   readonly namespace: string;
   /** How many workers must be registered, by role. */
@@ -32,7 +35,7 @@ export interface ReadinessArgs {
 }
 
 /**
- * Waits until every worker of the plan is registered and a chat completion with tokens in it has come back through the
+ * Waits until every worker of the plan is registered and an answer with content (tokens, a vector) has come back through the
  * endpoint. Carried out again when any unit was changed or repaired, and not otherwise.
  */
 export class Readiness extends pulumi.ComponentResource {
@@ -48,6 +51,7 @@ export class Readiness extends pulumi.ComponentResource {
         input: {
           endpoint: args.endpoint,
           model: args.model,
+          task: args.task,
           namespace: args.namespace,
           expectedWorkers: { ...args.expectedWorkers },
           logs: args.logs,

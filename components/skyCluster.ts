@@ -1,5 +1,6 @@
 /** A cluster of nodes that SkyPilot provisions. */
 import * as pulumi from "@pulumi/pulumi";
+import type { BroughtFiles } from "../lib/broughtFiles";
 import { runtimeDigests } from "../lib/runtimeFiles";
 import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
@@ -27,6 +28,8 @@ export interface SkyClusterArgs {
   readonly hasEndpoint: boolean;
   /** Address of the control plane, where that is on another cluster. Default: rank 0 of this one. */
   readonly controlIp?: pulumi.Input<string>;
+  /** Files of this machine that its nodes are given. Default: none. */
+  readonly files?: BroughtFiles;
   /** Values for the variables that programs take from the node's secrets file, by name. Default: there are none. */
   readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
   /** Certificate of the gateway, where that is on this cluster. Default: it speaks plain HTTP. */
@@ -166,13 +169,14 @@ function leaseInput({ clusterName, config }: SkyClusterArgs) {
 }
 
 function launchInput(args: SkyClusterArgs, secrets: Record<string, pulumi.Input<string>> | undefined) {
-  const { clusterName, config, controlIp, port, certificate } = args;
+  const { clusterName, config, controlIp, files = {}, port, certificate } = args;
   const { retryUntilUp, infra } = config.sky;
   const fixed: Omit<SkyLaunchSpec, "cluster" | "task" | "secrets" | "tls"> = {
     infra: [...infra],
     retryUntilUp,
     port,
     runtime: runtimeDigests(),
+    ...(Object.keys(files).length === 0 ? {} : { files }),
     timeoutSeconds: config.timeouts.provisionMinutes * 60,
   };
   return {

@@ -1,27 +1,11 @@
 /** What the stack outputs tell about a deployment. */
+import { tasks } from "../config/task";
 import type { DeploymentConfig } from "../plan/config";
-import type { DeploymentPlan, ExpectedWorkers, ProgramRole } from "../plan/types";
+import type { DeployedCluster, DeploymentDetails } from "../plan/outputs";
+import type { DeploymentPlan } from "../plan/types";
 
-/** A program in the `topology` output. */
-export interface ProgramTopology {
-  readonly name: string;
-  readonly role: ProgramRole;
-  /** GPU indices on the node. */
-  readonly gpus: readonly number[];
-  /** What it listens on, by purpose. */
-  readonly ports: Readonly<Record<string, number>>;
-}
-
-/** A cluster in the `topology` output. */
-export interface ClusterTopology {
-  /** Name in the plan: `main`. */
-  readonly name: string;
-  /** Full name, with which SkyPilot or the driver can be asked about it. */
-  readonly cluster: string;
-  /** SkyPilot's name of its GPUs; absent where it has none, and on this machine. */
-  readonly accelerator?: string;
-  readonly nodes: readonly { readonly rank: number; readonly programs: readonly ProgramTopology[] }[];
-}
+/** A cluster of {@link DynamoCluster.topology}. */
+export type ClusterTopology = DeployedCluster;
 
 /**
  * Who runs where.
@@ -35,33 +19,23 @@ export function topologyOf(plan: DeploymentPlan, names: readonly string[]): Clus
     ...(cluster.accelerator === undefined ? {} : { accelerator: cluster.accelerator }),
     nodes: cluster.nodes.map(({ rank, programs }) => ({
       rank,
-      programs: programs.map(({ name, role, gpus, ports }) => ({ name, role, gpus, ports })),
+      programs: programs.map(({ name, role, gpus, ports }) => ({ name, role, gpus: [...gpus], ports })),
     })),
   }));
 }
 
 /**
- * The `deployment` output: what else has to be known to look after a deployment from elsewhere, without its configuration. The
- * same for the same configuration, so that a second `up` changes nothing; no secret is in it.
+ * What else has to be known to look after a deployment from elsewhere, without its configuration: where it runs, and what has to be ready
+ * in it. The same for the same configuration, so that a second `up` changes nothing; no secret is in it.
  */
-export interface DeploymentSummary {
-  /** `local`: the machine that made it. `sky`: clusters of SkyPilot. */
-  readonly target: DeploymentConfig["target"];
-  /** Where SkyPilot's clusters may be, as configured; it decides which `sky` is asked. */
-  readonly infra: readonly string[];
-  /** Dynamo namespace in which the workers register. */
-  readonly namespace: string;
-  readonly routerMode: string;
-  /** How many workers of each role have to be registered with every frontend. */
-  readonly workers: ExpectedWorkers;
-}
+export type DeploymentSummary = DeploymentDetails["deployment"];
 
 export function summaryOf(
   { target, sky }: Pick<DeploymentConfig, "target" | "sky">,
-  { namespace, routerMode, expectedWorkers }: DeploymentPlan,
+  { namespace, routerMode, task, expectedWorkers }: DeploymentPlan,
 ): DeploymentSummary {
-  const infra = target === "sky" ? sky.infra : [];
-  return { target, infra, namespace, routerMode, workers: expectedWorkers };
+  const infra = target === "sky" ? [...sky.infra] : [];
+  return { target, infra, namespace, routerMode, task, workers: expectedWorkers };
 }
 
 /** How a client is let in. */
@@ -76,22 +50,19 @@ export interface ChatAccess {
 export const KEY_VARIABLE = "DYNAMO_API_KEY";
 
 /**
- * A chat request as a command that can be pasted into a POSIX shell.
+ * A request of the model's task as a command that can be pasted into a POSIX shell.
  */
 export function chatCommand(
   endpoint: string,
-  model: string,
+  { model, task }: Pick<DeploymentPlan, "model" | "task">,
   { asksForKey = false, publicKeyPin }: ChatAccess = {},
 ): string {
-  const body = JSON.stringify({
-    model,
-    messages: [{ role: "user", content: "Say hello in one sentence." }],
-    max_tokens: 64,
-  });
+  const { path, body } = tasks[task];
+  const content = JSON.stringify(body(model, "Say hello in one sentence.", 64));
   const key = asksForKey ? `printf 'Authorization: Bearer %s' "$${KEY_VARIABLE}" | ` : "";
   // Whoever signed the certificate and for whatever name: it must be this one (curl checks that with -k too).
   const pin = publicKeyPin === undefined ? "" : `-k --pinnedpubkey ${shellQuote(publicKeyPin)} `;
-  return `${key}curl -s ${pin}${asksForKey ? "-H @- " : ""}${shellQuote(`${endpoint}/v1/chat/completions`)} -H 'Content-Type: application/json' -d ${shellQuote(body)}`;
+  return `${key}curl -s ${pin}${asksForKey ? "-H @- " : ""}${shellQuote(`${endpoint}/v1/${path}`)} -H 'Content-Type: application/json' -d ${shellQuote(content)}`;
 }
 
 /** The text as one word of a POSIX shell. */

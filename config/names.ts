@@ -20,7 +20,6 @@
  * - `{{GPUS}}`: the program's `gpus`, as CUDA counts them there; `{{NODE_INTERFACE}}`: the network interface with the node's address. Both
  *   only as the whole value of a variable.
  */
-
 export const ENGINES = ["sglang", "vllm", "trtllm", "mocker"] as const;
 export type EngineName = (typeof ENGINES)[number];
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type TaskName, tasks } from "./task";
 import { decimal, flag, oneOf, optional, section, setting, text, whole } from "./values";
 
 /**
@@ -36,7 +37,12 @@ function kv<S extends z.ZodType>(name: string, schema: S): S {
   return schema;
 }
 
-const file = () => text({ noun: "an absolute path", allowed: "a path that starts with /", pattern: /^\// });
+const file = () =>
+  text({
+    noun: "an absolute path",
+    allowed: "a path that starts with /, or {{FILES}}/ and a name of `files`",
+    pattern: /^(\/|\{\{FILES\}\}\/)/,
+  });
 const name = (noun: string) => text({ noun, allowed: "text" });
 const weight = () => decimal({ min: 0, max: 1 });
 
@@ -343,8 +349,8 @@ const knobs = {
 };
 
 export const routerSchema = section({
-  mode: setting(oneOf("a router mode", ROUTER_MODES), {
-    default: "kv",
+  mode: optional(oneOf("a router mode", ROUTER_MODES), {
+    absent: "kv; round-robin where `task` is one without a KV cache",
     about:
       "How the frontend picks a worker (`--router-mode`). `kv` prefers the one that has the prompt's prefix cached.",
   }),
@@ -376,3 +382,11 @@ function knobOf(key: keyof typeof knobs): RouterKnob {
 
 /** Every knob, in the order of the schema. Boolean knobs are switches: `--flag` and `--no-flag`. */
 export const ROUTER_KNOBS: readonly RouterKnob[] = (Object.keys(knobs) as (keyof typeof knobs)[]).map(knobOf);
+
+/** How the router picks, with the default. It has no prefixes to go by where no tokens are written. */
+export function routerMode(
+  router: { readonly mode?: RouterMode | undefined },
+  task: TaskName = "chat",
+): RouterMode {
+  return router.mode ?? (tasks[task].generates ? "kv" : "round-robin");
+}

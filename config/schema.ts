@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import { accessSchema } from "./access";
+import { filesSchema } from "./files";
 import { kvTransferSchema } from "./kvTransfer";
 import { limitsSchema } from "./limits";
 import { metricsSchema } from "./metrics";
@@ -21,6 +22,7 @@ import {
   timeoutsSchema,
 } from "./services";
 import { skySchema } from "./sky";
+import { TASKS } from "./task";
 import {
   ALL_DEFAULTS,
   environment,
@@ -64,6 +66,11 @@ export const configSchema = section({
       about: "What clients call the model in their requests.",
     },
   ),
+  task: setting(oneOf("a task", TASKS), {
+    default: "chat",
+    about:
+      "What clients ask the model for. `chat`: chat completions, and completions beside them. `completions`: those alone, for a base model that has no chat template (`--endpoint-types`). `embedding`: vectors at `/v1/embeddings` (`--embedding-worker`). `classify`: classes and scores at `/v1/classify`, of rerankers too (`--classify-worker`; Dynamo has no `/v1/rerank`).",
+  }),
   trustRemoteCode: setting(flag(), {
     default: false,
     about: "Runs Python code that comes with the model (`--trust-remote-code`). Only for models you trust.",
@@ -90,6 +97,11 @@ export const configSchema = section({
   engineEnv: setting(environment(), {
     default: {},
     about: "More environment variables for every worker. Not for secrets.",
+  }),
+  files: setting(filesSchema(), {
+    default: {},
+    about:
+      "Files and directories of this machine that programs need on their nodes, by a name: paths are relative to the project's directory. Engine arguments, variables and settings that name a file call them `{{FILES}}/name`. On nodes only their user can read them; a change starts anew what reads them.",
   }),
   pools: setting(poolsSchema, {
     default: [{ role: "aggregated" }],

@@ -122,7 +122,8 @@ export const skySchema = section({
   ),
   registry: optional(registrySchema, {
     absent: "no login: public images only",
-    about: "Login at the registry of `sky.image`, with `registryPassword` as the password.",
+    about:
+      "Login at the registry of `sky.image`, with `registryPassword` as the password. Not on Kubernetes, where `sky.config` names a pull secret.",
   }),
   instanceType: optional(
     text({
@@ -160,7 +161,11 @@ export const skySchema = section({
       },
       text({ noun: "text", allowed: "text on one line", pattern: /^[^\n\r\0]*$/ }),
     ),
-    { default: {}, about: "Labels (tags) of the cloud's resources." },
+    {
+      default: {},
+      about:
+        "Labels (tags) of the cloud's resources, on AWS, Azure, GCP and Kubernetes; SkyPilot drops them elsewhere.",
+    },
   ),
   envs: setting(environment(), {
     default: {},
@@ -168,6 +173,7 @@ export const skySchema = section({
   }),
   config: optional(skyConfig(), {
     absent: "none",
-    about: "SkyPilot configuration for these clusters alone (the task's `config:`).",
+    about:
+      "SkyPilot configuration for these clusters alone (the task's `config:`), of the keys that SkyPilot takes from a task, such as `kubernetes.pod_config`. A change makes another cluster.",
   }),
 });

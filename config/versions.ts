@@ -9,7 +9,7 @@ export const VERSIONS = {
   dynamo: "1.4.2",
   /** Supervisor on PyPI: keeps the programs of a node running. */
   supervisor: "4.3.0",
-  /** NVIDIA's load generator on PyPI, for `npm run bench`. */
+  /** NVIDIA's load generator on PyPI, for `bin/dynamo-sky bench`. */
   aiperf: "0.13.0",
   /** SkyPilot on PyPI. */
   skypilot: "0.14.1",

@@ -55,7 +55,7 @@ async function operations(): Promise<Row[]> {
         { what: "`npm run demo` on the running cluster", seconds: await repeat(() => npm("demo")) },
         {
           what: "no-op `up`",
-          seconds: await repeat(() => npm("stack", "--", "up", "--stack", "dev")),
+          seconds: await repeat(() => npm("stack", "--", "up", "--yes", "--stack", "dev")),
         },
         {
           what: "`preview`",
@@ -81,7 +81,7 @@ function operationsBenchmark(rows: readonly Row[]): Benchmark {
 
 const usage = `Usage: npm run benchmarks [-- --lab [--runs N] | -- --routing [--runs N] | -- --gateway [--runs N]]
 
-How fast this project itself is. (A deployment under load: npm run bench.)
+How fast this project itself is. (A deployment under load: bin/dynamo-sky bench.)
 
   --lab      a deployment on SkyPilot instead, on the lab, which is started if it does not run; about three minutes a run
   --routing  time to first token with a KV-aware router and with round robin, on this machine; about four minutes a run

@@ -3,11 +3,12 @@
  * `npm run demo -- --down` removes it.
  */
 import { parseArgs } from "node:util";
-import { type StreamedAnswer, streamAnswer } from "../cli/chat";
+import { answerInWords, askModel, type ModelAnswer } from "../cli/chat";
 import { exitCodes, runTool } from "../cli/commandLine";
 import { deploymentOf, type RunningDeployment } from "../cli/deployment/running";
 import { type Proof, proveRouting, type Served } from "../cli/proof";
 import { type OpenStack, openStack } from "../cli/pulumi/openStack";
+import { tasks } from "../config/task";
 import { cacheDir, ensureToolchain, packageRoot, stateDir } from "../toolchain/index";
 import { Screen } from "./demo/screen";
 
@@ -51,13 +52,11 @@ async function up(stack: OpenStack, screen: Screen): Promise<RunningDeployment> 
   return deploymentOf(await stack.outputs({ showSecrets: true }));
 }
 
-async function ask(deployment: RunningDeployment, screen: Screen): Promise<StreamedAnswer> {
+async function ask(deployment: RunningDeployment, screen: Screen): Promise<ModelAnswer> {
   screen.say(`> ${question}`);
-  const answer = await streamAnswer(deployment, question, (text) => screen.stream(text));
-  screen.endStream();
-  screen.say(
-    `${answer.tokens} tokens, the first after ${answer.firstMs.toFixed(0)} ms, in all ${answer.totalMs.toFixed(0)} ms.`,
-  );
+  const answer = await askModel(deployment, question, (text) => screen.stream(text));
+  if (answer.tokens !== undefined) screen.endStream();
+  screen.say(`${answerInWords(answer)}.`);
   if (deployment.engine === "mocker")
     screen.say("The words are random: Dynamo's mocker keeps an engine's time and cache, but holds no model.");
   return answer;
@@ -85,7 +84,7 @@ function showEnd(deployment: RunningDeployment, stack: string, screen: Screen): 
   screen.heading("It is yours");
   screen.say(`Endpoint  ${deployment.endpoint}/v1   (OpenAI-compatible, model ${deployment.model})`);
   screen.say(`Ask it    ${deployment.chat}`);
-  screen.say(`Look      npm run stack -- output topology --stack ${stack}`);
+  screen.say(`Look      bin/dynamo-sky status --stack ${stack}`);
   screen.say(`Change    edit Pulumi.${stack}.yaml, then npm run stack -- preview --stack ${stack}, then up`);
   screen.say(`Stop      npm run demo -- --down${option}`);
 }
@@ -117,14 +116,17 @@ async function run(args: Arguments): Promise<void> {
   }
   screen.heading(`pulumi up, stack ${args.stack}`);
   const deployment = await up(stack, screen);
-  screen.heading("A streamed answer");
+  const isText = tasks[deployment.task].generates;
+  screen.heading(isText ? "A streamed answer" : "An answer");
   const answer = await ask(deployment, screen);
-  screen.heading("KV-aware routing");
-  const routing = await proveRouting(deployment);
-  showProof(routing, screen);
+  const routing = isText ? await proveRouting(deployment) : undefined;
+  if (routing !== undefined) {
+    screen.heading("KV-aware routing");
+    showProof(routing, screen);
+  }
   showEnd(deployment, args.stack, screen);
   const { endpoint, model } = deployment;
-  print({ endpoint, model, answer, routing });
+  print({ endpoint, model, answer, ...(routing && { routing }) });
 }
 
 async function main(): Promise<void> {

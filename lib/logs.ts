@@ -1,7 +1,7 @@
 /** The ends of log files, for messages about failures. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
-const TAIL_BYTES = 16_384;
+const TAIL_BYTES = 131_072;
 
 /** The last lines of the given files, the files one after the other, each line indented. Missing files have none. */
 export function lastLines(paths: readonly string[], count: number): string[] {
@@ -9,6 +9,18 @@ export function lastLines(paths: readonly string[], count: number): string[] {
     const lines = tail(path).slice(-count);
     return lines.length === 0 ? [] : [`  ${path}:`, ...lines.map((line) => `    ${line}`)];
   });
+}
+
+/** What `runtime/launch.py` writes about a program that crashes says nothing about why. */
+export function isLaunchers(line: string): boolean {
+  return /^\s*(ended soon after its start \d+ times?|ending what an earlier run left behind)/.test(line);
+}
+
+const NAMES_AN_ERROR = /\b(\w*(Error|Exception)|error|ERROR|[Ff]atal|panicked|[Cc]annot|No such file)\b/;
+
+/** The last line that names an error: where a program says why it ended, below the traces and above what follows from it. */
+export function causeIn(lines: readonly string[]): string | undefined {
+  return lines.findLast((line) => NAMES_AN_ERROR.test(line) && !isLaunchers(line))?.trim();
 }
 
 function tail(path: string): string[] {

@@ -10,6 +10,10 @@ export const CONTROL_IP = "{{CONTROL_IP}}";
 export const LOOPBACK = "127.0.0.1";
 /** The node's own directory. */
 export const NODE_DIR = "{{NODE_DIR}}";
+/** The node's copy of the files that the deployment brings (`files`); the one placeholder that a user may write. */
+export const FILES = "{{FILES}}";
+/** Where that is, relative to the node's directory; `runtime/launch.py` and `runtime/start.py` have the same. */
+export const NODE_FILES = "files";
 /** Path of one of a program's `files` (`plan/types.ts`); `runtime/launch.py` writes it there. */
 export function programFile(program: string, name: string): string {
   return `${NODE_DIR}/run/${program}/${name}`;
@@ -25,6 +29,11 @@ export function secretsIn(text: string): string[] {
   return [...text.matchAll(/\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}/g)].map(([, name = ""]) => name);
 }
 
+/** Uses of {@link FILES} in a text, each with the name of the file; the name is empty where none follows. */
+export function filesNamedIn(text: string): string[] {
+  return [...text.matchAll(/\{\{FILES\}\}(?:\/([A-Za-z0-9][\w.-]*))?/g)].map(([, name = ""]) => name);
+}
+
 /** Directory that all nodes of a local cluster share. */
 export const CLUSTER_DIR = "{{CLUSTER_DIR}}";
 
@@ -33,7 +42,7 @@ export const OWN_GPUS = "{{GPUS}}";
 /** All of a variable's value: the network interface that has the node's address. The variable is not set where none has it. */
 export const NODE_INTERFACE = "{{NODE_INTERFACE}}";
 
-/** Any of them in a text; `runtime/launch.py` replaces these and nothing else. */
+/** Any of them but {@link FILES} in a text; `runtime/launch.py` replaces these, that one, and nothing else. */
 export const PLACEHOLDER =
   /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|GPUS|NODE_INTERFACE)\}\}/;
 

@@ -26,7 +26,10 @@ export function runtimeDigests(): Record<string, string> {
   );
 }
 
-/** Makes a directory with them. SkyPilot uploads nothing that a `.gitignore` around the package names, as one does with `node_modules`. */
+/**
+ * Makes a directory with them. SkyPilot uploads nothing that a `.gitignore` around the package names, as one
+ * does with `node_modules`.
+ */
 export function copyRuntime(to: string): void {
   mkdirSync(to, { mode: 0o700 });
   for (const [name, text] of Object.entries(runtimeFiles())) writeFileSync(join(to, name), text);

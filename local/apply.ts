@@ -1,12 +1,15 @@
 /** `local apply`: brings the programs of one unit to what the plan says, and waits until they are healthy. */
 import { join } from "node:path";
+import { copyBrought } from "../lib/broughtFiles";
 import { UserError } from "../lib/errors";
 import { withLock } from "../lib/lock";
-import { lastLines } from "../lib/logs";
+import { causeIn, lastLines } from "../lib/logs";
+import { NODE_FILES } from "../lib/placeholders";
 import { poll } from "../lib/poll";
 import { ask, describeProbe } from "../lib/probe";
 import { defineVerb, type VerbContext } from "../lib/verb";
-import { programLog } from "../plan/node/render";
+import { counted } from "../lib/words";
+import { programLog } from "../plan/node/paths";
 import type { ProgramPlan } from "../plan/types";
 import { nodeDirectory } from "./directories";
 import { beginUnit, finishUnit } from "./marks";
@@ -49,6 +52,7 @@ async function applyNode(
   const { client, change } = await withLock(join(directory, "lock"), context, async () => {
     const client = await ensureSupervisor(cluster, rank, record, context);
     beginUnit(cluster, rank, unit);
+    copyBrought(input.files, join(directory, NODE_FILES));
     return { client, change: await replaceUnitFiles(client, directory, unit, programs) };
   });
   await carryOut(client, change, programs, context);
@@ -110,7 +114,7 @@ async function untilHealthy(started: Started, context: VerbContext): Promise<voi
       if (state !== "RUNNING") return `${program.name} to run: ${WAITING[state] ?? state}`;
       const error = await ask(program.health, values, context.signal);
       const crashes = readHistory(directory, program.name)?.crashes ?? 0;
-      const again = crashes > 0 ? ` (it ended right after its start ${crashes} times)` : "";
+      const again = crashes > 0 ? ` (it ended right after its start ${counted(crashes, "time")})` : "";
       return error && `${program.name} at ${describeProbe(program.health, values)}: ${error}${again}`;
     },
   });
@@ -120,11 +124,13 @@ async function untilHealthy(started: Started, context: VerbContext): Promise<voi
     );
     return;
   }
+  const lines = lastLines([join(directory, programLog(program.name))], LOG_LINES);
+  const cause = causeIn(lines);
   throw new UserError(
     [
+      ...(cause === undefined ? [] : [`${program.name} failed: ${cause}`]),
       `${program.name} did not become healthy within ${timeoutSeconds} s: waited for ${missing}.`,
-      "Its last log lines:",
-      ...lastLines([join(directory, programLog(program.name))], LOG_LINES),
+      ...(lines.length === 0 ? [] : ["Its last log lines:", ...lines]),
     ].join("\n"),
   );
 }

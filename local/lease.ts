@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { withLock } from "../lib/lock";
 import { defineVerb, type VerbContext } from "../lib/verb";
-import { UNITS, unitDirectory } from "../plan/node/render";
+import { UNITS, unitDirectory } from "../plan/node/paths";
 import { clusterDirectory, ranksOnDisk } from "./directories";
 import { ensureSupervisor, isOutdated, makeNodeDirectory, type NodeRecord, writeNode } from "./node";
 import { assertPortsFree, nodeAddress } from "./ports";

@@ -7,10 +7,12 @@ import { UserError } from "../lib/errors";
 import { lastLines } from "../lib/logs";
 import { poll } from "../lib/poll";
 import { isAlive, kill, type ProcessId, processesOf, startTime } from "../lib/processes";
-import { runtimeFiles } from "../lib/runtimeFiles";
+import { run } from "../lib/run";
+import { runtimeDirectory, runtimeFiles } from "../lib/runtimeFiles";
 import type { VerbContext } from "../lib/verb";
-import { type NodeFiles, renderSupervisord, SUPERVISOR_LOG, UNITS } from "../plan/node/render";
+import { SUPERVISOR_LOG, UNITS } from "../plan/node/paths";
 import { READ_AGAIN } from "../plan/programs/gateway";
+import type { ProgramPlan } from "../plan/types";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
 import { SupervisorClient } from "./supervisor";
@@ -36,6 +38,7 @@ const SECRETS = "secrets.json";
 const START_LOG = "logs/start.log";
 const PROCESS_RECORD = "run/supervisord.json";
 const START_SECONDS = 30;
+const WRITE_SECONDS = 60;
 const STOP_SECONDS = 30;
 const ORPHAN_SECONDS = 10;
 /** Needed by the others while they stop. Programs of the control plane bear the name of their role. */
@@ -70,11 +73,21 @@ export function writeNode(
   secrets: Readonly<Record<string, string>>,
 ): void {
   writeFiles(directory, {
-    ...renderSupervisord(),
     ...runtimeFiles(),
     [RECORD]: `${JSON.stringify(record, null, 2)}\n`,
     [SECRETS]: `${JSON.stringify(secrets)}\n`,
   });
+}
+
+/** Writes the files of a unit's programs, by the code that does it on every node. */
+export async function writeUnit(
+  directory: string,
+  unit: string,
+  programs: readonly ProgramPlan[],
+): Promise<void> {
+  const { pythonBin }: NodeRecord = JSON.parse(readFileSync(join(directory, RECORD), "utf8"));
+  const args = ["-B", join(runtimeDirectory(), "plan.py"), directory];
+  await run(pythonBin, args, { stdin: JSON.stringify({ unit, programs }), timeoutSeconds: WRITE_SECONDS });
 }
 
 /** Whether the supervisor that runs was started with another record, or its programs with other secrets. */
@@ -93,7 +106,7 @@ function startDigest(directory: string): string {
 }
 
 /** Writes files that only their owner can read, each complete or not at all: other drivers and programs read them. */
-export function writeFiles(directory: string, files: NodeFiles): void {
+export function writeFiles(directory: string, files: Readonly<Record<string, string>>): void {
   for (const [name, content] of Object.entries(files)) {
     const path = join(directory, name);
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

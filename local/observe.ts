@@ -1,7 +1,7 @@
 /** `local observe`: what of the named clusters really runs. Changes nothing. */
 import { join } from "node:path";
 import { defineVerb } from "../lib/verb";
-import { UNITS } from "../plan/node/render";
+import { UNITS } from "../plan/node/paths";
 import { nodeDirectory, ranksOnDisk } from "./directories";
 import { isUnfinished } from "./marks";
 import { localObserveSchema } from "./spec";

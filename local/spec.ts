@@ -1,5 +1,6 @@
 /** What the `local` verbs of the driver read from standard input. The components build these, the driver checks them. */
 import { z } from "zod";
+import { broughtSchema } from "../lib/broughtFiles";
 import { nameSchema, programSchema } from "../plan/node/schema";
 
 /** An address of this machine's loopback network; nothing of a local cluster may be reached from elsewhere. */
@@ -56,6 +57,8 @@ export type LocalLease = z.output<typeof localLeaseSchema>;
 export const localProgramsSchema = z.strictObject({
   cluster: nameSchema,
   nodes: z.array(z.strictObject({ ...nodeFields, programs: z.array(programSchema) })).min(1),
+  /** Files of this machine that its programs read, by name. Default: none. */
+  files: z.record(z.string().regex(/^[A-Za-z0-9][\w.-]*$/), broughtSchema).default({}),
   /** Name of the unit, unique in the cluster; what is applied together and removed together. */
   unit: nameSchema,
   /** Seconds in which all programs of the unit must be healthy. Default 180. */

@@ -2,10 +2,10 @@
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
-import { renderUnit, unitDirectory } from "../plan/node/render";
+import { unitDirectory } from "../plan/node/paths";
 import type { ProgramPlan } from "../plan/types";
 import { isMissing } from "./directories";
-import { writeFiles } from "./node";
+import { writeUnit } from "./node";
 import type { SupervisorClient } from "./supervisor";
 
 export interface UnitChange {
@@ -30,7 +30,7 @@ export async function replaceUnitFiles(
   const before = programsOnDisk(own);
   const names = programs.map(({ name }) => name);
   const gone = before.filter((name) => !names.includes(name));
-  writeFiles(directory, renderUnit(unit, programs));
+  if (programs.length > 0) await writeUnit(directory, unit, programs);
   for (const name of gone)
     for (const kind of ["conf", "json"]) rmSync(join(own, `${name}.${kind}`), { force: true });
   if (programs.length === 0) rmSync(own, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /**
- * A cluster's programs → the plan that its task carries, in which each program stands once, and what several share is said once. Pure.
- * `runtime/plan.py` makes the programs of it again, and says what each field is.
+ * A cluster's programs → the plan that its task carries, in which each program stands once, and what several
+ * share is said once. Pure. `runtime/plan.py` makes the programs of it again, and says what each field is.
  */
 import {
   type ClusterPlan,
@@ -13,7 +13,9 @@ import {
 
 type Env = Readonly<Record<string, string>>;
 
-/** A program, or what several have in common. Fields that are missing have the defaults of `runtime/plan.py`. */
+/**
+ * A program, or what several have in common. Fields that are missing have the defaults of `runtime/plan.py`.
+ */
 export interface PlanEntry {
   readonly name?: string;
   readonly node?: number;
@@ -46,7 +48,9 @@ interface Placed {
   readonly program: ProgramPlan;
 }
 
-/** @param model Written as a placeholder, so that the task's environment says it. Default: written as it is. */
+/**
+ * @param model Written as a placeholder, so that the task's environment says it. Default: written as it is.
+ */
 export function compactPlan(cluster: ClusterPlan, model?: string): PlanEntry {
   const all: readonly Placed[] = cluster.nodes.flatMap(({ rank, programs }) =>
     programs.map((program) => ({ node: rank, program: withModel(program, model) })),
@@ -61,11 +65,19 @@ export function compactPlan(cluster: ClusterPlan, model?: string): PlanEntry {
 }
 
 function withModel(program: ProgramPlan, model: string | undefined): ProgramPlan {
-  const put = (text: string) => (text === model ? MODEL : text);
+  const put = (text: string) => {
+    if (text === model) return MODEL;
+    // `--flag=MODEL`.
+    return model !== undefined && text.startsWith("--") && text.endsWith(`=${model}`)
+      ? `${text.slice(0, -model.length)}${MODEL}`
+      : text;
+  };
   return { ...program, command: program.command.map(put), env: mapValues(program.env, put) };
 }
 
-/** Entries of programs; those that differ only in what makes up their places are one, with a line for each. */
+/**
+ * Entries of programs; those that differ only in what makes up their places are one, with a line for each.
+ */
 function grouped(placed: readonly Placed[], isTemplated = false): PlanEntry[] {
   const groups = new Map<string, Placed[]>();
   for (const one of placed) {
@@ -210,7 +222,10 @@ const ORDER: readonly string[] = [
   ...["lockstep", "mpi", "stopSeconds", "programs"],
 ];
 
-/** The fields in the order in which they are read best; the order in which a plan was written makes no difference. */
+/**
+ * The fields in the order in which they are read best; the order in which a plan was written makes no
+ * difference.
+ */
 function inOrder(entry: PlanEntry): PlanEntry {
   const fields = Object.entries(entry).toSorted(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b));
   return Object.fromEntries(

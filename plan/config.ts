@@ -9,6 +9,7 @@ import { coerce } from "../config/coerce";
 import { problemsOf } from "../config/issues";
 import { defaultServedName } from "../config/model";
 import { ConfigError, type Problem } from "../config/problems";
+import { type RouterMode, routerMode } from "../config/router";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "../config/schema";
 import { MOST_GPUS_OF_A_NODE } from "../config/services";
 import { show } from "../config/values";
@@ -27,6 +28,7 @@ export type DeepReadonly<T> = T extends (infer U)[]
 interface Derived {
   engine: EngineName;
   servedModelName: string;
+  router: Omit<ParsedConfig["router"], "mode"> & { mode: RouterMode };
   cluster: Omit<ParsedConfig["cluster"], "gpusPerNode" | "allowIdleGpus"> & {
     gpusPerNode: number;
     allowIdleGpus: boolean;
@@ -140,6 +142,7 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
     ...parsed,
     engine: engineOf(parsed),
     servedModelName: parsed.servedModelName ?? defaultServedName(parsed.model),
+    router: { ...parsed.router, mode: routerMode(parsed.router, parsed.task) },
     cluster: {
       ...parsed.cluster,
       gpusPerNode: parsed.cluster.gpusPerNode ?? (isLocal ? fittingGpus(parsed) : 8),

@@ -1,6 +1,7 @@
 /** What a deployment costs, from what SkyPilot says its clusters cost. Pure. */
 
 import { ConfigError, type Problem } from "../config/problems";
+import { counted } from "../lib/words";
 import type { DeploymentConfig } from "./config";
 import type { ClusterPlan, DeploymentPlan } from "./types";
 
@@ -124,7 +125,7 @@ export function inDollars(amount: number): string {
 
 /** One line for a person: `cost: 16 GPUs, $196.64 an hour (main: p5.48xlarge in aws/us-east-1)`. */
 export function costLine({ gpus, dollarsPerHour, mostDollarsPerHour, clusters }: DeploymentCost): string {
-  const count = `cost: ${gpus} GPU${gpus === 1 ? "" : "s"}`;
+  const count = `cost: ${counted(gpus, "GPU")}`;
   if (dollarsPerHour === null) return `${count}, price not known: ${reasons(clusters)}`;
   const places = distinct(clusters.map(({ infra, instanceType }) => placeOf(infra, instanceType)));
   const expected = `${count}, ${inDollars(dollarsPerHour)} an hour (${places.join(", ")})`;
@@ -149,8 +150,11 @@ function distinct(texts: readonly string[]): string[] {
 export function gpuLimitProblems({ limits }: DeploymentConfig, clusters: readonly ClusterPlan[]): Problem[] {
   const gpus = clusters.reduce((sum, cluster) => sum + gpusOf(cluster), 0);
   if (limits.gpus === undefined || gpus <= limits.gpus) return [];
-  const parts = clusters.length === 1 ? `${clusters[0]?.nodes.length} nodes` : `${clusters.length} clusters`;
-  const message = `${limits.gpus} is less than the ${gpus} GPUs that this deployment takes (${parts}). Ask for fewer (cluster, pools), or raise this to ${gpus}.`;
+  const parts =
+    clusters.length === 1
+      ? counted(clusters[0]?.nodes.length ?? 0, "node")
+      : counted(clusters.length, "cluster");
+  const message = `${limits.gpus} is less than the ${counted(gpus, "GPU")} that this deployment takes (${parts}). Ask for fewer (cluster, pools), or raise this to ${gpus}.`;
   return [{ path: ["limits", "gpus"], message }];
 }
 

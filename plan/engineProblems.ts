@@ -1,5 +1,6 @@
 /** What an engine cannot do of what a configuration asks for, and what would undo what the plan settles. */
 
+import { ENGINES, type EngineName } from "../config/names";
 import type { Problem } from "../config/problems";
 import { settledFlag } from "../config/settled";
 import { type DeploymentConfig, gpusPerReplica, type PoolConfig } from "./config";
@@ -11,6 +12,7 @@ import { transferProblems } from "./engines/transfer";
 export function engineProblems(config: DeploymentConfig): Problem[] {
   const { transfer, settledKeys } = engines[config.engine];
   return [
+    ...taskProblems(config),
     ...shapeProblems(config),
     ...argumentProblems(config),
     ...transferProblems(config, transfer),
@@ -21,6 +23,17 @@ export function engineProblems(config: DeploymentConfig): Problem[] {
 /** Nodes that a replica of the pool is spread over. */
 export function nodesOf(config: DeploymentConfig, pool: PoolConfig): number {
   return Math.ceil(gpusPerReplica(pool) / config.cluster.gpusPerNode);
+}
+
+/** A task that the engine does not have. */
+function taskProblems({ engine, task }: DeploymentConfig): Problem[] {
+  const having = (one: EngineName) => Object.keys(engines[one].taskFlags);
+  if (having(engine).includes(task)) return [];
+  const others = ENGINES.filter((one) => having(one).includes(task));
+  const message =
+    `"${task}" is not possible with engine ${engine}. Allowed: ${having(engine).join(", ")}. ` +
+    `It is with engine ${others.join(", ")}.`;
+  return [{ path: ["task"], message }];
 }
 
 /** What the engine cannot do with replicas of these shapes. */

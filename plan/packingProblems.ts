@@ -1,10 +1,11 @@
 /** Why a packing fails, in words: what was found, what is allowed, and the change that would make it fit. */
 
 import type { Problem } from "../config/problems";
+import { counted } from "../lib/words";
 import type { PackingPool, PackingSpace } from "./packing";
 
-const gpus = (count: number): string => (count === 1 ? "1 GPU" : `${count} GPUs`);
-const nodesOf = (count: number): string => (count === 1 ? "1 node" : `${count} nodes`);
+const gpus = (count: number): string => counted(count, "GPU");
+const nodesOf = (count: number): string => counted(count, "node");
 
 /** Replicas larger than a node that do not fill whole nodes. */
 export function problemsOfSize(pools: readonly PackingPool[], { gpusPerNode }: PackingSpace): Problem[] {

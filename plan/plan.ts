@@ -46,6 +46,7 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
   const head = clusters.find((layout) => layout.hasControlPlane);
   const unwatched: DeploymentPlan = {
     model: config.servedModelName,
+    task: config.task,
     engine: config.engine,
     routerMode: config.router.mode,
     clusters: planned.map(({ cluster }) => cluster),

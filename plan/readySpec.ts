@@ -1,5 +1,6 @@
 /** What the `ready` verb reads from standard input. */
 import { z } from "zod";
+import { TASKS } from "../config/task";
 import { nameSchema } from "./node/schema";
 
 const count = z.int().min(0);
@@ -10,6 +11,8 @@ export const readySchema = z.strictObject({
   endpoint: z.url({ protocol: /^https?$/ }),
   /** Name that clients put into a request. */
   model: z.string().min(1),
+  /** What it is asked for. Default: chat. */
+  task: z.enum(TASKS).default("chat"),
   /** Dynamo namespace in which the workers register. */
   namespace: z.string().min(1),
   /** Workers that must be registered, by role. */

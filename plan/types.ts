@@ -1,4 +1,5 @@
 import { type EngineName, WORKER_ROLES } from "../config/names";
+import type { TaskName } from "../config/task";
 import { secretsIn } from "../lib/placeholders";
 import type { Probe } from "../lib/probe";
 
@@ -88,6 +89,11 @@ export interface ProgramPlan {
    * They may hold placeholders, those of secrets among them (`secretPlaceholder`).
    */
   readonly files?: Readonly<Record<string, string>>;
+  /**
+   * Digests of what it reads of the deployment's own files, by name: other contents start it anew. Only on target local; SkyPilot starts
+   * the whole task anew.
+   */
+  readonly brought?: Readonly<Record<string, string>>;
   /** Device indices on the node, each used by one program only, unless the configuration shares them (`cluster.workersPerGpu`). */
   readonly gpus: readonly number[];
   /** What it listens on, by purpose: `{ http: 8000 }`, `{ client: 2379, peer: 2380 }`. */
@@ -143,6 +149,8 @@ export interface ExpectedWorkers {
 export interface DeploymentPlan {
   /** What clients name in a request. */
   readonly model: string;
+  /** What clients ask it for. */
+  readonly task: TaskName;
   readonly engine: EngineName;
   readonly routerMode: string;
   readonly clusters: readonly ClusterPlan[];

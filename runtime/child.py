@@ -11,30 +11,11 @@ import signal
 import subprocess
 import time
 
+import processes
+
 
 def say(message):
     print(message, flush=True)
-
-
-def processes_with(marker):
-    """Ids of other processes whose environment holds the line `marker`."""
-    found = []
-    if os.path.isdir("/proc/self"):
-        for entry in os.listdir("/proc"):
-            if entry.isdigit() and int(entry) != os.getpid():
-                try:
-                    with open("/proc/%s/environ" % entry, "rb") as file:
-                        if marker.encode() in file.read().split(b"\0"):
-                            found.append(int(entry))
-                except OSError:
-                    continue  # ended meanwhile, or someone else's
-        return found
-    listing = subprocess.run(["ps", "axwwE", "-o", "pid=,command="], capture_output=True, text=True, check=False)
-    for line in listing.stdout.splitlines():
-        pid, _, rest = line.strip().partition(" ")
-        if (" " + rest + " ").find(" " + marker + " ") >= 0 and int(pid) != os.getpid():
-            found.append(int(pid))
-    return found
 
 
 def end_leftovers(marker):
@@ -43,7 +24,7 @@ def end_leftovers(marker):
     An engine's main process may die and leave its children alive with the GPU's memory, and a killed supervisor
     leaves every program running on its port; without this, the new run could never start.
     """
-    end_all(lambda: processes_with(marker))
+    end_all(lambda: processes.with_entry(marker))
 
 
 def end_all(find):

@@ -27,6 +27,9 @@ import subprocess
 import sys
 import time
 
+sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+from files import write_private
+
 USER = "dynamo"  # ETCD_AUTH_USERNAME of `plan/programs/environment.ts`
 PASSWORD = "ETCD_AUTH_PASSWORD"
 ROOT_PASSWORD = "DYNAMO_SKY_ETCD_ROOT_PASSWORD"
@@ -203,10 +206,7 @@ def token_flags():
     without a request, and Dynamo does not ask for another.
     """
     if not os.path.exists(TOKEN_KEY):
-        partial = "%s.%d" % (TOKEN_KEY, os.getpid())
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(secrets.token_hex(32))
-        os.replace(partial, TOKEN_KEY)
+        write_private(TOKEN_KEY, secrets.token_hex(32))
     return ["--auth-token", "jwt,sign-method=HS256,priv-key=%s,ttl=87600h" % TOKEN_KEY]
 
 

@@ -20,12 +20,15 @@ import json
 import os
 import re
 import shutil
-import socket
 import sys
 import threading
 import time
 import urllib.request
 import xmlrpc.client
+
+sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import processes
+from supervisor_client import supervisor_at
 
 ASK_SECONDS = 2.0
 LOG_SECONDS = 0.5
@@ -38,23 +41,6 @@ VARZ = (
     ("in_bytes", "counter"), ("out_bytes", "counter"), ("slow_consumers", "counter"), ("subscriptions", "gauge"),
     ("mem", "gauge"),
 )
-
-
-class SupervisorTransport(xmlrpc.client.Transport):
-    """XML-RPC over the supervisor's socket."""
-
-    def make_connection(self, host):
-        connection = http.client.HTTPConnection("localhost", timeout=ASK_SECONDS)
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(ASK_SECONDS)
-        connection.sock.connect(os.environ["DYNAMO_SKY_SOCKET"])
-        return connection
-
-
-def supervised():
-    """What the supervisor knows of each program."""
-    with xmlrpc.client.ServerProxy("http://localhost", transport=SupervisorTransport()) as server:
-        return server.supervisor.getAllProcessInfo()
 
 
 def history(node_dir, name):
@@ -71,21 +57,17 @@ def usage_by_program(node_dir):
 
     They bear the mark that launch.py sets, or descend from one that does: nginx writes over its environment.
     """
-    marker = ("DYNAMO_SKY_PROGRAM=%s/" % node_dir).encode()
+    prefix = node_dir + "/"
     stats, owners = {}, {}
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
+    for pid in processes.pids():
+        # After the name, which may hold anything: field 4 of proc(5) is the first but one.
+        stat = processes.read(pid, "stat").decode("utf-8", "replace").rpartition(")")[2].split()
+        if not stat:
             continue
-        try:
-            with open("/proc/%s/stat" % entry, encoding="utf-8") as file:
-                # After the name, which may hold anything: field 4 of proc(5) is the first but one.
-                stats[entry] = file.read().rpartition(")")[2].split()
-            with open("/proc/%s/environ" % entry, "rb") as file:
-                marks = [line for line in file.read().split(b"\0") if line.startswith(marker)]
-        except OSError:
-            continue  # ended meanwhile, or someone else's
-        if marks:
-            owners[entry] = marks[0][len(marker):].decode()
+        stats[str(pid)] = stat
+        mark = processes.environment_of(pid).get("DYNAMO_SKY_PROGRAM", "")
+        if mark.startswith(prefix):
+            owners[str(pid)] = mark[len(prefix):]
     found = collections.defaultdict(lambda: [0, 0.0])
     for entry, fields in stats.items():
         owner = owner_of(entry, stats, owners)
@@ -208,7 +190,7 @@ class Exporter:
 
     def programs(self, page):
         usage = usage_by_program(self.node_dir)
-        for process in supervised():
+        for process in supervisor_at(os.environ["DYNAMO_SKY_SOCKET"], ASK_SECONDS).getAllProcessInfo():
             name = process["name"]
             noted = history(self.node_dir, name)
             # Until the launcher has noted its own process it still waits for what the program needs.
@@ -306,7 +288,6 @@ def main():
         log.start()
     finder = None
     if arguments.etcd is not None:
-        sys.dont_write_bytecode = True  # no __pycache__ among the node's files
         import registry  # only on nodes of a deployment with several clusters
 
         nodes = registry.Registry(arguments.etcd)

@@ -21,13 +21,14 @@ import pwd
 import re
 import resource
 import signal
-import stat
 import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import processes
 from child import end_all, say
+from files import SECRETS, Unusable, read_secrets, write_private
 
 SECRET = "DYNAMO_SKY_API_KEY"
 TLS = "DYNAMO_SKY_TLS"
@@ -59,27 +60,6 @@ STATUS_SERVER = """server {
 # A frontend that refused a connection gets no request for this long.
 FRONTEND = "server %s max_fails=1 fail_timeout=5s;"
 PLACEHOLDER = re.compile(r"\{\{([A-Z_]+)\}\}")
-
-
-class Unusable(Exception):
-    """A mistake in the secrets: a message for a person, without any value."""
-
-
-def read_secrets(path, names):
-    try:
-        with open(path, encoding="utf-8") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise Unusable("%s can be read by others; its mode must be 0600" % path)
-            secrets = json.load(file)
-            values = [secrets.get(name) for name in names]
-    except FileNotFoundError:
-        raise Unusable("%s is missing; it must hold %s" % (path, " and ".join(names))) from None
-    except (ValueError, AttributeError):
-        raise Unusable("%s is not a JSON object" % path) from None
-    for name, value in zip(names, values):
-        if not isinstance(value, str) or not value:
-            raise Unusable("%s has no value for %s" % (path, name))
-    return values
 
 
 def parse_bundle(value):
@@ -125,19 +105,11 @@ def parse_keys(value):
     return keys
 
 
-def write_private(path, text):
-    """Whole or not at all, and for this user alone from the first byte on."""
-    partial = "%s.%d" % (path, os.getpid())
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(partial, path)
-
-
 class Keys:
     """The keys that nginx is to accept and the certificate that it shows, kept in step with the secrets and the clock."""
 
     def __init__(self, node_dir, with_tls):
-        self.source = os.path.join(node_dir, "secrets.json")
+        self.source = os.path.join(node_dir, SECRETS)
         self.path = os.path.join(node_dir, "run", "gateway-keys.conf")
         self.tls_path = os.path.join(node_dir, "run", "gateway-tls.pem")
         self.names = [SECRET, TLS] if with_tls else [SECRET]
@@ -156,7 +128,7 @@ class Keys:
             seen = None
         if seen is None or seen != self.seen:
             self.seen = seen
-            value, *bundle = read_secrets(self.source, self.names)
+            value, *bundle = read_secrets(os.path.dirname(self.source), self.names).values()
             self.keys, self.bundle = parse_keys(value), parse_bundle(bundle[0]) if bundle else None
         return any([self.show_certificate(), self.accept_keys()])
 
@@ -198,16 +170,8 @@ def worker_user():
 def former_processes(node_dir):
     """nginx of an earlier run, by the directory that it was started in: its files may be gone, and a new directory in their place."""
     here = os.path.realpath(node_dir)
-    found = []
-    for entry in os.listdir("/proc") if sys.platform == "linux" else []:
-        try:
-            with open("/proc/%d/comm" % int(entry), encoding="utf-8") as file:
-                is_nginx = file.read().strip() == "nginx"
-            if is_nginx and os.readlink("/proc/%s/cwd" % entry) in (here, here + " (deleted)"):
-                found.append(int(entry))
-        except (OSError, ValueError):
-            continue  # no process, ended meanwhile, or someone else's
-    return found
+    named = [pid for pid in processes.pids() if processes.read(pid, "comm").strip() == b"nginx"]
+    return [pid for pid in named if processes.directory_of(pid) in (here, here + " (deleted)")]
 
 
 def outlive(group):
@@ -242,6 +206,25 @@ def end_group(group):
         pass
 
 
+def exactly(text):
+    """A regular expression for these bytes, without any character that nginx or the launcher would take for its own."""
+    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else "\\x%02x" % byte for byte in text.encode())
+
+
+def in_json(character):
+    """The ways in which a character may stand in a JSON string."""
+    escaped = json.dumps(character)[1:-1]
+    ways = {escaped, json.dumps(character, ensure_ascii=False)[1:-1]} | ({"\\/"} if character == "/" else set())
+    return "(?:%s)" % "|".join("(?i:%s)" % exactly(way) if "\\u" in way else exactly(way) for way in sorted(ways))
+
+
+def model_in_body(model):
+    """Finds `"model": "NAME"`; within a text of the request its quotes would have backslashes before them."""
+    quote = exactly('"')
+    name = "".join(map(in_json, model))
+    return f"~(?<!{exactly(chr(92))}){quote}model{quote}\\s*:\\s*{quote}{name}{quote}"
+
+
 def nginx_conf(arguments):
     """`nginx.conf`, filled in."""
     values = {
@@ -252,6 +235,8 @@ def nginx_conf(arguments):
         "REQUESTS_PER_SECOND": arguments.requests_per_second,
         "BURST": arguments.burst,
         "CONNECTIONS_PER_KEY": arguments.connections_per_key,
+        "MODEL_URI": "~^/v1/(?:%s)$" % "|".join(exactly(path) for path in arguments.paths.split(",")),
+        "MODEL_IN_BODY": model_in_body(arguments.model),
         "STATUS": STATUS_SERVER % arguments.status if arguments.status else "",
     }
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "nginx.conf"), encoding="utf-8") as file:
@@ -317,6 +302,8 @@ def main():
     parser.add_argument("--listen", required=True, help="address and port for clients")
     parser.add_argument("--tls", action="store_true", help="speak TLS, with the certificate among the secrets")
     parser.add_argument("--frontends", required=True, help="their addresses and ports, with commas between them")
+    parser.add_argument("--model", required=True, help="as requests name it")
+    parser.add_argument("--paths", required=True, help="where it answers, below /v1/, with commas between them")
     parser.add_argument("--max-request-mb", type=int, required=True, help="longest request")
     parser.add_argument("--requests-per-second", type=int, required=True, help="of one key")
     parser.add_argument("--burst", type=int, required=True, help="requests of one key beyond that, at once")

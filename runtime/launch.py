@@ -17,7 +17,6 @@ import json
 import os
 import re
 import socket
-import stat
 import sys
 import time
 import urllib.error
@@ -27,11 +26,14 @@ sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import child
 import gpus
 import network
+from files import Unusable, read_secrets, write_private
 
 EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 # `lib/placeholders.ts` says what each stands for; the environment of the node has a variable of the same name.
-PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR)\}\}")
+PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|FILES)\}\}")
+# Where the deployment's files are, in the node's directory: `NODE_FILES` of lib/placeholders.ts.
+FILES = "files"
 # Values that are found out here; each is all of a variable's value, and none of them a part of an argument.
 OWN_GPUS, OWN_INTERFACE = "{{GPUS}}", "{{NODE_INTERFACE}}"
 # A secret in one of the program's files.
@@ -43,10 +45,6 @@ CRASH_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 30.0
 
 
-class Unusable(Exception):
-    """A mistake in the specification or the secrets: a message for a person, no stack trace."""
-
-
 def say(message):
     print(message, flush=True)
 
@@ -56,31 +54,13 @@ def fill_in(text):
 
     def value_of(match):
         name = match.group(1)
+        if name == "FILES":
+            return os.path.join(os.environ["NODE_DIR"], FILES)
         if name not in os.environ:
             raise Unusable("{{%s}} is used, but %s is not in this node's environment" % (name, name))
         return os.environ[name]
 
     return PLACEHOLDER.sub(value_of, text)
-
-
-def read_secrets(node_dir, names):
-    """Values of the named variables from the node's secrets file. Values never appear in a message."""
-    if not names:
-        return {}
-    path = os.path.join(node_dir, "secrets.json")
-    try:
-        with open(path, encoding="utf-8") as file:
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise Unusable("%s can be read by others; its mode must be 0600" % path)
-            secrets = json.load(file)
-    except FileNotFoundError:
-        raise Unusable("%s is missing; it must hold %s" % (path, ", ".join(names))) from None
-    except ValueError:
-        raise Unusable("%s is not valid JSON" % path) from None
-    missing = [name for name in names if name not in secrets]
-    if missing:
-        raise Unusable("%s has no value for %s" % (path, ", ".join(missing)))
-    return {name: secrets[name] for name in names}
 
 
 def ask(probe):
@@ -163,10 +143,7 @@ class History:
 
     def write(self):
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        partial = "%s.%d" % (self.path, os.getpid())
-        with open(partial, "w", encoding="utf-8") as file:
-            json.dump(self.state, file)
-        os.replace(partial, self.path)
+        write_private(self.path, json.dumps(self.state))
 
 
 def write_files(spec, node_dir):
@@ -177,10 +154,7 @@ def write_files(spec, node_dir):
     for name, text in spec.get("files", {}).items():
         os.makedirs(directory, mode=0o700, exist_ok=True)
         path = os.path.join(directory, name)
-        partial = "%s.%d" % (path, os.getpid())
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            file.write(SECRET.sub(lambda match: secrets[match[1]], fill_in(text)))
-        os.replace(partial, path)
+        write_private(path, SECRET.sub(lambda match: secrets[match[1]], fill_in(text)))
 
 
 def environment_of(spec, node_dir):
@@ -264,7 +238,9 @@ def launch(path):
     # running on its port; without this, the new run could never start.
     child.end_leftovers(marker)
     if pause:
-        say("ended soon after its start %d times; starting again in %g s" % (history.state["crashes"], pause))
+        crashes = history.state["crashes"]
+        times = "1 time" if crashes == 1 else "%d times" % crashes
+        say("ended soon after its start %s; starting again in %g s" % (times, pause))
         time.sleep(pause)
     for wait in waits:
         if not wait_for(wait):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the programs of one node: ``node.py start --dir D --head-ip A --node-ip B …``.
 
-`D` holds `supervisord.conf`, `launch.py`, `units/` (rendered by `plan.py`, or `plan/node/render.ts` for this machine) and, where programs need secrets,
+`D` holds the files of `runtime/`, `units/` (written by `plan.py`) and, where programs need secrets,
 `secrets.json` with mode 0600. The process becomes supervisord in the foreground: it ends when it is told to
 (SIGTERM, SIGINT), after it has stopped all programs, and with a code other than 0 when it cannot start. A
 program that ends, whatever its code, is started again for as long as the node runs.
@@ -14,9 +14,14 @@ import hashlib
 import os
 import sys
 
+sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+from files import write_private
+from plan import SUPERVISORD_CONF
+
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 on macOS, and supervisord binds the name with
 # its process id appended first.
 LONGEST_SOCKET_PATH = 90
+PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 def socket_path(node_dir):
@@ -39,6 +44,16 @@ def private_directory(path):
         raise SystemExit("%s does not belong to this user alone; remove it" % path)
 
 
+def exempt(env, addresses):
+    """Keeps what is between the cluster's programs from a site's proxy, where one is set: loopback and the nodes' addresses."""
+    if not any(env.get(name) for proxy in PROXIES for name in (proxy, proxy.upper())):
+        return
+    said = [entry.strip() for name in ("no_proxy", "NO_PROXY") for entry in env.get(name, "").split(",")]
+    entries = dict.fromkeys([*filter(None, said), "localhost", "127.0.0.1", "::1", *addresses])
+    # Some programs read the one, some the other.
+    env["no_proxy"] = env["NO_PROXY"] = ",".join(entries)
+
+
 def start(arguments):
     node_dir = os.path.abspath(arguments.dir)
     control = socket_path(node_dir)
@@ -59,13 +74,16 @@ def start(arguments):
         # Logs show a line when it is written and not when a buffer is full.
         PYTHONUNBUFFERED="1",
     )
-    for rank, address in enumerate((arguments.rank_ips or arguments.head_ip).split(",")):
+    addresses = (arguments.rank_ips or arguments.head_ip).split(",")
+    exempt(env, [*addresses, env["NODE_IP"], env["CONTROL_IP"]])
+    for rank, address in enumerate(addresses):
         env["RANK_IP_%d" % rank] = address
     if arguments.cluster_dir:
         env["CLUSTER_DIR"] = os.path.abspath(arguments.cluster_dir)
     # Programs named `python` in a plan are those of the environment that supervisor is installed in.
     env["PATH"] = os.path.dirname(sys.executable) + os.pathsep + env.get("PATH", os.defpath)
     os.chdir(node_dir)
+    write_private("supervisord.conf", SUPERVISORD_CONF)
     os.execve(
         sys.executable,
         [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", "supervisord.conf"],

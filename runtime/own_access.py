@@ -13,7 +13,8 @@ import subprocess
 import sys
 
 from gateway import SECRET as KEY
-from gateway import TLS, write_private
+from files import write_private
+from gateway import TLS
 
 KEY_FILE = "api-key"
 BUNDLE_FILE = "tls.pem"

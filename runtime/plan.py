@@ -1,7 +1,10 @@
-"""The plan of a task → the programs of each node, and their files. For ``start.py``.
+"""The plan of a task → the programs of each node, and their files. For ``start.py``; on this machine
+``plan.py DIRECTORY`` writes those of one unit into a node's directory, which come through standard input as
+JSON: {"unit": name, "programs": [specifications]}.
 
-A plan (YAML or JSON) is a list of programs. What several of them share is said once, in an entry with ``programs`` of its own, whose fields hold
-for all of these; ``env`` and ``waits`` are put together, of any other field the inner value counts:
+A plan (YAML or JSON) is a list of programs. What several of them share is said once, in an entry with
+``programs`` of its own, whose fields hold for all of these; ``env`` and ``waits`` are put together, of any
+other field the inner value counts:
 
     programs:
     - name: etcd                        # `<role>`, `<role>-<replica>`, or of a replica's further nodes `<role>-<replica>-rank<rank>`
@@ -19,10 +22,12 @@ for all of these; ``env`` and ``waits`` are put together, of any other field the
       - {name: decode-0, gpus: [0], ports: {engine: 31000}}
       - {name: decode-1, gpus: [1], ports: {engine: 31001}}
 
-Besides: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}} filled in), ``lockstep`` and ``mpi`` (`plan/types.ts`).
+Besides: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}} filled
+in), ``lockstep`` and ``mpi`` (`plan/types.ts`).
 
-``{{PORT.<purpose>}}`` and ``{{NAME}}`` stand for what the program's own entry says, ``{{MODEL}}`` for the task's environment variable
-of that name. What else stands in double braces is filled in by `launch.py`. `plan/compact.ts` writes plans.
+``{{PORT.<purpose>}}`` and ``{{NAME}}`` stand for what the program's own entry says, ``{{MODEL}}`` for the
+task's environment variable of that name. What else stands in double braces is filled in by `launch.py`.
+`plan/compact.ts` writes plans.
 
 Python 3.9 or later, standard library only.
 """
@@ -30,8 +35,12 @@ Python 3.9 or later, standard library only.
 import hashlib
 import json
 import math
+import os
 import re
 import shlex
+import sys
+
+from files import write_private
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PLACE = re.compile(r"(?P<role>[a-z]+)(-(?P<replica>[0-9]+)(-rank(?P<rank>[0-9]+))?)?")
@@ -42,11 +51,12 @@ DEFAULTS = {"node": 0, "gpus": [], "ports": {}, "env": {}, "secrets": [], "waits
 # Fields of inner entries are added to those of outer ones.
 ADDED = ("env", "waits")
 FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "programs"}
-# What an engine's launcher may take to stop beyond the engine's `stopSeconds`: it ends what the engine has left, and in a replica over
-# several nodes lets rank 0 stop first, and then has GRACE_SECONDS of lockstep.py for itself.
+# What an engine's launcher may take to stop beyond the engine's `stopSeconds`: it ends what the engine has
+# left, and in a replica over several nodes lets rank 0 stop first, and then has GRACE_SECONDS of lockstep.py
+# for itself.
 LAUNCHER_STOP_SECONDS = 10
 # Parts of a program that it is started with: a change of one of these restarts it, and of nothing else.
-STARTED_WITH = ("name", "command", "env", "secretEnv", "files", "gpus", "waitsFor", "lockstep", "mpi")
+STARTED_WITH = ("name", "command", "env", "secretEnv", "files", "gpus", "waitsFor", "lockstep", "mpi", "brought")
 
 # http://supervisord.org/configuration.html; `silent` keeps its log out of its own standard output.
 SUPERVISORD_CONF = """[supervisord]
@@ -73,9 +83,10 @@ serverurl=unix://%(ENV_DYNAMO_SKY_SOCKET)s
 files=units/*/*.conf
 """
 
-# Supervisor's own give-up logic (startsecs, startretries, FATAL) is switched off: a program is started for as long as its node runs, whatever
-# its exit code, and launch.py slows a crashing one down. It is told to stop by one signal to its main process, which knows in which order
-# its others end (`child.py`). The digest makes supervisor see a change of the specification, which is in a file of its own.
+# Supervisor's own give-up logic (startsecs, startretries, FATAL) is switched off: a program is started for as
+# long as its node runs, whatever its exit code, and launch.py slows a crashing one down. It is told to stop
+# by one signal to its main process, which knows in which order its others end (`child.py`). The digest makes
+# supervisor see a change of the specification, which is in a file of its own.
 PROGRAM_CONF = """[program:{name}]
 command=python3 launch.py units/{unit}/{name}.json
 environment=DYNAMO_SKY_SPEC="{digest}"
@@ -199,7 +210,8 @@ def secrets_of(specs):
 
 
 def unit_of(spec):
-    """What is started, changed and removed together: a service, or one replica. It has the name of its first rank's program."""
+    """What is started, changed and removed together: a service, or one replica. It has the name of its first
+    rank's program."""
     return re.sub(r"-rank[0-9]+$", "", spec["name"])
 
 
@@ -220,10 +232,29 @@ def unit_files(unit, specs):
 
 
 def digest(spec):
-    text = json.dumps({part: spec[part] for part in STARTED_WITH if part in spec}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    parts = {part: spec[part] for part in STARTED_WITH if part in spec}
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def check_name(what, name):
     if not NAME.fullmatch(name):
         raise BadPlan("'%s' is no name for a %s: it must consist of lower-case letters, digits and single hyphens." % (name, what))
+
+
+def write_unit(directory, unit, specs):
+    os.makedirs(os.path.join(directory, "units", unit), mode=0o700, exist_ok=True)
+    for path, text in unit_files(unit, specs).items():
+        write_private(os.path.join(directory, path), text)
+
+
+def main():
+    request = json.load(sys.stdin)
+    try:
+        write_unit(sys.argv[1], request["unit"], request["programs"])
+    except BadPlan as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prepares a node for its programs: Dynamo with its engine, supervisor, the services, the model. It runs once a node, and again after a
-# change of what it is asked for; what is there already is kept.
+# Prepares a node for its programs: Dynamo with its engine, supervisor, the services, the model. It runs once
+# a node, and again after a change of what it is asked for; what is there already is kept.
 #
 #   setup.sh --dynamo VERSION --supervisor VERSION [options]
 #     --engine NAME          sglang, vllm or trtllm: the extra of ai-dynamo on PyPI that brings it. Default: Dynamo alone
@@ -8,12 +8,13 @@
 #     --kvbm VERSION         the connector with which vLLM offloads its KV cache
 #     --model NAME           model on the Hugging Face hub whose weights are fetched, with the token in HF_TOKEN where there is one
 #     --revision NAME        of the model. Default: the newest
+#     --draft "NAME …"       models besides, with which the engine drafts tokens (speculative decoding)
 set -euo pipefail
 
-engine="" dynamo="" supervisor="" services="" kvbm="" model="" revision=""
+engine="" dynamo="" supervisor="" services="" kvbm="" model="" revision="" draft=""
 while [ $# -gt 0 ]; do
   case "$1" in
-    --engine | --dynamo | --supervisor | --services | --kvbm | --model | --revision)
+    --engine | --dynamo | --supervisor | --services | --kvbm | --model | --revision | --draft)
       [ $# -ge 2 ] || { echo "setup.sh: $1 needs a value" >&2; exit 64; }
       declare "${1#--}=$2"
       shift 2
@@ -43,8 +44,8 @@ has_dynamo() {
 
 # Installs packages beside Dynamo.
 add_packages() {
-  if command -v uv >/dev/null; then uv pip install --quiet --break-system-packages --python "$python" "$@"
-  else "$python" -m pip install --quiet --break-system-packages "$@"; fi
+  if command -v uv >/dev/null; then retry uv pip install --quiet --break-system-packages --python "$python" "$@"
+  else retry "$python" -m pip install --quiet --break-system-packages "$@"; fi
 }
 
 # Dynamo: the image's own, else from PyPI.
@@ -58,16 +59,16 @@ find_dynamo() {
   if has_dynamo "$python"; then return; fi
   echo "installing $package from PyPI"
   if command -v uv >/dev/null; then
-    uv venv --quiet --clear --python '>=3.10,<3.13' "$home/venv"
-    uv pip install --quiet --python "$python" "$package"
+    retry uv venv --quiet --clear --python '>=3.10,<3.13' "$home/venv"
+    retry uv pip install --quiet --python "$python" "$package"
   else
     python3 -m venv --clear "$home/venv"
-    "$python" -m pip install --quiet "$package"
+    retry "$python" -m pip install --quiet "$package"
   fi
 }
 
-# Finds a program, or takes it out of one of the distribution's packages, which apt verifies. They are unpacked, not installed: no service of
-# the system is started.
+# Finds a program, or takes it out of one of the distribution's packages, which apt verifies. They are
+# unpacked, not installed: no service of the system is started.
 unpack() {
   local program="$1" scratch package options
   shift
@@ -79,18 +80,19 @@ unpack() {
   scratch="$(mktemp -d)"
   mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
   options=(-qq -o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o "APT::Sandbox::User=$(id -un)")
-  apt-get "${options[@]}" update
+  retry apt-get "${options[@]}" update
   for package in "$@"; do
     echo "unpacking the package $package"
-    (cd "$scratch" && apt-get "${options[@]}" download "$package" && dpkg -x ./"$package"_*.deb unpacked)
+    (cd "$scratch" && retry apt-get "${options[@]}" download "$package" && dpkg -x ./"$package"_*.deb unpacked)
     find "$scratch/unpacked" -type f -name "$program" -perm -u+x -exec cp {} "$home/bin/$program" \;
     if [ -x "$home/bin/$program" ]; then break; fi
   done
   rm -rf "$scratch"
 }
 
-# On every node: on Slurm the node that is first in the set-up need not be the first one of the task (`sky/skylet/executor/slurm.py`
-# of SkyPilot 0.14.1: "Task rank, different from index of the node in the cluster").
+# On every node: on Slurm the node that is first in the set-up need not be the first one of the task
+# (`sky/skylet/executor/slurm.py` of SkyPilot 0.14.1: "Task rank, different from index of the node in the
+# cluster").
 find_service() {
   case "$1" in
     etcd) unpack etcd etcd-server ;;
@@ -110,19 +112,25 @@ find_service() {
   esac
 }
 
-# The model's files, once a node and not once a worker. Engines then find them in the hub's cache.
-fetch_model() {
-  echo "fetching $model"
+# Runs a command again that failed: an index, a mirror or the network may be away for a moment. Pauses grow,
+# and differ from node to node.
+retry() {
+  local pause
+  for pause in 5 10 20 40; do
+    if "$@"; then return; fi
+    pause=$((pause + RANDOM % (pause / 2 + 1)))
+    echo "'$1 $2' failed; again in $pause s" >&2
+    sleep "$pause"
+  done
+  "$@"
+}
+
+# The models' files, once a node and not once a worker. Engines then find them in the hub's cache.
+fetch_models() {
+  local runtime
+  runtime="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
   # The token is in the task's environment, unless the launch has put it into a file.
-  "$python" - "$model" "$revision" "$home/secrets.json" <<'PYTHON'
-import json, os, sys
-from huggingface_hub import snapshot_download
-model, revision, secrets = sys.argv[1:]
-if os.path.exists(secrets):
-    with open(secrets, encoding="utf-8") as file:
-        os.environ.update({name: value for name, value in json.load(file).items() if name == "HF_TOKEN"})
-snapshot_download(model, revision=revision or None)
-PYTHON
+  "$python" -B "$runtime/fetch_model.py" "$home/secrets.json" ${model:+"$model${revision:+@$revision}"} $draft
 }
 
 find_dynamo
@@ -131,8 +139,8 @@ printf '#!/bin/sh\nexec "%s" "$@"\n' "$python" > "$home/bin/node-python"
 chmod +x "$home/bin/node-python"
 # Supervisor keeps the programs of a node running.
 has_module supervisor || add_packages "supervisor==$supervisor"
-# NVIDIA's image has it; on PyPI it asks for another nixl than `ai-dynamo[vllm]` does and works with that one, so it comes without its
-# dependencies.
+# NVIDIA's image has it; on PyPI it asks for another nixl than `ai-dynamo[vllm]` does and works with that one,
+# so it comes without its dependencies.
 if [ -n "$kvbm" ] && ! has_module kvbm; then add_packages --no-deps "kvbm==$kvbm"; fi
 for service in $services; do find_service "$service"; done
-if [ -n "$model" ]; then fetch_model; fi
+if [ -n "$model$draft" ]; then fetch_models; fi

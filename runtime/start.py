@@ -1,23 +1,28 @@
 #!/usr/bin/env python3
-"""Starts the programs of one node, and keeps them running: ``start.py < plan.yaml``, as a task of SkyPilot on every node.
+"""Starts the programs of one node, and keeps them running: ``start.py < plan.yaml``, as a task of SkyPilot on
+every node.
 
-It makes the node's directory anew (``~/.dynamo-sky/node<rank>``) with the files of this directory, the node's part of the plan (`plan.py`) and its
-secrets, shows the programs' logs, and becomes supervisord. It ends when it is told to (SIGTERM, SIGINT), after all programs have been stopped.
+It makes the node's directory anew (``~/.dynamo-sky/node<rank>``) with the files of this directory, the node's
+part of the plan (`plan.py`) and its secrets, shows the programs' logs, and becomes supervisord. It ends when
+it is told to (SIGTERM, SIGINT), after all programs have been stopped.
 
     --standalone        make up what nobody has brought: passwords of etcd and NATS, the gateway's key and certificate
     --control-ip ADDR   address of the control plane, where that is on another cluster
     --model-files       the model is in ~/.dynamo-sky/model
+    --files NAME,NAME   files that the deployment brings, in ~/.dynamo-sky/files
 
 Python 3.9 or later; in the environment of this interpreter are Dynamo and `supervisor`.
 """
 
 import argparse
+import contextlib
 import hashlib
 import hmac
 import json
 import os
 import secrets
 import shutil
+import stat
 import subprocess
 import sys
 
@@ -25,16 +30,19 @@ sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import node
 import own_access
 import plan as plans
-from gateway import write_private
+from files import SECRETS, write_private
+from launch import FILES
 
-# The one secret that a launch over several nodes is given where nobody hands it generated ones: each node derives the same from it.
+# The one secret that a launch over several nodes is given where nobody hands it generated ones: each node
+# derives the same from it.
 CLUSTER_SECRET = "DYNAMO_SKY_CLUSTER_SECRET"
 SHORTEST_CLUSTER_SECRET = 32
 # `CONTROL_PLANE_SECRETS` of plan/programs/controlPlane.ts: known to nobody outside.
 DERIVED = ("ETCD_AUTH_PASSWORD", "DYNAMO_SKY_ETCD_ROOT_PASSWORD", "NATS_AUTH_TOKEN", "DYNAMO_SKY_LOCKSTEP_SECRET")
 # SkyPilot logs in with these at the registry of the image, and gives them to the task too.
 REGISTRY_LOGIN = ("SKYPILOT_DOCKER_SERVER", "SKYPILOT_DOCKER_USERNAME", "SKYPILOT_DOCKER_PASSWORD")
-# What Prometheus has seen is kept: it is what one looks at when a deployment was changed. `PROMETHEUS_DATA` of plan/programs/metrics.ts.
+# What Prometheus has seen is kept: it is what one looks at when a deployment was changed. `PROMETHEUS_DATA`
+# of plan/programs/metrics.ts.
 KEPT = "prometheus"
 
 
@@ -50,11 +58,13 @@ def clear(directory, kept):
             os.unlink(entry.path)
 
 
-def write(directory, files):
-    for path, text in files.items():
-        path = os.path.join(directory, path)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        write_private(path, text)
+def remove(entry):
+    """Another node that shares the home directory may be faster."""
+    if entry.is_dir(follow_symlinks=False):
+        shutil.rmtree(entry.path, ignore_errors=True)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(entry.path)
 
 
 def derived(shared):
@@ -68,9 +78,10 @@ def derived(shared):
 
 
 def values_of(names, home, is_standalone):
-    """Values of a node's secrets: those that came with the launch in a file, else from the task's environment, else made up."""
+    """Values of a node's secrets: those that came with the launch in a file, else from the task's
+    environment, else made up."""
     try:
-        with open(os.path.join(home, "secrets.json"), encoding="utf-8") as file:
+        with open(os.path.join(home, SECRETS), encoding="utf-8") as file:
             given = json.load(file)
     except FileNotFoundError:
         given = {}
@@ -94,8 +105,35 @@ def read_plan(file, model):
         raise SystemExit("the plan cannot be used: %s" % error) from None
 
 
+def own(path):
+    """For this user alone, whatever modes they came with: a key may be among them."""
+    mode = os.lstat(path).st_mode
+    if stat.S_ISLNK(mode):
+        return
+    os.chmod(path, 0o700 if stat.S_ISDIR(mode) else mode & 0o100 | 0o600)
+    if stat.S_ISDIR(mode):
+        for entry in os.scandir(path):
+            own(entry.path)
+
+
+def bring(names, home, directory):
+    """Gives a node's programs the files that the deployment has, and removes those that it had."""
+    files = os.path.join(home, FILES)
+    missing = [name for name in names if not os.path.exists(os.path.join(files, name))]
+    if missing:
+        raise SystemExit("%s did not come with the launch (%s)" % (", ".join(missing), files))
+    if not os.path.isdir(files):
+        return
+    for entry in os.scandir(files):
+        if entry.name not in names:
+            remove(entry)
+    own(files)
+    os.symlink(files, os.path.join(directory, FILES))
+
+
 def show(logs):
-    """What the programs write is what `sky logs` shows; it ends with this process, which becomes the supervisor."""
+    """What the programs write is what `sky logs` shows; it ends with this process, which becomes the
+    supervisor."""
     for log in logs:
         open(log, "a", encoding="utf-8").close()
     command = ["tail", "--pid=%d" % os.getpid(), "-n", "+1", "-F"] + logs
@@ -107,6 +145,7 @@ def main():
     parser.add_argument("--standalone", action="store_true")
     parser.add_argument("--control-ip")
     parser.add_argument("--model-files", action="store_true")
+    parser.add_argument("--files", type=lambda text: text.split(","), default=[])
     arguments = parser.parse_args()
     os.umask(0o077)
     runtime = os.path.dirname(os.path.abspath(__file__))
@@ -124,14 +163,13 @@ def main():
     for name in os.listdir(runtime):
         if name.endswith((".py", ".conf")):
             shutil.copyfile(os.path.join(runtime, name), os.path.join(directory, name))
-    files = {"supervisord.conf": plans.SUPERVISORD_CONF}
     for unit in {plans.unit_of(spec) for spec in specs}:
-        files.update(plans.unit_files(unit, [spec for spec in specs if plans.unit_of(spec) == unit]))
-    write(directory, files)
+        plans.write_unit(directory, unit, [spec for spec in specs if plans.unit_of(spec) == unit])
     if arguments.model_files:
         os.symlink(os.path.join(home, "model"), os.path.join(directory, "model"))
+    bring(arguments.files, home, directory)
     names = plans.secrets_of(specs)
-    write(directory, {"secrets.json": json.dumps(values_of(names, home, arguments.standalone))})
+    write_private(os.path.join(directory, SECRETS), json.dumps(values_of(names, home, arguments.standalone)))
     for name in {*plans.secrets_of(everywhere), CLUSTER_SECRET, *REGISTRY_LOGIN}:
         os.environ.pop(name, None)
 

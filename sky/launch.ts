@@ -40,7 +40,7 @@ export const verb = defineVerb({
     );
     const secondsLeft = () => Math.max(1, (deadline - performance.now()) / 1000);
     const launchOf = (given: SkyLaunch): Launch => {
-      const task = taskName(given.cluster, given.task, given.secrets, given.runtime);
+      const task = taskName(given.cluster, given.task, given.secrets, given.runtime, given.files);
       return { input: given, task, sky, context, stages, secondsLeft };
     };
     const seed = input.tls?.seed;

@@ -1,5 +1,6 @@
 /** What of a cluster still runs, and what it costs, for messages about failures. */
 import { UserError } from "../lib/errors";
+import { counted } from "../lib/words";
 import type { Sky } from "./cli";
 
 /** A sentence; never fails, since it is part of telling another failure. */
@@ -11,9 +12,9 @@ export async function leftRunning(sky: Sky, name: string): Promise<string> {
     const price =
       cost === undefined ? "at a price that SkyPilot does not know" : `$${cost.toFixed(2)} an hour`;
     const where = [cluster.cloud, cluster.region].filter(Boolean).join(" ");
-    const nodes = cluster.nodes ?? "unknown";
+    const nodes = cluster.nodes == null ? "unknown nodes" : counted(cluster.nodes, "node");
     return (
-      `Left running: ${cluster.name} (${cluster.status}; ${nodes} nodes${where === "" ? "" : ` on ${where}`}; ` +
+      `Left running: ${cluster.name} (${cluster.status}; ${nodes}${where === "" ? "" : ` on ${where}`}; ` +
       `${cluster.resources_str ?? "unknown resources"}), ${price}. Running this again goes on with it, 'pulumi destroy' removes it.`
     );
   } catch {

@@ -2,7 +2,9 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { type BroughtFiles, copyBrought } from "../lib/broughtFiles";
 import { UserError } from "../lib/errors";
+import { NODE_FILES } from "../lib/placeholders";
 import { copyRuntime } from "../lib/runtimeFiles";
 import { classify, explained, type Failure, failureMessage, hopeless } from "./failure";
 import type { Launch } from "./launch";
@@ -10,6 +12,7 @@ import { makeLaunchDirectory } from "./launchFiles";
 import { leftRunning } from "./left";
 import { cancelRequests } from "./requests";
 import { withSecrets } from "./secrets";
+import { BROUGHT } from "./setup";
 import type { SkyTask } from "./spec";
 import type { Stage } from "./stages";
 import { withRuntime } from "./task";
@@ -30,7 +33,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
   const stop = new AbortController();
   try {
     const { task: given, args: secretArgs, env } = await withSecrets(input, directory);
-    await writeFile(file, taskText(withFiles(given, directory)), { mode: 0o600 });
+    await writeFile(file, taskText(withFiles(given, directory, input.files)), { mode: 0o600 });
     const args = ["launch", "-y", "--detach-run", "-c", input.cluster, "-n", task.name];
     if (fast) args.push("--fast");
     if (input.retryUntilUp) args.push("--retry-until-up");
@@ -66,11 +69,15 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
 }
 
 /** The task with what its nodes run, where that is a plan. */
-function withFiles(task: SkyTask, directory: string): SkyTask {
+function withFiles(task: SkyTask, directory: string, brought: BroughtFiles): SkyTask {
   if (task.run === undefined || typeof task.run === "string") return task;
   const runtime = join(directory, "runtime");
   copyRuntime(runtime);
-  return withRuntime(task, runtime);
+  if (Object.keys(brought).length === 0) return withRuntime(task, runtime);
+  // Copies, since SkyPilot uploads nothing that a `.gitignore` beside it names, as one does with keys.
+  const files = join(directory, NODE_FILES);
+  copyBrought(brought, files);
+  return withRuntime({ ...task, file_mounts: { [BROUGHT]: files, ...task.file_mounts } }, runtime);
 }
 
 /** Why machines are not there yet, as SkyPilot said last. */

@@ -1,5 +1,6 @@
 /** What the `sky` verbs read from standard input. */
 import { z } from "zod";
+import { broughtSchema } from "../lib/broughtFiles";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { PlanEntry } from "../plan/compact";
 
@@ -55,6 +56,8 @@ export const skyLaunchSchema = z.strictObject({
   task: skyTaskSchema,
   /** Digests of the files of `runtime/`, by name: other files are another task. Default: it needs none. */
   runtime: names.default({}),
+  /** Files of this machine that the nodes are given, by name. Default: none. */
+  files: z.record(z.string().regex(/^[A-Za-z0-9][\w.-]*$/), broughtSchema).default({}),
   /** Values of the task's secrets, by name. Reach the nodes in a private file, the login of a registry SkyPilot alone; no command line. */
   secrets: z.record(z.string(), z.string()).default({}),
   /**

@@ -1,16 +1,17 @@
 /**
- * A cluster of the plan → a SkyPilot task. Pure. The task is whole: `sky launch -c NAME FILE` runs it without this program.
- * Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
+ * A cluster of the plan → a SkyPilot task. Pure. The task is whole: `sky launch -c NAME FILE` runs it without
+ * this program. Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
  */
 import { areUsualKeys } from "../config/access";
-import { hasNetworkTiers, isSlurm } from "../config/infra";
+import { hasNetworkTiers, runsContainers } from "../config/infra";
 import { modelSource } from "../config/model";
 import { quotedSkyConfig } from "../config/skyText";
 import { compactPlan } from "../plan/compact";
 import type { DeploymentConfig } from "../plan/config";
 import { usesSpot } from "../plan/inventory";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
-import { ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
+import { taskConfig } from "./podConfig";
+import { BROUGHT, ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
 import type { SecretsInput } from "./taskSecrets";
 import { launchSecrets, ownAccess } from "./taskSecrets";
@@ -25,9 +26,18 @@ export interface TaskInput extends Pick<SecretsInput, "cluster" | "standalone"> 
   readonly endpointPort?: number | undefined;
 }
 
-/** A cluster without accelerators runs control plane and frontend alone, and needs no engine: PyPI's packages are enough. */
+/**
+ * A cluster without accelerators runs control plane and frontend alone, and needs no engine: PyPI's packages
+ * are enough.
+ */
 function neededConfig({ cluster, config }: TaskInput): DeploymentConfig {
   return cluster.accelerator === undefined ? { ...config, engine: "mocker" } : config;
+}
+
+/** What the nodes run; undefined where that is an image of SkyPilot's own, and Dynamo comes from PyPI. */
+function imageOf(input: TaskInput): string | undefined {
+  const { image, infra } = input.config.sky;
+  return image ?? (infra.every(runsContainers) ? engineImage(neededConfig(input).engine) : undefined);
 }
 
 /** Fields of `resources`; what the configuration does not say is left to SkyPilot. */
@@ -35,8 +45,6 @@ function resources(input: TaskInput): Record<string, unknown> {
   const { cluster, config, endpointPort } = input;
   const { sky } = config;
   const gpus = cluster.nodes[0]?.gpus ?? 0;
-  const onSlurm = sky.infra.some(isSlurm);
-  const image = sky.image ?? (onSlurm ? undefined : engineImage(neededConfig(input).engine));
   const networkTier = networkTierOf(input);
   const isOneTier = new Set(sky.infra.map(networkTier)).size <= 1;
   const fields = {
@@ -53,7 +61,7 @@ function resources(input: TaskInput): Record<string, unknown> {
     disk_size: sky.diskSizeGB,
     disk_tier: sky.diskTier,
     network_tier: isOneTier ? networkTier(sky.infra[0]) : undefined,
-    image_id: image,
+    image_id: imageOf(input),
     ports: sky.openEndpoint && endpointPort !== undefined ? [endpointPort] : undefined,
     labels: Object.keys(sky.labels).length > 0 ? sky.labels : undefined,
     autostop:
@@ -64,7 +72,10 @@ function resources(input: TaskInput): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** Which network to ask for at a place, or where SkyPilot chooses the place: RDMA by default for KV transfer between nodes, where it can be asked for. */
+/**
+ * Which network to ask for at a place, or where SkyPilot chooses the place: RDMA by default for KV transfer
+ * between nodes, where it can be asked for.
+ */
 function networkTierOf({ cluster, config }: TaskInput): (infra: string | undefined) => string | undefined {
   const wantsRdma = cluster.nodes.length > 1;
   return (infra) =>
@@ -79,21 +90,33 @@ function tierField(tier: string | undefined): { readonly network_tier?: string }
 /** Fields of `resources` that change on a running cluster; all others are part of what it is. */
 const CHANGEABLE = new Set(["autostop", "labels", "ports"]);
 
-/** What makes a cluster another one when it changes: its nodes, and what they are. Everything else is updated in place. */
+/**
+ * What makes a cluster another one when it changes: its nodes, and what they are. Everything else is updated
+ * in place.
+ */
 export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>> {
   const fixed = Object.entries(resources(input)).filter(([field]) => !CHANGEABLE.has(field));
-  return { num_nodes: input.cluster.nodes.length, resources: Object.fromEntries(fixed) };
+  const { config } = input.config.sky;
+  return {
+    num_nodes: input.cluster.nodes.length,
+    resources: Object.fromEntries(fixed),
+    // SkyPilot reads it when it makes machines or pods, and never again.
+    ...(config === undefined ? {} : { config }),
+  };
 }
 
 /**
- * Names of the task's secrets: those that a launch has to bring for its programs, and the registry's login, which only SkyPilot uses. SkyPilot wants all
- * of the login in one place.
+ * Names of the task's secrets: those that a launch has to bring for its programs, and the registry's login,
+ * which only SkyPilot uses. SkyPilot wants all of the login in one place.
  */
 export function taskSecretNames(input: TaskInput): string[] {
   return [...launchSecrets(secretsInput(input)), ...registrySecrets(input.config)].toSorted();
 }
 
-/** What the configuration says of the gateway's own secrets: several keys have names, and a certificate of one's own is not made up. */
+/**
+ * What the configuration says of the gateway's own secrets: several keys have names, and a certificate of
+ * one's own is not made up.
+ */
 function secretsInput(input: TaskInput): SecretsInput {
   const { keys, retiredKeys, tls } = input.config.access;
   const isOneKey = areUsualKeys(keys) && retiredKeys.length === 0;
@@ -116,7 +139,7 @@ function registrySecrets({ sky }: DeploymentConfig): string[] {
 /** Environment variable that tells a recipe's model: `--env MODEL=…` takes another one. */
 const MODEL = "MODEL";
 
-/** The task, without the files of `runtime/`, which a launch adds. */
+/** The task, without the files of `runtime/` and those that the deployment brings, which a launch adds. */
 export function skyTask(input: TaskInput): SkyTask {
   const { cluster, config, controlIp, standalone = false } = input;
   const { sky, model } = config;
@@ -131,10 +154,12 @@ export function skyTask(input: TaskInput): SkyTask {
   const isInBucket = modelSource(model) === "bucket";
   const takesModel = standalone && modelSource(model) === "hub";
   const envs = { ...(takesModel ? { [MODEL]: model } : {}), ...sky.envs };
+  const files = Object.keys(config.files);
+  const own = taskConfig(sky, imageOf(input));
   return {
     num_nodes: cluster.nodes.length,
     resources: resources(input),
-    ...(sky.config === undefined ? {} : { config: quotedSkyConfig(sky.config) }),
+    ...(own === undefined ? {} : { config: quotedSkyConfig(own) }),
     ...(Object.keys(envs).length > 0 ? { envs } : {}),
     ...(secrets.length > 0 ? { secrets } : {}),
     // Copied once a node, so that all its workers read the weights from disk.
@@ -145,6 +170,7 @@ export function skyTask(input: TaskInput): SkyTask {
         ...(standalone ? ["--standalone"] : []),
         ...(controlIp === undefined ? [] : ["--control-ip", controlIp]),
         ...(isInBucket ? ["--model-files"] : []),
+        ...(files.length === 0 ? [] : ["--files", files.toSorted().join(",")]),
       ],
       plan: compactPlan(cluster, takesModel ? model : undefined),
     },
@@ -156,7 +182,18 @@ export function skyTask(input: TaskInput): SkyTask {
  * @param runtime Path of the directory `runtime/`; a relative one is taken from where `sky launch` is run.
  */
 export function recipeText(input: TaskInput, runtime: string, heading?: string): string {
-  return taskText(withRuntime(skyTask(input), runtime), heading);
+  const task = withRuntime(skyTask(input), runtime);
+  const files = Object.entries(input.config.files).map(([name, path]) => [
+    `${BROUGHT}/${name}`,
+    localPath(path),
+  ]);
+  const mounts = { ...task.file_mounts, ...Object.fromEntries(files) };
+  return taskText({ ...task, file_mounts: mounts }, heading);
+}
+
+/** SkyPilot takes no path that ends with a slash. */
+function localPath(path: string): string {
+  return path.replace(/(?<=.)\/+$/, "");
 }
 
 /** The task with the files that its nodes run. */

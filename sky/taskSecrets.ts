@@ -8,13 +8,16 @@ export interface SecretsInput {
   readonly cluster: ClusterPlan;
   /** Whether it is launched without this program, which would bring generated secrets. Default: false. */
   readonly standalone?: boolean;
-  /** Secrets that somebody has to bring where it is, since the node must not make up its own. Default: none. */
+  /**
+   * Secrets that somebody has to bring where it is, since the node must not make up its own. Default: none.
+   */
   readonly brought?: readonly string[];
 }
 
 /**
- * The one secret that a recipe over several nodes is launched with, where nobody hands it generated ones: each node derives the
- * passwords of etcd and NATS from it. On one node they are made up there, anew with every start. `runtime/start.py` has the same name.
+ * The one secret that a recipe over several nodes is launched with, where nobody hands it generated ones:
+ * each node derives the passwords of etcd and NATS from it. On one node they are made up there, anew with
+ * every start. `runtime/start.py` has the same name.
  */
 export const CLUSTER_SECRET = "DYNAMO_SKY_CLUSTER_SECRET";
 
@@ -29,7 +32,10 @@ export function launchSecrets(input: SecretsInput): string[] {
   return [...needed, ...(derives ? [CLUSTER_SECRET] : [])].toSorted();
 }
 
-/** Names of the gateway's secrets that the first node makes up where nobody brings them: `runtime/own_access.py`. */
+/**
+ * Names of the gateway's secrets that the first node makes up where nobody brings them:
+ * `runtime/own_access.py`.
+ */
 export function ownAccess({ cluster, standalone = false, brought = [] }: SecretsInput): string[] {
   if (!standalone) return [];
   const names = secretNames(cluster);

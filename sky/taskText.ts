@@ -1,4 +1,7 @@
-/** A task as the text that SkyPilot reads: YAML, with the plan as YAML in its `run`. The last step before it is launched. Pure. */
+/**
+ * A task as the text that SkyPilot reads: YAML, with the plan as YAML in its `run`. The last step before it
+ * is launched. Pure.
+ */
 import { Document, isMap, isSeq, Scalar, visit } from "yaml";
 import { withEscapes } from "../lib/printable";
 import { hereDocument } from "../lib/shell";
@@ -8,6 +11,10 @@ import type { SkyTask } from "./spec";
 
 /** Commands that are longer are written on several lines. */
 const LINE_WIDTH = 110;
+const SHORT_COMMAND = 70;
+
+/** SkyPilot's own configuration stands in a line for each part that is not longer. Unit: characters. */
+const SHORT_SECTION = 200;
 
 /** Fields of a plan whose lists and maps are short, and stand in one line. */
 const IN_ONE_LINE = new Set(["gpus", "ports", "secrets", "waits", "lockstep", "mpi"]);
@@ -32,8 +39,12 @@ export function taskText(task: SkyTask, heading?: string): string {
     Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)),
   );
   for (const field of ["setup", "run"]) literal(document.get(field, true));
+  const sections = document.get("config", true);
+  // Deep, and of no interest to who reads the task.
+  for (const { value } of isMap(sections) ? sections.items : [])
+    if (isMap(value) && JSON.stringify(value).length <= SHORT_SECTION) value.flow = true;
   if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
-  return withEscapes(document.toString({ lineWidth: 0, indentSeq: false }));
+  return withEscapes(document.toString({ lineWidth: 0 }));
 }
 
 function runText(run: SkyTask["run"]): string | undefined {
@@ -61,7 +72,10 @@ function planText(plan: PlanEntry): string {
   return withEscapes(text.replaceAll(/^(?: *- )? *command: >-\n( +)(.*)$/gm, foldedBeforeFlags));
 }
 
-/** A folded command with its flags and their values on several lines; a line's end is the space between two words. */
+/**
+ * A folded command with its flags and their values on several lines; a line's end is the space between two
+ * words.
+ */
 function foldedBeforeFlags(match: string, indent: string, command: string): string {
   const lines: string[] = [];
   for (const part of command.split(/ (?=-)/)) {
@@ -77,8 +91,9 @@ function literal(text: unknown): void {
   if (text instanceof Scalar && isPrintable(String(text.value))) text.type = Scalar.BLOCK_LITERAL;
 }
 
-/** On lines of its own, where that keeps every space of it. */
+/** On lines of its own, where that keeps every space of it, unless it is short. */
 function commandType(command: string): Scalar.Type {
+  if (command.length < SHORT_COMMAND && !/["\\]/.test(command)) return Scalar.QUOTE_DOUBLE;
   return isPrintable(command) && !/\s\s|[\t\n\r]|^\s|\s$/.test(command)
     ? Scalar.BLOCK_FOLDED
     : Scalar.QUOTE_DOUBLE;

@@ -25,6 +25,8 @@ export function python(script: string, input: unknown, env: NodeJS.ProcessEnv = 
     encoding: "utf8",
     maxBuffer: 1 << 28,
     env,
+    // What went wrong is in the message of what is thrown.
+    stdio: "pipe",
   });
 }
 
@@ -52,4 +54,10 @@ export function nginxConf({ command }: Pick<ProgramPlan, "command">): string {
   return execFileSync("python3", ["-B", join(RUNTIME, "gateway.py"), ...command.slice(2), "--print"], {
     encoding: "utf8",
   });
+}
+
+/** What restarts a program when it changes. */
+export function specDigest(program: ProgramPlan): string {
+  const files = unitFiles("unit", [program])[`units/unit/${program.name}.conf`] ?? "";
+  return /DYNAMO_SKY_SPEC="(\w+)"/.exec(files)?.[1] ?? "";
 }

@@ -168,3 +168,18 @@ export function unlisted(found: readonly Listener[], nodes: readonly ListenedNod
     .filter((socket) => !isAllowed(socket) && !isOfSkyPilot(socket))
     .map((socket) => `${nameOf(socket)} ${socket.address}:${socket.port}`);
 }
+
+/**
+ * What a real engine opens for its own processes, which no test's deployment does: seen on GPUs with torch 2.11 (its store, gloo, NCCL 2.28) or read
+ * in the engines' sources. `docs/security.md` has each, by these words, and where it listens.
+ */
+export const OF_ENGINES: readonly { readonly what: string; readonly where: string }[] = [
+  // TCPStore binds the wildcard address whatever host it is told (torch/csrc/distributed/c10d/TCPStoreLibUvBackend.cpp).
+  { what: "torch's store (TCPStore)", where: "all addresses" },
+  { what: "gloo", where: "loopback where a replica fits one node" },
+  { what: "NCCL, all engines with several GPUs", where: "loopback where there is one node in all" },
+  { what: "NCCL's own status (RAS)", where: "loopback" },
+  // `PortArgs` of sglang/srt/server_args.py; `get_open_zmq_ipc_path` and `MessageQueue` of vllm.
+  { what: "schedulers and groups of SGLang and vLLM (ZeroMQ)", where: "the node's address" },
+  { what: "Open MPI", where: "all addresses" },
+];

@@ -1,12 +1,16 @@
-/** The file that `npm run <tool>` runs. */
-import { existsSync } from "node:fs";
+/** How the tests run what `npm run <tool>` and `dynamo-sky <verb>` run. */
 import { join } from "node:path";
+import { VERBS } from "../cli/verbs";
 import { packageRoot } from "../lib/root";
 
-/** In the rooms in which `toolchain/bootstrap.mjs` looks. @throws Error when there is no such tool. */
-export function toolFile(tool: string): string {
-  const files = ["dev", "cli/commands"].map((room) => join(packageRoot(), room, `${tool}.ts`));
-  const file = files.find((path) => existsSync(path));
-  if (file === undefined) throw new Error(`There is none of ${files.join(", ")}`);
-  return file;
+/** The words of Node's command line: of a verb of `dynamo-sky`, or of a tool of those who work on this. */
+export function toolWords(name: string, args: readonly string[] = []): string[] {
+  const words = name in VERBS ? [join("cli", "main.ts"), name] : [join("dev", `${name}.ts`)];
+  const [file = "", ...verb] = words;
+  return ["--import", "tsx", join(packageRoot(), file), ...verb, ...args];
+}
+
+/** What `toolchain/bootstrap.mjs` is told for a command about a stack: those of Pulumi go through `stack`. */
+export function stackCommand(name: string): string[] {
+  return name in VERBS ? ["dynamo-sky", name] : ["stack", name];
 }

@@ -8,8 +8,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kill, processesOf } from "../lib/processes";
 import { runtimeFiles } from "../lib/runtimeFiles";
-import { renderUnit, unitDirectory } from "../plan/node/render";
+import { unitDirectory } from "../plan/node/paths";
 import type { ProgramPlan } from "../plan/types";
+import { unitFiles } from "./runtime";
 
 /** Why this machine cannot have them; undefined where it can. */
 export function whyNoTwoHosts(): string | undefined {
@@ -84,7 +85,7 @@ export class TwoHosts {
     const node = this.nodeDirectory(host);
     const unit = unitDirectory("unit");
     mkdirSync(join(node, unit), { recursive: true });
-    for (const [path, text] of Object.entries(renderUnit("unit", [program])))
+    for (const [path, text] of Object.entries(unitFiles("unit", [program])))
       writeFileSync(join(node, path), text);
     writeFileSync(join(node, "secrets.json"), JSON.stringify(secrets), { mode: 0o600 });
     const log = join(this.directory, `log${host}`);

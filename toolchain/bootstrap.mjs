@@ -1,6 +1,6 @@
 // Runs a tool of this repository on a machine that has nothing but Node and npm:
 //
-//   node toolchain/bootstrap.mjs <tool> [arguments]     runs dev/<tool>.ts or cli/commands/<tool>.ts
+//   node toolchain/bootstrap.mjs <tool> [arguments]     runs dev/<tool>.ts, or cli/main.ts for dynamo-sky
 //
 // It installs the npm packages when they are missing or older than package-lock.json, then starts the tool on the
 // Node that package.json pins (node_modules/.bin/node), which is newer than the one many machines have.
@@ -131,8 +131,7 @@ if (Number(process.versions.node.split(".")[0]) < 20)
 if (!isInstalled()) await withLock(npmCi);
 
 const preloads = ["--import", "tsx", "--import", pathToFileURL(join(root, "lib", "bypassProxies.ts")).href];
-const places = ["dev", "cli/commands"].map((room) => join(root, room, `${tool}.ts`));
-const file = places.find((place) => existsSync(place)) ?? fail(`There is none of ${places.join(", ")}.`);
+const file = tool === "dynamo-sky" ? join(root, "cli", "main.ts") : join(root, "dev", `${tool}.ts`);
 const child = spawn(node, [...preloads, file, ...args], {
   stdio: "inherit",
   env: {

@@ -1,4 +1,5 @@
 /** Whether two runs of the same load differ, given how much their own repeats do. Pure. */
+import { counted } from "../../lib/words";
 import { METRICS, type Metric, type MetricKey } from "./metrics";
 import { leastPValue, pValue, type Spread, type Stratum, spread } from "./statistics";
 import type { Point, Summary } from "./summary";
@@ -121,7 +122,9 @@ function loadDifference(a: Summary, b: Summary): string | undefined {
 function cautions(a: Summary, b: Summary): string[] {
   const failed = [a, b].flatMap((one) => {
     const errors = one.points.flatMap(({ runs }) => runs).reduce((sum, run) => sum + run.errors, 0);
-    return errors === 0 ? [] : `${errors} requests of ${one.label} failed, and their times are in no figure.`;
+    return errors === 0
+      ? []
+      : `${counted(errors, "request")} of ${one.label} failed, and no figure has the time of any.`;
   });
   const differ = <T>(what: string, of: (summary: Summary) => T) =>
     of(a) === of(b) ? [] : [`${what}: ${of(a)} (${a.label}), ${of(b)} (${b.label}).`];

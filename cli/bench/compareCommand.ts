@@ -1,4 +1,4 @@
-/** `npm run bench -- compare A B`. */
+/** `bin/dynamo-sky bench compare A B`. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { EXIT } from "../commandLine";

@@ -1,4 +1,4 @@
-/** The named loads of `npm run bench`, as data. A new load is a new entry here, and nothing else. */
+/** The named loads of `bin/dynamo-sky bench`, as data. A new load is a new entry here, and nothing else. */
 
 /** A number of tokens that varies from request to request: normally distributed, cut off at 1. */
 export interface TokenCount {

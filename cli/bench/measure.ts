@@ -1,5 +1,6 @@
 /** A whole load: every number of clients, every repeat, in an order that a slow drift of the machine cannot turn into a result. */
 import { join } from "node:path";
+import { counted } from "../../lib/words";
 import type { Progress } from "../../toolchain/index";
 import { type Load, requestsOf } from "./loads";
 import { type Profiler, profile } from "./profile";
@@ -36,7 +37,7 @@ export async function measure(options: MeasureOptions): Promise<Point[]> {
   for (let repeat = 1; repeat <= load.repeats; repeat++) {
     for (const clients of load.clients) {
       done += 1;
-      const what = `[${done} of ${total}, ${since(started)}] ${load.name}, ${plural(clients, "client")}, repeat ${repeat} of ${load.repeats}`;
+      const what = `[${done} of ${total}, ${since(started)}] ${load.name}, ${counted(clients, "client")}, repeat ${repeat} of ${load.repeats}`;
       options.onProgress(`${what}: ${requestsOf(load, clients)} requests, at most ${options.limitSeconds} s`);
       const run = await measureOnce(options, clients, repeat, what);
       runs.get(clients)?.push(run);
@@ -80,9 +81,4 @@ function inShort({ requests, errors, error, seconds, values }: Run): string {
 function since(started: number): string {
   const seconds = Math.round((Date.now() - started) / 1000);
   return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-
-/** `1 client`, `8 clients`. */
-export function plural(count: number, word: string): string {
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
 }

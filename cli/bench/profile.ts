@@ -54,7 +54,8 @@ export function aiperfConfig(target: BenchTarget, spec: ProfileSpec): string {
       model: target.model,
       endpoint: {
         urls: [target.endpoint],
-        type: "chat",
+        // Those that write tokens have the same names there.
+        type: target.task,
         streaming: true,
         timeout: REQUEST_SECONDS,
         // The server's count is the engine's; another tokenizer would count what the engine wrote otherwise.

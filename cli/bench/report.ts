@@ -1,6 +1,6 @@
-/** What `npm run bench` prints, and writes beside its figures: Markdown that reads as a table in a terminal too. Pure. */
+/** What `bin/dynamo-sky bench` prints, and writes beside its figures: Markdown that reads as a table in a terminal too. Pure. */
+import { counted } from "../../lib/words";
 import { type ComparedRuns, valuesOf } from "./compare";
-import { plural } from "./measure";
 import { type Metric, type MetricKey, metric } from "./metrics";
 import { type Spread, spread } from "./statistics";
 import type { Point, Summary } from "./summary";
@@ -87,7 +87,7 @@ export function runReport(summary: Summary): string {
   const gpus =
     deployment.gpus === undefined
       ? []
-      : [plural(deployment.gpus, deployment.isSimulated ? "simulated GPU" : "GPU")];
+      : [counted(deployment.gpus, deployment.isSimulated ? "simulated GPU" : "GPU")];
   return [
     `# ${summary.label}: load ${load.name}${summary.quick ? " (quick)" : ""}`,
     "",
@@ -97,7 +97,7 @@ export function runReport(summary: Summary): string {
           "",
         ]
       : []),
-    `- Load: ${load.summary}; median of ${plural(load.repeats, "repeat")}, in brackets the least and the most`,
+    `- Load: ${load.summary}; median of ${counted(load.repeats, "repeat")}, in brackets the least and the most`,
     `- Deployment: ${[`${deployment.model} on ${deployment.engine ?? "an engine that is not told"}`, ...gpus, ...programs].join(", ")}`,
     `- Sent by: aiperf ${environment.aiperf} on ${environment.system}, ${environment.cores} cores`,
     `- When: ${summary.startedAt}, ${(summary.seconds / 60).toFixed(1)} min`,

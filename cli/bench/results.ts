@@ -53,7 +53,7 @@ export function findRuns(word: string, { project, load }: Lookup): FoundRun[] {
   if (found.length > 0) return found;
   const what = load === undefined ? "run" : `run of the load ${load}`;
   throw new UsageProblem(
-    `There is no ${what} of ${word}: it is neither a directory with a ${SUMMARY_FILE} nor a stack with runs in ${resultsDirectory(project)}. Make one: npm run bench -- --stack ${word}`,
+    `There is no ${what} of ${word}: it is neither a directory with a ${SUMMARY_FILE} nor a stack with runs in ${resultsDirectory(project)}. Make one: bin/dynamo-sky bench --stack ${word}`,
   );
 }
 

@@ -1,4 +1,4 @@
-/** What is kept of a run of `npm run bench`, as `summary.json`: docs/load-testing.md describes it for programs. */
+/** What is kept of a run of `bin/dynamo-sky bench`, as `summary.json`: docs/load-testing.md describes it for programs. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -84,6 +84,8 @@ export function readSummary(directory: string): Summary {
     return summarySchema.parse(JSON.parse(readFileSync(file, "utf8")));
   } catch (error) {
     const why = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
-    throw new Error(`${file} is not a summary of \`npm run bench\` that this version can read: ${why}`);
+    throw new Error(
+      `${file} is not a summary of \`bin/dynamo-sky bench\` that this version can read: ${why}`,
+    );
   }
 }

@@ -4,55 +4,47 @@ import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
 import { rootCertificates } from "node:tls";
-import { z } from "zod";
+import { type TaskName, tasks } from "../../config/task";
 import { messageOf } from "../../lib/run";
+import { deployedOf, nodesOf } from "../deployment/deployed";
 import { deploymentOf } from "../deployment/running";
 
 export interface BenchTarget {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   readonly endpoint: string;
   readonly model: string;
+  /** What it is asked for: one that writes tokens. */
+  readonly task: TaskName;
   readonly apiKey: string | undefined;
   readonly engine: string | undefined;
   /** Certificates to trust, PEM. Default: those that the system does. */
   readonly ca: string | undefined;
-  /** GPUs that hold a rank of a worker; those of the mocker are made up. Undefined where the outputs do not tell. */
+  /** GPUs that hold a rank of a worker; those of the mocker are made up. Undefined where there are none. */
   readonly gpus: number | undefined;
   /** Nodes that run something. */
-  readonly nodes: number | undefined;
+  readonly nodes: number;
   /** Programs by role: `{ frontend: 1, aggregated: 4 }`. */
   readonly programs: Readonly<Record<string, number>>;
 }
 
-const topologySchema = z.array(
-  z.object({
-    cluster: z.string(),
-    nodes: z.array(
-      z.object({
-        rank: z.number(),
-        programs: z.array(z.object({ role: z.string(), gpus: z.array(z.number()) })),
-      }),
-    ),
-  }),
-);
-
 /**
  * @param outputs Outputs of a stack whose last `up` succeeded, secrets shown.
  * @param ca Certificates to trust instead of the stack's own, PEM.
- * @throws Error when they are not those of this program.
+ * @throws Error when they are not those of this program, or when the model writes no tokens.
  */
 export function targetOf(outputs: Readonly<Record<string, unknown>>, ca?: string): BenchTarget {
-  const { endpoint, model, apiKey, engine, certificate } = deploymentOf(outputs);
-  const topology = topologySchema.safeParse(outputs["topology"]);
-  const nodes = topology.success ? topology.data.flatMap((cluster) => cluster.nodes) : [];
+  const { endpoint, model, task, apiKey, engine, certificate } = deploymentOf(outputs);
+  if (!tasks[task].generates)
+    throw new Error(`A load test counts tokens as they are written, and with task ${task} none are.`);
+  const nodes = nodesOf(deployedOf(outputs));
   const programs: Record<string, number> = {};
   for (const { role } of nodes.flatMap((node) => node.programs)) programs[role] = (programs[role] ?? 0) + 1;
   const gpus = nodes.reduce((sum, node) => sum + new Set(node.programs.flatMap((one) => one.gpus)).size, 0);
   return {
-    ...{ endpoint, model, apiKey, engine, programs },
+    ...{ endpoint, model, task, apiKey, engine, programs },
     ca: ca ?? (certificate === undefined ? undefined : trustedWith(certificate)),
     gpus: gpus > 0 ? gpus : undefined,
-    nodes: topology.success ? nodes.length : undefined,
+    nodes: nodes.length,
   };
 }
 
@@ -68,15 +60,17 @@ function trustedWith(certificate: string): string {
 const ANSWER_MS = 120_000;
 
 /**
- * Sends one short chat request, so that a wrong key, a dead endpoint or an unknown certificate is told before a load is made.
+ * Sends one short request, so that a wrong key, a dead endpoint or an unknown certificate is told before a load is made.
  * @throws Error that says what the endpoint said, and what to do.
  */
 export async function checkAnswers(target: BenchTarget): Promise<void> {
-  const url = `${target.endpoint}/v1/chat/completions`;
-  const body = { model: target.model, messages: [{ role: "user", content: "Hello" }], max_tokens: 1 };
-  const answer = await post(url, JSON.stringify(body), target).catch((error: unknown) => {
-    throw new Error(`${url} cannot be reached: ${messageOf(error)}. ${advice(error)}`);
-  });
+  const { path, body } = tasks[target.task];
+  const url = `${target.endpoint}/v1/${path}`;
+  const answer = await post(url, JSON.stringify(body(target.model, "Hello", 1)), target).catch(
+    (error: unknown) => {
+      throw new Error(`${url} cannot be reached: ${messageOf(error)}. ${advice(error)}`);
+    },
+  );
   if (answer.status === 200) return;
   throw new Error(`${url} answers ${answer.status}: ${answer.text.slice(0, 500)}`);
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run metrics -- --stack S`: what a Prometheus and a Grafana of one's own need for a deployment, or whether a Prometheus
- * has the figures that the dashboards and the alerts ask for.
+ * `dynamo-sky metrics`: what a Prometheus and a Grafana of one's own need for a deployment, or whether a Prometheus has the
+ * figures that the dashboards and the alerts ask for.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -8,60 +8,58 @@ import type { DeploymentConfig } from "../../plan/config";
 import { localAddresses } from "../../plan/localAddresses";
 import { nodeKey, scrapeTargets } from "../../plan/metrics/targets";
 import type { DeploymentPlan } from "../../plan/types";
-import { EXIT, exitCodes, fromCaller, runTool, withTimeout } from "../commandLine";
+import { CWD, collect, json as jsonOption, NEEDED_STACK, timeout as timeoutOption, verb } from "../command";
+import { EXIT, exitCodes, fromCaller, withTimeout } from "../commandLine";
 import { asJson, asText, checkMetrics, isComplete } from "../metrics/check";
 import { type Addresses, metricsFiles, missingAddresses, reachable } from "../metrics/files";
 import { type WatchedStack, withOwnPrometheus } from "../metrics/own";
-import { projectIn, readOptions, STACK_OPTIONS, stackIn } from "../options";
 import { planStack } from "../plannedStack";
 import { UsageProblem } from "../pulumi/problem";
 
-const TIMEOUT = 300;
+export const command = verb(
+  "metrics",
+  `Writes what a Prometheus and a Grafana of your own need for a deployment: targets, alerts, dashboards, and what to do with them.`,
+  exitCodes({
+    ok: "written, or all targets are up and all queries have an answer",
+    failed: "it failed",
+    notAsWanted: "some are not, or have none (--check)",
+  }),
+)
+  .addOption(NEEDED_STACK)
+  .addOption(CWD)
+  .option("-o, --out <dir>", "where to write (default: metrics-NAME)", fromCaller)
+  .option(
+    "--address <node=host>",
+    "address of a node as your Prometheus reaches it, once for each node: main/0=10.0.0.5. Not needed on target local",
+    collect,
+  )
+  .option(
+    "--check",
+    "write nothing; ask a Prometheus for every target, and all that dashboards and alerts ask",
+    false,
+  )
+  .option("--prometheus <url>", "the one to ask (default: the deployment's own; on SkyPilot through its ssh)")
+  .addOption(timeoutOption(300, "--check: give up after this many seconds"))
+  .addOption(
+    jsonOption(
+      "{files,notes}; with --check {targets:[{job,cluster,node,program,problem}],answered,empty,failed,questions:[{asker,expr,values,error}],absent:[{reason,series}]}",
+    ),
+  )
+  .action(async ({ stack, cwd: directory, ...options }) => {
+    const watched = { stack, directory, ...planStack(stack, directory) };
+    if (options.check) await check(watched, options);
+    else write(watched, options);
+  });
 
-const usage = `Usage: npm run metrics -- --stack NAME [options]
-
-Writes what a Prometheus and a Grafana of your own need for a deployment: targets, alerts, dashboards, and what to do with them.
-
-Options
-  --stack, -s NAME      the stack
-  --cwd, -C DIR         directory of Pulumi.yaml (default: this repository)
-  --out, -o DIR         where to write (default: metrics-NAME)
-  --address NODE=HOST   address of a node as your Prometheus reaches it, once for each node: main/0=10.0.0.5.
-                        Not needed on target local.
-  --check               write nothing; ask a Prometheus for every target, and everything that the dashboards and the alerts ask
-  --prometheus URL      the one to ask (default: the deployment's own; on SkyPilot through its ssh)
-  --timeout S           --check: give up after this many seconds (default: ${TIMEOUT})
-  --json                print JSON: {files,notes}; with --check
-                        {targets:[{job,cluster,node,program,problem}],answered,empty,failed,questions:[{asker,expr,values,error}],
-                        absent:[{reason,series}]}
-
-${exitCodes({ ok: "written, or all targets are up and all queries have an answer", failed: "it failed", notAsWanted: "some are not, or have none (--check)" })}`;
-
-const readArguments = () =>
-  readOptions(
-    {
-      ...STACK_OPTIONS,
-      out: { type: "string", short: "o" },
-      address: { type: "string", multiple: true },
-      check: { type: "boolean", default: false },
-      prometheus: { type: "string" },
-      timeout: { type: "string" },
-    },
-    usage,
-  );
-
-type Arguments = NonNullable<ReturnType<typeof readArguments>>;
-
-async function main(): Promise<void> {
-  const args = readArguments();
-  if (args === undefined) return;
-  const [stack, directory] = [stackIn(args, usage), projectIn(args)];
-  const watched = { stack, directory, ...planStack(stack, directory) };
-  if (args.check) await check(watched, args);
-  else write(watched, args);
+interface Options {
+  readonly out?: string | undefined;
+  readonly address?: readonly string[] | undefined;
+  readonly prometheus?: string | undefined;
+  readonly timeout: number;
+  readonly json: boolean;
 }
 
-function write({ stack, config, plan }: WatchedStack, args: Arguments): void {
+function write({ stack, config, plan }: WatchedStack, args: Options): void {
   const addresses = addressesOf(config, plan, args.address ?? []);
   const missing = missingAddresses(plan, addresses);
   if (missing.length > 0) {
@@ -70,7 +68,7 @@ function write({ stack, config, plan }: WatchedStack, args: Arguments): void {
       `SkyPilot chooses the addresses of the nodes. Give them as your Prometheus reaches them: ${example}`,
     );
   }
-  const out = fromCaller(args.out ?? `metrics-${stack}`);
+  const out = args.out ?? fromCaller(`metrics-${stack}`);
   const { files, notes } = metricsFiles(stack, config, plan, addresses);
   const written = Object.entries(files).map(([path, text]) => {
     const file = join(out, path);
@@ -102,9 +100,9 @@ function addressesOf(config: DeploymentConfig, plan: DeploymentPlan, given: read
   );
 }
 
-async function check(watched: WatchedStack, { prometheus, timeout, json }: Arguments): Promise<void> {
+async function check(watched: WatchedStack, { prometheus, timeout, json }: Options): Promise<void> {
   const targets = watched.plan.clusters.flatMap(scrapeTargets);
-  const found = await withTimeout(timeout, TIMEOUT, (signal) =>
+  const found = await withTimeout(timeout, (signal) =>
     prometheus === undefined
       ? withOwnPrometheus(watched, signal, (url) => checkMetrics(url, { ...watched, targets }, signal))
       : checkMetrics(prometheus.replace(/\/$/, ""), { ...watched, targets: reachable(targets) }, signal),
@@ -112,5 +110,3 @@ async function check(watched: WatchedStack, { prometheus, timeout, json }: Argum
   console.log(json ? JSON.stringify(asJson(found), undefined, 2) : asText(found).join("\n"));
   process.exitCode = isComplete(found) ? EXIT.ok : EXIT.notAsWanted;
 }
-
-runTool(main, usage);

@@ -2,26 +2,20 @@
 import { readFileSync } from "node:fs";
 import { messageOf } from "../../lib/run";
 import { fromCaller, oneOfTwo } from "../commandLine";
-import { projectIn, STACK_OPTIONS } from "../options";
 import { openStack, UsageProblem } from "../pulumi/openStack";
 import { type Deployed, deployedOf } from "./deployed";
 import { outputsOf } from "./running";
 
-/** The options of a command about a deployment, as `util.parseArgs` takes them. */
-export const DEPLOYMENT_OPTIONS = { ...STACK_OPTIONS, outputs: { type: "string" } } as const;
-
-/** What a command's usage says of {@link DEPLOYMENT_OPTIONS}. */
-export const DEPLOYMENT_USAGE = `  --stack, -s NAME   the stack; read from its outputs, not from its configuration
-  --outputs FILE     read the outputs from a file instead ('-' is standard input), as 'pulumi stack output --json' prints them
-  --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)`;
+interface DeploymentOptions {
+  readonly stack?: string | undefined;
+  readonly outputs?: string | undefined;
+  /** Directory of Pulumi.yaml. */
+  readonly cwd: string;
+}
 
 /** The deployment that the options name. @throws UsageProblem, OperationFailed when there is none, with what to do. */
-export async function deployedFrom(
-  { stack, outputs, cwd }: { readonly [option in keyof typeof DEPLOYMENT_OPTIONS]?: string | undefined },
-  usage: string,
-): Promise<Deployed> {
-  const source = oneOfTwo({ stack, outputs }, usage);
-  return deployedOf(await readOutputs(source, projectIn({ cwd })));
+export async function deployedFrom(options: DeploymentOptions): Promise<Deployed> {
+  return deployedOf(await readOutputs(oneOfTwo(options), options.cwd));
 }
 
 export type OutputsSource =

@@ -1,33 +1,25 @@
 /** A running deployment as its stack's outputs describe it; every tool that talks to one starts here. */
 import { isAbsolute, join } from "node:path";
-import { z } from "zod";
+import type { TaskName } from "../../config/task";
 import { bypassProxies, hostOf } from "../../lib/proxies";
 import { messageOf } from "../../lib/run";
+import { outputsSchema } from "../../plan/outputs";
 import { stateDir } from "../../toolchain/index";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
-
-const outputsSchema = z.object({
-  endpoint: z.string(),
-  model: z.string(),
-  apiKey: z.string().nullish(),
-  certificate: z.string().nullish(),
-  certificateFingerprint: z.string().nullish(),
-  chat: z.string(),
-  engine: z.string().optional(),
-  logs: z.record(z.string(), z.array(z.string())),
-});
 
 export interface RunningDeployment {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   readonly endpoint: string;
   readonly model: string;
+  /** What it is asked for. */
+  readonly task: TaskName;
   readonly apiKey: string | undefined;
   /** What clients have to trust, PEM, where the endpoint speaks TLS. */
   readonly certificate?: string | undefined;
   /** SHA-256 of the certificate that the endpoint shows, where it speaks TLS. */
   readonly fingerprint: string | undefined;
-  /** A command that asks a chat question, for a POSIX shell. */
+  /** A command that asks the model for what it is there for, for a POSIX shell. */
   readonly chat: string;
   readonly engine: string | undefined;
   /** Log files by program, absolute. */
@@ -41,11 +33,12 @@ export interface RunningDeployment {
 export function deploymentOf(outputs: Readonly<Record<string, unknown>>): RunningDeployment {
   const parsed = outputsSchema.safeParse(outputs);
   if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not succeeded yet.");
-  const { apiKey, engine, logs, certificate, certificateFingerprint, ...rest } = parsed.data;
+  const { endpoint, model, chat, apiKey, certificate, certificateFingerprint, deployment } = parsed.data;
+  const { engine, logs } = deployment;
   const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));
   return {
-    ...rest,
-    engine,
+    ...{ endpoint, model, chat, engine },
+    task: deployment.deployment.task,
     apiKey: apiKey ?? undefined,
     certificate: certificate ?? undefined,
     fingerprint: certificateFingerprint ?? undefined,

@@ -1,8 +1,9 @@
-/** `ready`: waits until every worker of the plan is registered and a chat completion with tokens has come back. */
+/** `ready`: waits until every worker of the plan is registered and an answer with content (tokens, a vector) has come back. */
 import { resolve } from "node:path";
+import { tasks } from "../../config/task";
 import { UserError } from "../../lib/errors";
 import { callHttp, inWords } from "../../lib/http";
-import { lastLines } from "../../lib/logs";
+import { causeIn, lastLines } from "../../lib/logs";
 import { poll } from "../../lib/poll";
 import { defineVerb, type VerbContext } from "../../lib/verb";
 import { stateDirectory } from "../../local/directories";
@@ -10,6 +11,7 @@ import { proveCluster } from "../../local/marks";
 import { type ReadyInput, readySchema } from "../../plan/readySpec";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
 import type { RemoteDeployment, RemoteSpec } from "../../sky/remote";
+import { hopelessIn } from "./hopeless";
 
 const FRONTEND = "frontend";
 const LOG_LINES = 20;
@@ -18,6 +20,10 @@ const REQUEST_MS = 5000;
 /** An engine compiles kernels at its first request: 17 s were seen on an H200. */
 const COMPLETION_MS = 120_000;
 const MAX_TOKENS = 8;
+/** How often the frontends' logs are looked at. Those of a cluster on SkyPilot are fetched by ssh. */
+const LOOK_EVERY_MS = { local: 5000, remote: 60_000 };
+/** Of each frontend: what Dynamo repeats every 30 s must be among them, beside an error for each look at a model that is not there. */
+const LOOK_LINES = 400;
 
 export const verb = defineVerb({
   input: readySchema,
@@ -52,6 +58,8 @@ async function waitUntilReady(
   remote: RemoteDeployment | undefined,
 ): Promise<void> {
   let last: Missing | undefined;
+  const started = Date.now();
+  let looked = started;
   const missing = await poll({
     timeoutSeconds: input.timeoutSeconds,
     progress: context.progress,
@@ -59,6 +67,11 @@ async function waitUntilReady(
     check: async () => {
       await remote?.assertRunning();
       last = await firstMissing(input, context.signal, remote);
+      const every = remote === undefined ? LOOK_EVERY_MS.local : LOOK_EVERY_MS.remote;
+      if (last !== undefined && Date.now() - looked >= every) {
+        looked = Date.now();
+        await assertHope(input, started, remote);
+      }
       return last && `${last.component}: ${last.seen}`;
     },
   });
@@ -68,6 +81,30 @@ async function waitUntilReady(
     return;
   }
   throw await notReady(input, last ?? { component: FRONTEND, seen: missing }, remote);
+}
+
+/** @throws UserError when a frontend says what no waiting mends. */
+async function assertHope(
+  input: ReadyInput,
+  since: number,
+  remote: RemoteDeployment | undefined,
+): Promise<void> {
+  const remedy = hopelessIn(await linesOf(input, FRONTEND, LOOK_LINES, remote), since);
+  if (remedy !== undefined) throw new UserError(`${remedy} (${input.model} at ${input.endpoint})`);
+}
+
+/** The last lines that a component's programs wrote. */
+async function linesOf(
+  { logs }: ReadyInput,
+  component: string,
+  count: number,
+  remote: RemoteDeployment | undefined,
+): Promise<string[]> {
+  if (remote !== undefined) return remote.lastLines(component, count);
+  const files = Object.entries(logs)
+    .filter(([name]) => name === component || name.startsWith(`${component}-`))
+    .flatMap(([, paths]) => paths.map((path) => resolve(stateDirectory(), path)));
+  return lastLines(files, count);
 }
 
 /** Asks at the endpoint, or at what leads there. */
@@ -88,21 +125,18 @@ async function firstMissing(
 }
 
 async function notReady(
-  { endpoint, timeoutSeconds, logs }: ReadyInput,
+  input: ReadyInput,
   { component, seen }: Missing,
   remote: RemoteDeployment | undefined,
 ): Promise<UserError> {
-  const logsOf = (wanted: string): string[] =>
-    Object.entries(logs)
-      .filter(([name]) => name === wanted || name.startsWith(`${wanted}-`))
-      .flatMap(([, files]) => files.map((file) => resolve(stateDirectory(), file)));
-  const linesOf = async (wanted: string, count: number): Promise<string[]> =>
-    remote === undefined ? lastLines(logsOf(wanted), count) : remote.lastLines(wanted, count);
-  const lines = await linesOf(component, LOG_LINES);
+  const { endpoint, timeoutSeconds } = input;
+  const lines = await linesOf(input, component, LOG_LINES, remote);
+  const cause = causeIn(lines);
   // What a worker misses, the frontend often tells.
-  if (component !== FRONTEND) lines.push(...(await linesOf(FRONTEND, FRONTEND_LOG_LINES)));
+  if (component !== FRONTEND) lines.push(...(await linesOf(input, FRONTEND, FRONTEND_LOG_LINES, remote)));
   return new UserError(
     [
+      ...(cause === undefined ? [] : [`${component} says: ${cause}`]),
       `The deployment at ${endpoint} was not ready within ${timeoutSeconds} s: waited for ${component}: ${seen}.`,
       ...(lines.length === 0 ? [] : ["Last log lines:", ...lines]),
     ].join("\n"),
@@ -140,23 +174,12 @@ function registered(body: unknown, namespace: string): Record<WorkerRole, number
 
 /** A 200 proves nothing: broken engines answer it with no tokens at all. */
 async function missingAnswer(input: ReadyInput, signal: AbortSignal): Promise<Missing | undefined> {
-  const body = {
-    model: input.model,
-    messages: [{ role: "user", content: "Say hello." }],
-    max_tokens: MAX_TOKENS,
-  };
-  const answer = await call(input, "chat/completions", body, COMPLETION_MS, signal);
+  const { noun, path, body, read } = tasks[input.task];
+  const answer = await call(input, path, body(input.model, "Say hello.", MAX_TOKENS), COMPLETION_MS, signal);
   const component = input.expectedWorkers.decode > 0 ? "decode" : "aggregated";
-  if ("error" in answer) return { component, seen: `a chat completion failed: ${answer.error}` };
-  const tokens = Number(field(field(answer.body, "usage"), "completion_tokens") ?? 0);
-  const choices = field(answer.body, "choices");
-  const message = field(Array.isArray(choices) ? choices[0] : undefined, "message");
-  const content = field(message, "content") || field(message, "reasoning_content");
-  if (tokens > 0 && typeof content === "string" && content.length > 0) return undefined;
-  return {
-    component,
-    seen: `a chat completion came back with ${tokens} tokens and ${content ? "some" : "no"} content`,
-  };
+  if ("error" in answer) return { component, seen: `${noun} failed: ${answer.error}` };
+  const { isThere, words } = read(answer.body);
+  return isThere ? undefined : { component, seen: `${noun} came back with ${words}` };
 }
 
 type Answer = { readonly body: unknown } | { readonly error: string };

@@ -1,9 +1,9 @@
 /** Reads logs from all nodes at once, and hands them over in one order. */
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
+import { askNode, type LogsRequest } from "../../lib/agent";
 import type { NodeShell } from "../../lib/nodes";
 import { messageOf } from "../../lib/run";
-import { askNode, type LogsRequest } from "../deployment/agent";
 import { type Line, merged, type TimedLine, Timeline } from "./merge";
 import type { LogSource } from "./options";
 import { Resume } from "./resume";

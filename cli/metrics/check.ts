@@ -1,4 +1,4 @@
-/** `npm run metrics -- --check`: what a Prometheus has of a deployment, and what it lacks. */
+/** `bin/dynamo-sky metrics --check`: what a Prometheus has of a deployment, and what it lacks. */
 import type { DeploymentConfig } from "../../plan/config";
 import { SERIES, type Series, whyAbsent } from "../../plan/metrics/series";
 import type { ScrapeTarget } from "../../plan/metrics/targets";

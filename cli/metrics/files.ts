@@ -102,7 +102,7 @@ function notesOf(
 function readme(deployment: string, notes: readonly string[]): string {
   return `# Metrics of ${deployment}
 
-Written by \`npm run metrics\`; write it again when the deployment has changed.
+Written by \`bin/dynamo-sky metrics\`; write it again when the deployment has changed.
 
 1. **Prometheus**: \`prometheus.yml\` is a whole configuration (\`prometheus --config.file=prometheus.yml\` in this directory). For a Prometheus that
    you have, copy \`targets/\` and \`${RULES_FILE}\` beside its configuration, and the entries of \`rule_files\` and \`scrape_configs\` into it.

@@ -2,10 +2,10 @@
 
 import { messageOf } from "../../lib/run";
 import { EXIT, isUsersMistake } from "../commandLine";
+import type { Violation } from "../pulumi/events";
 import type { OpenStack, OperationResult } from "../pulumi/openStack";
 import type { PolicyPackChoice } from "../pulumi/policyPacks";
 import { OperationFailed } from "../pulumi/problem";
-import type { Violation } from "../pulumi/progress";
 import type { Step } from "../pulumi/steps";
 import { code, details, failureBlock, markerOf, page, plainText, table } from "./markdown";
 import { type Cost, costIn, countsOf, dollars, outputsIfAny, type Report } from "./report";

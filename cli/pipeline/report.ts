@@ -1,6 +1,7 @@
 /** What a verb of the pipeline found: for a person as Markdown, for a program as JSON, for a shell as an exit code. */
-import { z } from "zod";
+import type { z } from "zod";
 import { messageOf } from "../../lib/run";
+import { costSchema } from "../../plan/outputs";
 import type { OpenStack } from "../pulumi/openStack";
 import type { Step } from "../pulumi/steps";
 
@@ -19,13 +20,7 @@ export interface Run {
   readonly signal: AbortSignal;
 }
 
-const costSchema = z.object({
-  gpus: z.number(),
-  dollarsPerHour: z.number().nullable(),
-  mostDollarsPerHour: z.number().nullable(),
-});
-
-/** The part of the stack output `cost` that a pipeline shows. */
+/** The stack output `cost`. */
 export type Cost = z.output<typeof costSchema>;
 
 /** The cost in a stack's outputs; undefined where there is none: an older stack, or one that never came up. */

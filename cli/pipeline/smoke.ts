@@ -1,7 +1,8 @@
-/** `smoke`: whether an endpoint really serves, asked as a client asks: which models there are, and a streamed answer. */
+/** `smoke`: whether an endpoint really serves, asked as a client asks: which models there are, and an answer, streamed where it is text. */
 
+import { tasks } from "../../config/task";
 import { messageOf } from "../../lib/run";
-import { clientOf, type StreamedAnswer, streamAnswer } from "../chat";
+import { answerInWords, askModel, clientOf, type ModelAnswer } from "../chat";
 import { EXIT } from "../commandLine";
 import { deploymentOf, type RunningDeployment } from "../deployment/running";
 import { code, failureBlock, markerOf, page, plainText } from "./markdown";
@@ -17,11 +18,11 @@ export interface Smoke {
   readonly withKey: boolean;
   /** Models that the endpoint lists. */
   readonly models: readonly string[];
-  readonly answer: StreamedAnswer;
+  readonly answer: ModelAnswer;
 }
 
 /**
- * Asks the endpoint for its models and for a streamed answer.
+ * Asks the endpoint for its models and for an answer.
  * @throws Error that says which of them failed.
  */
 export async function ask(deployment: RunningDeployment, signal: AbortSignal): Promise<Smoke> {
@@ -37,8 +38,8 @@ export async function ask(deployment: RunningDeployment, signal: AbortSignal): P
       `${endpoint}/v1/models does not list ${model}; it lists ${models.join(", ") || "nothing"}.`,
     );
   }
-  const answer = await streamAnswer(deployment, QUESTION, () => undefined, signal).catch((error: unknown) => {
-    throw new Error(`${endpoint}/v1/chat/completions: ${reasonOf(error)}`);
+  const answer = await askModel(deployment, QUESTION, () => undefined, signal).catch((error: unknown) => {
+    throw new Error(`${endpoint}/v1/${tasks[deployment.task].path}: ${reasonOf(error)}`);
   });
   return { endpoint, model, withKey: apiKey !== undefined, models, answer };
 }
@@ -51,9 +52,8 @@ function reasonOf(error: unknown): string {
 
 /** One line of Markdown about a smoke test that passed. */
 export function smokeLine({ answer, withKey, model }: Smoke): string {
-  const { tokens, firstMs, totalMs } = answer;
   const key = withKey ? ", with its key" : "";
-  return `✅ Smoke test: ${code(model)} streamed ${tokens} tokens${key}; the first after ${firstMs.toFixed(0)} ms, all in ${totalMs.toFixed(0)} ms.`;
+  return `✅ Smoke test: ${code(model)} answered${key}: ${answerInWords(answer)}.`;
 }
 
 /** Smoke-tests a stack that is up. */

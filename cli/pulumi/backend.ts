@@ -11,7 +11,7 @@ export interface Backend {
   readonly url: string | undefined;
   /** True when nobody chose a backend, so that it is the directory of this project on this machine. */
   readonly isOwn: boolean;
-  /** Variables that the CLI needs to use it; also what `stack env` prints. */
+  /** Variables that the CLI needs to use it; also what `dynamo-sky env` prints. */
   readonly env: Readonly<Record<string, string>>;
 }
 

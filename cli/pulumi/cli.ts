@@ -1,13 +1,10 @@
-import { existsSync } from "node:fs";
-import { copyFile, mkdtemp, readFile, rm } from "node:fs/promises";
+import { copyFile, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { parseDocument } from "yaml";
 import { z } from "zod";
 import { CommandFailed, run } from "../../lib/run";
-import { writeFileAtomically } from "../../toolchain/install";
 import { OperationFailed } from "./problem";
-import { encryptionSalt, type Project, shortName } from "./project";
+import { type Project, shortName } from "./project";
 
 const commandSeconds = 120;
 
@@ -52,12 +49,12 @@ export async function runCli(
 
 /**
  * Makes the stack in the backend. `stack init` writes the salt of the stack's secrets into its file, which would dirty the
- * repository; so it runs in a scratch directory, and the salt goes into the private copy of the file.
- * @param privateFile The copy; undefined to let the CLI write into the project, as it does on its own.
+ * repository; the state has the salt too, so it can run in a scratch directory.
+ * @param keepsFile Whether the project's file is to stay as it is.
  */
-export async function initStack(cli: Cli, privateFile: string | undefined): Promise<void> {
+export async function initStack(cli: Cli, keepsFile: boolean): Promise<void> {
   const init = ["stack", "init", "--no-select"];
-  if (privateFile === undefined) {
+  if (!keepsFile) {
     await runCli(cli, init);
     return;
   }
@@ -65,28 +62,9 @@ export async function initStack(cli: Cli, privateFile: string | undefined): Prom
   try {
     await copyFile(cli.project.file, join(scratch, basename(cli.project.file)));
     await runCli(cli, init, scratch);
-    const written = join(scratch, `Pulumi.${shortName(cli.stack)}.yaml`);
-    // The copy may be there already, with the configuration: whether a bucket has the stack shows only in an operation.
-    const settings = await textIn(privateFile);
-    await writeWithSalt(privateFile, settings, encryptionSalt(await textIn(written)));
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
-}
-
-/** Brings the private copy of a stack's file up to date: what the repository says, and the salt that the copy has. */
-export async function refreshPrivateFile(privateFile: string, repositoryText: string): Promise<void> {
-  await writeWithSalt(privateFile, repositoryText, encryptionSalt(await textIn(privateFile)));
-}
-
-async function textIn(file: string): Promise<string> {
-  return existsSync(file) ? readFile(file, "utf8") : "";
-}
-
-async function writeWithSalt(file: string, settings: string, salt: string | undefined): Promise<void> {
-  const document = parseDocument(settings);
-  if (salt !== undefined) document.set("encryptionsalt", salt);
-  await writeFileAtomically(file, document.toString(), 0o600);
 }
 
 const stackListSchema = z.array(z.object({ name: z.string() }));

@@ -1,14 +1,13 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { PulumiFn } from "@pulumi/pulumi/automation";
+import type { Environment } from "../../lib/dirs";
 import { bypassProxies, proxyExemptions, usesProxy } from "../../lib/proxies";
 import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../../toolchain/index";
+import { writeFileAtomically } from "../../toolchain/install";
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
-import { type Cli, initStack, refreshPrivateFile, runCli, stackNames, tagsOf } from "./cli";
-import { loadHeavyModulesOnFirstUse } from "./lazyModules";
-import { clearStaleLocks } from "./lockFile";
-import type { OperationKind, OperationOptions, OperationResult } from "./operation";
+import { type Cli, initStack, runCli, stackNames, tagsOf } from "./cli";
+import { type OperationKind, type OperationOptions, type OperationResult, runOperation } from "./operation";
 import { UsageProblem } from "./problem";
 import {
   checkStackName,
@@ -19,6 +18,7 @@ import {
   stackFile,
   stacksWithFiles,
 } from "./project";
+import { removeStaleLocks } from "./staleLocks";
 
 export type { OperationOptions, OperationResult } from "./operation";
 export { OperationFailed, UsageProblem } from "./problem";
@@ -31,8 +31,6 @@ export interface OpenStackOptions {
   readonly stack: string;
   /** Variables that go before those of this process: `DYNAMO_SKY_STATE`, `PULUMI_BACKEND_URL` … */
   readonly env?: Readonly<Record<string, string>>;
-  /** The program; default the module that Pulumi.yaml names, which must export a function. */
-  readonly program?: PulumiFn;
   /** Receives a line for whatever happens; default standard error. */
   readonly onProgress?: Progress;
 }
@@ -51,8 +49,12 @@ export interface OpenStack {
   destroy(options?: OperationOptions): Promise<OperationResult>;
   /** Outputs of the last update. Secrets are `[secret]` unless asked for. */
   outputs(options?: { readonly showSecrets?: boolean }): Promise<Readonly<Record<string, unknown>>>;
-  /** Removes the lock of an update that was killed. */
-  cancel(): Promise<void>;
+  /**
+   * Makes sure that the stack is there, before an operation of the plain CLI.
+   * @param needsFile Whether it is an operation that reads the stack's file: a name that has none is a slip.
+   * @returns further arguments for the operation.
+   */
+  prepare(needsFile: boolean): Promise<readonly string[]>;
   /** Forgets an empty stack: its state and history. */
   remove(): Promise<void>;
   /** Makes the stack where there is none yet, empty. */
@@ -64,12 +66,12 @@ export interface OpenStack {
   setTag(name: string, value: string): Promise<void>;
   /** Where its state is. */
   readonly backend: Backend;
-  /** Variables with which the plain `pulumi` command works on the same state. */
-  environment(): Readonly<Record<string, string>>;
+  /** Variables with which the plain `pulumi` command works on the same state, `PATH` among them. */
+  readonly environment: Readonly<Record<string, string>>;
 }
 
 /**
- * Opens a stack of a project on the Automation API, with the backend that the user chose, or one on this machine.
+ * Opens a stack of a project on the plain CLI, with the backend that the user chose, or one on this machine.
  * Neither makes the stack nor asks the CLI anything: the first operation does.
  * @throws UsageProblem when the project or the stack's name is wrong.
  */
@@ -86,11 +88,12 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
   if (!toolchain.pulumi)
     throw new Error("the Pulumi CLI was installed and is gone again: run this once more");
 
+  const environment = environmentFor(toolchain, backend, env);
   const cli: Cli = {
     command: toolchain.pulumi.path,
     project,
     stack: options.stack,
-    env: { ...options.env, ...backend.env, ...cliEnvironment(toolchain, env["PATH"]) },
+    env: { ...options.env, ...environment, PATH: enginePath(toolchain, env["PATH"]) },
   };
   const repositoryFile = stackFile(project, options.stack);
   const repositoryText = repositoryFile === undefined ? "" : readFileSync(repositoryFile, "utf8");
@@ -98,25 +101,26 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
   const privateFile = keepsPrivateFile ? privatePath(state, backend, project, options.stack) : undefined;
   const directory = backendDirectory(backend, env);
 
+  const prepare = async (needsFile: boolean): Promise<readonly string[]> => {
+    if (repositoryFile === undefined && needsFile) throw missingFile(project, options.stack);
+    if (directory !== undefined) {
+      removeStaleLocks(directory, project.name, shortName(options.stack), onProgress);
+      if (!stateExists(directory, project, options.stack)) await init();
+    }
+    if (privateFile === undefined) return [];
+    await writeFileAtomically(privateFile, repositoryText, 0o600);
+    return ["--config-file", privateFile];
+  };
+  const init = () => initStack(cli, privateFile !== undefined);
   const operate = async (kind: OperationKind, operation: OperationOptions = {}): Promise<OperationResult> => {
-    if (repositoryFile === undefined && (kind === "up" || kind === "preview"))
-      throw missingFile(project, options.stack);
-    // Only operations need it, and it can go on beside what comes first.
-    loadHeavyModulesOnFirstUse();
-    const loadingEngine = import("./operation.js");
-    if (directory !== undefined)
-      await clearStaleLocks(directory, project.name, shortName(options.stack), onProgress);
-    if (directory !== undefined && !stateExists(directory, project, options.stack))
-      await initStack(cli, privateFile);
-    if (privateFile !== undefined) await refreshPrivateFile(privateFile, repositoryText);
-    const { runOperation } = await loadingEngine;
-    const context = { cli, configFile: privateFile, program: options.program, onProgress };
-    return runOperation(context, kind, operation);
+    await prepare(kind === "up" || kind === "preview");
+    return runOperation({ cli, configFile: privateFile, onProgress }, kind, operation);
   };
   return {
     project,
     stack: options.stack,
     toolchain,
+    prepare,
     preview: (operation) => operate("preview", operation),
     up: (operation) => operate("up", operation),
     refresh: (operation) => operate("refresh", operation),
@@ -126,14 +130,11 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
       const outputs: unknown = JSON.parse(await runCli(cli, args));
       return typeof outputs === "object" && outputs !== null ? { ...outputs } : {};
     },
-    cancel: async () => {
-      await runCli(cli, ["cancel", "--yes"]);
-    },
     remove: async () => {
       await runCli(cli, ["stack", "rm", "--yes", "--preserve-config"]);
     },
     init: async () => {
-      if (!(await stackNames(cli)).includes(options.stack)) await initStack(cli, privateFile);
+      if (!(await stackNames(cli)).includes(options.stack)) await init();
     },
     siblings: () => stackNames(cli),
     tags: () => tagsOf(cli),
@@ -141,28 +142,30 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
       await runCli(cli, ["stack", "tag", "set", name, value]);
     },
     backend,
-    environment: () => ({
-      ...(keepsPrivateFile ? { PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true" } : {}),
-      // `pulumi stack rm` deletes the stack's file, which may be a committed one; any option of the CLI can be said so.
-      PULUMI_OPTION_PRESERVE_CONFIG: "true",
-      ...backend.env,
-      ...(usesProxy(env) ? proxyExemptions(env) : {}),
-    }),
+    environment: { ...environment, PATH: enginePath(toolchain, env["PATH"]) },
   };
 }
 
-function cliEnvironment(toolchain: Toolchain, path: string | undefined): Record<string, string> {
+function environmentFor(toolchain: Toolchain, backend: Backend, env: Environment): Record<string, string> {
   return {
-    PATH: enginePath(toolchain, path),
     PULUMI_SKIP_UPDATE_CHECK: "true",
+    // `pulumi stack rm` deletes the stack's file, which may be a committed one; any option of the CLI can be said so.
+    PULUMI_OPTION_PRESERVE_CONFIG: "true",
     // What the stand-ins stand in for cannot be downloaded; trying would only take time.
     ...(toolchain.plugins?.kind === "stand-in"
       ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }
       : {}),
+    // A stack's file that does not say how secrets are encrypted need not: the state does.
+    ...(usesPassphrase(backend) ? { PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true" } : {}),
+    ...backend.env,
+    ...(usesProxy(env) ? proxyExemptions(env) : {}),
   };
 }
 
-/** Copy of the stack's file that has the salt of its secrets, by backend: another backend has another salt. */
+/**
+ * Copy of the stack's file, for the CLI to write the salt of the stack's secrets into: it takes it from the state, and would have it in
+ * the file. By backend: another one has another salt.
+ */
 function privatePath(state: string, backend: Backend, project: Project, stack: string): string {
   const id = createHash("sha256")
     .update(backend.url ?? "")

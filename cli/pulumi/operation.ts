@@ -1,26 +1,20 @@
-import { basename, dirname } from "node:path";
-import {
-  LocalWorkspace,
-  PulumiCommand,
-  type PulumiFn,
-  Stack,
-  StackNotFoundError,
-} from "@pulumi/pulumi/automation";
-import { messageOf } from "../../lib/run";
+/** Runs an operation of the plain Pulumi CLI, and tells what it did by the log of its events. */
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { constants, tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import type { Progress } from "../../toolchain/install";
 import { type Cli, cliProblem, initStack } from "./cli";
-import { type PolicyPackChoice, policySettings } from "./policyPacks";
+import { eventsIn, type Observed, observedIn } from "./events";
+import { type PolicyPackChoice, policyArguments } from "./policyPacks";
 import { OperationFailed, UsageProblem } from "./problem";
-import { loadProgram, userMistake, type WatchedProgram, watch } from "./program";
-import { type Observed, ProgressReport } from "./progress";
 
 /** An operation of the engine. */
 export type OperationKind = "preview" | "up" | "refresh" | "destroy";
 
 /** How an operation is run. */
 export interface OperationOptions {
-  /** Shows the engine's own output instead of a line per resource. Default false. */
-  readonly verbose?: boolean;
   /** Cancels the operation: what is being done is ended, nothing new is begun. */
   readonly signal?: AbortSignal;
   /** Whether the user has cancelled the engine otherwise, as a terminal does by Ctrl-C. Default: as `signal` says. */
@@ -39,34 +33,20 @@ export interface OperationContext {
   readonly cli: Cli;
   /** File that is read instead of the project's `Pulumi.<stack>.yaml`. */
   readonly configFile: string | undefined;
-  readonly program: PulumiFn | undefined;
+  /** Receives what the CLI prints. */
   readonly onProgress: Progress;
 }
 
-async function pulumiCommand(path: string): Promise<PulumiCommand> {
-  const directory = dirname(path);
-  // The API wants the directory above `bin`; a CLI that lies elsewhere is one that was found on PATH.
-  return PulumiCommand.get(basename(directory) === "bin" ? { root: dirname(directory) } : {});
-}
+/** With it the CLI knows `--event-log`; Pulumi's own Automation API sets it too. */
+export const EVENT_LOG_ENVIRONMENT = { PULUMI_DEBUG_COMMANDS: "true" } as const;
 
-/**
- * The API's stack, without the CLI calls that it would make beside each operation and that take a third of a second
- * each: selecting the stack (every operation names it), and reading outputs and history back (the events have told).
- */
-async function automationStack(context: OperationContext, program: PulumiFn): Promise<Stack> {
-  const { cli } = context;
-  const workspace = await LocalWorkspace.create({
-    workDir: cli.project.directory,
-    program,
-    envVars: { ...cli.env },
-    pulumiCommand: await pulumiCommand(cli.command),
-  });
-  workspace.selectStack = async () => undefined;
-  workspace.stackOutputs = async () => ({});
-  const stack = await Stack.select(cli.stack, workspace);
-  stack.history = async () => [];
-  return stack;
-}
+/** Without a terminal, the CLI forgets creations that were interrupted only when told to. */
+const ARGUMENTS: Readonly<Record<OperationKind, readonly string[]>> = {
+  preview: [],
+  up: ["--yes", "--skip-preview"],
+  refresh: ["--yes", "--skip-preview", "--clear-pending-creates"],
+  destroy: ["--yes", "--skip-preview"],
+};
 
 /** Runs one operation to its end. @throws UsageProblem for a mistake in the configuration, OperationFailed for the rest. */
 export async function runOperation(
@@ -74,62 +54,83 @@ export async function runOperation(
   kind: OperationKind,
   options: OperationOptions,
 ): Promise<OperationResult> {
-  const program = watch(context.program ?? loadProgram(context.cli.project.main));
-  const report = new ProgressReport(
-    kind === "preview",
-    options.verbose ? () => undefined : context.onProgress,
-  );
-  const stack = await automationStack(context, program.run);
-  const settings = {
-    onEvent: report.onEvent,
-    ...(options.verbose ? { onOutput: (text: string) => void process.stderr.write(text) } : {}),
-    ...(options.signal ? { signal: options.signal } : {}),
-    ...(context.configFile === undefined ? {} : { configFile: context.configFile }),
-    suppressOutputs: true,
-    color: "never" as const,
-  };
-  const operate = async () => {
-    // Without a terminal, the CLI forgets creations that were interrupted only when told to.
-    if (kind === "refresh") await stack.refresh({ ...settings, clearPendingCreates: true });
-    else if (kind === "destroy") await stack.destroy(settings);
-    else await stack[kind]({ ...settings, ...policySettings(options.policyPacks ?? []) });
-  };
-  try {
-    await operate().catch(async (error: unknown) => {
-      if (!(error instanceof StackNotFoundError)) throw error;
-      await initStack(context.cli, context.configFile);
-      await operate();
-    });
-  } catch (error) {
-    throw explain(error, kind, options, program, report);
+  const started = Date.now();
+  let ended = await runOnce(context, kind, options);
+  if (ended.code !== 0 && /no stack named .* found/.test(ended.printed)) {
+    await initStack(context.cli, context.configFile !== undefined);
+    ended = await runOnce(context, kind, options);
   }
-  return { ...report.observed(), seconds: report.elapsed() };
+  const seconds = (Date.now() - started) / 1000;
+  if (ended.code === 0) return { ...ended.observed, seconds };
+  throw explained(ended, kind, options, seconds);
 }
 
-/** The error for a person, of whatever an operation threw. */
-function explain(
-  error: unknown,
+interface Ended {
+  /** As a shell has it. */
+  readonly code: number;
+  readonly signal: NodeJS.Signals | null;
+  readonly printed: string;
+  readonly observed: Observed;
+}
+
+async function runOnce(
+  { cli, configFile, onProgress }: OperationContext,
+  kind: OperationKind,
+  { signal, policyPacks = [] }: OperationOptions,
+): Promise<Ended> {
+  const scratch = mkdtempSync(join(tmpdir(), "dynamo-sky-events-"));
+  const log = join(scratch, "events.jsonl");
+  const args = [
+    ...[kind, "--stack", cli.stack, "--non-interactive", "--color", "never", "--event-log", log],
+    ...["--suppress-outputs", "--suppress-progress", ...ARGUMENTS[kind]],
+    ...(configFile === undefined ? [] : ["--config-file", configFile]),
+    ...policyArguments(policyPacks),
+  ];
+  const printed: string[] = [];
+  try {
+    const child = spawn(cli.command, args, {
+      cwd: cli.project.directory,
+      env: { ...process.env, ...cli.env, ...EVENT_LOG_ENVIRONMENT },
+      stdio: ["ignore", "pipe", "pipe"],
+      // Signals reach the CLI once: from a terminal, or from here.
+      detached: !process.stdin.isTTY,
+    });
+    const cancel = () => child.kill("SIGINT");
+    signal?.addEventListener("abort", cancel, { once: true });
+    if (signal?.aborted) cancel();
+    for (const stream of [child.stdout, child.stderr])
+      createInterface({ input: stream }).on("line", (line) => {
+        printed.push(line);
+        if (line.trim() !== "") onProgress(line);
+      });
+    const end = await new Promise<Pick<Ended, "code" | "signal">>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("close", (code, name) =>
+        resolve({ code: code ?? 128 + (name === null ? 0 : constants.signals[name]), signal: name }),
+      );
+    });
+    signal?.removeEventListener("abort", cancel);
+    const events = existsSync(log) ? eventsIn(readFileSync(log, "utf8")) : [];
+    return { ...end, printed: printed.join("\n"), observed: observedIn(events, kind === "preview") };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** The error for a person, of an operation that has failed. */
+function explained(
+  { signal, printed, observed }: Ended,
   kind: OperationKind,
   options: OperationOptions,
-  program: WatchedProgram,
-  report: ProgressReport,
+  seconds: number,
 ): Error {
-  const thrown = program.thrown();
-  const mistake = thrown && userMistake(thrown.error);
-  if (mistake !== undefined) return new UsageProblem(mistake);
   if (options.signal?.aborted || options.isCancelled?.()) {
     return new OperationFailed(`${kind} was cancelled. What was done is in the state; run it again to go on`);
   }
-  const killed = /Command was killed with (\w+)/.exec(messageOf(error))?.[1];
-  if (killed !== undefined) {
-    return new OperationFailed(`${kind}: the Pulumi engine was killed by ${killed}. Run it again to go on`);
-  }
-  const fault = thrown?.error instanceof Error ? (thrown.error.stack ?? thrown.error.message) : undefined;
-  const observed = report.observed();
+  if (signal !== null)
+    return new OperationFailed(`${kind}: the Pulumi engine was killed by ${signal}. Run it again to go on`);
+  if (observed.mistake !== undefined) return new UsageProblem(observed.mistake);
   const { failures } = observed;
-  const causes = failures.length > 0 ? failures.join("\n\n") : cliProblem(messageOf(error));
-  return new OperationFailed(
-    `${kind} failed after ${report.elapsed().toFixed(1)} s\n\n${fault ?? causes}`,
-    observed,
-  );
+  const causes = failures.length > 0 ? failures.join("\n\n") : cliProblem(printed);
+  return new OperationFailed(`${kind} failed after ${seconds.toFixed(1)} s\n\n${causes}`, observed);
 }

@@ -44,10 +44,10 @@ export function policyPackChoices(
   });
 }
 
-/** The packs as the Automation API takes them. */
-export function policySettings(packs: readonly PolicyPackChoice[]) {
-  if (packs.length === 0) return {};
-  const policyPacks = packs.map(({ directory }) => directory);
-  const policyPackConfigs = packs.flatMap(({ configFile }) => configFile ?? []);
-  return { policyPacks, ...(policyPackConfigs.length === 0 ? {} : { policyPackConfigs }) };
+/** The packs as the CLI takes them. */
+export function policyArguments(packs: readonly PolicyPackChoice[]): string[] {
+  return packs.flatMap(({ directory, configFile }) => [
+    ...["--policy-pack", directory],
+    ...(configFile === undefined ? [] : ["--policy-pack-config", configFile]),
+  ]);
 }

@@ -1,4 +1,4 @@
-import type { Observed } from "./progress";
+import type { Observed } from "./events";
 
 /** A mistake in how a command was called or in what is configured: told without a stack trace, exit code 2. */
 export class UsageProblem extends Error {

@@ -8,8 +8,6 @@ export interface Project {
   /** Absolute directory of Pulumi.yaml. */
   readonly directory: string;
   readonly name: string;
-  /** Absolute path of the program's module. */
-  readonly main: string;
   /** `backend.url`, when the project fixes one. */
   readonly backendUrl: string | undefined;
   /** Absolute path of Pulumi.yaml. */
@@ -31,13 +29,12 @@ export function readProject(directory: string): Project {
     .find((path) => existsSync(path));
   if (file === undefined)
     throw new UsageProblem(`${root} has no Pulumi.yaml: name the project's directory with --cwd`);
-  const { name, main, backend } = record(parse(readFileSync(file, "utf8")));
+  const { name, backend } = record(parse(readFileSync(file, "utf8")));
   if (typeof name !== "string") throw new UsageProblem(`${file} has no name of the project`);
   const url = record(backend)["url"];
   return {
     directory: root,
     name,
-    main: resolve(root, typeof main === "string" ? main : "index.ts"),
     backendUrl: typeof url === "string" ? url : undefined,
     file,
   };
@@ -76,10 +73,4 @@ export function stacksWithFiles(project: Project): string[] {
 export function hasEncryptionSettings(text: string): boolean {
   const settings = record(parse(text));
   return ["encryptionsalt", "secretsprovider", "encryptedkey"].some((key) => settings[key] !== undefined);
-}
-
-/** The `encryptionsalt` of a stack's file, if it has one. */
-export function encryptionSalt(text: string): string | undefined {
-  const salt = record(parse(text))["encryptionsalt"];
-  return typeof salt === "string" ? salt : undefined;
 }

@@ -17,7 +17,7 @@ const HOUR_MS = 3_600_000;
  * machine costs nothing. A cluster that is gone costs nothing any more.
  */
 export function costOf(
-  { deployment, topology, cost }: Deployed,
+  { deployment, topology, cost, prices }: Pick<Deployed, "deployment" | "topology" | "cost" | "prices">,
   states: Readonly<Record<string, ClusterState>>,
   at: Date,
 ): CostStatus {
@@ -25,7 +25,7 @@ export function costOf(
   const parts = topology.map(({ name, cluster }): CostStatus => {
     const state = states[cluster];
     if (state === undefined || state.status === "GONE") return { dollarsPerHour: 0, dollarsSoFar: 0 };
-    const planned = cost?.clusters.find((one) => one.name === name)?.dollarsPerHour;
+    const planned = prices[name];
     const whole = topology.length === 1 ? cost?.dollarsPerHour : undefined;
     const dollarsPerHour = state.dollarsPerHour ?? planned ?? whole ?? null;
     if (dollarsPerHour === null || state.since === undefined) return { dollarsPerHour, dollarsSoFar: null };

@@ -49,7 +49,8 @@ export function drawStatus(status: Status, options: DrawOptions): string[] {
 
 function heading(status: Status, { title, width }: DrawOptions): Line[] {
   const time = status.at.slice(11, 19);
-  const left = `${title}  ${status.model}, ${status.engine}, router ${status.routerMode}`;
+  const model = status.task === "chat" ? status.model : `${status.model} (${status.task})`;
+  const left = `${title}  ${model}, ${status.engine}, router ${status.routerMode}`;
   const gap = " ".repeat(Math.max(2, width - left.length - time.length - 4));
   const verdict: Line = status.healthy
     ? [{ text: "healthy", style: "green" }, `  ${status.endpoint}/v1`]

@@ -1,7 +1,7 @@
 /** Looks at all nodes of a deployment at once, bounded. */
 
+import { askNode, type ReportRequest } from "../../lib/agent";
 import { messageOf } from "../../lib/run";
-import { askNode, type ReportRequest } from "../deployment/agent";
 import { type Deployed, type DeployedNode, nodesOf } from "../deployment/deployed";
 import type { Reach } from "../deployment/reach";
 import { SERIES } from "./metrics";

@@ -1,4 +1,4 @@
-/** What a node tells, as `runtime/look.py` puts it. */
+/** What a node tells, as `runtime/agent.py` puts it. */
 import { z } from "zod";
 import { historySchema } from "../../local/state";
 

@@ -1,6 +1,9 @@
 /** From what nodes and SkyPilot tell to the state of a deployment, and what is wrong with it. Pure. */
 
+import type { TaskName } from "../../config/task";
+import { isLaunchers } from "../../lib/logs";
 import type { ClusterState } from "../../lib/nodes";
+import { counted } from "../../lib/words";
 import { stateOf } from "../../local/state";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
 import type { Deployed, DeployedNode, DeployedProgram } from "../deployment/deployed";
@@ -68,6 +71,8 @@ export interface Status {
   readonly problems: readonly string[];
   readonly endpoint: string;
   readonly model: string;
+  /** What clients ask it for. */
+  readonly task: TaskName;
   readonly engine: string;
   readonly target: string;
   readonly routerMode: string;
@@ -105,6 +110,7 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
     problems,
     endpoint,
     model,
+    task: deployment.task,
     engine,
     target: deployment.target,
     routerMode: deployment.routerMode,
@@ -157,11 +163,6 @@ function programStatus(program: DeployedProgram, { at, crashSeconds, programs }:
     lastExit: lastExit === undefined ? null : { at: seconds(lastExit.at), how: lastExit.how },
     lastLine: report.lines.findLast((line) => !isLaunchers(line)) ?? report.lines.at(-1) ?? null,
   };
-}
-
-/** What `runtime/launch.py` writes about a program that crashes says nothing about why. */
-function isLaunchers(line: string): boolean {
-  return /^(ended soon after its start \d+ times|ending what an earlier run left behind)/.test(line);
 }
 
 /** One that lives for a while before it ends again does not look as if it crashed, but it does. */
@@ -284,7 +285,7 @@ function nodeProblems(cluster: string, { rank, problem, programs }: NodeStatus):
 function programProblem({ name, state, restarts, lastExit }: ProgramStatus): string {
   if (state !== "crashing") return `${name} is ${state}`;
   const how = lastExit === null ? "" : `, last with ${lastExit.how}`;
-  return `${name} is crashing: started again ${restarts} times${how}`;
+  return `${name} is crashing: started again ${counted(restarts, "time")}${how}`;
 }
 
 function roleProblem({ role, ready, wanted }: RoleStatus): string {

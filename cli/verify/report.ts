@@ -1,4 +1,4 @@
-/** What `npm run verify` prints. Pure. */
+/** What `bin/dynamo-sky verify` prints. Pure. */
 import type { Served } from "../proof";
 import type { PrefixGroup, Verdict } from "./judge";
 

@@ -7,7 +7,34 @@ import type { Known } from ".";
 /** `nvcr.io/nvidia/ai-dynamo/<name>:<tag>`; a tag may end with a variant, such as `-efa`. */
 const DYNAMO_IMAGE = /(?:^|:)nvcr\.io\/nvidia\/ai-dynamo\/([\w.-]+)(?::([\w.-]+))?/;
 
-export function imageChecks({ sky, engine }: Known): Problem[] {
+/** Whether the image is one of NVIDIA's Dynamo images. */
+export function isDynamoImage(image: string): boolean {
+  return DYNAMO_IMAGE.test(image);
+}
+
+export function imageChecks(known: Known): Problem[] {
+  return [...releaseProblems(known), ...acceleratorProblems(known)];
+}
+
+/** Accelerators by SkyPilot's names that are no GPUs of NVIDIA's: AMD Instinct and Radeon, Intel Gaudi, Google's and AWS's own. */
+const NOT_NVIDIA = /^(MI\d|Radeon|Gaudi|tpu-|Trainium|Inferentia)/i;
+
+/** NVIDIA's image, and Dynamo's engines from PyPI, are built for CUDA: without an image of one's own nothing would start on these. */
+function acceleratorProblems({ sky, engine, target, cluster, pools = [] }: Known): Problem[] {
+  if (sky === undefined || target === "local" || engine === undefined || engine === "mocker") return [];
+  if (sky.image !== undefined && !isDynamoImage(sky.image)) return [];
+  const named = [
+    { path: ["cluster", "accelerator"], accelerator: cluster?.accelerator },
+    ...pools.map(({ accelerator }, index) => ({ path: ["pools", index, "accelerator"], accelerator })),
+  ];
+  return named.flatMap(({ path, accelerator }): Problem[] => {
+    if (accelerator === undefined || !NOT_NVIDIA.test(accelerator)) return [];
+    const message = `${show(accelerator)} is no GPU of NVIDIA's, and ${sky.image ?? "what the nodes run by default"} is built for CUDA. Use a GPU of NVIDIA's, or set sky.image to an image with Dynamo and ${engine} for this accelerator.`;
+    return [{ path, message }];
+  });
+}
+
+function releaseProblems({ sky, engine }: Known): Problem[] {
   const [, name, tag] = DYNAMO_IMAGE.exec(sky?.image ?? "") ?? [];
   if (sky?.image === undefined || name === undefined || engine === undefined || engine === "mocker")
     return [];

@@ -9,6 +9,7 @@ import type { ParsedConfig } from "../schema";
 import { accessChecks } from "./access";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
+import { fileChecks } from "./files";
 import { imageChecks } from "./image";
 import { infraChecks } from "./infra";
 import { modelChecks } from "./model";
@@ -17,6 +18,8 @@ import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
+import { skyConfigChecks } from "./skyConfig";
+import { taskChecks } from "./task";
 import { textChecks } from "./text";
 
 /** The configuration as far as it could be read. Lists and objects are there as a whole or not at all. */
@@ -34,10 +37,13 @@ export function checkAcross(known: Known): Problem[] {
     routerChecks,
     accessChecks,
     skyChecks,
+    skyConfigChecks,
     infraChecks,
     textChecks,
+    fileChecks,
     controlPlaneChecks,
     imageChecks,
     sharingChecks,
+    taskChecks,
   ].flatMap((check) => check(known));
 }

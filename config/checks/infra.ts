@@ -1,13 +1,10 @@
 /**
  * What is asked of an infra that SkyPilot cannot do there. SkyPilot says so when the launch is under way, and where there are several infras
- * it passes such a one over in silence.
- *
- * From SkyPilot 0.14.1, `_CLOUD_UNSUPPORTED_FEATURES` and what is taken off it for a cluster that has more (spot of Kubernetes with labels for
- * it, containers on Slurm with Pyxis), which nobody but SkyPilot can know:
- * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/clouds/slurm.py and `kubernetes.py`; what asks for a feature is in `resources.py`
- * (`get_required_cloud_features`) and `execution.py`.
+ * it passes such a one over in silence. What asks for a feature is in `resources.py` (`get_required_cloud_features`) and `execution.py`:
+ * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/resources.py
  */
-import { type InfraKind, infraKind } from "../infra";
+import { cannot, cloudOf, infraKind, isSlurm, kubernetesSections, type SkyFeature } from "../infra";
+import { hasPullSecrets } from "../podConfig";
 import type { Problem, SettingPath } from "../problems";
 import type { ParsedConfig } from "../schema";
 import { show } from "../values";
@@ -17,66 +14,116 @@ type Sky = ParsedConfig["sky"];
 
 /** One thing that may be asked for. */
 interface Feature {
+  readonly feature: SkyFeature;
   readonly setting: SettingPath;
   /** What is asked for, as a message has it; undefined when it is not. */
-  readonly asked: (sky: Sky) => string | undefined;
-  readonly missingOn: readonly InfraKind[];
+  readonly asked: (sky: Sky, known: Known) => string | undefined;
   readonly remedy: string;
+  /** Whether this infra does it all the same. Default: none does. */
+  readonly except?: (infra: string, sky: Sky) => boolean;
 }
 
-/** What `sky.autostopDown: false` asks for. */
-function keptClusters({ autostopMinutes, autostopDown }: Sky): string | undefined {
-  return autostopMinutes !== undefined && !autostopDown ? "clusters that are stopped and kept" : undefined;
+const GPUS_PER_NODE = 8;
+
+/** Whether the shared cluster, or a replica's own, has several nodes. */
+function severalNodes({ cluster, pools = [] }: Known): string | undefined {
+  if (cluster === undefined) return undefined;
+  const gpus = cluster.gpusPerNode ?? GPUS_PER_NODE;
+  const spans = pools.some(
+    ({ tensorParallel, dataParallel, pipelineParallel }) =>
+      tensorParallel * dataParallel * pipelineParallel > gpus,
+  );
+  return cluster.nodes > 1 || spans ? "a cluster of several nodes" : undefined;
 }
-const TAKE_DOWN = "Remove sky.autostopDown: clusters are taken down then";
 
 const FEATURES: readonly Feature[] = [
   {
+    feature: "spot",
     setting: ["sky", "useSpot"],
     asked: ({ useSpot }) => (useSpot ? "spot instances" : undefined),
-    missingOn: ["Slurm"],
     remedy: "Set sky.useSpot to false",
   },
   {
+    feature: "ports",
     setting: ["sky", "openEndpoint"],
     asked: ({ openEndpoint }) => (openEndpoint ? "ports that are opened" : undefined),
-    missingOn: ["Slurm"],
     remedy: "Set sky.openEndpoint to false, and reach the endpoint from the cluster's network",
   },
   {
+    feature: "stop",
     setting: ["sky", "autostopDown"],
+    asked: ({ autostopMinutes, autostopDown }) =>
+      autostopMinutes !== undefined && !autostopDown ? "clusters that are stopped and kept" : undefined,
+    remedy: "Remove sky.autostopDown: clusters are taken down then",
     // A container is stopped where Slurm has Pyxis.
-    asked: (sky) => (sky.image?.startsWith("docker:") === true ? undefined : keptClusters(sky)),
-    missingOn: ["Slurm"],
-    remedy: TAKE_DOWN,
+    except: (infra, { image }) => isSlurm(infra) && image?.startsWith("docker:") === true,
   },
   {
-    setting: ["sky", "autostopDown"],
-    asked: keptClusters,
-    missingOn: ["Kubernetes"],
-    remedy: TAKE_DOWN,
+    feature: "autodown",
+    setting: ["sky", "autostopMinutes"],
+    asked: ({ autostopMinutes }) =>
+      autostopMinutes === undefined ? undefined : "clusters that go when they are idle",
+    remedy: "Remove sky.autostopMinutes",
   },
   {
+    feature: "diskTier",
     setting: ["sky", "diskTier"],
     asked: ({ diskTier }) =>
       diskTier === undefined || diskTier === "best" || diskTier === "none"
         ? undefined
         : `the disk tier ${show(diskTier)}`,
-    missingOn: ["Kubernetes"],
     remedy: "Remove sky.diskTier",
+  },
+  {
+    feature: "networkTier",
+    setting: ["sky", "networkTier"],
+    asked: ({ networkTier }) => (networkTier === "best" ? "machines with RDMA" : undefined),
+    remedy: "Remove sky.networkTier",
+  },
+  {
+    feature: "containers",
+    setting: ["sky", "image"],
+    asked: ({ image }) => (image?.startsWith("docker:") === true ? "a container" : undefined),
+    remedy: "Remove sky.image: Dynamo comes from PyPI then",
+  },
+  {
+    feature: "machineImages",
+    setting: ["sky", "image"],
+    asked: ({ image }) =>
+      image === undefined || image.startsWith("docker:") ? undefined : `the machine image ${show(image)}`,
+    remedy: "Remove sky.image, or name a container's image (docker:…)",
+  },
+  {
+    feature: "severalNodes",
+    setting: ["cluster", "nodes"],
+    asked: (_sky, known) => severalNodes(known),
+    remedy: "Use one node with all GPUs of a replica",
+  },
+  {
+    feature: "registryLogin",
+    setting: ["sky", "registry"],
+    asked: ({ registry, infra }) =>
+      // That one has a message of its own.
+      registry === undefined || infra.some(isSlurm) ? undefined : "a login at a registry",
+    remedy:
+      "Make a secret of type docker-registry there and name it in sky.config (kubernetes.pod_config.spec.imagePullSecrets), and remove sky.registry and registryPassword where no other infra needs them",
+    except: (infra, { config }) =>
+      infraKind(infra) === "Kubernetes" &&
+      kubernetesSections([infra]).every((section) => hasPullSecrets(config, section)),
   },
 ];
 
-export function infraChecks({ sky, target }: Known): Problem[] {
+export function infraChecks(known: Known): Problem[] {
+  const { sky, target } = known;
   if (sky === undefined || target === "local") return [];
-  return FEATURES.flatMap(({ setting, asked, missingOn, remedy }): Problem[] => {
-    const what = asked(sky);
-    const unable = sky.infra.filter((infra) => missingOn.some((kind) => kind === infraKind(infra)));
+  return FEATURES.flatMap(({ feature, setting, asked, remedy, except }): Problem[] => {
+    const what = asked(sky, known);
+    const unable = sky.infra.filter((infra) => cannot(infra, feature) && except?.(infra, sky) !== true);
     const [first] = unable;
     if (what === undefined || first === undefined) return [];
     const others =
       unable.length === sky.infra.length ? "" : `, or take ${unable.join(", ")} out of sky.infra`;
-    const message = `asks ${show(first)} for ${what}, which SkyPilot cannot do on ${infraKind(first)}. ${remedy}${others}.`;
+    const message = `asks ${show(first)} for ${what}, which SkyPilot cannot do on ${infraKind(first) ?? cloudOf(first)}. ${remedy}${others}.`;
     return [{ path: setting, message }];
   });
 }

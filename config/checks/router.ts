@@ -1,6 +1,6 @@
 /** The router and the frontend it lives in. */
 import type { Problem } from "../problems";
-import { ROUTER_KNOBS } from "../router";
+import { ROUTER_KNOBS, type RouterMode, routerMode } from "../router";
 import { show } from "../values";
 import { VERSIONS } from "../versions";
 import type { Known } from ".";
@@ -8,9 +8,14 @@ import type { Known } from ".";
 type Router = NonNullable<Known["router"]>;
 
 export function routerChecks(known: Known): Problem[] {
-  const { router } = known;
+  const { router, task } = known;
+  const mode = router && routerMode(router, task);
   return [
-    ...(router === undefined ? [] : router.mode === "kv" ? kvProblems(router) : idleKnobs(router)),
+    ...(router === undefined || mode === undefined
+      ? []
+      : mode === "kv"
+        ? kvProblems(router)
+        : idleKnobs(router, mode)),
     ...startProblems(known),
     ...chatProcessorProblems(known),
     ...migrationProblems(known),
@@ -18,12 +23,12 @@ export function routerChecks(known: Known): Problem[] {
 }
 
 /** Knobs of the KV router that were set for another mode. One at its default counts as not set. */
-function idleKnobs(router: Router): Problem[] {
+function idleKnobs(router: Router, mode: RouterMode): Problem[] {
   return ROUTER_KNOBS.filter(
     ({ key, kvOnly, default: usual }) => kvOnly && router[key] !== undefined && router[key] !== usual,
   ).map(({ key }) => ({
     path: ["router", key],
-    message: `${show(router[key])} has no effect: only router mode kv reads it, and the mode is ${router.mode}. Remove it, or set router.mode to "kv".`,
+    message: `${show(router[key])} has no effect: only router mode kv reads it, and the mode is ${mode}. Remove it, or set router.mode to "kv".`,
   }));
 }
 
@@ -87,23 +92,24 @@ function startProblems({ router, pools }: Known): Problem[] {
 }
 
 /** vLLM's chat processor counts in blocks of 16 unless it is told (`vllm_processor.py` of 1.4.2), whatever size workers register. */
-function chatProcessorProblems({ frontend, router }: Known): Problem[] {
+function chatProcessorProblems({ frontend, router, task }: Known): Problem[] {
   const args = frontend?.args ?? [];
   const isVllm = args.some(
     (argument, at) =>
       argument === "--dyn-chat-processor=vllm" ||
       (argument === "vllm" && args[at - 1] === "--dyn-chat-processor"),
   );
-  if (!isVllm || router?.mode !== "kv" || router.blockSize !== undefined) return [];
+  if (!isVllm || router === undefined || routerMode(router, task) !== "kv" || router.blockSize !== undefined)
+    return [];
   const message =
     "is needed with --dyn-chat-processor vllm in frontend.args and router.mode kv: that processor does not take it from the workers. Set it to theirs.";
   return [{ path: ["router", "blockSize"], message }];
 }
 
-function migrationProblems({ frontend, router }: Known): Problem[] {
+function migrationProblems({ frontend, router, task }: Known): Problem[] {
   if (frontend === undefined) return [];
   const { migrationLimit, migrationMaxSeqLen } = frontend;
-  if (migrationLimit > 0 && router?.mode === "kv") {
+  if (migrationLimit > 0 && router !== undefined && routerMode(router, task) === "kv") {
     const message = `${migrationLimit} does not work with router mode kv: Dynamo ${VERSIONS.dynamo} fails every migrated request there. Set it to 0, or choose another router.mode.`;
     return [{ path: ["frontend", "migrationLimit"], message }];
   }

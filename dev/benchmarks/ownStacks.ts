@@ -1,5 +1,5 @@
 /** Deployments on this machine that a benchmark brings up for itself, and takes down however it ends. */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
@@ -28,7 +28,10 @@ export class OwnStacks {
     // Commands run where the program is, so it has to be in the project's own directory.
     const program = `module.exports = require(${JSON.stringify(join(packageRoot(), MAIN))});`;
     writeFileSync(join(this.directory, MAIN), program);
-    const description = { name: project, runtime: "nodejs", main: MAIN };
+    // Where the language host finds Pulumi's SDK.
+    symlinkSync(join(packageRoot(), "node_modules"), join(this.directory, "node_modules"));
+    const runtime = { name: "nodejs", options: { typescript: false } };
+    const description = { name: project, runtime, main: MAIN };
     writeFileSync(join(this.directory, "Pulumi.yaml"), stringify(description));
     mkdirSync(join(this.directory, "state"));
   }
@@ -72,7 +75,18 @@ export class OwnStacks {
   }
 
   private async operate(verb: "up" | "destroy", stack: string): Promise<void> {
-    const command = ["run", "--silent", "stack", "--", verb, "--stack", stack, "--cwd", this.directory];
+    const command = [
+      "run",
+      "--silent",
+      "stack",
+      "--",
+      verb,
+      "--yes",
+      "--stack",
+      stack,
+      "--cwd",
+      this.directory,
+    ];
     await run("npm", command, {
       cwd: packageRoot(),
       env: this.environment(),

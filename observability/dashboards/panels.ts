@@ -61,7 +61,7 @@ export interface Dashboard {
 
 /** Variables in queries, which Grafana fills in. */
 export const VARIABLES = {
-  /** The chosen deployment; label of the targets that `npm run metrics` writes. */
+  /** The chosen deployment; label of the targets that `bin/dynamo-sky metrics` writes. */
   deployment: "$deployment",
   /** As long as a rate needs: https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/ */
   interval: "$__rate_interval",

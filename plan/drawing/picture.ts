@@ -1,4 +1,5 @@
 /** A plan as a picture (SVG): who sits on which GPUs, how requests come in, and where the KV cache goes. */
+import { counted } from "../../lib/words";
 import type { DeploymentPlan, ProgramPlan, WorkerRole } from "../types";
 import {
   type Block,
@@ -11,17 +12,7 @@ import {
   type NodeLayout,
 } from "./layout";
 import { type Attributes, type Box, element, escaped, line, type Point, panel, text } from "./svg";
-import {
-  clusterTitle,
-  headline,
-  isWorkerRole,
-  nodeTitle,
-  plural,
-  portsText,
-  seatName,
-  span,
-  WORDS,
-} from "./words";
+import { clusterTitle, headline, isWorkerRole, nodeTitle, portsText, seatName, span, WORDS } from "./words";
 
 /** Told apart by every common kind of colour vision: https://jfly.uni-koeln.de/color/ (Okabe and Ito). */
 const COLOURS: Readonly<Record<WorkerRole, { readonly line: string; readonly fill: string }>> = {
@@ -97,7 +88,7 @@ function drawFrames({ cluster, box, nodes, hiddenNodes }: ClusterLayout): string
       panel(frame, { fill: "#fff", stroke: "#b9bfc7" }),
       text({ x: frame.x + 14, y: frame.y + 20 }, nodeTitle(node), { "font-weight": 600, fill: FAINT }),
     ]),
-    ...(hiddenNodes > 0 ? [text(more, `… and ${plural(hiddenNodes, "more node")}`, { fill: FAINT })] : []),
+    ...(hiddenNodes > 0 ? [text(more, `… and ${counted(hiddenNodes, "more node")}`, { fill: FAINT })] : []),
   ];
 }
 
@@ -332,7 +323,7 @@ function drawLegend(plan: DeploymentPlan, { clusters, hiddenClusters, legendTop 
   const more = { x: MARGIN + GUTTER, y: legendTop - 8 };
   const hidden =
     hiddenClusters > 0 && clusters.length > 0
-      ? [text(more, `… and ${plural(hiddenClusters, "more cluster")}`, { fill: FAINT })]
+      ? [text(more, `… and ${counted(hiddenClusters, "more cluster")}`, { fill: FAINT })]
       : [];
   return [
     ...hidden,

@@ -1,4 +1,5 @@
 /** A plan as text for a terminal: nodes × GPUs, who sits where, and ports. */
+import { counted } from "../../lib/words";
 import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan } from "../types";
 import {
   clusterTitle,
@@ -7,7 +8,6 @@ import {
   isWorkerRole,
   LETTERS,
   nodeTitle,
-  plural,
   portsText,
   seatName,
   WORDS,
@@ -46,7 +46,7 @@ function summary(plan: DeploymentPlan): string {
 /** A cluster's nodes as boxes; of very many, the first. */
 function drawCluster(cluster: ClusterPlan, width: number): string {
   const { shown, hidden } = few(cluster.nodes);
-  const more = hidden > 0 ? [`… and ${plural(hidden, "more node")}`] : [];
+  const more = hidden > 0 ? [`… and ${counted(hidden, "more node")}`] : [];
   return [clusterTitle(cluster), ...drawNodes(shown, width), ...more].join("\n");
 }
 

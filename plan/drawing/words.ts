@@ -1,4 +1,5 @@
 /** What the drawings of a plan call things, in text and in pictures alike. */
+import { counted } from "../../lib/words";
 import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan, WorkerRole } from "../types";
 
 /** Short names for seats on a node: `P0`, `D12`, `A3`. */
@@ -23,8 +24,6 @@ export function isWorkerRole(role: string): role is WorkerRole {
   return role in LETTERS;
 }
 
-export const plural = (count: number, word: string): string => `${count} ${word}${count === 1 ? "" : "s"}`;
-
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
 /** All of them, or the first few of very many and how many are left out. */
@@ -42,7 +41,7 @@ export function seatName({ role, replica, rank }: ProgramPlan): string {
 /** `cluster main: 2 nodes × H100:8`. */
 export function clusterTitle({ name, nodes, accelerator = "GPU" }: ClusterPlan): string {
   const gpus = nodes[0]?.gpus ?? 0;
-  return `cluster ${name}: ${plural(nodes.length, "node")} × ${gpus === 0 ? "no GPU" : `${accelerator}:${gpus}`}`;
+  return `cluster ${name}: ${counted(nodes.length, "node")} × ${gpus === 0 ? "no GPU" : `${accelerator}:${gpus}`}`;
 }
 
 export function nodeTitle({ rank }: NodePlan): string {
@@ -59,7 +58,7 @@ export function headline(plan: DeploymentPlan): { readonly what: string; readonl
   );
   return {
     what: `${plan.model} on ${plan.engine}, router ${plan.routerMode}`,
-    size: `${plural(plan.clusters.length, "cluster")}, ${plural(nodes.length, "node")}, ${plural(gpus, "GPU")} (${idle} idle), workers: ${expected.join(" + ")}`,
+    size: `${counted(plan.clusters.length, "cluster")}, ${counted(nodes.length, "node")}, ${counted(gpus, "GPU")} (${idle} idle), workers: ${expected.join(" + ")}`,
   };
 }
 

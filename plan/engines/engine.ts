@@ -1,4 +1,6 @@
 /** What an engine is to the plan: from a worker's specification to the command that starts it. */
+
+import { type TaskName, tasks } from "../../config/task";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
 import type { MpiStart, Probe } from "../types";
@@ -71,6 +73,8 @@ export type Unasked = Readonly<Record<string, string>>;
 
 export interface Engine {
   readonly settledFlags: SettledFlags;
+  /** Its flags for each task that it has; another one is refused. */
+  readonly taskFlags: Readonly<Partial<Record<TaskName, readonly string[]>>>;
   readonly unasked: Unasked;
   /** What hands KV blocks from worker to worker; undefined where nothing is handed over. */
   readonly transfer?: TransferRules;
@@ -85,6 +89,8 @@ export interface Engine {
   ports(rank: RankSpec): PortNeed[];
   /** Command and environment of one process; what all Dynamo workers share is added by the caller. */
   start(worker: WorkerSpec): WorkerCommand;
+  /** Models besides the deployment's that the user's arguments name, with which the engine drafts tokens. Default: none. */
+  draftModels?(args: readonly string[]): string[];
   /** Tells that a `bare` process runs. */
   bareHealth?(worker: WorkerSpec): Probe;
 }
@@ -97,6 +103,15 @@ export function option(name: string, value: string | number | undefined): string
 /** `[name]` when the condition holds, else nothing. */
 export function flag(name: string, on: boolean): string[] {
   return on ? [name] : [];
+}
+
+/** Values that a flag has in the user's arguments, written as `--flag value` or `--flag=value`. */
+export function valuesOf(args: readonly string[], flags: readonly string[]): string[] {
+  return args.flatMap((argument, index) => {
+    const [name = "", ...value] = argument.split("=");
+    if (!flags.includes(name)) return [];
+    return value.length > 0 ? [value.join("=")] : [args[index + 1] ?? ""];
+  });
 }
 
 /** What the user adds goes last, so that it wins where a flag is given twice. */
@@ -122,10 +137,11 @@ export function extraEnv({ config, pool }: ReplicaSpec): Record<string, string> 
 
 /**
  * True if workers of the pool publish what their KV cache holds. Decode workers do not: the router never looks for a
- * prefix there, the prefill worker's cache decides. Whatever the router's mode, so that changing it restarts no worker.
+ * prefix there, the prefill worker's cache decides; nor do those that write no tokens. Whatever the router's mode, so that changing it restarts no worker.
  */
 export function publishesKvEvents(replica: ReplicaSpec): boolean {
-  return replica.config.router.kvEvents && keepsPrefixes(replica);
+  const { router, task } = replica.config;
+  return router.kvEvents && keepsPrefixes(replica) && tasks[task].generates;
 }
 
 /**

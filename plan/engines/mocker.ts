@@ -33,6 +33,8 @@ export const mocker: Engine = {
     "--is-prefill-worker": "pools[].role",
     "--is-decode-worker": "pools[].role",
   },
+  // It registers for both, whatever it is told, and computes no vectors.
+  taskFlags: { chat: [], completions: [] },
   unasked: {
     "--engine-type": "its own default stands in for vLLM, this project's default engine is SGLang",
     "--sglang-page-size":

@@ -24,6 +24,7 @@ import {
   type RankSpec,
   type ReplicaSpec,
   type SettledFlags,
+  valuesOf,
   type WorkerSpec,
 } from "./engine";
 import { handOver, type TransferRules } from "./transfer";
@@ -55,6 +56,10 @@ const SETTLED = {
   "--model-path": "model",
   "--model": "model",
   "--served-model-name": "servedModelName",
+  "--endpoint-types": "task",
+  "--dyn-endpoint-types": "task",
+  "--embedding-worker": "task",
+  "--is-embedding": "task",
   "--tp-size": "pools[].tensorParallel",
   "--tp": "pools[].tensorParallel",
   "--tensor-parallel-size": "pools[].tensorParallel",
@@ -97,6 +102,11 @@ const TRANSFER: TransferRules = {
 
 export const sglang: Engine = {
   settledFlags: SETTLED,
+  taskFlags: {
+    chat: [],
+    completions: ["--endpoint-types", "completions"],
+    embedding: ["--embedding-worker"],
+  },
   transfer: TRANSFER,
   unasked: {
     "--disaggregation-transfer-backend":
@@ -115,6 +125,7 @@ export const sglang: Engine = {
       },
     ];
   },
+  draftModels: (args) => valuesOf(args, ["--speculative-draft-model-path", "--speculative-draft-model"]),
   kind: ({ rank }) => (rank === 0 ? "worker" : "helper"),
   ports(spec) {
     return [
@@ -158,6 +169,7 @@ function modelFlags({ config }: WorkerSpec): string[] {
     ...["--model-path", modelPath(config)],
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
+    ...(sglang.taskFlags[config.task] ?? []),
     ...flag("--trust-remote-code", config.trustRemoteCode),
     ...option("--context-length", config.contextLength),
   ];

@@ -64,6 +64,8 @@ const SETTLED: SettledFlags = {
   "--model": "model",
   "--model-path": "model",
   "--served-model-name": "servedModelName",
+  "--endpoint-types": "task",
+  "--dyn-endpoint-types": "task",
   "--tensor-parallel-size": "pools[].tensorParallel",
   "--pipeline-parallel-size": "pools[].pipelineParallel",
   "--expert-parallel-size": "pools[].expertParallel",
@@ -95,6 +97,7 @@ const TRANSFER: TransferRules = {
 
 export const trtllm: Engine = {
   settledFlags: SETTLED,
+  taskFlags: { chat: [], completions: ["--endpoint-types", "completions"] },
   settledKeys: SETTLED_KEYS,
   transfer: TRANSFER,
   unasked: {
@@ -170,6 +173,7 @@ function modelFlags({ config }: WorkerSpec): string[] {
     ...["--model", modelPath(config)],
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
+    ...(trtllm.taskFlags[config.task] ?? []),
     ...option("--max-seq-len", config.contextLength),
   ];
 }

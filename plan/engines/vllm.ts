@@ -13,6 +13,7 @@
  */
 
 import { RUNTIME_FLAGS } from "../../config/settled";
+import { tasks } from "../../config/task";
 import { modelPath } from "../model";
 import { onePort } from "../ports";
 import {
@@ -29,6 +30,7 @@ import {
   type RankSpec,
   type ReplicaSpec,
   type SettledFlags,
+  valuesOf,
   type WorkerSpec,
 } from "./engine";
 import { kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
@@ -48,6 +50,11 @@ const SETTLED = {
   ...RUNTIME_FLAGS,
   "--model": "model",
   "--served-model-name": "servedModelName",
+  "--endpoint-types": "task",
+  "--dyn-endpoint-types": "task",
+  "--embedding-worker": "task",
+  "--classify-worker": "task",
+  "--runner": "task",
   "--tensor-parallel-size": "pools[].tensorParallel",
   "-tp": "pools[].tensorParallel",
   "--pipeline-parallel-size": "pools[].pipelineParallel",
@@ -91,6 +98,12 @@ const SETTLED = {
 
 export const vllm: Engine = {
   settledFlags: SETTLED,
+  taskFlags: {
+    chat: [],
+    completions: ["--endpoint-types", "completions"],
+    embedding: ["--embedding-worker", "--runner", "pooling"],
+    classify: ["--classify-worker", "--runner", "pooling"],
+  },
   transfer: VLLM_TRANSFER,
   unasked: {
     "--kv-transfer-config":
@@ -103,6 +116,15 @@ export const vllm: Engine = {
   shapeProblems(replica) {
     const { config, pool, nodes } = replica;
     const problems = [];
+    // Its other nodes would be `--headless`, which excludes a worker without generation.
+    if (nodes > 1 && !usesDp(replica) && !tasks[config.task].generates) {
+      problems.push({
+        key: "tensorParallel" as const,
+        message:
+          `a replica over ${nodes} nodes is not possible with engine vllm and task ${config.task}. Make it fit one node ` +
+          "(tensorParallel × pipelineParallel).",
+      });
+    }
     if (nodes > 1 && usesDp(replica) && pool.dataParallel % nodes !== 0) {
       problems.push({
         key: "dataParallel" as const,
@@ -125,6 +147,10 @@ export const vllm: Engine = {
     }
     return problems;
   },
+  draftModels: (args) => [
+    ...valuesOf(args, ["--speculative-config.model"]),
+    ...valuesOf(args, ["--speculative-config", "-sc"]).flatMap((text) => modelIn(text)),
+  ],
   kind: (spec) => (isHeadless(spec) ? "bare" : "worker"),
   ports(spec) {
     if (isHeadless(spec)) return [];
@@ -159,11 +185,23 @@ export const vllm: Engine = {
   bareHealth: ({ leader, leaderPorts }) => ({ kind: "tcp", host: leader, port: leaderPorts.distInit ?? 0 }),
 };
 
+/** The key `model` of a `--speculative-config`: https://docs.vllm.ai/en/latest/features/spec_decode.html */
+function modelIn(json: string): string[] {
+  try {
+    const value: unknown = JSON.parse(json);
+    const model = typeof value === "object" && value !== null && "model" in value ? value.model : undefined;
+    return typeof model === "string" ? [model] : [];
+  } catch {
+    return []; // vLLM refuses it with its own words
+  }
+}
+
 function modelFlags({ config }: WorkerSpec): string[] {
   return [
     ...["--model", modelPath(config)],
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
+    ...(vllm.taskFlags[config.task] ?? []),
     ...flag("--trust-remote-code", config.trustRemoteCode),
     ...option("--max-model-len", config.contextLength),
   ];

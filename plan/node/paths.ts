@@ -12,3 +12,19 @@ export function supervisorSocket(nodeDirectory: string, uid: number): string {
   const digest = createHash("sha256").update(nodeDirectory).digest("hex").slice(0, 16);
   return `/tmp/dynamo-sky-${uid}/${digest}.sock`;
 }
+
+/** Where a program's output goes, relative to the node's directory. */
+export function programLog(program: string): string {
+  return `logs/${program}.log`;
+}
+
+/** The supervisor's own log, relative to the node's directory. */
+export const SUPERVISOR_LOG = "logs/supervisord.log";
+
+/** Directory of all units, relative to the node's. */
+export const UNITS = "units";
+
+/** Where the files of a unit are, relative to the node's directory; `runtime/plan.py` writes them. */
+export function unitDirectory(unit: string): string {
+  return `${UNITS}/${unit}`;
+}

@@ -57,6 +57,7 @@ export const programSchema: z.ZodType<ProgramPlan, ProgramPlan> = z.strictObject
   env: z.record(variable, text),
   secretEnv: z.array(variable),
   files: z.record(fileName, text).exactOptional(),
+  brought: z.record(z.string(), z.string()).exactOptional(),
   gpus: z.array(z.int().min(0)),
   ports: z.record(z.string(), port),
   waitsFor: z.array(waitSchema),

@@ -2,6 +2,7 @@
  * The gateway: nginx in front of the frontends, the only thing that clients talk to. It lets in who has a key, limits what a key
  * may ask for, and shares requests out among the frontends. `runtime/gateway.py` runs it and knows the keys; here there are none.
  */
+import { tasks } from "../../config/task";
 import { NODE_DIR, NODE_IP } from "../../lib/placeholders";
 import { hasExporters } from "../config";
 import { ownAddress, type PlanContext } from "../context";
@@ -70,13 +71,15 @@ function gatewayFlags(
   frontends: readonly ProgramPlan[],
   statusPort: number | undefined,
 ): string[] {
-  const { target, access } = context.config;
+  const { target, access, servedModelName, task } = context.config;
+  const { path, also } = tasks[task];
   const { maxRequestMB, requestsPerSecond, burst, connectionsPerKey } = access;
   const addresses = frontends.map(({ ports }) => `${ownAddress(context)}:${ports["frontendHttp"]}`);
   return [
     ...["--listen", `${target === "local" ? NODE_IP : "0.0.0.0"}:${port}`],
     ...(speaksTls(context) ? ["--tls"] : []),
     ...["--frontends", addresses.join(",")],
+    ...[`--model=${servedModelName}`, "--paths", [path, ...also].join(",")],
     ...["--max-request-mb", String(maxRequestMB)],
     ...["--requests-per-second", String(requestsPerSecond)],
     ...["--burst", String(burst)],

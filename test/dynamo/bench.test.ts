@@ -1,4 +1,4 @@
-/** `npm run bench` on a real deployment behind the gateway, in TLS, with the real aiperf: what it writes, says and keeps to itself. */
+/** `bin/dynamo-sky bench` on a real deployment behind the gateway, in TLS, with the real aiperf: what it writes, says and keeps to itself. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -12,6 +12,7 @@ import { topologyOf } from "../../components/topology";
 import { type IssuedCertificate, issueCertificate } from "../../lib/tls/issue";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import { packageRoot } from "../../toolchain/index";
+import { stackOutputs } from "../outputs";
 import { summaryOf } from "../unit/benchSummaries";
 import { TestDeployment } from "./support";
 
@@ -28,17 +29,19 @@ let issued: IssuedCertificate;
 
 /** The stack's outputs, as Pulumi would tell them. */
 const outputs = (apiKey: string) =>
-  JSON.stringify({
-    endpoint,
-    model: deployment.plan.model,
-    engine: "mocker",
-    apiKey,
-    certificate: issued.authority,
-    certificateFingerprint: issued.fingerprint,
-    chat: "curl",
-    logs: {},
-    topology: topologyOf(deployment.plan, [deployment.name]),
-  });
+  JSON.stringify(
+    stackOutputs(
+      {
+        endpoint,
+        model: deployment.plan.model,
+        apiKey,
+        certificate: issued.authority,
+        certificateFingerprint: issued.fingerprint,
+        chat: "curl",
+      },
+      { topology: topologyOf(deployment.plan, [deployment.name]) },
+    ),
+  );
 
 function newSeed(): string {
   return randomBytes(24).toString("hex");
@@ -46,7 +49,7 @@ function newSeed(): string {
 
 /** Runs the command as its script does, with the outputs on standard input. */
 async function bench(args: readonly string[], input = "") {
-  const child = spawn("node", [join(packageRoot(), "toolchain", "bootstrap.mjs"), "bench", ...args], {
+  const child = spawn(join(packageRoot(), "bin", "dynamo-sky"), ["bench", ...args], {
     stdio: "pipe",
   });
   child.stdin.end(input);

@@ -73,10 +73,35 @@ describe("who has a key", () => {
     expect(new Set(times.map((time) => Math.round(time / 5))).size).toBeGreaterThan(4);
   });
 
-  test("sees Dynamo's own errors as they are", async () => {
+  test("is told in OpenAI's shape that there is no such model", async () => {
     const answer = await post(bearer(key), JSON.stringify({ ...chat, model: "nobody/has-this" }));
     expect(answer.status).toBe(404);
-    expect(await answer.text()).toContain("Model not found");
+    expect(await answer.json()).toMatchObject({ error: { param: "model", code: "model_not_found" } });
+    await expect(
+      clientWith(key).chat.completions.create({ ...chat, model: "nobody/has-this" }),
+    ).rejects.toThrow(OpenAI.NotFoundError);
+  });
+
+  test("sees Dynamo's own words where it has some", async () => {
+    const answer = await post(bearer(key), JSON.stringify({ ...chat, temperature: 99 }));
+    expect(answer.status).toBe(400);
+    expect(await answer.text()).toContain("emperature");
+  });
+
+  test.each([
+    ["405", "GET", "/v1/chat/completions", {}, 405, "method_not_allowed"],
+    ["415", "POST", "/v1/chat/completions", { "content-type": "text/plain" }, 415, "unsupported_media_type"],
+    ["404 of an address", "GET", "/v1/nothing", {}, 404, "model_not_found"],
+    ["404 of a task that the model has not", "POST", "/v1/classify", {}, 404, "model_not_found"],
+    ["431", "GET", "/v1/models", { "x-long": "x".repeat(20_000) }, 431, "headers_too_large"],
+  ])("is told in OpenAI's shape: %s", async (_title, method, path, headers, status, code) => {
+    const answer = await fetch(`${endpoint}${path}`, {
+      method,
+      headers: { "content-type": "application/json", ...bearer(key), ...headers },
+      ...(method === "POST" ? { body: JSON.stringify(chat) } : {}),
+    });
+    expect(answer.status).toBe(status);
+    expect(await answer.json()).toMatchObject({ error: { type: "invalid_request_error", code } });
   });
 
   test.each(["/metrics", "/health/", "/live", "/busy_threshold", "/openapi.json", "/docs", "/", "/v1"])(
@@ -256,6 +281,63 @@ describe("losses", () => {
     }
     expect(new Set(statuses)).toEqual(new Set([200]));
     await eventually(async () => ((await machine.pids(name))["frontend-1"] ?? before) !== before);
+  });
+
+  test("workers killed under load: clients are told to come back, and lose nothing", async () => {
+    const seen = new Set<number>();
+    const retryAfter = new Map<number, string | null>();
+    const patient = new OpenAI({
+      ...{ baseURL: `${endpoint}/v1`, apiKey: noise, maxRetries: 10 },
+      async fetch(...request) {
+        const answer = await fetch(...request);
+        seen.add(answer.status);
+        retryAfter.set(answer.status, answer.headers.get("retry-after"));
+        return answer;
+      },
+    });
+    const lengths: (number | undefined)[] = [];
+    let isOver = false;
+    const load = Promise.all(
+      Array.from({ length: 4 }, async () => {
+        while (!isOver) lengths.push((await patient.chat.completions.create(chat)).usage?.completion_tokens);
+      }),
+    );
+    try {
+      await eventually(() => lengths.length > 20);
+      const pids = await machine.pids(name);
+      for (const worker of ["aggregated-0", "aggregated-1"]) process.kill(pids[worker] ?? 0, "SIGKILL");
+      await eventually(() => seen.has(500) || seen.has(503), 40);
+      await machine.must("ready", deployment.readySpec({ apiKey: key }));
+      const before = lengths.length;
+      await eventually(() => lengths.length > before + 20, 60);
+    } finally {
+      isOver = true;
+      await load;
+    }
+    expect(new Set(lengths)).toEqual(new Set([8]));
+    expect([...seen].filter((status) => ![200, 429, 500, 503].includes(status))).toEqual([]);
+    for (const [status, seconds] of retryAfter) expect(Number(seconds) > 0).toBe(status !== 200);
+  });
+
+  test("while the model has no worker it is 503 with Retry-After, and a client that retries gets its answer", async () => {
+    const workers = ["aggregated-0", "aggregated-1"];
+    for (const unit of workers)
+      await machine.must("local remove", deployment.programsSpec(deployment.unit(unit)));
+    await eventually(async () => (await post(bearer(key), JSON.stringify(chat))).status === 503, 40);
+    const answer = await post(bearer(key), JSON.stringify(chat));
+    expect(answer.headers.get("retry-after")).toBe("5");
+    expect(await answer.json()).toMatchObject({ error: { type: "server_error", code: "model_not_ready" } });
+    // As other languages write JSON.
+    const written = JSON.stringify(chat, null, 1).replaceAll("/", "\\/");
+    expect((await post(bearer(key), written)).status).toBe(503);
+    const text = JSON.stringify({ ...chat, model: "nobody/has-this", user: JSON.stringify(chat) });
+    expect((await post(bearer(key), text)).status).toBe(404);
+    const patient = new OpenAI({ baseURL: `${endpoint}/v1`, apiKey: key, maxRetries: 10 });
+    const asked = patient.chat.completions.create(chat);
+    for (const unit of workers)
+      await machine.must("local apply", deployment.programsSpec(deployment.unit(unit)));
+    expect((await asked).usage?.completion_tokens).toBe(8);
+    await machine.must("ready", deployment.readySpec({ apiKey: key }));
   });
 
   test("a killed gateway takes its nginx with it, and is started again", async () => {

@@ -25,6 +25,7 @@ import { chatCommand } from "../../components/topology";
 import { ConfigError } from "../../config/problems";
 import type { ConfigInput } from "../../config/schema";
 import { quotedSkyConfig } from "../../config/skyText";
+import { OWN_GPUS } from "../../lib/placeholders";
 import { issueCertificate } from "../../lib/tls/issue";
 import type { PlanEntry } from "../../plan/compact";
 import { type DeploymentConfig, parseConfig } from "../../plan/config";
@@ -279,7 +280,11 @@ describe("a hostile value", () => {
         const seen = recordOf(program.name);
         expect(seen.args).toEqual(program.command.slice(1).map(onNode));
         const wanted = Object.fromEntries(
-          Object.entries(program.env).map(([key, value]) => [key, onNode(value)]),
+          Object.entries(program.env).map(([key, value]) => [
+            key,
+            // None are inherited here, so that the node's numbers are the plan's.
+            value === OWN_GPUS ? program.gpus.join(",") : onNode(value),
+          ]),
         );
         expect(seen.env).toMatchObject(wanted);
         for (const name of program.secretEnv) expect(seen.env[name]).toBe(SECRETS[name]);
@@ -374,7 +379,9 @@ describe("a hostile value", () => {
     const names = slot === undefined ? [] : takenBy(slot);
     expect(names.length).toBeGreaterThan(50);
     const commands = names
-      .map((name) => chatCommand("http://127.0.0.1:8000", name, { asksForKey: true }))
+      .map((name) =>
+        chatCommand("http://127.0.0.1:8000", { model: name, task: "chat" }, { asksForKey: true }),
+      )
       .join("\n");
     const output = execFileSync("bash", {
       cwd: scratch,

@@ -12,7 +12,7 @@ import { locateTestEnvironment } from "../../dev/testEnvironments";
 import { kill, processesOf } from "../../lib/processes";
 import { readHistory } from "../../local/state";
 import { parseConfig } from "../../plan/config";
-import { programLog } from "../../plan/node/render";
+import { programLog } from "../../plan/node/paths";
 import { plan } from "../../plan/plan";
 import type { ProgramPlan } from "../../plan/types";
 import { locateTools } from "../../toolchain/index";

@@ -189,6 +189,10 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
       /\nbroken did not become healthy within 5 s: waited for broken .*it ended right after its start/,
     );
     expect(run.stderr).toContain("    cannot find the thing");
+    // Before everything else: whoever reads one line of a failure reads this one.
+    const [first] = run.stderr.split("\n").filter((line) => line !== "" && !line.startsWith("["));
+    expect(first).toBe("broken failed: cannot find the thing");
+    expect(log("broken")).toMatch(/ended soon after its start 1 time; starting again/);
     expect(log("broken")).toMatch(/ended soon after its start 3 times; starting again in 2 s/);
     const { stdout } = await machine.must("local observe", { clusters: [cluster] });
     const [seen] = JSON.parse(stdout)[cluster][0].programs;

@@ -2,13 +2,14 @@
  * A recipe's only node as SkyPilot starts it, without SkyPilot: the text of its `run`, in a home of its own, with real Dynamo, etcd, NATS and
  * nginx. What listens where, who gets in, and how keys change while it runs.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { freePorts } from "../../dev/freePorts";
+import { askNode } from "../../lib/agent";
 import { callHttp } from "../../lib/http";
 import { kill, processesOf } from "../../lib/processes";
 import { Progress } from "../../lib/progress";
@@ -25,7 +26,6 @@ import { listeners, unlisted } from "../sockets";
 const MODEL = "Qwen/Qwen3-8B";
 const CLUSTER = "one-node";
 const MINUTE = 60_000;
-const REPOSITORY = join(__dirname, "..", "..");
 
 /** What others reach the machine by; where it has no network, any address but that on which nobody else reaches it. */
 const ADDRESS =
@@ -136,14 +136,17 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
   test("accepts keys that it is handed while it runs", async () => {
     const former = access("api-key");
     const next = "n".repeat(40);
-    const script = readFileSync(join(REPOSITORY, "runtime", "hand_over.py"), "utf8");
     const secrets = { [API_KEYS]: `next:${next},default:${former}@2040-01-01T00:00:00Z` };
     const gateway = processesOf(home).find(({ command }) => command.includes("gateway"))?.pid;
-    const answer = execFileSync("python3", ["-c", `import sys; exec(sys.stdin.read(${script.length}))`], {
-      input: script + JSON.stringify({ cluster: CLUSTER, rank: 0, secrets }),
-      encoding: "utf8",
-    });
-    expect(JSON.parse(answer)).toEqual({ changed: true });
+    const shell = {
+      command: "python3",
+      args: (words: readonly string[]) => words,
+      directory: "~/.dynamo-sky/node0",
+      sky: { cluster: CLUSTER, rank: 0 },
+    };
+    const answers: unknown[] = [];
+    await askNode(shell, { secrets }, (answer) => answers.push(answer), new AbortController().signal);
+    expect(answers).toEqual([{ changed: true }]);
     await eventually(async () => (await models(next)) === 200);
     expect(await models(former, "127.0.0.1")).toBe(200);
     expect(processesOf(home).find(({ command }) => command.includes("gateway"))?.pid).toBe(gateway);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kill, processesOf } from "../../lib/processes";
 import { readHistory } from "../../local/state";
-import { programLog } from "../../plan/node/render";
+import { programLog } from "../../plan/node/paths";
 import { Clients } from "./clients";
 import { eventually, TestDeployment } from "./support";
 

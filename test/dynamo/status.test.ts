@@ -1,4 +1,4 @@
-/** `npm run status` and `npm run logs` on a real deployment: what they say is what was done to it. */
+/** `bin/dynamo-sky status` and `bin/dynamo-sky logs` on a real deployment: what they say is what was done to it. */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { appendFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,8 +7,9 @@ import { sendPrefixes } from "../../cli/verify/send";
 import { summaryOf, topologyOf } from "../../components/topology";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
-import { programLog } from "../../plan/node/render";
-import { toolFile } from "../tools";
+import { programLog } from "../../plan/node/paths";
+import { stackOutputs } from "../outputs";
+import { toolWords } from "../tools";
 import { eventually, TestDeployment } from "./support";
 
 const root = packageRoot();
@@ -27,10 +28,7 @@ const deployment = new TestDeployment(
 const outputs = join(deployment.machine.state, "outputs.json");
 
 /** Arguments of Node that run a tool on the deployment's outputs. */
-const tool = (name: string, args: readonly string[]) => [
-  ...["--import", "tsx", toolFile(name)],
-  ...["--outputs", outputs, ...args],
-];
+const tool = (name: string, args: readonly string[]) => toolWords(name, ["--outputs", outputs, ...args]);
 const options = () => ({
   cwd: root,
   encoding: "utf8" as const,
@@ -44,7 +42,8 @@ function writeOutputs(file: string, topology: ReturnType<typeof topologyOf>): vo
   const { plan, endpoint } = deployment;
   const { model, engine } = plan;
   const summary = summaryOf(parseConfig({ target: "local", engine, model }), plan);
-  writeFileSync(file, JSON.stringify({ endpoint, model, engine, topology, deployment: summary }));
+  const details = { engine, deployment: summary, topology };
+  writeFileSync(file, JSON.stringify(stackOutputs({ endpoint, model }, details)));
 }
 
 interface SeenProgram {
@@ -238,7 +237,7 @@ describe("logs", () => {
     }));
     const file = join(deployment.machine.state, "gone.json");
     writeOutputs(file, topology);
-    const args = ["--import", "tsx", toolFile("logs"), "--outputs", file, "--tail", "1"];
+    const args = toolWords("logs", ["--outputs", file, "--tail", "1"]);
     const { status: code, stdout, stderr } = spawnSync(process.execPath, args, options());
     expect(code).toBe(1);
     expect(stderr).toContain("node 7 of test-main-abc123: there is no such node any more");

@@ -10,7 +10,7 @@ import type { ObservedClusters } from "../../local/observe";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import { SupervisorClient } from "../../local/supervisor";
 import { parseConfig } from "../../plan/config";
-import { programLog } from "../../plan/node/render";
+import { programLog } from "../../plan/node/paths";
 import { type PlanFacts, plan } from "../../plan/plan";
 import {
   type CONTROL_PLANE_SECRETS,
@@ -166,8 +166,8 @@ export class TestDeployment {
   }
 
   readySpec(change: Partial<ReadySpec> = {}): ReadySpec {
-    const { model, namespace, expectedWorkers } = this.plan;
-    const basis = { endpoint: this.endpoint, model, namespace, expectedWorkers, logs: this.logs };
+    const { model, task, namespace, expectedWorkers } = this.plan;
+    const basis = { endpoint: this.endpoint, model, task, namespace, expectedWorkers, logs: this.logs };
     return { ...basis, timeoutSeconds: 90, ...change };
   }
 

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import OpenAI from "openai";
 import { Agent } from "undici";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { streamAnswer } from "../../cli/chat";
+import { askModel } from "../../cli/chat";
 import { ask } from "../../cli/pipeline/smoke";
 import { proveRouting } from "../../cli/proof";
 import { chatCommand } from "../../components/topology";
@@ -135,21 +135,16 @@ describe("a generated certificate", () => {
       endpoint,
       model: plan.model,
       apiKey: key,
+      task: "chat" as const,
       chat: "",
       engine: "mocker",
       logs: deployment.logs,
     };
     expect((await proveRouting({ ...target, fingerprint: issued.fingerprint })).cacheAware).toBe(true);
     await expect(proveRouting({ ...target, fingerprint: other })).rejects.toThrow("another certificate");
-    const answer = await streamAnswer(
-      { ...running, fingerprint: issued.fingerprint },
-      "Hello?",
-      () => undefined,
-    );
+    const answer = await askModel({ ...running, fingerprint: issued.fingerprint }, "Hello?", () => undefined);
     expect(answer.tokens).toBeGreaterThan(0);
-    await expect(
-      streamAnswer({ ...running, fingerprint: other }, "Hello?", () => undefined),
-    ).rejects.toThrow();
+    await expect(askModel({ ...running, fingerprint: other }, "Hello?", () => undefined)).rejects.toThrow();
     const { signal } = new AbortController();
     expect(await ask({ ...running, fingerprint: issued.fingerprint }, signal)).toMatchObject({
       withKey: true,
@@ -165,13 +160,9 @@ describe("a generated certificate", () => {
 
   test("is asked for by the command of the stack output", async () => {
     const askByCurl = (publicKeyPin: string) =>
-      promisify(execFile)(
-        "sh",
-        ["-c", chatCommand(endpoint, plan.model, { asksForKey: true, publicKeyPin })],
-        {
-          env: { ...process.env, DYNAMO_API_KEY: key },
-        },
-      );
+      promisify(execFile)("sh", ["-c", chatCommand(endpoint, plan, { asksForKey: true, publicKeyPin })], {
+        env: { ...process.env, DYNAMO_API_KEY: key },
+      });
     expect(JSON.parse((await askByCurl(issued.publicKeyPin)).stdout).usage.completion_tokens).toBeGreaterThan(
       0,
     );

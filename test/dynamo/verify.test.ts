@@ -1,4 +1,4 @@
-/** `npm run verify` on real deployments: it says yes of the KV-aware router, and no of one that takes the workers in turn. */
+/** `bin/dynamo-sky verify` on real deployments: it says yes of the KV-aware router, and no of one that takes the workers in turn. */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { judge, type PrefixGroup, type Verdict } from "../../cli/verify/judge";

@@ -43,10 +43,10 @@ it.each([
   expect(existsSync(file)).toBe(stays);
 });
 
-it("is told to leave it by the variables that `npm run stack -- env` prints", { timeout: 120_000 }, () => {
+it("is told to leave it by the variables that `bin/dynamo-sky env` prints", { timeout: 120_000 }, () => {
   const bootstrap = join(packageRoot(), "toolchain", "bootstrap.mjs");
-  const args = [bootstrap, "stack", "env", "--stack", "dev", "--cwd", project];
+  const args = [bootstrap, "dynamo-sky", "env", "--stack", "dev", "--cwd", project];
   const env = { ...process.env, PULUMI_HOME: home, DYNAMO_SKY_STATE: home };
   const { stdout, stderr } = spawnSync("node", args, { env, encoding: "utf8" });
-  expect(stdout, stderr).toContain("export PULUMI_OPTION_PRESERVE_CONFIG='true'\n");
+  expect(stdout, stderr).toContain("export PULUMI_OPTION_PRESERVE_CONFIG=true\n");
 });

@@ -70,7 +70,9 @@ describe("the package", () => {
       /^(LICENSE|README\.md|package\.json)$/,
       /^bin\/dynamo-sky$/,
       /^dist\/(cli\/internal|components|config|lib|local|plan|runtime|sky|toolchain)\/.*\.(js|d\.ts)$/,
-      /^(runtime|sky)\/\w+\.py$/,
+      // The runtime goes onto nodes as the directory that it is.
+      /^runtime\/[\w.]+$/,
+      /^sky\/\w+\.py$/,
       /^toolchain\/\w+\.(py|txt)$/,
     ];
     expect(packed.filter((path) => !allowed.some((pattern) => pattern.test(path)))).toEqual([]);

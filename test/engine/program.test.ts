@@ -4,6 +4,8 @@
  */
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { deployedOf } from "../../cli/deployment/deployed";
+import { deploymentOf } from "../../cli/deployment/running";
 import type { OperationResult } from "../../cli/pulumi/openStack";
 import type { ConfigInput } from "../../config/schema";
 import { freePorts, listen, type Ports } from "../../dev/freePorts";
@@ -122,17 +124,25 @@ describe("the program on the real engine", { timeout: 120_000 }, () => {
 
   it("comes up and answers", async () => {
     await up();
-    const { endpoint, model, chat, apiKey, topology, logs } = await outputs();
+    const all = await outputs();
+    const { endpoint, model, chat, apiKey } = all;
     expect(endpoint).toBe(`http://127.0.0.1:${ports.frontend.port}`);
     expect(model).toBe("Qwen/Qwen3-8B");
     expect(apiKey).toBeUndefined();
     expect(chat).toContain(`curl -s ${String(endpoint)}/v1/chat/completions`);
-    [cluster = ""] = (topology as { cluster: string }[]).map((entry) => entry.cluster);
+    [cluster = ""] = deployedOf(all).topology.map((entry) => entry.cluster);
     expect(cluster).toMatch(/^life-dev-main-[a-z0-9]{6}$/);
     const programs = ["decode-0", "decode-1", "etcd", "frontend-0", "nats", "prefill-0"];
-    expect(Object.keys(logs as object).toSorted()).toEqual(programs);
+    expect(Object.keys(deploymentOf(all).logs).toSorted()).toEqual(programs);
     expect(await restarted()).toEqual(programs);
     await expectAnswer();
+  });
+
+  it("ends its update on one screen: what a person needs, and nothing over many lines", async () => {
+    const shown = await project.pulumi("dev", ["up", "--yes", "--skip-preview", "--color", "never"]);
+    const end = shown.slice(shown.indexOf("Outputs:")).trimEnd().split("\n");
+    expect(end.length, end.join("\n")).toBeLessThanOrEqual(25);
+    expect(end.join("\n")).toMatch(/endpoint *: "http:[\s\S]*look *: "bin\/dynamo-sky status --stack dev"/);
   });
 
   it("changes nothing when nothing has changed", async () => {

@@ -8,6 +8,7 @@ import { basename, join } from "node:path";
 import OpenAI from "openai";
 import { Agent, request } from "undici";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { deployedOf } from "../../cli/deployment/deployed";
 import type { ConfigInput } from "../../config/schema";
 import { freePorts, listen, type Ports } from "../../dev/freePorts";
 import { issueCertificate } from "../../lib/tls/issue";
@@ -70,13 +71,14 @@ describe("a gateway", { timeout: 120_000 }, () => {
   it("comes up, proven with the key, and answers who has it", async () => {
     configure({ gateway: true, ...TLS });
     expect(await up()).toEqual(expect.arrayContaining(["create dynamo-key-default", "create dynamo-tls"]));
-    const { endpoint, apiKey, topology, apiKeys, certificate, certificateFingerprint } = await outputs();
+    const all = await outputs();
+    const { endpoint, apiKey, apiKeys, certificate, certificateFingerprint } = all;
     expect(endpoint).toMatch(/^https:/);
     expect(apiKey).toMatch(/^[a-z0-9]{48}$/);
     expect(apiKeys).toBeUndefined();
     expect((await (await project.open("dev")).outputs())["apiKey"]).toBe("[secret]");
     former = String(apiKey);
-    [cluster = ""] = (topology as { cluster: string }[]).map((entry) => entry.cluster);
+    [cluster = ""] = deployedOf(all).topology.map((entry) => entry.cluster);
     expect(JSON.parse(await pasteChat(former)).usage.completion_tokens).toBeGreaterThan(0);
     expect(JSON.parse(await pasteChat("wrong")).error.code).toBe("invalid_api_key");
     // A client needs nothing but what the stack tells.

@@ -1,9 +1,7 @@
 /** What others do with this package: import it in a program of their own, and load this one with plain `pulumi up`. */
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, symlinkSync } from "node:fs";
+import { cpSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import type { PulumiFn } from "@pulumi/pulumi/automation";
-import * as tsx from "tsx/cjs/api";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { freePorts } from "../../dev/freePorts";
 import { processesOf } from "../../lib/processes";
@@ -20,12 +18,13 @@ describe("the example that imports the package by name", { timeout: 120_000 }, (
     project = testProject("chat-service");
     // What `npm install` makes of `"dynamo-sky": "file:../.."`, and of the example's other packages.
     const modules = join(project.directory, "node_modules");
+    rmSync(modules);
     mkdirSync(modules);
     symlinkSync(REPOSITORY, join(modules, "dynamo-sky"));
     for (const name of ["@pulumi", "@types", "typescript"]) {
       symlinkSync(join(REPOSITORY, "node_modules", name), join(modules, name));
     }
-    for (const file of ["index.ts", "tsconfig.json", "package.json"]) {
+    for (const file of ["index.ts", "tsconfig.json", "package.json", "Pulumi.yaml"]) {
       cpSync(join(EXAMPLE, file), join(project.directory, file));
     }
   });
@@ -39,8 +38,7 @@ describe("the example that imports the package by name", { timeout: 120_000 }, (
   it("comes up, answers, changes nothing when nothing has changed, and goes", async () => {
     const { frontend, ports } = await freePorts();
     project.configure("test", { "chat-service:port": frontend.port, "chat-service:ports": ports });
-    const program = tsx.require(join(project.directory, "index.ts"), __filename) as PulumiFn;
-    const open = () => project.open("test", program);
+    const open = () => project.open("test");
 
     await (await open()).up();
     const outputs = await (await open()).outputs();

@@ -1,23 +1,21 @@
 /** Runs this repository's program through the real Pulumi engine, in directories and on ports of a test's own. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { PulumiFn } from "@pulumi/pulumi/automation";
 import { parse, stringify } from "yaml";
 import { type OpenStack, openStack } from "../../cli/pulumi/openStack";
 import type { ConfigInput } from "../../config/schema";
 import { type FoundProcess, kill, processesOf } from "../../lib/processes";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
 import { SupervisorClient } from "../../local/supervisor";
-import { ensureToolchain } from "../../toolchain";
+import { enginePath, ensureToolchain } from "../../toolchain";
 
 export { freePorts, listen, type Ports } from "../../dev/freePorts";
 
 export const REPOSITORY = join(__dirname, "..", "..");
-/** As Node loads it, since Vitest's own loader knows no `export =`. */
-const load = createRequire(join(REPOSITORY, "package.json"));
+/** The program of the repository, by its absolute path: a project of a test is somewhere else. */
+const PROGRAM = `module.exports = require(${JSON.stringify(join(REPOSITORY, "program.cjs"))});\n`;
 
 /** A Pulumi project of a test. */
 export interface TestProject {
@@ -31,20 +29,29 @@ export interface TestProject {
   /** Runs Pulumi's own command line on a stack, as a user does who sets a configuration with it. */
   pulumi(stack: string, args: readonly string[], input?: string): Promise<string>;
   /** Opens a stack; what it tells goes to `lines`. */
-  open(stack: string, program?: PulumiFn): Promise<OpenStack>;
+  open(stack: string): Promise<OpenStack>;
   readonly lines: string[];
   /** Ends everything that a failed test may have left, and removes the directories. */
   remove(): void;
 }
 
-/** Makes a project called `name` in a temporary directory, and works there from now on. */
-export function testProject(name: string): TestProject {
+/**
+ * Makes a project called `name` in a temporary directory, and works there from now on.
+ * @param program Text of its CommonJS program. Default: the repository's.
+ */
+export function testProject(name: string, program = PROGRAM): TestProject {
   const directory = mkdtempSync(join(tmpdir(), `${name}-`));
   const state = join(directory, "state");
   const lines: string[] = [];
   const before = { cwd: process.cwd(), state: process.env["DYNAMO_SKY_STATE"] };
   mkdirSync(state);
-  writeFileSync(join(directory, "Pulumi.yaml"), stringify({ name, runtime: "nodejs" }));
+  writeFileSync(
+    join(directory, "Pulumi.yaml"),
+    stringify({ name, runtime: { name: "nodejs", options: { typescript: false } }, main: "main.cjs" }),
+  );
+  writeFileSync(join(directory, "main.cjs"), program);
+  // Where the language host finds Pulumi's SDK.
+  symlinkSync(join(REPOSITORY, "node_modules"), join(directory, "node_modules"));
   // The commands that the program declares are relative to the project's directory, where Pulumi runs it.
   process.chdir(directory);
   process.env["DYNAMO_SKY_STATE"] = state;
@@ -55,11 +62,17 @@ export function testProject(name: string): TestProject {
   };
   const file = (stack: string) => join(directory, `Pulumi.${stack}.yaml`);
   const pulumi: TestProject["pulumi"] = async (stack, args, input = "") => {
-    const toolchain = await ensureToolchain({ need: ["pulumi"] });
+    const toolchain = await ensureToolchain({ need: ["pulumi", "plugins"] });
     return execFileSync(
       toolchain.pulumi?.path ?? "pulumi",
       [...args, "--stack", stack, "--non-interactive"],
-      { cwd: directory, env: { ...process.env, ...env }, input, stdio: "pipe", encoding: "utf8" },
+      {
+        cwd: directory,
+        env: { ...process.env, ...env, PATH: enginePath(toolchain) },
+        input,
+        stdio: "pipe",
+        encoding: "utf8",
+      },
     );
   };
   let encrypted: { config?: Record<string, unknown>; encryptionsalt?: string } = {};
@@ -77,11 +90,10 @@ export function testProject(name: string): TestProject {
       await pulumi(stack, ["config", "set", "--secret", key], value);
       encrypted = parse(readFileSync(file(stack), "utf8"));
     },
-    open: (stack, program = load("./program.cjs") as PulumiFn) =>
+    open: (stack) =>
       openStack({
         projectDir: directory,
         stack,
-        program,
         env: {
           DYNAMO_SKY_STATE: state,
           PULUMI_BACKEND_URL: `file://${state}`,

@@ -7,6 +7,7 @@ import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { packageRoot } from "../../toolchain/index";
 import { RecordingProxy } from "../recordingProxy";
+import { stackCommand } from "../tools";
 
 const root = packageRoot();
 const scratch = mkdtempSync(join(tmpdir(), "dsky-proxy-"));
@@ -24,13 +25,12 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-async function stack(...args: string[]) {
+async function stack(verb: string) {
   const environment = Object.entries(proxy.environment).filter(([name]) => !name.startsWith("PULUMI_"));
   const own = { DYNAMO_SKY_STATE: join(scratch, "state"), PULUMI_HOME: join(scratch, "home") };
   const command = [
     join(root, "toolchain", "bootstrap.mjs"),
-    "stack",
-    ...args,
+    ...stackCommand(verb),
     "--stack",
     "dev",
     "--cwd",

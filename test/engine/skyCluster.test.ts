@@ -2,13 +2,23 @@
  * What becomes of clusters on the real Pulumi engine: which is made and taken down, and in which order. `sky` and the endpoint
  * are stand-ins here; the real ones are in test/lab, where no two clusters of a deployment fit beside each other.
  */
+import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { DynamoCluster, type DynamoClusterArgs } from "../../components";
+import type { DynamoClusterArgs } from "../../components";
 import { freePorts } from "../../dev/freePorts";
 import { FakeSky } from "../unit/skyHarness";
-import { type TestProject, testProject } from "./programHarness";
+import { REPOSITORY, type TestProject, testProject } from "./programHarness";
 
+/** Makes the deployment that `arguments.json` describes. */
+const PROGRAM = `
+require("tsx/cjs");
+const { DynamoCluster } = require(${JSON.stringify(join(REPOSITORY, "components", "index.ts"))});
+module.exports = async () => {
+  new DynamoCluster("dynamo", require("./arguments.json"));
+};
+`;
 const MODEL = "Qwen/Qwen3-8B";
 
 /** Stands in for a frontend: one aggregated worker, and an answer with a token. */
@@ -31,7 +41,7 @@ describe("clusters of a stack on SkyPilot", { timeout: 120_000 }, () => {
   beforeAll(async () => {
     const ports = await freePorts();
     frontend = await standInFrontend(ports.frontend.port);
-    project = testProject("clusters");
+    project = testProject("clusters", PROGRAM);
     const { PATH = "", FAKE_SKY = "" } = sky.env;
     Object.assign(process.env, { PATH, FAKE_SKY });
     sky.set({ ip: "127.0.0.1" });
@@ -58,9 +68,8 @@ describe("clusters of a stack on SkyPilot", { timeout: 120_000 }, () => {
   ): Promise<string[]> {
     args = { ...args, ...changes };
     const done = sky.calls.length;
-    const stack = await project.open("test", async () => {
-      new DynamoCluster("dynamo", args);
-    });
+    writeFileSync(join(project.directory, "arguments.json"), JSON.stringify(args));
+    const stack = await project.open("test");
     try {
       await stack[kind]();
     } finally {

@@ -1,11 +1,23 @@
 /** Runs stacks on the lab: real SkyPilot on a real Slurm, through the commands that a person types. */
+
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
 import { deploymentOf, type RunningDeployment } from "../../cli/deployment/running";
+import { eventsIn, observedIn } from "../../cli/pulumi/events";
+import { EVENT_LOG_ENVIRONMENT } from "../../cli/pulumi/operation";
+import { VERBS } from "../../cli/verbs";
 import type { ConfigInput } from "../../config/schema";
 import type { Ports } from "../../dev/freePorts";
 import { whyNoLab } from "../../dev/lab/system";
@@ -18,7 +30,7 @@ import { jsonIn } from "../../sky/records";
 import { ensureToolchain } from "../../toolchain";
 import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { processesWith } from "../processes";
-import { toolFile } from "../tools";
+import { toolWords } from "../tools";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 const OUTPUT_BYTES = 64 << 20;
@@ -62,7 +74,7 @@ function run(
 }
 
 function tool(name: string, args: readonly string[]): readonly string[] {
-  return ["--import", "tsx", toolFile(name), ...args];
+  return toolWords(name, args);
 }
 
 /** @throws Error that says how the lab is started, which is not a test's business. */
@@ -117,14 +129,13 @@ export function driver(
   return run(join(REPOSITORY, "bin", "dynamo-sky"), verb.split(" "), env, JSON.stringify(input));
 }
 
-/** What `npm run stack` prints with `--json`. */
+/** What came of a command of `npm run stack`. */
 export interface Operation {
   readonly code: number;
-  /** Progress and errors. */
+  /** All that was printed. */
   readonly told: string;
   readonly steps: readonly { readonly op: string; readonly name: string; readonly reason?: string }[];
   readonly outputs: Readonly<Record<string, unknown>>;
-  readonly seconds: number;
 }
 
 /** A resource of the state, as `pulumi stack export --show-secrets` has it. */
@@ -158,8 +169,17 @@ export class LabStack {
       PULUMI_CONFIG_PASSPHRASE: "test",
       DYNAMO_SKY_ROOT: REPOSITORY,
     };
-    const file = { name: project, runtime: "nodejs", main: join(REPOSITORY, "index.ts") };
-    writeFileSync(join(this.directory, "Pulumi.yaml"), stringify(file));
+    const runtime = { name: "nodejs", options: { typescript: false } };
+    writeFileSync(
+      join(this.directory, "Pulumi.yaml"),
+      stringify({ name: project, runtime, main: "main.cjs" }),
+    );
+    const program = join(REPOSITORY, "program.cjs");
+    writeFileSync(
+      join(this.directory, "main.cjs"),
+      `module.exports = require(${JSON.stringify(program)});\n`,
+    );
+    symlinkSync(join(REPOSITORY, "node_modules"), join(this.directory, "node_modules"));
   }
 
   configure(config: ConfigInput): void {
@@ -205,31 +225,48 @@ export class LabStack {
     return join(this.directory, `Pulumi.${this.stack}.yaml`);
   }
 
+  /** Runs a command of `npm run stack` to its end; of an operation it tells what it did. */
   async do(verb: string, ...args: readonly string[]): Promise<Operation> {
-    const { code, stdout, stderr } = await run(process.execPath, this.command(verb, ...args), this.env);
+    const log = join(this.directory, `${verb}.events.jsonl`);
+    const isOperation = ["preview", "up", "refresh", "destroy"].includes(verb);
+    const more = isOperation ? [...args, ...this.operating(verb), "--event-log", log] : [...args, "--json"];
+    const env = { ...this.env, ...EVENT_LOG_ENVIRONMENT };
+    const { code, stdout, stderr } = await run(process.execPath, this.command(verb, ...more), env);
     this.printed.push(stdout, stderr);
-    const { steps = [], outputs = {}, seconds = 0 } = jsonOf(stdout) as Partial<Operation>;
-    return { code, told: `${stderr}${stdout}`, steps, outputs, seconds };
+    const events = existsSync(log) ? eventsIn(readFileSync(log, "utf8")) : [];
+    rmSync(log, { force: true });
+    const { steps, outputs } = observedIn(events, verb === "preview");
+    return { code, told: `${stderr}${stdout}`, steps, outputs };
+  }
+
+  /** As a person does who knows what it will do. */
+  private operating(verb: string): readonly string[] {
+    return [
+      "--non-interactive",
+      "--color",
+      "never",
+      ...(verb === "preview" ? [] : ["--yes", "--skip-preview"]),
+    ];
   }
 
   /** The deployment as its outputs tell it, the key with them. */
   async deployment(): Promise<RunningDeployment> {
     const { code, stdout, stderr } = await run(
       process.execPath,
-      this.command("output", "--show-secrets"),
+      this.command("output", "--show-secrets", "--json"),
       this.env,
     );
     if (code !== 0) throw new Error(stderr);
     return deploymentOf(jsonOf(stdout) as Readonly<Record<string, unknown>>);
   }
 
-  /** `npm run verify` of the stack. */
+  /** `bin/dynamo-sky verify` of the stack. */
   async verify(): Promise<Ended & { readonly json: Verified }> {
     const ended = await this.look("verify");
     return { ...ended, json: jsonOf(ended.stdout) as Verified };
   }
 
-  /** A command that looks at the stack, `npm run status` for one, with its result as JSON. */
+  /** A command that looks at the stack, `bin/dynamo-sky status` for one, with its result as JSON. */
   async look(name: string, ...args: readonly string[]): Promise<Ended> {
     const words = ["--stack", this.stack, "--cwd", this.directory, "--json", ...args];
     const ended = await run(process.execPath, tool(name, words), this.env);
@@ -239,11 +276,14 @@ export class LabStack {
 
   /** Starts an operation in a process group of its own, to be interrupted as a whole. */
   start(verb: string): Running {
-    return new Running(this.command(verb), this.env, (text) => this.printed.push(text));
+    return new Running(this.command(verb, ...this.operating(verb)), this.env, (text) =>
+      this.printed.push(text),
+    );
   }
 
   private command(verb: string, ...args: readonly string[]): readonly string[] {
-    return tool("stack", [verb, "--stack", this.stack, "--cwd", this.directory, "--json", ...args]);
+    const where = ["--stack", this.stack, "--cwd", this.directory];
+    return verb in VERBS ? tool(verb, [...where, ...args]) : tool("stack", [verb, ...where, ...args]);
   }
 
   /** Ends everything of it at once, as if the machine had lost its power. */
@@ -267,7 +307,7 @@ export class LabStack {
   }
 }
 
-/** What `npm run verify` prints with `--json`, as far as it is looked at. */
+/** What `bin/dynamo-sky verify` prints with `--json`, as far as it is looked at. */
 interface Verified {
   readonly cacheAware: boolean;
   readonly disaggregated: boolean;
@@ -300,12 +340,13 @@ export class Running {
       env: { ...process.env, ...MARK, ...env },
       cwd: REPOSITORY,
       detached: true,
-      stdio: ["ignore", "ignore", "pipe"],
+      stdio: ["ignore", "pipe", "pipe"],
     });
-    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => {
-      this.told += text;
-      onText(text);
-    });
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream?.setEncoding("utf8").on("data", (text: string) => {
+        this.told += text;
+        onText(text);
+      });
     this.code = new Promise((resolve) => this.child.once("exit", resolve));
   }
 

@@ -34,7 +34,7 @@ const WATCHED: Partial<ConfigInput> = {
   sky: { infra: "slurm/lab", labels: { owner: "pipeline" } },
 };
 
-/** What `npm run metrics -- --check --json` prints, as far as it is looked at. */
+/** What `bin/dynamo-sky metrics --check --json` prints, as far as it is looked at. */
 interface Checked {
   readonly targets: readonly {
     readonly cluster: string;
@@ -146,7 +146,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
     expect(absent.filter((one) => !one.reason.startsWith("needs a GPU"))).toEqual([]);
   });
 
-  it("is shown by npm run status as it is, for programs and on a screen of 100 columns", async () => {
+  it("is shown by bin/dynamo-sky status as it is, for programs and on a screen of 100 columns", async () => {
     let told = "";
     const code = async () => {
       const { status, stdout, stderr } = await machine.run("status", "--stack", "prod", "--json");
@@ -172,7 +172,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
     expect(lines.filter((line) => / running /.test(line))).toHaveLength(9);
   });
 
-  it("is followed by npm run logs, over a lost connection too, with no line twice", async () => {
+  it("is followed by bin/dynamo-sky logs, over a lost connection too, with no line twice", async () => {
     const follow = ["--follow", "--role", "gateway", "--tail", "0", "--json"];
     const child = machine.start("logs", "--stack", "prod", ...follow);
     const seen = { lines: [] as string[], told: "", requests: 0 };
@@ -212,7 +212,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
     expect(lines.every(({ line }) => line.includes('"GET /v1/models" 200'))).toBe(true);
   });
 
-  it("is measured by npm run bench, with tables and charts", async () => {
+  it("is measured by bin/dynamo-sky bench, with tables and charts", async () => {
     const out = join(machine.directory, "bench");
     const small = ["--quick", "--clients", "1,2", "--requests", "4", "--repeats", "1"];
     const { status, stdout, stderr } = await machine.run("bench", "--stack", "prod", ...small, "--out", out);

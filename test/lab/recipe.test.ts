@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse, stringify } from "yaml";
-import { renderStack } from "../../cli/commands/render";
+import { renderStack } from "../../cli/recipe";
 import { freePorts } from "../../dev/freePorts";
 import { fingerprintOf } from "../../lib/tls/served";
 import { CLUSTER_SECRET } from "../../sky/taskSecrets";

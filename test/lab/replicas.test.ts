@@ -83,7 +83,7 @@ describe.skipIf(reason !== undefined)(
       expect(cluster).toMatch(/^labtest-other-main-[a-z0-9]{6}$/);
     });
 
-    it("are told apart by npm run verify, which finds no cache-aware router here", async () => {
+    it("are told apart by bin/dynamo-sky verify, which finds no cache-aware router here", async () => {
       const { code, stderr, json } = await stack.verify();
       expect(code, stderr).toBe(3);
       expect(json).toMatchObject({ cacheAware: false, disaggregated: false });

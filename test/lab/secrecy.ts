@@ -5,7 +5,7 @@ import { join, relative } from "node:path";
 import { expect } from "vitest";
 import { ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN } from "../../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
-import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
+import { type DeploymentPlan, type ProgramPlan, secretsOfProgram } from "../../plan/types";
 import { ENVIRONMENT } from "../../sky/setup";
 import { LAB } from "../../toolchain/labLayout";
 import { filesHolding, type HoldingFile, type Secrets, SeenProcesses, secretsIn } from "../secrets";
@@ -18,7 +18,7 @@ const NEEDED: Readonly<Record<string, string>> = {
   // etcd 3.4 writes who logs in, and how, into its log of changes.
   [ETCD_ROOT_PASSWORD]: "etcd/member/wal/0000000000000000-0000000000000000.wal",
   [ETCD_PASSWORD]: "etcd/member/wal/0000000000000000-0000000000000000.wal",
-  [NATS_TOKEN]: "run/nats.conf",
+  [NATS_TOKEN]: "run/nats/nats.conf",
 };
 
 /** This program's directory on the nodes of a cluster, which share a home; undefined where there is none. */
@@ -77,9 +77,7 @@ export class Secrecy {
     expect(Object.keys(onNodes).toSorted()).toEqual([...Object.keys(NEEDED), "HF_TOKEN"].toSorted());
     const directory = nodesDirectory(cluster) ?? "";
     const ownFiles = planned?.nodes.flatMap(({ rank, programs }) =>
-      [...new Set(programs.flatMap(({ secretEnv }) => secretEnv))].map(
-        (secret) => `${secret}: node${rank}/secrets.json`,
-      ),
+      [...new Set(programs.flatMap(secretsOfProgram))].map((secret) => `${secret}: node${rank}/secrets.json`),
     );
     const files = filesOf(this.secrets, this.stack.directory);
     expect(files.map(({ secret, path }) => `${secret}: ${relative(directory, path)}`).toSorted()).toEqual(

@@ -2,7 +2,7 @@
  * The pipeline's commands in the order of a pipeline's life, as a pipeline runs them, on an endpoint in TLS: no terminal, state in a shared place, and of what
  * one command leaves on its machine nothing but the local clusters for the next.
  */
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
@@ -20,8 +20,9 @@ const life = new PipelineLife(machine, "prod", { gpus: "1", price: "$0.00" });
 beforeAll(async () => {
   writeFileSync(
     join(machine.project, "Pulumi.yaml"),
-    stringify({ name: "ci", runtime: "nodejs", main: "main.cjs" }),
+    stringify({ name: "ci", runtime: { name: "nodejs", options: { typescript: false } }, main: "main.cjs" }),
   );
+  symlinkSync(join(root, "node_modules"), join(machine.project, "node_modules"));
   writeFileSync(
     join(machine.project, "main.cjs"),
     `module.exports = require(${JSON.stringify(join(root, "program.cjs"))});\n`,

@@ -1,10 +1,12 @@
 /** The pipeline files: what their own linters and schemas say, and what this project promises of them. */
+
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
+import { VERBS } from "../../cli/verbs";
 import { locatePipelineLinters } from "../../dev/pipelineLinters";
 import { packageRoot } from "../../toolchain/index";
 
@@ -144,5 +146,7 @@ describe("every file", () => {
     const { scripts } = JSON.parse(text("package.json"));
     const named = [...text(file).matchAll(/npm run (?:-s )?([a-z][\w:-]*)/g)].map(([, name = ""]) => name);
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
+    const verbs = [...text(file).matchAll(/dynamo-sky ([a-z]+) /g)].map(([, name = ""]) => name);
+    expect(verbs.filter((name) => !(name in VERBS))).toEqual([]);
   });
 });

@@ -1,10 +1,12 @@
 /** A machine of a pipeline: no terminal, nothing to read, state in a shared place, and of what one command leaves nothing for the next but what it started. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { stringify } from "yaml";
+import { VERBS } from "../../cli/verbs";
 import type { ConfigInput } from "../../config/schema";
 import { kill } from "../../lib/processes";
 import { namespaced } from "../engine/programHarness";
@@ -86,8 +88,9 @@ export class PipelineMachine {
   /** Starts a command, in a session of its own: it has no terminal that it could ask. */
   start(tool: string, ...args: readonly string[]): ChildProcess {
     const where = this.project === this.repository ? [] : ["--cwd", this.project];
-    const command = [join(this.repository, "toolchain", "bootstrap.mjs"), tool, ...args, ...where];
-    return spawn("node", command, {
+    const bootstrap = join(this.repository, "toolchain", "bootstrap.mjs");
+    const words = tool in VERBS ? ["dynamo-sky", tool] : [tool];
+    return spawn("node", [bootstrap, ...words, ...args, ...where], {
       env: this.env,
       cwd: this.directory,
       detached: true,

@@ -10,8 +10,8 @@ import type { ConfigInput } from "../../config/schema";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { portSetting } from "../../plan/ports";
-import { API_KEYS } from "../../plan/programs/gateway";
-import { nginxConf as confOf, RUNTIME, textOfTask } from "../runtime";
+import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
+import { nginxConf as confOf, python, RUNTIME, textOfTask } from "../runtime";
 import { runOnMocks } from "./componentsMocks";
 import { type BadInput, messageOf } from "./configMessages";
 
@@ -351,7 +351,7 @@ describe("keys", () => {
   });
 
   test("reach curl by its standard input", () => {
-    expect(chatCommand("http://h:1", "m", { asksForKey: true })).toBe(
+    expect(chatCommand("http://h:1", { model: "m", task: "chat" }, { asksForKey: true })).toBe(
       `printf 'Authorization: Bearer %s' "$DYNAMO_API_KEY" | curl -s -H @- http://h:1/v1/chat/completions -H 'Content-Type: application/json' -d '{"model":"m","messages":[{"role":"user","content":"Say hello in one sentence."}],"max_tokens":64}'`,
     );
   });
@@ -378,6 +378,23 @@ describe("the secret as the node reads it", () => {
       ["x", A, null],
       ["y-2", B, Date.UTC(2027, 0, 31, 18) / 1000],
     ]);
+  });
+
+  test("comes from the node's file, with the certificate, and goes into nginx's files", () => {
+    const script = `import json, os, sys, tempfile, gateway
+from files import write_private
+node = tempfile.mkdtemp()
+os.mkdir(os.path.join(node, "run"))
+write_private(os.path.join(node, "secrets.json"), json.dumps(json.load(sys.stdin)))
+keys = gateway.Keys(node, with_tls=True)
+written = [keys.look(), keys.look()]
+texts = [open(os.path.join(node, "run", name)).read() for name in ("gateway-keys.conf", "gateway-tls.pem")]
+print(json.dumps([written, *texts]))`;
+    const bundle = `-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n${CERTIFICATE}`;
+    const secrets = { [TLS_BUNDLE]: bundle, [API_KEYS]: `team-a:${A}` };
+    const [written, keys, tls] = JSON.parse(python(script, secrets).split("\n").at(-2) ?? "");
+    expect(written).toEqual([true, false]);
+    expect([keys, tls]).toEqual([`"Bearer ${A}" "team-a";\n`, bundle]);
   });
 
   test.each([

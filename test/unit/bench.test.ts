@@ -1,4 +1,4 @@
-/** `npm run bench` without a deployment: loads, aiperf's configuration and export, summaries, directories, the command line. */
+/** `bin/dynamo-sky bench` without a deployment: loads, aiperf's configuration and export, summaries, directories, the command line. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { parse } from "yaml";
 import { aiperfRequirements } from "../../cli/bench/aiperf";
 import { adapted, LOAD_NAMES, LOADS, requestsOf, warmUpsOf } from "../../cli/bench/loads";
 import { firstError, readExport } from "../../cli/bench/metrics";
-import { readOptions } from "../../cli/bench/options";
+import { benchCommand, type CompareOptions, type RunOptions } from "../../cli/bench/options";
 import { aiperfConfig } from "../../cli/bench/profile";
 import { figure, markdownTable, runReport } from "../../cli/bench/report";
 import { findPair, findRuns, runDirectory } from "../../cli/bench/results";
@@ -18,6 +18,7 @@ import { targetOf } from "../../cli/bench/target";
 import { UsageProblem } from "../../cli/pulumi/openStack";
 import { VERSIONS } from "../../config/versions";
 import { issueCertificate } from "../../lib/tls/issue";
+import { stackOutputs } from "../outputs";
 import { summaryOf } from "./benchSummaries";
 
 const scratch = mkdtempSync(join(tmpdir(), "bench-test-"));
@@ -69,46 +70,43 @@ describe("loads", () => {
   });
 });
 
-const target = targetOf({
-  endpoint: "http://127.0.0.1:1",
-  model: "Qwen/Qwen3-8B",
-  engine: "mocker",
-  apiKey: "the-key",
-  chat: "curl",
-  logs: {},
-  topology: [
+const program = (role: "frontend" | "decode", gpus: number[]) => ({ name: role, role, gpus, ports: {} });
+const target = targetOf(
+  stackOutputs(
+    { endpoint: "http://127.0.0.1:1", model: "Qwen/Qwen3-8B", apiKey: "the-key", chat: "curl" },
     {
-      cluster: "c",
-      nodes: [
+      topology: [
         {
-          rank: 0,
-          programs: [
-            { role: "frontend", gpus: [] },
-            { role: "decode", gpus: [0, 1] },
-            { role: "decode", gpus: [1] },
+          name: "main",
+          cluster: "c",
+          nodes: [
+            {
+              rank: 0,
+              programs: [program("frontend", []), program("decode", [0, 1]), program("decode", [1])],
+            },
+            { rank: 1, programs: [program("decode", [0, 1])] },
           ],
         },
-        { rank: 1, programs: [{ role: "decode", gpus: [0, 1] }] },
       ],
     },
-  ],
-});
+  ),
+);
 
 describe("the target", () => {
   it("has each GPU of each node once", () => {
     expect(target).toMatchObject({ gpus: 4, nodes: 2, programs: { frontend: 1, decode: 3 } });
   });
 
-  it("may come without a topology", () => {
-    const bare = targetOf({ endpoint: "http://a", model: "m", chat: "", logs: {} });
-    expect(bare).toMatchObject({ gpus: undefined, nodes: undefined, programs: {} });
+  it("may have no GPU", () => {
+    const bare = targetOf(stackOutputs({ endpoint: "http://a", model: "m", chat: "" }));
+    expect(bare).toMatchObject({ gpus: undefined, nodes: 0, programs: {} });
   });
 
   it("trusts the stack's own certificate, with the public roots where it ends in none, or what it is told", async () => {
     const { authority, bundle } = await issueCertificate("s".repeat(48), ["127.0.0.1"]);
     const server = bundle.slice(bundle.indexOf("-----BEGIN CERTIFICATE"));
     const caOf = (certificate?: string, ca?: string) =>
-      targetOf({ endpoint: "https://a", model: "m", chat: "", logs: {}, certificate }, ca).ca;
+      targetOf(stackOutputs({ endpoint: "https://a", model: "m", chat: "", certificate }), ca).ca;
     expect(caOf(authority)).toBe(authority);
     expect(caOf(server)).toBe([server.trim(), ...rootCertificates, ""].join("\n"));
     expect(caOf(authority, "other")).toBe("other");
@@ -274,7 +272,7 @@ describe("runs on disk", () => {
 
   it("that are not there are a mistake of the user's, with what to do", () => {
     expect(() => findRuns("nobody", { project })).toThrow(UsageProblem);
-    expect(() => findRuns("nobody", { project })).toThrow("npm run bench -- --stack nobody");
+    expect(() => findRuns("nobody", { project })).toThrow("bin/dynamo-sky bench --stack nobody");
     expect(() => findPair([a3, b1], { project })).toThrow("no load in common");
   });
 });
@@ -282,14 +280,24 @@ describe("runs on disk", () => {
 describe("the command line", () => {
   beforeEach(() => vi.stubEnv("DYNAMO_SKY_CALLED_FROM", "/somewhere"));
   afterEach(() => vi.unstubAllEnvs());
-  const read = (...argv: string[]) => readOptions(argv);
+  /** What would be done. */
+  function read(...argv: string[]): RunOptions | CompareOptions | undefined {
+    let read: RunOptions | CompareOptions | undefined;
+    const take = async (options: RunOptions | CompareOptions) => {
+      read = options;
+    };
+    const silent = { writeOut: () => undefined, writeErr: () => undefined };
+    const command = benchCommand({ run: take, compare: take }).configureOutput(silent);
+    for (const each of command.commands) each.configureOutput(silent);
+    command.parse(argv, { from: "user" });
+    return read;
+  }
 
   it("has defaults", () => {
     expect(read("--stack", "dev")).toMatchObject({
       ...{ kind: "run", stack: "dev", label: "dev", loads: ["chat"], quick: false, limitSeconds: 600 },
       ...{ clients: undefined, repeats: undefined, requests: undefined, seed: undefined, out: undefined },
     });
-    expect(read("--help")).toBeUndefined();
   });
 
   it("takes lists, and paths from where it was called", () => {
@@ -311,11 +319,18 @@ describe("the command line", () => {
     [["-s", "dev", "--ca", "nowhere.pem"], "/somewhere/nowhere.pem: there is no such file"],
     [["-s", "dev", "--load", "all", "--out", "x"], "--out takes the files of one load"],
     [["--outputs", "-", "--stack", "dev"], "Say --stack or --outputs, not both"],
-    [["compare", "a"], "compare needs two runs or stacks, and got 1"],
-    [["compare", "a", "b", "--load", "all"], "compare takes one --load"],
-    [["run"], "There is no verb run"],
+    [["compare", "a", "b", "--load", "all"], '--load "all"'],
   ])("refuses %j", (argv, message) => {
     expect(() => read(...argv)).toThrow(UsageProblem);
+    expect(() => read(...argv)).toThrow(message);
+  });
+
+  it.each([
+    [["compare", "a"], "missing required argument 'b'"],
+    [["compare", "a", "b", "c"], "too many arguments"],
+    [["run"], "too many arguments"],
+    [["-s", "dev", "--what"], "unknown option '--what'"],
+  ])("does not know %j", (argv, message) => {
     expect(() => read(...argv)).toThrow(message);
   });
 

@@ -1,4 +1,4 @@
-/** What `npm run bench -- compare` concludes, and what the charts show. */
+/** What `bin/dynamo-sky bench compare` concludes, and what the charts show. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chartSpec, chartSvg } from "../../cli/bench/charts";
@@ -118,7 +118,7 @@ describe("comparing two runs", () => {
     };
     const { cautions } = compareRuns(a, b);
     expect(cautions).toEqual([
-      "12 requests of b failed, and their times are in no figure.",
+      "12 requests of b failed, and no figure has the time of any.",
       "Different models: Qwen/Qwen3-8B (a), other (b).",
       "One engine is simulated, the other is not: true (a), false (b).",
     ]);

@@ -6,18 +6,22 @@ import { text } from "node:stream/consumers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { EXIT, exitCodes, seconds, wholeNumber, withTimeout } from "../../cli/commandLine";
 import { UsageProblem } from "../../cli/pulumi/problem";
+import { VERBS } from "../../cli/verbs";
 import { packageRoot } from "../../lib/root";
-import { toolFile } from "../tools";
+import { toolWords } from "../tools";
 
 const root = packageRoot();
 const manifest: { readonly scripts: Readonly<Record<string, string>> } = JSON.parse(
   readFileSync(join(root, "package.json"), "utf8"),
 );
-/** Tools by the name of their npm script. */
-const commands = Object.entries(manifest.scripts).flatMap(([name, script]) => {
-  const tool = /^node toolchain\/bootstrap\.mjs (\S+)$/.exec(script)?.[1];
-  return tool === undefined ? [] : [{ name, tool }];
-});
+/** Tools by the name of their npm script, and the verbs of `dynamo-sky`. */
+const commands = [
+  ...Object.entries(manifest.scripts).flatMap(([name, script]) => {
+    const tool = /^node toolchain\/bootstrap\.mjs (\S+)$/.exec(script)?.[1];
+    return tool === undefined || tool === "dynamo-sky" ? [] : [{ name, tool }];
+  }),
+  ...Object.keys(VERBS).map((name) => ({ name, tool: name })),
+];
 
 interface Ended {
   readonly code: number | null;
@@ -27,7 +31,7 @@ interface Ended {
 
 /** As `toolchain/bootstrap.mjs` starts it, without a terminal and with nothing to read. */
 async function run(tool: string, ...args: readonly string[]): Promise<Ended> {
-  const child = spawn(process.execPath, ["--import", "tsx", toolFile(tool), ...args], {
+  const child = spawn(process.execPath, toolWords(tool, args), {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -63,7 +67,7 @@ beforeAll(async () => {
 
 it("knows the commands", () => {
   expect(commands.map(({ name }) => name)).toEqual(
-    expect.arrayContaining(["demo", "stack", "plan", "render", "verify", "lab", "status", "logs"]),
+    expect.arrayContaining(["demo", "stack", "plan", "recipe", "verify", "lab", "status", "logs"]),
   );
 });
 
@@ -71,13 +75,13 @@ describe.each(commands)("$name", ({ name }) => {
   it("tells with --help how it is called and what its exit codes say, on standard output", () => {
     const { code, stdout, stderr } = helps.get(name) ?? { code: null, stdout: "", stderr: "" };
     expect({ code, stderr }).toEqual({ code: EXIT.ok, stderr: "" });
-    expect(stdout).toMatch(new RegExp(`^Usage: npm (run )?${name}\\b`));
+    expect(stdout).toMatch(new RegExp(`^Usage: (npm (run )?|dynamo-sky )${name}\\b`));
     expect(codesIn(stdout).slice(0, 2)).toEqual(["0", expect.any(String)]);
   });
 
-  it("prints its result as JSON too, but for tests, which have vitest's own reporters", () => {
+  it("prints its result as JSON too, but for tests and recipes, which are files of others, and what has steps", () => {
     const has = /^ +--json\b/m.test(helps.get(name)?.stdout ?? "");
-    expect(has).toBe(name !== "test");
+    expect(has).toBe(!["test", "recipe", "pipeline"].includes(name));
   });
 
   it("has the same exit codes in docs/operations.md", () => {
@@ -87,7 +91,9 @@ describe.each(commands)("$name", ({ name }) => {
 
 describe("a mistake in the usage", () => {
   it.each([
-    ["status", ["--what"], "Unknown option '--what'"],
+    ["status", ["--what"], "unknown option '--what'"],
+    ["plan", [], "required option '-s, --stack <name>' not specified"],
+    ["pipeline", ["up"], "unknown command 'up'"],
     ["status", [], "--stack is missing"],
     ["logs", ["--stack", "dev", "--outputs", "x"], "not both"],
     ["logs", ["--outputs", "/no/such/file"], "cannot be read: ENOENT"],
@@ -106,7 +112,7 @@ describe("a mistake in the usage", () => {
 describe("--json", () => {
   it.each([
     ["plan", ["--stack", "dev"]],
-    ["render", ["--stack", "dev", "--check"]],
+    ["recipes", ["--check"]],
     ["schema", ["--check"]],
   ])(
     "prints nothing but JSON: %s",
@@ -133,15 +139,12 @@ describe("a time limit", () => {
       new Promise<never>((_, reject) => {
         signal.addEventListener("abort", () => reject(new Error("socket closed")));
       });
-    await expect(withTimeout("0.05", 60, work)).rejects.toThrow("No end within 0.05 s (--timeout).");
+    await expect(withTimeout(0.05, work)).rejects.toThrow("No end within 0.05 s (--timeout).");
   });
 
   it("changes nothing of what ends before it", async () => {
-    expect(await withTimeout(undefined, 60, async () => 1)).toBe(1);
-    await expect(withTimeout("60", 60, () => Promise.reject(new Error("own words")))).rejects.toThrow(
-      "own words",
-    );
-    await expect(withTimeout("soon", 60, async () => 1)).rejects.toThrow(UsageProblem);
+    expect(await withTimeout(60, async () => 1)).toBe(1);
+    await expect(withTimeout(60, () => Promise.reject(new Error("own words")))).rejects.toThrow("own words");
   });
 });
 

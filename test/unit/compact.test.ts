@@ -1,9 +1,11 @@
 /** A plan that says each thing once is, on the nodes, the plan that it was made of. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { planStack } from "../../cli/plannedStack";
 import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import { recipePath, renderedStacks } from "../../cli/recipe";
 import type { ConfigInput } from "../../config/schema";
 import { compactPlan, type PlanEntry } from "../../plan/compact";
 import { parseConfig } from "../../plan/config";
@@ -57,6 +59,11 @@ describe("the plan of a task", () => {
     const [nodes] = programsOfPlans([compact], "Qwen/Qwen3-32B");
     expect(nodes?.["0"]?.find(({ role }) => role === "aggregated")?.command).toContain("Qwen/Qwen3-32B");
     expect(onNodes([cluster], MODEL)).toEqual([programsByRank(cluster)]);
+  });
+
+  it.each(renderedStacks(REPOSITORY))("of the recipe of stack %s can be read in a minute", (stack) => {
+    const lines = readFileSync(join(REPOSITORY, recipePath(stack)), "utf8").split("\n").length - 1;
+    expect(lines).toBeLessThanOrEqual(["single", "multi"].includes(stack) ? 120 : 200);
   });
 
   it("says what programs share once, whatever their number", () => {

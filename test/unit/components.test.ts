@@ -154,6 +154,7 @@ describe("DynamoCluster in an update", () => {
     expect(stdinOf(named("dynamo-ready-check"))).toEqual({
       endpoint: "http://127.0.0.1:8000",
       model: "Qwen/Qwen3-8B",
+      task: "chat",
       namespace: "dynamo",
       expectedWorkers: { aggregated: 0, prefill: 1, decode: 2, encode: 0 },
       timeoutSeconds: 180,
@@ -192,6 +193,7 @@ describe("DynamoCluster in an update", () => {
       infra: [],
       namespace: "dynamo",
       routerMode: "kv",
+      task: "chat",
       workers: { aggregated: 0, prefill: 1, decode: 2, encode: 0 },
     });
     expect(await known(result.urn)).toMatch(/::dynamo-sky:index:DynamoCluster::dynamo$/);

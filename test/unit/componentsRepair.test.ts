@@ -145,7 +145,7 @@ describe("names", () => {
 
 describe("chatCommand", () => {
   it("can be pasted into a shell, whatever the model is called", () => {
-    expect(chatCommand("http://127.0.0.1:8000", "it's; $(model)")).toBe(
+    expect(chatCommand("http://127.0.0.1:8000", { model: "it's; $(model)", task: "chat" })).toBe(
       "curl -s http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json' -d " +
         `'{"model":"it'\\''s; $(model)","messages":[{"role":"user","content":"Say hello in one sentence."}],"max_tokens":64}'`,
     );

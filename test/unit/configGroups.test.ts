@@ -57,7 +57,7 @@ const BAD: readonly BadInput[] = [
     "relative path of a key",
     { router: { trackingKeyFile: "key.bin" } },
     [
-      'dynamo-sky:router.trackingKeyFile: "key.bin" is not an absolute path. Allowed: a path that starts with /.',
+      'dynamo-sky:router.trackingKeyFile: "key.bin" is not an absolute path. Allowed: a path that starts with /, or {{FILES}}/ and a name of `files`.',
     ],
   ],
   [

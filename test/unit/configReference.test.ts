@@ -68,7 +68,9 @@ describe("the JSON Schema", () => {
   test("refuses unknown keys of groups, and knows defaults and choices", () => {
     const router = config.properties["dynamo-sky:router"];
     expect(router.additionalProperties).toBe(false);
-    expect(router.properties.mode).toMatchObject({ default: "kv", type: "string" });
+    expect(router.properties.mode).toMatchObject({ type: "string" });
+    expect(router.properties.mode.description).toContain("Default: kv;");
+    expect(config.properties["dynamo-sky:task"]).toMatchObject({ default: "chat", type: "string" });
     expect(router.properties.mode.enum).toContain("round-robin");
     expect(config.properties["dynamo-sky:pools"].items.required).toEqual(["role"]);
   });

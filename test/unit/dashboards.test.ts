@@ -13,6 +13,7 @@ import { parseConfig } from "../../plan/config";
 import { alertsOf, expression } from "../../plan/metrics/alerts";
 import { SERIES, type Series } from "../../plan/metrics/series";
 import { plan } from "../../plan/plan";
+import { toolWords } from "../tools";
 import { type Deployment, SERVICES, SHAPES } from "./planShapes";
 
 const ON = { metrics: { prometheus: true }, access: { gateway: true } } as const;
@@ -209,9 +210,9 @@ describe("docs/metrics.md", () => {
   });
 });
 
-describe("npm run metrics", () => {
+describe("bin/dynamo-sky metrics", () => {
   const tool = (...args: readonly string[]) =>
-    spawnSync("npm", ["run", "-s", "metrics", "--", ...args], { cwd: packageRoot(), encoding: "utf8" });
+    spawnSync(process.execPath, toolWords("metrics", args), { cwd: packageRoot(), encoding: "utf8" });
 
   test("writes the files, and says which", () => {
     const out = mkdtempSync(join(tmpdir(), "dsky-metrics-"));

@@ -3,12 +3,14 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { VERBS } from "../../cli/verbs";
 import { VERSIONS } from "../../config/versions";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { plan } from "../../plan/plan";
 import { codeBlocks, commandBlocks, pages, textOf } from "../pages";
+import { OF_ENGINES } from "../sockets";
 
 const root = packageRoot();
 
@@ -47,6 +49,15 @@ describe.each(pages)("%s", (page) => {
       ([, name = ""]) => name,
     );
     expect(named.filter((name) => !(name in manifest.scripts))).toEqual([]);
+  });
+
+  it("names verbs of dynamo-sky that exist", () => {
+    const named = [...textOf(page).matchAll(/(?:bin\/|npx )dynamo-sky ([a-z][\w-]*)/g)].map(
+      ([, verb = ""]) => verb,
+    );
+    // What Pulumi's commands call is an internal verb of the same program.
+    const known = [...Object.keys(VERBS), "local", "sky", "ready"];
+    expect(named.filter((verb) => !known.includes(verb))).toEqual([]);
   });
 });
 
@@ -129,4 +140,13 @@ it("installs the SkyPilot that is tried here", () => {
   );
   expect(versions.length).toBeGreaterThan(0);
   expect(new Set(versions)).toEqual(new Set([VERSIONS.skypilot]));
+});
+
+describe("what listens", () => {
+  it.each(OF_ENGINES)("tells of $what", ({ what, where }) => {
+    const rows = textOf("docs/security.md")
+      .split("\n")
+      .filter((line) => line.startsWith(`| ${what}`));
+    expect(rows.map((row) => row.split(" | ")[1]?.startsWith(where))).toEqual([true]);
+  });
 });

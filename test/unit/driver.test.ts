@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { verb as ready } from "../../cli/internal/ready";
-import { lastLines } from "../../lib/logs";
+import { causeIn, lastLines } from "../../lib/logs";
 import { poll } from "../../lib/poll";
 import { ask, describeProbe } from "../../lib/probe";
 import { Progress, printable } from "../../lib/progress";
@@ -216,12 +216,12 @@ describe("against a server", () => {
     [
       "an empty answer",
       [200, completion(0, "")],
-      "decode: a chat completion came back with 0 tokens and no content",
+      "decode: a chat completion came back with 0 tokens and no text",
     ],
     [
       "tokens without content",
       [200, completion(8, null)],
-      "decode: a chat completion came back with 8 tokens and no content",
+      "decode: a chat completion came back with 8 tokens and no text",
     ],
     [
       "an error",
@@ -247,5 +247,20 @@ describe("against a server", () => {
       "nothing listens there yet",
     );
     expect(describeProbe(http("/good"), values)).toBe(`${endpoint}/good`);
+  });
+});
+
+describe("the cause among log lines", () => {
+  test.each([
+    ["Traceback", ["Traceback (most recent call last):", '  File "a.py"', "ValueError: no such port"], 2],
+    ["what follows from it", ["CUDA error: out of memory", "waiting for the frontend", "stopping"], 0],
+    ["the last one", ["error: a", "error: b"], 1],
+    ["the launcher's words", ["Fatal: x", "    ended soon after its start 1 time; starting again in 1 s"], 0],
+  ])("%s", (_title, lines, index) => {
+    expect(causeIn(lines)).toBe(lines[index]);
+  });
+
+  test("is not guessed where no line names an error", () => {
+    expect(causeIn(["loading the model", "ended soon after its start 2 times; Error"])).toBeUndefined();
   });
 });

@@ -271,13 +271,7 @@ const FREE: Readonly<Record<(typeof ENGINES)[number], readonly string[]>> = {
       "--model-impl",
       "--enable-dp-lm-head",
     ],
-    ...[
-      "--disaggregation-ib-device",
-      "--disaggregation-decode-tp",
-      "--moe-a2a-backend",
-      "--nccl-port",
-      "--endpoint-types",
-    ],
+    ...["--disaggregation-ib-device", "--disaggregation-decode-tp", "--moe-a2a-backend", "--nccl-port"],
     ...[
       "--host-memory=1",
       "--kv-cache-dtype",
@@ -318,7 +312,7 @@ const FREE: Readonly<Record<(typeof ENGINES)[number], readonly string[]>> = {
       "--model-loader-extra-config",
       "--free-gpu-memory-fraction",
     ],
-    ...["--trtllm.enable_chunked_prefill", "--trtllm.max_batch_size", "--endpoint-types", "--modality"],
+    ...["--trtllm.enable_chunked_prefill", "--trtllm.max_batch_size", "--modality"],
   ],
   mocker: ["--speedup-ratio", "--num-gpu-blocks-override", "--max-num-seqs", "--extra-engine-args"],
 };

@@ -1,8 +1,14 @@
 /** What SkyPilot cannot do on Slurm and on Kubernetes is refused, and nothing else. */
 import { describe, expect, it, test } from "vitest";
+import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
 import { type ConfigInput, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { type BadInput, messageOf } from "./configMessages";
+
+const TP8 = [{ role: "aggregated", tensorParallel: 8, replicas: 2 }] as const;
+const TP16 = [{ role: "aggregated", tensorParallel: 16 }] as const;
+const REGISTRY = { server: "nvcr.io", username: "$oauthtoken" };
+const PRIVATE = { registryPassword: "nvapi-x" };
 
 const BAD: readonly BadInput[] = [
   [
@@ -47,6 +53,108 @@ const BAD: readonly BadInput[] = [
       'dynamo-sky:sky.diskTier: asks "kubernetes" for the disk tier "high", which SkyPilot cannot do on Kubernetes. Remove sky.diskTier.',
     ],
   ],
+  [
+    "a login at a registry on Kubernetes",
+    { ...PRIVATE, sky: { infra: ["aws", "k8s/a"], registry: REGISTRY } },
+    [
+      'dynamo-sky:sky.registry: asks "k8s/a" for a login at a registry, which SkyPilot cannot do on Kubernetes. Make a secret of type docker-registry there and name it in sky.config (kubernetes.pod_config.spec.imagePullSecrets), and remove sky.registry and registryPassword where no other infra needs them, or take k8s/a out of sky.infra.',
+    ],
+  ],
+  [
+    "several nodes on RunPod",
+    { cluster: { nodes: 2 }, pools: TP8, sky: { infra: "runpod" } },
+    [
+      'dynamo-sky:cluster.nodes: asks "runpod" for a cluster of several nodes, which SkyPilot cannot do on runpod. Use one node with all GPUs of a replica.',
+    ],
+  ],
+  [
+    "a replica over several nodes on Vast, and RDMA",
+    { placement: "dedicated", pools: TP16, sky: { infra: "vast", networkTier: "best" } },
+    [
+      'dynamo-sky:sky.networkTier: asks "vast" for machines with RDMA, which SkyPilot cannot do on vast. Remove sky.networkTier.',
+      'dynamo-sky:cluster.nodes: asks "vast" for a cluster of several nodes, which SkyPilot cannot do on vast. Use one node with all GPUs of a replica.',
+    ],
+  ],
+  [
+    "spot, a machine's image and clusters that are kept on Lambda",
+    {
+      sky: {
+        infra: "lambda/us-east-1",
+        useSpot: true,
+        image: "ami-1",
+        autostopMinutes: 5,
+        autostopDown: false,
+      },
+    },
+    [
+      'dynamo-sky:sky.useSpot: asks "lambda/us-east-1" for spot instances, which SkyPilot cannot do on lambda. Set sky.useSpot to false.',
+      'dynamo-sky:sky.autostopDown: asks "lambda/us-east-1" for clusters that are stopped and kept, which SkyPilot cannot do on lambda. Remove sky.autostopDown: clusters are taken down then.',
+      'dynamo-sky:sky.image: asks "lambda/us-east-1" for the machine image "ami-1", which SkyPilot cannot do on lambda. Remove sky.image, or name a container\'s image (docker:…).',
+    ],
+  ],
+  [
+    "a container on OCI",
+    { sky: { infra: "oci", image: "docker:ubuntu:24.04" } },
+    [
+      'dynamo-sky:sky.image: asks "oci" for a container, which SkyPilot cannot do on oci. Remove sky.image: Dynamo comes from PyPI then.',
+    ],
+  ],
+  [
+    "accelerators that NVIDIA's image is not for",
+    {
+      placement: "dedicated",
+      cluster: { accelerator: "MI300X" },
+      pools: [{ role: "aggregated", tensorParallel: 8, accelerator: "tpu-v5p-8" }],
+    },
+    [
+      "dynamo-sky:cluster.accelerator: \"MI300X\" is no GPU of NVIDIA's, and what the nodes run by default is built for CUDA. Use a GPU of NVIDIA's, or set sky.image to an image with Dynamo and sglang for this accelerator.",
+      "dynamo-sky:pools[0].accelerator: \"tpu-v5p-8\" is no GPU of NVIDIA's, and what the nodes run by default is built for CUDA. Use a GPU of NVIDIA's, or set sky.image to an image with Dynamo and sglang for this accelerator.",
+    ],
+  ],
+  [
+    "keys that SkyPilot does not take from a task",
+    {
+      sky: {
+        infra: ["aws", "k8s"],
+        config: { aws: { vpc_name: "a" }, kubernetes: { pod_confg: {}, networking: "nodeport" }, docker: 1 },
+      },
+    },
+    [
+      `dynamo-sky:sky.config.aws: SkyPilot does not take this from a task. Allowed: ${TASK_CONFIG_KEYS.join(", ")}. Put all else into SkyPilot's own ~/.sky/config.yaml, or that of its API server.`,
+      'dynamo-sky:sky.config.kubernetes.pod_confg: SkyPilot does not take this from a task. Did you mean "kubernetes.pod_config"? Put all else into SkyPilot\'s own ~/.sky/config.yaml, or that of its API server.',
+      `dynamo-sky:sky.config.kubernetes.networking: SkyPilot does not take this from a task. Allowed: ${TASK_CONFIG_KEYS.filter((key) => key.startsWith("kubernetes.")).join(", ")}. Put all else into SkyPilot's own ~/.sky/config.yaml, or that of its API server.`,
+      "dynamo-sky:sky.config.docker: 1 is not an object. Allowed: an object with keys of SkyPilot's config.yaml.",
+    ],
+  ],
+  [
+    "configuration of a cloud that is not among the infras",
+    { sky: { infra: "aws", config: { kubernetes: { pod_config: {} } } } },
+    [
+      "dynamo-sky:sky.config.kubernetes: has no effect: none of sky.infra (aws) is kubernetes. Remove it, or add that infra.",
+    ],
+  ],
+  [
+    "another user than root for NVIDIA's image in a pod",
+    {
+      sky: {
+        infra: "k8s",
+        config: {
+          kubernetes: {
+            pod_config: {
+              spec: {
+                securityContext: { runAsNonRoot: true },
+                containers: [{ name: "logs" }, { securityContext: { runAsUser: 1000 } }],
+              },
+            },
+          },
+        },
+      },
+    },
+    [
+      "dynamo-sky:sky.config.kubernetes.pod_config.spec.securityContext.runAsNonRoot: true makes the pod's user another one than root, and SkyPilot needs root or sudo in a pod, which NVIDIA's image does not have. Remove it, or set sky.image to an image with sudo for its user.",
+      "dynamo-sky:sky.config.kubernetes.pod_config.spec.containers[1].securityContext.runAsUser: 1000 makes the pod's user another one than root, and SkyPilot needs root or sudo in a pod, which NVIDIA's image does not have. Remove it, or set sky.image to an image with sudo for its user.",
+    ],
+  ],
 ];
 
 const GOOD: readonly (readonly [string, ConfigInput["sky"]])[] = [
@@ -61,6 +169,18 @@ const GOOD: readonly (readonly [string, ConfigInput["sky"]])[] = [
     "all of it on a cloud",
     { infra: ["aws", "gcp"], useSpot: true, autostopMinutes: 10, autostopDown: false, diskTier: "high" },
   ],
+  [
+    "another user than root in an image that has sudo",
+    {
+      infra: "k8s",
+      image: "docker:registry.example.com/mine:1",
+      config: { kubernetes: { pod_config: { spec: { securityContext: { runAsUser: 1000 } } } } },
+    },
+  ],
+  [
+    "root by its own words",
+    { infra: "k8s", config: { kubernetes: { pod_config: { spec: { securityContext: { runAsUser: 0 } } } } } },
+  ],
 ];
 
 const MODEL = { model: "Qwen/Qwen3-8B" };
@@ -72,6 +192,15 @@ describe("what SkyPilot cannot do on an infra", () => {
 
   test.each(GOOD)("is not: %s", (_title, sky) => {
     expect(() => parseConfig({ ...MODEL, ...(sky === undefined ? {} : { sky }) })).not.toThrow();
+  });
+
+  test("is not: a login for a cloud beside Kubernetes with a pull secret, and an AMD GPU with its own image", () => {
+    const spec = { imagePullSecrets: [{ name: "nvcr" }] };
+    const config = { kubernetes: { pod_config: { spec } } };
+    const pulled = { ...PRIVATE, sky: { infra: ["aws", "k8s/a"], registry: REGISTRY, config } };
+    expect(() => parseConfig({ ...MODEL, ...pulled })).not.toThrow();
+    const rocm = { cluster: { accelerator: "MI300X" }, sky: { image: "docker:registry.example.com/rocm:1" } };
+    expect(() => parseConfig({ ...MODEL, ...rocm })).not.toThrow();
   });
 
   test("is no question on this machine", () => {

@@ -53,6 +53,29 @@ describe("the plan's GPUs on a node", () => {
   });
 });
 
+describe("a node behind a site's proxy", () => {
+  const exempted = (env: Readonly<Record<string, string>>) =>
+    python(`import node
+env = ${JSON.stringify(env)}
+node.exempt(env, ["10.0.0.1", "10.0.0.2", "10.0.0.1"])
+print(json.dumps([env.get("no_proxy"), env.get("NO_PROXY")]))`);
+  const own = "localhost,127.0.0.1,::1,10.0.0.1,10.0.0.2";
+
+  test.each(["http_proxy", "HTTPS_PROXY", "all_proxy"])("reaches the cluster without it: %s", (name) => {
+    expect(exempted({ [name]: "http://proxy:3128" })).toEqual([own, own]);
+  });
+
+  test("keeps what the site says itself, under either name", () => {
+    const said = `.corp,10.9.0.0/16,${own}`;
+    const env = { http_proxy: "http://proxy:3128", no_proxy: ".corp", NO_PROXY: "10.9.0.0/16, .corp" };
+    expect(exempted(env)).toEqual([said, said]);
+  });
+
+  test("gets no variable where there is none", () => {
+    expect(exempted({})).toEqual([null, null]);
+  });
+});
+
 test.runIf(process.platform === "linux")("every address of this machine has its interface", () => {
   const known = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
     (addresses ?? []).map(({ address }) => [address, name] as const),

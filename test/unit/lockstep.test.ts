@@ -1,10 +1,10 @@
 /** What holds the ranks of a replica over several nodes together, in the plan and in what a node gets. */
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../plan/config";
-import { renderUnit } from "../../plan/node/render";
 import { programSchema } from "../../plan/node/schema";
 import { plan } from "../../plan/plan";
 import type { ProgramPlan } from "../../plan/types";
+import { specDigest, unitFiles } from "../runtime";
 import { type Deployment, SERVICES } from "./planShapes";
 
 const spanning = {
@@ -50,7 +50,7 @@ describe("lockstep", () => {
   it("reaches the launcher, with time to stop after rank 0", () => {
     const [, follower] = workers();
     if (follower === undefined) throw new Error("no second rank");
-    const files = renderUnit("aggregated-0", [follower]);
+    const files = unitFiles("aggregated-0", [follower]);
     const base = "units/aggregated-0/aggregated-0-rank1";
     expect(programSchema.parse(JSON.parse(files[`${base}.json`] ?? ""))).toEqual(follower);
     expect(files[`${base}.conf`]).toContain("stopwaitsecs=40");
@@ -60,7 +60,7 @@ describe("lockstep", () => {
     const digest = (port: number) => {
       const [leader] = workers({ ...spanning, ports: { lockstep: port } });
       if (leader === undefined) throw new Error("no rank");
-      return /DYNAMO_SKY_SPEC="(\w+)"/.exec(Object.values(renderUnit("unit", [leader])).join())?.[1];
+      return specDigest(leader);
     };
     expect(digest(4000)).toMatch(/\w/);
     expect(digest(4000)).not.toBe(digest(4001));

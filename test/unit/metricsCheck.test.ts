@@ -1,4 +1,4 @@
-/** What `npm run metrics -- --check` makes of a Prometheus's answers, which a stand-in gives here; a real one is asked in test/dynamo and test/lab. */
+/** What `bin/dynamo-sky metrics --check` makes of a Prometheus's answers, which a stand-in gives here; a real one is asked in test/dynamo and test/lab. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { programLog, renderNode, renderUnit, specDigest } from "../../plan/node/render";
+import { programLog } from "../../plan/node/paths";
 import { programSchema } from "../../plan/node/schema";
 import type { ProgramPlan } from "../../plan/types";
+import { python, specDigest, unitFiles } from "../runtime";
 
 const program: ProgramPlan = {
   name: "decode-1",
@@ -22,7 +23,7 @@ const program: ProgramPlan = {
 
 describe("the files of a node", () => {
   test("keep a program running for ever, and stop it by a signal to its main process", () => {
-    const files = renderUnit("decode-1", [program]);
+    const files = unitFiles("decode-1", [program]);
     expect(Object.keys(files)).toEqual(["units/decode-1/decode-1.conf", "units/decode-1/decode-1.json"]);
     expect(files["units/decode-1/decode-1.conf"]).toMatchInlineSnapshot(`
       "[program:decode-1]
@@ -46,34 +47,27 @@ describe("the files of a node", () => {
 
   test("leave an engine's launcher time to end what the engine has left, and others none", () => {
     const conf = (change: Partial<ProgramPlan>) =>
-      renderUnit("decode-1", [{ ...program, ...change }])["units/decode-1/decode-1.conf"];
+      unitFiles("decode-1", [{ ...program, ...change }])["units/decode-1/decode-1.conf"];
     expect(conf({ gpus: [] })).toContain("stopwaitsecs=30");
     expect(conf({ gpus: [3] })).toContain("stopwaitsecs=40");
   });
 
   test("hold nothing of a configuration where supervisor would read it", () => {
-    const conf = renderUnit("decode-1", [program])["units/decode-1/decode-1.conf"] ?? "";
+    const conf = unitFiles("decode-1", [program])["units/decode-1/decode-1.conf"] ?? "";
     expect(conf).not.toMatch(/evil|%|\$/);
     expect(conf.match(/^\[/gm)).toHaveLength(1);
   });
 
   test("are what the plan says, and the same however it was written", () => {
-    const files = renderUnit("u", [program]);
+    const files = unitFiles("u", [program]);
     expect(programSchema.parse(JSON.parse(files["units/u/decode-1.json"] ?? ""))).toEqual(program);
     const reordered: ProgramPlan = { ...program, env: { A: "%(here)s", B: "2" } };
-    expect(renderUnit("u", [reordered])).toEqual(files);
+    expect(unitFiles("u", [reordered])).toEqual(files);
   });
 
   test("name supervisor's own configuration once", () => {
-    const files = renderNode({ a: [program], b: [{ ...program, name: "other" }] });
-    expect(Object.keys(files).toSorted()).toEqual([
-      "supervisord.conf",
-      "units/a/decode-1.conf",
-      "units/a/decode-1.json",
-      "units/b/other.conf",
-      "units/b/other.json",
-    ]);
-    expect(files["supervisord.conf"]).toMatchInlineSnapshot(`
+    const conf = python("import plan; print(plan.SUPERVISORD_CONF, end='')", null);
+    expect(conf).toMatchInlineSnapshot(`
       "[supervisord]
       nodaemon=true
       silent=true
@@ -104,15 +98,13 @@ describe("the files of a node", () => {
   test.each(["", "a b", "../a", "a/b", "A", "a--b", "-a", "a\n", "a;b", "ä"])(
     "refuse the name %j",
     (name) => {
-      expect(() => renderUnit("u", [{ ...program, name }])).toThrow("is no name for a program");
-      expect(() => renderUnit(name, [program])).toThrow("is no name for a unit");
+      expect(() => unitFiles("u", [{ ...program, name }])).toThrow("is no name for a program");
+      expect(() => unitFiles(name, [program])).toThrow("is no name for a unit");
     },
   );
 
   test("refuse two programs of one name", () => {
-    expect(() => renderUnit("u", [program, program])).toThrow(
-      "Two programs of unit 'u' are named 'decode-1'.",
-    );
+    expect(() => unitFiles("u", [program, program])).toThrow("two programs of unit 'u' are named 'decode-1'");
   });
 });
 

@@ -43,6 +43,7 @@ describe("preview", () => {
     changes: { create: 1, update: 2, same: 9 },
     failures: [],
     violations: [],
+    mistake: undefined,
     outputs: { cost: { gpus: 16, dollarsPerHour: 55.04, mostDollarsPerHour: 98.32 } },
     seconds: 1,
   };

@@ -8,6 +8,7 @@ import { parseConfig } from "../../plan/config";
 import { drawPlan } from "../../plan/drawing/text";
 import { plan } from "../../plan/plan";
 import { packageRoot } from "../../toolchain/index";
+import { toolWords } from "../tools";
 import { type Deployment, SERVICES, SHAPES } from "./planShapes";
 
 const draw = (input: Deployment, options = {}) => drawPlan(plan(parseConfig(input), SERVICES), options);
@@ -63,7 +64,7 @@ describe("the drawing", () => {
   });
 });
 
-describe("npm run plan", () => {
+describe("bin/dynamo-sky plan", () => {
   let directory = "";
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), "plan-tool-"));
@@ -82,15 +83,11 @@ describe("npm run plan", () => {
   afterAll(() => rmSync(directory, { recursive: true }));
 
   const run = (...args: string[]) =>
-    spawnSync(
-      process.execPath,
-      ["--import", "tsx", join(packageRoot(), "cli/commands/plan.ts"), "-C", directory, ...args],
-      {
-        cwd: packageRoot(),
-        encoding: "utf8",
-        timeout: 60_000,
-      },
-    );
+    spawnSync(process.execPath, toolWords("plan", ["-C", directory, ...args]), {
+      cwd: packageRoot(),
+      encoding: "utf8",
+      timeout: 60_000,
+    });
 
   it("plans a stack from its file alone; an encrypted token stays encrypted", () => {
     const { plan: planned } = planStack("good", directory);
@@ -114,8 +111,8 @@ describe("npm run plan", () => {
 
   it.each([
     [["--stack", "other"], "has no Pulumi.other.yaml. Stacks there: bad, good."],
-    [[], "--stack is missing"],
-    [["--stack", "good", "--jsn"], "Unknown option '--jsn'"],
+    [[], "option '-s, --stack <name>' not specified"],
+    [["--stack", "good", "--jsn"], "unknown option '--jsn'"],
     [["--stack", "../good"], "is not a stack's name"],
   ])("refuses %j with exit code 2", (args, message) => {
     const { status, stderr } = run(...args);

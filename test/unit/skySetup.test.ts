@@ -70,8 +70,46 @@ describe("the set-up of a node", () => {
     const { status, calls } = setUp(commandOf({ engine: "sglang" }), "supervisor");
     expect(status).toBe(0);
     expect(calls).not.toContain("pip");
-    expect(calls).toMatch(/^- Qwen\/Qwen3-8B {2}\S+\/secrets\.json\n/);
+    expect(calls).toMatch(/^-B \S+\/fetch_model\.py \S+\/secrets\.json Qwen\/Qwen3-8B\n/);
     expect(setUp(commandOf({ engine: "mocker" }), "supervisor").calls).toBe("");
+  });
+
+  it.each([
+    ["sglang", ["--speculative-draft-model-path", "a/draft"]],
+    ["sglang", ["--speculative-draft-model-path=a/draft"]],
+    ["vllm", ["--speculative-config", '{"method":"eagle3","model":"a/draft"}']],
+    ["vllm", ["--speculative-config.model", "a/draft"]],
+  ])("fetches the model with which %s drafts tokens, once a node: %j", (engine, engineArgs) => {
+    const { status, calls } = setUp(commandOf({ engine, engineArgs }), "supervisor");
+    expect(status).toBe(0);
+    expect(calls).toContain("/secrets.json Qwen/Qwen3-8B a/draft\n");
+  });
+
+  it.each([
+    ["vllm", ["--speculative-config", '{"method":"ngram"}']],
+    ["sglang", ["--speculative-draft-model-path", "/models/draft"]],
+    ["sglang", ["--speculative-draft-model-path", "a/$(id)"]],
+  ])("fetches nothing for %s %j, which names no model of the hub", (engine, engineArgs) => {
+    expect(commandOf({ engine, engineArgs })).not.toContain("--draft");
+  });
+
+  it("tries again what fails in passing, with growing pauses that differ", () => {
+    // Python's package index answers at the third time, and nobody waits.
+    const failing = PYTHON.replace(
+      "  *) printf",
+      '  *pip*) echo x >> "$CALLS.tried"; [ "$(wc -l < "$CALLS.tried")" -ge 3 ] || exit 1 ;;&\n  *) printf',
+    );
+    writeFileSync(join(home, "bin", "python3"), failing);
+    writeFileSync(join(home, "bin", "sleep"), '#!/bin/sh\necho "slept $1" >> "$CALLS"\n');
+    chmodSync(join(home, "bin", "sleep"), 0o755);
+    const { status, stderr, calls } = setUp(commandOf({ engine: "mocker" }));
+    expect(status).toBe(0);
+    const pauses = [...calls.matchAll(/^slept (\d+)$/gm)].map(([, seconds]) => Number(seconds));
+    expect(pauses).toHaveLength(2);
+    expect(pauses[0]).toBeGreaterThanOrEqual(5);
+    expect(pauses[1]).toBeGreaterThanOrEqual(10);
+    expect(stderr).toMatch(/ -m' failed; again in \d+ s/);
+    expect(calls).toContain("supervisor==");
   });
 
   it("leaves the interpreter that has Dynamo, and a directory for its user alone", () => {
@@ -92,7 +130,7 @@ describe("the set-up of a node", () => {
 
   it("takes the model from the task's environment where it is told to", () => {
     const command = setupCommand(parseConfig({ model: "a/b" }), SERVICES, '"$MODEL"');
-    expect(setUp(`MODEL=c/d; ${command}`, "supervisor").calls).toMatch(/^- c\/d /);
+    expect(setUp(`MODEL=c/d; ${command}`, "supervisor").calls).toContain("/secrets.json c/d\n");
   });
 
   it("is bash", () => {

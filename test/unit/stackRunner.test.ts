@@ -1,13 +1,11 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { InputPropertiesError, RunError } from "@pulumi/pulumi";
 import { DiffKind, type EngineEvent, type StepEventMetadata } from "@pulumi/pulumi/automation";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { backendDirectory, resolveBackend, usesPassphrase } from "../../cli/pulumi/backend";
-import { cliProblem, refreshPrivateFile } from "../../cli/pulumi/cli";
-import { userMistake } from "../../cli/pulumi/program";
-import { ProgressReport, plain } from "../../cli/pulumi/progress";
+import { cliProblem } from "../../cli/pulumi/cli";
+import { eventsIn, observedIn, plain } from "../../cli/pulumi/events";
 import {
   checkStackName,
   hasEncryptionSettings,
@@ -100,7 +98,6 @@ describe("the project", () => {
     for (const stack of ["dev", "b.c", "a"]) writeFileSync(join(scratch, `Pulumi.${stack}.yaml`), "");
     expect(readProject(scratch)).toMatchObject({
       name: "one",
-      main: join(scratch, "src/main.ts"),
       backendUrl: undefined,
     });
     expect(stacksWithFiles(readProject(scratch))).toEqual(["a", "b.c", "dev"]);
@@ -121,40 +118,13 @@ describe("the project", () => {
   });
 });
 
-describe("the private copy of a stack's file", () => {
-  it("has what the repository says, and keeps its salt", async () => {
-    const file = join(scratch, "deep", "Pulumi.dev.yaml");
-    await refreshPrivateFile(file, "# why\nconfig:\n  a:b: one\n");
-    expect(readFileSync(file, "utf8")).toBe("# why\nconfig:\n  a:b: one\n");
-    writeFileSync(file, "encryptionsalt: v1:salt\n");
-    await refreshPrivateFile(file, "config:\n  a:b: two\n");
-    expect(readFileSync(file, "utf8")).toBe("config:\n  a:b: two\nencryptionsalt: v1:salt\n");
-    await refreshPrivateFile(file, "");
-    expect(readFileSync(file, "utf8")).toBe("encryptionsalt: v1:salt\n");
-    expect(statSync(file).mode & 0o777).toBe(0o600);
-  });
-
-  it("is for files that do not say how secrets are encrypted", () => {
-    expect(["", "config: {}\n"].map(hasEncryptionSettings)).toEqual([false, false]);
-    const saying = ["encryptionsalt: v1:x\n", "secretsprovider: awskms://x\n", "encryptedkey: x\n"];
-    expect(saying.map(hasEncryptionSettings)).toEqual([true, true, true]);
-  });
+it("a stack's file says how secrets are encrypted, or it does not", () => {
+  expect(["", "config: {}\n"].map(hasEncryptionSettings)).toEqual([false, false]);
+  const saying = ["encryptionsalt: v1:x\n", "secretsprovider: awskms://x\n", "encryptedkey: x\n"];
+  expect(saying.map(hasEncryptionSettings)).toEqual([true, true, true]);
 });
 
 describe("errors", () => {
-  it("of the user are told by their message alone", () => {
-    const listing = Object.assign(new Error("two problems"), { problems: ["one", "two"] });
-    const inputs = new InputPropertiesError({
-      message: "bad inputs",
-      errors: [{ propertyPath: "a.b", reason: "too big" }],
-    });
-    expect(userMistake(listing)).toBe("two problems");
-    expect(userMistake(inputs)).toBe("bad inputs\n  a.b: too big");
-    expect(userMistake(new RunError("stop"))).toBe("stop");
-    expect(userMistake(new TypeError("a fault"))).toBeUndefined();
-    expect(userMistake("thrown text")).toBeUndefined();
-  });
-
   it("of the CLI lose their marks", () => {
     expect(cliProblem("code: 255\n stdout: \n stderr: error: incorrect passphrase\n")).toContain(
       "incorrect passphrase",
@@ -179,11 +149,11 @@ function metadata(op: StepEventMetadata["op"], more: Partial<StepEventMetadata> 
   };
 }
 
-function report(planning: boolean, events: Partial<EngineEvent>[]) {
-  const lines: string[] = [];
-  const progress = new ProgressReport(planning, (line) => lines.push(line.replace(/\d+\.\d s/g, "T s")));
-  for (const event of events) progress.onEvent({ sequence: 0, timestamp: 0, ...event });
-  return { lines, observed: progress.observed() };
+function observed(planning: boolean, events: Partial<EngineEvent>[]) {
+  return observedIn(
+    events.map((event) => ({ sequence: 0, timestamp: 0, ...event })),
+    planning,
+  );
 }
 
 function diagnostic(severity: string, message: string, of: string | undefined = urn): Partial<EngineEvent> {
@@ -191,84 +161,93 @@ function diagnostic(severity: string, message: string, of: string | undefined = 
   return { diagnosticEvent: of === undefined ? event : { ...event, urn: of } };
 }
 
-describe("progress", () => {
+describe("the events of an operation", () => {
   const update = metadata("update", {
     detailedDiff: {
       "environment.A": { diffKind: DiffKind.update, inputDiff: true },
       stdin: { diffKind: DiffKind.update, inputDiff: true },
     },
   });
+  const step = {
+    urn,
+    name: "dynamo-decode-1",
+    type: "command:local:Command",
+    op: "update",
+    changes: ["environment.A: old → new", "stdin"],
+  };
 
-  it("shows what a preview would change, with short values only", () => {
-    const { lines, observed } = report(true, [
+  it("tell what a preview would change, with short values only", () => {
+    const { steps } = observed(true, [
       { resourcePreEvent: { metadata: update } },
       { resOutputsEvent: { metadata: update } },
     ]);
-    expect(lines).toEqual(["~ dynamo-decode-1 update", "    environment.A: old → new", "    stdin"]);
-    expect(observed.steps).toEqual([
-      {
-        urn,
-        name: "dynamo-decode-1",
-        type: "command:local:Command",
-        op: "update",
-        changes: ["environment.A: old → new", "stdin"],
-      },
-    ]);
+    expect(steps).toEqual([step]);
   });
 
-  it("shows a resource with what its command says, without colours and repetitions", () => {
-    const { lines } = report(false, [
-      { resourcePreEvent: { metadata: metadata("create") } },
-      diagnostic("info", "<{%reset%}>waiting for etcd<{%reset%}>\n"),
-      diagnostic("info", "waiting for etcd"),
-      diagnostic("info#err", "etcd answers"),
-      diagnostic("debug", "Registering resource"),
-      { resOutputsEvent: { metadata: metadata("create") } },
-    ]);
-    expect(lines).toEqual([
-      "+ dynamo-decode-1 creating…",
-      "    dynamo-decode-1 T s │ waiting for etcd",
-      "    dynamo-decode-1 T s │ etcd answers",
-      "+ dynamo-decode-1 created (T s)",
-    ]);
+  it("tell what was done to its end, and not what was begun", () => {
+    const begun = [{ resourcePreEvent: { metadata: update } }];
+    expect(observed(false, begun).steps).toEqual([]);
+    expect(observed(false, [...begun, { resOutputsEvent: { metadata: update } }]).steps).toEqual([step]);
   });
 
-  it("bounds what one resource can print", () => {
-    const events = Array.from({ length: 500 }, (_, i) => diagnostic("info", `line ${i} ${"x".repeat(1000)}`));
-    const { lines } = report(false, events);
-    expect(lines).toHaveLength(201);
-    expect(Math.max(...lines.map((line) => line.length))).toBeLessThan(460);
-    expect(lines.at(-1)).toContain("--verbose");
-  });
-
-  it("says nothing of what stays the same, of components and of providers", () => {
+  it("say nothing of what stays the same, of components and of providers", () => {
     const component = metadata("create");
-    const { lines } = report(false, [
+    const { steps } = observed(true, [
       { resourcePreEvent: { metadata: metadata("same") } },
       { resourcePreEvent: { metadata: metadata("create", { type: "pulumi:providers:command" }) } },
       { resourcePreEvent: { metadata: { ...component, new: { ...component.new, custom: false } as never } } },
     ]);
-    expect(lines).toEqual([]);
+    expect(steps).toEqual([]);
   });
 
-  it("keeps the failure of a resource, its first line and its last ones", () => {
+  it("keep the failure of a resource, its first line and its last ones", () => {
     const text = Array.from({ length: 100 }, (_, i) => `line ${i}`).join("\n");
-    const { lines, observed } = report(false, [
+    const { failures, mistake } = observed(false, [
       { resOpFailedEvent: { metadata: metadata("create"), status: 0, steps: 0 } },
       diagnostic("error", text),
       diagnostic("error", "update failed", undefined),
     ]);
-    expect(lines).toEqual(["✗ dynamo-decode-1 failed (creating, after T s)"]);
-    expect(observed.failures).toHaveLength(1);
-    const failure = observed.failures[0]?.split("\n") ?? [];
+    expect(failures).toHaveLength(1);
+    const failure = failures[0]?.split("\n") ?? [];
     expect([failure[0], failure[1], failure.at(-1)]).toEqual([
       "dynamo-decode-1: line 0",
       "(70 lines left out)",
       "line 99",
     ]);
+    expect(mistake).toBeUndefined();
   });
 
-  it("never shows a secret", () => {
+  it("tell a mistake of the user's from a fault of the program", () => {
+    const stack = "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev";
+    expect(observed(true, [diagnostic("error", "word: is wrong\n", stack)])).toMatchObject({
+      ...{ mistake: "word: is wrong", failures: ["word: is wrong"] },
+    });
+    const fault = "Running program 'x' failed with an unhandled exception:\nError: y";
+    expect(observed(true, [diagnostic("error", fault, stack)])).toMatchObject({
+      ...{ mistake: undefined, failures: [fault] },
+    });
+    expect(observed(true, []).mistake).toBeUndefined();
+  });
+
+  it("tell what policies found, and which of it is a failure", () => {
+    const policy = (level: string): Partial<EngineEvent> => ({
+      policyEvent: {
+        ...{ resourceUrn: urn, policyName: "gpu-ceiling", policyPackName: "p" },
+        // The SDK's types do not know advisory ones.
+        enforcementLevel: level as "mandatory",
+        ...{ policyPackVersion: "1", policyPackVersionTag: "1", color: "never" },
+        message: "What it is about.\n<{%fg 1%}>40 GPUs<{%reset%}>\n",
+      },
+    });
+    const { violations, failures } = observed(true, [policy("mandatory"), policy("advisory")]);
+    expect(violations.map(({ level, message }) => `${level} ${message}`)).toEqual([
+      "mandatory 40 GPUs",
+      "advisory 40 GPUs",
+    ]);
+    expect(failures).toEqual(["policy gpu-ceiling (mandatory): 40 GPUs"]);
+  });
+
+  it("never show a secret", () => {
     const secret = {
       "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
       ciphertext: "v1:abc",
@@ -276,13 +255,17 @@ describe("progress", () => {
     expect(masked({ a: [secret], b: 1 })).toEqual({ a: ["[secret]"], b: 1 });
     const stack = metadata("create", { type: "pulumi:pulumi:Stack" });
     const outputs = { apiKey: secret, model: "m" };
-    const { observed } = report(false, [
+    const { outputs: shown } = observed(false, [
       { resOutputsEvent: { metadata: { ...stack, new: { ...stack.new, outputs } as never } } },
     ]);
-    expect(observed.outputs).toEqual({ apiKey: "[secret]", model: "m" });
+    expect(shown).toEqual({ apiKey: "[secret]", model: "m" });
   });
 
-  it("takes the engine's colour marks out", () => {
+  it("are read from a log, of which the last line may be half written", () => {
+    expect(eventsIn('{"sequence":1}\n\n{"sequence":2}\n{"seq')).toEqual([{ sequence: 1 }, { sequence: 2 }]);
+  });
+
+  it("lose the engine's colour marks", () => {
     expect(plain("<{%fg 1%}>error: <{%reset%}>bad\n")).toBe("error: bad");
   });
 });

@@ -2,9 +2,9 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { outOfDate, recipePath, renderedFiles } from "../../cli/commands/render";
 import { planStack } from "../../cli/plannedStack";
 import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import { outOfDate, recipePath, renderedFiles } from "../../cli/recipe";
 import { packageRoot } from "../../lib/root";
 import type { DeploymentPlan } from "../../plan/types";
 
@@ -70,12 +70,9 @@ describe("the committed stacks", () => {
     expect(head.filter((line) => /^# [A-Z]/.test(line)).length).toBeGreaterThan(0);
   });
 
-  it.each(stacks)(
-    "%s has its picture and its recipe as they are rendered now: npm run render -- --all",
-    (stack) => {
-      expect(outOfDate(renderedFiles(stack, root), root)).toEqual([]);
-    },
-  );
+  it.each(stacks)("%s has its picture and its recipe as they are rendered now: npm run recipes", (stack) => {
+    expect(outOfDate(renderedFiles(stack, root), root)).toEqual([]);
+  });
 
   it("tells what is out of date by its name", () => {
     const files = new Map([

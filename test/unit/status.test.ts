@@ -4,10 +4,11 @@ import { drawStatus } from "../../cli/status/draw";
 import type { NodeReport, ProgramReport } from "../../cli/status/report";
 import { type Seen, statusOf } from "../../cli/status/status";
 import { duration, latency, rate } from "../../cli/status/units";
+import { stackOutputs } from "../outputs";
 
 const NOW = Date.UTC(2026, 10, 24, 12) / 1000;
 
-const OUTPUTS = {
+const OUTPUTS: Deployed = {
   endpoint: "http://127.0.0.1:8000",
   model: "Qwen/Qwen3-8B",
   engine: "mocker",
@@ -33,9 +34,11 @@ const OUTPUTS = {
     infra: ["aws"],
     namespace: "dynamo",
     routerMode: "kv",
+    task: "chat",
     workers: { aggregated: 0, prefill: 0, decode: 2, encode: 0 },
   },
-  cost: { gpus: 16, dollarsPerHour: 98.32, clusters: [{ name: "main", gpus: 16, dollarsPerHour: 98.32 }] },
+  cost: { gpus: 16, dollarsPerHour: 98.32, mostDollarsPerHour: 98.32 },
+  prices: { main: 98.32 },
 };
 const CLUSTERS: Seen["clusters"] = {
   "x-dev-main-abc123": {
@@ -91,9 +94,8 @@ function look(
   first: NodeReport | string,
   second: NodeReport | string,
   change: Partial<Seen> = {},
-  outputs: object = OUTPUTS,
+  deployed: Deployed = OUTPUTS,
 ) {
-  const deployed: Deployed = deployedOf({ ...outputs });
   const looks = [first, second].map((one) =>
     typeof one === "string"
       ? { unreachable: one }
@@ -239,14 +241,14 @@ describe("the cost", () => {
       },
     };
     expect(look(head(), tail, { clusters: own }).cost).toEqual({ dollarsPerHour: 10, dollarsSoFar: 10 });
-    const { cost: _, ...unpriced } = OUTPUTS;
+    const unpriced = { ...OUTPUTS, cost: undefined, prices: {} };
     const status = look(head(), tail, {}, unpriced);
     expect(status.cost).toEqual({ dollarsPerHour: null, dollarsSoFar: null });
     expect(screen(status)).toContain("Cost      not known: SkyPilot has no price for it");
   });
 
   it("is nothing on this machine, and nothing for a cluster that is gone", () => {
-    const local = { ...OUTPUTS, deployment: { ...OUTPUTS.deployment, target: "local" } };
+    const local = { ...OUTPUTS, deployment: { ...OUTPUTS.deployment, target: "local" as const } };
     expect(look(head(), tail, {}, local).cost.dollarsPerHour).toBe(0);
     expect(look(head(), tail, { clusters: {} }).cost.dollarsPerHour).toBe(0);
   });
@@ -277,10 +279,16 @@ describe("the screen", () => {
   });
 });
 
+it("outputs tell where a deployment runs", () => {
+  const { endpoint, model, cost, ...details } = OUTPUTS;
+  const told = stackOutputs({ endpoint, model, cost, chat: "curl", more: [1] }, details as never);
+  expect(deployedOf(told)).toEqual({ ...OUTPUTS, logs: {} });
+});
+
 describe("outputs that tell nothing", () => {
   it.each([
     [{}, "its `up` has not succeeded yet"],
-    [{ endpoint: "http://x", model: "m", topology: [] }, "run `up` once with this one"],
+    [{ endpoint: "http://x", model: "m", deployment: {} }, "run `up` once with this one"],
   ])("are refused with what to do: %j", (outputs, message) => {
     expect(() => deployedOf(outputs)).toThrow(message);
   });

@@ -20,16 +20,21 @@ const DOWNLOADS =
 const KNOWN: Readonly<Record<string, string>> = {
   "components/topology.ts": "curl in the command that the `chat` output shows: it asks the endpoint",
   "runtime/setup.sh": "ai-dynamo, supervisor and kvbm in exact versions; apt; the model at its revision",
+  "runtime/fetch_model.py": "the model at its revision, by the hub's own library",
   "toolchain/bootstrap.mjs": "npm ci: package-lock.json with its checksums",
   "dev/lab/system.ts": "apt: the lab's Debian packages, whose signatures apt checks",
   "dev/lab/up.ts": "uv for the lab's nodes",
   "toolchain/debian.ts": "apt checks signatures and checksums",
   "toolchain/go.ts": "exact versions, and Go's checksum database",
   "toolchain/model.ts": "the tokenizer of a model, by the hub's own library",
+  "toolchain/plugins/language/install.ts":
+    "`pulumi install`: the user's package manager, as the user's lock file says",
+  "toolchain/plugins/language/plugin.ts": "says what installs Pulumi's SDK, where it is not there",
   "toolchain/plugins.ts": "Pulumi's plugins in exact versions, by Pulumi's own command",
   "toolchain/pulumi.ts": "the CLI in the package's version, by Pulumi's own installer",
   "toolchain/python.ts": "--require-hashes",
   "toolchain/skypilot.ts": "--require-hashes",
+  "cli/main.ts": "says what installs a package that only one verb needs",
   "cli/proof.ts": "asks the endpoint of this machine",
 };
 

@@ -1,13 +1,16 @@
-/** Runs `runtime/look.py` where a node is, and reads what it tells. */
+/** Runs `runtime/agent.py` where a node is, and reads what it answers. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { NodeShell } from "../../lib/nodes";
-import { packageRoot } from "../../lib/root";
+import type { NodeShell } from "./nodes";
+import { runtimeDirectory } from "./runtimeFiles";
 
-/** What is asked of a node; `runtime/look.py` says what for. */
-export type NodeRequest = { readonly report: ReportRequest } | { readonly logs: LogsRequest };
+/** What is asked of a node; `runtime/agent.py` says what for. */
+export type NodeRequest =
+  | { readonly report: ReportRequest }
+  | { readonly logs: LogsRequest }
+  | { readonly secrets: Readonly<Record<string, string>> };
 
 export interface ReportRequest {
   readonly programs: readonly string[];
@@ -43,13 +46,18 @@ export function askNode(
   onAnswer: (answer: unknown) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const words = JSON.stringify({ dir: shell.directory, sky: shell.sky ?? null, ...request });
+  const text = JSON.stringify({ dir: shell.directory, sky: shell.sky ?? null, ...request });
+  const script = agentScript();
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    const child = spawn(shell.command, shell.args(["-", words]), {
-      env: { ...process.env, ...shell.env },
-      stdio: "pipe",
-    });
+    const child = spawn(
+      shell.command,
+      shell.args(["-c", `import sys; exec(sys.stdin.read(${script.length}))`]),
+      {
+        env: { ...process.env, ...shell.env },
+        stdio: "pipe",
+      },
+    );
     const kill = () => child.kill();
     signal.addEventListener("abort", kill, { once: true });
     process.once("exit", kill);
@@ -59,7 +67,7 @@ export function askNode(
     });
     // A process that ends without reading closes the pipe; its exit code says what matters.
     child.stdin.on("error", () => undefined);
-    child.stdin.end(readFileSync(join(packageRoot(), "runtime", "look.py")));
+    child.stdin.end(script + text);
     const lines = createInterface({ input: child.stdout });
     let problem: unknown;
     lines.on("line", (line) => {
@@ -84,6 +92,22 @@ export function askNode(
       else resolve();
     }
   });
+}
+
+/**
+ * The modules that the agent imports; they go with it, since a node may have them in another version, or not
+ * yet.
+ */
+const IMPORTED = ["files", "processes", "supervisor_client"] as const;
+
+/** `runtime/agent.py` as one text, with what it imports. A JSON text is one of Python, too. */
+function agentScript(): string {
+  const read = (name: string) => readFileSync(join(runtimeDirectory(), `${name}.py`), "utf8");
+  const modules = IMPORTED.map(
+    (name) => `module = sys.modules["${name}"] = types.ModuleType("${name}")
+exec(compile(${JSON.stringify(read(name))}, "${name}.py", "exec"), module.__dict__)\n`,
+  );
+  return `import sys, types\n${modules.join("")}${read("agent")}`;
 }
 
 function lastLine(complaint: string, code: number | null): string {

@@ -1,34 +1,21 @@
 /**
- * `npm run render -- --stack S | --all [--check]`: writes what is rendered from a stack's plan. That is its picture, and, where it
- * is one SkyPilot cluster, a plain recipe that `sky launch` runs without Pulumi.
+ * What is rendered from a stack's plan: its picture, and, where it is one SkyPilot cluster, a plain recipe that `sky launch`
+ * runs without Pulumi.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { parseArgs } from "node:util";
-import { runtimeDirectory } from "../../lib/runtimeFiles";
-import { drawPicture } from "../../plan/drawing/picture";
-import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
-import { ENVIRONMENT } from "../../sky/setup";
-import { madeOnNode, recipeText, taskSecretNames } from "../../sky/task";
-import { CLUSTER_SECRET } from "../../sky/taskSecrets";
-import { packageRoot } from "../../toolchain/index";
-import { EXIT, exitCodes, runTool } from "../commandLine";
-import { type PlannedStack, planStack } from "../plannedStack";
-import { UsageProblem } from "../pulumi/problem";
-import { readProject, stacksWithFiles } from "../pulumi/project";
-
-const usage = `Usage: npm run render -- --stack NAME | --all [options]
-
-Options
-  --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml
-  --all              every stack
-  --stdout           print the recipe instead of writing anything
-  --check            write nothing; exit code 1 when a file is out of date
-  --json             print what was done as JSON: {files:[{stack,file,changed}]}; with --check, changed is what is out of date
-
-Writes docs/pictures/NAME.svg, and the recipe of a stack that SkyPilot can run from one.
-
-${exitCodes({ ok: "it worked", failed: "out of date (--check)" })}`;
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { modelSource } from "../config/model";
+import { packageRoot } from "../lib/root";
+import { runtimeDirectory } from "../lib/runtimeFiles";
+import { counted } from "../lib/words";
+import { drawPicture } from "../plan/drawing/picture";
+import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
+import { ENVIRONMENT } from "../sky/setup";
+import { madeOnNode, recipeText, taskSecretNames } from "../sky/task";
+import { CLUSTER_SECRET } from "../sky/taskSecrets";
+import { type PlannedStack, planStack } from "./plannedStack";
+import { UsageProblem } from "./pulumi/problem";
+import { readProject, stacksWithFiles } from "./pulumi/project";
 
 /** The demo's two examples keep the names under which they are known. */
 const fileNames: Readonly<Record<string, string>> = {
@@ -93,6 +80,13 @@ function aboutAccess({ config }: PlannedStack, made: readonly string[]): string 
   return `${what} made on the first node, kept there for its user alone, and the log says where. A key of your own: --secret ${API_KEYS}.\n`;
 }
 
+/** How another model is launched, where the task's environment says it. */
+function aboutModel({ config }: PlannedStack): string {
+  return modelSource(config.model) === "hub"
+    ? "Another model that these GPUs hold: --env MODEL=NAME. Launch it from the root of a clone: the nodes get the files of ./runtime.\n"
+    : "Launch it from the root of a clone: the nodes get the files of ./runtime.\n";
+}
+
 function heading(stack: string, planned: PlannedStack): string {
   const { config, plan } = planned;
   const nodes = plan.clusters[0]?.nodes ?? [];
@@ -104,14 +98,14 @@ function heading(stack: string, planned: PlannedStack): string {
   const opened = config.sky.openEndpoint
     ? "The endpoint's port is open to the internet, and asks for the key.\n"
     : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n";
-  return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${nodes.length} node${nodes.length === 1 ? "" : "s"}.
+  return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${counted(nodes.length, "node")}.
 
 ${secretsToBring(secrets).join("")}  sky launch -c ${CLUSTER}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
   ssh -N -L ${LOCAL_PORT}:127.0.0.1:${plan.endpoint.port} ${CLUSTER} &     # the endpoint, at ${address}
 ${howToAsk(made, address)}  sky down ${CLUSTER}
 
-${opened}${aboutAccess(planned, made)}
-Written by \`npm run render -- --stack ${stack}\` from Pulumi.${stack}.yaml: edit that, not this.`;
+${opened}${aboutAccess(planned, made)}${aboutModel(planned)}
+Written by \`npm run recipes\` from Pulumi.${stack}.yaml: edit that, not this.`;
 }
 
 /** Where the recipes' tunnel begins. */
@@ -145,33 +139,6 @@ function recipeOf(stack: string, planned: PlannedStack, directory: string): stri
   return recipeText(input, runtime, heading(stack, planned));
 }
 
-interface Arguments {
-  readonly stacks: readonly string[];
-  readonly check: boolean;
-  readonly stdout: boolean;
-  readonly json: boolean;
-}
-
-function readArguments(argv: string[]): Arguments | undefined {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      stack: { type: "string", short: "s" },
-      all: { type: "boolean", default: false },
-      check: { type: "boolean", default: false },
-      stdout: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) return undefined;
-  const { stack, all, check, stdout, json } = values;
-  if ((stack === undefined) === !all) throw new UsageProblem(`Say which: --stack NAME or --all\n\n${usage}`);
-  if (stdout && json) throw new UsageProblem("--stdout and --json cannot both have standard output.");
-  const every = () => stacksWithFiles(readProject(packageRoot()));
-  return { stacks: stack === undefined ? every() : [stack], check, stdout, json };
-}
-
 /** Everything that is rendered from a stack: text by file, relative to the repository. */
 export function renderedFiles(stack: string, directory: string): ReadonlyMap<string, string> {
   const planned = planStack(stack, directory);
@@ -188,35 +155,3 @@ export function outOfDate(files: ReadonlyMap<string, string>, directory: string)
     return existsSync(file) && readFileSync(file, "utf8") === text ? [] : [name];
   });
 }
-
-function main(): void {
-  const args = readArguments(process.argv.slice(2));
-  if (args === undefined) {
-    console.log(usage);
-    return;
-  }
-  const root = packageRoot();
-  const done: { readonly stack: string; readonly file: string; readonly changed: boolean }[] = [];
-  for (const stack of args.stacks) {
-    if (args.stdout) {
-      process.stdout.write(renderStack(stack, root));
-      continue;
-    }
-    const files = renderedFiles(stack, root);
-    const changed = outOfDate(files, root);
-    done.push(...[...files.keys()].map((file) => ({ stack, file, changed: changed.includes(file) })));
-    for (const name of changed) {
-      if (args.check) {
-        console.error(`${name} is out of date: npm run render -- --stack ${stack}`);
-        process.exitCode = EXIT.failed;
-        continue;
-      }
-      mkdirSync(dirname(join(root, name)), { recursive: true });
-      writeFileSync(join(root, name), files.get(name) ?? "");
-      if (!args.json) console.log(name);
-    }
-  }
-  if (args.json) console.log(JSON.stringify({ files: done }, undefined, 2));
-}
-
-if (require.main === module) runTool(main, usage);

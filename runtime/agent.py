@@ -1,33 +1,41 @@
 #!/usr/bin/env python3
-"""What a node tells about itself, to whoever looks after the deployment: ``python - '<request>' < look.py``.
+"""Answers for a node: status, logs, and new values of its secrets.
 
-It is not a file of the node: `cli/deployment/agent.ts` sends it through standard input, to a process on this machine or through
-SkyPilot's ssh. The request is JSON, each answer one line of JSON on standard output. Nothing is changed on the node. Values of the
-node's secrets file never leave it: they are replaced in log lines.
+`lib/agent.ts` sends it through standard input, to a process on this machine or through SkyPilot's ssh,
+with what it imports before it and the request behind it: so whoever asks need not be of the node's version,
+and no command line has a value of a secret. The request is JSON, each answer one line of JSON on standard
+output. Values of the node's secrets file never leave it: they are replaced in log lines.
 
     {"dir": D, "sky": {"cluster": C, "rank": R} or null, "report": {"programs": [names], "frontends": {name: port}, "model": M, "series": [names],
                           "times": N or null, "every": seconds}}
     {"dir": D, "sky": …, "logs": {"programs": [names], "tail": N or null, "since": seconds since 1970 or null, "follow": bool}}
+    {"dir": D, "sky": …, "secrets": {name: value}}  →  {"changed": bool}
+
+New values are for secrets that programs read again when they change: the gateway's keys and certificate. They
+go into the node's secrets file, and into the one that came with the launch, from which a new start would take
+them. Only what is there already is changed.
 
 Python 3.9 or later, standard library only: whichever interpreter the node has.
 """
 
 import glob
-import http.client
 import json
 import os
 import re
-import socket
 import sys
 import time
 import urllib.error
 import urllib.request
-import xmlrpc.client
+
+import files
+import processes
+from supervisor_client import supervisor_at
 
 ASK_SECONDS = 4.0
 FOLLOW_SECONDS = 0.25
 # Whoever listens may be gone while nothing is logged; writing is how that is noticed.
 HEARTBEAT_SECONDS = 2.0
+RUNNING_SECONDS = 60.0
 END_BYTES = 16384
 HISTORY_BYTES = 262144
 END_LINES = 12
@@ -48,7 +56,7 @@ class Redaction:
     def __init__(self, node_dir):
         self.pieces = []
         try:
-            with open(os.path.join(node_dir, "secrets.json"), encoding="utf-8") as file:
+            with open(os.path.join(node_dir, files.SECRETS), encoding="utf-8") as file:
                 values = [str(value) for value in json.load(file).values()]
         except (OSError, ValueError, AttributeError):
             values = []
@@ -77,29 +85,13 @@ def end_of(path, size):
     return [line for line in (lines[1:] if length > size else lines) if line.strip()]
 
 
-class UnixTransport(xmlrpc.client.Transport):
-    """XML-RPC through a Unix socket."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = path
-
-    def make_connection(self, host):
-        connection = http.client.HTTPConnection(host, timeout=ASK_SECONDS)
-        connection.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.sock.settimeout(ASK_SECONDS)
-        connection.sock.connect(self.path)
-        return connection
-
-
 def supervised(node_dir):
     """Everything that supervisor knows of its programs, by name; None when it does not answer."""
     try:
         import node  # the node's own, which says where the socket is
 
-        transport = UnixTransport(node.socket_path(node_dir))
-        server = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
-        return {info["name"]: info for info in server.supervisor.getAllProcessInfo()}
+        supervisor = supervisor_at(node.socket_path(node_dir), ASK_SECONDS)
+        return {info["name"]: info for info in supervisor.getAllProcessInfo()}
     except Exception:  # whatever it is, there is no supervisor to ask
         return None
 
@@ -288,52 +280,73 @@ def logs(node_dir, wanted):
     redact = Redaction(node_dir)
     # Some programs write the time of the node's own zone.
     say({"offset": time.localtime().tm_gmtoff})
-    files = [LogFile(node_dir, program, redact) for program in wanted["programs"]]
-    for file in files:
+    opened = [LogFile(node_dir, program, redact) for program in wanted["programs"]]
+    for file in opened:
         file.begin(wanted["tail"], wanted["since"])
     if not wanted["follow"]:
-        for file in files:
+        for file in opened:
             file.finish()
         return
     say({"following": True})
     beat = time.monotonic()
     while True:
         time.sleep(FOLLOW_SECONDS)
-        for file in files:
+        for file in opened:
             file.go_on()
         if time.monotonic() - beat >= HEARTBEAT_SECONDS:
             beat = time.monotonic()
             say({})
 
 
-def environment_of(pid):
-    try:
-        with open("/proc/%s/environ" % pid, encoding="utf-8", errors="replace") as file:
-            return dict(entry.partition("=")[::2] for entry in file.read().split("\0"))
-    except OSError:
-        return {}  # ended meanwhile, or someone else's
-
-
 def directory_of(place, usual):
-    """The directory of a node on SkyPilot: the home of a task is not everywhere that of whoever logs in (Slurm)."""
-    for pid in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc/self") else []):
-        env = environment_of(pid)
-        if env.get("SKYPILOT_NODE_RANK") != str(place["rank"]) or "DYNAMO_SKY_NODE_DIR" not in env:
-            continue
-        try:
-            if json.loads(env.get("SKYPILOT_CLUSTER_INFO", "")).get("cluster_name") == place["cluster"]:
-                return env["DYNAMO_SKY_NODE_DIR"]
-        except ValueError:
-            continue
+    """The directory of a node on SkyPilot."""
+    running = processes.node_directory(place["cluster"], place["rank"])
+    if running is not None:
+        return running
     home = os.path.expanduser("~")
     below = os.path.relpath(usual, home)
     on_slurm = os.path.join(home, ".sky_clusters", os.environ.get("SKY_CLUSTER_NAME", ""), below)
     return on_slurm if os.path.isdir(on_slurm) else usual
 
 
+def until_running(place):
+    """A task that has just been started is still writing its files."""
+    deadline = time.monotonic() + RUNNING_SECONDS
+    while True:
+        directory = processes.node_directory(place["cluster"], place["rank"])
+        if directory is not None:
+            return directory
+        if time.monotonic() > deadline:
+            sys.exit("no supervisor of %s runs on node %d" % (place["cluster"], place["rank"]))
+        time.sleep(FOLLOW_SECONDS)
+
+
+def renew(path, values):
+    """Whether anything had to be changed."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            present = json.load(file)
+    except FileNotFoundError:
+        return False
+    renewed = {name: values.get(name, value) for name, value in present.items()}
+    if renewed == present:
+        return False
+    files.write_private(path, json.dumps(renewed))
+    return True
+
+
+def secrets(node_dir, values):
+    # What came with the launch first: should this be cut short, it is done again.
+    paths = [os.path.join(directory, files.SECRETS) for directory in (os.path.dirname(node_dir), node_dir)]
+    changed = [renew(path, values) for path in paths]
+    say({"changed": any(changed)})
+
+
 def main():
-    request = json.loads(sys.argv[1])
+    request = json.load(sys.stdin)
     node_dir = os.path.abspath(os.path.expanduser(request["dir"]))
+    if "secrets" in request:
+        return secrets(until_running(request["sky"]), request["secrets"])
     if request.get("sky"):
         node_dir = directory_of(request["sky"], node_dir)
     # What the node knows of itself is in its own `node.py` and `launch.py`.

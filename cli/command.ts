@@ -1,0 +1,65 @@
+/** What all verbs of `dynamo-sky` share: how they are described, and the options that several of them have. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Command, Option } from "@commander-js/extra-typings";
+import { packageRoot } from "../lib/root";
+import { fromCaller, seconds } from "./commandLine";
+
+/**
+ * A verb.
+ * @param description What it does, before its options.
+ * @param exits Its exit codes, as `exitCodes` writes them, and whatever else is to be known after its options.
+ */
+export function verb(name: string, description: string, exits: string) {
+  return (
+    new Command(name)
+      .description(description)
+      .helpOption("-h, --help", "print this")
+      .configureHelp({ helpWidth: HELP_WIDTH })
+      .addHelpText("after", `\n${exits}`)
+      // Whoever called it ends the process, with the exit codes of all commands.
+      .exitOverride()
+  );
+}
+
+export const HELP_WIDTH = 130;
+
+/** Directory of Pulumi.yaml where none is named: the working directory where that has one, else this package's. */
+function usualProject(): string {
+  const here = fromCaller(".");
+  return existsSync(join(here, "Pulumi.yaml")) ? here : packageRoot();
+}
+
+const stack = () => new Option("-s, --stack <name>", "the stack; its configuration is Pulumi.NAME.yaml");
+
+/** The stack, of a verb that needs one. */
+export const NEEDED_STACK = stack().makeOptionMandatory();
+
+/** The stack, of a verb that can do with {@link OUTPUTS} instead. */
+export const STACK = stack();
+
+export const CWD = new Option("-C, --cwd <dir>", "directory of Pulumi.yaml")
+  .default(usualProject(), "here")
+  .argParser(fromCaller);
+
+export const OUTPUTS = new Option(
+  "--outputs <file>",
+  "instead of --stack: the stack's outputs, as 'pulumi stack output --json' prints them; - is standard input",
+);
+
+/** `--json`, with the shape of what is printed. */
+export function json(shape: string) {
+  return new Option("--json", `print JSON: ${shape}`).default(false);
+}
+
+/** `--timeout`, in seconds. */
+export function timeout(usual: number, about = "give up after this many seconds") {
+  return new Option("--timeout <s>", about)
+    .default(usual)
+    .argParser((written: string) => seconds("--timeout", written));
+}
+
+/** For an option that may be given several times. */
+export function collect(written: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), written];
+}

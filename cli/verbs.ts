@@ -1,0 +1,51 @@
+/** The verbs of `dynamo-sky`. A new one is a file in `commands/`, and an entry here. */
+
+interface Verb {
+  /** A line for the list of verbs. */
+  readonly summary: string;
+  /** Loaded when called: most need little of what others need. */
+  readonly load: () => { readonly command: object };
+}
+
+export const VERBS: Readonly<Record<string, Verb>> = {
+  plan: {
+    summary: "what a stack would run where: nodes, GPUs, ports",
+    load: () => require("./commands/plan") as typeof import("./commands/plan"),
+  },
+  recipe: {
+    summary: "a stack as a plain SkyPilot recipe",
+    load: () => require("./commands/recipe") as typeof import("./commands/recipe"),
+  },
+  status: {
+    summary: "what runs where, how it does, and what it costs",
+    load: () => require("./commands/status") as typeof import("./commands/status"),
+  },
+  logs: {
+    summary: "what all programs have written, merged by time",
+    load: () => require("./commands/logs") as typeof import("./commands/logs"),
+  },
+  verify: {
+    summary: "does the router look at the workers' caches?",
+    load: () => require("./commands/verify") as typeof import("./commands/verify"),
+  },
+  bench: {
+    summary: "load a running deployment: tables and charts of what it gives",
+    load: () => require("./commands/bench") as typeof import("./commands/bench"),
+  },
+  metrics: {
+    summary: "targets, alerts and dashboards for a Prometheus and a Grafana",
+    load: () => require("./commands/metrics") as typeof import("./commands/metrics"),
+  },
+  drift: {
+    summary: "is a stack as its configuration wants it, and if not, why?",
+    load: () => require("./commands/drift") as typeof import("./commands/drift"),
+  },
+  env: {
+    summary: "the variables with which plain pulumi works in this shell",
+    load: () => require("./commands/env") as typeof import("./commands/env"),
+  },
+  pipeline: {
+    summary: "what a pipeline does, step by step",
+    load: () => require("./commands/pipeline") as typeof import("./commands/pipeline"),
+  },
+};

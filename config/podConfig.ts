@@ -1,0 +1,102 @@
+/** The part of SkyPilot's configuration that goes into pods (`kubernetes.pod_config`). SkyPilot merges it as `merge_k8s_configs` does. */
+import type { SettingPath } from "./problems";
+
+/** Plain data, as YAML gives it. */
+type Plain = Readonly<Record<string, unknown>>;
+export type PodSection = "kubernetes" | "ssh";
+
+/** The container in which SkyPilot works; a container of `pod_config` without a name is this one too. */
+export const RAY_NODE = "ray-node";
+
+function isObject(value: unknown): value is Plain {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function at(value: unknown, ...path: readonly string[]): unknown {
+  return path.reduce<unknown>((part, key) => (isObject(part) ? part[key] : undefined), value);
+}
+
+function listAt(value: unknown, ...path: readonly string[]): readonly unknown[] {
+  const found = at(value, ...path);
+  return Array.isArray(found) ? found : [];
+}
+
+/** Whether it names secrets with which the image is pulled. */
+export function hasPullSecrets(config: unknown, section: PodSection): boolean {
+  return listAt(config, section, "pod_config", "spec", "imagePullSecrets").length > 0;
+}
+
+/** A place where the pod's user is settled. */
+export interface PodUser {
+  /** Below `sky.config`. */
+  readonly path: SettingPath;
+  readonly value: unknown;
+}
+
+/** Where the configuration says that the container's user is another one than root. */
+export function podUsers(config: unknown, section: PodSection): readonly PodUser[] {
+  const spec = [section, "pod_config", "spec"];
+  const containers = listAt(config, ...spec, "containers");
+  const contexts = [
+    { path: [...spec, "securityContext"], context: at(config, ...spec, "securityContext") },
+    ...containers.flatMap((container, index) => {
+      const path = [...spec, "containers", index, "securityContext"];
+      return isRayNode(container) ? [{ path, context: at(container, "securityContext") }] : [];
+    }),
+  ];
+  return contexts.flatMap(({ path, context }) =>
+    ["runAsUser", "runAsNonRoot"].flatMap((key) => {
+      const value = at(context, key);
+      return value === undefined || value === false || value === 0 ? [] : [{ path: [...path, key], value }];
+    }),
+  );
+}
+
+function isRayNode(container: unknown): boolean {
+  const name = at(container, "name");
+  return isObject(container) && (name === undefined || name === RAY_NODE);
+}
+
+/** SkyPilot's container as `pod_config` has it. */
+interface RayNode {
+  readonly name: typeof RAY_NODE;
+  readonly securityContext: Plain;
+  readonly env: readonly { readonly name: string; readonly value: string }[];
+}
+
+/** The configuration with more for SkyPilot's container; what it says itself stands. */
+export function withPodSection<T extends Plain>(
+  config: T | undefined,
+  section: PodSection,
+  more: RayNode,
+): T & Plain {
+  const spec = at(config, section, "pod_config", "spec");
+  const containers = listAt(spec, "containers");
+  const index = containers.findIndex(isRayNode);
+  const own = containers[index];
+  const merged = isObject(own) ? mergedContainer(own, more) : more;
+  const all = index < 0 ? [...containers, merged] : containers.with(index, merged);
+  const podConfig = at(config, section, "pod_config");
+  return {
+    ...(config as T),
+    [section]: {
+      ...(at(config, section) as Plain | undefined),
+      pod_config: {
+        ...(podConfig as Plain | undefined),
+        spec: { ...(spec as Plain | undefined), containers: all },
+      },
+    },
+  };
+}
+
+function mergedContainer(own: Plain, more: RayNode): Plain {
+  const env = listAt(own, "env");
+  const names = new Set(env.map((entry) => at(entry, "name")));
+  const added = more.env.filter(({ name }) => !names.has(name));
+  const context = own["securityContext"];
+  return {
+    ...own,
+    securityContext: { ...more.securityContext, ...(isObject(context) ? context : {}) },
+    env: [...env, ...added],
+  };
+}

@@ -1,0 +1,119 @@
+/**
+ * What clients ask a model for. One home for it: readiness, smoke test, demo, load test and the `chat` output ask by what is here, and the
+ * gateway knows by it which addresses a model has.
+ *
+ * Dynamo's kinds: `ModelType` in https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/model_type.rs
+ */
+import { z } from "zod";
+import { counted } from "../lib/words";
+
+export const TASKS = ["chat", "completions", "embedding", "classify"] as const;
+export type TaskName = (typeof TASKS)[number];
+
+/** One kind of request, and how its answer is told from an empty one: a 200 alone proves nothing. */
+export interface Task {
+  /** Where it is asked, below `/v1/`. */
+  readonly path: string;
+  /** Further addresses below `/v1/` at which the same model answers. */
+  readonly also: readonly string[];
+  /** A request of it, as a person would call it. */
+  readonly noun: string;
+  /** Whether tokens are written, one after the other: the answer can be streamed, and there is a KV cache to route by. */
+  readonly generates: boolean;
+  /** Body of a request. `maxTokens` bounds what is written; not for a task that writes nothing. */
+  readonly body: (model: string, text: string, maxTokens: number) => Readonly<Record<string, unknown>>;
+  /** What has come back in an answer. */
+  readonly read: (answer: unknown) => Content;
+}
+
+export interface Content {
+  /** Whether the model has really computed something. */
+  readonly isThere: boolean;
+  /** In words: `8 tokens`, `a vector of 1024 numbers`. */
+  readonly words: string;
+}
+
+const usage = z.object({ completion_tokens: z.number().default(0) }).default({ completion_tokens: 0 });
+const text = z.string().nullish();
+const chatAnswer = z.object({
+  usage,
+  choices: z.array(z.object({ message: z.object({ content: text, reasoning_content: text }).default({}) })),
+});
+const textAnswer = z.object({ usage, choices: z.array(z.object({ text })) });
+const vectorAnswer = z.object({ data: z.array(z.object({ embedding: z.array(z.number()) })) });
+const classAnswer = z.object({ data: z.array(z.object({ probs: z.array(z.number()) })) });
+
+/** Tokens that were counted, and text to see. */
+function written(tokens: number, content: string | null | undefined): Content {
+  const amount = counted(tokens, "token");
+  if (!content) return { isThere: false, words: `${amount} and no text` };
+  return tokens > 0 ? { isThere: true, words: amount } : { isThere: false, words: `${amount} and some text` };
+}
+
+function numbers(noun: string, values: readonly number[] | undefined): Content {
+  if (values === undefined || values.length === 0) return { isThere: false, words: `no ${noun}` };
+  const isThere = values.some((value) => value !== 0);
+  return {
+    isThere,
+    words: `a ${noun} of ${counted(values.length, "number")}${isThere ? "" : ", all of them 0"}`,
+  };
+}
+
+const NOTHING: Content = { isThere: false, words: "nothing of what it should have" };
+
+const chat: Task = {
+  path: "chat/completions",
+  also: ["completions", "responses"],
+  noun: "a chat completion",
+  generates: true,
+  body: (model, content, maxTokens) => ({
+    model,
+    messages: [{ role: "user", content }],
+    max_tokens: maxTokens,
+  }),
+  read(answer) {
+    const read = chatAnswer.safeParse(answer);
+    if (!read.success) return NOTHING;
+    const message = read.data.choices[0]?.message;
+    return written(read.data.usage.completion_tokens, message?.content || message?.reasoning_content);
+  },
+};
+
+const completions: Task = {
+  path: "completions",
+  also: [],
+  noun: "a completion",
+  generates: true,
+  body: (model, prompt, maxTokens) => ({ model, prompt, max_tokens: maxTokens }),
+  read(answer) {
+    const read = textAnswer.safeParse(answer);
+    if (!read.success) return NOTHING;
+    return written(read.data.usage.completion_tokens, read.data.choices[0]?.text);
+  },
+};
+
+const embedding: Task = {
+  path: "embeddings",
+  also: [],
+  noun: "an embedding",
+  generates: false,
+  body: (model, input) => ({ model, input }),
+  read(answer) {
+    const read = vectorAnswer.safeParse(answer);
+    return read.success ? numbers("vector", read.data.data[0]?.embedding) : NOTHING;
+  },
+};
+
+const classify: Task = {
+  path: "classify",
+  also: ["pooling"],
+  noun: "a classification",
+  generates: false,
+  body: (model, input) => ({ model, input }),
+  read(answer) {
+    const read = classAnswer.safeParse(answer);
+    return read.success ? numbers("distribution", read.data.data[0]?.probs) : NOTHING;
+  },
+};
+
+export const tasks: Readonly<Record<TaskName, Task>> = { chat, completions, embedding, classify };

@@ -1,0 +1,44 @@
+/**
+ * `npm run recipes`: writes the committed recipes and pictures again from the plans of the stacks; a test holds them to it.
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { EXIT, exitCodes, runTool } from "../cli/commandLine";
+import { readOptions } from "../cli/options";
+import { readProject, stacksWithFiles } from "../cli/pulumi/project";
+import { outOfDate, renderedFiles } from "../cli/recipe";
+import { packageRoot } from "../lib/root";
+
+const usage = `Usage: npm run recipes [-- --check] [--json]
+
+Writes docs/pictures/NAME.svg of every stack, and the recipe of those that SkyPilot can run from one.
+
+Options
+  --check   write nothing; exit code 1 when a file is out of date
+  --json    print what was done as JSON: {files:[{stack,file,changed}]}; with --check, changed is what is out of date
+
+${exitCodes({ ok: "it worked", failed: "out of date (--check)" })}`;
+
+function main(): void {
+  const options = readOptions({ check: { type: "boolean", default: false } }, usage);
+  if (options === undefined) return;
+  const root = packageRoot();
+  const done = stacksWithFiles(readProject(root)).flatMap((stack) => {
+    const files = renderedFiles(stack, root);
+    const changed = outOfDate(files, root);
+    for (const name of changed) {
+      if (!options.check) write(join(root, name), files.get(name) ?? "");
+      if (!options.json) console.log(options.check ? `${name} is out of date: npm run recipes` : name);
+    }
+    return [...files.keys()].map((file) => ({ stack, file, changed: changed.includes(file) }));
+  });
+  if (options.json) console.log(JSON.stringify({ files: done }, undefined, 2));
+  if (options.check && done.some(({ changed }) => changed)) process.exitCode = EXIT.failed;
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text);
+}
+
+runTool(main, usage);

@@ -1,0 +1,118 @@
+/**
+ * `npm run stack -- <command of pulumi> --stack S [its options]`: the plain Pulumi CLI, with all that it needs: the toolchain, a place
+ * for the state, and the stack itself. See `usage`.
+ */
+import { spawn } from "node:child_process";
+import { constants } from "node:os";
+import { parseArgs } from "node:util";
+import { EXIT, fromCaller, isArgumentError, isUsersMistake } from "../cli/commandLine";
+import { projectIn, STACK_OPTIONS } from "../cli/options";
+import { type OpenStack, openStack } from "../cli/pulumi/openStack";
+import { preload } from "../cli/pulumi/preload";
+import { messageOf } from "../lib/run";
+
+const usage = `Usage: npm run stack -- <command> --stack NAME [options]
+
+Hands over to the plain Pulumi CLI, with the same arguments, exit codes and signals:
+  preview, up, refresh, destroy, import, config, logs, cancel, stack output NAME …   (all of them: npm run stack -- help)
+Before that it makes sure of the CLI, its plugins and a language host, of a place for the state where nobody chose one, and, for
+preview, up, refresh, destroy and import, of the stack itself. Where there is no terminal nothing is asked: as with --yes.
+
+Its own
+  output [NAME]    short for stack output
+
+Options
+  --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml
+  --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)
+  --json             print the result as JSON, also with most of Pulumi's commands
+
+Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong; of Pulumi's commands, Pulumi's own.`;
+
+/** Commands that work on a stack's resources, and so on a stack that has to be there; true: they run its program. */
+const OPERATIONS: ReadonlyMap<string, boolean> = new Map([
+  ...(["preview", "pre", "up", "update", "import", "watch"] as const).map((verb) => [verb, true] as const),
+  ...(["refresh", "destroy", "down", "dn"] as const).map((verb) => [verb, false] as const),
+]);
+
+/** What was written on the command line, as far as this program has to know it. Everything else is Pulumi's to read. */
+function readCommon(words: readonly string[]) {
+  const { values, positionals } = parseArgs({
+    args: [...words],
+    options: { ...STACK_OPTIONS, "config-file": { type: "string" }, help: { type: "boolean", short: "h" } },
+    strict: false,
+    allowPositionals: true,
+  });
+  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+  return {
+    command: positionals[0],
+    stack: text(values.stack),
+    cwd: text(values.cwd),
+    configFile: text(values["config-file"]),
+    wantsHelp: values.help === true,
+  };
+}
+
+/** Starts the CLI in this process's place: with its terminal, its exit code, and the signals that it gets. */
+async function handOver(words: readonly string[]): Promise<number> {
+  const { command, stack, cwd, configFile, wantsHelp } = readCommon(words);
+  const directory = projectIn({ cwd });
+  const operation = wantsHelp || stack === undefined ? undefined : OPERATIONS.get(command ?? "");
+  if (operation !== undefined && stack !== undefined) await preload(stack, directory);
+  const opened = await openStack({ projectDir: directory, stack: stack ?? "none" });
+  const more = operation === undefined ? [] : await opened.prepare(operation);
+  // Pulumi's own --remove deletes the stack's file too, which is the repository's.
+  const removes = operation !== undefined && words.includes("--remove");
+  const args = [
+    ...(command === "output" ? ["stack", ...words] : words.filter((word) => !removes || word !== "--remove")),
+    ...(cwd === undefined ? ["--cwd", directory] : []),
+    ...(configFile === undefined ? more : []),
+  ];
+  const code = await run(opened, args);
+  if (removes && code === EXIT.ok) await opened.remove();
+  return code;
+}
+
+function run({ toolchain, environment }: OpenStack, args: readonly string[]): Promise<number> {
+  const hasTerminal = process.stdin.isTTY === true;
+  return new Promise((resolve, reject) => {
+    const child = spawn(toolchain.pulumi?.path ?? "pulumi", args, {
+      cwd: fromCaller("."),
+      env: {
+        ...process.env,
+        ...environment,
+        ...(hasTerminal ? {} : { PULUMI_SKIP_CONFIRMATIONS: "true" }),
+      },
+      stdio: "inherit",
+      // A terminal sends Ctrl-C to all of its group; else signals reach the CLI from here, and once: a second one is "at once".
+      detached: !hasTerminal,
+    });
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+      process.on(signal, () => {
+        if (signal !== "SIGINT" || !hasTerminal) child.kill("SIGINT");
+      });
+    child.once("error", reject);
+    child.once("close", (code, signal) =>
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+    );
+  });
+}
+
+const words = process.argv.slice(2);
+const { command } = readCommon(words);
+
+async function main(): Promise<number> {
+  if (command !== undefined) return handOver(words);
+  console.log(usage);
+  return EXIT.ok;
+}
+
+// Whoever reads the output may be gone, as in a lost connection: what is being done is still brought to its end.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    console.error(messageOf(error));
+    if (isArgumentError(error)) console.error(`\n${usage}`);
+    process.exit(isUsersMistake(error) ? EXIT.usage : EXIT.failed);
+  },
+);

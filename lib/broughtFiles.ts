@@ -1,0 +1,105 @@
+/** The deployment's own files (`files` of the configuration) on this machine: what they hold, and copies of them for a node. */
+import { createHash, scryptSync } from "node:crypto";
+import {
+  chmodSync,
+  cpSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { z } from "zod";
+import { filesNamedIn } from "./placeholders";
+
+/** A file or directory of this machine. */
+export const broughtSchema = z.strictObject({
+  /** As the configuration has it: relative to the project's directory, in which the driver runs too. */
+  path: z.string().min(1),
+  /** Of all that it holds. */
+  digest: z.string(),
+});
+export type Brought = Readonly<z.output<typeof broughtSchema>>;
+/** By the name under which programs know them. */
+export type BroughtFiles = Readonly<Record<string, Brought>>;
+
+/** More is brought by a bucket or a volume: this goes to every node through SkyPilot's own connection. Bytes. */
+export const LARGEST = 100_000_000;
+const MOST_ENTRIES = 10_000;
+
+/** What cannot be brought; the message goes on from the path. */
+export class NotBrought extends Error {}
+
+/**
+ * Reads what is to be brought.
+ * @throws NotBrought when it is not there, or cannot be brought.
+ */
+export function readBrought(path: string): Brought {
+  const hash = createHash("sha256");
+  let [bytes, entries] = [0, 0];
+  const add = (at: string, name: string): void => {
+    const entry = name === "" ? statSync(at) : lstatSync(at);
+    if (entry.isDirectory()) {
+      for (const child of readdirSync(at).toSorted()) add(join(at, child), `${name}/${child}`);
+      return;
+    }
+    if (!entry.isFile()) throw new NotBrought(`${what(at, name)} neither a file nor a directory`);
+    bytes += entry.size;
+    entries += 1;
+    if (bytes > LARGEST || entries > MOST_ENTRIES)
+      throw new NotBrought(
+        `has more than ${LARGEST / 1e6} MB or ${MOST_ENTRIES} files, too much for every node of every launch`,
+      );
+    hash.update(`${JSON.stringify([name, entry.size])}\n`).update(readFileSync(at));
+  };
+  try {
+    add(resolve(path), "");
+  } catch (error) {
+    if (error instanceof NotBrought) throw error;
+    throw new NotBrought(reasonOf(error, resolve(path)));
+  }
+  // Slow to compute: it is shown in previews, and a short secret could be guessed from a fast one.
+  return { path, digest: scryptSync(hash.digest(), "dynamo-sky", 8).toString("hex") };
+}
+
+function what(at: string, name: string): string {
+  return name === "" ? "is" : `holds ${JSON.stringify(at)}, which is`;
+}
+
+function reasonOf(error: unknown, at: string): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ENOENT" || code === "ENOTDIR") return `is not there (${at})`;
+  if (code === "EACCES" || code === "EPERM") return `cannot be read by this user (${at})`;
+  return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
+}
+
+/** Those that a program reads: what any text of its specification names. */
+export function broughtTo(specification: object, files: BroughtFiles): BroughtFiles {
+  const named = new Set(filesNamedIn(JSON.stringify(specification)));
+  return Object.fromEntries(Object.entries(files).filter(([name]) => named.has(name)));
+}
+
+/** Copies them below a directory, for this user alone, each whole or not at all. */
+export function copyBrought(files: BroughtFiles, directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  for (const [name, { path }] of Object.entries(files)) {
+    const target = join(directory, name);
+    const partial = join(dirname(target), `.${name}.${process.pid}`);
+    rmSync(partial, { recursive: true, force: true });
+    cpSync(resolve(path), partial, { recursive: true, dereference: true });
+    closeToOthers(partial);
+    // A directory takes no other one's place.
+    if (statSync(target, { throwIfNoEntry: false })?.isDirectory()) rmSync(target, { recursive: true });
+    renameSync(partial, target);
+  }
+}
+
+/** As `own` of `runtime/start.py` does on SkyPilot's nodes: what may be executed stays so. */
+function closeToOthers(path: string): void {
+  const entry = lstatSync(path);
+  chmodSync(path, entry.isDirectory() ? 0o700 : (entry.mode & 0o100) | 0o600);
+  if (entry.isDirectory()) for (const child of readdirSync(path)) closeToOthers(join(path, child));
+}

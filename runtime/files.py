@@ -1,0 +1,42 @@
+"""Private files of a node: for its user alone from the first byte on, and whole or not at all. Standard
+library only, Python 3.9 or later."""
+
+import json
+import os
+import stat
+
+SECRETS = "secrets.json"
+
+
+class Unusable(Exception):
+    """A mistake in a specification or the secrets: a message for a person, without any value of a secret."""
+
+
+def write_private(path, text):
+    partial = "%s.%d" % (path, os.getpid())
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(partial, path)
+
+
+def read_secrets(node_dir, names):
+    """Values of the named secrets from the node's secrets file.
+
+    @raises Unusable: values never appear in a message
+    """
+    if not names:
+        return {}
+    path = os.path.join(node_dir, SECRETS)
+    try:
+        with open(path, encoding="utf-8") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise Unusable("%s can be read by others; its mode must be 0600" % path)
+            secrets = json.load(file)
+    except FileNotFoundError:
+        raise Unusable("%s is missing; it must hold %s" % (path, ", ".join(names))) from None
+    except ValueError:
+        raise Unusable("%s is not valid JSON" % path) from None
+    missing = [name for name in names if not isinstance(secrets.get(name), str)]
+    if missing:
+        raise Unusable("%s has no value for %s" % (path, ", ".join(missing)))
+    return {name: secrets[name] for name in names}

@@ -1,0 +1,64 @@
+"""Processes of this machine, by what is in their environment. Standard library only, Python 3.9 or later."""
+
+import json
+import os
+import subprocess
+
+HAS_PROC = os.path.isdir("/proc/self")
+
+
+def pids():
+    """Ids of all processes; none where the system has no /proc."""
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()] if HAS_PROC else []
+
+
+def read(pid, name):
+    """A file of a process's; empty where it has ended meanwhile, or is someone else's."""
+    try:
+        with open("/proc/%d/%s" % (pid, name), "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def directory_of(pid):
+    """Where a process works; None where that cannot be told."""
+    try:
+        return os.readlink("/proc/%d/cwd" % pid)
+    except OSError:
+        return None
+
+
+def environment_of(pid):
+    entries = read(pid, "environ").decode("utf-8", "replace").split("\0")
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry)
+
+
+def with_entry(entry):
+    """Ids of other processes whose environment holds the entry, ``NAME=value``."""
+    if HAS_PROC:
+        return [pid for pid in pids() if pid != os.getpid() and entry.encode() in read(pid, "environ").split(b"\0")]
+    found = []
+    listing = subprocess.run(["ps", "axwwE", "-o", "pid=,command="], capture_output=True, text=True, check=False)
+    for line in listing.stdout.splitlines():
+        pid, _, rest = line.strip().partition(" ")
+        if (" " + rest + " ").find(" " + entry + " ") >= 0 and int(pid) != os.getpid():
+            found.append(int(pid))
+    return found
+
+
+def node_directory(cluster, rank):
+    """Of the node of a SkyPilot cluster whose programs run here; None where there are none.
+
+    It cannot be told from a home directory: a task's is not everywhere that of whoever logs in (Slurm).
+    """
+    for pid in pids():
+        env = environment_of(pid)
+        if env.get("SKYPILOT_NODE_RANK") != str(rank) or "DYNAMO_SKY_NODE_DIR" not in env:
+            continue
+        try:
+            if json.loads(env.get("SKYPILOT_CLUSTER_INFO", "")).get("cluster_name") == cluster:
+                return env["DYNAMO_SKY_NODE_DIR"]
+        except ValueError:
+            continue
+    return None

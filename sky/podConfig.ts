@@ -1,0 +1,34 @@
+/**
+ * What SkyPilot demands of a pod: that its user is root or has sudo (`pre_init` of
+ * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/kubernetes/instance.py). NVIDIA's images end with another user and have no
+ * sudo, and images made from them do the same, so a pod with an image runs as root unless the configuration names another user. Pure.
+ */
+import { kubernetesSections } from "../config/infra";
+import { podUsers, RAY_NODE, withPodSection } from "../config/podConfig";
+import type { DeploymentConfig } from "../plan/config";
+
+type SkyConfig = NonNullable<DeploymentConfig["sky"]["config"]>;
+
+/** The images' own HOME is that of their user, while who logs in as root looks for his keys in root's. */
+const ROOT = {
+  name: RAY_NODE,
+  securityContext: { runAsUser: 0 },
+  env: [{ name: "HOME", value: "/root" }],
+} as const;
+
+/**
+ * SkyPilot's configuration for the task: the user's own, and where a pod may run the image, its user.
+ * @param image What the nodes run, undefined for SkyPilot's own image, whose user has sudo.
+ */
+export function taskConfig(
+  { infra, config }: Pick<DeploymentConfig["sky"], "infra" | "config">,
+  image: string | undefined,
+): SkyConfig | undefined {
+  if (image === undefined) return config;
+  return kubernetesSections(infra)
+    .filter((section) => podUsers(config, section).length === 0)
+    .reduce<SkyConfig | undefined>(
+      (sum, section) => withPodSection(sum, section, structuredClone(ROOT)),
+      config,
+    );
+}

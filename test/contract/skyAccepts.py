@@ -1,0 +1,88 @@
+"""What SkyPilot itself says of what this project passes on. Reads task YAMlS as a JSON list from standard input, answers in JSON.
+
+Nothing is provisioned and no cloud is asked: features, schemas and the check of a pod's user are read out of SkyPilot's own code.
+"""
+
+import ast
+import copy
+import json
+import pathlib
+import sys
+
+import sky
+import yaml
+from sky import exceptions, task as task_lib
+from sky.skylet import constants
+from sky.utils import config_utils
+from sky.utils.registry import CLOUD_REGISTRY
+
+ROOT = pathlib.Path(sky.__file__).parent
+# As the template has it where it asks for RDMA.
+POD = {
+    "spec": {
+        "containers": [
+            {
+                "name": "ray-node",
+                "env": [{"name": "SKYPILOT_POD_NODE_TYPE", "value": "head"}],
+                "securityContext": {"capabilities": {"add": ["IPC_LOCK"]}},
+            }
+        ]
+    }
+}
+
+
+def unsupported(cloud):
+    try:
+        features = cloud._unsupported_features_for_resources(sky.Resources())
+    except ImportError:  # Kubernetes, whose package is not installed here
+        features = cloud._CLOUD_UNSUPPORTED_FEATURES
+    return sorted(feature.name for feature in features)
+
+
+def logs_in(name):
+    template = ROOT / "templates" / ("%s-ray.yml.j2" % ("kubernetes" if name == "ssh" else name))
+    return "docker_login_config" in template.read_text()
+
+
+def privilege_check():
+    """The text of `check_k8s_user_sudo_cmd` in `pre_init`."""
+    tree = ast.parse((ROOT / "provision" / "kubernetes" / "instance.py").read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "check_k8s_user_sudo_cmd":
+            return eval(compile(ast.Expression(node.value), "instance.py", "eval"), {"exceptions": exceptions})
+    raise LookupError("check_k8s_user_sudo_cmd")
+
+
+def pod_of(text, section):
+    """The pod that comes of a task, as far as its `pod_config` settles it."""
+    task = task_lib.Task.from_yaml_config(yaml.safe_load(text))
+    overrides = next(iter(task.resources)).cluster_config_overrides
+    pod = copy.deepcopy(POD)
+    config_utils.merge_k8s_configs(pod, (overrides.get(section) or {}).get("pod_config") or {})
+    return pod
+
+
+def refusal(text):
+    try:
+        task_lib.Task.from_yaml_config(yaml.safe_load(text))
+        return None
+    except Exception as error:
+        return str(error)
+
+
+request = json.load(sys.stdin)
+clouds = dict(CLOUD_REGISTRY.items())
+print(
+    json.dumps(
+        {
+            "unsupported": {name: unsupported(cloud) for name, cloud in clouds.items()},
+            "logins": [name for name in clouds if logs_in(name)],
+            "configKeys": [".".join(key) for key in constants.OVERRIDEABLE_CONFIG_KEYS_IN_TASK],
+            "container": 'name: ray-node' in (ROOT / "templates" / "kubernetes-ray.yml.j2").read_text(),
+            "privilegeCheck": privilege_check(),
+            "insufficient": exceptions.INSUFFICIENT_PRIVILEGES_CODE,
+            "pods": [pod_of(one["task"], one["section"]) for one in request["pods"]],
+            "refusals": [refusal(text) for text in request["tasks"]],
+        }
+    )
+)

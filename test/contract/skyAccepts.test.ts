@@ -1,0 +1,252 @@
+/**
+ * What this project accepts, and what SkyPilot says of it: features of each cloud, keys of a task's configuration, and the user that
+ * SkyPilot demands in a pod, whose check is run as SkyPilot has it.
+ */
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
+import { runsContainers, type SkyFeature, UNABLE, UNCERTAIN } from "../../config/infra";
+import type { ConfigInput } from "../../config/schema";
+import { packageRoot } from "../../lib/root";
+import { parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import { interpreterOf } from "../../sky/interpreter";
+import { recipeText } from "../../sky/task";
+import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
+
+/** SkyPilot's name of each feature. */
+const FEATURES: Readonly<Record<Exclude<SkyFeature, "registryLogin">, string>> = {
+  spot: "SPOT_INSTANCE",
+  ports: "OPEN_PORTS",
+  stop: "STOP",
+  autodown: "AUTODOWN",
+  diskTier: "CUSTOM_DISK_TIER",
+  networkTier: "CUSTOM_NETWORK_TIER",
+  containers: "DOCKER_IMAGE",
+  machineImages: "IMAGE_ID",
+  severalNodes: "MULTI_NODE",
+};
+
+interface Container {
+  readonly name: string;
+  readonly env: readonly { readonly name: string; readonly value: string }[];
+  readonly securityContext: { readonly runAsUser?: number; readonly capabilities: unknown };
+}
+
+interface Answer {
+  readonly unsupported: Readonly<Record<string, readonly string[]>>;
+  readonly logins: readonly string[];
+  readonly configKeys: readonly string[];
+  readonly container: boolean;
+  readonly privilegeCheck: string;
+  readonly insufficient: number;
+  readonly pods: readonly { readonly spec: { readonly containers: readonly Container[] } }[];
+  readonly refusals: readonly (string | null)[];
+}
+
+function taskOf(sky: ConfigInput["sky"]): string {
+  const config = parseConfig({
+    model: "Qwen/Qwen3-8B",
+    pools: [{ role: "aggregated", tensorParallel: 8 }],
+    access: { gateway: true },
+    ...(sky === undefined ? {} : { sky }),
+  });
+  const { clusters, endpoint } = plan(config, { discovery: "etcd", events: "nats" });
+  const [cluster] = clusters;
+  if (cluster === undefined) throw new Error("no cluster");
+  return recipeText({ cluster, config, endpointPort: endpoint.port }, join(packageRoot(), "runtime"));
+}
+
+const OWN_ENV = [{ name: "NCCL_DEBUG", value: "INFO" }];
+/** Whether the pod's user has to be root, and the task. */
+const PODS: readonly (readonly [
+  title: string,
+  section: string,
+  uid: number | undefined,
+  sky: ConfigInput["sky"],
+])[] = [
+  ["the default image", "kubernetes", 0, { infra: "kubernetes" }],
+  ["a context", "kubernetes", 0, { infra: "k8s/team" }],
+  ["Kubernetes beside a cloud", "kubernetes", 0, { infra: ["aws", "k8s"] }],
+  ["whatever infra there is", "kubernetes", 0, {}],
+  ["a pool of machines by ssh", "ssh", 0, { infra: "ssh/rack" }],
+  ["an image of one's own", "kubernetes", 0, { infra: "k8s", image: "docker:registry.example.com/mine:1" }],
+  [
+    "more for the container, without a name",
+    "kubernetes",
+    0,
+    { infra: "k8s", config: { kubernetes: { pod_config: { spec: { containers: [{ env: OWN_ENV }] } } } } },
+  ],
+  [
+    "more for the container, by its name",
+    "kubernetes",
+    0,
+    {
+      infra: "k8s",
+      config: { kubernetes: { pod_config: { spec: { containers: [{ name: "ray-node", env: OWN_ENV }] } } } },
+    },
+  ],
+  [
+    "a container beside it",
+    "kubernetes",
+    0,
+    {
+      infra: "k8s",
+      config: { kubernetes: { pod_config: { spec: { containers: [{ name: "logs", image: "busybox" }] } } } },
+    },
+  ],
+  [
+    "an image of one's own whose user has sudo",
+    "kubernetes",
+    1000,
+    {
+      infra: "k8s",
+      image: "docker:registry.example.com/mine:1",
+      config: {
+        kubernetes: { pod_config: { spec: { containers: [{ securityContext: { runAsUser: 1000 } }] } } },
+      },
+    },
+  ],
+];
+
+/** All that a task can ask of an infra, where SkyPilot has it. */
+const TASKS: readonly ConfigInput["sky"][] = [
+  {
+    infra: "aws",
+    useSpot: true,
+    autostopMinutes: 10,
+    autostopDown: false,
+    diskSizeGB: 500,
+    diskTier: "ultra",
+    networkTier: "best",
+    openEndpoint: true,
+    cpus: "32+",
+    memory: "256+",
+    labels: { team: "search" },
+    config: { docker: { run_options: ["--ulimit=memlock=-1"] } },
+  },
+  { infra: "gcp", config: { gcp: { enable_gvnic: true, subnet_names: ["a"] } } },
+  { infra: "slurm/hpc", autostopMinutes: 10, config: { slurm: { sbatch_options: { account: "ml" } } } },
+  { infra: "k8s", autostopMinutes: 10, diskTier: "best", config: { kubernetes: { provision_timeout: 900 } } },
+];
+
+let answer: Answer;
+const home = mkdtempSync(join(tmpdir(), "dsky-accepts-"));
+/** Programs of an image without sudo. */
+const bin = join(home, "bin");
+
+beforeAll(async () => {
+  mkdirSync(bin);
+  chmodSync(home, 0o755);
+  for (const program of ["id", "timeout"]) symlinkSync(`/usr/bin/${program}`, join(bin, program));
+  const command = await ensureOwnSkyPilot(["aws", "gcp"], (line) => process.stderr.write(`${line}\n`));
+  const pods = PODS.map(([, section, , sky]) => ({ section, task: taskOf(sky) }));
+  const asked = spawnSync(
+    interpreterOf(command) ?? "",
+    [join(packageRoot(), "test", "contract", "skyAccepts.py")],
+    {
+      input: JSON.stringify({ pods, tasks: TASKS.map(taskOf) }),
+      env: { ...process.env, HOME: home, SKYPILOT_DISABLE_USAGE_COLLECTION: "1" },
+      encoding: "utf8",
+      timeout: 240_000,
+    },
+  );
+  if (asked.status !== 0) throw new Error(asked.stderr);
+  answer = JSON.parse(asked.stdout.trim().split("\n").at(-1) ?? "") as Answer;
+}, 900_000);
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+describe("what an infra cannot do", () => {
+  it("is known of every cloud that SkyPilot has", () => {
+    expect(Object.keys(UNABLE).toSorted()).toEqual(Object.keys(answer.unsupported).toSorted());
+  });
+
+  it("is what SkyPilot says, but for what it finds out of a cluster", () => {
+    const ours = Object.entries(UNABLE).map(([cloud, features]) => {
+      const known = [...features.filter((one) => one !== "registryLogin"), ...(UNCERTAIN[cloud] ?? [])];
+      return [cloud, known.map((one) => FEATURES[one as keyof typeof FEATURES]).toSorted()];
+    });
+    const named = new Set(Object.values(FEATURES));
+    const theirs = Object.entries(answer.unsupported).map(([cloud, features]) => {
+      // Named by `Kubernetes._unsupported_features_for_resources` itself, whose packages are not installed.
+      const all = ["kubernetes", "ssh"].includes(cloud) ? [...features, "STOP"] : features;
+      const relevant = all.filter((one) => named.has(one));
+      return [cloud, [...new Set(relevant)].toSorted()];
+    });
+    expect(Object.fromEntries(ours)).toEqual(Object.fromEntries(theirs));
+  });
+
+  it("is a login at a registry where no template of SkyPilot's has it", () => {
+    const ours = Object.keys(UNABLE).filter((cloud) => !UNABLE[cloud]?.includes("registryLogin"));
+    expect(ours.toSorted()).toEqual(answer.logins.toSorted());
+  });
+
+  it("decides where NVIDIA's image is what the nodes run", () => {
+    expect(["aws", "k8s/a", "runpod"].filter(runsContainers)).toEqual(["aws", "k8s/a", "runpod"]);
+    expect(["slurm/hpc", "oci", "ibm", "scp"].filter(runsContainers)).toEqual([]);
+  });
+});
+
+describe("a task", () => {
+  it("may say of SkyPilot's configuration what SkyPilot takes from one", () => {
+    expect([...TASK_CONFIG_KEYS].filter((key) => key !== "hooks")).toEqual(answer.configKeys.toSorted());
+  });
+
+  it("is accepted by SkyPilot with all that can be asked for", () => {
+    expect(answer.refusals).toEqual(TASKS.map(() => null));
+  });
+});
+
+/** SkyPilot's check in an environment like a pod's: this user, and no sudo. */
+function exitCodeOf(uid: number): number | null {
+  const isRoot = process.getuid?.() === 0;
+  const check = `PATH=${bin}; ${answer.privilegeCheck}`;
+  const as =
+    uid === 0
+      ? isRoot
+        ? []
+        : ["unshare", "--map-root-user"]
+      : isRoot
+        ? ["setpriv", `--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"]
+        : [];
+  const [program = "", ...words] = [...as, "/bin/bash", "-c", check];
+  return spawnSync(program, words, { env: { PATH: process.env["PATH"], HOME: home } }).status;
+}
+
+describe("SkyPilot's check of a pod's user", () => {
+  it("refuses the user of NVIDIA's images, who has no sudo", () => {
+    expect(exitCodeOf(1000)).toBe(answer.insufficient);
+  });
+
+  it.each(PODS.map(([title, , uid], index) => ({ title, uid, index })))(
+    "has $uid with $title",
+    ({ uid, index }) => {
+      const containers = answer.pods[index]?.spec.containers ?? [];
+      const container = containers.find(({ name }) => name === "ray-node");
+      expect(answer.container).toBe(true);
+      expect(container?.securityContext).toMatchObject({
+        runAsUser: uid,
+        capabilities: { add: ["IPC_LOCK"] },
+      });
+      const env = Object.fromEntries((container?.env ?? []).map(({ name, value }) => [name, value]));
+      expect(env["HOME"]).toBe(uid === 0 ? "/root" : undefined);
+      expect(env["SKYPILOT_POD_NODE_TYPE"]).toBe("head");
+      if (uid === 0) expect(exitCodeOf(uid)).toBe(0);
+    },
+  );
+
+  it("leaves alone what the configuration says of the container", () => {
+    const at = (title: string) => PODS.findIndex(([one]) => one === title);
+    for (const title of ["more for the container, without a name", "more for the container, by its name"])
+      expect(answer.pods[at(title)]?.spec.containers).toMatchObject([
+        { name: "ray-node", env: [{}, ...OWN_ENV, { name: "HOME" }] },
+      ]);
+    expect(answer.pods[at("a container beside it")]?.spec.containers).toMatchObject([
+      { name: "ray-node" },
+      { name: "logs", image: "busybox" },
+    ]);
+  });
+});

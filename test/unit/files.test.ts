@@ -1,0 +1,258 @@
+/** Files of this machine that a deployment brings to its nodes: how they are named, read, copied, and what a changed one changes. */
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it, test } from "vitest";
+import { parse } from "yaml";
+import { DynamoCluster, type DynamoClusterArgs } from "../../components";
+import { copyBrought, readBrought } from "../../lib/broughtFiles";
+import type { LocalProgramsSpec } from "../../local/spec";
+import { parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import { python, textOfTask } from "../runtime";
+import { runOnMocks, stdinOf } from "./componentsMocks";
+import { messageOf } from "./configMessages";
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "brought-"));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+const put = (name: string, text: string, mode = 0o644): string => {
+  const path = join(directory, name);
+  writeFileSync(path, text, { mode });
+  chmodSync(path, mode);
+  return path;
+};
+const modeOf = (path: string): number => statSync(path).mode & 0o777;
+
+describe("a setting that names a file", () => {
+  const files = { "chat.jinja": "files/chat.jinja", maps: "maps" };
+  test.each([
+    ["arguments", { engineArgs: ["--chat-template", "{{FILES}}/chat.jinja"] }],
+    ["a part of a text", { engineArgs: ["--config", '{"path":"{{FILES}}/maps/a.json"}'] }],
+    ["variables", { engineEnv: { SSL_CERT_FILE: "{{FILES}}/chat.jinja" } }],
+    ["a pool", { pools: [{ role: "aggregated", engineArgs: ["--chat-template={{FILES}}/chat.jinja"] }] }],
+    ["the frontend", { frontend: { args: ["--chat-template", "{{FILES}}/chat.jinja"] } }],
+    ["the router's policies", { router: { policyConfig: "{{FILES}}/maps" } }],
+    [
+      "the router's key",
+      { router: { trackingHash: "keyed-xxh3-v1", trackingKeyId: "a", trackingKeyFile: "{{FILES}}/maps" } },
+    ],
+  ])("may be %s", (_title, settings) => {
+    const config = parseConfig({ model: "Qwen/Qwen3-8B", engine: "vllm", files, ...settings });
+    expect(JSON.stringify(config)).toContain("{{FILES}}/");
+    expect(parseConfig(config)).toEqual(config);
+  });
+
+  test.each([
+    [
+      "an unknown one",
+      { files, engineArgs: ["--chat-template", "{{FILES}}/chat.jinj"] },
+      'dynamo-sky:engineArgs[1]: has "{{FILES}}/chat.jinj", which is no file of dynamo-sky:files. Allowed: {{FILES}}/chat.jinja, {{FILES}}/maps. Name the file in dynamo-sky:files with its path on this machine.',
+    ],
+    [
+      "one where there are none",
+      { router: { policyConfig: "{{FILES}}/policies.yaml" } },
+      'dynamo-sky:router.policyConfig: has "{{FILES}}/policies.yaml", which is no file of dynamo-sky:files. Allowed: none is there. Name the file in dynamo-sky:files with its path on this machine.',
+    ],
+    [
+      "the directory of all",
+      { files, engineEnv: { DIR: "{{FILES}}" } },
+      "dynamo-sky:engineEnv.DIR: has {{FILES}} without the name of a file. Allowed: {{FILES}}/chat.jinja, {{FILES}}/maps. Name the file in dynamo-sky:files with its path on this machine.",
+    ],
+    [
+      "one in the task's own environment, which no launcher fills in",
+      { files, sky: { envs: { CA: "{{FILES}}/maps" } } },
+      "dynamo-sky:sky.envs.CA: has {{FILES}}, which is known only to the programs of a node. Allowed in: engineArgs, engineConfig, engineEnv, pools, router, frontend, kvTransfer. Write a path here.",
+    ],
+    [
+      "a name that is a path",
+      { files: { "../x": "x" } },
+      'dynamo-sky:files["../x"]: "../x" is not the name of a file. Allowed: letters, digits and . _ -, starting with a letter or digit.',
+    ],
+    [
+      "a path of a shell's",
+      { files: { x: "~/x" } },
+      'dynamo-sky:files.x: "~/x" is not a path. Allowed: the path of a file or directory, from the project\'s directory or from /. Write the whole path, from /.',
+    ],
+  ])("is refused: %s", (_title, input, message) => {
+    expect(messageOf(input)).toBe(message);
+  });
+});
+
+describe("what is brought", () => {
+  it("has another digest when any of it changes, and none that the path has a part in", () => {
+    mkdirSync(join(directory, "maps"));
+    put("maps/a.json", "{}");
+    const before = readBrought(join(directory, "maps"));
+    put("maps/a.json", "[]");
+    const changed = readBrought(join(directory, "maps"));
+    put("maps/b.json", "{}");
+    const more = readBrought(join(directory, "maps"));
+    expect(new Set([before.digest, changed.digest, more.digest]).size).toBe(3);
+    expect(readBrought(put("one", "same")).digest).toBe(readBrought(put("two", "same")).digest);
+  });
+
+  it("is refused before anything is made where it is not there or cannot be brought", async () => {
+    const large = put("large", "");
+    truncateSync(large, 100_000_001);
+    mkdirSync(join(directory, "links"));
+    symlinkSync(large, join(directory, "links", "one"));
+    execFileSync("mkfifo", [join(directory, "pipe")]);
+    const at = (name: string) => join(directory, name);
+    const files = { gone: at("gone"), large, links: at("links"), pipe: at("pipe") };
+    const args = { model: "Qwen/Qwen3-8B", target: "local", localServices: true, files } as const;
+    const made = runOnMocks("preview", () => new DynamoCluster("dynamo", args));
+    const allowed =
+      "Allowed: a file or directory that can be read, of at most 100 MB; sky.fileMounts brings more.";
+    await expect(made).rejects.toThrow(
+      [
+        `dynamo-sky:files.gone: "${at("gone")}" is not there (${at("gone")}). ${allowed}`,
+        `dynamo-sky:files.large: "${large}" has more than 100 MB or 10000 files, too much for every node of every launch. ${allowed}`,
+        `dynamo-sky:files.links: "${at("links")}" holds "${at("links/one")}", which is neither a file nor a directory. ${allowed}`,
+        `dynamo-sky:files.pipe: "${at("pipe")}" is neither a file nor a directory. ${allowed}`,
+      ].join("\n"),
+    );
+  });
+
+  it("is copied for this user alone, in the place of what was there", () => {
+    mkdirSync(join(directory, "maps"), { mode: 0o755 });
+    put("maps/run.sh", "#!/bin/sh\n", 0o755);
+    const files = { key: readBrought(put("key", "first")), maps: readBrought(join(directory, "maps")) };
+    const node = join(directory, "node");
+    copyBrought(files, node);
+    put("key", "second");
+    rmSync(join(directory, "maps", "run.sh"));
+    copyBrought({ key: files.key }, node);
+    expect(readFileSync(join(node, "key"), "utf8")).toBe("second");
+    expect([
+      modeOf(join(node, "key")),
+      modeOf(join(node, "maps")),
+      modeOf(join(node, "maps/run.sh")),
+    ]).toEqual([0o600, 0o700, 0o700]);
+    copyBrought(files, node);
+    expect(existsSync(join(node, "maps", "run.sh"))).toBe(false);
+  });
+});
+
+describe("a node", () => {
+  it("tells its programs where the files are", () => {
+    const script =
+      "import json, os, launch\nos.environ['NODE_DIR'] = '/n 1'\nprint(launch.fill_in('--a={{FILES}}/b'), end='')";
+    expect(python(script, null)).toBe("--a=/n 1/files/b");
+  });
+
+  const bring = (names: string): string =>
+    python("import sys, json, start\nstart.bring(*json.load(sys.stdin))", [
+      names.split(",").filter(Boolean),
+      join(directory, "home"),
+      join(directory, "node0"),
+    ]);
+
+  it("on SkyPilot has what came with the launch and nothing older, for its user alone", () => {
+    mkdirSync(join(directory, "home", "files", "old"), { recursive: true });
+    mkdirSync(join(directory, "node0"));
+    put("home/files/key", "k", 0o644);
+    put("home/files/old/key", "k");
+    put("home/files/tool", "t", 0o755);
+    bring("key,tool");
+    expect(readFileSync(join(directory, "node0", "files", "key"), "utf8")).toBe("k");
+    expect(modeOf(join(directory, "node0", "files", "key"))).toBe(0o600);
+    expect(modeOf(join(directory, "node0", "files", "tool"))).toBe(0o700);
+    expect(existsSync(join(directory, "home", "files", "old"))).toBe(false);
+  });
+
+  it("on SkyPilot ends when one did not come", () => {
+    expect(() => bring("key")).toThrow(/key did not come with the launch/);
+  });
+});
+
+const LOCAL: DynamoClusterArgs = {
+  model: "Qwen/Qwen3-8B",
+  target: "local",
+  localServices: true,
+  access: { gateway: false },
+  engineArgs: [],
+};
+
+describe("a changed file", () => {
+  it("starts anew what reads it on this machine, and nothing else", async () => {
+    const path = put("policies.yaml", "a: 1");
+    const args = {
+      ...LOCAL,
+      files: { policies: path },
+      router: { mode: "kv", policyConfig: "{{FILES}}/policies" },
+    } as const;
+    const inputs = async () => {
+      const { resources } = await runOnMocks("update", () => new DynamoCluster("dynamo", args));
+      const units = resources.filter(({ inputs }) => String(inputs["create"]).endsWith("local apply"));
+      return new Map(units.map((unit) => [unit.name, stdinOf(unit) as unknown as LocalProgramsSpec]));
+    };
+    const before = await inputs();
+    put("policies.yaml", "a: 2");
+    const after = await inputs();
+    const changed = [...after].filter(
+      ([name, input]) => JSON.stringify(input) !== JSON.stringify(before.get(name)),
+    );
+    expect(changed.map(([, { unit }]) => unit)).toEqual(["frontend-0"]);
+    const [, frontend] = changed[0] ?? [];
+    expect(frontend?.files).toEqual({ policies: readBrought(path) });
+    const { brought, command } = frontend?.nodes[0]?.programs[0] ?? {};
+    expect(brought).toEqual({ policies: readBrought(path).digest });
+    expect(command).toContain("{{FILES}}/policies");
+  });
+
+  it("is another launch on SkyPilot", async () => {
+    const path = put("chat.jinja", "{{ a }}");
+    const args: DynamoClusterArgs = {
+      model: "Qwen/Qwen3-8B",
+      cluster: { nodes: 1 },
+      pools: [{ role: "aggregated", tensorParallel: 8 }],
+      files: { "chat.jinja": path },
+      frontend: { args: ["--some-file", "{{FILES}}/chat.jinja"] },
+    };
+    const launch = async () => {
+      const { named } = await runOnMocks("update", () => new DynamoCluster("dynamo", args));
+      return stdinOf(named("dynamo-main-launch"));
+    };
+    const before = await launch();
+    expect(before["files"]).toEqual({ "chat.jinja": readBrought(path) });
+    put("chat.jinja", "{{ b }}");
+    expect(await launch()).not.toEqual(before);
+  });
+});
+
+test("a recipe mounts the files from where they are, and tells the nodes their names", () => {
+  const config = parseConfig({
+    model: "Qwen/Qwen3-8B",
+    engine: "vllm",
+    cluster: { nodes: 1 },
+    pools: [{ role: "aggregated", tensorParallel: 8 }],
+    files: { "z.json": "files/z.json", "chat.jinja": "files/chat.jinja", maps: "maps/" },
+    engineArgs: ["--chat-template", "{{FILES}}/chat.jinja"],
+  });
+  const [cluster] = plan(config, { discovery: "etcd", events: "nats" }).clusters;
+  if (cluster === undefined) throw new Error("no cluster");
+  const task = parse(textOfTask({ cluster, config, standalone: true }));
+  expect(task.file_mounts).toMatchObject({
+    "~/.dynamo-sky/files/chat.jinja": "files/chat.jinja",
+    "~/.dynamo-sky/files/z.json": "files/z.json",
+    "~/.dynamo-sky/files/maps": "maps",
+  });
+  expect(task.run).toContain("--files chat.jinja,maps,z.json <<");
+  expect(task.run).toContain("--chat-template {{FILES}}/chat.jinja");
+});
