@@ -33,7 +33,7 @@ import { Router } from "./router";
 import { clusterIdentity, SkyCluster } from "./skyCluster";
 import { skyRepair } from "./skyRepair";
 import { type ClusterTopology, chatCommand, type DeploymentSummary, summaryOf, topologyOf } from "./topology";
-import { DecodeWorkers, PrefillWorkers, Workers } from "./workers";
+import { DecodeWorkers, EncodeWorkers, PrefillWorkers, Workers } from "./workers";
 
 /** What it means that `access.gateway` is switched off on SkyPilot; every preview says so. */
 const OPEN_INSIDE =
@@ -264,6 +264,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
       { Pool: Workers, role: "aggregated" },
       { Pool: PrefillWorkers, role: "prefill" },
       { Pool: DecodeWorkers, role: "decode" },
+      { Pool: EncodeWorkers, role: "encode" },
     ] as const;
     const workers = pools
       .filter(({ role }) => having(role).length > 0)

@@ -16,4 +16,4 @@ export { Router, type RouterArgs } from "./router";
 export { SkyCluster, type SkyClusterArgs } from "./skyCluster";
 export { observeSky, type SkyObservation } from "./skyRepair";
 export { type ClusterTopology, type DeploymentSummary, KEY_VARIABLE } from "./topology";
-export { DecodeWorkers, PrefillWorkers, Workers } from "./workers";
+export { DecodeWorkers, EncodeWorkers, PrefillWorkers, Workers } from "./workers";

@@ -25,3 +25,11 @@ export class DecodeWorkers extends Role {
     this.registerOutputs({});
   }
 }
+
+/** Workers that turn pictures into embeddings (role `encode`) for the workers that read the prompt. */
+export class EncodeWorkers extends Role {
+  constructor(name: string, args: RoleArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("EncodeWorkers", name, args, opts, byReplica);
+    this.registerOutputs({});
+  }
+}

@@ -23,6 +23,6 @@
 export const ENGINES = ["sglang", "vllm", "trtllm", "mocker"] as const;
 export type EngineName = (typeof ENGINES)[number];
 
-/** What a worker does: all of a request, or one of its two phases. */
-export const WORKER_ROLES = ["aggregated", "prefill", "decode"] as const;
+/** What a worker does: all of a request, one of its two phases, or the pictures that come before them. */
+export const WORKER_ROLES = ["aggregated", "prefill", "decode", "encode"] as const;
 export type WorkerRole = (typeof WORKER_ROLES)[number];

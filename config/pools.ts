@@ -34,7 +34,7 @@ const parallel = () => whole({ min: 1, max: 1024 });
 export const poolSchema = section({
   role: required(oneOf("a role", WORKER_ROLES), {
     about:
-      "What its workers do: whole requests (`aggregated`), or one of the two phases (`prefill`, `decode`).",
+      "What its workers do: whole requests (`aggregated`), one of the two phases (`prefill`, `decode`), or the pictures of a vision-language model for either (`encode`).",
   }),
   replicas: setting(whole({ min: 1, max: 10_000 }), {
     default: 1,

@@ -36,7 +36,13 @@ const deploymentSchema = z.object({
   /** What clients ask the model for. */
   task: z.enum(TASKS),
   /** How many workers of each role have to be registered with every frontend. */
-  workers: z.object({ aggregated: z.number(), prefill: z.number(), decode: z.number() }),
+  workers: z.object({
+    aggregated: z.number(),
+    prefill: z.number(),
+    decode: z.number(),
+    // Deployments made before there were encoders do not count them.
+    encode: z.number().default(0),
+  }),
 });
 
 const detailsSchema = z.object({

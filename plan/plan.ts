@@ -82,7 +82,7 @@ function expectedWorkers(config: DeploymentConfig): ExpectedWorkers {
     config.pools
       .filter((pool) => pool.role === role)
       .reduce((sum, pool) => sum + pool.replicas * registeredWorkers(config, pool, nodesOf(config, pool)), 0);
-  return { aggregated: of("aggregated"), prefill: of("prefill"), decode: of("decode") };
+  return { aggregated: of("aggregated"), prefill: of("prefill"), decode: of("decode"), encode: of("encode") };
 }
 
 /** Every node that runs out of ports says so; once is enough. */

@@ -143,6 +143,7 @@ export interface ExpectedWorkers {
   readonly aggregated: number;
   readonly prefill: number;
   readonly decode: number;
+  readonly encode: number;
 }
 
 export interface DeploymentPlan {

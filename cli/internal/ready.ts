@@ -164,7 +164,12 @@ async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<M
 function registered(body: unknown, namespace: string): Record<WorkerRole, number> {
   const types = field(field(field(body, "namespaces"), namespace), "worker_types");
   const count = (role: WorkerRole): number => Number(field(field(types, role), "workers") ?? 0);
-  return { aggregated: count("aggregated"), prefill: count("prefill"), decode: count("decode") };
+  return {
+    aggregated: count("aggregated"),
+    prefill: count("prefill"),
+    decode: count("decode"),
+    encode: count("encode"),
+  };
 }
 
 /** A 200 proves nothing: broken engines answer it with no tokens at all. */

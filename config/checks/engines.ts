@@ -37,6 +37,11 @@ const mocker: Rules = {
         key,
         message: `${show(pool[key])} has no meaning for engine mocker, which has no ${what}. Remove it, or use a real engine.`,
       });
+    if (pool.role === "encode")
+      found.push({
+        key: "role",
+        message: `"encode" is not there with engine mocker: Dynamo's simulated engine has no workers that look at pictures. Use engine sglang, vllm or trtllm, or remove the pool.`,
+      });
     if (pool.pipelineParallel > 1) refuse("pipelineParallel", "layers to cut into stages");
     if (pool.expertParallel !== undefined) refuse("expertParallel", "experts");
     if (pool.gpuMemoryFraction !== undefined) refuse("gpuMemoryFraction", "GPU memory");

@@ -1,6 +1,7 @@
 import type { WorkerRole } from "../names";
 import type { Problem } from "../problems";
 import { show } from "../values";
+import { VERSIONS } from "../versions";
 import type { Known } from ".";
 
 /** Most GPUs that one replica may ask for: beyond any system there is, and a bound for the arithmetic. */
@@ -14,12 +15,17 @@ function roleProblems({ pools }: Known): Problem[] {
   if (pools === undefined) return [];
   const has = (role: WorkerRole) => pools.some((pool) => pool.role === role);
   const path = ["pools"];
+  if (has("encode") && pools.every(({ role }) => role === "encode")) {
+    const message =
+      "all pools have role encode, whose workers only look at pictures. Add an aggregated pool, or a prefill and a decode pool.";
+    return [{ path, message }];
+  }
   if (has("aggregated") && (has("prefill") || has("decode"))) {
     const roles = [...new Set(pools.map((pool) => pool.role))].join(", ");
     return [
       {
         path,
-        message: `the roles ${roles} do not go together. Use aggregated alone, or prefill and decode together.`,
+        message: `the roles ${roles} do not go together. Use aggregated alone, or prefill and decode together; encode goes with either.`,
       },
     ];
   }
@@ -35,6 +41,10 @@ function lonely(role: WorkerRole, missing: WorkerRole): string {
 function sizeProblems({ pools }: Known): Problem[] {
   return (pools ?? []).flatMap((pool, index) => {
     const gpus = pool.tensorParallel * pool.dataParallel * pool.pipelineParallel;
+    if (pool.role === "encode" && gpus > 1) {
+      const message = `a replica would need ${gpus} GPUs (tensorParallel × dataParallel × pipelineParallel), and an encode worker of Dynamo ${VERSIONS.dynamo} works on one. Leave them at 1, and raise replicas.`;
+      return [{ path: ["pools", index], message }];
+    }
     if (gpus <= MOST_GPUS_OF_A_REPLICA) return [];
     const message = `a replica would need ${pool.tensorParallel} × ${pool.dataParallel} × ${pool.pipelineParallel} = ${gpus} GPUs (tensorParallel × dataParallel × pipelineParallel). Allowed: at most ${MOST_GPUS_OF_A_REPLICA}. Lower one of them.`;
     return [{ path: ["pools", index], message }];

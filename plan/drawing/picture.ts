@@ -19,6 +19,7 @@ const COLOURS: Readonly<Record<WorkerRole, { readonly line: string; readonly fil
   aggregated: { line: "#0072b2", fill: "#d4e7f5" },
   prefill: { line: "#b86e00", fill: "#fce8c8" },
   decode: { line: "#00795a", fill: "#cdeee2" },
+  encode: { line: "#8a5a83", fill: "#f0dfec" },
 };
 const REQUESTS = { stroke: "#444", "stroke-width": 1.5 };
 const CACHE = { stroke: "#b0468a", "stroke-width": 2.5 };

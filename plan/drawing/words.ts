@@ -3,11 +3,17 @@ import { counted } from "../../lib/words";
 import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan, WorkerRole } from "../types";
 
 /** Short names for seats on a node: `P0`, `D12`, `A3`. */
-export const LETTERS: Readonly<Record<WorkerRole, string>> = { aggregated: "A", prefill: "P", decode: "D" };
+export const LETTERS: Readonly<Record<WorkerRole, string>> = {
+  aggregated: "A",
+  prefill: "P",
+  decode: "D",
+  encode: "E",
+};
 export const WORDS: Readonly<Record<WorkerRole, string>> = {
   aggregated: "aggregated (whole requests)",
   prefill: "prefill (reads prompts)",
   decode: "decode (writes answers)",
+  encode: "encode (looks at pictures)",
 };
 
 const MOST_DRAWN = 32;

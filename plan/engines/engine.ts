@@ -119,6 +119,18 @@ export function extraArgs({ config, pool }: ReplicaSpec): string[] {
   return [...config.engineArgs, ...pool.engineArgs];
 }
 
+/** True if the pool's workers hand KV blocks over or take them. */
+export const disaggregated = ({ pool }: ReplicaSpec): boolean =>
+  pool.role === "prefill" || pool.role === "decode";
+
+/** True if workers of the pool keep the beginnings of prompts: those that read prompts. */
+export const keepsPrefixes = ({ pool }: ReplicaSpec): boolean =>
+  pool.role === "aggregated" || pool.role === "prefill";
+
+/** True if pictures are looked at by workers of their own, which the others have to know. */
+export const hasEncoders = ({ config }: ReplicaSpec): boolean =>
+  config.pools.some(({ role }) => role === "encode");
+
 export function extraEnv({ config, pool }: ReplicaSpec): Record<string, string> {
   return { ...config.engineEnv, ...pool.engineEnv };
 }
@@ -127,8 +139,9 @@ export function extraEnv({ config, pool }: ReplicaSpec): Record<string, string> 
  * True if workers of the pool publish what their KV cache holds. Decode workers do not: the router never looks for a
  * prefix there, the prefill worker's cache decides; nor do those that write no tokens. Whatever the router's mode, so that changing it restarts no worker.
  */
-export function publishesKvEvents({ config, pool }: ReplicaSpec): boolean {
-  return config.router.kvEvents && pool.role !== "decode" && tasks[config.task].generates;
+export function publishesKvEvents(replica: ReplicaSpec): boolean {
+  const { router, task } = replica.config;
+  return router.kvEvents && keepsPrefixes(replica) && tasks[task].generates;
 }
 
 /**

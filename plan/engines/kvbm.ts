@@ -5,14 +5,14 @@
 import { NODE_DIR } from "../../lib/placeholders";
 import { gpusPerReplica } from "../config";
 import type { PortNeed } from "../ports";
-import type { ReplicaSpec, WorkerSpec } from "./engine";
+import { keepsPrefixes, type ReplicaSpec, type WorkerSpec } from "./engine";
 
 /** The consolidator of KV events listens that far above the leader's port (`consolidator_config.py`). */
 const CONSOLIDATOR_OFFSET = 1000;
 
 /** True for workers whose blocks are offloaded: those that keep prefixes. Disaggregated, these are the prefill workers. */
-export function usesKvbm({ config, pool }: ReplicaSpec): boolean {
-  return config.kvOffload.hostMemoryGB !== undefined && pool.role !== "decode";
+export function usesKvbm(replica: ReplicaSpec): boolean {
+  return replica.config.kvOffload.hostMemoryGB !== undefined && keepsPrefixes(replica);
 }
 
 /** The first port after those of the leader. */

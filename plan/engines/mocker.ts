@@ -13,7 +13,8 @@ import { gpusPerReplica } from "../config";
 import { modelPath } from "../model";
 import { type Engine, extraArgs, extraEnv, type WorkerSpec } from "./engine";
 
-const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode" } as const;
+/** It has no encode workers: the configuration refuses them (`config/checks/engines.ts`). */
+const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode: "encode" } as const;
 
 /** Flags: `python -m dynamo.mocker --help`. */
 export const mocker: Engine = {

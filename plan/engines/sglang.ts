@@ -11,10 +11,13 @@ import { hasExporters } from "../config";
 import { modelPath } from "../model";
 import { neighbours, onePort } from "../ports";
 import {
+  disaggregated,
   type Engine,
   extraArgs,
   extraEnv,
   flag,
+  hasEncoders,
+  keepsPrefixes,
   kvEventsConfig,
   option,
   publishesKvEvents,
@@ -37,7 +40,6 @@ const BYTES_PER_GB = 1e9;
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 /** Left to itself SGLang derives ports from `--port`, and those of two replicas on a node would overlap. */
 const meets = (replica: ReplicaSpec): boolean => replica.nodes > 1 || usesDp(replica);
-const disaggregated = ({ pool }: ReplicaSpec): boolean => pool.role !== "aggregated";
 
 /** Numbers of the attention groups that publish from this node: its share of them, or all of one on rank 0. */
 function publishers(spec: RankSpec): number[] {
@@ -80,6 +82,7 @@ const SETTLED = {
   "--page-size": "router.blockSize",
   "--kv-events-config": "router.kvEvents",
   "--disaggregation-mode": "pools[].role",
+  "--dedicated-mm-encoder": "pools[].role",
   "--disaggregation-bootstrap-port": "ports.bootstrap",
   "--disaggregation-transfer-backend": "kvTransfer.connector",
   "--base-gpu-id": undefined,
@@ -146,6 +149,7 @@ export const sglang: Engine = {
         ...option("--port", worker.ports.engine),
         ...cacheFlags(worker),
         ...disaggregationFlags(worker),
+        ...pictureFlags(worker),
         // Without it SGLang keeps no figures of its own; Dynamo hands them out with the worker's.
         ...flag("--enable-metrics", hasExporters(worker.config)),
         ...extraArgs(worker),
@@ -191,7 +195,7 @@ function cacheFlags(worker: WorkerSpec): string[] {
   const { config, pool } = worker;
   return [
     // Unequal to the router's block size, no block that is published would ever match one that is asked for.
-    ...option("--page-size", config.router.blockSize),
+    ...(pool.role === "encode" ? [] : option("--page-size", config.router.blockSize)),
     ...option("--mem-fraction-static", pool.gpuMemoryFraction),
     ...(publishesKvEvents(worker) ? ["--kv-events-config", kvEventsConfig(kvEventsBase(worker))] : []),
     ...offloadFlags(worker),
@@ -207,8 +211,9 @@ function kvEventsBase(worker: WorkerSpec): number | undefined {
  * HiCache. `--hicache-size` is GB for each rank, in whole GB. A decode worker keeps no prefixes (its radix cache is off), so
  * there is nothing to offload. https://docs.sglang.ai/advanced_features/hicache_best_practices.html
  */
-function offloadFlags({ config: { kvOffload }, pool }: WorkerSpec): string[] {
-  if (kvOffload.hostMemoryGB === undefined || pool.role === "decode") return [];
+function offloadFlags(worker: WorkerSpec): string[] {
+  const { kvOffload } = worker.config;
+  if (kvOffload.hostMemoryGB === undefined || !keepsPrefixes(worker)) return [];
   return [
     ...["--enable-hierarchical-cache", "--hicache-size", String(Math.ceil(kvOffload.hostMemoryGB))],
     ...(kvOffload.diskGB === undefined ? [] : ["--hicache-storage-backend", "file"]),
@@ -216,8 +221,10 @@ function offloadFlags({ config: { kvOffload }, pool }: WorkerSpec): string[] {
 }
 
 /** The file backend is configured by environment alone (`sglang/srt/environ.py`), and counts for each rank. */
-function diskEnv({ config: { kvOffload }, pool, name }: WorkerSpec): Record<string, string> {
-  if (kvOffload.diskGB === undefined || pool.role === "decode") return {};
+function diskEnv(worker: WorkerSpec): Record<string, string> {
+  const { config, name } = worker;
+  const { kvOffload } = config;
+  if (kvOffload.diskGB === undefined || !keepsPrefixes(worker)) return {};
   return {
     SGLANG_HICACHE_FILE_BACKEND_STORAGE_DIR: `${kvOffload.diskPath ?? `${NODE_DIR}/kv`}/${name}`,
     SGLANG_HICACHE_FILE_BACKEND_MAX_SIZE: String(Math.round(kvOffload.diskGB * BYTES_PER_GB)),
@@ -243,4 +250,17 @@ function disaggregationFlags(worker: WorkerSpec): string[] {
     // Rank 0 has the meeting place; the other ranks go there.
     ...option("--disaggregation-bootstrap-port", leaderPorts.bootstrap),
   ];
+}
+
+/**
+ * Encode workers are what the frontend asks; they look at the pictures and hand the request to the others, which have to know that. An
+ * aggregated worker is `pd` there. https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
+ * (`_normalize_multimodal_disaggregation_args`)
+ */
+function pictureFlags(worker: WorkerSpec): string[] {
+  if (!hasEncoders(worker)) return [];
+  const { role } = worker.pool;
+  if (role === "encode") return ["--disaggregation-mode", "encode", "--enable-multimodal"];
+  const mode = role === "aggregated" ? ["--disaggregation-mode", "pd"] : [];
+  return [...mode, "--enable-multimodal", "--dedicated-mm-encoder"];
 }

@@ -42,12 +42,12 @@ export function transferProblems(config: DeploymentConfig, rules: TransferRules 
   const unknown = unknownConnector(config, rules);
   if (unknown !== undefined) return [unknown];
   const kind = rules.connectors[kvTransfer.connector ?? rules.usual];
-  const transfers = pools.some(({ role }) => role !== "aggregated");
+  const transfers = pools.some(({ role }) => role === "prefill" || role === "decode");
   const idle = transfers ? [] : asked.filter(([key]) => kind === "transfer" || key === "backend");
   if (idle.length > 0)
     return refuse(
       (value) =>
-        `${show(value)} has no effect: all pools are aggregated, and hand over nothing. Remove it, or use prefill and decode pools.`,
+        `${show(value)} has no effect: there are no prefill and decode pools, so nothing is handed over. Remove it, or use such pools.`,
       idle,
     );
   return [

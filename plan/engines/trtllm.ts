@@ -13,12 +13,16 @@
 import type { Json, PlainObject } from "../../config/plain";
 import { RUNTIME_FLAGS, settledFlag, TRTLLM_KEY } from "../../config/settled";
 import type { PoolConfig } from "../config";
+import { NAMESPACE } from "../context";
 import { modelPath } from "../model";
 import {
+  disaggregated,
   type Engine,
   extraArgs,
   extraEnv,
   flag,
+  hasEncoders,
+  keepsPrefixes,
   option,
   publishesKvEvents,
   type ReplicaSpec,
@@ -31,7 +35,7 @@ import { KVBM_ENGINE_OFFSET, kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
 import { mpiDaemon, mpiPorts, mpirun } from "./mpi";
 import { handOver, type TransferRules } from "./transfer";
 
-const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode" } as const;
+const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode: "encode" } as const;
 
 /** What every rank of a replica over several nodes runs, with the worker's command after it. */
 const LAUNCHER = "trtllm-llmapi-launch";
@@ -71,6 +75,7 @@ const SETTLED: SettledFlags = {
   "--publish-kv-events": "router.kvEvents",
   "--publish-events-and-metrics": "router.kvEvents",
   "--disaggregation-mode": "pools[].role",
+  "--encode-endpoint": "pools[].role",
   "--connector": "kvOffload",
   // It excludes the `--trtllm.*` flags of the plan; what it holds is merged with them in `engineConfig`.
   "--override-engine-args": "engineConfig",
@@ -141,6 +146,7 @@ function serve(worker: WorkerSpec): WorkerCommand {
       ...modelFlags(worker),
       ...parallelFlags(worker),
       ...["--disaggregation-mode", MODES[worker.pool.role]],
+      ...pictureFlags(worker),
       ...cacheFlags(worker),
       ...engineConfigFlags(worker),
       ...extraArgs(worker),
@@ -209,9 +215,9 @@ function planned(worker: WorkerSpec): PlainObject {
       ...(pool.gpuMemoryFraction === undefined ? {} : { free_gpu_memory_fraction: pool.gpuMemoryFraction }),
       ...(usesKvbm(worker) ? { enable_partial_reuse: false } : {}),
     },
-    ...(pool.role === "aggregated"
-      ? {}
-      : { cache_transceiver_config: { backend: handOver(TRANSFER, config.kvTransfer) } }),
+    ...(disaggregated(worker)
+      ? { cache_transceiver_config: { backend: handOver(TRANSFER, config.kvTransfer) } }
+      : {}),
     ...(pool.role === "prefill" ? { disable_overlap_scheduler: true } : {}),
   };
 }
@@ -247,7 +253,15 @@ function leaves(config: PlainObject, prefix = ""): [string, Json][] {
 }
 
 /** NIXL's backend: https://nvidia.github.io/TensorRT-LLM/features/disagg-serving.html */
-function transferEnv({ config: { kvTransfer }, pool }: WorkerSpec): Record<string, string> {
-  if (kvTransfer.backend === undefined || pool.role === "aggregated") return {};
+function transferEnv(worker: WorkerSpec): Record<string, string> {
+  const { kvTransfer } = worker.config;
+  if (kvTransfer.backend === undefined || !disaggregated(worker)) return {};
   return { TRTLLM_NIXL_KVCACHE_BACKEND: kvTransfer.backend };
+}
+
+/** Encode workers, and where whoever reads prompts finds them: `_default_endpoint` in dynamo/trtllm/args.py of 1.4.2. */
+function pictureFlags(worker: WorkerSpec): string[] {
+  if (!hasEncoders(worker)) return [];
+  const asks = keepsPrefixes(worker) ? ["--encode-endpoint", `dyn://${NAMESPACE}.encode.generate`] : [];
+  return ["--modality", "multimodal", ...asks];
 }

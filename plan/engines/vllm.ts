@@ -17,10 +17,13 @@ import { tasks } from "../../config/task";
 import { modelPath } from "../model";
 import { onePort } from "../ports";
 import {
+  disaggregated,
   type Engine,
   extraArgs,
   extraEnv,
   flag,
+  hasEncoders,
+  keepsPrefixes,
   kvEventsConfig,
   option,
   publishesKvEvents,
@@ -35,7 +38,6 @@ import { kvTransferFlags, sideChannelEnv, VLLM_TRANSFER } from "./vllmTransfer";
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 const isHeadless = (spec: RankSpec): boolean => spec.rank > 0 && !usesDp(spec);
-const disaggregated = ({ pool }: ReplicaSpec): boolean => pool.role !== "aggregated";
 
 /** Numbers of the attention groups on this node. */
 function localGroups({ pool, nodes, rank }: RankSpec): number[] {
@@ -91,6 +93,7 @@ const SETTLED = {
   // A file with any of these, which nobody has read when the plan is made.
   "--config": "engineArgs",
   "--disaggregation-mode": "pools[].role",
+  "--route-to-encoder": "pools[].role",
 } as const satisfies SettledFlags;
 
 export const vllm: Engine = {
@@ -132,7 +135,7 @@ export const vllm: Engine = {
     }
     if (
       config.kvOffload.hostMemoryGB !== undefined &&
-      pool.role !== "decode" &&
+      keepsPrefixes(replica) &&
       (nodes > 1 || usesDp(replica))
     ) {
       problems.push({
@@ -237,7 +240,7 @@ function cacheFlags(worker: WorkerSpec): string[] {
   const { config, pool, ports } = worker;
   const publishes = publishesKvEvents(worker) && !isHeadless(worker);
   return [
-    ...option("--block-size", config.router.blockSize),
+    ...(pool.role === "encode" ? [] : option("--block-size", config.router.blockSize)),
     ...option("--gpu-memory-utilization", pool.gpuMemoryFraction),
     ...(publishes
       ? ["--kv-events-config", kvEventsConfig(ports.kvEvents, { enable_kv_cache_events: true })]
@@ -247,5 +250,19 @@ function cacheFlags(worker: WorkerSpec): string[] {
 
 function disaggregationFlags(worker: WorkerSpec): string[] {
   const { pool } = worker;
-  return [...(disaggregated(worker) ? ["--disaggregation-mode", pool.role] : []), ...kvTransferFlags(worker)];
+  return [
+    ...(pool.role === "aggregated" ? [] : ["--disaggregation-mode", pool.role]),
+    ...kvTransferFlags(worker),
+    ...pictureFlags(worker),
+  ];
+}
+
+/**
+ * Encode workers, whoever asks them, and whoever gets what they have made of a picture:
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/examples/backends/vllm/launch/disagg_multimodal_epd.sh
+ */
+function pictureFlags(worker: WorkerSpec): string[] {
+  if (!hasEncoders(worker)) return [];
+  if (worker.pool.role === "encode") return ["--enable-multimodal"];
+  return ["--enable-multimodal", "--enable-mm-embeds", ...flag("--route-to-encoder", keepsPrefixes(worker))];
 }

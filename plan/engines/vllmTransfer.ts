@@ -4,7 +4,7 @@
  * https://github.com/vllm-project/vllm/blob/v0.26.0/vllm/distributed/kv_transfer/kv_connector/factory.py, and those that Dynamo can hand over
  * with: `KV_CONNECTOR_PROTOCOLS` in dynamo/vllm/kv_connector_protocols.py.
  */
-import type { ReplicaSpec, WorkerSpec } from "./engine";
+import { disaggregated, keepsPrefixes, type WorkerSpec } from "./engine";
 import { usesKvbm } from "./kvbm";
 import { handOver, type TransferRules } from "./transfer";
 
@@ -34,8 +34,6 @@ interface Connector {
   readonly kv_connector_extra_config?: object;
 }
 
-const disaggregated = ({ pool }: ReplicaSpec): boolean => pool.role !== "aggregated";
-
 /** The flag, or nothing for a worker that neither hands over nor keeps blocks. */
 export function kvTransferFlags(worker: WorkerSpec): string[] {
   const connectors = [keeper(worker), mover(worker)].flatMap((one) => one ?? []);
@@ -56,11 +54,11 @@ function paired(connectors: readonly Connector[]): Connector {
 
 /** What keeps blocks that no longer fit the GPU. Decode workers keep no prefixes. */
 function keeper(worker: WorkerSpec): Connector | undefined {
-  const { pool, config } = worker;
+  const { config } = worker;
   if (usesKvbm(worker))
     return { kv_connector: "DynamoConnector", kv_connector_module_path: KVBM_MODULE, kv_role: "kv_both" };
   const { connector, extra } = config.kvTransfer;
-  if (connector === undefined || VLLM_TRANSFER.connectors[connector] !== "cache" || pool.role === "decode")
+  if (connector === undefined || VLLM_TRANSFER.connectors[connector] !== "cache" || !keepsPrefixes(worker))
     return undefined;
   return { kv_connector: connector, kv_role: "kv_both", ...extraConfig(extra) };
 }

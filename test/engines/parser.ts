@@ -27,7 +27,7 @@ const answerSchema = z.object({
       world: z.number(),
       /** Tokens; null where the engine decides when it has the model. */
       blockSize: z.number().nullable(),
-      role: z.enum(["agg", "prefill", "decode"]),
+      role: z.enum(["agg", "prefill", "decode", "encode"]),
       publishesKvEvents: z.boolean(),
     })
     .optional(),

@@ -26,7 +26,12 @@ const stacks = stacksWithFiles(readProject(packageRoot())).map((stack) => ({
 }));
 const stacksOf = (engine: ParsedEngine) => stacks.filter(({ config }) => config.engine === engine);
 
-const ROLES: Readonly<Record<string, string>> = { aggregated: "agg", prefill: "prefill", decode: "decode" };
+const ROLES: Readonly<Record<string, string>> = {
+  aggregated: "agg",
+  prefill: "prefill",
+  decode: "decode",
+  encode: "encode",
+};
 
 /** The processes of each replica of a plan. */
 function replicasOf({ clusters }: DeploymentPlan): ProgramPlan[][] {

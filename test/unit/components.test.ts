@@ -156,7 +156,7 @@ describe("DynamoCluster in an update", () => {
       model: "Qwen/Qwen3-8B",
       task: "chat",
       namespace: "dynamo",
-      expectedWorkers: { aggregated: 0, prefill: 1, decode: 2 },
+      expectedWorkers: { aggregated: 0, prefill: 1, decode: 2, encode: 0 },
       timeoutSeconds: 180,
       localClusters: [CLUSTER],
       logs: Object.fromEntries(
@@ -194,7 +194,7 @@ describe("DynamoCluster in an update", () => {
       namespace: "dynamo",
       routerMode: "kv",
       task: "chat",
-      workers: { aggregated: 0, prefill: 1, decode: 2 },
+      workers: { aggregated: 0, prefill: 1, decode: 2, encode: 0 },
     });
     expect(await known(result.urn)).toMatch(/::dynamo-sky:index:DynamoCluster::dynamo$/);
   });

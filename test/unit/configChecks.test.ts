@@ -20,14 +20,14 @@ const BAD: readonly BadInput[] = [
     "aggregated with disaggregated",
     { pools: [{ role: "aggregated" }, { role: "prefill" }, { role: "decode" }] },
     [
-      "dynamo-sky:pools: the roles aggregated, prefill, decode do not go together. Use aggregated alone, or prefill and decode together.",
+      "dynamo-sky:pools: the roles aggregated, prefill, decode do not go together. Use aggregated alone, or prefill and decode together; encode goes with either.",
     ],
   ],
   [
     "aggregated with one half",
     { pools: [{ role: "aggregated" }, { role: "decode" }] },
     [
-      "dynamo-sky:pools: the roles aggregated, decode do not go together. Use aggregated alone, or prefill and decode together.",
+      "dynamo-sky:pools: the roles aggregated, decode do not go together. Use aggregated alone, or prefill and decode together; encode goes with either.",
     ],
   ],
   [

@@ -215,13 +215,13 @@ const BAD: readonly BadInput[] = [
   [
     "pool without a role",
     { pools: [{ replicas: 2 }] },
-    ["dynamo-sky:pools[0].role: is required. Allowed: aggregated, prefill, decode."],
+    ["dynamo-sky:pools[0].role: is required. Allowed: aggregated, prefill, decode, encode."],
   ],
   [
     "role is no role",
     { pools: [{ role: "decoder" }] },
     [
-      'dynamo-sky:pools[0].role: "decoder" is not a role. Allowed: aggregated, prefill, decode. Did you mean "decode"?',
+      'dynamo-sky:pools[0].role: "decoder" is not a role. Allowed: aggregated, prefill, decode, encode. Did you mean "decode"?',
     ],
   ],
   [

@@ -161,7 +161,7 @@ describe("against a server", () => {
   });
 
   async function whyNotReady(endpoint: string, change: Partial<ReadySpec> = {}): Promise<string | undefined> {
-    const expectedWorkers = { aggregated: 0, prefill: 1, decode: 2 };
+    const expectedWorkers = { aggregated: 0, prefill: 1, decode: 2, encode: 0 };
     const spec = {
       endpoint,
       model: "org/m",

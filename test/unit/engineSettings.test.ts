@@ -156,7 +156,7 @@ describe("kvTransfer", () => {
     [
       "nothing to hand over",
       { ...SHAPES.single, kvTransfer: { backend: "LIBFABRIC" } },
-      'kvTransfer.backend: "LIBFABRIC" has no effect: all pools are aggregated',
+      'kvTransfer.backend: "LIBFABRIC" has no effect: there are no prefill and decode pools',
     ],
     [
       "KVBM beside another connector",

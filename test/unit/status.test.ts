@@ -35,7 +35,7 @@ const OUTPUTS: Deployed = {
     namespace: "dynamo",
     routerMode: "kv",
     task: "chat",
-    workers: { aggregated: 0, prefill: 0, decode: 2 },
+    workers: { aggregated: 0, prefill: 0, decode: 2, encode: 0 },
   },
   cost: { gpus: 16, dollarsPerHour: 98.32, mostDollarsPerHour: 98.32 },
   prices: { main: 98.32 },
