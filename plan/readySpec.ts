@@ -16,7 +16,12 @@ export const readySchema = z.strictObject({
   /** Dynamo namespace in which the workers register. */
   namespace: z.string().min(1),
   /** Workers that must be registered, by role. */
-  expectedWorkers: z.strictObject({ aggregated: count, prefill: count, decode: count, encode: count.default(0) }),
+  expectedWorkers: z.strictObject({
+    aggregated: count,
+    prefill: count,
+    decode: count,
+    encode: count.default(0),
+  }),
   /** Bound on the whole wait, seconds. Default 600. */
   timeoutSeconds: z.number().positive().default(600),
   /** Sent as `Authorization: Bearer`. Never printed. */
