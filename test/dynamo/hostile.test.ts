@@ -328,7 +328,14 @@ describe("a hostile value", () => {
       const { labels = {}, image_id, instance_type } = task["resources"] as Record<string, unknown>;
       expect(labels).toEqual(config.sky.labels);
       expect(task["envs"] ?? {}).toEqual(config.sky.envs);
-      expect(task["config"]).toEqual(config.sky.config && quotedSkyConfig(config.sky.config));
+      // Beside it stands what pods need.
+      const { kubernetes: _pods, ssh: _hosts, ...rest } = (task["config"] ?? {}) as Record<string, unknown>;
+      const { kubernetes: _own, ...own } = quotedSkyConfig(config.sky.config ?? {}) as Record<
+        string,
+        unknown
+      >;
+      expect(rest).toEqual(own);
+      expect(task["config"]).toMatchObject(quotedSkyConfig(config.sky.config ?? {}));
       if (config.sky.image !== undefined) expect(image_id).toBe(config.sky.image);
       expect(instance_type).toBe(config.sky.instanceType);
     }
@@ -359,6 +366,7 @@ describe("a hostile value", () => {
       expect(Object.keys(task)).toEqual([
         "num_nodes",
         "resources",
+        "config",
         "envs",
         "secrets",
         "file_mounts",

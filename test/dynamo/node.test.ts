@@ -340,7 +340,13 @@ describe("the driver", () => {
     ]);
     const broken = await machine.run("local lease", '{"secret": "s3cr3t');
     expect(broken).toMatchObject({ code: 2, stderr: expect.not.stringContaining("s3cr3t") });
-    expect((await machine.run("fly away", {})).stderr).toContain("'fly away' is no verb of dynamo-sky.");
+    const internal = await machine.run("local fly", {});
+    expect(internal).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("'local fly' is no verb of dynamo-sky."),
+    });
+    const other = await machine.run("fly away", {});
+    expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining("unknown command 'fly'") });
   });
 
   test("stops when the process that started it is gone", async () => {
