@@ -2,6 +2,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
 import type { ServedCertificate } from "../lib/tls/served";
+import { cautionsOf } from "../plan/cautions";
 import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
 import { detailsText } from "../plan/outputs";
@@ -34,10 +35,6 @@ import { clusterIdentity, SkyCluster } from "./skyCluster";
 import { skyRepair } from "./skyRepair";
 import { type ClusterTopology, chatCommand, type DeploymentSummary, summaryOf, topologyOf } from "./topology";
 import { DecodeWorkers, EncodeWorkers, PrefillWorkers, Workers } from "./workers";
-
-/** What it means that `access.gateway` is switched off on SkyPilot; every preview says so. */
-const OPEN_INSIDE =
-  "The endpoint asks nobody in the cluster's network for a key, and speaks plain HTTP (dynamo-sky:access.gateway: false).";
 
 /** An NVIDIA Dynamo inference cluster with an OpenAI-compatible endpoint. */
 export class DynamoCluster extends pulumi.ComponentResource {
@@ -90,7 +87,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     keepSecretsOutOfDebugMessages();
     this.cost = cost;
     const { access } = config;
-    if (config.target === "sky" && !access.gateway) void pulumi.log.warn(OPEN_INSIDE, this);
+    for (const caution of cautionsOf(config, plan)) void pulumi.log.warn(caution, this);
     const keys = access.gateway ? new ApiKeys(`${name}-key`, access, { parent: this }) : undefined;
     const tls = gatewayCertificate(`${name}-tls`, access.tls, args.tlsKey, { parent: this });
     const hosts = this.#hosts(name, args, deployment, { keys, tls });

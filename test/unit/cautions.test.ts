@@ -1,0 +1,34 @@
+/** What previews warn of. */
+import { describe, expect, it } from "vitest";
+import { cautionsOf } from "../../plan/cautions";
+import { parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
+import { type Deployment, SERVICES } from "./planShapes";
+
+function cautions(written: Deployment): string[] {
+  const config = parseConfig(written);
+  return cautionsOf(config, plan(config, SERVICES));
+}
+
+const TRTLLM = { model: "Qwen/Qwen3-8B", engine: "trtllm" } as const;
+
+describe("cautions", () => {
+  it("are none of a usual deployment", () => {
+    expect(cautions({ model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] })).toEqual([]);
+  });
+
+  it("say that TensorRT-LLM over several nodes is experimental, and of one node nothing", () => {
+    const pools = [{ role: "aggregated", tensorParallel: 16 }] as const;
+    const [told, ...others] = cautions({ ...TRTLLM, cluster: { nodes: 2 }, pools: [...pools] });
+    expect(told).toMatch(/^TensorRT-LLM over several nodes is experimental/);
+    expect(others).toEqual([]);
+    expect(cautions({ ...TRTLLM, pools: [{ role: "aggregated", tensorParallel: 8 }] })).toEqual([]);
+  });
+
+  it("say that an endpoint without a gateway is open inside", () => {
+    const open = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] } as const;
+    expect(cautions({ ...open, pools: [...open.pools], access: { gateway: false } })).toEqual([
+      expect.stringContaining("dynamo-sky:access.gateway: false"),
+    ]);
+  });
+});
