@@ -96,6 +96,9 @@ function holding(path: string, secrets: Secrets): HoldingFile[] {
   }
 }
 
+/** The program of a stack under plain Pulumi, and the compiler that it starts. */
+const PULUMI_PROGRAM = /\/@pulumi\/pulumi\/cmd\/run\b|\/esbuild --service=/;
+
 /** All processes of this machine, as often as it looks: their command lines and environments. */
 export class SeenProcesses {
   private readonly seen = new Map<string, { readonly command: string; readonly environment: string }>();
@@ -150,7 +153,8 @@ export class SeenProcesses {
     const all = this.each(secrets, ({ environment }) => environment).map(
       ([secret, { command, environment }]) => {
         const program = /(?:^|\0)DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(environment)?.[1];
-        return { secret, program: program === undefined ? command.slice(0, 60) : basename(program) };
+        const other = PULUMI_PROGRAM.test(command) ? "Pulumi's program" : command.slice(0, 60);
+        return { secret, program: program === undefined ? other : basename(program) };
       },
     );
     return [...new Map(all.map((found) => [JSON.stringify(found), found])).values()];

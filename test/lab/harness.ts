@@ -347,7 +347,8 @@ export class Running {
         this.told += text;
         onText(text);
       });
-    this.code = new Promise((resolve) => this.child.once("exit", resolve));
+    // Not "exit": what it has told may still be on its way then.
+    this.code = new Promise((resolve) => this.child.once("close", resolve));
   }
 
   /** Waits for something while it goes on. @throws Error with what it has told, when it ends before, or after four minutes. */
