@@ -15,6 +15,8 @@ function programFor(called: string | undefined): Command {
     .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this; after a verb, what it takes")
     .helpCommand(false)
+    // What stands behind a verb is that verb's, also where one above it has an option of the same name.
+    .enablePositionalOptions()
     .configureHelp({ helpWidth: HELP_WIDTH })
     .exitOverride();
   const verb = called === undefined ? undefined : VERBS[called];

@@ -342,7 +342,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     );
     const { code, told } = await stack.do("up");
     expect(code).toBe(1);
-    expect(told).toContain("the request cannot be met as it is");
+    expect(told).toContain("Slurm does not take the job as it is");
     expect(told).toMatch(/Cause: .*(PartitionNodeLimit|configuration is not available)/);
     expect(told).toMatch(/Left running: /);
     await secrecy.expectNothing();
