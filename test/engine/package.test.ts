@@ -69,15 +69,26 @@ describe("the package", () => {
     const allowed = [
       /^(LICENSE|README\.md|package\.json)$/,
       /^bin\/dynamo-sky$/,
-      /^dist\/(cli\/internal|components|config|lib|local|plan|runtime|sky|toolchain)\/.*\.(js|d\.ts)$/,
+      /^dist\/(cli|components|config|lib|local|observability|plan|runtime|sky|toolchain)\/.*\.(js|d\.ts)$/,
       // The runtime goes onto nodes as the directory that it is.
       /^runtime\/[\w.]+$/,
       /^sky\/\w+\.py$/,
       /^toolchain\/\w+\.(py|txt)$/,
     ];
     expect(packed.filter((path) => !allowed.some((pattern) => pattern.test(path)))).toEqual([]);
-    expect(packed.filter((path) => /test|bench|demo|pipeline|drawing|dashboards/.test(path))).toEqual([]);
-    expect(packed).toEqual(expect.arrayContaining(["dist/components/index.js", "bin/dynamo-sky"]));
+    expect(packed.filter((path) => /test|demo|^dist\/dev\/|\.ts$(?<!\.d\.ts)/.test(path))).toEqual([]);
+    expect(packed).toEqual(
+      expect.arrayContaining(["dist/components/index.js", "dist/cli/main.js", "bin/dynamo-sky"]),
+    );
+  });
+
+  it("has the command line, and says what a verb needs that most programs do without", () => {
+    const bin = join("node_modules", ".bin", "dynamo-sky");
+    expect(run(bin, ["--help"], outside)).toMatch(/plan +what a stack would run where/);
+    expect(run(bin, ["status", "--help"], outside)).toContain("Usage: dynamo-sky status");
+    expect(() => run(bin, ["bench", "--help"], outside)).toThrow(
+      /needs the npm package vega: npm install vega/,
+    );
   });
 
   it("needs no package that only this repository's own tools need", () => {

@@ -146,7 +146,7 @@ describe("every file", () => {
     const { scripts } = JSON.parse(text("package.json"));
     const named = [...text(file).matchAll(/npm run (?:-s )?([a-z][\w:-]*)/g)].map(([, name = ""]) => name);
     expect(named.filter((name) => !(name in scripts))).toEqual([]);
-    const verbs = [...text(file).matchAll(/dynamo-sky ([a-z]+) /g)].map(([, name = ""]) => name);
+    const verbs = [...text(file).matchAll(/bin\/dynamo-sky ([a-z]+)/g)].map(([, name = ""]) => name);
     expect(verbs.filter((name) => !(name in VERBS))).toEqual([]);
   });
 });
