@@ -13,6 +13,7 @@ import {
   Stack,
 } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { deployedOf } from "../../cli/deployment/deployed";
 import { freePorts } from "../../dev/freePorts";
 import { kill, processesOf } from "../../lib/processes";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
@@ -79,8 +80,8 @@ afterAll(() => project?.remove());
 describe("the engine's events", { timeout: 120_000 }, () => {
   it("hold no secret, the debug messages of the SDK neither", async () => {
     const { outputs } = await stack.up(options);
-    const [first] = (outputs["topology"]?.value ?? []) as { cluster: string }[];
-    cluster = first?.cluster ?? "";
+    const values = Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value]));
+    [cluster = ""] = deployedOf(values).topology.map((entry) => entry.cluster);
     const secrets: Record<string, string> = JSON.parse(
       readFileSync(join(nodeDirectory(cluster, 0), "secrets.json"), "utf8"),
     );
