@@ -64,7 +64,7 @@ const EVERYTHING: ConfigInput = {
     openEndpoint: true,
     labels: { team: "search" },
     envs: { NCCL_DEBUG: "INFO" },
-    config: { kubernetes: { provision_timeout: 600 } },
+    config: { gcp: { enable_gvnic: true } },
   },
 };
 /** A cluster for the control plane, and one for each replica. */
