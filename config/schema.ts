@@ -135,7 +135,7 @@ export const configSchema = section({
   }),
   metrics: setting(metricsSchema, {
     ...ALL_DEFAULTS,
-    about: "Figures for Prometheus, and when it raises an alert.",
+    about: "Metrics for Prometheus, and when it raises an alert.",
   }),
   timeouts: setting(timeoutsSchema, { ...ALL_DEFAULTS, about: "How long things may take." }),
   limits: setting(limitsSchema, {
