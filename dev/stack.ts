@@ -56,7 +56,7 @@ function readCommon(words: readonly string[]) {
 }
 
 /** Starts the CLI in this process's place: with its terminal, its exit code, and the signals that it gets. */
-async function handOver(words: readonly string[]): Promise<number> {
+async function runPulumi(words: readonly string[]): Promise<number> {
   const { command, stack, cwd, configFile, wantsHelp } = readCommon(words);
   const directory = projectIn({ cwd });
   const operation = wantsHelp || stack === undefined ? undefined : OPERATIONS.get(command ?? "");
@@ -105,7 +105,7 @@ const words = process.argv.slice(2);
 const { command } = readCommon(words);
 
 async function main(): Promise<number> {
-  if (command !== undefined) return handOver(words);
+  if (command !== undefined) return runPulumi(words);
   console.log(usage);
   return EXIT.ok;
 }

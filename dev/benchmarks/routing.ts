@@ -17,7 +17,7 @@ import { VERSIONS } from "../../config/versions";
 import type { Progress } from "../../toolchain/index";
 import { freePorts } from "../freePorts";
 import type { Benchmark } from "./benchmark";
-import { type OwnStacks, withOwnStacks } from "./ownStacks";
+import { type BenchmarkStacks, withBenchmarkStacks } from "./stacks";
 
 const MODES = ["kv", "round-robin"] as const;
 type Mode = (typeof MODES)[number];
@@ -64,10 +64,10 @@ interface Cell {
  * @returns a row for each load and mode, and what was run.
  */
 export function routingBenchmark(say: Progress, repeats: number): Promise<Benchmark> {
-  return withOwnStacks("dynamo-sky-routing", say, (stacks) => measureAll(stacks, say, repeats));
+  return withBenchmarkStacks("dynamo-sky-routing", say, (stacks) => measureAll(stacks, say, repeats));
 }
 
-async function measureAll(stacks: OwnStacks, say: Progress, repeats: number): Promise<Benchmark> {
+async function measureAll(stacks: BenchmarkStacks, say: Progress, repeats: number): Promise<Benchmark> {
   const targets = {
     kv: await bringUp("kv", stacks, say),
     "round-robin": await bringUp("round-robin", stacks, say),
@@ -109,7 +109,7 @@ interface RunSpec {
   readonly mode: Mode;
   readonly target: BenchTarget;
   readonly bench: Bench;
-  readonly stacks: OwnStacks;
+  readonly stacks: BenchmarkStacks;
   /** Number of this run. */
   readonly done: number;
 }
@@ -129,7 +129,7 @@ async function measureOnce({ load, clients, mode, target, bench, stacks, done }:
   return measured;
 }
 
-async function bringUp(mode: Mode, stacks: OwnStacks, say: Progress): Promise<BenchTarget> {
+async function bringUp(mode: Mode, stacks: BenchmarkStacks, say: Progress): Promise<BenchTarget> {
   const config: ConfigInput = {
     target: "local",
     model: "Qwen/Qwen3-8B",

@@ -26,7 +26,7 @@ export const TLS_BUNDLE = "DYNAMO_SKY_TLS";
 export const READ_AGAIN: readonly string[] = [API_KEYS, TLS_BUNDLE];
 
 /** What clients talk to, for the head node: the frontends, behind the gateway where there is one. */
-export function entrancePrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
+export function endpointPrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
   if (!context.config.access.gateway) return frontendPrograms(context, ports);
   // First, so that it has the configured port.
   const needs = [onePort("http"), ...(hasExporters(context.config) ? [onePort("gatewayStatus")] : [])];

@@ -10,9 +10,9 @@ import { priceQuestions } from "../../components/prices";
 import { type ConfigInput, parseConfig } from "../../plan/config";
 import { type ClusterPrice, costOf } from "../../plan/cost";
 import { plan } from "../../plan/plan";
-import { Asker } from "../../sky/asker";
 import { interpreterOf } from "../../sky/interpreter";
 import { priceRecords } from "../../sky/records";
+import { SkySession } from "../../sky/session";
 import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 
 const H100S =
@@ -41,7 +41,7 @@ const CATALOG: Readonly<Record<string, readonly string[]>> = {
 
 const home = mkdtempSync(join(tmpdir(), "dsky-prices-"));
 const stop = new AbortController();
-let asker: Asker;
+let session: SkySession;
 
 beforeAll(async () => {
   for (const [name, lines] of Object.entries(CATALOG)) {
@@ -51,10 +51,10 @@ beforeAll(async () => {
   }
   const command = await ensureOwnSkyPilot(["aws", "gcp"], (line) => process.stderr.write(`${line}\n`));
   const env = { HOME: home, SKYPILOT_DISABLE_USAGE_COLLECTION: "1" };
-  asker = new Asker({ command, env }, interpreterOf(command) ?? "", stop.signal);
+  session = new SkySession({ command, env }, interpreterOf(command) ?? "", stop.signal);
 }, 600_000);
 afterAll(() => {
-  asker.close();
+  session.close();
   rmSync(home, { recursive: true, force: true });
 });
 
@@ -69,7 +69,7 @@ async function cost(input: Partial<ConfigInput>) {
   const config = parseConfig({ ...MULTI, ...input });
   const questions = priceQuestions(config);
   const tasks = questions.map((question): unknown => JSON.parse(question));
-  const { stdout } = await asker.ask({ prices: tasks }, 120);
+  const { stdout } = await session.ask({ prices: tasks }, 120);
   const prices: readonly ClusterPrice[] = priceRecords.parse(JSON.parse(stdout));
   const planned = plan(config, { discovery: "etcd", events: "nats" });
   // Clusters with GPUs are equal here, and asked about after the one without.
