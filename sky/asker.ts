@@ -12,8 +12,8 @@ export type SkyAnswer = z.output<typeof answerSchema>;
 /** The arguments of a `sky` command, or what `questions.py` asks SkyPilot itself. */
 export type SkyQuestion =
   | readonly string[]
-  /** Tasks whose prices are wanted. */
-  | { readonly prices: readonly unknown[] }
+  /** Tasks whose prices are wanted, and infras of which is wanted whether there is access to them; without those nobody is asked. */
+  | { readonly prices: readonly unknown[]; readonly access?: readonly string[] }
   /** Names of clusters, none for all of one's own; `refresh` lets SkyPilot ask the clouds. */
   | { readonly clusters: readonly string[]; readonly refresh: boolean }
   /** Names of the clusters whose jobs are wanted. */

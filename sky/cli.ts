@@ -5,8 +5,7 @@ import { UserError } from "../lib/errors";
 import { printable } from "../lib/progress";
 import { bypassProxies } from "../lib/proxies";
 import type { VerbContext } from "../lib/verb";
-import type { ClusterPrice } from "../plan/cost";
-import { findSky, type SkyProgram } from "../toolchain/skypilot";
+import { findSky, type SkyProgram, skyAtHand } from "../toolchain/skypilot";
 import { Asker, type SkyQuestion } from "./asker";
 import { classify, type Failure, failureMessage } from "./failure";
 import { interpreterOf, PLAIN_OUTPUT } from "./interpreter";
@@ -19,6 +18,7 @@ import {
   type JobRecord,
   jobQueues,
   jsonIn,
+  type PriceRecords,
   priceRecords,
   type RequestRecord,
   requestRecords,
@@ -68,6 +68,12 @@ export class Sky {
     // Its API server, and its tunnels to nodes, are on loopback.
     bypassProxies();
     return new Sky(await findSky(infra, context.progress.line), context);
+  }
+
+  /** The same where it is there and nothing has to be installed for it; undefined elsewhere. */
+  static async atHand(infra: readonly string[], context: VerbContext): Promise<Sky | undefined> {
+    const program = await skyAtHand(infra);
+    return program && new Sky(program, context);
   }
 
   /** What `sky` has in its environment besides this process's own. */
@@ -171,14 +177,20 @@ export class Sky {
   /**
    * What SkyPilot may take for each of some tasks (`num_nodes` and `resources`), and for how much. Never fails: where SkyPilot cannot
    * say it, the answer has the reason.
+   *
+   * @param access Infras of which is wanted whether there is access to them. Default: nobody is asked, and there is taken to be some.
    */
-  async prices(tasks: readonly unknown[]): Promise<readonly ClusterPrice[]> {
-    if (tasks.length === 0) return [];
-    const none = (problem: string) => tasks.map(() => ({ candidates: [], problem }));
+  async prices(tasks: readonly unknown[], access?: readonly string[]): Promise<PriceRecords> {
+    if (tasks.length === 0) return { prices: [], noAccess: [] };
+    const none = (problem: string): PriceRecords => ({
+      prices: tasks.map(() => ({ candidates: [], problem, misses: [] })),
+      noAccess: [],
+    });
     const asker = this.priceAsker;
     if (asker === undefined) return none(`the Python that runs ${this.program.command} was not found`);
     try {
-      const { stdout } = await asker.ask({ prices: tasks }, QUESTION_SECONDS);
+      const question = { prices: tasks, ...(access === undefined ? {} : { access }) };
+      const { stdout } = await asker.ask(question, QUESTION_SECONDS);
       return priceRecords.parse(JSON.parse(stdout));
     } catch (error) {
       this.context.signal.throwIfAborted();

@@ -6,32 +6,37 @@ next one where that has no capacity, so all of them count. Prices come from the 
 date, and for Kubernetes and Slurm from `pricing` in its configuration; without that they are 0.
 """
 
+import copy
 
-def prices_of(tasks):
-    """For each task (`num_nodes` and `resources`, as in YAML) `{"candidates": […], "problem": text or None}`."""
-    enabled = Enabled()
-    return [price_of(task, enabled) for task in tasks]
+from access import Enabled, first_line, no_access
+from machines import launchable, misses_of
 
 
-class Enabled:
-    """The clouds that the API server has access to; asked for only where a task leaves a choice."""
+def prices_of(tasks, infras=None):
+    """`{"prices": […], "noAccess": […]}`.
 
-    def __init__(self):
-        self.known = None
+    For each task (`num_nodes` and `resources`, as in YAML) `{"candidates": […], "problem": text or None, "misses": […]}`: where there are
+    no candidates, `misses` has what the catalogs say that no machine has (`machines.py`), and nothing where they cannot say it.
 
-    def names(self):
-        if self.known is None:
-            from sky.client import sdk
+    `infras` are those to which access is wanted (`access.py`). Without them nobody is asked about access: there is taken to be some.
+    """
+    enabled = None if infras is None else Enabled()
+    prices = [price_of(task, enabled) for task in tasks]
+    return {"prices": prices, "noAccess": [] if enabled is None else access_of(infras, enabled)}
 
-            self.known = {name.lower() for name in sdk.get(sdk.enabled_clouds())}
-        return self.known
+
+def access_of(infras, enabled):
+    try:
+        return no_access(infras, enabled)
+    except Exception:  # an API server that does not answer is told by those who need it
+        return []
 
 
 def price_of(config, enabled):
     try:
         from sky import task as task_lib
 
-        task = task_lib.Task.from_yaml_config(config)
+        task = task_lib.Task.from_yaml_config(copy.deepcopy(config))
         candidates = []
         hints = []
         for resources, cloud in choices(task, enabled):
@@ -39,9 +44,17 @@ def price_of(config, enabled):
             feasible = cloud.get_feasible_launchable_resources(resources, task.num_nodes)
             candidates += [candidate(one, task.num_nodes) for one in launchable(feasible.resources_list)]
             hints += [feasible.hint] if feasible.hint else []
-        return {"candidates": candidates, "problem": None if candidates else " ".join(hints) or "it finds no such machines"}
+        problem = None if candidates else " ".join(hints) or "it finds no such machines"
     except Exception as error:  # whatever SkyPilot raises: no price is an answer, not a failure
-        return {"candidates": [], "problem": first_line(error)}
+        candidates, problem = [], first_line(error)
+    return {"candidates": candidates, "problem": problem, "misses": [] if candidates else misses(config)}
+
+
+def misses(config):
+    try:
+        return misses_of(config) or []
+    except Exception:  # a catalog that cannot be read says nothing
+        return []
 
 
 def choices(task, enabled):
@@ -51,18 +64,15 @@ def choices(task, enabled):
     asked = list(task.resources)
     if len(asked) == 1 and asked[0].cloud is not None:
         return [(asked[0], asked[0].cloud)]
+    if enabled is None:
+        if any(one.cloud is None for one in asked):
+            raise LookupError("nobody was asked to which clouds there is access")
+        return [(one, one.cloud) for one in asked]
     clouds = [registry.CLOUD_REGISTRY.from_str(name) for name in sorted(enabled.names())]
     pairs = [(one, cloud) for one in asked for cloud in ([one.cloud] if one.cloud is not None else clouds)]
     if not pairs:
         raise LookupError("no infra is set up yet (sky check)")
     return [pair for pair in pairs if pair[1].canonical_name() in enabled.names()] or pairs
-
-
-def launchable(feasible):
-    """The cheapest comes first, and is the one that a launch tries."""
-    from sky.utils import resources_utils
-
-    return resources_utils.make_launchables_for_valid_region_zones(feasible[0]) if feasible else []
 
 
 def candidate(resources, nodes):
@@ -77,7 +87,3 @@ def candidate(resources, nodes):
         "dollarsPerHour": None if dollars is None or dollars != dollars else dollars,
     }
 
-
-def first_line(error):
-    text = str(error).strip() or type(error).__name__
-    return text.split("\n")[0][:300]

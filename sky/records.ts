@@ -1,5 +1,6 @@
 /** What SkyPilot says in JSON (`-o json`), as far as it is used here. Other fields are let through unread. */
 import { z } from "zod";
+import { MISSED } from "../plan/machines";
 
 /** An entry of `sky status -o json`. */
 export const clusterRecord = z.looseObject({
@@ -86,19 +87,40 @@ export function jsonIn(output: string): unknown {
   return JSON.parse(output.slice(start));
 }
 
-/** What SkyPilot may take for a task (`prices.py`). */
-export const priceRecords = z.array(
-  z.strictObject({
-    candidates: z.array(
-      z.strictObject({
-        /** `aws/us-east-1`, for spot `aws/us-east-1/us-east-1a`. */
-        infra: z.string(),
-        instanceType: z.string(),
-        /** US dollars for all nodes of the task; null where SkyPilot knows no price. */
-        dollarsPerHour: z.number().nullable(),
-      }),
-    ),
-    /** Why there are no candidates; null where there are some. */
-    problem: z.string().nullable(),
-  }),
-);
+/** What SkyPilot may take for some tasks, and infras that it has no access to (`prices.py`). */
+export const priceRecords = z.strictObject({
+  prices: z.array(
+    z.strictObject({
+      candidates: z.array(
+        z.strictObject({
+          /** `aws/us-east-1`, for spot `aws/us-east-1/us-east-1a`. */
+          infra: z.string(),
+          instanceType: z.string(),
+          /** US dollars for all nodes of the task; null where SkyPilot knows no price. */
+          dollarsPerHour: z.number().nullable(),
+        }),
+      ),
+      /** Why there are no candidates; null where there are some. */
+      problem: z.string().nullable(),
+      /** What the catalogs are sure not to have (`machines.py`). */
+      misses: z.array(
+        z.strictObject({
+          infra: z.string(),
+          cause: z.enum(MISSED),
+          allowed: z.array(z.string()),
+          instead: z.array(z.enum(MISSED)),
+        }),
+      ),
+    }),
+  ),
+  noAccess: z.array(
+    z.strictObject({
+      infra: z.string(),
+      why: z.string(),
+      /** False where a launch would check again. */
+      certain: z.boolean(),
+    }),
+  ),
+});
+export type PriceRecords = z.output<typeof priceRecords>;
+export type NoAccess = PriceRecords["noAccess"][number];
