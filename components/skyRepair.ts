@@ -1,8 +1,8 @@
 /** What of a deployment's SkyPilot clusters is lost and must be launched again. */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../plan/config";
+import type { Obstacle } from "../plan/obstacles";
 import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
-import type { NoAccess } from "../sky/records";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
 import { answersTo, priceQuestions, type SkyPrices } from "./prices";
 import { reported, reportedLater } from "./problems";
@@ -15,8 +15,8 @@ export interface SkyObservation {
   readonly clusters: ObservedSkyClusters;
   /** What SkyPilot says that the deployment's clusters cost. Default: it was not asked. */
   readonly prices?: SkyPrices;
-  /** Infras of the configuration that SkyPilot has no access to. Default: it was not asked. */
-  readonly noAccess?: readonly NoAccess[];
+  /** What a launch would fail at, at infras of the configuration. Default: nobody asked. */
+  readonly obstacles?: readonly Obstacle[];
 }
 
 /** Words of SkyPilot for a job that runs or is about to: https://docs.skypilot.co/en/latest/reference/cli.html#sky-queue */
@@ -51,8 +51,8 @@ export async function observeSky(
   const seen = await reportedLater(() =>
     ask({ prefix: `${clusterPrefixName(prefix)}-`, infra, tasks }, context),
   );
-  const { clusters, prices, noAccess } = seen;
-  return { at, clusters, prices: answersTo(questions, prices), noAccess };
+  const { clusters, prices, obstacles } = seen;
+  return { at, clusters, prices: answersTo(questions, prices), obstacles };
 }
 
 /** The first time, SkyPilot is installed in it. */

@@ -1,12 +1,24 @@
-"""Which of the infras that are asked for SkyPilot has no access to, and why: what its own check says."""
+"""Why nothing could be launched at an infra that is asked for: no access, by SkyPilot's own check, or a program that this machine lacks."""
 
 import re
+import shutil
 import threading
 
 from machines import WITHOUT_CATALOG, cloud_of, infra_of, is_own_server
 
 # A check asks the cloud, which may not answer.
 CHECK_SECONDS = 20
+
+# Stands for whatever SkyPilot chooses, where no infra is named.
+ANY = "*"
+
+TOOLS = {
+    "ssh": "by which nodes, their logs and the endpoint are reached",
+    "rsync": "by which SkyPilot brings files to nodes",
+    "kubectl": "by which SkyPilot reaches pods",
+    "socat": "by which SkyPilot reaches pods",
+    "nc": "by which SkyPilot reaches pods",
+}
 
 
 class Enabled:
@@ -23,17 +35,31 @@ class Enabled:
         return self.known
 
 
-def no_access(infras, enabled):
-    """For each infra without access `{"infra": …, "why": …, "certain": …}`: a launch would check again what is not certain."""
-    named = [infra for infra in infras if infra_of(infra).cloud is not None]
-    checks = {infra: Check(infra) for infra in named if infra_of(infra).cloud not in enabled.names() and is_own_server()}
-    found = {infra: check.problem() for infra, check in checks.items()}
-    for infra in named:
-        if infra not in checks and infra_of(infra).cloud not in enabled.names():
-            found[infra] = ("its API server has not found access to it yet", False)
-        elif found.get(infra) is None and is_own_server():
-            found[infra] = unknown_context(infra)
-    return [{"infra": infra, "why": found[infra][0], "certain": found[infra][1]} for infra in named if found.get(infra)]
+def obstacles_of(infras, enabled):
+    """What a launch would fail at, `{"infra": …, "why": …, "certain": …}`: what is not certain is checked again then."""
+    places = [infra for infra in infras if infra_of(infra).cloud is not None] or [ANY]
+    found = [(infra, why, certain) for infra, (why, certain) in without_access(places, enabled)]
+    found += [(infra, why, True) for infra in places for why in without_tools(infra)]
+    return [{"infra": infra, "why": why, "certain": certain} for infra, why, certain in found]
+
+
+def without_access(infras, enabled):
+    named = [infra for infra in infras if infra != ANY]
+    missing = [infra for infra in named if infra_of(infra).cloud not in enabled.names()]
+    checks = {infra: Check(infra) for infra in missing}
+    found = [(infra, checks[infra].problem() if infra in checks else None) for infra in named]
+    if is_own_server():
+        found = [(infra, problem or unknown_context(infra)) for infra, problem in found]
+    return [(infra, problem) for infra, problem in found if problem is not None]
+
+
+def without_tools(infra):
+    """Programs of this machine that SkyPilot, or what asks the clusters, calls. An API server elsewhere has its own."""
+    place = infra_of(None if infra == ANY else infra)
+    needed = ["ssh"]
+    if is_own_server():
+        needed += ["rsync"] + (["kubectl", "socat", "nc"] if place.cloud in ("kubernetes", "ssh") else [])
+    return ["there is no %s on PATH, %s" % (tool, TOOLS[tool]) for tool in needed if shutil.which(tool) is None]
 
 
 def unknown_context(infra):
@@ -46,6 +72,24 @@ def unknown_context(infra):
         return None
     except ValueError as error:
         return (first_line(error), True)
+    except Exception:  # a package that is not installed, say: the launch tells it
+        return None
+
+
+def own_check(infra):
+    from sky.clouds import CloudCapability
+
+    return cloud_of(infra).check_credentials(CloudCapability.COMPUTE)
+
+
+def server_check(infra):
+    """An API server elsewhere checks with credentials of its own, and keeps what it found."""
+    from sky.client import sdk
+
+    cloud = infra_of(infra).cloud
+    found = sdk.get(sdk.check((cloud,), False))
+    works = any("compute" in clouds[name] for clouds in found.values() for name in clouds if name.lower() == cloud)
+    return works, "its API server has no credentials for it"
 
 
 class Check:
@@ -59,9 +103,7 @@ class Check:
 
     def run(self, infra):
         try:
-            from sky.clouds import CloudCapability
-
-            works, reason = cloud_of(infra).check_credentials(CloudCapability.COMPUTE)
+            works, reason = (own_check if is_own_server() else server_check)(infra)
             self.answer = None if works else (in_words(reason), True)
         except Exception as error:  # a check that fails says nothing of the access
             self.answer = ("its check failed: %s" % first_line(error), False)

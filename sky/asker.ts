@@ -12,7 +12,7 @@ export type SkyAnswer = z.output<typeof answerSchema>;
 /** The arguments of a `sky` command, or what `questions.py` asks SkyPilot itself. */
 export type SkyQuestion =
   | readonly string[]
-  /** Tasks whose prices are wanted, and infras of which is wanted whether there is access to them; without those nobody is asked. */
+  /** Tasks whose prices are wanted, and infras of which is wanted whether anything can be launched there; without those no server is asked. */
   | { readonly prices: readonly unknown[]; readonly access?: readonly string[] }
   /** Names of clusters, none for all of one's own; `refresh` lets SkyPilot ask the clouds. */
   | { readonly clusters: readonly string[]; readonly refresh: boolean }

@@ -178,13 +178,13 @@ export class Sky {
    * What SkyPilot may take for each of some tasks (`num_nodes` and `resources`), and for how much. Never fails: where SkyPilot cannot
    * say it, the answer has the reason.
    *
-   * @param access Infras of which is wanted whether there is access to them. Default: nobody is asked, and there is taken to be some.
+   * @param access Infras of which is wanted whether anything can be launched there. Default: no server and no cloud is asked.
    */
   async prices(tasks: readonly unknown[], access?: readonly string[]): Promise<PriceRecords> {
-    if (tasks.length === 0) return { prices: [], noAccess: [] };
+    if (tasks.length === 0) return { prices: [], obstacles: [] };
     const none = (problem: string): PriceRecords => ({
       prices: tasks.map(() => ({ candidates: [], problem, misses: [] })),
-      noAccess: [],
+      obstacles: [],
     });
     const asker = this.priceAsker;
     if (asker === undefined) return none(`the Python that runs ${this.program.command} was not found`);

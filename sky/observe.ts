@@ -44,8 +44,8 @@ export interface ObservedAndPriced extends PriceRecords {
 }
 
 /**
- * The same, what SkyPilot may take for some tasks (`num_nodes` and `resources`) and for how much, in the order of the tasks, and to which
- * of the infras it has no access.
+ * The same, what SkyPilot may take for some tasks (`num_nodes` and `resources`) and for how much, in the order of the tasks, and what a
+ * launch would fail at.
  */
 export async function observeAndPrice(
   { prefix, infra, tasks }: ObserveRequest & { readonly tasks: readonly unknown[] },

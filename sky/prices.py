@@ -8,26 +8,27 @@ date, and for Kubernetes and Slurm from `pricing` in its configuration; without 
 
 import copy
 
-from access import Enabled, first_line, no_access
+from access import Enabled, first_line, obstacles_of
 from machines import launchable, misses_of
 
 
 def prices_of(tasks, infras=None):
-    """`{"prices": […], "noAccess": […]}`.
+    """`{"prices": […], "obstacles": […]}`.
 
     For each task (`num_nodes` and `resources`, as in YAML) `{"candidates": […], "problem": text or None, "misses": […]}`: where there are
     no candidates, `misses` has what the catalogs say that no machine has (`machines.py`), and nothing where they cannot say it.
 
-    `infras` are those to which access is wanted (`access.py`). Without them nobody is asked about access: there is taken to be some.
+    `infras` are those of which is wanted whether anything can be launched there (`access.py`). Without them no server and no cloud is
+    asked, and there is taken to be access.
     """
     enabled = None if infras is None else Enabled()
     prices = [price_of(task, enabled) for task in tasks]
-    return {"prices": prices, "noAccess": [] if enabled is None else access_of(infras, enabled)}
+    return {"prices": prices, "obstacles": [] if enabled is None else obstacles_at(infras, enabled)}
 
 
-def access_of(infras, enabled):
+def obstacles_at(infras, enabled):
     try:
-        return no_access(infras, enabled)
+        return obstacles_of(infras, enabled)
     except Exception:  # an API server that does not answer is told by those who need it
         return []
 

@@ -87,7 +87,7 @@ export function jsonIn(output: string): unknown {
   return JSON.parse(output.slice(start));
 }
 
-/** What SkyPilot may take for some tasks, and infras that it has no access to (`prices.py`). */
+/** What SkyPilot may take for some tasks, and what launches would fail at (`prices.py`). */
 export const priceRecords = z.strictObject({
   prices: z.array(
     z.strictObject({
@@ -113,7 +113,7 @@ export const priceRecords = z.strictObject({
       ),
     }),
   ),
-  noAccess: z.array(
+  obstacles: z.array(
     z.strictObject({
       infra: z.string(),
       why: z.string(),
@@ -123,4 +123,3 @@ export const priceRecords = z.strictObject({
   ),
 });
 export type PriceRecords = z.output<typeof priceRecords>;
-export type NoAccess = PriceRecords["noAccess"][number];
