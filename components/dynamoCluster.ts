@@ -165,7 +165,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     name: string,
     args: DynamoClusterArgs,
     deployment: Deployment,
-    { keys, tls }: Entrance,
+    { keys, tls }: AccessInputs,
   ): Map<string, ClusterHost> {
     const { huggingFaceToken } = args;
     const credentials = new Credentials(`${name}-credentials`, deployment.plan, { parent: this });
@@ -276,7 +276,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
 }
 
 /** What the gateway is given; nothing where there is none. */
-interface Entrance {
+interface AccessInputs {
   readonly keys: ApiKeys | undefined;
   readonly tls: HostCertificate | undefined;
 }

@@ -246,7 +246,7 @@ def handler_of(exporter):
             try:
                 return self.answer(200, exporter.page())
             except (OSError, xmlrpc.client.Error, http.client.HTTPException) as error:
-                # No figures rather than wrong ones: Prometheus then takes the node for silent, and says so.
+                # No metrics rather than wrong ones: Prometheus then takes the node for silent, and says so.
                 return self.answer(503, "the node's supervisor does not answer: %s\n" % error)
 
         def targets(self, job):

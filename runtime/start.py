@@ -28,7 +28,7 @@ import sys
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import node
-import own_access
+import generated_access
 import plan as plans
 from files import SECRETS, write_private
 from launch import FILES
@@ -88,7 +88,7 @@ def values_of(names, home, is_standalone):
     given = {**{name: os.environ[name] for name in names if name in os.environ}, **given}
     if is_standalone:
         given = {**derived(os.environ.get(CLUSTER_SECRET) or secrets.token_hex(32)), **given}
-        given.update(own_access.make(names, given, home))
+        given.update(generated_access.make(names, given, home))
     missing = [name for name in names if name not in given]
     if missing:
         raise SystemExit("no value for %s came with the launch" % ", ".join(missing))

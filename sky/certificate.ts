@@ -3,10 +3,10 @@ import type { ServedCertificate } from "../lib/tls/served";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import { findEndpoint } from "./endpoint";
 import type { Launch } from "./launch";
-import { takenDown } from "./left";
 import { provision } from "./provision";
 import { cancelRequests } from "./requests";
 import type { SkyLaunch, SkyTask } from "./spec";
+import { takenDown } from "./stillRunning";
 
 /** The secret for the nodes, and what clients see. */
 export interface Certified {

@@ -6,7 +6,6 @@ import { printable } from "../lib/progress";
 import { bypassProxies } from "../lib/proxies";
 import type { VerbContext } from "../lib/verb";
 import { findSky, type SkyProgram, skyAtHand } from "../toolchain/skypilot";
-import { Asker, type SkyQuestion } from "./asker";
 import { classify, type Failure, failureMessage } from "./failure";
 import { interpreterOf, PLAIN_OUTPUT } from "./interpreter";
 import { isPreloaded } from "./preloaded";
@@ -23,6 +22,7 @@ import {
   type RequestRecord,
   requestRecords,
 } from "./records";
+import { type SkyQuestion, SkySession } from "./session";
 
 const QUESTION_SECONDS = 180;
 const KEPT_LINES = 400;
@@ -49,9 +49,9 @@ export interface SkyRunOptions {
 
 /** The `sky` command line of one infra. */
 export class Sky {
-  private readonly asker: Asker | undefined;
+  private readonly session: SkySession | undefined;
   /** Another process where that costs nothing: prices take seconds, and need nothing of the rest. */
-  private readonly priceAsker: Asker | undefined;
+  private readonly priceSession: SkySession | undefined;
 
   private constructor(
     private readonly program: SkyProgram,
@@ -59,8 +59,8 @@ export class Sky {
   ) {
     const python = interpreterOf(program.command);
     if (python === undefined) return;
-    this.asker = new Asker(program, python, context.signal);
-    this.priceAsker = isPreloaded(program) ? new Asker(program, python, context.signal) : this.asker;
+    this.session = new SkySession(program, python, context.signal);
+    this.priceSession = isPreloaded(program) ? new SkySession(program, python, context.signal) : this.session;
   }
 
   /** Finds or installs SkyPilot. */
@@ -83,7 +83,7 @@ export class Sky {
 
   /** Ends what is kept for the next question. */
   close(): void {
-    for (const asker of [this.asker, this.priceAsker]) asker?.close();
+    for (const session of [this.session, this.priceSession]) session?.close();
   }
 
   /** Runs a command to its end, whatever that is. */
@@ -92,7 +92,7 @@ export class Sky {
     const signals = [this.context.signal, limit, ...(options.signal === undefined ? [] : [options.signal])];
     const signal = AbortSignal.any(signals);
     const env = options.env ?? {};
-    const given = await this.asker?.become(args, env);
+    const given = await this.session?.become(args, env);
     const all = { ...process.env, ...env, ...this.program.env, ...PLAIN_OUTPUT };
     const child = given ?? spawnProcess(this.program.command, args, all);
     if (given === undefined) child.input.end();
@@ -101,7 +101,7 @@ export class Sky {
 
   /** Prepares for questions that will come soon. */
   warm(): void {
-    if (!isPreloaded(this.program)) this.asker?.warm();
+    if (!isPreloaded(this.program)) this.session?.warm();
   }
 
   /** Runs a short command, in a process that is kept for the next one. */
@@ -163,9 +163,9 @@ export class Sky {
     args: readonly string[],
     timeoutSeconds: number,
   ): Promise<SkyOutcome> {
-    if (this.asker === undefined) return this.run(args, { timeoutSeconds });
+    if (this.session === undefined) return this.run(args, { timeoutSeconds });
     try {
-      const { code, stdout, stderr } = await this.asker.ask(question, timeoutSeconds);
+      const { code, stdout, stderr } = await this.session.ask(question, timeoutSeconds);
       return { code, stdout, lines: nonEmpty(`${stdout}\n${stderr}`) };
     } catch (error) {
       this.context.signal.throwIfAborted();
@@ -186,11 +186,11 @@ export class Sky {
       prices: tasks.map(() => ({ candidates: [], problem, misses: [] })),
       obstacles: [],
     });
-    const asker = this.priceAsker;
-    if (asker === undefined) return none(`the Python that runs ${this.program.command} was not found`);
+    const session = this.priceSession;
+    if (session === undefined) return none(`the Python that runs ${this.program.command} was not found`);
     try {
       const question = { prices: tasks, ...(access === undefined ? {} : { access }) };
-      const { stdout } = await asker.ask(question, QUESTION_SECONDS);
+      const { stdout } = await session.ask(question, QUESTION_SECONDS);
       return priceRecords.parse(JSON.parse(stdout));
     } catch (error) {
       this.context.signal.throwIfAborted();

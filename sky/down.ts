@@ -5,8 +5,8 @@ import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { classify, failureMessage } from "./failure";
 import { removeLaunchDirectories } from "./launchFiles";
-import { leftRunning } from "./left";
 import { type SkyLease, skyLeaseSchema } from "./spec";
+import { stillRunning } from "./stillRunning";
 
 const PAUSE_MS = 5000;
 
@@ -44,7 +44,7 @@ async function down({ cluster, infra, downTimeoutSeconds }: SkyLease, context: V
       classify(lines, true),
       {
         lines: lines.slice(-10),
-        left: await leftRunning(sky, cluster),
+        running: await stillRunning(sky, cluster),
       },
     ),
   );

@@ -71,18 +71,18 @@ export interface FailureDetails {
   readonly source?: string;
   readonly lines?: readonly string[];
   /** What still runs, and what that costs. */
-  readonly left?: string;
+  readonly running?: string;
 }
 
-/** The whole message: what failed, the cause, the lines, what is left running, the next step. */
+/** The whole message: what failed, the cause, the lines, what still runs, the next step. */
 export function failureMessage(what: string, failure: Failure, details: FailureDetails = {}): string {
   const { title, advice } = FAILURES[failure.kind];
-  const { source = "Last lines", lines = [], left } = details;
+  const { source = "Last lines", lines = [], running } = details;
   return [
     `${what}: ${title}.`,
     `Cause: ${failure.cause}`,
     ...(lines.length === 0 ? [] : [`${source}:`, ...lines.map((line) => `  ${line}`)]),
-    ...(left === undefined ? [] : [left]),
+    ...(running === undefined ? [] : [running]),
     `Next: ${advice}`,
   ].join("\n");
 }

@@ -7,8 +7,8 @@ import { hostAndPort } from "./endpoint";
 import { explained, failureMessage } from "./failure";
 import { failedPart } from "./jobLog";
 import type { Launch } from "./launch";
-import { leftRunning } from "./left";
 import { isActive, isUnderWay, type JobRecord, latestJob } from "./records";
+import { stillRunning } from "./stillRunning";
 
 /**
  * A question to a queue may start a Python on the cluster's head (it does on Slurm), which takes processors from what is being started there. So
@@ -66,7 +66,7 @@ export async function untilRunning(launch: Launch, endpoint: string): Promise<Jo
     failureMessage(
       `The launch of ${input.cluster} failed after ${input.timeoutSeconds} s`,
       explained(failure, log),
-      { source: "Last lines of its log", lines: log, left: await leftRunning(launch.sky, input.cluster) },
+      { source: "Last lines of its log", lines: log, running: await stillRunning(launch.sky, input.cluster) },
     ),
   );
 }
@@ -101,7 +101,7 @@ async function jobFailure(launch: Launch, job: JobRecord): Promise<UserError> {
     failureMessage(`The launch of ${input.cluster} failed`, explained({ kind, cause }, lines), {
       source: `Last lines of ${who}`,
       lines,
-      left: await leftRunning(sky, input.cluster),
+      running: await stillRunning(sky, input.cluster),
     }),
   );
 }

@@ -7,14 +7,14 @@ import { defineVerb, type VerbContext } from "../lib/verb";
 import { certify } from "./certificate";
 import { Sky } from "./cli";
 import { findEndpoint } from "./endpoint";
-import { handOver } from "./handOver";
 import { cancelJobs, untilRunning } from "./job";
-import { takenDown } from "./left";
 import { provision } from "./provision";
 import { type ClusterRecord, isUnderWay, type JobRecord } from "./records";
+import { renewSecrets } from "./renewSecrets";
 import { cancelRequests } from "./requests";
 import { type SkyLaunch, type SkyLaunched, skyLaunchSchema } from "./spec";
 import { StageTracker } from "./stages";
+import { takenDown } from "./stillRunning";
 import { setupOf, type TaskName, taskName } from "./taskName";
 
 /** What the steps of a launch share. */
@@ -60,7 +60,7 @@ async function converge(launch: Launch): Promise<SkyLaunched> {
   if (cluster === undefined) throw takenDown(input.cluster);
   const address = await findEndpoint(launch, cluster);
   const job = await untilRunning(launch, address.endpoint);
-  if (wasThere) await handOver(launch);
+  if (wasThere) await renewSecrets(launch);
   stages.enter("ready", `job ${job.job_id} runs on ${cluster.nodes ?? "its"} nodes, ${address.endpoint}`);
   context.progress.line(`logs: sky logs ${input.cluster}`);
   return { ...address, clusterHash: cluster.cluster_hash };

@@ -9,12 +9,12 @@ import { copyRuntime } from "../lib/runtimeFiles";
 import { classify, explained, type Failure, failureMessage, hopeless } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
-import { leftRunning } from "./left";
 import { cancelRequests } from "./requests";
 import { withSecrets } from "./secrets";
 import { BROUGHT } from "./setup";
 import type { SkyTask } from "./spec";
 import type { Stage } from "./stages";
+import { stillRunning } from "./stillRunning";
 import { withRuntime } from "./task";
 import { taskText } from "./taskText";
 
@@ -125,7 +125,7 @@ async function launchFailure(
     failureMessage(`The launch of ${input.cluster} failed while ${stages.stage}`, told, {
       source: log.length > 0 ? "Last lines of the provisioning log" : "Last lines of sky launch",
       lines: (log.length > 0 ? log : printed).slice(-LAST_LINES),
-      left: await leftRunning(sky, input.cluster),
+      running: await stillRunning(sky, input.cluster),
     }),
   );
 }

@@ -5,8 +5,8 @@ import { Sky } from "./cli";
 import { hostAndPort } from "./endpoint";
 import { failureMessage } from "./failure";
 import { failedPart, programLines } from "./jobLog";
-import { leftRunning } from "./left";
 import { isActive, type JobRecord, latestJob } from "./records";
+import { stillRunning } from "./stillRunning";
 import { canConnect, Tunnel } from "./tunnel";
 
 /** The clusters of a deployment. */
@@ -72,7 +72,7 @@ export class RemoteDeployment {
         {
           source: `Last lines of ${who}`,
           lines,
-          left: await leftRunning(this.sky, cluster),
+          running: await stillRunning(this.sky, cluster),
         },
       ),
     );

@@ -14,7 +14,7 @@ import { taskConfig } from "./podConfig";
 import { BROUGHT, ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
 import type { SecretsInput } from "./taskSecrets";
-import { launchSecrets, ownAccess } from "./taskSecrets";
+import { generatedAccess, launchSecrets } from "./taskSecrets";
 import { taskText } from "./taskText";
 
 /** What a task is made from. */
@@ -129,7 +129,7 @@ function secretsInput(input: TaskInput): SecretsInput {
 
 /** Names of the gateway's secrets that the nodes make up where a launch does not bring them. */
 export function madeOnNode(input: TaskInput): string[] {
-  return ownAccess(secretsInput(input));
+  return generatedAccess(secretsInput(input));
 }
 
 /** SkyPilot gives them to the task's environment too. */

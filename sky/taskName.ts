@@ -19,7 +19,7 @@ const NAME = /^dynamo-([0-9a-f]{8})-[0-9a-f]{8}$/;
  * @param runtime Digests of the files of `runtime/`, by name.
  * @param files What the nodes are given besides; other contents are another task.
  * @param secrets Their values make another name, so that a changed one restarts the task; but for those that a running one is given
- *   (`handOver.ts`). The digest is slow to compute, since names are shown to everyone and a short secret could be guessed from a fast one.
+ *   (`renewSecrets.ts`). The digest is slow to compute, since names are shown to everyone and a short secret could be guessed from a fast one.
  */
 export function taskName(
   cluster: string,

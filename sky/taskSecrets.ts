@@ -27,16 +27,16 @@ export function launchSecrets(input: SecretsInput): string[] {
   const names = secretNames(cluster);
   if (!standalone) return names;
   const derives = cluster.nodes.length > 1 && names.some(isGenerated);
-  const made = ownAccess(input);
+  const made = generatedAccess(input);
   const needed = names.filter((name) => !isGenerated(name) && !made.includes(name));
   return [...needed, ...(derives ? [CLUSTER_SECRET] : [])].toSorted();
 }
 
 /**
  * Names of the gateway's secrets that the first node makes up where nobody brings them:
- * `runtime/own_access.py`.
+ * `runtime/generated_access.py`.
  */
-export function ownAccess({ cluster, standalone = false, brought = [] }: SecretsInput): string[] {
+export function generatedAccess({ cluster, standalone = false, brought = [] }: SecretsInput): string[] {
   if (!standalone) return [];
   const names = secretNames(cluster);
   return [API_KEYS, TLS_BUNDLE].filter((name) => names.includes(name) && !brought.includes(name));

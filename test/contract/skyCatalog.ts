@@ -6,9 +6,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { ClusterPrice } from "../../plan/cost";
-import { Asker } from "../../sky/asker";
 import { interpreterOf } from "../../sky/interpreter";
 import { priceRecords } from "../../sky/records";
+import { SkySession } from "../../sky/session";
 import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 
 function gpus(name: string, count: number): string {
@@ -53,7 +53,7 @@ const CATALOG: Readonly<Record<string, readonly string[]>> = {
 export class SkyCatalog {
   private constructor(
     readonly home: string,
-    private readonly asker: Asker,
+    private readonly session: SkySession,
   ) {}
 
   /** @param env More of SkyPilot's environment. Default: none, its API server is this machine's. */
@@ -67,18 +67,21 @@ export class SkyCatalog {
     const command = await ensureOwnSkyPilot(["aws", "gcp"], (line) => process.stderr.write(`${line}\n`));
     const all = { HOME: home, SKYPILOT_DISABLE_USAGE_COLLECTION: "1", ...env };
     const stop = new AbortController();
-    return new SkyCatalog(home, new Asker({ command, env: all }, interpreterOf(command) ?? "", stop.signal));
+    return new SkyCatalog(
+      home,
+      new SkySession({ command, env: all }, interpreterOf(command) ?? "", stop.signal),
+    );
   }
 
   /** @param questions As `priceQuestions` makes them. */
   async prices(questions: readonly string[]): Promise<readonly ClusterPrice[]> {
     const tasks = questions.map((question): unknown => JSON.parse(question));
-    const { stdout } = await this.asker.ask({ prices: tasks }, 120);
+    const { stdout } = await this.session.ask({ prices: tasks }, 120);
     return priceRecords.parse(JSON.parse(stdout)).prices;
   }
 
   close(): void {
-    this.asker.close();
+    this.session.close();
     rmSync(this.home, { recursive: true, force: true });
   }
 }

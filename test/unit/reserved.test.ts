@@ -45,11 +45,11 @@ const PLACES: readonly (readonly [string, (env: Record<string, string>) => Parti
   ["sky.envs", (envs) => ({ sky: { envs } })],
 ];
 
-describe("where things listen, and who finds whom, is settled by the plan", () => {
+describe("where things listen, and who finds whom, is set by the plan", () => {
   test.each(PLACES)("against variables in %s", (place, put) => {
     for (const name of VARIABLES) {
       expect(refusal(put({ [name]: "0.0.0.0" }))).toMatch(
-        `dynamo-sky:${place}.${name}: ${name} is settled by the plan: another value could contradict it, or lead around the gateway or out of the cluster.`,
+        `dynamo-sky:${place}.${name}: ${name} is set by the plan: another value could contradict it, or lead around the gateway or out of the cluster.`,
       );
     }
     expect(refusal(put({ NCCL_DEBUG: "INFO", DYN_LOG: "debug", HF_HUB_OFFLINE: "1" }))).toBeUndefined();
@@ -78,7 +78,7 @@ describe("where things listen, and who finds whom, is settled by the plan", () =
   test.each(flags)("against %s of a frontend, with a gateway and without", (flag) => {
     for (const gateway of [true, false])
       expect(refusal({ access: { gateway }, frontend: { args: [flag] } })).toMatch(
-        /^dynamo-sky:frontend\.args\[0\]: -\S+ is settled by the plan/,
+        /^dynamo-sky:frontend\.args\[0\]: -\S+ is set by the plan/,
       );
   });
 
@@ -86,7 +86,7 @@ describe("where things listen, and who finds whom, is settled by the plan", () =
     "against %s of an engine",
     (flag) => {
       expect(refusal({ engineArgs: [flag] })).toMatch(
-        /^dynamo-sky:engineArgs\[0\]: --\S+ is settled by the plan/,
+        /^dynamo-sky:engineArgs\[0\]: --\S+ is set by the plan/,
       );
     },
   );

@@ -33,7 +33,7 @@ interface Answering {
 }
 
 /** Asks one question after the other; several at once wait in line. */
-export class Asker {
+export class SkySession {
   private running: Promise<Answering> | undefined;
   /** Ends the process that runs, or is being got. */
   private stop = new AbortController();

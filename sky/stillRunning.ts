@@ -4,7 +4,7 @@ import { counted } from "../lib/words";
 import type { Sky } from "./cli";
 
 /** A sentence; never fails, since it is part of telling another failure. */
-export async function leftRunning(sky: Sky, name: string): Promise<string> {
+export async function stillRunning(sky: Sky, name: string): Promise<string> {
   try {
     const cluster = await sky.cluster(name);
     if (cluster === undefined) return "Left running: nothing, SkyPilot knows no such cluster.";

@@ -1,4 +1,4 @@
-/** Environment variables that the plan settles: another value would lead around the gateway, or out of the cluster. One home for them. */
+/** Environment variables that the plan sets: another value would lead around the gateway, or out of the cluster. One home for them. */
 
 /** The setting to use instead; undefined where it follows from others. */
 type Instead = string | undefined;
@@ -87,8 +87,8 @@ const BEGINNINGS: Readonly<Record<string, Instead>> = {
   SKYPILOT_: undefined,
 };
 
-/** Whether the plan settles a variable, and which setting to use instead. */
-export function settledVariable(name: string): { readonly instead: Instead } | undefined {
+/** Whether the plan sets a variable, and which setting to use instead. */
+export function reservedVariable(name: string): { readonly instead: Instead } | undefined {
   if (Object.hasOwn(NAMES, name)) return { instead: NAMES[name] };
   const beginning = Object.keys(BEGINNINGS).find((start) => name.startsWith(start));
   return beginning === undefined ? undefined : { instead: BEGINNINGS[beginning] };
@@ -126,29 +126,29 @@ const FRONTEND_FLAGS: Readonly<Record<string, Instead>> = {
 };
 
 /** The frontend's flag that an argument stands for, and which setting to use instead; undefined where the plan does not settle it. */
-export function settledFrontendFlag(argument: string) {
-  return settledFlag(FRONTEND_FLAGS, argument);
+export function reservedFrontendFlag(argument: string) {
+  return reservedFlag(FRONTEND_FLAGS, argument);
 }
 
-/** A settled flag, and which setting to use instead. */
-export interface Settled {
+/** A reserved flag, and which setting to use instead. */
+export interface Reserved {
   readonly flag: string;
   readonly instead: Instead;
 }
 
-/** The settled flag that an argument stands for, however it is written; undefined for all others. */
-export function settledFlag(
-  settled: Readonly<Record<string, Instead>>,
+/** The reserved flag that an argument stands for, however it is written; undefined for all others. */
+export function reservedFlag(
+  reserved: Readonly<Record<string, Instead>>,
   argument: string,
-): Settled | undefined {
+): Reserved | undefined {
   if (!/^-[^-]|^--./.test(argument)) return undefined;
-  const flags = Object.keys(settled);
+  const flags = Object.keys(reserved);
   const exact = (written: string) => flags.find((flag) => spelling(flag) === written);
   const forms = formsOf(argument);
   const flag =
     forms.map(exact).find((found) => found !== undefined) ??
     flags.find((one) => forms.some((written) => standsFor(written, spelling(one))));
-  return flag === undefined ? undefined : { flag, instead: settled[flag] };
+  return flag === undefined ? undefined : { flag, instead: reserved[flag] };
 }
 
 /** vLLM's parser takes `_` for `-`, and keys of TensorRT-LLM have it. */
@@ -169,7 +169,7 @@ export const TRTLLM_KEY = "--trtllm.";
 
 /**
  * Python's argument parsers take any beginning of a flag that fits no other (`--http-h`, `-t` for `-tp`), and a value right behind a single
- * letter (`-n2`): https://docs.python.org/3/library/argparse.html#allow-abbrev. No flag that the plan leaves to the user begins a settled one.
+ * letter (`-n2`): https://docs.python.org/3/library/argparse.html#allow-abbrev. No flag that the plan leaves to the user begins a reserved one.
  * A group of keys has all that is in it.
  */
 function standsFor(written: string, flag: string): boolean {

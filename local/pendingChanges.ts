@@ -7,35 +7,35 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { clusterDirectory, nodeDirectory } from "./directories";
 
-function unitMark(cluster: string, rank: number, unit: string): string {
+function unitFile(cluster: string, rank: number, unit: string): string {
   return join(nodeDirectory(cluster, rank), "run", `${unit}.unfinished`);
 }
 
-function clusterMark(cluster: string): string {
+function clusterFile(cluster: string): string {
   return join(clusterDirectory(cluster), "unproven");
 }
 
 /** Notes that a unit of a node is being changed, and with it that the deployment has yet to prove that it serves. */
 export function beginUnit(cluster: string, rank: number, unit: string): void {
-  writeFileSync(clusterMark(cluster), "", { mode: 0o600 });
-  writeFileSync(unitMark(cluster, rank, unit), "", { mode: 0o600 });
+  writeFileSync(clusterFile(cluster), "", { mode: 0o600 });
+  writeFileSync(unitFile(cluster, rank, unit), "", { mode: 0o600 });
 }
 
 /** Notes that the unit runs as it should. */
 export function finishUnit(cluster: string, rank: number, unit: string): void {
-  rmSync(unitMark(cluster, rank, unit), { force: true });
+  rmSync(unitFile(cluster, rank, unit), { force: true });
 }
 
 export function isUnfinished(cluster: string, rank: number, unit: string): boolean {
-  return existsSync(unitMark(cluster, rank, unit));
+  return existsSync(unitFile(cluster, rank, unit));
 }
 
 /** Notes that the deployment serves. */
 export function proveCluster(cluster: string): void {
-  rmSync(clusterMark(cluster), { force: true });
+  rmSync(clusterFile(cluster), { force: true });
 }
 
 /** Whether something of the cluster was changed and the deployment has not proven since that it serves. */
 export function isUnproven(cluster: string): boolean {
-  return existsSync(clusterMark(cluster));
+  return existsSync(clusterFile(cluster));
 }

@@ -5,9 +5,9 @@ import { messageOf } from "../../lib/run";
 import { type Deployed, type DeployedNode, nodesOf } from "../deployment/deployed";
 import type { Reach } from "../deployment/reach";
 import { SERIES } from "./metrics";
-import { type NodeLook, type NodeReport, nodeReport } from "./report";
+import { type NodeAnswer, type NodeReport, nodeReport } from "./report";
 
-export interface LookOptions {
+export interface ReportOptions {
   /** Reports of each node. */
   readonly times: number;
   /** Seconds between two. */
@@ -18,17 +18,17 @@ export interface LookOptions {
 }
 
 /** Every node, with what it told or why it told nothing. */
-export async function lookAtNodes(
+export async function reportsOfNodes(
   deployed: Deployed,
   { shell }: Pick<Reach, "shell">,
   isUp: (cluster: string) => boolean,
-  options: LookOptions,
-): Promise<(DeployedNode & { readonly look: NodeLook })[]> {
+  options: ReportOptions,
+): Promise<(DeployedNode & { readonly answer: NodeAnswer })[]> {
   return Promise.all(
     nodesOf(deployed).map(async (node) => {
-      if (!isUp(node.cluster)) return { ...node, look: { unreachable: "its cluster is not up" } };
+      if (!isUp(node.cluster)) return { ...node, answer: { unreachable: "its cluster is not up" } };
       const at = shell(node);
-      if (at === undefined) return { ...node, look: { unreachable: "there is no such node any more" } };
+      if (at === undefined) return { ...node, answer: { unreachable: "there is no such node any more" } };
       const limit = options.timeoutSeconds + (options.times - 1) * options.every;
       const timeout = AbortSignal.timeout(limit * 1000);
       const reports: NodeReport[] = [];
@@ -39,14 +39,14 @@ export async function lookAtNodes(
       } catch (error) {
         options.signal.throwIfAborted();
         const why = timeout.aborted ? `no answer within ${limit} s` : messageOf(error);
-        if (reports.length === 0) return { ...node, look: { unreachable: why } };
+        if (reports.length === 0) return { ...node, answer: { unreachable: why } };
       }
-      return { ...node, look: lookOf(reports) };
+      return { ...node, answer: answerOf(reports) };
     }),
   );
 }
 
-function lookOf(reports: readonly NodeReport[]): NodeLook {
+function answerOf(reports: readonly NodeReport[]): NodeAnswer {
   const now = reports.at(-1);
   if (now === undefined) return { unreachable: "it told nothing" };
   return { earlier: reports.length > 1 ? reports[0] : undefined, now };
@@ -55,7 +55,7 @@ function lookOf(reports: readonly NodeReport[]): NodeLook {
 function reportRequest(
   { model }: Deployed,
   { programs }: DeployedNode,
-  { times, every }: LookOptions,
+  { times, every }: ReportOptions,
 ): ReportRequest {
   const frontends = programs.flatMap(({ name, role, ports }) => {
     // Behind a gateway it has a port of its own.

@@ -15,7 +15,7 @@ const MAIN = "program.cjs";
 const OPERATION_SECONDS = 300;
 
 /** A Pulumi project of a benchmark's own, with state of its own. */
-export class OwnStacks {
+export class BenchmarkStacks {
   /** For whatever else the benchmark writes. */
   readonly directory: string;
   private readonly stacks: string[] = [];
@@ -99,12 +99,12 @@ export class OwnStacks {
  * Lets a benchmark have stacks, and takes them down afterwards, also when it is interrupted.
  * @param project Name of the Pulumi project.
  */
-export async function withOwnStacks<T>(
+export async function withBenchmarkStacks<T>(
   project: string,
   say: Progress,
-  work: (stacks: OwnStacks) => Promise<T>,
+  work: (stacks: BenchmarkStacks) => Promise<T>,
 ): Promise<T> {
-  const stacks = new OwnStacks(project, say);
+  const stacks = new BenchmarkStacks(project, say);
   const interrupted = untilInterrupted();
   try {
     return await Promise.race([work(stacks), interrupted.promise]);

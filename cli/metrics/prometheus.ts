@@ -22,7 +22,7 @@ export interface WatchedStack {
  *
  * @throws UsageProblem when the deployment has none; OperationFailed when its cluster is not up.
  */
-export async function withOwnPrometheus<T>(
+export async function withPrometheus<T>(
   watched: WatchedStack,
   signal: AbortSignal,
   work: (url: string) => Promise<T>,

@@ -30,7 +30,7 @@ function readAgain(secrets: Readonly<Record<string, string>>): Record<string, st
  *
  * @throws UserError with what ssh said, and what to do instead.
  */
-export async function handOver({ input, sky, context }: Launch): Promise<void> {
+export async function renewSecrets({ input, sky, context }: Launch): Promise<void> {
   const { cluster } = input;
   const secrets = readAgain(input.secrets);
   if (Object.keys(secrets).length === 0) return;
@@ -53,12 +53,12 @@ export async function handOver({ input, sky, context }: Launch): Promise<void> {
     await askNode(node, { secrets }, (answer) => ({ changed } = answerSchema.parse(answer)), signal);
   } catch (error) {
     context.signal.throwIfAborted();
-    throw notHandedOver(cluster, error instanceof Error ? error.message : String(error));
+    throw notRenewed(cluster, error instanceof Error ? error.message : String(error));
   }
   if (changed) context.progress.line("new keys and certificate are on the node: nothing is started anew");
 }
 
-function notHandedOver(cluster: string, said: string): UserError {
+function notRenewed(cluster: string, said: string): UserError {
   const last = said.trim().split("\n").at(-1) ?? "";
   return new UserError(
     [
