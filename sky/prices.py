@@ -9,21 +9,23 @@ date, and for Kubernetes and Slurm from `pricing` in its configuration; without 
 import copy
 
 from access import Enabled, first_line, obstacles_of
+from hub import Hub
 from machines import launchable, misses_of
 
 
-def prices_of(tasks, infras=None):
-    """`{"prices": […], "obstacles": […]}`.
+def prices_of(tasks, infras=None, hub=None):
+    """`{"prices": […], "obstacles": […], "models": […]}`.
 
     For each task (`num_nodes` and `resources`, as in YAML) `{"candidates": […], "problem": text or None, "misses": […]}`: where there are
     no candidates, `misses` has what the catalogs say that no machine has (`machines.py`), and nothing where they cannot say it.
 
     `infras` are those of which is wanted whether anything can be launched there (`access.py`). Without them no server and no cloud is
-    asked, and there is taken to be access.
+    asked, and there is taken to be access. `hub` is what its hub is asked about models (`hub.py`), meanwhile.
     """
+    models = Hub(hub)
     enabled = None if infras is None else Enabled()
     prices = [price_of(task, enabled) for task in tasks]
-    return {"prices": prices, "obstacles": [] if enabled is None else obstacles_at(infras, enabled)}
+    return {"prices": prices, "obstacles": [] if enabled is None else obstacles_at(infras, enabled), "models": models.known()}
 
 
 def obstacles_at(infras, enabled):

@@ -1,6 +1,7 @@
 /** Many questions to SkyPilot in one process (`questions.py`), since loading SkyPilot takes seconds each time. */
 import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
+import type { HubQuestion } from "../plan/hub";
 import type { SkyProgram } from "../toolchain/skypilot";
 import { PLAIN_OUTPUT, QUESTIONS } from "./interpreter";
 import { isPreloaded, preloadedProcess } from "./preloaded";
@@ -9,11 +10,19 @@ import { type ProcessEnd, type SkyProcess, spawnProcess } from "./process";
 const answerSchema = z.object({ code: z.number(), stdout: z.string(), stderr: z.string() });
 export type SkyAnswer = z.output<typeof answerSchema>;
 
+/** What is asked together with prices. */
+export interface BeforeLaunch {
+  /** Infras of which is wanted whether anything can be launched there. Default: no server and no cloud is asked. */
+  readonly access?: readonly string[] | undefined;
+  /** What a hub of models is asked, with the token that nodes will have. Default: nothing. */
+  readonly hub?: (HubQuestion & { readonly token?: string | undefined }) | undefined;
+}
+
 /** The arguments of a `sky` command, or what `questions.py` asks SkyPilot itself. */
 export type SkyQuestion =
   | readonly string[]
-  /** Tasks whose prices are wanted, and infras of which is wanted whether anything can be launched there; without those no server is asked. */
-  | { readonly prices: readonly unknown[]; readonly access?: readonly string[] }
+  /** Tasks whose prices are wanted, and more that is told before a launch. */
+  | ({ readonly prices: readonly unknown[] } & BeforeLaunch)
   /** Names of clusters, none for all of one's own; `refresh` lets SkyPilot ask the clouds. */
   | { readonly clusters: readonly string[]; readonly refresh: boolean }
   /** Names of the clusters whose jobs are wanted. */

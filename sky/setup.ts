@@ -67,7 +67,7 @@ function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: Nod
 }
 
 /** Models on the hub that the engine drafts tokens with: fetched once a node too, not by every worker. */
-function draftModels({ engine, engineArgs, pools }: DeploymentConfig): string[] {
+export function draftModels({ engine, engineArgs, pools }: DeploymentConfig): string[] {
   const lists = [engineArgs, ...pools.map((pool) => pool.engineArgs)];
   const named = lists.flatMap((args) => engines[engine].draftModels?.(args) ?? []);
   return [...new Set(named)].filter((name) => HUB_NAME.test(name));
