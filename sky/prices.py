@@ -1,9 +1,10 @@
-"""What SkyPilot may take for a task, and for how much: its own candidates and its own prices. Provisions nothing.
+"""SkyPilot's candidates for a task and their prices. Provisions nothing.
 
-These are the steps of SkyPilot's optimizer (`_fill_in_launchable_resources` in `sky/optimizer.py`): of every infra that is asked for,
-the cheapest instance type, in each region (for spot in each zone) where that is offered. A launch takes the cheapest candidate, and the
-next one where that has no capacity, so all of them count. Prices come from the catalogs on this machine, which SkyPilot keeps up to
-date, and for Kubernetes and Slurm from `pricing` in its configuration; without that they are 0.
+Follows SkyPilot's optimizer (`_fill_in_launchable_resources` in `sky/optimizer.py`): for every requested
+infra, the cheapest instance type in each region (for spot in each zone) that offers it. A launch tries the
+cheapest candidate first, and the next one if that has no capacity, so all of them count. Prices come from the
+catalogs on this machine, which SkyPilot keeps up to date, and for Kubernetes and Slurm from `pricing` in its
+configuration; without that they are 0.
 """
 
 
@@ -14,7 +15,7 @@ def prices_of(tasks):
 
 
 class Enabled:
-    """The clouds that the API server has access to; asked for only where a task leaves a choice."""
+    """The enabled clouds of the API server; queried only if a task leaves a choice."""
 
     def __init__(self):
         self.known = None
@@ -40,12 +41,13 @@ def price_of(config, enabled):
             candidates += [candidate(one, task.num_nodes) for one in launchable(feasible.resources_list)]
             hints += [feasible.hint] if feasible.hint else []
         return {"candidates": candidates, "problem": None if candidates else " ".join(hints) or "it finds no such machines"}
-    except Exception as error:  # whatever SkyPilot raises: no price is an answer, not a failure
+    except Exception as error:  # whatever SkyPilot raises: a missing price is a result, not a failure
         return {"candidates": [], "problem": first_line(error)}
 
 
 def choices(task, enabled):
-    """Pairs of what is asked for and a cloud. A cloud that is not enabled is passed over, as a launch does, if another one is."""
+    """Pairs of requested resources and cloud. As in a launch, a cloud that is not enabled is skipped if
+    another one is."""
     from sky.utils import registry
 
     asked = list(task.resources)
@@ -59,7 +61,7 @@ def choices(task, enabled):
 
 
 def launchable(feasible):
-    """The cheapest comes first, and is the one that a launch tries."""
+    """The cheapest comes first; a launch tries it first."""
     from sky.utils import resources_utils
 
     return resources_utils.make_launchables_for_valid_region_zones(feasible[0]) if feasible else []
