@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
-import type * as pulumi from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
 import { ConfigError, type Problem } from "../config/problems";
 import type { ConfigInput } from "../config/schema";
 import { show } from "../config/values";
@@ -12,6 +12,7 @@ import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/c
 import type { DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
 import { localAddresses } from "../plan/localAddresses";
+import { obstacleProblems } from "../plan/obstacles";
 import { plan } from "../plan/plan";
 import type { DeploymentPlan } from "../plan/types";
 import { locateTools } from "../toolchain";
@@ -98,8 +99,16 @@ export function prepare(args: DynamoClusterArgs): Deployment {
       factsOf(config, () => localServices ?? locateTools().servicesObtainable),
     );
     const cost = affordableCost(config, planned, observedSky?.prices);
+    if (observedSky !== undefined && !pulumi.runtime.isDryRun()) refuseToLaunch(config, observedSky);
     return { config, plan: planned, cost, files, addresses: localAddresses(planned) };
   });
+}
+
+/** What runs already may be changed in ways that need no launch; a preview only warns, since there is something to see. */
+function refuseToLaunch(config: DeploymentConfig, { clusters, obstacles = [] }: SkyObservation): void {
+  if (Object.values(clusters).some(({ status }) => status === "UP")) return;
+  const problems = obstacleProblems(config, obstacles);
+  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 /** A certificate that nobody accepts any more is refused, before a cluster is made to show it. */

@@ -5,6 +5,7 @@ import type { ServedCertificate } from "../lib/tls/served";
 import { cautionsOf } from "../plan/cautions";
 import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
+import { obstacleCautions } from "../plan/obstacles";
 import { detailsText } from "../plan/outputs";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
@@ -87,7 +88,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
     keepSecretsOutOfDebugMessages();
     this.cost = cost;
     const { access } = config;
-    for (const caution of cautionsOf(config, plan)) void pulumi.log.warn(caution, this);
+    const cautions = [...cautionsOf(config, plan), ...obstacleCautions(args.observedSky?.obstacles ?? [])];
+    for (const caution of cautions) void pulumi.log.warn(caution, this);
     const keys = access.gateway ? new ApiKeys(`${name}-key`, access, { parent: this }) : undefined;
     const tls = gatewayCertificate(`${name}-tls`, access.tls, args.tlsKey, { parent: this });
     const hosts = this.#hosts(name, args, deployment, { keys, tls });

@@ -1,9 +1,10 @@
 /** What of a deployment's SkyPilot clusters is lost and must be launched again. */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../plan/config";
+import type { Obstacle } from "../plan/obstacles";
 import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
-import { priceQuestions, type SkyPrices } from "./prices";
+import { answersTo, priceQuestions, type SkyPrices } from "./prices";
 import { reported, reportedLater } from "./problems";
 
 /** What was seen, and when. */
@@ -14,6 +15,8 @@ export interface SkyObservation {
   readonly clusters: ObservedSkyClusters;
   /** What SkyPilot says that the deployment's clusters cost. Default: it was not asked. */
   readonly prices?: SkyPrices;
+  /** What a launch would fail at, at infras of the configuration. Default: nobody asked. */
+  readonly obstacles?: readonly Obstacle[];
 }
 
 /** Words of SkyPilot for a job that runs or is about to: https://docs.skypilot.co/en/latest/reference/cli.html#sky-queue */
@@ -48,8 +51,8 @@ export async function observeSky(
   const seen = await reportedLater(() =>
     ask({ prefix: `${clusterPrefixName(prefix)}-`, infra, tasks }, context),
   );
-  const prices = seen.prices.map((price, index) => [questions[index] ?? "", price] as const);
-  return { at, clusters: seen.clusters, prices: new Map(prices) };
+  const { clusters, prices, obstacles } = seen;
+  return { at, clusters, prices: answersTo(questions, prices), obstacles };
 }
 
 /** The first time, SkyPilot is installed in it. */

@@ -5,8 +5,7 @@ import { UserError } from "../lib/errors";
 import { printable } from "../lib/progress";
 import { bypassProxies } from "../lib/proxies";
 import type { VerbContext } from "../lib/verb";
-import type { ClusterPrice } from "../plan/cost";
-import { findSky, type SkyProgram } from "../toolchain/skypilot";
+import { findSky, type SkyProgram, skyAtHand } from "../toolchain/skypilot";
 import { classify, type Failure, failureMessage } from "./failure";
 import { interpreterOf, PLAIN_OUTPUT } from "./interpreter";
 import { isPreloaded } from "./preloaded";
@@ -18,6 +17,7 @@ import {
   type JobRecord,
   jobQueues,
   jsonIn,
+  type PriceRecords,
   priceRecords,
   type RequestRecord,
   requestRecords,
@@ -68,6 +68,12 @@ export class Sky {
     // SkyPilot's API server and its tunnels to nodes are on loopback.
     bypassProxies();
     return new Sky(await findSky(infra, context.progress.line), context);
+  }
+
+  /** The same where it is there and nothing has to be installed for it; undefined elsewhere. */
+  static async atHand(infra: readonly string[], context: VerbContext): Promise<Sky | undefined> {
+    const program = await skyAtHand(infra);
+    return program && new Sky(program, context);
   }
 
   /** Environment variables that `sky` gets besides this process's own. */
@@ -169,16 +175,22 @@ export class Sky {
   }
 
   /**
-   * Candidates and prices for each task (`num_nodes` and `resources`). Never fails: if SkyPilot has no
-   * answer, the result holds the reason.
+   * What SkyPilot may take for each of some tasks (`num_nodes` and `resources`), and for how much. Never fails: where SkyPilot cannot
+   * say it, the answer has the reason.
+   *
+   * @param access Infras of which is wanted whether anything can be launched there. Default: no server and no cloud is asked.
    */
-  async prices(tasks: readonly unknown[]): Promise<readonly ClusterPrice[]> {
-    if (tasks.length === 0) return [];
-    const none = (problem: string) => tasks.map(() => ({ candidates: [], problem }));
+  async prices(tasks: readonly unknown[], access?: readonly string[]): Promise<PriceRecords> {
+    if (tasks.length === 0) return { prices: [], obstacles: [] };
+    const none = (problem: string): PriceRecords => ({
+      prices: tasks.map(() => ({ candidates: [], problem, misses: [] })),
+      obstacles: [],
+    });
     const session = this.priceSession;
     if (session === undefined) return none(`the Python that runs ${this.program.command} was not found`);
     try {
-      const { stdout } = await session.ask({ prices: tasks }, QUESTION_SECONDS);
+      const question = { prices: tasks, ...(access === undefined ? {} : { access }) };
+      const { stdout } = await session.ask(question, QUESTION_SECONDS);
       return priceRecords.parse(JSON.parse(stdout));
     } catch (error) {
       this.context.signal.throwIfAborted();

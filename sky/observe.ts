@@ -1,8 +1,7 @@
 /** `sky observe`: state of all clusters of a deployment, in one call. Read-only. */
 import { defineVerb, type VerbContext } from "../lib/verb";
-import type { ClusterPrice } from "../plan/cost";
 import { Sky } from "./cli";
-import { type ClusterRecord, type JobRecord, latestJob } from "./records";
+import { type ClusterRecord, type JobRecord, latestJob, type PriceRecords } from "./records";
 import { skyObserveSchema } from "./spec";
 
 /** State of one cluster. */
@@ -39,18 +38,41 @@ export async function observeSky(
   return (await observeAndPrice({ ...request, tasks: [] }, context)).clusters;
 }
 
+/** What was seen, and what SkyPilot says of tasks and infras. */
+export interface ObservedAndPriced extends PriceRecords {
+  readonly clusters: ObservedSkyClusters;
+}
+
 /**
- * The same, plus SkyPilot's candidates and prices for the given tasks (`num_nodes` and `resources`), in the
- * same order.
+ * The same, what SkyPilot may take for some tasks (`num_nodes` and `resources`) and for how much, in the order of the tasks, and what a
+ * launch would fail at.
  */
 export async function observeAndPrice(
   { prefix, infra, tasks }: ObserveRequest & { readonly tasks: readonly unknown[] },
   context: VerbContext,
-): Promise<{ readonly clusters: ObservedSkyClusters; readonly prices: readonly ClusterPrice[] }> {
+): Promise<ObservedAndPriced> {
   const sky = await Sky.find(infra, context);
   try {
-    const [clusters, prices] = await Promise.all([observeClusters(sky, prefix), sky.prices(tasks)]);
-    return { clusters, prices };
+    const [clusters, priced] = await Promise.all([observeClusters(sky, prefix), sky.prices(tasks, infra)]);
+    return { clusters, ...priced };
+  } finally {
+    sky.close();
+  }
+}
+
+/**
+ * What SkyPilot may take for some tasks, where it is installed already; undefined where it is not. No server and no cloud is asked, so it
+ * is only known where the tasks name their infra.
+ */
+export async function pricesAtHand(
+  infra: readonly string[],
+  tasks: readonly unknown[],
+  context: VerbContext,
+): Promise<PriceRecords["prices"] | undefined> {
+  const sky = await Sky.atHand(infra, context);
+  if (sky === undefined) return undefined;
+  try {
+    return (await sky.prices(tasks)).prices;
   } finally {
     sky.close();
   }

@@ -7,32 +7,32 @@ catalogs on this machine, which SkyPilot keeps up to date, and for Kubernetes an
 configuration; without that they are 0.
 """
 
+import copy
 
-def prices_of(tasks):
-    """For each task (`num_nodes` and `resources`, as in YAML) `{"candidates": […], "problem": text or None}`."""
-    enabled = Enabled()
-    return [price_of(task, enabled) for task in tasks]
+from access import Enabled, first_line, obstacles_of
+from machines import launchable, misses_of
 
 
-class Enabled:
-    """The enabled clouds of the API server; queried only if a task leaves a choice."""
+def prices_of(tasks, infras=None):
+    """For each task (`num_nodes` and `resources`, as in YAML) `{"candidates": […], "problem": text or None}`.
+    """
+    enabled = None if infras is None else Enabled()
+    prices = [price_of(task, enabled) for task in tasks]
+    return {"prices": prices, "obstacles": [] if enabled is None else obstacles_at(infras, enabled)}
 
-    def __init__(self):
-        self.known = None
 
-    def names(self):
-        if self.known is None:
-            from sky.client import sdk
-
-            self.known = {name.lower() for name in sdk.get(sdk.enabled_clouds())}
-        return self.known
+def obstacles_at(infras, enabled):
+    try:
+        return obstacles_of(infras, enabled)
+    except Exception:  # The enabled clouds of the API server; queried only if a task leaves a choice.
+        return []
 
 
 def price_of(config, enabled):
     try:
         from sky import task as task_lib
 
-        task = task_lib.Task.from_yaml_config(config)
+        task = task_lib.Task.from_yaml_config(copy.deepcopy(config))
         candidates = []
         hints = []
         for resources, cloud in choices(task, enabled):
@@ -40,31 +40,35 @@ def price_of(config, enabled):
             feasible = cloud.get_feasible_launchable_resources(resources, task.num_nodes)
             candidates += [candidate(one, task.num_nodes) for one in launchable(feasible.resources_list)]
             hints += [feasible.hint] if feasible.hint else []
-        return {"candidates": candidates, "problem": None if candidates else " ".join(hints) or "it finds no such machines"}
+        problem = None if candidates else " ".join(hints) or "it finds no such machines"
     except Exception as error:  # whatever SkyPilot raises: a missing price is a result, not a failure
-        return {"candidates": [], "problem": first_line(error)}
+        candidates, problem = [], first_line(error)
+    return {"candidates": candidates, "problem": problem, "misses": [] if candidates else misses(config)}
+
+
+def misses(config):
+    try:
+        return misses_of(config) or []
+    except Exception:  # a catalog that cannot be read says nothing
+        return []
 
 
 def choices(task, enabled):
-    """Pairs of requested resources and cloud. As in a launch, a cloud that is not enabled is skipped if
-    another one is."""
+    """The cheapest comes first; a launch tries it first."""
     from sky.utils import registry
 
     asked = list(task.resources)
     if len(asked) == 1 and asked[0].cloud is not None:
         return [(asked[0], asked[0].cloud)]
+    if enabled is None:
+        if any(one.cloud is None for one in asked):
+            raise LookupError("nobody was asked to which clouds there is access")
+        return [(one, one.cloud) for one in asked]
     clouds = [registry.CLOUD_REGISTRY.from_str(name) for name in sorted(enabled.names())]
     pairs = [(one, cloud) for one in asked for cloud in ([one.cloud] if one.cloud is not None else clouds)]
     if not pairs:
         raise LookupError("no infra is set up yet (sky check)")
     return [pair for pair in pairs if pair[1].canonical_name() in enabled.names()] or pairs
-
-
-def launchable(feasible):
-    """The cheapest comes first; a launch tries it first."""
-    from sky.utils import resources_utils
-
-    return resources_utils.make_launchables_for_valid_region_zones(feasible[0]) if feasible else []
 
 
 def candidate(resources, nodes):
@@ -79,7 +83,3 @@ def candidate(resources, nodes):
         "dollarsPerHour": None if dollars is None or dollars != dollars else dollars,
     }
 
-
-def first_line(error):
-    text = str(error).strip() or type(error).__name__
-    return text.split("\n")[0][:300]

@@ -27,7 +27,7 @@ from prices import prices_of
 from records import clusters, jobs, requests
 
 QUESTIONS = {
-    "prices": lambda asked: prices_of(asked["prices"]),
+    "prices": lambda asked: prices_of(asked["prices"], asked.get("access")),
     "clusters": lambda asked: clusters(asked["clusters"], asked["refresh"]),
     "jobs": lambda asked: jobs(asked["jobs"]),
     "requests": lambda asked: requests(asked["requests"]),

@@ -1,5 +1,6 @@
 /** Schemas of SkyPilot's JSON output (`-o json`). Fields that are not used pass through unchecked. */
 import { z } from "zod";
+import { MISSED } from "../plan/machines";
 
 /** An entry of `sky status -o json`. */
 export const clusterRecord = z.looseObject({
@@ -86,19 +87,39 @@ export function jsonIn(output: string): unknown {
   return JSON.parse(output.slice(start));
 }
 
-/** SkyPilot's candidates for a task (`prices.py`). */
-export const priceRecords = z.array(
-  z.strictObject({
-    candidates: z.array(
-      z.strictObject({
-        /** `aws/us-east-1`, for spot `aws/us-east-1/us-east-1a`. */
-        infra: z.string(),
-        instanceType: z.string(),
-        /** US dollars for all nodes of the task; null if SkyPilot has no price. */
-        dollarsPerHour: z.number().nullable(),
-      }),
-    ),
-    /** Why there are no candidates; null if there are some. */
-    problem: z.string().nullable(),
-  }),
-);
+/** What SkyPilot may take for some tasks, and what launches would fail at (`prices.py`). */
+export const priceRecords = z.strictObject({
+  prices: z.array(
+    z.strictObject({
+      candidates: z.array(
+        z.strictObject({
+          /** `aws/us-east-1`, for spot `aws/us-east-1/us-east-1a`. */
+          infra: z.string(),
+          instanceType: z.string(),
+          /** US dollars for all nodes of the task; null if SkyPilot has no price. */
+          dollarsPerHour: z.number().nullable(),
+        }),
+      ),
+      /** Why there are no candidates; null if there are some. */
+      problem: z.string().nullable(),
+      /** What the catalogs are sure not to have (`machines.py`). */
+      misses: z.array(
+        z.strictObject({
+          infra: z.string(),
+          cause: z.enum(MISSED),
+          allowed: z.array(z.string()),
+          instead: z.array(z.enum(MISSED)),
+        }),
+      ),
+    }),
+  ),
+  obstacles: z.array(
+    z.strictObject({
+      infra: z.string(),
+      why: z.string(),
+      /** False where a launch would check again. */
+      certain: z.boolean(),
+    }),
+  ),
+});
+export type PriceRecords = z.output<typeof priceRecords>;

@@ -15,8 +15,8 @@ export type SkyAnswer = z.output<typeof answerSchema>;
 /** The arguments of a `sky` command, or a question defined in `questions.py`. */
 export type SkyQuestion =
   | readonly string[]
-  /** Tasks to price. */
-  | { readonly prices: readonly unknown[] }
+  /** Tasks whose prices are wanted, and infras of which is wanted whether anything can be launched there; without those no server is asked. */
+  | { readonly prices: readonly unknown[]; readonly access?: readonly string[] }
   /** Names of clusters; if empty, all of the user's. `refresh` makes SkyPilot query the clouds. */
   | { readonly clusters: readonly string[]; readonly refresh: boolean }
   /** Names of the clusters whose jobs to return. */
