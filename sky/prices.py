@@ -14,7 +14,14 @@ from machines import launchable, misses_of
 
 
 def prices_of(tasks, infras=None):
-    """For each task (`num_nodes` and `resources`, as in YAML) `{"candidates": […], "problem": text or None}`.
+    """Returns `{"prices": […], "obstacles": […]}`.
+
+    `prices` has for each task (`num_nodes` and `resources`, as in YAML)
+    `{"candidates": […], "problem": text or None, "misses": […]}`: without candidates, `misses` lists what no
+    machine of the catalogs offers (`machines.py`); empty if unknown.
+
+    `infras` are those whose access to check (`access.py`). Without them no server and no cloud is queried,
+    and access is assumed.
     """
     enabled = None if infras is None else Enabled()
     prices = [price_of(task, enabled) for task in tasks]
@@ -24,7 +31,7 @@ def prices_of(tasks, infras=None):
 def obstacles_at(infras, enabled):
     try:
         return obstacles_of(infras, enabled)
-    except Exception:  # The enabled clouds of the API server; queried only if a task leaves a choice.
+    except Exception:  # an API server that does not answer is reported elsewhere
         return []
 
 
@@ -49,12 +56,13 @@ def price_of(config, enabled):
 def misses(config):
     try:
         return misses_of(config) or []
-    except Exception:  # a catalog that cannot be read says nothing
+    except Exception:  # unreadable catalog
         return []
 
 
 def choices(task, enabled):
-    """The cheapest comes first; a launch tries it first."""
+    """Pairs of requested resources and cloud. As in a launch, a cloud that is not enabled is skipped if
+    another one is."""
     from sky.utils import registry
 
     asked = list(task.resources)
