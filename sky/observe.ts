@@ -1,20 +1,20 @@
-/** `sky observe`: what of a deployment's clusters really runs: all of them in one call. Changes nothing. */
+/** `sky observe`: state of all clusters of a deployment, in one call. Read-only. */
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { type ClusterRecord, type JobRecord, latestJob, type PriceRecords } from "./records";
 import type { BeforeLaunch } from "./session";
 import { skyObserveSchema } from "./spec";
 
-/** One cluster, as it was seen. */
+/** State of one cluster. */
 export interface ObservedSkyCluster {
-  /** SkyPilot's word: `UP`, `INIT`, `STOPPED`. */
+  /** SkyPilot's status: `UP`, `INIT`, `STOPPED`. */
   readonly status: string;
   readonly clusterHash: string;
-  /** The job that was submitted last, and SkyPilot's word for it; absent where there is none. */
+  /** The latest job and its SkyPilot status; absent if there is none. */
   readonly job?: { readonly name: string; readonly status: string };
 }
 
-/** By full name; only clusters that SkyPilot knows. */
+/** By full name; only clusters known to SkyPilot. */
 export type ObservedSkyClusters = Readonly<Record<string, ObservedSkyCluster>>;
 
 export const verb = defineVerb({
@@ -23,9 +23,9 @@ export const verb = defineVerb({
   run: async (input, context) => context.result(await observeSky(input, context)),
 });
 
-/** What is to be looked at. */
+/** Which clusters to observe. */
 export interface ObserveRequest {
-  /** Beginning of the clusters' names. */
+  /** Prefix of the clusters' names. */
   readonly prefix: string;
   /** As in the configuration. */
   readonly infra: readonly string[];
@@ -96,8 +96,8 @@ async function observeClusters(sky: Sky, prefix: string): Promise<ObservedSkyClu
 }
 
 /**
- * SkyPilot's records may be older than what happened outside of it. Asking the clouds takes long, so it is done only for clusters
- * that should be up and whose head does not tell its queue.
+ * SkyPilot's records may be stale. Refreshing them from the clouds is slow, so it is done only for clusters
+ * that should be up and whose head does not return its queue.
  */
 async function refreshed(sky: Sky, records: readonly ClusterRecord[], silent: readonly string[]) {
   if (silent.length === 0) return records;

@@ -1,9 +1,10 @@
-"""What SkyPilot may take for a task, and for how much: its own candidates and its own prices. Provisions nothing.
+"""SkyPilot's candidates for a task and their prices. Provisions nothing.
 
-These are the steps of SkyPilot's optimizer (`_fill_in_launchable_resources` in `sky/optimizer.py`): of every infra that is asked for,
-the cheapest instance type, in each region (for spot in each zone) where that is offered. A launch takes the cheapest candidate, and the
-next one where that has no capacity, so all of them count. Prices come from the catalogs on this machine, which SkyPilot keeps up to
-date, and for Kubernetes and Slurm from `pricing` in its configuration; without that they are 0.
+Follows SkyPilot's optimizer (`_fill_in_launchable_resources` in `sky/optimizer.py`): for every requested
+infra, the cheapest instance type in each region (for spot in each zone) that offers it. A launch tries the
+cheapest candidate first, and the next one if that has no capacity, so all of them count. Prices come from the
+catalogs on this machine, which SkyPilot keeps up to date, and for Kubernetes and Slurm from `pricing` in its
+configuration; without that they are 0.
 """
 
 import copy
@@ -14,13 +15,15 @@ from machines import launchable, misses_of
 
 
 def prices_of(tasks, infras=None, hub=None):
-    """`{"prices": […], "obstacles": […], "models": […]}`.
+    """Returns `{"prices": […], "obstacles": […], "models": […]}`.
 
-    For each task (`num_nodes` and `resources`, as in YAML) `{"candidates": […], "problem": text or None, "misses": […]}`: where there are
-    no candidates, `misses` has what the catalogs say that no machine has (`machines.py`), and nothing where they cannot say it.
+    `prices` has for each task (`num_nodes` and `resources`, as in YAML)
+    `{"candidates": […], "problem": text or None, "misses": […]}`: without candidates, `misses` lists what no
+    machine of the catalogs offers (`machines.py`); empty if unknown.
 
-    `infras` are those of which is wanted whether anything can be launched there (`access.py`). Without them no server and no cloud is
-    asked, and there is taken to be access. `hub` is what its hub is asked about models (`hub.py`), meanwhile.
+    `infras` are those whose access to check (`access.py`). Without them no server and no cloud is queried,
+    and access is assumed.
+    `hub` is the question about models (`hub.py`), asked in parallel.
     """
     models = Hub(hub)
     enabled = None if infras is None else Enabled()
@@ -31,7 +34,7 @@ def prices_of(tasks, infras=None, hub=None):
 def obstacles_at(infras, enabled):
     try:
         return obstacles_of(infras, enabled)
-    except Exception:  # an API server that does not answer is told by those who need it
+    except Exception:  # an API server that does not answer is reported elsewhere
         return []
 
 
@@ -48,7 +51,7 @@ def price_of(config, enabled):
             candidates += [candidate(one, task.num_nodes) for one in launchable(feasible.resources_list)]
             hints += [feasible.hint] if feasible.hint else []
         problem = None if candidates else " ".join(hints) or "it finds no such machines"
-    except Exception as error:  # whatever SkyPilot raises: no price is an answer, not a failure
+    except Exception as error:  # whatever SkyPilot raises: a missing price is a result, not a failure
         candidates, problem = [], first_line(error)
     return {"candidates": candidates, "problem": problem, "misses": [] if candidates else misses(config)}
 
@@ -56,12 +59,13 @@ def price_of(config, enabled):
 def misses(config):
     try:
         return misses_of(config) or []
-    except Exception:  # a catalog that cannot be read says nothing
+    except Exception:  # unreadable catalog
         return []
 
 
 def choices(task, enabled):
-    """Pairs of what is asked for and a cloud. A cloud that is not enabled is passed over, as a launch does, if another one is."""
+    """Pairs of requested resources and cloud. As in a launch, a cloud that is not enabled is skipped if
+    another one is."""
     from sky.utils import registry
 
     asked = list(task.resources)
