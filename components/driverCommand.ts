@@ -4,11 +4,12 @@ import { createHash } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 // Not the package's index, which would also load the remote commands.
-import { Command } from "@pulumi/command/local";
+import { Command, Logging } from "@pulumi/command/local";
 import * as pulumi from "@pulumi/pulumi";
 import { packageRoot } from "../lib/root";
 import { stableJson } from "../lib/stableJson";
 import { keepSecretsOutOfDebugMessages } from "./debugMessages";
+import { relayProgress } from "./progressRelay";
 
 /** A verb of the driver, as `bin/dynamo-sky` takes it. */
 export type DriverVerb =
@@ -53,6 +54,7 @@ export const OBSERVED = "DYNAMO_SKY_OBSERVED";
 /** Environment entry that holds {@link DriverCommandArgs.basis}. */
 export const BASIS = "DYNAMO_SKY_BASIS";
 const HEALTHY = "healthy";
+const TYPE = "command:local:Command";
 
 /** A command resource that calls the driver, and the digest of what it was given. */
 export class DriverCommand {
@@ -64,7 +66,14 @@ export class DriverCommand {
 
   constructor(name: string, args: DriverCommandArgs, opts: pulumi.CustomResourceOptions) {
     keepSecretsOutOfDebugMessages();
-    const stdin = pulumi.output(args.input).apply(stableJson);
+    const urn = pulumi.createUrn(name, TYPE, opts.parent);
+    let endRelay: () => void = () => undefined;
+    // While its input is being made, the command cannot have started.
+    const stdin = pulumi.output(args.input).apply((input) => {
+      const text = stableJson(input);
+      endRelay = relayProgress({ verb: args.apply, input: text, urn });
+      return text;
+    });
     const basis = pulumi.output(args.basis ?? "");
     this.resource = new Command(
       name,
@@ -79,6 +88,8 @@ export class DriverCommand {
         },
         // `triggers` always replace; anything else updates in place.
         ...(args.identity === undefined ? {} : { triggers: [...args.identity] }),
+        // What it prints is its result, and in a failure the cause: Pulumi shows that by itself. `lib/progressRelay.ts` has the rest.
+        logging: Logging.Stderr,
         // On by default: the whole output of the last run would become environment of the next, and a long one breaks it.
         addPreviousOutputInEnv: false,
       },
@@ -90,6 +101,7 @@ export class DriverCommand {
         ...(args.repair?.isCause === true ? { hooks: { beforeUpdate: [warning(name, args.repair)] } } : {}),
       }),
     );
+    this.resource.urn.apply(() => endRelay());
     this.instance = this.resource.id;
     // `up --replace` makes a new one with the same input.
     this.digest = pulumi.all([stdin, basis, this.instance]).apply(digestOf);

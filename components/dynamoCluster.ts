@@ -40,6 +40,8 @@ import { DecodeWorkers, EncodeWorkers, PrefillWorkers, Workers } from "./workers
 export class DynamoCluster extends pulumi.ComponentResource {
   /** Base URL of the OpenAI-compatible API, without `/v1`. Known once an answer has come back through it. */
   readonly endpoint: pulumi.Output<string>;
+  /** The same, known as soon as the clusters are: nothing need answer there yet, and after a failed update nothing may. */
+  readonly address: pulumi.Output<string>;
   /** Name of the model, as requests give it. */
   readonly model: pulumi.Output<string>;
   /** Key that requests must carry, the first of the configuration: a secret; undefined where the endpoint asks for none. */
@@ -63,11 +65,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly topology: pulumi.Output<ClusterTopology[]>;
   /** Where it runs, and what has to be ready in it. */
   readonly deployment: pulumi.Output<DeploymentSummary>;
-  /** Where each program logs to. */
+  /** Where each program logs to: on this machine the files, relative to `DYNAMO_SKY_STATE` (`~/.local/state/dynamo-sky`). */
   readonly logs: pulumi.Output<Record<string, string[]>>;
   /**
-   * All that `dynamo-sky`'s commands have to know, on one line: the three above, the engine and the prices. They look for it in the
-   * stack output `deployment`.
+   * All that `dynamo-sky`'s commands have to know, on one line: the three above, {@link chat}, the engine and the prices. They look for it
+   * in the stack output `deployment`.
    */
   readonly details: pulumi.Output<string>;
   /** GPUs, and what SkyPilot says that they cost an hour. Known in a preview; of the day, so no command depends on it. */
@@ -99,10 +101,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
     this.logs = pulumi
       .all(placed.map(({ unit, host }) => host.logs(unit)))
       .apply((parts) => Object.fromEntries(parts.flatMap((part) => Object.entries(part))));
+    this.address = head.url(plan.endpoint.rank, plan.endpoint.port);
     const ready = new Readiness(
       `${name}-ready`,
       {
-        endpoint: head.url(plan.endpoint.rank, plan.endpoint.port),
+        endpoint: this.address,
         model: plan.model,
         task: plan.task,
         namespace: plan.namespace,
@@ -129,12 +132,13 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const shown = pulumi.output<ServedCertificate | undefined>(head.certificate);
     this.certificate = shown.apply((served) => served?.authority);
     this.certificateFingerprint = shown.apply((served) => served?.fingerprint);
-    this.chat = pulumi.all([this.endpoint, shown]).apply(([endpoint, served]) =>
-      chatCommand(endpoint, plan, {
-        asksForKey: this.asksForKey,
-        publicKeyPin: served?.publicKeyPin,
-      }),
-    );
+    const { asksForKey } = this;
+    const curl = pulumi
+      .all([this.address, shown])
+      .apply(([address, served]) =>
+        chatCommand(address, plan, { asksForKey, publicKeyPin: served?.publicKeyPin }),
+      );
+    this.chat = pulumi.all([curl, this.endpoint]).apply(([command]) => command);
     this.topology = pulumi
       .all(plan.clusters.map((cluster) => hostOf(hosts, cluster.name).clusterName))
       .apply((names) => topologyOf(plan, names));
@@ -142,8 +146,10 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const { engine } = config;
     const prices = Object.fromEntries(cost.clusters.map((one) => [one.name, one.dollarsPerHour]));
     this.details = pulumi
-      .all([this.topology, this.deployment, this.logs])
-      .apply(([topology, where, logs]) => detailsText({ engine, deployment: where, topology, logs, prices }));
+      .all([this.topology, this.deployment, this.logs, curl])
+      .apply(([topology, where, logs, command]) =>
+        detailsText({ engine, deployment: where, topology, logs, prices, curl: command }),
+      );
     this.registerOutputs({
       endpoint: this.endpoint,
       model: this.model,

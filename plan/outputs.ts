@@ -51,6 +51,8 @@ const detailsSchema = z.object({
   topology: z.array(clusterSchema),
   /** Log files by program, relative to the state's directory where they are on this machine. */
   logs: z.record(z.string(), z.array(z.string())),
+  /** A command of curl that asks the model for what it is there for, for a POSIX shell. Earlier versions did not tell it. */
+  curl: z.string().optional(),
   /** What each cluster was expected to cost, US dollars an hour; null where SkyPilot knows no price. */
   prices: z.record(z.string(), z.number().nullable()),
 });
@@ -98,8 +100,6 @@ export const outputsSchema = z.object({
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   endpoint: z.string(),
   model: z.string(),
-  /** A command that asks the model for what it is there for, for a POSIX shell. */
-  chat: z.string(),
   /** The first key; secret. */
   apiKey: z.string().nullish(),
   /** What clients have to trust, PEM. */

@@ -3,10 +3,10 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BroughtFiles, copyBrought } from "../lib/broughtFiles";
-import { UserError } from "../lib/errors";
+import type { UserError } from "../lib/errors";
 import { NODE_FILES } from "../lib/placeholders";
 import { copyRuntime } from "../lib/runtimeFiles";
-import { classify, explained, type Failure, failureMessage, hopeless } from "./failure";
+import { classify, explained, type Failure, hopeless, launchFailure } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
 import { leftRunning } from "./left";
@@ -61,7 +61,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
       classify(outcome.lines, outcome.code === undefined);
     // A request that is not ended goes on without anybody waiting for it.
     if (outcome.code === undefined) await cancelRequests(launch);
-    throw await launchFailure(launch, failure, outcome.lines);
+    throw await provisionFailure(launch, failure, outcome.lines);
   } finally {
     stop.abort();
     await rm(directory, { recursive: true, force: true });
@@ -112,7 +112,7 @@ async function watchReason(launch: Launch, stop: AbortController, waits: Waits):
   }
 }
 
-async function launchFailure(
+async function provisionFailure(
   launch: Launch,
   failure: Failure,
   printed: readonly string[],
@@ -121,13 +121,11 @@ async function launchFailure(
   const atNodes = failure.kind === "setup" || failure.kind === "unknown" || failure.kind === "timeout";
   const log = atNodes ? await provisioningLog(launch) : [];
   const told = explained(failure, log);
-  return new UserError(
-    failureMessage(`The launch of ${input.cluster} failed while ${stages.stage}`, told, {
-      source: log.length > 0 ? "Last lines of the provisioning log" : "Last lines of sky launch",
-      lines: (log.length > 0 ? log : printed).slice(-LAST_LINES),
-      left: await leftRunning(sky, input.cluster),
-    }),
-  );
+  return launchFailure(input.cluster, `The launch of ${input.cluster} failed while ${stages.stage}`, told, {
+    source: log.length > 0 ? "Last lines of the provisioning log" : "Last lines of sky launch",
+    lines: (log.length > 0 ? log : printed).slice(-LAST_LINES),
+    left: await leftRunning(sky, input.cluster),
+  });
 }
 
 /** `sky logs --provision`; empty when there is none. */

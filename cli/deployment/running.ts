@@ -19,8 +19,8 @@ export interface RunningDeployment {
   readonly certificate?: string | undefined;
   /** SHA-256 of the certificate that the endpoint shows, where it speaks TLS. */
   readonly fingerprint: string | undefined;
-  /** A command that asks the model for what it is there for, for a POSIX shell. */
-  readonly chat: string;
+  /** A command of curl that asks the model for what it is there for, for a POSIX shell. */
+  readonly curl: string | undefined;
   readonly engine: string | undefined;
   /** Log files by program, absolute. */
   readonly logs: Readonly<Record<string, readonly string[]>>;
@@ -32,12 +32,12 @@ export interface RunningDeployment {
  */
 export function deploymentOf(outputs: Readonly<Record<string, unknown>>): RunningDeployment {
   const parsed = outputsSchema.safeParse(outputs);
-  if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not succeeded yet.");
-  const { endpoint, model, chat, apiKey, certificate, certificateFingerprint, deployment } = parsed.data;
-  const { engine, logs } = deployment;
+  if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not come so far yet.");
+  const { endpoint, model, apiKey, certificate, certificateFingerprint, deployment } = parsed.data;
+  const { engine, logs, curl } = deployment;
   const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));
   return {
-    ...{ endpoint, model, chat, engine },
+    ...{ endpoint, model, curl, engine },
     task: deployment.deployment.task,
     apiKey: apiKey ?? undefined,
     certificate: certificate ?? undefined,

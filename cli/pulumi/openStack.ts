@@ -151,6 +151,8 @@ function environmentFor(toolchain: Toolchain, backend: Backend, env: Environment
     PULUMI_SKIP_UPDATE_CHECK: "true",
     // `pulumi stack rm` deletes the stack's file, which may be a committed one; any option of the CLI can be said so.
     PULUMI_OPTION_PRESERVE_CONFIG: "true",
+    // No lines of dots where there is no terminal.
+    PULUMI_OPTION_SUPPRESS_PROGRESS: "true",
     // What the stand-ins stand in for cannot be downloaded; trying would only take time.
     ...(toolchain.plugins?.kind === "stand-in"
       ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }

@@ -3,7 +3,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { verb as ready } from "../../cli/internal/ready";
 import { causeIn, lastLines } from "../../lib/logs";
 import { poll } from "../../lib/poll";
@@ -65,11 +65,31 @@ describe("waiting", () => {
     const progress = new Progress((line) => lines.push(line));
     const begun = performance.now();
     const check = async () => (performance.now() - begun < 1500 ? "etcd" : "nats");
-    await poll({ timeoutSeconds: 2.5, progress, signal: never, check });
+    await poll({ timeoutSeconds: 7, progress, signal: never, check });
     expect(lines.map((line) => line.replace(/^.*\] /, ""))).toEqual([
-      "waiting for etcd (1 of at most 2.5 s)\n",
-      "waiting for nats (2 of at most 2.5 s)\n",
+      "waiting for etcd (1 of at most 7 s)\n",
+      "waiting for nats (6 of at most 7 s)\n",
     ]);
+  });
+
+  test("says what goes to and fro rarely, and what lasts ever more rarely", async () => {
+    vi.useFakeTimers();
+    try {
+      const said = async (check: () => Promise<string>) => {
+        const lines: string[] = [];
+        const progress = new Progress((line) => lines.push(line));
+        const over = poll({ timeoutSeconds: 300, progress, signal: never, check });
+        await vi.advanceTimersByTimeAsync(301_000);
+        await over;
+        return lines.map((line) => Number(/\((\d+) of/.exec(line)?.[1]));
+      };
+      let turn = 0;
+      expect((await said(async () => `it ${turn++ % 2}`)).length).toBeLessThanOrEqual(60);
+      const lasting = await said(async () => "etcd");
+      expect(lasting).toEqual([1, 11, 31, 71, 131, 191, 251]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test("is ended by the signal, with its reason", async () => {
