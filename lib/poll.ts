@@ -31,8 +31,7 @@ const LONGEST_REPEAT_MS = 60_000;
 export async function poll({ timeoutSeconds, progress, signal, check }: Poll): Promise<string | undefined> {
   const started = performance.now();
   let pause = FIRST_PAUSE_MS;
-  let printed = { text: "", at: started - CHANGE_EVERY_MS + QUIET_MS };
-  let repeat = REPEAT_EVERY_MS;
+  const isDue = lineSchedule();
   for (;;) {
     signal.throwIfAborted();
     const missing = await check();
@@ -40,14 +39,23 @@ export async function poll({ timeoutSeconds, progress, signal, check }: Poll): P
     const now = performance.now();
     const waited = (now - started) / 1000;
     if (waited >= timeoutSeconds) return missing;
-    // What is over within a second is not worth a line.
-    const hasChanged = missing !== printed.text;
-    if (now - printed.at >= (hasChanged ? CHANGE_EVERY_MS : repeat)) {
+    if (isDue(missing, now - started))
       progress.line(`waiting for ${missing} (${Math.round(waited)} of at most ${timeoutSeconds} s)`);
-      repeat = hasChanged ? REPEAT_EVERY_MS : Math.min(LONGEST_REPEAT_MS, 2 * repeat);
-      printed = { text: missing, at: now };
-    }
     await sleep(Math.min(pause, Math.max(1, timeoutSeconds * 1000 - (now - started))), undefined, { signal });
     pause = Math.min(LONGEST_PAUSE_MS, pause * 1.3);
   }
+}
+
+/** When what is waited for is worth a line: to be asked with it and the milliseconds since the wait began. */
+export function lineSchedule(): (missing: string, elapsedMs: number) => boolean {
+  // What is over within a second is worth none.
+  let printed = { text: "", at: QUIET_MS - CHANGE_EVERY_MS };
+  let repeat = REPEAT_EVERY_MS;
+  return (missing, elapsedMs) => {
+    const hasChanged = missing !== printed.text;
+    if (elapsedMs - printed.at < (hasChanged ? CHANGE_EVERY_MS : repeat)) return false;
+    repeat = hasChanged ? REPEAT_EVERY_MS : Math.min(LONGEST_REPEAT_MS, 2 * repeat);
+    printed = { text: missing, at: elapsedMs };
+    return true;
+  };
 }
