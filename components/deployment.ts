@@ -2,20 +2,21 @@
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
-import * as pulumi from "@pulumi/pulumi";
+import type * as pulumi from "@pulumi/pulumi";
 import { ConfigError, type Problem } from "../config/problems";
 import type { ConfigInput } from "../config/schema";
 import { show } from "../config/values";
 import { type BroughtFiles, LARGEST, NotBrought, readBrought } from "../lib/broughtFiles";
 import { problemOfCertificate } from "../lib/tls/served";
+import { cautionsOf } from "../plan/cautions";
 import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/config";
 import type { DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
 import { localAddresses } from "../plan/localAddresses";
-import { obstacleProblems } from "../plan/obstacles";
 import { plan } from "../plan/plan";
 import type { DeploymentPlan } from "../plan/types";
 import { locateTools } from "../toolchain";
+import { beforeLaunch } from "./beforeLaunch";
 import type { Observation } from "./observation";
 import { affordableCost } from "./prices";
 import { reported } from "./problems";
@@ -59,6 +60,8 @@ export interface Deployment {
   readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
   readonly cost: DeploymentCost;
+  /** What a person should know before it is made, although it is allowed. */
+  readonly cautions: readonly string[];
   /** Local files for the nodes, with their current contents. */
   readonly files: BroughtFiles;
   /** Loopback addresses of the local nodes, by cluster name and rank. */
@@ -102,16 +105,10 @@ export function prepare(args: DynamoClusterArgs): Deployment {
       factsOf(config, () => localServices ?? locateTools().servicesObtainable),
     );
     const cost = affordableCost(config, planned, observedSky?.prices);
-    if (observedSky !== undefined && !pulumi.runtime.isDryRun()) refuseToLaunch(config, observedSky);
-    return { config, plan: planned, cost, files, addresses: localAddresses(planned) };
+    const cautions = cautionsOf(config, planned);
+    if (observedSky !== undefined) cautions.push(...beforeLaunch(config, observedSky));
+    return { config, plan: planned, cost, cautions, files, addresses: localAddresses(planned) };
   });
-}
-
-/** What runs already may be changed in ways that need no launch; a preview only warns, since there is something to see. */
-function refuseToLaunch(config: DeploymentConfig, { clusters, obstacles = [] }: SkyObservation): void {
-  if (Object.values(clusters).some(({ status }) => status === "UP")) return;
-  const problems = obstacleProblems(config, obstacles);
-  if (problems.length > 0) throw new ConfigError(problems);
 }
 
 /** Rejects an expired certificate before a cluster is created. */

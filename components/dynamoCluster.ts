@@ -2,10 +2,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
 import type { ServedCertificate } from "../lib/tls/served";
-import { cautionsOf } from "../plan/cautions";
 import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
-import { obstacleCautions } from "../plan/obstacles";
 import { detailsText } from "../plan/outputs";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
@@ -97,8 +95,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     keepSecretsOutOfDebugMessages();
     this.cost = cost;
     const { access } = config;
-    const cautions = [...cautionsOf(config, plan), ...obstacleCautions(args.observedSky?.obstacles ?? [])];
-    for (const caution of cautions) void pulumi.log.warn(caution, this);
+    for (const caution of deployment.cautions) void pulumi.log.warn(caution, this);
     const keys = access.gateway ? new ApiKeys(`${name}-key`, access, { parent: this }) : undefined;
     const tls = gatewayCertificate(`${name}-tls`, access.tls, args.tlsKey, { parent: this });
     const hosts = this.#hosts(name, args, deployment, { keys, tls });

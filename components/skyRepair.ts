@@ -1,8 +1,10 @@
 /** Finds which of a deployment's SkyPilot clusters are lost and must be launched again. */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../plan/config";
+import { type HubAnswer, type HubQuestion, hubQuestion } from "../plan/hub";
 import type { Obstacle } from "../plan/obstacles";
 import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
+import { draftModels } from "../sky/setup";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
 import { answersTo, priceQuestions, type SkyPrices } from "./prices";
 import { reported, reportedLater } from "./problems";
@@ -17,6 +19,8 @@ export interface SkyObservation {
   readonly prices?: SkyPrices;
   /** What a launch would fail at, at infras of the configuration. Default: nobody asked. */
   readonly obstacles?: readonly Obstacle[];
+  /** What the hub says of the models that nodes will fetch. Default: it was not asked. */
+  readonly hub?: HubQuestion & { readonly answers: readonly HubAnswer[] };
 }
 
 /**
@@ -26,19 +30,21 @@ export interface SkyObservation {
 const ALIVE = new Set(["INIT", "PENDING", "SETTING_UP", "RUNNING"]);
 
 /**
- * Queries SkyPilot, in one call, for the clusters whose name starts with the prefix. `DynamoCluster` marks
- * what should run and does not, so that a preview shows it with the reason and an update repairs it.
+ * Asks SkyPilot, in one call, about the clusters whose name begins with the prefix. `DynamoCluster` marks what should run and does
+ * not, so that a preview shows it with the reason and an update repairs it.
  *
- * @param prefix Value of `DynamoCluster`'s `clusterPrefix`.
- * @param infra As in the configuration: it decides which SkyPilot is queried.
- * @param priced The deployment's configuration, to query its prices too. Default: no prices; then a limit on
- * them (`limits.dollarsPerHour`) rejects the deployment.
- * @throws ProgramError if SkyPilot does not answer, with the cause, or if the deployment cannot be planned.
+ * @param prefix As `DynamoCluster` has it in `clusterPrefix`.
+ * @param infra As in the configuration: it decides which SkyPilot is asked.
+ * @param priced The configuration of the deployment whose price is wanted, too. Default: no price is asked for; then a limit on it
+ *   (`limits.dollarsPerHour`) refuses the deployment.
+ * @param huggingFaceToken The token that nodes will have, with which the hub is asked about the model; it goes nowhere else. Default: none.
+ * @throws ProgramError when SkyPilot does not answer, with the cause, and when the deployment cannot be planned.
  */
 export async function observeSky(
   prefix: string,
   infra: readonly string[],
   priced?: DeploymentConfig,
+  huggingFaceToken?: string,
 ): Promise<SkyObservation> {
   const questions = priced === undefined ? [] : reported(() => priceQuestions(priced));
   // Loaded lazily: a program for this machine does not need SkyPilot's driver.
@@ -51,11 +57,21 @@ export async function observeSky(
   };
   const at = new Date().toISOString();
   const tasks = questions.map((question): unknown => JSON.parse(question));
+  const hub = priced && hubQuestion(priced, draftModels(priced), process.env["HF_ENDPOINT"]);
   const seen = await reportedLater(() =>
-    ask({ prefix: `${clusterPrefixName(prefix)}-`, infra, tasks }, context),
+    ask(
+      {
+        prefix: `${clusterPrefixName(prefix)}-`,
+        infra,
+        tasks,
+        ...(hub === undefined ? {} : { hub: { ...hub, token: huggingFaceToken } }),
+      },
+      context,
+    ),
   );
-  const { clusters, prices, obstacles } = seen;
-  return { at, clusters, prices: answersTo(questions, prices), obstacles };
+  const { clusters, prices, obstacles, models } = seen;
+  const asked = hub === undefined ? {} : { hub: { ...hub, answers: models } };
+  return { at, clusters, prices: answersTo(questions, prices), obstacles, ...asked };
 }
 
 /** Includes the first installation of SkyPilot. */

@@ -22,7 +22,7 @@ import {
   type RequestRecord,
   requestRecords,
 } from "./records";
-import { type SkyQuestion, SkySession } from "./session";
+import { type BeforeLaunch, type SkyQuestion, SkySession } from "./session";
 
 const QUESTION_SECONDS = 180;
 const KEPT_LINES = 400;
@@ -178,19 +178,19 @@ export class Sky {
    * What SkyPilot may take for each of some tasks (`num_nodes` and `resources`), and for how much. Never fails: where SkyPilot cannot
    * say it, the answer has the reason.
    *
-   * @param access Infras of which is wanted whether anything can be launched there. Default: no server and no cloud is asked.
+   * @param asked What else is asked. Default: nothing.
    */
-  async prices(tasks: readonly unknown[], access?: readonly string[]): Promise<PriceRecords> {
-    if (tasks.length === 0) return { prices: [], obstacles: [] };
+  async prices(tasks: readonly unknown[], asked: BeforeLaunch = {}): Promise<PriceRecords> {
+    if (tasks.length === 0) return { prices: [], obstacles: [], models: [] };
     const none = (problem: string): PriceRecords => ({
       prices: tasks.map(() => ({ candidates: [], problem, misses: [] })),
       obstacles: [],
+      models: [],
     });
     const session = this.priceSession;
     if (session === undefined) return none(`the Python that runs ${this.program.command} was not found`);
     try {
-      const question = { prices: tasks, ...(access === undefined ? {} : { access }) };
-      const { stdout } = await session.ask(question, QUESTION_SECONDS);
+      const { stdout } = await session.ask({ prices: tasks, ...asked }, QUESTION_SECONDS);
       return priceRecords.parse(JSON.parse(stdout));
     } catch (error) {
       this.context.signal.throwIfAborted();

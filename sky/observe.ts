@@ -2,6 +2,7 @@
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { type ClusterRecord, type JobRecord, latestJob, type PriceRecords } from "./records";
+import type { BeforeLaunch } from "./session";
 import { skyObserveSchema } from "./spec";
 
 /** State of one cluster. */
@@ -48,12 +49,20 @@ export interface ObservedAndPriced extends PriceRecords {
  * launch would fail at.
  */
 export async function observeAndPrice(
-  { prefix, infra, tasks }: ObserveRequest & { readonly tasks: readonly unknown[] },
+  {
+    prefix,
+    infra,
+    tasks,
+    hub,
+  }: ObserveRequest & { readonly tasks: readonly unknown[] } & Pick<BeforeLaunch, "hub">,
   context: VerbContext,
 ): Promise<ObservedAndPriced> {
   const sky = await Sky.find(infra, context);
   try {
-    const [clusters, priced] = await Promise.all([observeClusters(sky, prefix), sky.prices(tasks, infra)]);
+    const [clusters, priced] = await Promise.all([
+      observeClusters(sky, prefix),
+      sky.prices(tasks, { access: infra, hub }),
+    ]);
     return { clusters, ...priced };
   } finally {
     sky.close();

@@ -10,11 +10,12 @@ configuration; without that they are 0.
 import copy
 
 from access import Enabled, first_line, obstacles_of
+from hub import Hub
 from machines import launchable, misses_of
 
 
-def prices_of(tasks, infras=None):
-    """Returns `{"prices": […], "obstacles": […]}`.
+def prices_of(tasks, infras=None, hub=None):
+    """Returns `{"prices": […], "obstacles": […], "models": […]}`.
 
     `prices` has for each task (`num_nodes` and `resources`, as in YAML)
     `{"candidates": […], "problem": text or None, "misses": […]}`: without candidates, `misses` lists what no
@@ -22,10 +23,12 @@ def prices_of(tasks, infras=None):
 
     `infras` are those whose access to check (`access.py`). Without them no server and no cloud is queried,
     and access is assumed.
+    `hub` is the question about models (`hub.py`), asked in parallel.
     """
+    models = Hub(hub)
     enabled = None if infras is None else Enabled()
     prices = [price_of(task, enabled) for task in tasks]
-    return {"prices": prices, "obstacles": [] if enabled is None else obstacles_at(infras, enabled)}
+    return {"prices": prices, "obstacles": [] if enabled is None else obstacles_at(infras, enabled), "models": models.known()}
 
 
 def obstacles_at(infras, enabled):

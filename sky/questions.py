@@ -27,7 +27,7 @@ from prices import prices_of
 from records import clusters, jobs, requests
 
 QUESTIONS = {
-    "prices": lambda asked: prices_of(asked["prices"], asked.get("access")),
+    "prices": lambda asked: prices_of(asked["prices"], asked.get("access"), asked.get("hub")),
     "clusters": lambda asked: clusters(asked["clusters"], asked["refresh"]),
     "jobs": lambda asked: jobs(asked["jobs"]),
     "requests": lambda asked: requests(asked["requests"]),

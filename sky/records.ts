@@ -1,5 +1,6 @@
 /** Schemas of SkyPilot's JSON output (`-o json`). Fields that are not used pass through unchecked. */
 import { z } from "zod";
+import { HUB_ANSWERS } from "../plan/hub";
 import { MISSED } from "../plan/machines";
 
 /** An entry of `sky status -o json`. */
@@ -119,6 +120,15 @@ export const priceRecords = z.strictObject({
       why: z.string(),
       /** False where a launch would check again. */
       certain: z.boolean(),
+    }),
+  ),
+  models: z.array(
+    z.strictObject({
+      model: z.string(),
+      revision: z.string().nullable(),
+      found: z.enum(HUB_ANSWERS),
+      why: z.string().nullable(),
+      bytes: z.number().nullable(),
     }),
   ),
 });

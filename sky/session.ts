@@ -4,6 +4,7 @@
  */
 import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
+import type { HubQuestion } from "../plan/hub";
 import type { SkyProgram } from "../toolchain/skypilot";
 import { PLAIN_OUTPUT, QUESTIONS } from "./interpreter";
 import { isPreloaded, preloadedProcess } from "./preloaded";
@@ -12,11 +13,19 @@ import { type ProcessEnd, type SkyProcess, spawnProcess } from "./process";
 const answerSchema = z.object({ code: z.number(), stdout: z.string(), stderr: z.string() });
 export type SkyAnswer = z.output<typeof answerSchema>;
 
+/** What is asked together with prices. */
+export interface BeforeLaunch {
+  /** Infras whose access to check. Default: no server and no cloud is queried. */
+  readonly access?: readonly string[] | undefined;
+  /** Models to look up on their hub, with the token that the nodes will have. Default: none. */
+  readonly hub?: (HubQuestion & { readonly token?: string | undefined }) | undefined;
+}
+
 /** The arguments of a `sky` command, or a question defined in `questions.py`. */
 export type SkyQuestion =
   | readonly string[]
-  /** Tasks whose prices are wanted, and infras of which is wanted whether anything can be launched there; without those no server is asked. */
-  | { readonly prices: readonly unknown[]; readonly access?: readonly string[] }
+  /** Tasks whose prices are wanted, and what else to check before a launch. */
+  | ({ readonly prices: readonly unknown[] } & BeforeLaunch)
   /** Names of clusters; if empty, all of the user's. `refresh` makes SkyPilot query the clouds. */
   | { readonly clusters: readonly string[]; readonly refresh: boolean }
   /** Names of the clusters whose jobs to return. */

@@ -64,7 +64,7 @@ function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: Nod
 }
 
 /** Draft models on the hub: downloaded once per node, not by every worker. */
-function draftModels({ engine, engineArgs, pools }: DeploymentConfig): string[] {
+export function draftModels({ engine, engineArgs, pools }: DeploymentConfig): string[] {
   const lists = [engineArgs, ...pools.map((pool) => pool.engineArgs)];
   const named = lists.flatMap((args) => engines[engine].draftModels?.(args) ?? []);
   return [...new Set(named)].filter((name) => HUB_NAME.test(name));

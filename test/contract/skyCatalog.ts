@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { ClusterPrice } from "../../plan/cost";
+import type { HubAnswer, HubQuestion } from "../../plan/hub";
 import { interpreterOf } from "../../sky/interpreter";
 import { priceRecords } from "../../sky/records";
 import { SkySession } from "../../sky/session";
@@ -78,6 +79,12 @@ export class SkyCatalog {
     const tasks = questions.map((question): unknown => JSON.parse(question));
     const { stdout } = await this.session.ask({ prices: tasks }, 120);
     return priceRecords.parse(JSON.parse(stdout)).prices;
+  }
+
+  /** What the hub says of some models, which needs no catalog. */
+  async models(hub: HubQuestion & { readonly token?: string }): Promise<readonly HubAnswer[]> {
+    const { stdout, stderr } = await this.session.ask({ prices: [], hub }, 120);
+    return priceRecords.parse(JSON.parse(stdout || stderr)).models;
   }
 
   close(): void {

@@ -52,14 +52,17 @@ describe("DynamoCluster", () => {
     pools: [{ role: "aggregated", tensorParallel: 8 }],
     sky: { infra: "aws/us-east-1" },
   };
-  const made = (clusters: NonNullable<DynamoClusterArgs["observedSky"]>["clusters"]) => () => {
-    const observedSky = { at: "2027-01-01T00:00:00Z", clusters, obstacles: [NO_AWS] };
-    try {
-      return String(new DynamoCluster("dynamo", { ...ARGS, observedSky }));
-    } catch (error) {
-      return error;
-    }
-  };
+  type Observed = NonNullable<DynamoClusterArgs["observedSky"]>;
+  const made =
+    (clusters: Observed["clusters"], seen: Partial<Observed> = { obstacles: [NO_AWS] }) =>
+    () => {
+      const observedSky = { at: "2027-01-01T00:00:00Z", clusters, ...seen };
+      try {
+        return String(new DynamoCluster("dynamo", { ...ARGS, observedSky }));
+      } catch (error) {
+        return error;
+      }
+    };
 
   it("warns in a preview, and refuses an update before any resource is made", async () => {
     const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue(undefined);
@@ -77,5 +80,27 @@ describe("DynamoCluster", () => {
     const clusters = { "dynamo-main-abc": { status: "UP", clusterHash: "hash" } };
     const { resources } = await runOnMocks("update", made(clusters));
     expect(resources.length).toBeGreaterThan(0);
+  });
+
+  const GATED = {
+    hub: {
+      endpoint: "https://huggingface.co",
+      models: [],
+      answers: [{ model: "Qwen/Qwen3-8B", revision: null, found: "gated", why: null, bytes: null }],
+    },
+  } as const;
+
+  it("refuses a model that nodes could not fetch, in a preview too", async () => {
+    const { result, resources } = await runOnMocks("preview", made({}, GATED));
+    expect(resources).toEqual([]);
+    expect(String(result)).toContain('dynamo-sky:model: "Qwen/Qwen3-8B" is gated, and there is no token.');
+  });
+
+  it("only warns of it where nodes have it already", async () => {
+    const warn = vi.spyOn(pulumi.log, "warn").mockResolvedValue(undefined);
+    const clusters = { "dynamo-main-abc": { status: "UP", clusterHash: "hash" } };
+    const { resources } = await runOnMocks("update", made(clusters, GATED));
+    expect(resources.length).toBeGreaterThan(0);
+    expect(warn.mock.calls.map(([text]) => text)).toEqual([expect.stringContaining("is gated")]);
   });
 });
