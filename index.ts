@@ -24,7 +24,8 @@ function configOfStack(): Record<string, string> {
 }
 
 async function program() {
-  const written = checkedConfig(configOfStack());
+  const text = configOfStack();
+  const written = checkedConfig(text);
   const { huggingFaceToken: _token, registryPassword: _password, tlsKey: _key, ...config } = written;
   const clusterPrefix = `${pulumi.getProject()}-${pulumi.getStack()}`;
   const settings = new pulumi.Config(CONFIG_NAMESPACE);
@@ -39,7 +40,9 @@ async function program() {
     clusterPrefix,
     ...(config.target === "local"
       ? { observed: await observeLocal(clusterPrefix, written) }
-      : { observedSky: await observeSky(clusterPrefix, config.sky.infra, written) }),
+      : {
+          observedSky: await observeSky(clusterPrefix, config.sky.infra, written, text["huggingFaceToken"]),
+        }),
   });
   const { endpoint, model, certificate, certificateFingerprint, apiKey, apiKeys, chat, details, cost } =
     cluster;

@@ -1,6 +1,6 @@
 /**
  * `dynamo-sky metrics`: what a Prometheus and a Grafana of one's own need for a deployment, or whether a Prometheus has the
- * figures that the dashboards and the alerts ask for.
+ * metrics that the dashboards and the alerts ask for.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -4,7 +4,7 @@
  * does meets all. (That none is lost or let in under load is a test: test/dynamo/gatewayLoad.test.ts.)
  */
 
-import { figure, markdownTable } from "../../cli/bench/report";
+import { markdownTable, rounded } from "../../cli/bench/report";
 import { spread } from "../../cli/bench/statistics";
 import { deploymentOf } from "../../cli/deployment/running";
 import type { ConfigInput } from "../../config/schema";
@@ -95,7 +95,7 @@ async function measureEngine(
       for (const way of [...WAYS.slice(repeat % WAYS.length), ...WAYS.slice(0, repeat % WAYS.length)]) {
         await measureOnce(endpoints[way], load, runs[way]);
         say(
-          `[${repeat + 1} of ${repeats}] engine ${engine.title}, ${load.clients} clients, ${way}: ${figure(runs[way].perSecond.at(-1) ?? 0)} requests/s`,
+          `[${repeat + 1} of ${repeats}] engine ${engine.title}, ${load.clients} clients, ${way}: ${rounded(runs[way].perSecond.at(-1) ?? 0)} requests/s`,
         );
       }
     cells.push({ engine, load, runs });
@@ -178,7 +178,7 @@ function tableOf(cells: readonly Cell[]): string {
       const [perSecond, p50] = [(of: Runs) => median(of.perSecond), (of: Runs) => median(of.firstMs)];
       return [
         ...[engine.title, String(load.clients), way, ranged(runs[way].perSecond), change(perSecond)],
-        ...[figure(p50(runs[way])), change(p50), figure(quantile(runs[way].firstMs, 0.99))],
+        ...[rounded(p50(runs[way])), change(p50), rounded(quantile(runs[way].firstMs, 0.99))],
       ];
     }),
   );
@@ -191,7 +191,9 @@ function percent(share: number): string {
 
 function ranged(values: readonly number[]): string {
   const found = spread(values);
-  return found === undefined ? "" : `${figure(found.median)} (${figure(found.least)}–${figure(found.most)})`;
+  return found === undefined
+    ? ""
+    : `${rounded(found.median)} (${rounded(found.least)}–${rounded(found.most)})`;
 }
 
 /** The smallest value that so large a share of them does not exceed. */

@@ -150,7 +150,7 @@ export const sglang: Engine = {
         ...cacheFlags(worker),
         ...disaggregationFlags(worker),
         ...pictureFlags(worker),
-        // Without it SGLang keeps no figures of its own; Dynamo hands them out with the worker's.
+        // Without it SGLang keeps no metrics of its own; Dynamo hands them out with the worker's.
         ...flag("--enable-metrics", hasExporters(worker.config)),
         ...extraArgs(worker),
       ],

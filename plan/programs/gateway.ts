@@ -88,7 +88,7 @@ function gatewayFlags(
   ];
 }
 
-/** URL of the gateway's figures, for its own node; undefined where it has none. */
+/** URL of the gateway's metrics, for its own node; undefined where it has none. */
 export function gatewayStatusUrl(context: PlanContext, { ports }: ProgramPlan): string | undefined {
   const port = ports["gatewayStatus"];
   return port === undefined ? undefined : `http://${ownAddress(context)}:${port}${STATUS_PATH}`;

@@ -81,7 +81,7 @@ beforeAll(async () => {
 afterAll(() => deployment.close());
 
 describe("Prometheus", () => {
-  test("reaches every program of the plan that has figures", async () => {
+  test("reaches every program of the plan that has metrics", async () => {
     const targets = async () => (await list("targets")).activeTargets ?? [];
     await eventually(async () => {
       const found = await targets();

@@ -22,7 +22,7 @@ const TIMEOUT = 600_000;
 /** Of what takes seconds on a machine that is not busy. */
 const SOON = { timeout: 240_000, interval: 500 };
 
-/** Everything that has figures on one node: both kinds of worker, KV-aware routing, and what watches them. */
+/** Everything that has metrics on one node: both kinds of worker, KV-aware routing, and what watches them. */
 const WATCHED: Partial<ConfigInput> = {
   cluster: { nodes: 1, gpusPerNode: 8, accelerator: "H100" },
   pools: [
