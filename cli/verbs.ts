@@ -1,9 +1,9 @@
-/** The verbs of `dynamo-sky`. A new one is a file in `commands/`, and an entry here. */
+/** The verbs of `dynamo-sky`. To add one, add a file in `commands/` and an entry here. */
 
 interface Verb {
-  /** A line for the list of verbs. */
+  /** One line for the list of verbs. */
   readonly summary: string;
-  /** Loaded when called: most need little of what others need. */
+  /** Loaded lazily: verbs share few dependencies. */
   readonly load: () => { readonly command: object };
 }
 

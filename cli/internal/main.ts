@@ -1,8 +1,9 @@
 /**
- * The one program that Pulumi's command resources run: `dynamo-sky <verb>`, input as JSON on standard input, progress on
- * standard error (in Pulumi's `up` by `lib/progressRelay.ts`), a result (if there is one) as JSON on standard output.
+ * The program that Pulumi's command resources run: `dynamo-sky <verb>`, input as JSON on standard input,
+ * progress on standard error (during Pulumi's `up` through `lib/progressRelay.ts`), a result (if there is one) as
+ * JSON on standard output.
  *
- * Exit codes: 0 done, 1 failed (the last message says what to do), 2 wrong use or wrong input.
+ * Exit codes: 0 success, 1 failure (the last message says what to do), 2 usage error or invalid input.
  */
 import "../../lib/bypassProxies";
 import { text } from "node:stream/consumers";
@@ -13,8 +14,8 @@ import { findRelay } from "../../lib/progressRelay";
 import type { Verb } from "../../lib/verb";
 import { toldBefore } from "./toldBefore";
 
-// Loaded when called, since most verbs need little of what others need, and a deployment runs dozens of them. `require`
-// and not `import()`, which under tsx's CommonJS hook would leave the hook.
+// Loaded lazily, since verbs share few dependencies, and a deployment runs dozens of them. `require` and not
+// `import()`, which would bypass tsx's CommonJS hook.
 const VERBS: Readonly<Record<string, () => { readonly verb: Verb }>> = {
   "local lease": () => require("../../local/lease") as typeof import("../../local/lease"),
   "local release": () => require("../../local/release") as typeof import("../../local/release"),
@@ -31,7 +32,7 @@ const VERBS: Readonly<Record<string, () => { readonly verb: Verb }>> = {
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 const PARENT_CHECK_MS = 250;
-/** How long a verb may take to clean up after it was told to stop. */
+/** How long a verb may take to clean up after it was stopped. */
 const STOP_GRACE_MS = 10_000;
 
 async function main(args: readonly string[]): Promise<number> {
@@ -84,7 +85,7 @@ function explained(error: unknown, began: Date): string {
   if (error instanceof CausedFailure && other !== undefined)
     return [`${error.who} failed as ${other} did: ${error.reason}`, error.own ?? []].flat().join("\n");
   if (error instanceof UserError) return error.message;
-  // Not foreseen, so the place in the program is what helps.
+  // Unexpected, so print the stack trace.
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
@@ -115,7 +116,7 @@ function jsonIn(name: string, raw: string): unknown {
   }
 }
 
-/** Stops the verb on SIGTERM and SIGINT, and when the process that started this one is gone. */
+/** Stops the verb on SIGTERM and SIGINT, and when the parent process has exited. */
 function stopSignal(): AbortController {
   const stop = new AbortController();
   const abort = (why: string): void => {
@@ -124,7 +125,7 @@ function stopSignal(): AbortController {
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.on(signal, () => abort(`Stopped by ${signal}.`));
-  // Whoever reads the output may be gone too; that must not end the clean-up.
+  // The reader of the output may have exited too; that must not interrupt the clean-up.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   const parent = process.ppid;
   setInterval(() => {
