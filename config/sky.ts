@@ -75,7 +75,10 @@ const registrySchema = section({
   ),
 });
 
-/** What SkyPilot is asked for. Resource fields are those of its task YAML: https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
+/**
+ * Resource requests to SkyPilot. Fields are those of its task YAML:
+ * https://docs.skypilot.co/en/latest/reference/yaml-spec.html
+ */
 export const skySchema = section({
   infra: setting(infras(), {
     default: [],
@@ -125,7 +128,7 @@ export const skySchema = section({
     text({
       noun: "an image",
       allowed: "what SkyPilot's `image_id` takes, such as docker:ubuntu:24.04",
-      // SkyPilot puts it into YAML and shell commands as it is; images of Azure's galleries begin with a slash.
+      // SkyPilot puts it unquoted into YAML and shell commands. Azure gallery images begin with a slash.
       accepts: (image) =>
         /^(docker:(?=[A-Za-z0-9])|(?=[A-Za-z0-9/]))[\w.:/@+#=-]+$/.test(image) &&
         notPlain(image.replace(/^docker:/, "")) === undefined,
