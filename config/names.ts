@@ -10,8 +10,8 @@
  *
  * - `{{HEAD_IP}}`: address of the cluster's rank 0, where the control plane is (`HEAD_IP` in the environment).
  * - `{{NODE_IP}}`: address of the node itself.
- * - `{{NODE_DIR}}`: the node's own directory (data of etcd and NATS, logs, secrets). For a model in a bucket its subdirectory
- *   `model` has the weights before any program starts (`plan/model.ts`).
+ * - `{{NODE_DIR}}`: the node's own directory (data of etcd and NATS, logs, secrets).
+ * - `{{MODELS}}`: directory of the models that came out of buckets, which are there before any program starts (`plan/model.ts`).
  * - `{{CLUSTER_DIR}}`: a directory that all nodes of the cluster share. Only with the local target, where all nodes are
  *   on one machine; Dynamo's file discovery lives there.
  * - `{{RANK_IP_<n>}}`: address of the cluster's node of rank n (`{{RANK_IP_3}}`), for a replica over several nodes that does

@@ -14,6 +14,10 @@ export const NODE_DIR = "{{NODE_DIR}}";
 export const FILES = "{{FILES}}";
 /** Where that is, relative to the node's directory; `runtime/launch.py` and `runtime/start.py` have the same. */
 export const NODE_FILES = "files";
+/** Where the node has the models that came out of buckets: a path that is the same on all nodes (`runtime/models.py`). */
+export const MODELS = "{{MODELS}}";
+/** Their directory, relative to where everything of this program is on a node; `runtime/models.py` has the same. */
+export const NODE_MODELS = "models";
 /** Path of one of a program's `files` (`plan/types.ts`); `runtime/launch.py` writes it there. */
 export function programFile(program: string, name: string): string {
   return `${NODE_DIR}/run/${program}/${name}`;
@@ -44,7 +48,7 @@ export const NODE_INTERFACE = "{{NODE_INTERFACE}}";
 
 /** Any of them but {@link FILES} in a text; `runtime/launch.py` replaces these, that one, and nothing else. */
 export const PLACEHOLDER =
-  /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|GPUS|NODE_INTERFACE)\}\}/;
+  /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|MODELS|GPUS|NODE_INTERFACE)\}\}/;
 
 /** Address of a node of the same cluster. */
 export function rankAddress(rank: number): string {

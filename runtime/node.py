@@ -22,6 +22,8 @@ from plan import SUPERVISORD_CONF
 # its process id appended first.
 LONGEST_SOCKET_PATH = 90
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+# Where a deployment has several clusters, their nodes have addresses that are not known here.
+PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
 def socket_path(node_dir):
@@ -45,11 +47,11 @@ def private_directory(path):
 
 
 def exempt(env, addresses):
-    """Keeps what is between the cluster's programs from a site's proxy, where one is set: loopback and the nodes' addresses."""
+    """Keeps what is between the cluster's programs from a site's proxy, where one is set: loopback, the nodes' addresses, private networks."""
     if not any(env.get(name) for proxy in PROXIES for name in (proxy, proxy.upper())):
         return
     said = [entry.strip() for name in ("no_proxy", "NO_PROXY") for entry in env.get(name, "").split(",")]
-    entries = dict.fromkeys([*filter(None, said), "localhost", "127.0.0.1", "::1", *addresses])
+    entries = dict.fromkeys([*filter(None, said), "localhost", "127.0.0.1", "::1", *addresses, *PRIVATE_NETWORKS])
     # Some programs read the one, some the other.
     env["no_proxy"] = env["NO_PROXY"] = ",".join(entries)
 

@@ -8,7 +8,7 @@ it is told to (SIGTERM, SIGINT), after all programs have been stopped.
 
     --standalone        make up what nobody has brought: passwords of etcd and NATS, the gateway's key and certificate
     --control-ip ADDR   address of the control plane, where that is on another cluster
-    --model-files       the model is in ~/.dynamo-sky/model
+    --models NAME,NAME  models that came out of buckets, in ~/.dynamo-sky/models
     --files NAME,NAME   files that the deployment brings, in ~/.dynamo-sky/files
 
 Python 3.9 or later; in the environment of this interpreter are Dynamo and `supervisor`.
@@ -27,6 +27,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import models
 import node
 import own_access
 import plan as plans
@@ -116,9 +117,9 @@ def own(path):
             own(entry.path)
 
 
-def bring(names, home, directory):
-    """Gives a node's programs the files that the deployment has, and removes those that it had."""
-    files = os.path.join(home, FILES)
+def bring(kind, names, home, directory):
+    """Gives a node's programs the files, or models, that the deployment has, and removes those that it had."""
+    files = os.path.join(home, kind)
     missing = [name for name in names if not os.path.exists(os.path.join(files, name))]
     if missing:
         raise SystemExit("%s did not come with the launch (%s)" % (", ".join(missing), files))
@@ -127,8 +128,9 @@ def bring(names, home, directory):
     for entry in os.scandir(files):
         if entry.name not in names:
             remove(entry)
-    own(files)
-    os.symlink(files, os.path.join(directory, FILES))
+    if kind == FILES:
+        own(files)
+    os.symlink(files, os.path.join(directory, kind))
 
 
 def show(logs):
@@ -144,7 +146,7 @@ def main():
     parser = argparse.ArgumentParser(description="Starts the programs of one node.")
     parser.add_argument("--standalone", action="store_true")
     parser.add_argument("--control-ip")
-    parser.add_argument("--model-files", action="store_true")
+    parser.add_argument("--models", type=lambda text: text.split(","), default=[])
     parser.add_argument("--files", type=lambda text: text.split(","), default=[])
     arguments = parser.parse_args()
     os.umask(0o077)
@@ -165,9 +167,8 @@ def main():
             shutil.copyfile(os.path.join(runtime, name), os.path.join(directory, name))
     for unit in {plans.unit_of(spec) for spec in specs}:
         plans.write_unit(directory, unit, [spec for spec in specs if plans.unit_of(spec) == unit])
-    if arguments.model_files:
-        os.symlink(os.path.join(home, "model"), os.path.join(directory, "model"))
-    bring(arguments.files, home, directory)
+    bring(FILES, arguments.files, home, directory)
+    bring(models.MODELS, arguments.models, home, directory)
     names = plans.secrets_of(specs)
     write_private(os.path.join(directory, SECRETS), json.dumps(values_of(names, home, arguments.standalone)))
     for name in {*plans.secrets_of(everywhere), CLUSTER_SECRET, *REGISTRY_LOGIN}:

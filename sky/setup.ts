@@ -4,10 +4,10 @@
  */
 import { modelSource } from "../config/model";
 import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
-import { NODE_FILES } from "../lib/placeholders";
+import { NODE_FILES, NODE_MODELS } from "../lib/placeholders";
 import { quoted } from "../lib/shell";
-import type { DeploymentConfig } from "../plan/config";
-import { engines } from "../plan/engines";
+import type { DeploymentConfig, PoolConfig } from "../plan/config";
+import { otherModels } from "../plan/otherModels";
 import type { EngineName } from "../plan/types";
 
 /**
@@ -28,6 +28,9 @@ export const RUNTIME = `~/${ENVIRONMENT}/runtime`;
 
 /** Files that a deployment brings, on a node; `runtime/start.py` gives them to each node's programs. */
 export const BROUGHT = `~/${ENVIRONMENT}/${NODE_FILES}`;
+
+/** Where buckets with models are copied to, on a node. */
+export const BUCKETS = `~/${ENVIRONMENT}/${NODE_MODELS}`;
 
 /**
  * Secrets from which SkyPilot logs in at the registry of the image:
@@ -66,25 +69,26 @@ function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: Nod
   ];
 }
 
-/** Models on the hub that the engine drafts tokens with: fetched once a node too, not by every worker. */
-function draftModels({ engine, engineArgs, pools }: DeploymentConfig): string[] {
-  const lists = [engineArgs, ...pools.map((pool) => pool.engineArgs)];
-  const named = lists.flatMap((args) => engines[engine].draftModels?.(args) ?? []);
-  return [...new Set(named)].filter((name) => HUB_NAME.test(name));
+/** Models on the hub that the user has the engine load besides, as `runtime/fetch_model.py` takes them. */
+function moreModels(config: DeploymentConfig, pools: readonly PoolConfig[]): string[] {
+  return otherModels(config, pools)
+    .filter(({ name, revision = "" }) => modelSource(name) === "hub" && /^[\w./-]*$/.test(revision))
+    .map(({ name, revision }) => (revision === undefined ? name : `${name}@${revision}`));
 }
 
-/** `owner/name`, and nothing that a shell would take apart. */
-const HUB_NAME = /^[\w.-]+\/[\w.-]+$/;
-
-/** @param model How the shell is told the model. Default: by its name. */
+/**
+ * @param model How the shell is told the model. Default: by its name.
+ * @param pools Those whose workers the nodes run. Default: all.
+ */
 export function setupCommand(
   config: DeploymentConfig,
   services: NodeServices,
   model = quoted(config.model),
+  pools: readonly PoolConfig[] = config.pools,
 ): string {
   const { engine, kvOffload, model: name, modelRevision } = config;
   const wanted = serviceNames(services);
-  const drafts = draftModels(config);
+  const more = moreModels(config, pools);
   const isFetched = engine !== "mocker" && modelSource(name) === "hub";
   const own = engine === "mocker" ? "" : ` --engine ${engine}`;
   const options = [
@@ -95,7 +99,7 @@ export function setupCommand(
       ...(isFetched ? [`--model ${model}`] : []),
     ].join(" "),
     ...(isFetched && modelRevision !== undefined ? [`--revision ${quoted(modelRevision)}`] : []),
-    ...(drafts.length > 0 ? [`--draft ${quoted(drafts.join(" "))}`] : []),
+    ...(more.length > 0 ? [`--also ${quoted(more.join(" "))}`] : []),
   ];
   return `bash ${RUNTIME}/setup.sh ${options.filter(Boolean).join(" \\\n  ")}\n`;
 }

@@ -1,5 +1,6 @@
 /** What an engine is to the plan: from a worker's specification to the command that starts it. */
 
+import type { PlainObject } from "../../config/plain";
 import { type TaskName, tasks } from "../../config/task";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
@@ -53,6 +54,20 @@ export interface WorkerCommand {
  */
 export type ProcessKind = "worker" | "unseen" | "helper" | "bare";
 
+/** What the user asks of the engine for the workers of a pool. */
+export interface Asked {
+  readonly args: readonly string[];
+  /** `engineConfig` of both places. */
+  readonly config: PlainObject;
+}
+
+/** A model besides the deployment's. */
+export interface OtherModel {
+  readonly name: string;
+  /** Of the hub. Default: the newest. */
+  readonly revision?: string;
+}
+
 /** What an engine cannot do with a replica of that shape, and the key of the pool that asks for it. */
 export interface ShapeProblem {
   readonly key: keyof PoolConfig;
@@ -89,8 +104,8 @@ export interface Engine {
   ports(rank: RankSpec): PortNeed[];
   /** Command and environment of one process; what all Dynamo workers share is added by the caller. */
   start(worker: WorkerSpec): WorkerCommand;
-  /** Models besides the deployment's that the user's arguments name, with which the engine drafts tokens. Default: none. */
-  draftModels?(args: readonly string[]): string[];
+  /** Models besides the deployment's that the user has it load: hub ids, paths, buckets. Default: none. */
+  otherModels?(asked: Asked): OtherModel[];
   /** Tells that a `bare` process runs. */
   bareHealth?(worker: WorkerSpec): Probe;
 }
@@ -105,13 +120,38 @@ export function flag(name: string, on: boolean): string[] {
   return on ? [name] : [];
 }
 
-/** Values that a flag has in the user's arguments, written as `--flag value` or `--flag=value`. */
+/** Values that a flag has in the user's arguments, written as `--flag value` or `--flag=value`; parsers take `_` for `-`. */
 export function valuesOf(args: readonly string[], flags: readonly string[]): string[] {
   return args.flatMap((argument, index) => {
     const [name = "", ...value] = argument.split("=");
-    if (!flags.includes(name)) return [];
+    if (!flags.includes(name.replaceAll("_", "-"))) return [];
     return value.length > 0 ? [value.join("=")] : [args[index + 1] ?? ""];
   });
+}
+
+/** Values of a flag that takes several: up to the next flag. */
+export function listOf(args: readonly string[], flag: string): string[] {
+  const at = args.findLastIndex((argument) => argument.replaceAll("_", "-") === flag);
+  if (at < 0) return valuesOf(args, [flag]);
+  const rest = args.slice(at + 1);
+  const end = rest.findIndex((argument) => argument.startsWith("--"));
+  return end < 0 ? rest : rest.slice(0, end);
+}
+
+/** The model in which the user's words end up, where they name one. */
+export function otherModel(name: unknown, revision?: unknown): OtherModel[] {
+  if (typeof name !== "string" || name === "") return [];
+  return [{ name, ...(typeof revision === "string" ? { revision } : {}) }];
+}
+
+/** An object written as JSON; undefined for anything else, which the engine refuses in its own words. */
+export function objectIn(json: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What the user adds goes last, so that it wins where a flag is given twice. */

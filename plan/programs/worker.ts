@@ -7,6 +7,7 @@ import { addressOf, figuresAddress, nodeAddress, type PlanContext } from "../con
 import { engines } from "../engines";
 import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../engines/engine";
 import { torchEnvironment } from "../engines/torch";
+import { withPaths } from "../otherModels";
 import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
 import type { Probe, ProgramPlan } from "../types";
@@ -85,7 +86,7 @@ function workerProgram(
     role: pool.role,
     replica: seat.replica,
     rank: worker.rank,
-    command,
+    command: withPaths(config, pool, command),
     env: {
       ...(kind === "bare" ? {} : dynamoEnvironment(context)),
       ...statusEnvironment(config, kind, ports),
@@ -134,9 +135,16 @@ function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
  */
 const HEALTHY_ENDPOINTS = "DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS";
 
+/**
+ * Whether the status server hands out configuration and tokenizer of the model, from where frontends then take them, whichever cluster they are
+ * on: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/local_model.rs (`ENV_SELF_HOST_METADATA`)
+ */
+const TELLS_METADATA = "DYN_SELF_HOST_METADATA";
+
 /** What a worker has without being asked, besides what every Dynamo process and what its engine has, and why. */
 export const UNASKED_OF_WORKERS: Unasked = {
   [HEALTHY_ENDPOINTS]: "its health is that of the endpoint that serves",
+  [TELLS_METADATA]: "a frontend has no files of the model, and no revision or bucket to take them from",
   DYN_SYSTEM_STARTING_HEALTH_STATUS: "a rank without an endpoint would never be healthy",
   DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS:
     "requests in progress have the time that `timeouts.stopSeconds` gives them",
@@ -156,7 +164,7 @@ function statusEnvironment(
     DYN_SYSTEM_HOST: figuresAddress(config),
     DYN_SYSTEM_PORT: String(ports.system),
     ...(kind !== "helper"
-      ? { [HEALTHY_ENDPOINTS]: '["generate"]' }
+      ? { [HEALTHY_ENDPOINTS]: '["generate"]', [TELLS_METADATA]: "1" }
       : // It never serves an endpoint that could make it ready.
         { DYN_SYSTEM_STARTING_HEALTH_STATUS: "ready" }),
   };
