@@ -86,6 +86,7 @@ describe("a model of a hub", () => {
   beforeEach(async () => {
     endpoint = await hub.open();
     hub.asked = [];
+    hub.troubles = [];
   });
   afterEach(() => {
     hub.close();
