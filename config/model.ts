@@ -4,11 +4,11 @@ const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const ABSOLUTE_PATH = /^\/[^\n\r\0]*[^/\n\r\0]\/?$/;
 const BUCKET_URL = /^(s3|gs):\/\/[a-z0-9][\w.-]+(\/[\w./=+@~-]*)?$/;
 
-/** Where weights come from. */
+/** Source of the weights. */
 export type ModelSource = "hub" | "path" | "bucket";
 
 /**
- * What kind of model name this is; undefined when it is none. Rules of hub ids:
+ * The source of a model name; undefined if it is invalid. Rules of hub ids:
  * https://github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/utils/_validators.py
  */
 export function modelSource(model: string): ModelSource | undefined {
@@ -18,7 +18,7 @@ export function modelSource(model: string): ModelSource | undefined {
   return isHubId ? "hub" : undefined;
 }
 
-/** What clients call the model unless told otherwise: the hub id, else the last part of the path. */
+/** Default name of the model for clients: the hub id, else the last part of the path. */
 export function defaultServedName(model: string): string {
   if (modelSource(model) === "hub") return model;
   const parts = model.split("/").filter((part) => part !== "");
@@ -36,7 +36,7 @@ export const modelName = () => {
   });
 };
 
-/** What was probably meant. */
+/** A suggestion for an invalid name. */
 function modelHint(written: string): string {
   const onHub = /^https?:\/\/(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+)/.exec(written)?.[1];
   if (onHub !== undefined && modelSource(onHub) === "hub") return ` Did you mean ${show(onHub)}?`;

@@ -21,7 +21,7 @@ export const acceleratorName = () =>
     pattern: /^[A-Za-z][\w.-]*$/,
   });
 
-/** One argument of an argv; may be empty, may hold anything but a line break or NUL. */
+/** One argument of an argv; may be empty, and may have any characters except line breaks and NUL. */
 export const argument = () =>
   text({
     noun: "an argument",

@@ -1,6 +1,6 @@
 /**
- * The schema of the configuration: one for what the user writes in `Pulumi.<stack>.yaml`, for the editor's JSON Schema
- * and for the reference. Every setting has its meaning, unit, default and the message for a wrong value here.
+ * The schema of the configuration: used for `Pulumi.<stack>.yaml`, the editor's JSON Schema and the
+ * reference. Each setting's description, unit, default and error message are defined here.
  */
 import type { z } from "zod";
 import { accessSchema } from "./access";
@@ -92,7 +92,7 @@ export const configSchema = section({
   engineConfig: setting(plainObject("an object with keys of TensorRT-LLM's configuration"), {
     default: {},
     about:
-      "For engine trtllm: its own configuration, as its YAML files have it. Merged with what the plan settles; each pool's goes over it.",
+      "For engine trtllm: its own configuration, as its YAML files have it. Merged with what the plan sets; each pool's goes over it.",
   }),
   engineEnv: setting(environment(), {
     default: {},
@@ -118,7 +118,7 @@ export const configSchema = section({
     ...ALL_DEFAULTS,
     about: "How requests find their worker: the router inside Dynamo's frontend.",
   }),
-  frontend: setting(frontendSchema, { ...ALL_DEFAULTS, about: "The OpenAI-compatible entrance." }),
+  frontend: setting(frontendSchema, { ...ALL_DEFAULTS, about: "The OpenAI-compatible endpoint." }),
   access: setting(accessSchema, { ...ALL_DEFAULTS, about: "Who may use the endpoint, and how much of it." }),
   controlPlane: setting(controlPlaneSchema, {
     ...ALL_DEFAULTS,
@@ -135,7 +135,7 @@ export const configSchema = section({
   }),
   metrics: setting(metricsSchema, {
     ...ALL_DEFAULTS,
-    about: "Figures for Prometheus, and when it raises an alert.",
+    about: "Metrics for Prometheus, and when it raises an alert.",
   }),
   timeouts: setting(timeoutsSchema, { ...ALL_DEFAULTS, about: "How long things may take." }),
   limits: setting(limitsSchema, {
@@ -161,7 +161,7 @@ export const configSchema = section({
   }),
 });
 
-/** What a user may write. */
+/** Configuration as written by the user. */
 export type ConfigInput = z.input<typeof configSchema>;
 /** With defaults, except those that depend on other settings. */
 export type ParsedConfig = z.output<typeof configSchema>;

@@ -63,7 +63,10 @@ const registrySchema = section({
   ),
 });
 
-/** What SkyPilot is asked for. Resource fields are those of its task YAML: https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
+/**
+ * Resource requests to SkyPilot. Fields are those of its task YAML:
+ * https://docs.skypilot.co/en/latest/reference/yaml-spec.html
+ */
 export const skySchema = section({
   infra: setting(infras(), {
     default: [],
@@ -115,7 +118,7 @@ export const skySchema = section({
     text({
       noun: "an image",
       allowed: "what SkyPilot's `image_id` takes, such as docker:ubuntu:24.04",
-      // SkyPilot puts it into shell commands as it is.
+      // SkyPilot puts it into shell commands unquoted.
       pattern: /^[A-Za-z0-9][\w.:/@+#=-]*$/,
     }),
     {

@@ -1,4 +1,4 @@
-/** `local apply`: brings the programs of one unit to what the plan says, and waits until they are healthy. */
+/** `local apply`: brings the programs of one unit to the planned state, and waits until they are healthy. */
 import { join } from "node:path";
 import { copyBrought } from "../lib/broughtFiles";
 import { UserError } from "../lib/errors";
@@ -12,8 +12,8 @@ import { counted } from "../lib/words";
 import { programLog } from "../plan/node/paths";
 import type { ProgramPlan } from "../plan/types";
 import { nodeDirectory } from "./directories";
-import { beginUnit, finishUnit } from "./marks";
 import { ensureSupervisor, type NodeRecord, readNodeRecord } from "./node";
+import { beginUnit, finishUnit } from "./pendingChanges";
 import { type LocalPrograms, localProgramsSchema } from "./spec";
 import { programState, readHistory } from "./state";
 import type { SupervisorClient } from "./supervisor";
@@ -26,7 +26,7 @@ const WAITING: Readonly<Record<string, string>> = {
 const LOG_LINES = 20;
 /** States that supervisor does not leave by itself: http://supervisord.org/subprocess.html#process-states */
 const STOPPED = new Set(["STOPPED", "EXITED", "FATAL"]);
-/** What stopping the old programs and starting a supervisor may take besides the wait for health. */
+/** Time to stop the old programs and start a supervisor, besides the wait for health. */
 const OVERHEAD_SECONDS = 120;
 
 export const verb = defineVerb({
@@ -78,7 +78,7 @@ async function carryOut(
   await startStopped(client, programs, context);
 }
 
-/** Somebody may have stopped a program by hand; nothing but an order starts it again. */
+/** A program that was stopped by hand is not restarted automatically. */
 async function startStopped(
   client: SupervisorClient,
   programs: readonly ProgramPlan[],
@@ -109,7 +109,8 @@ async function untilHealthy(started: Started, context: VerbContext): Promise<voi
     progress: context.progress,
     signal: context.signal,
     check: async () => {
-      // Asked too, since another process may answer on the port that the program could not get.
+      // The probe alone is not enough: another process may answer on the port that the program could not
+      // bind.
       const state = programState(directory, program.name, await client.programs());
       if (state !== "RUNNING") return `${program.name} to run: ${WAITING[state] ?? state}`;
       const error = await ask(program.health, values, context.signal);

@@ -21,6 +21,13 @@ export function otherModels(
   return [...new Map(named.map((model) => [`${model.name}@${model.revision ?? ""}`, model])).values()];
 }
 
+/** Those on the hub, with names and revisions that a shell takes as they are. */
+export function otherHubModels(config: DeploymentConfig, pools = config.pools): OtherModel[] {
+  return otherModels(config, pools).filter(
+    ({ name, revision = "" }) => modelSource(name) === "hub" && /^[\w./-]*$/.test(revision),
+  );
+}
+
 /** Buckets that nodes with these pools' workers need. */
 export function bucketsOf(config: DeploymentConfig, pools: readonly PoolConfig[]): string[] {
   const names = [config.model, ...otherModels(config, pools).map(({ name }) => name)];

@@ -1,39 +1,36 @@
 /**
- * The task's `setup`: the command that prepares a node, by `runtime/setup.sh`. Runs once a node, and again
- * after a change of it. Pure.
+ * The task's `setup`: the command that prepares a node with `runtime/setup.sh`. Runs once per node, and again
+ * when it changes. Pure.
  */
 import { modelSource } from "../config/model";
 import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
 import { NODE_FILES, NODE_MODELS } from "../lib/placeholders";
 import { quoted } from "../lib/shell";
 import type { DeploymentConfig, PoolConfig } from "../plan/config";
-import { otherModels } from "../plan/otherModels";
+import { otherHubModels } from "../plan/otherModels";
 import type { EngineName } from "../plan/types";
 
-/**
- * The image that SkyPilot starts on the nodes (`image_id`), or undefined where PyPI's packages are installed
- * instead.
- */
+/** The image of the nodes (`image_id`), or undefined if packages from PyPI are installed instead. */
 export function engineImage(engine: EngineName): string | undefined {
   return engine === "mocker"
     ? undefined
     : `docker:${IMAGE_REGISTRY}/${ENGINE_IMAGES[engine]}:${VERSIONS.dynamo}`;
 }
 
-/** Where everything of this program is on a node, relative to the home directory of the node's user. */
+/** Directory of all files of this program on a node, relative to the user's home. */
 export const ENVIRONMENT = ".dynamo-sky";
 
 /** The files of `runtime/`, on a node. */
 export const RUNTIME = `~/${ENVIRONMENT}/runtime`;
 
-/** Files that a deployment brings, on a node; `runtime/start.py` gives them to each node's programs. */
+/** Files of the deployment on a node; `runtime/start.py` passes them to each node's programs. */
 export const BROUGHT = `~/${ENVIRONMENT}/${NODE_FILES}`;
 
 /** Where buckets with models are copied to, on a node. */
 export const BUCKETS = `~/${ENVIRONMENT}/${NODE_MODELS}`;
 
 /**
- * Secrets from which SkyPilot logs in at the registry of the image:
+ * Secrets with which SkyPilot logs in to the image's registry:
  * https://docs.skypilot.co/en/latest/examples/docker-containers.html#private-registries
  */
 export const REGISTRY_SECRETS = {
@@ -43,8 +40,8 @@ export const REGISTRY_SECRETS = {
 } as const;
 
 /**
- * Where a launch puts the values of secrets, other than of a recipe without this program; relative to the
- * same.
+ * File with the values of secrets, relative to the home directory. Not used by recipes, which run without
+ * this program.
  */
 export const SECRETS_FILE = `${ENVIRONMENT}/secrets.json`;
 
@@ -55,11 +52,11 @@ export interface NodeServices {
   /** nginx. */
   readonly gateway: boolean;
   readonly prometheus: boolean;
-  /** openssl, where the node makes the gateway's certificate. Default: it does not. */
+  /** openssl, if the node issues the gateway's certificate. Default: false. */
   readonly ownCertificate?: boolean;
 }
 
-/** Programs by the names that `runtime/setup.sh` knows. */
+/** Programs by their names in `runtime/setup.sh`. */
 function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: NodeServices): string[] {
   return [
     ...(controlPlane ? ["etcd", "nats-server"] : []),
@@ -69,15 +66,15 @@ function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: Nod
   ];
 }
 
-/** Models on the hub that the user has the engine load besides, as `runtime/fetch_model.py` takes them. */
+/** Other models on the hub, as `runtime/fetch_model.py` takes them: downloaded once per node, not by every worker. */
 function moreModels(config: DeploymentConfig, pools: readonly PoolConfig[]): string[] {
-  return otherModels(config, pools)
-    .filter(({ name, revision = "" }) => modelSource(name) === "hub" && /^[\w./-]*$/.test(revision))
-    .map(({ name, revision }) => (revision === undefined ? name : `${name}@${revision}`));
+  return otherHubModels(config, pools).map(({ name, revision }) =>
+    revision === undefined ? name : `${name}@${revision}`,
+  );
 }
 
 /**
- * @param model How the shell is told the model. Default: by its name.
+ * @param model Shell expression for the model. Default: its name.
  * @param pools Those whose workers the nodes run. Default: all.
  */
 export function setupCommand(

@@ -1,8 +1,8 @@
-/** Who gets in: nobody by accident. */
+/** Checks that no endpoint is open by accident. */
 
 import { areUsualKeys, hasGateway } from "../access";
 import type { Problem } from "../problems";
-import { settledFrontendFlag, settledVariable } from "../settled";
+import { reservedFrontendFlag, reservedVariable } from "../reserved";
 import { show } from "../values";
 import type { Known } from ".";
 import { environments } from "./environments";
@@ -25,7 +25,7 @@ function openProblems(known: Known): Problem[] {
   return [{ path: ["sky", "openEndpoint"], message }];
 }
 
-/** Open to the internet, and readable on the way there. */
+/** Rejects plain HTTP on an endpoint that is open to the internet. */
 function plainProblems(known: Known): Problem[] {
   const { access, sky } = known;
   if (sky?.openEndpoint !== true || access === undefined || hasGateway(known) !== true) return [];
@@ -35,7 +35,7 @@ function plainProblems(known: Known): Problem[] {
   return [{ path: ["access", "tls", "mode"], message }];
 }
 
-/** A certificate and its key go together, and with a gateway that shows them. */
+/** A certificate needs a key and a gateway. */
 function tlsProblems(known: Known): Problem[] {
   const { access, tlsKey } = known;
   if (access === undefined) return [];
@@ -72,7 +72,7 @@ function tlsProblems(known: Known): Problem[] {
   return problems;
 }
 
-/** Somebody who names keys believes that they are asked for. */
+/** Rejects keys that would not be required by any gateway. */
 function idleProblems(known: Known): Problem[] {
   const { access } = known;
   if (access === undefined || hasGateway(known) !== false) return [];
@@ -103,26 +103,26 @@ function nameProblems({ access }: Known): Problem[] {
   });
 }
 
-/** Arguments and variables that lead around the gateway, or make a process listen where it must not. */
+/** Rejects arguments and variables that bypass the gateway, or make a process listen elsewhere. */
 function bypassProblems(known: Known): Problem[] {
   const { frontend } = known;
   const flags = (frontend?.args ?? []).flatMap((argument, index): Problem[] => {
-    const settled = settledFrontendFlag(argument);
-    if (settled === undefined) return [];
-    return [{ path: ["frontend", "args", index], message: settledMessage(settled.flag, settled.instead) }];
+    const reserved = reservedFrontendFlag(argument);
+    if (reserved === undefined) return [];
+    return [{ path: ["frontend", "args", index], message: reservedMessage(reserved.flag, reserved.instead) }];
   });
   const variables = environments(known).flatMap(({ path, env }) =>
     Object.keys(env ?? {}).flatMap((name): Problem[] => {
-      const settled = settledVariable(name);
-      return settled === undefined
+      const reserved = reservedVariable(name);
+      return reserved === undefined
         ? []
-        : [{ path: [...path, name], message: settledMessage(name, settled.instead) }];
+        : [{ path: [...path, name], message: reservedMessage(name, reserved.instead) }];
     }),
   );
   return [...flags, ...variables];
 }
 
-function settledMessage(name: string, instead: string | undefined): string {
+function reservedMessage(name: string, instead: string | undefined): string {
   const remedy = instead === undefined ? "" : ` Use ${instead} instead.`;
-  return `${name} is settled by the plan: another value could contradict it, or lead around the gateway or out of the cluster. Remove it.${remedy}`;
+  return `${name} is set by the plan: another value could contradict it, or lead around the gateway or out of the cluster. Remove it.${remedy}`;
 }

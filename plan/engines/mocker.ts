@@ -8,7 +8,7 @@
  * `--namespace dynamo`, the default, for all namespaces.)
  */
 
-import { RUNTIME_FLAGS } from "../../config/settled";
+import { RUNTIME_FLAGS } from "../../config/reserved";
 import { gpusPerReplica } from "../config";
 import { modelPath } from "../model";
 import { type Engine, extraArgs, extraEnv, type WorkerSpec } from "./engine";
@@ -18,7 +18,7 @@ const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode:
 
 /** Flags: `python -m dynamo.mocker --help`. */
 export const mocker: Engine = {
-  settledFlags: {
+  reservedFlags: {
     ...RUNTIME_FLAGS,
     "--model-path": "model",
     "--model-name": "servedModelName",

@@ -208,7 +208,7 @@ const BAD: readonly BadInput[] = [
     "instance type and CPUs",
     { sky: { instanceType: "p5.48xlarge", cpus: "32+" } },
     [
-      'dynamo-sky:sky.cpus: "32+" goes beside sky.instanceType "p5.48xlarge", which settles it already. Remove one of the two.',
+      'dynamo-sky:sky.cpus: "32+" goes beside sky.instanceType "p5.48xlarge", which sets it already. Remove one of the two.',
     ],
   ],
   [

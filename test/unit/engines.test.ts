@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../config/problems";
-import { settledFlag, settledFrontendFlag, settledVariable } from "../../config/settled";
+import { reservedFlag, reservedFrontendFlag, reservedVariable } from "../../config/reserved";
 import { parseConfig } from "../../plan/config";
 import { engines } from "../../plan/engines";
 import { plan } from "../../plan/plan";
@@ -222,7 +222,7 @@ describe("what nobody asked for", () => {
     (engine) => {
       for (const input of bare(engine)) {
         const config = parseConfig(input);
-        const { settledFlags, unasked } = engines[engine];
+        const { reservedFlags, unasked } = engines[engine];
         const reasons = { ...unasked, ...UNASKED_OF_DYNAMO, ...UNASKED_OF_WORKERS };
         for (const { command, env, role, mpi } of programsOf(planned(input))) {
           const isFrontend = role === "frontend";
@@ -230,15 +230,15 @@ describe("what nobody asked for", () => {
           const known = isFrontend ? { ...UNASKED_OF_DYNAMO, ...UNASKED_OF_FRONTENDS } : reasons;
           const given = command.slice(mpi?.worker ?? 0).filter((argument) => /^--?[a-z]/.test(argument));
           for (const flag of given.filter((one) => one !== "-m" && !Object.hasOwn(known, one))) {
-            const settled = isFrontend ? settledFrontendFlag(flag) : settledFlag(settledFlags, flag);
-            const setting = settled?.instead ?? FRONTEND_SETTINGS[flag];
-            expect(settled ?? setting, `${flag} of ${role}`).toBeDefined();
+            const reserved = isFrontend ? reservedFrontendFlag(flag) : reservedFlag(reservedFlags, flag);
+            const setting = reserved?.instead ?? FRONTEND_SETTINGS[flag];
+            expect(reserved ?? setting, `${flag} of ${role}`).toBeDefined();
             if (setting !== undefined)
               expect(settingAt(config, setting), `${flag}: ${setting}`).toBeDefined();
           }
           for (const name of Object.keys(env))
             expect(
-              settledVariable(name) ?? known[name] ?? (OF_MPI.test(name) || undefined),
+              reservedVariable(name) ?? known[name] ?? (OF_MPI.test(name) || undefined),
               name,
             ).toBeDefined();
         }
@@ -498,21 +498,21 @@ describe("any engine", () => {
     const again = (engine: "sglang" | "vllm" | "trtllm" | "mocker", ...engineArgs: string[]) =>
       problemsOf({ ...SHAPES.trtllm, engine, engineArgs });
     expect(again("sglang", "--log-level", "info", "--tp=4", "--nnodes")).toEqual([
-      "engineArgs.2: --tp is settled by the plan. Remove it; use pools[].tensorParallel instead.",
-      "engineArgs.3: --nnodes is settled by the plan. Remove it; it follows from pools and cluster.",
+      "engineArgs.2: --tp is set by the plan. Remove it; use pools[].tensorParallel instead.",
+      "engineArgs.3: --nnodes is set by the plan. Remove it; it follows from pools and cluster.",
     ]);
     expect(again("vllm", "--no-enable-expert-parallel")).toEqual([
-      "engineArgs.0: --enable-expert-parallel is settled by the plan. Remove it; use pools[].expertParallel instead.",
+      "engineArgs.0: --enable-expert-parallel is set by the plan. Remove it; use pools[].expertParallel instead.",
     ]);
     expect(again("trtllm", "--override-engine-args={}")).toEqual([
-      "engineArgs.0: --override-engine-args is settled by the plan. Remove it; use engineConfig instead.",
+      "engineArgs.0: --override-engine-args is set by the plan. Remove it; use engineConfig instead.",
     ]);
     const ofPool = {
       ...SHAPES.dev,
       pools: [{ role: "aggregated", engineArgs: ["--num-workers", "2"] }],
     } as const;
     expect(problemsOf(ofPool)).toEqual([
-      "pools.0.engineArgs.0: --num-workers is settled by the plan. Remove it; use pools[].replicas instead.",
+      "pools.0.engineArgs.0: --num-workers is set by the plan. Remove it; use pools[].replicas instead.",
     ]);
   });
 
@@ -520,13 +520,13 @@ describe("any engine", () => {
     const free =
       /^--(trust-remote-code|revision|context-length|max-model-len|max-seq-len|trtllm\.|disaggregation-transfer|.*(fraction|utilization)|.*hicache.*|enable-hierarchical)/;
     for (const shape of [SHAPES.multi, SHAPES["deepseek-r1"], SHAPES.vllm, SHAPES.trtllm, SHAPES.dev]) {
-      const { settledFlags } = engines[planned(shape).engine];
+      const { reservedFlags } = engines[planned(shape).engine];
       const given = programsOf(planned(shape))
         .filter(({ role }) => role === "aggregated" || role === "prefill" || role === "decode")
         .flatMap(({ command }) =>
           command.filter((argument) => /^--[a-z]/.test(argument) && !free.test(argument)),
         );
-      for (const flag of given) expect(settledFlags).toHaveProperty([flag]);
+      for (const flag of given) expect(reservedFlags).toHaveProperty([flag]);
     }
   });
 
