@@ -1,4 +1,4 @@
-/** The options that most commands have, read in one way. */
+/** Options shared by most commands. */
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
 import { packageRoot } from "../lib/root";
 import { fromCaller } from "./commandLine";
@@ -16,23 +16,23 @@ export const STACK_OPTIONS = {
   cwd: { type: "string", short: "C" },
 } as const;
 
-/** What was written on a command line, typed by the options that it could have. */
+/** Parsed options, typed by their definition. */
 type Read<T extends ParseArgsOptionsConfig> = ReturnType<
   typeof parseArgs<{ args: string[]; options: T & typeof COMMON }>
 >["values"];
 
-/** A command line that begins with a verb. */
+/** A command line that starts with a verb. */
 interface ReadVerb<V extends string, T extends ParseArgsOptionsConfig> {
   readonly verb: V;
-  /** What stands after the verb and is no option. */
+  /** Positional arguments after the verb. */
   readonly words: readonly string[];
   readonly values: Read<T>;
 }
 
 /**
- * Reads a command line that has options alone.
+ * Parses a command line that has only options.
  * @param options Those of the command, besides `--json` and `--help`.
- * @returns undefined when help was asked for, which is then printed.
+ * @returns undefined if help was requested, which is then printed.
  */
 export function readOptions<T extends ParseArgsOptionsConfig>(
   options: T,
@@ -42,10 +42,10 @@ export function readOptions<T extends ParseArgsOptionsConfig>(
 }
 
 /**
- * Reads a command line that begins with a verb.
- * @param mostWords How many words the verb in question may have after it.
- * @returns undefined when help was asked for, or no verb was given: help is then printed.
- * @throws UsageProblem when there is no such verb, or it has too many words.
+ * Parses a command line that starts with a verb.
+ * @param mostWords Maximum number of positional arguments of the verb.
+ * @returns undefined if help was requested, or no verb was given: help is then printed.
+ * @throws UsageProblem if the verb is unknown, or has too many arguments.
  */
 export function readVerb<const V extends string, T extends ParseArgsOptionsConfig>(
   { verbs, options, mostWords }: VerbOptions<V, T>,
@@ -69,7 +69,7 @@ interface VerbOptions<V extends string, T extends ParseArgsOptionsConfig> {
 
 function read<T extends ParseArgsOptionsConfig>(options: T, usage: string, hasVerb: boolean) {
   const given = parseArgs({ options: { ...options, ...COMMON }, allowPositionals: hasVerb });
-  // What TypeScript cannot see through a generic type: these are just the options that parseArgs was given.
+  // TypeScript cannot infer this through a generic type: these are the options passed to parseArgs.
   const values = given.values as Read<T>;
   if (!("help" in values && values.help) && (!hasVerb || given.positionals.length > 0))
     return { values, positionals: given.positionals };
@@ -77,13 +77,13 @@ function read<T extends ParseArgsOptionsConfig>(options: T, usage: string, hasVe
   return undefined;
 }
 
-/** The stack that the options name. @throws UsageProblem where they name none. */
+/** The stack named by the options. @throws UsageProblem if none is named. */
 export function stackIn({ stack }: { readonly stack?: string | undefined }, usage: string): string {
   if (stack !== undefined) return stack;
   throw new UsageProblem(`--stack is missing: which stack?\n\n${usage}`);
 }
 
-/** Directory of Pulumi.yaml: the one that `--cwd` names, or this repository. */
+/** Directory of Pulumi.yaml: from `--cwd`, or this repository. */
 export function projectIn({ cwd }: { readonly cwd?: string | undefined }): string {
   return cwd === undefined ? packageRoot() : fromCaller(cwd);
 }

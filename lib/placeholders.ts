@@ -14,9 +14,9 @@ export const NODE_DIR = "{{NODE_DIR}}";
 export const FILES = "{{FILES}}";
 /** Where that is, relative to the node's directory; `runtime/launch.py` and `runtime/start.py` have the same. */
 export const NODE_FILES = "files";
-/** Where the node has the models that came out of buckets: a path that is the same on all nodes (`runtime/models.py`). */
+/** Directory of the models copied from buckets: the same path on all nodes (`runtime/models.py`). */
 export const MODELS = "{{MODELS}}";
-/** Their directory, relative to where everything of this program is on a node; `runtime/models.py` has the same. */
+/** That directory's name on a node, below this program's own; as in `runtime/models.py`. */
 export const NODE_MODELS = "models";
 /** Path of one of a program's `files` (`plan/types.ts`); `runtime/launch.py` writes it there. */
 export function programFile(program: string, name: string): string {

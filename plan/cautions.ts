@@ -1,4 +1,4 @@
-/** What a person should know of a deployment before it is made, although it is allowed: every preview says so. Pure. */
+/** Warnings about a valid deployment, printed by every preview. Pure. */
 import type { DeploymentConfig } from "./config";
 import type { DeploymentPlan } from "./types";
 
@@ -9,7 +9,7 @@ const MPI_IS_EXPERIMENTAL =
   "TensorRT-LLM over several nodes is experimental: it has not run on real nodes yet. Rehearse it with a small model first " +
   "(docs/decisions/0007-tensorrt-llm-over-several-nodes-by-mpi.md).";
 
-/** In the order in which they are told. */
+/** In the order of output. */
 export function cautionsOf(
   config: DeploymentConfig,
   { clusters }: Pick<DeploymentPlan, "clusters">,

@@ -1,4 +1,4 @@
-/** Models besides the deployment's own, which the user's arguments for the engine name: with which it drafts tokens, adapters. */
+/** Models besides the deployment's, named by the user's options of the engine: draft models, adapters. */
 import { modelSource } from "../config/model";
 import type { DeploymentConfig, PoolConfig } from "./config";
 import { engines } from "./engines";

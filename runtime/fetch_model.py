@@ -22,7 +22,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
 # The hub's rate limit counts requests in windows of five minutes.
 LONGEST_ASKED_SECONDS = 300.0
 PASSING = {408, 425, 429}
-# Who fetches shows so often that it still does. Shared file systems tell others of it late: NFS after up to a minute.
+# Heartbeat of the lock. Shared file systems show it late: NFS after up to a minute.
 ALIVE_EVERY_SECONDS, DEAD_AFTER_SECONDS = 5.0, 180.0
 LONGEST_TURN_SECONDS = 6 * 3600.0
 LOOK_EVERY_SECONDS = 2.0
@@ -84,9 +84,11 @@ def fetch(download, name):
 
 
 class Turn:
-    """The right to fetch, of one process among all that share the hub's cache. The others wait, and then find the files.
+    """A lock on downloading a model, among all processes that share the hub's cache. The others wait, then find the
+    files.
 
-    It is a directory, which one alone can make, also on file systems without locks. What it is worth is time: where it cannot be had, all fetch.
+    It is a directory, since creating one is atomic also on file systems without locks. It only saves time: if it
+    cannot be created, all download.
     """
 
     def __init__(self, cache, model):
@@ -153,9 +155,10 @@ class Turn:
 
 
 def remember(snapshot):
-    """Makes a revision what the cache has for the model's name alone.
+    """Makes a revision the cache's default for the model.
 
-    Dynamo's own library asks for that, whatever the engine is told: without it each worker would fetch the newest weights too.
+    Dynamo's own library looks that up, whatever revision the engine gets: without it, each worker would download
+    the newest weights too.
     """
     repository, commit = os.path.dirname(os.path.dirname(snapshot)), os.path.basename(snapshot)
     name = os.path.join(repository, "refs", "main")

@@ -1,7 +1,7 @@
-"""Models that came out of buckets, at one path on all nodes. Standard library only, Python 3.9 or later.
+"""Models copied from buckets, at one path on all nodes. Standard library only, Python 3.9 or later.
 
-Workers tell the frontend the path of their model, and those with another path are refused as workers of another model ("Checksum for new worker does
-not match"); ranks of an MPI world are told rank 0's. But nodes have directories and homes of their own.
+Workers register the path of their model, and the frontend rejects those with a different one ("Checksum for new
+worker does not match"); ranks of an MPI world get that of rank 0. But nodes have their own directories and homes.
 """
 
 import os
@@ -17,10 +17,10 @@ def shared_path():
 
 
 def share(node_dir):
-    """Makes the path lead to this node's models, and returns it.
+    """Links the path to this node's models, and returns it.
 
-    Clusters of one machine have the same path; the last one to start a program has it, and what it leads to is the same for all: a model's
-    directory is named by the bucket that it came out of.
+    Clusters on one machine share the path. The last one to start a program owns the link, but its target has the
+    same contents for all: a model's directory is named after its bucket.
     """
     path = shared_path()
     node.private_directory(os.path.dirname(path))

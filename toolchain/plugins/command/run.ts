@@ -14,7 +14,7 @@ import { errnoText, exitText, quote } from "./goText";
 import { LineSplitter } from "./lines";
 import { openChannels } from "./pipes";
 
-/** What every command, of a resource or of the function `run`, is given. */
+/** What a command is given. */
 export interface RunInputs {
   stdin?: string;
   /** `stdout`, `stderr`, `stdoutAndStderr`, or anything else for no logging. Default: both. */

@@ -76,12 +76,10 @@ export function checkInputs(resource: string, schema: ResourceSchema, inputs: Pr
   }
   if (failures.length > 0) return failures;
   const known = new KnownInputs(completeInputs(schema, inputs));
-  return [...checkNumbers(known), ...("special" in schema.inputs ? checkCharacters(known) : [])].map(
-    ({ property, reason }) => ({
-      property: "",
-      reason: `${reason}. Examine values at '${resource}.${property}'.`,
-    }),
-  );
+  return [...checkNumbers(known), ...checkCharacters(known)].map(({ property, reason }) => ({
+    property: "",
+    reason: `${reason}. Examine values at '${resource}.${property}'.`,
+  }));
 }
 
 function shown(value: Property): string {
@@ -117,7 +115,6 @@ function checkNumbers(known: KnownInputs): CheckFailure[] {
     failures.push({ property: name, reason });
   };
   atLeast("length", 1);
-  atLeast("byteLength", 0);
   for (const name of MINIMA) atLeast(name, 0);
   return failures;
 }

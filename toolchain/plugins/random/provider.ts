@@ -1,5 +1,5 @@
 /**
- * Stand-in for the plugin of `@pulumi/random`: RandomString, RandomPassword, RandomId and RandomPet.
+ * Stand-in for the plugin of `@pulumi/random`: RandomString and RandomPassword.
  *
  * What it has to do is given by https://github.com/pulumi/pulumi-random and, below it,
  * https://github.com/hashicorp/terraform-provider-random
@@ -71,7 +71,7 @@ function outputsOf(
     const value = values[name] ?? UNKNOWN;
     return [name, schema.secret.includes(name) ? makeSecret(value) : value];
   });
-  const meta = schema.stateVersion && id !== UNKNOWN && { schema_version: schema.stateVersion };
+  const meta = id !== UNKNOWN && { schema_version: schema.stateVersion };
   return { ...(meta && { __meta: JSON.stringify(meta) }), ...inputs, ...Object.fromEntries(generated), id };
 }
 

@@ -21,15 +21,14 @@ export interface ResourceSchema {
   /** The generated properties that are always secret. */
   secret: readonly string[];
   /** The version that the official plugin writes into the state, so that it can take the state over. */
-  stateVersion?: string;
+  stateVersion: string;
 }
 
-const KEEPERS: Attribute = { type: "map" };
 const YES: Attribute = { type: "boolean", default: true };
 const NONE: Attribute = { type: "integer", default: 0 };
 
 const STRING_INPUTS: Readonly<Record<string, Attribute>> = {
-  keepers: KEEPERS,
+  keepers: { type: "map" },
   length: { type: "integer", required: true },
   lower: YES,
   minLower: NONE,
@@ -56,21 +55,6 @@ export const SCHEMAS = {
     generated: ["bcryptHash", "result"],
     secret: ["bcryptHash", "result"],
     stateVersion: "3",
-  },
-  "random:index/randomId:RandomId": {
-    inputs: { byteLength: { type: "integer", required: true }, keepers: KEEPERS, prefix: { type: "string" } },
-    generated: ["b64Std", "b64Url", "dec", "hex"],
-    secret: [],
-  },
-  "random:index/randomPet:RandomPet": {
-    inputs: {
-      keepers: KEEPERS,
-      length: { type: "integer", default: 2 },
-      prefix: { type: "string" },
-      separator: { type: "string", default: "-" },
-    },
-    generated: [],
-    secret: [],
   },
 } as const satisfies Record<string, ResourceSchema>;
 

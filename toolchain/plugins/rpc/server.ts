@@ -69,7 +69,8 @@ export interface Provider {
     ignoreChanges: string[],
   ): Promise<PropertyMap>;
   delete(call: Call, state: PropertyMap): Promise<void>;
-  invoke(call: Call, args: PropertyMap): Promise<{ result: PropertyMap; failures: CheckFailure[] }>;
+  /** Refuses a function by its name: no stand-in has one. */
+  invoke(call: Call): Promise<never>;
 }
 
 /**
@@ -166,10 +167,7 @@ function methods(provider: Provider, calls: Calls): grpc.UntypedServiceImplement
       return new Empty();
     }),
     invoke: unary((request: pb.InvokeRequest) =>
-      calls.run({ urn: "", type: request.getTok() }, async (call) => {
-        const { result, failures } = await provider.invoke(call, decode(request.getArgs()));
-        return new pb.InvokeResponse().setReturn(encode(result)).setFailuresList(failures.map(toFailure));
-      }),
+      calls.run({ urn: "", type: request.getTok() }, (call) => provider.invoke(call)),
     ),
     ...resourceMethods(provider, calls),
   };
