@@ -1,14 +1,14 @@
-/** Bounded waiting by condition. */
+/** Waiting for a condition with a time limit. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Progress } from "./progress";
 
 export interface Poll {
-  /** Seconds after which waiting ends. */
+  /** Time limit in seconds. */
   readonly timeoutSeconds: number;
   readonly progress: Progress;
-  /** Ends the wait early: the verb's time limit, a signal, or the parent's death. */
+  /** Aborts the wait: the verb's time limit, a signal, or the parent's exit. */
   readonly signal: AbortSignal;
-  /** Undefined when the condition holds; else what is waited for, for the progress and the error. */
+  /** Undefined when the condition holds; otherwise what is missing, for the progress and the error. */
   readonly check: () => Promise<string | undefined>;
 }
 
@@ -18,11 +18,11 @@ const QUIET_MS = 1000;
 const REPORT_EVERY_MS = 10_000;
 
 /**
- * Asks until the condition holds, first often and then more rarely. Prints what is waited for when that changes, and
+ * Polls until the condition holds, with growing intervals. Prints what is missing when that changes, and
  * every ten seconds.
  *
- * @returns Undefined when the condition holds, else what was still waited for when the time was over.
- * @throws Whatever `check` throws, and the signal's reason.
+ * @returns Undefined when the condition holds, or what was still missing at the time limit.
+ * @throws Errors of `check`, and the signal's reason.
  */
 export async function poll({ timeoutSeconds, progress, signal, check }: Poll): Promise<string | undefined> {
   const started = performance.now();
@@ -35,7 +35,7 @@ export async function poll({ timeoutSeconds, progress, signal, check }: Poll): P
     const now = performance.now();
     const waited = (now - started) / 1000;
     if (waited >= timeoutSeconds) return missing;
-    // What is over within a second is not worth a line.
+    // A wait of less than a second is not printed.
     const due = now - started >= QUIET_MS && missing !== printed.text;
     if (due || now - printed.at >= REPORT_EVERY_MS) {
       progress.line(`waiting for ${missing} (${Math.round(waited)} of at most ${timeoutSeconds} s)`);
