@@ -24,6 +24,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: "what all programs have written, merged by time",
     load: () => require("./commands/logs") as typeof import("./commands/logs"),
   },
+  ask: {
+    summary: "ask the model something, or print the command of curl that does",
+    load: () => require("./commands/ask") as typeof import("./commands/ask"),
+  },
   verify: {
     summary: "does the router look at the workers' caches?",
     load: () => require("./commands/verify") as typeof import("./commands/verify"),

@@ -72,7 +72,10 @@ async function runPulumi(words: readonly string[]): Promise<number> {
     ...(configFile === undefined ? more : []),
   ];
   const code = await run(opened, args);
-  if (removes && code === EXIT.ok) await opened.remove();
+  if (removes && code === EXIT.ok) {
+    await opened.remove();
+    console.error(`--remove: the stack ${stack} and its history are gone too; its file stays.`);
+  }
   return code;
 }
 

@@ -9,3 +9,21 @@ export class UserError extends Error {
   override readonly name: string = "UserError";
   override readonly stack: string = "";
 }
+
+/** A failure whose cause others may share: whoever fails for the same one needs but a line. */
+export class CausedFailure extends UserError {
+  /**
+   * @param who What has failed: `decode-1`.
+   * @param reason Why, in a line; also told of those that fail for the same one.
+   * @param message All that is to tell.
+   * @param own What is to tell of each, also where the cause is told elsewhere. Default: nothing.
+   */
+  constructor(
+    readonly who: string,
+    readonly reason: string,
+    message: string,
+    readonly own?: string,
+  ) {
+    super(message);
+  }
+}

@@ -51,6 +51,8 @@ const detailsSchema = z.object({
   topology: z.array(clusterSchema),
   /** Log files by program, relative to the state's directory if they are on this machine. */
   logs: z.record(z.string(), z.array(z.string())),
+  /** A POSIX shell command that sends the model a request of its task. Absent in earlier versions. */
+  curl: z.string().optional(),
   /** Expected price of each cluster, US dollars an hour; null if SkyPilot has no price. */
   prices: z.record(z.string(), z.number().nullable()),
 });
@@ -101,8 +103,6 @@ export const outputsSchema = z.object({
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   endpoint: z.string(),
   model: z.string(),
-  /** A POSIX shell command that sends the model a request of its task. */
-  chat: z.string(),
   /** The first key; secret. */
   apiKey: z.string().nullish(),
   /** PEM that clients must trust. */

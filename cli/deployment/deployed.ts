@@ -24,13 +24,13 @@ export interface Deployed {
  * @throws OperationFailed if they do not describe a deployment, with what to do.
  */
 export function deployedOf(outputs: Readonly<Record<string, unknown>>): Deployed {
-  const parsed = outputsSchema.omit({ chat: true }).safeParse(outputs);
+  const parsed = outputsSchema.safeParse(outputs);
   if (parsed.success) {
     const { endpoint, model, cost, deployment } = parsed.data;
     return { endpoint, model, cost, ...deployment };
   }
   if (outputs["endpoint"] === undefined)
-    throw new OperationFailed("The stack has no endpoint: its `up` has not succeeded yet.");
+    throw new OperationFailed("The stack has no endpoint: its `up` has not come so far yet.");
   const [issue] = parsed.error.issues;
   throw new OperationFailed(
     `The stack's outputs do not tell where it runs (${issue?.path.join(".")}: ${issue?.message}). ` +

@@ -20,7 +20,7 @@ export interface RunningDeployment {
   /** SHA-256 fingerprint of the endpoint's certificate, if it uses TLS. */
   readonly fingerprint: string | undefined;
   /** A POSIX shell command that sends the model a request of its task. */
-  readonly chat: string;
+  readonly curl: string | undefined;
   readonly engine: string | undefined;
   /** Log files by program, absolute. */
   readonly logs: Readonly<Record<string, readonly string[]>>;
@@ -32,12 +32,12 @@ export interface RunningDeployment {
  */
 export function deploymentOf(outputs: Readonly<Record<string, unknown>>): RunningDeployment {
   const parsed = outputsSchema.safeParse(outputs);
-  if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not succeeded yet.");
-  const { endpoint, model, chat, apiKey, certificate, certificateFingerprint, deployment } = parsed.data;
-  const { engine, logs } = deployment;
+  if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not come so far yet.");
+  const { endpoint, model, apiKey, certificate, certificateFingerprint, deployment } = parsed.data;
+  const { engine, logs, curl } = deployment;
   const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));
   return {
-    ...{ endpoint, model, chat, engine },
+    ...{ endpoint, model, curl, engine },
     task: deployment.deployment.task,
     apiKey: apiKey ?? undefined,
     certificate: certificate ?? undefined,

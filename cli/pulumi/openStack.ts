@@ -158,6 +158,8 @@ function environmentFor(toolchain: Toolchain, backend: Backend, env: Environment
     // `pulumi stack rm` deletes the stack's file, which may be a committed one; any option of the CLI can be
     // set this way.
     PULUMI_OPTION_PRESERVE_CONFIG: "true",
+    // No lines of dots without a terminal.
+    PULUMI_OPTION_SUPPRESS_PROGRESS: "true",
     // The replaced plugins cannot be downloaded; trying would only take time.
     ...(toolchain.plugins?.kind === "stand-in"
       ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }
