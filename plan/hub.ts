@@ -1,5 +1,5 @@
 /** Models that nodes could not fetch, or could not hold, from what their hub says. Pure. */
-import { cloudOf, hasCatalog } from "../config/infra";
+import { hasCatalog, ignores } from "../config/infra";
 import { modelSource } from "../config/model";
 import type { Problem, SettingPath } from "../config/problems";
 import { show } from "../config/values";
@@ -142,8 +142,6 @@ function shown(endpoint: string): string {
 const DEFAULT_DISK_GB = 256;
 /** What a node's system, SkyPilot and the engine's image take, about. GB. */
 const SYSTEM_GB = 60;
-/** Where a disk is as large as it is asked to be; elsewhere machines may come with disks of their own. */
-const SIZED_DISKS = new Set(["aws", "azure", "gcp"]);
 
 /** How full the disk gets; undefined where the weights are not on it, or their size is not known. */
 function diskUse({ sky, engineEnv }: DeploymentConfig, answers: readonly HubAnswer[]) {
@@ -163,7 +161,8 @@ function tooSmall({ sky: { diskSizeGB } }: DeploymentConfig, weightsGB: number):
 function diskProblems(config: DeploymentConfig, answers: readonly HubAnswer[]): Problem[] {
   const use = diskUse(config, answers);
   if (use === undefined || use.weightsGB < use.diskSizeGB) return [];
-  if (!config.sky.infra.every((infra) => SIZED_DISKS.has(cloudOf(infra)))) return [];
+  // Elsewhere machines come with disks of their own size.
+  if (config.sky.infra.some((infra) => ignores(infra, "diskSize"))) return [];
   return [{ path: ["sky", "diskSizeGB"], message: tooSmall(config, use.weightsGB) }];
 }
 
