@@ -1,6 +1,4 @@
-/**
- * `npm run schema [-- --check]`: writes what is generated from the configuration's schema.
- */
+/** `npm run schema [-- --check]`: writes the files generated from the configuration's schema. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -19,7 +17,7 @@ Options
 
 ${exitCodes({ ok: "it worked", failed: "out of date (--check)" }, "the command is wrong")}`;
 
-/** The files, and what has to be in them. */
+/** The files and their contents. */
 const files = () =>
   [
     { file: JSON_SCHEMA_FILE, wanted: renderJsonSchema() },
