@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { CommanderError } from "@commander-js/extra-typings";
 import { ConfigError } from "../config/problems";
 import { messageOf } from "../lib/run";
 import { OperationFailed, UsageProblem } from "./pulumi/problem";
@@ -46,14 +47,9 @@ export function fromCaller(path: string): string {
   return resolve(process.env["DYNAMO_SKY_CALLED_FROM"] ?? process.cwd(), path);
 }
 
-/** Whether the arguments do not fit what `util.parseArgs` was told. */
-export function isArgumentError(error: unknown): boolean {
-  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
-}
-
 /** Whether the user can mend it by writing something else. */
 export function isUsersMistake(error: unknown): boolean {
-  return error instanceof UsageProblem || error instanceof ConfigError || isArgumentError(error);
+  return error instanceof UsageProblem || error instanceof ConfigError;
 }
 
 /** Longest time that an option may say, seconds: a week. */
@@ -116,25 +112,26 @@ export function oneOfTwo({
 }
 
 /**
- * Runs a tool to its end and ends the process. What went wrong is told without a stack trace, unless it is a mistake of this
- * program: a TypeError, say, keeps its own.
- * @param usage Shown where an option is wrong.
+ * Tells what went wrong without a stack trace, unless it is a mistake of this program: a TypeError, say, keeps its own.
+ * @returns the exit code.
  */
-export function runTool(main: () => void | Promise<void>, usage: string): void {
-  Promise.resolve()
-    .then(main)
-    .then(
-      () => process.exit(process.exitCode ?? EXIT.ok),
-      (error: unknown) => {
-        console.error(isOurs(error) ? error.stack : messageOf(error));
-        if (isArgumentError(error)) console.error(`\n${usage}`);
-        process.exit(isUsersMistake(error) ? EXIT.usage : EXIT.failed);
-      },
-    );
+export function exitCodeOf(error: unknown, wrongUse: number = EXIT.usage): number {
+  // Commander has printed its own message, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : wrongUse;
+  console.error(isOurs(error) ? error.stack : messageOf(error));
+  return isUsersMistake(error) ? wrongUse : EXIT.failed;
+}
+
+/** Runs a tool of those who work on this to its end, and ends the process. */
+export function runTool(tool: { readonly parseAsync: () => Promise<unknown> }): void {
+  tool.parseAsync().then(
+    () => process.exit(process.exitCode ?? EXIT.ok),
+    (error: unknown) => process.exit(exitCodeOf(error)),
+  );
 }
 
 /** Whether it is a mistake of this program: then the place in it is what helps. */
-export function isOurs(error: unknown): error is Error {
+function isOurs(error: unknown): error is Error {
   const isExpected = isUsersMistake(error) || error instanceof OperationFailed;
   return !isExpected && (error instanceof TypeError || error instanceof RangeError);
 }

@@ -12,11 +12,6 @@ export interface PolicyPackChoice {
   readonly configFile: string | undefined;
 }
 
-const several = () => ({ type: "string" as const, multiple: true as const, default: [] as string[] });
-
-/** The options of a command line that name packs, for `util.parseArgs`. */
-export const POLICY_OPTIONS = { "policy-pack": several(), "policy-pack-config": several() };
-
 /**
  * The packs that a command line names.
  * @param directories As written, relative to where the command was called.
