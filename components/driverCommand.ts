@@ -4,11 +4,12 @@ import { createHash } from "node:crypto";
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 // Not the package's index, which would also load the remote commands.
-import { Command } from "@pulumi/command/local";
+import { Command, Logging } from "@pulumi/command/local";
 import * as pulumi from "@pulumi/pulumi";
 import { packageRoot } from "../lib/root";
 import { stableJson } from "../lib/stableJson";
 import { keepSecretsOutOfDebugMessages } from "./debugMessages";
+import { relayProgress } from "./progressRelay";
 
 /** A verb of the driver, as an argument of `bin/dynamo-sky`. */
 export type DriverVerb =
@@ -59,6 +60,7 @@ export const OBSERVED = "DYNAMO_SKY_OBSERVED";
 /** Environment variable with {@link DriverCommandArgs.basis}. */
 export const BASIS = "DYNAMO_SKY_BASIS";
 const HEALTHY = "healthy";
+const TYPE = "command:local:Command";
 
 /** A command resource that calls the driver, and a digest of its input. */
 export class DriverCommand {
@@ -73,7 +75,14 @@ export class DriverCommand {
 
   constructor(name: string, args: DriverCommandArgs, opts: pulumi.CustomResourceOptions) {
     keepSecretsOutOfDebugMessages();
-    const stdin = pulumi.output(args.input).apply(stableJson);
+    const urn = pulumi.createUrn(name, TYPE, opts.parent);
+    let endRelay: () => void = () => undefined;
+    // While its input is being made, the command cannot have started.
+    const stdin = pulumi.output(args.input).apply((input) => {
+      const text = stableJson(input);
+      endRelay = relayProgress({ verb: args.apply, input: text, urn });
+      return text;
+    });
     const basis = pulumi.output(args.basis ?? "");
     this.resource = new Command(
       name,
@@ -88,6 +97,9 @@ export class DriverCommand {
         },
         // `triggers` always replace; all other changes update in place.
         ...(args.identity === undefined ? {} : { triggers: [...args.identity] }),
+        // Progress goes through `lib/progressRelay.ts`. Standard output has the result, or the cause of a failure,
+        // which Pulumi shows by itself.
+        logging: Logging.Stderr,
         // On by default: the whole output of the last run would become an environment variable of the next
         // run, which fails if it is long.
         addPreviousOutputInEnv: false,
@@ -100,6 +112,7 @@ export class DriverCommand {
         ...(args.repair?.isCause === true ? { hooks: { beforeUpdate: [warning(name, args.repair)] } } : {}),
       }),
     );
+    this.resource.urn.apply(() => endRelay());
     this.instance = this.resource.id;
     // `up --replace` creates a new instance with the same input.
     this.digest = pulumi.all([stdin, basis, this.instance]).apply(digestOf);

@@ -39,6 +39,8 @@ import { DecodeWorkers, EncodeWorkers, PrefillWorkers, Workers } from "./workers
 export class DynamoCluster extends pulumi.ComponentResource {
   /** Base URL of the OpenAI-compatible API, without `/v1`. Resolves once a request to it has succeeded. */
   readonly endpoint: pulumi.Output<string>;
+  /** Same as `endpoint`, but resolves as soon as the clusters exist: it may not answer yet. */
+  readonly address: pulumi.Output<string>;
   /** Name of the model in requests. */
   readonly model: pulumi.Output<string>;
   /**
@@ -67,10 +69,10 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly topology: pulumi.Output<ClusterTopology[]>;
   /** Where it runs, and what must be ready. */
   readonly deployment: pulumi.Output<DeploymentSummary>;
-  /** Log location of each program. */
+  /** Log location of each program; local files are relative to `DYNAMO_SKY_STATE` (`~/.local/state/dynamo-sky`). */
   readonly logs: pulumi.Output<Record<string, string[]>>;
   /**
-   * All data for the `dynamo-sky` commands, on one line: the three above, the engine and the prices. Read
+   * All data for the `dynamo-sky` commands, on one line: the three above, `chat`, the engine and the prices. Read
    * from the stack output `deployment`.
    */
   readonly details: pulumi.Output<string>;
@@ -107,10 +109,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
     this.logs = pulumi
       .all(placed.map(({ unit, host }) => host.logs(unit)))
       .apply((parts) => Object.fromEntries(parts.flatMap((part) => Object.entries(part))));
+    this.address = head.url(plan.endpoint.rank, plan.endpoint.port);
     const ready = new Readiness(
       `${name}-ready`,
       {
-        endpoint: head.url(plan.endpoint.rank, plan.endpoint.port),
+        endpoint: this.address,
         model: plan.model,
         task: plan.task,
         namespace: plan.namespace,
@@ -137,12 +140,13 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const shown = pulumi.output<ServedCertificate | undefined>(head.certificate);
     this.certificate = shown.apply((served) => served?.authority);
     this.certificateFingerprint = shown.apply((served) => served?.fingerprint);
-    this.chat = pulumi.all([this.endpoint, shown]).apply(([endpoint, served]) =>
-      chatCommand(endpoint, plan, {
-        asksForKey: this.asksForKey,
-        publicKeyPin: served?.publicKeyPin,
-      }),
-    );
+    const { asksForKey } = this;
+    const curl = pulumi
+      .all([this.address, shown])
+      .apply(([address, served]) =>
+        chatCommand(address, plan, { asksForKey, publicKeyPin: served?.publicKeyPin }),
+      );
+    this.chat = pulumi.all([curl, this.endpoint]).apply(([command]) => command);
     this.topology = pulumi
       .all(plan.clusters.map((cluster) => hostOf(hosts, cluster.name).clusterName))
       .apply((names) => topologyOf(plan, names));
@@ -150,8 +154,10 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const { engine } = config;
     const prices = Object.fromEntries(cost.clusters.map((one) => [one.name, one.dollarsPerHour]));
     this.details = pulumi
-      .all([this.topology, this.deployment, this.logs])
-      .apply(([topology, where, logs]) => detailsText({ engine, deployment: where, topology, logs, prices }));
+      .all([this.topology, this.deployment, this.logs, curl])
+      .apply(([topology, where, logs, command]) =>
+        detailsText({ engine, deployment: where, topology, logs, prices, curl: command }),
+      );
     this.registerOutputs({
       endpoint: this.endpoint,
       model: this.model,

@@ -1,7 +1,7 @@
 /**
  * `npm run benchmarks`: how long the demo, a no-op `up`, `preview` and planning take. Prints the tables of
- * docs/benchmarks.md. Clones the committed state of this repository and uses empty directories of its own, so that the
- * first demo is that of a newcomer; the caches of npm, uv and Go on this machine are the only thing that it does find.
+ * docs/benchmarks.md. Clones the committed state of this repository and uses new empty directories, so that
+ * the first demo is that of a new user; only the caches of npm, uv and Go on this machine are reused.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
@@ -19,13 +19,13 @@ import { routingBenchmark } from "./benchmarks/routing";
 import { median, timed } from "./benchmarks/timing";
 
 const REPEATS = 5;
-/** Of minutes each. */
+/** Each takes minutes. */
 const LAB_REPEATS = 3;
-/** As few as show a difference at a level of 5 %. */
+/** The fewest that can show a difference at a level of 5 %. */
 const ROUTING_REPEATS = 4;
 const GATEWAY_REPEATS = 5;
 const MOST_REPEATS = 20;
-/** Of --routing: the test that judges them goes through all ways to deal them out. */
+/** Limit for --routing: its significance test enumerates all permutations. */
 const MOST_ROUTING_REPEATS = 8;
 
 interface Row {
@@ -79,7 +79,7 @@ function operationsBenchmark(rows: readonly Row[]): Benchmark {
   return { text, rows: rows.map((row) => ({ ...row })) };
 }
 
-/** What is measured by each option, and how often where `--runs` does not say. */
+/** Benchmark of each option, and its default number of runs. */
 const KINDS = {
   lab: { usual: LAB_REPEATS, most: MOST_REPEATS, measure: labBenchmark },
   routing: {

@@ -1,4 +1,7 @@
-/** `npm run check`: format, lint, types and imports. Runs all even when one fails, so that one run shows everything. */
+/**
+ * `npm run check`: format, lint, types and imports. Runs all checks even if one fails, so that one run
+ * reports everything.
+ */
 import { spawnSync } from "node:child_process";
 import { json, verb } from "../cli/command";
 import { EXIT, exitCodes, runTool } from "../cli/commandLine";

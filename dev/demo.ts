@@ -58,7 +58,7 @@ function showEnd(deployment: RunningDeployment, stack: string, screen: Screen): 
   const option = stack === "dev" ? "" : ` --stack ${stack}`;
   screen.heading("It is yours");
   screen.say(`Endpoint  ${deployment.endpoint}/v1   (OpenAI-compatible, model ${deployment.model})`);
-  screen.say(`Ask it    ${deployment.chat}`);
+  screen.say(`Ask it    bin/dynamo-sky ask --stack ${stack} "What is a KV cache?"`);
   screen.say(`Look      bin/dynamo-sky status --stack ${stack}`);
   screen.say(`Change    edit Pulumi.${stack}.yaml, then npm run stack -- preview --stack ${stack}, then up`);
   screen.say(`Stop      npm run demo -- --down${option}`);

@@ -1,6 +1,6 @@
 /**
- * `npm run lab -- up|down|status|sky …`: a Slurm cluster in a box, for real SkyPilot without a cloud. Its nodes, which
- * claim H100 and A100, are all this machine.
+ * `npm run lab -- up|down|status|sky …`: a single-machine Slurm cluster, for real SkyPilot without a cloud.
+ * Its nodes, which claim H100 and A100, are all this machine.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -43,7 +43,7 @@ function nodesInWords(): string {
   ).join(", ");
 }
 
-/** Why there is no lab to look at. */
+/** Why there is no lab. */
 function whyNotThere(): string | undefined {
   const reason = whyNoLab();
   if (reason !== undefined) return `The lab cannot run on this machine: ${reason}.`;
@@ -52,7 +52,7 @@ function whyNotThere(): string | undefined {
 
 const NOT_SET_UP = "The lab is not set up; 'npm run lab -- up' does it.";
 
-/** Exit code 0 when everything runs. */
+/** Exit code 0 if everything runs. */
 async function status(asJson: boolean): Promise<number> {
   const problem = whyNotThere();
   if (problem !== undefined) {

@@ -1,5 +1,6 @@
 /**
- * `npm run recipes`: writes the committed recipes and pictures again from the plans of the stacks; a test holds them to it.
+ * `npm run recipes`: renders the committed recipes and pictures from the stacks' plans; a test checks that
+ * they are up to date.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,6 +1,4 @@
-/**
- * `npm run schema [-- --check]`: writes what is generated from the configuration's schema.
- */
+/** `npm run schema [-- --check]`: writes the files generated from the configuration's schema. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { json as jsonOption, verb } from "../cli/command";
@@ -8,7 +6,7 @@ import { EXIT, exitCodes, runTool } from "../cli/commandLine";
 import { CAUSES_FILE, renderCauses } from "./causeReference";
 import { JSON_SCHEMA_FILE, REFERENCE_FILE, renderJsonSchema, renderReference } from "./configReference";
 
-/** The files, and what has to be in them. */
+/** The files and their contents. */
 const files = () =>
   [
     { file: JSON_SCHEMA_FILE, wanted: renderJsonSchema() },

@@ -1,5 +1,6 @@
 /**
- * `npm run setup [-- --model NAME]`: finds or installs everything that a local cluster needs, and says what is where.
+ * `npm run setup [-- --model NAME]`: finds or installs everything that a local cluster needs, and prints the
+ * paths.
  */
 import { json, verb } from "../cli/command";
 import { exitCodes, runTool } from "../cli/commandLine";

@@ -45,7 +45,7 @@ function deploy(task: TaskName, engine: string, env: Readonly<Record<string, str
 }
 
 function running({ endpoint, plan, logs }: TestDeployment): RunningDeployment {
-  const none = { apiKey: undefined, fingerprint: undefined, engine: undefined, chat: "" };
+  const none = { apiKey: undefined, fingerprint: undefined, engine: undefined, curl: undefined };
   return { ...none, endpoint, model: plan.model, task: plan.task, logs };
 }
 

@@ -136,7 +136,7 @@ describe("a generated certificate", () => {
       model: plan.model,
       apiKey: key,
       task: "chat" as const,
-      chat: "",
+      curl: undefined,
       engine: "mocker",
       logs: deployment.logs,
     };

@@ -100,7 +100,7 @@ describe.each(["preview", "update"] as const)("DynamoCluster in a %s", (mode) =>
     ]);
     for (const { inputs, deleteBeforeReplace, ignoreChanges } of commands) {
       expect(inputs["addPreviousOutputInEnv"]).toBe(false);
-      expect(inputs["logging"]).toBeUndefined();
+      expect(inputs["logging"]).toBe("stderr");
       expect(deleteBeforeReplace).toBe(true);
       expect(ignoreChanges).toEqual(["environment.DYNAMO_SKY_OBSERVED"]);
     }

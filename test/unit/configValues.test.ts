@@ -93,7 +93,9 @@ const BAD: readonly BadInput[] = [
   [
     "revision with spaces",
     { modelRevision: "my branch" },
-    ['dynamo-sky:modelRevision: "my branch" is not a revision. Allowed: a branch, tag or commit of the hub.'],
+    [
+      'dynamo-sky:modelRevision: "my branch" is not a revision. Allowed: a branch, tag or commit of the hub, by git\'s rules for names.',
+    ],
   ],
   [
     "served name with spaces",
