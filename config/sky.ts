@@ -112,11 +112,13 @@ export const skySchema = section({
   diskSizeGB: optional(whole({ min: 32, max: 65_536 }), {
     absent: "SkyPilot's own",
     unit: "GB",
-    about: "Size of each node's disk.",
+    about:
+      "Size of each node's disk. With placement `dedicated` the control plane's node, which has no weights, gets no more than SkyPilot's own 256 GB.",
   }),
   diskTier: optional(oneOf("a disk tier", ["low", "medium", "high", "ultra", "best", "none"]), {
     absent: "SkyPilot's own",
-    about: "Speed of each node's disk.",
+    about:
+      "Speed of each node's disk; with placement `dedicated` not of the control plane's, which has no weights.",
   }),
   networkTier: optional(oneOf("a network tier", ["standard", "best"]), {
     absent:
@@ -152,7 +154,8 @@ export const skySchema = section({
     }),
     {
       absent: "SkyPilot's choice",
-      about: "Instance type of the nodes.",
+      about:
+        "Instance type of the nodes; with placement `dedicated` not of the control plane's, which has no GPUs.",
     },
   ),
   cpus: optional(amount("a number of CPUs", '32 or "32+"'), {

@@ -14,6 +14,10 @@ export const NODE_DIR = "{{NODE_DIR}}";
 export const FILES = "{{FILES}}";
 /** Its path, relative to the node's directory; `runtime/launch.py` and `runtime/start.py` use the same. */
 export const NODE_FILES = "files";
+/** Directory of the models copied from buckets: the same path on all nodes (`runtime/models.py`). */
+export const MODELS = "{{MODELS}}";
+/** That directory's name on a node, below this program's own; as in `runtime/models.py`. */
+export const NODE_MODELS = "models";
 /** Path of one of a program's `files` (`plan/types.ts`), written by `runtime/launch.py`. */
 export function programFile(program: string, name: string): string {
   return `${NODE_DIR}/run/${program}/${name}`;
@@ -51,7 +55,7 @@ export const NODE_INTERFACE = "{{NODE_INTERFACE}}";
  * All of them except {@link FILES}; `runtime/launch.py` replaces these and {@link FILES}, and nothing else.
  */
 export const PLACEHOLDER =
-  /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|GPUS|NODE_INTERFACE)\}\}/;
+  /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|MODELS|GPUS|NODE_INTERFACE)\}\}/;
 
 /** Address of a node of the same cluster. */
 export function rankAddress(rank: number): string {

@@ -72,6 +72,12 @@ def refusal(text):
         return str(error)
 
 
+def copied(text):
+    """What SkyPilot would copy out of buckets, by the path on a node."""
+    task = task_lib.Task.from_yaml_config(yaml.safe_load(text))
+    return {path: [mount.source, mount.mode.value] for path, mount in task.storage_mounts.items()}
+
+
 request = json.load(sys.stdin)
 clouds = dict(CLOUD_REGISTRY.items())
 print(
@@ -84,6 +90,7 @@ print(
             "privilegeCheck": privilege_check(),
             "insufficient": exceptions.INSUFFICIENT_PRIVILEGES_CODE,
             "pods": [pod_of(one["task"], one["section"]) for one in request["pods"]],
+            "copied": [copied(text) for text in request["clusters"]],
             "refusals": [refusal(text) for text in request["tasks"]],
         }
     )

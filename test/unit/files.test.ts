@@ -161,7 +161,7 @@ describe("a node", () => {
   });
 
   const bring = (names: string): string =>
-    python("import sys, json, start\nstart.bring(*json.load(sys.stdin))", [
+    python("import sys, json, start\nstart.bring('files', *json.load(sys.stdin))", [
       names.split(",").filter(Boolean),
       join(directory, "home"),
       join(directory, "node0"),

@@ -131,7 +131,7 @@ describe("every plan", () => {
 
   it("has only text without placeholders that nobody fills in", () => {
     const known =
-      /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_\d+|NODE_IP|NODE_DIR|CLUSTER_DIR|GPUS|NODE_INTERFACE|SECRET\.\w+)\}\}/g;
+      /\{\{(HEAD_IP|CONTROL_IP|RANK_IP_\d+|NODE_IP|NODE_DIR|CLUSTER_DIR|MODELS|GPUS|NODE_INTERFACE|SECRET\.\w+)\}\}/g;
     // In the gateway's responses, which have OpenAI's format.
     const answered = /\\"param\\":null/g;
     forEveryPlan((planned) => {

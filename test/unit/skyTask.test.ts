@@ -139,9 +139,9 @@ describe("task", () => {
     const parsed: Task & { readonly file_mounts?: unknown } = task({ ...multi, model: "s3://weights/qwen" });
     expect(parsed.file_mounts).toEqual({
       "~/.dynamo-sky/runtime": RUNTIME,
-      "~/.dynamo-sky/model": { source: "s3://weights/qwen", mode: "COPY" },
+      "~/.dynamo-sky/models/qwen-e5fc47f4": { source: "s3://weights/qwen", mode: "COPY" },
     });
-    expect(parsed.run).toContain("start.py --model-files <<");
+    expect(parsed.run).toContain("start.py --models qwen-e5fc47f4 <<");
   });
 
   it("is small: the programs' files come as files", () => {
