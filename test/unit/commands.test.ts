@@ -97,6 +97,12 @@ describe("a mistake in the usage", () => {
     ["status", [], "--stack is missing"],
     ["logs", ["--stack", "dev", "--outputs", "x"], "not both"],
     ["logs", ["--outputs", "/no/such/file"], "cannot be read: ENOENT"],
+    ["check", ["--what"], "unknown option '--what'"],
+    ["demo", ["--dwn"], "unknown option '--dwn'"],
+    ["recipes", ["dev"], "too many arguments"],
+    ["benchmarks", ["--lab", "--runs", "0"], '--runs "0" is not a whole number'],
+    ["lab", ["go"], "unknown command 'go'"],
+    ["lab", ["status", "--what"], "unknown option '--what'"],
   ])(
     "is told by code 2, and nothing on standard output: %s %j",
     async (tool, args, message) => {
