@@ -4,12 +4,11 @@
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { parseArgs } from "node:util";
-import { EXIT, fromCaller, isArgumentError, isUsersMistake } from "../cli/commandLine";
-import { projectIn, STACK_OPTIONS } from "../cli/options";
+import { Command } from "@commander-js/extra-typings";
+import { EXIT, exitCodeOf, fromCaller } from "../cli/commandLine";
 import { type OpenStack, openStack } from "../cli/pulumi/openStack";
 import { preload } from "../cli/pulumi/preload";
-import { messageOf } from "../lib/run";
+import { packageRoot } from "../lib/root";
 
 const usage = `Usage: npm run stack -- <command> --stack NAME [options]
 
@@ -39,26 +38,28 @@ const ABOUT_THE_FILE: ReadonlySet<string | undefined> = new Set(["config", "logs
 
 /** The options that this program uses. All others are passed to Pulumi. */
 function readCommon(words: readonly string[]) {
-  const { values, positionals } = parseArgs({
-    args: [...words],
-    options: { ...STACK_OPTIONS, "config-file": { type: "string" }, help: { type: "boolean", short: "h" } },
-    strict: false,
-    allowPositionals: true,
-  });
-  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+  const reader = new Command()
+    .option("-s, --stack [name]")
+    .option("-C, --cwd [dir]")
+    .option("--config-file [file]")
+    .option("-h, --help")
+    .helpOption(false);
+  const { operands, unknown } = reader.parseOptions([...words]);
+  const { stack, cwd, configFile, help } = reader.opts();
+  const text = (value: string | boolean | undefined) => (typeof value === "string" ? value : undefined);
   return {
-    command: positionals[0],
-    stack: text(values.stack),
-    cwd: text(values.cwd),
-    configFile: text(values["config-file"]),
-    wantsHelp: values.help === true,
+    command: [...operands, ...unknown].find((word) => !word.startsWith("-")),
+    stack: text(stack),
+    cwd: text(cwd),
+    configFile: text(configFile),
+    wantsHelp: help === true,
   };
 }
 
 /** Runs the CLI in place of this process: with its terminal, exit code, and signals. */
 async function runPulumi(words: readonly string[]): Promise<number> {
   const { command, stack, cwd, configFile, wantsHelp } = readCommon(words);
-  const directory = projectIn({ cwd });
+  const directory = cwd === undefined ? packageRoot() : fromCaller(cwd);
   const operation = wantsHelp || stack === undefined ? undefined : OPERATIONS.get(command ?? "");
   if (operation !== undefined && stack !== undefined) await preload(stack, directory);
   const opened = await openStack({ projectDir: directory, stack: stack ?? "none" });
@@ -118,9 +119,5 @@ async function main(): Promise<number> {
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 main().then(
   (code) => process.exit(code),
-  (error: unknown) => {
-    console.error(messageOf(error));
-    if (isArgumentError(error)) console.error(`\n${usage}`);
-    process.exit(isUsersMistake(error) ? EXIT.usage : EXIT.failed);
-  },
+  (error: unknown) => process.exit(exitCodeOf(error)),
 );

@@ -1,4 +1,4 @@
-/** What `runtime/launch.py` finds out on the node, asked as Python: `gpus.py`, `network.py`. */
+/** Values that `runtime/launch.py` determines on the node, called from Python: `gpus.py`, `network.py`. */
 import { spawnSync } from "node:child_process";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";

@@ -108,7 +108,7 @@ function look(
   return statusOf(deployed, { at: new Date(NOW * 1000), clusters: CLUSTERS, nodes, ...change });
 }
 
-/** Two seconds before there were 10 requests less. */
+/** Two seconds earlier, with 10 requests fewer. */
 function earlier({ frontends }: NodeReport): NodeReport["frontends"] {
   return Object.keys(frontends).length === 0 ? {} : { "frontend-0": { metrics: metricsOf(20), ready: {} } };
 }
