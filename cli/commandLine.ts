@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { CommanderError } from "@commander-js/extra-typings";
 import { ConfigError } from "../config/problems";
 import { messageOf } from "../lib/run";
 import { OperationFailed, UsageProblem } from "./pulumi/problem";
@@ -46,14 +47,9 @@ export function fromCaller(path: string): string {
   return resolve(process.env["DYNAMO_SKY_CALLED_FROM"] ?? process.cwd(), path);
 }
 
-/** Whether `util.parseArgs` rejected the arguments. */
-export function isArgumentError(error: unknown): boolean {
-  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
-}
-
 /** Whether it is a mistake in the user's input. */
 export function isUsersMistake(error: unknown): boolean {
-  return error instanceof UsageProblem || error instanceof ConfigError || isArgumentError(error);
+  return error instanceof UsageProblem || error instanceof ConfigError;
 }
 
 /** Longest time for an option, seconds: a week. */
@@ -119,25 +115,26 @@ export function oneOfTwo({
 }
 
 /**
- * Runs a tool and exits the process. Errors are printed without a stack trace, except bugs of this program,
- * such as a TypeError.
- * @param usage Printed on a usage error.
+ * Prints an error without a stack trace, except bugs of this program, such as a TypeError.
+ * @returns the exit code.
  */
-export function runTool(main: () => void | Promise<void>, usage: string): void {
-  Promise.resolve()
-    .then(main)
-    .then(
-      () => process.exit(process.exitCode ?? EXIT.ok),
-      (error: unknown) => {
-        console.error(isOurs(error) ? error.stack : messageOf(error));
-        if (isArgumentError(error)) console.error(`\n${usage}`);
-        process.exit(isUsersMistake(error) ? EXIT.usage : EXIT.failed);
-      },
-    );
+export function exitCodeOf(error: unknown, wrongUse: number = EXIT.usage): number {
+  // Commander has already printed its message, or the requested help.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : wrongUse;
+  console.error(isOurs(error) ? error.stack : messageOf(error));
+  return isUsersMistake(error) ? wrongUse : EXIT.failed;
+}
+
+/** Runs a developer's tool and exits the process. */
+export function runTool(tool: { readonly parseAsync: () => Promise<unknown> }): void {
+  tool.parseAsync().then(
+    () => process.exit(process.exitCode ?? EXIT.ok),
+    (error: unknown) => process.exit(exitCodeOf(error)),
+  );
 }
 
 /** Whether it is a bug of this program: then the stack trace helps. */
-export function isOurs(error: unknown): error is Error {
+function isOurs(error: unknown): error is Error {
   const isExpected = isUsersMistake(error) || error instanceof OperationFailed;
   return !isExpected && (error instanceof TypeError || error instanceof RangeError);
 }

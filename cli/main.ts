@@ -1,9 +1,8 @@
 /** `dynamo-sky <verb>` for users; Pulumi's command resources run the verbs in `internal/`. */
-import { Command, CommanderError } from "@commander-js/extra-typings";
+import { Command } from "@commander-js/extra-typings";
 import { packageVersion } from "../lib/root";
-import { messageOf } from "../lib/run";
 import { HELP_WIDTH } from "./command";
-import { EXIT, isOurs, isUsersMistake } from "./commandLine";
+import { EXIT, exitCodeOf } from "./commandLine";
 import { VERBS } from "./verbs";
 
 /** The command line with the given verb, or with all of them if none is given. */
@@ -33,13 +32,10 @@ async function main(argv: readonly string[]): Promise<number> {
     await programFor(argv[0]).parseAsync(argv, { from: "user" });
     return Number(process.exitCode ?? EXIT.ok);
   } catch (error) {
-    // Commander has already printed its message, or the requested help.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : wrongUse;
     const missing = missingPackage(error);
-    if (missing !== undefined)
-      console.error(`'dynamo-sky ${argv[0]}' needs the npm package ${missing}: npm install ${missing}`);
-    else console.error(isOurs(error) ? error.stack : messageOf(error));
-    return isUsersMistake(error) ? wrongUse : EXIT.failed;
+    if (missing === undefined) return exitCodeOf(error, wrongUse);
+    console.error(`'dynamo-sky ${argv[0]}' needs the npm package ${missing}: npm install ${missing}`);
+    return EXIT.failed;
   }
 }
 

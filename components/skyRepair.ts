@@ -4,7 +4,6 @@ import type { DeploymentConfig } from "../plan/config";
 import { type HubAnswer, type HubQuestion, hubQuestion } from "../plan/hub";
 import type { Obstacle } from "../plan/obstacles";
 import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
-import { draftModels } from "../sky/setup";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
 import { answersTo, priceQuestions, type SkyPrices } from "./prices";
 import { reported, reportedLater } from "./problems";
@@ -57,7 +56,7 @@ export async function observeSky(
   };
   const at = new Date().toISOString();
   const tasks = questions.map((question): unknown => JSON.parse(question));
-  const hub = priced && hubQuestion(priced, draftModels(priced), process.env["HF_ENDPOINT"]);
+  const hub = priced && hubQuestion(priced, process.env["HF_ENDPOINT"]);
   const seen = await reportedLater(() =>
     ask(
       {

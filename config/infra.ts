@@ -184,3 +184,40 @@ export function hasNetworkTiers(infra: string): boolean {
   const isKnown = UNABLE[cloud] !== undefined && infraKind(infra) === undefined;
   return isKnown && !cannot(infra, "networkTier");
 }
+
+/** What SkyPilot takes, and then leaves out without a word, on some clouds. */
+export type IgnoredSetting = "labels" | "diskSize" | "runOptions";
+
+/**
+ * Where each is heeded: it is in the template of the cloud (https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates), which for
+ * node pools by ssh is that of Kubernetes; Slurm's has a size of disk that nothing reads.
+ */
+export const HEEDS: Readonly<Record<IgnoredSetting, readonly string[]>> = {
+  labels: ["aws", "azure", "gcp", "kubernetes", "mithril", "ssh", "verda"],
+  diskSize: [
+    "aws",
+    "azure",
+    "cudo",
+    "do",
+    "gcp",
+    "kubernetes",
+    "nebius",
+    "oci",
+    "paperspace",
+    "primeintellect",
+    "runpod",
+    "scp",
+    "seeweb",
+    "ssh",
+    "vast",
+    "verda",
+    "yotta",
+  ],
+  runOptions: ["aws", "azure", "do", "gcp", "lambda", "mithril", "nebius", "paperspace", "seeweb", "verda"],
+};
+
+/** Whether SkyPilot leaves it out there without a word. A cloud that is not known here is taken to heed it. */
+export function ignores(infra: string, setting: IgnoredSetting): boolean {
+  const cloud = ALIASES[cloudOf(infra)] ?? cloudOf(infra);
+  return UNABLE[cloud] !== undefined && !HEEDS[setting].includes(cloud);
+}

@@ -52,7 +52,12 @@ export const configSchema = section({
     about: "The model: a Hugging Face id, or weights at an absolute path or in a bucket.",
   }),
   modelRevision: optional(
-    text({ noun: "a revision", allowed: "a branch, tag or commit of the hub", pattern: /^[\w][\w./-]*$/ }),
+    text({
+      noun: "a revision",
+      allowed: "a branch, tag or commit of the hub, by git's rules for names",
+      // https://git-scm.com/docs/git-check-ref-format
+      pattern: /^(?![-/.])(?!.*(\.\.|@\{|\/\/|\/\.|\.lock(\/|$)))[^\s~^:?*[\\\p{Cc}\p{Cs}]+(?<![./])$/u,
+    }),
     { absent: "the hub's main branch", about: "Branch, tag or commit of the model on the hub." },
   ),
   servedModelName: optional(

@@ -1,14 +1,14 @@
-/** Bounded waiting by condition. */
+/** Waiting for a condition with a time limit. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Progress } from "./progress";
 
 export interface Poll {
-  /** Seconds after which waiting ends. */
+  /** Time limit in seconds. */
   readonly timeoutSeconds: number;
   readonly progress: Progress;
-  /** Ends the wait early: the verb's time limit, a signal, or the parent's death. */
+  /** Aborts the wait: the verb's time limit, a signal, or the parent's exit. */
   readonly signal: AbortSignal;
-  /** Undefined when the condition holds; else what is waited for, for the progress and the error. */
+  /** Undefined when the condition holds; otherwise what is missing, for the progress and the error. */
   readonly check: () => Promise<string | undefined>;
 }
 

@@ -32,7 +32,7 @@ from files import Unusable, read_secrets, write_private
 EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 # `lib/placeholders.ts` documents them; the node's environment has a variable of the same name for each.
-PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|FILES)\}\}")
+PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|FILES|MODELS)\}\}")
 # The deployment's files, in the node's directory: `NODE_FILES` of lib/placeholders.ts.
 FILES = "files"
 # Values determined here; each is the whole value of a variable, never a part of an argument.
@@ -57,6 +57,10 @@ def fill_in(text):
         name = match.group(1)
         if name == "FILES":
             return os.path.join(os.environ["NODE_DIR"], FILES)
+        if name == "MODELS":
+            import models  # only where one came out of a bucket
+
+            return models.share(os.environ["NODE_DIR"])
         if name not in os.environ:
             raise Unusable("{{%s}} is used, but %s is not in this node's environment" % (name, name))
         return os.environ[name]
@@ -138,8 +142,9 @@ class History:
         self.write()
         return min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(self.state["crashes"] - 1, 10)) if crashed else 0.0
 
-    def record_start(self):
-        self.state.update(starts=self.state["starts"] + 1, at=time.time(), pid=os.getpid())
+    def record_start(self, assigned):
+        """`assigned`: the program's GPUs as CUDA knows them on this machine, empty if it has none."""
+        self.state.update(starts=self.state["starts"] + 1, at=time.time(), pid=os.getpid(), gpus=assigned)
         self.write()
 
     def write(self):
@@ -175,6 +180,10 @@ def environment_of(spec, node_dir):
     # Identifies every process of the program later, even one that left its process group.
     env["DYNAMO_SKY_PROGRAM"] = "%s/%s" % (node_dir, spec["name"])
     return env
+
+
+def assigned_gpus(spec, env):
+    return [gpu for name, value in spec["env"].items() if value == OWN_GPUS for gpu in env[name].split(",")]
 
 
 def set_gpus(env, name, numbers):
@@ -248,14 +257,14 @@ def launch(path):
         if not wait_for(wait):
             return EXIT_TIMED_OUT
     if place is None:
-        history.record_start()
+        history.record_start(assigned_gpus(spec, env))
         return run(child.Single(spec["stopSeconds"], marker).run if spec["gpus"] else become, command, env)
     import lockstep  # only on nodes with a rank of a replica
 
     peers = lockstep.join("%s-%d" % (spec["role"], spec["replica"]), spec["rank"], place)
     if peers is None:
         return EXIT_TIMED_OUT
-    history.record_start()
+    history.record_start(assigned_gpus(spec, env))
     if "mpi" in spec:
         import mpi
 

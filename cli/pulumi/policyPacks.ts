@@ -12,11 +12,6 @@ export interface PolicyPackChoice {
   readonly configFile: string | undefined;
 }
 
-const several = () => ({ type: "string" as const, multiple: true as const, default: [] as string[] });
-
-/** Options that name packs, for `util.parseArgs`. */
-export const POLICY_OPTIONS = { "policy-pack": several(), "policy-pack-config": several() };
-
 /**
  * The packs named by a command line.
  * @param directories As written, relative to the caller's working directory.

@@ -12,6 +12,7 @@ import { engineChecks } from "./engines";
 import { fileChecks } from "./files";
 import { imageChecks } from "./image";
 import { infraChecks } from "./infra";
+import { labelChecks } from "./labels";
 import { modelChecks } from "./model";
 import { mountChecks } from "./mounts";
 import { placementChecks } from "./placement";
@@ -40,6 +41,7 @@ export function checkAcross(known: Known): Problem[] {
     skyChecks,
     skyConfigChecks,
     infraChecks,
+    labelChecks,
     textChecks,
     fileChecks,
     mountChecks,

@@ -1,5 +1,6 @@
 /** The interface of an engine: from a worker's specification to its start command. */
 
+import type { PlainObject } from "../../config/plain";
 import { type TaskName, tasks } from "../../config/task";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
@@ -53,6 +54,20 @@ export interface WorkerCommand {
  */
 export type ProcessKind = "worker" | "unseen" | "helper" | "bare";
 
+/** What the user asks of the engine for the workers of a pool. */
+export interface Asked {
+  readonly args: readonly string[];
+  /** `engineConfig`, of both levels. */
+  readonly config: PlainObject;
+}
+
+/** A model that an engine loads besides the deployment's. */
+export interface OtherModel {
+  readonly name: string;
+  /** Of the hub. Default: the newest. */
+  readonly revision?: string;
+}
+
 /** A replica shape that an engine does not support, and the pool's key that requests it. */
 export interface ShapeProblem {
   readonly key: keyof PoolConfig;
@@ -93,8 +108,8 @@ export interface Engine {
   ports(rank: RankSpec): PortNeed[];
   /** Command and environment of one process; the caller adds what all Dynamo workers share. */
   start(worker: WorkerSpec): WorkerCommand;
-  /** Draft models in the user's arguments, besides the deployment's model. Default: none. */
-  draftModels?(args: readonly string[]): string[];
+  /** Models in the user's options, besides the deployment's: hub ids, paths, buckets. Default: none. */
+  otherModels?(asked: Asked): OtherModel[];
   /** Health probe of a `bare` process. */
   bareHealth?(worker: WorkerSpec): Probe;
 }
@@ -109,13 +124,41 @@ export function flag(name: string, on: boolean): string[] {
   return on ? [name] : [];
 }
 
-/** Values of a flag in the user's arguments, written as `--flag value` or `--flag=value`. */
+/**
+ * Values of a flag in the user's arguments, written as `--flag value` or `--flag=value`. Parsers accept `_` for
+ * `-`.
+ */
 export function valuesOf(args: readonly string[], flags: readonly string[]): string[] {
   return args.flatMap((argument, index) => {
     const [name = "", ...value] = argument.split("=");
-    if (!flags.includes(name)) return [];
+    if (!flags.includes(name.replaceAll("_", "-"))) return [];
     return value.length > 0 ? [value.join("=")] : [args[index + 1] ?? ""];
   });
+}
+
+/** Values of a flag that takes several: up to the next flag. */
+export function listOf(args: readonly string[], flag: string): string[] {
+  const at = args.findLastIndex((argument) => argument.replaceAll("_", "-") === flag);
+  if (at < 0) return valuesOf(args, [flag]);
+  const rest = args.slice(at + 1);
+  const end = rest.findIndex((argument) => argument.startsWith("--"));
+  return end < 0 ? rest : rest.slice(0, end);
+}
+
+/** The model with this name and revision; none if the value is no name. */
+export function otherModel(name: unknown, revision?: unknown): OtherModel[] {
+  if (typeof name !== "string" || name === "") return [];
+  return [{ name, ...(typeof revision === "string" ? { revision } : {}) }];
+}
+
+/** An object written as JSON; undefined for anything else, which the engine rejects with its own message. */
+export function objectIn(json: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** The user's arguments come last, so that they override repeated flags. */

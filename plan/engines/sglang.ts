@@ -19,7 +19,11 @@ import {
   hasEncoders,
   keepsPrefixes,
   kvEventsConfig,
+  listOf,
+  type OtherModel,
+  objectIn,
   option,
+  otherModel,
   publishesKvEvents,
   type RankSpec,
   type ReplicaSpec,
@@ -128,7 +132,13 @@ export const sglang: Engine = {
       },
     ];
   },
-  draftModels: (args) => valuesOf(args, ["--speculative-draft-model-path", "--speculative-draft-model"]),
+  otherModels: ({ args }) => [
+    ...otherModel(
+      valuesOf(args, ["--speculative-draft-model-path", "--speculative-draft-model"]).at(-1),
+      valuesOf(args, ["--speculative-draft-model-revision"]).at(-1),
+    ),
+    ...listOf(args, "--lora-paths").flatMap(adapterIn),
+  ],
   kind: ({ rank }) => (rank === 0 ? "worker" : "helper"),
   ports(spec) {
     return [
@@ -166,6 +176,11 @@ export const sglang: Engine = {
     };
   },
 };
+
+/** `NAME=PATH`, `PATH`, or JSON: https://docs.sglang.ai/advanced_features/lora.html */
+function adapterIn(written: string): OtherModel[] {
+  return otherModel(objectIn(written)?.["lora_path"] ?? written.replace(/^[^=]*=/, ""));
+}
 
 function modelFlags({ config }: WorkerSpec): string[] {
   return [

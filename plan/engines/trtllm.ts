@@ -26,9 +26,11 @@ import {
   hasEncoders,
   keepsPrefixes,
   option,
+  otherModel,
   publishesKvEvents,
   type ReplicaSpec,
   type ReservedFlags,
+  valuesOf,
   type WorkerCommand,
   type WorkerSpec,
 } from "./engine";
@@ -129,6 +131,7 @@ export const trtllm: Engine = {
     }
     return problems;
   },
+  otherModels: ({ args, config }) => DRAFT_KEYS.flatMap((key) => draftIn(args, config, key)),
   kind: ({ rank }) => (rank === 0 ? "worker" : "bare"),
   ports: (spec) => [...(usesKvbm(spec) ? kvbmPorts(true) : []), ...(spec.nodes > 1 ? mpiPorts(spec) : [])],
   start(worker) {
@@ -171,6 +174,15 @@ function serve(worker: WorkerSpec): WorkerCommand {
 function offloadEnv(worker: WorkerSpec): Record<string, string> {
   const port = (worker.ports.kvbm ?? 0) + KVBM_ENGINE_OFFSET;
   return { ...kvbmEnv(worker), DYN_KVBM_TRTLLM_ZMQ_PORT: String(port) };
+}
+
+/** What the model that drafts tokens is called in `speculative_config`, today and before. */
+const DRAFT_KEYS = ["speculative_model", "speculative_model_dir"];
+
+/** https://nvidia.github.io/TensorRT-LLM/features/speculative-decoding.html */
+function draftIn(args: readonly string[], { speculative_config: group }: PlainObject, key: string) {
+  const flag = `${TRTLLM_KEY}speculative_config.${key}`.replaceAll("_", "-");
+  return otherModel(valuesOf(args, [flag]).at(-1) ?? (isGroup(group) ? group[key] : undefined));
 }
 
 function modelFlags({ config }: WorkerSpec): string[] {

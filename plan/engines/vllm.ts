@@ -26,7 +26,9 @@ import {
   hasEncoders,
   keepsPrefixes,
   kvEventsConfig,
+  objectIn,
   option,
+  otherModel,
   publishesKvEvents,
   type RankSpec,
   type ReplicaSpec,
@@ -148,10 +150,7 @@ export const vllm: Engine = {
     }
     return problems;
   },
-  draftModels: (args) => [
-    ...valuesOf(args, ["--speculative-config.model"]),
-    ...valuesOf(args, ["--speculative-config", "-sc"]).flatMap((text) => modelIn(text)),
-  ],
+  otherModels: ({ args }) => otherModel(speculation(args, "model"), speculation(args, "revision")),
   kind: (spec) => (isHeadless(spec) ? "bare" : "worker"),
   ports(spec) {
     if (isHeadless(spec)) return [];
@@ -189,15 +188,11 @@ export const vllm: Engine = {
   bareHealth: ({ leader, leaderPorts }) => ({ kind: "tcp", host: leader, port: leaderPorts.distInit ?? 0 }),
 };
 
-/** The key `model` of a `--speculative-config`: https://docs.vllm.ai/en/latest/features/spec_decode.html */
-function modelIn(json: string): string[] {
-  try {
-    const value: unknown = JSON.parse(json);
-    const model = typeof value === "object" && value !== null && "model" in value ? value.model : undefined;
-    return typeof model === "string" ? [model] : [];
-  } catch {
-    return []; // vLLM rejects it with its own message
-  }
+/** `--speculative-config` as JSON, or key by key: https://docs.vllm.ai/en/latest/features/spec_decode.html */
+function speculation(args: readonly string[], key: string): unknown {
+  const inJson = valuesOf(args, ["--speculative-config", "-sc"]).map((text) => objectIn(text)?.[key]);
+  const byKey = valuesOf(args, [`--speculative-config.${key}`, `-sc.${key}`]);
+  return [...inJson, ...byKey].findLast((value) => value !== undefined);
 }
 
 function modelFlags({ config }: WorkerSpec): string[] {

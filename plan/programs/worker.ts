@@ -7,6 +7,7 @@ import { addressOf, figuresAddress, nodeAddress, type PlanContext } from "../con
 import { engines } from "../engines";
 import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../engines/engine";
 import { torchEnvironment } from "../engines/torch";
+import { withPaths } from "../otherModels";
 import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
 import type { Probe, ProgramPlan } from "../types";
@@ -85,7 +86,7 @@ function workerProgram(
     role: pool.role,
     replica: seat.replica,
     rank: worker.rank,
-    command,
+    command: withPaths(config, pool, command),
     env: {
       ...(kind === "bare" ? {} : dynamoEnvironment(context)),
       ...statusEnvironment(config, kind, ports),
@@ -135,9 +136,17 @@ function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
  */
 const HEALTHY_ENDPOINTS = "DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS";
 
+/**
+ * Whether the status server serves configuration and tokenizer of the model. Frontends download them from there,
+ * also from another cluster: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/local_model.rs
+ * (`ENV_SELF_HOST_METADATA`)
+ */
+const SERVES_METADATA = "DYN_SELF_HOST_METADATA";
+
 /** Options that a worker gets by default, besides those of every Dynamo process and its engine, and why. */
 export const UNASKED_OF_WORKERS: Unasked = {
   [HEALTHY_ENDPOINTS]: "its health is that of the endpoint that serves",
+  [SERVES_METADATA]: "a frontend has no files of the model, and no revision or bucket to get them from",
   DYN_SYSTEM_STARTING_HEALTH_STATUS: "a rank without an endpoint would never be healthy",
   DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS:
     "requests in progress have the time that `timeouts.stopSeconds` gives them",
@@ -157,7 +166,7 @@ function statusEnvironment(
     DYN_SYSTEM_HOST: figuresAddress(config),
     DYN_SYSTEM_PORT: String(ports.system),
     ...(kind !== "helper"
-      ? { [HEALTHY_ENDPOINTS]: '["generate"]' }
+      ? { [HEALTHY_ENDPOINTS]: '["generate"]', [SERVES_METADATA]: "1" }
       : // It never serves an endpoint that would make it ready.
         { DYN_SYSTEM_STARTING_HEALTH_STATUS: "ready" }),
   };

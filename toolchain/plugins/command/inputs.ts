@@ -32,7 +32,7 @@ export const NOT_HERE = ["assetPaths", "archivePaths"] as const;
 /** The inputs' name in messages. */
 const OWNER = "local.CommandInputs";
 
-/** Everything that is wrong with the given inputs, in the official plugin's words. Unknown values are accepted. */
+/** All errors in the inputs, with the official plugin's messages. Unknown values are accepted. */
 export function checkInputs(inputs: PropertyMap): CheckFailure[] {
   const failures: CheckFailure[] = [];
   const fail = (property: string, reason: string) => failures.push({ property, reason });
@@ -85,7 +85,7 @@ function goType(value: Property): string {
   ];
 }
 
-/** The inputs of a run, from checked inputs or from the state, secrets revealed. */
+/** The inputs of a run, from validated inputs or from the state, with secrets revealed. */
 export function readRunInputs(properties: PropertyMap): RunInputs {
   const known = Object.entries(reveal(properties) as PropertyMap).filter(
     ([name, value]) => name in FIELDS_OF_A_RUN && value !== undefined,
@@ -93,7 +93,7 @@ export function readRunInputs(properties: PropertyMap): RunInputs {
   return Object.fromEntries(known) as RunInputs;
 }
 
-/** One text from the inputs or the state, secrets revealed; undefined when it is absent. */
+/** One string from the inputs or the state, with secrets revealed; undefined if absent. */
 export function readText(properties: PropertyMap, name: string): string | undefined {
   const value = reveal(properties[name] ?? null);
   return typeof value === "string" ? value : undefined;

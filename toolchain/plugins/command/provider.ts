@@ -15,7 +15,7 @@ import { checkInputs, FIELDS, NOT_HERE, readRunInputs, readText } from "./inputs
 import { run } from "./run";
 
 const COMMAND = "command:local:Command";
-/** The outputs that are not inputs as well. */
+/** Outputs that are not inputs as well. */
 const OUTPUTS = ["stdout", "stderr"] as const;
 
 /** What is said of that which this stand-in does not have. */
@@ -27,7 +27,7 @@ function notHere(what: string): Error {
   );
 }
 
-/** @throws for every type that this stand-in does not have. */
+/** @throws for every type that this stand-in does not support. */
 function refuseOthers(type: string): void {
   if (type !== COMMAND) throw notHere(type);
 }
@@ -78,7 +78,7 @@ export const commandProvider: Provider = {
   },
 };
 
-/** Runs a command, if there is one, and gives the resource's outputs after it. */
+/** Runs a command, if there is one, and returns the resource's outputs. */
 async function runFor(
   call: Call,
   command: string | undefined,
@@ -93,7 +93,7 @@ async function runFor(
   return { ...outputs, ...printed };
 }
 
-/** Outputs may depend on any input, so a preview knows none of them once one input has changed. */
+/** Outputs may depend on any input, so they are all unknown in a preview once one input has changed. */
 function previewOutputs(state: PropertyMap, inputs: PropertyMap, outputs: PropertyMap): PropertyMap {
   const changed = Object.keys(FIELDS).some(
     (name) => isUnknown(inputs[name]) || (state[name] !== undefined && !sameValue(inputs[name], state[name])),
@@ -103,14 +103,16 @@ function previewOutputs(state: PropertyMap, inputs: PropertyMap, outputs: Proper
 }
 
 /**
- * Only `triggers` that come or go replace the resource from here; the SDK has the engine do the same for a trigger
- * that changes (`replaceOnChanges: ["triggers[*]"]`).
+ * Only added or removed `triggers` cause a replacement here; for changed ones the SDK makes the engine do it
+ * (`replaceOnChanges: ["triggers[*]"]`).
  */
 function replacesOf(changes: Difference): ReadonlySet<string> {
   return new Set([...changes.keys()].filter((path) => path === "triggers"));
 }
 
-/** The engine has already taken back ignored changes; the official plugin does it again for whole properties. */
+/**
+ * The engine has already reverted ignored changes; the official plugin does it again for whole properties.
+ */
 function withIgnored(state: PropertyMap, news: PropertyMap, ignoreChanges: readonly string[]): PropertyMap {
   return { ...news, ...pick(state, ignoreChanges) };
 }

@@ -1,4 +1,4 @@
-/** The random values themselves. */
+/** Generates the random values. */
 import { randomInt } from "node:crypto";
 import { hash } from "bcryptjs";
 import type { PropertyMap } from "../rpc/properties";
@@ -10,7 +10,7 @@ export interface Generated {
   properties: PropertyMap;
 }
 
-/** Makes a new value from complete and checked inputs. */
+/** Generates a new value from complete and validated inputs. */
 export async function generate(type: RandomType, inputs: PropertyMap): Promise<Generated> {
   switch (type) {
     case "random:index/randomString:RandomString": {
@@ -19,7 +19,7 @@ export async function generate(type: RandomType, inputs: PropertyMap): Promise<G
     }
     case "random:index/randomPassword:RandomPassword": {
       const result = randomString(inputs);
-      // Ten rounds, and the older of two names for the same algorithm, as the official plugin has it.
+      // Ten rounds, and the older of two prefixes of the same algorithm, like the official plugin.
       const bcryptHash = (await hash(result, 10)).replace(/^\$2b\$/, "$2a$");
       return { id: "none", properties: { bcryptHash, result } };
     }
@@ -53,7 +53,7 @@ function oneOf(choices: readonly string[]): string {
   return choices[randomInt(choices.length)] ?? "";
 }
 
-/** Fisher and Yates. */
+/** Fisher-Yates shuffle. */
 function shuffle(items: string[]): string[] {
   for (let last = items.length - 1; last > 0; last--) {
     const other = randomInt(last + 1);
