@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import type { Progress } from "../../toolchain/install";
 import { type Cli, cliProblem, initStack } from "./cli";
 import { eventsIn, type Observed, observedIn } from "./events";
+import { isPassphraseProblem, passphraseHelp } from "./passphrase";
 import { type PolicyPackChoice, policyArguments } from "./policyPacks";
 import { OperationFailed, UsageProblem } from "./problem";
 
@@ -65,6 +66,7 @@ export async function runOperation(
   }
   const seconds = (Date.now() - started) / 1000;
   if (ended.code === 0) return { ...ended.observed, seconds };
+  if (isPassphraseProblem(ended.printed)) throw new UsageProblem(passphraseHelp(context.cli.stack));
   throw explained(ended, kind, options, seconds);
 }
 
