@@ -24,7 +24,8 @@ function configOfStack(): Record<string, string> {
 }
 
 async function program() {
-  const written = checkedConfig(configOfStack());
+  const text = configOfStack();
+  const written = checkedConfig(text);
   const { huggingFaceToken: _token, registryPassword: _password, tlsKey: _key, ...config } = written;
   const clusterPrefix = `${pulumi.getProject()}-${pulumi.getStack()}`;
   const settings = new pulumi.Config(CONFIG_NAMESPACE);
@@ -39,10 +40,11 @@ async function program() {
     clusterPrefix,
     ...(config.target === "local"
       ? { observed: await observeLocal(clusterPrefix, written) }
-      : { observedSky: await observeSky(clusterPrefix, config.sky.infra, written) }),
+      : {
+          observedSky: await observeSky(clusterPrefix, config.sky.infra, written, text["huggingFaceToken"]),
+        }),
   });
-  const { endpoint, model, certificate, certificateFingerprint, apiKey, apiKeys, chat, details, cost } =
-    cluster;
+  const { address, model, certificate, certificateFingerprint, apiKey, apiKeys, details, cost } = cluster;
   if (config.target === "sky") void pulumi.log.info(costLine(cost));
   const stack = pulumi.getStack();
   // An output that is undefined would be a warning at every operation.
@@ -53,7 +55,11 @@ async function program() {
   const tls = cluster.speaksTls ? { certificate, certificateFingerprint } : {};
   const { gpus, dollarsPerHour, mostDollarsPerHour } = cost;
   return {
-    ...{ endpoint, model, chat, ...access, ...tls },
+    // Not the one that waits for an answer: after a failed update Pulumi would tell of all outputs that they were deleted.
+    endpoint: address,
+    // Pulumi cuts a value at 150 characters: curl's command would not fit.
+    chat: `bin/dynamo-sky ask --stack ${stack}`,
+    ...{ model, ...access, ...tls },
     cost: { gpus, dollarsPerHour, mostDollarsPerHour },
     look: `bin/dynamo-sky status --stack ${stack}`,
     // For such commands: all that they have to know, on one line.

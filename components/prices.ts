@@ -1,24 +1,26 @@
-/** What SkyPilot is asked about the clusters of a deployment, and what their prices come to. */
+/** Price queries to SkyPilot for the clusters of a deployment, and their total. */
 
+import { ConfigError } from "../config/problems";
 import { stableJson } from "../lib/stableJson";
 import type { DeploymentConfig } from "../plan/config";
 import { assertAffordable, type ClusterPrice, costOf, type DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
+import { machineProblems } from "../plan/machines";
 import { plan } from "../plan/plan";
 import type { ClusterPlan, DeploymentPlan } from "../plan/types";
 import { taskIdentity } from "../sky/task";
 
-/** By what is asked of SkyPilot: equal clusters are asked about once. */
+/** By query: equal clusters are queried once. */
 export type SkyPrices = ReadonlyMap<string, ClusterPrice>;
 
-/** What SkyPilot is asked about a cluster: its nodes, and what they are. */
+/** SkyPilot's input for a cluster: its nodes and their kind. */
 function question(cluster: ClusterPlan, config: DeploymentConfig): string {
   return stableJson(taskIdentity({ cluster, config }));
 }
 
 /**
- * What to ask SkyPilot before anything is provisioned, each question once.
- * @throws ConfigError when the deployment cannot be planned, so that nobody is asked for nothing.
+ * Price queries to make before anything is provisioned, without duplicates.
+ * @throws ConfigError if the deployment cannot be planned, so that no query is made in vain.
  */
 export function priceQuestions(config: DeploymentConfig): string[] {
   const { clusters } = plan(
@@ -28,16 +30,34 @@ export function priceQuestions(config: DeploymentConfig): string[] {
   return [...new Set(clusters.map((cluster) => question(cluster, config)))];
 }
 
+/** Answers of SkyPilot, in the order of the questions. */
+export function answersTo(questions: readonly string[], answers: readonly ClusterPrice[]): SkyPrices {
+  return new Map(answers.map((price, index) => [questions[index] ?? "", price] as const));
+}
+
+/** @throws ConfigError when no infra of the deployment has such machines, as far as the prices say it. */
+export function refuseImpossible(
+  config: DeploymentConfig,
+  planned: DeploymentPlan,
+  prices?: SkyPrices,
+): void {
+  const problems = machineProblems(config, planned.clusters, (cluster) =>
+    prices?.get(question(cluster, config)),
+  );
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
 /**
- * What a deployment costs.
+ * What a deployment costs, which is nothing where it can never be launched: that is refused.
  * @param prices Answers to {@link priceQuestions}. Default: SkyPilot was not asked, and nothing is known.
- * @throws ConfigError when it may cost more than the configuration allows.
+ * @throws ConfigError when no cloud has such machines, or they may cost more than the configuration allows.
  */
 export function affordableCost(
   config: DeploymentConfig,
   planned: DeploymentPlan,
   prices?: SkyPrices,
 ): DeploymentCost {
+  refuseImpossible(config, planned, prices);
   const cost = costOf(config, planned, (cluster) => prices?.get(question(cluster, config)));
   assertAffordable(config, cost);
   return cost;

@@ -1,9 +1,11 @@
-"""The key and the certificate of a gateway that was launched without them: a recipe's, by plain ``sky launch``.
+"""Generates the key and the certificate of a gateway launched without them, that is, of a recipe launched by
+plain ``sky launch``.
 
-What was given with the launch (``--secret``) is used. What was not is made once, for the user of the node alone, and kept for the next start in a
-directory beside the node's own. The log says where it is and how to read it, and never what it is.
+Values given with the launch (``--secret``) are used. Missing ones are generated once, readable by the node's
+user only, and kept for the next start in a directory beside the node's own. The log says where they are and
+how to read them, but never the values.
 
-Python 3.9 or later, standard library only; the certificate is made by openssl, which `sky/setup.ts` sees to.
+Python 3.9 or later, standard library only; the certificate is issued by openssl, installed by `sky/setup.ts`.
 """
 
 import json
@@ -22,7 +24,7 @@ CERTIFICATE_FILE = "certificate.pem"
 NAMES_FILE = "certificate-names"
 DAYS = 3650
 
-# A certificate that clients trust by itself: an authority for nothing but itself.
+# A self-signed certificate that clients can trust directly.
 OPENSSL_CONFIG = """[req]
 distinguished_name = name
 x509_extensions = extensions
@@ -63,7 +65,7 @@ def openssl(*arguments, text=None):
 
 
 def cluster_name():
-    """The name by which ssh knows the cluster."""
+    """Name of the cluster in ssh's configuration."""
     try:
         return json.loads(os.environ["SKYPILOT_CLUSTER_INFO"])["cluster_name"]
     except (KeyError, TypeError, ValueError):
@@ -85,7 +87,7 @@ def own_key(directory):
 
 
 def names_of(address):
-    """What clients connect to: the node, and the ends of a tunnel."""
+    """Addresses that clients connect to: the node, and the ends of a tunnel."""
     return ["IP:" + one for one in dict.fromkeys([address, "127.0.0.1"])] + ["DNS:localhost"]
 
 
@@ -94,7 +96,7 @@ def own_certificate(directory, address):
         os.path.join(directory, name) for name in (BUNDLE_FILE, CERTIFICATE_FILE, NAMES_FILE)
     )
     wanted = ",".join(names_of(address))
-    # Another address needs another certificate; the names come last, when the rest is there.
+    # Another address needs another certificate; the names are written last, when the rest is complete.
     if read(names) != wanted or read(bundle) is None or read(certificate) is None:
         key = openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
         config, partial = bundle + ".conf", bundle + ".key"
@@ -116,9 +118,9 @@ def own_certificate(directory, address):
 
 
 def make(wanted, given, home):
-    """Values by name for those of `wanted` that nobody has given.
+    """Values by name for those of `wanted` that were not given.
 
-    `given` are the names of what came with the launch, `home` the directory in which the node's is.
+    `given` are the names that came with the launch, `home` the parent of the node's directory.
     """
     missing = [name for name in (KEY, TLS) if name in wanted and name not in given]
     if not missing:

@@ -1,16 +1,17 @@
-/** Why SkyPilot failed, and what to do: from what it printed. Pure. */
+/** Classifies failures of SkyPilot by its output: cause and next step. Pure. */
+import { CausedFailure } from "../lib/errors";
 import { CAUSES, type Cause, FAILURES, type FailureKind } from "./causes";
 import { slurmWait } from "./slurmReasons";
 
 export interface Failure {
   readonly kind: FailureKind;
-  /** What SkyPilot itself said, in its words. */
+  /** SkyPilot's own message. */
   readonly cause: string;
 }
 
 const LONGEST_CAUSE = 600;
 
-/** Classifies by the lines that SkyPilot printed last. */
+/** Classifies a failure by SkyPilot's last output lines. */
 export function classify(lines: readonly string[], timedOut = false): Failure {
   const found = firstCause(lines, CAUSES);
   if (found !== undefined && !(timedOut && found.kind === "capacity")) return found;
@@ -21,21 +22,27 @@ export function classify(lines: readonly string[], timedOut = false): Failure {
   };
 }
 
-/** Kinds that say where it failed, and not why. */
+/** Kinds that name the failed phase, not the cause. */
 const VAGUE: ReadonlySet<FailureKind> = new Set(["setup", "run", "timeout", "unknown", "capacity"]);
 
 /**
- * The same failure, with the cause that a log of the cluster or of its task tells where SkyPilot has told none.
+ * Adds the cause found in a log of the cluster or its task, if SkyPilot's output has none.
  *
- * @param log With the words of any program, and of what went well in the end: only what nothing else can mean is taken for a cause.
+ * @param log May hold output of any program, including successful ones: only unambiguous messages are taken
+ * for a cause.
  */
 export function explained(failure: Failure, log: readonly string[]): Failure {
   if (!VAGUE.has(failure.kind)) return failure;
-  const found = firstCause(
+  const found = causeOnNodes(log);
+  return found === undefined ? failure : { ...found, cause: `${found.cause} (${failure.cause})` };
+}
+
+/** The cause that a log of a node's programs names; undefined if it names none that is known. */
+export function causeOnNodes(log: readonly string[]): Failure | undefined {
+  return firstCause(
     log,
     CAUSES.filter(({ onNodes }) => onNodes),
   );
-  return found === undefined ? failure : { ...found, cause: `${found.cause} (${failure.cause})` };
 }
 
 function firstCause(lines: readonly string[], causes: readonly Cause[]): Failure | undefined {
@@ -47,9 +54,9 @@ function firstCause(lines: readonly string[], causes: readonly Cause[]): Failure
 }
 
 /**
- * The failure of a cluster that is not up yet for a reason (`init_status_reason`) that will not go away by waiting; undefined where it may.
+ * The failure of a cluster whose `init_status_reason` will not go away by waiting; undefined if it may.
  *
- * @param waitsForOthers Whether it is waited until others have ended jobs or raised limits (`sky.retryUntilUp`).
+ * @param waitsForOthers Whether to keep waiting for others to end jobs or raise limits (`sky.retryUntilUp`).
  */
 export function hopeless(reason: string, waitsForOthers: boolean): Failure | undefined {
   const wait = slurmWait(reason);
@@ -65,16 +72,16 @@ function tidy(line: string): string {
   return text.length <= LONGEST_CAUSE ? text : `${text.slice(0, LONGEST_CAUSE)} …`;
 }
 
-/** More that belongs into a failure's message. */
+/** Additional details for a failure's message. */
 export interface FailureDetails {
-  /** Where the lines are from: `Last lines of rank 1`. */
+  /** Source of the lines, such as `Last lines of rank 1`. */
   readonly source?: string;
   readonly lines?: readonly string[];
   /** What still runs, and what that costs. */
   readonly running?: string;
 }
 
-/** The whole message: what failed, the cause, the lines, what still runs, the next step. */
+/** The full message: what failed, the cause, the last lines, what still runs, the next step. */
 export function failureMessage(what: string, failure: Failure, details: FailureDetails = {}): string {
   const { title, advice } = FAILURES[failure.kind];
   const { source = "Last lines", lines = [], running } = details;
@@ -85,4 +92,22 @@ export function failureMessage(what: string, failure: Failure, details: FailureD
     ...(running === undefined ? [] : [running]),
     `Next: ${advice}`,
   ].join("\n");
+}
+
+/**
+ * The failure of one cluster, which others of the deployment may share.
+ *
+ * @param cluster Full name.
+ * @param what As {@link failureMessage} has it.
+ */
+export function launchFailure(
+  cluster: string,
+  what: string,
+  failure: Failure,
+  details: FailureDetails,
+): CausedFailure {
+  // Where it failed is the same for many causes: what was printed last tells them apart.
+  const said = VAGUE.has(failure.kind) ? (details.lines?.at(-1)?.trim() ?? "") : "";
+  const reason = [`${FAILURES[failure.kind].title}. ${failure.cause}`, said].filter(Boolean).join(" | ");
+  return new CausedFailure(cluster, reason, failureMessage(what, failure, details), details.running);
 }

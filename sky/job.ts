@@ -1,18 +1,18 @@
-/** The task as a job of the cluster: waiting until it runs, telling why it does not, ending it. */
-import { UserError } from "../lib/errors";
+/** The task as a job of the cluster: waits until it runs, reports why it does not, cancels it. */
+import type { UserError } from "../lib/errors";
 import { poll } from "../lib/poll";
 import { ask } from "../lib/probe";
 import type { Probe } from "../plan/types";
 import { hostAndPort } from "./endpoint";
-import { explained, failureMessage } from "./failure";
+import { explained, launchFailure } from "./failure";
 import { failedPart } from "./jobLog";
 import type { Launch } from "./launch";
 import { isActive, isUnderWay, type JobRecord, latestJob } from "./records";
 import { stillRunning } from "./stillRunning";
 
 /**
- * A question to a queue may start a Python on the cluster's head (it does on Slurm), which takes processors from what is being started there. So
- * the pause after one is twice the time that it took, within these bounds.
+ * Reading a queue may start a Python process on the cluster's head (on Slurm it does), which takes CPU time
+ * from the programs being started. So the pause after each query is twice its duration, within these bounds.
  */
 const PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
@@ -24,7 +24,7 @@ const LAST_LINES = 15;
 /**
  * Waits until the task's job runs on all nodes.
  *
- * @param endpoint Something listens there once the job runs, if it is on this cluster: that is found out for nothing.
+ * @param endpoint Listens once the job runs, if it is on this cluster; checking it is cheap.
  * @throws UserError with the last lines of what failed.
  */
 export async function untilRunning(launch: Launch, endpoint: string): Promise<JobRecord> {
@@ -37,7 +37,7 @@ export async function untilRunning(launch: Launch, endpoint: string): Promise<Jo
     job = latestJob(jobs.filter(({ job_name }) => job_name === task.name));
     if (job === undefined) return "the job to appear in the queue";
     const { job_id, status } = job;
-    // A launch that was ended a moment too late: its job would hold the nodes for ever.
+    // A launch that was cancelled too late: its job would hold the nodes for ever.
     await cancelJobs(
       launch,
       jobs.filter((other) => isUnderWay(other) && other.job_id < job_id),
@@ -62,19 +62,18 @@ export async function untilRunning(launch: Launch, endpoint: string): Promise<Jo
   if (missing === undefined && job !== undefined) return job;
   const log = job === undefined ? [] : (await jobLog(launch, job)).slice(-LAST_LINES);
   const failure = { kind: "timeout", cause: `waited for ${missing ?? task.name}` } as const;
-  throw new UserError(
-    failureMessage(
-      `The launch of ${input.cluster} failed after ${input.timeoutSeconds} s`,
-      explained(failure, log),
-      { source: "Last lines of its log", lines: log, running: await stillRunning(launch.sky, input.cluster) },
-    ),
+  throw launchFailure(
+    input.cluster,
+    `The launch of ${input.cluster} failed after ${input.timeoutSeconds} s`,
+    explained(failure, log),
+    { source: "Last lines of its log", lines: log, running: await stillRunning(launch.sky, input.cluster) },
   );
 }
 
 /**
- * When it is time for a question to the queue: after a pause, or as soon as the endpoint begins to listen.
+ * Decides when to query the queue: after a pause, or as soon as the endpoint listens.
  *
- * @returns to be called when the question is answered; undefined when it is not time.
+ * @returns Callback for when the query is answered; undefined if it is not time yet.
  */
 function questionTimes(endpoint: string, signal: AbortSignal) {
   const probe: Probe = { kind: "tcp", ...hostAndPort(endpoint) };
@@ -97,23 +96,25 @@ async function jobFailure(launch: Launch, job: JobRecord): Promise<UserError> {
   const { who, lines } = failedPart(await jobLog(launch, job), job.status);
   const kind = job.status === "FAILED_SETUP" ? "setup" : "run";
   const cause = `job ${job.job_id} ended as ${job.status}`;
-  return new UserError(
-    failureMessage(`The launch of ${input.cluster} failed`, explained({ kind, cause }, lines), {
-      source: `Last lines of ${who}`,
-      lines,
-      running: await stillRunning(sky, input.cluster),
-    }),
+  return launchFailure(
+    input.cluster,
+    `The launch of ${input.cluster} failed`,
+    explained({ kind, cause }, lines),
+    { source: `Last lines of ${who}`, lines, running: await stillRunning(sky, input.cluster) },
   );
 }
 
-/** The last lines of a job's log; empty when it cannot be had. */
+/** The last lines of a job's log; empty if it cannot be read. */
 async function jobLog({ input, sky }: Launch, job: JobRecord): Promise<readonly string[]> {
   const args = ["logs", "--no-follow", "--tail", LOG_LINES, input.cluster, String(job.job_id)];
-  // Its exit code is that of the job.
+  // Its exit code is the job's.
   return (await sky.run(args, { timeoutSeconds: LOG_SECONDS })).lines;
 }
 
-/** Ends jobs: on Slurm a node runs one task at a time, and the next one waits for its end. */
+/**
+ * Cancels jobs and waits for their end: on Slurm a node runs one task at a time, and the next one waits for
+ * it.
+ */
 export async function cancelJobs({ input, sky, context }: Launch, jobs: readonly JobRecord[]): Promise<void> {
   if (jobs.length === 0) return;
   const ids = jobs.map(({ job_id }) => job_id);

@@ -1,7 +1,4 @@
-/**
- * New values for secrets that programs read again when they change, given to nodes that run: nothing is
- * started anew for them.
- */
+/** Updates secrets that programs reload at run time on running nodes, without a restart. */
 import { z } from "zod";
 import { askNode } from "../lib/agent";
 import { UserError } from "../lib/errors";
@@ -12,23 +9,23 @@ import type { Launch } from "./launch";
 import { ENVIRONMENT } from "./setup";
 import { sshConfig } from "./tunnel";
 
-/** The gateway is on the first node. */
+/** The gateway runs on the first node. */
 const RANK = 0;
-/** The node's own bound is below it. Unit: seconds. */
+/** The node's own limit is lower. Unit: seconds. */
 const SECONDS = 120;
 const CONNECT_SECONDS = 20;
 
 const answerSchema = z.strictObject({ changed: z.boolean() });
 
-/** Those of a launch's secrets that a running node is given. */
+/** The secrets of a launch that a running node reloads. */
 function readAgain(secrets: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(Object.entries(secrets).filter(([name]) => READ_AGAIN.includes(name)));
 }
 
 /**
- * Sees to it that the task which runs has the keys and the certificate of this launch.
+ * Makes sure that the running task has the keys and the certificate of this launch.
  *
- * @throws UserError with what ssh said, and what to do instead.
+ * @throws UserError with ssh's message, and what to do instead.
  */
 export async function renewSecrets({ input, sky, context }: Launch): Promise<void> {
   const { cluster } = input;

@@ -1,6 +1,10 @@
-/** Many questions to SkyPilot in one process (`questions.py`), since loading SkyPilot takes seconds each time. */
+/**
+ * A process that answers many questions about SkyPilot (`questions.py`), since loading SkyPilot takes seconds
+ * each time.
+ */
 import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
+import type { HubQuestion } from "../plan/hub";
 import type { SkyProgram } from "../toolchain/skypilot";
 import { PLAIN_OUTPUT, QUESTIONS } from "./interpreter";
 import { isPreloaded, preloadedProcess } from "./preloaded";
@@ -9,16 +13,24 @@ import { type ProcessEnd, type SkyProcess, spawnProcess } from "./process";
 const answerSchema = z.object({ code: z.number(), stdout: z.string(), stderr: z.string() });
 export type SkyAnswer = z.output<typeof answerSchema>;
 
-/** The arguments of a `sky` command, or what `questions.py` asks SkyPilot itself. */
+/** What is asked together with prices. */
+export interface BeforeLaunch {
+  /** Infras whose access to check. Default: no server and no cloud is queried. */
+  readonly access?: readonly string[] | undefined;
+  /** Models to look up on their hub, with the token that the nodes will have. Default: none. */
+  readonly hub?: (HubQuestion & { readonly token?: string | undefined }) | undefined;
+}
+
+/** The arguments of a `sky` command, or a question defined in `questions.py`. */
 export type SkyQuestion =
   | readonly string[]
-  /** Tasks whose prices are wanted. */
-  | { readonly prices: readonly unknown[] }
-  /** Names of clusters, none for all of one's own; `refresh` lets SkyPilot ask the clouds. */
+  /** Tasks whose prices are wanted, and what else to check before a launch. */
+  | ({ readonly prices: readonly unknown[] } & BeforeLaunch)
+  /** Names of clusters; if empty, all of the user's. `refresh` makes SkyPilot query the clouds. */
   | { readonly clusters: readonly string[]; readonly refresh: boolean }
-  /** Names of the clusters whose jobs are wanted. */
+  /** Names of the clusters whose jobs to return. */
   | { readonly jobs: readonly string[] }
-  /** Name of the cluster about which there may be requests. */
+  /** Name of the cluster whose requests to return. */
   | { readonly requests: string };
 
 interface Waiting {
@@ -26,16 +38,16 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** A process that answers. */
+/** A running question process. */
 interface Answering {
   readonly process: SkyProcess;
   readonly answers: Interface;
 }
 
-/** Asks one question after the other; several at once wait in line. */
+/** Asks one question at a time; others are queued. */
 export class SkySession {
   private running: Promise<Answering> | undefined;
-  /** Ends the process that runs, or is being got. */
+  /** Stops the process that runs or is being started. */
   private stop = new AbortController();
   private readonly waiting: Waiting[] = [];
 
@@ -48,13 +60,13 @@ export class SkySession {
     process.once("exit", this.close);
   }
 
-  /** Ends the process, which would otherwise keep this one alive. */
+  /** Stops the process, which would otherwise keep this one alive. */
   readonly close = (): void => {
     process.removeListener("exit", this.close);
     this.end("the driver ends");
   };
 
-  /** @throws Error when there is no answer within the time, or the process ends without one. */
+  /** @throws Error if there is no answer within the time limit, or the process ends without one. */
   ask(question: SkyQuestion, timeoutSeconds: number): Promise<SkyAnswer> {
     this.signal.throwIfAborted();
     return new Promise((resolve, reject) => {
@@ -68,22 +80,23 @@ export class SkySession {
       const waiting = { resolve: settled(resolve), reject: settled(reject) };
       this.waiting.push(waiting);
       void this.start().then(({ process }) => {
-        // It may have been given up meanwhile.
+        // It may have timed out meanwhile.
         if (this.waiting.includes(waiting)) process.input.write(`${JSON.stringify(question)}\n`);
       });
     });
   }
 
-  /** Starts the process, so that it has loaded SkyPilot when the next question comes. */
+  /** Starts the process, so that SkyPilot is loaded when the next question comes. */
   warm(): void {
     void this.start();
   }
 
   /**
-   * The process itself as a command that runs for long: it has SkyPilot loaded already. The next question starts a new one.
+   * Turns the process into a long-running command: it has SkyPilot loaded already. The next question starts a
+   * new one.
    *
-   * @returns undefined when there is no such process, or it is answering, or it is not this one's own: a command that changes something
-   *   is a process whose end its driver sees.
+   * @returns undefined if there is no such process, it is busy, or it is not a child of this one: the driver
+   * must see the end of a command that changes something.
    */
   async become(
     args: readonly string[],
@@ -128,7 +141,7 @@ export class SkySession {
     return { process: opened, answers };
   }
 
-  /** Ends the process; all questions that wait fail with this reason. */
+  /** Stops the process; all queued questions fail with this reason. */
   private end(reason: string): void {
     this.stop.abort();
     this.stop = new AbortController();

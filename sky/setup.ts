@@ -1,36 +1,36 @@
 /**
- * The task's `setup`: the command that prepares a node, by `runtime/setup.sh`. Runs once a node, and again
- * after a change of it. Pure.
+ * The task's `setup`: the command that prepares a node with `runtime/setup.sh`. Runs once per node, and again
+ * when it changes. Pure.
  */
 import { modelSource } from "../config/model";
 import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
-import { NODE_FILES } from "../lib/placeholders";
+import { NODE_FILES, NODE_MODELS } from "../lib/placeholders";
 import { quoted } from "../lib/shell";
-import type { DeploymentConfig } from "../plan/config";
-import { engines } from "../plan/engines";
+import type { DeploymentConfig, PoolConfig } from "../plan/config";
+import { otherHubModels } from "../plan/otherModels";
 import type { EngineName } from "../plan/types";
 
-/**
- * The image that SkyPilot starts on the nodes (`image_id`), or undefined where PyPI's packages are installed
- * instead.
- */
+/** The image of the nodes (`image_id`), or undefined if packages from PyPI are installed instead. */
 export function engineImage(engine: EngineName): string | undefined {
   return engine === "mocker"
     ? undefined
     : `docker:${IMAGE_REGISTRY}/${ENGINE_IMAGES[engine]}:${VERSIONS.dynamo}`;
 }
 
-/** Where everything of this program is on a node, relative to the home directory of the node's user. */
+/** Directory of all files of this program on a node, relative to the user's home. */
 export const ENVIRONMENT = ".dynamo-sky";
 
 /** The files of `runtime/`, on a node. */
 export const RUNTIME = `~/${ENVIRONMENT}/runtime`;
 
-/** Files that a deployment brings, on a node; `runtime/start.py` gives them to each node's programs. */
+/** Files of the deployment on a node; `runtime/start.py` passes them to each node's programs. */
 export const BROUGHT = `~/${ENVIRONMENT}/${NODE_FILES}`;
 
+/** Where buckets with models are copied to, on a node. */
+export const BUCKETS = `~/${ENVIRONMENT}/${NODE_MODELS}`;
+
 /**
- * Secrets from which SkyPilot logs in at the registry of the image:
+ * Secrets with which SkyPilot logs in to the image's registry:
  * https://docs.skypilot.co/en/latest/examples/docker-containers.html#private-registries
  */
 export const REGISTRY_SECRETS = {
@@ -40,8 +40,8 @@ export const REGISTRY_SECRETS = {
 } as const;
 
 /**
- * Where a launch puts the values of secrets, other than of a recipe without this program; relative to the
- * same.
+ * File with the values of secrets, relative to the home directory. Not used by recipes, which run without
+ * this program.
  */
 export const SECRETS_FILE = `${ENVIRONMENT}/secrets.json`;
 
@@ -52,11 +52,11 @@ export interface NodeServices {
   /** nginx. */
   readonly gateway: boolean;
   readonly prometheus: boolean;
-  /** openssl, where the node makes the gateway's certificate. Default: it does not. */
+  /** openssl, if the node issues the gateway's certificate. Default: false. */
   readonly ownCertificate?: boolean;
 }
 
-/** Programs by the names that `runtime/setup.sh` knows. */
+/** Programs by their names in `runtime/setup.sh`. */
 function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: NodeServices): string[] {
   return [
     ...(controlPlane ? ["etcd", "nats-server"] : []),
@@ -66,25 +66,26 @@ function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: Nod
   ];
 }
 
-/** Models on the hub that the engine drafts tokens with: fetched once a node too, not by every worker. */
-function draftModels({ engine, engineArgs, pools }: DeploymentConfig): string[] {
-  const lists = [engineArgs, ...pools.map((pool) => pool.engineArgs)];
-  const named = lists.flatMap((args) => engines[engine].draftModels?.(args) ?? []);
-  return [...new Set(named)].filter((name) => HUB_NAME.test(name));
+/** Other models on the hub, as `runtime/fetch_model.py` takes them: downloaded once per node, not by every worker. */
+function moreModels(config: DeploymentConfig, pools: readonly PoolConfig[]): string[] {
+  return otherHubModels(config, pools).map(({ name, revision }) =>
+    revision === undefined ? name : `${name}@${revision}`,
+  );
 }
 
-/** `owner/name`, and nothing that a shell would take apart. */
-const HUB_NAME = /^[\w.-]+\/[\w.-]+$/;
-
-/** @param model How the shell is told the model. Default: by its name. */
+/**
+ * @param model Shell expression for the model. Default: its name.
+ * @param pools Those whose workers the nodes run. Default: all.
+ */
 export function setupCommand(
   config: DeploymentConfig,
   services: NodeServices,
   model = quoted(config.model),
+  pools: readonly PoolConfig[] = config.pools,
 ): string {
   const { engine, kvOffload, model: name, modelRevision } = config;
   const wanted = serviceNames(services);
-  const drafts = draftModels(config);
+  const more = moreModels(config, pools);
   const isFetched = engine !== "mocker" && modelSource(name) === "hub";
   const own = engine === "mocker" ? "" : ` --engine ${engine}`;
   const options = [
@@ -95,7 +96,7 @@ export function setupCommand(
       ...(isFetched ? [`--model ${model}`] : []),
     ].join(" "),
     ...(isFetched && modelRevision !== undefined ? [`--revision ${quoted(modelRevision)}`] : []),
-    ...(drafts.length > 0 ? [`--draft ${quoted(drafts.join(" "))}`] : []),
+    ...(more.length > 0 ? [`--also ${quoted(more.join(" "))}`] : []),
   ];
   return `bash ${RUNTIME}/setup.sh ${options.filter(Boolean).join(" \\\n  ")}\n`;
 }

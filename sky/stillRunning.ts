@@ -1,9 +1,9 @@
-/** What of a cluster still runs, and what it costs, for messages about failures. */
+/** Describes what still runs of a cluster, and its cost, for error messages. */
 import { UserError } from "../lib/errors";
 import { counted } from "../lib/words";
 import type { Sky } from "./cli";
 
-/** A sentence; never fails, since it is part of telling another failure. */
+/** A sentence; never fails, since it is part of another error's message. */
 export async function stillRunning(sky: Sky, name: string): Promise<string> {
   try {
     const cluster = await sky.cluster(name);
@@ -22,7 +22,7 @@ export async function stillRunning(sky: Sky, name: string): Promise<string> {
   }
 }
 
-/** A cluster that is not there any more although it was just launched. */
+/** The error for a cluster that has disappeared right after its launch. */
 export function takenDown(cluster: string): UserError {
   return new UserError(`${cluster} was taken down by somebody while it was launched.`);
 }

@@ -1,5 +1,5 @@
 /**
- * KVBM, Dynamo's block manager, which moves KV blocks of vLLM and TensorRT-LLM to host memory and disk.
+ * KVBM, Dynamo's block manager, which offloads KV blocks of vLLM and TensorRT-LLM to host memory and disk.
  * https://docs.nvidia.com/dynamo/components/kvbm/kvbm-guide
  */
 import { NODE_DIR } from "../../lib/placeholders";
@@ -7,20 +7,23 @@ import { gpusPerReplica } from "../config";
 import type { PortNeed } from "../ports";
 import { keepsPrefixes, type ReplicaSpec, type WorkerSpec } from "./engine";
 
-/** The consolidator of KV events listens that far above the leader's port (`consolidator_config.py`). */
+/** Offset of the KV event consolidator's port from the leader's (`consolidator_config.py`). */
 const CONSOLIDATOR_OFFSET = 1000;
 
-/** True for workers whose blocks are offloaded: those that keep prefixes. Disaggregated, these are the prefill workers. */
+/**
+ * Whether a worker's blocks are offloaded: those that cache prefixes; with disaggregation the prefill
+ * workers.
+ */
 export function usesKvbm(replica: ReplicaSpec): boolean {
   return replica.config.kvOffload.hostMemoryGB !== undefined && keepsPrefixes(replica);
 }
 
-/** The first port after those of the leader. */
+/** Offset of the first port after the leader's. */
 export const KVBM_ENGINE_OFFSET = 2;
 
 /**
- * Leader's publications, its acknowledgements, and the consolidator; for an engine that publishes to the consolidator at a port of KVBM's
- * choice, that one too.
+ * Leader's publications, its acknowledgements, and the consolidator; plus the port at which an engine
+ * publishes to the consolidator, if KVBM chooses it.
  */
 export function kvbmPorts(hasEnginePort = false): PortNeed[] {
   return [
@@ -28,7 +31,10 @@ export function kvbmPorts(hasEnginePort = false): PortNeed[] {
   ];
 }
 
-/** Sizes are for the whole replica there (the leader divides by the blocks of all its workers), and for each GPU here. */
+/**
+ * KVBM's sizes are per replica (the leader divides by the blocks of all its workers), the configuration's per
+ * GPU.
+ */
 export function kvbmEnv(worker: WorkerSpec): Record<string, string> {
   const { config, pool, ports, name } = worker;
   const { hostMemoryGB = 0, diskGB, diskPath } = config.kvOffload;

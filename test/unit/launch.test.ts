@@ -1,4 +1,4 @@
-/** What `runtime/launch.py` finds out on the node, asked as Python: `gpus.py`, `network.py`. */
+/** Values that `runtime/launch.py` determines on the node, called from Python: `gpus.py`, `network.py`. */
 import { spawnSync } from "node:child_process";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -53,13 +53,24 @@ describe("the plan's GPUs on a node", () => {
   });
 });
 
+test("the GPUs that a program is given are remembered for whoever asks the node", () => {
+  const assigned = (env: string, inherited: string) =>
+    python(`import launch
+spec = {"env": {"A": "1", "CUDA_VISIBLE_DEVICES": ${env}}, "gpus": [0, 1]}
+env = {"CUDA_VISIBLE_DEVICES": ${inherited}}
+print(json.dumps(launch.assigned_gpus(spec, env)))`);
+  expect(assigned('"{{GPUS}}"', '"4,5"')).toEqual(["4", "5"]);
+  // An engine without GPUs inherits what it does not use.
+  expect(assigned('"x"', '"4,5"')).toEqual([]);
+});
+
 describe("a node behind a site's proxy", () => {
   const exempted = (env: Readonly<Record<string, string>>) =>
     python(`import node
 env = ${JSON.stringify(env)}
 node.exempt(env, ["10.0.0.1", "10.0.0.2", "10.0.0.1"])
 print(json.dumps([env.get("no_proxy"), env.get("NO_PROXY")]))`);
-  const own = "localhost,127.0.0.1,::1,10.0.0.1,10.0.0.2";
+  const own = "localhost,127.0.0.1,::1,10.0.0.1,10.0.0.2,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16";
 
   test.each(["http_proxy", "HTTPS_PROXY", "all_proxy"])("reaches the cluster without it: %s", (name) => {
     expect(exempted({ [name]: "http://proxy:3128" })).toEqual([own, own]);
