@@ -1,6 +1,6 @@
 /**
- * Which room may import from which: `npm run check` holds the code against it. Data goes one way, configuration → plan →
- * resources, and so do the imports; docs/decisions/0009-rooms.md says why.
+ * Which room may import from which: `npm run check` holds the code against it. Data goes one way,
+ * configuration → plan → resources, and so do the imports; docs/decisions/0009-rooms.md says why.
  */
 "use strict";
 

@@ -4,7 +4,9 @@ import * as pulumi from "@pulumi/pulumi";
 import { checkedConfig, costLine, DynamoCluster, KEY_VARIABLE, observeLocal, observeSky } from "./components";
 import { CONFIG_NAMESPACE } from "./config/problems";
 
-/** Everything that the stack's configuration says below this program's namespace, as Pulumi gives it: text. */
+/**
+ * Everything that the stack's configuration says below this program's namespace, as Pulumi gives it: text.
+ */
 function writtenConfig(): Record<string, string> {
   const prefix = `${CONFIG_NAMESPACE}:`;
   const entries = Object.entries(pulumi.runtime.allConfig());
@@ -13,7 +15,10 @@ function writtenConfig(): Record<string, string> {
   );
 }
 
-/** Pulumi runs a program also where it has found no file of the stack; then every required key would be said to be missing. */
+/**
+ * Pulumi runs a program also where it has found no file of the stack; then every required key would be said
+ * to be missing.
+ */
 function configOfStack(): Record<string, string> {
   const written = writtenConfig();
   if (Object.keys(written).length > 0) return written;
@@ -55,7 +60,8 @@ async function program() {
   const tls = cluster.speaksTls ? { certificate, certificateFingerprint } : {};
   const { gpus, dollarsPerHour, mostDollarsPerHour } = cost;
   return {
-    // Not the one that waits for an answer: after a failed update Pulumi would tell of all outputs that they were deleted.
+    // Not the one that waits for an answer: after a failed update Pulumi would tell of all outputs that they
+    // were deleted.
     endpoint: address,
     // Pulumi cuts a value at 150 characters: curl's command would not fit.
     chat: `bin/dynamo-sky ask --stack ${stack}`,

@@ -1,4 +1,7 @@
-/** What SkyPilot's catalogs on this machine say of a deployment, for commands that only look: no server and no cloud is asked. */
+/**
+ * What SkyPilot's catalogs on this machine say of a deployment, for commands that only look: no server and no
+ * cloud is asked.
+ */
 import { answersTo, priceQuestions, refuseImpossible } from "../components/prices";
 import { hasCatalog } from "../config/infra";
 import { Progress } from "../lib/progress";
@@ -10,7 +13,8 @@ import { pricesAtHand } from "../sky/observe";
 const ASK_MS = 60_000;
 
 /**
- * Refuses machines that no infra of the deployment has. Where SkyPilot is not installed, or an infra has no catalog, nothing is said.
+ * Refuses machines that no infra of the deployment has. Where SkyPilot is not installed, or an infra has no
+ * catalog, nothing is said.
  * @throws ConfigError
  */
 export async function refuseByCatalogs(config: DeploymentConfig, planned: DeploymentPlan): Promise<void> {

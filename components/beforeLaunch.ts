@@ -1,4 +1,7 @@
-/** What would make a launch fail, found out before there is one: refused or told, by whether anything has to be launched. */
+/**
+ * What would make a launch fail, found out before there is one: refused or told, by whether anything has to
+ * be launched.
+ */
 import { runtime } from "@pulumi/pulumi";
 import { ConfigError } from "../config/problems";
 import type { DeploymentConfig } from "../plan/config";
@@ -8,8 +11,9 @@ import type { SkyObservation } from "./skyRepair";
 
 /**
  * @returns what a person should know.
- * @throws ConfigError where nothing runs yet, and nodes could not fetch the model, or (but for a preview, in which a plan and its price can be
- *   looked at) no infra can be had. What runs already may be changed in ways that need neither.
+ * @throws ConfigError where nothing runs yet, and nodes could not fetch the model, or (but for a preview, in
+ *   which a plan and its price can be looked at) no infra can be had. What runs already may be changed in
+ *   ways that need neither.
  */
 export function beforeLaunch(
   config: DeploymentConfig,

@@ -97,8 +97,8 @@ export class DriverCommand {
         },
         // `triggers` always replace; all other changes update in place.
         ...(args.identity === undefined ? {} : { triggers: [...args.identity] }),
-        // Progress goes through `lib/progressRelay.ts`. Standard output has the result, or the cause of a failure,
-        // which Pulumi shows by itself.
+        // Progress goes through `lib/progressRelay.ts`. Standard output has the result, or the cause of a
+        // failure, which Pulumi shows by itself.
         logging: Logging.Stderr,
         // On by default: the whole output of the last run would become an environment variable of the next
         // run, which fails if it is long.

@@ -69,11 +69,14 @@ export class DynamoCluster extends pulumi.ComponentResource {
   readonly topology: pulumi.Output<ClusterTopology[]>;
   /** Where it runs, and what must be ready. */
   readonly deployment: pulumi.Output<DeploymentSummary>;
-  /** Log location of each program; local files are relative to `DYNAMO_SKY_STATE` (`~/.local/state/dynamo-sky`). */
+  /**
+   * Log location of each program; local files are relative to `DYNAMO_SKY_STATE`
+   * (`~/.local/state/dynamo-sky`).
+   */
   readonly logs: pulumi.Output<Record<string, string[]>>;
   /**
-   * All data for the `dynamo-sky` commands, on one line: the three above, `chat`, the engine and the prices. Read
-   * from the stack output `deployment`.
+   * All data for the `dynamo-sky` commands, on one line: the three above, `chat`, the engine and the prices.
+   * Read from the stack output `deployment`.
    */
   readonly details: pulumi.Output<string>;
   /**

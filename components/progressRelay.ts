@@ -1,4 +1,7 @@
-/** Shows what a command does while it does it, in the row of its resource. `lib/progressRelay.ts` says why Pulumi does not. */
+/**
+ * Shows what a command does while it does it, in the row of its resource. `lib/progressRelay.ts` says why
+ * Pulumi does not.
+ */
 import { AsyncResource } from "node:async_hooks";
 import { closeSync, readSync, rmSync } from "node:fs";
 import { StringDecoder } from "node:string_decoder";

@@ -29,15 +29,17 @@ export interface SkyObservation {
 const ALIVE = new Set(["INIT", "PENDING", "SETTING_UP", "RUNNING"]);
 
 /**
- * Asks SkyPilot, in one call, about the clusters whose name begins with the prefix. `DynamoCluster` marks what should run and does
- * not, so that a preview shows it with the reason and an update repairs it.
+ * Asks SkyPilot, in one call, about the clusters whose name begins with the prefix. `DynamoCluster` marks
+ * what should run and does not, so that a preview shows it with the reason and an update repairs it.
  *
  * @param prefix As `DynamoCluster` has it in `clusterPrefix`.
  * @param infra As in the configuration: it decides which SkyPilot is asked.
- * @param priced The configuration of the deployment whose price is wanted, too. Default: no price is asked for; then a limit on it
- *   (`limits.dollarsPerHour`) refuses the deployment.
- * @param huggingFaceToken The token that nodes will have, with which the hub is asked about the model; it goes nowhere else. Default: none.
- * @throws ProgramError when SkyPilot does not answer, with the cause, and when the deployment cannot be planned.
+ * @param priced The configuration of the deployment whose price is wanted, too. Default: no price is asked
+ *   for; then a limit on it (`limits.dollarsPerHour`) refuses the deployment.
+ * @param huggingFaceToken The token that nodes will have, with which the hub is asked about the model; it
+ *   goes nowhere else. Default: none.
+ * @throws ProgramError when SkyPilot does not answer, with the cause, and when the deployment cannot be
+ *   planned.
  */
 export async function observeSky(
   prefix: string,

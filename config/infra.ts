@@ -24,7 +24,10 @@ export function infraKind(infra: string): InfraKind | undefined {
   return KINDS[cloudOf(infra)];
 }
 
-/** Whether SkyPilot has a catalog of the machines there: not where they are whatever somebody has, nor where SkyPilot chooses the place. */
+/**
+ * Whether SkyPilot has a catalog of the machines there: not where they are whatever somebody has, nor where
+ * SkyPilot chooses the place.
+ */
 export function hasCatalog(infra: string): boolean {
   return infraKind(infra) === undefined && cloudOf(infra) !== "*";
 }
@@ -189,8 +192,9 @@ export function hasNetworkTiers(infra: string): boolean {
 export type IgnoredSetting = "labels" | "diskSize" | "runOptions";
 
 /**
- * Where each is heeded: it is in the template of the cloud (https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates), which for
- * node pools by ssh is that of Kubernetes; Slurm's has a size of disk that nothing reads.
+ * Where each is heeded: it is in the template of the cloud
+ * (https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates), which for node pools by ssh is that
+ * of Kubernetes; Slurm's has a size of disk that nothing reads.
  */
 export const HEEDS: Readonly<Record<IgnoredSetting, readonly string[]>> = {
   labels: ["aws", "azure", "gcp", "kubernetes", "mithril", "ssh", "verda"],
@@ -216,7 +220,9 @@ export const HEEDS: Readonly<Record<IgnoredSetting, readonly string[]>> = {
   runOptions: ["aws", "azure", "do", "gcp", "lambda", "mithril", "nebius", "paperspace", "seeweb", "verda"],
 };
 
-/** Whether SkyPilot leaves it out there without a word. A cloud that is not known here is taken to heed it. */
+/**
+ * Whether SkyPilot leaves it out there without a word. A cloud that is not known here is taken to heed it.
+ */
 export function ignores(infra: string, setting: IgnoredSetting): boolean {
   const cloud = ALIASES[cloudOf(infra)] ?? cloudOf(infra);
   return UNABLE[cloud] !== undefined && !HEEDS[setting].includes(cloud);

@@ -2,7 +2,10 @@ import { show, text } from "./values";
 
 const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const ABSOLUTE_PATH = /^\/[^\n\r\0]*[^/\n\r\0]\/?$/;
-/** Stores from which SkyPilot copies, of `Storage` in https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/data/storage.py */
+/**
+ * Stores from which SkyPilot copies, of `Storage` in
+ * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/data/storage.py
+ */
 const BUCKETS = [
   "(s3|gs|r2|nebius|cw|vastdata)://[a-z0-9][\\w.-]+",
   "cos://[a-z0-9-]+/[a-z0-9][\\w.-]+",

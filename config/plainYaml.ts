@@ -1,6 +1,6 @@
 /**
- * Text that SkyPilot's templates put into YAML without quotes (`templates/*-ray.yml.j2`): names of labels, images, instance types, contexts.
- * Pure.
+ * Text that SkyPilot's templates put into YAML without quotes (`templates/*-ray.yml.j2`): names of labels,
+ * images, instance types, contexts. Pure.
  */
 import { parse } from "yaml";
 

@@ -151,7 +151,9 @@ function refuseDocker(text: string): string | undefined {
     : undefined;
 }
 
-/** `-p 80:80`, `-p80:80`, `-itP`, `--publish=…`: https://docs.docker.com/reference/cli/docker/container/run/ */
+/**
+ * `-p 80:80`, `-p80:80`, `-itP`, `--publish=…`: https://docs.docker.com/reference/cli/docker/container/run/
+ */
 const PUBLISHES = /^(-[dit]*[pP]|--publish(-all)?(=|$))/;
 
 /**

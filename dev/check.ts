@@ -1,6 +1,6 @@
 /**
- * `npm run check`: format, lint, types and imports. Runs all checks even if one fails, so that one run
- * reports everything.
+ * `npm run check`: format, lint, types and imports; Python by ruff. Runs all checks even if one fails, so
+ * that one run reports everything.
  */
 import { spawnSync } from "node:child_process";
 import { json, verb } from "../cli/command";
@@ -14,6 +14,7 @@ const ROOMS = [
 
 const checks = [
   { name: "format and lint", command: "biome", args: ["check", "--error-on-warnings", "."] },
+  { name: "Python, width of comments", command: "tsx", args: ["dev/style.ts"] },
   { name: "types", command: "tsc", args: ["--noEmit"] },
   {
     name: "imports",

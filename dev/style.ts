@@ -13,7 +13,10 @@ import { packageRoot } from "../lib/root";
 /** Columns of a line, as in biome.json. */
 const WIDTH = 110;
 
-/** Rules: https://docs.astral.sh/ruff/rules/. Not E4: scripts set `sys.path` before they import what lies beside them. */
+/**
+ * Rules: https://docs.astral.sh/ruff/rules/. Not E4: scripts set `sys.path` before they import what lies
+ * beside them.
+ */
 const RUFF = {
   "line-length": WIDTH,
   "target-version": "py39",

@@ -25,7 +25,9 @@ export function causeIn(lines: readonly string[]): string | undefined {
   return lines.findLast((line) => NAMES_AN_ERROR.test(line) && !isLaunchers(line))?.trim();
 }
 
-/** The lines at the end of a file, at most 128 KiB of them, without empty ones; none where there is no file. */
+/**
+ * The lines at the end of a file, at most 128 KiB of them, without empty ones; none where there is no file.
+ */
 export function tail(path: string): string[] {
   let file: number;
   try {

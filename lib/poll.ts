@@ -22,8 +22,8 @@ const REPEAT_EVERY_MS = 10_000;
 const LONGEST_REPEAT_MS = 60_000;
 
 /**
- * Asks until the condition holds, first often and then more rarely. Prints what is waited for when that changes, at most every five
- * seconds, and else after ten seconds, twenty, and so on up to a minute.
+ * Asks until the condition holds, first often and then more rarely. Prints what is waited for when that
+ * changes, at most every five seconds, and else after ten seconds, twenty, and so on up to a minute.
  *
  * @returns Undefined when the condition holds, else what was still waited for when the time was over.
  * @throws Whatever `check` throws, and the signal's reason.

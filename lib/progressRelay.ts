@@ -1,7 +1,8 @@
 /**
- * How a command that Pulumi runs tells what it does. Pulumi repeats all that a command has printed when it fails, and then the cause stands
- * below pages of what everybody has seen already. So progress goes another way where there is one: into a file that the program has
- * opened, which passes it on to Pulumi. Where there is none, as in `pulumi destroy`, which runs no program, it is printed.
+ * How a command that Pulumi runs tells what it does. Pulumi repeats all that a command has printed when it
+ * fails, and then the cause stands below pages of what everybody has seen already. So progress goes another
+ * way where there is one: into a file that the program has opened, which passes it on to Pulumi. Where there
+ * is none, as in `pulumi destroy`, which runs no program, it is printed.
  */
 import { createHash } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from "node:fs";

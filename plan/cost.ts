@@ -23,7 +23,10 @@ export interface ClusterPrice {
   readonly candidates: readonly PriceCandidate[];
   /** Why there are none; null if there are some. */
   readonly problem: string | null;
-  /** What the catalogs of all infras that are asked for are sure not to have. Default: there are candidates, or nobody can be sure. */
+  /**
+   * What the catalogs of all infras that are asked for are sure not to have. Default: there are candidates,
+   * or nobody can be sure.
+   */
   readonly misses?: readonly Miss[];
 }
 

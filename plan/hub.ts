@@ -39,7 +39,8 @@ export interface HubQuestion {
 const HUB = "https://huggingface.co";
 
 /**
- * What to ask the hub from which the nodes of a deployment fetch; undefined where they fetch nothing, or are told to ask nobody.
+ * What to ask the hub from which the nodes of a deployment fetch; undefined where they fetch nothing, or are
+ * told to ask nobody.
  *
  * @param ownEndpoint `HF_ENDPOINT` of this machine: a mirror by which it reaches the hub. Default: none.
  */
@@ -66,7 +67,10 @@ function isSet(value: string | undefined): boolean {
 
 const SET_TOKEN = "pulumi config set --secret dynamo-sky:huggingFaceToken";
 
-/** Models that cannot be fetched, and weights that cannot be held: a launch would fail when the nodes are paid for. */
+/**
+ * Models that cannot be fetched, and weights that cannot be held: a launch would fail when the nodes are paid
+ * for.
+ */
 export function hubProblems(
   config: DeploymentConfig,
   { endpoint }: Pick<HubQuestion, "endpoint">,

@@ -7,7 +7,10 @@ import type { ClusterPrice } from "./cost";
 import { usesSpot } from "./inventory";
 import type { ClusterPlan } from "./types";
 
-/** What about a machine is in no catalog; `several` where no one thing is it, `infra` where there is no such region or zone. */
+/**
+ * What about a machine is in no catalog; `several` where no one thing is it, `infra` where there is no such
+ * region or zone.
+ */
 export const MISSED = [
   "accelerator",
   "count",
@@ -35,8 +38,8 @@ export interface Miss {
 }
 
 /**
- * Every reason why a cluster can never be launched, each once. Where SkyPilot was not asked, or has no catalog of an infra (Kubernetes,
- * Slurm, machines by ssh), there is none.
+ * Every reason why a cluster can never be launched, each once. Where SkyPilot was not asked, or has no
+ * catalog of an infra (Kubernetes, Slurm, machines by ssh), there is none.
  *
  * @param priceOf What SkyPilot says of a cluster; undefined where it was not asked.
  */

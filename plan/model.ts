@@ -9,8 +9,8 @@ export function modelPath({ model }: DeploymentConfig): string {
 }
 
 /**
- * Model argument of an engine: a hub id or a path unchanged; for a bucket a directory that is filled before the
- * programs start.
+ * Model argument of an engine: a hub id or a path unchanged; for a bucket a directory that is filled before
+ * the programs start.
  */
 export function pathOf(model: string): string {
   return modelSource(model) === "bucket" ? `${MODELS}/${directoryOf(model)}` : model;

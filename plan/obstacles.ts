@@ -1,4 +1,7 @@
-/** What a launch would fail at although the configuration is right: no access to a cloud, or a program that is not here. Pure. */
+/**
+ * What a launch would fail at although the configuration is right: no access to a cloud, or a program that is
+ * not here. Pure.
+ */
 import type { Problem } from "../config/problems";
 import { listed, show } from "../config/values";
 import type { DeploymentConfig } from "./config";

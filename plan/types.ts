@@ -80,7 +80,10 @@ export interface MpiStart {
 
 /** One supervised process on one node. */
 export interface ProgramPlan {
-  /** Unique on its node, `[a-z0-9-]+`: `etcd`, `frontend-0`, `decode-1`, `decode-1-rank1` for a replica's second node. */
+  /**
+   * Unique on its node, `[a-z0-9-]+`: `etcd`, `frontend-0`, `decode-1`, `decode-1-rank1` for a replica's
+   * second node.
+   */
   readonly name: string;
   readonly role: ProgramRole;
   /** Index within its role (for workers: within its pool's role), from 0. */
@@ -144,7 +147,9 @@ export interface NodePlan {
 
 /** One SkyPilot cluster, or one set of local nodes. */
 export interface ClusterPlan {
-  /** Short role-like name, unique in the deployment: `main`; with dedicated placement `control`, `decode-0`. */
+  /**
+   * Short role-like name, unique in the deployment: `main`; with dedicated placement `control`, `decode-0`.
+   */
   readonly name: string;
   /** SkyPilot's accelerator name (`H100`), absent if nodes have none. */
   readonly accelerator?: string;

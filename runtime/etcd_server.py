@@ -171,9 +171,14 @@ def with_setup_server(command, env, work):
         deadline = time.monotonic() + SETUP_SECONDS
         while not healthy():
             if server.poll() is not None:
-                raise Failed("etcd ended with %d while its users were set up: see %s" % (server.returncode, SETUP_LOG))
+                raise Failed(
+                    "etcd ended with %d while its users were set up: see %s" % (server.returncode, SETUP_LOG)
+                )
             if time.monotonic() > deadline:
-                raise Failed("etcd did not answer within %d s while its users were set up: see %s" % (SETUP_SECONDS, SETUP_LOG))
+                raise Failed(
+                    "etcd did not answer within %d s while its users were set up: see %s"
+                    % (SETUP_SECONDS, SETUP_LOG)
+                )
             time.sleep(0.02)
         work()
     finally:

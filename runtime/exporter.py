@@ -40,8 +40,14 @@ TICKS = os.sysconf("SC_CLK_TCK")
 ACCESS = re.compile(rb'^\S+ \S+ key="([^"]*)" "[^"]*" (\d{3}) ')
 # Fields of /varz by nats-server's names; its exporter prefixes them with `gnatsd_varz_`.
 VARZ = (
-    ("connections", "gauge"), ("total_connections", "counter"), ("in_msgs", "counter"), ("out_msgs", "counter"),
-    ("in_bytes", "counter"), ("out_bytes", "counter"), ("slow_consumers", "counter"), ("subscriptions", "gauge"),
+    ("connections", "gauge"),
+    ("total_connections", "counter"),
+    ("in_msgs", "counter"),
+    ("out_msgs", "counter"),
+    ("in_bytes", "counter"),
+    ("out_bytes", "counter"),
+    ("slow_consumers", "counter"),
+    ("subscriptions", "gauge"),
     ("mem", "gauge"),
 )
 
@@ -71,7 +77,7 @@ def usage_by_program(node_dir):
         stats[str(pid)] = stat
         mark = processes.environment_of(pid).get("DYNAMO_SKY_PROGRAM", "")
         if mark.startswith(prefix):
-            owners[str(pid)] = mark[len(prefix):]
+            owners[str(pid)] = mark[len(prefix) :]
     found = collections.defaultdict(lambda: [0, 0.0])
     for entry, fields in stats.items():
         owner = owner_of(entry, stats, owners)
@@ -222,7 +228,8 @@ class Exporter:
 
     def ask_nginx(self, page):
         try:
-            # Active connections: 1 / server accepts handled requests / 5 5 9 / Reading: 0 Writing: 1 Waiting: 0
+            # Active connections: 1 / server accepts handled requests / 5 5 9 / Reading: 0 Writing: 1 Waiting:
+            # 0
             numbers = [int(number) for number in re.findall(r"\d+", fetch(self.nginx))]
             active, accepted, handled, requests, reading, writing, waiting = numbers
         except (OSError, ValueError):
@@ -230,9 +237,12 @@ class Exporter:
             return
         page.add("nginx_up", "gauge", 1)
         for name, kind, value in (
-            ("connections_active", "gauge", active), ("connections_accepted", "counter", accepted),
-            ("connections_handled", "counter", handled), ("http_requests_total", "counter", requests),
-            ("connections_reading", "gauge", reading), ("connections_writing", "gauge", writing),
+            ("connections_active", "gauge", active),
+            ("connections_accepted", "counter", accepted),
+            ("connections_handled", "counter", handled),
+            ("http_requests_total", "counter", requests),
+            ("connections_reading", "gauge", reading),
+            ("connections_writing", "gauge", writing),
             ("connections_waiting", "gauge", waiting),
         ):
             page.add("nginx_" + name, kind, value)
@@ -244,7 +254,7 @@ def handler_of(exporter):
             if self.path == "/health":
                 return self.answer(200, "ok\n")
             if self.path.startswith("/targets/") and exporter.finder is not None:
-                return self.targets(self.path[len("/targets/"):])
+                return self.targets(self.path[len("/targets/") :])
             if self.path != "/metrics":
                 return self.answer(404, "only /metrics and /health are here\n")
             try:
@@ -283,7 +293,9 @@ def main():
     parser.add_argument("--nginx-log", help="name of the gateway's program, whose log is read")
     parser.add_argument("--etcd", help="URL of etcd, where there are several clusters")
     parser.add_argument("--announce", help="tell etcd where this node is: its name, cluster/rank")
-    parser.add_argument("--find", help="tell Prometheus where the other nodes are: file with what is planned there")
+    parser.add_argument(
+        "--find", help="tell Prometheus where the other nodes are: file with what is planned there"
+    )
     arguments = parser.parse_args()
     node_dir = os.environ["NODE_DIR"]
     log = None

@@ -1,5 +1,5 @@
-"""Downloads models from the Hugging Face hub into its cache, once for all workers of a node, or of all nodes that
-share the cache: ``fetch_model.py SECRETS MODEL[@REVISION] …``.
+"""Downloads models from the Hugging Face hub into its cache, once for all workers of a node, or of all nodes
+that share the cache: ``fetch_model.py SECRETS MODEL[@REVISION] …``.
 
 Transient failures (rate limit, server error, broken connection) are retried with growing pauses, or after the
 hub's Retry-After; downloaded files are kept, and partial ones resumed. Permanent failures (no such model, no
@@ -44,7 +44,12 @@ def is_passing(error):
         return answer.status_code in PASSING or answer.status_code >= 500
     cause = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if isinstance(cause, OSError) and cause.errno in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+            errno.EACCES,
+            errno.EROFS,
+        ):
             return False
         cause = cause.__cause__ or cause.__context__
     return not isinstance(error, (TypeError, ImportError))
@@ -62,7 +67,11 @@ def asked_seconds(error):
 def pause_after(error, attempt):
     """Seconds, with jitter, so that nodes that failed together do not retry together."""
     asked = asked_seconds(error)
-    least = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt) if asked is None else min(asked, LONGEST_ASKED_SECONDS)
+    least = (
+        min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
+        if asked is None
+        else min(asked, LONGEST_ASKED_SECONDS)
+    )
     return least * (1 + random.random() / 2)
 
 
@@ -77,18 +86,24 @@ def fetch(download, name):
         except Exception as error:  # any error of the hub's library or the libraries below it
             reason = "%s: %s" % (type(error).__name__, str(error).strip().split("\n")[0])
             if not is_passing(error) or attempt == ATTEMPTS - 1:
-                raise SystemExit("%s could not be fetched (attempt %d): %s" % (name, attempt + 1, reason)) from None
+                raise SystemExit(
+                    "%s could not be fetched (attempt %d): %s" % (name, attempt + 1, reason)
+                ) from None
             pause = pause_after(error, attempt)
-            print("fetching %s failed (%s); attempt %d of %d in %.0f s" % (name, reason, attempt + 2, ATTEMPTS, pause), flush=True)
+            print(
+                "fetching %s failed (%s); attempt %d of %d in %.0f s"
+                % (name, reason, attempt + 2, ATTEMPTS, pause),
+                flush=True,
+            )
             time.sleep(pause)
 
 
 class Turn:
-    """A lock on downloading a model, among all processes that share the hub's cache. The others wait, then find the
-    files.
+    """A lock on downloading a model, among all processes that share the hub's cache. The others wait, then
+    find the files.
 
-    It is a directory, since creating one is atomic also on file systems without locks. It only saves time: if it
-    cannot be created, all download.
+    It is a directory, since creating one is atomic also on file systems without locks. It only saves time: if
+    it cannot be created, all download.
     """
 
     def __init__(self, cache, model):
@@ -142,7 +157,9 @@ class Turn:
             return 0
 
     def bury(self):
-        """Of a process that was killed. By a change of name, which one alone of those that wait succeeds with."""
+        """Of a process that was killed. By a change of name, which one alone of those that wait succeeds
+        with.
+        """
         dead = "%s.%d.dead" % (self.path, os.getpid())
         with contextlib.suppress(FileNotFoundError):
             os.rename(self.path, dead)
@@ -157,8 +174,8 @@ class Turn:
 def remember(snapshot):
     """Makes a revision the cache's default for the model.
 
-    Dynamo's own library looks that up, whatever revision the engine gets: without it, each worker would download
-    the newest weights too.
+    Dynamo's own library looks that up, whatever revision the engine gets: without it, each worker would
+    download the newest weights too.
     """
     repository, commit = os.path.dirname(os.path.dirname(snapshot)), os.path.basename(snapshot)
     name = os.path.join(repository, "refs", "main")
@@ -169,7 +186,9 @@ def remember(snapshot):
             file.write(commit)
         os.replace(partial, name)
     except OSError as error:
-        print("%s stays as it is, and workers may fetch the newest revision too: %s" % (name, error), flush=True)
+        print(
+            "%s stays as it is, and workers may fetch the newest revision too: %s" % (name, error), flush=True
+        )
 
 
 def fetch_model(model, cache, snapshot_download):

@@ -214,14 +214,20 @@ def end_group(group):
 def exactly(text):
     """A regular expression that matches exactly these bytes, without characters special to nginx or the
     launcher."""
-    return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else "\\x%02x" % byte for byte in text.encode())
+    return "".join(
+        chr(byte) if chr(byte).isalnum() and byte < 128 else "\\x%02x" % byte for byte in text.encode()
+    )
 
 
 def in_json(character):
     """All representations of a character in a JSON string."""
     escaped = json.dumps(character)[1:-1]
-    ways = {escaped, json.dumps(character, ensure_ascii=False)[1:-1]} | ({"\\/"} if character == "/" else set())
-    return "(?:%s)" % "|".join("(?i:%s)" % exactly(way) if "\\u" in way else exactly(way) for way in sorted(ways))
+    ways = {escaped, json.dumps(character, ensure_ascii=False)[1:-1]} | (
+        {"\\/"} if character == "/" else set()
+    )
+    return "(?:%s)" % "|".join(
+        "(?i:%s)" % exactly(way) if "\\u" in way else exactly(way) for way in sorted(ways)
+    )
 
 
 def model_in_body(model):
@@ -246,7 +252,9 @@ def nginx_conf(arguments):
         "MODEL_IN_BODY": model_in_body(arguments.model),
         "STATUS": STATUS_SERVER % arguments.status if arguments.status else "",
     }
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "nginx.conf"), encoding="utf-8") as file:
+    with open(
+        os.path.join(os.path.dirname(os.path.abspath(__file__)), "nginx.conf"), encoding="utf-8"
+    ) as file:
         return PLACEHOLDER.sub(lambda match: str(values[match[1]]), file.read())
 
 
@@ -308,14 +316,22 @@ class Gateway:
 def main():
     parser = argparse.ArgumentParser(description="Runs nginx as the gateway of a deployment.")
     parser.add_argument("--listen", required=True, help="address and port for clients")
-    parser.add_argument("--tls", action="store_true", help="speak TLS, with the certificate among the secrets")
-    parser.add_argument("--frontends", required=True, help="their addresses and ports, with commas between them")
+    parser.add_argument(
+        "--tls", action="store_true", help="speak TLS, with the certificate among the secrets"
+    )
+    parser.add_argument(
+        "--frontends", required=True, help="their addresses and ports, with commas between them"
+    )
     parser.add_argument("--model", required=True, help="as requests name it")
-    parser.add_argument("--paths", required=True, help="where it answers, below /v1/, with commas between them")
+    parser.add_argument(
+        "--paths", required=True, help="where it answers, below /v1/, with commas between them"
+    )
     parser.add_argument("--max-request-mb", type=int, required=True, help="longest request")
     parser.add_argument("--requests-per-second", type=int, required=True, help="of one key")
     parser.add_argument("--burst", type=int, required=True, help="requests of one key beyond that, at once")
-    parser.add_argument("--connections-per-key", type=int, required=True, help="requests of one key at a time")
+    parser.add_argument(
+        "--connections-per-key", type=int, required=True, help="requests of one key at a time"
+    )
     parser.add_argument("--status", help="address and port that tell how many connections there are")
     parser.add_argument("--print", action="store_true", help="print nginx's configuration, and start nothing")
     arguments = parser.parse_args()

@@ -14,8 +14,8 @@ import secrets
 import subprocess
 import sys
 
-from gateway import SECRET as KEY
 from files import write_private
+from gateway import SECRET as KEY
 from gateway import TLS
 
 KEY_FILE = "api-key"
@@ -56,9 +56,13 @@ def read(path):
 
 def openssl(*arguments, text=None):
     try:
-        done = subprocess.run(["openssl"] + list(arguments), input=text, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["openssl"] + list(arguments), input=text, capture_output=True, text=True, check=False
+        )
     except FileNotFoundError:
-        raise SystemExit("openssl: no such program on this node's PATH; give a certificate of your own (%s)" % TLS) from None
+        raise SystemExit(
+            "openssl: no such program on this node's PATH; give a certificate of your own (%s)" % TLS
+        ) from None
     if done.returncode != 0:
         raise SystemExit("openssl %s failed: %s" % (arguments[0], done.stderr.strip()))
     return done.stdout

@@ -48,8 +48,8 @@ def chosen(numbers, env):
         return ",".join(map(str, numbers))
     if max(numbers) >= len(entries):
         raise TooFew(
-            "the plan uses GPU %s of this node (counted from 0), and %s=%s in the node's environment shows %d: ask for as many GPUs "
-            "as cluster.gpusPerNode says, or make that what a node has"
+            "the plan uses GPU %s of this node (counted from 0), and %s=%s in the node's environment shows "
+            "%d: ask for as many GPUs as cluster.gpusPerNode says, or make that what a node has"
             % (", ".join(map(str, numbers)), VARIABLE, env[VARIABLE], len(entries))
         )
     return ",".join(entries[number] for number in numbers)

@@ -32,7 +32,9 @@ from files import Unusable, read_secrets, write_private
 EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 # `lib/placeholders.ts` documents them; the node's environment has a variable of the same name for each.
-PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|FILES|MODELS)\}\}")
+PLACEHOLDER = re.compile(
+    r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|FILES|MODELS)\}\}"
+)
 # The deployment's files, in the node's directory: `NODE_FILES` of lib/placeholders.ts.
 FILES = "files"
 # Values determined here; each is the whole value of a variable, never a part of an argument.

@@ -61,7 +61,11 @@ def gather(replica, place):
             listener = socket.create_server((place["host"], place["port"]))
         except OSError as error:
             what = "port %d of %s, where the other ranks of %s connect (%s)" % (
-                place["port"], place["host"], replica, error.strerror)
+                place["port"],
+                place["host"],
+                replica,
+                error.strerror,
+            )
             if patience.left() == 0:
                 patience.give_up(what)
                 return None
@@ -77,7 +81,9 @@ def gather(replica, place):
                 patience.give_up(what)
                 return None
             patience.report(what)
-            readable, _, _ = select.select([listener, *unknown, *peers.values()], [], [], min(1.0, patience.left()))
+            readable, _, _ = select.select(
+                [listener, *unknown, *peers.values()], [], [], min(1.0, patience.left())
+            )
             for ready in readable:
                 if ready is listener:
                     unknown.append(Peer(listener.accept()[0], calls=False))
@@ -127,7 +133,9 @@ def report(replica, rank, place):
     what = "rank 0 of %s at %s:%d" % (replica, place["host"], place["port"])
     while patience.left() > 0:
         try:
-            leader = Peer(socket.create_connection((place["host"], place["port"]), CONNECT_SECONDS), calls=True)
+            leader = Peer(
+                socket.create_connection((place["host"], place["port"]), CONNECT_SECONDS), calls=True
+            )
         except OSError:
             patience.report(what)
             time.sleep(min(0.5, patience.left()))
@@ -152,7 +160,10 @@ def report(replica, rank, place):
 
 def join(replica, rank, place):
     """Waits for the other ranks. Returns the connections to them, or None on a timeout."""
-    say("waiting for the other ranks of %s: %d in all, at most %g s" % (replica, place["ranks"], place["timeoutSeconds"]))
+    say(
+        "waiting for the other ranks of %s: %d in all, at most %g s"
+        % (replica, place["ranks"], place["timeoutSeconds"])
+    )
     peers = gather(replica, place) if rank == 0 else report(replica, rank, place)
     if peers is not None:
         say("all %d ranks of %s are there; starting" % (place["ranks"], replica))
@@ -250,7 +261,10 @@ class Rank:
 
     def end_with(self, rank, why, in_order):
         """Ends because of another rank. One that is only about to end still works until rank 0 is done."""
-        say("rank %d of this replica has ended (%s): this one stops too, and the replica starts again" % (rank, why))
+        say(
+            "rank %d of this replica has ended (%s): this one stops too, and the replica starts again"
+            % (rank, why)
+        )
         passed_on = "rank %d: %s" % (rank, why)
         if not in_order:
             self.tell(passed_on)

@@ -1,7 +1,8 @@
 """Models copied from buckets, at one path on all nodes. Standard library only, Python 3.9 or later.
 
-Workers register the path of their model, and the frontend rejects those with a different one ("Checksum for new
-worker does not match"); ranks of an MPI world get that of rank 0. But nodes have their own directories and homes.
+Workers register the path of their model, and the frontend rejects those with a different one ("Checksum for
+new worker does not match"); ranks of an MPI world get that of rank 0. But nodes have their own directories
+and homes.
 """
 
 import os
@@ -19,8 +20,8 @@ def shared_path():
 def share(node_dir):
     """Links the path to this node's models, and returns it.
 
-    Clusters on one machine share the path. The last one to start a program owns the link, but its target has the
-    same contents for all: a model's directory is named after its bucket.
+    Clusters on one machine share the path. The last one to start a program owns the link, but its target has
+    the same contents for all: a model's directory is named after its bucket.
     """
     path = shared_path()
     node.private_directory(os.path.dirname(path))

@@ -169,7 +169,11 @@ class Leader(Rank):
                 pass
         if not self.worker_gone and self.child.poll() is None:
             return super().end_with(rank, why, in_order)
-        code = self.stop(self.stop_seconds if in_order else GRACE_SECONDS) if self.child.poll() is None else self.ended()
+        code = (
+            self.stop(self.stop_seconds if in_order else GRACE_SECONDS)
+            if self.child.poll() is None
+            else self.ended()
+        )
         self.tell("its program ended with %s" % meaning(code))
         return exit_code(code)
 
@@ -273,7 +277,9 @@ def work(program):
     directory = directory_of(program)
     with open(os.path.join(directory, "worker.json"), encoding="utf-8") as file:
         command = json.load(file)
-    with open(os.open(os.path.join(directory, "worker"), os.O_WRONLY | os.O_NONBLOCK), "w", encoding="utf-8") as report:
+    with open(
+        os.open(os.path.join(directory, "worker"), os.O_WRONLY | os.O_NONBLOCK), "w", encoding="utf-8"
+    ) as report:
 
         def tell(*words):
             print(*words, file=report, flush=True)

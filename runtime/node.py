@@ -52,7 +52,9 @@ def exempt(env, addresses):
     if not any(env.get(name) for proxy in PROXIES for name in (proxy, proxy.upper())):
         return
     said = [entry.strip() for name in ("no_proxy", "NO_PROXY") for entry in env.get(name, "").split(",")]
-    entries = dict.fromkeys([*filter(None, said), "localhost", "127.0.0.1", "::1", *addresses, *PRIVATE_NETWORKS])
+    entries = dict.fromkeys(
+        [*filter(None, said), "localhost", "127.0.0.1", "::1", *addresses, *PRIVATE_NETWORKS]
+    )
     # Programs differ in which of the two they read.
     env["no_proxy"] = env["NO_PROXY"] = ",".join(entries)
 
@@ -101,7 +103,9 @@ def main():
     verb.add_argument("--dir", required=True, help="directory of the node")
     verb.add_argument("--head-ip", required=True, help="address of rank 0")
     verb.add_argument("--node-ip", required=True, help="address of this node")
-    verb.add_argument("--rank-ips", help="addresses of all nodes of the cluster by rank, with commas between them")
+    verb.add_argument(
+        "--rank-ips", help="addresses of all nodes of the cluster by rank, with commas between them"
+    )
     verb.add_argument("--control-ip", help="address of the control plane (default: that of rank 0)")
     verb.add_argument("--cluster-dir", help="directory that all nodes share, where there is one")
     start(parser.parse_args())

@@ -7,7 +7,7 @@ with nested ``programs``, which inherit them; ``env`` and ``waits`` are merged, 
 by the inner value:
 
     programs:
-    - name: etcd                        # `<role>`, `<role>-<replica>`, or `<role>-<replica>-rank<rank>` if rank > 0
+    - name: etcd                  # `<role>`, `<role>-<replica>`, or `<role>-<replica>-rank<rank>` if rank > 0
       node: 0                           # rank of the node that runs it. Default: 0
       command: etcd --name etcd …       # split into words as by a shell, but run without one
       ports: {client: 2379}             # by purpose; {mpi: 27000-27003} is mpi, mpi1, mpi2, mpi3
@@ -23,8 +23,8 @@ by the inner value:
       - {name: decode-0, gpus: [0], ports: {engine: 31000}}
       - {name: decode-1, gpus: [1], ports: {engine: 31001}}
 
-Further fields: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}} filled
-in), ``lockstep`` and ``mpi`` (`plan/types.ts`).
+Further fields: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}}
+filled in), ``lockstep`` and ``mpi`` (`plan/types.ts`).
 
 ``{{PORT.<purpose>}}`` and ``{{NAME}}`` are replaced by the values of the program's own entry, ``{{MODEL}}``
 by the task's environment variable of that name. All other placeholders are filled in by `launch.py`.
@@ -57,7 +57,18 @@ FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "p
 # GRACE_SECONDS of lockstep.py itself.
 LAUNCHER_STOP_SECONDS = 10
 # The parts of a program whose change restarts it, and nothing else.
-STARTED_WITH = ("name", "command", "env", "secretEnv", "files", "gpus", "waitsFor", "lockstep", "mpi", "brought")
+STARTED_WITH = (
+    "name",
+    "command",
+    "env",
+    "secretEnv",
+    "files",
+    "gpus",
+    "waitsFor",
+    "lockstep",
+    "mpi",
+    "brought",
+)
 
 # http://supervisord.org/configuration.html; `silent` keeps its log out of its own standard output.
 SUPERVISORD_CONF = """[supervisord]
@@ -149,7 +160,9 @@ def specification(entry, model):
     name = entry["name"]
     place = PLACE.fullmatch(name)
     if place is None:
-        raise BadPlan("'%s' is no name of a program: <role>, <role>-<replica> or <role>-<replica>-rank<rank>" % name)
+        raise BadPlan(
+            "'%s' is no name of a program: <role>, <role>-<replica> or <role>-<replica>-rank<rank>" % name
+        )
     ports = ports_of(entry["ports"])
     values = {"NAME": name, "MODEL": model}
     values.update({"PORT." + purpose: str(port) for purpose, port in ports.items()})
@@ -163,7 +176,9 @@ def specification(entry, model):
             return {key: filled(one) for key, one in value.items()}
         return value
 
-    waits = {name: where if isinstance(where, dict) else {"at": where} for name, where in entry["waits"].items()}
+    waits = {
+        name: where if isinstance(where, dict) else {"at": where} for name, where in entry["waits"].items()
+    }
     return {
         "name": name,
         "role": place["role"],
@@ -176,7 +191,11 @@ def specification(entry, model):
         "gpus": entry["gpus"],
         "ports": ports,
         "waitsFor": [
-            {"name": name, "probe": probe(filled(wait["at"])), "timeoutSeconds": wait.get("seconds", WAIT_SECONDS)}
+            {
+                "name": name,
+                "probe": probe(filled(wait["at"])),
+                "timeoutSeconds": wait.get("seconds", WAIT_SECONDS),
+            }
             for name, wait in waits.items()
         ],
         "health": probe(filled(entry["health"])),
@@ -199,14 +218,16 @@ def probe(where):
     """``http://…``, or ``tcp://host:port``."""
     if not where.startswith("tcp://"):
         return {"kind": "http", "url": where}
-    host, _, port = where[len("tcp://"):].rpartition(":")
+    host, _, port = where[len("tcp://") :].rpartition(":")
     return {"kind": "tcp", "host": host, "port": int(port)}
 
 
 def secrets_of(specs):
     """Names of the secrets that programs, or their launchers, read from the node's secrets file."""
     names = [name for spec in specs for name in spec["secretEnv"]]
-    names += [name for spec in specs for text in spec.get("files", {}).values() for name in SECRET.findall(text)]
+    names += [
+        name for spec in specs for text in spec.get("files", {}).values() for name in SECRET.findall(text)
+    ]
     return sorted({*names, *(spec["lockstep"]["secret"] for spec in specs if "lockstep" in spec)})
 
 
@@ -227,7 +248,9 @@ def unit_files(unit, specs):
             raise BadPlan("two programs of unit '%s' are named '%s'" % (unit, spec["name"]))
         has_launcher = spec["gpus"] or "lockstep" in spec
         stop = math.ceil(spec["stopSeconds"]) + (LAUNCHER_STOP_SECONDS if has_launcher else 0)
-        files[path + ".conf"] = PROGRAM_CONF.format(name=spec["name"], unit=unit, digest=digest(spec), stop=stop)
+        files[path + ".conf"] = PROGRAM_CONF.format(
+            name=spec["name"], unit=unit, digest=digest(spec), stop=stop
+        )
         files[path + ".json"] = json.dumps(spec, sort_keys=True, indent=2) + "\n"
     return files
 
@@ -240,7 +263,10 @@ def digest(spec):
 
 def check_name(what, name):
     if not NAME.fullmatch(name):
-        raise BadPlan("'%s' is no name for a %s: it must consist of lower-case letters, digits and single hyphens." % (name, what))
+        raise BadPlan(
+            "'%s' is no name for a %s: it must consist of lower-case letters, digits and single hyphens."
+            % (name, what)
+        )
 
 
 def write_unit(directory, unit, specs):

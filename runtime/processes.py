@@ -38,9 +38,15 @@ def environment_of(pid):
 def with_entry(entry):
     """Ids of other processes whose environment has the entry ``NAME=value``."""
     if HAS_PROC:
-        return [pid for pid in pids() if pid != os.getpid() and entry.encode() in read(pid, "environ").split(b"\0")]
+        return [
+            pid
+            for pid in pids()
+            if pid != os.getpid() and entry.encode() in read(pid, "environ").split(b"\0")
+        ]
     found = []
-    listing = subprocess.run(["ps", "axwwE", "-o", "pid=,command="], capture_output=True, text=True, check=False)
+    listing = subprocess.run(
+        ["ps", "axwwE", "-o", "pid=,command="], capture_output=True, text=True, check=False
+    )
     for line in listing.stdout.splitlines():
         pid, _, rest = line.strip().partition(" ")
         if (" " + rest + " ").find(" " + entry + " ") >= 0 and int(pid) != os.getpid():

@@ -49,7 +49,7 @@ class Registry:
         """Address by node, with names of the form `cluster/rank`."""
         body = {"key": encoded(PREFIX), "range_end": encoded(PREFIX_END)}
         found = self.call("/v3/kv/range", body, self.log_in()).get("kvs", [])
-        return {decoded(one["key"])[len(PREFIX):]: decoded(one["value"]) for one in found}
+        return {decoded(one["key"])[len(PREFIX) :]: decoded(one["value"]) for one in found}
 
     def announce(self, node, address):
         """Returns whether it had to be written: etcd keeps old versions for a while."""
@@ -98,7 +98,11 @@ class Announcer(threading.Thread):
 
 
 def reason(error):
-    return "HTTP %d" % error.code if isinstance(error, urllib.error.HTTPError) else str(error) or type(error).__name__
+    return (
+        "HTTP %d" % error.code
+        if isinstance(error, urllib.error.HTTPError)
+        else str(error) or type(error).__name__
+    )
 
 
 class Finder:
@@ -114,7 +118,10 @@ class Finder:
             planned = json.load(file).get(job, [])
         addresses = self.registry.addresses()
         return [
-            {"targets": ["%s:%d" % (bracketed(addresses.get(one["node"], NOWHERE)), one["port"])], "labels": one["labels"]}
+            {
+                "targets": ["%s:%d" % (bracketed(addresses.get(one["node"], NOWHERE)), one["port"])],
+                "labels": one["labels"],
+            }
             for one in planned
         ]
 

@@ -27,9 +27,9 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import generated_access
 import models
 import node
-import generated_access
 import plan as plans
 from files import SECRETS, write_private
 from launch import FILES
@@ -38,7 +38,12 @@ from launch import FILES
 CLUSTER_SECRET = "DYNAMO_SKY_CLUSTER_SECRET"
 SHORTEST_CLUSTER_SECRET = 32
 # `CONTROL_PLANE_SECRETS` of plan/programs/controlPlane.ts: for internal use only.
-DERIVED = ("ETCD_AUTH_PASSWORD", "DYNAMO_SKY_ETCD_ROOT_PASSWORD", "NATS_AUTH_TOKEN", "DYNAMO_SKY_LOCKSTEP_SECRET")
+DERIVED = (
+    "ETCD_AUTH_PASSWORD",
+    "DYNAMO_SKY_ETCD_ROOT_PASSWORD",
+    "NATS_AUTH_TOKEN",
+    "DYNAMO_SKY_LOCKSTEP_SECRET",
+)
 # SkyPilot logs in to the image's registry with these, and passes them to the task too.
 REGISTRY_LOGIN = ("SKYPILOT_DOCKER_SERVER", "SKYPILOT_DOCKER_USERNAME", "SKYPILOT_DOCKER_PASSWORD")
 # Prometheus's data are kept, to compare a deployment before and after a change. `PROMETHEUS_DATA` of
@@ -174,12 +179,22 @@ def main():
     os.chdir(directory)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.environ["PATH"] = os.pathsep.join(
-        [os.path.join(home, "bin"), os.path.expanduser("~/.local/bin"), "/usr/local/bin/etcd", os.environ.get("PATH", os.defpath)]
+        [
+            os.path.join(home, "bin"),
+            os.path.expanduser("~/.local/bin"),
+            "/usr/local/bin/etcd",
+            os.environ.get("PATH", os.defpath),
+        ]
     )
     show(["logs/%s.log" % spec["name"] for spec in specs])
     node.start(
         argparse.Namespace(
-            dir=".", head_ip=ips[0], node_ip=ips[rank], rank_ips=",".join(ips), control_ip=arguments.control_ip, cluster_dir=None
+            dir=".",
+            head_ip=ips[0],
+            node_ip=ips[rank],
+            rank_ips=",".join(ips),
+            control_ip=arguments.control_ip,
+            cluster_dir=None,
         )
     )
 

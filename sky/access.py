@@ -62,7 +62,9 @@ def without_tools(infra):
     needed = ["ssh"]
     if is_own_server():
         needed += ["rsync"] + (["kubectl", "socat", "nc"] if place.cloud in ("kubernetes", "ssh") else [])
-    return ["there is no %s on PATH, %s" % (tool, TOOLS[tool]) for tool in needed if shutil.which(tool) is None]
+    return [
+        "there is no %s on PATH, %s" % (tool, TOOLS[tool]) for tool in needed if shutil.which(tool) is None
+    ]
 
 
 def unknown_context(infra):
@@ -91,7 +93,9 @@ def server_check(infra):
 
     cloud = infra_of(infra).cloud
     found = sdk.get(sdk.check((cloud,), False))
-    works = any("compute" in clouds[name] for clouds in found.values() for name in clouds if name.lower() == cloud)
+    works = any(
+        "compute" in clouds[name] for clouds in found.values() for name in clouds if name.lower() == cloud
+    )
     return works, "its API server has no credentials for it"
 
 

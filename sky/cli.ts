@@ -175,8 +175,8 @@ export class Sky {
   }
 
   /**
-   * What SkyPilot may take for each of some tasks (`num_nodes` and `resources`), and for how much. Never fails: where SkyPilot cannot
-   * say it, the answer has the reason.
+   * What SkyPilot may take for each of some tasks (`num_nodes` and `resources`), and for how much. Never
+   * fails: where SkyPilot cannot say it, the answer has the reason.
    *
    * @param asked What else is asked. Default: nothing.
    */

@@ -1,8 +1,9 @@
-"""Whether models are on their hub, and may be read: what a node would learn when it fetches them. Downloads nothing.
+"""Whether models are on their hub, and may be read: what a node would learn when it fetches them. Downloads
+nothing.
 
 The answers are taken as huggingface_hub takes them (`hf_raise_for_status` in
-https://github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/utils/_http.py), so that what is refused here would fail there.
-A hub that cannot be reached, or answers otherwise, is no answer.
+https://github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/utils/_http.py), so that what is
+refused here would fail there. A hub that cannot be reached, or answers otherwise, is no answer.
 """
 
 import threading
@@ -15,13 +16,18 @@ INVALID_TOKEN = "Invalid credentials in Authorization header"
 
 
 class Hub:
-    """Asked while other things are done. `{"endpoint": …, "token": … or None, "models": [{"model": …, "revision": …}]}`."""
+    """Asked while other things are done. `{"endpoint": …, "token": … or None, "models": [{"model": …,
+    "revision": …}]}`.
+    """
 
     def __init__(self, question):
         self.deadline = time.monotonic() + ALL_SECONDS
         asked = question["models"] if question else []
         self.answers = [dict(one, found="unknown", why="no answer in time", bytes=None) for one in asked]
-        self.threads = [threading.Thread(target=self.fill, args=[question, answer], daemon=True) for answer in self.answers]
+        self.threads = [
+            threading.Thread(target=self.fill, args=[question, answer], daemon=True)
+            for answer in self.answers
+        ]
         for thread in self.threads:
             thread.start()
 
@@ -64,7 +70,9 @@ def access_to(question, asked):
     from urllib.parse import quote
 
     revision = quote(asked["revision"] or "main", safe="")
-    answer = ask("HEAD", "/%s/resolve/%s/config.json" % (asked["model"], revision), question, allow_redirects=False)
+    answer = ask(
+        "HEAD", "/%s/resolve/%s/config.json" % (asked["model"], revision), question, allow_redirects=False
+    )
     code, message = answer.headers.get("X-Error-Code"), answer.headers.get("X-Error-Message")
     if answer.status_code < 400 or code == "EntryNotFound":
         return "there", None
@@ -82,13 +90,22 @@ def access_to(question, asked):
 
 
 def weights_of(question, asked):
-    """Bytes of the weights; None where they are in another form than engines usually load, or the hub does not tell."""
+    """Bytes of the weights; None where they are in another form than engines usually load, or the hub does
+    not tell.
+    """
     from urllib.parse import quote
 
     path = "/api/models/%s/revision/%s" % (asked["model"], quote(asked["revision"] or "main", safe=""))
     try:
         files = ask("GET", path, question, params={"blobs": "true"}).json()["siblings"]
         # Copies in other forms are in directories.
-        return sum(file["size"] for file in files if file["rfilename"].endswith(".safetensors") and "/" not in file["rfilename"]) or None
+        return (
+            sum(
+                file["size"]
+                for file in files
+                if file["rfilename"].endswith(".safetensors") and "/" not in file["rfilename"]
+            )
+            or None
+        )
     except Exception:  # a mirror that has no such thing
         return None

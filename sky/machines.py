@@ -1,8 +1,9 @@
-"""Why no machine of a cloud is what a task asks for, from the catalogs on this machine. Provisions nothing, and asks no cloud.
+"""Why no machine of a cloud is what a task asks for, from the catalogs on this machine. Provisions nothing,
+and asks no cloud.
 
-For each infra that is asked for `{"infra": …, "cause": …, "allowed": […], "instead": […]}`: `cause` is the one thing without which there
-would be such a machine (a name of CAUSES, or "several" where no one thing is it), `allowed` what there is of it, and `instead` the other
-things that would do.
+For each infra that is asked for `{"infra": …, "cause": …, "allowed": […], "instead": […]}`: `cause` is the
+one thing without which there would be such a machine (a name of CAUSES, or "several" where no one thing is
+it), `allowed` what there is of it, and `instead` the other things that would do.
 """
 
 import re
@@ -29,7 +30,10 @@ def misses_of(config):
     have it."""
     resources = config["resources"]
     shared = {key: value for key, value in resources.items() if key != "any_of"}
-    asked = [{key: value for key, value in {**shared, **one}.items() if key in ASKED} for one in resources.get("any_of") or [shared]]
+    asked = [
+        {key: value for key, value in {**shared, **one}.items() if key in ASKED}
+        for one in resources.get("any_of") or [shared]
+    ]
     if any(not has_catalog(one.get("infra")) for one in asked) or not is_own_server():
         return None
     found = [miss_of(one) for one in asked]
@@ -100,7 +104,12 @@ def unknown_place(infra):
         listed = re.findall(r"(?:one of these|regions): '([^']*)'", str(error))
         known = [name for names in listed for name in names.split(", ")]
         start = [infra.split("/")[0], *([place.region] if "Invalid zone" in str(error) else [])]
-        return {"infra": infra, "cause": "infra", "allowed": ["/".join([*start, name]) for name in known], "instead": []}
+        return {
+            "infra": infra,
+            "cause": "infra",
+            "allowed": ["/".join([*start, name]) for name in known],
+            "instead": [],
+        }
 
 
 def offers(asked):
@@ -142,7 +151,9 @@ def accelerators_of(cloud):
     """Numbers of accelerators per machine, by name."""
     from sky import catalog
 
-    listed = catalog.list_accelerators(gpus_only=False, clouds=cloud.canonical_name(), all_regions=True, require_price=False)
+    listed = catalog.list_accelerators(
+        gpus_only=False, clouds=cloud.canonical_name(), all_regions=True, require_price=False
+    )
     numbers = {name: sorted({one.accelerator_count for one in machines}) for name, machines in listed.items()}
     return {name: [int(one) for one in counts if one == int(one)] for name, counts in numbers.items()}
 
@@ -156,7 +167,9 @@ def relaxed(asked, cause):
 def what_there_is(cause, asked):
     without = relaxed(asked, cause)
     if cause == "place":
-        return sorted({"/".join(filter(None, [without["infra"], one.region, one.zone])) for one in offers(without)})
+        return sorted(
+            {"/".join(filter(None, [without["infra"], one.region, one.zone])) for one in offers(without)}
+        )
     if cause == "instanceType":
         return sorted({one.instance_type for one in offers(without)})
     if cause in ("cpus", "memory"):
@@ -174,5 +187,9 @@ def sizes_of(cause, asked):
     cloud = cloud_of(asked["infra"]).canonical_name()
     listed = catalog.list_accelerators(gpus_only=False, clouds=cloud, all_regions=True, require_price=False)
     machines = [one for own, all_of in listed.items() if own.lower() == name.lower() for one in all_of]
-    sizes = {one.cpu_count if cause == "cpus" else one.memory for one in machines if one.accelerator_count == int(count)}
+    sizes = {
+        one.cpu_count if cause == "cpus" else one.memory
+        for one in machines
+        if one.accelerator_count == int(count)
+    }
     return ["%g" % size for size in sorted(size for size in sizes if size is not None and size == size)]

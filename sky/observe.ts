@@ -45,8 +45,8 @@ export interface ObservedAndPriced extends PriceRecords {
 }
 
 /**
- * The same, what SkyPilot may take for some tasks (`num_nodes` and `resources`) and for how much, in the order of the tasks, and what a
- * launch would fail at.
+ * The same, what SkyPilot may take for some tasks (`num_nodes` and `resources`) and for how much, in the
+ * order of the tasks, and what a launch would fail at.
  */
 export async function observeAndPrice(
   {
@@ -70,8 +70,8 @@ export async function observeAndPrice(
 }
 
 /**
- * What SkyPilot may take for some tasks, where it is installed already; undefined where it is not. No server and no cloud is asked, so it
- * is only known where the tasks name their infra.
+ * What SkyPilot may take for some tasks, where it is installed already; undefined where it is not. No server
+ * and no cloud is asked, so it is only known where the tasks name their infra.
  */
 export async function pricesAtHand(
   infra: readonly string[],

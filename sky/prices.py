@@ -28,7 +28,11 @@ def prices_of(tasks, infras=None, hub=None):
     models = Hub(hub)
     enabled = None if infras is None else Enabled()
     prices = [price_of(task, enabled) for task in tasks]
-    return {"prices": prices, "obstacles": [] if enabled is None else obstacles_at(infras, enabled), "models": models.known()}
+    return {
+        "prices": prices,
+        "obstacles": [] if enabled is None else obstacles_at(infras, enabled),
+        "models": models.known(),
+    }
 
 
 def obstacles_at(infras, enabled):
@@ -93,4 +97,3 @@ def candidate(resources, nodes):
         "instanceType": resources.instance_type,
         "dollarsPerHour": None if dollars is None or dollars != dollars else dollars,
     }
-

@@ -66,7 +66,10 @@ function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: Nod
   ];
 }
 
-/** Other models on the hub, as `runtime/fetch_model.py` takes them: downloaded once per node, not by every worker. */
+/**
+ * Other models on the hub, as `runtime/fetch_model.py` takes them: downloaded once per node, not by every
+ * worker.
+ */
 function moreModels(config: DeploymentConfig, pools: readonly PoolConfig[]): string[] {
   return otherHubModels(config, pools).map(({ name, revision }) =>
     revision === undefined ? name : `${name}@${revision}`,

@@ -35,7 +35,10 @@ function neededConfig(input: TaskInput): DeploymentConfig {
   return poolsOf(input).length === 0 ? { ...input.config, engine: "mocker" } : input.config;
 }
 
-/** Pools with workers on the cluster. Without any, no weights are needed: frontends get the tokenizer from workers. */
+/**
+ * Pools with workers on the cluster. Without any, no weights are needed: frontends get the tokenizer from
+ * workers.
+ */
 function poolsOf({ cluster, config }: TaskInput): readonly PoolConfig[] {
   const roles = rolesOf(cluster);
   return config.pools.filter(({ role }) => roles.has(role));

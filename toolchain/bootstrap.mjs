@@ -2,8 +2,8 @@
 //
 //   node toolchain/bootstrap.mjs <tool> [arguments]     runs dev/<tool>.ts, or cli/main.ts for dynamo-sky
 //
-// It installs the npm packages when they are missing or older than package-lock.json, then starts the tool on the
-// Node that package.json pins (node_modules/.bin/node), which is newer than the one many machines have.
+// It installs the npm packages when they are missing or older than package-lock.json, then starts the tool on
+// the Node that package.json pins (node_modules/.bin/node), which is newer than the one many machines have.
 // Plain JavaScript without a dependency, because it runs before there are any.
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -94,7 +94,8 @@ function npmCi() {
   say(
     `Installing the npm packages of package-lock.json into ${modules} (npm ci, under a minute on most networks)…`,
   );
-  // The error level hides that packages ask for a newer Node than the one npm runs on: they run on node_modules/.bin/node.
+  // The error level hides that packages ask for a newer Node than the one npm runs on: they run on
+  // node_modules/.bin/node.
   const args = [
     "ci",
     "--loglevel=error",
@@ -141,7 +142,8 @@ const child = spawn(node, [...preloads, file, ...args], {
     NODE_USE_ENV_PROXY: process.env.NODE_USE_ENV_PROXY ?? "1",
     // Node keeps its compiled form of large packages there.
     NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(cache, "node-compile"),
-    // tsx is looked up from the working directory, so that is the repository; a user's relative paths are meant from here.
+    // tsx is looked up from the working directory, so that is the repository; a user's relative paths are
+    // meant from here.
     DYNAMO_SKY_CALLED_FROM: process.env.INIT_CWD || process.cwd(),
   },
   cwd: root,

@@ -59,7 +59,10 @@ export async function isLab(infra: readonly string[], machine: Machine = thisMac
   );
 }
 
-/** Names of the clusters in `~/.slurm/config`: https://docs.skypilot.co/en/latest/reference/slurm/slurm-getting-started.html */
+/**
+ * Names of the clusters in `~/.slurm/config`:
+ * https://docs.skypilot.co/en/latest/reference/slurm/slurm-getting-started.html
+ */
 function slurmHosts(home: string): string[] {
   const lines = readOrEmpty(join(home, ".slurm", "config")).split("\n");
   return lines.flatMap((line) => /^\s*Host[\s=]+(.+)$/i.exec(line)?.[1]?.trim().split(/\s+/) ?? []);

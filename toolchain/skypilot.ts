@@ -65,7 +65,10 @@ export async function findSky(infra: readonly string[], onProgress: Progress): P
   return ownProgram(await ensureOwnSkyPilot(clouds, onProgress));
 }
 
-/** SkyPilot calls programs of its clouds by name (`aws`), which were installed beside it; the user's own come first. */
+/**
+ * SkyPilot calls programs of its clouds by name (`aws`), which were installed beside it; the user's own come
+ * first.
+ */
 function ownProgram(command: string): SkyProgram {
   const path = [process.env["PATH"], dirname(command)].filter(Boolean).join(delimiter);
   return { command, env: { PATH: path } };

@@ -1,4 +1,7 @@
-/** `dynamo-sky plan`: what a stack would run where. Reads the stack's file, and SkyPilot's catalogs where they are; Pulumi is not needed. */
+/**
+ * `dynamo-sky plan`: what a stack would run where. Reads the stack's file, and SkyPilot's catalogs where they
+ * are; Pulumi is not needed.
+ */
 import { writeFileSync } from "node:fs";
 import { drawPicture } from "../../plan/drawing/picture";
 import { drawPlan } from "../../plan/drawing/text";

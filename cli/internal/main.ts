@@ -1,7 +1,7 @@
 /**
  * The program that Pulumi's command resources run: `dynamo-sky <verb>`, input as JSON on standard input,
- * progress on standard error (during Pulumi's `up` through `lib/progressRelay.ts`), a result (if there is one) as
- * JSON on standard output.
+ * progress on standard error (during Pulumi's `up` through `lib/progressRelay.ts`), a result (if there is
+ * one) as JSON on standard output.
  *
  * Exit codes: 0 success, 1 failure (the last message says what to do), 2 usage error or invalid input.
  */

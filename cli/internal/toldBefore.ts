@@ -1,4 +1,7 @@
-/** One cause often fails many: four workers of one mistake in their arguments are four resources of Pulumi. It is told once. */
+/**
+ * One cause often fails many: four workers of one mistake in their arguments are four resources of Pulumi. It
+ * is told once.
+ */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

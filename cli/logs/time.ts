@@ -1,13 +1,20 @@
 /** Timestamps of log lines. Pure. */
 
 const CLOCK = String.raw`(\d\d:\d\d:\d\d)(?:[.,](\d+))?`;
-/** Dynamo (Rust's tracing) and nginx's access log: `2026-11-24T22:16:45.230954Z`, `2026-11-24T22:32:06+00:00`. */
+/**
+ * Dynamo (Rust's tracing) and nginx's access log: `2026-11-24T22:16:45.230954Z`, `2026-11-24T22:32:06+00:00`.
+ */
 const ISO = new RegExp(String.raw`^(\d{4}-\d\d-\d\d)T${CLOCK}(Z|[+-]\d\d:?\d\d)`);
 /** etcd (zap): `{"level":"info","ts":"2026-11-24T22:16:41.201Z",…`. */
 const ZAP = /^\{.*?"ts":"([^"]+)"/;
-/** NATS and nginx's error log, by the node's clock: `[24290] 2026/11/24 22:16:40.986387 [INF]`, `2026/11/24 22:16:40 [error]`. */
+/**
+ * NATS and nginx's error log, by the node's clock: `[24290] 2026/11/24 22:16:40.986387 [INF]`, `2026/11/24
+ * 22:16:40 [error]`.
+ */
 const SLASHES = new RegExp(String.raw`^(?:\[\d+\] )?(\d{4})/(\d\d)/(\d\d) ${CLOCK}`);
-/** Python's logging and SGLang, by the node's clock: `2026-11-24 22:16:45,123`, `[2026-11-24 22:16:45 TP0]`. */
+/**
+ * Python's logging and SGLang, by the node's clock: `2026-11-24 22:16:45,123`, `[2026-11-24 22:16:45 TP0]`.
+ */
 const DASHES = new RegExp(String.raw`^\[?(?:[A-Z]+ )?(\d{4})-(\d\d)-(\d\d) ${CLOCK}`);
 /** vLLM, without a year: `INFO 11-24 22:16:45 [api_server.py:1]`, `(EngineCore pid=1) INFO 11-24 …`. */
 const YEARLESS = new RegExp(String.raw`^(?:\([^)]*\) )?[A-Z]+ (\d\d)-(\d\d) ${CLOCK}`);

@@ -50,7 +50,10 @@ async function all<T>(api: Api, path: string, item: z.ZodType<T>): Promise<T[]> 
   return found;
 }
 
-/** https://docs.github.com/en/rest/issues: a pull request's comments are those of the issue of the same number. */
+/**
+ * https://docs.github.com/en/rest/issues: a pull request's comments are those of the issue of the same
+ * number.
+ */
 export function gitHub(api: Api, pullRequest: string): Forge {
   const item = z
     .object({ id: z.number(), body: z.string().nullable() })

@@ -1,4 +1,7 @@
-/** Whether a passphrase is that of a stack, found out as the CLI does: `pkg/secrets/passphrase` of github.com/pulumi/pulumi. */
+/**
+ * Whether a passphrase is that of a stack, found out as the CLI does: `pkg/secrets/passphrase` of
+ * github.com/pulumi/pulumi.
+ */
 import { createDecipheriv, pbkdf2Sync } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
@@ -42,7 +45,8 @@ function saltIn(text: string): string | undefined {
 }
 
 /**
- * What to say of a passphrase that does not open a stack's secrets; undefined where it does, or where that cannot be told.
+ * What to say of a passphrase that does not open a stack's secrets; undefined where it does, or where that
+ * cannot be told.
  * @param texts The stack's file and its state, as far as they can be read.
  */
 export function wrongPassphrase(

@@ -22,8 +22,8 @@ export interface ProgramStatus {
   readonly name: string;
   readonly role: string;
   /**
-   * On the machine, as CUDA knows them: indices, or UUIDs of GPUs or MIG instances. Before the first start those
-   * of the plan, counted from 0.
+   * On the machine, as CUDA knows them: indices, or UUIDs of GPUs or MIG instances. Before the first start
+   * those of the plan, counted from 0.
    */
   readonly gpus: readonly (number | string)[];
   readonly ports: Readonly<Record<string, number>>;

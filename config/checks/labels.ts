@@ -1,6 +1,6 @@
 /**
- * Labels by the rules of the clouds that they come to, which SkyPilot tells when the launch is under way: `is_label_valid` of
- * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/clouds
+ * Labels by the rules of the clouds that they come to, which SkyPilot tells when the launch is under way:
+ * `is_label_valid` of https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/clouds
  */
 import { cloudOf, infraKind } from "../infra";
 import { notPlain } from "../plainYaml";

@@ -1,4 +1,7 @@
-/** A program of your own that has a Dynamo cluster among its resources, here on this machine and without a GPU. */
+/**
+ * A program of your own that has a Dynamo cluster among its resources, here on this machine and without a
+ * GPU.
+ */
 import * as pulumi from "@pulumi/pulumi";
 import { DynamoCluster, type DynamoClusterArgs, observeLocal } from "dynamo-sky";
 

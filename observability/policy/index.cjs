@@ -1,4 +1,7 @@
-/** What the Pulumi engine loads (`main` in package.json): pack.ts, through tsx, as program.cjs does for the program. */
+/**
+ * What the Pulumi engine loads (`main` in package.json): pack.ts, through tsx, as program.cjs does for the
+ * program.
+ */
 "use strict";
 require("tsx/cjs");
 

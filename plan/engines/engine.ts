@@ -125,8 +125,8 @@ export function flag(name: string, on: boolean): string[] {
 }
 
 /**
- * Values of a flag in the user's arguments, written as `--flag value` or `--flag=value`. Parsers accept `_` for
- * `-`.
+ * Values of a flag in the user's arguments, written as `--flag value` or `--flag=value`. Parsers accept `_`
+ * for `-`.
  */
 export function valuesOf(args: readonly string[], flags: readonly string[]): string[] {
   return args.flatMap((argument, index) => {

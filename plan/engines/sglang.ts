@@ -1,8 +1,8 @@
 /**
  * SGLang 0.5.16 under `python -m dynamo.sglang`.
  *
- * Flags: https://github.com/sgl-project/sglang/blob/v0.5.16/python/sglang/srt/server_args.py, and for Dynamo's side
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
+ * Flags: https://github.com/sgl-project/sglang/blob/v0.5.16/python/sglang/srt/server_args.py, and for
+ * Dynamo's side https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
  */
 
 import { RUNTIME_FLAGS } from "../../config/reserved";

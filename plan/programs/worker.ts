@@ -137,9 +137,9 @@ function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
 const HEALTHY_ENDPOINTS = "DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS";
 
 /**
- * Whether the status server serves configuration and tokenizer of the model. Frontends download them from there,
- * also from another cluster: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/local_model.rs
- * (`ENV_SELF_HOST_METADATA`)
+ * Whether the status server serves configuration and tokenizer of the model. Frontends download them from
+ * there, also from another cluster:
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/local_model.rs (`ENV_SELF_HOST_METADATA`)
  */
 const SERVES_METADATA = "DYN_SELF_HOST_METADATA";
 

@@ -13,7 +13,8 @@ import sys
 
 import sky
 import yaml
-from sky import exceptions, task as task_lib
+from sky import exceptions
+from sky import task as task_lib
 from sky.skylet import constants
 from sky.utils import config_utils
 from sky.utils.registry import CLOUD_REGISTRY
@@ -51,7 +52,9 @@ def privilege_check():
     tree = ast.parse((ROOT / "provision" / "kubernetes" / "instance.py").read_text())
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "check_k8s_user_sudo_cmd":
-            return eval(compile(ast.Expression(node.value), "instance.py", "eval"), {"exceptions": exceptions})
+            return eval(
+                compile(ast.Expression(node.value), "instance.py", "eval"), {"exceptions": exceptions}
+            )
     raise LookupError("check_k8s_user_sudo_cmd")
 
 
@@ -86,7 +89,7 @@ print(
             "unsupported": {name: unsupported(cloud) for name, cloud in clouds.items()},
             "logins": [name for name in clouds if logs_in(name)],
             "configKeys": [".".join(key) for key in constants.OVERRIDEABLE_CONFIG_KEYS_IN_TASK],
-            "container": 'name: ray-node' in (ROOT / "templates" / "kubernetes-ray.yml.j2").read_text(),
+            "container": "name: ray-node" in (ROOT / "templates" / "kubernetes-ray.yml.j2").read_text(),
             "privilegeCheck": privilege_check(),
             "insufficient": exceptions.INSUFFICIENT_PRIVILEGES_CODE,
             "pods": [pod_of(one["task"], one["section"]) for one in request["pods"]],

@@ -1,4 +1,5 @@
-"""What a launch would fail at, by SkyPilot's own checks: reads cases as JSON from standard input, `{"infra": […], "enabled": […]}`.
+"""What a launch would fail at, by SkyPilot's own checks: reads cases as JSON from standard input, `{"infra":
+[…], "enabled": […]}`.
 
 The clouds that an API server has found access to are given, so that none has to be started.
 """

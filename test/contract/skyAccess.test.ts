@@ -1,4 +1,7 @@
-/** Infras at which nothing can be launched, by the real SkyPilot's own checks, in a home without any credentials. */
+/**
+ * Infras at which nothing can be launched, by the real SkyPilot's own checks, in a home without any
+ * credentials.
+ */
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,7 @@
-/** What the hub says of a model before anything is launched. The hub is a stand-in that answers as huggingface.co does. */
+/**
+ * What the hub says of a model before anything is launched. The hub is a stand-in that answers as
+ * huggingface.co does.
+ */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";

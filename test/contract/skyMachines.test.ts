@@ -1,4 +1,7 @@
-/** Machines that no cloud has are refused before anything is provisioned: the real SkyPilot, with a catalog that the test writes. */
+/**
+ * Machines that no cloud has are refused before anything is provisioned: the real SkyPilot, with a catalog
+ * that the test writes.
+ */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,6 +1,6 @@
 /**
- * Values that SkyPilot's templates put into YAML as they are, through those templates: what is taken arrives byte for byte, and everyday
- * values are taken. Labels also by the clouds' own rules, as SkyPilot has them.
+ * Values that SkyPilot's templates put into YAML as they are, through those templates: what is taken arrives
+ * byte for byte, and everyday values are taken. Labels also by the clouds' own rules, as SkyPilot has them.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";

@@ -15,7 +15,9 @@ import sky
 
 ROOT = pathlib.Path(sky.__file__).parent
 PLACES = ["provision", "backends/cloud_vm_ray_backend.py", "adaptors/slurm.py", "optimizer.py", "check.py"]
-CODE = re.compile(r"^[A-Z][A-Z_]{7,}$|^[A-Za-z]*(?:Exceeded|Capacity|Exhausted|Unavailable|Denied|Expired|Failure|NotFound|Operation|Subscription)$")
+CODE = re.compile(
+    r"^[A-Z][A-Z_]{7,}$|^[A-Za-z]*(?:Exceeded|Capacity|Exhausted|Unavailable|Denied|Expired|Failure|NotFound|Operation|Subscription)$"
+)
 
 
 def text_of(node):
@@ -46,10 +48,16 @@ def main():
                     raised.add((name, " ".join(told.split())))
             if isinstance(node, ast.Compare):
                 for constant in ast.walk(node):
-                    if isinstance(constant, ast.Constant) and isinstance(constant.value, str) and CODE.match(constant.value):
+                    if (
+                        isinstance(constant, ast.Constant)
+                        and isinstance(constant.value, str)
+                        and CODE.match(constant.value)
+                    ):
                         codes.add(constant.value)
     exceptions = [
-        node.name for node in ast.parse((ROOT / "exceptions.py").read_text()).body if isinstance(node, ast.ClassDef)
+        node.name
+        for node in ast.parse((ROOT / "exceptions.py").read_text()).body
+        if isinstance(node, ast.ClassDef)
     ]
     print(json.dumps({"exceptions": sorted(exceptions), "codes": sorted(codes), "raised": sorted(raised)}))
 

@@ -1,4 +1,7 @@
-/** What a person reads when `up` fails: the plain Pulumi CLI, real Dynamo, four workers whose arguments are wrong. */
+/**
+ * What a person reads when `up` fails: the plain Pulumi CLI, real Dynamo, four workers whose arguments are
+ * wrong.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../config/schema";
 import { freePorts, type Ports } from "../../dev/freePorts";
@@ -60,7 +63,8 @@ describe("an update that fails", () => {
   it("comes after one that works, which tells its progress and outputs that fit", async () => {
     const { worked, lines } = await up();
     expect(worked, lines.join("\n")).toBe(true);
-    // By the program, since the command's own output is for failures: nothing else shows that it is passed on.
+    // By the program, since the command's own output is for failures: nothing else shows that it is passed
+    // on.
     for (const worker of WORKERS)
       expect(lines.join("\n")).toMatch(
         new RegExp(`dynamo-${worker} creat.*\\[ +[\\d.]+ s\\] ${worker} is healthy`),

@@ -65,7 +65,8 @@ describe("the program as Pulumi's own Node.js host loads it", { timeout: 120_000
     expect(node(script)).toBe("function");
   });
 
-  // With `typescript: true` in Pulumi.yaml and `main: index.ts`; the options are those of @pulumi/pulumi/cmd/run/run.js.
+  // With `typescript: true` in Pulumi.yaml and `main: index.ts`; the options are those of
+  // @pulumi/pulumi/cmd/run/run.js.
   it("is a function through ts-node, too", () => {
     const script = `
       const options = require("typescript").parseConfigFileTextToJson("tsconfig.json",

@@ -1,4 +1,7 @@
-/** `bin/dynamo-sky bench` without a deployment: loads, aiperf's configuration and export, summaries, directories, the command line. */
+/**
+ * `bin/dynamo-sky bench` without a deployment: loads, aiperf's configuration and export, summaries,
+ * directories, the command line.
+ */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

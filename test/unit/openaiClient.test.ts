@@ -1,4 +1,7 @@
-/** What OpenAI's own client makes of the answers that an endpoint gives while it cannot serve, and of Dynamo's own errors. */
+/**
+ * What OpenAI's own client makes of the answers that an endpoint gives while it cannot serve, and of Dynamo's
+ * own errors.
+ */
 import { createServer, type RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import OpenAI from "openai";

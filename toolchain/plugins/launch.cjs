@@ -1,8 +1,8 @@
 /**
  * Starts a plugin from one bundled file, and bundles it first when its source has changed.
  *
- * The engine starts all of them for every preview and update. Through tsx that takes over a second each, from a
- * bundle a tenth of it. Plain JavaScript, because it runs before anything can be compiled.
+ * The engine starts all of them for every preview and update. Through tsx that takes over a second each, from
+ * a bundle a tenth of it. Plain JavaScript, because it runs before anything can be compiled.
  *
  * Usage: node launch.cjs command|random|language <engine address>
  */
@@ -67,7 +67,10 @@ function removeOutdated(current) {
   }
 }
 
-/** The bundle's path. Where the package's own directory cannot be written, the bundle lives as long as this process. */
+/**
+ * The bundle's path. Where the package's own directory cannot be written, the bundle lives as long as this
+ * process.
+ */
 function bundleOf(name) {
   const file = path.join(cache, sourceHash(), `${name}.cjs`);
   if (fs.existsSync(file)) return file;
@@ -87,7 +90,8 @@ function bundleOf(name) {
 
 const [name] = process.argv.splice(2, 1);
 const file = bundleOf(name);
-// Compiled code is kept beside the bundle; Node 20 cannot do that. It would be written at exit, but the engine kills.
+// Compiled code is kept beside the bundle; Node 20 cannot do that. It would be written at exit, but the
+// engine kills.
 enableCompileCache?.(compiled);
 require(file);
 if (flushCompileCache) setTimeout(flushCompileCache, 1_000).unref();

@@ -23,7 +23,10 @@ async def write(request, context):
     """Some tokens of the vocabulary's printable part."""
     count = request["stop_conditions"]["max_tokens"]
     for number in range(count):
-        yield {"token_ids": [70 + number % 20], **({"finish_reason": "length"} if number == count - 1 else {})}
+        yield {
+            "token_ids": [70 + number % 20],
+            **({"finish_reason": "length"} if number == count - 1 else {}),
+        }
 
 
 async def compute(request, context):

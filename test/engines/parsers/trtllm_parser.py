@@ -38,7 +38,7 @@ _DEFAULTS = {"max_batch_size": 2048, "max_num_tokens": 8192, "max_seq_len": None
 def _pretend_engine() -> None:
     llmapi = ModuleType("tensorrt_llm.llmapi")
     fields = {name: SimpleNamespace(default=value) for name, value in _DEFAULTS.items()}
-    setattr(llmapi, "BuildConfig", SimpleNamespace(model_fields=fields))
+    llmapi.BuildConfig = SimpleNamespace(model_fields=fields)
     sys.modules["tensorrt_llm"] = ModuleType("tensorrt_llm")
     sys.modules["tensorrt_llm.llmapi"] = llmapi
 

@@ -2,8 +2,8 @@
  * Stand-in for the plugin of `@pulumi/command`: `command:local:Command`, without assets and archives.
  *
  * What it has to do is given by
- * https://github.com/pulumi/pulumi-command/blob/v1.2.1/provider/pkg/provider/local/commandController.go and by the
- * framework that the official plugin is built on:
+ * https://github.com/pulumi/pulumi-command/blob/v1.2.1/provider/pkg/provider/local/commandController.go and
+ * by the framework that the official plugin is built on:
  * https://github.com/pulumi/pulumi-go-provider/blob/v1.3.0/infer/resource.go
  */
 import { randomBytes } from "node:crypto";
