@@ -2,7 +2,15 @@ import { show, text } from "./values";
 
 const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const ABSOLUTE_PATH = /^\/[^\n\r\0]*[^/\n\r\0]\/?$/;
-const BUCKET_URL = /^(s3|gs):\/\/[a-z0-9][\w.-]+(\/[\w./=+@~-]*)?$/;
+/** Stores from which SkyPilot copies, of `Storage` in https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/data/storage.py */
+const BUCKETS = [
+  "(s3|gs|r2|nebius|cw|vastdata)://[a-z0-9][\\w.-]+",
+  "cos://[a-z0-9-]+/[a-z0-9][\\w.-]+",
+  "oci://[A-Za-z0-9][\\w.-]*(@[a-z0-9-]+)?",
+  "https://[a-z0-9]+\\.blob\\.core\\.windows\\.net/[a-z0-9$][a-z0-9-]+",
+];
+/** SkyPilot puts the path into commands as it is. */
+const BUCKET_URL = new RegExp(`^(${BUCKETS.join("|")})(/[\\w./=+@~:,%-]*)?$`);
 
 /** Source of the weights. */
 export type ModelSource = "hub" | "path" | "bucket";
@@ -27,7 +35,8 @@ export function defaultServedName(model: string): string {
 
 /** A model: hub id, absolute path or bucket URL. */
 export const modelName = () => {
-  const allowed = "a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://";
+  const allowed =
+    "a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/)";
   return text({
     noun: "the name of a model",
     allowed,

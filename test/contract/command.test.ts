@@ -207,7 +207,7 @@ describe("a preview of changes", () => {
       stdout: UNKNOWN,
       stderr: UNKNOWN,
     });
-    // What was not there before counts as unchanged: the preview shows the old output.
+    // A new output counts as unchanged: the preview shows the old ones.
     expect(stepOf(result, "update", "added").outputs).toMatchObject({ stdin: "new", stdout: "", stderr: "" });
     expect(stepOf(result, "update", "chainSecond").outputs).toMatchObject({
       create: UNKNOWN,

@@ -1,4 +1,4 @@
-/** The program of the command plugin's contract: one resource a promise, before and after a change. */
+/** The program of the command plugin's contract: one resource per guarantee, before and after a change. */
 import { join } from "node:path";
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
@@ -10,11 +10,11 @@ export type Version = "first" | "second";
 interface Scene {
   directory: string;
   version: Version;
-  /** A command that appends a line to a file, so that it can be seen whether, and in which order, commands ran. */
+  /** A command that appends a line to a file, to record whether, and in which order, commands ran. */
   note(file: string, text: string): string;
 }
 
-/** Resources that show how a command is run. They do not change. */
+/** Resources that show how a command runs. They do not change. */
 function running({ directory: dir, note }: Scene) {
   new local.Command("trimmed", { create: "printf 'a\\n\\n'; printf 'no end' >&2" });
   new local.Command("stdin", { create: "cat", stdin: "from stdin" });
@@ -125,7 +125,7 @@ function chained({ version }: Scene) {
 /**
  * The program in one of its versions.
  *
- * @param directory where its commands make their files.
+ * @param directory Directory for its commands' files.
  */
 export function commandProgram(directory: string, version: Version): PulumiFn {
   const note = (file: string, text: string) => `echo "${text}" >> '${join(directory, file)}'`;

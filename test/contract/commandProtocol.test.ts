@@ -1,4 +1,4 @@
-/** What the command plugin does at the level of the protocol. */
+/** The command plugin at the level of the protocol. */
 import { setTimeout as delay } from "node:timers/promises";
 import { version } from "@pulumi/command/package.json";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -9,7 +9,7 @@ const COMMAND = "command:local:Command";
 const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const { kind, file } = plugins.command;
 
-/** A secret as it travels. */
+/** A secret in the protocol's form. */
 const secret = (value: unknown) => ({
   "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
   value,
@@ -174,8 +174,8 @@ describe(`${kind} command plugin, interrupted`, () => {
     expect(Date.now() - began).toBeGreaterThan(1_900);
   });
 
-  // Known defect of the official plugin 1.2.1: it reads what it logs with a limit of 64 KiB a line, stops reading at a longer
-  // one, and then waits for itself. The stand-in logs the line in pieces. Programs must not print such lines.
+  // Known defect of the official plugin 1.2.1: it logs lines with a limit of 64 KiB, stops reading at a
+  // longer one, and then deadlocks. The stand-in logs the line in pieces. Programs must not print such lines.
   it(`${kind === "official" ? "hangs on" : "survives"} a logged line over 64 KiB`, async () => {
     const create = "head -c 70000 /dev/zero | tr '\\0' x; echo; echo after";
     const created = plugin.create(COMMAND, { create });

@@ -1,4 +1,4 @@
-/** What the resources of `@pulumi/random` that this project may use promise. */
+/** Contract of the resources of `@pulumi/random` that this project may use. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword, RandomString } from "@pulumi/random";
 import { version } from "@pulumi/random/package.json";
@@ -49,7 +49,7 @@ describe("random resources", () => {
   };
   const outputs = (name: string) => state.get(name)?.outputs ?? {};
   const text = (name: string, property: string) => String(outputs(name)[property]);
-  /** The value of a secret, which the state shows as JSON. */
+  /** The value of a secret, which is JSON in the state. */
   const secretText = (name: string, property: string): string => {
     const { plaintext } = outputs(name)[property] as { plaintext: string };
     return JSON.parse(plaintext) as string;
@@ -136,7 +136,7 @@ describe("random resources", () => {
       expect(operationsOn(changed, name)).toEqual(["create-replacement", "replace", "delete-replaced"]);
       expect(stepOf(changed, "replace", name).changes).toEqual([property]);
     }
-    // Saying what is the default anyway changes nothing.
+    // Setting a default explicitly changes nothing.
     expect(operationsOn(changed, "spelledOut")).toEqual(["same"]);
     const after = await stack.state();
     expect(after.get("kept")?.id).not.toBe(state.get("kept")?.id);
@@ -206,7 +206,7 @@ describe(`${kind} random plugin`, () => {
   it.each([{ length: "six" }, { length: 6, special: "no" }, { length: 1.5 }])(
     "refuses %j, which is of the wrong type",
     async (inputs) => {
-      // The official plugin refuses the whole request for some of these, and does not name a property for others.
+      // The official plugin rejects the whole request for some of these, and names no property for others.
       const failures = await plugin.check(STRING, inputs).catch((error: unknown) => [String(error)]);
       expect(failures).toHaveLength(1);
       expect(failures.join()).toMatch(/length|special/);

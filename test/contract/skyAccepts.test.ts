@@ -1,6 +1,6 @@
 /**
- * What this project accepts, and what SkyPilot says of it: features of each cloud, keys of a task's configuration, and the user that
- * SkyPilot demands in a pod, whose check is run as SkyPilot has it.
+ * Compares this project's validation with SkyPilot's: features of each cloud, keys of a task's configuration,
+ * and the required user of a pod, with SkyPilot's own check.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
@@ -80,7 +80,7 @@ const FROM_BUCKETS: ConfigInput = {
 };
 
 const OWN_ENV = [{ name: "NCCL_DEBUG", value: "INFO" }];
-/** Whether the pod's user has to be root, and the task. */
+/** Whether the pod's user must be root, and the task. */
 const PODS: readonly (readonly [
   title: string,
   section: string,
@@ -131,7 +131,7 @@ const PODS: readonly (readonly [
   ],
 ];
 
-/** All that a task can ask of an infra, where SkyPilot has it. */
+/** All features that a task can request of an infra, where SkyPilot supports them. */
 const TASKS: readonly ConfigInput["sky"][] = [
   {
     infra: "aws",
@@ -198,7 +198,7 @@ describe("what an infra cannot do", () => {
     });
     const named = new Set(Object.values(FEATURES));
     const theirs = Object.entries(answer.unsupported).map(([cloud, features]) => {
-      // Named by `Kubernetes._unsupported_features_for_resources` itself, whose packages are not installed.
+      // Listed in `Kubernetes._unsupported_features_for_resources` itself, whose packages are not installed.
       const all = ["kubernetes", "ssh"].includes(cloud) ? [...features, "STOP"] : features;
       const relevant = all.filter((one) => named.has(one));
       return [cloud, [...new Set(relevant)].toSorted()];

@@ -71,7 +71,15 @@ def login(case):
     return shlex.split("login --username %s %s" % (shlex.quote(made["username"]), shlex.quote(made["server"])))
 
 
-KINDS = {"label": label, "login": login}
+def bucket(case):
+    """What a task copies from a store, as SkyPilot reads it."""
+    from sky import task as task_lib
+
+    task = task_lib.Task.from_yaml_config(yaml.safe_load(case["task"]))
+    return [[storage.source, storage.mode.value] for storage in task.storage_mounts.values()]
+
+
+KINDS = {"label": label, "login": login, "bucket": bucket}
 heeding = {
     "labels": r"label_key|\{\{ *labels",
     "diskSize": r"\{\{ *disk_size",

@@ -8,8 +8,11 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { HEEDS } from "../../config/infra";
 import type { ConfigInput } from "../../config/schema";
+import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
 import { interpreterOf } from "../../sky/interpreter";
+import { recipeText } from "../../sky/task";
 import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 
 let python = "";
@@ -209,6 +212,47 @@ describe("a login", { timeout: TIMEOUT }, () => {
     const { answers } = asked(all.map(([username, server]) => ({ kind: "login", username, server })));
     expect(answers).toEqual(all.map(([username, server]) => ["login", "--username", username, server]));
   });
+});
+
+describe("a bucket with the model", { timeout: TIMEOUT }, () => {
+  it("of any store that SkyPilot copies from is taken, and SkyPilot reads its address as it was written", () => {
+    const buckets = [
+      "s3://weights/qwen/Qwen3-8B",
+      "s3://my.bucket-1/rev=2,fp8/50%",
+      "gs://weights/a+b@1",
+      "r2://weights/a",
+      "nebius://weights",
+      "cw://weights/a",
+      "vastdata://weights/a",
+      "cos://us-east/weights/a",
+      "oci://weights@us-ashburn-1/a",
+      "oci://weights/a",
+      "https://account1.blob.core.windows.net/weights/a",
+    ];
+    const tasks = buckets.map((model) => {
+      const config = parseConfig({
+        model,
+        pools: [{ role: "aggregated", tensorParallel: 8 }],
+        sky: { infra: "aws" },
+      });
+      const [cluster] = plan(config, { discovery: "etcd", events: "nats" }).clusters;
+      if (cluster === undefined) throw new Error("no cluster");
+      return recipeText({ cluster, config }, join(packageRoot(), "runtime"));
+    });
+    const { answers } = asked(tasks.map((task) => ({ kind: "bucket", task })));
+    expect(answers).toEqual(buckets.map((model) => [[model, "COPY"]]));
+  });
+
+  it.each([
+    "s3://",
+    "s3://a b/c",
+    "s3://a/b;id",
+    "s3://a/$(id)",
+    "https://example.com/weights",
+    "ftp://host/model",
+  ])("is refused where it is none, or a shell would take it apart: %s", (model) =>
+    expect(isTaken({ infra: "aws" }, { model })).toBe(false),
+  );
 });
 
 describe("what SkyPilot leaves out without a word", { timeout: TIMEOUT }, () => {

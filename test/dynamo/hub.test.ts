@@ -1,4 +1,7 @@
-/** Fetching a model from a hub that is overrun and whose connections break; the hub is a stand-in, its client the real `huggingface_hub`. */
+/**
+ * Downloads a model from an overloaded hub with broken connections; the hub is a stand-in, its client the
+ * real `huggingface_hub`.
+ */
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -16,10 +19,10 @@ const OLDER = "89abcdef0123456789abcdef0123456789abcdef";
 /** More than the client writes at a time. */
 const WEIGHTS = randomBytes(24_000_000);
 
-/** Stands in for the Hugging Face hub, with one model of one file. */
+/** Stand-in for the Hugging Face hub, with one model of one file. */
 class Hub {
   asked: string[] = [];
-  /** What happens to the next requests for the file instead of an answer. */
+  /** Failures of the next requests for the file. */
   troubles: ("busy" | "cut" | "gone")[] = [];
   private readonly server = createServer((request, response) => this.answer(request, response));
 

@@ -1,4 +1,4 @@
-/** Each known cause by what is really printed, and that nothing of the usual is taken for one. */
+/** Each known cause with a real message, and no false positives on normal output. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -99,11 +99,20 @@ const PRINTED: readonly (readonly [FailureKind, string])[] = [
     "model",
     "OSError: no/such is not a local folder and is not a valid model identifier listed on 'https://huggingface.co/models'",
   ],
+  ["model", "a/model could not be fetched (attempt 1): HfHubHTTPError: 403 Forbidden: None."],
   ["disk", "OSError: [Errno 28] No space left on device"],
   ["disk", "cp: error writing 'x': Disk quota exceeded"],
   ["disk", "The node was low on resource: ephemeral-storage. Threshold quantity: 1Gi"],
   ["memory", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."],
   ["memory", "Pod x failed: OOMKilled"],
+  ["memory", "ValueError: No available memory for the cache blocks."],
+  [
+    "memory",
+    "ValueError: Free memory on device (3.1/79.1 GiB) on startup is less than desired GPU memory utilization (0.9, 71.2 GiB).",
+  ],
+  ["memory", "RuntimeError: Loaded weights leave no GPU memory for the KV cache"],
+  ["file", "FileNotFoundError: [Errno 2] No such file or directory: '/models/chat.jinja'"],
+  ["file", "OSError: /models/x does not appear to have a file named config.json."],
   [
     "memory",
     "slurmstepd: error: Detected 1 oom_kill event in StepId=3.0. Some of the step tasks have been OOM Killed.",
@@ -132,7 +141,7 @@ describe("a cause", () => {
   it.each(PRINTED)("%s: %s", (kind, line) => {
     const failure = classify(["Considered resources (2 nodes):", line, "Stopping."]);
     expect(failure.kind).toBe(kind);
-    // In its own words, but for the name of the exception.
+    // Verbatim, except for the name of the exception.
     expect(line).toContain(failure.cause);
     const message = failureMessage("The launch failed", failure, { lines: [line] });
     expect(message.split("\n").slice(0, 2)).toEqual([

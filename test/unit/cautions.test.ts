@@ -1,4 +1,4 @@
-/** What previews warn of. */
+/** Warnings of previews. */
 import { describe, expect, it } from "vitest";
 import { cautionsOf } from "../../plan/cautions";
 import { parseConfig } from "../../plan/config";

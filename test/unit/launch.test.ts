@@ -1,4 +1,4 @@
-/** What `runtime/launch.py` finds out on the node, asked as Python: `gpus.py`, `network.py`. */
+/** Values that `runtime/launch.py` determines on the node, called from Python: `gpus.py`, `network.py`. */
 import { spawnSync } from "node:child_process";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -51,6 +51,17 @@ describe("the plan's GPUs on a node", () => {
       refused: `the plan uses GPU 0, 1 of this node (counted from 0), and CUDA_VISIBLE_DEVICES=${inherited} in the node's environment shows ${shown}: ask for as many GPUs as cluster.gpusPerNode says, or make that what a node has`,
     });
   });
+});
+
+test("the GPUs that a program is given are remembered for whoever asks the node", () => {
+  const assigned = (env: string, inherited: string) =>
+    python(`import launch
+spec = {"env": {"A": "1", "CUDA_VISIBLE_DEVICES": ${env}}, "gpus": [0, 1]}
+env = {"CUDA_VISIBLE_DEVICES": ${inherited}}
+print(json.dumps(launch.assigned_gpus(spec, env)))`);
+  expect(assigned('"{{GPUS}}"', '"4,5"')).toEqual(["4", "5"]);
+  // An engine without GPUs inherits what it does not use.
+  expect(assigned('"x"', '"4,5"')).toEqual([]);
 });
 
 describe("a node behind a site's proxy", () => {
