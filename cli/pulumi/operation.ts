@@ -70,6 +70,9 @@ export async function runOperation(
   throw explained(ended, kind, options, seconds);
 }
 
+/** The CLI says of each plugin on PATH where it is, several times; the toolchain has said so when it was set up. */
+const NOTICE = /warning: using pulumi-(language|resource)-\S+ from \$PATH/;
+
 interface Ended {
   /** As in a shell. */
   readonly code: number;
@@ -106,7 +109,7 @@ async function runOnce(
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream }).on("line", (line) => {
         printed.push(line);
-        if (line.trim() !== "") onProgress(line);
+        if (line.trim() !== "" && !NOTICE.test(line)) onProgress(line);
       });
     const end = await new Promise<Pick<Ended, "code" | "signal">>((resolve, reject) => {
       child.once("error", reject);
