@@ -70,7 +70,10 @@ export async function runOperation(
   throw explained(ended, kind, options, seconds);
 }
 
-/** The CLI says of each plugin on PATH where it is, several times; the toolchain has said so when it was set up. */
+/**
+ * The CLI says of each plugin on PATH where it is, several times; the toolchain has said so when it was set
+ * up.
+ */
 const NOTICE = /warning: using pulumi-(language|resource)-\S+ from \$PATH/;
 
 interface Ended {
