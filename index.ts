@@ -2,6 +2,7 @@
 import "./lib/bypassProxies";
 import * as pulumi from "@pulumi/pulumi";
 import { checkedConfig, costLine, DynamoCluster, KEY_VARIABLE, observeLocal, observeSky } from "./components";
+import { ProgramError } from "./components/problems";
 import { CONFIG_NAMESPACE } from "./config/problems";
 
 /**
@@ -23,7 +24,7 @@ function configOfStack(): Record<string, string> {
   const written = writtenConfig();
   if (Object.keys(written).length > 0) return written;
   const file = `Pulumi.${pulumi.getStack()}.yaml`;
-  throw new pulumi.RunError(
+  throw new ProgramError(
     `${file} is not beside Pulumi.yaml, or says nothing of ${CONFIG_NAMESPACE}. Copy a stack there, such as Pulumi.single.yaml or one of examples/stacks, or name its file: --config-file FILE`,
   );
 }

@@ -129,7 +129,8 @@ describe("the program on the real engine", { timeout: 120_000 }, () => {
     expect(endpoint).toBe(`http://127.0.0.1:${ports.frontend.port}`);
     expect(model).toBe("Qwen/Qwen3-8B");
     expect(apiKey).toBeUndefined();
-    expect(chat).toContain(`curl -s ${String(endpoint)}/v1/chat/completions`);
+    expect(chat).toBe("bin/dynamo-sky ask --stack dev");
+    expect(deploymentOf(all).curl).toContain(`curl -s ${String(endpoint)}/v1/chat/completions`);
     [cluster = ""] = deployedOf(all).topology.map((entry) => entry.cluster);
     expect(cluster).toMatch(/^life-dev-main-[a-z0-9]{6}$/);
     const programs = ["decode-0", "decode-1", "etcd", "frontend-0", "nats", "prefill-0"];

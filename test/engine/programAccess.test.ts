@@ -9,6 +9,7 @@ import OpenAI from "openai";
 import { Agent, request } from "undici";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { deployedOf } from "../../cli/deployment/deployed";
+import { deploymentOf } from "../../cli/deployment/running";
 import type { ConfigInput } from "../../config/schema";
 import { freePorts, listen, type Ports } from "../../dev/freePorts";
 import { issueCertificate } from "../../lib/tls/issue";
@@ -42,10 +43,10 @@ const up = async () => {
 };
 const outputs = async () => (await project.open("dev")).outputs({ showSecrets: true });
 
-/** Runs the stack's `chat` output like a user who pastes it into a shell. */
+/** Runs the stack's command of curl like a user who pastes it into a shell. */
 async function pasteChat(key: string): Promise<string> {
-  const { chat } = await outputs();
-  return execFileSync("sh", ["-c", String(chat)], {
+  const { curl } = deploymentOf(await outputs());
+  return execFileSync("sh", ["-c", String(curl)], {
     encoding: "utf8",
     env: { ...process.env, DYNAMO_API_KEY: key },
   });
