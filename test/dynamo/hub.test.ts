@@ -2,14 +2,15 @@
  * Downloads a model from an overloaded hub with broken connections; the hub is a stand-in, its client the
  * real `huggingface_hub`.
  */
-import { execFile } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { locateTools } from "../../toolchain/index";
 import { RUNTIME } from "../runtime";
 
@@ -24,11 +25,17 @@ class Hub {
   asked: string[] = [];
   /** Failures of the next requests for the file. */
   troubles: ("busy" | "cut" | "gone")[] = [];
-  private readonly server = createServer((request, response) => this.answer(request, response));
+  private readonly server;
+
+  /** @param tls Key and certificate, if it speaks TLS. */
+  constructor(readonly tls?: { readonly key: string; readonly cert: string }) {
+    const answer = (request: IncomingMessage, response: ServerResponse) => this.answer(request, response);
+    this.server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
+  }
 
   async open(): Promise<string> {
     await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+    return `http${this.tls === undefined ? "" : "s"}://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
   }
 
   close(): void {
@@ -100,13 +107,14 @@ describe("a model of a hub", () => {
     run(["-B", join(RUNTIME, "fetch_model.py"), join(home, "none.json"), model]);
 
   /** Runs the interpreter that has Dynamo, with what was said in a time that suits a test. */
-  const run = (args: readonly string[]) =>
+  const run = (args: readonly string[], more: Readonly<Record<string, string>> = {}) =>
     new Promise<{ readonly code: number; readonly output: string }>((resolve) => {
       const env = {
         PATH: process.env["PATH"],
         HF_HOME: home,
         HF_ENDPOINT: endpoint,
         HF_HUB_DISABLE_XET: "1",
+        ...more,
       };
       execFile(join(python, "python3"), args, { env, cwd: RUNTIME }, (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : Number(error.code), output: stdout + stderr }),
@@ -172,5 +180,48 @@ asyncio.run(main())`;
     const { output } = await run(["-c", script]);
     expect(output).toContain(join("snapshots", OLDER));
     expect(hub.asked).toEqual(["all"]);
+  });
+
+  describe("behind a certificate of a site's own authority", () => {
+    const site = mkdtempSync(join(tmpdir(), "dsky-site-"));
+    const at = (name: string) => join(site, name);
+    const openssl = (...args: string[]) => execFileSync("openssl", args, { cwd: site, stdio: "pipe" });
+    let secured: Hub;
+    let siteUrl = "";
+    beforeAll(async () => {
+      const key = ["-newkey", "rsa:2048", "-nodes", "-days", "2"];
+      openssl("req", "-x509", ...key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=A site");
+      const signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", "basicConstraints=critical,CA:FALSE"];
+      const names = ["-subj", "/CN=hub", "-addext", "subjectAltName=IP:127.0.0.1"];
+      openssl("req", "-x509", ...key, ...signed, ...names, "-keyout", "hub.key", "-out", "hub.pem");
+      secured = new Hub({
+        key: readFileSync(at("hub.key"), "utf8"),
+        cert: readFileSync(at("hub.pem"), "utf8"),
+      });
+      siteUrl = await secured.open();
+    });
+    afterAll(() => {
+      secured.close();
+      rmSync(site, { recursive: true, force: true });
+    });
+    const script = ["-B", join(RUNTIME, "fetch_model.py"), join(home, "none.json"), "a/model"];
+    const dynamos =
+      "import asyncio; from dynamo._core import fetch_model as f\nasync def m(): await f('a/model', False)\nasyncio.run(m())";
+
+    test("it is fetched with the authority in SSL_CERT_FILE, by the set-up and by Dynamo's own library", async () => {
+      const env = { HF_ENDPOINT: siteUrl, SSL_CERT_FILE: at("ca.pem") };
+      for (const args of [["-c", dynamos], script]) {
+        secured.asked = [];
+        const { code, output } = await run(args, { ...env, HF_HOME: join(home, String(args.length)) });
+        expect(code, output).toBe(0);
+        expect(secured.asked).not.toEqual([]);
+      }
+    });
+
+    test("it is given up at once without, with the reason", async () => {
+      const { code, output } = await run(script, { HF_ENDPOINT: siteUrl });
+      expect(code).toBe(1);
+      expect(output).toMatch(/a\/model could not be fetched \(attempt 1\): .*CERTIFICATE_VERIFY_FAILED/);
+    });
   });
 });
