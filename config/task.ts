@@ -2,7 +2,7 @@
  * What clients ask a model for. One home for it: readiness, smoke test, demo, load test and the `chat` output ask by what is here, and the
  * gateway knows by it which addresses a model has.
  *
- * Dynamo's kinds: `ModelType` in https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/model_type.rs
+ * Dynamo's kinds: `ModelType` in https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/llm/src/model_type.rs
  */
 import { z } from "zod";
 import { counted } from "../lib/words";

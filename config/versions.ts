@@ -3,10 +3,10 @@ export const VERSIONS = {
   /** Pulumi CLI; the same as the `@pulumi/pulumi` package. */
   pulumi: "3.255.0",
   /**
-   * `ai-dynamo` and `ai-dynamo-runtime` on PyPI, and the tag of NVIDIA's images on NGC. 1.5.0 to 1.6.1 need packages that PyPI
-   * does not carry.
+   * `ai-dynamo` and `ai-dynamo-runtime` on PyPI, and the tag of NVIDIA's images on NGC. What it asks for and PyPI does not carry is left
+   * out: `runtime/overrides.txt`. How to move to another release: docs/upgrading.md.
    */
-  dynamo: "1.4.2",
+  dynamo: "1.6.1",
   /** Supervisor on PyPI: keeps the programs of a node running. */
   supervisor: "4.3.0",
   /** NVIDIA's load generator on PyPI, for `bin/dynamo-sky bench`. */
@@ -33,12 +33,12 @@ export const VERSIONS = {
  * The plan writes one set of flags. It is right for both as long as the two columns are the same (a test sees to it); where they
  * part, the flags that differ belong here, beside the versions that have them. Images of other releases are refused
  * (`config/checks/image.ts`). Source of `image`, and of what older releases have:
- * https://github.com/ai-dynamo/dynamo/blob/main/docs/fern/components/releases.data.ts
+ * https://docs.nvidia.com/dynamo/v1.6.1/reference/releases/deprecations (the table of pins)
  */
 export const ENGINE_VERSIONS = {
-  sglang: { pypi: "0.5.16", image: "0.5.16" },
-  vllm: { pypi: "0.26.0", image: "0.26.0" },
-  trtllm: { pypi: "1.3.0rc22", image: "1.3.0rc22" },
+  sglang: { pypi: "0.5.21", image: "0.5.21" },
+  vllm: { pypi: "0.31.0", image: "0.31.0" },
+  trtllm: { pypi: "1.3.0rc29", image: "1.3.0rc29" },
 } as const;
 
 /** NVIDIA's images on NGC by engine; `mocker` needs none: what PyPI has of Dynamo is a tenth of the size. */

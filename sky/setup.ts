@@ -82,14 +82,13 @@ export function setupCommand(
   services: NodeServices,
   model = quoted(config.model),
 ): string {
-  const { engine, kvOffload, model: name, modelRevision } = config;
+  const { engine, model: name, modelRevision } = config;
   const wanted = serviceNames(services);
   const drafts = draftModels(config);
   const isFetched = engine !== "mocker" && modelSource(name) === "hub";
   const own = engine === "mocker" ? "" : ` --engine ${engine}`;
   const options = [
     `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}${own}`,
-    ...(engine === "vllm" && kvOffload.hostMemoryGB !== undefined ? [`--kvbm ${VERSIONS.dynamo}`] : []),
     [
       ...(wanted.length === 0 ? [] : [`--services ${quoted(wanted.join(" "))}`]),
       ...(isFetched ? [`--model ${model}`] : []),

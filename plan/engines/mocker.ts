@@ -4,7 +4,7 @@
  *
  * It knows no tensor parallelism. GPUs are accounted for as for a real engine, and a replica over several nodes has a
  * process on each: rank 0 serves; the others register in their own memory, where no frontend looks, so that losing one of
- * them is like losing a rank of a real engine. (A namespace of their own would not do: a frontend of Dynamo 1.4.2 takes
+ * them is like losing a rank of a real engine. (A namespace of their own would not do: a frontend of Dynamo takes
  * `--namespace dynamo`, the default, for all namespaces.)
  */
 
@@ -28,8 +28,8 @@ export const mocker: Engine = {
     "--disaggregation-mode": "pools[].role",
     "--data-parallel-size": "pools[].dataParallel",
     "--num-workers": "pools[].replicas",
-    "--num-g2-blocks": "kvOffload.hostMemoryGB",
-    "--num-g3-blocks": "kvOffload.diskGB",
+    "--num-host-blocks": "kvOffload.hostMemoryGB",
+    "--kv-bytes-per-token": "kvOffload.hostMemoryGB",
     "--is-prefill-worker": "pools[].role",
     "--is-decode-worker": "pools[].role",
   },
@@ -73,19 +73,18 @@ const KV_BYTES_PER_TOKEN = 2 * 36 * 8 * 128 * 2;
 const BYTES_PER_GB = 1e9;
 
 /**
- * SGLang, by default. Where KV blocks are offloaded it is vLLM, for the mocker leaves SGLang without tiers; those of host memory (G2)
- * and disk (G3) are counted in blocks. Decode workers keep no prefixes: nothing of theirs is offloaded.
+ * SGLang, by default. Where KV blocks are offloaded it is vLLM, for the mocker leaves SGLang without host memory, which is counted in
+ * blocks of each attention group; it has no disk. Decode workers keep no prefixes: nothing of theirs is offloaded.
  */
 function simulated({ config: { kvOffload, router }, pool }: WorkerSpec): string[] {
-  const { hostMemoryGB, diskGB } = kvOffload;
+  const { hostMemoryGB } = kvOffload;
   const blockSize = router.blockSize ?? BLOCK_TOKENS;
   if (hostMemoryGB === undefined || pool.role === "decode")
     return ["--engine-type", "sglang", "--sglang-page-size", String(blockSize)];
-  const bytesPerBlock = KV_BYTES_PER_TOKEN * blockSize;
-  const blocks = (gb: number) => Math.floor((gb * gpusPerReplica(pool) * BYTES_PER_GB) / bytesPerBlock);
+  const bytes = (hostMemoryGB * BYTES_PER_GB * gpusPerReplica(pool)) / pool.dataParallel;
+  const blocks = Math.floor(bytes / (KV_BYTES_PER_TOKEN * blockSize));
   return [
     ...["--engine-type", "vllm", "--block-size", String(blockSize)],
-    ...["--num-g2-blocks", String(blocks(hostMemoryGB))],
-    ...(diskGB === undefined ? [] : ["--num-g3-blocks", String(blocks(diskGB))]),
+    ...["--num-host-blocks", String(blocks), "--kv-bytes-per-token", String(KV_BYTES_PER_TOKEN)],
   ];
 }

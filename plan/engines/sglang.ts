@@ -1,8 +1,8 @@
 /**
- * SGLang 0.5.16 under `python -m dynamo.sglang`.
+ * SGLang 0.5.21 under `python -m dynamo.sglang`.
  *
- * Flags: https://github.com/sgl-project/sglang/blob/v0.5.16/python/sglang/srt/server_args.py, and for Dynamo's side
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
+ * Flags: https://github.com/sgl-project/sglang/blob/v0.5.21/python/sglang/srt/server_args.py, and for Dynamo's side
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/sglang/args.py
  */
 
 import { RUNTIME_FLAGS } from "../../config/settled";
@@ -254,7 +254,7 @@ function disaggregationFlags(worker: WorkerSpec): string[] {
 
 /**
  * Encode workers are what the frontend asks; they look at the pictures and hand the request to the others, which have to know that. An
- * aggregated worker is `pd` there. https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
+ * aggregated worker is `pd` there. https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/sglang/args.py
  * (`_normalize_multimodal_disaggregation_args`)
  */
 function pictureFlags(worker: WorkerSpec): string[] {

@@ -1,11 +1,11 @@
 /**
  * TensorRT-LLM under `python -m dynamo.trtllm`.
  *
- * Flags: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/trtllm/backend_args.py. What has no flag of its own
+ * Flags: https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/trtllm/backend_args.py. What has no flag of its own
  * goes to the engine as `--trtllm.<group>.<key>`, which excludes `--override-engine-args`.
  *
  * A replica over several nodes is one MPI world with a rank for each GPU, all started at once by `mpirun` on the first node (`mpi.ts`):
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/docs/backends/trtllm/multinode/trtllm-multinode-examples.md. Every rank runs
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/docs/backends/trtllm/multinode/trtllm-multinode-examples.md. Every rank runs
  * https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/trtllm-llmapi-launch, which is Dynamo's worker on rank 0, and on
  * the others waits for work.
  */
@@ -31,7 +31,6 @@ import {
   type WorkerSpec,
 } from "./engine";
 import { isGroup, merged } from "./engineConfig";
-import { KVBM_ENGINE_OFFSET, kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
 import { mpiDaemon, mpiPorts, mpirun } from "./mpi";
 import { handOver, type TransferRules } from "./transfer";
 
@@ -39,6 +38,8 @@ const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode:
 
 /** What every rank of a replica over several nodes runs, with the worker's command after it. */
 const LAUNCHER = "trtllm-llmapi-launch";
+
+const BYTES_PER_GB = 1e9;
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 
@@ -53,6 +54,7 @@ const SETTLED_KEYS: SettledFlags = {
   gpus_per_node: "cluster.gpusPerNode",
   "kv_cache_config.tokens_per_block": "router.blockSize",
   "cache_transceiver_config.backend": "kvTransfer.connector",
+  "kv_cache_config.host_cache_size": "kvOffload.hostMemoryGB",
   kv_connector_config: "kvOffload",
 };
 
@@ -105,27 +107,9 @@ export const trtllm: Engine = {
     "--trtllm.disable_overlap_scheduler": "its overlap scheduler does not work in a prefill worker",
   },
   usesGpus: true,
-  shapeProblems(replica) {
-    const { pool, nodes } = replica;
-    const problems = [];
-    if (nodes > 1 && usesKvbm(replica)) {
-      problems.push({
-        key: "tensorParallel" as const,
-        message:
-          `kvOffload works with engine trtllm only where a replica fits one node (KVBM), and this one is on ${nodes}. ` +
-          "Remove kvOffload, or make the replica smaller.",
-      });
-    }
-    if (usesKvbm(replica) && usesDp(replica)) {
-      problems.push({
-        key: "dataParallel" as const,
-        message: `kvOffload does not work with ${pool.dataParallel} attention groups (KVBM knows one). Remove one of the two.`,
-      });
-    }
-    return problems;
-  },
+  shapeProblems: () => [],
   kind: ({ rank }) => (rank === 0 ? "worker" : "bare"),
-  ports: (spec) => [...(usesKvbm(spec) ? kvbmPorts(true) : []), ...(spec.nodes > 1 ? mpiPorts(spec) : [])],
+  ports: (spec) => (spec.nodes > 1 ? mpiPorts(spec) : []),
   start(worker) {
     if (worker.rank > 0) return mpiDaemon(worker, { ...transferEnv(worker), ...extraEnv(worker) });
     const served = serve(worker);
@@ -152,20 +136,10 @@ function serve(worker: WorkerSpec): WorkerCommand {
       ...extraArgs(worker),
     ],
     env: {
-      ...(usesKvbm(worker) ? offloadEnv(worker) : {}),
       ...transferEnv(worker),
       ...extraEnv(worker),
     },
   };
-}
-
-/**
- * The engine publishes KV events to KVBM at a port that is by default the one at which KVBM's leader listens
- * (`kvbm/trtllm_integration/consolidator_config.py` of 1.4.2), so it gets one of its own.
- */
-function offloadEnv(worker: WorkerSpec): Record<string, string> {
-  const port = (worker.ports.kvbm ?? 0) + KVBM_ENGINE_OFFSET;
-  return { ...kvbmEnv(worker), DYN_KVBM_TRTLLM_ZMQ_PORT: String(port) };
 }
 
 function modelFlags({ config }: WorkerSpec): string[] {
@@ -194,7 +168,6 @@ function cacheFlags(worker: WorkerSpec): string[] {
     // Dynamo registers what the engine says; its own number is for an engine that says nothing.
     ...option("--kv-block-size", worker.config.router.blockSize),
     ...flag("--publish-kv-events", publishesKvEvents(worker)),
-    ...(usesKvbm(worker) ? ["--connector", "kvbm"] : []),
   ];
 }
 
@@ -213,13 +186,20 @@ function planned(worker: WorkerSpec): PlainObject {
     kv_cache_config: {
       ...(blockSize === undefined ? {} : { tokens_per_block: blockSize }),
       ...(pool.gpuMemoryFraction === undefined ? {} : { free_gpu_memory_fraction: pool.gpuMemoryFraction }),
-      ...(usesKvbm(worker) ? { enable_partial_reuse: false } : {}),
+      ...hostCache(worker),
     },
     ...(disaggregated(worker)
       ? { cache_transceiver_config: { backend: handOver(TRANSFER, config.kvTransfer) } }
       : {}),
     ...(pool.role === "prefill" ? { disable_overlap_scheduler: true } : {}),
   };
+}
+
+/** Host memory for blocks that leave the GPU, in bytes of each rank. Decode workers keep no prefixes. */
+function hostCache(worker: WorkerSpec): PlainObject {
+  const { hostMemoryGB } = worker.config.kvOffload;
+  if (hostMemoryGB === undefined || !keepsPrefixes(worker)) return {};
+  return { host_cache_size: Math.round(hostMemoryGB * BYTES_PER_GB) };
 }
 
 /** With a file of the engine's configuration on the node (`--extra-engine-args`), what it says of sizes must not count. */
@@ -259,7 +239,7 @@ function transferEnv(worker: WorkerSpec): Record<string, string> {
   return { TRTLLM_NIXL_KVCACHE_BACKEND: kvTransfer.backend };
 }
 
-/** Encode workers, and where whoever reads prompts finds them: `_default_endpoint` in dynamo/trtllm/args.py of 1.4.2. */
+/** Encode workers, and where whoever reads prompts finds them: `_default_endpoint` in dynamo/trtllm/args.py of 1.6.1. */
 function pictureFlags(worker: WorkerSpec): string[] {
   if (!hasEncoders(worker)) return [];
   const asks = keepsPrefixes(worker) ? ["--encode-endpoint", `dyn://${NAMESPACE}.encode.generate`] : [];

@@ -3,7 +3,7 @@ import { counter, gauge, histogram } from "./define";
 
 const KV = { kvRouter: true } as const;
 
-/** https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/metrics/prometheus_names.rs */
+/** https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/metrics/prometheus_names.rs */
 export const FRONTEND = {
   requests: counter(
     "frontend",

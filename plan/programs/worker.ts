@@ -130,7 +130,7 @@ function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
  * Endpoints by which `/health` and `/live` judge. Without it only an endpoint with a payload for its own check counts, which the mocker and
  * encode workers do not have: they would answer 503 while they serve. By the name `DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS` Dynamo calls it
  * deprecated at every start; any field of its runtime's configuration is read as `DYN_RUNTIME_<FIELD>` too, which it has no fault to find with:
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config.rs (`RuntimeConfig::figment`).
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/config.rs (`RuntimeConfig::figment`).
  */
 const HEALTHY_ENDPOINTS = "DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS";
 
