@@ -13,8 +13,19 @@ function writtenConfig(): Record<string, string> {
   );
 }
 
+/** Pulumi runs a program also where it has found no file of the stack; then every required key would be said to be missing. */
+function configOfStack(): Record<string, string> {
+  const written = writtenConfig();
+  if (Object.keys(written).length > 0) return written;
+  const file = `Pulumi.${pulumi.getStack()}.yaml`;
+  throw new pulumi.RunError(
+    `${file} is not beside Pulumi.yaml, or says nothing of ${CONFIG_NAMESPACE}. Copy a stack there, such as Pulumi.single.yaml or one of examples/stacks, or name its file: --config-file FILE`,
+  );
+}
+
 async function program() {
-  const written = checkedConfig(writtenConfig());
+  const text = configOfStack();
+  const written = checkedConfig(text);
   const { huggingFaceToken: _token, registryPassword: _password, tlsKey: _key, ...config } = written;
   const clusterPrefix = `${pulumi.getProject()}-${pulumi.getStack()}`;
   const settings = new pulumi.Config(CONFIG_NAMESPACE);
@@ -29,7 +40,9 @@ async function program() {
     clusterPrefix,
     ...(config.target === "local"
       ? { observed: await observeLocal(clusterPrefix, written) }
-      : { observedSky: await observeSky(clusterPrefix, config.sky.infra, written) }),
+      : {
+          observedSky: await observeSky(clusterPrefix, config.sky.infra, written, text["huggingFaceToken"]),
+        }),
   });
   const { endpoint, model, certificate, certificateFingerprint, apiKey, apiKeys, chat, details, cost } =
     cluster;

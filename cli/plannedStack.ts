@@ -1,4 +1,5 @@
 /** A stack's configuration and plan, read from its file without Pulumi: what the tools that only look need. */
+import { relative } from "node:path";
 import { type DeploymentConfig, parseConfig } from "../plan/config";
 import { factsOf } from "../plan/facts";
 import { plan } from "../plan/plan";
@@ -10,6 +11,8 @@ import { writtenConfig } from "./pulumi/writtenConfig";
 
 /** A stack's checked configuration, and its plan. */
 export interface PlannedStack {
+  /** The stack's file, relative to the project's directory. */
+  readonly file: string;
   readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
 }
@@ -30,5 +33,5 @@ export function planStack(stack: string, directory: string): PlannedStack {
   }
   const config = parseConfig(writtenConfig(file));
   const facts = factsOf(config, () => locateTools().servicesObtainable);
-  return { config, plan: plan(config, facts) };
+  return { file: relative(project.directory, file), config, plan: plan(config, facts) };
 }

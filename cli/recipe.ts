@@ -26,7 +26,7 @@ const fileNames: Readonly<Record<string, string>> = {
 /** Where a stack's recipe is, relative to the repository. */
 export function recipePath(stack: string): string {
   const known = fileNames[stack];
-  return known === undefined ? `sky/recipes/${stack}.sky.yaml` : `sky/${known}.sky.yaml`;
+  return known === undefined ? `examples/recipes/${stack}.sky.yaml` : `sky/${known}.sky.yaml`;
 }
 
 /** Stacks whose recipe is committed: those of one SkyPilot cluster. */
@@ -105,7 +105,7 @@ ${secretsToBring(secrets).join("")}  sky launch -c ${CLUSTER}${secrets.map((secr
 ${howToAsk(made, address)}  sky down ${CLUSTER}
 
 ${opened}${aboutAccess(planned, made)}${aboutModel(planned)}
-Written by \`npm run recipes\` from Pulumi.${stack}.yaml: edit that, not this.`;
+Written by \`npm run recipes\` from ${planned.file}: edit that, not this.`;
 }
 
 /** Where the recipes' tunnel begins. */

@@ -8,6 +8,7 @@ import type { ConfigInput } from "../config/schema";
 import { show } from "../config/values";
 import { type BroughtFiles, LARGEST, NotBrought, readBrought } from "../lib/broughtFiles";
 import { problemOfCertificate } from "../lib/tls/served";
+import { cautionsOf } from "../plan/cautions";
 import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/config";
 import type { DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
@@ -15,6 +16,7 @@ import { localAddresses } from "../plan/localAddresses";
 import { plan } from "../plan/plan";
 import type { DeploymentPlan } from "../plan/types";
 import { locateTools } from "../toolchain";
+import { beforeLaunch } from "./beforeLaunch";
 import type { Observation } from "./observation";
 import { affordableCost } from "./prices";
 import { reported } from "./problems";
@@ -55,6 +57,8 @@ export interface Deployment {
   readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
   readonly cost: DeploymentCost;
+  /** What a person should know before it is made, although it is allowed. */
+  readonly cautions: readonly string[];
   /** Files of this machine that nodes are given, as they are now. */
   readonly files: BroughtFiles;
   /** Loopback addresses of the local nodes, by name of the cluster, by rank. */
@@ -98,7 +102,9 @@ export function prepare(args: DynamoClusterArgs): Deployment {
       factsOf(config, () => localServices ?? locateTools().servicesObtainable),
     );
     const cost = affordableCost(config, planned, observedSky?.prices);
-    return { config, plan: planned, cost, files, addresses: localAddresses(planned) };
+    const cautions = cautionsOf(config, planned);
+    if (observedSky !== undefined) cautions.push(...beforeLaunch(config, observedSky));
+    return { config, plan: planned, cost, cautions, files, addresses: localAddresses(planned) };
   });
 }
 

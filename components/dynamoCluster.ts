@@ -2,7 +2,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
 import type { ServedCertificate } from "../lib/tls/served";
-import { cautionsOf } from "../plan/cautions";
 import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
 import { detailsText } from "../plan/outputs";
@@ -87,7 +86,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     keepSecretsOutOfDebugMessages();
     this.cost = cost;
     const { access } = config;
-    for (const caution of cautionsOf(config, plan)) void pulumi.log.warn(caution, this);
+    for (const caution of deployment.cautions) void pulumi.log.warn(caution, this);
     const keys = access.gateway ? new ApiKeys(`${name}-key`, access, { parent: this }) : undefined;
     const tls = gatewayCertificate(`${name}-tls`, access.tls, args.tlsKey, { parent: this });
     const hosts = this.#hosts(name, args, deployment, { keys, tls });
@@ -163,7 +162,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     name: string,
     args: DynamoClusterArgs,
     deployment: Deployment,
-    { keys, tls }: Entrance,
+    { keys, tls }: AccessInputs,
   ): Map<string, ClusterHost> {
     const { huggingFaceToken } = args;
     const credentials = new Credentials(`${name}-credentials`, deployment.plan, { parent: this });
@@ -274,7 +273,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
 }
 
 /** What the gateway is given; nothing where there is none. */
-interface Entrance {
+interface AccessInputs {
   readonly keys: ApiKeys | undefined;
   readonly tls: HostCertificate | undefined;
 }

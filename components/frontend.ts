@@ -1,4 +1,4 @@
-/** The OpenAI-compatible entrance. */
+/** The OpenAI-compatible endpoint. */
 import type * as pulumi from "@pulumi/pulumi";
 import { byReplica, Role, type RoleArgs } from "./role";
 

@@ -2,8 +2,8 @@
 import { type Dirent, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { stateDirectory } from "../local/directories";
-import { isUnproven } from "../local/marks";
 import { type ObservedNode, observeCluster } from "../local/observe";
+import { isUnproven } from "../local/pendingChanges";
 import type { DeploymentConfig } from "../plan/config";
 import { preflightLocal } from "./localPreflight";
 import { clusterPrefixName } from "./names";

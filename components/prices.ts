@@ -1,9 +1,11 @@
 /** What SkyPilot is asked about the clusters of a deployment, and what their prices come to. */
 
+import { ConfigError } from "../config/problems";
 import { stableJson } from "../lib/stableJson";
 import type { DeploymentConfig } from "../plan/config";
 import { assertAffordable, type ClusterPrice, costOf, type DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
+import { machineProblems } from "../plan/machines";
 import { plan } from "../plan/plan";
 import type { ClusterPlan, DeploymentPlan } from "../plan/types";
 import { taskIdentity } from "../sky/task";
@@ -28,16 +30,34 @@ export function priceQuestions(config: DeploymentConfig): string[] {
   return [...new Set(clusters.map((cluster) => question(cluster, config)))];
 }
 
+/** Answers of SkyPilot, in the order of the questions. */
+export function answersTo(questions: readonly string[], answers: readonly ClusterPrice[]): SkyPrices {
+  return new Map(answers.map((price, index) => [questions[index] ?? "", price] as const));
+}
+
+/** @throws ConfigError when no infra of the deployment has such machines, as far as the prices say it. */
+export function refuseImpossible(
+  config: DeploymentConfig,
+  planned: DeploymentPlan,
+  prices?: SkyPrices,
+): void {
+  const problems = machineProblems(config, planned.clusters, (cluster) =>
+    prices?.get(question(cluster, config)),
+  );
+  if (problems.length > 0) throw new ConfigError(problems);
+}
+
 /**
- * What a deployment costs.
+ * What a deployment costs, which is nothing where it can never be launched: that is refused.
  * @param prices Answers to {@link priceQuestions}. Default: SkyPilot was not asked, and nothing is known.
- * @throws ConfigError when it may cost more than the configuration allows.
+ * @throws ConfigError when no cloud has such machines, or they may cost more than the configuration allows.
  */
 export function affordableCost(
   config: DeploymentConfig,
   planned: DeploymentPlan,
   prices?: SkyPrices,
 ): DeploymentCost {
+  refuseImpossible(config, planned, prices);
   const cost = costOf(config, planned, (cluster) => prices?.get(question(cluster, config)));
   assertAffordable(config, cost);
   return cost;

@@ -1,9 +1,12 @@
 /** What of a deployment's SkyPilot clusters is lost and must be launched again. */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../plan/config";
+import { type HubAnswer, type HubQuestion, hubQuestion } from "../plan/hub";
+import type { Obstacle } from "../plan/obstacles";
 import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
+import { draftModels } from "../sky/setup";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
-import { priceQuestions, type SkyPrices } from "./prices";
+import { answersTo, priceQuestions, type SkyPrices } from "./prices";
 import { reported, reportedLater } from "./problems";
 
 /** What was seen, and when. */
@@ -14,6 +17,10 @@ export interface SkyObservation {
   readonly clusters: ObservedSkyClusters;
   /** What SkyPilot says that the deployment's clusters cost. Default: it was not asked. */
   readonly prices?: SkyPrices;
+  /** What a launch would fail at, at infras of the configuration. Default: nobody asked. */
+  readonly obstacles?: readonly Obstacle[];
+  /** What the hub says of the models that nodes will fetch. Default: it was not asked. */
+  readonly hub?: HubQuestion & { readonly answers: readonly HubAnswer[] };
 }
 
 /** Words of SkyPilot for a job that runs or is about to: https://docs.skypilot.co/en/latest/reference/cli.html#sky-queue */
@@ -27,12 +34,14 @@ const ALIVE = new Set(["INIT", "PENDING", "SETTING_UP", "RUNNING"]);
  * @param infra As in the configuration: it decides which SkyPilot is asked.
  * @param priced The configuration of the deployment whose price is wanted, too. Default: no price is asked for; then a limit on it
  *   (`limits.dollarsPerHour`) refuses the deployment.
+ * @param huggingFaceToken The token that nodes will have, with which the hub is asked about the model; it goes nowhere else. Default: none.
  * @throws ProgramError when SkyPilot does not answer, with the cause, and when the deployment cannot be planned.
  */
 export async function observeSky(
   prefix: string,
   infra: readonly string[],
   priced?: DeploymentConfig,
+  huggingFaceToken?: string,
 ): Promise<SkyObservation> {
   const questions = priced === undefined ? [] : reported(() => priceQuestions(priced));
   // Only now: a program for this machine does without the modules of SkyPilot's driver.
@@ -45,11 +54,21 @@ export async function observeSky(
   };
   const at = new Date().toISOString();
   const tasks = questions.map((question): unknown => JSON.parse(question));
+  const hub = priced && hubQuestion(priced, draftModels(priced), process.env["HF_ENDPOINT"]);
   const seen = await reportedLater(() =>
-    ask({ prefix: `${clusterPrefixName(prefix)}-`, infra, tasks }, context),
+    ask(
+      {
+        prefix: `${clusterPrefixName(prefix)}-`,
+        infra,
+        tasks,
+        ...(hub === undefined ? {} : { hub: { ...hub, token: huggingFaceToken } }),
+      },
+      context,
+    ),
   );
-  const prices = seen.prices.map((price, index) => [questions[index] ?? "", price] as const);
-  return { at, clusters: seen.clusters, prices: new Map(prices) };
+  const { clusters, prices, obstacles, models } = seen;
+  const asked = hub === undefined ? {} : { hub: { ...hub, answers: models } };
+  return { at, clusters, prices: answersTo(questions, prices), obstacles, ...asked };
 }
 
 /** The first time, SkyPilot is installed in it. */

@@ -23,6 +23,11 @@ export function infraKind(infra: string): InfraKind | undefined {
   return KINDS[cloudOf(infra)];
 }
 
+/** Whether SkyPilot has a catalog of the machines there: not where they are whatever somebody has, nor where SkyPilot chooses the place. */
+export function hasCatalog(infra: string): boolean {
+  return infraKind(infra) === undefined && cloudOf(infra) !== "*";
+}
+
 /** Slurm runs containers only with Pyxis, opens no ports, and may give parts of one machine to several clusters. */
 export function isSlurm(infra: string): boolean {
   return infraKind(infra) === "Slurm";

@@ -39,7 +39,7 @@ export const metricsSchema = section({
   exporters: setting(flag(), {
     default: false,
     about:
-      "Lets every node tell what Dynamo does not: programs and their restarts, NATS, the gateway; and the engine its own series (SGLang's `--enable-metrics`). For a Prometheus of your own, which reaches these figures on the cluster's network: `bin/dynamo-sky metrics`. `metrics.prometheus` brings it along.",
+      "Lets every node tell what Dynamo does not: programs and their restarts, NATS, the gateway; and the engine its own series (SGLang's `--enable-metrics`). For a Prometheus of your own, which reaches these metrics on the cluster's network: `bin/dynamo-sky metrics`. `metrics.prometheus` brings it along.",
   }),
   prometheus: setting(flag(), {
     default: false,

@@ -26,7 +26,7 @@ export function hasPullSecrets(config: unknown, section: PodSection): boolean {
   return listAt(config, section, "pod_config", "spec", "imagePullSecrets").length > 0;
 }
 
-/** A place where the pod's user is settled. */
+/** A place where the pod's user is set. */
 export interface PodUser {
   /** Below `sky.config`. */
   readonly path: SettingPath;

@@ -92,7 +92,7 @@ export const configSchema = section({
   engineConfig: setting(plainObject("an object with keys of TensorRT-LLM's configuration"), {
     default: {},
     about:
-      "For engine trtllm: its own configuration, as its YAML files have it. Merged with what the plan settles; each pool's goes over it.",
+      "For engine trtllm: its own configuration, as its YAML files have it. Merged with what the plan sets; each pool's goes over it.",
   }),
   engineEnv: setting(environment(), {
     default: {},
@@ -118,7 +118,7 @@ export const configSchema = section({
     ...ALL_DEFAULTS,
     about: "How requests find their worker: the router inside Dynamo's frontend.",
   }),
-  frontend: setting(frontendSchema, { ...ALL_DEFAULTS, about: "The OpenAI-compatible entrance." }),
+  frontend: setting(frontendSchema, { ...ALL_DEFAULTS, about: "The OpenAI-compatible endpoint." }),
   access: setting(accessSchema, { ...ALL_DEFAULTS, about: "Who may use the endpoint, and how much of it." }),
   controlPlane: setting(controlPlaneSchema, {
     ...ALL_DEFAULTS,
@@ -135,7 +135,7 @@ export const configSchema = section({
   }),
   metrics: setting(metricsSchema, {
     ...ALL_DEFAULTS,
-    about: "Figures for Prometheus, and when it raises an alert.",
+    about: "Metrics for Prometheus, and when it raises an alert.",
   }),
   timeouts: setting(timeoutsSchema, { ...ALL_DEFAULTS, about: "How long things may take." }),
   limits: setting(limitsSchema, {

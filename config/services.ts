@@ -83,7 +83,7 @@ export const portsSchema = section({
   etcdClient: setting(port(), { default: 2379, about: "etcd, for its clients." }),
   etcdPeer: setting(port(), { default: 2380, about: "etcd, among its members." }),
   nats: setting(port(), { default: 4222, about: "NATS, for its clients." }),
-  natsMonitor: setting(port(), { default: 8222, about: "NATS, health and figures over HTTP." }),
+  natsMonitor: setting(port(), { default: 8222, about: "NATS, health and metrics over HTTP." }),
   eventsIn: setting(port(), {
     default: 5550,
     about: "Where workers send KV events to where there is no NATS (ZMQ broker, `DYN_ZMQ_BROKER_URL`).",
@@ -110,7 +110,7 @@ export const portsSchema = section({
   }),
   gatewayStatus: setting(port(), {
     default: 9850,
-    about: "The gateway's own figures (`metrics.exporters`); only its own node reaches it.",
+    about: "The gateway's own metrics (`metrics.exporters`); only its own node reaches it.",
   }),
   exporter: setting(port(), {
     default: 9050,

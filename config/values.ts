@@ -62,7 +62,7 @@ export function nearest(written: string, choices: readonly string[]): string | u
 /** Longer than any key or choice; beyond it nothing is near, and comparing would take long. */
 const LONGEST_SLIP = 64;
 
-/** Letters to change; two neighbours that changed places count as one, being one slip of the fingers. */
+/** Letters to change. Two neighbours that changed places count as one change, since that is one typing error. */
 function slips(written: string, choice: string): number {
   if (written.length > LONGEST_SLIP) return Number.POSITIVE_INFINITY;
   const swapped = Array.from({ length: Math.max(0, written.length - 1) }, (_, at) =>

@@ -38,7 +38,7 @@ async function main([verb = "", ...rest]: readonly string[]): Promise<number> {
         keepLab();
       });
       progress.line(
-        `ready: infra '${LAB_INFRA}', ${nodesInWords()} (Pulumi.lab.yaml uses it). 'npm run lab -- down' ends it.`,
+        `ready: infra '${LAB_INFRA}', ${nodesInWords()} (the stack lab uses it). 'npm run lab -- down' ends it.`,
       );
       return 0;
     case "down":

@@ -22,7 +22,7 @@ Its own
   output [NAME]    short for stack output
 
 Options
-  --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml
+  --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml, here or in examples/stacks
   --cwd, -C DIR      directory of Pulumi.yaml (default: this repository)
   --json             print the result as JSON, also with most of Pulumi's commands
 
@@ -33,6 +33,9 @@ const OPERATIONS: ReadonlyMap<string, boolean> = new Map([
   ...(["preview", "pre", "up", "update", "import", "watch"] as const).map((verb) => [verb, true] as const),
   ...(["refresh", "destroy", "down", "dn"] as const).map((verb) => [verb, false] as const),
 ]);
+
+/** Commands that read or write the stack's file alone. */
+const ABOUT_THE_FILE: ReadonlySet<string | undefined> = new Set(["config", "logs"]);
 
 /** What was written on the command line, as far as this program has to know it. Everything else is Pulumi's to read. */
 function readCommon(words: readonly string[]) {
@@ -53,13 +56,14 @@ function readCommon(words: readonly string[]) {
 }
 
 /** Starts the CLI in this process's place: with its terminal, its exit code, and the signals that it gets. */
-async function handOver(words: readonly string[]): Promise<number> {
+async function runPulumi(words: readonly string[]): Promise<number> {
   const { command, stack, cwd, configFile, wantsHelp } = readCommon(words);
   const directory = projectIn({ cwd });
   const operation = wantsHelp || stack === undefined ? undefined : OPERATIONS.get(command ?? "");
   if (operation !== undefined && stack !== undefined) await preload(stack, directory);
   const opened = await openStack({ projectDir: directory, stack: stack ?? "none" });
-  const more = operation === undefined ? [] : await opened.prepare(operation);
+  const fileArguments = ABOUT_THE_FILE.has(command) ? opened.fileArguments : [];
+  const more = operation === undefined ? fileArguments : await opened.prepare(operation);
   // Pulumi's own --remove deletes the stack's file too, which is the repository's.
   const removes = operation !== undefined && words.includes("--remove");
   const args = [
@@ -101,7 +105,7 @@ const words = process.argv.slice(2);
 const { command } = readCommon(words);
 
 async function main(): Promise<number> {
-  if (command !== undefined) return handOver(words);
+  if (command !== undefined) return runPulumi(words);
   console.log(usage);
   return EXIT.ok;
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { defineVerb } from "../lib/verb";
 import { UNITS } from "../plan/node/paths";
 import { nodeDirectory, ranksOnDisk } from "./directories";
-import { isUnfinished } from "./marks";
+import { isUnfinished } from "./pendingChanges";
 import { localObserveSchema } from "./spec";
 import { programState } from "./state";
 import { SupervisorClient } from "./supervisor";

@@ -38,7 +38,7 @@ export function addressOf(config: DeploymentConfig, rank: number): string {
 }
 
 /**
- * Where figures for a Prometheus are told. One of the deployment's own is on the same node; only for one from elsewhere
+ * Where metrics for a Prometheus are told. One of the deployment's own is on the same node; only for one from elsewhere
  * (`metrics.exporters`) they are told to the network.
  */
 export function figuresAddress(config: DeploymentConfig): string {

@@ -3,6 +3,7 @@
 import { ConfigError, type Problem } from "../config/problems";
 import { counted } from "../lib/words";
 import type { DeploymentConfig } from "./config";
+import type { Miss } from "./machines";
 import type { ClusterPlan, DeploymentPlan } from "./types";
 
 /** Machines that SkyPilot may take for a cluster. */
@@ -20,6 +21,8 @@ export interface ClusterPrice {
   readonly candidates: readonly PriceCandidate[];
   /** Why there are none; null where there are some. */
   readonly problem: string | null;
+  /** What the catalogs of all infras that are asked for are sure not to have. Default: there are candidates, or nobody can be sure. */
+  readonly misses?: readonly Miss[];
 }
 
 /** Cost of one cluster, in US dollars an hour. */

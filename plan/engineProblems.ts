@@ -2,7 +2,7 @@
 
 import { ENGINES, type EngineName } from "../config/names";
 import type { Problem } from "../config/problems";
-import { settledFlag } from "../config/settled";
+import { reservedFlag } from "../config/reserved";
 import { type DeploymentConfig, gpusPerReplica, type PoolConfig } from "./config";
 import { engines } from "./engines";
 import { engineConfigProblems } from "./engines/engineConfig";
@@ -10,13 +10,13 @@ import { transferProblems } from "./engines/transfer";
 
 /** Every reason why the engine cannot be started as the configuration wants it. */
 export function engineProblems(config: DeploymentConfig): Problem[] {
-  const { transfer, settledKeys } = engines[config.engine];
+  const { transfer, reservedKeys } = engines[config.engine];
   return [
     ...taskProblems(config),
     ...shapeProblems(config),
     ...argumentProblems(config),
     ...transferProblems(config, transfer),
-    ...engineConfigProblems(config, settledKeys),
+    ...engineConfigProblems(config, reservedKeys),
   ];
 }
 
@@ -47,18 +47,18 @@ function shapeProblems(config: DeploymentConfig): Problem[] {
 
 /** Arguments that would undo what the plan settles. */
 function argumentProblems(config: DeploymentConfig): Problem[] {
-  const { settledFlags } = engines[config.engine];
+  const { reservedFlags } = engines[config.engine];
   const lists = [
     { path: ["engineArgs"], given: config.engineArgs },
     ...config.pools.map((pool, index) => ({ path: ["pools", index, "engineArgs"], given: pool.engineArgs })),
   ];
   return lists.flatMap(({ path, given }) =>
     given.flatMap((argument, index): Problem[] => {
-      const settled = settledFlag(settledFlags, argument);
-      if (settled === undefined) return [];
-      const { flag, instead } = settled;
+      const reserved = reservedFlag(reservedFlags, argument);
+      if (reserved === undefined) return [];
+      const { flag, instead } = reserved;
       const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
-      return [{ path: [...path, index], message: `${flag} is settled by the plan. Remove it; ${remedy}.` }];
+      return [{ path: [...path, index], message: `${flag} is set by the plan. Remove it; ${remedy}.` }];
     }),
   );
 }

@@ -13,7 +13,7 @@ import { range } from "./packing";
 import { type ClusterLayout, placeReplicas } from "./placement";
 import { firstPort, NodePorts } from "./ports";
 import { controlPlanePrograms } from "./programs/controlPlane";
-import { entrancePrograms } from "./programs/gateway";
+import { endpointPrograms } from "./programs/gateway";
 import { exporterProgram, prometheusProgram } from "./programs/metrics";
 import { registeredWorkers, replicaPrograms } from "./programs/worker";
 import { inTurn } from "./sharing";
@@ -124,7 +124,7 @@ function planCluster(
     const ports = portsOf();
     const isHead = layout.hasControlPlane && rank === 0;
     const programs: ProgramPlan[] = isHead
-      ? [...controlPlanePrograms(context, ports), ...entrancePrograms(context, ports)]
+      ? [...controlPlanePrograms(context, ports), ...endpointPrograms(context, ports)]
       : [];
     return { rank, ports, programs };
   });

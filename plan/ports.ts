@@ -39,7 +39,7 @@ export const PORT_SETTINGS = {
   mpi: ["ports", "mpi"],
   /** Side channel of the KV transfer, one for each attention group. */
   sideChannel: ["ports", "sideChannel"],
-  /** The gateway's own figures, for its node alone. */
+  /** The gateway's own metrics, for its node alone. */
   gatewayStatus: ["ports", "gatewayStatus"],
   /** A node's exporter. */
   exporter: ["ports", "exporter"],

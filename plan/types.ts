@@ -6,7 +6,7 @@ import type { Probe } from "../lib/probe";
 export { ENGINES, type EngineName, WORKER_ROLES, type WorkerRole } from "../config/names";
 export type { Probe } from "../lib/probe";
 
-/** The control plane, the entrance, the workers and what watches them: every kind of program that a node can run. */
+/** The control plane, gateway and frontend, the workers and what watches them: every kind of program that a node can run. */
 export const PROGRAM_ROLES = [
   "etcd",
   "nats",

@@ -1,21 +1,23 @@
 #!/usr/bin/env python3
-"""Answers for a node: status, logs, and new values of its secrets.
+"""Node agent: reports status, prints logs, and updates secrets of a node.
 
-`lib/agent.ts` sends it through standard input, to a process on this machine or through SkyPilot's ssh,
-with what it imports before it and the request behind it: so whoever asks need not be of the node's version,
-and no command line has a value of a secret. The request is JSON, each answer one line of JSON on standard
-output. Values of the node's secrets file never leave it: they are replaced in log lines.
+`lib/agent.ts` pipes it, with the modules it imports before it and the request after it, into a Python process
+on this machine or through SkyPilot's ssh. So the client and the node need not have the same version, and no
+command line holds a value of a secret. The request is JSON; each answer is one line of JSON on standard
+output. Values of the node's secrets file never leave it: they are masked in log lines.
 
-    {"dir": D, "sky": {"cluster": C, "rank": R} or null, "report": {"programs": [names], "frontends": {name: port}, "model": M, "series": [names],
+    {"dir": D, "sky": {"cluster": C, "rank": R} or null, "report": {"programs": [names], "frontends": {name:
+    port}, "model": M, "series": [names],
                           "times": N or null, "every": seconds}}
-    {"dir": D, "sky": …, "logs": {"programs": [names], "tail": N or null, "since": seconds since 1970 or null, "follow": bool}}
-    {"dir": D, "sky": …, "secrets": {name: value}}  →  {"changed": bool}
+    {"dir": D, "sky": …, "logs": {"programs": [names], "tail": N or null, "since": seconds since 1970 or null,
+    "follow": bool}}
+    {"dir": D, "sky": …, "secrets": {name: value}} → {"changed": bool}
 
-New values are for secrets that programs read again when they change: the gateway's keys and certificate. They
-go into the node's secrets file, and into the one that came with the launch, from which a new start would take
-them. Only what is there already is changed.
+"secrets" is for those that programs reload at run time: the gateway's keys and certificate. They are written
+to the node's secrets file, and to the one that came with the launch, which a restart reads. Only existing
+names are changed.
 
-Python 3.9 or later, standard library only: whichever interpreter the node has.
+Python 3.9 or later, standard library only, since it runs with any interpreter of the node.
 """
 
 import glob
@@ -33,7 +35,7 @@ from supervisor_client import supervisor_at
 
 ASK_SECONDS = 4.0
 FOLLOW_SECONDS = 0.25
-# Whoever listens may be gone while nothing is logged; writing is how that is noticed.
+# While nothing is logged, a write is the only way to notice that the client has disconnected.
 HEARTBEAT_SECONDS = 2.0
 RUNNING_SECONDS = 60.0
 END_BYTES = 16384
@@ -41,7 +43,7 @@ HISTORY_BYTES = 262144
 END_LINES = 12
 LONGEST_LINE = 16384
 EXITED = re.compile(r"^(\S+ \S+),\d+ \w+ exited: (\S+) \(([^;)]*)")
-# Shorter pieces of a secret's value are words such as a key's name.
+# Shorter parts of a secret's value are words such as a key's name.
 SHORTEST_SECRET = 12
 
 
@@ -51,7 +53,7 @@ def say(answer):
 
 
 class Redaction:
-    """Replaces what stands in the node's secrets file."""
+    """Masks values of the node's secrets file."""
 
     def __init__(self, node_dir):
         self.pieces = []
@@ -74,7 +76,7 @@ class Redaction:
 
 
 def end_of(path, size):
-    """The last bytes of a file as lines, without the one that was cut; none when there is no such file."""
+    """The last bytes of a file as lines, without the truncated first one; empty if there is no such file."""
     try:
         with open(path, "rb") as file:
             length = os.fstat(file.fileno()).st_size
@@ -86,18 +88,18 @@ def end_of(path, size):
 
 
 def supervised(node_dir):
-    """Everything that supervisor knows of its programs, by name; None when it does not answer."""
+    """Supervisor's process info by name; None if it does not answer."""
     try:
-        import node  # the node's own, which says where the socket is
+        import node  # the node's own module, which has the socket's path
 
         supervisor = supervisor_at(node.socket_path(node_dir), ASK_SECONDS)
         return {info["name"]: info for info in supervisor.getAllProcessInfo()}
-    except Exception:  # whatever it is, there is no supervisor to ask
+    except Exception:  # any error means that there is no supervisor to ask
         return None
 
 
 def crash_seconds(node_dir):
-    """How soon after its start an end counts as a crash: the launcher of this very node knows."""
+    """How soon after its start an exit counts as a crash, from the launcher of this node."""
     try:
         import launch
 
@@ -107,7 +109,7 @@ def crash_seconds(node_dir):
 
 
 def exits(node_dir):
-    """When programs ended by themselves, and how, from supervisor's log; oldest first."""
+    """When and how programs exited by themselves, from supervisor's log; oldest first."""
     log = os.path.join(node_dir, "logs", "supervisord.log")
     found = {}
     for path in (log + ".1", log):
@@ -128,7 +130,7 @@ def history(node_dir, name):
 
 
 def address(node_dir):
-    """Where frontends listen, as seen from the node: a local node has an address of its own."""
+    """Address of frontends, as seen from the node: a local node has its own address."""
     try:
         with open(os.path.join(node_dir, "node.json"), encoding="utf-8") as file:
             return json.load(file)["address"]
@@ -137,7 +139,7 @@ def address(node_dir):
 
 
 def get(url):
-    # Proxies of the environment must not stand between two programs of one node.
+    # Bypasses proxies of the environment: both programs are on the same node.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=ASK_SECONDS) as answer:
         return answer.read().decode("utf-8", "replace")
@@ -151,7 +153,7 @@ def frontend(base, model, series):
     try:
         return {"metrics": metrics, "ready": json.loads(get("%s/v1/models/%s/ready" % (base, model)))}
     except (OSError, ValueError) as error:
-        # The model is not there as long as no worker is.
+        # The model is not listed until a worker has registered.
         return {"metrics": metrics, "error": str(getattr(error, "reason", error))}
 
 
@@ -195,7 +197,7 @@ def reports(node_dir, wanted):
 
 
 class LogFile:
-    """One program's log, over the rotations by supervisor: `x.log` becomes `x.log.1`, that `x.log.2`."""
+    """A program's log including supervisor's rotated files: `x.log` becomes `x.log.1`, then `x.log.2`."""
 
     def __init__(self, node_dir, program, redact):
         self.path = os.path.join(node_dir, "logs", program + ".log")
@@ -205,7 +207,7 @@ class LogFile:
         self.rest = b""
 
     def earlier(self, since):
-        """The rotated files that hold lines of the time that is asked for, oldest first."""
+        """The rotated files with lines of the requested time, oldest first."""
         found = sorted(glob.glob(glob.escape(self.path) + ".[0-9]*"), key=os.path.getmtime)
         return [path for path in found if since is None or os.path.getmtime(path) >= since]
 
@@ -222,7 +224,7 @@ class LogFile:
             say({"program": self.program, "line": self.redact(text)})
 
     def begin(self, tail, since):
-        """What is there already, then stands at the end of it."""
+        """Returns the existing lines, and continues from the end."""
         try:
             self.file = open(self.path, "rb")
         except OSError:
@@ -239,7 +241,7 @@ class LogFile:
             self.tail(tail)
 
     def tail(self, count):
-        """The last lines, of this file and of the rotated ones before it."""
+        """The last lines, including rotated files."""
         data = self.file.read()
         for path in reversed(self.earlier(None)):
             if data.count(b"\n") >= count:
@@ -251,7 +253,7 @@ class LogFile:
             self.send_line(line)
 
     def go_on(self):
-        """What came since, also when the file was rotated or emptied in between."""
+        """Lines written since the last call, also if the file was rotated or truncated in between."""
         if self.file is not None:
             self.send(self.file.read())
         try:
@@ -268,7 +270,7 @@ class LogFile:
         self.send(self.file.read())
 
     def finish(self):
-        """A last line without its line feed."""
+        """Returns a last line without its line feed."""
         if self.rest:
             self.send_line(self.rest)
             self.rest = b""
@@ -278,7 +280,7 @@ def logs(node_dir, wanted):
     if not os.path.isdir(os.path.join(node_dir, "logs")):
         sys.exit("nothing of the deployment is on it (no %s/logs)" % node_dir)
     redact = Redaction(node_dir)
-    # Some programs write the time of the node's own zone.
+    # Some programs log in the node's time zone.
     say({"offset": time.localtime().tm_gmtoff})
     opened = [LogFile(node_dir, program, redact) for program in wanted["programs"]]
     for file in opened:
@@ -299,7 +301,7 @@ def logs(node_dir, wanted):
 
 
 def directory_of(place, usual):
-    """The directory of a node on SkyPilot."""
+    """Directory of a node on SkyPilot."""
     running = processes.node_directory(place["cluster"], place["rank"])
     if running is not None:
         return running
@@ -310,7 +312,7 @@ def directory_of(place, usual):
 
 
 def until_running(place):
-    """A task that has just been started is still writing its files."""
+    """Waits for a task that has just started and is still writing its files."""
     deadline = time.monotonic() + RUNNING_SECONDS
     while True:
         directory = processes.node_directory(place["cluster"], place["rank"])
@@ -322,7 +324,7 @@ def until_running(place):
 
 
 def renew(path, values):
-    """Whether anything had to be changed."""
+    """Returns whether anything changed."""
     try:
         with open(path, encoding="utf-8") as file:
             present = json.load(file)
@@ -336,7 +338,7 @@ def renew(path, values):
 
 
 def secrets(node_dir, values):
-    # What came with the launch first: should this be cut short, it is done again.
+    # The launch's file first: if this is interrupted, it can be repeated.
     paths = [os.path.join(directory, files.SECRETS) for directory in (os.path.dirname(node_dir), node_dir)]
     changed = [renew(path, values) for path in paths]
     say({"changed": any(changed)})
@@ -349,7 +351,7 @@ def main():
         return secrets(until_running(request["sky"]), request["secrets"])
     if request.get("sky"):
         node_dir = directory_of(request["sky"], node_dir)
-    # What the node knows of itself is in its own `node.py` and `launch.py`.
+    # The node has its own `node.py` and `launch.py`.
     sys.path.insert(0, node_dir)
     sys.dont_write_bytecode = True
     try:
@@ -358,7 +360,7 @@ def main():
         else:
             logs(node_dir, request["logs"])
     except BrokenPipeError:
-        # Nobody listens any more. Python would complain of it once more when it ends.
+        # The client has disconnected. Without this Python would report the broken pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,8 +1,10 @@
-"""An engine as a child of its launcher: told to stop by one signal to its main process, and outlived by none of its processes.
+"""An engine as a child process of its launcher: stopped by one signal to its main process, and cleaned up
+completely.
 
-Engines start processes of their own. SGLang's main process takes a SIGTERM to those for a crash and ends at once, with the
-requests in progress, so the signal goes to the main process alone; and when that is gone, however it ended, what it has left
-is killed, for it holds the GPU's memory. Standard library only, Python 3.9 or later, like `launch.py`.
+Engines start child processes. SGLang's main process treats a SIGTERM to one of them as a crash and exits at
+once, dropping the requests in progress, so only the main process gets the signal. When it has exited, for any
+reason, its remaining processes are killed, since they hold GPU memory. Standard library only, Python 3.9 or
+later, like `launch.py`.
 """
 
 import os
@@ -19,16 +21,17 @@ def say(message):
 
 
 def end_leftovers(marker):
-    """Kills what an earlier run of this program left behind.
+    """Kills processes left by an earlier run of this program.
 
-    An engine's main process may die and leave its children alive with the GPU's memory, and a killed supervisor
-    leaves every program running on its port; without this, the new run could never start.
+    An engine's main process may die and leave children that hold GPU memory, and a killed supervisor leaves
+    every program running on its port; the new run could then never start.
     """
     end_all(lambda: processes.with_entry(marker))
 
 
 def end_all(find):
-    """Kills the processes that `find` names until it names none: one that is being killed may start another."""
+    """Kills the processes returned by `find` until there are none: a process may start another while it is
+    killed."""
     leftovers = find()
     if not leftovers:
         return
@@ -45,7 +48,7 @@ def end_all(find):
 
 
 class Signals:
-    """SIGTERM and SIGINT, which are kept, and the end of a child; readable when one has come."""
+    """Receives SIGTERM, SIGINT and SIGCHLD; readable when one has arrived."""
 
     def __init__(self):
         self.told_to_stop = False
@@ -71,24 +74,24 @@ class Signals:
 
 
 def start(command, env):
-    """Starts the program in a session of its own, where no signal to the launcher's group reaches it.
+    """Starts the program in its own session, out of reach of signals to the launcher's process group.
 
-    @raises OSError when it cannot be started.
+    @raises OSError if it cannot be started.
     """
     return subprocess.Popen(command, env=env, start_new_session=True)
 
 
 class Single:
-    """A program that depends on no other node's."""
+    """A program that does not depend on other nodes."""
 
     def __init__(self, stop_seconds, marker):
         self.stop_seconds = stop_seconds
         self.marker = marker
 
     def run(self, command, env):
-        """Starts the program and returns when it has ended, with the code to exit with.
+        """Runs the program until it exits; returns the launcher's exit code.
 
-        @raises OSError when it cannot be started.
+        @raises OSError if it cannot be started.
         """
         signals = Signals()
         child = start(command, env)
@@ -105,7 +108,8 @@ class Single:
 
 
 def stop(child, seconds):
-    """SIGTERM, and SIGKILL for it and all of its group when it has not ended by then. Returns the code to exit with."""
+    """Sends SIGTERM, then SIGKILL to the whole process group if it has not exited in time. Returns the
+    launcher's exit code."""
     try:
         child.terminate()
         child.wait(seconds)
@@ -116,11 +120,11 @@ def stop(child, seconds):
 
 
 def end_group(child):
-    """Kills what is left of the process and its group: an engine's children may outlive it and keep the GPU's memory."""
+    """Kills the rest of the process group: an engine's children may outlive it and hold GPU memory."""
     try:
         os.killpg(child.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
-        pass  # nothing is left; macOS says the latter of a group of zombies
+        pass  # nothing is left; macOS raises the latter for a group of zombies
     child.wait()
 
 
@@ -129,5 +133,5 @@ def meaning(returncode):
 
 
 def exit_code(returncode):
-    """As a shell says it: a signal is 128 and its number."""
+    """The exit code as in a shell: 128 plus the signal's number."""
     return returncode if returncode >= 0 else 128 - returncode

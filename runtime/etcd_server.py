@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Runs etcd so that it asks for a password: ``etcd_server.py etcd <its flags>``, started by ``launch.py``.
+"""Runs etcd with password authentication: ``etcd_server.py etcd <its flags>``, started by ``launch.py``.
 
-Read from the environment: NODE_DIR, ETCD_AUTH_PASSWORD and DYNAMO_SKY_ETCD_ROOT_PASSWORD. etcd itself is not given them.
+Environment variables: NODE_DIR, ETCD_AUTH_PASSWORD and DYNAMO_SKY_ETCD_ROOT_PASSWORD. They are not passed on
+to etcd.
 
-At every start etcd first runs for half a second on a Unix socket in the node's own directory, where its users are brought to what
-they have to be; then this process becomes the real one. So there is no moment in which somebody else could
-reach an etcd that asks for nothing, or make its users first.
+At every start etcd first runs for half a second on a Unix socket in the node's own directory, where its users
+are set up; then this process becomes the real server (exec). So etcd is never reachable by others without
+authentication, and nobody else can create its users first.
 
-There are two users: ``root``, which nobody but this script uses, and ``dynamo`` with a role that reads and writes only Dynamo's own keys, and those
-of ``registry.py``.
-Data whose root has another password are thrown away: they are registrations of processes, which start anew with the new
-passwords anyway and register again.
+There are two users: ``root``, used by this script only, and ``dynamo``, whose role may read and write only
+the keys of Dynamo and of ``registry.py``. Data whose root has another password are deleted: they are
+registrations of processes, which restart with the new passwords and register again.
 
 Python 3.9 or later, standard library only.
 """
@@ -33,9 +33,10 @@ from files import write_private
 USER = "dynamo"  # ETCD_AUTH_USERNAME of `plan/programs/environment.ts`
 PASSWORD = "ETCD_AUTH_PASSWORD"
 ROOT_PASSWORD = "DYNAMO_SKY_ETCD_ROOT_PASSWORD"
-# All keys of Dynamo's discovery begin with the first, those of registry.py with the second; the end of a range is the first key after it.
+# Key ranges of Dynamo's discovery and of registry.py; the end of a range is the first key after it.
 RANGES = (("v1/", "v10"), ("dynamo-sky/", "dynamo-sky0"))
-# Relative to the node's directory, in which only the owner gets. etcd 3.4 wants the form host:port even here.
+# Relative to the node's directory, which only its owner can access. etcd 3.4 requires the form host:port even
+# here.
 SOCKET = "etcd-setup:0"
 SETUP_LOG = "logs/etcd-setup.log"
 TOKEN_KEY = "run/etcd-token.key"
@@ -47,11 +48,11 @@ EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 
 
 class Failed(Exception):
-    """A message for a person, without any value of a secret."""
+    """An error message without values of secrets."""
 
 
 class OtherPassword(Exception):
-    """The data's root has another password."""
+    """The data's root user has another password."""
 
 
 def say(message):
@@ -69,7 +70,7 @@ class SocketConnection(http.client.HTTPConnection):
 
 
 def call(path, body=None, token=None):
-    """Status and JSON of one call. Paths: https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/"""
+    """HTTP status and JSON of one call. Paths: https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/"""
     connection = SocketConnection()
     try:
         headers = {} if token is None else {"Authorization": token}
@@ -89,7 +90,8 @@ def call(path, body=None, token=None):
 
 
 def must(path, body, token=None, fine=()):
-    """As `call`; an error is raised unless its message has one of the words in `fine`. Returns whether there was none."""
+    """As `call`, but raises on an error unless its message contains a word in `fine`. Returns whether it
+    succeeded."""
     status, answer = call("/v3/auth/" + path, body, token)
     if status == 200:
         return True
@@ -100,7 +102,7 @@ def must(path, body, token=None, fine=()):
 
 
 def log_in(name, password):
-    """A token; None where etcd asks for no password yet. Raises OtherPassword."""
+    """An auth token; None if authentication is not enabled yet. Raises OtherPassword."""
     status, answer = call("/v3/auth/authenticate", {"name": name, "password": password})
     if status == 200:
         return answer["token"]
@@ -113,7 +115,7 @@ def log_in(name, password):
 
 
 def set_user(name, password, token):
-    """The user with this password and the role of its name, whatever there was."""
+    """Creates or updates the user with this password and the role of the same name."""
     if not must("user/add", {"name": name, "password": password}, token, fine=("already exists",)):
         must("user/changepw", {"name": name, "password": password}, token)
     must("role/add", {"name": name}, token, fine=("already exists",))
@@ -131,7 +133,7 @@ def set_users(password, root_password):
             log_in(USER, password)
             return
         except OtherPassword:
-            pass  # only that one was changed
+            pass  # only the password was changed
     else:
         set_user("root", root_password, token)
     set_user(USER, password, token)
@@ -158,8 +160,8 @@ def healthy():
 
 
 def with_setup_server(command, env, work):
-    """Does the work while etcd runs on the socket alone."""
-    # The last of two equal flags counts. A member that is alone need not wait long for others to vote.
+    """Runs the set-up while etcd listens on the socket only."""
+    # The last of repeated flags wins. A single member need not wait long for an election.
     quick = ["--heartbeat-interval", "10", "--election-timeout", "100"]
     urls = ["--listen-client-urls", "unix://" + SOCKET, "--advertise-client-urls", "unix://" + SOCKET]
     forget_socket()
@@ -201,9 +203,8 @@ def set_up(command, env, password, root_password):
 
 
 def token_flags():
-    """
-    Tokens that etcd signs, and does not have to remember: those of its own kind end with every restart, and after five minutes
-    without a request, and Dynamo does not ask for another.
+    """JWT tokens, which etcd does not store: its simple tokens are lost at a restart and expire after five
+    minutes without a request, and Dynamo does not renew them.
     """
     if not os.path.exists(TOKEN_KEY):
         write_private(TOKEN_KEY, secrets.token_hex(32))

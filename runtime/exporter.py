@@ -1,15 +1,18 @@
 #!/usr/bin/env python3
-"""Tells Prometheus what the programs of a node do not tell themselves: ``exporter.py ADDRESS PORT [options]``.
+"""Prometheus exporter for metrics that the programs of a node do not expose themselves: ``exporter.py ADDRESS
+PORT [options]``.
 
-- The node's programs, from its supervisor and from what `launch.py` notes: which run, how often each was started, their memory.
+- The node's programs, from its supervisor and from the state that `launch.py` writes: which run, how often
+  each was started, their memory.
 - NATS (``--nats URL`` of its /varz), under the names of NATS's own exporter.
-- The gateway (``--nginx URL`` of its stub_status, under the names of nginx's own exporter; ``--nginx-log NAME`` of its program: its log
-  tells keys and statuses, which nginx does not count).
-- Where there are several clusters (``--etcd URL``, see registry.py): to etcd where this node is (``--announce NODE``), or to Prometheus
-  where the others are (``--find FILE`` of what is planned there), at /targets/JOB.
+- The gateway (``--nginx URL`` of its stub_status, under the names of nginx's own exporter; ``--nginx-log
+  NAME`` of its program: keys and statuses are counted from its log, since nginx does not count them).
+- With several clusters (``--etcd URL``, see registry.py): registers this node's address in etcd (``--announce
+  NODE``), or serves the other nodes' addresses to Prometheus (``--find FILE`` with the planned targets) at
+  /targets/JOB.
 
-`plan/metrics/series.ts` names all of them. Read from the environment: NODE_DIR, DYNAMO_SKY_SOCKET.
-Python 3.9 or later, standard library only.
+`plan/metrics/series.ts` lists all metric names. Environment variables: NODE_DIR, DYNAMO_SKY_SOCKET. Python
+3.9 or later, standard library only.
 """
 
 import argparse
@@ -33,9 +36,9 @@ from supervisor_client import supervisor_at
 ASK_SECONDS = 2.0
 LOG_SECONDS = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
-# What `log_format gateway` in plan/programs/gateway.ts writes, as far as it counts.
+# `log_format gateway` in plan/programs/gateway.ts, as far as it is needed.
 ACCESS = re.compile(rb'^\S+ \S+ key="([^"]*)" "[^"]*" (\d{3}) ')
-# Of /varz; nats-server's names, which are those of its exporter after `gnatsd_varz_`.
+# Fields of /varz by nats-server's names; its exporter prefixes them with `gnatsd_varz_`.
 VARZ = (
     ("connections", "gauge"), ("total_connections", "counter"), ("in_msgs", "counter"), ("out_msgs", "counter"),
     ("in_bytes", "counter"), ("out_bytes", "counter"), ("slow_consumers", "counter"), ("subscriptions", "gauge"),
@@ -44,7 +47,7 @@ VARZ = (
 
 
 def history(node_dir, name):
-    """What `History` in launch.py has noted; empty before the first start."""
+    """State written by `History` in launch.py; empty before the first start."""
     try:
         with open(os.path.join(node_dir, "run", name + ".json"), encoding="utf-8") as file:
             return json.load(file)
@@ -55,12 +58,13 @@ def history(node_dir, name):
 def usage_by_program(node_dir):
     """Memory (bytes) and CPU time (seconds) of each program's living processes.
 
-    They bear the mark that launch.py sets, or descend from one that does: nginx writes over its environment.
+    A process belongs to a program if it or an ancestor has the mark set by launch.py: nginx overwrites its
+    environment.
     """
     prefix = node_dir + "/"
     stats, owners = {}, {}
     for pid in processes.pids():
-        # After the name, which may hold anything: field 4 of proc(5) is the first but one.
+        # Split after the name, which may hold any character: the first field here is field 3 of proc(5).
         stat = processes.read(pid, "stat").decode("utf-8", "replace").rpartition(")")[2].split()
         if not stat:
             continue
@@ -78,7 +82,7 @@ def usage_by_program(node_dir):
 
 
 def owner_of(entry, stats, owners):
-    """The program that a process, or the nearest of its ancestors with a mark, belongs to."""
+    """The program of a process, from its own mark or the nearest ancestor's."""
     while entry in stats:
         if entry in owners:
             return owners[entry]
@@ -87,7 +91,7 @@ def owner_of(entry, stats, owners):
 
 
 def fetch(url):
-    # Proxies of the environment must not stand between two programs of one node.
+    # Bypasses proxies of the environment: both programs are on the same node.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=ASK_SECONDS) as answer:
         return answer.read().decode()
@@ -106,7 +110,7 @@ class Page:
         self.lines.append((name, "%s%s %s" % (name, "{%s}" % inner if inner else "", repr(value))))
 
     def text(self):
-        """All lines of a name stand together, as the format demands."""
+        """All samples of a metric are grouped, as the format requires."""
         parts = []
         for name, kind in self.kinds.items():
             parts.append("# TYPE %s %s" % (name, kind))
@@ -119,7 +123,7 @@ def escaped(text):
 
 
 class AccessLog(threading.Thread):
-    """Counts the gateway's answers by key and status, as its log grows and is moved away."""
+    """Counts the gateway's responses by key and status from its log, across rotations."""
 
     def __init__(self, path):
         super().__init__(daemon=True)
@@ -129,7 +133,7 @@ class AccessLog(threading.Thread):
         self.rest = b""
 
     def run(self):
-        # What is there already was counted by nobody; a counter may begin anywhere.
+        # Existing lines are skipped; a counter may start anywhere.
         self.open(at_end=True)
         while True:
             self.read()
@@ -193,7 +197,7 @@ class Exporter:
         for process in supervisor_at(os.environ["DYNAMO_SKY_SOCKET"], ASK_SECONDS).getAllProcessInfo():
             name = process["name"]
             noted = history(self.node_dir, name)
-            # Until the launcher has noted its own process it still waits for what the program needs.
+            # Until the launcher has written its own pid, it is still waiting for the program's dependencies.
             runs = process["statename"] == "RUNNING" and noted.get("pid") == process["pid"]
             memory, cpu = usage.get(name, (0, 0.0))
             page.add("dynamo_sky_program_up", "gauge", int(runs), name=name)
@@ -246,14 +250,14 @@ def handler_of(exporter):
             try:
                 return self.answer(200, exporter.page())
             except (OSError, xmlrpc.client.Error, http.client.HTTPException) as error:
-                # No figures rather than wrong ones: Prometheus then takes the node for silent, and says so.
+                # No metrics rather than wrong ones: Prometheus then reports the node as down.
                 return self.answer(503, "the node's supervisor does not answer: %s\n" % error)
 
         def targets(self, job):
             try:
                 return self.answer(200, json.dumps(exporter.finder.targets(job)), "application/json")
             except (OSError, ValueError, KeyError) as error:
-                # Prometheus keeps the last list that it was given.
+                # Prometheus keeps the last list that it received.
                 return self.answer(503, "etcd does not tell where the nodes are: %s\n" % error)
 
         def answer(self, status, text, kind="text/plain; version=0.0.4; charset=utf-8"):

@@ -1,10 +1,11 @@
-"""Fetches models from the Hugging Face hub into its cache, once for all workers of a node: ``fetch_model.py SECRETS MODEL[@REVISION] …``.
+"""Downloads models from the Hugging Face hub into its cache, once for all workers of a node: ``fetch_model.py
+SECRETS MODEL[@REVISION] …``.
 
-What fails in passing (too many requests, a server's error, a connection that is cut) is tried again with growing pauses, as long as the hub asks for
-where it does (Retry-After); what was fetched before stays, and files go on where they broke off. What will not change (no such model, no
-access, a full disk) ends it at once. SECRETS is the file in which a launch has put the token, where there is one.
+Transient failures (rate limit, server error, broken connection) are retried with growing pauses, or after the
+hub's Retry-After; downloaded files are kept, and partial ones resumed. Permanent failures (no such model, no
+access, disk full) end it at once. SECRETS is the file with the launch's hub token, if it has one.
 
-Run by the interpreter that has Dynamo, which brings `huggingface_hub`.
+Runs with the interpreter that has Dynamo, which includes `huggingface_hub`.
 """
 
 import errno
@@ -16,13 +17,13 @@ import time
 
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
-# The hub counts requests by windows of five minutes.
+# The hub's rate limit counts requests in windows of five minutes.
 LONGEST_ASKED_SECONDS = 300.0
 PASSING = {408, 425, 429}
 
 
 def answered(error):
-    """The hub's answer, which the error or one that it came from carries; None where there was none."""
+    """The hub's response, from the error or one of its causes; None if there was none."""
     while error is not None:
         answer = getattr(error, "response", None)
         if answer is not None:
@@ -44,7 +45,7 @@ def is_passing(error):
 
 
 def asked_seconds(error):
-    """What the answer's Retry-After says; None where it says nothing that is a number."""
+    """The response's Retry-After; None if it is missing or not a number."""
     answer = answered(error)
     try:
         return float(answer.headers["Retry-After"])
@@ -53,21 +54,21 @@ def asked_seconds(error):
 
 
 def pause_after(error, attempt):
-    """Seconds. Nodes that failed together do not come back together."""
+    """Seconds, with jitter, so that nodes that failed together do not retry together."""
     asked = asked_seconds(error)
     least = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt) if asked is None else min(asked, LONGEST_ASKED_SECONDS)
     return least * (1 + random.random() / 2)
 
 
 def fetch(download, name):
-    """Calls `download` until it is through.
+    """Calls `download` until it succeeds.
 
-    @raises SystemExit with what to do about it when it cannot be, or not in `ATTEMPTS`.
+    @raises SystemExit with what to do, on a permanent failure or after `ATTEMPTS`.
     """
     for attempt in range(ATTEMPTS):
         try:
             return download()
-        except Exception as error:  # whatever the hub's library and what is under it raise
+        except Exception as error:  # any error of the hub's library or the libraries below it
             reason = "%s: %s" % (type(error).__name__, str(error).strip().split("\n")[0])
             if not is_passing(error) or attempt == ATTEMPTS - 1:
                 raise SystemExit("%s could not be fetched (attempt %d): %s" % (name, attempt + 1, reason)) from None

@@ -1,4 +1,4 @@
-"""Private files of a node: for its user alone from the first byte on, and whole or not at all. Standard
+"""Private files of a node: readable by its user only from the first byte on, and written atomically. Standard
 library only, Python 3.9 or later."""
 
 import json
@@ -9,7 +9,7 @@ SECRETS = "secrets.json"
 
 
 class Unusable(Exception):
-    """A mistake in a specification or the secrets: a message for a person, without any value of a secret."""
+    """An invalid specification or secret: an error message without values of secrets."""
 
 
 def write_private(path, text):
@@ -22,7 +22,7 @@ def write_private(path, text):
 def read_secrets(node_dir, names):
     """Values of the named secrets from the node's secrets file.
 
-    @raises Unusable: values never appear in a message
+    @raises Unusable without any value in the message
     """
     if not names:
         return {}

@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Runs nginx as the gateway of a deployment: ``gateway.py --listen ADDRESS:PORT …``, started by ``launch.py``.
+"""Runs nginx as the gateway of a deployment: ``gateway.py --listen ADDRESS:PORT …``, started by
+``launch.py``.
 
-It lets in who has a key, limits what a key may ask for, and shares requests out among the frontends; `nginx.conf` beside it says how.
-Read from the environment: NODE_DIR.
-The keys come from the node's ``secrets.json`` (mode 0600) and go, in nginx's form, into ``run/gateway-keys.conf`` with the same mode, the
-certificate and its key likewise into ``run/gateway-tls.pem``; they are in no argument and no message. When the secrets change, or the
-grace time of a retired key ends, nginx reads them anew without dropping a request. It is told to stop gracefully (SIGQUIT) where this process is told to stop (SIGTERM).
+It authenticates clients by key, limits the requests of a key, and balances requests over the frontends; see
+`nginx.conf` beside it. Environment variable: NODE_DIR. The keys are read from the node's ``secrets.json``
+(mode 0600) and written in nginx's form into ``run/gateway-keys.conf`` with the same mode, the certificate and
+its key likewise into ``run/gateway-tls.pem``; they are in no argument and no message. When the secrets
+change, or the grace time of a retired key ends, nginx reloads them without dropping a request. On SIGTERM
+this process stops nginx gracefully (SIGQUIT).
 
 Python 3.9 or later, standard library only.
 """
@@ -32,7 +34,7 @@ from files import SECRETS, Unusable, read_secrets, write_private
 
 SECRET = "DYNAMO_SKY_API_KEY"
 TLS = "DYNAMO_SKY_TLS"
-# Lower-case only: nginx ignores the case of what it looks up in a map.
+# Lower case only: nginx's map lookups are case-insensitive.
 KEY = re.compile(r"[a-z0-9_-]{32,200}")
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 FORM = "at least 32 lower-case letters, digits, - and _ (such as `openssl rand -hex 32` writes)"
@@ -50,20 +52,20 @@ TLS_DIRECTIVES = """ssl_certificate gateway-tls.pem;
     ssl_session_tickets off;
     # Plain HTTP where TLS is spoken.
     error_page 497 =400 @plain;"""
-# How many connections there are: https://nginx.org/en/docs/http/ngx_http_stub_status_module.html
+# Connection counts: https://nginx.org/en/docs/http/ngx_http_stub_status_module.html
 STATUS_SERVER = """server {
     listen %s;
     access_log off;
     location = /stub_status { stub_status; }
     location / { return 404; }
   }"""
-# A frontend that refused a connection gets no request for this long.
+# A frontend that refused a connection gets no requests for this long.
 FRONTEND = "server %s max_fails=1 fail_timeout=5s;"
 PLACEHOLDER = re.compile(r"\{\{([A-Z_]+)\}\}")
 
 
 def parse_bundle(value):
-    """The certificate and its key as PEM, whether it came so or in base64."""
+    """The certificate and its key as PEM, from PEM or base64."""
     text = value
     if not text.lstrip().startswith("-----BEGIN"):
         try:
@@ -87,7 +89,7 @@ def read_time(name, text):
 
 
 def parse_keys(value):
-    """``key``, or ``name:key,name:key@time``: a list of (name, key, time at which it ends or None)."""
+    """Parses ``key`` or ``name:key,name:key@time`` into a list of (name, key, expiry time or None)."""
     keys = []
     for number, entry in enumerate(value.split(",")):
         name, colon, rest = entry.partition(":")
@@ -106,7 +108,7 @@ def parse_keys(value):
 
 
 class Keys:
-    """The keys that nginx is to accept and the certificate that it shows, kept in step with the secrets and the clock."""
+    """The keys and the certificate of nginx, kept in step with the secrets and the clock."""
 
     def __init__(self, node_dir, with_tls):
         self.source = os.path.join(node_dir, SECRETS)
@@ -120,7 +122,8 @@ class Keys:
         self.shown = None
 
     def look(self):
-        """Writes nginx's files if they have to differ; returns whether they did. Raises Unusable for secrets that cannot be used."""
+        """Rewrites nginx's files if they differ; returns whether they did. Raises Unusable for invalid
+        secrets."""
         try:
             state = os.stat(self.source)
             seen = (state.st_mtime_ns, state.st_ino, state.st_size)
@@ -151,13 +154,13 @@ class Keys:
 
 
 def die_with_parent():
-    """nginx hides its environment, so nobody could find it once this process is gone."""
+    """nginx overwrites its environment, so nothing could find it once this process is gone."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def worker_user():
-    """What nginx is told about its workers' user: started by root, they are nobody."""
+    """nginx's `user` directive: started by root, its workers run as nobody."""
     if os.getuid() != 0:
         return []
     try:
@@ -168,17 +171,19 @@ def worker_user():
 
 
 def former_processes(node_dir):
-    """nginx of an earlier run, by the directory that it was started in: its files may be gone, and a new directory in their place."""
+    """nginx processes of an earlier run, by their working directory: it may have been deleted and created
+    again."""
     here = os.path.realpath(node_dir)
     named = [pid for pid in processes.pids() if processes.read(pid, "comm").strip() == b"nginx"]
     return [pid for pid in named if processes.directory_of(pid) in (here, here + " (deleted)")]
 
 
 def outlive(group):
-    """Leaves a process behind that kills the group when this one is gone, however it went.
+    """Starts a guard process that kills the process group when this process has exited for any reason.
 
-    Killed in one go with everything that it has started, as a scheduler does it, nginx would leave workers that nobody
-    finds and that hold the port. So the guard is nobody's child, and learns of the end by a pipe that only this process holds.
+    If a scheduler kills this process and its children at once, nginx would leave workers that nothing finds
+    and that hold the port. So the guard process is detached (double fork), and detects the exit by a pipe
+    that only this process holds.
     """
     ending, held = os.pipe()
     child = os.fork()
@@ -207,26 +212,27 @@ def end_group(group):
 
 
 def exactly(text):
-    """A regular expression for these bytes, without any character that nginx or the launcher would take for its own."""
+    """A regular expression that matches exactly these bytes, without characters special to nginx or the
+    launcher."""
     return "".join(chr(byte) if chr(byte).isalnum() and byte < 128 else "\\x%02x" % byte for byte in text.encode())
 
 
 def in_json(character):
-    """The ways in which a character may stand in a JSON string."""
+    """All representations of a character in a JSON string."""
     escaped = json.dumps(character)[1:-1]
     ways = {escaped, json.dumps(character, ensure_ascii=False)[1:-1]} | ({"\\/"} if character == "/" else set())
     return "(?:%s)" % "|".join("(?i:%s)" % exactly(way) if "\\u" in way else exactly(way) for way in sorted(ways))
 
 
 def model_in_body(model):
-    """Finds `"model": "NAME"`; within a text of the request its quotes would have backslashes before them."""
+    """Matches `"model": "NAME"`; in a string of the request its quotes would be escaped."""
     quote = exactly('"')
     name = "".join(map(in_json, model))
     return f"~(?<!{exactly(chr(92))}){quote}model{quote}\\s*:\\s*{quote}{name}{quote}"
 
 
 def nginx_conf(arguments):
-    """`nginx.conf`, filled in."""
+    """`nginx.conf` with its placeholders filled in."""
     values = {
         "LISTEN": arguments.listen + (" ssl" if arguments.tls else ""),
         "TLS": TLS_DIRECTIVES if arguments.tls else "",
@@ -256,9 +262,10 @@ class Gateway:
         conf = os.path.join(self.node_dir, "run", "gateway-nginx.conf")
         self.keys.look()
         write_private(conf, nginx_conf(self.arguments))
-        # It would hold the port.
+        # They would hold the port.
         end_all(lambda: former_processes(self.node_dir))
-        # Without the environment, where the secret is; in a group of its own, so that a stop reaches only this process.
+        # Without the environment, which has the secret; in its own process group, so that a stop signal
+        # reaches only this process.
         env = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         command = ["nginx", "-p", self.node_dir, "-c", conf] + worker_user()
         self.nginx = subprocess.Popen(
@@ -267,7 +274,7 @@ class Gateway:
         outlive(self.nginx.pid)
 
     def stop(self, *_):
-        # Told a second time it does not wait for requests in progress any more.
+        # A second signal does not wait for requests in progress.
         self.nginx.send_signal(signal.SIGTERM if self.stopping else signal.SIGQUIT)
         self.stopping = True
 
@@ -291,7 +298,7 @@ class Gateway:
                 if not self.stopping:
                     self.refresh()
                 continue
-            # Its workers outlive a master that was killed, and hold the port.
+            # Workers outlive a killed master, and hold the port.
             end_group(self.nginx.pid)
             if not self.stopping:
                 say("nginx ended with %d" % code)
@@ -323,7 +330,7 @@ def main():
     except FileNotFoundError:
         say("nginx: no such program on this node's PATH (%s)" % os.environ.get("PATH", ""))
         return 127
-    # No pause of the supervisor follows an exit, so unusable secrets must not spin.
+    # Supervisor restarts without a pause, so invalid secrets must not cause a busy loop.
     time.sleep(5)
     return EXIT_UNUSABLE
 

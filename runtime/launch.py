@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """Starts one program of a node: ``launch.py <spec.json>``.
 
-The supervisor of the node runs this for every program. It fills in what is only known on the node (addresses,
-secrets), waits until the services that the program needs answer, and then becomes the program (exec), so that
-signals and exit codes are the program's own. Of an engine it stays the parent instead (`child.py`), and holds the ranks of
-a replica that spans nodes together (`lockstep.py`), or starts them as one MPI world (`mpi.py`). No shell is involved at any point.
+The node's supervisor runs this for every program. It fills in values known only on the node (addresses,
+secrets), waits until the services that the program depends on answer, and then becomes the program (exec), so
+that signals and exit codes are the program's own. For an engine it stays the parent instead (`child.py`),
+keeps the ranks of a replica over several nodes in step (`lockstep.py`), or starts them as one MPI world
+(`mpi.py`). No shell is involved at any point.
 
-Read from the environment: NODE_DIR, and whatever placeholders the specification uses (HEAD_IP, NODE_IP, …).
-Python 3.9 or later, standard library only: it runs on nodes before anything is installed there.
+Environment variables: NODE_DIR, and those of the specification's placeholders (HEAD_IP, NODE_IP, …). Python
+3.9 or later, standard library only: it runs on nodes before anything is installed there.
 
-Exit codes: 75 a service or another rank did not answer in time, or another rank has ended, 78 the specification or the
-secrets are not usable, 127 no such program, 126 it cannot be executed.
+Exit codes: 75 a service or another rank did not answer in time, or another rank has ended, 78 the
+specification or the secrets are invalid, 127 no such program, 126 it cannot be executed.
 """
 
 import json
@@ -30,17 +31,17 @@ from files import Unusable, read_secrets, write_private
 
 EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
-# `lib/placeholders.ts` says what each stands for; the environment of the node has a variable of the same name.
+# `lib/placeholders.ts` documents them; the node's environment has a variable of the same name for each.
 PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|FILES)\}\}")
-# Where the deployment's files are, in the node's directory: `NODE_FILES` of lib/placeholders.ts.
+# The deployment's files, in the node's directory: `NODE_FILES` of lib/placeholders.ts.
 FILES = "files"
-# Values that are found out here; each is all of a variable's value, and none of them a part of an argument.
+# Values determined here; each is the whole value of a variable, never a part of an argument.
 OWN_GPUS, OWN_INTERFACE = "{{GPUS}}", "{{NODE_INTERFACE}}"
 # A secret in one of the program's files.
 SECRET = re.compile(r"\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}")
 PROBE_SECONDS = 2.0
 REPORT_EVERY_SECONDS = 10.0
-# A program that ends sooner than this after its start is 'crashing', and is started after a growing pause.
+# A program that exits sooner than this after its start is 'crashing', and is restarted after a growing pause.
 CRASH_SECONDS = 10.0
 LONGEST_PAUSE_SECONDS = 30.0
 
@@ -50,7 +51,7 @@ def say(message):
 
 
 def fill_in(text):
-    """Replaces placeholders; one that has no value on this node is an error, not an empty string."""
+    """Replaces placeholders; one without a value on this node is an error, not an empty string."""
 
     def value_of(match):
         name = match.group(1)
@@ -64,12 +65,12 @@ def fill_in(text):
 
 
 def ask(probe):
-    """None when the condition holds, else what was seen instead."""
+    """None if the condition holds, otherwise what was seen instead."""
     try:
         if probe["kind"] == "tcp":
             with socket.create_connection((probe["host"], probe["port"]), PROBE_SECONDS):
                 return None
-        # Proxies of the environment must not stand between two programs of one cluster.
+        # Bypasses proxies of the environment: both programs are in the same cluster.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(probe["url"], timeout=PROBE_SECONDS):
             return None
@@ -86,7 +87,7 @@ def describe(probe):
 
 
 def wait_for(wait):
-    """Polls until the probe answers. Returns whether it did within the time limit."""
+    """Polls until the probe succeeds. Returns whether it did within the time limit."""
     name, probe, limit = wait["name"], wait["probe"], wait["timeoutSeconds"]
     started = reported = time.monotonic()
     error = ask(probe)
@@ -113,10 +114,10 @@ def wait_for(wait):
 
 
 class History:
-    """Remembers in `run/<name>.json` when the program was started, so that a crashing one is slowed down.
+    """Start history of the program in `run/<name>.json`, to slow down a crashing one.
 
-    `pid` in it is the process that became the program, or an engine's parent: while it differs from the one that supervisor
-    knows, the program is not running yet, but waiting in this launcher.
+    Its `pid` is the process that became the program, or an engine's parent: while it differs from
+    supervisor's pid, the program is not running yet, and its launcher is waiting.
     """
 
     def __init__(self, node_dir, name, digest):
@@ -131,7 +132,7 @@ class History:
             pass
 
     def pause_seconds(self):
-        """Counts a crash when the last start was a moment ago; returns how long to hold back the next one."""
+        """Counts a crash if the last start was a moment ago; returns how long to delay the next start."""
         crashed = 0 <= time.time() - self.state["at"] < CRASH_SECONDS
         self.state["crashes"] = self.state["crashes"] + 1 if crashed else 0
         self.write()
@@ -147,7 +148,7 @@ class History:
 
 
 def write_files(spec, node_dir):
-    """Writes the files that the program reads, each whole or not at all and for this user alone."""
+    """Writes the program's files atomically, readable by this user only."""
     names = {name for text in spec.get("files", {}).values() for name in SECRET.findall(text)}
     secrets = read_secrets(node_dir, sorted(names))
     directory = os.path.join(node_dir, "run", spec["name"])
@@ -160,7 +161,7 @@ def write_files(spec, node_dir):
 def environment_of(spec, node_dir):
     env = dict(os.environ)
     if "mpi" in spec:
-        import mpi  # only on nodes that hold a part of such a replica
+        import mpi  # only on nodes with a rank of such a replica
 
         env = mpi.without_foreign_world(env)
     for name, value in spec["env"].items():
@@ -171,13 +172,14 @@ def environment_of(spec, node_dir):
         else:
             env[name] = fill_in(value)
     env.update(read_secrets(node_dir, spec["secretEnv"]))
-    # By this every process of the program can be found later, even one that left its process group.
+    # Identifies every process of the program later, even one that left its process group.
     env["DYNAMO_SKY_PROGRAM"] = "%s/%s" % (node_dir, spec["name"])
     return env
 
 
 def set_gpus(env, name, numbers):
-    """Gives the program its GPUs, which are not the plan's numbers where the node's programs were given some of the machine's."""
+    """Sets the program's GPUs, which differ from the plan's numbers if the node was allotted only some of the
+    machine's."""
     try:
         env[name] = gpus.chosen(numbers, os.environ)
     except gpus.TooFew as error:
@@ -185,7 +187,7 @@ def set_gpus(env, name, numbers):
     plans = ",".join(map(str, numbers))
     if env[name] != plans:
         say("GPU %s of the plan: %s of this machine" % (plans, env[name]))
-    # As nvidia-smi, Slurm and device files count. CUDA alone begins with the fastest, where they differ.
+    # The order of nvidia-smi, Slurm and device files. CUDA's default lists the fastest GPU first.
     env.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 
@@ -203,7 +205,7 @@ def filled_probe(probe):
 
 
 def run(start, command, env):
-    """Calls `start(command, env)`, which starts the program; says why when it cannot be started."""
+    """Calls `start(command, env)`, which starts the program; reports why if that fails."""
     try:
         return start(command, env)
     except FileNotFoundError:
@@ -234,8 +236,8 @@ def launch(path):
     history = History(node_dir, spec["name"], os.environ.get("DYNAMO_SKY_SPEC", ""))
     pause = history.pause_seconds()
     marker = "DYNAMO_SKY_PROGRAM=" + env["DYNAMO_SKY_PROGRAM"]
-    # An engine's main process may have been killed with its launcher, and a killed supervisor leaves every program
-    # running on its port; without this, the new run could never start.
+    # An engine's children may have outlived it, and a killed supervisor leaves every program running on its
+    # port; the new run could then never start.
     child.end_leftovers(marker)
     if pause:
         crashes = history.state["crashes"]
@@ -248,7 +250,7 @@ def launch(path):
     if place is None:
         history.record_start()
         return run(child.Single(spec["stopSeconds"], marker).run if spec["gpus"] else become, command, env)
-    import lockstep  # only on nodes that hold a part of a replica
+    import lockstep  # only on nodes with a rank of a replica
 
     peers = lockstep.join("%s-%d" % (spec["role"], spec["replica"]), spec["rank"], place)
     if peers is None:
@@ -273,7 +275,7 @@ def main():
         say(str(error))
     except (OSError, ValueError, KeyError, TypeError) as error:
         say("%s is not a usable specification: %s: %s" % (sys.argv[1], type(error).__name__, error))
-    # No pause of the supervisor follows an exit, so an unusable specification must not spin.
+    # Supervisor restarts without a pause, so an invalid specification must not cause a busy loop.
     time.sleep(5)
     return EXIT_UNUSABLE
 

@@ -1,17 +1,17 @@
-"""Holds the processes of one replica together, one on each of its nodes: they start together, and when one ends, all end.
+"""Keeps the processes of one replica in step, one per node: they start together, and when one ends, all end.
 
-An engine that is spread over several nodes cannot go on without one of its ranks, nor take a new one in: most hang in a
-collective operation. So the launcher of each rank stays the parent of its process, and the launchers are connected:
-rank 0 listens, the others connect to it, and none starts its process before all are there. When a process ends or a
-connection breaks (a node is gone), every launcher stops its process and ends; the supervisor of each node starts the
-launcher again, and so the replica as a whole. Other replicas notice nothing.
+An engine that spans several nodes cannot go on without one of its ranks, nor accept a new one: most hang in a
+collective operation. So the launcher of each rank stays the parent of its process, and the launchers are
+connected: rank 0 listens, the others connect to it, and none starts its process before all are connected.
+When a process ends or a connection breaks (a node is gone), every launcher stops its process and exits; the
+supervisor of each node starts the launcher again, and so the whole replica. Other replicas are not affected.
 
-A rank that is told to stop lets rank 0 go first, which is where requests come in: they finish while all ranks still work. Where a rank
-has ended nothing can be finished any more, and what still runs gets a moment only.
+When a rank is stopped, rank 0, which receives the requests, stops first: its requests finish while all ranks
+still work. Once a rank has ended, no request can finish, and the others get only a short grace period.
 
-What goes over a connection are lines of text that prove who wrote them (`peer.py`): ``hello <replica> <rank> …`` once, ``start`` in
-answer, then ``leave`` (a rank other than 0 was told to stop) or ``end <why>``; and what starts an MPI world (`mpi.py`). Standard library
-only, Python 3.9 or later, like `launch.py`.
+Launchers exchange authenticated lines of text (`peer.py`): ``hello <replica> <rank> …`` once, ``start`` in
+reply, then ``leave`` (a rank other than 0 was stopped) or ``end <why>``; and those that start an MPI world
+(`mpi.py`). Standard library only, Python 3.9 or later, like `launch.py`.
 """
 
 import select
@@ -21,19 +21,19 @@ import time
 from child import Signals, end_group, end_leftovers, exit_code, meaning, say, start, stop
 from peer import Peer
 
-# Another rank has ended, or the connection to it: EX_TEMPFAIL of sysexits.h.
+# Another rank or the connection to it has ended: EX_TEMPFAIL of sysexits.h.
 EXIT_WITH_REPLICA = 75
 CONNECT_SECONDS = 2.0
 REPORT_EVERY_SECONDS = 10.0
-# How long a connection may take to say who it is, and how many may be about it.
+# How long a connection may take to authenticate, and how many may be unauthenticated at once.
 INTRODUCTION_SECONDS, MOST_STRANGERS = 10.0, 64
-# For a process that misses another rank: it can finish nothing, but may still tell others that it goes. Streams that are open end with it.
-# `LAUNCHER_STOP_SECONDS` in render.ts leaves room for it.
+# For a process that has lost another rank: no request can finish, but it may still deregister. Open streams
+# end with it. `LAUNCHER_STOP_SECONDS` in plan.py must exceed this.
 GRACE_SECONDS = 5.0
 
 
 class Patience:
-    """A time limit, with a line now and then about what is waited for."""
+    """A time limit that logs from time to time what it is waiting for."""
 
     def __init__(self, seconds):
         self.limit = seconds
@@ -53,7 +53,7 @@ class Patience:
 
 
 def gather(replica, place):
-    """On rank 0: waits until all other ranks have connected. Returns them, or None when the time is over."""
+    """On rank 0: waits until all other ranks have connected. Returns them, or None on a timeout."""
     patience = Patience(place["timeoutSeconds"])
     listener = None
     while listener is None:
@@ -69,7 +69,7 @@ def gather(replica, place):
             time.sleep(min(0.5, patience.left()))
     others = range(1, place["ranks"])
     unknown, peers = [], {}
-    # What connects once the replica has started is refused, and tries again.
+    # Connections after the replica's start are refused, and retried.
     with listener:
         while len(peers) < len(others):
             what = "rank %s of %s" % (", ".join(str(rank) for rank in others if rank not in peers), replica)
@@ -93,14 +93,14 @@ def gather(replica, place):
 
 
 def welcome(peer, replica, secret, others, unknown, peers):
-    """Takes what a connection says before the start: who it is, or that it has ended."""
+    """Handles the lines of a connection before the start: its introduction, or its end."""
     lines = peer.lines()
     if lines == []:
-        return  # not a whole line yet
+        return  # not a complete line yet
     if peer in unknown:
         unknown.remove(peer)
         if lines is not None and len(lines) == 1 and peer.admit(secret, replica, others, lines[0]):
-            # One that comes again has lost its former connection.
+            # A rank that connects again has lost its former connection.
             former = peers.get(peer.rank)
             peers[peer.rank] = peer
             if former is not None:
@@ -113,7 +113,7 @@ def welcome(peer, replica, secret, others, unknown, peers):
 
 
 def dismiss(unknown):
-    """Closes connections that do not say who they are, so that they take nobody's place."""
+    """Closes connections that do not authenticate in time, to free their places."""
     late = [peer for peer in unknown if time.monotonic() - peer.since >= INTRODUCTION_SECONDS]
     for peer in {*late, *unknown[:-MOST_STRANGERS]}:
         unknown.remove(peer)
@@ -121,7 +121,8 @@ def dismiss(unknown):
 
 
 def report(replica, rank, place):
-    """On another rank: connects to rank 0 and waits until it says to start. Returns it, or None when the time is over."""
+    """On another rank: connects to rank 0 and waits for its start. Returns the connection, or None on a
+    timeout."""
     patience = Patience(place["timeoutSeconds"])
     what = "rank 0 of %s at %s:%d" % (replica, place["host"], place["port"])
     while patience.left() > 0:
@@ -150,7 +151,7 @@ def report(replica, rank, place):
 
 
 def join(replica, rank, place):
-    """Waits for the other ranks. Returns the connections to them, or None when they did not come in time."""
+    """Waits for the other ranks. Returns the connections to them, or None on a timeout."""
     say("waiting for the other ranks of %s: %d in all, at most %g s" % (replica, place["ranks"], place["timeoutSeconds"]))
     peers = gather(replica, place) if rank == 0 else report(replica, rank, place)
     if peers is not None:
@@ -159,7 +160,7 @@ def join(replica, rank, place):
 
 
 class Rank:
-    """This rank's process, and its part in the replica. `mpi.py` has others, which start something else."""
+    """This rank's process in the replica. `mpi.py` has subclasses that start something else."""
 
     def __init__(self, number, peers, stop_seconds, marker):
         self.number = number
@@ -169,9 +170,9 @@ class Rank:
         self.child = None
 
     def run(self, command, env):
-        """Starts the process and returns when it has ended, with the code to exit with.
+        """Runs the process until it ends; returns the launcher's exit code.
 
-        @raises OSError when it cannot be started.
+        @raises OSError if it cannot be started.
         """
         signals = Signals()
         self.begin(command, env)
@@ -186,14 +187,14 @@ class Rank:
         self.child = start(command, env)
 
     def sources(self):
-        """What else is read from while the process runs, by `attend`."""
+        """Other sources that `attend` reads while the process runs."""
         return []
 
     def attend(self, readable):
         pass
 
     def is_waiting(self):
-        """Whether something ends soon that can only be asked for."""
+        """Whether an end is expected that must be polled for."""
         return False
 
     def ended(self):
@@ -204,7 +205,7 @@ class Rank:
         return stop(self.child, seconds)
 
     def heed(self, peer, word, rest):
-        """Takes a line that is not about the end."""
+        """Handles a line that is not about the end."""
 
     def watch(self, signals):
         leaving_since = None
@@ -232,7 +233,7 @@ class Rank:
                 self.peers[0].send("leave")
 
     def news(self, readable):
-        """(rank, why it ended, whether in good order) of another rank that has ended or is about to; None when all is well."""
+        """(rank, reason, whether graceful) of another rank that has ended or is about to; None otherwise."""
         for peer in self.peers:
             if peer in readable:
                 lines = peer.lines()
@@ -248,7 +249,7 @@ class Rank:
         return None
 
     def end_with(self, rank, why, in_order):
-        """Ends with another rank. One that is only about to end still works until rank 0 is done."""
+        """Ends because of another rank. One that is only about to end still works until rank 0 is done."""
         say("rank %d of this replica has ended (%s): this one stops too, and the replica starts again" % (rank, why))
         passed_on = "rank %d: %s" % (rank, why)
         if not in_order:

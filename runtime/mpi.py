@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
-"""The ranks of a replica as one MPI world: one MPI rank a GPU, started by `mpirun` on the replica's first node.
+"""Runs the ranks of a replica as one MPI world: one MPI rank per GPU, started by `mpirun` on the replica's
+first node.
 
-`mpirun` reaches another node by a remote shell, for which it takes any program: here this one (``mpi.py daemon <program> <host> …``). It
-hands the order to the launcher of its own node, that one to the launcher of the other node over the connection that they have
-(`lockstep.py`), which proves itself; and that one starts Open MPI's daemon, and nothing else, as its child. So no node has an sshd or a key for
-this, and what runs on a node is ended by that node's launcher like any engine.
+`mpirun` reaches other nodes by a remote shell, which can be any program: here this one (``mpi.py daemon
+<program> <host> …``). It passes the order to the launcher of its own node, which forwards it to the launcher
+of the other node over their authenticated connection (`lockstep.py`); that one starts Open MPI's daemon, and
+nothing else, as its child. So no node needs sshd or an ssh key, and the processes of a node are stopped by
+that node's launcher like any engine.
 
-The first MPI rank is also the parent of the process that serves (``mpi.py work <program>``): its command comes from a file, because
-`trtllm-llmapi-launch` takes its arguments apart at every space. A SIGTERM goes to that process alone, for `mpirun` would end all ranks, and
-with them the requests in progress; when it is done, `mpirun` and the daemons end.
+The first MPI rank is also the parent of the serving process (``mpi.py work <program>``): its command comes
+from a file, because `trtllm-llmapi-launch` splits its arguments at every space. A SIGTERM goes to that
+process alone, since `mpirun` would end all ranks and with them the requests in progress; when it has exited,
+`mpirun` and the daemons end.
 
-The launcher and its two helpers talk through named pipes in ``run/<program>/``. Open MPI 4.1. Standard library only, Python 3.9 or later.
+The launcher and its two helpers communicate by named pipes in ``run/<program>/``. Open MPI 4.1. Standard
+library only, Python 3.9 or later.
 """
 
 import fcntl
@@ -27,11 +31,12 @@ sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 from child import Signals, end_group, exit_code, meaning, say, start, stop
 from lockstep import GRACE_SECONDS, Rank
 
-# What `mpirun` and its ranks may take to end once the process that serves has, and then once they are told to.
+# How long `mpirun` and its ranks may take to end after the serving process has exited, and then after they
+# were told to.
 LEAVE_SECONDS, TOLD_SECONDS = 3.0, 4.0
-# By these a process takes itself for a rank of somebody else's world: Slurm's, in which SkyPilot's task runs.
+# Variables that make a process join another MPI world: Slurm's, in which SkyPilot's task runs.
 FOREIGN_WORLD = ("SLURM", "PMI_", "PMIX_")
-# What the launchers call the order to start a daemon, and how long one may be.
+# Name of the launchers' order to start a daemon, and its maximum length.
 DAEMON, LONGEST_ORDER = "daemon", 60000
 
 
@@ -42,7 +47,7 @@ def without_foreign_world(env):
 def rank(spec, hosts, peers, marker):
     """This node's part of the replica.
 
-    @param hosts: addresses of the nodes by rank, as `mpirun` is told them
+    @param hosts: addresses of the nodes by rank, as passed to `mpirun`
     """
     common = (spec["rank"], peers, spec["stopSeconds"], marker)
     if spec["rank"] > 0:
@@ -51,12 +56,14 @@ def rank(spec, hosts, peers, marker):
 
 
 def directory_of(program):
-    """Relative to the node's directory, where the launcher works and so all that it starts: a path without a space."""
+    """Relative to the node's directory, the working directory of the launcher and its children: a path
+    without spaces."""
     return os.path.join("run", program)
 
 
 class Host(Rank):
-    """A node other than the first. It starts what its plan says, with the arguments that the first one gives; nothing before that."""
+    """A node other than the first. It starts the planned daemon with the arguments sent by the first node,
+    and nothing before that."""
 
     def begin(self, command, env):
         self.command, self.env = command, env
@@ -74,7 +81,7 @@ class Host(Rank):
 
 
 class Leader(Rank):
-    """The first node, with `mpirun` and the process that serves."""
+    """The first node, with `mpirun` and the serving process."""
 
     def __init__(self, number, peers, stop_seconds, marker, name, hosts, start):
         super().__init__(number, peers, stop_seconds, marker)
@@ -84,9 +91,9 @@ class Leader(Rank):
         self.daemon_env = start["daemonEnv"]
         self.env = None
         self.orders = self.worker = None
-        # Of the process that serves: its parent's id, its return code, and since when it is gone.
+        # The serving process: its parent's pid, its return code, and when it exited.
         self.worker_pid = self.worker_code = self.worker_gone = None
-        # A daemon on this node, which there is where `mpirun` does not know the node's address for its own.
+        # Daemons on this node, which exist if `mpirun` does not recognise the node's address as its own.
         self.daemons = []
 
     def begin(self, command, env):
@@ -96,7 +103,8 @@ class Leader(Rank):
         path = os.path.join(directory, "worker.json")
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             json.dump(command[self.worker_from :], file)
-        # Helpers of many orders open and close the one, so it is held open; the end of the other says that its writer is gone.
+        # Many helpers open and close the orders pipe, so it is held open; the end of the other pipe means
+        # that its writer has exited.
         self.orders = Lines(pipe_in(directory, "orders"), os.O_RDWR)
         self.worker = Lines(pipe_in(directory, "worker"), os.O_RDONLY)
         self.child = start([*command[: self.worker_from], "python3", "mpi.py", "work", self.name], env)
@@ -112,7 +120,7 @@ class Leader(Rank):
             self.hear_worker()
 
     def pass_on(self, order):
-        """Has a daemon started on the node that `mpirun` wants it on."""
+        """Has a daemon started on the node requested by `mpirun`."""
         host, arguments = order["host"], json.dumps(order["arguments"])
         node = self.hosts.index(host) if host in self.hosts else None
         peer = next((peer for peer in self.peers if peer.rank == node), None)
@@ -138,10 +146,10 @@ class Leader(Rank):
         return self.worker_gone is not None
 
     def ended(self):
-        """Of what ends first, the process that serves and `mpirun`, the other one may take a moment to end too."""
+        """When the serving process or `mpirun` has ended, the other one gets a moment to end too."""
         code = self.child.poll()
         if code is not None and self.worker_pid and not self.worker_gone:
-            # Some rank was lost. Dynamo has to learn that nobody serves here any more.
+            # A rank was lost. Dynamo must learn that nothing serves here any more.
             self.signal_worker()
             self.wait_for_worker(GRACE_SECONDS)
         elif code is None and self.worker_gone and time.monotonic() - self.worker_gone >= LEAVE_SECONDS:
@@ -152,7 +160,8 @@ class Leader(Rank):
         return self.worker_code if code is not None and self.worker_code else code
 
     def end_with(self, rank, why, in_order):
-        """The daemons end with `mpirun`, and with the process that serves: where one of these is why, it is told so."""
+        """The daemons end with `mpirun` and the serving process; if one of these is the reason, the log names
+        it."""
         if not in_order:
             try:
                 self.child.wait(TOLD_SECONDS)
@@ -190,7 +199,7 @@ class Leader(Rank):
             pass
 
     def wait_for_worker(self, seconds):
-        """Whether the process that serves ends within that time."""
+        """Whether the serving process ends within that time."""
         deadline = time.monotonic() + seconds
         while not self.worker_gone and time.monotonic() < deadline:
             if select.select([self.worker], [], [], max(0.0, deadline - time.monotonic()))[0]:
@@ -199,7 +208,7 @@ class Leader(Rank):
 
 
 class Lines:
-    """Lines that come through a named pipe."""
+    """Lines read from a named pipe."""
 
     def __init__(self, path, mode):
         self.descriptor = os.open(path, mode | os.O_NONBLOCK)
@@ -209,7 +218,7 @@ class Lines:
         return self.descriptor
 
     def read(self):
-        """Those that have come; None when all writers are gone."""
+        """The lines that have arrived; None if all writers have closed."""
         try:
             data = os.read(self.descriptor, 65536)
         except BlockingIOError:
@@ -221,7 +230,7 @@ class Lines:
 
 
 def pipe_in(directory, name):
-    """A new named pipe for this user alone: what an earlier run's processes still write goes nowhere."""
+    """Creates a new named pipe for this user only: output of an earlier run's processes is dropped."""
     path = os.path.join(directory, name)
     try:
         os.unlink(path)
@@ -239,8 +248,8 @@ def arguments_in(text):
 
 
 def daemon(program, host, words):
-    """What `mpirun` runs instead of a remote shell: sends the order to the launcher, and ends."""
-    # The remote shell would be given a line to evaluate: a PATH and so on, the daemon, its arguments in quotes.
+    """The replacement for `mpirun`'s remote shell: sends the order to the launcher and exits."""
+    # A remote shell would get a line to evaluate: PATH and so on, the daemon, its quoted arguments.
     line = shlex.split(" ".join(words))
     at = next((index for index, word in enumerate(line) if os.path.basename(word) == "orted"), None)
     if at is None:
@@ -251,7 +260,7 @@ def daemon(program, host, words):
         say("mpi.py: the arguments of the daemon on %s are too long" % host)
         return 1
     with open(os.open(os.path.join(directory_of(program), "orders"), os.O_WRONLY), "wb") as orders:
-        # One helper for each node runs at the same time, and a pipe keeps only short writes together.
+        # One helper per node runs at the same time, and writes to a pipe are atomic only if short.
         fcntl.flock(orders, fcntl.LOCK_EX)
         orders.write(order)
         orders.flush()
@@ -259,7 +268,8 @@ def daemon(program, host, words):
 
 
 def work(program):
-    """The parent of the process that serves: tells the launcher of its start and its end, and hands SIGTERM on to it."""
+    """The parent of the serving process: reports its start and end to the launcher, and forwards SIGTERM to
+    it."""
     directory = directory_of(program)
     with open(os.path.join(directory, "worker.json"), encoding="utf-8") as file:
         command = json.load(file)
@@ -268,7 +278,8 @@ def work(program):
         def tell(*words):
             print(*words, file=report, flush=True)
 
-        # `mpirun` ends the group of its rank with it. This process and what it serves end when the launcher says so.
+        # `mpirun` kills the process group of its rank. This process and the serving process end when the
+        # launcher says so.
         os.setsid()
         signals = Signals()
         tell("started", os.getpid())

@@ -1,16 +1,16 @@
-"""Which network interface has an address. Standard library only, Python 3.9 or later, like `launch.py`."""
+"""Finds the network interface of an address. Standard library only, Python 3.9 or later, like `launch.py`."""
 
 import ipaddress
 import socket
 import struct
 
 SIOCGIFCONF = 0x8912  # netdevice(7)
-# `struct ifreq` of 64-bit Linux: a name of 16 bytes, then a `sockaddr_in`, whose address is 4 bytes in.
+# `struct ifreq` of 64-bit Linux: a name of 16 bytes, then a `sockaddr_in` with the address at its byte 4.
 REQUEST_BYTES, NAME_BYTES, ADDRESS_AT = 40, 16, 20
 
 
 def interface_of(address):
-    """Its name; None where no interface has it, or this system does not say so in Linux's way."""
+    """The interface's name; None if no interface has the address, or the system is not Linux."""
     try:
         wanted = ipaddress.ip_address(address)
         if wanted.is_loopback:
@@ -22,7 +22,7 @@ def interface_of(address):
 
 
 def of_version_4():
-    """(interface, address) of every address, also of an interface's second ones, which SIOCGIFADDR does not tell."""
+    """(interface, address) of every address, including secondary ones, which SIOCGIFADDR does not return."""
     import array
     import fcntl
 
@@ -38,7 +38,7 @@ def of_version_4():
     data = buffer.tobytes()
     for start in range(0, used, REQUEST_BYTES):
         label = data[start : start + NAME_BYTES].split(b"\0")[0].decode()
-        # A second address may have a label: `eth0:1`.
+        # A secondary address may have a label: `eth0:1`.
         yield label.partition(":")[0], ipaddress.ip_address(data[start + ADDRESS_AT : start + ADDRESS_AT + 4])
 
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Runs the programs of one node: ``node.py start --dir D --head-ip A --node-ip B …``.
 
-`D` holds the files of `runtime/`, `units/` (written by `plan.py`) and, where programs need secrets,
-`secrets.json` with mode 0600. The process becomes supervisord in the foreground: it ends when it is told to
-(SIGTERM, SIGINT), after it has stopped all programs, and with a code other than 0 when it cannot start. A
-program that ends, whatever its code, is started again for as long as the node runs.
+`D` holds the files of `runtime/`, `units/` (written by `plan.py`) and, if programs need secrets,
+`secrets.json` with mode 0600. The process becomes supervisord in the foreground (exec): on SIGTERM or SIGINT
+it stops all programs and exits; it exits with a code other than 0 if it cannot start. A program that exits,
+with any code, is restarted for as long as the node runs.
 
-Python 3.9 or later; besides the standard library only `supervisor`, in the same environment as this interpreter.
+Python 3.9 or later; besides the standard library only `supervisor`, in this interpreter's environment.
 """
 
 import argparse
@@ -18,14 +18,15 @@ sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 from files import write_private
 from plan import SUPERVISORD_CONF
 
-# sun_path of a Unix socket holds 108 bytes on Linux and 104 on macOS, and supervisord binds the name with
-# its process id appended first.
+# sun_path of a Unix socket holds 108 bytes on Linux and 104 on macOS, and supervisord first binds the name
+# with its process id appended.
 LONGEST_SOCKET_PATH = 90
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 def socket_path(node_dir):
-    """Where the supervisor of a node listens: in the node's directory, or in a short one where that is too long.
+    """Path of a node's supervisor socket: in the node's directory, or in a short one if that path is too
+    long.
 
     `supervisorSocket` in `plan/node/paths.ts` computes the same.
     """
@@ -37,7 +38,7 @@ def socket_path(node_dir):
 
 
 def private_directory(path):
-    """Creates the directory for this user alone; refuses one that somebody else made in its place."""
+    """Creates the directory for this user only; fails if another user owns it."""
     os.makedirs(path, mode=0o700, exist_ok=True)
     state = os.lstat(path)
     if state.st_uid != os.getuid() or state.st_mode & 0o077 or os.path.islink(path):
@@ -45,12 +46,12 @@ def private_directory(path):
 
 
 def exempt(env, addresses):
-    """Keeps what is between the cluster's programs from a site's proxy, where one is set: loopback and the nodes' addresses."""
+    """Exempts loopback and the nodes' addresses from a site's proxy, if one is set."""
     if not any(env.get(name) for proxy in PROXIES for name in (proxy, proxy.upper())):
         return
     said = [entry.strip() for name in ("no_proxy", "NO_PROXY") for entry in env.get(name, "").split(",")]
     entries = dict.fromkeys([*filter(None, said), "localhost", "127.0.0.1", "::1", *addresses])
-    # Some programs read the one, some the other.
+    # Programs differ in which of the two they read.
     env["no_proxy"] = env["NO_PROXY"] = ",".join(entries)
 
 
@@ -67,11 +68,11 @@ def start(arguments):
         CONTROL_IP=arguments.control_ip or arguments.head_ip,
         NODE_IP=arguments.node_ip,
         NODE_DIR=node_dir,
-        # By this every process of the node can be found, whatever became of its parents.
+        # Identifies every process of the node, even after its parents have exited.
         DYNAMO_SKY_NODE_DIR=node_dir,
         DYNAMO_SKY_PYTHON=sys.executable,
         DYNAMO_SKY_SOCKET=control,
-        # Logs show a line when it is written and not when a buffer is full.
+        # Unbuffered, so that lines appear in logs at once.
         PYTHONUNBUFFERED="1",
     )
     addresses = (arguments.rank_ips or arguments.head_ip).split(",")
@@ -80,7 +81,7 @@ def start(arguments):
         env["RANK_IP_%d" % rank] = address
     if arguments.cluster_dir:
         env["CLUSTER_DIR"] = os.path.abspath(arguments.cluster_dir)
-    # Programs named `python` in a plan are those of the environment that supervisor is installed in.
+    # `python` in a plan is the interpreter of the environment that has supervisor.
     env["PATH"] = os.path.dirname(sys.executable) + os.pathsep + env.get("PATH", os.defpath)
     os.chdir(node_dir)
     write_private("supervisord.conf", SUPERVISORD_CONF)

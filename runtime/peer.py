@@ -1,10 +1,11 @@
-"""The connection between the launchers of two ranks of a replica: lines of text, each of which proves who wrote it.
+"""The connection between the launchers of two ranks of a replica: authenticated lines of text.
 
-A launcher that is told to stop or to start something by the network has to know that the order is another launcher's. All of
-a deployment's nodes have a generated secret (`secrets.json`), which is never sent. The one that listens sends a number that
-was never used before; the one that calls answers with its name and such a number of its own. From the secret, the name and both numbers
-each makes the key of this connection, and every further line begins with its HMAC under that key, over direction and number of the line
-too: so no line can be made up, changed, sent twice or sent back. What is said is no secret, and is not hidden.
+A launcher must be sure that an order to stop or start something comes from another launcher. All nodes of a
+deployment have a generated secret (`secrets.json`), which is never sent. The listening side sends a nonce;
+the connecting side replies with its name and a nonce of its own. Both derive the key of this connection from
+the secret, the name and both nonces, and every further line starts with its HMAC under that key, which covers
+direction and line number too: so no line can be forged, changed, replayed or reflected. The content is not
+secret, and not encrypted.
 
 Standard library only, Python 3.9 or later, like `launch.py`.
 """
@@ -16,16 +17,16 @@ import socket
 import time
 
 SEND_SECONDS = 5.0
-# The order to start an MPI daemon is the longest line; a stranger gets no more than a name needs.
+# The longest line is the order to start an MPI daemon; before authentication only a name is accepted.
 LONGEST_LINE = 65536
 LONGEST_LINE_OF_A_STRANGER = 1000
-# A node that vanished without a word is noticed after idle + count * interval = 25 seconds of silence.
+# A node that vanished is noticed after idle + count * interval = 25 seconds of silence.
 KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_COUNT = 10, 5, 3
 SILENCE_SECONDS = KEEPALIVE_IDLE_SECONDS + KEEPALIVE_COUNT * KEEPALIVE_INTERVAL_SECONDS
 
 
 class Peer:
-    """One end of it. `rank` is the rank at the other end, once that is known."""
+    """One end of the connection. `rank` is the other end's rank, once known."""
 
     def __init__(self, connection, calls):
         self.socket = connection
@@ -38,13 +39,13 @@ class Peer:
         self.nonce = os.urandom(16).hex()
         connection.settimeout(SEND_SECONDS)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        # macOS has another name for the first.
+        # macOS has another name for the first option.
         idle = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))
         for option, value in (
             (idle, KEEPALIVE_IDLE_SECONDS),
             (getattr(socket, "TCP_KEEPINTVL", None), KEEPALIVE_INTERVAL_SECONDS),
             (getattr(socket, "TCP_KEEPCNT", None), KEEPALIVE_COUNT),
-            # The same where something was sent meanwhile: without it the kernel would try for a quarter of an hour.
+            # The same for unacknowledged data: otherwise the kernel would retry for a quarter of an hour.
             (getattr(socket, "TCP_USER_TIMEOUT", None), SILENCE_SECONDS * 1000),
         ):
             if option is not None:
@@ -54,7 +55,7 @@ class Peer:
         return self.socket.fileno()
 
     def challenge(self):
-        """The first line of the one that listens."""
+        """The first line, sent by the listening side."""
         self.write(self.nonce)
 
     def introduce(self, secret, replica, rank, nonce):
@@ -64,7 +65,7 @@ class Peer:
         self.send("hello", replica, rank, self.nonce)
 
     def admit(self, secret, replica, ranks, line):
-        """Takes the answer to the challenge: whether it is that of one of the ranks, which `rank` then is."""
+        """Verifies the reply to the challenge: whether it comes from one of the ranks; sets `rank`."""
         words = line.split(" ")
         if len(words) != 5 or words[1:3] != ["hello", replica] or words[3] not in map(str, ranks):
             return False
@@ -76,7 +77,7 @@ class Peer:
         return True
 
     def send(self, *words):
-        """Sends a line; that the other end is gone shows when reading."""
+        """Sends a line; a closed connection is noticed when reading."""
         line = " ".join(map(str, words)).replace("\n", " ")
         seal = self.seal(self.calls, self.sent, line)
         self.sent += 1
@@ -89,9 +90,8 @@ class Peer:
             pass
 
     def lines(self):
-        """
-        The lines that have arrived; None when the connection has ended, or one is not the other end's. Call it when there is
-        something to read.
+        """The lines that have arrived; None if the connection has ended or a line is not authentic. Call it
+        when there is something to read.
         """
         try:
             data = self.socket.recv(4096)
@@ -108,7 +108,7 @@ class Peer:
         return None if None in opened else opened
 
     def opened(self, text):
-        """A line without its proof; None if that is not right."""
+        """A line without its HMAC; None if that is wrong."""
         seal, _, line = text.partition(" ")
         expected = self.seal(not self.calls, self.received, line)
         self.received += 1

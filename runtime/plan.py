@@ -1,32 +1,33 @@
-"""The plan of a task → the programs of each node, and their files. For ``start.py``; on this machine
-``plan.py DIRECTORY`` writes those of one unit into a node's directory, which come through standard input as
-JSON: {"unit": name, "programs": [specifications]}.
+"""The plan of a task → the programs of each node, and their files. Used by ``start.py``; for local clusters
+``plan.py DIRECTORY`` writes the files of one unit into a node's directory, from JSON on standard input:
+{"unit": name, "programs": [specifications]}.
 
-A plan (YAML or JSON) is a list of programs. What several of them share is said once, in an entry with
-``programs`` of its own, whose fields hold for all of these; ``env`` and ``waits`` are put together, of any
-other field the inner value counts:
+A plan (YAML or JSON) is a list of programs. Fields shared by several programs are written once, in an entry
+with nested ``programs``, which inherit them; ``env`` and ``waits`` are merged, any other field is overridden
+by the inner value:
 
     programs:
-    - name: etcd                        # `<role>`, `<role>-<replica>`, or of a replica's further nodes `<role>-<replica>-rank<rank>`
+    - name: etcd                        # `<role>`, `<role>-<replica>`, or `<role>-<replica>-rank<rank>` if rank > 0
       node: 0                           # rank of the node that runs it. Default: 0
-      command: etcd --name etcd …       # words as in a shell, which there is none
-      ports: {client: 2379}             # what it listens on, by purpose; {mpi: 27000-27003} is mpi, mpi1, mpi2, mpi3
+      command: etcd --name etcd …       # split into words as by a shell, but run without one
+      ports: {client: 2379}             # by purpose; {mpi: 27000-27003} is mpi, mpi1, mpi2, mpi3
       health: http://127.0.0.1:2379/health
       secrets: [ETCD_AUTH_PASSWORD]     # variables from the node's secrets file
       stopSeconds: 10                   # between SIGTERM and SIGKILL. Default: 30
     - env: {DYN_NAMESPACE: dynamo}
-      waits: {etcd: "http://127.0.0.1:2379/health", nats: "tcp://127.0.0.1:4222"}    # answer before it is started
-      # for at most 120 seconds; for others: {etcd: {at: "http://127.0.0.1:2379/health", seconds: 60}}
+      # must answer before it is started, within 120 seconds; another limit:
+      # {etcd: {at: "http://127.0.0.1:2379/health", seconds: 60}}
+      waits: {etcd: "http://127.0.0.1:2379/health", nats: "tcp://127.0.0.1:4222"}
       command: python3 -m dynamo.sglang --port {{PORT.engine}} …
       programs:
       - {name: decode-0, gpus: [0], ports: {engine: 31000}}
       - {name: decode-1, gpus: [1], ports: {engine: 31001}}
 
-Besides: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}} filled
+Further fields: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}} filled
 in), ``lockstep`` and ``mpi`` (`plan/types.ts`).
 
-``{{PORT.<purpose>}}`` and ``{{NAME}}`` stand for what the program's own entry says, ``{{MODEL}}`` for the
-task's environment variable of that name. What else stands in double braces is filled in by `launch.py`.
+``{{PORT.<purpose>}}`` and ``{{NAME}}`` are replaced by the values of the program's own entry, ``{{MODEL}}``
+by the task's environment variable of that name. All other placeholders are filled in by `launch.py`.
 `plan/compact.ts` writes plans.
 
 Python 3.9 or later, standard library only.
@@ -51,11 +52,11 @@ DEFAULTS = {"node": 0, "gpus": [], "ports": {}, "env": {}, "secrets": [], "waits
 # Fields of inner entries are added to those of outer ones.
 ADDED = ("env", "waits")
 FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "programs"}
-# What an engine's launcher may take to stop beyond the engine's `stopSeconds`: it ends what the engine has
-# left, and in a replica over several nodes lets rank 0 stop first, and then has GRACE_SECONDS of lockstep.py
-# for itself.
+# How long an engine's launcher may take to stop beyond the engine's `stopSeconds`: it kills the engine's
+# remaining processes, and in a replica over several nodes lets rank 0 stop first, and then takes
+# GRACE_SECONDS of lockstep.py itself.
 LAUNCHER_STOP_SECONDS = 10
-# Parts of a program that it is started with: a change of one of these restarts it, and of nothing else.
+# The parts of a program whose change restarts it, and nothing else.
 STARTED_WITH = ("name", "command", "env", "secretEnv", "files", "gpus", "waitsFor", "lockstep", "mpi", "brought")
 
 # http://supervisord.org/configuration.html; `silent` keeps its log out of its own standard output.
@@ -83,10 +84,10 @@ serverurl=unix://%(ENV_DYNAMO_SKY_SOCKET)s
 files=units/*/*.conf
 """
 
-# Supervisor's own give-up logic (startsecs, startretries, FATAL) is switched off: a program is started for as
-# long as its node runs, whatever its exit code, and launch.py slows a crashing one down. It is told to stop
-# by one signal to its main process, which knows in which order its others end (`child.py`). The digest makes
-# supervisor see a change of the specification, which is in a file of its own.
+# Supervisor's own give-up logic (startsecs, startretries, FATAL) is disabled: a program is restarted for as
+# long as its node runs, regardless of its exit code, and launch.py slows a crashing one down. It is stopped
+# by one signal to its main process, which stops its children in the right order (`child.py`). The digest
+# makes supervisor notice a change of the specification, which is in a separate file.
 PROGRAM_CONF = """[program:{name}]
 command=python3 launch.py units/{unit}/{name}.json
 environment=DYNAMO_SKY_SPEC="{digest}"
@@ -106,13 +107,13 @@ stdout_logfile_backups=2
 
 
 class BadPlan(Exception):
-    """A mistake in the plan: a message for a person."""
+    """A mistake in the plan, with a message for the user."""
 
 
 def nodes_of(plan, model=None):
-    """Specifications of all programs, as `launch.py` reads them, by rank of their node.
+    """Specifications of all programs, as read by `launch.py`, by rank of their node.
 
-    @param model: what {{MODEL}} stands for
+    @param model: value of {{MODEL}}
     @raises BadPlan
     """
     nodes = {}
@@ -126,7 +127,7 @@ def nodes_of(plan, model=None):
 
 
 def leaves(entry, outer):
-    """The entries of single programs, each with what the entries around it say."""
+    """The entries of single programs, merged with the entries around them."""
     unknown = sorted(set(entry) - FIELDS)
     if unknown:
         raise BadPlan("unknown field '%s'. Allowed: %s" % (unknown[0], ", ".join(sorted(FIELDS))))
@@ -141,7 +142,7 @@ def leaves(entry, outer):
 
 
 def specification(entry, model):
-    """A program as `ProgramPlan` of `plan/types.ts` has it."""
+    """A program in the form of `ProgramPlan` of `plan/types.ts`."""
     for field in ("name", "command", "health"):
         if field not in entry:
             raise BadPlan("program '%s' has no %s" % (entry.get("name", "?"), field))
@@ -168,7 +169,7 @@ def specification(entry, model):
         "role": place["role"],
         "replica": int(place["replica"] or 0),
         "rank": int(place["rank"] or 0),
-        # Words first: a value with a space in it is still one word.
+        # Split first: a value with a space is still one word.
         "command": filled(shlex.split(entry["command"])),
         "env": filled(entry["env"]),
         "secretEnv": entry["secrets"],
@@ -185,7 +186,7 @@ def specification(entry, model):
 
 
 def ports_of(written):
-    """Port by purpose; a range is numbered through."""
+    """Port by purpose; a range is numbered."""
     ports = {}
     for purpose, value in written.items():
         first, _, last = str(value).partition("-")
@@ -203,15 +204,15 @@ def probe(where):
 
 
 def secrets_of(specs):
-    """Names of the secrets that programs, or their launchers, take from the node's secrets file."""
+    """Names of the secrets that programs, or their launchers, read from the node's secrets file."""
     names = [name for spec in specs for name in spec["secretEnv"]]
     names += [name for spec in specs for text in spec.get("files", {}).values() for name in SECRET.findall(text)]
     return sorted({*names, *(spec["lockstep"]["secret"] for spec in specs if "lockstep" in spec)})
 
 
 def unit_of(spec):
-    """What is started, changed and removed together: a service, or one replica. It has the name of its first
-    rank's program."""
+    """The unit of a program: a service, or one replica, whose programs are started, changed and removed
+    together. Named after its first rank's program."""
     return re.sub(r"-rank[0-9]+$", "", spec["name"])
 
 

@@ -1,4 +1,4 @@
-"""Processes of this machine, by what is in their environment. Standard library only, Python 3.9 or later."""
+"""Finds processes of this machine by their environment. Standard library only, Python 3.9 or later."""
 
 import json
 import os
@@ -8,12 +8,13 @@ HAS_PROC = os.path.isdir("/proc/self")
 
 
 def pids():
-    """Ids of all processes; none where the system has no /proc."""
+    """All process ids; none if the system has no /proc."""
     return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()] if HAS_PROC else []
 
 
 def read(pid, name):
-    """A file of a process's; empty where it has ended meanwhile, or is someone else's."""
+    """Content of a file in a process's /proc directory; empty if the process has ended or belongs to another
+    user."""
     try:
         with open("/proc/%d/%s" % (pid, name), "rb") as file:
             return file.read()
@@ -22,7 +23,7 @@ def read(pid, name):
 
 
 def directory_of(pid):
-    """Where a process works; None where that cannot be told."""
+    """Working directory of a process; None if unknown."""
     try:
         return os.readlink("/proc/%d/cwd" % pid)
     except OSError:
@@ -35,7 +36,7 @@ def environment_of(pid):
 
 
 def with_entry(entry):
-    """Ids of other processes whose environment holds the entry, ``NAME=value``."""
+    """Ids of other processes whose environment has the entry ``NAME=value``."""
     if HAS_PROC:
         return [pid for pid in pids() if pid != os.getpid() and entry.encode() in read(pid, "environ").split(b"\0")]
     found = []
@@ -48,9 +49,9 @@ def with_entry(entry):
 
 
 def node_directory(cluster, rank):
-    """Of the node of a SkyPilot cluster whose programs run here; None where there are none.
+    """Directory of the node of a SkyPilot cluster whose programs run here; None if there are none.
 
-    It cannot be told from a home directory: a task's is not everywhere that of whoever logs in (Slurm).
+    It cannot be derived from a home directory: a task's may differ from the login's (Slurm).
     """
     for pid in pids():
         env = environment_of(pid)

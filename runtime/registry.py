@@ -1,11 +1,11 @@
-"""Where the nodes of a deployment's other clusters are, kept in the deployment's own etcd. For ``exporter.py``.
+"""Registry of the node addresses of a deployment's other clusters, kept in the deployment's own etcd. For
+``exporter.py``.
 
-Prometheus is on the cluster with the control plane, which is up before the others have addresses. So every node of another cluster
-writes its own (`Announcer`), again whenever etcd has lost it, and Prometheus is told what to scrape where (`Finder`) by HTTP:
-https://prometheus.io/docs/prometheus/latest/http_sd/
+Prometheus runs on the cluster with the control plane, which is up before the others have addresses. So every
+node of another cluster registers its own (`Announcer`), again whenever etcd has lost it, and Prometheus gets
+its targets (`Finder`) by HTTP: https://prometheus.io/docs/prometheus/latest/http_sd/
 
-Read from the environment: ETCD_AUTH_USERNAME, ETCD_AUTH_PASSWORD.
-Python 3.9 or later, standard library only.
+Environment variables: ETCD_AUTH_USERNAME, ETCD_AUTH_PASSWORD. Python 3.9 or later, standard library only.
 """
 
 import base64
@@ -16,16 +16,17 @@ import time
 import urllib.error
 import urllib.request
 
-# `runtime/etcd_server.py` lets the user `dynamo` get at keys that begin so.
+# `runtime/etcd_server.py` grants the user `dynamo` access to keys with this prefix.
 PREFIX, PREFIX_END = "dynamo-sky/nodes/", "dynamo-sky/nodes0"
 CALL_SECONDS = 5.0
 ANNOUNCE_SECONDS = 10.0
-# A name that never resolves: https://www.rfc-editor.org/rfc/rfc2606. So what is planned and not there yet counts as down.
+# A name that never resolves: https://www.rfc-editor.org/rfc/rfc2606. So a planned node without an address
+# counts as down.
 NOWHERE = "not-yet-there.invalid"
 
 
 class Registry:
-    """The keys, by etcd's JSON gateway: https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/"""
+    """The keys, through etcd's JSON gateway: https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/"""
 
     def __init__(self, url):
         self.url = url
@@ -35,7 +36,7 @@ class Registry:
         if token is not None:
             headers["Authorization"] = token
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
-        # Proxies of the environment must not stand between two nodes.
+        # Bypasses proxies of the environment between two nodes.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=CALL_SECONDS) as answer:
             return json.loads(answer.read())
@@ -45,13 +46,13 @@ class Registry:
         return self.call("/v3/auth/authenticate", user)["token"]
 
     def addresses(self):
-        """Address by node, which is named `cluster/rank`."""
+        """Address by node, with names of the form `cluster/rank`."""
         body = {"key": encoded(PREFIX), "range_end": encoded(PREFIX_END)}
         found = self.call("/v3/kv/range", body, self.log_in()).get("kvs", [])
         return {decoded(one["key"])[len(PREFIX):]: decoded(one["value"]) for one in found}
 
     def announce(self, node, address):
-        """Returns whether anything had to be written: etcd keeps every version for a while."""
+        """Returns whether it had to be written: etcd keeps old versions for a while."""
         token = self.log_in()
         key = {"key": encoded(PREFIX + node)}
         found = self.call("/v3/kv/range", key, token).get("kvs", [])
@@ -70,7 +71,7 @@ def decoded(text):
 
 
 class Announcer(threading.Thread):
-    """Tells etcd where this node is, for as long as it runs."""
+    """Keeps this node's address registered in etcd while it runs."""
 
     def __init__(self, registry, node, address):
         super().__init__(daemon=True)
@@ -90,7 +91,7 @@ class Announcer(threading.Thread):
             self.say("etcd cannot be told where %s is: %s" % (self.node, reason(error)))
 
     def say(self, message):
-        """The same trouble once, and not every time."""
+        """Reports a repeated problem only once."""
         if message != self.told:
             print(message, flush=True)
         self.told = message
@@ -101,13 +102,14 @@ def reason(error):
 
 
 class Finder:
-    """What Prometheus scrapes on other clusters: the plan's targets, with the addresses that their nodes have told."""
+    """Targets of Prometheus on other clusters: the planned ones, with the addresses that their nodes
+    registered."""
 
     def __init__(self, registry, path):
         self.registry, self.path = registry, path
 
     def targets(self, job):
-        """Prometheus's target list of a job. Raises OSError, ValueError or KeyError while etcd does not answer."""
+        """Prometheus's targets of a job. Raises OSError, ValueError or KeyError if etcd does not answer."""
         with open(self.path, encoding="utf-8") as file:
             planned = json.load(file).get(job, [])
         addresses = self.registry.addresses()

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
-"""Starts the programs of one node, and keeps them running: ``start.py < plan.yaml``, as a task of SkyPilot on
+"""Starts the programs of one node and keeps them running: ``start.py < plan.yaml``, as a SkyPilot task on
 every node.
 
-It makes the node's directory anew (``~/.dynamo-sky/node<rank>``) with the files of this directory, the node's
-part of the plan (`plan.py`) and its secrets, shows the programs' logs, and becomes supervisord. It ends when
-it is told to (SIGTERM, SIGINT), after all programs have been stopped.
+It creates the node's directory anew (``~/.dynamo-sky/node<rank>``) with the files of this directory, the
+node's part of the plan (`plan.py`) and its secrets, prints the programs' logs, and becomes supervisord
+(exec). On SIGTERM or SIGINT it stops all programs and exits.
 
-    --standalone        make up what nobody has brought: passwords of etcd and NATS, the gateway's key and certificate
-    --control-ip ADDR   address of the control plane, where that is on another cluster
-    --model-files       the model is in ~/.dynamo-sky/model
-    --files NAME,NAME   files that the deployment brings, in ~/.dynamo-sky/files
+    --standalone generate missing secrets: passwords of etcd and NATS, the gateway's key and certificate
+    --control-ip ADDR address of the control plane, if it is on another cluster
+    --model-files the model is in ~/.dynamo-sky/model
+    --files NAME,NAME files of the deployment, in ~/.dynamo-sky/files
 
-Python 3.9 or later; in the environment of this interpreter are Dynamo and `supervisor`.
+Python 3.9 or later; this interpreter's environment has Dynamo and `supervisor`.
 """
 
 import argparse
@@ -28,26 +28,25 @@ import sys
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import node
-import own_access
+import generated_access
 import plan as plans
 from files import SECRETS, write_private
 from launch import FILES
 
-# The one secret that a launch over several nodes is given where nobody hands it generated ones: each node
-# derives the same from it.
+# The only secret of a launch over several nodes without generated ones: each node derives the others from it.
 CLUSTER_SECRET = "DYNAMO_SKY_CLUSTER_SECRET"
 SHORTEST_CLUSTER_SECRET = 32
-# `CONTROL_PLANE_SECRETS` of plan/programs/controlPlane.ts: known to nobody outside.
+# `CONTROL_PLANE_SECRETS` of plan/programs/controlPlane.ts: for internal use only.
 DERIVED = ("ETCD_AUTH_PASSWORD", "DYNAMO_SKY_ETCD_ROOT_PASSWORD", "NATS_AUTH_TOKEN", "DYNAMO_SKY_LOCKSTEP_SECRET")
-# SkyPilot logs in with these at the registry of the image, and gives them to the task too.
+# SkyPilot logs in to the image's registry with these, and passes them to the task too.
 REGISTRY_LOGIN = ("SKYPILOT_DOCKER_SERVER", "SKYPILOT_DOCKER_USERNAME", "SKYPILOT_DOCKER_PASSWORD")
-# What Prometheus has seen is kept: it is what one looks at when a deployment was changed. `PROMETHEUS_DATA`
-# of plan/programs/metrics.ts.
+# Prometheus's data are kept, to compare a deployment before and after a change. `PROMETHEUS_DATA` of
+# plan/programs/metrics.ts.
 KEPT = "prometheus"
 
 
 def clear(directory, kept):
-    """All nodes start anew together, so nothing old is kept."""
+    """All nodes restart together, so old files are not needed."""
     os.makedirs(directory, exist_ok=True)
     for entry in os.scandir(directory):
         if entry.name in kept:
@@ -59,7 +58,7 @@ def clear(directory, kept):
 
 
 def remove(entry):
-    """Another node that shares the home directory may be faster."""
+    """Another node that shares the home directory may have removed it already."""
     if entry.is_dir(follow_symlinks=False):
         shutil.rmtree(entry.path, ignore_errors=True)
     else:
@@ -68,7 +67,7 @@ def remove(entry):
 
 
 def derived(shared):
-    """A password for each name, none of which tells another."""
+    """A password for each name; none can be derived from another."""
     if len(shared) < SHORTEST_CLUSTER_SECRET:
         raise SystemExit(
             "%s is too short: at least %d characters, such as 'openssl rand -hex 32' writes"
@@ -78,8 +77,7 @@ def derived(shared):
 
 
 def values_of(names, home, is_standalone):
-    """Values of a node's secrets: those that came with the launch in a file, else from the task's
-    environment, else made up."""
+    """Values of a node's secrets: from the launch's file, else the task's environment, else generated."""
     try:
         with open(os.path.join(home, SECRETS), encoding="utf-8") as file:
             given = json.load(file)
@@ -88,7 +86,7 @@ def values_of(names, home, is_standalone):
     given = {**{name: os.environ[name] for name in names if name in os.environ}, **given}
     if is_standalone:
         given = {**derived(os.environ.get(CLUSTER_SECRET) or secrets.token_hex(32)), **given}
-        given.update(own_access.make(names, given, home))
+        given.update(generated_access.make(names, given, home))
     missing = [name for name in names if name not in given]
     if missing:
         raise SystemExit("no value for %s came with the launch" % ", ".join(missing))
@@ -97,7 +95,7 @@ def values_of(names, home, is_standalone):
 
 def read_plan(file, model):
     """Specifications of programs by rank, from YAML."""
-    import yaml  # Dynamo brings it
+    import yaml  # included with Dynamo
 
     try:
         return plans.nodes_of(yaml.safe_load(file), model)
@@ -106,7 +104,7 @@ def read_plan(file, model):
 
 
 def own(path):
-    """For this user alone, whatever modes they came with: a key may be among them."""
+    """Readable by this user only, whatever their mode was: one of them may be a key."""
     mode = os.lstat(path).st_mode
     if stat.S_ISLNK(mode):
         return
@@ -117,7 +115,7 @@ def own(path):
 
 
 def bring(names, home, directory):
-    """Gives a node's programs the files that the deployment has, and removes those that it had."""
+    """Copies the deployment's files to a node's programs, and removes old ones."""
     files = os.path.join(home, FILES)
     missing = [name for name in names if not os.path.exists(os.path.join(files, name))]
     if missing:
@@ -132,8 +130,7 @@ def bring(names, home, directory):
 
 
 def show(logs):
-    """What the programs write is what `sky logs` shows; it ends with this process, which becomes the
-    supervisor."""
+    """Prints the programs' output for `sky logs`; ends with this process, which becomes the supervisor."""
     for log in logs:
         open(log, "a", encoding="utf-8").close()
     command = ["tail", "--pid=%d" % os.getpid(), "-n", "+1", "-F"] + logs
@@ -156,7 +153,7 @@ def main():
     specs = nodes.get(rank, [])
     everywhere = [spec for programs in nodes.values() for spec in programs]
 
-    # Nodes may share a home directory, so each has a directory with its rank.
+    # Nodes may share a home directory, so each node's directory has its rank in the name.
     directory = os.path.join(home, "node%d" % rank)
     clear(directory, [KEPT] if any(spec["role"] == "prometheus" for spec in everywhere) else [])
     os.makedirs(os.path.join(directory, "logs"), exist_ok=True)

@@ -1,5 +1,5 @@
-"""Asks a node's supervisor, by XML-RPC through its socket: http://supervisord.org/api.html. Standard library
-only, Python 3.9 or later."""
+"""Client of a node's supervisor, by XML-RPC through its socket: http://supervisord.org/api.html. Standard
+library only, Python 3.9 or later."""
 
 import http.client
 import socket
@@ -7,7 +7,7 @@ import xmlrpc.client
 
 
 class Transport(xmlrpc.client.Transport):
-    """Bounded, as supervisor's own is not."""
+    """With a timeout, which supervisor's own transport does not have."""
 
     def __init__(self, path, seconds):
         super().__init__()
@@ -22,5 +22,5 @@ class Transport(xmlrpc.client.Transport):
 
 
 def supervisor_at(path, seconds):
-    """Its methods."""
+    """A proxy with its methods."""
     return xmlrpc.client.ServerProxy("http://localhost", transport=Transport(path, seconds)).supervisor

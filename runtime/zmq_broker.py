@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""Carries KV events where there is no NATS: ``zmq_broker.py <address> <port for publishers> <port for subscribers>``.
+"""Broker for KV events in deployments without NATS: ``zmq_broker.py <address> <port for publishers> <port for
+subscribers>``.
 
-Without a broker every Dynamo process opens random ports on all addresses of its machine (`tcp://0.0.0.0:0` in Dynamo's
-event plane, without a setting). With one (`DYN_ZMQ_BROKER_URL`) they open none, and only connect to these two.
+Without a broker every Dynamo process listens on random ports of all addresses (`tcp://0.0.0.0:0` in Dynamo's
+event plane, not configurable). With one (`DYN_ZMQ_BROKER_URL`) they do not listen, and only connect to these
+two.
 
-Needs pyzmq, which every engine brings.
+Needs pyzmq, which every engine includes.
 """
 
 import signal
@@ -23,7 +25,7 @@ def main():
     incoming = context.socket(zmq.XSUB)
     outgoing = context.socket(zmq.XPUB)
     for receiving in (incoming, outgoing):
-        # As in Dynamo: a burst of events must not be dropped, for the router would count blocks that are gone.
+        # As in Dynamo: a burst of events must not be dropped, or the router would count evicted blocks.
         receiving.set_hwm(100_000)
         receiving.setsockopt(zmq.LINGER, 0)
     try:

@@ -1,9 +1,10 @@
 /**
- * Why SkyPilot, a cloud, Slurm, Kubernetes or a node could not do it, as they say it, and what to do. Data; `failure.ts` reads a failure by it,
- * and the table of docs/troubleshooting.md is made of it.
+ * Known causes of failures of SkyPilot, clouds, Slurm, Kubernetes and nodes: the text that identifies each,
+ * and the next step. Data only: `failure.ts` classifies failures by it, and the table in
+ * docs/troubleshooting.md is generated from it.
  */
 
-/** A kind of failure, with one next step. */
+/** A kind of failure, with its next step. */
 interface Kind {
   readonly title: string;
   readonly advice: string;
@@ -114,16 +115,20 @@ export type FailureKind = keyof typeof FAILURES;
 /** How a kind is recognised. */
 export interface Cause {
   readonly kind: FailureKind;
-  /** Whether the logs of nodes and of the task, with the words of any program in them, are read by it too. Default: only what SkyPilot says. */
+  /**
+   * Whether to match it against logs of nodes and the task too, which hold output of any program. Default:
+   * only SkyPilot's own output.
+   */
   readonly onNodes?: true;
   readonly pattern: RegExp;
-  /** Typical words, for the documentation. */
+  /** Typical messages, for the documentation. */
   readonly words: string;
 }
 
 /**
- * The most specific first: a lack of quota is reported as a lack of resources as well, and an impossible request too. SkyPilot's exceptions are
- * those of `sky/exceptions.py`; the clouds' codes are what `sky/provision/*` and `FailoverCloudErrorHandler` pass on.
+ * Most specific first: a missing quota is also reported as missing resources, and so is an impossible
+ * request. SkyPilot's exceptions are in `sky/exceptions.py`; the clouds' error codes are passed on by
+ * `sky/provision/*` and `FailoverCloudErrorHandler`.
  */
 export const CAUSES: readonly Cause[] = [
   {
@@ -136,7 +141,8 @@ export const CAUSES: readonly Cause[] = [
   {
     kind: "unreachable",
     words: "`ApiServerConnectionError`, `Could not connect to SkyPilot API server`",
-    // The last one is what `sky api …` says, in the words of the library that it asks with. The hub has its API at such a path too.
+    // The last alternative is what `sky api …` prints; it is the wording of its HTTP library. The hub's API
+    // has such a path too.
     pattern:
       /ApiServer(Connection|Authentication)Error|Could not connect to SkyPilot API server|APIVersionMismatchError|ServerTemporarilyUnavailableError|ConnectionPool\((?!host='(huggingface\.co|hf\.co)')[^)]*\).*with url: \/api\/(?!models|datasets|spaces|whoami|resolve)/,
   },
@@ -181,7 +187,8 @@ export const CAUSES: readonly Cause[] = [
     onNodes: true,
     words:
       "`Invalid account or account/partition combination specified`, `Invalid qos specification`, `Job violates accounting/QOS policy`",
-    // What sbatch says, from `slurm_errno.c`: https://github.com/SchedMD/slurm/blob/master/src/common/slurm_errno.c
+    // Messages of sbatch, from `slurm_errno.c`:
+    // https://github.com/SchedMD/slurm/blob/master/src/common/slurm_errno.c
     pattern:
       /Invalid account or account\/partition|Invalid qos specification|Job violates accounting\/QOS policy|group not permitted to use this partition|Access denied to requested reservation|Requested reservation is invalid|Requested time limit is invalid|Requested node configuration is not available|Requested nodes not in this partition|More processors requested than permitted|Node count specification invalid|CPU count specification invalid|Memory required by task is not available|Required partition not available|Required node not available|Invalid (partition name|feature|license|wckey|node name|generic resource)[^.]* specif|breached requested QOS usage threshold|sbatch: error: .*(invalid|unrecognized|denied)|Job submit\/allocate failed/i,
   },
@@ -196,7 +203,7 @@ export const CAUSES: readonly Cause[] = [
     kind: "nodes",
     onNodes: true,
     words: "`untolerated taint`, `didn't match Pod's node affinity/selector`",
-    // Where GPUs are lacking as well, that is the cause: nodes without any are often tainted.
+    // If GPUs are missing too, that is the cause: nodes without GPUs are often tainted.
     pattern:
       /^(?!.*Insufficient ).*(untolerated taint|that the pod didn't tolerate|didn't match Pod's node affinity|didn't satisfy existing pods anti-affinity)/i,
   },

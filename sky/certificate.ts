@@ -1,24 +1,24 @@
-/** The certificate of a gateway whose address is not known before there are machines. */
+/** The certificate of a gateway whose address is unknown until its machines exist. */
 import type { ServedCertificate } from "../lib/tls/served";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import { findEndpoint } from "./endpoint";
 import type { Launch } from "./launch";
-import { takenDown } from "./left";
 import { provision } from "./provision";
 import { cancelRequests } from "./requests";
 import type { SkyLaunch, SkyTask } from "./spec";
+import { takenDown } from "./stillRunning";
 
-/** The secret for the nodes, and what clients see. */
+/** The secret for the nodes, and the part that clients see. */
 export interface Certified {
   readonly secrets: Readonly<Record<string, string>>;
   readonly certificate: ServedCertificate;
 }
 
 /**
- * Makes the certificate for the address of the cluster. Where there is no cluster yet, its machines are got first, without a task: a
- * client that trusts the authority has to find the address in the certificate.
+ * Issues the certificate for the cluster's address. If there is no cluster yet, launches its machines first,
+ * without a task: a client that trusts the authority must find the address in the certificate.
  *
- * @param launchOf The launch of another input.
+ * @param launchOf Creates the launch of another input.
  */
 export async function certify(
   launch: Launch,
@@ -40,12 +40,12 @@ export async function certify(
   const { issueCertificate } = require("../lib/tls/issue") as typeof import("../lib/tls/issue");
   const { bundle, ...certificate } = await issueCertificate(seed, names);
   context.progress.line(`certificate for ${names.join(", ")}: SHA-256 ${certificate.fingerprint}`);
-  // In one line: it goes through a shell and an environment.
+  // Base64 on one line: it is passed through a shell and an environment variable.
   const secret = { [TLS_BUNDLE]: Buffer.from(bundle).toString("base64") };
   return { secrets: { ...input.secrets, ...secret }, certificate };
 }
 
-/** The task without what it does. */
+/** The task without its programs. */
 function machinesOnly({ num_nodes, resources, config }: SkyTask): SkyTask {
   return { num_nodes, resources, ...(config === undefined ? {} : { config }) };
 }

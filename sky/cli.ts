@@ -1,13 +1,11 @@
-/** Runs `sky`, bounded, so that nothing of it outlives the driver. */
+/** Runs `sky` with a time limit, so that no process of it outlives the driver. */
 import { createInterface } from "node:readline";
 import type { z } from "zod";
 import { UserError } from "../lib/errors";
 import { printable } from "../lib/progress";
 import { bypassProxies } from "../lib/proxies";
 import type { VerbContext } from "../lib/verb";
-import type { ClusterPrice } from "../plan/cost";
-import { findSky, type SkyProgram } from "../toolchain/skypilot";
-import { Asker, type SkyQuestion } from "./asker";
+import { findSky, type SkyProgram, skyAtHand } from "../toolchain/skypilot";
 import { classify, type Failure, failureMessage } from "./failure";
 import { interpreterOf, PLAIN_OUTPUT } from "./interpreter";
 import { isPreloaded } from "./preloaded";
@@ -19,21 +17,23 @@ import {
   type JobRecord,
   jobQueues,
   jsonIn,
+  type PriceRecords,
   priceRecords,
   type RequestRecord,
   requestRecords,
 } from "./records";
+import { type BeforeLaunch, type SkyQuestion, SkySession } from "./session";
 
 const QUESTION_SECONDS = 180;
 const KEPT_LINES = 400;
 
 /** How one `sky` command ended. */
 export interface SkyOutcome {
-  /** Undefined when it was killed: by its time limit, or because the driver was told to stop. */
+  /** Undefined when it was killed, by its time limit or because the driver was stopped. */
   readonly code: number | undefined;
-  /** Standard output as it came. */
+  /** Standard output, unchanged. */
   readonly stdout: string;
-  /** The last lines of both outputs, without colours and control characters. */
+  /** The last lines of stdout and stderr, without colours and control characters. */
   readonly lines: readonly string[];
 }
 
@@ -41,17 +41,17 @@ export interface SkyRunOptions {
   readonly timeoutSeconds: number;
   /** Values of secrets, by name. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Receives every line as it comes. */
+  /** Called with each line of output. */
   readonly onLine?: (line: string) => void;
-  /** Ends the command early besides the driver's own signal. */
+  /** Stops the command early, besides the driver's own signal. */
   readonly signal?: AbortSignal;
 }
 
 /** The `sky` command line of one infra. */
 export class Sky {
-  private readonly asker: Asker | undefined;
-  /** Another process where that costs nothing: prices take seconds, and need nothing of the rest. */
-  private readonly priceAsker: Asker | undefined;
+  private readonly session: SkySession | undefined;
+  /** A separate process, so that slow price queries (seconds) do not block the others. */
+  private readonly priceSession: SkySession | undefined;
 
   private constructor(
     private readonly program: SkyProgram,
@@ -59,46 +59,52 @@ export class Sky {
   ) {
     const python = interpreterOf(program.command);
     if (python === undefined) return;
-    this.asker = new Asker(program, python, context.signal);
-    this.priceAsker = isPreloaded(program) ? new Asker(program, python, context.signal) : this.asker;
+    this.session = new SkySession(program, python, context.signal);
+    this.priceSession = isPreloaded(program) ? new SkySession(program, python, context.signal) : this.session;
   }
 
   /** Finds or installs SkyPilot. */
   static async find(infra: readonly string[], context: VerbContext): Promise<Sky> {
-    // Its API server, and its tunnels to nodes, are on loopback.
+    // SkyPilot's API server and its tunnels to nodes are on loopback.
     bypassProxies();
     return new Sky(await findSky(infra, context.progress.line), context);
   }
 
-  /** What `sky` has in its environment besides this process's own. */
+  /** The same where it is there and nothing has to be installed for it; undefined elsewhere. */
+  static async atHand(infra: readonly string[], context: VerbContext): Promise<Sky | undefined> {
+    const program = await skyAtHand(infra);
+    return program && new Sky(program, context);
+  }
+
+  /** Environment variables that `sky` gets besides this process's own. */
   get env(): Readonly<Record<string, string>> {
     return this.program.env;
   }
 
-  /** Ends what is kept for the next question. */
+  /** Stops the processes kept for the next question. */
   close(): void {
-    for (const asker of [this.asker, this.priceAsker]) asker?.close();
+    for (const session of [this.session, this.priceSession]) session?.close();
   }
 
-  /** Runs a command to its end, whatever that is. */
+  /** Runs a command and returns its outcome, also when it fails. */
   async run(args: readonly string[], options: SkyRunOptions): Promise<SkyOutcome> {
     const limit = AbortSignal.timeout(Math.ceil(options.timeoutSeconds * 1000));
     const signals = [this.context.signal, limit, ...(options.signal === undefined ? [] : [options.signal])];
     const signal = AbortSignal.any(signals);
     const env = options.env ?? {};
-    const given = await this.asker?.become(args, env);
+    const given = await this.session?.become(args, env);
     const all = { ...process.env, ...env, ...this.program.env, ...PLAIN_OUTPUT };
     const child = given ?? spawnProcess(this.program.command, args, all);
     if (given === undefined) child.input.end();
     return outcomeOf(child, this.program.command, options, signal);
   }
 
-  /** Prepares for questions that will come soon. */
+  /** Starts the process for questions that will follow soon. */
   warm(): void {
-    if (!isPreloaded(this.program)) this.asker?.warm();
+    if (!isPreloaded(this.program)) this.session?.warm();
   }
 
-  /** Runs a short command, in a process that is kept for the next one. */
+  /** Runs a short command in a process that is kept for the next one. */
   async ask(args: readonly string[], timeoutSeconds = QUESTION_SECONDS): Promise<SkyOutcome> {
     return this.answer(args, args, timeoutSeconds);
   }
@@ -108,7 +114,7 @@ export class Sky {
     return this.good(args, await this.ask(args, timeoutSeconds));
   }
 
-  /** The clusters that SkyPilot knows; all of the user's, or those named. */
+  /** Clusters known to SkyPilot: the named ones, or all of the user's. */
   async clusters(names: readonly string[] = [], refresh = false): Promise<ClusterRecord[]> {
     const args = ["status", ...(refresh ? ["--refresh"] : []), "-o", "json", ...names];
     return this.records(clusterRecords, { clusters: names, refresh }, args);
@@ -118,20 +124,20 @@ export class Sky {
     return (await this.clusters([name])).find((record) => record.name === name);
   }
 
-  /** Jobs by cluster. One without a queue (not up) is left out. */
+  /** Jobs by cluster. A cluster without a queue (not up) is left out. */
   async jobs(names: readonly string[]): Promise<Readonly<Record<string, readonly JobRecord[]>>> {
     if (names.length === 0) return {};
     return this.records(jobQueues, { jobs: names }, ["queue", "-o", "json", ...names]);
   }
 
-  /** Requests about a cluster that the API server is still at. */
+  /** Unfinished requests of the API server about a cluster. */
   async requests(name: string): Promise<RequestRecord[]> {
     return this.records(requestRecords, { requests: name }, ["api", "status", "-o", "json", "-c", name]);
   }
 
   /**
-   * @param question What `questions.py` is asked.
-   * @param args The command that says the same, where there is nothing that could be asked.
+   * @param question Question for `questions.py`.
+   * @param args Equivalent `sky` command, used if there is no question process.
    */
   private async records<S extends z.ZodType>(
     schema: S,
@@ -157,9 +163,9 @@ export class Sky {
     args: readonly string[],
     timeoutSeconds: number,
   ): Promise<SkyOutcome> {
-    if (this.asker === undefined) return this.run(args, { timeoutSeconds });
+    if (this.session === undefined) return this.run(args, { timeoutSeconds });
     try {
-      const { code, stdout, stderr } = await this.asker.ask(question, timeoutSeconds);
+      const { code, stdout, stderr } = await this.session.ask(question, timeoutSeconds);
       return { code, stdout, lines: nonEmpty(`${stdout}\n${stderr}`) };
     } catch (error) {
       this.context.signal.throwIfAborted();
@@ -171,14 +177,20 @@ export class Sky {
   /**
    * What SkyPilot may take for each of some tasks (`num_nodes` and `resources`), and for how much. Never fails: where SkyPilot cannot
    * say it, the answer has the reason.
+   *
+   * @param asked What else is asked. Default: nothing.
    */
-  async prices(tasks: readonly unknown[]): Promise<readonly ClusterPrice[]> {
-    if (tasks.length === 0) return [];
-    const none = (problem: string) => tasks.map(() => ({ candidates: [], problem }));
-    const asker = this.priceAsker;
-    if (asker === undefined) return none(`the Python that runs ${this.program.command} was not found`);
+  async prices(tasks: readonly unknown[], asked: BeforeLaunch = {}): Promise<PriceRecords> {
+    if (tasks.length === 0) return { prices: [], obstacles: [], models: [] };
+    const none = (problem: string): PriceRecords => ({
+      prices: tasks.map(() => ({ candidates: [], problem, misses: [] })),
+      obstacles: [],
+      models: [],
+    });
+    const session = this.priceSession;
+    if (session === undefined) return none(`the Python that runs ${this.program.command} was not found`);
     try {
-      const { stdout } = await asker.ask({ prices: tasks }, QUESTION_SECONDS);
+      const { stdout } = await session.ask({ prices: tasks, ...asked }, QUESTION_SECONDS);
       return priceRecords.parse(JSON.parse(stdout));
     } catch (error) {
       this.context.signal.throwIfAborted();
@@ -186,7 +198,7 @@ export class Sky {
     }
   }
 
-  /** US dollars an hour for the whole cluster; undefined when SkyPilot does not know. */
+  /** US dollars an hour for the whole cluster; undefined if SkyPilot does not know it. */
   async hourlyCost(name: string): Promise<number | undefined> {
     const outcome = await this.ask(["cost-report", "-o", "json"]);
     if (outcome.code !== 0) return undefined;

@@ -1,12 +1,12 @@
-/** `sky down`: takes the cluster down, and is not done before SkyPilot no longer knows it. */
+/** `sky down`: tears the cluster down, and waits until SkyPilot no longer lists it. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../lib/errors";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { classify, failureMessage } from "./failure";
 import { removeLaunchDirectories } from "./launchFiles";
-import { leftRunning } from "./left";
 import { type SkyLease, skyLeaseSchema } from "./spec";
+import { stillRunning } from "./stillRunning";
 
 const PAUSE_MS = 5000;
 
@@ -21,7 +21,7 @@ async function down({ cluster, infra, downTimeoutSeconds }: SkyLease, context: V
   const sky = await Sky.find(infra, context);
   const deadline = performance.now() + downTimeoutSeconds * 1000;
   await removeLaunchDirectories(cluster);
-  // Asked for even where SkyPilot knows no such cluster: a launch that is just beginning has no record yet.
+  // Also run if SkyPilot does not list the cluster: a launch that is just starting has no record yet.
   let lines: readonly string[] = [];
   for (;;) {
     const [known, busy] = await Promise.all([sky.cluster(cluster), sky.requests(cluster)]);
@@ -32,7 +32,7 @@ async function down({ cluster, infra, downTimeoutSeconds }: SkyLease, context: V
     const left = (deadline - performance.now()) / 1000;
     if (left <= 0) break;
     progress.line(`taking down ${cluster} (${known?.status ?? "being launched"})`);
-    // Purging is not an option: it makes SkyPilot forget machines that may still cost money.
+    // No `--purge`: it makes SkyPilot forget machines that may still cost money.
     const outcome = await sky.run(["down", "-y", cluster], { timeoutSeconds: left });
     signal.throwIfAborted();
     lines = outcome.lines;
@@ -44,7 +44,7 @@ async function down({ cluster, infra, downTimeoutSeconds }: SkyLease, context: V
       classify(lines, true),
       {
         lines: lines.slice(-10),
-        left: await leftRunning(sky, cluster),
+        running: await stillRunning(sky, cluster),
       },
     ),
   );

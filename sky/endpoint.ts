@@ -3,7 +3,10 @@ import type { Launch } from "./launch";
 import type { ClusterRecord } from "./records";
 import type { SkyLaunched, SkyTask } from "./spec";
 
-/** The address that the cloud opened for the port, where the task asked for that; else the head's address and the port. */
+/**
+ * The address that the cloud opened for the port if the task requests one; otherwise the head's address and
+ * the port.
+ */
 export async function findEndpoint(
   launch: Launch,
   cluster: ClusterRecord,
@@ -23,7 +26,7 @@ export async function findEndpoint(
   return direct;
 }
 
-/** Where somebody connects who is given the URL. */
+/** Host and port of the URL. */
 export function hostAndPort(endpoint: string): { readonly host: string; readonly port: number } {
   const { hostname, port, protocol } = new URL(endpoint);
   return {
@@ -32,7 +35,7 @@ export function hostAndPort(endpoint: string): { readonly host: string; readonly
   };
 }
 
-/** Whether the task has ports for the cloud to open. */
+/** Whether the task asks the cloud to open ports. */
 export function opensPorts({ resources }: SkyTask): boolean {
   return resources["ports"] !== undefined;
 }

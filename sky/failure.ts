@@ -1,16 +1,16 @@
-/** Why SkyPilot failed, and what to do: from what it printed. Pure. */
+/** Classifies failures of SkyPilot by its output: cause and next step. Pure. */
 import { CAUSES, type Cause, FAILURES, type FailureKind } from "./causes";
 import { slurmWait } from "./slurmReasons";
 
 export interface Failure {
   readonly kind: FailureKind;
-  /** What SkyPilot itself said, in its words. */
+  /** SkyPilot's own message. */
   readonly cause: string;
 }
 
 const LONGEST_CAUSE = 600;
 
-/** Classifies by the lines that SkyPilot printed last. */
+/** Classifies a failure by SkyPilot's last output lines. */
 export function classify(lines: readonly string[], timedOut = false): Failure {
   const found = firstCause(lines, CAUSES);
   if (found !== undefined && !(timedOut && found.kind === "capacity")) return found;
@@ -21,13 +21,14 @@ export function classify(lines: readonly string[], timedOut = false): Failure {
   };
 }
 
-/** Kinds that say where it failed, and not why. */
+/** Kinds that name the failed phase, not the cause. */
 const VAGUE: ReadonlySet<FailureKind> = new Set(["setup", "run", "timeout", "unknown", "capacity"]);
 
 /**
- * The same failure, with the cause that a log of the cluster or of its task tells where SkyPilot has told none.
+ * Adds the cause found in a log of the cluster or its task, if SkyPilot's output has none.
  *
- * @param log With the words of any program, and of what went well in the end: only what nothing else can mean is taken for a cause.
+ * @param log May hold output of any program, including successful ones: only unambiguous messages are taken
+ * for a cause.
  */
 export function explained(failure: Failure, log: readonly string[]): Failure {
   if (!VAGUE.has(failure.kind)) return failure;
@@ -47,9 +48,9 @@ function firstCause(lines: readonly string[], causes: readonly Cause[]): Failure
 }
 
 /**
- * The failure of a cluster that is not up yet for a reason (`init_status_reason`) that will not go away by waiting; undefined where it may.
+ * The failure of a cluster whose `init_status_reason` will not go away by waiting; undefined if it may.
  *
- * @param waitsForOthers Whether it is waited until others have ended jobs or raised limits (`sky.retryUntilUp`).
+ * @param waitsForOthers Whether to keep waiting for others to end jobs or raise limits (`sky.retryUntilUp`).
  */
 export function hopeless(reason: string, waitsForOthers: boolean): Failure | undefined {
   const wait = slurmWait(reason);
@@ -65,24 +66,24 @@ function tidy(line: string): string {
   return text.length <= LONGEST_CAUSE ? text : `${text.slice(0, LONGEST_CAUSE)} …`;
 }
 
-/** More that belongs into a failure's message. */
+/** Additional details for a failure's message. */
 export interface FailureDetails {
-  /** Where the lines are from: `Last lines of rank 1`. */
+  /** Source of the lines, such as `Last lines of rank 1`. */
   readonly source?: string;
   readonly lines?: readonly string[];
   /** What still runs, and what that costs. */
-  readonly left?: string;
+  readonly running?: string;
 }
 
-/** The whole message: what failed, the cause, the lines, what is left running, the next step. */
+/** The full message: what failed, the cause, the last lines, what still runs, the next step. */
 export function failureMessage(what: string, failure: Failure, details: FailureDetails = {}): string {
   const { title, advice } = FAILURES[failure.kind];
-  const { source = "Last lines", lines = [], left } = details;
+  const { source = "Last lines", lines = [], running } = details;
   return [
     `${what}: ${title}.`,
     `Cause: ${failure.cause}`,
     ...(lines.length === 0 ? [] : [`${source}:`, ...lines.map((line) => `  ${line}`)]),
-    ...(left === undefined ? [] : [left]),
+    ...(running === undefined ? [] : [running]),
     `Next: ${advice}`,
   ].join("\n");
 }

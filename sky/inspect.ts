@@ -1,4 +1,4 @@
-/** What is known of a deployment's SkyPilot clusters from outside, and a shell on their nodes. Changes nothing. */
+/** Read-only access to a deployment's SkyPilot clusters: their state, and a shell on their nodes. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -15,18 +15,18 @@ export interface InspectOptions {
   readonly infra: readonly string[];
   /** Full names. */
   readonly clusters: readonly string[];
-  /** Whether SkyPilot is asked for what each costs, which takes a while. */
+  /** Whether to ask SkyPilot for prices too, which is slow. */
   readonly withPrices: boolean;
 }
 
-/** A busy node may take long to greet; `status` gives up on it after a minute. */
+/** A busy node may be slow to accept ssh; `status` gives up on it after a minute. */
 const CONNECT_SECONDS = 45;
-/** How long an ssh stays for the next call: SkyPilot's way to a node takes seconds to open. */
+/** How long an ssh connection is kept for the next call: opening one through SkyPilot takes seconds. */
 const PERSIST_SECONDS = 60;
 const END_MS = 5000;
 
 export class SkyClusters {
-  /** Sockets of the connections that are kept. */
+  /** Control sockets of the kept connections. */
   private readonly sockets = mkdtempSync(join(tmpdir(), "dsky-ssh-"));
   private readonly reached = new Set<string>();
   private readonly tunnels: Tunnel[] = [];
@@ -38,12 +38,15 @@ export class SkyClusters {
     process.once("exit", this.close);
   }
 
-  /** @throws UserError when there is no SkyPilot to ask. */
+  /** @throws UserError if SkyPilot is not available. */
   static async open(options: InspectOptions, context: VerbContext): Promise<SkyClusters> {
     return new SkyClusters(await Sky.find(options.infra, context), options);
   }
 
-  /** What SkyPilot says now, by full name. Also makes SkyPilot write its ssh entries, if another machine launched the clusters. */
+  /**
+   * SkyPilot's current state, by full name. Also makes SkyPilot write its ssh entries if the clusters were
+   * launched from another machine.
+   */
   async look(): Promise<Readonly<Record<string, ClusterState>>> {
     const { clusters, withPrices } = this.options;
     const records = (await this.sky.clusters(clusters)).filter(({ name }) => clusters.includes(name));
@@ -57,7 +60,7 @@ export class SkyClusters {
         since: launched_at == null ? undefined : new Date(launched_at * 1000).toISOString(),
         resources: resources_str ?? undefined,
         job: job && { id: job.job_id, status: job.status },
-        // It knows no price of machines that are not a cloud's, and says 0.
+        // SkyPilot reports 0 for machines that are not a cloud's, as it has no price for them.
         dollarsPerHour: price || undefined,
       };
       return [name, state] as const;
@@ -79,9 +82,9 @@ export class SkyClusters {
   }
 
   /**
-   * Port on 127.0.0.1 of this machine that leads to one on 127.0.0.1 of a cluster's head, until this is closed.
+   * Local port on 127.0.0.1 that forwards to a port on 127.0.0.1 of a cluster's head, until this is closed.
    *
-   * @throws Error with ssh's own words when it does not open.
+   * @throws Error with ssh's message if it cannot be opened.
    */
   forwarded(cluster: string, port: number, signal: AbortSignal): Promise<number> {
     const tunnel = new Tunnel(this.sky, cluster, port);
@@ -115,7 +118,7 @@ export class SkyClusters {
   };
 }
 
-/** With the interpreter that the set-up left, or the node's own. */
+/** Uses the interpreter installed by the set-up, or the node's own. */
 function remoteCommand(words: readonly string[]): string {
   const own = `"$HOME/${ENVIRONMENT}/bin/node-python"`;
   return `python=python3; [ -x ${own} ] && python=${own}; exec "$python" ${words.map(quoted).join(" ")}`;

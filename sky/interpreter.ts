@@ -1,4 +1,4 @@
-/** How SkyPilot's Python is run. */
+/** How to run SkyPilot's Python. */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { packageRoot } from "../lib/root";
@@ -6,10 +6,10 @@ import { packageRoot } from "../lib/root";
 /** Wide and plain: SkyPilot wraps its messages to the terminal's width. */
 export const PLAIN_OUTPUT = { COLUMNS: "400", NO_COLOR: "1", PYTHONUNBUFFERED: "1" } as const;
 
-/** What answers questions. */
+/** Path of `questions.py`. */
 export const QUESTIONS = join(packageRoot(), "sky", "questions.py");
 
-/** The interpreter that runs `sky`: beside it, or named in its first line. Undefined when neither is so. */
+/** The Python interpreter of `sky`: next to it, or named in its first line. Undefined if neither exists. */
 export function interpreterOf(sky: string): string | undefined {
   const beside = join(dirname(realpathSync(sky)), "python");
   if (existsSync(beside)) return beside;

@@ -1,4 +1,4 @@
-/** The task as a job of the cluster: waiting until it runs, telling why it does not, ending it. */
+/** The task as a job of the cluster: waits until it runs, reports why it does not, cancels it. */
 import { UserError } from "../lib/errors";
 import { poll } from "../lib/poll";
 import { ask } from "../lib/probe";
@@ -7,12 +7,12 @@ import { hostAndPort } from "./endpoint";
 import { explained, failureMessage } from "./failure";
 import { failedPart } from "./jobLog";
 import type { Launch } from "./launch";
-import { leftRunning } from "./left";
 import { isActive, isUnderWay, type JobRecord, latestJob } from "./records";
+import { stillRunning } from "./stillRunning";
 
 /**
- * A question to a queue may start a Python on the cluster's head (it does on Slurm), which takes processors from what is being started there. So
- * the pause after one is twice the time that it took, within these bounds.
+ * Reading a queue may start a Python process on the cluster's head (on Slurm it does), which takes CPU time
+ * from the programs being started. So the pause after each query is twice its duration, within these bounds.
  */
 const PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
@@ -24,7 +24,7 @@ const LAST_LINES = 15;
 /**
  * Waits until the task's job runs on all nodes.
  *
- * @param endpoint Something listens there once the job runs, if it is on this cluster: that is found out for nothing.
+ * @param endpoint Listens once the job runs, if it is on this cluster; checking it is cheap.
  * @throws UserError with the last lines of what failed.
  */
 export async function untilRunning(launch: Launch, endpoint: string): Promise<JobRecord> {
@@ -37,7 +37,7 @@ export async function untilRunning(launch: Launch, endpoint: string): Promise<Jo
     job = latestJob(jobs.filter(({ job_name }) => job_name === task.name));
     if (job === undefined) return "the job to appear in the queue";
     const { job_id, status } = job;
-    // A launch that was ended a moment too late: its job would hold the nodes for ever.
+    // A launch that was cancelled too late: its job would hold the nodes for ever.
     await cancelJobs(
       launch,
       jobs.filter((other) => isUnderWay(other) && other.job_id < job_id),
@@ -66,15 +66,15 @@ export async function untilRunning(launch: Launch, endpoint: string): Promise<Jo
     failureMessage(
       `The launch of ${input.cluster} failed after ${input.timeoutSeconds} s`,
       explained(failure, log),
-      { source: "Last lines of its log", lines: log, left: await leftRunning(launch.sky, input.cluster) },
+      { source: "Last lines of its log", lines: log, running: await stillRunning(launch.sky, input.cluster) },
     ),
   );
 }
 
 /**
- * When it is time for a question to the queue: after a pause, or as soon as the endpoint begins to listen.
+ * Decides when to query the queue: after a pause, or as soon as the endpoint listens.
  *
- * @returns to be called when the question is answered; undefined when it is not time.
+ * @returns Callback for when the query is answered; undefined if it is not time yet.
  */
 function questionTimes(endpoint: string, signal: AbortSignal) {
   const probe: Probe = { kind: "tcp", ...hostAndPort(endpoint) };
@@ -101,19 +101,22 @@ async function jobFailure(launch: Launch, job: JobRecord): Promise<UserError> {
     failureMessage(`The launch of ${input.cluster} failed`, explained({ kind, cause }, lines), {
       source: `Last lines of ${who}`,
       lines,
-      left: await leftRunning(sky, input.cluster),
+      running: await stillRunning(sky, input.cluster),
     }),
   );
 }
 
-/** The last lines of a job's log; empty when it cannot be had. */
+/** The last lines of a job's log; empty if it cannot be read. */
 async function jobLog({ input, sky }: Launch, job: JobRecord): Promise<readonly string[]> {
   const args = ["logs", "--no-follow", "--tail", LOG_LINES, input.cluster, String(job.job_id)];
-  // Its exit code is that of the job.
+  // Its exit code is the job's.
   return (await sky.run(args, { timeoutSeconds: LOG_SECONDS })).lines;
 }
 
-/** Ends jobs: on Slurm a node runs one task at a time, and the next one waits for its end. */
+/**
+ * Cancels jobs and waits for their end: on Slurm a node runs one task at a time, and the next one waits for
+ * it.
+ */
 export async function cancelJobs({ input, sky, context }: Launch, jobs: readonly JobRecord[]): Promise<void> {
   if (jobs.length === 0) return;
   const ids = jobs.map(({ job_id }) => job_id);

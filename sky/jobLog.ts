@@ -1,7 +1,7 @@
-/** The log of a failed job: which rank failed, and its last lines. Pure. */
+/** Parses the log of a failed job: which rank failed, and its last lines. Pure. */
 
 export interface FailedPart {
-  /** `rank 1`, `the set-up`, or `the task` when it cannot be told. */
+  /** `rank 1`, `the set-up`, or `the task` if the rank is unknown. */
   readonly who: string;
   readonly lines: readonly string[];
 }
@@ -12,12 +12,12 @@ const RANK_LINE = /^\((?:[^()]*\b)?rank=(\d+)[^()]*\) ?(.*)$/;
 /** `(setup pid=25671) text`. */
 const SETUP_LINE = /^\(setup\b[^()]*\) ?(.*)$/;
 
-/** `==> logs/decode-1.log <==`: what follows is of that program (`tail` of several files). */
+/** `==> logs/decode-1.log <==`: the lines that follow are of this program (`tail` of several files). */
 const PROGRAM_LINE = /^==> logs\/(.+)\.log <==$/;
 
 /**
- * What the programs of a component wrote: `frontend` means `frontend-0`, `decode` both `decode-0` and `decode-1-rank1`. Of a node with
- * one program the log has no headings, so that all of its lines count.
+ * Output of a component's programs: `frontend` matches `frontend-0`, `decode` both `decode-0` and
+ * `decode-1-rank1`. The log of a node with a single program has no headings, so all its lines match.
  */
 export function programLines(log: readonly string[], component: string): string[] {
   const current = new Map<string, string>();
@@ -35,7 +35,7 @@ export function programLines(log: readonly string[], component: string): string[
   });
 }
 
-/** The last lines of what failed. */
+/** The last lines of the part that failed. */
 export function failedPart(log: readonly string[], status: string): FailedPart {
   if (status === "FAILED_SETUP") {
     const lines = log.flatMap((line) => SETUP_LINE.exec(line)?.[1] ?? []);
@@ -51,8 +51,8 @@ export function failedPart(log: readonly string[], status: string): FailedPart {
 }
 
 /**
- * The rank that failed first: Slurm names it; elsewhere SkyPilot lists the return codes by rank, where 137 and 143 are
- * those that were only taken along.
+ * The rank that failed first: Slurm names it; elsewhere SkyPilot lists the return codes by rank, where 137
+ * and 143 mean a rank that was stopped because another one failed.
  */
 export function failedRank(log: readonly string[]): number | undefined {
   for (const line of log) {

@@ -1,36 +1,36 @@
 /**
- * `sky launch`: brings the cluster to the state in which it runs this task, whatever state it is in: not there, being launched
- * by a driver that was killed, up with this task (nothing to do), up with another task (that one is cancelled, and this one started
- * on the same nodes).
+ * `sky launch`: makes the cluster run this task, from any state: no cluster, a cluster being launched by a
+ * killed driver, up with this task (nothing to do), up with another task (cancels it and starts this one on
+ * the same nodes).
  */
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { certify } from "./certificate";
 import { Sky } from "./cli";
 import { findEndpoint } from "./endpoint";
-import { handOver } from "./handOver";
 import { cancelJobs, untilRunning } from "./job";
-import { takenDown } from "./left";
 import { provision } from "./provision";
 import { type ClusterRecord, isUnderWay, type JobRecord } from "./records";
+import { renewSecrets } from "./renewSecrets";
 import { cancelRequests } from "./requests";
 import { type SkyLaunch, type SkyLaunched, skyLaunchSchema } from "./spec";
 import { StageTracker } from "./stages";
+import { takenDown } from "./stillRunning";
 import { setupOf, type TaskName, taskName } from "./taskName";
 
-/** What the steps of a launch share. */
+/** State shared by the steps of a launch. */
 export interface Launch {
   readonly input: SkyLaunch;
   readonly task: TaskName;
   readonly sky: Sky;
   readonly context: VerbContext;
   readonly stages: StageTracker;
-  /** Seconds until the time limit. */
+  /** Seconds left until the time limit. */
   readonly secondsLeft: () => number;
 }
 
 export const verb = defineVerb({
   input: skyLaunchSchema,
-  // The driver's own bounds come first, since they tell more.
+  // The driver's own limits apply first, since their errors say more.
   timeoutSeconds: ({ timeoutSeconds }) => timeoutSeconds + 300,
   run: async (input, context) => {
     const sky = await Sky.find(input.infra, context);
@@ -60,13 +60,17 @@ async function converge(launch: Launch): Promise<SkyLaunched> {
   if (cluster === undefined) throw takenDown(input.cluster);
   const address = await findEndpoint(launch, cluster);
   const job = await untilRunning(launch, address.endpoint);
-  if (wasThere) await handOver(launch);
+  if (wasThere) await renewSecrets(launch);
   stages.enter("ready", `job ${job.job_id} runs on ${cluster.nodes ?? "its"} nodes, ${address.endpoint}`);
   context.progress.line(`logs: sky logs ${input.cluster}`);
   return { ...address, clusterHash: cluster.cluster_hash };
 }
 
-/** Starts the task, unless it runs. @returns whether it did: then it may have been started with other keys. */
+/**
+ * Starts the task unless it runs.
+ *
+ * @returns Whether it ran already: then it may have been started with other keys.
+ */
 async function start(launch: Launch, cluster: ClusterRecord | undefined): Promise<boolean> {
   const { input, sky, task, context } = launch;
   if (cluster?.status !== "UP") {
@@ -90,8 +94,8 @@ async function start(launch: Launch, cluster: ClusterRecord | undefined): Promis
 }
 
 /**
- * Whether the nodes are as this set-up leaves them: the last job that got beyond its set-up had the same, and no job
- * after it has begun another.
+ * Whether the nodes are set up as this task needs: the last job that got past its set-up had the same one,
+ * and no later job has started a different one.
  */
 function isSetUp(jobs: readonly JobRecord[], setup: string): boolean {
   for (const job of jobs.toSorted((a, b) => b.job_id - a.job_id)) {

@@ -1,18 +1,21 @@
-/** The private directory in which a launch hands SkyPilot its files, values of secrets among them. */
+/** The private directory for files passed to SkyPilot by a launch, including values of secrets. */
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** Names of clusters have no dot, so none is the beginning of another. */
+/** Names of clusters have no dot, so no prefix matches another cluster's. */
 const prefixOf = (cluster: string) => `dynamo-sky.${cluster}.`;
 
-/** Makes the directory, with mode 0700. There is one launch of a cluster at a time: what an earlier one has left goes first. */
+/**
+ * Creates the directory with mode 0700, and removes the one of an earlier launch: a cluster has one launch at
+ * a time.
+ */
 export async function makeLaunchDirectory(cluster: string): Promise<string> {
   await removeLaunchDirectories(cluster);
   return mkdtemp(join(tmpdir(), prefixOf(cluster)));
 }
 
-/** Removes what launches of a cluster have left; one does that was killed. Leaves alone what belongs to somebody else. */
+/** Removes directories left by killed launches of a cluster. Ignores those owned by other users. */
 export async function removeLaunchDirectories(cluster: string): Promise<void> {
   const left = (await readdir(tmpdir())).filter((name) => name.startsWith(prefixOf(cluster)));
   await Promise.all(

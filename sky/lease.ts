@@ -1,6 +1,7 @@
 /**
- * `sky lease`: cheap checks before a launch. It exists for its counterpart, `sky down`: a failed or interrupted launch is
- * not in Pulumi's state, but the lease before it is, so that `destroy` always ends with nothing running.
+ * `sky lease`: cheap checks before a launch. It exists for its counterpart `sky down`: a failed or
+ * interrupted launch is not in Pulumi's state, but the lease before it is, so that `destroy` always tears the
+ * cluster down.
  */
 import { UserError } from "../lib/errors";
 import { defineVerb } from "../lib/verb";
@@ -22,13 +23,13 @@ export const verb = defineVerb({
 });
 
 /**
- * A local API server is started when it is needed; a remote one has to be there. It is asked by HTTP, since starting
+ * A local API server is started on demand; a remote one must be running. Checked by HTTP, since starting
  * `sky` takes seconds.
  */
 async function requireServer(server: string, signal: AbortSignal): Promise<void> {
   const url = `${server.replace(/\/+$/, "")}/api/health`;
   try {
-    // Whatever it answers, even that it wants a login: it is there, and `sky launch` tells the rest.
+    // Any response will do, even a login page; `sky launch` reports the rest.
     await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(HEALTH_MS)]) });
   } catch (error) {
     signal.throwIfAborted();

@@ -1,20 +1,20 @@
-/** `sky observe`: what of a deployment's clusters really runs: all of them in one call. Changes nothing. */
+/** `sky observe`: state of all clusters of a deployment, in one call. Read-only. */
 import { defineVerb, type VerbContext } from "../lib/verb";
-import type { ClusterPrice } from "../plan/cost";
 import { Sky } from "./cli";
-import { type ClusterRecord, type JobRecord, latestJob } from "./records";
+import { type ClusterRecord, type JobRecord, latestJob, type PriceRecords } from "./records";
+import type { BeforeLaunch } from "./session";
 import { skyObserveSchema } from "./spec";
 
-/** One cluster, as it was seen. */
+/** State of one cluster. */
 export interface ObservedSkyCluster {
-  /** SkyPilot's word: `UP`, `INIT`, `STOPPED`. */
+  /** SkyPilot's status: `UP`, `INIT`, `STOPPED`. */
   readonly status: string;
   readonly clusterHash: string;
-  /** The job that was submitted last, and SkyPilot's word for it; absent where there is none. */
+  /** The latest job and its SkyPilot status; absent if there is none. */
   readonly job?: { readonly name: string; readonly status: string };
 }
 
-/** By full name; only clusters that SkyPilot knows. */
+/** By full name; only clusters known to SkyPilot. */
 export type ObservedSkyClusters = Readonly<Record<string, ObservedSkyCluster>>;
 
 export const verb = defineVerb({
@@ -23,9 +23,9 @@ export const verb = defineVerb({
   run: async (input, context) => context.result(await observeSky(input, context)),
 });
 
-/** What is to be looked at. */
+/** Which clusters to observe. */
 export interface ObserveRequest {
-  /** Beginning of the clusters' names. */
+  /** Prefix of the clusters' names. */
   readonly prefix: string;
   /** As in the configuration. */
   readonly infra: readonly string[];
@@ -39,15 +39,49 @@ export async function observeSky(
   return (await observeAndPrice({ ...request, tasks: [] }, context)).clusters;
 }
 
-/** The same, and what SkyPilot may take for some tasks (`num_nodes` and `resources`) and for how much, in the order of the tasks. */
+/** What was seen, and what SkyPilot says of tasks and infras. */
+export interface ObservedAndPriced extends PriceRecords {
+  readonly clusters: ObservedSkyClusters;
+}
+
+/**
+ * The same, what SkyPilot may take for some tasks (`num_nodes` and `resources`) and for how much, in the order of the tasks, and what a
+ * launch would fail at.
+ */
 export async function observeAndPrice(
-  { prefix, infra, tasks }: ObserveRequest & { readonly tasks: readonly unknown[] },
+  {
+    prefix,
+    infra,
+    tasks,
+    hub,
+  }: ObserveRequest & { readonly tasks: readonly unknown[] } & Pick<BeforeLaunch, "hub">,
   context: VerbContext,
-): Promise<{ readonly clusters: ObservedSkyClusters; readonly prices: readonly ClusterPrice[] }> {
+): Promise<ObservedAndPriced> {
   const sky = await Sky.find(infra, context);
   try {
-    const [clusters, prices] = await Promise.all([observeClusters(sky, prefix), sky.prices(tasks)]);
-    return { clusters, prices };
+    const [clusters, priced] = await Promise.all([
+      observeClusters(sky, prefix),
+      sky.prices(tasks, { access: infra, hub }),
+    ]);
+    return { clusters, ...priced };
+  } finally {
+    sky.close();
+  }
+}
+
+/**
+ * What SkyPilot may take for some tasks, where it is installed already; undefined where it is not. No server and no cloud is asked, so it
+ * is only known where the tasks name their infra.
+ */
+export async function pricesAtHand(
+  infra: readonly string[],
+  tasks: readonly unknown[],
+  context: VerbContext,
+): Promise<PriceRecords["prices"] | undefined> {
+  const sky = await Sky.atHand(infra, context);
+  if (sky === undefined) return undefined;
+  try {
+    return (await sky.prices(tasks)).prices;
   } finally {
     sky.close();
   }
@@ -62,8 +96,8 @@ async function observeClusters(sky: Sky, prefix: string): Promise<ObservedSkyClu
 }
 
 /**
- * SkyPilot's records may be older than what happened outside of it. Asking the clouds takes long, so it is done only for clusters
- * that should be up and whose head does not tell its queue.
+ * SkyPilot's records may be stale. Refreshing them from the clouds is slow, so it is done only for clusters
+ * that should be up and whose head does not return its queue.
  */
 async function refreshed(sky: Sky, records: readonly ClusterRecord[], silent: readonly string[]) {
   if (silent.length === 0) return records;

@@ -1,7 +1,8 @@
 /**
- * What SkyPilot demands of a pod: that its user is root or has sudo (`pre_init` of
- * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/kubernetes/instance.py). NVIDIA's images end with another user and have no
- * sudo, and images made from them do the same, so a pod with an image runs as root unless the configuration names another user. Pure.
+ * SkyPilot requires that a pod's user is root or has sudo (`pre_init` of
+ * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/kubernetes/instance.py). NVIDIA's
+ * images, and images built on them, set another user and have no sudo, so a pod with an image runs as root
+ * unless the configuration sets another user. Pure.
  */
 import { kubernetesSections } from "../config/infra";
 import { podUsers, RAY_NODE, withPodSection } from "../config/podConfig";
@@ -9,7 +10,7 @@ import type { DeploymentConfig } from "../plan/config";
 
 type SkyConfig = NonNullable<DeploymentConfig["sky"]["config"]>;
 
-/** The images' own HOME is that of their user, while who logs in as root looks for his keys in root's. */
+/** The images set HOME to their own user's, while an ssh login as root looks for keys in root's. */
 const ROOT = {
   name: RAY_NODE,
   securityContext: { runAsUser: 0 },
@@ -17,8 +18,8 @@ const ROOT = {
 } as const;
 
 /**
- * SkyPilot's configuration for the task: the user's own, and where a pod may run the image, its user.
- * @param image What the nodes run, undefined for SkyPilot's own image, whose user has sudo.
+ * SkyPilot's configuration for the task: the user's own, plus the pod's user if a pod may run the image.
+ * @param image Image of the nodes; undefined for SkyPilot's own image, whose user has sudo.
  */
 export function taskConfig(
   { infra, config }: Pick<DeploymentConfig["sky"], "infra" | "config">,

@@ -1,6 +1,6 @@
 /**
- * SkyPilot, loaded once for a whole operation of Pulumi. Loading takes seconds, and an operation runs a program and several commands that
- * need it. Where nobody has loaded it, each loads its own.
+ * SkyPilot, loaded once per Pulumi operation. Loading takes seconds, and an operation runs a program and
+ * several commands that need it. Without it each process loads its own.
  */
 import { spawn } from "node:child_process";
 import { mkdtempSync } from "node:fs";
@@ -11,19 +11,19 @@ import { type SkyProgram, skyAtHand } from "../toolchain/skypilot";
 import { interpreterOf, PLAIN_OUTPUT, QUESTIONS } from "./interpreter";
 import { forkProcess, type SkyProcess } from "./process";
 
-/** Environment variable that tells the programs of an operation where it is. */
+/** Environment variable with its path, for the processes of an operation. */
 const PRELOADED = "DYNAMO_SKY_PRELOADED";
 const preloadedSchema = z.object({ command: z.string(), socket: z.string() });
 
-/** With a name behind it this is still short enough for a socket, of which the path has at most 107 bytes (unix(7)). */
+/** Leaves room for a name within the limit of a socket's path, 107 bytes (unix(7)). */
 const LONGEST_PATH = 90;
 
 /**
- * Begins to load the SkyPilot that an operation will need, while other things are done. Does nothing where it is not installed yet, and
- * on systems where a process with it cannot be forked in safety (macOS).
+ * Starts loading the SkyPilot that an operation will need, in the background. Does nothing if it is not
+ * installed yet, or if a process with it cannot be forked safely (macOS).
  *
  * @param infra As in the configuration.
- * @returns ends it. It ends with this process in any case.
+ * @returns Stops it. It also ends with this process.
  */
 export async function preloadSkyPilot(infra: readonly string[]): Promise<() => void> {
   const nothing = () => undefined;
@@ -33,7 +33,8 @@ export async function preloadSkyPilot(infra: readonly string[]): Promise<() => v
   const socket = join(mkdtempSync(join(tmpdir(), "dsky-preload-")), "sky");
   const child = spawn(python, [QUESTIONS, "--listen", socket], {
     env: { ...process.env, ...program.env, ...PLAIN_OUTPUT },
-    // It ends with its input, and not with a Ctrl-C, at which commands still have to be ended in order.
+    // It ends when its stdin closes, and ignores Ctrl-C, after which commands still have to be stopped in
+    // order.
     detached: true,
     stdio: ["pipe", "ignore", "ignore"],
   });
@@ -47,12 +48,12 @@ export async function preloadSkyPilot(infra: readonly string[]): Promise<() => v
   };
 }
 
-/** Whether this very SkyPilot is loaded, or being loaded. */
+/** Whether this SkyPilot is loaded, or being loaded. */
 export function isPreloaded({ command }: SkyProgram): boolean {
   return preloaded()?.command === command;
 }
 
-/** A process with SkyPilot loaded; undefined when none can be had. */
+/** A process with SkyPilot loaded; undefined if not available. */
 export async function preloadedProcess(signal: AbortSignal): Promise<SkyProcess | undefined> {
   const found = preloaded();
   return found && (await forkProcess(found.socket, signal));

@@ -1,37 +1,48 @@
-"""What SkyPilot may take for a task, and for how much: its own candidates and its own prices. Provisions nothing.
+"""SkyPilot's candidates for a task and their prices. Provisions nothing.
 
-These are the steps of SkyPilot's optimizer (`_fill_in_launchable_resources` in `sky/optimizer.py`): of every infra that is asked for,
-the cheapest instance type, in each region (for spot in each zone) where that is offered. A launch takes the cheapest candidate, and the
-next one where that has no capacity, so all of them count. Prices come from the catalogs on this machine, which SkyPilot keeps up to
-date, and for Kubernetes and Slurm from `pricing` in its configuration; without that they are 0.
+Follows SkyPilot's optimizer (`_fill_in_launchable_resources` in `sky/optimizer.py`): for every requested
+infra, the cheapest instance type in each region (for spot in each zone) that offers it. A launch tries the
+cheapest candidate first, and the next one if that has no capacity, so all of them count. Prices come from the
+catalogs on this machine, which SkyPilot keeps up to date, and for Kubernetes and Slurm from `pricing` in its
+configuration; without that they are 0.
 """
 
+import copy
 
-def prices_of(tasks):
-    """For each task (`num_nodes` and `resources`, as in YAML) `{"candidates": […], "problem": text or None}`."""
-    enabled = Enabled()
-    return [price_of(task, enabled) for task in tasks]
+from access import Enabled, first_line, obstacles_of
+from hub import Hub
+from machines import launchable, misses_of
 
 
-class Enabled:
-    """The clouds that the API server has access to; asked for only where a task leaves a choice."""
+def prices_of(tasks, infras=None, hub=None):
+    """Returns `{"prices": […], "obstacles": […], "models": […]}`.
 
-    def __init__(self):
-        self.known = None
+    `prices` has for each task (`num_nodes` and `resources`, as in YAML)
+    `{"candidates": […], "problem": text or None, "misses": […]}`: without candidates, `misses` lists what no
+    machine of the catalogs offers (`machines.py`); empty if unknown.
 
-    def names(self):
-        if self.known is None:
-            from sky.client import sdk
+    `infras` are those whose access to check (`access.py`). Without them no server and no cloud is queried,
+    and access is assumed.
+    `hub` is the question about models (`hub.py`), asked in parallel.
+    """
+    models = Hub(hub)
+    enabled = None if infras is None else Enabled()
+    prices = [price_of(task, enabled) for task in tasks]
+    return {"prices": prices, "obstacles": [] if enabled is None else obstacles_at(infras, enabled), "models": models.known()}
 
-            self.known = {name.lower() for name in sdk.get(sdk.enabled_clouds())}
-        return self.known
+
+def obstacles_at(infras, enabled):
+    try:
+        return obstacles_of(infras, enabled)
+    except Exception:  # an API server that does not answer is reported elsewhere
+        return []
 
 
 def price_of(config, enabled):
     try:
         from sky import task as task_lib
 
-        task = task_lib.Task.from_yaml_config(config)
+        task = task_lib.Task.from_yaml_config(copy.deepcopy(config))
         candidates = []
         hints = []
         for resources, cloud in choices(task, enabled):
@@ -39,30 +50,36 @@ def price_of(config, enabled):
             feasible = cloud.get_feasible_launchable_resources(resources, task.num_nodes)
             candidates += [candidate(one, task.num_nodes) for one in launchable(feasible.resources_list)]
             hints += [feasible.hint] if feasible.hint else []
-        return {"candidates": candidates, "problem": None if candidates else " ".join(hints) or "it finds no such machines"}
-    except Exception as error:  # whatever SkyPilot raises: no price is an answer, not a failure
-        return {"candidates": [], "problem": first_line(error)}
+        problem = None if candidates else " ".join(hints) or "it finds no such machines"
+    except Exception as error:  # whatever SkyPilot raises: a missing price is a result, not a failure
+        candidates, problem = [], first_line(error)
+    return {"candidates": candidates, "problem": problem, "misses": [] if candidates else misses(config)}
+
+
+def misses(config):
+    try:
+        return misses_of(config) or []
+    except Exception:  # unreadable catalog
+        return []
 
 
 def choices(task, enabled):
-    """Pairs of what is asked for and a cloud. A cloud that is not enabled is passed over, as a launch does, if another one is."""
+    """Pairs of requested resources and cloud. As in a launch, a cloud that is not enabled is skipped if
+    another one is."""
     from sky.utils import registry
 
     asked = list(task.resources)
     if len(asked) == 1 and asked[0].cloud is not None:
         return [(asked[0], asked[0].cloud)]
+    if enabled is None:
+        if any(one.cloud is None for one in asked):
+            raise LookupError("nobody was asked to which clouds there is access")
+        return [(one, one.cloud) for one in asked]
     clouds = [registry.CLOUD_REGISTRY.from_str(name) for name in sorted(enabled.names())]
     pairs = [(one, cloud) for one in asked for cloud in ([one.cloud] if one.cloud is not None else clouds)]
     if not pairs:
         raise LookupError("no infra is set up yet (sky check)")
     return [pair for pair in pairs if pair[1].canonical_name() in enabled.names()] or pairs
-
-
-def launchable(feasible):
-    """The cheapest comes first, and is the one that a launch tries."""
-    from sky.utils import resources_utils
-
-    return resources_utils.make_launchables_for_valid_region_zones(feasible[0]) if feasible else []
 
 
 def candidate(resources, nodes):
@@ -77,7 +94,3 @@ def candidate(resources, nodes):
         "dollarsPerHour": None if dollars is None or dollars != dollars else dollars,
     }
 
-
-def first_line(error):
-    text = str(error).strip() or type(error).__name__
-    return text.split("\n")[0][:300]

@@ -1,4 +1,4 @@
-/** A process that answers questions for SkyPilot (`questions.py`), or is one of its commands. */
+/** A process that runs `questions.py` or a `sky` command. */
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
@@ -7,26 +7,26 @@ import { z } from "zod";
 export interface SkyProcess {
   readonly input: Writable;
   readonly output: Readable;
-  /** Undefined where they are part of the output. */
+  /** Undefined if stderr is part of the output. */
   readonly errors?: Readable;
-  /** How it ended. Never rejects. */
+  /** Resolves when it has ended. Never rejects. */
   readonly ended: Promise<ProcessEnd>;
-  /** Ends it, and what it has started. */
+  /** Kills it and its children. */
   readonly kill: () => void;
 }
 
 export interface ProcessEnd {
-  /** Undefined when it was killed, did not start, or is not this process's own. */
+  /** Undefined if it was killed, did not start, or is not a child of this process. */
   readonly code: number | undefined;
   /** Why it did not start. */
   readonly problem?: string;
 }
 
-/** Starts a process of this one's own. */
+/** Starts a child process. */
 export function spawnProcess(command: string, args: readonly string[], env: NodeJS.ProcessEnv): SkyProcess {
-  // A group of its own, so that its end takes its children along.
+  // In its own process group, so that its children are killed with it.
   const child: ChildProcessWithoutNullStreams = spawn(command, args, { env, detached: true });
-  // A write to a process that has ended; its end is what is told.
+  // Ignores writes to a process that has ended; its end is reported instead.
   child.stdin.on("error", () => undefined);
   const ended = new Promise<ProcessEnd>((resolve) => {
     child.once("error", ({ message }) => resolve({ code: undefined, problem: message }));
@@ -45,10 +45,10 @@ const helloSchema = z.object({ pid: z.number() });
 const LINE_FEED = 0x0a;
 
 /**
- * A process that `questions.py --listen` makes, once it is there. Nothing is sent before that: it must not begin what nobody waits for any
- * more.
+ * Connects to a process forked by `questions.py --listen`. Sends nothing before it is ready, so that it
+ * starts no work for a caller that has given up.
  *
- * @returns undefined when there is none to be had.
+ * @returns undefined if not available.
  */
 export function forkProcess(socketPath: string, signal: AbortSignal): Promise<SkyProcess | undefined> {
   return new Promise((resolve) => {
@@ -90,6 +90,6 @@ function killGroup(pid: number | undefined): void {
   try {
     process.kill(-pid, "SIGKILL");
   } catch {
-    // It is over.
+    // Already ended.
   }
 }

@@ -1,4 +1,4 @@
-/** Runs `sky launch`, tells its stages, and watches why it waits. */
+/** Runs `sky launch`, reports its stages, and watches why it waits. */
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,23 +9,23 @@ import { copyRuntime } from "../lib/runtimeFiles";
 import { classify, explained, type Failure, failureMessage, hopeless } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
-import { leftRunning } from "./left";
 import { cancelRequests } from "./requests";
 import { withSecrets } from "./secrets";
 import { BROUGHT } from "./setup";
 import type { SkyTask } from "./spec";
 import type { Stage } from "./stages";
+import { stillRunning } from "./stillRunning";
 import { withRuntime } from "./task";
 import { taskText } from "./taskText";
 
-/** How often the reason is asked for while machines are being waited for. */
+/** How often to ask for the reason while waiting for machines. */
 const WATCH_EVERY_MS = 5000;
 const LOG_SECONDS = 120;
-/** Stages that come shortly before the end of a launch. */
+/** Stages shortly before the end of a launch. */
 const WARM: ReadonlySet<Stage> = new Set(["setting up", "syncing"]);
 const LAST_LINES = 15;
 
-/** @throws UserError that says why the cluster is not up, what is left of it, and what to do. */
+/** @throws UserError with why the cluster is not up, what is left of it, and what to do. */
 export async function provision(launch: Launch, { fast }: { readonly fast: boolean }): Promise<void> {
   const { input, task, sky, context, stages } = launch;
   const directory = await makeLaunchDirectory(input.cluster);
@@ -45,7 +45,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
       env,
       onLine: (line) => {
         stages.line(line);
-        // The job is asked for next.
+        // The next query is for the job.
         if (WARM.has(stages.stage)) sky.warm();
       },
       signal: stop.signal,
@@ -59,7 +59,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
       waits.hopeless ??
       (isWaiting ? whyWaited(waits.reason) : undefined) ??
       classify(outcome.lines, outcome.code === undefined);
-    // A request that is not ended goes on without anybody waiting for it.
+    // Otherwise the request would go on in the API server.
     if (outcome.code === undefined) await cancelRequests(launch);
     throw await launchFailure(launch, failure, outcome.lines);
   } finally {
@@ -68,33 +68,36 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
   }
 }
 
-/** The task with what its nodes run, where that is a plan. */
+/** The task with the files of its nodes, if its `run` is a plan. */
 function withFiles(task: SkyTask, directory: string, brought: BroughtFiles): SkyTask {
   if (task.run === undefined || typeof task.run === "string") return task;
   const runtime = join(directory, "runtime");
   copyRuntime(runtime);
   if (Object.keys(brought).length === 0) return withRuntime(task, runtime);
-  // Copies, since SkyPilot uploads nothing that a `.gitignore` beside it names, as one does with keys.
+  // Copied, since SkyPilot does not upload files listed in a `.gitignore` next to them, as keys often are.
   const files = join(directory, NODE_FILES);
   copyBrought(brought, files);
   return withRuntime({ ...task, file_mounts: { [BROUGHT]: files, ...task.file_mounts } }, runtime);
 }
 
-/** Why machines are not there yet, as SkyPilot said last. */
+/** SkyPilot's latest reason for waiting for machines. */
 interface Waits {
   reason?: string;
-  /** Why it was of no use to wait on. */
+  /** Set if waiting longer is useless. */
   hopeless?: Failure;
 }
 
-/** The failure of a launch that was ended while it waited for machines; undefined when SkyPilot has said no reason. */
+/**
+ * The failure of a launch that was stopped while waiting for machines; undefined if SkyPilot has given no
+ * reason.
+ */
 function whyWaited(reason = ""): Failure | undefined {
   return /pending/i.test(reason)
     ? { kind: "capacity", cause: `it still waited at its time limit: ${reason}` }
     : undefined;
 }
 
-/** Tells why machines are not there yet. Ends the launch when waiting is no use. */
+/** Reports why machines are not ready yet. Stops the launch if waiting is useless. */
 async function watchReason(launch: Launch, stop: AbortController, waits: Waits): Promise<void> {
   const { input, sky, context, stages } = launch;
   while (!stop.signal.aborted) {
@@ -103,7 +106,7 @@ async function watchReason(launch: Launch, stop: AbortController, waits: Waits):
     const reason = (await sky.cluster(input.cluster).catch(() => undefined))?.init_status_reason ?? undefined;
     if (reason === undefined || stop.signal.aborted) continue;
     if (reason !== waits.reason) context.progress.line(`waiting for machines: ${reason}`);
-    // Slurm's first look at a job may come to another end than its next one.
+    // Slurm's first evaluation of a job may differ from its next one, so the reason must be seen twice.
     const failure = reason === waits.reason ? hopeless(reason, input.retryUntilUp) : undefined;
     waits.reason = reason;
     if (failure === undefined) continue;
@@ -125,12 +128,12 @@ async function launchFailure(
     failureMessage(`The launch of ${input.cluster} failed while ${stages.stage}`, told, {
       source: log.length > 0 ? "Last lines of the provisioning log" : "Last lines of sky launch",
       lines: (log.length > 0 ? log : printed).slice(-LAST_LINES),
-      left: await leftRunning(sky, input.cluster),
+      running: await stillRunning(sky, input.cluster),
     }),
   );
 }
 
-/** `sky logs --provision`; empty when there is none. */
+/** Output of `sky logs --provision`; empty if there is none. */
 async function provisioningLog({ input, sky }: Launch): Promise<readonly string[]> {
   const args = ["logs", "--provision", "--no-follow", input.cluster];
   const outcome = await sky.run(args, { timeoutSeconds: LOG_SECONDS });

@@ -1,15 +1,17 @@
-"""Asks SkyPilot many questions, and runs its commands, in processes that have loaded it: loading takes seconds, asking milliseconds.
+"""Answers many questions about SkyPilot, and runs its commands, in processes that have loaded it: loading
+takes seconds, an answer milliseconds.
 
-Runs with the interpreter that `sky` itself runs with. Each line that it reads is a question as JSON, each line that it writes is the
-answer to one: {"code": …, "stdout": …, "stderr": …}. A question is
+Runs with the interpreter of `sky`. Each input line is a question as JSON, each output line the answer to one:
+{"code": …, "stdout": …, "stderr": …}. A question is
 
 - a list: the arguments of a `sky` command, as on a command line;
 - an object with a name of `QUESTIONS` below: answered in the same form, with JSON on "stdout";
-- {"become": [arguments], "env": {…}}, the last line: the process becomes that command, with its output as it is.
+- {"become": [arguments], "env": {…}}, the last line: the process becomes that command, with its output
+  unchanged.
 
-Without arguments the lines are on standard input and output. `questions.py --listen SOCKET` loads SkyPilot once and makes a process
-with it for every connection, until its standard input ends. Such a process begins with a line {"pid": …} (it leads a process group),
-and becomes no command.
+Without arguments it uses standard input and output. `questions.py --listen SOCKET` loads SkyPilot once and
+forks a process for every connection, until its standard input is closed. Such a process first writes a line
+{"pid": …} (it leads a process group), and accepts no "become".
 """
 
 import gc
@@ -25,7 +27,7 @@ from prices import prices_of
 from records import clusters, jobs, requests
 
 QUESTIONS = {
-    "prices": lambda asked: prices_of(asked["prices"]),
+    "prices": lambda asked: prices_of(asked["prices"], asked.get("access"), asked.get("hub")),
     "clusters": lambda asked: clusters(asked["clusters"], asked["refresh"]),
     "jobs": lambda asked: jobs(asked["jobs"]),
     "requests": lambda asked: requests(asked["requests"]),
@@ -46,7 +48,7 @@ def runner():
 
 
 def in_words(error):
-    """As `sky` itself shows it: the class tells what kind of failure it is."""
+    """As `sky` prints it, with the class that tells the kind of failure."""
     return "\n%s.%s: %s" % (type(error).__module__, type(error).__name__, error)
 
 
@@ -61,12 +63,12 @@ def ask(question):
     answer = next(QUESTIONS[name] for name in QUESTIONS if name in question)
     try:
         return {"code": 0, "stdout": json.dumps(answer(question)), "stderr": ""}
-    except Exception as error:  # whatever SkyPilot raises is told, and the next question is another one
+    except Exception as error:  # whatever SkyPilot raises is reported, and does not affect the next question
         return {"code": 1, "stdout": "", "stderr": in_words(error)}
 
 
 def serve(cli, lines, answers):
-    """Answers until there are no more questions. Returns the last one when it is a command to become."""
+    """Answers until there are no more questions. Returns the last one if it is a command to become."""
     for line in lines:
         asked = json.loads(line)
         if isinstance(asked, dict) and "become" in asked:
@@ -78,7 +80,7 @@ def serve(cli, lines, answers):
 
 
 def on_standard_streams():
-    # What SkyPilot prints past click must not get between the answers.
+    # Output that SkyPilot prints bypassing click must not mix with the answers.
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     cli = load()
@@ -90,9 +92,9 @@ def on_standard_streams():
 
 
 def on_connection(cli, connection):
-    # A group of its own, so that whoever asked can end all of it.
+    # In its own process group, so that the client can kill all of it.
     os.setsid()
-    # Two, since one that is written to forgets what it has read ahead: the questions that wait.
+    # Two file objects, since writing to one drops its read-ahead, which holds the waiting questions.
     answers = connection.makefile("w", encoding="utf-8", newline="\n")
     answers.write(json.dumps({"pid": os.getpid()}) + "\n")
     answers.flush()
@@ -102,11 +104,11 @@ def on_connection(cli, connection):
 def listen(path):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
-    # Who connects before SkyPilot is loaded waits.
+    # Clients that connect before SkyPilot is loaded wait.
     listener.listen(64)
     cli = load()
     locks = own_locks()
-    # What is loaded stays as it is: processes that are made of this one share it.
+    # Keeps loaded objects shared between the forked processes (copy-on-write).
     gc.freeze()
     while True:
         ready, _, _ = select.select([listener, sys.stdin], [], [], 1)
@@ -123,7 +125,7 @@ def listen(path):
 
 
 def own_locks():
-    """Locks that SkyPilot makes when it is loaded. Nobody holds one."""
+    """Locks that SkyPilot creates when it is loaded. None is held."""
     from filelock import BaseFileLock
 
     return [found for found in gc.get_objects() if issubclass(type(found), BaseFileLock)]
@@ -132,15 +134,15 @@ def own_locks():
 def in_child(cli, connection, locks):
     try:
         for lock in locks:
-            # filelock 4 refuses a lock of a process that was forked, whether it is held or not.
+            # filelock 4 refuses a lock in a forked process, whether it is held or not.
             lock._creator_pid = os.getpid()
-        # What SkyPilot reads from must not be what tells the parent to end.
+        # SkyPilot must not read from the parent's stdin, whose end stops the parent.
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         on_connection(cli, connection)
     except ConnectionError:
         pass
     finally:
-        # Nothing of the parent is to be tidied up here.
+        # Skips the parent's exit handlers.
         os._exit(0)
 
 

@@ -1,16 +1,18 @@
-"""What SkyPilot's API server knows of clusters, jobs and requests, in the form in which `sky status`, `queue` and `api status` print it
-with `-o json`. Asked through SkyPilot's SDK: its commands ask the server for more, which is then not printed (`sky status` for all clouds
-that are enabled, for one).
+"""Clusters, jobs and requests of SkyPilot's API server, in the form in which `sky status`, `queue` and `api
+status` print them with `-o json`. Uses SkyPilot's SDK: its commands query the server for more, which is
+then not printed (`sky status`, for instance, for all enabled clouds).
 """
 
 from concurrent.futures import ThreadPoolExecutor
 
-# What `sky api status` asks for: https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/client/cli/command.py
+# The fields that `sky api status` requests:
+# https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/client/cli/command.py
 REQUEST_FIELDS = ["request_id", "name", "user_id", "status", "created_at"]
 
 
 def clusters(names, refresh):
-    """Those named, of whomever; all of one's own without names. With the address of the head, where SkyPilot has noted it."""
+    """The named clusters of any user; without names all of this user's. Includes the head's address if
+    SkyPilot has it."""
     import sky
 
     mode = sky.StatusRefreshMode.FORCE if refresh else sky.StatusRefreshMode.NONE
@@ -25,7 +27,7 @@ def clusters(names, refresh):
 
 
 def jobs(names):
-    """By cluster; one that does not tell its queue is left out."""
+    """By cluster; a cluster that does not return its queue is left out."""
     with ThreadPoolExecutor(max_workers=max(1, min(8, len(names)))) as pool:
         queues = dict(zip(names, pool.map(queue_of, names)))
     return {name: queue for name, queue in queues.items() if queue is not None}
@@ -35,7 +37,8 @@ def queue_of(name):
     import sky
     from sky import exceptions
 
-    # These are what `sky queue` passes over: https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/client/cli/command.py
+    # `sky queue` ignores the same:
+    # https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/client/cli/command.py
     silent = (
         RuntimeError,
         ValueError,
@@ -52,7 +55,7 @@ def queue_of(name):
 
 
 def requests(cluster):
-    """Those about a cluster that are not over."""
+    """Unfinished requests about a cluster."""
     import sky
 
     found = sky.api_status(fields=REQUEST_FIELDS, cluster_name=cluster)

@@ -1,5 +1,7 @@
-/** What SkyPilot says in JSON (`-o json`), as far as it is used here. Other fields are let through unread. */
+/** Schemas of SkyPilot's JSON output (`-o json`). Fields that are not used pass through unchecked. */
 import { z } from "zod";
+import { HUB_ANSWERS } from "../plan/hub";
+import { MISSED } from "../plan/machines";
 
 /** An entry of `sky status -o json`. */
 export const clusterRecord = z.looseObject({
@@ -15,7 +17,7 @@ export const clusterRecord = z.looseObject({
   cloud: z.string().nullish(),
   region: z.string().nullish(),
   resources_str: z.string().nullish(),
-  /** Address of the first node, where `records.py` was asked; `sky status -o json` does not say it. */
+  /** Address of the first node, from `records.py`; `sky status -o json` does not have it. */
   head_ip: z.string().nullish(),
 });
 export type ClusterRecord = z.output<typeof clusterRecord>;
@@ -25,13 +27,13 @@ export const clusterRecords = z.array(clusterRecord);
 export const jobRecord = z.looseObject({
   job_id: z.number(),
   job_name: z.string(),
-  /** `INIT`, `PENDING`, `SETTING_UP`, `RUNNING`, or one of the final words. */
+  /** `INIT`, `PENDING`, `SETTING_UP`, `RUNNING`, or a final status. */
   status: z.string(),
-  /** Unix time at which it began to run on its nodes, after their set-up; null before that. */
+  /** Unix time at which it started on its nodes, after their set-up; null before that. */
   start_at: z.number().nullish(),
 });
 export type JobRecord = z.output<typeof jobRecord>;
-/** By name of the cluster; one that has no queue is left out. */
+/** By cluster name; a cluster without a queue is left out. */
 export const jobQueues = z.record(z.string(), z.array(jobRecord));
 
 /** An entry of `sky api status -o json`. */
@@ -55,7 +57,7 @@ export const costRecord = z.looseObject({
 });
 export const costRecords = z.array(costRecord);
 
-/** Words for a job that is not over. https://docs.skypilot.co/en/latest/reference/job-queue.html */
+/** Statuses of a job that has not ended. https://docs.skypilot.co/en/latest/reference/job-queue.html */
 const ACTIVE = new Set(["INIT", "PENDING", "SETTING_UP", "RUNNING"]);
 
 export function isActive(job: JobRecord): boolean {
@@ -63,22 +65,22 @@ export function isActive(job: JobRecord): boolean {
 }
 
 /**
- * Whether a job runs or will run by itself. One in `INIT` has only its number: whoever was about to submit it may be gone, and
- * then it stays so until SkyPilot calls it failed, minutes later.
+ * Whether a job runs, or will without further action. A job in `INIT` has only its number: if its submitter
+ * is gone, it stays in `INIT` until SkyPilot marks it failed, minutes later.
  */
 export function isUnderWay(job: JobRecord): boolean {
   return isActive(job) && job.status !== "INIT";
 }
 
-/** The job that was submitted last. */
+/** The job submitted last. */
 export function latestJob(jobs: readonly JobRecord[]): JobRecord | undefined {
   return jobs.toSorted((a, b) => b.job_id - a.job_id)[0];
 }
 
 /**
- * The JSON in what a `sky` command printed: some print a line of prose before it.
+ * The JSON in the output of a `sky` command: some print a line of prose before it.
  *
- * @throws SyntaxError when there is none.
+ * @throws SyntaxError if there is none.
  */
 export function jsonIn(output: string): unknown {
   const start = output.search(/^[[{]/m);
@@ -86,19 +88,48 @@ export function jsonIn(output: string): unknown {
   return JSON.parse(output.slice(start));
 }
 
-/** What SkyPilot may take for a task (`prices.py`). */
-export const priceRecords = z.array(
-  z.strictObject({
-    candidates: z.array(
-      z.strictObject({
-        /** `aws/us-east-1`, for spot `aws/us-east-1/us-east-1a`. */
-        infra: z.string(),
-        instanceType: z.string(),
-        /** US dollars for all nodes of the task; null where SkyPilot knows no price. */
-        dollarsPerHour: z.number().nullable(),
-      }),
-    ),
-    /** Why there are no candidates; null where there are some. */
-    problem: z.string().nullable(),
-  }),
-);
+/** What SkyPilot may take for some tasks, and what launches would fail at (`prices.py`). */
+export const priceRecords = z.strictObject({
+  prices: z.array(
+    z.strictObject({
+      candidates: z.array(
+        z.strictObject({
+          /** `aws/us-east-1`, for spot `aws/us-east-1/us-east-1a`. */
+          infra: z.string(),
+          instanceType: z.string(),
+          /** US dollars for all nodes of the task; null if SkyPilot has no price. */
+          dollarsPerHour: z.number().nullable(),
+        }),
+      ),
+      /** Why there are no candidates; null if there are some. */
+      problem: z.string().nullable(),
+      /** What the catalogs are sure not to have (`machines.py`). */
+      misses: z.array(
+        z.strictObject({
+          infra: z.string(),
+          cause: z.enum(MISSED),
+          allowed: z.array(z.string()),
+          instead: z.array(z.enum(MISSED)),
+        }),
+      ),
+    }),
+  ),
+  obstacles: z.array(
+    z.strictObject({
+      infra: z.string(),
+      why: z.string(),
+      /** False where a launch would check again. */
+      certain: z.boolean(),
+    }),
+  ),
+  models: z.array(
+    z.strictObject({
+      model: z.string(),
+      revision: z.string().nullable(),
+      found: z.enum(HUB_ANSWERS),
+      why: z.string().nullable(),
+      bytes: z.number().nullable(),
+    }),
+  ),
+});
+export type PriceRecords = z.output<typeof priceRecords>;

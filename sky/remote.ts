@@ -1,12 +1,14 @@
-/** What the readiness check needs of SkyPilot clusters: a way to the endpoint, whether their tasks still run, and their logs. */
+/**
+ * Access of the readiness check to SkyPilot clusters: the endpoint, the state of their tasks, and their logs.
+ */
 import { UserError } from "../lib/errors";
 import type { VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { hostAndPort } from "./endpoint";
 import { failureMessage } from "./failure";
 import { failedPart, programLines } from "./jobLog";
-import { leftRunning } from "./left";
 import { isActive, type JobRecord, latestJob } from "./records";
+import { stillRunning } from "./stillRunning";
 import { canConnect, Tunnel } from "./tunnel";
 
 /** The clusters of a deployment. */
@@ -16,7 +18,7 @@ export interface RemoteSpec {
   readonly clusters: readonly string[];
 }
 
-/** Each question to a queue goes to the cluster's head. */
+/** Each queue query goes to the cluster's head. */
 const ASK_EVERY_MS = 15_000;
 const LOG_SECONDS = 120;
 const LOG_LINES = "600";
@@ -36,8 +38,8 @@ export class RemoteDeployment {
   }
 
   /**
-   * Where the endpoint can be asked from here: itself, or a tunnel through SkyPilot's ssh where its network cannot be reached,
-   * which is so for a port that is not open to the internet.
+   * URL at which this machine reaches the endpoint: its own, or a tunnel through SkyPilot's ssh if its
+   * network is not reachable, as for a port that is not open to the internet.
    */
   async reachable(endpoint: string): Promise<string> {
     const { host, port } = hostAndPort(endpoint);
@@ -50,7 +52,7 @@ export class RemoteDeployment {
     return `${new URL(endpoint).protocol}//127.0.0.1:${await this.tunnel.localPort(this.context.signal)}`;
   }
 
-  /** @throws UserError with the last lines of the rank that failed, when the task of a cluster is over. */
+  /** @throws UserError with the last lines of the rank that failed, if the task of a cluster has ended. */
   async assertRunning(): Promise<void> {
     if (performance.now() - this.asked < ASK_EVERY_MS) return;
     this.asked = performance.now();
@@ -72,13 +74,13 @@ export class RemoteDeployment {
         {
           source: `Last lines of ${who}`,
           lines,
-          left: await leftRunning(this.sky, cluster),
+          running: await stillRunning(this.sky, cluster),
         },
       ),
     );
   }
 
-  /** The last lines that programs of a component (`frontend`, `decode`) wrote, of all clusters. */
+  /** The last lines of a component's programs (`frontend`, `decode`), of all clusters. */
   async lastLines(component: string, count: number): Promise<string[]> {
     const found = await Promise.all(
       this.spec.clusters.map(async (cluster) => {

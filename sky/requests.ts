@@ -1,14 +1,14 @@
-/** Requests that the API server is still at for a driver that is gone. */
+/** Requests of the API server that were sent by a driver that is gone. */
 import type { Launch } from "./launch";
 
-/** What changes a cluster. Questions of others are left alone. */
+/** Requests that change a cluster. Others are left alone. */
 const CHANGING = new Set(["sky.launch", "sky.exec", "sky.start"]);
 
 /**
- * Ends what an interrupted launch left at the API server. Nobody knows with which task it was started, and two launches
- * of one cluster would wait for each other and then both start their task.
+ * Cancels requests of an interrupted launch. Their task is unknown, and two launches of one cluster would
+ * wait for each other and then both start their task.
  *
- * @returns how many there were.
+ * @returns How many there were.
  */
 export async function cancelRequests({
   input,

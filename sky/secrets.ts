@@ -1,10 +1,10 @@
-/** How the values of secrets reach SkyPilot. */
+/** How values of secrets are passed to SkyPilot. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { REGISTRY_SECRETS, SECRETS_FILE } from "./setup";
 import type { SkyLaunch, SkyTask } from "./spec";
 
-/** A task that is ready to be launched. */
+/** A task ready to launch. */
 export interface LaunchableTask {
   readonly task: SkyTask;
   /** Arguments of `sky launch`: the names of secrets whose values are in `env`. */
@@ -12,14 +12,15 @@ export interface LaunchableTask {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** SkyPilot logs in with them itself, so it has to be told. */
+/** SkyPilot itself logs in with them, so it needs the values. */
 const OF_SKYPILOT: readonly string[] = Object.values(REGISTRY_SECRETS);
 
 /**
- * In a file with mode 0600, copied to the nodes as one of the task's files: so SkyPilot knows none of the values. What it is told
- * by its own way (`--secret NAME`, the value in the environment) SkyPilot 0.14.1 keeps in plain text: in the requests of its API server, a day
- * long (`server/requests/requests.py`); in the task's script on the first node (`backends/task_codegen.py`); on Slurm in the
- * command line of the task (`--env-vars={…}` of `skylet/executor/slurm.py`), for everybody on the node to read.
+ * Passed in a file with mode 0600, copied to the nodes as one of the task's files, so that SkyPilot knows
+ * none of the values. Values passed its own way (`--secret NAME`, the value in the environment) are kept in
+ * plain text by SkyPilot 0.14.1: in the requests of its API server for a day (`server/requests/requests.py`);
+ * in the task's script on the first node (`backends/task_codegen.py`); on Slurm in the command line of the
+ * task (`--env-vars={…}` of `skylet/executor/slurm.py`), readable by every user of the node.
  *
  * @param directory Private directory that is removed after the launch.
  */

@@ -1,6 +1,6 @@
 /**
- * The task's `setup`: the command that prepares a node, by `runtime/setup.sh`. Runs once a node, and again
- * after a change of it. Pure.
+ * The task's `setup`: the command that prepares a node with `runtime/setup.sh`. Runs once per node, and again
+ * when it changes. Pure.
  */
 import { modelSource } from "../config/model";
 import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
@@ -10,27 +10,24 @@ import type { DeploymentConfig } from "../plan/config";
 import { engines } from "../plan/engines";
 import type { EngineName } from "../plan/types";
 
-/**
- * The image that SkyPilot starts on the nodes (`image_id`), or undefined where PyPI's packages are installed
- * instead.
- */
+/** The image of the nodes (`image_id`), or undefined if packages from PyPI are installed instead. */
 export function engineImage(engine: EngineName): string | undefined {
   return engine === "mocker"
     ? undefined
     : `docker:${IMAGE_REGISTRY}/${ENGINE_IMAGES[engine]}:${VERSIONS.dynamo}`;
 }
 
-/** Where everything of this program is on a node, relative to the home directory of the node's user. */
+/** Directory of all files of this program on a node, relative to the user's home. */
 export const ENVIRONMENT = ".dynamo-sky";
 
 /** The files of `runtime/`, on a node. */
 export const RUNTIME = `~/${ENVIRONMENT}/runtime`;
 
-/** Files that a deployment brings, on a node; `runtime/start.py` gives them to each node's programs. */
+/** Files of the deployment on a node; `runtime/start.py` passes them to each node's programs. */
 export const BROUGHT = `~/${ENVIRONMENT}/${NODE_FILES}`;
 
 /**
- * Secrets from which SkyPilot logs in at the registry of the image:
+ * Secrets with which SkyPilot logs in to the image's registry:
  * https://docs.skypilot.co/en/latest/examples/docker-containers.html#private-registries
  */
 export const REGISTRY_SECRETS = {
@@ -40,8 +37,8 @@ export const REGISTRY_SECRETS = {
 } as const;
 
 /**
- * Where a launch puts the values of secrets, other than of a recipe without this program; relative to the
- * same.
+ * File with the values of secrets, relative to the home directory. Not used by recipes, which run without
+ * this program.
  */
 export const SECRETS_FILE = `${ENVIRONMENT}/secrets.json`;
 
@@ -52,11 +49,11 @@ export interface NodeServices {
   /** nginx. */
   readonly gateway: boolean;
   readonly prometheus: boolean;
-  /** openssl, where the node makes the gateway's certificate. Default: it does not. */
+  /** openssl, if the node issues the gateway's certificate. Default: false. */
   readonly ownCertificate?: boolean;
 }
 
-/** Programs by the names that `runtime/setup.sh` knows. */
+/** Programs by their names in `runtime/setup.sh`. */
 function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: NodeServices): string[] {
   return [
     ...(controlPlane ? ["etcd", "nats-server"] : []),
@@ -66,17 +63,17 @@ function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: Nod
   ];
 }
 
-/** Models on the hub that the engine drafts tokens with: fetched once a node too, not by every worker. */
-function draftModels({ engine, engineArgs, pools }: DeploymentConfig): string[] {
+/** Draft models on the hub: downloaded once per node, not by every worker. */
+export function draftModels({ engine, engineArgs, pools }: DeploymentConfig): string[] {
   const lists = [engineArgs, ...pools.map((pool) => pool.engineArgs)];
   const named = lists.flatMap((args) => engines[engine].draftModels?.(args) ?? []);
   return [...new Set(named)].filter((name) => HUB_NAME.test(name));
 }
 
-/** `owner/name`, and nothing that a shell would take apart. */
+/** `owner/name`, without characters special to a shell. */
 const HUB_NAME = /^[\w.-]+\/[\w.-]+$/;
 
-/** @param model How the shell is told the model. Default: by its name. */
+/** @param model Shell expression for the model. Default: its name. */
 export function setupCommand(
   config: DeploymentConfig,
   services: NodeServices,

@@ -1,22 +1,23 @@
 /**
- * Slurm's reasons for a job that waits, and whether it is of use to wait. The codes and what they mean:
- * https://slurm.schedmd.com/job_reason_codes.html and `job_state_reason.c` of Slurm's source; those of 25.11 and older are known here.
+ * Slurm's reasons for a pending job, and whether waiting helps. Codes and their meaning:
+ * https://slurm.schedmd.com/job_reason_codes.html and `job_state_reason.c` of Slurm's source, up to release
+ * 25.11.
  */
 
 /**
- * What ends the wait: `queue`, time and the end of other jobs, which is what a queue is for; `others`, somebody who raises a limit, opens a
- * partition or ends jobs of the same user or group; `nothing`, as the job is asked for.
+ * What ends the wait: `queue`: time and the end of other jobs; `others`: a raised limit, an opened partition,
+ * or the end of jobs of the same user or group; `nothing`: the job can never start as requested.
  */
 export type WaitEnd = "queue" | "others" | "nothing";
 
 interface SlurmReason {
   readonly codes: RegExp;
   readonly ends: WaitEnd;
-  /** What it means, after the code and a colon. */
+  /** Meaning of the code, printed after it and a colon. */
   readonly meaning: string;
 }
 
-/** The first that matches counts; a code that none matches is one of a queue. */
+/** The first match counts; an unknown code is taken for `queue`. */
 const REASONS: readonly SlurmReason[] = [
   {
     codes: /^(Assoc|QOS)Max\w+Per(Job|Node)(Limit)?$|^AssocMaxBBMinutesPerJob$/,
@@ -82,14 +83,14 @@ const REASONS: readonly SlurmReason[] = [
   },
 ];
 
-/** Why a job waits, as far as it can be told. */
+/** Why a job is pending, if known. */
 export interface SlurmWait {
   readonly code: string;
   readonly ends: WaitEnd;
   readonly meaning?: string;
 }
 
-/** @param reason As SkyPilot tells it (`init_status_reason`): `Launching (pending: Resources; partition: h100)`. */
+/** @param reason SkyPilot's `init_status_reason`: `Launching (pending: Resources; partition: h100)`. */
 export function slurmWait(reason: string): SlurmWait | undefined {
   const code = /\bpending: \(?(\w+)/.exec(reason)?.[1];
   if (code === undefined) return undefined;

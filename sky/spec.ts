@@ -1,27 +1,33 @@
-/** What the `sky` verbs read from standard input. */
+/** Input of the `sky` verbs, read from standard input. */
 import { z } from "zod";
 import { broughtSchema } from "../lib/broughtFiles";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { PlanEntry } from "../plan/compact";
 
-/** Valid on every cloud, and harmless as a part of a path. https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
+/**
+ * Valid on every cloud, and safe as a part of a path.
+ * https://docs.skypilot.co/en/latest/reference/yaml-spec.html
+ */
 const clusterName = z
   .string()
   .max(80)
   .regex(/^[a-z]([a-z0-9-]*[a-z0-9])?$/);
 const seconds = z.number().positive();
 
-/** Where the cluster may be, as in the configuration; it decides which `sky` is run. */
+/** Candidate infras, as in the configuration; they decide which `sky` is run. */
 const infra = z.array(z.string());
 
-/** Input of `sky lease` and of `sky down`, which undoes it. */
+/** Input of `sky lease` and its counterpart `sky down`. */
 export const skyLeaseSchema = z.strictObject({
   /** Full name of the SkyPilot cluster. */
   cluster: clusterName,
   infra,
-  /** Bound on the checks before a launch, seconds; the first time SkyPilot is installed in it. Default 900. */
+  /**
+   * Time limit of the checks before a launch, seconds; includes the first installation of SkyPilot. Default
+   * 900.
+   */
   leaseTimeoutSeconds: seconds.default(900),
-  /** Bound on the teardown, seconds. Default 1800. */
+  /** Time limit of the teardown, seconds. Default 1800. */
   downTimeoutSeconds: seconds.default(1800),
 });
 export type SkyLeaseSpec = z.input<typeof skyLeaseSchema>;
@@ -30,19 +36,25 @@ export type SkyLease = z.output<typeof skyLeaseSchema>;
 const names = z.record(z.string(), z.string());
 const anything = z.record(z.string(), z.unknown());
 
-/** A task of SkyPilot as data: `task.ts` makes it, `taskText.ts` writes it. https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
+/**
+ * A SkyPilot task as data: built by `task.ts`, rendered by `taskText.ts`.
+ * https://docs.skypilot.co/en/latest/reference/yaml-spec.html
+ */
 export const skyTaskSchema = z.strictObject({
   num_nodes: z.int().min(1),
   resources: anything,
   config: anything.exactOptional(),
   envs: names.exactOptional(),
-  /** Names; the values come with the launch (`secrets.ts`; of a recipe by `--secret NAME`), and never stand in a task. */
+  /**
+   * Names only; the values come with the launch (`secrets.ts`; for a recipe `--secret NAME`), and are never
+   * part of a task.
+   */
   secrets: z.array(z.string()).exactOptional(),
   file_mounts: anything.exactOptional(),
   volumes: names.exactOptional(),
   /** Prepares a node. */
   setup: z.string().exactOptional(),
-  /** A command, or what `runtime/start.py` is given on each node. */
+  /** A command, or the input of `runtime/start.py` on each node. */
   run: z
     .union([z.string(), z.strictObject({ options: z.array(z.string()), plan: z.custom<PlanEntry>() })])
     .exactOptional(),
@@ -55,22 +67,25 @@ export const skyLaunchSchema = z.strictObject({
   infra,
   /** Holds no secret. */
   task: skyTaskSchema,
-  /** Digests of the files of `runtime/`, by name: other files are another task. Default: it needs none. */
+  /** Digests of the files of `runtime/`, by name: a changed file makes another task. Default: none needed. */
   runtime: names.default({}),
-  /** Files of this machine that the nodes are given, by name. Default: none. */
+  /** Local files to copy to the nodes, by name. Default: none. */
   files: z.record(z.string().regex(/^[A-Za-z0-9][\w.-]*$/), broughtSchema).default({}),
-  /** Values of the task's secrets, by name. Reach the nodes in a private file, the login of a registry SkyPilot alone; no command line. */
+  /**
+   * Values of the task's secrets, by name. They reach the nodes in a private file, the login of a registry
+   * SkyPilot only; never on a command line.
+   */
   secrets: z.record(z.string(), z.string()).default({}),
   /**
-   * Present where the endpoint speaks TLS. With a seed, a certificate is made for the address that the cluster has got, and reaches the
-   * nodes as one of the secrets. Default: plain HTTP.
+   * Present if the endpoint uses TLS. With a seed, a certificate is issued for the cluster's address, and
+   * passed to the nodes as one of the secrets. Default: plain HTTP.
    */
   tls: z.strictObject({ seed: z.string().optional(), names: z.array(z.string()).default([]) }).optional(),
-  /** Tries again until there is capacity, within the time limit. Default false. */
+  /** Retries until there is capacity, within the time limit. Default false. */
   retryUntilUp: z.boolean().default(false),
-  /** The port whose address is wanted. */
+  /** Port of the endpoint. */
   port: z.int().min(1).max(65_535),
-  /** Bound on provisioning and setting up, seconds. Default 3600. */
+  /** Time limit of provisioning and set-up, seconds. Default 3600. */
   timeoutSeconds: seconds.default(3600),
 });
 export type SkyLaunchSpec = z.input<typeof skyLaunchSchema>;
@@ -80,20 +95,20 @@ export type SkyLaunch = z.output<typeof skyLaunchSchema>;
 export interface SkyLaunched {
   /** Address of rank 0. */
   readonly headAddress: string;
-  /** URL of the port that was asked for. */
+  /** URL of the requested port. */
   readonly endpoint: string;
-  /** SkyPilot's identity of the cluster: another one is another set of machines. */
+  /** SkyPilot's hash of the cluster: it differs for another set of machines. */
   readonly clusterHash: string;
-  /** What clients see of a certificate that was made. */
+  /** The public part of an issued certificate. */
   readonly certificate?: ServedCertificate;
 }
 
 /** Input of `sky observe`. */
 export const skyObserveSchema = z.strictObject({
-  /** Beginning of the names of the clusters that are meant. */
+  /** Prefix of the clusters' names. */
   prefix: z.string().min(1),
   infra,
-  /** Bound, seconds. Default 120. */
+  /** Time limit, seconds. Default 120. */
   timeoutSeconds: seconds.default(120),
 });
 export type SkyObserveSpec = z.input<typeof skyObserveSchema>;

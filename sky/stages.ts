@@ -1,9 +1,9 @@
-/** The stages of a launch, recognised in what `sky launch` prints. Pure. */
+/** The stages of a launch, parsed from the output of `sky launch`. Pure. */
 
 export const STAGES = ["optimising", "provisioning", "setting up", "syncing", "starting", "ready"] as const;
 export type Stage = (typeof STAGES)[number];
 
-/** What each stage begins with, in SkyPilot 0.14. A line that is not known changes nothing. */
+/** The line that starts each stage, in SkyPilot 0.14. Unknown lines are ignored. */
 const BEGINNINGS: readonly (readonly [Stage, RegExp])[] = [
   ["optimising", /^(Running on cluster|Considered resources|YAML to run)/],
   ["provisioning", /Launching on|Provisioning|Retrying provisioning/],
@@ -12,12 +12,12 @@ const BEGINNINGS: readonly (readonly [Stage, RegExp])[] = [
   ["starting", /Job submitted|Setup detached/],
 ];
 
-/** The stage that a line begins; undefined when it begins none. */
+/** The stage that a line starts; undefined if it starts none. */
 export function stageOf(line: string): Stage | undefined {
   return BEGINNINGS.find(([, pattern]) => pattern.test(line))?.[0];
 }
 
-/** Follows the output of a launch; stages are told once each, in order, and never go back. */
+/** Follows the output of a launch; reports each stage once, in order, and never goes back. */
 export class StageTracker {
   private index = -1;
 
@@ -40,7 +40,7 @@ export class StageTracker {
   }
 }
 
-/** What of a line is worth telling: where the cluster is launched. */
+/** The part of a line worth reporting: where the cluster is launched. */
 function detailOf(line: string): string {
   return /Launching on (.*?)\.?$/.exec(line)?.[1] ?? "";
 }

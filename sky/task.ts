@@ -1,6 +1,6 @@
 /**
- * A cluster of the plan → a SkyPilot task. Pure. The task is whole: `sky launch -c NAME FILE` runs it without
- * this program. Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
+ * A cluster of the plan → a SkyPilot task. Pure. The task is complete: `sky launch -c NAME FILE` runs it
+ * without this program. Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
  */
 import { areUsualKeys } from "../config/access";
 import { hasNetworkTiers, runsContainers } from "../config/infra";
@@ -14,33 +14,33 @@ import { taskConfig } from "./podConfig";
 import { BROUGHT, ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
 import type { SecretsInput } from "./taskSecrets";
-import { launchSecrets, ownAccess } from "./taskSecrets";
+import { generatedAccess, launchSecrets } from "./taskSecrets";
 import { taskText } from "./taskText";
 
-/** What a task is made from. */
+/** Input of a task. */
 export interface TaskInput extends Pick<SecretsInput, "cluster" | "standalone"> {
   readonly config: DeploymentConfig;
-  /** Address of the control plane where that is on another cluster. */
+  /** Address of the control plane, if it is on another cluster. */
   readonly controlIp?: string | undefined;
-  /** Port that clients use, where it is on this cluster. */
+  /** Port for clients, if it is on this cluster. */
   readonly endpointPort?: number | undefined;
 }
 
 /**
- * A cluster without accelerators runs control plane and frontend alone, and needs no engine: PyPI's packages
- * are enough.
+ * A cluster without accelerators runs only control plane and frontend, and needs no engine: the packages from
+ * PyPI are enough.
  */
 function neededConfig({ cluster, config }: TaskInput): DeploymentConfig {
   return cluster.accelerator === undefined ? { ...config, engine: "mocker" } : config;
 }
 
-/** What the nodes run; undefined where that is an image of SkyPilot's own, and Dynamo comes from PyPI. */
+/** The image of the nodes; undefined for SkyPilot's own image with Dynamo from PyPI. */
 function imageOf(input: TaskInput): string | undefined {
   const { image, infra } = input.config.sky;
   return image ?? (infra.every(runsContainers) ? engineImage(neededConfig(input).engine) : undefined);
 }
 
-/** Fields of `resources`; what the configuration does not say is left to SkyPilot. */
+/** Fields of `resources`; unset options are left to SkyPilot. */
 function resources(input: TaskInput): Record<string, unknown> {
   const { cluster, config, endpointPort } = input;
   const { sky } = config;
@@ -73,8 +73,8 @@ function resources(input: TaskInput): Record<string, unknown> {
 }
 
 /**
- * Which network to ask for at a place, or where SkyPilot chooses the place: RDMA by default for KV transfer
- * between nodes, where it can be asked for.
+ * Network tier to request on an infra, or where SkyPilot chooses the infra: by default RDMA for KV transfer
+ * between nodes, where available.
  */
 function networkTierOf({ cluster, config }: TaskInput): (infra: string | undefined) => string | undefined {
   const wantsRdma = cluster.nodes.length > 1;
@@ -87,12 +87,12 @@ function tierField(tier: string | undefined): { readonly network_tier?: string }
   return tier === undefined ? {} : { network_tier: tier };
 }
 
-/** Fields of `resources` that change on a running cluster; all others are part of what it is. */
+/** Fields of `resources` that can change on a running cluster; all others require a replacement. */
 const CHANGEABLE = new Set(["autostop", "labels", "ports"]);
 
 /**
- * What makes a cluster another one when it changes: its nodes, and what they are. Everything else is updated
- * in place.
+ * The inputs whose change replaces the cluster: its nodes and their kind. Everything else is updated in
+ * place.
  */
 export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>> {
   const fixed = Object.entries(resources(input)).filter(([field]) => !CHANGEABLE.has(field));
@@ -100,23 +100,23 @@ export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>
   return {
     num_nodes: input.cluster.nodes.length,
     resources: Object.fromEntries(fixed),
-    // SkyPilot reads it when it makes machines or pods, and never again.
+    // SkyPilot reads it only when it creates machines or pods.
     ...(config === undefined ? {} : { config }),
     ...(Object.keys(volumes).length === 0 ? {} : { volumes }),
   };
 }
 
 /**
- * Names of the task's secrets: those that a launch has to bring for its programs, and the registry's login,
- * which only SkyPilot uses. SkyPilot wants all of the login in one place.
+ * Names of the task's secrets: those of its programs that a launch must provide, and the registry's login,
+ * which only SkyPilot uses. SkyPilot requires all parts of the login in the same place.
  */
 export function taskSecretNames(input: TaskInput): string[] {
   return [...launchSecrets(secretsInput(input)), ...registrySecrets(input.config)].toSorted();
 }
 
 /**
- * What the configuration says of the gateway's own secrets: several keys have names, and a certificate of
- * one's own is not made up.
+ * Configuration of the gateway's own secrets: several keys have names, and a certificate from the user is not
+ * generated.
  */
 function secretsInput(input: TaskInput): SecretsInput {
   const { keys, retiredKeys, tls } = input.config.access;
@@ -127,20 +127,20 @@ function secretsInput(input: TaskInput): SecretsInput {
   };
 }
 
-/** Names of the gateway's secrets that the nodes make up where a launch does not bring them. */
+/** Names of the gateway's secrets that the nodes generate if a launch does not provide them. */
 export function madeOnNode(input: TaskInput): string[] {
-  return ownAccess(secretsInput(input));
+  return generatedAccess(secretsInput(input));
 }
 
-/** SkyPilot gives them to the task's environment too. */
+/** SkyPilot puts them into the task's environment too. */
 function registrySecrets({ sky }: DeploymentConfig): string[] {
   return sky.registry === undefined ? [] : Object.values(REGISTRY_SECRETS);
 }
 
-/** Environment variable that tells a recipe's model: `--env MODEL=…` takes another one. */
+/** Environment variable with the model of a recipe: `--env MODEL=…` overrides it. */
 const MODEL = "MODEL";
 
-/** The task, without the files of `runtime/` and those that the deployment brings, which a launch adds. */
+/** The task without the files of `runtime/` and of the deployment, which a launch adds. */
 export function skyTask(input: TaskInput): SkyTask {
   const { cluster, config, controlIp, standalone = false } = input;
   const { sky, model } = config;
@@ -167,7 +167,7 @@ export function skyTask(input: TaskInput): SkyTask {
     ...(own === undefined ? {} : { config: quotedSkyConfig(own) }),
     ...(Object.keys(envs).length > 0 ? { envs } : {}),
     ...(secrets.length > 0 ? { secrets } : {}),
-    // Copied once a node, so that all its workers read the weights from disk.
+    // Copied once per node, so that all its workers read the weights from disk.
     ...(Object.keys(mounts).length > 0 ? { file_mounts: mounts } : {}),
     ...(Object.keys(sky.volumes).length > 0 ? { volumes: { ...sky.volumes } } : {}),
     setup: setupCommand(neededConfig(input), services, takesModel ? `"$${MODEL}"` : undefined),
@@ -184,8 +184,9 @@ export function skyTask(input: TaskInput): SkyTask {
 }
 
 /**
- * The task as a recipe: it is whole, and `sky launch -c NAME FILE` runs it without this program.
- * @param runtime Path of the directory `runtime/`; a relative one is taken from where `sky launch` is run.
+ * The task as a recipe: it is complete, and `sky launch -c NAME FILE` runs it without this program.
+ * @param runtime Path of the directory `runtime/`; a relative path is resolved against the working directory
+ * of `sky launch`.
  */
 export function recipeText(input: TaskInput, runtime: string, heading?: string): string {
   const task = withRuntime(skyTask(input), runtime);
@@ -197,7 +198,7 @@ export function recipeText(input: TaskInput, runtime: string, heading?: string):
   return taskText({ ...task, file_mounts: mounts }, heading);
 }
 
-/** SkyPilot takes no path that ends with a slash. */
+/** SkyPilot rejects paths that end with a slash. */
 function localPath(path: string): string {
   return path.replace(/(?<=.)\/+$/, "");
 }

@@ -1,4 +1,4 @@
-/** The name under which a task runs: by it the driver knows later what a cluster runs. */
+/** The name of a task, from which the driver later knows what a cluster runs. */
 import { scryptSync } from "node:crypto";
 import type { BroughtFiles } from "../lib/broughtFiles";
 import { digest } from "../lib/digest";
@@ -6,10 +6,13 @@ import { stableJson } from "../lib/stableJson";
 import { READ_AGAIN } from "../plan/programs/gateway";
 import type { SkyTask } from "./spec";
 
-/** `dynamo-<set-up>-<all>`: equal set-up means that it need not be repeated, equal all that nothing has to be done. */
+/**
+ * `dynamo-<set-up>-<all>`: with an equal set-up digest the set-up is skipped, with an equal digest of all
+ * there is nothing to do.
+ */
 export interface TaskName {
   readonly name: string;
-  /** Digest of what prepares the nodes. */
+  /** Digest of the set-up. */
   readonly setup: string;
 }
 
@@ -17,9 +20,10 @@ const NAME = /^dynamo-([0-9a-f]{8})-[0-9a-f]{8}$/;
 
 /**
  * @param runtime Digests of the files of `runtime/`, by name.
- * @param files What the nodes are given besides; other contents are another task.
- * @param secrets Their values make another name, so that a changed one restarts the task; but for those that a running one is given
- *   (`handOver.ts`). The digest is slow to compute, since names are shown to everyone and a short secret could be guessed from a fast one.
+ * @param files Other files of the nodes; other contents make another task.
+ * @param secrets Values of secrets. A changed value changes the name, and so restarts the task, except for
+ * secrets that a running task reloads (`renewSecrets.ts`). The digest is slow to compute, since names are
+ * public and a short secret could be guessed from a fast one.
  */
 export function taskName(
   cluster: string,
@@ -37,7 +41,7 @@ export function taskName(
   return { name: `dynamo-${setup}-${digest(stableJson([task, runtime, secret, ...brought]))}`, setup };
 }
 
-/** Digest of the set-up of the task that bears this name; undefined when it is not one of ours. */
+/** Set-up digest of the task with this name; undefined if the name has another form. */
 export function setupOf(name: string): string | undefined {
   return NAME.exec(name)?.[1];
 }

@@ -1,7 +1,4 @@
-/**
- * A task as the text that SkyPilot reads: YAML, with the plan as YAML in its `run`. The last step before it
- * is launched. Pure.
- */
+/** A task as SkyPilot's YAML, with the plan as YAML in its `run`. The last step before a launch. Pure. */
 import { Document, isMap, isSeq, Scalar, visit } from "yaml";
 import { withEscapes } from "../lib/printable";
 import { hereDocument } from "../lib/shell";
@@ -9,19 +6,19 @@ import type { PlanEntry } from "../plan/compact";
 import { ENVIRONMENT, RUNTIME } from "./setup";
 import type { SkyTask } from "./spec";
 
-/** Commands that are longer are written on several lines. */
+/** Longer commands are split over several lines. */
 const LINE_WIDTH = 110;
 const SHORT_COMMAND = 70;
 
-/** SkyPilot's own configuration stands in a line for each part that is not longer. Unit: characters. */
+/** Sections of SkyPilot's own configuration up to this length are written on one line. Unit: characters. */
 const SHORT_SECTION = 200;
 
-/** Fields of a plan whose lists and maps are short, and stand in one line. */
+/** Fields of a plan whose short lists and maps are written on one line. */
 const IN_ONE_LINE = new Set(["gpus", "ports", "secrets", "waits", "lockstep", "mpi"]);
 
 /**
- * The same bytes for the same task.
- * @param heading Comment at its head, without `#`.
+ * Deterministic: equal tasks render to equal bytes.
+ * @param heading Comment at the top, without `#`.
  */
 export function taskText(task: SkyTask, heading?: string): string {
   const { num_nodes, resources, config, envs, secrets, file_mounts, volumes, setup } = task;
@@ -41,7 +38,7 @@ export function taskText(task: SkyTask, heading?: string): string {
   );
   for (const field of ["setup", "run"]) literal(document.get(field, true));
   const sections = document.get("config", true);
-  // Deep, and of no interest to who reads the task.
+  // Deeply nested, and not interesting to readers of the task.
   for (const { value } of isMap(sections) ? sections.items : [])
     if (isMap(value) && JSON.stringify(value).length <= SHORT_SECTION) value.flow = true;
   if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
@@ -64,7 +61,7 @@ function planText(plan: PlanEntry): string {
       if (name === "command" && value instanceof Scalar) value.type = commandType(String(value.value));
       if (name === "files" && isMap(value)) for (const item of value.items) literal(item.value);
     },
-    // A program that is only a place.
+    // A program that only has a placement.
     Map: (_key, map) => {
       if (map.has("name") && !map.has("command") && !map.has("env")) map.flow = true;
     },
@@ -73,10 +70,7 @@ function planText(plan: PlanEntry): string {
   return withEscapes(text.replaceAll(/^(?: *- )? *command: >-\n( +)(.*)$/gm, foldedBeforeFlags));
 }
 
-/**
- * A folded command with its flags and their values on several lines; a line's end is the space between two
- * words.
- */
+/** A folded scalar with a flag and its value on each line; a line's end is the space between two words. */
 function foldedBeforeFlags(match: string, indent: string, command: string): string {
   const lines: string[] = [];
   for (const part of command.split(/ (?=-)/)) {
@@ -92,7 +86,7 @@ function literal(text: unknown): void {
   if (text instanceof Scalar && isPrintable(String(text.value))) text.type = Scalar.BLOCK_LITERAL;
 }
 
-/** On lines of its own, where that keeps every space of it, unless it is short. */
+/** Folded if that keeps all its spaces, unless it is short. */
 function commandType(command: string): Scalar.Type {
   if (command.length < SHORT_COMMAND && !/["\\]/.test(command)) return Scalar.QUOTE_DOUBLE;
   return isPrintable(command) && !/\s\s|[\t\n\r]|^\s|\s$/.test(command)
@@ -100,17 +94,17 @@ function commandType(command: string): Scalar.Type {
     : Scalar.QUOTE_DOUBLE;
 }
 
-/** Whether it needs no escapes, which a block has not. */
+/** Whether it needs no escapes, which a block scalar cannot have. */
 function isPrintable(text: string): boolean {
   return withEscapes(text) === text && [...text].every((character) => character >= " " || character === "\n");
 }
 
-/** SkyPilot and the nodes read it as YAML 1.1, in which a plain `on` or `1:30` is no text. */
+/** SkyPilot and the nodes read it as YAML 1.1, in which a plain `on` or `1:30` is not a string. */
 function documentOf(value: object): Document {
   const document = new Document(value, { compat: "yaml-1.1" });
   visit(document, {
     Scalar: (key, node: Scalar) => {
-      // PyYAML and this writer do not agree on what else needs quotes: a tab does, and `=`.
+      // PyYAML and this library disagree on what else needs quotes: a tab, `=`.
       if (typeof node.value === "string" && key !== "key" && !/^[A-Za-z~][\w./:@+~-]*$/.test(node.value))
         node.type = Scalar.QUOTE_DOUBLE;
     },

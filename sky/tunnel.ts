@@ -1,4 +1,4 @@
-/** A way to a port of a cluster's head that the network does not let through: SkyPilot's own ssh. */
+/** A tunnel through SkyPilot's ssh to a port of a cluster's head that is not reachable directly. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
@@ -12,7 +12,8 @@ const OPEN_SECONDS = 30;
 const PAUSE_MS = 200;
 
 /**
- * Whether packets get there: a refused connection counts, since then the network is open and the program not yet up.
+ * Whether the host is reachable: a refused connection counts, since then the network is open and only the
+ * program is not up yet.
  */
 export function canConnect(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -27,7 +28,7 @@ export function canConnect(host: string, port: number): Promise<boolean> {
   });
 }
 
-/** An ssh that forwards one port, started when it is needed and started again when it has ended. */
+/** An ssh process that forwards one port, started on demand and restarted when it has ended. */
 export class Tunnel {
   private child: ChildProcess | undefined;
   private port = 0;
@@ -40,9 +41,9 @@ export class Tunnel {
   ) {}
 
   /**
-   * Port on 127.0.0.1 that leads there.
+   * Local port on 127.0.0.1 that forwards there.
    *
-   * @throws Error with ssh's own words when it does not open within 30 s.
+   * @throws Error with ssh's message if it does not open within 30 s.
    */
   async localPort(signal: AbortSignal): Promise<number> {
     if (this.child === undefined || this.child.exitCode !== null) await this.start();
@@ -69,7 +70,7 @@ export class Tunnel {
       "ControlMaster=no",
       "ControlPath=none",
     ];
-    // It runs `cat`, which ends with its input: so ssh ends with this process, however that ends.
+    // It runs `cat`, which ends when its stdin closes, so ssh always ends with this process.
     const child = spawn(
       "ssh",
       [
@@ -98,8 +99,8 @@ export class Tunnel {
 }
 
 /**
- * Where SkyPilot's entry for the cluster is when its HOME is not the user's: ssh looks in the home that the password file
- * names, whatever HOME says.
+ * SkyPilot's ssh entry for the cluster if its HOME is not the user's: ssh uses the home directory of the
+ * password file, regardless of HOME.
  */
 export function sshConfig(cluster: string, home: string | undefined): string[] {
   if (home === undefined || home === homedir()) return [];

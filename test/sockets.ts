@@ -101,7 +101,7 @@ interface Allowed {
 const OWN_NODE_ONLY: readonly string[] = ["peer", "monitor", "frontendHttp", "gatewayStatus"];
 
 /**
- * The written list. What the plan gives a port, at the node's address, or at loopback where there is no other node; the entrance of a SkyPilot
+ * The written list. What the plan gives a port, at the node's address, or at loopback where there is no other node; the endpoint of a SkyPilot
  * cluster at all addresses, since a cloud gives the machine another address outside than inside; and:
  *
  * - local frontends take the workers' answers at ports that the kernel chooses, at both loopback addresses: Dynamo 1.4.2 binds the

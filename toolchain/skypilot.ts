@@ -1,7 +1,7 @@
 /** Which `sky` is run, with which environment, and how it is installed where there is none. */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { cloudOf } from "../config/infra";
 import { VERSIONS } from "../config/versions";
 import { cacheDir } from "../lib/dirs";
@@ -60,7 +60,13 @@ export async function findSky(infra: readonly string[], onProgress: Progress): P
         `uv tool install 'skypilot[aws,kubernetes]==${VERSIONS.skypilot}' (with your clouds in the brackets).`,
     );
   }
-  return { command: await ensureOwnSkyPilot(clouds, onProgress), env: {} };
+  return ownProgram(await ensureOwnSkyPilot(clouds, onProgress));
+}
+
+/** SkyPilot calls programs of its clouds by name (`aws`), which were installed beside it; the user's own come first. */
+function ownProgram(command: string): SkyProgram {
+  const path = [process.env["PATH"], dirname(command)].filter(Boolean).join(delimiter);
+  return { command, env: { PATH: path } };
 }
 
 /** The same where it is there and nothing has to be installed or asked for it; undefined elsewhere. Never fails. */
@@ -75,7 +81,8 @@ export async function skyAtHand(infra: readonly string[]): Promise<SkyProgram | 
     return isUsable ? { command: onPath, env: {} } : undefined;
   }
   const command = join(skyPilotDirectory(cloudsOf(infra)), "bin", "sky");
-  return existsSync(command) ? { command, env: ofLab ? SKY_ENVIRONMENT : {} } : undefined;
+  if (!existsSync(command)) return undefined;
+  return ofLab ? { command, env: SKY_ENVIRONMENT } : ownProgram(command);
 }
 
 /** The clouds of some infras, as names of SkyPilot's extras, each once, sorted. */

@@ -10,7 +10,7 @@ const LEVEL = 0.05;
 /** `b` beside `a`. */
 export type Verdict = "better" | "worse" | "no clear difference" | "too few repeats to tell";
 
-/** How a figure of the one run differs from the other's. */
+/** How a metric of the one run differs from the other's. */
 interface Judgement {
   readonly metric: Metric;
   /** Change of the median, as a share of `a`'s; over several numbers of clients the geometric mean. */
@@ -28,14 +28,14 @@ export interface Comparison extends Judgement {
 }
 
 export interface ComparedRuns {
-  /** Over all numbers of clients together, a line for each figure: what to look at first. */
+  /** Over all numbers of clients together, a line for each metric: what to look at first. */
   readonly overall: readonly Judgement[];
   readonly comparisons: readonly Comparison[];
   /** What makes the two hard to compare, in words; empty when nothing does. */
   readonly cautions: readonly string[];
 }
 
-/** @throws Error when the loads are not the same, so that their figures say nothing about each other. */
+/** @throws Error when the loads are not the same, so that their metrics say nothing about each other. */
 export function compareRuns(a: Summary, b: Summary): ComparedRuns {
   const difference = loadDifference(a, b);
   if (difference !== undefined)
@@ -68,7 +68,7 @@ export function compareRuns(a: Summary, b: Summary): ComparedRuns {
   };
 }
 
-/** A figure's values in both runs with one number of clients. */
+/** A metric's values in both runs with one number of clients. */
 interface Values extends Stratum {
   readonly clients: number;
   readonly spreadA: Spread;
@@ -96,7 +96,7 @@ function verdictOf(metric: Metric, change: number, p: number, leastP: number): V
   return change > 0 === (metric.better === "higher") ? "better" : "worse";
 }
 
-/** The values of a figure, one for each run that has it. */
+/** The values of a metric, one for each run that has it. */
 export function valuesOf(point: Point, key: MetricKey): number[] {
   return point.runs.flatMap(({ values }) => values[key] ?? []);
 }
@@ -124,7 +124,7 @@ function cautions(a: Summary, b: Summary): string[] {
     const errors = one.points.flatMap(({ runs }) => runs).reduce((sum, run) => sum + run.errors, 0);
     return errors === 0
       ? []
-      : `${counted(errors, "request")} of ${one.label} failed, and no figure has the time of any.`;
+      : `${counted(errors, "request")} of ${one.label} failed, and no metric has the time of any.`;
   });
   const differ = <T>(what: string, of: (summary: Summary) => T) =>
     of(a) === of(b) ? [] : [`${what}: ${of(a)} (${a.label}), ${of(b)} (${b.label}).`];

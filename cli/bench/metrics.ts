@@ -1,28 +1,28 @@
-/** The figures that are kept of a run, and where they stand in aiperf's export. Pure. */
+/** The metrics that are kept of a run, and where they stand in aiperf's export. Pure. */
 import { z } from "zod";
 
 /** https://github.com/ai-dynamo/aiperf: an aggregate has `avg`, a distribution its percentiles too. */
-const figureSchema = z.object({
+const statisticSchema = z.object({
   avg: z.number().nullish(),
   p50: z.number().nullish(),
   p90: z.number().nullish(),
   p99: z.number().nullish(),
 });
-type Figure = z.infer<typeof figureSchema>;
+type Statistic = z.infer<typeof statisticSchema>;
 
 const exportSchema = z.object({
   aiperf_version: z.string(),
-  time_to_first_token: figureSchema,
-  inter_token_latency: figureSchema.optional(),
-  request_latency: figureSchema,
-  output_token_throughput: figureSchema,
-  output_token_throughput_per_user: figureSchema.optional(),
-  request_throughput: figureSchema,
-  input_sequence_length: figureSchema.optional(),
-  output_sequence_length: figureSchema.optional(),
-  request_count: figureSchema,
-  error_request_count: figureSchema.optional(),
-  benchmark_duration: figureSchema,
+  time_to_first_token: statisticSchema,
+  inter_token_latency: statisticSchema.optional(),
+  request_latency: statisticSchema,
+  output_token_throughput: statisticSchema,
+  output_token_throughput_per_user: statisticSchema.optional(),
+  request_throughput: statisticSchema,
+  input_sequence_length: statisticSchema.optional(),
+  output_sequence_length: statisticSchema.optional(),
+  request_count: statisticSchema,
+  error_request_count: statisticSchema.optional(),
+  benchmark_duration: statisticSchema,
   was_cancelled: z.boolean().nullish(),
   error_summary: z
     .array(
@@ -34,7 +34,7 @@ const exportSchema = z.object({
     .nullish(),
 });
 
-/** A figure of a run, or of several. */
+/** A metric of a run, or of several. */
 export interface Metric {
   readonly key: MetricKey;
   readonly title: string;
@@ -107,7 +107,7 @@ export interface Measured {
 
 /**
  * Reads `profile_export_aiperf.json`.
- * @param gpus By which the throughput is divided; unknown: that figure is left out.
+ * @param gpus By which the throughput is divided; unknown: that metric is left out.
  * @throws Error that says what is missing.
  */
 export function readExport(text: string, gpus?: number): Measured {
@@ -138,11 +138,11 @@ export function readExport(text: string, gpus?: number): Measured {
   };
 }
 
-function percentiles<Name extends "ttft" | "itl">(name: Name, figure: Figure | undefined) {
+function percentiles<Name extends "ttft" | "itl">(name: Name, statistic: Statistic | undefined) {
   return {
-    [`${name}P50`]: figure?.p50,
-    [`${name}P90`]: figure?.p90,
-    [`${name}P99`]: figure?.p99,
+    [`${name}P50`]: statistic?.p50,
+    [`${name}P90`]: statistic?.p90,
+    [`${name}P99`]: statistic?.p99,
   };
 }
 

@@ -141,7 +141,7 @@ function compareCommand(compare: Handlers["compare"]) {
     .option("-l, --load <name>", "only runs of this load", loadName)
     .option(
       "--fail-if-worse",
-      "exit with 3 when a figure of B is worse, over all numbers of clients, by more than chance",
+      "exit with 3 when a metric of B is worse, over all numbers of clients, by more than chance",
       false,
     )
     .option(

@@ -79,7 +79,7 @@ export function aiperfConfig(target: BenchTarget, spec: ProfileSpec): string {
         { name: "profiling", kind: "profiling", ...phase, requests },
       ],
       artifacts: { dir: spec.directory },
-      // Dynamo's own figures are Prometheus's business, and the GPUs are on other machines.
+      // Dynamo's own metrics are Prometheus's business, and the GPUs are on other machines.
       gpuTelemetry: { enabled: false },
       serverMetrics: { enabled: false },
       runtime: { ui: "none" },

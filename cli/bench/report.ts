@@ -1,4 +1,4 @@
-/** What `bin/dynamo-sky bench` prints, and writes beside its figures: Markdown that reads as a table in a terminal too. Pure. */
+/** What `bin/dynamo-sky bench` prints, and writes beside its metrics: Markdown that reads as a table in a terminal too. Pure. */
 import { counted } from "../../lib/words";
 import { type ComparedRuns, valuesOf } from "./compare";
 import { type Metric, type MetricKey, metric } from "./metrics";
@@ -28,7 +28,7 @@ function pad(cell: string, width: number, isText: boolean): string {
 }
 
 /** Three digits that count, and thousands apart: `1,234`, `56.7`, `0.123`. */
-export function figure(value: number): string {
+export function rounded(value: number): string {
   if (value === 0) return "0";
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -36,7 +36,7 @@ export function figure(value: number): string {
 
 /** `48.6 (46.0–52.1)`; of one repeat only `48.6`. */
 function withRange({ median, least, most }: Spread): string {
-  return least === most ? figure(median) : `${figure(median)} (${figure(least)}–${figure(most)})`;
+  return least === most ? rounded(median) : `${rounded(median)} (${rounded(least)}–${rounded(most)})`;
 }
 
 /** Where the spread is told too. */
@@ -70,7 +70,7 @@ export function runTable(summary: Summary): string {
     ...shown.map(({ key, range }) => {
       const found = spread(valuesOf(point, key));
       if (found === undefined) return "";
-      return range ? withRange(found) : figure(found.median);
+      return range ? withRange(found) : rounded(found.median);
     }),
   ]);
   return markdownTable(header, rows, 0);
@@ -143,9 +143,9 @@ export function comparisonReport(a: Summary, b: Summary, compared: ComparedRuns)
     ...(compared.cautions.length > 0 ? [""] : []),
     "All numbers of clients together:",
     "",
-    markdownTable(["figure", verdict, "change", "p"], overall, 2),
+    markdownTable(["metric", verdict, "change", "p"], overall, 2),
     "",
-    markdownTable(["clients", "figure", ...names, "change", "p"], rows, 2),
+    markdownTable(["clients", "metric", ...names, "change", "p"], rows, 2),
     "",
     conclusion(compared),
     "",
@@ -162,7 +162,7 @@ function percent(share: number): string {
 
 function conclusion({ overall }: ComparedRuns): string {
   const meaning =
-    "p is how often chance alone would make as large a difference; below 0.05 it counts, so of twenty figures that are the same, one would seem to differ.";
+    "p is how often chance alone would make as large a difference; below 0.05 it counts, so of twenty metrics that are the same, one would seem to differ.";
   return overall.every(({ verdict }) => verdict === "too few repeats to tell")
     ? `${meaning} With so few repeats no difference can count: 4 of each are enough (--repeats 4).`
     : meaning;

@@ -1,4 +1,4 @@
-/** `bin/dynamo-sky bench --stack S`: from a stack's outputs to a directory with figures, tables and charts. */
+/** `bin/dynamo-sky bench --stack S`: from a stack's outputs to a directory with metrics, tables and charts. */
 import { randomInt } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";

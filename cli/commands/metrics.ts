@@ -1,6 +1,6 @@
 /**
  * `dynamo-sky metrics`: what a Prometheus and a Grafana of one's own need for a deployment, or whether a Prometheus has the
- * figures that the dashboards and the alerts ask for.
+ * metrics that the dashboards and the alerts ask for.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,7 +12,7 @@ import { CWD, collect, json as jsonOption, NEEDED_STACK, timeout as timeoutOptio
 import { EXIT, exitCodes, fromCaller, withTimeout } from "../commandLine";
 import { asJson, asText, checkMetrics, isComplete } from "../metrics/check";
 import { type Addresses, metricsFiles, missingAddresses, reachable } from "../metrics/files";
-import { type WatchedStack, withOwnPrometheus } from "../metrics/own";
+import { type WatchedStack, withPrometheus } from "../metrics/prometheus";
 import { planStack } from "../plannedStack";
 import { UsageProblem } from "../pulumi/problem";
 
@@ -42,7 +42,7 @@ export const command = verb(
   .addOption(timeoutOption(300, "--check: give up after this many seconds"))
   .addOption(
     jsonOption(
-      "{files,notes}; with --check {targets:[{job,cluster,node,program,problem}],answered,empty,failed,questions:[{asker,expr,values,error}],absent:[{reason,series}]}",
+      "{files,notes}; with --check {targets:[{job,cluster,node,program,problem}],answered,empty,failed,questions:[{source,expr,values,error}],absent:[{reason,series}]}",
     ),
   )
   .action(async ({ stack, cwd: directory, ...options }) => {
@@ -104,7 +104,7 @@ async function check(watched: WatchedStack, { prometheus, timeout, json }: Optio
   const targets = watched.plan.clusters.flatMap(scrapeTargets);
   const found = await withTimeout(timeout, (signal) =>
     prometheus === undefined
-      ? withOwnPrometheus(watched, signal, (url) => checkMetrics(url, { ...watched, targets }, signal))
+      ? withPrometheus(watched, signal, (url) => checkMetrics(url, { ...watched, targets }, signal))
       : checkMetrics(prometheus.replace(/\/$/, ""), { ...watched, targets: reachable(targets) }, signal),
   );
   console.log(json ? JSON.stringify(asJson(found), undefined, 2) : asText(found).join("\n"));

@@ -1,14 +1,15 @@
-/** `dynamo-sky plan`: what a stack would run where. Reads the stack's file and nothing else; Pulumi is not needed. */
+/** `dynamo-sky plan`: what a stack would run where. Reads the stack's file, and SkyPilot's catalogs where they are; Pulumi is not needed. */
 import { writeFileSync } from "node:fs";
 import { drawPicture } from "../../plan/drawing/picture";
 import { drawPlan } from "../../plan/drawing/text";
+import { refuseByCatalogs } from "../catalogs";
 import { CWD, json, NEEDED_STACK, verb } from "../command";
 import { exitCodes, fromCaller } from "../commandLine";
 import { planStack } from "../plannedStack";
 
 export const command = verb(
   "plan",
-  "Draws what a stack would run where, before anything is provisioned. Reads the stack's file and nothing else.",
+  "Draws what a stack would run where, before anything is provisioned. Reads the stack's file, and what SkyPilot knows of the clouds' machines where it is installed.",
   exitCodes({ ok: "there is a plan" }),
 )
   .addOption(NEEDED_STACK)
@@ -16,8 +17,9 @@ export const command = verb(
   .option("--commands", "also print every program's command and environment", false)
   .option("--svg <file>", "write the plan as a picture", fromCaller)
   .addOption(json("{clusters:[{name,nodes:[{rank,programs:[{name,role,replica,command,env,gpus,ports}]}]}]}"))
-  .action(({ stack, cwd, svg, ...options }) => {
-    const { plan: planned } = planStack(stack, cwd);
+  .action(async ({ stack, cwd, svg, ...options }) => {
+    const { config, plan: planned } = planStack(stack, cwd);
+    await refuseByCatalogs(config, planned);
     if (svg !== undefined) {
       writeFileSync(svg, drawPicture(planned));
       if (!options.json) return console.log(svg);

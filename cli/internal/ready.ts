@@ -7,7 +7,7 @@ import { causeIn, lastLines } from "../../lib/logs";
 import { poll } from "../../lib/poll";
 import { defineVerb, type VerbContext } from "../../lib/verb";
 import { stateDirectory } from "../../local/directories";
-import { proveCluster } from "../../local/marks";
+import { proveCluster } from "../../local/pendingChanges";
 import { type ReadyInput, readySchema } from "../../plan/readySpec";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
 import type { RemoteDeployment, RemoteSpec } from "../../sky/remote";

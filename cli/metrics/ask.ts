@@ -9,7 +9,7 @@ import type { DeploymentPlan } from "../../plan/types";
 /** One query, and who asks it. */
 export interface Question {
   /** `Dynamo: service › Throughput: written`, with the curve's name where there are several; or the name of an alert. */
-  readonly asker: string;
+  readonly source: string;
   readonly expr: string;
   readonly series: readonly Series[];
 }
@@ -20,7 +20,7 @@ export function questionsOf(config: DeploymentConfig, plan: DeploymentPlan): Que
     rows.flatMap((row) =>
       row.panels.flatMap((panel) =>
         panel.queries.map(({ expr, legend }) => ({
-          asker: `${title} › ${panel.title}${panel.queries.length > 1 ? `: ${legend}` : ""}`,
+          source: `${title} › ${panel.title}${panel.queries.length > 1 ? `: ${legend}` : ""}`,
           expr: filledIn(expr, config),
           series: panel.series,
         })),
@@ -28,7 +28,7 @@ export function questionsOf(config: DeploymentConfig, plan: DeploymentPlan): Que
     ),
   );
   const alerts = alertsOf(config, plan).map(({ name, value, series }) => ({
-    asker: name,
+    source: name,
     expr: value,
     series,
   }));

@@ -69,8 +69,8 @@ export function asJson({ targets, answers, absent }: MetricsCheck): object {
     empty: answers.length - answered - failed,
     failed,
     // JSON has no NaN: nothing has happened yet that could be measured.
-    questions: answers.map(({ asker, expr, values, error }) => ({
-      asker,
+    questions: answers.map(({ source, expr, values, error }) => ({
+      source,
       expr,
       values,
       error: error ?? null,
@@ -84,14 +84,14 @@ export function asText(check: MetricsCheck): string[] {
   const { targets, answers, absent } = check;
   const [names, askers] = [
     targets.map(({ job, program, cluster, node }) => `${job}: ${program} on node ${node} of ${cluster}`),
-    answers.map(({ asker }) => asker),
+    answers.map(({ source }) => source),
   ];
   const width = Math.max(0, ...[...names, ...askers].map((name) => name.length));
   const up = targets.filter(({ problem }) => problem === null).length;
   return [
     ...targets.map(({ problem }, index) => row(names[index] ?? "", problem ?? "up")),
     "",
-    ...answers.map((answer) => row(answer.asker, shown(answer))),
+    ...answers.map((answer) => row(answer.source, shown(answer))),
     "",
     `${up} of ${targets.length} targets are up.`,
     `${answers.filter(hasAnswer).length} of ${answers.length} queries have an answer.`,

@@ -1,4 +1,4 @@
-/** Whether a Prometheus reaches every program of a deployment that has figures. */
+/** Whether a Prometheus reaches every program of a deployment that has metrics. */
 import { z } from "zod";
 import { JOBS } from "../../plan/metrics/series";
 import type { ScrapeTarget } from "../../plan/metrics/targets";
@@ -20,7 +20,7 @@ export interface TargetState {
   readonly cluster: string;
   readonly node: string;
   readonly program: string;
-  /** Why there are no figures of it; null where its last scrape succeeded. */
+  /** Why there are no metrics of it; null where its last scrape succeeded. */
   readonly problem: string | null;
 }
 

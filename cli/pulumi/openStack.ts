@@ -12,6 +12,7 @@ import { UsageProblem } from "./problem";
 import {
   checkStackName,
   hasEncryptionSettings,
+  isWherePulumiLooks,
   type Project,
   readProject,
   shortName,
@@ -55,6 +56,8 @@ export interface OpenStack {
    * @returns further arguments for the operation.
    */
   prepare(needsFile: boolean): Promise<readonly string[]>;
+  /** Arguments with which the plain CLI reads and writes the stack's file itself where it would not find it. */
+  readonly fileArguments: readonly string[];
   /** Forgets an empty stack: its state and history. */
   remove(): Promise<void>;
   /** Makes the stack where there is none yet, empty. */
@@ -99,6 +102,8 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
   const repositoryText = repositoryFile === undefined ? "" : readFileSync(repositoryFile, "utf8");
   const keepsPrivateFile = usesPassphrase(backend) && !hasEncryptionSettings(repositoryText);
   const privateFile = keepsPrivateFile ? privatePath(state, backend, project, options.stack) : undefined;
+  const elsewhere = repositoryFile !== undefined && !isWherePulumiLooks(project, repositoryFile);
+  const configFile = privateFile ?? (elsewhere ? repositoryFile : undefined);
   const directory = backendDirectory(backend, env);
 
   const prepare = async (needsFile: boolean): Promise<readonly string[]> => {
@@ -107,20 +112,20 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
       removeStaleLocks(directory, project.name, shortName(options.stack), onProgress);
       if (!stateExists(directory, project, options.stack)) await init();
     }
-    if (privateFile === undefined) return [];
-    await writeFileAtomically(privateFile, repositoryText, 0o600);
-    return ["--config-file", privateFile];
+    if (privateFile !== undefined) await writeFileAtomically(privateFile, repositoryText, 0o600);
+    return configFileArguments(configFile);
   };
-  const init = () => initStack(cli, privateFile !== undefined);
+  const init = () => initStack(cli, configFile !== undefined);
   const operate = async (kind: OperationKind, operation: OperationOptions = {}): Promise<OperationResult> => {
     await prepare(kind === "up" || kind === "preview");
-    return runOperation({ cli, configFile: privateFile, onProgress }, kind, operation);
+    return runOperation({ cli, configFile, onProgress }, kind, operation);
   };
   return {
     project,
     stack: options.stack,
     toolchain,
     prepare,
+    fileArguments: configFileArguments(elsewhere ? repositoryFile : undefined),
     preview: (operation) => operate("preview", operation),
     up: (operation) => operate("up", operation),
     refresh: (operation) => operate("refresh", operation),
@@ -172,6 +177,10 @@ function privatePath(state: string, backend: Backend, project: Project, stack: s
     .digest("hex")
     .slice(0, 8);
   return join(state, "stacks", id, project.name, `Pulumi.${shortName(stack)}.yaml`);
+}
+
+function configFileArguments(file: string | undefined): readonly string[] {
+  return file === undefined ? [] : ["--config-file", file];
 }
 
 /** Whether a file backend has the stack: https://www.pulumi.com/docs/iac/concepts/state-and-backends/ */

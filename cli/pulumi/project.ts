@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
 import { UsageProblem } from "./problem";
 
@@ -15,6 +15,8 @@ export interface Project {
 }
 
 const extensions = ["yaml", "yml"];
+/** Where a project keeps the stacks that it brings as examples; the user's own are beside Pulumi.yaml. */
+const EXAMPLES = "examples/stacks";
 const stackName = /^(?:[A-Za-z0-9_][\w.-]*\/){0,2}[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 
 function record(value: unknown): Readonly<Record<string, unknown>> {
@@ -53,19 +55,27 @@ export function checkStackName(stack: string): void {
   );
 }
 
-/** The file `Pulumi.<stack>.yaml` of the project, when it exists. */
+/** Where stacks' files are looked for, the first that has one wins: a copy beside Pulumi.yaml is what the user wants. */
+function stackDirectories({ directory }: Project): string[] {
+  return [directory, join(directory, EXAMPLES)].filter((path) => existsSync(path));
+}
+
+/** The file `Pulumi.<stack>.yaml` of the project, when it exists: beside Pulumi.yaml, else in `examples/stacks`. */
 export function stackFile(project: Project, stack: string): string | undefined {
-  const paths = extensions.map((extension) =>
-    join(project.directory, `Pulumi.${shortName(stack)}.${extension}`),
-  );
-  return paths.find((path) => existsSync(path));
+  return stackDirectories(project)
+    .flatMap((path) => extensions.map((extension) => join(path, `Pulumi.${shortName(stack)}.${extension}`)))
+    .find((path) => existsSync(path));
+}
+
+/** Whether Pulumi finds the stack's file itself: it looks beside Pulumi.yaml alone. */
+export function isWherePulumiLooks(project: Project, file: string): boolean {
+  return dirname(file) === project.directory;
 }
 
 /** Names of all stacks that have a file in the project, sorted. */
 export function stacksWithFiles(project: Project): string[] {
-  const names = readdirSync(project.directory).flatMap(
-    (file) => /^Pulumi\.(.+)\.ya?ml$/.exec(file)?.[1] ?? [],
-  );
+  const files = stackDirectories(project).flatMap((path) => readdirSync(path));
+  const names = files.flatMap((file) => /^Pulumi\.(.+)\.ya?ml$/.exec(file)?.[1] ?? []);
   return [...new Set(names)].sort();
 }
 

@@ -36,6 +36,6 @@ export const nodeReport = z.object({
 export type NodeReport = z.output<typeof nodeReport>;
 
 /** Two reports of a node, some time apart, or why there is none. */
-export type NodeLook =
+export type NodeAnswer =
   | { readonly earlier: NodeReport | undefined; readonly now: NodeReport }
   | { readonly unreachable: string };

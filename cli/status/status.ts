@@ -9,7 +9,7 @@ import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
 import type { Deployed, DeployedNode, DeployedProgram } from "../deployment/deployed";
 import { type CostStatus, costOf } from "./cost";
 import { between, samplesOf, type Totals, type Traffic, together, totalsOf, trafficOf } from "./metrics";
-import type { FrontendReport, NodeLook, NodeReport, ProgramReport } from "./report";
+import type { FrontendReport, NodeAnswer, NodeReport, ProgramReport } from "./report";
 
 /**
  * `running`; `starting` while it waits for what it needs; `crashing` when it ends again and again right after its start;
@@ -87,7 +87,7 @@ export interface Seen {
   readonly at: Date;
   readonly clusters: Readonly<Record<string, ClusterState>>;
   /** What each node told, in the order of the topology. */
-  readonly nodes: readonly (DeployedNode & { readonly look: NodeLook })[];
+  readonly nodes: readonly (DeployedNode & { readonly answer: NodeAnswer })[];
 }
 
 export function statusOf(deployed: Deployed, seen: Seen): Status {
@@ -121,10 +121,10 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
   };
 }
 
-function nodeStatus({ rank, programs, look }: DeployedNode & { readonly look: NodeLook }): NodeStatus {
-  if ("unreachable" in look)
-    return { rank, problem: look.unreachable, programs: programs.map((program) => unknown(program)) };
-  const { now } = look;
+function nodeStatus({ rank, programs, answer }: DeployedNode & { readonly answer: NodeAnswer }): NodeStatus {
+  if ("unreachable" in answer)
+    return { rank, problem: answer.unreachable, programs: programs.map((program) => unknown(program)) };
+  const { now } = answer;
   const problem = now.exists
     ? now.supervisor
       ? null
@@ -200,9 +200,9 @@ interface Frontend {
   readonly seconds: number;
 }
 
-function frontendsOf({ look }: { readonly look: NodeLook }): Frontend[] {
-  if ("unreachable" in look) return [];
-  const { earlier, now } = look;
+function frontendsOf({ answer }: { readonly answer: NodeAnswer }): Frontend[] {
+  if ("unreachable" in answer) return [];
+  const { earlier, now } = answer;
   return Object.entries(now.frontends).map(([name, report]) => ({
     name,
     earlier: earlier?.frontends[name],

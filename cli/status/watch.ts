@@ -4,8 +4,8 @@ import { messageOf } from "../../lib/run";
 import type { Deployed } from "../deployment/deployed";
 import { type Reach, reach } from "../deployment/reach";
 import { drawStatus } from "./draw";
-import { lookAtNodes } from "./look";
-import type { NodeLook } from "./report";
+import { reportsOfNodes } from "./nodeReports";
+import type { NodeAnswer } from "./report";
 import { LiveScreen } from "./screen";
 import { type Seen, type Status, statusOf } from "./status";
 
@@ -31,7 +31,7 @@ export async function showOnce(deployed: Deployed, options: ShowOptions): Promis
   try {
     const clusters = await place.clusters();
     const looks = { times: 2, every: options.interval, timeoutSeconds: options.timeout, signal };
-    const nodes = await lookAtNodes(deployed, place, isUpIn(clusters), looks);
+    const nodes = await reportsOfNodes(deployed, place, isUpIn(clusters), looks);
     const status = statusOf(deployed, { at: new Date(), clusters, nodes });
     process.stdout.write(options.json ? `${JSON.stringify(status, undefined, 2)}\n` : text(status, options));
     return status.healthy;
@@ -63,9 +63,9 @@ export async function watch(deployed: Deployed, options: ShowOptions): Promise<v
     const watcher = new Watcher(deployed, place, options, stop);
     while (!stop.aborted) {
       const began = performance.now();
-      const shown = await watcher.look().catch((error: unknown) => {
+      const shown = await watcher.read().catch((error: unknown) => {
         if (stop.aborted) return undefined;
-        // A look that fails is not the end of watching: SkyPilot may be back in a moment.
+        // A reading that fails is not the end of watching: SkyPilot may be back in a moment.
         process.stderr.write(`${messageOf(error)}\n`);
         return undefined;
       });
@@ -92,7 +92,7 @@ function print(status: Status, options: ShowOptions, screen: LiveScreen | undefi
 class Watcher {
   private clusters: Seen["clusters"] = {};
   private asked = Number.NEGATIVE_INFINITY;
-  private readonly before = new Map<string, NodeLook>();
+  private readonly before = new Map<string, NodeAnswer>();
 
   constructor(
     private readonly deployed: Deployed,
@@ -101,7 +101,7 @@ class Watcher {
     private readonly signal: AbortSignal,
   ) {}
 
-  async look(): Promise<Status> {
+  async read(): Promise<Status> {
     const isLocal = this.deployed.deployment.target === "local";
     if (isLocal || performance.now() - this.asked > CLUSTERS_EVERY_MS) {
       this.clusters = await this.place.clusters();
@@ -109,13 +109,13 @@ class Watcher {
     }
     const { timeout: timeoutSeconds } = this.options;
     const looks = { times: 1, every: 0, timeoutSeconds, signal: this.signal };
-    const seen = await lookAtNodes(this.deployed, this.place, isUpIn(this.clusters), looks);
+    const seen = await reportsOfNodes(this.deployed, this.place, isUpIn(this.clusters), looks);
     const nodes = seen.map((node) => {
       const key = `${node.cluster}/${node.rank}`;
       const last = this.before.get(key);
-      this.before.set(key, node.look);
-      if ("unreachable" in node.look || last === undefined || "unreachable" in last) return node;
-      return { ...node, look: { ...node.look, earlier: last.now } };
+      this.before.set(key, node.answer);
+      if ("unreachable" in node.answer || last === undefined || "unreachable" in last) return node;
+      return { ...node, answer: { ...node.answer, earlier: last.now } };
     });
     return statusOf(this.deployed, { at: new Date(), clusters: this.clusters, nodes });
   }

@@ -39,15 +39,15 @@ export function judge(groups: readonly PrefixGroup[], workers: number): Verdict 
     ({ request, before }) => before !== undefined && chosen(request) === chosen(before),
   );
   const held = sameWorker.filter(({ request }) => request.hitRate >= FOUND).length;
-  const figures = {
+  const counts = {
     followUps: pairs.length,
     held,
     chance: atLeast(sameWorker.length, pairs.length, 1 / Math.max(1, workers)),
     workers,
     disaggregated: all.some(({ prefillWorker, decodeWorker }) => prefillWorker !== decodeWorker),
   };
-  const problem = problemOf(figures, all);
-  return { cacheAware: problem === undefined, reason: problem ?? praiseOf(figures), ...figures };
+  const problem = problemOf(counts, all);
+  return { cacheAware: problem === undefined, reason: problem ?? praiseOf(counts), ...counts };
 }
 
 /** Which worker, and which of its attention groups, had the prompt. */
@@ -55,12 +55,9 @@ function chosen({ prefillWorker, prefillRank }: Served): string {
   return `${prefillWorker}:${prefillRank ?? 0}`;
 }
 
-type Figures = Omit<Verdict, "cacheAware" | "reason">;
+type Counts = Omit<Verdict, "cacheAware" | "reason">;
 
-function problemOf(
-  { followUps, held, chance, workers }: Figures,
-  all: readonly Served[],
-): string | undefined {
+function problemOf({ followUps, held, chance, workers }: Counts, all: readonly Served[]): string | undefined {
   if (!all.some(({ countsCache }) => countsCache)) {
     return "The router does not look at caches: its answers tell no hit rate. Only `router.mode` kv does.";
   }
@@ -76,7 +73,7 @@ function problemOf(
   return undefined;
 }
 
-function praiseOf({ followUps, held, chance, workers }: Figures): string {
+function praiseOf({ followUps, held, chance, workers }: Counts): string {
   const found = `${held} of ${followUps} requests went to the worker that holds their beginning, and found it there`;
   return workers > 1
     ? `${found}; by chance among ${workers} workers: ${percent(chance)}.`

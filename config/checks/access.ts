@@ -2,7 +2,7 @@
 
 import { areUsualKeys, hasGateway } from "../access";
 import type { Problem } from "../problems";
-import { settledFrontendFlag, settledVariable } from "../settled";
+import { reservedFrontendFlag, reservedVariable } from "../reserved";
 import { show } from "../values";
 import type { Known } from ".";
 import { environments } from "./environments";
@@ -107,22 +107,22 @@ function nameProblems({ access }: Known): Problem[] {
 function bypassProblems(known: Known): Problem[] {
   const { frontend } = known;
   const flags = (frontend?.args ?? []).flatMap((argument, index): Problem[] => {
-    const settled = settledFrontendFlag(argument);
-    if (settled === undefined) return [];
-    return [{ path: ["frontend", "args", index], message: settledMessage(settled.flag, settled.instead) }];
+    const reserved = reservedFrontendFlag(argument);
+    if (reserved === undefined) return [];
+    return [{ path: ["frontend", "args", index], message: reservedMessage(reserved.flag, reserved.instead) }];
   });
   const variables = environments(known).flatMap(({ path, env }) =>
     Object.keys(env ?? {}).flatMap((name): Problem[] => {
-      const settled = settledVariable(name);
-      return settled === undefined
+      const reserved = reservedVariable(name);
+      return reserved === undefined
         ? []
-        : [{ path: [...path, name], message: settledMessage(name, settled.instead) }];
+        : [{ path: [...path, name], message: reservedMessage(name, reserved.instead) }];
     }),
   );
   return [...flags, ...variables];
 }
 
-function settledMessage(name: string, instead: string | undefined): string {
+function reservedMessage(name: string, instead: string | undefined): string {
   const remedy = instead === undefined ? "" : ` Use ${instead} instead.`;
-  return `${name} is settled by the plan: another value could contradict it, or lead around the gateway or out of the cluster. Remove it.${remedy}`;
+  return `${name} is set by the plan: another value could contradict it, or lead around the gateway or out of the cluster. Remove it.${remedy}`;
 }

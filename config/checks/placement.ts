@@ -32,7 +32,7 @@ function skyProblems({ sky }: Known): Problem[] {
   for (const key of ["cpus", "memory"] as const) {
     const value = sky[key];
     if (sky.instanceType === undefined || value === undefined) continue;
-    const message = `${show(value)} goes beside sky.instanceType ${show(sky.instanceType)}, which settles it already. Remove one of the two.`;
+    const message = `${show(value)} goes beside sky.instanceType ${show(sky.instanceType)}, which sets it already. Remove one of the two.`;
     problems.push({ path: ["sky", key], message });
   }
   if (!sky.autostopDown && sky.autostopMinutes === undefined) {

@@ -4,7 +4,7 @@
  * does meets all. (That none is lost or let in under load is a test: test/dynamo/gatewayLoad.test.ts.)
  */
 
-import { figure, markdownTable } from "../../cli/bench/report";
+import { markdownTable, rounded } from "../../cli/bench/report";
 import { spread } from "../../cli/bench/statistics";
 import { deploymentOf } from "../../cli/deployment/running";
 import type { ConfigInput } from "../../config/schema";
@@ -12,8 +12,8 @@ import { VERSIONS } from "../../config/versions";
 import type { Progress } from "../../toolchain/index";
 import { freePorts } from "../freePorts";
 import type { Benchmark } from "./benchmark";
-import { type OwnStacks, withOwnStacks } from "./ownStacks";
-import { type Entrance, sendStreams } from "./streams";
+import { type BenchmarkStacks, withBenchmarkStacks } from "./stacks";
+import { type Endpoint, sendStreams } from "./streams";
 import { median } from "./timing";
 
 const WAYS = ["direct", "gateway", "gateway with TLS"] as const;
@@ -57,7 +57,7 @@ interface Cell {
  * @returns a row for each engine, load and way, and what was run.
  */
 export function gatewayBenchmark(say: Progress, repeats: number): Promise<Benchmark> {
-  return withOwnStacks("dynamo-sky-gateway", say, async (stacks) => {
+  return withBenchmarkStacks("dynamo-sky-gateway", say, async (stacks) => {
     const cells: Cell[] = [];
     for (const engine of ENGINES) cells.push(...(await measureEngine(engine, stacks, say, repeats)));
     return { text: [explanation(repeats), "", tableOf(cells)].join("\n"), rows: cells.flatMap(rowsOf) };
@@ -74,14 +74,14 @@ function rowsOf({ engine, load, runs }: Cell): Benchmark["rows"] {
 
 async function measureEngine(
   engine: Engine,
-  stacks: OwnStacks,
+  stacks: BenchmarkStacks,
   say: Progress,
   repeats: number,
 ): Promise<Cell[]> {
   say(`Bringing up two deployments whose engine is: ${engine.title}`);
   const plain = await bringUp(engine, "off", stacks);
   const tls = await bringUp(engine, "generated", stacks);
-  const entrances: Readonly<Record<Way, Entrance>> = {
+  const endpoints: Readonly<Record<Way, Endpoint>> = {
     direct: plain.frontend,
     gateway: plain.gateway,
     "gateway with TLS": tls.gateway,
@@ -89,13 +89,13 @@ async function measureEngine(
   const cells: Cell[] = [];
   for (const load of LOADS) {
     const runs = { direct: noRuns(), gateway: noRuns(), "gateway with TLS": noRuns() };
-    for (const way of WAYS) await measureOnce(entrances[way], load, noRuns());
+    for (const way of WAYS) await measureOnce(endpoints[way], load, noRuns());
     for (let repeat = 0; repeat < repeats; repeat++)
       // Another one is first in each round.
       for (const way of [...WAYS.slice(repeat % WAYS.length), ...WAYS.slice(0, repeat % WAYS.length)]) {
-        await measureOnce(entrances[way], load, runs[way]);
+        await measureOnce(endpoints[way], load, runs[way]);
         say(
-          `[${repeat + 1} of ${repeats}] engine ${engine.title}, ${load.clients} clients, ${way}: ${figure(runs[way].perSecond.at(-1) ?? 0)} requests/s`,
+          `[${repeat + 1} of ${repeats}] engine ${engine.title}, ${load.clients} clients, ${way}: ${rounded(runs[way].perSecond.at(-1) ?? 0)} requests/s`,
         );
       }
     cells.push({ engine, load, runs });
@@ -109,14 +109,14 @@ function noRuns(): Runs {
 }
 
 /** @throws Error when a request failed: a time that leaves out the failures is no time. */
-async function measureOnce(entrance: Entrance, load: Load, runs: Runs): Promise<void> {
+async function measureOnce(endpoint: Endpoint, load: Load, runs: Runs): Promise<void> {
   const started = performance.now();
-  const answers = await sendStreams(entrance, { ...load, answerTokens: ANSWER_TOKENS });
+  const answers = await sendStreams(endpoint, { ...load, answerTokens: ANSWER_TOKENS });
   const seconds = (performance.now() - started) / 1000;
   const failed = answers.filter(({ isWhole }) => !isWhole);
   if (failed.length > 0)
     throw new Error(
-      `${failed.length} of ${load.requests} requests to ${entrance.url} failed: ${failed[0]?.problem}`,
+      `${failed.length} of ${load.requests} requests to ${endpoint.url} failed: ${failed[0]?.problem}`,
     );
   runs.perSecond.push(load.requests / seconds);
   runs.firstMs.push(...answers.map(({ firstMs }) => firstMs));
@@ -129,8 +129,8 @@ function stackOf(engine: Engine, mode: "off" | "generated"): string {
 async function bringUp(
   engine: Engine,
   mode: "off" | "generated",
-  stacks: OwnStacks,
-): Promise<{ readonly gateway: Entrance; readonly frontend: Entrance }> {
+  stacks: BenchmarkStacks,
+): Promise<{ readonly gateway: Endpoint; readonly frontend: Endpoint }> {
   const ports = await freePorts();
   const config: ConfigInput = {
     target: "local",
@@ -178,7 +178,7 @@ function tableOf(cells: readonly Cell[]): string {
       const [perSecond, p50] = [(of: Runs) => median(of.perSecond), (of: Runs) => median(of.firstMs)];
       return [
         ...[engine.title, String(load.clients), way, ranged(runs[way].perSecond), change(perSecond)],
-        ...[figure(p50(runs[way])), change(p50), figure(quantile(runs[way].firstMs, 0.99))],
+        ...[rounded(p50(runs[way])), change(p50), rounded(quantile(runs[way].firstMs, 0.99))],
       ];
     }),
   );
@@ -191,7 +191,9 @@ function percent(share: number): string {
 
 function ranged(values: readonly number[]): string {
   const found = spread(values);
-  return found === undefined ? "" : `${figure(found.median)} (${figure(found.least)}–${figure(found.most)})`;
+  return found === undefined
+    ? ""
+    : `${rounded(found.median)} (${rounded(found.least)}–${rounded(found.most)})`;
 }
 
 /** The smallest value that so large a share of them does not exceed. */

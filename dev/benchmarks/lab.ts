@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
 import { planStack } from "../../cli/plannedStack";
 import { UsageProblem } from "../../cli/pulumi/problem";
+import { readProject, stackFile } from "../../cli/pulumi/project";
 import { renderStack } from "../../cli/recipe";
 import { portHolder } from "../../lib/processes";
 import { Progress } from "../../lib/progress";
@@ -111,7 +112,7 @@ async function measure(repeats: number): Promise<LabRow[]> {
 /** A project of its own on this repository's program, with the lab's stack. */
 function makeProject(scratch: string) {
   const file = join(scratch, `Pulumi.${STACK}.yaml`);
-  const config = parse(readFileSync(join(packageRoot(), `Pulumi.${STACK}.yaml`), "utf8")) as {
+  const config = parse(readFileSync(stackFile(readProject(packageRoot()), STACK) ?? "", "utf8")) as {
     config: Record<string, unknown>;
   };
   // Without the gateway, whose keys and certificate a bare launch would have to be asked for.

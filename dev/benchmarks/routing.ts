@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type Load, requestsOf, warmUpsOf } from "../../cli/bench/loads";
 import type { Measured } from "../../cli/bench/metrics";
 import { profile } from "../../cli/bench/profile";
-import { figure, markdownTable } from "../../cli/bench/report";
+import { markdownTable, rounded } from "../../cli/bench/report";
 import { type Bench, prepare } from "../../cli/bench/runCommand";
 import { pValue, type Spread, spread } from "../../cli/bench/statistics";
 import { type BenchTarget, targetOf } from "../../cli/bench/target";
@@ -17,7 +17,7 @@ import { VERSIONS } from "../../config/versions";
 import type { Progress } from "../../toolchain/index";
 import { freePorts } from "../freePorts";
 import type { Benchmark } from "./benchmark";
-import { type OwnStacks, withOwnStacks } from "./ownStacks";
+import { type BenchmarkStacks, withBenchmarkStacks } from "./stacks";
 
 const MODES = ["kv", "round-robin"] as const;
 type Mode = (typeof MODES)[number];
@@ -64,10 +64,10 @@ interface Cell {
  * @returns a row for each load and mode, and what was run.
  */
 export function routingBenchmark(say: Progress, repeats: number): Promise<Benchmark> {
-  return withOwnStacks("dynamo-sky-routing", say, (stacks) => measureAll(stacks, say, repeats));
+  return withBenchmarkStacks("dynamo-sky-routing", say, (stacks) => measureAll(stacks, say, repeats));
 }
 
-async function measureAll(stacks: OwnStacks, say: Progress, repeats: number): Promise<Benchmark> {
+async function measureAll(stacks: BenchmarkStacks, say: Progress, repeats: number): Promise<Benchmark> {
   const targets = {
     kv: await bringUp("kv", stacks, say),
     "round-robin": await bringUp("round-robin", stacks, say),
@@ -98,7 +98,7 @@ async function measureAll(stacks: OwnStacks, say: Progress, repeats: number): Pr
 
 function rowsOf({ load, clients, measured }: Cell): Benchmark["rows"] {
   return MODES.map((mode) => {
-    const values = (key: "ttftP50" | "ttftP99") => measured[mode].map(({ values: figures }) => figures[key]);
+    const values = (key: "ttftP50" | "ttftP99") => measured[mode].map(({ values: metrics }) => metrics[key]);
     return { ...load.prefix, clients, mode, ttftP50Ms: values("ttftP50"), ttftP99Ms: values("ttftP99") };
   });
 }
@@ -109,7 +109,7 @@ interface RunSpec {
   readonly mode: Mode;
   readonly target: BenchTarget;
   readonly bench: Bench;
-  readonly stacks: OwnStacks;
+  readonly stacks: BenchmarkStacks;
   /** Number of this run. */
   readonly done: number;
 }
@@ -129,7 +129,7 @@ async function measureOnce({ load, clients, mode, target, bench, stacks, done }:
   return measured;
 }
 
-async function bringUp(mode: Mode, stacks: OwnStacks, say: Progress): Promise<BenchTarget> {
+async function bringUp(mode: Mode, stacks: BenchmarkStacks, say: Progress): Promise<BenchTarget> {
   const config: ConfigInput = {
     target: "local",
     model: "Qwen/Qwen3-8B",
@@ -161,7 +161,7 @@ function tableOf(cells: readonly Cell[]): string {
   ];
   const rows = cells.map(({ load, clients, measured }) => {
     const values = (mode: Mode, key: "ttftP50" | "ttftP99") =>
-      measured[mode].flatMap(({ values: figures }) => figures[key] ?? []);
+      measured[mode].flatMap(({ values: metrics }) => metrics[key] ?? []);
     const [kv, turns] = [values("kv", "ttftP50"), values("round-robin", "ttftP50")];
     const [after, before] = [spread(kv), spread(turns)];
     const change = ((after?.median ?? Number.NaN) / (before?.median ?? Number.NaN) - 1) * 100;
@@ -177,10 +177,10 @@ function tableOf(cells: readonly Cell[]): string {
 
 function ranged(found: Spread | undefined): string {
   if (found === undefined) return "";
-  return `${figure(found.median)} (${figure(found.least)}–${figure(found.most)})`;
+  return `${rounded(found.median)} (${rounded(found.least)}–${rounded(found.most)})`;
 }
 
 function median(values: readonly number[]): string {
   const found = spread(values);
-  return found === undefined ? "" : figure(found.median);
+  return found === undefined ? "" : rounded(found.median);
 }

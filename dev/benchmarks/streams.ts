@@ -2,7 +2,7 @@
 import { Pool } from "undici";
 
 /** Where requests go, and as whom. */
-export interface Entrance {
+export interface Endpoint {
   /** Base URL, without `/v1`. */
   readonly url: string;
   readonly model: string;
@@ -36,19 +36,19 @@ export interface StreamedAnswer {
 const SILENCE_MS = 60_000;
 
 /** Sends the requests, and resolves when each has ended, in whatever way: it does not reject, and repeats none. */
-export async function sendStreams(entrance: Entrance, amount: Amount): Promise<StreamedAnswer[]> {
-  const pool = new Pool(entrance.url, {
+export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<StreamedAnswer[]> {
+  const pool = new Pool(endpoint.url, {
     connections: amount.clients,
     headersTimeout: SILENCE_MS,
     bodyTimeout: SILENCE_MS,
-    ...(entrance.ca !== undefined && { connect: { ca: entrance.ca } }),
+    ...(endpoint.ca !== undefined && { connect: { ca: endpoint.ca } }),
   });
   const answers: StreamedAnswer[] = [];
   let left = amount.requests;
   const client = async () => {
     while (left > 0) {
       left -= 1;
-      answers.push(await send(pool, entrance, amount.answerTokens));
+      answers.push(await send(pool, endpoint, amount.answerTokens));
     }
   };
   try {
@@ -61,7 +61,7 @@ export async function sendStreams(entrance: Entrance, amount: Amount): Promise<S
 
 async function send(
   pool: Pool,
-  { model, authorization }: Entrance,
+  { model, authorization }: Endpoint,
   answerTokens: number,
 ): Promise<StreamedAnswer> {
   const body = JSON.stringify({

@@ -1,4 +1,4 @@
-/** The lab for the time of a piece of work: alone on it, and afterwards as it was found. */
+/** Uses the lab alone: nobody else uses it meanwhile, and afterwards it is as it was before. */
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";

@@ -15,7 +15,7 @@ function isPossible(plan: DeploymentPlan): (series: Series) => boolean {
   return ({ onceHappened: _, ...series }) => whyAbsent(series, plan) === undefined;
 }
 
-/** All dashboards; a panel that the deployment can have no figures for is left out. */
+/** All dashboards; a panel that the deployment can have no metrics for is left out. */
 export function dashboardsOf(config: Pick<DeploymentConfig, "metrics">, plan: DeploymentPlan): Dashboard[] {
   const has = isPossible(plan);
   const all = [serviceDashboard(config, plan), workersDashboard(), engineDashboard(plan), nodesDashboard()];

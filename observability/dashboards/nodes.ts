@@ -215,7 +215,7 @@ function prometheusPanels(): Panel[] {
     },
     {
       title: "Scrapes",
-      about: "What each kind of program takes to tell its figures.",
+      about: "What each kind of program takes to tell its metrics.",
       unit: "s",
       queries: [{ expr: `max by (job) (${select("scrape_duration_seconds")})`, legend: "{{job}}" }],
       series: [],

@@ -3,7 +3,7 @@ import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan } from "../type
 import type { Box } from "./svg";
 import { few, isWorkerRole } from "./words";
 
-/** A program that has no GPU: control plane and entrance. */
+/** A program that has no GPU: control plane and endpoint. */
 export interface Chip {
   readonly program: ProgramPlan;
   readonly box: Box;
@@ -110,8 +110,8 @@ function layoutNode(node: NodePlan, top: number, { expectedWorkers }: Deployment
 
 /** Those that clients reach first; as many a row as fit. */
 function placeChips(programs: readonly ProgramPlan[], left: number, top: number, width: number) {
-  const entrance = ["gateway", "frontend"];
-  const rankOf = ({ role }: ProgramPlan) => entrance.indexOf(role) + (entrance.includes(role) ? 0 : 9);
+  const endpoint = ["gateway", "frontend"];
+  const rankOf = ({ role }: ProgramPlan) => endpoint.indexOf(role) + (endpoint.includes(role) ? 0 : 9);
   const perRow = Math.floor((width + CHIP.gap) / (CHIP.width + CHIP.gap));
   const chips = programs
     .toSorted((a, b) => rankOf(a) - rankOf(b))

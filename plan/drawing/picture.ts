@@ -92,16 +92,16 @@ function drawFrames({ cluster, box, nodes, hiddenNodes }: ClusterLayout): string
   ];
 }
 
-/** Along which the entrance and every node are reached. */
+/** Along which the endpoint and every node are reached. */
 const BUS = MARGIN + GUTTER / 2;
 
-/** From the client to the entrance, from there along the left side to every node, and down into each worker that takes requests. */
+/** From the client to the endpoint, from there along the left side to every node, and down into each worker that takes requests. */
 function drawRequests({ clusters }: Layout): string[] {
   const nodes = clusters.flatMap((cluster) => cluster.nodes);
   const head = nodes.find((node) => node.chips.some(isFrontend));
-  const entrance = head?.chips[0];
-  if (head === undefined || entrance === undefined) return [];
-  const door = { x: entrance.box.x, y: middle(entrance.box).y };
+  const endpoint = head?.chips[0];
+  if (head === undefined || endpoint === undefined) return [];
+  const door = { x: endpoint.box.x, y: middle(endpoint.box).y };
   const way = [
     { x: BUS, y: CLIENT.y + CLIENT.height },
     { x: BUS, y: door.y },
@@ -130,7 +130,7 @@ function drawRequests({ clusters }: Layout): string[] {
     arrow(door, "right", REQUESTS.stroke),
     ...frontendTicks(head),
     ...(others.length > 0 ? bus : []),
-    ...requestRail(head, middle(head.chips.find(isFrontend)?.box ?? entrance.box).x),
+    ...requestRail(head, middle(head.chips.find(isFrontend)?.box ?? endpoint.box).x),
     ...others.flatMap((node) => requestRail(node, BUS)),
   ];
 }

@@ -63,7 +63,7 @@ export interface ShapeProblem {
  * Flags that the plan settles, each with the configuration key to use instead, or `undefined` where it follows from the
  * plan alone. Given once more in `engineArgs` they would undo what packing, ports and routing rely on.
  */
-export type SettledFlags = Readonly<Record<string, string | undefined>>;
+export type ReservedFlags = Readonly<Record<string, string | undefined>>;
 
 /**
  * Flags and variables that are given although no setting asks for them and no wiring needs them, each with the reason. Whatever an
@@ -72,14 +72,14 @@ export type SettledFlags = Readonly<Record<string, string | undefined>>;
 export type Unasked = Readonly<Record<string, string>>;
 
 export interface Engine {
-  readonly settledFlags: SettledFlags;
+  readonly reservedFlags: ReservedFlags;
   /** Its flags for each task that it has; another one is refused. */
   readonly taskFlags: Readonly<Partial<Record<TaskName, readonly string[]>>>;
   readonly unasked: Unasked;
   /** What hands KV blocks from worker to worker; undefined where nothing is handed over. */
   readonly transfer?: TransferRules;
   /** Keys of `engineConfig` that the plan settles; undefined for an engine that has no such configuration. A group is `a.b`. */
-  readonly settledKeys?: SettledFlags;
+  readonly reservedKeys?: ReservedFlags;
   /** True if GPUs are given to processes: `CUDA_VISIBLE_DEVICES` says which. */
   readonly usesGpus: boolean;
   /** What this engine cannot do with replicas that are spread over that many nodes. */

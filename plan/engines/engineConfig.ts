@@ -2,10 +2,10 @@
 
 import type { Json, PlainObject } from "../../config/plain";
 import type { Problem, SettingPath } from "../../config/problems";
-import { TRTLLM_KEY } from "../../config/settled";
+import { TRTLLM_KEY } from "../../config/reserved";
 import { show } from "../../config/values";
 import type { DeepReadonly, DeploymentConfig } from "../config";
-import type { SettledFlags } from "./engine";
+import type { ReservedFlags } from "./engine";
 
 type Config = DeepReadonly<PlainObject>;
 type Value = DeepReadonly<Json> | undefined;
@@ -26,8 +26,11 @@ export function merged(first: Config, second: Config): PlainObject {
 
 const own = (config: Config, key: string): Value => (Object.hasOwn(config, key) ? config[key] : undefined);
 
-/** What may not be said in `engineConfig`. `settled` is undefined for an engine that has no such configuration. */
-export function engineConfigProblems(config: DeploymentConfig, settled: SettledFlags | undefined): Problem[] {
+/** What may not be said in `engineConfig`. `reserved` is undefined for an engine that has no such configuration. */
+export function engineConfigProblems(
+  config: DeploymentConfig,
+  reserved: ReservedFlags | undefined,
+): Problem[] {
   const places = [
     { path: ["engineConfig"], said: config.engineConfig },
     ...config.pools.map(({ engineConfig }, at) => ({
@@ -35,18 +38,18 @@ export function engineConfigProblems(config: DeploymentConfig, settled: SettledF
       said: engineConfig,
     })),
   ].filter(({ said }) => Object.keys(said).length > 0);
-  if (settled === undefined) {
+  if (reserved === undefined) {
     const message = `is for engine trtllm; ${config.engine} takes arguments alone. Say it in engineArgs.`;
     return places.map(({ path }) => ({ path, message }));
   }
   return [
-    ...places.flatMap(({ path, said }) => settledProblems(path, said, settled)),
+    ...places.flatMap(({ path, said }) => reservedProblems(path, said, reserved)),
     ...(places.length > 0 ? flagProblems(config) : []),
   ];
 }
 
-function settledProblems(path: SettingPath, said: Config, settled: SettledFlags): Problem[] {
-  return Object.entries(settled).flatMap(([key, instead]): Problem[] => {
+function reservedProblems(path: SettingPath, said: Config, reserved: ReservedFlags): Problem[] {
+  return Object.entries(reserved).flatMap(([key, instead]): Problem[] => {
     const parts = key.split(".");
     const groups = parts.slice(0, -1);
     const group = groups.reduce<Value>((value, part) => (isGroup(value) ? value[part] : value), said);
@@ -57,7 +60,7 @@ function settledProblems(path: SettingPath, said: Config, settled: SettledFlags)
     }
     if (own(group, parts.at(-1) ?? "") === undefined) return [];
     const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
-    return [{ path: [...path, ...parts], message: `is settled by the plan. Remove it; ${remedy}.` }];
+    return [{ path: [...path, ...parts], message: `is set by the plan. Remove it; ${remedy}.` }];
   });
 }
 

@@ -8,7 +8,7 @@
  * `--namespace dynamo`, the default, for all namespaces.)
  */
 
-import { RUNTIME_FLAGS } from "../../config/settled";
+import { RUNTIME_FLAGS } from "../../config/reserved";
 import { gpusPerReplica } from "../config";
 import { modelPath } from "../model";
 import { type Engine, extraArgs, extraEnv, type WorkerSpec } from "./engine";
@@ -18,7 +18,7 @@ const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode:
 
 /** Flags: `python -m dynamo.mocker --help`. */
 export const mocker: Engine = {
-  settledFlags: {
+  reservedFlags: {
     ...RUNTIME_FLAGS,
     "--model-path": "model",
     "--model-name": "servedModelName",
@@ -37,7 +37,7 @@ export const mocker: Engine = {
   taskFlags: { chat: [], completions: [] },
   unasked: {
     "--engine-type": "its own default stands in for vLLM, this project's default engine is SGLang",
-    "--sglang-page-size":
+    "--block-size":
       "it simulates no model that could choose; its blocks of one token leave it a cache of 16384 tokens, and flood the event plane",
   },
   usesGpus: false,
@@ -80,7 +80,7 @@ function simulated({ config: { kvOffload, router }, pool }: WorkerSpec): string[
   const { hostMemoryGB } = kvOffload;
   const blockSize = router.blockSize ?? BLOCK_TOKENS;
   if (hostMemoryGB === undefined || pool.role === "decode")
-    return ["--engine-type", "sglang", "--sglang-page-size", String(blockSize)];
+    return ["--engine-type", "sglang", "--block-size", String(blockSize)];
   const bytes = (hostMemoryGB * BYTES_PER_GB * gpusPerReplica(pool)) / pool.dataParallel;
   const blocks = Math.floor(bytes / (KV_BYTES_PER_TOKEN * blockSize));
   return [

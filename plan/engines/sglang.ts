@@ -5,7 +5,7 @@
  * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/sglang/args.py
  */
 
-import { RUNTIME_FLAGS } from "../../config/settled";
+import { RUNTIME_FLAGS } from "../../config/reserved";
 import { NODE_DIR } from "../../lib/placeholders";
 import { hasExporters } from "../config";
 import { modelPath } from "../model";
@@ -23,11 +23,11 @@ import {
   publishesKvEvents,
   type RankSpec,
   type ReplicaSpec,
-  type SettledFlags,
+  type ReservedFlags,
   valuesOf,
   type WorkerSpec,
 } from "./engine";
-import { handOver, type TransferRules } from "./transfer";
+import { connectorOf, type TransferRules } from "./transfer";
 
 /**
  * Ports that attention data parallelism takes from `--dist-init-addr` on: that one, five for its processes to talk, one
@@ -51,7 +51,7 @@ function publishers(spec: RankSpec): number[] {
 }
 
 /** With the other names that SGLang's parser has for them. */
-const SETTLED = {
+const RESERVED = {
   ...RUNTIME_FLAGS,
   "--model-path": "model",
   "--model": "model",
@@ -91,7 +91,7 @@ const SETTLED = {
   "--config": "engineArgs",
   "--disagg-config": "engineArgs",
   "--disagg-config-key": "engineArgs",
-} as const satisfies SettledFlags;
+} as const satisfies ReservedFlags;
 
 const TRANSFER: TransferRules = {
   connectors: { nixl: "transfer", mooncake: "transfer", mori: "transfer", ascend: "transfer" },
@@ -101,7 +101,7 @@ const TRANSFER: TransferRules = {
 };
 
 export const sglang: Engine = {
-  settledFlags: SETTLED,
+  reservedFlags: RESERVED,
   taskFlags: {
     chat: [],
     completions: ["--endpoint-types", "completions"],
@@ -150,7 +150,7 @@ export const sglang: Engine = {
         ...cacheFlags(worker),
         ...disaggregationFlags(worker),
         ...pictureFlags(worker),
-        // Without it SGLang keeps no figures of its own; Dynamo hands them out with the worker's.
+        // Without it SGLang keeps no metrics of its own; Dynamo hands them out with the worker's.
         ...flag("--enable-metrics", hasExporters(worker.config)),
         ...extraArgs(worker),
       ],
@@ -246,7 +246,7 @@ function disaggregationFlags(worker: WorkerSpec): string[] {
   if (!disaggregated(worker)) return [];
   return [
     ...["--disaggregation-mode", pool.role],
-    ...["--disaggregation-transfer-backend", handOver(TRANSFER, config.kvTransfer)],
+    ...["--disaggregation-transfer-backend", connectorOf(TRANSFER, config.kvTransfer)],
     // Rank 0 has the meeting place; the other ranks go there.
     ...option("--disaggregation-bootstrap-port", leaderPorts.bootstrap),
   ];

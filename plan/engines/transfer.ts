@@ -24,7 +24,7 @@ export interface TransferRules {
 type Transfer = DeploymentConfig["kvTransfer"];
 
 /** The connector that hands blocks over. */
-export function handOver({ usual, connectors }: TransferRules, { connector }: Transfer): string {
+export function connectorOf({ usual, connectors }: TransferRules, { connector }: Transfer): string {
   return connector !== undefined && connectors[connector] === "transfer" ? connector : usual;
 }
 
@@ -80,7 +80,7 @@ function backendProblems({ kvTransfer }: DeploymentConfig, rules: TransferRules)
   const { backend, extra } = kvTransfer;
   if (backend === undefined) return [];
   const path = ["kvTransfer", "backend"];
-  const by = handOver(rules, kvTransfer);
+  const by = connectorOf(rules, kvTransfer);
   if (!rules.byNixl.includes(by)) {
     const message = `${show(backend)} has no effect with the connector ${by}, which is not NIXL. Remove it, or set kvTransfer.connector to one of: ${rules.byNixl.join(", ")}.`;
     return [{ path, message }];

@@ -11,7 +11,7 @@
  */
 
 import type { Json, PlainObject } from "../../config/plain";
-import { RUNTIME_FLAGS, settledFlag, TRTLLM_KEY } from "../../config/settled";
+import { RUNTIME_FLAGS, reservedFlag, TRTLLM_KEY } from "../../config/reserved";
 import type { PoolConfig } from "../config";
 import { NAMESPACE } from "../context";
 import { modelPath } from "../model";
@@ -26,13 +26,13 @@ import {
   option,
   publishesKvEvents,
   type ReplicaSpec,
-  type SettledFlags,
+  type ReservedFlags,
   type WorkerCommand,
   type WorkerSpec,
 } from "./engine";
 import { isGroup, merged } from "./engineConfig";
 import { mpiDaemon, mpiPorts, mpirun } from "./mpi";
-import { handOver, type TransferRules } from "./transfer";
+import { connectorOf, type TransferRules } from "./transfer";
 
 const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode: "encode" } as const;
 
@@ -44,7 +44,7 @@ const BYTES_PER_GB = 1e9;
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 
 /** Keys of the engine's own configuration that the plan settles, as in `engineConfig`; a group has all that is in it. */
-const SETTLED_KEYS: SettledFlags = {
+const RESERVED_KEYS: ReservedFlags = {
   model: "model",
   tensor_parallel_size: "pools[].tensorParallel",
   pipeline_parallel_size: "pools[].pipelineParallel",
@@ -58,10 +58,10 @@ const SETTLED_KEYS: SettledFlags = {
   kv_connector_config: "kvOffload",
 };
 
-const SETTLED: SettledFlags = {
+const RESERVED: ReservedFlags = {
   ...RUNTIME_FLAGS,
   ...Object.fromEntries(
-    Object.entries(SETTLED_KEYS).map(([key, instead]) => [`${TRTLLM_KEY}${key}`, instead]),
+    Object.entries(RESERVED_KEYS).map(([key, instead]) => [`${TRTLLM_KEY}${key}`, instead]),
   ),
   "--model": "model",
   "--model-path": "model",
@@ -98,9 +98,9 @@ const TRANSFER: TransferRules = {
 };
 
 export const trtllm: Engine = {
-  settledFlags: SETTLED,
+  reservedFlags: RESERVED,
   taskFlags: { chat: [], completions: ["--endpoint-types", "completions"] },
-  settledKeys: SETTLED_KEYS,
+  reservedKeys: RESERVED_KEYS,
   transfer: TRANSFER,
   unasked: {
     "--trtllm.cache_transceiver_config.backend": "without one TensorRT-LLM moves no KV blocks at all",
@@ -189,7 +189,7 @@ function planned(worker: WorkerSpec): PlainObject {
       ...hostCache(worker),
     },
     ...(disaggregated(worker)
-      ? { cache_transceiver_config: { backend: handOver(TRANSFER, config.kvTransfer) } }
+      ? { cache_transceiver_config: { backend: connectorOf(TRANSFER, config.kvTransfer) } }
       : {}),
     ...(pool.role === "prefill" ? { disable_overlap_scheduler: true } : {}),
   };
@@ -205,7 +205,7 @@ function hostCache(worker: WorkerSpec): PlainObject {
 /** With a file of the engine's configuration on the node (`--extra-engine-args`), what it says of sizes must not count. */
 const readsFile = (worker: WorkerSpec): boolean =>
   extraArgs(worker).some(
-    (argument) => settledFlag({ "--extra-engine-args": undefined }, argument) !== undefined,
+    (argument) => reservedFlag({ "--extra-engine-args": undefined }, argument) !== undefined,
   );
 
 function sizes(pool: PoolConfig): PlainObject {

@@ -12,7 +12,7 @@
  *   router picks among all groups. Only models with experts run so; vLLM refuses others.
  */
 
-import { RUNTIME_FLAGS } from "../../config/settled";
+import { RUNTIME_FLAGS } from "../../config/reserved";
 import { tasks } from "../../config/task";
 import { modelPath } from "../model";
 import { onePort } from "../ports";
@@ -29,7 +29,7 @@ import {
   publishesKvEvents,
   type RankSpec,
   type ReplicaSpec,
-  type SettledFlags,
+  type ReservedFlags,
   valuesOf,
   type WorkerSpec,
 } from "./engine";
@@ -45,7 +45,7 @@ function localGroups({ pool, nodes, rank }: RankSpec): number[] {
 }
 
 /** With the other names that vLLM's parser has for them. */
-const SETTLED = {
+const RESERVED = {
   ...RUNTIME_FLAGS,
   "--model": "model",
   "--served-model-name": "servedModelName",
@@ -96,10 +96,10 @@ const SETTLED = {
   "--config": "engineArgs",
   "--disaggregation-mode": "pools[].role",
   "--route-to-encoder": "pools[].role",
-} as const satisfies SettledFlags;
+} as const satisfies ReservedFlags;
 
 export const vllm: Engine = {
-  settledFlags: SETTLED,
+  reservedFlags: RESERVED,
   taskFlags: {
     chat: [],
     completions: ["--endpoint-types", "completions"],

@@ -5,7 +5,7 @@
  * with: `KV_CONNECTOR_PROTOCOLS` in dynamo/vllm/kv_connector_protocols.py.
  */
 import { disaggregated, keepsPrefixes, type WorkerSpec } from "./engine";
-import { handOver, type TransferRules } from "./transfer";
+import { connectorOf, type TransferRules } from "./transfer";
 
 const NIXL = "NixlConnector";
 const MOONCAKE = "MooncakeConnector";
@@ -66,7 +66,7 @@ function keeper(worker: WorkerSpec): Connector | undefined {
 function mover(worker: WorkerSpec): Connector | undefined {
   if (!disaggregated(worker)) return undefined;
   const { kvTransfer } = worker.config;
-  const connector = handOver(VLLM_TRANSFER, kvTransfer);
+  const connector = connectorOf(VLLM_TRANSFER, kvTransfer);
   const backends = kvTransfer.backend === undefined ? {} : { backends: [kvTransfer.backend] };
   const own =
     kvTransfer.connector === undefined || kvTransfer.connector === connector ? kvTransfer.extra : {};
@@ -92,7 +92,7 @@ function extraConfig(extra: object | undefined): Pick<Connector, "kv_connector_e
 export function sideChannelEnv(worker: WorkerSpec): Record<string, string> {
   if (!disaggregated(worker)) return {};
   const port = String(worker.ports.sideChannel);
-  if (handOver(VLLM_TRANSFER, worker.config.kvTransfer) === MOONCAKE)
+  if (connectorOf(VLLM_TRANSFER, worker.config.kvTransfer) === MOONCAKE)
     return worker.pool.role === "prefill" ? { VLLM_MOONCAKE_BOOTSTRAP_PORT: port } : {};
   return { VLLM_NIXL_SIDE_CHANNEL_HOST: worker.address, VLLM_NIXL_SIDE_CHANNEL_PORT: port };
 }

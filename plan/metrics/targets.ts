@@ -1,10 +1,10 @@
-/** What Prometheus scrapes: one target for each program of the plan that tells its figures. Pure; addresses are placeholders. */
+/** What Prometheus scrapes: one target for each program of the plan that serves its metrics. Pure; addresses are placeholders. */
 import { NODE_IP, rankAddress } from "../../lib/placeholders";
 import type { ClusterPlan, ProgramPlan, WorkerRole } from "../types";
 import { WORKER_ROLES } from "../types";
 import { JOBS, type Job } from "./series";
 
-/** One endpoint with figures. */
+/** One endpoint with metrics. */
 export interface ScrapeTarget {
   readonly job: Job;
   /** As the cluster's head reaches it: a placeholder of `lib/placeholders.ts`, or a loopback address of the head. */
@@ -60,7 +60,7 @@ export function scrapeTargets({ name, nodes }: TargetSource): ScrapeTarget[] {
 
 type Place = Pick<ScrapeTarget, "job" | "host" | "port">;
 
-/** Where a program tells its figures, seen from its own node; undefined where it has none. */
+/** Where a program serves its metrics, seen from its own node; undefined where it has none. */
 function placeOf(program: ProgramPlan): Place | undefined {
   const { role, ports } = program;
   if (isWorker(role)) {
@@ -85,7 +85,7 @@ function isWorker(role: string): role is WorkerRole {
   return WORKER_ROLES.some((worker) => worker === role);
 }
 
-/** These have their figures on the port where they tell their health. */
+/** These have their metrics on the port where they tell their health. */
 function besideHealth({ name, health }: ProgramPlan, job: Job): Place {
   const parts = health.kind === "http" ? /^http:\/\/([^/]+):(\d+)\//.exec(health.url) : null;
   const [, host, port] = parts ?? [];

@@ -26,7 +26,7 @@ export const TLS_BUNDLE = "DYNAMO_SKY_TLS";
 export const READ_AGAIN: readonly string[] = [API_KEYS, TLS_BUNDLE];
 
 /** What clients talk to, for the head node: the frontends, behind the gateway where there is one. */
-export function entrancePrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
+export function endpointPrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
   if (!context.config.access.gateway) return frontendPrograms(context, ports);
   // First, so that it has the configured port.
   const needs = [onePort("http"), ...(hasExporters(context.config) ? [onePort("gatewayStatus")] : [])];
@@ -88,7 +88,7 @@ function gatewayFlags(
   ];
 }
 
-/** URL of the gateway's figures, for its own node; undefined where it has none. */
+/** URL of the gateway's metrics, for its own node; undefined where it has none. */
 export function gatewayStatusUrl(context: PlanContext, { ports }: ProgramPlan): string | undefined {
   const port = ports["gatewayStatus"];
   return port === undefined ? undefined : `http://${ownAddress(context)}:${port}${STATUS_PATH}`;

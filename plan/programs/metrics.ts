@@ -79,7 +79,7 @@ function registryOf(context: PlanContext, { cluster, rank, isHead }: ExportedNod
   };
 }
 
-/** NATS tells its figures where it tells its health: https://docs.nats.io/running-a-nats-service/nats_admin/monitoring */
+/** NATS serves its metrics where it tells its health: https://docs.nats.io/running-a-nats-service/nats_admin/monitoring */
 function natsFigures({ health }: ProgramPlan): string {
   if (health.kind !== "http") throw new TypeError("NATS tells its health at no URL");
   return health.url.replace(/\/healthz$/, "/varz");

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cacheDir } from "../../lib/dirs";
-import { Asker } from "../../sky/asker";
 import { interpreterOf } from "../../sky/interpreter";
 import { isPreloaded, preloadSkyPilot } from "../../sky/preloaded";
+import { SkySession } from "../../sky/session";
 import type { SkyProgram } from "../../toolchain/skypilot";
 import { ensureOwnSkyPilot, skyAtHand } from "../../toolchain/skypilot";
 import { eventually } from "../eventually";
@@ -21,13 +21,13 @@ describe.skipIf(process.platform !== "linux")(
     const scratch = mkdtempSync(join(tmpdir(), "dsky-loaded-"));
     const before = { ...process.env };
     const stop = new AbortController();
-    const askers: Asker[] = [];
+    const sessions: SkySession[] = [];
     let program: SkyProgram;
     let end: () => void;
 
-    const asker = (): Asker => {
-      const made = new Asker(program, interpreterOf(program.command) ?? "", stop.signal);
-      askers.push(made);
+    const session = (): SkySession => {
+      const made = new SkySession(program, interpreterOf(program.command) ?? "", stop.signal);
+      sessions.push(made);
       return made;
     };
 
@@ -40,7 +40,7 @@ describe.skipIf(process.platform !== "linux")(
       end = await preloadSkyPilot(INFRA);
     }, TIMEOUT);
     afterAll(() => {
-      for (const one of askers) one.close();
+      for (const one of sessions) one.close();
       end();
       process.env = before;
       rmSync(scratch, { recursive: true, force: true });
@@ -48,14 +48,14 @@ describe.skipIf(process.platform !== "linux")(
 
     it("answers several at once, in one process and in several", async () => {
       expect(isPreloaded(program)).toBe(true);
-      const [one, other] = [asker(), asker()];
+      const [one, other] = [session(), session()];
       const answers = await Promise.all([one, one, one, other].map((each) => each.ask(["--version"], 300)));
       for (const { code, stdout } of answers) {
         expect(code).toBe(0);
         expect(stdout).toMatch(/^skypilot, version \d/);
       }
       // What changes something is no fork.
-      expect(await askers[0]?.become(["down", "--help"], {})).toBeUndefined();
+      expect(await sessions[0]?.become(["down", "--help"], {})).toBeUndefined();
     });
 
     it("is another SkyPilot's business where that is asked", () => {

@@ -1,7 +1,7 @@
 /** The gateway under load: who has a key loses nothing, who has none gets nothing, over TLS and at the same time. */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Entrance, type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
+import { type Endpoint, type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
 import { issueCertificate } from "../../lib/tls/issue";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import { TestDeployment } from "./support";
@@ -35,7 +35,7 @@ const deployment = new TestDeployment(
 const { plan } = deployment;
 const url = deployment.endpoint.replace("http:", "https:");
 const key = randomBytes(24).toString("hex");
-let known: Entrance;
+let known: Endpoint;
 
 beforeAll(async () => {
   const { hostname } = new URL(url);
@@ -65,14 +65,14 @@ async function countedByFrontends(): Promise<number> {
 test(
   `${SERVED} streamed requests with a key come to their end, and ${REFUSED} without one beside them are refused`,
   async () => {
-    const strangers: Entrance[] = [
+    const strangers: Endpoint[] = [
       undefined,
       `Bearer ${randomBytes(24).toString("hex")}`,
       `Bearer ${key.slice(0, -1)}`,
       `Basic ${key}`,
     ].map((authorization) => ({ ...known, authorization }));
-    const send = (entrance: Entrance, requests: number, clients: number) =>
-      sendStreams(entrance, { requests, clients, answerTokens: ANSWER_TOKENS });
+    const send = (endpoint: Endpoint, requests: number, clients: number) =>
+      sendStreams(endpoint, { requests, clients, answerTokens: ANSWER_TOKENS });
     const before = await countedByFrontends();
     const served: StreamedAnswer[] = [];
     const refused: StreamedAnswer[] = [];

@@ -65,7 +65,7 @@ const chat = async (content: string, apiKey = key) => {
 /** Requests with a long beginning in common, so that caches are hit. */
 const load = () =>
   Promise.all(Array.from({ length: 4 }, (_, index) => chat(`${"Once upon a time ".repeat(200)}${index}`)));
-const value = async (expr: string) => (await ask(prometheus, { asker: "test", expr, series: [] })).values;
+const value = async (expr: string) => (await ask(prometheus, { source: "test", expr, series: [] })).values;
 const firing = async (alert: string) =>
   (await list("alerts")).alerts?.find(
     ({ state, labels }) => labels["alertname"] === alert && state === "firing",
@@ -81,7 +81,7 @@ beforeAll(async () => {
 afterAll(() => deployment.close());
 
 describe("Prometheus", () => {
-  test("reaches every program of the plan that has figures", async () => {
+  test("reaches every program of the plan that has metrics", async () => {
     const targets = async () => (await list("targets")).activeTargets ?? [];
     await eventually(async () => {
       const found = await targets();
@@ -125,7 +125,7 @@ describe("Prometheus", () => {
       return unanswered.length === 0;
     };
     await eventually(all, 40).catch(() => {
-      const told = unanswered.map(({ asker, expr, error }) => `${asker}: ${error ?? "no answer"}: ${expr}`);
+      const told = unanswered.map(({ source, expr, error }) => `${source}: ${error ?? "no answer"}: ${expr}`);
       throw new Error(told.join("\n"));
     });
   });

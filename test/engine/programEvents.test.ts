@@ -17,7 +17,7 @@ import { deployedOf } from "../../cli/deployment/deployed";
 import { freePorts } from "../../dev/freePorts";
 import { kill, processesOf } from "../../lib/processes";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
-import { beginUnit, finishUnit } from "../../local/marks";
+import { beginUnit, finishUnit } from "../../local/pendingChanges";
 import { SupervisorClient } from "../../local/supervisor";
 import { enginePath, ensureToolchain } from "../../toolchain";
 import { secretsIn } from "../secrets";

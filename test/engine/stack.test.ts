@@ -18,7 +18,7 @@ import { initStack } from "../../cli/pulumi/cli";
 import { eventsIn, observedIn } from "../../cli/pulumi/events";
 import { OperationFailed, openStack, UsageProblem } from "../../cli/pulumi/openStack";
 import { readProject } from "../../cli/pulumi/project";
-import { locateTools, packageRoot } from "../../toolchain/index";
+import { enginePath, locateTools, packageRoot } from "../../toolchain/index";
 import { stackCommand } from "../tools";
 
 const root = packageRoot();
@@ -186,6 +186,63 @@ describe("the life of a stack", () => {
     expect(status).toBe(0);
     expect(stack("output", "--stack", "dev").stderr).toContain("no stack named 'dev' found");
     expect(existsSync(stackFile)).toBe(true);
+  });
+});
+
+describe("a stack that the project brings in examples/stacks", () => {
+  const examples = join(project, "examples", "stacks");
+  const text = "# A comment.\nconfig:\n  stack-fixture:word: brought\n";
+  const file = join(examples, "Pulumi.brought.yaml");
+  const team = {
+    PULUMI_BACKEND_URL: `file://${join(scratch, "team")}`,
+    PULUMI_CONFIG_PASSPHRASE: "of a team",
+  };
+
+  beforeAll(() => {
+    mkdirSync(examples, { recursive: true });
+    mkdirSync(join(scratch, "team"));
+    writeFileSync(file, text);
+  });
+  afterAll(() => rmSync(examples, { recursive: true }));
+
+  it.each([
+    ["state of this machine", {}],
+    ["a backend of the user's", team],
+  ])("goes up and down by its name, with its file as it was: %s", (_, variables) => {
+    const up = stackWith(variables, "up", "--stack", "brought");
+    expect(up.stdout, up.stderr).toMatch(/word *: "brought"/);
+    expect(up.status).toBe(0);
+    const shown = stackWith(variables, "config", "get", "word", "--stack", "brought");
+    expect(shown).toMatchObject({ status: 0, stdout: "brought\n" });
+    expect(readFileSync(file, "utf8")).toBe(text);
+    expect(existsSync(join(project, "Pulumi.brought.yaml"))).toBe(false);
+    expect(stackWith(variables, "destroy", "--stack", "brought", "--remove").status).toBe(0);
+    expect(readFileSync(file, "utf8")).toBe(text);
+  });
+
+  it("and a copy of it beside Pulumi.yaml is the plain CLI's, with a secret of its own", () => {
+    const copy = join(project, "Pulumi.mine.yaml");
+    cpSync(file, copy);
+    const env = {
+      ...clean,
+      ...team,
+      PULUMI_HOME: join(scratch, "home"),
+      PATH: enginePath(locateTools()),
+    };
+    const pulumi = (...args: string[]) =>
+      spawnSync(pulumiCommand, [...args, "--stack", "mine", "--non-interactive"], {
+        cwd: project,
+        env,
+        encoding: "utf8",
+      });
+    expect(pulumi("stack", "init").status).toBe(0);
+    expect(pulumi("config", "set", "--secret", "token", "hush-hush").status).toBe(0);
+    const { stdout, stderr, status } = pulumi("preview");
+    expect(stdout, stderr).toContain("+ 2 to create");
+    expect(status).toBe(0);
+    expect(readFileSync(copy, "utf8")).not.toContain("hush-hush");
+    expect(readFileSync(file, "utf8")).toBe(text);
+    rmSync(copy);
   });
 });
 

@@ -23,10 +23,10 @@ import type { Ports } from "../../dev/freePorts";
 import { whyNoLab } from "../../dev/lab/system";
 import { installedSky } from "../../dev/lab/tools";
 import { callHttp } from "../../lib/http";
-import { Asker } from "../../sky/asker";
 import { interpreterOf } from "../../sky/interpreter";
 import type { ClusterRecord, JobRecord, RequestRecord } from "../../sky/records";
 import { jsonIn } from "../../sky/records";
+import { SkySession } from "../../sky/session";
 import { ensureToolchain } from "../../toolchain";
 import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { processesWith } from "../processes";
@@ -89,7 +89,7 @@ export function sky(...args: readonly string[]): Promise<Ended> {
 }
 
 type Environment = Readonly<Record<string, string>>;
-const askers = new Map<string, Asker>();
+const sessions = new Map<string, SkySession>();
 
 /** Short questions, in a process that is kept for the next one: starting `sky` takes seconds. */
 async function asked(args: readonly string[], env: Environment = {}): Promise<unknown> {
@@ -97,9 +97,9 @@ async function asked(args: readonly string[], env: Environment = {}): Promise<un
   const program = { command: installedSky(), env: { ...MARK, ...SKY_ENVIRONMENT, ...env } };
   const python = interpreterOf(program.command);
   if (python === undefined) throw new Error(`${program.command} has no Python beside it`);
-  const asker = askers.get(key) ?? new Asker(program, python, new AbortController().signal);
-  askers.set(key, asker);
-  const { code, stdout, stderr } = await asker.ask(args, 180);
+  const session = sessions.get(key) ?? new SkySession(program, python, new AbortController().signal);
+  sessions.set(key, session);
+  const { code, stdout, stderr } = await session.ask(args, 180);
   if (code !== 0) throw new Error(`sky ${args.join(" ")} failed:\n${stderr}`);
   return jsonIn(stdout);
 }
@@ -383,11 +383,11 @@ export function labConfig(ports: Ports, changes: Partial<ConfigInput> = {}): Con
 }
 
 /** What a client has to know of an endpoint. */
-export type Entrance = Pick<RunningDeployment, "endpoint" | "apiKey" | "fingerprint">;
+export type Endpoint = Pick<RunningDeployment, "endpoint" | "apiKey" | "fingerprint">;
 
 /** Asks a chat question. @returns the answer's tokens and the worker that gave it. */
 export async function ask(
-  { endpoint, apiKey, fingerprint }: Entrance,
+  { endpoint, apiKey, fingerprint }: Endpoint,
   question: string,
 ): Promise<{ tokens: number; worker: string }> {
   // Worker ids have more digits than a number of JavaScript holds.

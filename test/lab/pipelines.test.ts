@@ -22,7 +22,7 @@ const TIMEOUT = 600_000;
 /** Of what takes seconds on a machine that is not busy. */
 const SOON = { timeout: 240_000, interval: 500 };
 
-/** Everything that has figures on one node: both kinds of worker, KV-aware routing, and what watches them. */
+/** Everything that has metrics on one node: both kinds of worker, KV-aware routing, and what watches them. */
 const WATCHED: Partial<ConfigInput> = {
   cluster: { nodes: 1, gpusPerNode: 8, accelerator: "H100" },
   pools: [
@@ -41,7 +41,7 @@ interface Checked {
     readonly program: string;
     readonly problem: string | null;
   }[];
-  readonly questions: readonly { readonly asker: string; readonly values: readonly unknown[] }[];
+  readonly questions: readonly { readonly source: string; readonly values: readonly unknown[] }[];
   readonly absent: readonly { readonly reason: string }[];
 }
 
@@ -130,7 +130,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
     let found: Checked = { targets: [], questions: [], absent: [] };
     const unanswered = async () => {
       found = await checked(machine, "prod");
-      return found.questions.filter(({ values }) => values.length === 0).map(({ asker }) => asker);
+      return found.questions.filter(({ values }) => values.length === 0).map(({ source }) => source);
     };
     await expect.poll(unanswered, SOON).toEqual([]);
     const { targets, questions, absent } = found;

@@ -1,5 +1,5 @@
 /** Clients that ask one question after the other. */
-import { ask, type Entrance } from "./harness";
+import { ask, type Endpoint } from "./harness";
 
 export class Questions {
   readonly failures: string[] = [];
@@ -10,7 +10,7 @@ export class Questions {
   private readonly clients: readonly Promise<void>[];
 
   constructor(
-    private readonly entrance: Entrance,
+    private readonly endpoint: Endpoint,
     count: number,
   ) {
     this.clients = Array.from({ length: count }, () => this.askOn());
@@ -24,7 +24,7 @@ export class Questions {
   private async askOn(): Promise<void> {
     while (!this.isOver) {
       try {
-        const { tokens, worker } = await ask(this.entrance, "Say hello.");
+        const { tokens, worker } = await ask(this.endpoint, "Say hello.");
         if (tokens > 0) this.answered++;
         else this.failures.push("an answer without tokens");
         this.workers.add(worker);

@@ -57,7 +57,7 @@ describe.skipIf(reason !== undefined)(
     it("serves, without Pulumi and without this program", async () => {
       // The lab's own recipe is that of `multi` with the mocker engine; rendered anew, as a user does, on ports of this test's own.
       const { frontend, ports } = await freePorts();
-      const stack = parse(readFileSync(join(REPOSITORY, "Pulumi.lab.yaml"), "utf8"));
+      const stack = parse(readFileSync(join(REPOSITORY, "examples/stacks/Pulumi.lab.yaml"), "utf8"));
       const config = { ...stack.config, "dynamo-sky:frontend": frontend, "dynamo-sky:ports": ports };
       writeFileSync(join(directory, "Pulumi.yaml"), "name: recipe\nruntime: nodejs\n");
       writeFileSync(join(directory, "Pulumi.lab.yaml"), stringify({ config }));

@@ -9,7 +9,7 @@ import { freePorts } from "../../dev/freePorts";
 import { kill } from "../../lib/processes";
 import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
 import { LAB } from "../../toolchain/labLayout";
-import { clusters, type Entrance, LabStack, labConfig, reason, requireLab, titled } from "./harness";
+import { clusters, type Endpoint, LabStack, labConfig, reason, requireLab, titled } from "./harness";
 import { processesOf, processOfProgram } from "./processes";
 import { Questions } from "./questions";
 import { remoteApiServer } from "./remoteServer";
@@ -28,7 +28,7 @@ describe.skipIf(reason !== undefined)(
     let stack: LabStack;
     let server: Readonly<Record<string, string>>;
     let cluster = "";
-    let entrance: Entrance;
+    let endpoint: Endpoint;
 
     beforeAll(async () => {
       requireLab();
@@ -55,7 +55,7 @@ describe.skipIf(reason !== undefined)(
     it("come up through an API server elsewhere, which alone knows of them", async () => {
       const { code, told, outputs } = await stack.do("up");
       expect(code, told).toBe(0);
-      entrance = { endpoint: String(outputs["endpoint"]), apiKey: undefined, fingerprint: undefined };
+      endpoint = { endpoint: String(outputs["endpoint"]), apiKey: undefined, fingerprint: undefined };
       expect(told).toContain("asks nobody in the cluster's network for a key");
       expect(told).toContain(`with the API server ${server["SKYPILOT_API_SERVER_ENDPOINT"]}`);
       expect(await clusters()).toEqual([]);
@@ -94,7 +94,7 @@ describe.skipIf(reason !== undefined)(
     it("lose a rank: its replica starts again, while the other one serves every request", async () => {
       const others = OTHERS.map(processOfProgram);
       const lost = LOST.map(processOfProgram);
-      const questions = new Questions(entrance, 3);
+      const questions = new Questions(endpoint, 3);
       try {
         await expect.poll(() => questions.answered, SOON).toBeGreaterThan(20);
         kill(lost[1] ?? 0);

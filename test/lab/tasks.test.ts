@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { planStack } from "../../cli/plannedStack";
+import { type PlannedStack, planStack } from "../../cli/plannedStack";
 import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
 import { recipePath, renderedStacks } from "../../cli/recipe";
 import type { ConfigInput } from "../../config/schema";
@@ -77,7 +77,7 @@ const DEDICATED: ConfigInput = {
   ],
 };
 
-function tasksOf({ config, plan: planned }: ReturnType<typeof planStack>): string[] {
+function tasksOf({ config, plan: planned }: Pick<PlannedStack, "config" | "plan">): string[] {
   return planned.clusters.map((cluster) =>
     textOfTask({
       cluster,

@@ -168,7 +168,7 @@ const BAD: readonly BadInput[] = [
       [3, "--tls-cert-path"],
     ].map(
       ([index, flag]) =>
-        `dynamo-sky:frontend.args[${index}]: ${flag} is settled by the plan: another value could contradict it, or lead around the gateway or out of the cluster. Remove it.${flag === "--http-port" ? " Use frontend.port instead." : ""}`,
+        `dynamo-sky:frontend.args[${index}]: ${flag} is set by the plan: another value could contradict it, or lead around the gateway or out of the cluster. Remove it.${flag === "--http-port" ? " Use frontend.port instead." : ""}`,
     ),
   ],
 ];

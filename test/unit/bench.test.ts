@@ -11,7 +11,7 @@ import { adapted, LOAD_NAMES, LOADS, requestsOf, warmUpsOf } from "../../cli/ben
 import { firstError, readExport } from "../../cli/bench/metrics";
 import { benchCommand, type CompareOptions, type RunOptions } from "../../cli/bench/options";
 import { aiperfConfig } from "../../cli/bench/profile";
-import { figure, markdownTable, runReport } from "../../cli/bench/report";
+import { markdownTable, rounded, runReport } from "../../cli/bench/report";
 import { findPair, findRuns, runDirectory } from "../../cli/bench/results";
 import { readSummary, SUMMARY_FILE, summaryText } from "../../cli/bench/summary";
 import { targetOf } from "../../cli/bench/target";
@@ -151,7 +151,7 @@ describe("aiperf's configuration", () => {
 });
 
 describe("aiperf's export", () => {
-  it("gives the figures of a real run", () => {
+  it("gives the metrics of a real run", () => {
     const measured = readExport(fixture("profile_export_aiperf.json"), 4);
     expect(measured).toMatchObject({ requests: 40, errors: 0, promptTokens: 58, answerTokens: 16 });
     expect(measured.seconds).toBeCloseTo(1.304, 3);
@@ -224,14 +224,14 @@ describe("a summary", () => {
   });
 });
 
-describe("tables and figures", () => {
+describe("tables and metrics", () => {
   it.each([
     [0, "0"],
     [0.1234, "0.123"],
     [48.44, "48.4"],
     [488.6, "489"],
     [12345.6, "12,346"],
-  ])("%f is %s", (value, text) => expect(figure(value)).toBe(text));
+  ])("%f is %s", (value, text) => expect(rounded(value)).toBe(text));
 
   it("have columns as wide as their longest cell", () => {
     expect(markdownTable(["name", "n"], [["a", "1,000"]])).toBe(

@@ -118,7 +118,7 @@ describe("comparing two runs", () => {
     };
     const { cautions } = compareRuns(a, b);
     expect(cautions).toEqual([
-      "12 requests of b failed, and no figure has the time of any.",
+      "12 requests of b failed, and no metric has the time of any.",
       "Different models: Qwen/Qwen3-8B (a), other (b).",
       "One engine is simulated, the other is not: true (a), false (b).",
     ]);

@@ -196,5 +196,10 @@ describe("DynamoCluster", () => {
     expect(await refused(args({ dollarsPerHour: 180 }, prices))).toContain("180 is less than the $196.64");
     expect(await refused(args({ dollarsPerHour: 180 }))).toContain("180 cannot be checked");
     expect(await refused(args({ gpus: 8 }, prices))).toContain("8 is less than the 16 GPUs");
+    const misses = [{ infra: "aws", cause: "count", allowed: ["4"], instead: [] }] as const;
+    const none: ClusterPrice = { candidates: [], problem: "it finds no such machines", misses };
+    expect(await refused(args(undefined, new Map([...prices.keys()].map((key) => [key, none]))))).toContain(
+      "dynamo-sky:cluster.gpusPerNode: 8 cannot be had",
+    );
   });
 });

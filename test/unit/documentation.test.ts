@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { readProject, stackFile } from "../../cli/pulumi/project";
 import { VERBS } from "../../cli/verbs";
 import { VERSIONS } from "../../config/versions";
 import { packageRoot } from "../../lib/root";
@@ -98,7 +99,7 @@ describe.each(pages)("the files that %s shows", (page) => {
       .flatMap(({ script, line }) =>
         [...script.matchAll(/--stack[ =]([a-z][\w-]*)/g)].map(([, stack = ""]) => ({ stack, line })),
       )
-      .filter(({ stack }) => !existsSync(join(root, `Pulumi.${stack}.yaml`)))
+      .filter(({ stack }) => stackFile(readProject(root), stack) === undefined)
       .filter(({ stack, line }) => {
         const before = text.split("\n").slice(0, line).join("\n").length;
         return !made.some((file) => file.stack === stack && file.at < before + 200);

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../config/problems";
-import { settledFlag } from "../../config/settled";
+import { reservedFlag } from "../../config/reserved";
 import { parseConfig } from "../../plan/config";
 import { engines } from "../../plan/engines";
 import { plan } from "../../plan/plan";
@@ -159,7 +159,7 @@ describe("kvTransfer", () => {
       'kvTransfer.backend: "LIBFABRIC" has no effect: there are no prefill and decode pools',
     ],
     [
-      "KVBM beside another connector",
+      "two that keep blocks",
       with_("vllm", { kvTransfer: { connector: "LMCacheConnectorV1" }, kvOffload: { hostMemoryGB: 10 } }),
       'kvTransfer.connector: "LMCacheConnectorV1" does not go with kvOffload',
     ],
@@ -207,10 +207,10 @@ describe("engineConfig", () => {
     expect(flagOf(worker, "--trtllm.enable_attention_dp")).toBe("false");
   });
 
-  it.each(Object.entries(engines.trtllm.settledKeys ?? {}))("cannot say %s", (key, instead) => {
+  it.each(Object.entries(engines.trtllm.reservedKeys ?? {}))("cannot say %s", (key, instead) => {
     const said = key.split(".").reduceRight<unknown>((value, part) => ({ [part]: value }), 8);
     const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
-    const message = `engineConfig.${key}: is settled by the plan. Remove it; ${remedy}.`;
+    const message = `engineConfig.${key}: is set by the plan. Remove it; ${remedy}.`;
     expect(problemsOf(with_("trtllm", { engineConfig: said as typeof engineConfig }))).toEqual([message]);
     const [prefill, decode] = SHAPES.disagg.pools;
     const ofPool = [prefill, { ...decode, engineConfig: said as typeof engineConfig }];
@@ -261,7 +261,7 @@ const writings = (flag: string): fc.Arbitrary<string> => {
   return fc.oneof(...forms);
 };
 
-/** Flags that belong to the user, among them all that begin like a settled one. */
+/** Flags that belong to the user, among them all that begin like a reserved one. */
 const FREE: Readonly<Record<(typeof ENGINES)[number], readonly string[]>> = {
   sglang: [
     ...[
@@ -317,15 +317,15 @@ const FREE: Readonly<Record<(typeof ENGINES)[number], readonly string[]>> = {
   mocker: ["--speedup-ratio", "--num-gpu-blocks-override", "--max-num-seqs", "--extra-engine-args"],
 };
 
-describe.each(ENGINES)("the guard of %s's settled flags", (engine) => {
-  const { settledFlags } = engines[engine];
-  const names = Object.keys(settledFlags);
+describe.each(ENGINES)("the guard of %s's reserved flags", (engine) => {
+  const { reservedFlags } = engines[engine];
+  const names = Object.keys(reservedFlags);
 
   it("knows each of them however it is written", () => {
     const written = fc.constantFrom(...names).chain((flag) => fc.tuple(fc.constant(flag), writings(flag)));
     fc.assert(
       fc.property(written, ([flag, argument]) => {
-        expect(settledFlag(settledFlags, argument), `${argument} stands for ${flag}`).toBeDefined();
+        expect(reservedFlag(reservedFlags, argument), `${argument} stands for ${flag}`).toBeDefined();
       }),
       { numRuns: 2000 },
     );
@@ -337,16 +337,16 @@ describe.each(ENGINES)("the guard of %s's settled flags", (engine) => {
         0,
         flag.startsWith("--") ? 3 : 2,
       ))
-        expect(settledFlag(settledFlags, argument)?.flag).toBe(flag);
+        expect(reservedFlag(reservedFlags, argument)?.flag).toBe(flag);
   });
 
   it("leaves all others to the user, and everything that is no flag", () => {
     for (const argument of FREE[engine])
-      expect(settledFlag(settledFlags, argument), argument).toBeUndefined();
+      expect(reservedFlag(reservedFlags, argument), argument).toBeUndefined();
     const value = fc.string().filter((text) => !/^-[^-]|^--./.test(text));
     fc.assert(
       fc.property(value, (text) => {
-        expect(settledFlag(settledFlags, text)).toBeUndefined();
+        expect(reservedFlag(reservedFlags, text)).toBeUndefined();
       }),
     );
   });
@@ -371,7 +371,7 @@ describe("what was found to slip past the guard", () => {
     ["mocker", "--is-prefill-worker"],
   ] as const)("%s %s", (engine, argument) => {
     expect(problemsOf({ ...SHAPES.disagg, engine, engineArgs: [argument] }).join("\n")).toMatch(
-      /^engineArgs\.0: -\S+ is settled by the plan/,
+      /^engineArgs\.0: -\S+ is set by the plan/,
     );
   });
 
@@ -379,7 +379,7 @@ describe("what was found to slip past the guard", () => {
     "the variable %s",
     (name) => {
       expect(problemsOf({ ...SHAPES.disagg, engineEnv: { [name]: "x" } }).join("\n")).toContain(
-        `engineEnv.${name}: ${name} is settled by the plan`,
+        `engineEnv.${name}: ${name} is set by the plan`,
       );
     },
   );

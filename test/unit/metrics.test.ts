@@ -71,7 +71,7 @@ describe("plan", () => {
     expect(portSetting("gateway", "gatewayStatus")).toBe("ports.gatewayStatus");
   });
 
-  test("the gateway tells its figures to its own node, and only with exporters", () => {
+  test("the gateway serves its metrics to its own node, and only with exporters", () => {
     const conf = (input: Deployment) => nginxConf(programOf(input, "gateway"));
     const { metrics: _, ...guarded } = GUARDED;
     expect(conf(GUARDED)).toContain(
@@ -105,7 +105,7 @@ describe("plan", () => {
     expect(files?.["rules.yml"]).toMatchSnapshot("rules.yml");
   });
 
-  test("SGLang is told to keep figures, and only then", () => {
+  test("SGLang is told to keep metrics, and only then", () => {
     const has = (input: Deployment) => programOf(input, "prefill-0").command.includes("--enable-metrics");
     expect([has(SHAPES.disagg), has({ ...SHAPES.disagg, ...ON })]).toEqual([false, true]);
   });

@@ -1,5 +1,5 @@
 /** What the pipeline's commands write and where they put it; run for real in test/pipelines. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -166,6 +166,14 @@ describe("a pull request's stack", () => {
       },
     });
     expect(write("{}\n", ["model=m"])).toEqual({ config: { "dynamo-sky:model": "m" } });
+  });
+
+  test("may be made from a stack of examples/stacks", () => {
+    mkdirSync(join(directory, "examples/stacks"), { recursive: true });
+    writeFileSync(join(directory, "examples/stacks/Pulumi.tp2.yaml"), "config:\n  dynamo-sky:model: m\n");
+    writeStackFile("pr-7", { directory, base: "tp2", overrides: [] });
+    const written = readFileSync(join(directory, "Pulumi.pr-7.yaml"), "utf8");
+    expect(parse(written)).toEqual({ config: { "dynamo-sky:model": "m" } });
   });
 
   test("refuses what it cannot be made from", () => {

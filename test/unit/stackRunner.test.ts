@@ -9,7 +9,9 @@ import { eventsIn, observedIn, plain } from "../../cli/pulumi/events";
 import {
   checkStackName,
   hasEncryptionSettings,
+  isWherePulumiLooks,
   readProject,
+  stackFile,
   stacksWithFiles,
 } from "../../cli/pulumi/project";
 import { masked } from "../../cli/pulumi/steps";
@@ -101,6 +103,30 @@ describe("the project", () => {
       backendUrl: undefined,
     });
     expect(stacksWithFiles(readProject(scratch))).toEqual(["a", "b.c", "dev"]);
+  });
+
+  it("has the user's stacks beside Pulumi.yaml, and those that it brings in examples/stacks", () => {
+    const directory = join(scratch, "brought");
+    const examples = join(directory, "examples/stacks");
+    mkdirSync(examples, { recursive: true });
+    writeFileSync(join(directory, "Pulumi.yaml"), "name: one\nruntime: nodejs\n");
+    for (const stack of ["dev", "both"]) writeFileSync(join(directory, `Pulumi.${stack}.yaml`), "");
+    for (const stack of ["both", "tp2"]) writeFileSync(join(examples, `Pulumi.${stack}.yaml`), "");
+    const project = readProject(directory);
+    expect(stacksWithFiles(project)).toEqual(["both", "dev", "tp2"]);
+    const files = ["dev", "both", "org/one/tp2", "none"].map((stack) => stackFile(project, stack));
+    expect(files).toEqual([
+      join(directory, "Pulumi.dev.yaml"),
+      join(directory, "Pulumi.both.yaml"),
+      join(examples, "Pulumi.tp2.yaml"),
+      undefined,
+    ]);
+    expect(files.map((file) => file && isWherePulumiLooks(project, file))).toEqual([
+      true,
+      true,
+      false,
+      undefined,
+    ]);
   });
 
   it("must be there", () => {

@@ -1,9 +1,8 @@
 /** The committed stacks: each says what it is for, has a plan, and leaves no GPU idle. */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { planStack } from "../../cli/plannedStack";
-import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import { readProject, stackFile, stacksWithFiles } from "../../cli/pulumi/project";
 import { outOfDate, recipePath, renderedFiles } from "../../cli/recipe";
 import { packageRoot } from "../../lib/root";
 import type { DeploymentPlan } from "../../plan/types";
@@ -62,7 +61,7 @@ describe("the committed stacks", () => {
   });
 
   it.each(stacks)("%s begins with what it is for", (stack) => {
-    const lines = readFileSync(join(root, `Pulumi.${stack}.yaml`), "utf8").split("\n");
+    const lines = readFileSync(stackFile(readProject(root), stack) ?? "", "utf8").split("\n");
     const head = lines.slice(
       0,
       lines.findIndex((line) => !line.startsWith("#")),

@@ -103,7 +103,7 @@ function look(
   );
   const nodes = nodesOf(deployed).map((node, index) => ({
     ...node,
-    look: looks[index] ?? { unreachable: "?" },
+    answer: looks[index] ?? { unreachable: "?" },
   }));
   return statusOf(deployed, { at: new Date(NOW * 1000), clusters: CLUSTERS, nodes, ...change });
 }

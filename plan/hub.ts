@@ -1,0 +1,175 @@
+/** Models that nodes could not fetch, or could not hold, from what their hub says. Pure. */
+import { cloudOf, hasCatalog } from "../config/infra";
+import { modelSource } from "../config/model";
+import type { Problem, SettingPath } from "../config/problems";
+import { show } from "../config/values";
+import type { DeploymentConfig } from "./config";
+
+/** What the hub said of a model (`sky/hub.py`). */
+export const HUB_ANSWERS = [
+  "there",
+  "missing",
+  "no-revision",
+  "gated",
+  "denied",
+  "bad-token",
+  "unknown",
+] as const;
+
+export interface HubModel {
+  readonly model: string;
+  readonly revision: string | null;
+}
+
+export interface HubAnswer extends HubModel {
+  readonly found: (typeof HUB_ANSWERS)[number];
+  /** Why that is not known; null where it is. */
+  readonly why: string | null;
+  /** Of its weights; null where the hub does not tell. */
+  readonly bytes: number | null;
+}
+
+/** A hub, and what is to be asked of it. */
+export interface HubQuestion {
+  readonly endpoint: string;
+  readonly models: readonly HubModel[];
+}
+
+const HUB = "https://huggingface.co";
+
+/**
+ * What to ask the hub from which the nodes of a deployment fetch; undefined where they fetch nothing, or are told to ask nobody.
+ *
+ * @param drafts Models that are fetched besides.
+ * @param ownEndpoint `HF_ENDPOINT` of this machine: a mirror by which it reaches the hub. Default: none.
+ */
+export function hubQuestion(
+  { target, engine, model, modelRevision, sky: { envs } }: DeploymentConfig,
+  drafts: readonly string[],
+  ownEndpoint?: string,
+): HubQuestion | undefined {
+  if (target === "local" || engine === "mocker" || isSet(envs["HF_HUB_OFFLINE"])) return undefined;
+  const own = modelSource(model) === "hub" ? [{ model, revision: modelRevision ?? null }] : [];
+  const models = [...own, ...drafts.map((draft) => ({ model: draft, revision: null }))];
+  const endpoint = envs["HF_ENDPOINT"] || ownEndpoint || HUB;
+  return models.length === 0 || !URL.canParse(endpoint) ? undefined : { endpoint, models };
+}
+
+/** As huggingface_hub reads a truth. */
+function isSet(value: string | undefined): boolean {
+  return /^(1|on|yes|true)$/i.test(value ?? "");
+}
+
+const SET_TOKEN = "pulumi config set --secret dynamo-sky:huggingFaceToken";
+
+/** Models that cannot be fetched, and weights that cannot be held: a launch would fail when the nodes are paid for. */
+export function hubProblems(
+  config: DeploymentConfig,
+  { endpoint }: Pick<HubQuestion, "endpoint">,
+  answers: readonly HubAnswer[],
+): Problem[] {
+  const fetched = answers.flatMap((answer) => problemOf(config, shown(endpoint), answer));
+  return [
+    ...new Map(fetched.map((problem) => [problem.message, problem])).values(),
+    ...diskProblems(config, answers),
+  ];
+}
+
+/** What could not be found out, and what is likely to be too little. */
+export function hubCautions(
+  config: DeploymentConfig,
+  { endpoint }: Pick<HubQuestion, "endpoint">,
+  answers: readonly HubAnswer[],
+): string[] {
+  const unknown = answers.filter(({ found }) => found === "unknown");
+  const names = unknown.map(({ model }) => model).join(", ");
+  const [first] = unknown;
+  return [
+    ...(first === undefined
+      ? []
+      : [
+          `Whether the nodes can fetch ${names} was not checked: ${shown(endpoint)} gave no answer here (${first.why}).`,
+        ]),
+    ...diskCautions(config, answers),
+  ];
+}
+
+function problemOf(config: DeploymentConfig, hub: string, answer: HubAnswer): Problem[] {
+  const { model, revision, found } = answer;
+  const path: SettingPath = model === config.model ? ["model"] : ["engineArgs"];
+  const hasToken = config.huggingFaceToken !== undefined;
+  const at = (message: string): Problem[] => [{ path, message: `${show(model)} ${message}` }];
+  switch (found) {
+    case "there":
+    case "unknown":
+      return [];
+    case "missing":
+      return at(
+        hasToken
+          ? `is not at ${hub}, or the token may not see it. Correct it, or give the token of an account that may read it: ${SET_TOKEN}`
+          : `is not at ${hub}, or is private. Correct it, or give a token that may read it: ${SET_TOKEN}`,
+      );
+    case "gated":
+    case "denied":
+      return at(
+        hasToken
+          ? `may not be read with the token. Ask for access at ${hub}/${model}, let the token read gated repositories, or give another one: ${SET_TOKEN}`
+          : `is gated, and there is no token. Accept its licence at ${hub}/${model}, then run: ${SET_TOKEN}`,
+      );
+    case "bad-token":
+      return [
+        {
+          path: ["huggingFaceToken"],
+          message: `${hub} does not accept it (its value is not shown). Make one at ${hub}/settings/tokens and run: ${SET_TOKEN}`,
+        },
+      ];
+    case "no-revision": {
+      const message = `${show(revision)} is no revision of ${model} at ${hub}. Allowed: a branch, a tag or a commit of ${hub}/${model}/commits/main.`;
+      return [{ path: ["modelRevision"], message }];
+    }
+  }
+}
+
+/** Without the name and password that an address may have. */
+function shown(endpoint: string): string {
+  const url = new URL(endpoint);
+  url.username = "";
+  url.password = "";
+  return url.href.replace(/\/+$/, "");
+}
+
+/** SkyPilot's own (`DEFAULT_DISK_SIZE_GB` of sky/resources.py). */
+const DEFAULT_DISK_GB = 256;
+/** What a node's system, SkyPilot and the engine's image take, about. GB. */
+const SYSTEM_GB = 60;
+/** Where a disk is as large as it is asked to be; elsewhere machines may come with disks of their own. */
+const SIZED_DISKS = new Set(["aws", "azure", "gcp"]);
+
+/** How full the disk gets; undefined where the weights are not on it, or their size is not known. */
+function diskUse({ sky, engineEnv }: DeploymentConfig, answers: readonly HubAnswer[]) {
+  const { infra, envs, volumes, diskSizeGB = DEFAULT_DISK_GB } = sky;
+  const isElsewhere = ["HF_HOME", "HF_HUB_CACHE"].some((name) => name in envs || name in engineEnv);
+  if (isElsewhere || Object.keys(volumes).length > 0 || infra.length === 0 || !infra.every(hasCatalog))
+    return undefined;
+  const bytes = answers.reduce((sum, answer) => sum + (answer.bytes ?? 0), 0);
+  return bytes === 0 ? undefined : { weightsGB: Math.ceil(bytes / 1e9), diskSizeGB };
+}
+
+function tooSmall({ sky: { diskSizeGB } }: DeploymentConfig, weightsGB: number): string {
+  const own = diskSizeGB === undefined ? `SkyPilot's own ${DEFAULT_DISK_GB} GB` : String(diskSizeGB);
+  return `${own} is too little: the weights take ${weightsGB} GB of each node's disk, and the system and the image about ${SYSTEM_GB} GB. Set it to ${weightsGB + SYSTEM_GB} or more.`;
+}
+
+function diskProblems(config: DeploymentConfig, answers: readonly HubAnswer[]): Problem[] {
+  const use = diskUse(config, answers);
+  if (use === undefined || use.weightsGB < use.diskSizeGB) return [];
+  if (!config.sky.infra.every((infra) => SIZED_DISKS.has(cloudOf(infra)))) return [];
+  return [{ path: ["sky", "diskSizeGB"], message: tooSmall(config, use.weightsGB) }];
+}
+
+function diskCautions(config: DeploymentConfig, answers: readonly HubAnswer[]): string[] {
+  const use = diskUse(config, answers);
+  if (use === undefined || use.weightsGB + SYSTEM_GB <= use.diskSizeGB) return [];
+  if (diskProblems(config, answers).length > 0) return [];
+  return [`dynamo-sky:sky.diskSizeGB: ${tooSmall(config, use.weightsGB)}`];
+}

@@ -1,0 +1,181 @@
+/** Machines that no cloud of the configuration has, from what SkyPilot's catalogs say of them. Pure. */
+import type { Problem, SettingPath } from "../config/problems";
+import { listed, show } from "../config/values";
+import type { DeploymentConfig } from "./config";
+import { gpusPerReplica } from "./config";
+import type { ClusterPrice } from "./cost";
+import { usesSpot } from "./inventory";
+import type { ClusterPlan } from "./types";
+
+/** What about a machine is in no catalog; `several` where no one thing is it, `infra` where there is no such region or zone. */
+export const MISSED = [
+  "accelerator",
+  "count",
+  "useSpot",
+  "instanceType",
+  "cpus",
+  "memory",
+  "networkTier",
+  "diskTier",
+  "place",
+  "infra",
+  "several",
+] as const;
+type Missed = (typeof MISSED)[number];
+
+/** Why one infra has no such machine (`sky/machines.py`). */
+export interface Miss {
+  /** As in the configuration. */
+  readonly infra: string;
+  readonly cause: Missed;
+  /** What there is of it. */
+  readonly allowed: readonly string[];
+  /** What else would do if it were asked for otherwise. */
+  readonly instead: readonly Missed[];
+}
+
+/**
+ * Every reason why a cluster can never be launched, each once. Where SkyPilot was not asked, or has no catalog of an infra (Kubernetes,
+ * Slurm, machines by ssh), there is none.
+ *
+ * @param priceOf What SkyPilot says of a cluster; undefined where it was not asked.
+ */
+export function machineProblems(
+  config: DeploymentConfig,
+  clusters: readonly ClusterPlan[],
+  priceOf: (cluster: ClusterPlan) => ClusterPrice | undefined,
+): Problem[] {
+  const problems = clusters.flatMap((cluster): Problem[] => {
+    const misses = priceOf(cluster)?.misses ?? [];
+    const [first] = misses;
+    return first === undefined ? [] : [problemOf(config, cluster, first, misses)];
+  });
+  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
+}
+
+function problemOf(
+  config: DeploymentConfig,
+  cluster: ClusterPlan,
+  first: Miss,
+  misses: readonly Miss[],
+): Problem {
+  const path = pathOf(config, cluster, first.cause);
+  const there = misses.map((miss) => whatThereIs(miss, cluster)).join("; ");
+  const missed = misses.flatMap(({ cause, instead }) => [cause, ...instead]);
+  // Another accelerator is a way wherever the number of GPUs is what is missed.
+  const remedies = new Set(
+    missed.flatMap((one): Missed[] => (one === "count" ? ["count", "accelerator"] : [one])),
+  );
+  const ways = [...remedies].map((one) => REMEDIES[one](config));
+  const message = `${show(valueAt(config, path))} cannot be had: SkyPilot's catalog has no machine with ${wanted(config, cluster)}. ${there}. ${inWords(ways)}.`;
+  return { path, message };
+}
+
+/** What is asked for, as SkyPilot has it: `A10G:8, spot, 32+ CPUs in aws/us-east-1`. */
+function wanted(config: DeploymentConfig, cluster: ClusterPlan): string {
+  const { cpus, memory, instanceType, infra } = config.sky;
+  const parts = [
+    cluster.accelerator === undefined ? undefined : `${cluster.accelerator}:${gpusOfNode(cluster)}`,
+    instanceType === undefined ? undefined : `the instance type ${instanceType}`,
+    cpus === undefined ? undefined : `${cpus} CPUs`,
+    memory === undefined ? undefined : `${memory} GB of memory`,
+    usesSpot(config, cluster) ? "spot instances" : undefined,
+  ];
+  return `${parts.filter((part) => part !== undefined).join(", ") || "what is asked for"} in ${infra.join(", ")}`;
+}
+
+function gpusOfNode({ nodes }: ClusterPlan): number {
+  return nodes[0]?.gpus ?? 0;
+}
+
+function whatThereIs({ infra, cause, allowed }: Miss, { accelerator = "GPUs" }: ClusterPlan): string {
+  const all = listed(allowed);
+  switch (cause) {
+    case "accelerator":
+      return `${infra} has no ${accelerator}, but: ${all || "no accelerators"}`;
+    case "count":
+      return all === ""
+        ? `${infra} has no ${accelerator}`
+        : `${infra} has machines with ${all} ${accelerator}`;
+    case "useSpot":
+      return `${infra} has it only on demand`;
+    case "cpus":
+      return `${infra} has it with ${all || "other numbers of"} CPUs`;
+    case "memory":
+      return `${infra} has it with ${all || "another amount of"} GB of memory`;
+    case "instanceType":
+      return `${infra} has it as ${all}`;
+    case "place":
+      return `${infra} has none, but: ${all}`;
+    case "infra":
+      return `There is no ${infra}${all === "" ? "" : `, but: ${all}`}`;
+    case "networkTier":
+    case "diskTier":
+      return `${infra} has it without that`;
+    case "several":
+      return `${infra} has nothing like it`;
+  }
+}
+
+/** What to do about each. */
+const REMEDIES: Readonly<Record<Missed, (config: DeploymentConfig) => string>> = {
+  accelerator: () => "use another accelerator or sky.infra",
+  count: ({ placement }) =>
+    placement === "dedicated"
+      ? "use one of these numbers (cluster.gpusPerNode, or what a replica takes)"
+      : "set cluster.gpusPerNode to one of these numbers",
+  useSpot: () => "set sky.useSpot to false",
+  instanceType: () => "remove sky.instanceType",
+  cpus: () => 'give sky.cpus another number, or one with + ("32+")',
+  memory: () => 'give sky.memory another number, or one with + ("256+")',
+  networkTier: () => "remove sky.networkTier",
+  diskTier: () => "remove sky.diskTier",
+  place: () => "name another region or zone in sky.infra, or none",
+  infra: () => "correct sky.infra",
+  several: () => "ask for less at once, or for another infra",
+};
+
+/** `Use this, or set that.` */
+function inWords(ways: readonly string[]): string {
+  const text = ways.join(", or ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** Settings of `sky` that are asked for and missed as they are. */
+const OF_SKY = new Set<Missed>(["useSpot", "instanceType", "cpus", "memory", "networkTier", "diskTier"]);
+
+function pathOf(config: DeploymentConfig, cluster: ClusterPlan, cause: Missed): SettingPath {
+  if (OF_SKY.has(cause)) return ["sky", cause];
+  if (cluster.accelerator === undefined || cause === "place" || cause === "infra") return ["sky", "infra"];
+  const pool = poolOf(config, cluster);
+  const { placement, cluster: nodes } = config;
+  if (cause === "count") {
+    const isWhole = placement === "shared" || gpusOfNode(cluster) === nodes.gpusPerNode || pool < 0;
+    return isWhole ? ["cluster", "gpusPerNode"] : ["pools", pool, "tensorParallel"];
+  }
+  return config.pools[pool]?.accelerator === undefined
+    ? ["cluster", "accelerator"]
+    : ["pools", pool, "accelerator"];
+}
+
+/** The pool whose replica has the cluster to itself; -1 where several share it. */
+function poolOf(
+  { placement, pools, cluster: { accelerator, gpusPerNode } }: DeploymentConfig,
+  cluster: ClusterPlan,
+): number {
+  if (placement === "shared") return -1;
+  return pools.findIndex(
+    (pool) =>
+      (pool.accelerator ?? accelerator) === cluster.accelerator &&
+      Math.min(gpusPerReplica(pool), gpusPerNode) === gpusOfNode(cluster),
+  );
+}
+
+/** As it may be written: one infra without its list. */
+function valueAt(config: DeploymentConfig, path: SettingPath): unknown {
+  const value = path.reduce<unknown>(
+    (value, key) => (value as Readonly<Record<string | number, unknown>> | undefined)?.[key],
+    config,
+  );
+  return Array.isArray(value) && value.length === 1 ? value[0] : value;
+}

@@ -1,0 +1,50 @@
+/** What a launch would fail at although the configuration is right: no access to a cloud, or a program that is not here. Pure. */
+import type { Problem } from "../config/problems";
+import { listed, show } from "../config/values";
+import type { DeploymentConfig } from "./config";
+
+/** Why nothing could be launched at an infra (`sky/access.py`). */
+export interface Obstacle {
+  /** As in the configuration; `*` for whatever SkyPilot chooses. */
+  readonly infra: string;
+  /** `there is no rsync on PATH, by which SkyPilot brings files to nodes`. */
+  readonly why: string;
+  /** False where a launch would check again. */
+  readonly certain: boolean;
+}
+
+const NAMED: (infra: string) => string = (infra) => (infra === "*" ? "any infra" : infra);
+
+/** What previews say of it: a plan and its price can be looked at without access. */
+export function obstacleCautions(obstacles: readonly Obstacle[]): string[] {
+  return byReason(obstacles).map(
+    ([why, infra]) => `Nothing can be launched on ${infra}: ${why}.${remedyFor(why, infra)}`,
+  );
+}
+
+/** Refuses a launch that cannot succeed at any infra. */
+export function obstacleProblems(
+  { sky: { infra } }: Pick<DeploymentConfig, "sky">,
+  obstacles: readonly Obstacle[],
+): Problem[] {
+  const certain = obstacles.filter((one) => one.certain);
+  const places = infra.length === 0 ? ["*"] : infra;
+  if (!places.every((place) => certain.some((one) => one.infra === place))) return [];
+  const reasons = byReason(certain).map(([why, where]) => `${where}: ${why}.${remedyFor(why, where)}`);
+  const message = `${show(infra.length === 1 ? infra[0] : infra)}: nothing can be launched there. ${reasons.join(" ")}`;
+  return [{ path: ["sky", "infra"], message }];
+}
+
+function byReason(obstacles: readonly Obstacle[]): (readonly [why: string, infra: string])[] {
+  const reasons = [...new Set(obstacles.map(({ why }) => why))];
+  return reasons.map((why) => {
+    const infra = obstacles.filter((one) => one.why === why).map((one) => NAMED(one.infra));
+    return [why, listed([...new Set(infra)])];
+  });
+}
+
+function remedyFor(why: string, infra: string): string {
+  if (why.includes("on PATH")) return " Install it.";
+  const clouds = [...new Set(infra.split(", ").map((one) => one.split("/")[0]?.toLowerCase()))];
+  return ` Set it up, or take it out of sky.infra; what is missing, and how it is set up, says: sky check ${clouds.join(" ")}`;
+}

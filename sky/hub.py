@@ -1,0 +1,94 @@
+"""Whether models are on their hub, and may be read: what a node would learn when it fetches them. Downloads nothing.
+
+The answers are taken as huggingface_hub takes them (`hf_raise_for_status` in
+https://github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/utils/_http.py), so that what is refused here would fail there.
+A hub that cannot be reached, or answers otherwise, is no answer.
+"""
+
+import threading
+import time
+
+# Of one request, and of all together: a name may have many addresses, of which none answers.
+CONNECT_SECONDS, ANSWER_SECONDS = 3, 5
+ALL_SECONDS = 8
+INVALID_TOKEN = "Invalid credentials in Authorization header"
+
+
+class Hub:
+    """Asked while other things are done. `{"endpoint": …, "token": … or None, "models": [{"model": …, "revision": …}]}`."""
+
+    def __init__(self, question):
+        self.deadline = time.monotonic() + ALL_SECONDS
+        asked = question["models"] if question else []
+        self.answers = [dict(one, found="unknown", why="no answer in time", bytes=None) for one in asked]
+        self.threads = [threading.Thread(target=self.fill, args=[question, answer], daemon=True) for answer in self.answers]
+        for thread in self.threads:
+            thread.start()
+
+    def fill(self, question, answer):
+        try:
+            found, why = access_to(question, answer)
+            answer.update(found=found, why=why)
+            if found == "there":
+                answer.update(bytes=weights_of(question, answer))
+        except Exception as error:  # no network, a proxy that refuses, a certificate that is not trusted
+            # Only its kind: the text may have an address with a password in it.
+            answer.update(why=type(error).__name__)
+
+    def known(self):
+        for thread in self.threads:
+            thread.join(max(0, self.deadline - time.monotonic()))
+        return [dict(answer) for answer in self.answers]
+
+
+def ask(method, path, question, **more):
+    import requests
+
+    token = question.get("token")
+
+    def authorized(request):
+        request.headers["Authorization"] = "Bearer %s" % token
+        return request
+
+    return requests.request(
+        method,
+        question["endpoint"].rstrip("/") + path,
+        # As a function, since a header would give way to what ~/.netrc has for that host.
+        auth=authorized if token else None,
+        timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
+        **more,
+    )
+
+
+def access_to(question, asked):
+    from urllib.parse import quote
+
+    revision = quote(asked["revision"] or "main", safe="")
+    answer = ask("HEAD", "/%s/resolve/%s/config.json" % (asked["model"], revision), question, allow_redirects=False)
+    code, message = answer.headers.get("X-Error-Code"), answer.headers.get("X-Error-Message")
+    if answer.status_code < 400 or code == "EntryNotFound":
+        return "there", None
+    if code == "RevisionNotFound":
+        return "no-revision", None
+    if code == "GatedRepo":
+        return "gated", None
+    if answer.status_code == 401 and message == INVALID_TOKEN:
+        return "bad-token", None
+    if code == "RepoNotFound" or answer.status_code == 401:
+        return "missing", None
+    if answer.status_code == 403:
+        return "denied", None
+    return "unknown", "it answered %d" % answer.status_code
+
+
+def weights_of(question, asked):
+    """Bytes of the weights; None where they are in another form than engines usually load, or the hub does not tell."""
+    from urllib.parse import quote
+
+    path = "/api/models/%s/revision/%s" % (asked["model"], quote(asked["revision"] or "main", safe=""))
+    try:
+        files = ask("GET", path, question, params={"blobs": "true"}).json()["siblings"]
+        # Copies in other forms are in directories.
+        return sum(file["size"] for file in files if file["rfilename"].endswith(".safetensors") and "/" not in file["rfilename"]) or None
+    except Exception:  # a mirror that has no such thing
+        return None

@@ -1,0 +1,177 @@
+"""Why no machine of a cloud is what a task asks for, from the catalogs on this machine. Provisions nothing, and asks no cloud.
+
+For each infra that is asked for `{"infra": …, "cause": …, "allowed": […], "instead": […]}`: `cause` is the one thing without which there
+would be such a machine (a name of CAUSES, or "several" where no one thing is it), `allowed` what there is of it, and `instead` the other
+things that would do.
+"""
+
+import re
+
+# Machines of these are what is there, and no catalog has them.
+WITHOUT_CATALOG = {"kubernetes", "slurm", "ssh"}
+
+# In the order in which they are told, with the fields of `resources` that ask for them.
+CAUSES = {
+    "useSpot": ["use_spot"],
+    "instanceType": ["instance_type"],
+    "cpus": ["cpus"],
+    "memory": ["memory"],
+    "networkTier": ["network_tier"],
+    "diskTier": ["disk_tier"],
+    "place": [],
+}
+# The rest says nothing of the machine, and for some of it SkyPilot asks the cloud (images of its own).
+ASKED = ["infra", "accelerators", *(field for fields in CAUSES.values() for field in fields)]
+
+
+def misses_of(config):
+    """What is missed, by infra. None where it cannot be told: an infra that has no catalog, or is for SkyPilot to choose, may have it."""
+    resources = config["resources"]
+    shared = {key: value for key, value in resources.items() if key != "any_of"}
+    asked = [{key: value for key, value in {**shared, **one}.items() if key in ASKED} for one in resources.get("any_of") or [shared]]
+    if any(not has_catalog(one.get("infra")) for one in asked) or not is_own_server():
+        return None
+    found = [miss_of(one) for one in asked]
+    impossible = [one for one in found if one is not None and one["cause"] == "infra"]
+    # A launch stops at the name of a place that there is not, whatever else it might take.
+    return impossible or (found if None not in found else None)
+
+
+def has_catalog(infra):
+    cloud = infra_of(infra).cloud
+    return cloud is not None and cloud not in WITHOUT_CATALOG
+
+
+def is_own_server():
+    """An API server elsewhere has credentials, and takes machines from catalogs, of its own."""
+    from sky.server import common
+
+    return common.is_api_server_local()
+
+
+def infra_of(infra):
+    from sky.utils import infra_utils
+
+    return infra_utils.InfraInfo.from_str(infra)
+
+
+def cloud_of(infra):
+    from sky.utils import registry
+
+    return registry.CLOUD_REGISTRY.from_str(infra_of(infra).cloud)
+
+
+def miss_of(asked):
+    """None where there is such a machine."""
+    unknown = unknown_place(asked["infra"])
+    if unknown is not None:
+        return unknown
+    if offers(asked):
+        return None
+    infra = asked["infra"]
+    if "accelerators" in asked:
+        missed = accelerator_missed(asked)
+        if missed is not None:
+            return {"infra": infra, "instead": [], **missed}
+    doing = {}
+    for cause in CAUSES:
+        without = relaxed(asked, cause)
+        if without != asked and offers(without):
+            doing[cause] = what_there_is(cause, asked)
+    cause = next(iter(doing), "several")
+    return {
+        "infra": infra,
+        "cause": cause,
+        "allowed": doing.get(cause, []),
+        "instead": [other for other in doing if other != cause],
+    }
+
+
+def unknown_place(infra):
+    """A region or zone that the catalog does not know."""
+    place = infra_of(infra)
+    cloud = cloud_of(infra)
+    try:
+        cloud.validate_region_zone(place.region, place.zone)
+        return None
+    except ValueError as error:
+        # The error lists those that are near, or all.
+        listed = re.findall(r"(?:one of these|regions): '([^']*)'", str(error))
+        known = [name for names in listed for name in names.split(", ")]
+        start = [infra.split("/")[0], *([place.region] if "Invalid zone" in str(error) else [])]
+        return {"infra": infra, "cause": "infra", "allowed": ["/".join([*start, name]) for name in known], "instead": []}
+
+
+def offers(asked):
+    """What a launch could take."""
+    from sky import exceptions
+    from sky import task as task_lib
+
+    try:
+        task = task_lib.Task.from_yaml_config({"resources": asked})
+        (resources,) = task.resources
+        resources.validate()
+        return launchable(resources.cloud.get_feasible_launchable_resources(resources).resources_list)
+    except (ValueError, exceptions.ResourcesMismatchError, exceptions.NotSupportedError):
+        return []
+
+
+def launchable(feasible):
+    """The cheapest comes first, and is the one that a launch tries."""
+    from sky.utils import resources_utils
+
+    return resources_utils.make_launchables_for_valid_region_zones(feasible[0]) if feasible else []
+
+
+def accelerator_missed(asked):
+    """What is missed where the cloud has the accelerator in no machine, or never so many in one; None where it has."""
+    name, _, count = asked["accelerators"].partition(":")
+    offered = accelerators_of(cloud_of(asked["infra"]))
+    counts = next((numbers for own, numbers in offered.items() if own.lower() == name.lower()), None)
+    if counts is None:
+        return {"cause": "accelerator", "allowed": sorted(offered)}
+    if int(count) in counts:
+        return None
+    # Those that can be had with all the rest; where none can, those that there are.
+    possible = [one for one in counts if offers({**asked, "accelerators": "%s:%d" % (name, one)})]
+    return {"cause": "count", "allowed": [str(one) for one in possible or counts]}
+
+
+def accelerators_of(cloud):
+    """Counts of accelerators to a machine, by name."""
+    from sky import catalog
+
+    listed = catalog.list_accelerators(gpus_only=False, clouds=cloud.canonical_name(), all_regions=True, require_price=False)
+    numbers = {name: sorted({one.accelerator_count for one in machines}) for name, machines in listed.items()}
+    return {name: [int(one) for one in counts if one == int(one)] for name, counts in numbers.items()}
+
+
+def relaxed(asked, cause):
+    if cause == "place":
+        return {**asked, "infra": asked["infra"].split("/")[0]}
+    return {key: value for key, value in asked.items() if key not in CAUSES[cause]}
+
+
+def what_there_is(cause, asked):
+    without = relaxed(asked, cause)
+    if cause == "place":
+        return sorted({"/".join(filter(None, [without["infra"], one.region, one.zone])) for one in offers(without)})
+    if cause == "instanceType":
+        return sorted({one.instance_type for one in offers(without)})
+    if cause in ("cpus", "memory"):
+        return sizes_of(cause, without)
+    return []
+
+
+def sizes_of(cause, asked):
+    """CPUs, or memory in GB, of the machines with that accelerator."""
+    from sky import catalog
+
+    if "accelerators" not in asked:
+        return []
+    name, _, count = asked["accelerators"].partition(":")
+    cloud = cloud_of(asked["infra"]).canonical_name()
+    listed = catalog.list_accelerators(gpus_only=False, clouds=cloud, all_regions=True, require_price=False)
+    machines = [one for own, all_of in listed.items() if own.lower() == name.lower() for one in all_of]
+    sizes = {one.cpu_count if cause == "cpus" else one.memory for one in machines if one.accelerator_count == int(count)}
+    return ["%g" % size for size in sorted(size for size in sizes if size is not None and size == size)]
