@@ -1,4 +1,4 @@
-/** Series of Dynamo itself, whatever the engine. Read from a running 1.4.2. */
+/** Series of Dynamo itself, whatever the engine. Read from a running 1.6.1. */
 import { counter, gauge, histogram } from "./define";
 
 const KV = { kvRouter: true } as const;

@@ -1,6 +1,6 @@
 /**
  * Every series that a dashboard or an alert asks for: the one home of their names, of who exports them and of what has to be so that
- * they are there. Those of Dynamo were read from a running 1.4.2 (`test/dynamo/metrics.test.ts` asks for all of them again); those
+ * they are there. Those of Dynamo were read from a running 1.6.1 (`test/dynamo/metrics.test.ts` asks for all of them again); those
  * that need a GPU, from the engines' source.
  */
 import type { DeploymentPlan, EngineName } from "../types";

@@ -74,7 +74,7 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
 }
 
 /**
- * One nats-server on the head, without JetStream: Dynamo 1.4.2 publishes KV events on core NATS. Clients need a token. Health and metrics ask for none, so only the node itself reaches them.
+ * One nats-server on the head, without JetStream: Dynamo publishes KV events on core NATS. Clients need a token. Health and metrics ask for none, so only the node itself reaches them.
  * Configuration: https://docs.nats.io/running-a-nats-service/configuration
  */
 function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {

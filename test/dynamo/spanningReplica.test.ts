@@ -10,8 +10,7 @@ import { eventually, TestDeployment } from "./support";
 
 const deployment = new TestDeployment(
   {
-    // A request of a worker that is lost moves on, which Dynamo 1.4.2 cannot do with router mode kv. Each move takes the worker
-    // whose turn it is, which may be the lost one again.
+    // Each move takes the worker whose turn it is, which may be the lost one again.
     router: { mode: "round-robin" },
     frontend: { migrationLimit: 10 },
     controlPlane: { leaseTtlSeconds: 10 },

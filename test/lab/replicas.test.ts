@@ -39,8 +39,7 @@ describe.skipIf(reason !== undefined)(
         labConfig(ports, {
           cluster: { nodes: 4, gpusPerNode: 1, accelerator: "A100" },
           pools: [{ role: "aggregated", replicas: 2, tensorParallel: 2 }],
-          // A request of a worker that is lost moves on, which Dynamo 1.4.2 cannot do with router mode kv. Each move takes the
-          // worker whose turn it is, which may be the lost one again.
+          // Each move takes the worker whose turn it is, which may be the lost one again.
           frontend: { ...ports.frontend, migrationLimit: 10 },
           controlPlane: { leaseTtlSeconds: 10 },
           access: { gateway: false },

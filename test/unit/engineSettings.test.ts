@@ -86,12 +86,9 @@ describe("kvTransfer", () => {
     expect(flagOf(trtllm, "--trtllm.cache_transceiver_config.backend")).toBe("UCX");
   });
 
-  it.each([
-    ["LMCacheConnectorV1", "PdConnector"],
-    ["FlexKVConnectorV1", "MultiConnector"],
-  ])(
+  it.each(["LMCacheConnectorV1", "FlexKVConnectorV1"])(
     "keeps blocks by %s, alone in aggregated workers and beside NIXL in prefill workers",
-    (connector, pair) => {
+    (connector) => {
       const kvTransfer = { connector, backend: "LIBFABRIC", extra: { chunk: 256 } } as const;
       const keeps = {
         kv_connector: connector,
@@ -105,7 +102,7 @@ describe("kvTransfer", () => {
       };
       const disaggregated = with_("vllm", { kvTransfer });
       expect(jsonOf(program(disaggregated, "prefill-0"), "--kv-transfer-config")).toMatchObject({
-        kv_connector: pair,
+        kv_connector: "MultiConnector",
         kv_connector_extra_config: { connectors: [keeps, moves] },
       });
       expect(jsonOf(program(disaggregated, "decode-0"), "--kv-transfer-config")).toEqual(moves);
