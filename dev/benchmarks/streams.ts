@@ -18,6 +18,8 @@ export interface Amount {
   /** So many are in progress at a time, each on a connection of its own that is kept. */
   readonly clients: number;
   readonly answerTokens: number;
+  /** Is called at the first piece of each answer. */
+  readonly onFirst?: () => void;
 }
 
 /** How one request ended. */
@@ -48,7 +50,7 @@ export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<S
   const client = async () => {
     while (left > 0) {
       left -= 1;
-      answers.push(await send(pool, endpoint, amount.answerTokens));
+      answers.push(await send(pool, endpoint, amount));
     }
   };
   try {
@@ -62,7 +64,7 @@ export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<S
 async function send(
   pool: Pool,
   { model, authorization }: Endpoint,
-  answerTokens: number,
+  { answerTokens, onFirst }: Amount,
 ): Promise<StreamedAnswer> {
   const body = JSON.stringify({
     model,
@@ -84,7 +86,9 @@ async function send(
     status = answer.statusCode;
     for await (const piece of answer.body.setEncoding("utf8")) {
       text += piece;
-      if (Number.isNaN(firstMs)) firstMs = performance.now() - started;
+      if (!Number.isNaN(firstMs)) continue;
+      firstMs = performance.now() - started;
+      onFirst?.();
     }
   } catch (error) {
     return { status, firstMs, isWhole: false, problem: String(error) };
