@@ -44,8 +44,7 @@ async function program() {
           observedSky: await observeSky(clusterPrefix, config.sky.infra, written, text["huggingFaceToken"]),
         }),
   });
-  const { endpoint, model, certificate, certificateFingerprint, apiKey, apiKeys, chat, details, cost } =
-    cluster;
+  const { address, model, certificate, certificateFingerprint, apiKey, apiKeys, details, cost } = cluster;
   if (config.target === "sky") void pulumi.log.info(costLine(cost));
   const stack = pulumi.getStack();
   // An output that is undefined would be a warning at every operation.
@@ -56,7 +55,11 @@ async function program() {
   const tls = cluster.speaksTls ? { certificate, certificateFingerprint } : {};
   const { gpus, dollarsPerHour, mostDollarsPerHour } = cost;
   return {
-    ...{ endpoint, model, chat, ...access, ...tls },
+    // Not the one that waits for an answer: after a failed update Pulumi would tell of all outputs that they were deleted.
+    endpoint: address,
+    // Pulumi cuts a value at 150 characters: curl's command would not fit.
+    chat: `bin/dynamo-sky ask --stack ${stack}`,
+    ...{ model, ...access, ...tls },
     cost: { gpus, dollarsPerHour, mostDollarsPerHour },
     look: `bin/dynamo-sky status --stack ${stack}`,
     // For such commands: all that they have to know, on one line.

@@ -4,13 +4,13 @@ import { counted } from "../lib/words";
 import { dispatcherFor } from "../toolchain/pinned";
 import type { RunningDeployment } from "./deployment/running";
 
-/** What came back, as JSON too. */
+/** A response, also printed as JSON. */
 export interface ModelAnswer {
-  /** In words: `48 tokens`, `a vector of 1024 numbers`. */
+  /** Summary: `48 tokens`, `a vector of 1024 numbers`. */
   readonly content: string;
-  /** Tokens that were written; absent where the model's task writes none. */
+  /** Number of output tokens; absent if the model's task generates none. */
   readonly tokens?: number;
-  /** Milliseconds from the request to the first token (TTFT); absent likewise. */
+  /** Milliseconds from the request to the first token (TTFT); absent if the task generates none. */
   readonly firstMs?: number;
   readonly totalMs: number;
 }
@@ -18,7 +18,7 @@ export interface ModelAnswer {
 const TIMEOUT_MS = 120_000;
 const MAX_TOKENS = 48;
 
-/** OpenAI's client of a deployment: with its key, and for the server that shows its certificate. */
+/** OpenAI client of a deployment, with its key, pinned to its certificate. */
 export function clientOf({ endpoint, apiKey, fingerprint }: RunningDeployment): OpenAI {
   return new OpenAI({
     baseURL: `${endpoint}/v1`,
@@ -29,8 +29,8 @@ export function clientOf({ endpoint, apiKey, fingerprint }: RunningDeployment): 
 }
 
 /**
- * Sends one request of the model's task. What is written is handed over piece by piece, as it arrives.
- * @throws Error when the answer holds nothing.
+ * Sends one request of the model's task. Generated text is passed on as it arrives.
+ * @throws Error if the response has no content.
  */
 export async function askModel(
   deployment: RunningDeployment,
@@ -52,7 +52,7 @@ interface Request {
   readonly options: { readonly signal?: AbortSignal };
 }
 
-/** A piece of a streamed chat completion or completion; OpenAI's own types tell them apart before there is one. */
+/** A chunk of a streamed chat completion or completion. */
 interface Piece {
   readonly choices: readonly {
     readonly text?: string | null;
@@ -94,7 +94,7 @@ async function whole(deployment: RunningDeployment, { task, body, options }: Req
   return { content: words, totalMs: performance.now() - started };
 }
 
-/** How an answer went, in words: `48 tokens, the first after 68 ms, in all 336 ms`. */
+/** Summary of a response: `48 tokens, the first after 68 ms, in all 336 ms`. */
 export function answerInWords({ content, firstMs, totalMs }: ModelAnswer): string {
   const when = firstMs === undefined ? "after" : `the first after ${firstMs.toFixed(0)} ms, in all`;
   return `${content}, ${when} ${totalMs.toFixed(0)} ms`;

@@ -1,4 +1,4 @@
-/** What all verbs of `dynamo-sky` share: how they are described, and the options that several of them have. */
+/** Common parts of all verbs of `dynamo-sky`: descriptions and shared options. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, Option } from "@commander-js/extra-typings";
@@ -7,8 +7,8 @@ import { fromCaller, seconds } from "./commandLine";
 
 /**
  * A verb.
- * @param description What it does, before its options.
- * @param exits Its exit codes, as `exitCodes` writes them, and whatever else is to be known after its options.
+ * @param description What it does, printed before its options.
+ * @param exits Its exit codes, from `exitCodes`, and further notes, printed after its options.
  */
 export function verb(name: string, description: string, exits: string) {
   return (
@@ -17,14 +17,14 @@ export function verb(name: string, description: string, exits: string) {
       .helpOption("-h, --help", "print this")
       .configureHelp({ helpWidth: HELP_WIDTH })
       .addHelpText("after", `\n${exits}`)
-      // Whoever called it ends the process, with the exit codes of all commands.
+      // The caller exits the process, with the exit codes of all commands.
       .exitOverride()
   );
 }
 
 export const HELP_WIDTH = 130;
 
-/** Directory of Pulumi.yaml where none is named: the working directory where that has one, else this package's. */
+/** Default directory of Pulumi.yaml: the working directory if it has one, else this package's. */
 function usualProject(): string {
   const here = fromCaller(".");
   return existsSync(join(here, "Pulumi.yaml")) ? here : packageRoot();
@@ -32,10 +32,10 @@ function usualProject(): string {
 
 const stack = () => new Option("-s, --stack <name>", "the stack; its configuration is Pulumi.NAME.yaml");
 
-/** The stack, of a verb that needs one. */
+/** The stack, for verbs that require one. */
 export const NEEDED_STACK = stack().makeOptionMandatory();
 
-/** The stack, of a verb that can do with {@link OUTPUTS} instead. */
+/** The stack, for verbs that also accept {@link OUTPUTS}. */
 export const STACK = stack();
 
 export const CWD = new Option("-C, --cwd <dir>", "directory of Pulumi.yaml")
@@ -47,7 +47,7 @@ export const OUTPUTS = new Option(
   "instead of --stack: the stack's outputs, as 'pulumi stack output --json' prints them; - is standard input",
 );
 
-/** `--json`, with the shape of what is printed. */
+/** `--json`, with the shape of the output. */
 export function json(shape: string) {
   return new Option("--json", `print JSON: ${shape}`).default(false);
 }
@@ -59,7 +59,7 @@ export function timeout(usual: number, about = "give up after this many seconds"
     .argParser((written: string) => seconds("--timeout", written));
 }
 
-/** For an option that may be given several times. */
+/** For an option that may be repeated. */
 export function collect(written: string, before: string[] | undefined): string[] {
   return [...(before ?? []), written];
 }

@@ -1,28 +1,29 @@
 import { resolve } from "node:path";
+import { CommanderError } from "@commander-js/extra-typings";
 import { ConfigError } from "../config/problems";
 import { messageOf } from "../lib/run";
 import { OperationFailed, UsageProblem } from "./pulumi/problem";
 
 /**
- * What the exit codes of all commands say; docs/operations.md has the table by command. 1 and 2 as in
+ * Meaning of the exit codes of all commands; docs/operations.md has a table by command. 1 and 2 as in
  * https://www.gnu.org/software/bash/manual/bash.html#Exit-Status.
  */
 export const EXIT = {
-  /** It worked, and what was asked about is as it should be. */
+  /** Success, and the checked state is as expected. */
   ok: 0,
-  /** It failed, or what was asked could not be found out. */
+  /** Failure, or the state could not be determined. */
   failed: 1,
-  /** The command or the configuration is wrong; nothing was done. */
+  /** Invalid command or configuration; nothing was done. */
   usage: 2,
-  /** It was found out, and is not as it should be. */
+  /** The state was determined, and is not as expected. */
   notAsWanted: 3,
-  /** Of `drift`, where a mistake in the configuration is 1: as `terraform plan -detailed-exitcode` has it. */
+  /** For `drift`, where a mistake in the configuration is 1: like `terraform plan -detailed-exitcode`. */
   drift: 2,
 } as const;
 
 /**
- * The last paragraph of a command's usage: its exit codes, and what each says. A mistake in the usage is always 2.
- * @param wrong What a mistake in the usage is, where the command reads no configuration.
+ * The last paragraph of a command's usage: its exit codes and their meaning. A usage error is always 2.
+ * @param wrong Description of a usage error, if the command reads no configuration.
  */
 export function exitCodes(
   {
@@ -41,25 +42,20 @@ export function exitCodes(
   return `Exit code: ${told.join(", ")}.`;
 }
 
-/** A path as the user means it: relative to where npm was called, not to the repository in which the tools run. */
+/** Resolves a path relative to npm's caller, not to the repository in which the tools run. */
 export function fromCaller(path: string): string {
   return resolve(process.env["DYNAMO_SKY_CALLED_FROM"] ?? process.cwd(), path);
 }
 
-/** Whether the arguments do not fit what `util.parseArgs` was told. */
-export function isArgumentError(error: unknown): boolean {
-  return error instanceof TypeError && "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
-}
-
-/** Whether the user can mend it by writing something else. */
+/** Whether it is a mistake in the user's input. */
 export function isUsersMistake(error: unknown): boolean {
-  return error instanceof UsageProblem || error instanceof ConfigError || isArgumentError(error);
+  return error instanceof UsageProblem || error instanceof ConfigError;
 }
 
-/** Longest time that an option may say, seconds: a week. */
+/** Longest time for an option, seconds: a week. */
 const LONGEST_SECONDS = 604_800;
 
-/** The seconds that an option says. @throws UsageProblem when it is no number of seconds. */
+/** Parses seconds. @throws UsageProblem if it is not a number of seconds. */
 export function seconds(option: string, written: string): number {
   const number = Number(written);
   if (written.trim() !== "" && number > 0 && number <= LONGEST_SECONDS) return number;
@@ -69,9 +65,9 @@ export function seconds(option: string, written: string): number {
 }
 
 /**
- * Does work that ends early when the time of `--timeout` is over.
+ * Runs work that is aborted when the time limit of `--timeout` is reached.
  * @param limit Seconds.
- * @throws OperationFailed that says so when the time is over.
+ * @throws OperationFailed on a timeout.
  */
 export async function withTimeout<T>(limit: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   const controller = new AbortController();
@@ -80,7 +76,7 @@ export async function withTimeout<T>(limit: number, work: (signal: AbortSignal) 
   try {
     return await work(controller.signal);
   } catch (error) {
-    // Whatever was interrupted complains in its own words.
+    // Replaces the interrupted work's own error.
     controller.signal.throwIfAborted();
     throw error;
   } finally {
@@ -88,7 +84,7 @@ export async function withTimeout<T>(limit: number, work: (signal: AbortSignal) 
   }
 }
 
-/** The whole number that an option says. @throws UsageProblem when it is none, or out of its range. */
+/** Parses a whole number. @throws UsageProblem if it is none, or out of range. */
 export function wholeNumber(
   option: string,
   written: string,
@@ -101,7 +97,10 @@ export function wholeNumber(
   );
 }
 
-/** Where a deployment's outputs come from: `--stack` or `--outputs`. @throws UsageProblem unless one is given. */
+/**
+ * Source of a deployment's outputs: `--stack` or `--outputs`. @throws UsageProblem unless exactly one is
+ * given.
+ */
 export function oneOfTwo({
   stack,
   outputs,
@@ -116,25 +115,26 @@ export function oneOfTwo({
 }
 
 /**
- * Runs a tool to its end and ends the process. What went wrong is told without a stack trace, unless it is a mistake of this
- * program: a TypeError, say, keeps its own.
- * @param usage Shown where an option is wrong.
+ * Prints an error without a stack trace, except bugs of this program, such as a TypeError.
+ * @returns the exit code.
  */
-export function runTool(main: () => void | Promise<void>, usage: string): void {
-  Promise.resolve()
-    .then(main)
-    .then(
-      () => process.exit(process.exitCode ?? EXIT.ok),
-      (error: unknown) => {
-        console.error(isOurs(error) ? error.stack : messageOf(error));
-        if (isArgumentError(error)) console.error(`\n${usage}`);
-        process.exit(isUsersMistake(error) ? EXIT.usage : EXIT.failed);
-      },
-    );
+export function exitCodeOf(error: unknown, wrongUse: number = EXIT.usage): number {
+  // Commander has already printed its message, or the requested help.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : wrongUse;
+  console.error(isOurs(error) ? error.stack : messageOf(error));
+  return isUsersMistake(error) ? wrongUse : EXIT.failed;
 }
 
-/** Whether it is a mistake of this program: then the place in it is what helps. */
-export function isOurs(error: unknown): error is Error {
+/** Runs a developer's tool and exits the process. */
+export function runTool(tool: { readonly parseAsync: () => Promise<unknown> }): void {
+  tool.parseAsync().then(
+    () => process.exit(process.exitCode ?? EXIT.ok),
+    (error: unknown) => process.exit(exitCodeOf(error)),
+  );
+}
+
+/** Whether it is a bug of this program: then the stack trace helps. */
+function isOurs(error: unknown): error is Error {
   const isExpected = isUsersMistake(error) || error instanceof OperationFailed;
   return !isExpected && (error instanceof TypeError || error instanceof RangeError);
 }

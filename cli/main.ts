@@ -1,12 +1,11 @@
-/** `dynamo-sky <verb>`, as people run it; what Pulumi's command resources run is in `internal/`. */
-import { Command, CommanderError } from "@commander-js/extra-typings";
+/** `dynamo-sky <verb>` for users; Pulumi's command resources run the verbs in `internal/`. */
+import { Command } from "@commander-js/extra-typings";
 import { packageVersion } from "../lib/root";
-import { messageOf } from "../lib/run";
 import { HELP_WIDTH } from "./command";
-import { EXIT, isOurs, isUsersMistake } from "./commandLine";
+import { EXIT, exitCodeOf } from "./commandLine";
 import { VERBS } from "./verbs";
 
-/** The command line with the verb that is called, or with all of them where none is. */
+/** The command line with the given verb, or with all of them if none is given. */
 function programFor(called: string | undefined): Command {
   const program = new Command("dynamo-sky")
     .description(
@@ -15,7 +14,7 @@ function programFor(called: string | undefined): Command {
     .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this; after a verb, what it takes")
     .helpCommand(false)
-    // What stands behind a verb is that verb's, also where one above it has an option of the same name.
+    // Options after a verb belong to that verb, even if a parent command has an option of the same name.
     .enablePositionalOptions()
     .configureHelp({ helpWidth: HELP_WIDTH })
     .exitOverride();
@@ -25,30 +24,27 @@ function programFor(called: string | undefined): Command {
   return program;
 }
 
-/** @returns the exit code. */
+/** @returns The exit code. */
 async function main(argv: readonly string[]): Promise<number> {
-  // Of drift, 2 says that a stack is not in sync: what could not be asked is never that.
+  // For drift, 2 means that a stack is not in sync, so a usage error must have another code.
   const wrongUse = argv.includes("drift") ? EXIT.failed : EXIT.usage;
   try {
     await programFor(argv[0]).parseAsync(argv, { from: "user" });
     return Number(process.exitCode ?? EXIT.ok);
   } catch (error) {
-    // Commander has printed its own message, or the help that was asked for.
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : wrongUse;
     const missing = missingPackage(error);
-    if (missing !== undefined)
-      console.error(`'dynamo-sky ${argv[0]}' needs the npm package ${missing}: npm install ${missing}`);
-    else console.error(isOurs(error) ? error.stack : messageOf(error));
-    return isUsersMistake(error) ? wrongUse : EXIT.failed;
+    if (missing === undefined) return exitCodeOf(error, wrongUse);
+    console.error(`'dynamo-sky ${argv[0]}' needs the npm package ${missing}: npm install ${missing}`);
+    return EXIT.failed;
   }
 }
 
-/** A package that only one verb needs, and which is therefore not installed with this one. */
+/** A package that only one verb needs, and that is therefore not installed with this one. */
 function missingPackage(error: unknown): string | undefined {
   if (!(error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND")) return undefined;
   return /Cannot find (?:module|package) '((?:@[\w-]+\/)?[\w-]+)/.exec(error.message)?.[1];
 }
 
-// Whoever reads the output may be gone: what is being done is still brought to its end.
+// The reader of the output may have exited: current work is still completed.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 void main(process.argv.slice(2)).then((code) => process.exit(code));

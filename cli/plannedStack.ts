@@ -1,4 +1,4 @@
-/** A stack's configuration and plan, read from its file without Pulumi: what the tools that only look need. */
+/** A stack's configuration and plan, read from its file without Pulumi: for read-only tools. */
 import { relative } from "node:path";
 import { type DeploymentConfig, parseConfig } from "../plan/config";
 import { factsOf } from "../plan/facts";
@@ -9,7 +9,7 @@ import { UsageProblem } from "./pulumi/problem";
 import { checkStackName, readProject, stackFile, stacksWithFiles } from "./pulumi/project";
 import { writtenConfig } from "./pulumi/writtenConfig";
 
-/** A stack's checked configuration, and its plan. */
+/** A stack's validated configuration, and its plan. */
 export interface PlannedStack {
   /** The stack's file, relative to the project's directory. */
   readonly file: string;
@@ -19,7 +19,7 @@ export interface PlannedStack {
 
 /**
  * Plans a stack from its file.
- * @throws UsageProblem when there is no such stack, ConfigError when its configuration cannot be planned.
+ * @throws UsageProblem if there is no such stack, ConfigError if its configuration cannot be planned.
  */
 export function planStack(stack: string, directory: string): PlannedStack {
   checkStackName(stack);

@@ -1,7 +1,8 @@
 /**
- * Proof of KV-aware routing on a running deployment: two requests that share a long prefix, and what Dynamo itself says of
- * them. Each answer names the workers that served it and the share of its prompt that was in their cache (`nvext`, a
- * field of Dynamo's OpenAI API); the frontend's log names the blocks; the workers' logs say which program that was.
+ * Proof of KV-aware routing on a running deployment: two requests with a long common prefix, and Dynamo's own
+ * data about them. Each response names the workers that served it and the share of its prompt that was cached
+ * (`nvext`, a field of Dynamo's OpenAI API); the frontend's log has the number of blocks; the workers' logs
+ * show which program it was.
  */
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -14,15 +15,15 @@ export interface ProofTarget {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   readonly endpoint: string;
   readonly model: string;
-  /** One that writes tokens. Default: chat. */
+  /** A generating task. Default: chat. */
   readonly task?: TaskName;
   /** Sent as a bearer token. Default: none. */
   readonly apiKey?: string | undefined;
-  /** SHA-256 of the certificate that the endpoint shows. Default: what the system trusts, or plain HTTP. */
+  /** SHA-256 fingerprint of the endpoint's certificate. Default: the system's trust store, or plain HTTP. */
   readonly fingerprint?: string | undefined;
-  /** Log files by program, where they can be read here. */
+  /** Log files by program, if readable on this machine. */
   readonly logs: Readonly<Record<string, readonly string[]>>;
-  /** Ends asking early. Default: each request has a time limit of its own, and that is all. */
+  /** Aborts early. Default: only the time limit of each request. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -30,33 +31,39 @@ export interface ProofTarget {
 export interface Served {
   readonly requestId: string;
   readonly promptTokens: number;
-  /** Dynamo's id of the worker that computed the prompt. */
+  /** Dynamo's id of the worker that processed the prompt. */
   readonly prefillWorker: string;
-  /** Dynamo's id of the worker that wrote the answer; the same as {@link prefillWorker} when not disaggregated. */
+  /**
+   * Dynamo's id of the worker that generated the response; the same as {@link prefillWorker} without
+   * disaggregation.
+   */
   readonly decodeWorker: string;
-  /** Attention group of the prefill worker that had the prompt; undefined where the router does not choose among them. */
+  /** Attention group of the prefill worker; undefined if the router does not choose among groups. */
   readonly prefillRank?: number | undefined;
-  /** The programs behind the ids, where their logs could be read. */
+  /** The programs of the ids, if their logs could be read. */
   readonly prefillProgram: string | undefined;
   readonly decodeProgram: string | undefined;
-  /** Share of the prompt's blocks that the chosen worker held already, 0 to 1, as the router counted; 0 where it does not. */
+  /**
+   * Share of the prompt's blocks that the chosen worker had cached, 0 to 1, by the router's count; 0 if it
+   * does not count.
+   */
   readonly hitRate: number;
-  /** Whether the router said a hit rate at all; only that of mode `kv` does. */
+  /** Whether the router returned a hit rate; only mode `kv` does. */
   readonly countsCache: boolean;
-  /** Blocks of the prompt that the chosen worker held already, from the frontend's log where it could be read. */
+  /** Blocks of the prompt that the chosen worker had cached, from the frontend's log if readable. */
   readonly cachedBlocks: number | undefined;
 }
 
 export interface Proof {
   readonly first: Served;
   readonly second: Served;
-  /** The second request went to the worker that holds the first one's prefix, and found it there. */
+  /** Whether the second request went to the worker with the first one's prefix, and hit its cache. */
   readonly cacheAware: boolean;
-  /** Prompt and answer were computed by different workers. */
+  /** Whether prompt and response were processed by different workers. */
   readonly disaggregated: boolean;
 }
 
-// Ids are 64-bit numbers, beyond what JSON.parse can hold: they are read as text.
+// Ids are 64-bit numbers, too large for JSON.parse: they are read as text.
 const answerSchema = z.object({
   id: z.string(),
   usage: z.object({ prompt_tokens: z.number(), completion_tokens: z.number() }),
@@ -78,12 +85,12 @@ const RETRY_MS = 250;
 const PREFIX_SENTENCES = 40;
 
 /**
- * Sends the two requests and gathers the evidence.
+ * Sends the two requests and collects the evidence.
  *
- * @throws Error when a request fails, or its answer does not name the workers (not a Dynamo endpoint).
+ * @throws Error if a request fails, or its response does not name the workers (not a Dynamo endpoint).
  */
 export async function proveRouting(target: ProofTarget): Promise<Proof> {
-  // A prefix of its own for each proof: with an old one the first request would find a warm cache too.
+  // A new prefix for each proof: with an old one the first request would hit a cache too.
   const prefix = freshPrefix();
   const first = await ask(target, `${prefix}What is a prefix?`);
   const deadline = Date.now() + EVENTS_MS;
@@ -100,15 +107,15 @@ export async function proveRouting(target: ProofTarget): Promise<Proof> {
   };
 }
 
-/** The long beginning of a prompt, which no worker has seen: some 700 tokens. */
+/** A long unique prefix of a prompt: some 700 tokens. */
 export function freshPrefix(): string {
   return `Session ${randomUUID()}. ${"The router sends a prompt to the worker that has seen its beginning. ".repeat(PREFIX_SENTENCES)}`;
 }
 
 /**
- * Sends one prompt, and tells how it was served.
+ * Sends one prompt, and returns how it was served.
  *
- * @throws Error when it fails, or when the answer does not name the workers (not a Dynamo endpoint).
+ * @throws Error if it fails, or if the response does not name the workers (not a Dynamo endpoint).
  */
 export async function ask(target: ProofTarget, content: string): Promise<Served> {
   const { apiKey, endpoint, fingerprint, model, signal = new AbortController().signal } = target;
@@ -148,7 +155,7 @@ function served({ endpoint, logs }: ProofTarget, text: string): Served {
   return { ...told, ...toldByLogs(logs, told) };
 }
 
-/** What the logs say of a request, beyond its answer. */
+/** Adds data from the logs. */
 export function toldByLogs(
   logs: ProofTarget["logs"],
   { requestId, prefillWorker, decodeWorker }: Pick<Served, "requestId" | "prefillWorker" | "decodeWorker">,
@@ -161,7 +168,7 @@ export function toldByLogs(
   };
 }
 
-/** Numbers of 16 digits and more, after a colon, become strings, so that no digit of an id is lost. */
+/** Quotes numbers of 16 digits and more after a colon, so that no digit of an id is lost. */
 function quoteLargeNumbers(json: string): string {
   return json.replace(/("(?:prefill|decode)_worker_id":\s*)(\d+)/g, '$1"$2"');
 }
@@ -178,8 +185,9 @@ function programsThatServed(logs: ProofTarget["logs"], requestId: string): Reado
 }
 
 /**
- * From the router's lines about a request: `Selected worker … worker_type=prefill … effective_cached_blocks=45.0` when
- * disaggregated, `Selected worker … overlap_blocks=45 phase=Aggregated` when not.
+ * From the router's lines about a request: `Selected worker … worker_type=prefill …
+ * effective_cached_blocks=45.0` with disaggregation, `Selected worker … overlap_blocks=45 phase=Aggregated`
+ * without.
  */
 export function cachedBlocks(logs: ProofTarget["logs"], requestId: string): number | undefined {
   const counts = Object.values(logs)
@@ -196,7 +204,7 @@ function linesAbout(files: readonly string[], requestId: string): string[] {
         .split("\n")
         .filter((line) => line.includes(requestId));
     } catch {
-      // A log on another machine, or rotated away in this moment: the answer itself still names the workers.
+      // A log on another machine, or just rotated away: the response itself still names the workers.
       return [];
     }
   });

@@ -1,6 +1,6 @@
 /**
- * What is rendered from a stack's plan: its picture, and, where it is one SkyPilot cluster, a plain recipe that `sky launch`
- * runs without Pulumi.
+ * Files rendered from a stack's plan: its picture, and, if it is one SkyPilot cluster, a plain recipe for
+ * `sky launch` without Pulumi.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,19 +17,19 @@ import { type PlannedStack, planStack } from "./plannedStack";
 import { UsageProblem } from "./pulumi/problem";
 import { readProject, stacksWithFiles } from "./pulumi/project";
 
-/** The demo's two examples keep the names under which they are known. */
+/** The two demo examples keep their well-known names. */
 const fileNames: Readonly<Record<string, string>> = {
   single: "nvidia-dynamo",
   multi: "nvidia-dynamo-multinode",
 };
 
-/** Where a stack's recipe is, relative to the repository. */
+/** Path of a stack's recipe, relative to the repository. */
 export function recipePath(stack: string): string {
   const known = fileNames[stack];
   return known === undefined ? `examples/recipes/${stack}.sky.yaml` : `sky/${known}.sky.yaml`;
 }
 
-/** Stacks whose recipe is committed: those of one SkyPilot cluster. */
+/** Stacks with a committed recipe: those with one SkyPilot cluster. */
 export function renderedStacks(directory: string): string[] {
   return stacksWithFiles(readProject(directory)).filter((stack) => isOneRecipe(planStack(stack, directory)));
 }
@@ -38,10 +38,10 @@ function isOneRecipe({ config, plan }: PlannedStack): boolean {
   return config.target === "sky" && plan.clusters.length === 1;
 }
 
-/** The name that the recipes' commands give their cluster. */
+/** Cluster name in the recipes' commands. */
 const CLUSTER = "dynamo-serving";
 
-/** What has to be launched with, and how to get one. */
+/** Secrets required at launch, and how to get them. */
 function secretsToBring(names: readonly string[]): string[] {
   const random = "openssl rand -hex 32";
   const known = [
@@ -58,7 +58,7 @@ function secretsToBring(names: readonly string[]): string[] {
     .map(({ secret, from, about }) => `  export ${secret}=$(${from})     # ${about}\n`);
 }
 
-/** How a client of a recipe is let in by what the node has made. */
+/** How a client authenticates with the secrets generated on the node. */
 function howToAsk(made: readonly string[], address: string): string {
   const directory = `${ENVIRONMENT}/access`;
   const certificate = made.includes(TLS_BUNDLE);
@@ -71,7 +71,7 @@ function howToAsk(made: readonly string[], address: string): string {
 `;
 }
 
-/** What is to be known of the gateway's secrets; nothing where the endpoint asks for none. */
+/** Notes on the gateway's secrets; none if the endpoint requires no key. */
 function aboutAccess({ config }: PlannedStack, made: readonly string[]): string {
   if (!config.access.gateway)
     return "The endpoint asks nobody in the cluster's network for a key (dynamo-sky:access.gateway: false).\n";
@@ -80,7 +80,7 @@ function aboutAccess({ config }: PlannedStack, made: readonly string[]): string 
   return `${what} made on the first node, kept there for its user alone, and the log says where. A key of your own: --secret ${API_KEYS}.\n`;
 }
 
-/** How another model is launched, where the task's environment says it. */
+/** How to launch another model, if the task's environment sets it. */
 function aboutModel({ config }: PlannedStack): string {
   return modelSource(config.model) === "hub"
     ? "Another model that these GPUs hold: --env MODEL=NAME. Launch it from the root of a clone: the nodes get the files of ./runtime.\n"
@@ -108,12 +108,12 @@ ${opened}${aboutAccess(planned, made)}${aboutModel(planned)}
 Written by \`npm run recipes\` from ${planned.file}: edit that, not this.`;
 }
 
-/** Where the recipes' tunnel begins. */
+/** Local port of the recipes' tunnel. */
 const LOCAL_PORT = 8000;
 
 /**
  * The recipe of a stack.
- * @throws UsageProblem when the stack is not one SkyPilot cluster.
+ * @throws UsageProblem if the stack is not one SkyPilot cluster.
  */
 export function renderStack(stack: string, directory: string): string {
   return recipeOf(stack, planStack(stack, directory), directory);
@@ -134,12 +134,12 @@ function recipeOf(stack: string, planned: PlannedStack, directory: string): stri
     endpointPort: plan.endpoint.port,
     standalone: true,
   };
-  // Recipes of this repository are launched from there.
+  // Recipes of this repository are launched from its root.
   const runtime = directory === packageRoot() ? "./runtime" : runtimeDirectory();
   return recipeText(input, runtime, heading(stack, planned));
 }
 
-/** Everything that is rendered from a stack: text by file, relative to the repository. */
+/** All files rendered from a stack: text by path, relative to the repository. */
 export function renderedFiles(stack: string, directory: string): ReadonlyMap<string, string> {
   const planned = planStack(stack, directory);
   return new Map([
@@ -148,7 +148,7 @@ export function renderedFiles(stack: string, directory: string): ReadonlyMap<str
   ]);
 }
 
-/** Those of the files that are not there, or not as they would be rendered now. */
+/** Files that are missing, or differ from the rendered text. */
 export function outOfDate(files: ReadonlyMap<string, string>, directory: string): string[] {
   return [...files].flatMap(([name, text]) => {
     const file = join(directory, name);

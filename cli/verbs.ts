@@ -1,9 +1,9 @@
-/** The verbs of `dynamo-sky`. A new one is a file in `commands/`, and an entry here. */
+/** The verbs of `dynamo-sky`. To add one, add a file in `commands/` and an entry here. */
 
 interface Verb {
-  /** A line for the list of verbs. */
+  /** One line for the list of verbs. */
   readonly summary: string;
-  /** Loaded when called: most need little of what others need. */
+  /** Loaded lazily: verbs share few dependencies. */
   readonly load: () => { readonly command: object };
 }
 
@@ -23,6 +23,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   logs: {
     summary: "what all programs have written, merged by time",
     load: () => require("./commands/logs") as typeof import("./commands/logs"),
+  },
+  ask: {
+    summary: "ask the model something, or print the command of curl that does",
+    load: () => require("./commands/ask") as typeof import("./commands/ask"),
   },
   verify: {
     summary: "does the router look at the workers' caches?",

@@ -1,26 +1,29 @@
-/** The keys that the gateway asks for. */
+/** API keys of the gateway. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random/randomPassword";
 import type { DeploymentConfig } from "../plan/config";
 import { keepSecretsOutOfDebugMessages } from "./debugMessages";
 
 export interface ApiKeysArgs {
-  /** Names of the keys that are accepted; at least one. */
+  /** Names of the accepted keys; at least one. */
   readonly keys: DeploymentConfig["access"]["keys"];
-  /** Keys that are accepted until a time. */
+  /** Keys accepted until a given time. */
   readonly retiredKeys: DeploymentConfig["access"]["retiredKeys"];
 }
 
-/** Letters and digits of a key: 36^48 is 2^248. No capitals, since nginx ignores the case of what it looks up. */
+/**
+ * Length of a key: 48 letters and digits, 36^48 is 2^248. Lower case, since nginx's map lookups are
+ * case-insensitive.
+ */
 const KEY = { length: 48, upper: false, special: false } as const;
 
-/** One generated password a key. A name that moves from `keys` to `retiredKeys` keeps its value. */
+/** One generated password per key. A name that moves from `keys` to `retiredKeys` keeps its value. */
 export class ApiKeys extends pulumi.ComponentResource {
   /** Value of the first key, a secret. */
   readonly first: pulumi.Output<string>;
-  /** Values of all keys by name, retired ones too; a secret. */
+  /** Values of all keys by name, including retired ones; a secret. */
   readonly values: pulumi.Output<Record<string, string>>;
-  /** All keys in the form that the gateway reads (`plan/programs/gateway.ts`), a secret. */
+  /** All keys in the gateway's format (`plan/programs/gateway.ts`), a secret. */
   readonly forGateway: pulumi.Output<string>;
 
   constructor(name: string, args: ApiKeysArgs, opts?: pulumi.ComponentResourceOptions) {

@@ -1,26 +1,26 @@
-/** What the role components know of the place where programs run: nothing but this. */
+/** The interface between role components and the cluster that runs their programs. */
 import type * as pulumi from "@pulumi/pulumi";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { Unit } from "../plan/units";
 
-/** The trace that a unit, or a cluster, leaves in the resource graph. */
+/** A unit or cluster in the resource graph. */
 export interface UnitRun {
-  /** It is up when these are. */
+  /** It is up when these resources are. */
   readonly resources: readonly pulumi.Resource[];
-  /** Changes whenever it is started anew or changed. */
+  /** Changes whenever it is restarted or changed. */
   readonly digest: pulumi.Output<string>;
-  /** What is lost of it, when something is, and when that was seen. */
+  /** What is missing of it, and when that was observed; undefined if nothing is. */
   readonly repair?: string | undefined;
-  /** That the deployment has yet to prove that it serves, though nothing is lost. */
+  /** Set if the deployment has not been proven to serve yet, though nothing is missing. */
   readonly unproven?: string | undefined;
 }
 
 /**
- * A cluster that runs units. `LocalCluster` makes a command resource for each, so that they change one by one;
- * `SkyCluster` carries all of its plan in one task, so there a unit is up when the task is.
+ * A cluster that runs units. `LocalCluster` makes a command resource per unit, so that they change
+ * independently; `SkyCluster` runs its whole plan as one task, so its units are up when the task is.
  */
 export interface ClusterHost {
-  /** Full name, as SkyPilot and the driver know it. */
+  /** Full name in SkyPilot and the driver. */
   readonly clusterName: pulumi.Output<string>;
   /** Whether it is on this machine. */
   readonly isLocal: boolean;
@@ -29,17 +29,20 @@ export interface ClusterHost {
   /** Address of rank 0. */
   readonly headAddress: pulumi.Output<string>;
   /**
-   * Sees to it that the unit runs.
+   * Makes the unit run.
    *
-   * @param name Name for the resource, if one is made.
-   * @param opts Parent, and what must be up before.
+   * @param name Name of the resource, if one is created.
+   * @param opts Parent and dependencies.
    */
   runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun;
-  /** What clients recognise the gateway by; undefined where it speaks plain HTTP, or is not here. */
+  /**
+   * Public part of the gateway's certificate; undefined with plain HTTP, or if the gateway is not on this
+   * cluster.
+   */
   readonly certificate: pulumi.Output<ServedCertificate> | undefined;
-  /** URL at which clients reach a port of a node. */
+  /** URL of a node's port for clients. */
   url(rank: number, port: number): pulumi.Output<string>;
-  /** Log files of a unit, or the command that shows them: by program. */
+  /** Log files of a unit, or the command that prints them, by program. */
   logs(unit: Unit): pulumi.Output<Record<string, string[]>>;
 }
 

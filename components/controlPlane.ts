@@ -3,8 +3,8 @@ import type * as pulumi from "@pulumi/pulumi";
 import { Role, type RoleArgs } from "./role";
 
 /**
- * The services through which frontends and workers find each other (etcd) and workers publish the state of their KV
- * caches (NATS). Without units where discovery is by file.
+ * Service discovery for frontends and workers (etcd) and the KV cache events of workers (NATS). Has no units
+ * with file discovery.
  */
 export class ControlPlane extends Role {
   constructor(name: string, args: RoleArgs, opts?: pulumi.ComponentResourceOptions) {

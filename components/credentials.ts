@@ -1,4 +1,4 @@
-/** The passwords with which a deployment's own processes find each other. */
+/** Passwords for connections between a deployment's own processes. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random/randomPassword";
 import {
@@ -12,7 +12,7 @@ import { type DeploymentPlan, secretsOfProgram } from "../plan/types";
 
 type SecretName = (typeof CONTROL_PLANE_SECRETS)[number];
 
-/** What each is called among the resources. */
+/** Resource name of each secret. */
 const NAMES: Readonly<Record<SecretName, string>> = {
   [ETCD_PASSWORD]: "etcd",
   [ETCD_ROOT_PASSWORD]: "etcd-root",
@@ -20,12 +20,12 @@ const NAMES: Readonly<Record<SecretName, string>> = {
   [LOCKSTEP_SECRET]: "lockstep",
 };
 
-/** Letters and digits of a password: 62^40 is 2^238. */
+/** Length of a password: 40 letters and digits, 62^40 is 2^238. */
 const PASSWORD = { length: 40, special: false } as const;
 
-/** One generated password for each secret that a program of the plan wants for what only the deployment's own processes talk to. */
+/** One generated password for each internal secret of the plan's programs. */
 export class Credentials extends pulumi.ComponentResource {
-  /** By the name under which programs take them from the node's secrets file; secrets. */
+  /** Secrets, by their variable name in the node's secrets file. */
   readonly values: Readonly<Record<string, pulumi.Output<string>>>;
 
   constructor(name: string, plan: DeploymentPlan, opts?: pulumi.ComponentResourceOptions) {

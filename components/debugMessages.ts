@@ -1,8 +1,14 @@
-/** What the SDK says of its own work, which the engine tells with `--debug`, and always in the events of `pulumi up --json`. */
+/**
+ * Filters debug messages of the Pulumi SDK, which the engine prints with `--debug`, and always includes in
+ * the events of `pulumi up --json`.
+ */
 import * as pulumi from "@pulumi/pulumi";
 import { LogSeverity } from "@pulumi/pulumi/proto/engine_pb";
 
-/** From here on a message shows an answer of the engine with all values in it, those of secrets too: runtime/resource.js of the SDK. */
+/**
+ * The rest of such a message is an engine response with all its values, including secrets:
+ * runtime/resource.js of the SDK.
+ */
 const ANSWER = /\bresp: [\s\S]*/;
 
 type Engine = NonNullable<ReturnType<typeof pulumi.runtime.getEngine>>;
@@ -10,8 +16,9 @@ type Engine = NonNullable<ReturnType<typeof pulumi.runtime.getEngine>>;
 const quiet = new WeakSet<Engine>();
 
 /**
- * From now on no value of a resource gets into the debug messages of this program. To be called before a resource with a secret is
- * declared; more often makes no difference. (https://github.com/pulumi/pulumi/blob/v3.255.0/sdk/nodejs/runtime/resource.ts)
+ * Removes resource values from this program's debug messages. Call it before a resource with a secret is
+ * declared; further calls have no effect.
+ * (https://github.com/pulumi/pulumi/blob/v3.255.0/sdk/nodejs/runtime/resource.ts)
  */
 export function keepSecretsOutOfDebugMessages(): void {
   const engine = pulumi.runtime.getEngine();

@@ -1,4 +1,4 @@
-/** From what the user wrote to everything that the components need: no resource is made here. */
+/** From the user's configuration to the input of the components; creates no resources. */
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
@@ -22,12 +22,12 @@ import { affordableCost } from "./prices";
 import { reported } from "./problems";
 import type { SkyObservation } from "./skyRepair";
 
-/** The configuration as another program writes it: nothing of it is changed. */
+/** The configuration as a program writes it, read-only. */
 type Written = DeepReadonly<Omit<ConfigInput, "huggingFaceToken" | "registryPassword" | "tlsKey">>;
 
 /**
- * The deployment in the shape of the configuration (`Pulumi.<stack>.yaml`) and with its defaults, and a few things that only
- * a program can say.
+ * The deployment in the shape of the configuration (`Pulumi.<stack>.yaml`), with its defaults, and a few
+ * options for programs only.
  */
 export interface DynamoClusterArgs extends Written {
   /** Token for gated or private models. Default: none, public models only. */
@@ -37,44 +37,47 @@ export interface DynamoClusterArgs extends Written {
   /** Key of `access.tls.certificate`, PEM. Default: none. */
   readonly tlsKey?: pulumi.Input<string>;
   /**
-   * Start of the names of this deployment's clusters. Default: project, stack and the component's name, so that several
-   * deployments of a stack stay apart.
+   * Prefix of the names of this deployment's clusters. Default: project, stack and the component's name, so
+   * that several deployments of a stack do not clash.
    */
   readonly clusterPrefix?: string;
   /**
-   * Whether this machine has, or can install, etcd and NATS: decides what `controlPlane.discovery: auto` means on
-   * target local. Default: looked up.
+   * Whether this machine has, or can install, etcd and NATS: resolves `controlPlane.discovery: auto` with
+   * target local. Default: detected.
    */
   readonly localServices?: boolean;
-  /** What runs now, from {@link observeLocal}; what is lost is repaired. Default: everything is taken to be well. */
+  /**
+   * Current state from {@link observeLocal}; anything missing is repaired. Default: everything is assumed to
+   * run.
+   */
   readonly observed?: Observation;
-  /** The same for SkyPilot's clusters, from {@link observeSky}. Default: everything is taken to be well. */
+  /** The same for SkyPilot's clusters, from {@link observeSky}. Default: everything is assumed to run. */
   readonly observedSky?: SkyObservation;
 }
 
-/** A checked deployment. */
+/** A validated deployment. */
 export interface Deployment {
   readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
   readonly cost: DeploymentCost;
   /** What a person should know before it is made, although it is allowed. */
   readonly cautions: readonly string[];
-  /** Files of this machine that nodes are given, as they are now. */
+  /** Local files for the nodes, with their current contents. */
   readonly files: BroughtFiles;
-  /** Loopback addresses of the local nodes, by name of the cluster, by rank. */
+  /** Loopback addresses of the local nodes, by cluster name and rank. */
   readonly addresses: ReadonlyMap<string, readonly string[]>;
 }
 
 /**
- * Checks a configuration as Pulumi gives it.
- * @throws ProgramError that lists every mistake, one a line; Pulumi shows it without a stack trace.
+ * Validates a configuration from Pulumi.
+ * @throws ProgramError that lists every mistake, one per line; Pulumi prints it without a stack trace.
  */
 export function checkedConfig(written: unknown): DeploymentConfig {
   return reported(() => parseConfig(written));
 }
 
 /**
- * Checks and plans a deployment.
+ * Validates and plans a deployment.
  * @throws ProgramError like {@link checkedConfig}.
  */
 export function prepare(args: DynamoClusterArgs): Deployment {
@@ -108,7 +111,7 @@ export function prepare(args: DynamoClusterArgs): Deployment {
   });
 }
 
-/** A certificate that nobody accepts any more is refused, before a cluster is made to show it. */
+/** Rejects an expired certificate before a cluster is created. */
 function checkCertificate({ access: { tls } }: DeploymentConfig): void {
   if (tls.mode !== "own" || tls.certificate === undefined) return;
   const problem = problemOfCertificate(tls.certificate, new Date());
@@ -117,7 +120,7 @@ function checkCertificate({ access: { tls } }: DeploymentConfig): void {
   throw new ConfigError([{ path: ["access", "tls", "certificate"], message }]);
 }
 
-/** What is not there is told before a node is. */
+/** Missing files are reported before a node is created. */
 function broughtFiles({ files, sky }: DeploymentConfig): BroughtFiles {
   const problems: Problem[] = [];
   const read = Object.entries(files).flatMap(([name, path]) => {

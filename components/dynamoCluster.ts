@@ -1,4 +1,4 @@
-/** The whole deployment, from a configuration to an endpoint that answers. */
+/** The whole deployment, from the configuration to a serving endpoint. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomString } from "@pulumi/random/randomString";
 import type { ServedCertificate } from "../lib/tls/served";
@@ -37,51 +37,62 @@ import { DecodeWorkers, EncodeWorkers, PrefillWorkers, Workers } from "./workers
 
 /** An NVIDIA Dynamo inference cluster with an OpenAI-compatible endpoint. */
 export class DynamoCluster extends pulumi.ComponentResource {
-  /** Base URL of the OpenAI-compatible API, without `/v1`. Known once an answer has come back through it. */
+  /** Base URL of the OpenAI-compatible API, without `/v1`. Resolves once a request to it has succeeded. */
   readonly endpoint: pulumi.Output<string>;
-  /** Name of the model, as requests give it. */
+  /** Same as `endpoint`, but resolves as soon as the clusters exist: it may not answer yet. */
+  readonly address: pulumi.Output<string>;
+  /** Name of the model in requests. */
   readonly model: pulumi.Output<string>;
-  /** Key that requests must carry, the first of the configuration: a secret; undefined where the endpoint asks for none. */
+  /**
+   * API key for requests, the first of the configuration: a secret; undefined if the endpoint requires none.
+   */
   readonly apiKey: pulumi.Output<string | undefined>;
-  /** Whether the endpoint asks for a key. */
+  /** Whether the endpoint requires a key. */
   readonly asksForKey: boolean;
-  /** All keys that the endpoint accepts, by name, retired ones too: a secret; empty where it asks for none. */
+  /** All accepted keys by name, including retired ones: a secret; empty if the endpoint requires none. */
   readonly apiKeys: pulumi.Output<Record<string, string>>;
-  /** Whether the endpoint speaks TLS. */
+  /** Whether the endpoint uses TLS. */
   readonly speaksTls: boolean;
   /**
-   * What clients have to trust, PEM: the authority of a generated certificate, or your own certificate; undefined where the endpoint speaks
-   * plain HTTP.
+   * PEM that clients must trust: the authority of a generated certificate, or your own certificate; undefined
+   * with plain HTTP.
    */
   readonly certificate: pulumi.Output<string | undefined>;
-  /** SHA-256 of the certificate that the endpoint shows, as `openssl x509 -fingerprint -sha256` prints it; undefined likewise. */
+  /**
+   * SHA-256 fingerprint of the endpoint's certificate, as printed by `openssl x509 -fingerprint -sha256`;
+   * undefined with plain HTTP.
+   */
   readonly certificateFingerprint: pulumi.Output<string | undefined>;
-  /** A command that asks the model for what it is there for; can be pasted into a shell. */
+  /** A shell command that sends the model a request of its task. */
   readonly chat: pulumi.Output<string>;
-  /** Which program runs on which node, on which GPUs and ports. */
+  /** Node, GPUs and ports of each program. */
   readonly topology: pulumi.Output<ClusterTopology[]>;
-  /** Where it runs, and what has to be ready in it. */
+  /** Where it runs, and what must be ready. */
   readonly deployment: pulumi.Output<DeploymentSummary>;
-  /** Where each program logs to. */
+  /** Log location of each program; local files are relative to `DYNAMO_SKY_STATE` (`~/.local/state/dynamo-sky`). */
   readonly logs: pulumi.Output<Record<string, string[]>>;
   /**
-   * All that `dynamo-sky`'s commands have to know, on one line: the three above, the engine and the prices. They look for it in the
-   * stack output `deployment`.
+   * All data for the `dynamo-sky` commands, on one line: the three above, `chat`, the engine and the prices. Read
+   * from the stack output `deployment`.
    */
   readonly details: pulumi.Output<string>;
-  /** GPUs, and what SkyPilot says that they cost an hour. Known in a preview; of the day, so no command depends on it. */
+  /**
+   * GPUs, and SkyPilot's hourly prices for them. Known in a preview; it changes daily, so no command depends
+   * on it.
+   */
   readonly cost: DeploymentCost;
 
   /**
    * @param name Name of the deployment in the stack.
    * @param args The deployment, in the shape of the configuration.
-   * @throws ProgramError (a `pulumi.RunError`) that lists every mistake in `args`, before any child resource is made.
+   * @throws ProgramError (a `pulumi.RunError`) that lists every mistake in `args`, before any child resource
+   * is created.
    */
   constructor(name: string, args: DynamoClusterArgs, opts?: pulumi.ComponentResourceOptions) {
-    // Before anything else, so that a mistake leaves no trace in the state.
+    // Validated first, so that a mistake leaves no trace in the state.
     const deployment = prepare(args);
     const { config, plan, cost } = deployment;
-    // Inputs are what policies can see before anything is made.
+    // Inputs are visible to policies before anything is created.
     super("dynamo-sky:index:DynamoCluster", name, inventoryOf(config, plan, cost), opts);
     keepSecretsOutOfDebugMessages();
     this.cost = cost;
@@ -98,10 +109,11 @@ export class DynamoCluster extends pulumi.ComponentResource {
     this.logs = pulumi
       .all(placed.map(({ unit, host }) => host.logs(unit)))
       .apply((parts) => Object.fromEntries(parts.flatMap((part) => Object.entries(part))));
+    this.address = head.url(plan.endpoint.rank, plan.endpoint.port);
     const ready = new Readiness(
       `${name}-ready`,
       {
-        endpoint: head.url(plan.endpoint.rank, plan.endpoint.port),
+        endpoint: this.address,
         model: plan.model,
         task: plan.task,
         namespace: plan.namespace,
@@ -128,12 +140,13 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const shown = pulumi.output<ServedCertificate | undefined>(head.certificate);
     this.certificate = shown.apply((served) => served?.authority);
     this.certificateFingerprint = shown.apply((served) => served?.fingerprint);
-    this.chat = pulumi.all([this.endpoint, shown]).apply(([endpoint, served]) =>
-      chatCommand(endpoint, plan, {
-        asksForKey: this.asksForKey,
-        publicKeyPin: served?.publicKeyPin,
-      }),
-    );
+    const { asksForKey } = this;
+    const curl = pulumi
+      .all([this.address, shown])
+      .apply(([address, served]) =>
+        chatCommand(address, plan, { asksForKey, publicKeyPin: served?.publicKeyPin }),
+      );
+    this.chat = pulumi.all([curl, this.endpoint]).apply(([command]) => command);
     this.topology = pulumi
       .all(plan.clusters.map((cluster) => hostOf(hosts, cluster.name).clusterName))
       .apply((names) => topologyOf(plan, names));
@@ -141,8 +154,10 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const { engine } = config;
     const prices = Object.fromEntries(cost.clusters.map((one) => [one.name, one.dollarsPerHour]));
     this.details = pulumi
-      .all([this.topology, this.deployment, this.logs])
-      .apply(([topology, where, logs]) => detailsText({ engine, deployment: where, topology, logs, prices }));
+      .all([this.topology, this.deployment, this.logs, curl])
+      .apply(([topology, where, logs, command]) =>
+        detailsText({ engine, deployment: where, topology, logs, prices, curl: command }),
+      );
     this.registerOutputs({
       endpoint: this.endpoint,
       model: this.model,
@@ -200,7 +215,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     return new RandomString(name, keepers === undefined ? shape : { ...shape, keepers }, { parent: this });
   }
 
-  /** Of a cluster that is made before the one that it replaces is deleted: another one for each. */
+  /** A suffix for each cluster that is created before its predecessor is deleted. */
   #ownSuffix(name: string, plan: ClusterPlan, { config }: Deployment): RandomString | undefined {
     if (config.target === "local" || config.sky.deleteBeforeReplace) return undefined;
     return this.#suffix(name, { cluster: clusterIdentity({ plan, config }) });
@@ -240,7 +255,9 @@ export class DynamoCluster extends pulumi.ComponentResource {
     return new SkyCluster(made.name, sky, parent);
   }
 
-  /** Control plane first; then frontends and workers, which wait for each other by health and not by order. */
+  /**
+   * Control plane first; then frontends and workers in parallel, which wait for each other by health checks.
+   */
   #programs(name: string, plan: DeploymentPlan, placed: readonly PlacedUnit[]): UnitRun[] {
     const parent = { parent: this };
     const having = (...roles: ProgramRole[]) => placed.filter(({ unit }) => roles.includes(unit.role));
@@ -272,28 +289,28 @@ export class DynamoCluster extends pulumi.ComponentResource {
   }
 }
 
-/** What the gateway is given; nothing where there is none. */
+/** Keys and certificate of the gateway; empty if there is none. */
 interface AccessInputs {
   readonly keys: ApiKeys | undefined;
   readonly tls: HostCertificate | undefined;
 }
 
-/** A cluster that is about to be made. */
+/** A cluster to create. */
 interface NewHost {
   readonly name: string;
   /** Its full name without the random suffix. */
   readonly base: string;
   readonly clusterName: pulumi.Output<string>;
   readonly cluster: ClusterPlan;
-  /** Those that were made before it. */
+  /** Clusters created before it. */
   readonly hosts: ReadonlyMap<string, ClusterHost>;
-  /** Values of the variables that programs take from the node's secrets file. */
+  /** Values of variables from the node's secrets file. */
   readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
-  /** Of the gateway, where that is on it. */
+  /** Certificate of the gateway, if it runs on this cluster. */
   readonly certificate: HostCertificate | undefined;
 }
 
-/** What SkyPilot logs in with at the registry of the image. */
+/** SkyPilot's login at the image's registry. */
 function registryLogin({ sky, registryPassword }: DynamoClusterArgs): Record<string, pulumi.Input<string>> {
   const registry = sky?.registry;
   if (registry === undefined || registryPassword === undefined) return {};
@@ -311,7 +328,7 @@ function headFirst({ clusters, endpoint }: DeploymentPlan): ClusterPlan[] {
   );
 }
 
-/** The clusters on SkyPilot, the one with the endpoint first; undefined where the deployment is on this machine. */
+/** The SkyPilot clusters, the one with the endpoint first; undefined with target local. */
 function skyClusters({ config }: Deployment, head: ClusterHost, clusters: readonly ClusterHost[]) {
   if (config.target === "local") return undefined;
   const others = clusters.filter((cluster) => cluster !== head);

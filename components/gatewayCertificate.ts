@@ -1,11 +1,11 @@
-/** The certificate of a gateway, and how it gets there. */
+/** The gateway's certificate, and how it is deployed. */
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random/randomPassword";
 import { problemOfPair, type ServedCertificate, servedCertificate } from "../lib/tls/served";
 import type { DeploymentConfig } from "../plan/config";
 import { ProgramError } from "./problems";
 
-/** What a host makes of it, which alone knows under which addresses its gateway is reached. */
+/** Input for the host, which knows the addresses of its gateway. */
 export type HostCertificate =
   | {
       readonly kind: "own";
@@ -15,23 +15,23 @@ export type HostCertificate =
     }
   | {
       readonly kind: "generated";
-      /** What the certificate is made from: a secret. */
+      /** Seed of the certificate: a secret. */
       readonly seed: pulumi.Output<string>;
-      /** Names that it is for besides the gateway's own address. */
+      /** Further names besides the gateway's own address. */
       readonly names: readonly string[];
     };
 
-/** Names under which a gateway is reached through a tunnel. */
+/** Names of a gateway behind a tunnel. */
 const LOCAL_NAMES = ["localhost", "127.0.0.1"];
 
-/** Letters and digits of a seed: 62^48 is 2^285. */
+/** Length of a seed: 48 letters and digits, 62^48 is 2^285. */
 const SEED = { length: 48, special: false } as const;
 
 /**
- * The certificate that the configuration asks for; undefined where the gateway speaks plain HTTP, or there is none.
+ * The configured certificate; undefined with plain HTTP, or without a gateway.
  *
  * @param key Key of the user's own certificate.
- * @throws ProgramError when certificate and key do not belong together.
+ * @throws ProgramError if certificate and key do not match.
  */
 export function gatewayCertificate(
   name: string,
@@ -50,8 +50,8 @@ export function gatewayCertificate(
 }
 
 /**
- * Key and certificate in one text, PEM.
- * @throws ProgramError when they do not belong together.
+ * Key and certificate in one PEM text.
+ * @throws ProgramError if they do not match.
  */
 export function bundleOf(certificate: string, key: string): string {
   const problem = problemOfPair(certificate, key);

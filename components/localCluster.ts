@@ -22,34 +22,40 @@ import type { LocalRepairs } from "./repair";
 export interface LocalClusterArgs {
   /** Full name, unique on this machine; also the name of the cluster's directory. */
   readonly clusterName: pulumi.Input<string>;
-  /** What runs on its nodes. */
+  /** Programs of its nodes. */
   readonly plan: ClusterPlan;
   /** A loopback address for each node, by rank. */
   readonly addresses: readonly string[];
-  /** Address of the control plane, where that is in another cluster. Default: rank 0 of this one. */
+  /** Address of the control plane, if it is in another cluster. Default: rank 0 of this one. */
   readonly controlAddress?: string;
-  /** Model whose tokenizer the machine's cache must hold. Default: none is looked for. */
+  /** Model whose tokenizer must be in the machine's cache. Default: not checked. */
   readonly model?: string;
-  /** Files of this machine that its programs are given. Default: none. */
+  /** Local files for its programs. Default: none. */
   readonly files?: BroughtFiles;
-  /** Values for the variables that programs take from the node's secrets file, by name. Default: there are none. */
+  /** Values of variables from the node's secrets file, by name. Default: none. */
   readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
-  /** Certificate of the gateway, which runs on rank 0. Default: it speaks plain HTTP. */
+  /** Certificate of the gateway, which runs on rank 0. Default: plain HTTP. */
   readonly certificate?: HostCertificate;
-  /** Bound on making the nodes ready, seconds; the first time that installs Python packages. Default: the driver's, 900. */
+  /**
+   * Time limit to prepare the nodes, seconds; includes the first installation of Python packages. Default:
+   * the driver's, 900.
+   */
   readonly leaseTimeoutSeconds?: number;
-  /** Bound on the start of one unit, seconds. Default: the driver's, 180. */
+  /** Time limit to start one unit, seconds. Default: the driver's, 180. */
   readonly unitTimeoutSeconds?: number;
-  /** Why the cluster's nodes, or one of its units, must be set up again although nothing changed. Default: all is well. */
+  /**
+   * Why the cluster's nodes, or one of its units, must be set up again although nothing changed. Default: no
+   * repair.
+   */
   readonly repairs?: LocalRepairs;
 }
 
 /**
- * Nodes on this machine: each a directory, a loopback address and a supervisor of its own, which keeps the programs of
- * the plan running. Nothing of it can be reached from another machine.
+ * Nodes on this machine, each with its own directory, loopback address and supervisor, which keeps the plan's
+ * programs running. Nothing is reachable from other machines.
  *
- * The nodes are one command resource, the *lease*, and every unit another that depends on it. Whatever happens while
- * units start, deleting the lease stops all processes of the cluster and removes its files.
+ * The nodes are one command resource, the *lease*, and every unit is another one that depends on it. Deleting
+ * the lease always stops all processes of the cluster and removes its files, even if units failed to start.
  */
 export class LocalCluster extends pulumi.ComponentResource implements ClusterHost {
   /** Full name: project, stack, the plan's name and a random suffix. */
@@ -77,7 +83,7 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
         remove: "local release",
         input: leaseInput(this.#args),
         secretInput: secretsOf(this.#args) !== undefined,
-        // Another set of nodes, or another name, is another cluster: the old one goes with all its programs.
+        // A changed set of nodes or name replaces the cluster with all its programs.
         identity: [
           stableJson(args.plan.nodes.map(({ rank }) => ({ rank, address: addressOf(args.addresses, rank) }))),
           args.clusterName,
@@ -104,7 +110,7 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
         apply: "local apply",
         remove: "local remove",
         input: unitInput(this.#args, unit),
-        // A replaced lease has ended the unit's programs: they must be started again with the same input.
+        // Replacing the lease stops the unit's programs: they must be started again with the same input.
         basis: this.#lease.instance,
         repair: reason === undefined ? undefined : { reason, isCause: lease === undefined },
       },
@@ -132,7 +138,7 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
   }
 }
 
-/** The certificate that the gateway is given, and what clients see of it. */
+/** The gateway's certificate with its key, and the part that clients see. */
 function ownCertificate({
   certificate,
   addresses,
@@ -144,7 +150,7 @@ function ownCertificate({
     return { bundle: certificate.bundle, served: pulumi.output(certificate.served) };
   const names = [...new Set([addressOf(addresses, 0), ...certificate.names])];
   const issued = certificate.seed.apply((seed) => {
-    // Only now: what makes certificates is large, and few deployments need it.
+    // Loaded lazily: the library for certificates is large, and few deployments need it.
     const { issueCertificate } = require("../lib/tls/issue") as typeof import("../lib/tls/issue");
     return issueCertificate(seed, names);
   });
@@ -152,7 +158,7 @@ function ownCertificate({
   return { bundle: issued.apply(({ bundle }) => bundle), served };
 }
 
-/** The secrets that programs of the plan ask for; undefined if they ask for none. */
+/** The secrets required by programs of the plan; undefined if there are none. */
 function secretsOf({
   plan,
   secrets = {},
@@ -182,7 +188,7 @@ function leaseInput(args: LocalClusterArgs) {
   };
 }
 
-/** The ports of a node's programs, as the lease checks them. */
+/** The ports of a node's programs, in the form of the lease. */
 export function leasedPorts({ programs }: NodePlan) {
   return programs.flatMap(({ name, role, ports }) =>
     Object.entries(ports).map(([purpose, port]) => ({
@@ -213,7 +219,7 @@ function unitInput(args: LocalClusterArgs, unit: Unit) {
   };
 }
 
-/** Other contents of a file that it reads start it anew. */
+/** Adds digests, so that a program restarts if a file that it reads changes. */
 function withDigests(program: ProgramPlan, files: BroughtFiles): ProgramPlan {
   const own = Object.entries(broughtTo(program, files)).map(([name, { digest }]) => [name, digest] as const);
   return own.length === 0 ? program : { ...program, brought: Object.fromEntries(own) };

@@ -1,4 +1,4 @@
-/** What can be known before anything is started on this machine: told by a preview, and not by an `up` that fails half-way. */
+/** Checks of this machine that can fail in a preview instead of half-way through an `up`. */
 import { statfsSync } from "node:fs";
 import { modelSource } from "../config/model";
 import { ConfigError, type Problem } from "../config/problems";
@@ -13,13 +13,13 @@ import { plan } from "../plan/plan";
 import { locateTools } from "../toolchain";
 import { leasedPorts } from "./localCluster";
 
-/** What the first `up` installs takes about 1.5 GB; later ones write logs. Bytes. */
+/** The first `up` installs about 1.5 GB; later ones write logs. Bytes. */
 const INSTALLED = 2e9;
 const LOGS = 100e6;
 
 /**
  * @param own Full names of the deployment's clusters, whose programs may hold its ports.
- * @throws ConfigError that lists all that is in the way.
+ * @throws ConfigError that lists all obstacles.
  */
 export async function preflightLocal(config: DeploymentConfig, own: readonly string[]): Promise<void> {
   const problems = [...modelProblems(config), ...diskProblems(), ...(await portProblems(config, own))];
@@ -52,7 +52,7 @@ function diskProblems(): Problem[] {
   ];
 }
 
-/** Undefined where the directory is not there yet. */
+/** Undefined if the directory does not exist yet. */
 function freeBytes(directory: string): number | undefined {
   try {
     const { bavail, bsize } = statfsSync(directory);

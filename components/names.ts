@@ -1,16 +1,24 @@
-/** How clusters are called. */
+/** Names of clusters. */
 import { createHash } from "node:crypto";
 
-/** Longest prefix kept; names go into file names, socket paths and cloud resources, all of which have limits. */
+/**
+ * Longest prefix kept; names become part of file names, socket paths and cloud resources, which all have
+ * length limits.
+ */
 const LONGEST_PREFIX = 40;
 
-/** Characters of the digest that stands for what a name could not keep. */
+/** Length of the digest that replaces dropped parts of a name. */
 const DIGEST_LENGTH = 6;
 
-/** Characters of the random suffix, which keeps clusters of equal prefix (another person's, a former one's) apart. */
+/**
+ * Length of the random suffix, which distinguishes clusters with equal prefixes (another user's, an earlier
+ * one's).
+ */
 export const SUFFIX_LENGTH = 6;
 
-/** The text in lower-case letters, digits and single hyphens: what SkyPilot and every cloud accept in a name. */
+/**
+ * The text in lower-case letters, digits and single hyphens, as SkyPilot and every cloud accept in a name.
+ */
 export function asName(text: string): string {
   return text
     .toLowerCase()
@@ -19,9 +27,10 @@ export function asName(text: string): string {
 }
 
 /**
- * The beginning of the names of a deployment's clusters: what tells it from others. It begins with a letter, as some clouds want
- * it, and has at most 40 characters. Where the text itself cannot be had (too long, capitals, other characters), a digest of
- * it stands at the end, so that `dev_1` and `dev-1`, or two stacks of a long name, are never taken for each other.
+ * Prefix of the names of a deployment's clusters, which distinguishes it from other deployments. Starts with
+ * a letter, as some clouds require, and has at most 40 characters. If the text cannot be used unchanged (too
+ * long, capitals, other characters), a digest of it is appended, so that `dev_1` and `dev-1`, or two stacks
+ * with long names, never clash.
  */
 export function clusterPrefixName(prefix: string): string {
   const name = asName(prefix);
@@ -34,8 +43,9 @@ export function clusterPrefixName(prefix: string): string {
 /**
  * The name of a cluster without its random suffix: `dynamo-sky-dev-main`.
  *
- * @param prefix What tells this deployment from others, usually project and stack.
- * @param cluster Name of the cluster in the plan; never cut, since it tells the clusters of one deployment apart.
+ * @param prefix Distinguishes this deployment from others, usually project and stack.
+ * @param cluster Name of the cluster in the plan; never truncated, since it distinguishes the clusters of one
+ * deployment.
  */
 export function clusterBaseName(prefix: string, cluster: string): string {
   return `${clusterPrefixName(prefix)}-${asName(cluster)}`;

@@ -1,4 +1,4 @@
-/** What of a stack's local clusters really runs, asked once at the start of a program. Changes nothing. */
+/** Actual state of a stack's local clusters, read once when a program starts. Read-only. */
 import { type Dirent, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { stateDirectory } from "../local/directories";
@@ -9,14 +9,14 @@ import { preflightLocal } from "./localPreflight";
 import { clusterPrefixName } from "./names";
 import { reportedLater } from "./problems";
 
-/** What was seen of a cluster. */
+/** State of one cluster. */
 export interface ObservedCluster {
   readonly nodes: readonly ObservedNode[];
-  /** Whether the deployment has not proven that it serves since something of the cluster was changed. */
+  /** Whether a cluster has changed since the deployment was last proven to serve. */
   readonly unproven: boolean;
 }
 
-/** What was seen, and when. */
+/** The observed state, and when it was read. */
 export interface Observation {
   /** ISO 8601. */
   readonly at: string;
@@ -25,13 +25,13 @@ export interface Observation {
 }
 
 /**
- * Looks at the local clusters whose name begins with the prefix. `DynamoCluster` marks what should run and does not, so
- * that a preview shows it with the reason and an update repairs it.
+ * Observes the local clusters whose name starts with the prefix. `DynamoCluster` marks what should run and
+ * does not, so that a preview shows it with the reason and an update repairs it.
  *
- * @param prefix As `DynamoCluster` has it in `clusterPrefix`.
- * @param wanted The configuration of the deployment: then what is in its way on this machine is told now, such as a port that another
- *   program holds or a model's directory that is not there. Default: it shows when it is set up.
- * @throws pulumi.RunError that lists what is in its way.
+ * @param prefix Value of `DynamoCluster`'s `clusterPrefix`.
+ * @param wanted The deployment's configuration, to check this machine now, for instance for ports in use or a
+ * missing model directory. Default: problems are reported when it is set up.
+ * @throws pulumi.RunError that lists all obstacles.
  */
 export async function observeLocal(prefix: string, wanted?: DeploymentConfig): Promise<Observation> {
   const at = new Date().toISOString();
@@ -51,7 +51,7 @@ function clustersOnDisk(): string[] {
   try {
     entries = readdirSync(join(stateDirectory(), "clusters"), { withFileTypes: true });
   } catch {
-    // No such directory: there has never been a local cluster on this machine.
+    // No such directory: this machine has never had a local cluster.
     return [];
   }
   return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);

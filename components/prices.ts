@@ -1,4 +1,4 @@
-/** What SkyPilot is asked about the clusters of a deployment, and what their prices come to. */
+/** Price queries to SkyPilot for the clusters of a deployment, and their total. */
 
 import { ConfigError } from "../config/problems";
 import { stableJson } from "../lib/stableJson";
@@ -10,17 +10,17 @@ import { plan } from "../plan/plan";
 import type { ClusterPlan, DeploymentPlan } from "../plan/types";
 import { taskIdentity } from "../sky/task";
 
-/** By what is asked of SkyPilot: equal clusters are asked about once. */
+/** By query: equal clusters are queried once. */
 export type SkyPrices = ReadonlyMap<string, ClusterPrice>;
 
-/** What SkyPilot is asked about a cluster: its nodes, and what they are. */
+/** SkyPilot's input for a cluster: its nodes and their kind. */
 function question(cluster: ClusterPlan, config: DeploymentConfig): string {
   return stableJson(taskIdentity({ cluster, config }));
 }
 
 /**
- * What to ask SkyPilot before anything is provisioned, each question once.
- * @throws ConfigError when the deployment cannot be planned, so that nobody is asked for nothing.
+ * Price queries to make before anything is provisioned, without duplicates.
+ * @throws ConfigError if the deployment cannot be planned, so that no query is made in vain.
  */
 export function priceQuestions(config: DeploymentConfig): string[] {
   const { clusters } = plan(

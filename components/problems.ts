@@ -1,14 +1,14 @@
-/** Mistakes of a user, as Pulumi shows them. */
+/** Errors of the user, in the form that Pulumi prints. */
 import * as pulumi from "@pulumi/pulumi";
 import { UserError } from "../lib/errors";
 
-/** What every mistake of a user becomes before Pulumi sees it: it shows the message alone, and at once (`UserError` says why). */
+/** The form of all user errors for Pulumi: it prints only the message, and immediately (see `UserError`). */
 export class ProgramError extends pulumi.RunError {
   override readonly stack: string = "";
 }
 
 /**
- * Does the work.
+ * Runs the function.
  * @throws ProgramError in place of a UserError.
  */
 export function reported<T>(work: () => T): T {
@@ -20,7 +20,7 @@ export function reported<T>(work: () => T): T {
 }
 
 /**
- * The same for work that takes its time.
+ * The same for an async function.
  * @throws ProgramError in place of a UserError.
  */
 export async function reportedLater<T>(work: () => Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-/** The proof that a deployment serves. */
+/** Verifies that a deployment serves. */
 import * as pulumi from "@pulumi/pulumi";
 import type { TaskName } from "../config/task";
 import type { ExpectedWorkers } from "../plan/types";
@@ -6,37 +6,40 @@ import type { UnitRun } from "./clusterHost";
 import { DriverCommand, digestOf, type Repair } from "./driverCommand";
 
 export interface ReadinessArgs {
-  /** Base URL at which clients connect. */
+  /** Base URL for clients. */
   readonly endpoint: pulumi.Input<string>;
-  /** Model that the trial request names. */
+  /** Model of the test request. */
   readonly model: string;
-  /** What the trial request asks for. */
+  /** Task of the test request. */
   readonly task: TaskName;
-  /** Dynamo namespace in which the workers register. */
+  /** Dynamo namespace of the workers. */
   readonly namespace: string;
-  /** How many workers must be registered, by role. */
+  /** Number of workers that must be registered, by role. */
   readonly expectedWorkers: ExpectedWorkers;
-  /** Bound on the wait, seconds. Default: the driver's, 600. */
+  /** Time limit, seconds. Default: the driver's, 600. */
   readonly timeoutSeconds?: number;
-  /** Sent with the trial request. Default: none. */
+  /** Sent with the test request. Default: none. */
   readonly apiKey?: pulumi.Input<string>;
-  /** SHA-256 of the certificate that the endpoint must show before the key is sent. Default: what the system trusts. */
+  /**
+   * SHA-256 fingerprint of the endpoint's certificate, verified before the key is sent. Default: the system's
+   * trust store.
+   */
   readonly fingerprint?: pulumi.Input<string>;
-  /** Full names of the local clusters that it runs on. Default: none. */
+  /** Full names of its local clusters. Default: none. */
   readonly localClusters?: readonly pulumi.Input<string>[];
-  /** The SkyPilot clusters that it runs on, the one with the endpoint first. Default: none. */
+  /** Its SkyPilot clusters, the one with the endpoint first. Default: none. */
   readonly sky?:
     | { readonly infra: readonly string[]; readonly clusters: readonly pulumi.Input<string>[] }
     | undefined;
-  /** Log files by program, whose last lines tell why something did not become ready. */
+  /** Log files by program; their last lines are printed if something does not become ready. */
   readonly logs: pulumi.Input<Readonly<Record<string, readonly string[]>>>;
-  /** Everything that must be up, and after whose change readiness has to be proven anew. */
+  /** Everything that must be up; a change of any makes the check run again. */
   readonly runs: readonly UnitRun[];
 }
 
 /**
- * Waits until every worker of the plan is registered and an answer with content (tokens, a vector) has come back through the
- * endpoint. Carried out again when any unit was changed or repaired, and not otherwise.
+ * Waits until every planned worker is registered and a test request through the endpoint returns content
+ * (tokens, a vector). Runs again only if a unit was changed or repaired.
  */
 export class Readiness extends pulumi.ComponentResource {
   /** The endpoint, known to serve. */
@@ -72,7 +75,7 @@ export class Readiness extends pulumi.ComponentResource {
   }
 }
 
-/** After something was lost, or an update that did not come to its end, readiness is proven anew. */
+/** Runs the check again after a loss or an unfinished update. */
 function repairOf(runs: readonly UnitRun[]): Repair | undefined {
   const lost = runs.flatMap(({ repair }) => repair ?? [])[0];
   if (lost !== undefined) return { reason: lost, isCause: false };

@@ -1,8 +1,8 @@
 /**
- * What must be set up again because it should run and does not. Plain functions.
+ * Finds what should run and does not, and must be set up again. Pure functions.
  *
- * A reason holds the time at which it was seen: Pulumi compares it with the one that is stored from a former repair, and
- * two losses of the same kind would otherwise be equal, so that the second would not be repaired.
+ * A reason includes the time of the observation: Pulumi compares it with the stored reason of the last
+ * repair, so a second, otherwise equal loss would not be repaired.
  */
 import { type ObservedNode, UNFINISHED } from "../local/observe";
 import type { ClusterPlan } from "../plan/types";
@@ -10,11 +10,11 @@ import { type Unit, unitsOf } from "../plan/units";
 import { SUFFIX_LENGTH } from "./names";
 import type { Observation, ObservedCluster } from "./observation";
 
-/** What is broken in a cluster that should run. */
+/** What is broken in a cluster. */
 export interface LocalRepairs {
-  /** Why the nodes must be set up again; with them, all units. */
+  /** Why the nodes must be set up again, and with them all units. */
   readonly lease?: string;
-  /** Why units must be started again, by name of the unit. */
+  /** Why units must be started again, by unit name. */
   readonly units: ReadonlyMap<string, string>;
   /** Why the deployment must prove again that it serves, though nothing of the cluster is broken. */
   readonly readiness?: string;
@@ -22,14 +22,14 @@ export interface LocalRepairs {
 
 const NOTHING: ObservedCluster = { nodes: [], unproven: false };
 
-/** Words of supervisor for a program that runs, or is about to. */
+/** Supervisor's states of a program that runs or starts. */
 const RUNNING = new Set(["RUNNING", "STARTING"]);
 
 /**
- * Compares a cluster's plan with what was seen of it.
+ * Compares a cluster's plan with its observed state.
  *
- * @param base The cluster's name without its random suffix, which is not known while resources are being declared. Should
- *   several clusters bear it, which takes a lost state, the healthiest is taken for this one.
+ * @param base The cluster's name without its random suffix, which is unknown while resources are declared. If
+ * several clusters have it, which can only happen after a lost state, the healthiest is used.
  */
 export function localRepairs(plan: ClusterPlan, base: string, observation: Observation): LocalRepairs {
   const name = new RegExp(`^${base}-[a-z0-9]{${SUFFIX_LENGTH}}$`);
@@ -60,7 +60,7 @@ function repairsOf(plan: ClusterPlan, { nodes, unproven }: ObservedCluster, at: 
   };
 }
 
-/** The first program of the unit that does not run, in words. */
+/** Describes the first program of the unit that does not run. */
 function firstBroken(unit: Unit, nodes: readonly ObservedNode[]): string | undefined {
   for (const { rank, programs } of unit.nodes) {
     const seen = nodes.find((node) => node.rank === rank)?.programs ?? [];

@@ -1,18 +1,18 @@
-/** What the components that run units have in common. */
+/** Base class of the components that run units. */
 import * as pulumi from "@pulumi/pulumi";
 import type { Unit } from "../plan/units";
 import type { PlacedUnit, UnitRun } from "./clusterHost";
 
 export interface RoleArgs {
-  /** The units to run, and where. */
+  /** The units to run, and their clusters. */
   readonly units: readonly PlacedUnit[];
-  /** What must be up before the first of them starts. Default: only the cluster itself. */
+  /** What must be up before the first unit starts. Default: only the cluster. */
   readonly after?: readonly UnitRun[];
 }
 
-/** Runs units: one beside the other, each on its own, so that a change of one touches no other. */
+/** Runs units in parallel and independently, so that a change of one does not affect others. */
 export abstract class Role extends pulumi.ComponentResource {
-  /** The units' traces in the resource graph, for what depends on them. */
+  /** The units in the resource graph, for dependants. */
   readonly runs: readonly UnitRun[];
 
   protected constructor(
@@ -20,7 +20,7 @@ export abstract class Role extends pulumi.ComponentResource {
     name: string,
     args: RoleArgs,
     opts: pulumi.ComponentResourceOptions | undefined,
-    /** What a unit is called within this component. */
+    /** Name of a unit within this component. */
     called: (unit: Unit) => string,
   ) {
     super(`dynamo-sky:index:${type}`, name, {}, opts);
@@ -31,7 +31,7 @@ export abstract class Role extends pulumi.ComponentResource {
   }
 }
 
-/** The name of a replica within its role: its number. */
+/** Name of a replica within its role: its number. */
 export function byReplica(unit: Unit): string {
   return String(unit.replica);
 }

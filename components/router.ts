@@ -1,4 +1,4 @@
-/** How requests are spread over the workers. */
+/** Distribution of requests over the workers. */
 import * as pulumi from "@pulumi/pulumi";
 
 export interface RouterArgs {
@@ -7,8 +7,8 @@ export interface RouterArgs {
 }
 
 /**
- * The router. In Dynamo it is a part of the frontend's process and not a process of its own; it is a component so that
- * the resource graph shows its mode, and a preview the change of it.
+ * The router. In Dynamo it is part of the frontend's process; it is a component so that the resource graph
+ * shows its mode, and a preview shows changes of it.
  */
 export class Router extends pulumi.ComponentResource {
   /** Dynamo's router mode. */

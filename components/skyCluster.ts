@@ -1,4 +1,4 @@
-/** A cluster of nodes that SkyPilot provisions. */
+/** A cluster of nodes provisioned by SkyPilot. */
 import * as pulumi from "@pulumi/pulumi";
 import type { BroughtFiles } from "../lib/broughtFiles";
 import { runtimeDigests } from "../lib/runtimeFiles";
@@ -18,38 +18,40 @@ import type { HostCertificate } from "./gatewayCertificate";
 export interface SkyClusterArgs {
   /** Full name of the SkyPilot cluster. */
   readonly clusterName: pulumi.Input<string>;
-  /** What runs on its nodes. */
+  /** Programs of its nodes. */
   readonly plan: ClusterPlan;
-  /** What is asked of SkyPilot, and which engine the nodes are set up for. */
+  /** Input of SkyPilot's resources, and the engine of the nodes. */
   readonly config: DeploymentConfig;
-  /** The port that clients use; the endpoint, where the cluster has that, else any of its ports. */
+  /** The port for clients: the endpoint's, if it is on this cluster, else any of its ports. */
   readonly port: number;
-  /** Whether clients connect to this cluster, so that its port is opened when the configuration says so. */
+  /** Whether clients connect to this cluster, so that its port may be opened. */
   readonly hasEndpoint: boolean;
-  /** Address of the control plane, where that is on another cluster. Default: rank 0 of this one. */
+  /** Address of the control plane, if it is on another cluster. Default: rank 0 of this one. */
   readonly controlIp?: pulumi.Input<string>;
-  /** Files of this machine that its nodes are given. Default: none. */
+  /** Local files for its nodes. Default: none. */
   readonly files?: BroughtFiles;
-  /** Values for the variables that programs take from the node's secrets file, by name. Default: there are none. */
+  /** Values of variables from the node's secrets file, by name. Default: none. */
   readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
-  /** Certificate of the gateway, where that is on this cluster. Default: it speaks plain HTTP. */
+  /** Certificate of the gateway, if it is on this cluster. Default: plain HTTP. */
   readonly certificate?: HostCertificate;
-  /** Why the task must be launched again although nothing changed. Default: all is well. */
+  /** Why the task must be launched again although nothing changed. Default: no repair. */
   readonly repair?: string | undefined;
 }
 
 /**
- * Nodes of one SkyPilot cluster, which runs one task: all programs of the plan, kept running by a supervisor on each node.
+ * Nodes of one SkyPilot cluster, which runs one task: all programs of the plan, kept running by a supervisor
+ * on each node.
  *
- * It is two command resources. The *lease* comes first and does nothing but checks; deleting it takes the cluster down and waits
- * until it is gone. The *launch* depends on it. So whatever happens while nodes are provisioned, `destroy` finds the cluster.
- * Another infra, accelerator, number of nodes or image is another cluster; the old one goes first, unless `sky.deleteBeforeReplace`
- * is off and the new one has a name of its own. Anything else starts the task anew on the same nodes.
+ * It consists of two command resources. The *lease* comes first and only runs checks; deleting it tears the
+ * cluster down and waits until it is gone. The *launch* depends on it. So `destroy` finds the cluster even if
+ * provisioning failed. A change of infra, accelerator, number of nodes or image replaces the cluster; the old
+ * one is deleted first, unless `sky.deleteBeforeReplace` is off and the new one has another name. Any other
+ * change restarts the task on the same nodes.
  */
 export class SkyCluster extends pulumi.ComponentResource implements ClusterHost {
   /** Full name: project, stack, the plan's name and a random suffix. */
   readonly clusterName: pulumi.Output<string>;
-  /** Address of rank 0, as SkyPilot tells it. */
+  /** Address of rank 0, from SkyPilot. */
   readonly headAddress: pulumi.Output<string>;
   readonly isLocal = false;
   readonly certificate: pulumi.Output<ServedCertificate> | undefined;
@@ -57,7 +59,7 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   readonly #endpoint: pulumi.Output<string>;
 
   constructor(name: string, args: SkyClusterArgs, opts?: pulumi.ComponentResourceOptions) {
-    // Inputs are what policies can see before anything is made.
+    // Inputs are visible to policies before anything is created.
     super("dynamo-sky:index:SkyCluster", name, clusterInventory(args.config, args.plan), opts);
     this.clusterName = pulumi.output(args.clusterName);
     const lease = new DriverCommand(
@@ -66,7 +68,8 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
         apply: "sky lease",
         remove: "sky down",
         input: leaseInput(args),
-        // Another name is another cluster too: without this, a renamed stack would forget the one that it pays for.
+        // A changed name replaces the cluster too: otherwise the cluster of a renamed stack would be
+        // forgotten and keep costing money.
         identity: [clusterIdentity(args), args.clusterName],
         createFirst: !args.config.sky.deleteBeforeReplace,
       },
@@ -79,13 +82,13 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
         apply: "sky launch",
         input: launchInput(args, secrets),
         secretInput: secrets !== undefined,
-        // A replaced lease has taken the cluster down: it must be launched again with the same input.
+        // Replacing the lease tears the cluster down: it must be launched again with the same input.
         basis: lease.instance,
         repair: args.repair === undefined ? undefined : { reason: args.repair, isCause: true },
       },
       { parent: this, dependsOn: lease.resource },
     );
-    // Addresses are no secrets, whatever else goes into a launch.
+    // Addresses are not secret, even if the launch's input is.
     const launched = pulumi.unsecret(launch.resource.stdout).apply(launchedOf);
     this.headAddress = launched.headAddress;
     this.#endpoint = launched.endpoint;
@@ -94,7 +97,7 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
     this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
   }
 
-  /** The task carries all units: each is up when the task is. */
+  /** The task runs all units: each is up when the task is. */
   runUnit(_name: string, _unit: Unit, _opts: pulumi.CustomResourceOptions): UnitRun {
     return this.run;
   }
@@ -103,7 +106,7 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
     return this.#endpoint;
   }
 
-  /** The command that shows them: files on the nodes are not to be read from here. */
+  /** The command that prints them: files on the nodes cannot be read from here. */
   logs(unit: Unit): pulumi.Output<Record<string, string[]>> {
     return this.clusterName.apply((cluster) =>
       Object.fromEntries(
@@ -113,18 +116,21 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   }
 }
 
-/** What makes it another cluster when it changes: a short text, known before anything is made. */
+/** A short digest of the values whose change replaces the cluster, known before anything is created. */
 export function clusterIdentity(args: Pick<SkyClusterArgs, "plan" | "config">): string {
   return stableJson(taskIdentity({ cluster: args.plan, config: args.config }));
 }
 
-/** What the driver printed: the last line of its standard output. */
+/** The driver's result: the last line of its standard output. */
 function launchedOf(stdout: string): SkyLaunched {
   const line = stdout.trim().split("\n").at(-1) ?? "";
   return JSON.parse(line) as SkyLaunched;
 }
 
-/** What clients see: of a generated certificate the launch tells it, which knows the address that it is for. */
+/**
+ * The public part of the certificate: a generated one comes with the launch's result, which knows its
+ * address.
+ */
 function servedBy(
   certificate: HostCertificate | undefined,
   launched: pulumi.Output<SkyLaunched>,
@@ -146,7 +152,7 @@ function taskInput(args: SkyClusterArgs, controlIp?: string): TaskInput {
   };
 }
 
-/** The secrets that programs of the plan ask for; undefined if they ask for none. */
+/** The secrets required by programs of the plan; undefined if there are none. */
 function secretsOf({
   plan,
   config,
@@ -159,7 +165,7 @@ function secretsOf({
   return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
-/** Secrets go through shells and environments on their way to a node. */
+/** Secrets pass through shells and environments on their way to a node. */
 function inOneLine(text: pulumi.Output<string>): pulumi.Output<string> {
   return text.apply((value) => Buffer.from(value).toString("base64"));
 }
@@ -188,7 +194,7 @@ function launchInput(args: SkyClusterArgs, secrets: Record<string, pulumi.Input<
   };
 }
 
-/** What the launch has to know of TLS: where the certificate is to be made, from what. */
+/** TLS input of the launch: how to issue the certificate. */
 function tlsOf(certificate: HostCertificate) {
   return certificate.kind === "own" ? {} : { seed: certificate.seed, names: certificate.names };
 }

@@ -1,21 +1,20 @@
-/** What of a deployment's SkyPilot clusters is lost and must be launched again. */
+/** Finds which of a deployment's SkyPilot clusters are lost and must be launched again. */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../plan/config";
 import { type HubAnswer, type HubQuestion, hubQuestion } from "../plan/hub";
 import type { Obstacle } from "../plan/obstacles";
 import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
-import { draftModels } from "../sky/setup";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
 import { answersTo, priceQuestions, type SkyPrices } from "./prices";
 import { reported, reportedLater } from "./problems";
 
-/** What was seen, and when. */
+/** The observed state, and when it was read. */
 export interface SkyObservation {
   /** ISO 8601. */
   readonly at: string;
   /** By full name. */
   readonly clusters: ObservedSkyClusters;
-  /** What SkyPilot says that the deployment's clusters cost. Default: it was not asked. */
+  /** SkyPilot's prices of the deployment's clusters. Default: not queried. */
   readonly prices?: SkyPrices;
   /** What a launch would fail at, at infras of the configuration. Default: nobody asked. */
   readonly obstacles?: readonly Obstacle[];
@@ -23,7 +22,10 @@ export interface SkyObservation {
   readonly hub?: HubQuestion & { readonly answers: readonly HubAnswer[] };
 }
 
-/** Words of SkyPilot for a job that runs or is about to: https://docs.skypilot.co/en/latest/reference/cli.html#sky-queue */
+/**
+ * SkyPilot's statuses of a job that runs or will run:
+ * https://docs.skypilot.co/en/latest/reference/cli.html#sky-queue
+ */
 const ALIVE = new Set(["INIT", "PENDING", "SETTING_UP", "RUNNING"]);
 
 /**
@@ -44,7 +46,7 @@ export async function observeSky(
   huggingFaceToken?: string,
 ): Promise<SkyObservation> {
   const questions = priced === undefined ? [] : reported(() => priceQuestions(priced));
-  // Only now: a program for this machine does without the modules of SkyPilot's driver.
+  // Loaded lazily: a program for this machine does not need SkyPilot's driver.
   const { observeAndPrice: ask } = require("../sky/observe") as typeof import("../sky/observe");
   const { Progress } = require("../lib/progress") as typeof import("../lib/progress");
   const context = {
@@ -54,7 +56,7 @@ export async function observeSky(
   };
   const at = new Date().toISOString();
   const tasks = questions.map((question): unknown => JSON.parse(question));
-  const hub = priced && hubQuestion(priced, draftModels(priced), process.env["HF_ENDPOINT"]);
+  const hub = priced && hubQuestion(priced, process.env["HF_ENDPOINT"]);
   const seen = await reportedLater(() =>
     ask(
       {
@@ -71,15 +73,16 @@ export async function observeSky(
   return { at, clusters, prices: answersTo(questions, prices), obstacles, ...asked };
 }
 
-/** The first time, SkyPilot is installed in it. */
+/** Includes the first installation of SkyPilot. */
 const OBSERVE_SECONDS = 900;
 
 /**
- * Why a cluster's task must be launched again; undefined when it runs.
+ * Why a cluster's task must be launched again; undefined if it runs.
  *
- * A reason holds the time at which it was seen, as in `repair.ts`, so that a second loss differs from the first.
+ * A reason includes the time of the observation, as in `repair.ts`, so that a second loss differs from the
+ * first.
  *
- * @param base The cluster's name without its random suffix, which is not known while resources are being declared.
+ * @param base The cluster's name without its random suffix, which is unknown while resources are declared.
  */
 export function skyRepair(base: string, { at, clusters }: SkyObservation): string | undefined {
   const name = new RegExp(`^${base}-[a-z0-9]{${SUFFIX_LENGTH}}$`);

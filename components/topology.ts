@@ -1,4 +1,4 @@
-/** What the stack outputs tell about a deployment. */
+/** Stack outputs that describe a deployment. */
 import { tasks } from "../config/task";
 import type { DeploymentConfig } from "../plan/config";
 import type { DeployedCluster, DeploymentDetails } from "../plan/outputs";
@@ -8,7 +8,7 @@ import type { DeploymentPlan } from "../plan/types";
 export type ClusterTopology = DeployedCluster;
 
 /**
- * Who runs where.
+ * Placement of all programs.
  *
  * @param names Full names of the plan's clusters, in its order.
  */
@@ -25,8 +25,8 @@ export function topologyOf(plan: DeploymentPlan, names: readonly string[]): Clus
 }
 
 /**
- * What else has to be known to look after a deployment from elsewhere, without its configuration: where it runs, and what has to be ready
- * in it. The same for the same configuration, so that a second `up` changes nothing; no secret is in it.
+ * Further data to operate a deployment without its configuration: where it runs, and what must be ready.
+ * Depends on the configuration only, so that a second `up` changes nothing; holds no secret.
  */
 export type DeploymentSummary = DeploymentDetails["deployment"];
 
@@ -38,20 +38,18 @@ export function summaryOf(
   return { target, infra, namespace, routerMode, task, workers: expectedWorkers };
 }
 
-/** How a client is let in. */
+/** How a client authenticates. */
 export interface ChatAccess {
-  /** Whether the endpoint wants a key; it is taken from `$DYNAMO_API_KEY`, and stands in no argument. Default: false. */
+  /** Whether the endpoint requires a key; read from `$DYNAMO_API_KEY`, never an argument. Default: false. */
   readonly asksForKey?: boolean;
-  /** Digest of the public key of the certificate that the endpoint has to show. Default: what the system trusts. */
+  /** Digest of the public key of the endpoint's certificate. Default: the system's trust store. */
   readonly publicKeyPin?: string | undefined;
 }
 
-/** Variable of the shell from which {@link chatCommand} takes the key. Not OpenAI's own: that may hold a key for OpenAI. */
+/** Shell variable with the key for {@link chatCommand}. Not OpenAI's own, which may hold a key for OpenAI. */
 export const KEY_VARIABLE = "DYNAMO_API_KEY";
 
-/**
- * A request of the model's task as a command that can be pasted into a POSIX shell.
- */
+/** A shell command (POSIX) that sends a request of the model's task. */
 export function chatCommand(
   endpoint: string,
   { model, task }: Pick<DeploymentPlan, "model" | "task">,
@@ -60,12 +58,12 @@ export function chatCommand(
   const { path, body } = tasks[task];
   const content = JSON.stringify(body(model, "Say hello in one sentence.", 64));
   const key = asksForKey ? `printf 'Authorization: Bearer %s' "$${KEY_VARIABLE}" | ` : "";
-  // Whoever signed the certificate and for whatever name: it must be this one (curl checks that with -k too).
+  // Pins the public key and skips all other checks (curl checks a pin with -k too).
   const pin = publicKeyPin === undefined ? "" : `-k --pinnedpubkey ${shellQuote(publicKeyPin)} `;
   return `${key}curl -s ${pin}${asksForKey ? "-H @- " : ""}${shellQuote(`${endpoint}/v1/${path}`)} -H 'Content-Type: application/json' -d ${shellQuote(content)}`;
 }
 
-/** The text as one word of a POSIX shell. */
+/** Quotes the text as one word of a POSIX shell. */
 function shellQuote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,8 +1,8 @@
-/** The engine's processes: one component a role, one unit a replica. */
+/** The engine's processes: one component per role, one unit per replica. */
 import type * as pulumi from "@pulumi/pulumi";
 import { byReplica, Role, type RoleArgs } from "./role";
 
-/** Workers that carry out whole requests (role `aggregated`). */
+/** Workers that serve whole requests (role `aggregated`). */
 export class Workers extends Role {
   constructor(name: string, args: RoleArgs, opts?: pulumi.ComponentResourceOptions) {
     super("Workers", name, args, opts, byReplica);
@@ -10,7 +10,7 @@ export class Workers extends Role {
   }
 }
 
-/** Workers that read prompts (role `prefill`) and hand the KV cache on to a decode worker. */
+/** Workers that process prompts (role `prefill`) and transfer the KV cache to a decode worker. */
 export class PrefillWorkers extends Role {
   constructor(name: string, args: RoleArgs, opts?: pulumi.ComponentResourceOptions) {
     super("PrefillWorkers", name, args, opts, byReplica);
@@ -18,7 +18,7 @@ export class PrefillWorkers extends Role {
   }
 }
 
-/** Workers that generate tokens (role `decode`) from a KV cache that a prefill worker has filled. */
+/** Workers that generate tokens (role `decode`) from a prefill worker's KV cache. */
 export class DecodeWorkers extends Role {
   constructor(name: string, args: RoleArgs, opts?: pulumi.ComponentResourceOptions) {
     super("DecodeWorkers", name, args, opts, byReplica);
@@ -26,7 +26,7 @@ export class DecodeWorkers extends Role {
   }
 }
 
-/** Workers that turn pictures into embeddings (role `encode`) for the workers that read the prompt. */
+/** Workers that encode images (role `encode`) for the workers that process the prompt. */
 export class EncodeWorkers extends Role {
   constructor(name: string, args: RoleArgs, opts?: pulumi.ComponentResourceOptions) {
     super("EncodeWorkers", name, args, opts, byReplica);

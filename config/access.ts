@@ -1,4 +1,4 @@
-/** Who gets in: the gateway, its keys and its limits. */
+/** Access: the gateway, its keys and its limits. */
 import { isIP } from "node:net";
 import {
   ALL_DEFAULTS,
@@ -15,7 +15,7 @@ import {
   whole,
 } from "./values";
 
-/** A key is known by its name everywhere; its value is generated and is in no configuration. */
+/** Keys are referred to by name; their values are generated and in no configuration. */
 const keyName = () =>
   text({
     noun: "the name of a key",
@@ -23,7 +23,10 @@ const keyName = () =>
     pattern: /^(?=.{1,40}$)[a-z0-9]+(-[a-z0-9]+)*$/,
   });
 
-/** A time as it is meant to be written, or as Pulumi hands it over: it takes one without quotes for a time, and writes it as Go does. */
+/**
+ * A time in the documented form, or in Go's form: Pulumi parses an unquoted time and passes it on as Go
+ * formats it.
+ */
 const MOMENT = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(Z| \+0000 UTC)$/;
 const MOMENT_ALLOWED = "a time in UTC, such as 2027-01-31T18:00:00Z";
 
@@ -36,7 +39,7 @@ function asIso(value: string): string {
   return value.replace(MOMENT, "$1T$2Z");
 }
 
-/** Whether the date is in the calendar: `Date` makes the 3rd of March of a 31st of February. */
+/** Whether the date exists: `Date` turns the 31st of February into the 3rd of March. */
 function isMoment(value: string): boolean {
   const time = Date.parse(asIso(value));
   return !Number.isNaN(time) && new Date(time).toISOString() === asIso(value).replace("Z", ".000Z");
@@ -50,7 +53,10 @@ const retiredKeySchema = section({
 /** `off`: plain HTTP. */
 export const TLS_KINDS = ["generated", "own", "off"] as const;
 
-/** As in https://www.rfc-editor.org/rfc/rfc1123#section-2, and without a wildcard, which a generated certificate does not need. */
+/**
+ * As in https://www.rfc-editor.org/rfc/rfc1123#section-2, without wildcards, which a generated certificate
+ * does not need.
+ */
 const HOST_NAME =
   /^(?=.{1,253}$)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$/;
 
@@ -79,7 +85,7 @@ const tlsSchema = section({
   }),
 });
 
-/** Whether there is a gateway; undefined where that is not known because the target is not. */
+/** Whether there is a gateway; undefined if the target is unknown. */
 export function hasGateway({
   access,
   target,
@@ -91,10 +97,10 @@ export function hasGateway({
   return access.gateway ?? (target === undefined ? undefined : target === "sky");
 }
 
-/** The name of the key where the configuration names none. */
+/** The name of the key if the configuration has none. */
 const USUAL_KEY = "default";
 
-/** Whether there is one key, under the name that nobody had to give. */
+/** Whether the keys are the default: one key with the default name. */
 export function areUsualKeys(keys: readonly string[]): boolean {
   return keys.length === 1 && keys[0] === USUAL_KEY;
 }

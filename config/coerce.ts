@@ -1,12 +1,12 @@
 /**
- * Pulumi hands over every configuration value as a string: `pulumi config set dynamo-sky:contextLength 8192` gives
- * "8192", and a list or an object gives JSON. At the top level, where that happens, such strings are taken for what they
- * say, and only where the setting leaves no doubt: a setting that takes text keeps its string.
+ * Pulumi passes every configuration value as a string: `pulumi config set dynamo-sky:contextLength 8192`
+ * gives "8192", and a list or an object gives JSON. At the top level, where that happens, such strings are
+ * parsed, but only if the setting is unambiguous: a setting of type text keeps its string.
  */
 import type { z } from "zod";
 import { unwrap } from "./walk";
 
-/** The value that a top-level string stands for; the string itself where it stands for nothing else. */
+/** The parsed value of a top-level string; the string itself if it cannot be parsed. */
 export function coerce(schema: z.ZodType, value: unknown): unknown {
   if (typeof value !== "string") return value;
   switch (unwrap(schema).type) {

@@ -1,7 +1,7 @@
-/** Files of this machine that a deployment brings to its nodes. */
+/** Local files that a deployment copies to its nodes. */
 import { dictionary, text } from "./values";
 
-/** Names under which files are brought, with their paths. */
+/** File names on the nodes, with their local paths. */
 export const filesSchema = () =>
   dictionary(
     "names of files and their paths on this machine",

@@ -1,11 +1,12 @@
 /**
- * What SkyPilot 0.14.1 can do where: kinds of infra, and for each cloud what it cannot. One home for what is known of infras; the contract
- * test (`test/contract/skyAccepts.test.ts`) asks SkyPilot itself whether it is so.
+ * Capabilities of SkyPilot 0.14.1: kinds of infra, and features that a cloud does not support. The only place
+ * for facts about infras; the contract test (`test/contract/skyAccepts.test.ts`) compares them with SkyPilot
+ * itself.
  */
 
 export type InfraKind = "Slurm" | "Kubernetes";
 
-/** By the name before the first `/`. Node pools that SkyPilot reaches by ssh are a Kubernetes that it sets up itself. */
+/** By the name before the first `/`. Ssh node pools are a Kubernetes that SkyPilot sets up itself. */
 const KINDS: Readonly<Record<string, InfraKind>> = {
   slurm: "Slurm",
   k8s: "Kubernetes",
@@ -13,12 +14,12 @@ const KINDS: Readonly<Record<string, InfraKind>> = {
   ssh: "Kubernetes",
 };
 
-/** The cloud, or what stands in its place, of an infra as the configuration names it: `aws` of `AWS/us-east-1`. */
+/** The cloud (or scheduler) of an infra: `aws` of `AWS/us-east-1`. */
 export function cloudOf(infra: string): string {
   return (infra.split("/")[0] ?? "").toLowerCase();
 }
 
-/** The kind of an infra as the configuration names it (`slurm/lab`, `k8s/my-context`); undefined for a cloud's machines. */
+/** The kind of an infra (`slurm/lab`, `k8s/my-context`); undefined for a cloud's machines. */
 export function infraKind(infra: string): InfraKind | undefined {
   return KINDS[cloudOf(infra)];
 }
@@ -28,47 +29,53 @@ export function hasCatalog(infra: string): boolean {
   return infraKind(infra) === undefined && cloudOf(infra) !== "*";
 }
 
-/** Slurm runs containers only with Pyxis, opens no ports, and may give parts of one machine to several clusters. */
+/**
+ * Slurm runs containers only with Pyxis, opens no ports, and may split one machine among several clusters.
+ */
 export function isSlurm(infra: string): boolean {
   return infraKind(infra) === "Slurm";
 }
 
-/** By the section of SkyPilot's configuration that is for it. */
+/** By its section of SkyPilot's configuration. */
 const KUBERNETES_SECTIONS: Readonly<Record<string, "kubernetes" | "ssh">> = {
   k8s: "kubernetes",
   kubernetes: "kubernetes",
   ssh: "ssh",
 };
 
-/** Sections of SkyPilot's configuration for the Kubernetes that a cluster may come to; where SkyPilot chooses the place, that is any. */
+/**
+ * Sections of SkyPilot's configuration for each Kubernetes that may be chosen; any, if SkyPilot chooses the
+ * infra.
+ */
 export function kubernetesSections(infra: readonly string[]): readonly ("kubernetes" | "ssh")[] {
   const isOpen = infra.length === 0 || infra.some((one) => cloudOf(one) === "*");
   const named = isOpen ? ["kubernetes", "ssh"] : infra.map(cloudOf);
   return [...new Set(named.flatMap((cloud) => KUBERNETES_SECTIONS[cloud] ?? []))].toSorted();
 }
 
-/** What a deployment may ask of an infra. */
+/** Features that a deployment may request of an infra. */
 export type SkyFeature =
   | "spot"
   | "ports"
-  /** Clusters that are stopped and kept. */
+  /** Clusters that can be stopped and kept. */
   | "stop"
   | "autodown"
   | "diskTier"
   /** Machines with RDMA (`network_tier: best`). */
   | "networkTier"
-  /** An image that is a container's (`docker:…`). */
+  /** A container image (`docker:…`). */
   | "containers"
-  /** An image of the cloud's own machines. */
+  /** A machine image of the cloud. */
   | "machineImages"
   | "severalNodes"
-  /** A login at the registry of the image. */
+  /** A login at the image's registry. */
   | "registryLogin";
 
 /**
- * What SkyPilot cannot do on a cloud: `_CLOUD_UNSUPPORTED_FEATURES` and `_unsupported_features_for_resources` of
- * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/clouds, and for logins the templates of
- * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates. A cloud that is not here is left to SkyPilot.
+ * Features that SkyPilot does not support on a cloud: `_CLOUD_UNSUPPORTED_FEATURES` and
+ * `_unsupported_features_for_resources` of https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/clouds,
+ * and for logins the templates of https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates. Clouds
+ * that are not listed are left to SkyPilot.
  */
 export const UNABLE: Readonly<Record<string, readonly SkyFeature[]>> = {
   aws: [],
@@ -136,10 +143,13 @@ export const UNABLE: Readonly<Record<string, readonly SkyFeature[]>> = {
   yotta: ["spot", "stop", "autodown", "diskTier", "networkTier", "severalNodes"],
 };
 
-/** What only SkyPilot can know, because it looks: labels for spot and networks of a Kubernetes cluster, containers on Slurm with Pyxis. */
+/**
+ * Features that only SkyPilot can determine, by a query: labels for spot and networks of a Kubernetes
+ * cluster, containers on Slurm with Pyxis.
+ */
 export const UNCERTAIN: Readonly<Record<string, readonly SkyFeature[]>> = {
   kubernetes: ["spot", "networkTier"],
-  // It has InfiniBand on its machines with eight GPUs.
+  // It has InfiniBand only on machines with eight GPUs.
   nebius: ["networkTier"],
   slurm: ["containers"],
   ssh: ["spot", "networkTier"],
@@ -152,22 +162,62 @@ function has(table: Readonly<Record<string, readonly SkyFeature[]>>, infra: stri
   return table[ALIASES[cloud] ?? cloud]?.includes(feature) === true;
 }
 
-/** Whether SkyPilot cannot do it there, whatever the cluster is. */
+/** Whether SkyPilot never supports the feature there. */
 export function cannot(infra: string, feature: SkyFeature): boolean {
   return has(UNABLE, infra, feature);
 }
 
-/** Whether the nodes may be told to run a container by default: not where SkyPilot cannot, nor on Slurm, where it takes Pyxis. */
+/**
+ * Whether nodes run a container by default: not if SkyPilot does not support it, nor on Slurm, which needs
+ * Pyxis.
+ */
 export function runsContainers(infra: string): boolean {
   return !has(UNABLE, infra, "containers") && !has(UNCERTAIN, infra, "containers");
 }
 
 /**
- * Whether SkyPilot can be asked for RDMA there without losing the place: any place that cannot give it is left out when it is asked for
- * that. Of Kubernetes clusters SkyPilot takes those in which it finds such a network.
+ * Whether RDMA can be requested there without excluding the infra: SkyPilot skips infras that cannot provide
+ * it. Of Kubernetes clusters SkyPilot chooses those with such a network.
  */
 export function hasNetworkTiers(infra: string): boolean {
   const cloud = cloudOf(infra);
   const isKnown = UNABLE[cloud] !== undefined && infraKind(infra) === undefined;
   return isKnown && !cannot(infra, "networkTier");
+}
+
+/** What SkyPilot takes, and then leaves out without a word, on some clouds. */
+export type IgnoredSetting = "labels" | "diskSize" | "runOptions";
+
+/**
+ * Where each is heeded: it is in the template of the cloud (https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates), which for
+ * node pools by ssh is that of Kubernetes; Slurm's has a size of disk that nothing reads.
+ */
+export const HEEDS: Readonly<Record<IgnoredSetting, readonly string[]>> = {
+  labels: ["aws", "azure", "gcp", "kubernetes", "mithril", "ssh", "verda"],
+  diskSize: [
+    "aws",
+    "azure",
+    "cudo",
+    "do",
+    "gcp",
+    "kubernetes",
+    "nebius",
+    "oci",
+    "paperspace",
+    "primeintellect",
+    "runpod",
+    "scp",
+    "seeweb",
+    "ssh",
+    "vast",
+    "verda",
+    "yotta",
+  ],
+  runOptions: ["aws", "azure", "do", "gcp", "lambda", "mithril", "nebius", "paperspace", "seeweb", "verda"],
+};
+
+/** Whether SkyPilot leaves it out there without a word. A cloud that is not known here is taken to heed it. */
+export function ignores(infra: string, setting: IgnoredSetting): boolean {
+  const cloud = ALIASES[cloudOf(infra)] ?? cloudOf(infra);
+  return UNABLE[cloud] !== undefined && !HEEDS[setting].includes(cloud);
 }

@@ -1,13 +1,13 @@
-/** From zod's issues to problems: every message is the schema's own, and an unknown key gets a suggestion. */
+/** Converts zod's issues to problems, with the schema's messages, and suggestions for unknown keys. */
 import type { z } from "zod";
 import { CONFIG_NAMESPACE, type Problem, type SettingPath } from "./problems";
 import { listed, nearest } from "./values";
 import { schemaAt, settingsOf, shapeOf } from "./walk";
 
-/** Groups with more keys than this are not listed in a message. */
+/** Longest list of keys in a message. */
 const LISTED_KEYS = 16;
 
-/** All problems that zod found, at most one a setting. */
+/** All problems found by zod, at most one per setting. */
 export function problemsOf(root: z.ZodType, issues: readonly z.core.$ZodIssue[]): Problem[] {
   const seen = new Set<string>();
   return issues
@@ -44,7 +44,7 @@ function unknownKey(root: z.ZodType, path: SettingPath, key: string): string {
   return `unknown key. Known here: ${listed(known)}.`;
 }
 
-/** A name without what differs between ways to write it: `tensor_parallel`, `tensorParallel`; `routerMode`, `router.mode`. */
+/** Normalises a name for comparison: `tensor_parallel`, `tensorParallel`; `routerMode`, `router.mode`. */
 function bare(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9]/g, "").toLowerCase();
 }

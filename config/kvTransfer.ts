@@ -1,7 +1,10 @@
 import { plainObject } from "./plain";
 import { oneOf, optional, section, text } from "./values";
 
-/** NIXL's backends that move blocks between GPUs of different processes: https://github.com/ai-dynamo/nixl/tree/main/src/plugins */
+/**
+ * NIXL's backends that transfer blocks between GPUs of different processes:
+ * https://github.com/ai-dynamo/nixl/tree/main/src/plugins
+ */
 export const NIXL_BACKENDS = ["UCX", "LIBFABRIC", "Mooncake", "UCCL", "GPUNETIO"] as const;
 
 export const kvTransferSchema = section({

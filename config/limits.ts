@@ -1,4 +1,4 @@
-/** Guard rails: what a deployment may take and cost. */
+/** Limits of a deployment's resources and cost. */
 import { decimal, flag, optional, section, setting, whole } from "./values";
 
 export const limitsSchema = section({

@@ -1,4 +1,4 @@
-/** Metrics: what Prometheus is given, whether one runs, and when it raises an alert. */
+/** Metrics: exporters, Prometheus, and alert thresholds. */
 import { decimal, flag, section, setting, whole } from "./values";
 
 const limitsSchema = section({

@@ -2,13 +2,21 @@ import { show, text } from "./values";
 
 const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
 const ABSOLUTE_PATH = /^\/[^\n\r\0]*[^/\n\r\0]\/?$/;
-const BUCKET_URL = /^(s3|gs):\/\/[a-z0-9][\w.-]+(\/[\w./=+@~-]*)?$/;
+/** Stores from which SkyPilot copies, of `Storage` in https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/data/storage.py */
+const BUCKETS = [
+  "(s3|gs|r2|nebius|cw|vastdata)://[a-z0-9][\\w.-]+",
+  "cos://[a-z0-9-]+/[a-z0-9][\\w.-]+",
+  "oci://[A-Za-z0-9][\\w.-]*(@[a-z0-9-]+)?",
+  "https://[a-z0-9]+\\.blob\\.core\\.windows\\.net/[a-z0-9$][a-z0-9-]+",
+];
+/** SkyPilot puts the path into commands as it is. */
+const BUCKET_URL = new RegExp(`^(${BUCKETS.join("|")})(/[\\w./=+@~:,%-]*)?$`);
 
-/** Where weights come from. */
+/** Source of the weights. */
 export type ModelSource = "hub" | "path" | "bucket";
 
 /**
- * What kind of model name this is; undefined when it is none. Rules of hub ids:
+ * The source of a model name; undefined if it is invalid. Rules of hub ids:
  * https://github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/utils/_validators.py
  */
 export function modelSource(model: string): ModelSource | undefined {
@@ -18,7 +26,7 @@ export function modelSource(model: string): ModelSource | undefined {
   return isHubId ? "hub" : undefined;
 }
 
-/** What clients call the model unless told otherwise: the hub id, else the last part of the path. */
+/** Default name of the model for clients: the hub id, else the last part of the path. */
 export function defaultServedName(model: string): string {
   if (modelSource(model) === "hub") return model;
   const parts = model.split("/").filter((part) => part !== "");
@@ -27,7 +35,8 @@ export function defaultServedName(model: string): string {
 
 /** A model: hub id, absolute path or bucket URL. */
 export const modelName = () => {
-  const allowed = "a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://";
+  const allowed =
+    "a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/)";
   return text({
     noun: "the name of a model",
     allowed,
@@ -36,7 +45,7 @@ export const modelName = () => {
   });
 };
 
-/** What was probably meant. */
+/** A suggestion for an invalid name. */
 function modelHint(written: string): string {
   const onHub = /^https?:\/\/(?:huggingface\.co|hf\.co)\/([^/?#]+\/[^/?#]+)/.exec(written)?.[1];
   if (onHub !== undefined && modelSource(onHub) === "hub") return ` Did you mean ${show(onHub)}?`;

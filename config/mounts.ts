@@ -1,4 +1,4 @@
-/** What SkyPilot mounts on nodes by itself: https://docs.skypilot.co/en/latest/reference/yaml-spec.html#file-mounts */
+/** SkyPilot's file mounts: https://docs.skypilot.co/en/latest/reference/yaml-spec.html#file-mounts */
 import { z } from "zod";
 import { allowedText, dictionary, flag, oneOf, text, wrong } from "./values";
 
@@ -8,7 +8,10 @@ const MOUNT_PATH = {
   pattern: /^~?\/[^\p{Cc}\p{Cs}]*[^/\p{Cc}\p{Cs}]$/u,
 };
 
-/** Keys of a storage, in `get_storage_schema` of sky/utils/schemas.py; `VOLUME` is a store that `sky.volumes` has taken the place of. */
+/**
+ * Keys of a storage, in `get_storage_schema` of sky/utils/schemas.py; the store `VOLUME` is superseded by
+ * `sky.volumes`.
+ */
 const STORAGE_KEYS = ["name", "source", "store", "persistent", "mode", "type", "config"] as const;
 
 const MODES = ["MOUNT", "COPY", "MOUNT_CACHED"] as const;

@@ -1,11 +1,14 @@
-/** The part of SkyPilot's configuration that goes into pods (`kubernetes.pod_config`). SkyPilot merges it as `merge_k8s_configs` does. */
+/**
+ * The pod section of SkyPilot's configuration (`kubernetes.pod_config`), merged like SkyPilot's
+ * `merge_k8s_configs`.
+ */
 import type { SettingPath } from "./problems";
 
-/** Plain data, as YAML gives it. */
+/** Plain data, as in YAML. */
 type Plain = Readonly<Record<string, unknown>>;
 export type PodSection = "kubernetes" | "ssh";
 
-/** The container in which SkyPilot works; a container of `pod_config` without a name is this one too. */
+/** SkyPilot's main container; a container of `pod_config` without a name is taken for it too. */
 export const RAY_NODE = "ray-node";
 
 function isObject(value: unknown): value is Plain {
@@ -21,19 +24,19 @@ function listAt(value: unknown, ...path: readonly string[]): readonly unknown[] 
   return Array.isArray(found) ? found : [];
 }
 
-/** Whether it names secrets with which the image is pulled. */
+/** Whether it has image pull secrets. */
 export function hasPullSecrets(config: unknown, section: PodSection): boolean {
   return listAt(config, section, "pod_config", "spec", "imagePullSecrets").length > 0;
 }
 
-/** A place where the pod's user is set. */
+/** A setting of the pod's user. */
 export interface PodUser {
-  /** Below `sky.config`. */
+  /** Path below `sky.config`. */
   readonly path: SettingPath;
   readonly value: unknown;
 }
 
-/** Where the configuration says that the container's user is another one than root. */
+/** Settings of a container user other than root. */
 export function podUsers(config: unknown, section: PodSection): readonly PodUser[] {
   const spec = [section, "pod_config", "spec"];
   const containers = listAt(config, ...spec, "containers");
@@ -57,14 +60,14 @@ function isRayNode(container: unknown): boolean {
   return isObject(container) && (name === undefined || name === RAY_NODE);
 }
 
-/** SkyPilot's container as `pod_config` has it. */
+/** SkyPilot's container in `pod_config`. */
 interface RayNode {
   readonly name: typeof RAY_NODE;
   readonly securityContext: Plain;
   readonly env: readonly { readonly name: string; readonly value: string }[];
 }
 
-/** The configuration with more for SkyPilot's container; what it says itself stands. */
+/** Adds to SkyPilot's container; existing values are kept. */
 export function withPodSection<T extends Plain>(
   config: T | undefined,
   section: PodSection,

@@ -18,10 +18,11 @@ export const acceleratorName = () =>
   text({
     noun: "the name of an accelerator",
     allowed: "a name from `sky gpus list` without a count, such as H100 or A100-80GB",
-    pattern: /^[A-Za-z][\w.-]*$/,
+    // On Slurm these are the types of its GRES, such as 3g.40gb.
+    pattern: /^[A-Za-z0-9][\w.+-]*$/,
   });
 
-/** One argument of an argv; may be empty, may hold anything but a line break or NUL. */
+/** One argument of an argv; may be empty, and may have any characters except line breaks and NUL. */
 export const argument = () =>
   text({
     noun: "an argument",

@@ -1,22 +1,25 @@
-/** Mistakes in a configuration, and how they are told to the person who wrote it. */
+/** Problems in a configuration, and their messages. */
 import { UserError } from "../lib/errors";
 
 /** Pulumi configuration namespace of this program: the part before the colon in `dynamo-sky:model`. */
 export const CONFIG_NAMESPACE = "dynamo-sky";
 
-/** Where a setting stands: `["pools", 1, "tensorParallel"]`. Empty for the configuration as a whole. */
+/** Path of a setting: `["pools", 1, "tensorParallel"]`. Empty for the configuration as a whole. */
 export type SettingPath = readonly (string | number)[];
 
-/** One mistake. */
+/** One problem. */
 export interface Problem {
   readonly path: SettingPath;
-  /** Value found, what is allowed, what to do. Full sentences; the key is not repeated. */
+  /** Value found, allowed values, next step. Full sentences; the key is not repeated. */
   readonly message: string;
 }
 
 const PLAIN_KEY = /^[A-Za-z_][\w-]*$/;
 
-/** The key as the user writes it: `dynamo-sky:pools[1].tensorParallel`; odd names are quoted: `dynamo-sky:engineEnv["a b"]`. */
+/**
+ * The key in the user's notation: `dynamo-sky:pools[1].tensorParallel`; unusual names are quoted:
+ * `dynamo-sky:engineEnv["a b"]`.
+ */
 export function settingName(path: SettingPath): string {
   const [first, ...rest] = path;
   if (first === undefined) return CONFIG_NAMESPACE;
@@ -24,7 +27,7 @@ export function settingName(path: SettingPath): string {
     if (typeof part === "number") return `[${part}]`;
     return PLAIN_KEY.test(part) ? `.${part}` : `[${JSON.stringify(part)}]`;
   });
-  // An odd key, such as one of spaces, would not be seen.
+  // An unusual key, such as one of spaces, would be invisible.
   const key = PLAIN_KEY.test(String(first)) ? first : JSON.stringify(first);
   return `${CONFIG_NAMESPACE}:${key}${tail.join("")}`;
 }
@@ -34,12 +37,12 @@ export function formatProblem(problem: Problem): string {
   return `${settingName(problem.path)}: ${problem.message}`;
 }
 
-/** All problems, one a line. */
+/** All problems, one per line. */
 export function formatProblems(problems: readonly Problem[]): string {
   return problems.map(formatProblem).join("\n");
 }
 
-/** A configuration that cannot be carried out. The message lists every problem, one a line. */
+/** An invalid configuration. The message lists every problem, one per line. */
 export class ConfigError extends UserError {
   override readonly name = "ConfigError";
 

@@ -1,11 +1,14 @@
-/** Environment variables that the plan sets: another value would lead around the gateway, or out of the cluster. One home for them. */
+/**
+ * Environment variables and flags set by the plan: another value would bypass the gateway, or leave the
+ * cluster. The only list of them.
+ */
 
-/** The setting to use instead; undefined where it follows from others. */
+/** The setting to use instead; undefined if it is derived from others. */
 type Instead = string | undefined;
 
 /** Names: https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/config/environment_names.rs */
 const NAMES: Readonly<Record<string, Instead>> = {
-  // Where a frontend listens, and what else it would listen on.
+  // Addresses and ports of a frontend.
   DYN_HTTP_HOST: undefined,
   DYN_HTTP_PORT: "frontend.port",
   DYN_TLS_CERT_PATH: undefined,
@@ -14,7 +17,7 @@ const NAMES: Readonly<Record<string, Instead>> = {
   DYN_KSERVE_GRPC_SERVER: undefined,
   DYN_GRPC_METRICS_PORT: undefined,
   DYN_INTERACTIVE: undefined,
-  // Where a worker listens.
+  // Address of a worker.
   DYN_SYSTEM_HOST: undefined,
   DYN_SYSTEM_PORT: "ports.workerSystem",
   DYN_SYSTEM_ENABLED: undefined,
@@ -24,7 +27,7 @@ const NAMES: Readonly<Record<string, Instead>> = {
   DYN_TCP_RESPONSE_STREAM_PORT: "ports.frontendResponse",
   VLLM_NIXL_SIDE_CHANNEL_HOST: undefined,
   VLLM_NIXL_SIDE_CHANNEL_PORT: "ports.sideChannel",
-  // Which processes find each other, and where.
+  // Service discovery.
   DYN_NAMESPACE: undefined,
   DYN_NAMESPACE_PREFIX: undefined,
   DYN_NAMESPACE_WORKER_SUFFIX: undefined,
@@ -38,7 +41,7 @@ const NAMES: Readonly<Record<string, Instead>> = {
   DYN_ZMQ_BROKER_URL: undefined,
   DYN_EVENT_PLANE_HOST: undefined,
   ETCD_LEASE_TTL: "controlPlane.leaseTtlSeconds",
-  // What every worker, and the router, have to agree on.
+  // Values that all workers and the router must share.
   DYN_ROUTER_MODE: "router.mode",
   DYN_KV_CACHE_BLOCK_SIZE: "router.blockSize",
   DYN_CONNECTOR: "kvTransfer",
@@ -61,14 +64,14 @@ const NAMES: Readonly<Record<string, Instead>> = {
   DYN_TRTLLM_PUBLISH_EVENTS_AND_METRICS: "router.kvEvents",
   DYN_TRTLLM_DISAGGREGATION_MODE: "pools[].role",
   DYN_TRTLLM_OVERRIDE_ENGINE_ARGS: "engineConfig",
-  // Which GPUs are whose.
+  // GPU assignment.
   CUDA_VISIBLE_DEVICES: undefined,
-  // How an MPI world is started, and where it listens: `plan/engines/mpi.ts`.
+  // Start and address of an MPI world: `plan/engines/mpi.ts`.
   OMPI_MCA_plm: undefined,
   OMPI_MCA_oob_tcp_dynamic_ipv4_ports: "ports.mpi",
   OMPI_MCA_oob_tcp_dynamic_ipv6_ports: "ports.mpi",
   OMPI_MCA_orte_leave_session_attached: undefined,
-  // The node's own: `runtime/node.py`.
+  // The node's own variables: `runtime/node.py`.
   HEAD_IP: undefined,
   CONTROL_IP: undefined,
   NODE_IP: undefined,
@@ -76,11 +79,14 @@ const NAMES: Readonly<Record<string, Instead>> = {
   CLUSTER_DIR: undefined,
 };
 
-/** etcd takes any of its flags from `ETCD_…`; Dynamo finds it, and NATS, by these. The others are this program's and SkyPilot's own. */
+/**
+ * etcd reads all its flags from `ETCD_…`; Dynamo locates etcd and NATS by these prefixes. The others belong
+ * to this program and SkyPilot.
+ */
 const BEGINNINGS: Readonly<Record<string, Instead>> = {
   ETCD_: "controlPlane",
   NATS_: "controlPlane",
-  // The fields of `DYN_SYSTEM_…` by another name, which Dynamo reads too.
+  // Another prefix of the fields of `DYN_SYSTEM_…`, which Dynamo reads too.
   DYN_RUNTIME_SYSTEM_: undefined,
   DYNAMO_SKY_: undefined,
   RANK_IP_: undefined,
@@ -98,8 +104,8 @@ export function reservedVariable(name: string): { readonly instead: Instead } | 
 }
 
 /**
- * Flags of all Dynamo processes with which one of them would meet others elsewhere than the plan has it, or not at all:
- * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/common/configuration/groups/runtime_args.py
+ * Flags of all Dynamo processes that would break or change how they find each other:
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/common/configuration/groups/runtime_args.py
  */
 export const RUNTIME_FLAGS = {
   "--namespace": undefined,
@@ -111,7 +117,7 @@ export const RUNTIME_FLAGS = {
   "--response-plane": undefined,
 } as const satisfies Readonly<Record<string, Instead>>;
 
-/** Arguments of `python -m dynamo.frontend` that say where it listens, make it listen elsewhere too, or what its workers have to match. */
+/** Arguments of `python -m dynamo.frontend` for its addresses, or for values that must match its workers. */
 const FRONTEND_FLAGS: Readonly<Record<string, Instead>> = {
   ...RUNTIME_FLAGS,
   "--http-host": undefined,
@@ -130,7 +136,9 @@ const FRONTEND_FLAGS: Readonly<Record<string, Instead>> = {
   "--migration-limit": "frontend.migrationLimit",
 };
 
-/** The frontend's flag that an argument stands for, and which setting to use instead; undefined where the plan does not settle it. */
+/**
+ * The frontend flag of an argument, and which setting to use instead; undefined if the plan does not set it.
+ */
 export function reservedFrontendFlag(argument: string) {
   return reservedFlag(FRONTEND_FLAGS, argument);
 }
@@ -141,7 +149,7 @@ export interface Reserved {
   readonly instead: Instead;
 }
 
-/** The reserved flag that an argument stands for, however it is written; undefined for all others. */
+/** The reserved flag of an argument, in any notation; undefined for all others. */
 export function reservedFlag(
   reserved: Readonly<Record<string, Instead>>,
   argument: string,
@@ -156,12 +164,12 @@ export function reservedFlag(
   return flag === undefined ? undefined : { flag, instead: reserved[flag] };
 }
 
-/** vLLM's parser takes `_` for `-`, and keys of TensorRT-LLM have it. */
+/** vLLM's parser accepts `_` for `-`, and keys of TensorRT-LLM use it. */
 const spelling = (name: string): string => name.replaceAll("_", "-");
 
 /**
- * What an argument may be the name of: without its value (`--flag=value`), as the switch that it turns off (`--no-flag`), and without a key
- * inside a JSON value (vLLM's `--flag.key`: `FlexibleArgumentParser`).
+ * Names that an argument may have: without its value (`--flag=value`), as a negated switch (`--no-flag`), and
+ * without a key inside a JSON value (vLLM's `--flag.key`: `FlexibleArgumentParser`).
  */
 function formsOf(argument: string): string[] {
   const written = spelling(argument.replace(/=.*/s, ""));
@@ -169,13 +177,13 @@ function formsOf(argument: string): string[] {
   return whole.startsWith("--no-") ? [whole, whole.replace(/^--no-/, "--")] : [whole];
 }
 
-/** How `dynamo.trtllm` takes a key of the engine's configuration: `--trtllm.<group>.<key>`. */
+/** Prefix of `dynamo.trtllm` for a key of the engine's configuration: `--trtllm.<group>.<key>`. */
 export const TRTLLM_KEY = "--trtllm.";
 
 /**
- * Python's argument parsers take any beginning of a flag that fits no other (`--http-h`, `-t` for `-tp`), and a value right behind a single
- * letter (`-n2`): https://docs.python.org/3/library/argparse.html#allow-abbrev. No flag that the plan leaves to the user begins a reserved one.
- * A group of keys has all that is in it.
+ * Python's argument parsers accept any unambiguous prefix of a flag (`--http-h`, `-t` for `-tp`), and a value
+ * right after a single letter (`-n2`): https://docs.python.org/3/library/argparse.html#allow-abbrev. No flag
+ * left to the user is a prefix of a reserved one. A group of keys includes all its keys.
  */
 function standsFor(written: string, flag: string): boolean {
   if (/^-[^-]$/.test(flag)) return written.startsWith(flag);

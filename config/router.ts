@@ -19,19 +19,19 @@ export type RouterMode = (typeof ROUTER_MODES)[number];
 
 interface FlagInfo {
   readonly flag: string;
-  /** Read by the KV router alone. */
+  /** Used by the KV router only. */
   readonly kvOnly: boolean;
 }
 
 const flags = z.registry<FlagInfo>();
 
-/** A knob of any router mode. */
+/** An option of any router mode. */
 function common<S extends z.ZodType>(name: string, schema: S): S {
   flags.add(schema, { flag: name, kvOnly: false });
   return schema;
 }
 
-/** A knob that only the KV router reads. */
+/** An option of the KV router only. */
 function kv<S extends z.ZodType>(name: string, schema: S): S {
   flags.add(schema, { flag: name, kvOnly: true });
   return schema;
@@ -46,7 +46,10 @@ const file = () =>
 const name = (noun: string) => text({ noun, allowed: "text" });
 const weight = () => decimal({ min: 0, max: 1 });
 
-/** Knobs that stand for a flag of Dynamo's frontend, by the name of the flag without `--router-`. Defaults are Dynamo's own. */
+/**
+ * Options with a flag of Dynamo's frontend, by the name of the flag without `--router-`. Defaults are
+ * Dynamo's own.
+ */
 const knobs = {
   minInitialWorkers: common(
     "--router-min-initial-workers",
@@ -307,13 +310,13 @@ export const routerSchema = section({
   ...knobs,
 });
 
-/** A knob of the router, and the flag of `python -m dynamo.frontend` it stands for. */
+/** An option of the router, and its flag of `python -m dynamo.frontend`. */
 export interface RouterKnob {
   readonly key: keyof typeof knobs;
   readonly flag: string;
-  /** Read by the KV router alone. */
+  /** Used by the KV router only. */
   readonly kvOnly: boolean;
-  /** Dynamo's default; undefined where it has none. A knob at its default needs no flag. */
+  /** Dynamo's default; undefined if there is none. A default value needs no flag. */
   readonly default: string | number | boolean | undefined;
 }
 
@@ -324,10 +327,10 @@ function knobOf(key: keyof typeof knobs): RouterKnob {
   return { key, ...info, default: schema.parse(undefined) };
 }
 
-/** Every knob, in the order of the schema. Boolean knobs are switches: `--flag` and `--no-flag`. */
+/** All options, in the order of the schema. Boolean options are switches: `--flag` and `--no-flag`. */
 export const ROUTER_KNOBS: readonly RouterKnob[] = (Object.keys(knobs) as (keyof typeof knobs)[]).map(knobOf);
 
-/** How the router picks, with the default. It has no prefixes to go by where no tokens are written. */
+/** The router mode, with its default. A task that generates no tokens has no prefixes to route by. */
 export function routerMode(
   router: { readonly mode?: RouterMode | undefined },
   task: TaskName = "chat",

@@ -1,6 +1,6 @@
 /**
- * The schema of the configuration: one for what the user writes in `Pulumi.<stack>.yaml`, for the editor's JSON Schema
- * and for the reference. Every setting has its meaning, unit, default and the message for a wrong value here.
+ * The schema of the configuration: used for `Pulumi.<stack>.yaml`, the editor's JSON Schema and the
+ * reference. Each setting's description, unit, default and error message are defined here.
  */
 import type { z } from "zod";
 import { accessSchema } from "./access";
@@ -52,7 +52,12 @@ export const configSchema = section({
     about: "The model: a Hugging Face id, or weights at an absolute path or in a bucket.",
   }),
   modelRevision: optional(
-    text({ noun: "a revision", allowed: "a branch, tag or commit of the hub", pattern: /^[\w][\w./-]*$/ }),
+    text({
+      noun: "a revision",
+      allowed: "a branch, tag or commit of the hub, by git's rules for names",
+      // https://git-scm.com/docs/git-check-ref-format
+      pattern: /^(?![-/.])(?!.*(\.\.|@\{|\/\/|\/\.|\.lock(\/|$)))[^\s~^:?*[\\\p{Cc}\p{Cs}]+(?<![./])$/u,
+    }),
     { absent: "the hub's main branch", about: "Branch, tag or commit of the model on the hub." },
   ),
   servedModelName: optional(
@@ -161,7 +166,7 @@ export const configSchema = section({
   }),
 });
 
-/** What a user may write. */
+/** Configuration as written by the user. */
 export type ConfigInput = z.input<typeof configSchema>;
 /** With defaults, except those that depend on other settings. */
 export type ParsedConfig = z.output<typeof configSchema>;

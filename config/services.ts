@@ -16,12 +16,13 @@ import {
 const seconds = (max: number) => whole({ min: 1, max, noun: "a whole number of seconds" });
 const DAY = 86_400;
 
-/** More than any machine has; local nodes, whose GPUs are only numbers, may have many. */
+/** More than any machine has; local nodes, whose GPUs are simulated, may have many. */
 export const MOST_GPUS_OF_A_NODE = 1024;
 
 /**
- * What a worker of a real engine needs to end once it has aborted what was still in progress: SGLang 4, vLLM 3 to 7, and once
- * a little more than 8, because it waits 5 for a process that does not end (`docs/gpu.md`). Unit: seconds.
+ * How long a worker of a real engine takes to exit after it has aborted its requests: SGLang 4, vLLM 3 to 7,
+ * and once a little more than 8, because it waits 5 for a process that does not end (`docs/gpu.md`). Unit:
+ * seconds.
  */
 export const CLEAN_UP_SECONDS = 10;
 
@@ -78,7 +79,7 @@ export const controlPlaneSchema = section({
   }),
 });
 
-/** Base ports by purpose. A program that runs more than once on a node gets the next free ones above. */
+/** Base ports by purpose. Further instances of a program on a node get the next free ports above. */
 export const portsSchema = section({
   etcdClient: setting(port(), { default: 2379, about: "etcd, for its clients." }),
   etcdPeer: setting(port(), { default: 2380, about: "etcd, among its members." }),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { fileMountsSchema, volumesSchema } from "./mounts";
 import { plainObject } from "./plain";
+import { notPlain } from "./plainYaml";
 import {
   allowedText,
   dictionary,
@@ -21,8 +22,16 @@ const infraName = () =>
   text({
     noun: "an infra",
     allowed: "what `sky launch --infra` takes, such as aws, gcp/us-central1, k8s/my-context or slurm/lab",
-    pattern: /^[A-Za-z0-9][\w.*@:-]*(\/[\w.*@:-]+)*$/,
+    accepts: (infra) => {
+      const [cloud = "", ...place] = infra.split("/");
+      // A context may have slashes; SkyPilot puts it into YAML as it is.
+      const isPlain = place.every((part) => part === "*") || notPlain(place.join("/")) === undefined;
+      return /^(\w[\w-]*|\*)$/.test(cloud) && place.every((part) => PLACE.test(part)) && isPlain;
+    },
   });
+
+/** A region, zone, context of Kubernetes, cluster or partition of Slurm; or one part of it. */
+const PLACE = /^[\p{L}\p{N}_.*@:+=~,%()[\]-]+$/u;
 
 /** One infra, or several. */
 const infras = () => {
@@ -34,12 +43,14 @@ const infras = () => {
     .register(allowedText, { allowed });
 };
 
-const amount = (noun: string, example: string) =>
-  text({
-    noun,
-    allowed: `a number in quotes, with + for at least, such as ${example}`,
-    pattern: /^\d+(\.\d+)?\+?$/,
-  });
+/** A number, with `+` for at least, and units where SkyPilot knows some. */
+const amount = (noun: string, example: string, units = "") => {
+  const allowed = `a number, or in quotes with + for at least${units === "" ? "" : " and a unit (KB, MB, GB, TB, PB)"}, such as ${example}`;
+  const error = wrong(noun, allowed);
+  const written = text({ noun, allowed, pattern: new RegExp(`^\\d+(\\.\\d+)?${units}\\+?$`, "i") });
+  const number = z.number({ error }).positive({ error }).transform(String);
+  return z.union([written, number], { error }).register(allowedText, { allowed });
+};
 
 const skyConfig = () => plainObject("an object with keys of SkyPilot's config.yaml");
 
@@ -48,22 +59,26 @@ const registrySchema = section({
   server: required(
     text({
       noun: "a registry",
-      allowed: "a host name, with a port where it has one, such as nvcr.io or registry.example.com:5000",
-      pattern: /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:\d{1,5})?$/,
+      allowed:
+        "a host, with a port and a path where it has them, such as nvcr.io, registry.example.com:5000 or us-docker.pkg.dev/project",
+      pattern: /^([A-Za-z0-9]([\w.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(\/[\w.-]+)*$/,
     }),
     { about: "The registry that holds `sky.image`." },
   ),
   username: required(
     text({
       noun: "a user name",
-      allowed: "letters, digits and $ . _ @ + - =, such as $oauthtoken",
-      pattern: /^[\w$.@+=-]+$/,
+      allowed: "text on one line without spaces around it, such as $oauthtoken",
+      pattern: /^[^\s\p{Cc}\p{Cs}]([^\p{Cc}\p{Cs}\u2028\u2029]*[^\s\p{Cc}\p{Cs}])?$/u,
     }),
     { about: "Who logs in; for NVIDIA's registry `$oauthtoken`." },
   ),
 });
 
-/** What SkyPilot is asked for. Resource fields are those of its task YAML: https://docs.skypilot.co/en/latest/reference/yaml-spec.html */
+/**
+ * Resource requests to SkyPilot. Fields are those of its task YAML:
+ * https://docs.skypilot.co/en/latest/reference/yaml-spec.html
+ */
 export const skySchema = section({
   infra: setting(infras(), {
     default: [],
@@ -97,11 +112,13 @@ export const skySchema = section({
   diskSizeGB: optional(whole({ min: 32, max: 65_536 }), {
     absent: "SkyPilot's own",
     unit: "GB",
-    about: "Size of each node's disk.",
+    about:
+      "Size of each node's disk. With placement `dedicated` the control plane's node, which has no weights, gets no more than SkyPilot's own 256 GB.",
   }),
   diskTier: optional(oneOf("a disk tier", ["low", "medium", "high", "ultra", "best", "none"]), {
     absent: "SkyPilot's own",
-    about: "Speed of each node's disk.",
+    about:
+      "Speed of each node's disk; with placement `dedicated` not of the control plane's, which has no weights.",
   }),
   networkTier: optional(oneOf("a network tier", ["standard", "best"]), {
     absent:
@@ -113,8 +130,10 @@ export const skySchema = section({
     text({
       noun: "an image",
       allowed: "what SkyPilot's `image_id` takes, such as docker:ubuntu:24.04",
-      // SkyPilot puts it into shell commands as it is.
-      pattern: /^[A-Za-z0-9][\w.:/@+#=-]*$/,
+      // SkyPilot puts it unquoted into YAML and shell commands. Azure gallery images begin with a slash.
+      accepts: (image) =>
+        /^(docker:(?=[A-Za-z0-9])|(?=[A-Za-z0-9/]))[\w.:/@+#=-]+$/.test(image) &&
+        notPlain(image.replace(/^docker:/, "")) === undefined,
     }),
     {
       absent: "the engine's NGC image where containers can run",
@@ -130,19 +149,21 @@ export const skySchema = section({
     text({
       noun: "an instance type",
       allowed: "a name of the cloud, such as p5.48xlarge",
-      pattern: /^[A-Za-z0-9][\w.:/+-]*$/,
+      // Those of OCI have a $.
+      accepts: (type) => /^[A-Za-z0-9][\w.:/+$-]*$/.test(type) && notPlain(type) === undefined,
     }),
     {
       absent: "SkyPilot's choice",
-      about: "Instance type of the nodes.",
+      about:
+        "Instance type of the nodes; with placement `dedicated` not of the control plane's, which has no GPUs.",
     },
   ),
-  cpus: optional(amount("a number of CPUs", '"32" or "32+"'), {
+  cpus: optional(amount("a number of CPUs", '32 or "32+"'), {
     absent: "SkyPilot's choice",
     unit: "virtual CPUs",
     about: "CPUs of each node.",
   }),
-  memory: optional(amount("an amount of memory", '"256" or "256+"'), {
+  memory: optional(amount("an amount of memory", '256, "256+" or "1TB"', "([KMGTP]B)?"), {
     absent: "SkyPilot's choice",
     unit: "GB",
     about: "Memory of each node.",
@@ -157,8 +178,8 @@ export const skySchema = section({
       "labels and their values as text",
       {
         noun: "the name of a label",
-        allowed: "letters, digits and . _ / -",
-        pattern: /^[A-Za-z0-9][\w./-]*$/,
+        allowed: "letters, digits and . _ / : = + @ -, as the cloud allows it",
+        pattern: /^[\p{L}\p{N}_][\p{L}\p{N}_./:=+@-]*$/u,
       },
       text({ noun: "text", allowed: "text on one line", pattern: /^[^\n\r\0]*$/ }),
     ),

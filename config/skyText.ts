@@ -1,12 +1,13 @@
 /**
- * Text of `sky.config` that SkyPilot 0.14.1 puts into a script or a command as it is: what is everyday is quoted so that it arrives as it was
- * written, and what cannot be quoted is refused. Pure.
+ * Text of `sky.config` that SkyPilot 0.14.1 pastes unquoted into a script or a command: common text is quoted
+ * so that it arrives unchanged, and text that cannot be quoted is rejected. Pure.
  *
- * - `slurm.sbatch_options`: a line `#SBATCH --name=value` of a batch script (`_build_custom_sbatch_directives` of `provision/slurm/instance.py`).
- *   For bash that is a comment; sbatch takes it apart at white space, quotes, backslashes and `#`.
- * - `docker.run_options`: pasted into a YAML file (`templates/*-ray.yml.j2`), and from there into the command `docker run`
- *   (`provision/docker_utils.py`), which a shell on the node executes.
- * - `slurm.quota`, `slurm.cpu_partition`: names, which go into commands on the login node as well.
+ * - `slurm.sbatch_options`: a line `#SBATCH --name=value` of a batch script
+ *   (`_build_custom_sbatch_directives` of `provision/slurm/instance.py`). For bash that is a comment; sbatch
+ *   splits it at white space, quotes, backslashes and `#`.
+ * - `docker.run_options`: pasted into a YAML file (`templates/*-ray.yml.j2`), and from there into the command
+ *   `docker run` (`provision/docker_utils.py`), which a shell on the node executes.
+ * - `slurm.quota`, `slurm.cpu_partition`: names, which also become part of commands on the login node.
  */
 import type { Problem, SettingPath } from "./problems";
 import { show } from "./values";
@@ -16,14 +17,17 @@ interface Settings {
   readonly [key: string]: Json;
 }
 
-/** `Array.isArray`, which does not know a list that nobody changes. */
+/** `Array.isArray` that also narrows read-only lists. */
 const isList = (value: object): value is readonly Json[] => Array.isArray(value);
 
-/** One kind of place, by the last part of its name. */
+/** One kind of pasted setting, by the last part of its name. */
 interface Pasted {
-  /** Why a text cannot be carried; undefined when it can. `key` is the part of the path above it that is a name. */
+  /**
+   * Why a text cannot be passed on; undefined if it can. `key` is the part of the path above it that is a
+   * name.
+   */
   readonly refuse: (text: string, key: string) => string | undefined;
-  /** The text as SkyPilot has to be given it. */
+  /** The text, quoted for SkyPilot. */
   readonly quote: (text: string, key: string) => string;
   /** Whether the keys below are names of options. */
   readonly hasNames: boolean;
@@ -35,7 +39,7 @@ const PLACES: Readonly<Record<string, Pasted>> = {
   quota: { refuse: refuseName, quote: (text) => text, hasNames: false },
   cpu_partition: { refuse: refuseName, quote: (text) => text, hasNames: false },
 };
-/** Kubernetes has a `quota` too, of which SkyPilot makes labels and nothing else. */
+/** Kubernetes has a `quota` too, which SkyPilot uses for labels only. */
 const ONLY_BELOW: Readonly<Record<string, string>> = { quota: "slurm", cpu_partition: "slurm" };
 
 function placeAt(path: SettingPath, key: string): Pasted | undefined {
@@ -44,7 +48,7 @@ function placeAt(path: SettingPath, key: string): Pasted | undefined {
   return above === undefined || path.includes(above) ? place : undefined;
 }
 
-/** Why text of `sky.config` cannot be carried. */
+/** Problems with text of `sky.config` that cannot be passed on. */
 export function skyTextProblems(path: SettingPath, value: unknown): Problem[] {
   if (typeof value !== "object" || value === null) return [];
   return Object.entries(value).flatMap(([key, part]) => {
@@ -81,7 +85,7 @@ function pastedProblems(path: SettingPath, value: unknown, key: string, place: P
   });
 }
 
-/** `sky.config` as SkyPilot has to be given it. */
+/** `sky.config`, quoted for SkyPilot. */
 export function quotedSkyConfig(config: Settings): Settings {
   return quotedSettings([], config);
 }
@@ -110,12 +114,12 @@ function quotedIn(value: Json, key: string, place: Pasted): Json {
 }
 
 const OPTION_NAME = /^[A-Za-z][\w-]*$/;
-// Half characters and those that YAML does not know, too.
+// Lone surrogates and characters invalid in YAML, too.
 const CONTROL = /[\p{Cc}\p{Cs}\u2028\u2029\ufeff\ufffe\uffff]/u;
 const ONE_LINE =
   "has a line end or another control character, which ends the line that it stands in. Remove it.";
 
-/** Of accounts and queues SkyPilot makes commands too. */
+/** SkyPilot uses accounts and queues in commands too. */
 const NAMES: ReadonlySet<string> = new Set(["account", "A", "qos", "q"]);
 const NAME = /^[\w.@+-]+$/u;
 
@@ -130,7 +134,7 @@ function refuseSbatch(text: string, key: string): string | undefined {
   return CONTROL.test(text) ? ONE_LINE : undefined;
 }
 
-/** Text that is quoted already, as a user of SkyPilot has to write it, stays as it is. */
+/** Text that the user has already quoted for SkyPilot is kept. */
 function quoteSbatch(text: string): string {
   if (/^("[^"\\]*"|'[^'\\]*')$/.test(text) || !/[\s'"\\#]/.test(text)) return text;
   return `"${text.replace(/[\\"]/g, "\\$&")}"`;
@@ -151,8 +155,8 @@ function refuseDocker(text: string): string | undefined {
 const PUBLISHES = /^(-[dit]*[pP]|--publish(-all)?(=|$))/;
 
 /**
- * Each word of the text as a shell reads it, with a backslash before whatever a shell or YAML may take for more than a letter: quotes would be
- * taken by YAML where they come first.
+ * Each word of the text as a shell reads it, with a backslash before characters that a shell or YAML may
+ * interpret: quotes at the start would be taken by YAML.
  */
 function quoteDocker(text: string): string {
   const words = shellWords(text);
@@ -161,12 +165,14 @@ function quoteDocker(text: string): string {
     word.replace(/[^\p{L}\p{N}_./=,:@%+-]/gu, "\\$&").replace(/[: ]$/, "$&''"),
   );
   const [first = "", ...rest] = quoted;
-  // Otherwise YAML reads a number, a truth or a mark of its own.
+  // Otherwise YAML would read a number, a boolean or a marker.
   const begun = /^--?[A-Za-z]|^\\/.test(first) ? first : `\\${first}`;
   return [begun, ...rest].join(" ");
 }
 
-/** The words of a POSIX shell's command line; instead, why it has none: what a shell would put in the place of it is not known here. */
+/**
+ * The words of a POSIX command line; or why they are unknown: expansions of a shell cannot be evaluated here.
+ */
 function shellWords(text: string): readonly string[] | string {
   const words: string[] = [];
   let word: string | undefined;

@@ -1,6 +1,6 @@
 /**
- * What clients ask a model for. One home for it: readiness, smoke test, demo, load test and the `chat` output ask by what is here, and the
- * gateway knows by it which addresses a model has.
+ * The tasks of models. The only definition: readiness check, smoke test, demo, load test and the `chat`
+ * output use its requests, and the gateway its paths.
  *
  * Dynamo's kinds: `ModelType` in https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/llm/src/model_type.rs
  */
@@ -10,26 +10,26 @@ import { counted } from "../lib/words";
 export const TASKS = ["chat", "completions", "embedding", "classify"] as const;
 export type TaskName = (typeof TASKS)[number];
 
-/** One kind of request, and how its answer is told from an empty one: a 200 alone proves nothing. */
+/** One kind of request, and how to tell an empty response: a status 200 alone proves nothing. */
 export interface Task {
-  /** Where it is asked, below `/v1/`. */
+  /** Path below `/v1/`. */
   readonly path: string;
-  /** Further addresses below `/v1/` at which the same model answers. */
+  /** Further paths below `/v1/` of the same model. */
   readonly also: readonly string[];
-  /** A request of it, as a person would call it. */
+  /** Name of a request for users. */
   readonly noun: string;
-  /** Whether tokens are written, one after the other: the answer can be streamed, and there is a KV cache to route by. */
+  /** Whether it generates tokens: then responses can be streamed, and there is a KV cache to route by. */
   readonly generates: boolean;
-  /** Body of a request. `maxTokens` bounds what is written; not for a task that writes nothing. */
+  /** Body of a request. `maxTokens` limits the output; ignored by tasks that generate nothing. */
   readonly body: (model: string, text: string, maxTokens: number) => Readonly<Record<string, unknown>>;
-  /** What has come back in an answer. */
+  /** The content of a response. */
   readonly read: (answer: unknown) => Content;
 }
 
 export interface Content {
   /** Whether the model has really computed something. */
   readonly isThere: boolean;
-  /** In words: `8 tokens`, `a vector of 1024 numbers`. */
+  /** Description: `8 tokens`, `a vector of 1024 numbers`. */
   readonly words: string;
 }
 
@@ -43,7 +43,7 @@ const textAnswer = z.object({ usage, choices: z.array(z.object({ text })) });
 const vectorAnswer = z.object({ data: z.array(z.object({ embedding: z.array(z.number()) })) });
 const classAnswer = z.object({ data: z.array(z.object({ probs: z.array(z.number()) })) });
 
-/** Tokens that were counted, and text to see. */
+/** Number of tokens, and their text. */
 function written(tokens: number, content: string | null | undefined): Content {
   const amount = counted(tokens, "token");
   if (!content) return { isThere: false, words: `${amount} and no text` };

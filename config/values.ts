@@ -1,13 +1,13 @@
 /**
- * Building blocks of the schema: each makes the zod type of one kind of value together with the message a person
- * gets for a wrong one, and each setting carries what the reference and the editor show.
+ * Building blocks of the schema: each makes the zod type of one kind of value with the error message for a
+ * wrong one, and each setting carries its documentation for the reference and the editor.
  */
 import { distance } from "fastest-levenshtein";
 import { z } from "zod";
 
-/** What is told about a setting, in the configuration reference and in editors. */
+/** Documentation of a setting, for the configuration reference and editors. */
 export interface SettingDoc {
-  /** What it means. One or two sentences; names the flag it becomes, where there is one. */
+  /** Description. One or two sentences; names the flag that it sets, if any. */
   readonly about: string;
   /** Unit of the value: `GPUs`, `seconds`, `tokens`. */
   readonly unit?: string;
@@ -21,14 +21,14 @@ export interface SettingInfo extends SettingDoc {
 /** Documentation of each setting, by its schema. */
 export const settingInfo = z.registry<SettingInfo>();
 
-/** What is allowed for a value, in words, by its schema. */
+/** The allowed values in words, by schema. */
 export const allowedText = z.registry<{ readonly allowed: string }>();
 
 type ErrorMap = (issue: { readonly code?: string | undefined; readonly input?: unknown }) => string;
 
 const LONGEST_SHOWN = 80;
 
-/** A value as a message shows it: JSON, shortened when long. */
+/** A value as JSON for a message, truncated if long. */
 export function show(value: unknown): string {
   const text = asJson(value) ?? String(value);
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN - 1)}…` : text;
@@ -49,7 +49,7 @@ export function listed(values: readonly (string | number)[]): string {
   return values.join(", ");
 }
 
-/** The choice nearest to what was written, if near enough to be a slip; undefined otherwise. */
+/** The choice most similar to the text, if similar enough to be a typing error; undefined otherwise. */
 export function nearest(written: string, choices: readonly string[]): string | undefined {
   const ranked = choices
     .map((choice) => ({ choice, slips: slips(written.toLowerCase(), choice.toLowerCase()) }))
@@ -59,10 +59,10 @@ export function nearest(written: string, choices: readonly string[]): string | u
   return best !== undefined && best.slips <= tolerated ? best.choice : undefined;
 }
 
-/** Longer than any key or choice; beyond it nothing is near, and comparing would take long. */
+/** Longer than any key or choice; beyond it nothing is similar, and comparing would be slow. */
 const LONGEST_SLIP = 64;
 
-/** Letters to change. Two neighbours that changed places count as one change, since that is one typing error. */
+/** Edit distance. A transposition of two neighbours counts as one change, since it is one typing error. */
 function slips(written: string, choice: string): number {
   if (written.length > LONGEST_SLIP) return Number.POSITIVE_INFINITY;
   const swapped = Array.from({ length: Math.max(0, written.length - 1) }, (_, at) =>
@@ -71,7 +71,10 @@ function slips(written: string, choice: string): number {
   return Math.min(distance(written, choice), ...swapped.map((other) => 1 + distance(other, choice)));
 }
 
-/** Makes the message for a wrong value. `noun`: what it should be; `hint`: a further sentence for some values. */
+/**
+ * Makes the message for a wrong value. `noun`: the expected value; `hint`: a further sentence for some
+ * values.
+ */
 export const wrong =
   (noun: string, allowed: string, hint: (input: unknown) => string = () => ""): ErrorMap =>
   ({ code, input }) =>
@@ -91,7 +94,7 @@ function unquoteHint(input: unknown): string {
   return ` Write it without quotes: ${Number(input)}.`;
 }
 
-/** For a list or an object that came as a string and could not be read as one. */
+/** For a list or an object given as a string that is not valid JSON. */
 function jsonHint(input: unknown): string {
   return typeof input === "string" && /^\s*[[{]/.test(input) ? " It is not valid JSON." : "";
 }
@@ -121,7 +124,7 @@ export function whole(limits: { min: number; max?: number; noun?: string }) {
   });
 }
 
-/** A number that may have decimals. `above` excludes the lower bound itself. */
+/** A number that may have decimals. `above` is an exclusive lower limit. */
 export function decimal(limits: { min: number; max?: number; above?: boolean; noun?: string }) {
   const { min, max, above = false, noun = "a number" } = limits;
   const upper = max === undefined ? "" : `, at most ${max}`;
@@ -134,7 +137,7 @@ export function decimal(limits: { min: number; max?: number; above?: boolean; no
   });
 }
 
-/** A network port that needs no root. */
+/** An unprivileged network port. */
 export function port() {
   return whole({ min: 1024, max: 65535, noun: "a port" });
 }
@@ -148,7 +151,7 @@ export function flag() {
   return z.boolean({ error }).register(allowedText, { allowed: "true, false" });
 }
 
-/** One of a few words. */
+/** One of several words. */
 export function oneOf<const T extends readonly [string, ...string[]]>(noun: string, choices: T) {
   const allowed = listed(choices);
   const error = wrong(noun, allowed, (input) => {
@@ -158,7 +161,10 @@ export function oneOf<const T extends readonly [string, ...string[]]>(noun: stri
   return z.enum(choices, { error }).register(allowedText, { allowed });
 }
 
-/** Text of a certain form: a pattern, or a test where a pattern cannot say it. Without either: any that is not blank. */
+/**
+ * Text of a certain form: a pattern, or a test if a pattern is not enough. Without either: any non-blank
+ * text.
+ */
 export function text(form: {
   noun: string;
   allowed: string;
@@ -178,8 +184,8 @@ export function text(form: {
 }
 
 /**
- * A secret. Only that there is one goes on from here (`true`); its value is in no message and no plan. `true` is accepted
- * too, for callers that hold the value elsewhere.
+ * A secret. Only its presence is passed on (`true`); its value is in no message and no plan. `true` is
+ * accepted too, for callers that keep the value elsewhere.
  */
 export function token() {
   const allowed = "text without spaces";
@@ -191,7 +197,7 @@ export function token() {
   return z.union([secret, z.literal(true)], { error: () => message }).register(allowedText, { allowed });
 }
 
-/** A private key, kept as {@link token} is: only whether there is one goes on from here. */
+/** A private key, handled like {@link token}: only its presence is passed on. */
 export function privateKey() {
   const allowed = "a private key in PEM, without a passphrase";
   const message = `not a private key (its value is not shown). Allowed: ${allowed}.`;
@@ -202,7 +208,7 @@ export function privateKey() {
   return z.union([secret, z.boolean()], { error: () => message }).register(allowedText, { allowed });
 }
 
-/** A certificate; what stands in its place is not told, for it may be the key. */
+/** A certificate; messages do not show an invalid value, which may be the key. */
 export function certificateText() {
   const allowed = "PEM, the server's certificate first and those that it was signed with after it";
   const message = `not a certificate (its value is not shown). Allowed: ${allowed}.`;
@@ -214,7 +220,7 @@ export function certificateText() {
     .register(allowedText, { allowed });
 }
 
-/** A list whose items are all of one kind. */
+/** A list with items of one kind. */
 export function list<S extends z.ZodType>(noun: string, item: S, least = 0) {
   const allowed = least === 0 ? `a list of ${noun}` : `a list of ${noun}, at least ${least}`;
   const error = wrong("a list", allowed, jsonHint);
@@ -245,14 +251,14 @@ export function environment() {
       allowed: "letters, digits and _, not starting with a digit",
       pattern: /^[A-Za-z_]\w*$/,
     },
-    // The value may be a secret in the wrong place: its kind is told, not the value itself.
+    // The value may be a misplaced secret: the message shows its type only.
     z
       .string({ error: ({ input }) => `${kindOf(input)} is not text. Allowed: text. Write it in quotes.` })
       .register(allowedText, { allowed: "text" }),
   );
 }
 
-/** A group of settings. Keys that it does not have are refused. */
+/** A group of settings. Unknown keys are rejected. */
 export function section<T extends z.ZodRawShape>(shape: T) {
   const allowed = "an object with settings";
   return z.strictObject(shape, {
@@ -261,7 +267,7 @@ export function section<T extends z.ZodRawShape>(shape: T) {
   });
 }
 
-/** A setting with a default, in the form in which a user would write it; `defaultText` says it in words where it is long. */
+/** A setting with a default, in the user's notation; `defaultText` describes it if it is long. */
 export function setting<S extends z.ZodType>(
   schema: S,
   doc: SettingDoc & { default: z.input<S>; defaultText?: string },
@@ -272,7 +278,7 @@ export function setting<S extends z.ZodType>(
   return made;
 }
 
-/** A setting that may be absent; `absent` says in words what happens then. */
+/** An optional setting; `absent` describes what happens without it. */
 export function optional<S extends z.ZodType>(schema: S, doc: SettingDoc & { absent: string }) {
   const { absent, ...rest } = doc;
   const made = schema.optional().describe(`${described(rest)} Default: ${absent}.`);
@@ -280,7 +286,7 @@ export function optional<S extends z.ZodType>(schema: S, doc: SettingDoc & { abs
   return made;
 }
 
-/** A setting that must be given. */
+/** A required setting. */
 export function required<S extends z.ZodType>(schema: S, doc: SettingDoc) {
   const made = schema.describe(described(doc));
   settingInfo.add(made, { ...doc, defaultText: "none: must be given" });

@@ -1,10 +1,10 @@
-/** The one home of every version that this project installs or was written against. */
+/** All versions that this project installs or was written for. */
 export const VERSIONS = {
   /** Pulumi CLI; the same as the `@pulumi/pulumi` package. */
   pulumi: "3.255.0",
   /**
-   * `ai-dynamo` and `ai-dynamo-runtime` on PyPI, and the tag of NVIDIA's images on NGC. What it asks for and PyPI does not carry is left
-   * out: `runtime/overrides.txt`. How to move to another release: docs/upgrading.md.
+   * `ai-dynamo` and `ai-dynamo-runtime` on PyPI, and the tag of NVIDIA's images on NGC. What it
+   * requires and PyPI does not have is left out: `runtime/overrides.txt`.
    */
   dynamo: "1.6.1",
   /** Supervisor on PyPI: keeps the programs of a node running. */
@@ -19,21 +19,21 @@ export const VERSIONS = {
   randomPlugin: "4.21.2",
   /** actionlint, built from its Go module: checks the GitHub workflows. */
   actionlint: "1.7.12",
-  /** uv on PyPI: makes the Python environments. */
+  /** uv on PyPI: creates the Python environments. */
   uv: "0.13.9",
-  /** etcd, where it is built from its Go module; a system's or Debian's own is preferred. */
+  /** etcd, if built from its Go module; the system's or Debian's is preferred. */
   etcd: "3.6.16",
-  /** NATS server, where it is built from its Go module; a system's or Debian's own is preferred. */
+  /** NATS server, if built from its Go module; the system's or Debian's is preferred. */
   natsServer: "2.15.2",
 } as const;
 
 /**
- * The engines that a node can get: `pypi` with the extra of `ai-dynamo`, `image` in NVIDIA's image on NGC.
+ * The engine versions of nodes: `pypi` with the extra of `ai-dynamo`, `image` in NVIDIA's image on NGC.
  *
- * The plan writes one set of flags. It is right for both as long as the two columns are the same (a test sees to it); where they
- * part, the flags that differ belong here, beside the versions that have them. Images of other releases are refused
- * (`config/checks/image.ts`). Source of `image`, and of what older releases have:
- * https://docs.nvidia.com/dynamo/v1.6.1/reference/releases/deprecations (the table of pins)
+ * The plan uses one set of flags, which is right for both as long as the two columns are equal (a test checks
+ * that); if they differ, the flags that differ belong here, next to the versions. Images of other releases
+ * are rejected (`config/checks/image.ts`). Source of `image`, and of the versions in older releases:
+ * https://docs.nvidia.com/dynamo/v1.6.1/reference/releases/deprecations
  */
 export const ENGINE_VERSIONS = {
   sglang: { pypi: "0.5.21", image: "0.5.21" },
@@ -41,12 +41,14 @@ export const ENGINE_VERSIONS = {
   trtllm: { pypi: "1.3.0rc29", image: "1.3.0rc29" },
 } as const;
 
-/** NVIDIA's images on NGC by engine; `mocker` needs none: what PyPI has of Dynamo is a tenth of the size. */
+/**
+ * NVIDIA's images on NGC by engine; `mocker` needs none: Dynamo's packages on PyPI are a tenth of the size.
+ */
 export const ENGINE_IMAGES = {
   sglang: "sglang-runtime",
   vllm: "vllm-runtime",
   trtllm: "tensorrtllm-runtime",
 } as const;
 
-/** Where those images are. */
+/** Registry of these images. */
 export const IMAGE_REGISTRY = "nvcr.io/nvidia/ai-dynamo";

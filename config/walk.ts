@@ -1,4 +1,4 @@
-/** Finding one's way in the schema: what is under a key, and which keys there are. */
+/** Navigation in the schema: the schema of a key, and the keys of a group. */
 import { z } from "zod";
 import type { SettingPath } from "./problems";
 
@@ -10,19 +10,19 @@ export function unwrap(schema: z.ZodType): z.ZodType {
   return inner instanceof z.ZodType ? unwrap(inner) : schema;
 }
 
-/** The settings of a group, by key; undefined where the schema is no group. */
+/** The settings of a group, by key; undefined if the schema is not a group. */
 export function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undefined {
   const inner = unwrap(schema);
   return inner instanceof z.ZodObject ? inner.shape : undefined;
 }
 
-/** What a list's items are; undefined where the schema is no list. */
+/** The schema of a list's items; undefined if the schema is not a list. */
 export function itemOf(schema: z.ZodType): z.ZodType | undefined {
   const inner = unwrap(schema);
   return inner instanceof z.ZodArray && inner.element instanceof z.ZodType ? inner.element : undefined;
 }
 
-/** The schema at a path; undefined where the path leaves the schema. */
+/** The schema at a path; undefined if there is none. */
 export function schemaAt(root: z.ZodType, path: SettingPath): z.ZodType | undefined {
   return path.reduce<z.ZodType | undefined>((schema, part) => {
     if (schema === undefined) return undefined;
@@ -30,7 +30,7 @@ export function schemaAt(root: z.ZodType, path: SettingPath): z.ZodType | undefi
   }, root);
 }
 
-/** One setting with its place: `router.mode`, `pools[].role`. Groups come before what they hold. */
+/** A setting with its path: `router.mode`, `pools[].role`. Groups come before their settings. */
 export interface SettingEntry {
   readonly name: string;
   readonly key: string;

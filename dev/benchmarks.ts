@@ -1,14 +1,14 @@
 /**
  * `npm run benchmarks`: how long the demo, a no-op `up`, `preview` and planning take. Prints the tables of
- * docs/benchmarks.md. Clones the committed state of this repository and uses empty directories of its own, so that the
- * first demo is that of a newcomer; the caches of npm, uv and Go on this machine are the only thing that it does find.
+ * docs/benchmarks.md. Clones the committed state of this repository and uses new empty directories, so that
+ * the first demo is that of a new user; only the caches of npm, uv and Go on this machine are reused.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { markdownTable } from "../cli/bench/report";
+import { json, verb } from "../cli/command";
 import { exitCodes, runTool, wholeNumber } from "../cli/commandLine";
-import { readOptions } from "../cli/options";
 import { UsageProblem } from "../cli/pulumi/problem";
 import { packageRoot } from "../toolchain/index";
 import type { Benchmark } from "./benchmarks/benchmark";
@@ -19,13 +19,13 @@ import { routingBenchmark } from "./benchmarks/routing";
 import { median, timed } from "./benchmarks/timing";
 
 const REPEATS = 5;
-/** Of minutes each. */
+/** Each takes minutes. */
 const LAB_REPEATS = 3;
-/** As few as show a difference at a level of 5 %. */
+/** The fewest that can show a difference at a level of 5 %. */
 const ROUTING_REPEATS = 4;
 const GATEWAY_REPEATS = 5;
 const MOST_REPEATS = 20;
-/** Of --routing: the test that judges them goes through all ways to deal them out. */
+/** Limit for --routing: its significance test enumerates all permutations. */
 const MOST_ROUTING_REPEATS = 8;
 
 interface Row {
@@ -79,19 +79,7 @@ function operationsBenchmark(rows: readonly Row[]): Benchmark {
   return { text, rows: rows.map((row) => ({ ...row })) };
 }
 
-const usage = `Usage: npm run benchmarks [-- --lab [--runs N] | -- --routing [--runs N] | -- --gateway [--runs N]]
-
-How fast this project itself is. (A deployment under load: bin/dynamo-sky bench.)
-
-  --lab      a deployment on SkyPilot instead, on the lab, which is started if it does not run; about three minutes a run
-  --routing  time to first token with a KV-aware router and with round robin, on this machine; about four minutes a run
-  --gateway  what the gateway costs, with and without TLS, on this machine; about a minute a run
-  --json     print JSON: {machine,benchmarks:{NAME:[a row with every run]}}; progress goes to standard error in any case
-  --runs N   how often (default: ${LAB_REPEATS}; of --routing ${ROUTING_REPEATS}; of --gateway ${GATEWAY_REPEATS})
-
-${exitCodes({ ok: "measured", failed: "it failed" }, "the command is wrong")}`;
-
-/** What is measured by each option, and how often where `--runs` does not say. */
+/** Benchmark of each option, and its default number of runs. */
 const KINDS = {
   lab: { usual: LAB_REPEATS, most: MOST_REPEATS, measure: labBenchmark },
   routing: {
@@ -118,31 +106,32 @@ async function labBenchmark(runs: number): Promise<Benchmark> {
   return { text: `${text}\n\n${ratio}`, rows: data };
 }
 
-async function measured(
+/** What to measure, once the options are found to be right. */
+function measurement(
   kind: (typeof KIND_NAMES)[number] | undefined,
   runs: string | undefined,
-): Promise<Readonly<Record<string, Benchmark>>> {
+): () => Promise<Readonly<Record<string, Benchmark>>> {
   if (kind === undefined)
-    return { planning: planningBenchmark(), operations: operationsBenchmark(await operations()) };
+    return async () => ({
+      planning: planningBenchmark(),
+      operations: operationsBenchmark(await operations()),
+    });
   const { usual, most, measure } = KINDS[kind];
   const count = runs === undefined ? usual : wholeNumber("--runs", runs, { least: 1, most });
-  return { [kind]: await measure(count) };
+  return async () => ({ [kind]: await measure(count) });
 }
 
-const OPTIONS = {
-  lab: { type: "boolean", default: false },
-  routing: { type: "boolean", default: false },
-  gateway: { type: "boolean", default: false },
-  runs: { type: "string" },
-} as const;
+interface Options extends Readonly<Record<(typeof KIND_NAMES)[number], boolean>> {
+  readonly runs?: string | undefined;
+  readonly json: boolean;
+}
 
-async function main(): Promise<void> {
-  const values = readOptions(OPTIONS, usage);
-  if (values === undefined) return;
+async function benchmark(values: Options): Promise<void> {
   const [kind, ...others] = KIND_NAMES.filter((name) => values[name]);
   if (others.length > 0) throw new UsageProblem(`One at a time: --${kind} or --${others.join(", --")}.`);
   if (kind === undefined && values.runs !== undefined)
     throw new UsageProblem("--runs goes with --lab, --routing or --gateway.");
+  const measure = measurement(kind, values.runs);
   const machine = {
     cores: cpus().length,
     processor: cpus()[0]?.model ?? "unknown",
@@ -152,7 +141,7 @@ async function main(): Promise<void> {
   const { cores, processor, memoryGiB, node } = machine;
   const heading = `${cores} cores (${processor}), ${memoryGiB} GiB, Node ${node}\n`;
   if (!values.json) console.log(heading);
-  const found = await measured(kind, values.runs);
+  const found = await measure();
   if (!values.json) {
     console.log(
       Object.values(found)
@@ -165,4 +154,31 @@ async function main(): Promise<void> {
   console.log(JSON.stringify({ machine, benchmarks }, undefined, 2));
 }
 
-runTool(main, usage);
+runTool(
+  verb(
+    "npm run benchmarks --",
+    "How fast this project itself is. (A deployment under load: bin/dynamo-sky bench.)",
+    exitCodes({ ok: "measured", failed: "it failed" }, "the command is wrong"),
+  )
+    .option(
+      "--lab",
+      "a deployment on SkyPilot instead, on the lab, which is started if it does not run; about three minutes a run",
+      false,
+    )
+    .option(
+      "--routing",
+      "time to first token with a KV-aware router and with round robin, on this machine; about four minutes a run",
+      false,
+    )
+    .option(
+      "--gateway",
+      "what the gateway costs, with and without TLS, on this machine; about a minute a run",
+      false,
+    )
+    .option(
+      "--runs <n>",
+      `how often (default: ${LAB_REPEATS}; of --routing ${ROUTING_REPEATS}; of --gateway ${GATEWAY_REPEATS})`,
+    )
+    .addOption(json("{machine,benchmarks:{NAME:[a row with every run]}}; progress goes to standard error"))
+    .action(benchmark),
+);

@@ -1,4 +1,4 @@
-/** The table of causes in the documentation, made of `sky/causes.ts`. */
+/** The table of causes in the documentation, generated from `sky/causes.ts`. */
 import { CAUSES, FAILURES, type FailureKind } from "../sky/causes";
 
 export const CAUSES_FILE = "docs/troubleshooting.md";
@@ -6,7 +6,7 @@ export const CAUSES_FILE = "docs/troubleshooting.md";
 const BEGIN = "<!-- begin: causes, written by `npm run schema` from sky/causes.ts -->";
 const END = "<!-- end: causes -->";
 
-/** @throws Error when the page has no place for the table. */
+/** @throws Error if the page has no place for the table. */
 export function renderCauses(page: string): string {
   const [start, end] = [page.indexOf(BEGIN), page.indexOf(END)];
   if (start < 0 || end < start) throw new Error(`${CAUSES_FILE} has lost the marks of the table of causes`);

@@ -1,17 +1,11 @@
-/** `npm run check`: format, lint, types and imports. Runs all even when one fails, so that one run shows everything. */
+/**
+ * `npm run check`: format, lint, types and imports. Runs all checks even if one fails, so that one run
+ * reports everything.
+ */
 import { spawnSync } from "node:child_process";
+import { json, verb } from "../cli/command";
 import { EXIT, exitCodes, runTool } from "../cli/commandLine";
-import { readOptions } from "../cli/options";
 import { packageRoot } from "../toolchain/index";
-
-const usage = `Usage: npm run check [-- --json]
-
-Formatter, linter, types and imports between rooms, as CI runs them; 'npm run fix' mends what can be mended.
-
-Options
-  --json   print JSON: {checks:[{name,ok}]}; what is wrong goes to standard error
-
-${exitCodes({ ok: "nothing to complain about", failed: "something is wrong" }, "the command is wrong")}`;
 
 const ROOMS = [
   ...["lib", "config", "plan", "toolchain", "local", "sky", "components", "observability", "cli", "dev"],
@@ -28,19 +22,25 @@ const checks = [
   },
 ] as const;
 
-function main(): void {
-  const values = readOptions({}, usage);
-  if (values === undefined) return;
+function check(asJson: boolean): void {
   const failed = checks.filter(({ command, args }) => {
-    const output = values.json ? 2 : "inherit";
+    const output = asJson ? 2 : "inherit";
     const result = spawnSync(command, args, { cwd: packageRoot(), stdio: ["inherit", output, "inherit"] });
     if (result.error) console.error(`${command} could not be started: ${result.error.message}`);
     return result.status !== 0;
   });
   const results = checks.map((check) => ({ name: check.name, ok: !failed.includes(check) }));
-  if (values.json) console.log(JSON.stringify({ checks: results }, undefined, 2));
+  if (asJson) console.log(JSON.stringify({ checks: results }, undefined, 2));
   else for (const { name, ok } of results) console.log(`${name}: ${ok ? "ok" : "failed"}`);
   process.exitCode = failed.length > 0 ? EXIT.failed : EXIT.ok;
 }
 
-runTool(main, usage);
+runTool(
+  verb(
+    "npm run check --",
+    "Formatter, linter, types and imports between rooms, as CI runs them; 'npm run fix' mends what can be mended.",
+    exitCodes({ ok: "nothing to complain about", failed: "something is wrong" }, "the command is wrong"),
+  )
+    .addOption(json("{checks:[{name,ok}]}; what is wrong goes to standard error"))
+    .action(({ json: asJson }) => check(asJson)),
+);

@@ -1,11 +1,11 @@
-/** What editors and readers get from the configuration's schema: a JSON Schema and a reference page. Pure text. */
+/** Generates a JSON Schema for editors and a reference page from the configuration's schema. Pure text. */
 import { z } from "zod";
 import { CONFIG_NAMESPACE } from "../config/problems";
 import { configKeys, configSchema } from "../config/schema";
 import { allowedText, settingInfo } from "../config/values";
 import { type SettingEntry, settingsOf, unwrap } from "../config/walk";
 
-/** Where the generated files are, from the root of the repository. */
+/** Paths of the generated files, from the root of the repository. */
 export const JSON_SCHEMA_FILE = "docs/dynamo-sky.schema.json";
 export const REFERENCE_FILE = "docs/configuration.md";
 
@@ -13,7 +13,7 @@ const COMMAND = "npm run schema";
 
 type JsonObject = Record<string, unknown>;
 
-/** How Pulumi writes an encrypted value into a stack's file. */
+/** Pulumi's form of an encrypted value in a stack's file. */
 const SECURE = {
   type: "object",
   properties: { secure: { type: "string" } },
@@ -21,10 +21,10 @@ const SECURE = {
   additionalProperties: false,
 };
 
-/** Keys whose value stands encrypted in a stack's file. */
+/** Keys with an encrypted value in a stack's file. */
 const SECRET_KEYS = ["huggingFaceToken", "registryPassword", "tlsKey"] as const;
 
-/** JSON Schema of a whole `Pulumi.<stack>.yaml`. Draft 7, which YAML language servers know best. */
+/** JSON Schema of a whole `Pulumi.<stack>.yaml`. Draft 7, which YAML language servers support best. */
 export function renderJsonSchema(): string {
   const { properties, definitions } = z.toJSONSchema(configSchema, { io: "input", target: "draft-7" });
   const keys = Object.entries(properties ?? {}).map(([key, schema]) => [
@@ -46,7 +46,7 @@ export function renderJsonSchema(): string {
         config: {
           type: "object",
           properties: config,
-          // Other namespaces (aws:region) are none of ours; an unknown key of this one is a slip.
+          // Other namespaces (aws:region) are ignored; an unknown key of this one is a typing error.
           patternProperties: { [`^${CONFIG_NAMESPACE}:(?!(${configKeys.join("|")})$)`]: false },
         },
       },

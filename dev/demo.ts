@@ -2,8 +2,8 @@
  * `npm run demo`: a Dynamo cluster on this machine, from a fresh clone to an answer.
  * `npm run demo -- --down` removes it.
  */
-import { parseArgs } from "node:util";
 import { answerInWords, askModel, type ModelAnswer } from "../cli/chat";
+import { json, verb } from "../cli/command";
 import { exitCodes, runTool } from "../cli/commandLine";
 import { deploymentOf, type RunningDeployment } from "../cli/deployment/running";
 import { type Proof, proveRouting, type Served } from "../cli/proof";
@@ -12,37 +12,12 @@ import { tasks } from "../config/task";
 import { cacheDir, ensureToolchain, packageRoot, stateDir } from "../toolchain/index";
 import { Screen } from "./demo/screen";
 
-const usage = `Usage: npm run demo [-- options]
-
-Brings up a Dynamo cluster on this machine through the Pulumi engine (no GPU needed), asks it something, and shows that
-its router sends a prompt to the worker that has seen its beginning. Run again on a running cluster it takes seconds.
-
-Options
-  --down            stop the cluster and remove everything but the downloads
-  --stack, -s NAME  another stack on this machine (default: dev)
-  --json            print the result as JSON, and what is done to standard error: {stack,endpoint,model,answer,routing}
-
-${exitCodes({ ok: "it worked", failed: "it failed" })}`;
-
 const question = "In one sentence: what does an inference router do?";
 
 interface Arguments {
   readonly down: boolean;
   readonly stack: string;
   readonly json: boolean;
-}
-
-function readArguments(argv: string[]): Arguments | undefined {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      down: { type: "boolean", default: false },
-      stack: { type: "string", short: "s", default: "dev" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  return values.help ? undefined : values;
 }
 
 async function up(stack: OpenStack, screen: Screen): Promise<RunningDeployment> {
@@ -83,7 +58,7 @@ function showEnd(deployment: RunningDeployment, stack: string, screen: Screen): 
   const option = stack === "dev" ? "" : ` --stack ${stack}`;
   screen.heading("It is yours");
   screen.say(`Endpoint  ${deployment.endpoint}/v1   (OpenAI-compatible, model ${deployment.model})`);
-  screen.say(`Ask it    ${deployment.chat}`);
+  screen.say(`Ask it    bin/dynamo-sky ask --stack ${stack} "What is a KV cache?"`);
   screen.say(`Look      bin/dynamo-sky status --stack ${stack}`);
   screen.say(`Change    edit Pulumi.${stack}.yaml, then npm run stack -- preview --stack ${stack}, then up`);
   screen.say(`Stop      npm run demo -- --down${option}`);
@@ -129,10 +104,15 @@ async function run(args: Arguments): Promise<void> {
   print({ endpoint, model, answer, ...(routing && { routing }) });
 }
 
-async function main(): Promise<void> {
-  const args = readArguments(process.argv.slice(2));
-  if (args === undefined) console.log(usage);
-  else await run(args);
-}
-
-runTool(main, usage);
+runTool(
+  verb(
+    "npm run demo --",
+    "Brings up a Dynamo cluster on this machine through the Pulumi engine (no GPU needed), asks it something, and shows that its router " +
+      "sends a prompt to the worker that has seen its beginning. Run again on a running cluster it takes seconds.",
+    exitCodes({ ok: "it worked", failed: "it failed" }),
+  )
+    .option("--down", "stop the cluster and remove everything but the downloads", false)
+    .option("-s, --stack <name>", "another stack on this machine", "dev")
+    .addOption(json("{stack,endpoint,model,answer,routing}; what is done goes to standard error"))
+    .action(run),
+);

@@ -1,4 +1,7 @@
-/** Python environments with a real engine each, for asking the engine's own argument parser. None of them needs a GPU. */
+/**
+ * Python environments with a real engine each, to test against the engine's own argument parser. None needs a
+ * GPU.
+ */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,11 +10,11 @@ import { cacheDir, type Progress, packageRoot } from "../toolchain/index";
 import { readStamp, type Stamp, withHeartbeat, withLock, writeStamp } from "../toolchain/install";
 import { ensureUv, installEnvironment } from "../toolchain/python";
 
-/** Engines that PyPI carries. TensorRT-LLM is there as a source package alone, which fetches the rest from NVIDIA. */
+/** Engines on PyPI. TensorRT-LLM is there only as a source package that downloads the rest from NVIDIA. */
 export const INSTALLED_ENGINES = ["sglang", "vllm"] as const;
 export type InstalledEngine = (typeof INSTALLED_ENGINES)[number];
 
-/** What an environment takes on disk, and about what its download does, in GB. */
+/** Size of an environment on disk, and approximately of its download, in GB. */
 const SIZES: Readonly<Record<InstalledEngine, { readonly disk: number; readonly download: number }>> = {
   sglang: { disk: 9.7, download: 5 },
   vllm: { disk: 8.6, download: 5 },
@@ -24,7 +27,7 @@ export function engineRequirements(engine: InstalledEngine): string {
   return join(packageRoot(), "test", "engines", "environments", `${engine}.txt`);
 }
 
-/** The same, each in a line: `torch==2.11.0`. */
+/** The same, one per line: `torch==2.11.0`. */
 export function enginePins(engine: InstalledEngine): string[] {
   return readFileSync(engineRequirements(engine), "utf8")
     .split("\n")
@@ -40,12 +43,12 @@ function environmentName(engine: InstalledEngine): string {
   return `engine-${engine}-${VERSIONS.dynamo}-${hash.slice(0, 12)}`;
 }
 
-/** The `python` of an engine's environment, where that is installed. */
+/** The `python` of an engine's environment, if installed. */
 export function locateEngine(engine: InstalledEngine): string | undefined {
   return readStamp(cacheDir(), environmentName(engine))?.path;
 }
 
-/** Installs an engine's environment into the cache, unless it is there. @returns the path of its `python`. */
+/** Installs an engine's environment into the cache if it is not there. @returns The path of its `python`. */
 export async function ensureEngine(engine: InstalledEngine, onProgress: Progress): Promise<string> {
   const cache = cacheDir();
   const name = environmentName(engine);
@@ -61,7 +64,8 @@ export async function ensureEngine(engine: InstalledEngine, onProgress: Progress
       `${what} from PyPI into ${join(cache, name)} (${disk} GB, of which about ${download} GB to fetch)`,
     );
     const uv = await ensureUv(cache, onProgress);
-    // The list is complete, and some of its packages ask for others than are in it (`vllm.override.in`).
+    // The list is complete, and some of its packages have requirements that it does not satisfy
+    // (`vllm.override.in`).
     const requirements = ["--no-deps", "--require-hashes", "-r", engineRequirements(engine)];
     await withHeartbeat(what, INSTALL_SECONDS, onProgress, () =>
       installEnvironment({ cache, name, uv, requirements, timeoutSeconds: INSTALL_SECONDS }),

@@ -1,4 +1,4 @@
-/** Ports for what a test or a benchmark starts: never fixed ones, which something else on the machine may have. */
+/** Free ports for tests and benchmarks; fixed ones could be in use. */
 import { createServer, type Server } from "node:net";
 import { type DeploymentConfig, parseConfig } from "../plan/config";
 
@@ -8,7 +8,7 @@ export interface Ports {
   readonly ports: DeploymentConfig["ports"];
 }
 
-/** Ports that nobody listens on, each the first of ten such. */
+/** Free ports, each the first of ten. */
 export async function freePorts(): Promise<Ports> {
   const { ports } = parseConfig({ target: "local", model: "Qwen/Qwen3-8B" });
   const keys = Object.keys(ports);
@@ -17,7 +17,7 @@ export async function freePorts(): Promise<Ports> {
   return { frontend: { port: first }, ports: { ...ports, ...chosen } };
 }
 
-/** First of `count` neighbouring ports that nobody listens on, below those that the kernel hands out by itself. */
+/** First of `count` consecutive free ports, below the kernel's ephemeral range. */
 async function freeRange(count: number): Promise<number> {
   const [lowest, highest, tries] = [10_000, 32_000, 50];
   for (let attempt = 0; attempt < tries; attempt++) {
@@ -32,7 +32,7 @@ async function freeRange(count: number): Promise<number> {
   throw new Error(`no ${count} neighbouring free ports found in ${tries} tries`);
 }
 
-/** Listens on a port of this machine; undefined where somebody else does. Of `0.0.0.0`, somebody on any address counts. */
+/** Listens on a port of this machine; undefined if it is in use. For `0.0.0.0`, on any address. */
 export function listen(port: number, host = "127.0.0.1"): Promise<Server | undefined> {
   return new Promise((resolve) => {
     const server = createServer();

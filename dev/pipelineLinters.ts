@@ -1,4 +1,7 @@
-/** What checks the pipeline files: actionlint for GitHub's, the JSON Schema of GitLab and of the operator for the others. */
+/**
+ * Linters of the pipeline files: actionlint for GitHub's, the JSON Schemas of GitLab and the operator for the
+ * others.
+ */
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { VERSIONS } from "../config/versions";
@@ -10,13 +13,13 @@ import { ensureTestEnvironment, locateTestEnvironment } from "./testEnvironments
 const BUILD_SECONDS = 600;
 const ACTIONLINT = `actionlint-${VERSIONS.actionlint}`;
 
-/** The linters that are there; undefined where one is not, which for actionlint is so where there is no Go. */
+/** The available linters; undefined if missing, as actionlint is without Go. */
 export interface PipelineLinters {
   readonly actionlint: string | undefined;
   readonly checkJsonschema: string | undefined;
 }
 
-/** Where the linters are. Installs nothing. */
+/** Paths of the linters. Installs nothing. */
 export function locatePipelineLinters(): PipelineLinters {
   const checkJsonschema = locateTestEnvironment("check-jsonschema");
   return {
@@ -25,7 +28,7 @@ export function locatePipelineLinters(): PipelineLinters {
   };
 }
 
-/** Installs the linters into the cache, unless they are there. What cannot be had is said. */
+/** Installs the linters into the cache if they are not there. Unavailable ones are reported. */
 export async function ensurePipelineLinters(onProgress: Progress): Promise<PipelineLinters> {
   const cache = cacheDir();
   const lock = { purpose: `installing ${ACTIONLINT}`, waitSeconds: BUILD_SECONDS, onProgress };

@@ -1,27 +1,16 @@
 /**
- * `npm run recipes`: writes the committed recipes and pictures again from the plans of the stacks; a test holds them to it.
+ * `npm run recipes`: renders the committed recipes and pictures from the stacks' plans; a test checks that
+ * they are up to date.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { json, verb } from "../cli/command";
 import { EXIT, exitCodes, runTool } from "../cli/commandLine";
-import { readOptions } from "../cli/options";
 import { readProject, stacksWithFiles } from "../cli/pulumi/project";
 import { outOfDate, renderedFiles } from "../cli/recipe";
 import { packageRoot } from "../lib/root";
 
-const usage = `Usage: npm run recipes [-- --check] [--json]
-
-Writes docs/pictures/NAME.svg of every stack, and the recipe of those that SkyPilot can run from one.
-
-Options
-  --check   write nothing; exit code 1 when a file is out of date
-  --json    print what was done as JSON: {files:[{stack,file,changed}]}; with --check, changed is what is out of date
-
-${exitCodes({ ok: "it worked", failed: "out of date (--check)" })}`;
-
-function main(): void {
-  const options = readOptions({ check: { type: "boolean", default: false } }, usage);
-  if (options === undefined) return;
+function render(options: { readonly check: boolean; readonly json: boolean }): void {
   const root = packageRoot();
   const done = stacksWithFiles(readProject(root)).flatMap((stack) => {
     const files = renderedFiles(stack, root);
@@ -41,4 +30,13 @@ function write(file: string, text: string): void {
   writeFileSync(file, text);
 }
 
-runTool(main, usage);
+runTool(
+  verb(
+    "npm run recipes --",
+    "Writes docs/pictures/NAME.svg of every stack, and the recipe of those that SkyPilot can run from one.",
+    exitCodes({ ok: "it worked", failed: "out of date (--check)" }),
+  )
+    .option("--check", "write nothing; exit code 1 when a file is out of date", false)
+    .addOption(json("{files:[{stack,file,changed}]}; with --check, changed is what is out of date"))
+    .action(render),
+);

@@ -1,25 +1,12 @@
-/**
- * `npm run schema [-- --check]`: writes what is generated from the configuration's schema.
- */
+/** `npm run schema [-- --check]`: writes the files generated from the configuration's schema. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { json as jsonOption, verb } from "../cli/command";
 import { EXIT, exitCodes, runTool } from "../cli/commandLine";
 import { CAUSES_FILE, renderCauses } from "./causeReference";
 import { JSON_SCHEMA_FILE, REFERENCE_FILE, renderJsonSchema, renderReference } from "./configReference";
 
-const usage = `Usage: npm run schema [-- options]
-
-Writes ${JSON_SCHEMA_FILE} and ${REFERENCE_FILE} again, from config, and the table of causes in ${CAUSES_FILE},
-from sky/causes.ts.
-
-Options
-  --check   write nothing; exit code 1 when a file is out of date
-  --json    print what was done as JSON: {files:[{file,changed}]}; with --check, changed is what is out of date
-
-${exitCodes({ ok: "it worked", failed: "out of date (--check)" }, "the command is wrong")}`;
-
-/** The files, and what has to be in them. */
+/** The files and their contents. */
 const files = () =>
   [
     { file: JSON_SCHEMA_FILE, wanted: renderJsonSchema() },
@@ -27,19 +14,7 @@ const files = () =>
     { file: CAUSES_FILE, wanted: renderCauses(readFileSync(join(__dirname, "..", CAUSES_FILE), "utf8")) },
   ] as const;
 
-function main(): void {
-  const { values } = parseArgs({
-    options: {
-      check: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(usage);
-    return;
-  }
-  const { check, json } = values;
+function generate({ check, json }: { readonly check: boolean; readonly json: boolean }): void {
   const say = (line: string) => (json ? undefined : console.log(line));
   const done = files().map(({ file, wanted }) => {
     const path = join(__dirname, "..", file);
@@ -57,4 +32,13 @@ function main(): void {
   if (json) console.log(JSON.stringify({ files: done }, undefined, 2));
 }
 
-runTool(main, usage);
+runTool(
+  verb(
+    "npm run schema --",
+    `Writes ${JSON_SCHEMA_FILE} and ${REFERENCE_FILE} again, from config, and the table of causes in ${CAUSES_FILE}, from sky/causes.ts.`,
+    exitCodes({ ok: "it worked", failed: "out of date (--check)" }, "the command is wrong"),
+  )
+    .option("--check", "write nothing; exit code 1 when a file is out of date", false)
+    .addOption(jsonOption("{files:[{file,changed}]}; with --check, changed is what is out of date"))
+    .action(generate),
+);

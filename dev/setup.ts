@@ -1,32 +1,12 @@
 /**
- * `npm run setup [-- --model NAME]`: finds or installs everything that a local cluster needs, and says what is where.
+ * `npm run setup [-- --model NAME]`: finds or installs everything that a local cluster needs, and prints the
+ * paths.
  */
-import { parseArgs } from "node:util";
+import { json, verb } from "../cli/command";
 import { exitCodes, runTool } from "../cli/commandLine";
 import { cacheDir, ensureToolchain } from "../toolchain/index";
 
-const usage = `Usage: npm run setup [-- options]
-
-Finds or installs everything that a cluster on this machine needs, and says what is where.
-
-Options
-  --model ORGANISATION/NAME   model whose tokenizer the cache must hold (default: Qwen/Qwen3-8B)
-  --json                      print JSON: {pulumi,plugins,dynamo,etcd,natsServer,tokenizers,cache}
-
-${exitCodes({ ok: "all there (etcd and NATS may be missing)", failed: "something could not be had" }, "the command is wrong")}`;
-
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      model: { type: "string", default: "Qwen/Qwen3-8B" },
-      json: { type: "boolean", default: false },
-      help: { type: "boolean", short: "h", default: false },
-    },
-  });
-  if (values.help) {
-    console.log(usage);
-    return;
-  }
+async function setUp(values: { readonly model: string; readonly json: boolean }): Promise<void> {
   const tools = await ensureToolchain({
     need: ["pulumi", "plugins", "python", "etcd", "nats-server", "model"],
     model: values.model,
@@ -51,4 +31,16 @@ async function main(): Promise<void> {
   console.log(`Everything is kept in ${cacheDir()}; removing that directory removes it all.`);
 }
 
-runTool(main, usage);
+runTool(
+  verb(
+    "npm run setup --",
+    "Finds or installs everything that a cluster on this machine needs, and says what is where.",
+    exitCodes(
+      { ok: "all there (etcd and NATS may be missing)", failed: "something could not be had" },
+      "the command is wrong",
+    ),
+  )
+    .option("--model <name>", "model whose tokenizer the cache must hold", "Qwen/Qwen3-8B")
+    .addOption(json("{pulumi,plugins,dynamo,etcd,natsServer,tokenizers,cache}"))
+    .action(setUp),
+);

@@ -1,15 +1,14 @@
 /**
- * `npm run stack -- <command of pulumi> --stack S [its options]`: the plain Pulumi CLI, with all that it needs: the toolchain, a place
- * for the state, and the stack itself. See `usage`.
+ * `npm run stack -- <command of pulumi> --stack S [its options]`: the plain Pulumi CLI with all that it
+ * needs: the toolchain, a state backend, and the stack itself. See `usage`.
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
-import { parseArgs } from "node:util";
-import { EXIT, fromCaller, isArgumentError, isUsersMistake } from "../cli/commandLine";
-import { projectIn, STACK_OPTIONS } from "../cli/options";
+import { Command } from "@commander-js/extra-typings";
+import { EXIT, exitCodeOf, fromCaller } from "../cli/commandLine";
 import { type OpenStack, openStack } from "../cli/pulumi/openStack";
 import { preload } from "../cli/pulumi/preload";
-import { messageOf } from "../lib/run";
+import { packageRoot } from "../lib/root";
 
 const usage = `Usage: npm run stack -- <command> --stack NAME [options]
 
@@ -28,43 +27,45 @@ Options
 
 Exit code: 0 it worked, 1 it failed, 2 the command or the configuration is wrong; of Pulumi's commands, Pulumi's own.`;
 
-/** Commands that work on a stack's resources, and so on a stack that has to be there; true: they run its program. */
+/** Commands that work on a stack's resources, and so need an existing stack; true: they run its program. */
 const OPERATIONS: ReadonlyMap<string, boolean> = new Map([
   ...(["preview", "pre", "up", "update", "import", "watch"] as const).map((verb) => [verb, true] as const),
   ...(["refresh", "destroy", "down", "dn"] as const).map((verb) => [verb, false] as const),
 ]);
 
-/** Commands that read or write the stack's file alone. */
+/** Commands that only read or write the stack's file. */
 const ABOUT_THE_FILE: ReadonlySet<string | undefined> = new Set(["config", "logs"]);
 
-/** What was written on the command line, as far as this program has to know it. Everything else is Pulumi's to read. */
+/** The options that this program uses. All others are passed to Pulumi. */
 function readCommon(words: readonly string[]) {
-  const { values, positionals } = parseArgs({
-    args: [...words],
-    options: { ...STACK_OPTIONS, "config-file": { type: "string" }, help: { type: "boolean", short: "h" } },
-    strict: false,
-    allowPositionals: true,
-  });
-  const text = (value: unknown) => (typeof value === "string" ? value : undefined);
+  const reader = new Command()
+    .option("-s, --stack [name]")
+    .option("-C, --cwd [dir]")
+    .option("--config-file [file]")
+    .option("-h, --help")
+    .helpOption(false);
+  const { operands, unknown } = reader.parseOptions([...words]);
+  const { stack, cwd, configFile, help } = reader.opts();
+  const text = (value: string | boolean | undefined) => (typeof value === "string" ? value : undefined);
   return {
-    command: positionals[0],
-    stack: text(values.stack),
-    cwd: text(values.cwd),
-    configFile: text(values["config-file"]),
-    wantsHelp: values.help === true,
+    command: [...operands, ...unknown].find((word) => !word.startsWith("-")),
+    stack: text(stack),
+    cwd: text(cwd),
+    configFile: text(configFile),
+    wantsHelp: help === true,
   };
 }
 
-/** Starts the CLI in this process's place: with its terminal, its exit code, and the signals that it gets. */
+/** Runs the CLI in place of this process: with its terminal, exit code, and signals. */
 async function runPulumi(words: readonly string[]): Promise<number> {
   const { command, stack, cwd, configFile, wantsHelp } = readCommon(words);
-  const directory = projectIn({ cwd });
+  const directory = cwd === undefined ? packageRoot() : fromCaller(cwd);
   const operation = wantsHelp || stack === undefined ? undefined : OPERATIONS.get(command ?? "");
   if (operation !== undefined && stack !== undefined) await preload(stack, directory);
   const opened = await openStack({ projectDir: directory, stack: stack ?? "none" });
   const fileArguments = ABOUT_THE_FILE.has(command) ? opened.fileArguments : [];
   const more = operation === undefined ? fileArguments : await opened.prepare(operation);
-  // Pulumi's own --remove deletes the stack's file too, which is the repository's.
+  // Pulumi's own --remove deletes the stack's file too, which belongs to the repository.
   const removes = operation !== undefined && words.includes("--remove");
   const args = [
     ...(command === "output" ? ["stack", ...words] : words.filter((word) => !removes || word !== "--remove")),
@@ -72,7 +73,10 @@ async function runPulumi(words: readonly string[]): Promise<number> {
     ...(configFile === undefined ? more : []),
   ];
   const code = await run(opened, args);
-  if (removes && code === EXIT.ok) await opened.remove();
+  if (removes && code === EXIT.ok) {
+    await opened.remove();
+    console.error(`--remove: the stack ${stack} and its history are gone too; its file stays.`);
+  }
   return code;
 }
 
@@ -87,7 +91,8 @@ function run({ toolchain, environment }: OpenStack, args: readonly string[]): Pr
         ...(hasTerminal ? {} : { PULUMI_SKIP_CONFIRMATIONS: "true" }),
       },
       stdio: "inherit",
-      // A terminal sends Ctrl-C to all of its group; else signals reach the CLI from here, and once: a second one is "at once".
+      // A terminal sends Ctrl-C to its whole process group; otherwise signals are forwarded to the CLI from
+      // here, only once: it takes a second one as "at once".
       detached: !hasTerminal,
     });
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
@@ -110,13 +115,9 @@ async function main(): Promise<number> {
   return EXIT.ok;
 }
 
-// Whoever reads the output may be gone, as in a lost connection: what is being done is still brought to its end.
+// The reader of the output may have exited, as on a lost connection: current work is still completed.
 for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
 main().then(
   (code) => process.exit(code),
-  (error: unknown) => {
-    console.error(messageOf(error));
-    if (isArgumentError(error)) console.error(`\n${usage}`);
-    process.exit(isUsersMistake(error) ? EXIT.usage : EXIT.failed);
-  },
+  (error: unknown) => process.exit(exitCodeOf(error)),
 );

@@ -1,10 +1,11 @@
 /**
- * `npm test [-- vitest arguments]`: installs what the chosen tests need, then runs them with vitest.
+ * `npm test [-- vitest arguments]`: installs the requirements of the chosen tests, then runs them with
+ * vitest.
  *
- *     npm test                              unit, contract, engine, dynamo, pipelines, and the lab where the machine can have one
- *     npm test -- --project unit            one kind
+ *     npm test unit, contract, engine, dynamo, pipelines, and the lab where the machine can have one
+ *     npm test -- --project unit one kind
  *     npm test -- test/engine/stack.test.ts one file
- *     npm run test:engines                  the plan's commands, told to SGLang's and vLLM's own parsers; installs 18 GB
+ *     npm run test:engines the plan's commands, parsed by SGLang's and vLLM's own parsers; installs 18 GB
  *
  * The last line is `N passed, N failed, N skipped`. The exit code is vitest's.
  */
@@ -30,11 +31,11 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   lab: ["pulumi", "plugins"],
   engines: [],
 };
-/** `engines` installs 18 GB: it runs only when asked for, and that is said. */
+/** `engines` installs 18 GB: it runs only on request, with a note about that. */
 const byDefault = ["unit", "contract", "engine", "dynamo", "pipelines", "lab"];
 const model = "Qwen/Qwen3-8B";
 
-/** The kinds of test that the arguments name, by `--project` or by a path. */
+/** The kinds of test in the arguments, from `--project` or a path. */
 function chosenKinds(args: readonly string[]): string[] {
   const named = Object.keys(needs).filter((kind) =>
     args.some((arg, i) => arg === `--project=${kind}` || (arg === kind && args[i - 1] === "--project")),
@@ -45,7 +46,9 @@ function chosenKinds(args: readonly string[]): string[] {
   return byPath.length > 0 ? byPath : byDefault;
 }
 
-/** What runs now, and whether we were told to stop it: then nothing new is begun, but what was set up is undone. */
+/**
+ * Running processes, and whether this one was stopped: then nothing new is started, but the set-up is undone.
+ */
 const running = new Set<ChildProcess>();
 let isStopped = false;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
@@ -56,7 +59,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
 
 function runVitest(args: readonly string[], report: string, isLab: boolean): Promise<number> {
   const vitest = join(packageRoot(), "node_modules", "vitest", "vitest.mjs");
-  // The lab's tests take a minute each, so each is told when it is over.
+  // The lab's tests take a minute each, so each one's result is printed when it is done.
   const reporters = [
     isLab ? "--reporter=verbose" : "--reporter=default",
     "--reporter=json",
@@ -73,10 +76,10 @@ function runVitest(args: readonly string[], report: string, isLab: boolean): Pro
   }).finally(() => running.delete(child));
 }
 
-/** How many tests passed, failed and were skipped. */
+/** Numbers of tests passed, failed and skipped. */
 type Counts = readonly [passed: number, failed: number, skipped: number];
 
-/** From vitest's own JSON report; nothing where it has not come so far as to write one. */
+/** From vitest's JSON report; empty if it has not been written. */
 function countsIn(report: string): Counts {
   if (!existsSync(report)) return [0, 0, 0];
   const counts = JSON.parse(readFileSync(report, "utf8")) as Record<string, unknown>;
@@ -84,13 +87,13 @@ function countsIn(report: string): Counts {
   return [count("numPassedTests"), count("numFailedTests"), count("numPendingTests") + count("numTodoTests")];
 }
 
-/** How a run of vitest ended. */
+/** Result of a run of vitest. */
 interface Run {
   readonly code: number;
   readonly counts: Counts;
 }
 
-/** Runs kinds of test in one vitest. */
+/** Runs kinds of test in one vitest process. */
 async function runKinds(kinds: readonly string[], args: readonly string[]): Promise<Run> {
   if (isStopped) return { code: 1, counts: [0, 0, 0] };
   const directory = mkdtempSync(join(tmpdir(), "dynamo-sky-test-"));
@@ -104,18 +107,21 @@ async function runKinds(kinds: readonly string[], args: readonly string[]): Prom
   }
 }
 
-/** The arguments without the names of kinds, which each run of vitest gets by itself. */
+/** The arguments without the names of kinds, which are added to each run. */
 function withoutKinds(args: readonly string[]): string[] {
   return args.filter((arg, i) => !arg.startsWith("--project") && args[i - 1] !== "--project");
 }
 
-/** The lab's tests have the lab to themselves, and leave the machine as it was. */
+/** The lab's tests have exclusive access to the lab, and leave the machine as it was. */
 function runLab(args: readonly string[]): Promise<Run> {
   const work = () => runKinds(["lab"], args);
   return whyNoLab() === undefined ? borrowLab("testing on the lab", new Progress(), work) : work();
 }
 
-/** Waits for all, so that none is left running when another cannot be set up; that one counts as failed, and its reason is told. */
+/**
+ * Waits for all runs, so that none is left running when another cannot be set up; that one counts as failed,
+ * with its reason.
+ */
 async function ended(runs: readonly Promise<Run>[]): Promise<Run[]> {
   const results = await Promise.allSettled(runs);
   return results.map((result): Run => {
@@ -125,7 +131,7 @@ async function ended(runs: readonly Promise<Run>[]): Promise<Run[]> {
   });
 }
 
-/** What was left out, and why, by name. */
+/** Names of skipped tests, with reasons. */
 function leftOut(kinds: readonly string[]): string[] {
   const reason = kinds.includes("lab") ? whyNoLab() : undefined;
   return [
@@ -166,7 +172,7 @@ async function main(): Promise<void> {
       await ensureEngine(engine, (line) => process.stderr.write(`${line}\n`));
   const others = kinds.filter((kind) => kind !== "lab");
   const rest = withoutKinds(args);
-  // The lab's tests wait most of the time, for SkyPilot and Slurm: the others run beside them.
+  // The lab's tests mostly wait for SkyPilot and Slurm: the others run in parallel.
   const begun = [
     ...(others.length > 0 ? [runKinds(others, rest)] : []),
     ...(kinds.includes("lab") ? [runLab(rest)] : []),

@@ -1,4 +1,4 @@
-/** Python environments that only tests need, each of exact packages with their checksums. */
+/** Python environments for tests only, with exact packages and checksums. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -7,22 +7,24 @@ import { readStamp, type Stamp, withLock, writeStamp } from "../toolchain/instal
 import { ensureUv, installEnvironment } from "../toolchain/python";
 
 interface TestEnvironment {
-  /** The packages, as `uv pip compile --generate-hashes` writes them from the file `requirements.in` beside it. */
+  /**
+   * The packages, as written by `uv pip compile --generate-hashes` from the file `requirements.in` beside it.
+   */
   readonly requirements: string;
-  /** The program that it is for. */
+  /** The program that it provides. */
   readonly program: string;
-  /** How much is downloaded, for a person who waits. */
+  /** Size of the download, for users. */
   readonly size: string;
 }
 
 const environments = {
-  /** Carries GitLab's schema. */
+  /** Includes GitLab's schema. */
   "check-jsonschema": {
     requirements: "test/pipelines/requirements.txt",
     program: "check-jsonschema",
     size: "a few MB",
   },
-  /** Open MPI and mpi4py, which NVIDIA's image of TensorRT-LLM has. */
+  /** Open MPI and mpi4py, as in NVIDIA's image of TensorRT-LLM. */
   openmpi: { requirements: "test/dynamo/standIns/requirements.txt", program: "mpirun", size: "7 MB" },
 } as const satisfies Readonly<Record<string, TestEnvironment>>;
 
@@ -42,13 +44,13 @@ function keyOf(name: TestEnvironmentName): string {
   return `${name}-${hash.slice(0, 12)}`;
 }
 
-/** The environment's directory of programs; undefined where it is not installed. Installs nothing. */
+/** The environment's directory of programs; undefined if not installed. Installs nothing. */
 export function locateTestEnvironment(name: TestEnvironmentName): string | undefined {
   const path = readStamp(cacheDir(), keyOf(name))?.path;
   return path === undefined ? undefined : dirname(path);
 }
 
-/** Installs the environment into the cache, unless it is there. */
+/** Installs the environment into the cache if it is not there. */
 export async function ensureTestEnvironment(name: TestEnvironmentName, onProgress: Progress): Promise<void> {
   const [cache, key] = [cacheDir(), keyOf(name)];
   const lock = { purpose: `installing ${name}`, waitSeconds: 2 * INSTALL_SECONDS, onProgress };

@@ -1,4 +1,4 @@
-/** Runs `runtime/agent.py` where a node is, and reads what it answers. */
+/** Runs `runtime/agent.py` on a node, and reads its answers. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import type { NodeShell } from "./nodes";
 import { runtimeDirectory } from "./runtimeFiles";
 
-/** What is asked of a node; `runtime/agent.py` says what for. */
+/** A request to a node; documented in `runtime/agent.py`. */
 export type NodeRequest =
   | { readonly report: ReportRequest }
   | { readonly logs: LogsRequest }
@@ -17,7 +17,7 @@ export interface ReportRequest {
   /** Ports by name. */
   readonly frontends: Readonly<Record<string, number>>;
   readonly model: string;
-  /** Names of the metrics that are wanted. */
+  /** Names of the requested metrics. */
   readonly series: readonly string[];
   readonly times: number;
   /** Seconds between two reports. */
@@ -28,7 +28,7 @@ export interface LogsRequest {
   readonly programs: readonly string[];
   /** Last lines of each program; null for all. */
   readonly tail: number | null;
-  /** Files that end before this are left out: seconds since 1970; null for none. */
+  /** Skips files that end before this: seconds since 1970; null for none. */
   readonly since: number | null;
   readonly follow: boolean;
 }
@@ -36,9 +36,9 @@ export interface LogsRequest {
 const COMPLAINT_LENGTH = 500;
 
 /**
- * Asks a node, and hands over each of its answers.
+ * Sends a request to a node, and passes on each of its answers.
  *
- * @throws Error in the words of whatever could not reach it, or the signal's reason.
+ * @throws Error with the message of the failed connection, or the signal's reason.
  */
 export function askNode(
   shell: NodeShell,
@@ -65,7 +65,7 @@ export function askNode(
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       complaint = (complaint + text).slice(-COMPLAINT_LENGTH);
     });
-    // A process that ends without reading closes the pipe; its exit code says what matters.
+    // A process that exits without reading closes the pipe; its exit code is reported instead.
     child.stdin.on("error", () => undefined);
     child.stdin.end(script + text);
     const lines = createInterface({ input: child.stdout });
@@ -94,13 +94,10 @@ export function askNode(
   });
 }
 
-/**
- * The modules that the agent imports; they go with it, since a node may have them in another version, or not
- * yet.
- */
+/** Modules imported by the agent, sent with it, since a node may have another version, or none yet. */
 const IMPORTED = ["files", "processes", "supervisor_client"] as const;
 
-/** `runtime/agent.py` as one text, with what it imports. A JSON text is one of Python, too. */
+/** `runtime/agent.py` and its imports as one text. JSON is valid Python, too. */
 function agentScript(): string {
   const read = (name: string) => readFileSync(join(runtimeDirectory(), `${name}.py`), "utf8");
   const modules = IMPORTED.map(

@@ -1,4 +1,7 @@
-/** The deployment's own files (`files` of the configuration) on this machine: what they hold, and copies of them for a node. */
+/**
+ * The deployment's own files (`files` of the configuration) on this machine: their contents, and copies for a
+ * node.
+ */
 import { createHash, scryptSync } from "node:crypto";
 import {
   chmodSync,
@@ -15,27 +18,29 @@ import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
 import { filesNamedIn } from "./placeholders";
 
-/** A file or directory of this machine. */
+/** A local file or directory. */
 export const broughtSchema = z.strictObject({
-  /** As the configuration has it: relative to the project's directory, in which the driver runs too. */
+  /** As in the configuration: relative to the project's directory, in which the driver runs too. */
   path: z.string().min(1),
-  /** Of all that it holds. */
+  /** Digest of all its contents. */
   digest: z.string(),
 });
 export type Brought = Readonly<z.output<typeof broughtSchema>>;
-/** By the name under which programs know them. */
+/** By the name that programs use. */
 export type BroughtFiles = Readonly<Record<string, Brought>>;
 
-/** More is brought by a bucket or a volume: this goes to every node through SkyPilot's own connection. Bytes. */
+/**
+ * For more use a bucket or a volume: this is copied to every node through SkyPilot's own connection. Bytes.
+ */
 export const LARGEST = 100_000_000;
 const MOST_ENTRIES = 10_000;
 
-/** What cannot be brought; the message goes on from the path. */
+/** A file that cannot be copied; the message continues the path. */
 export class NotBrought extends Error {}
 
 /**
- * Reads what is to be brought.
- * @throws NotBrought when it is not there, or cannot be brought.
+ * Reads a file or directory to copy.
+ * @throws NotBrought if it does not exist, or cannot be copied.
  */
 export function readBrought(path: string): Brought {
   const hash = createHash("sha256");
@@ -61,7 +66,7 @@ export function readBrought(path: string): Brought {
     if (error instanceof NotBrought) throw error;
     throw new NotBrought(reasonOf(error, resolve(path)));
   }
-  // Slow to compute: it is shown in previews, and a short secret could be guessed from a fast one.
+  // Slow to compute: it is shown in previews, and a short secret could be guessed from a fast digest.
   return { path, digest: scryptSync(hash.digest(), "dynamo-sky", 8).toString("hex") };
 }
 
@@ -76,13 +81,13 @@ function reasonOf(error: unknown, at: string): string {
   return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }
 
-/** Those that a program reads: what any text of its specification names. */
+/** Files that a program reads: those named anywhere in its specification. */
 export function broughtTo(specification: object, files: BroughtFiles): BroughtFiles {
   const named = new Set(filesNamedIn(JSON.stringify(specification)));
   return Object.fromEntries(Object.entries(files).filter(([name]) => named.has(name)));
 }
 
-/** Copies them below a directory, for this user alone, each whole or not at all. */
+/** Copies them to a directory, readable by this user only, each atomically. */
 export function copyBrought(files: BroughtFiles, directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   for (const [name, { path }] of Object.entries(files)) {
@@ -91,13 +96,13 @@ export function copyBrought(files: BroughtFiles, directory: string): void {
     rmSync(partial, { recursive: true, force: true });
     cpSync(resolve(path), partial, { recursive: true, dereference: true });
     closeToOthers(partial);
-    // A directory takes no other one's place.
+    // A directory cannot be renamed onto another one.
     if (statSync(target, { throwIfNoEntry: false })?.isDirectory()) rmSync(target, { recursive: true });
     renameSync(partial, target);
   }
 }
 
-/** As `own` of `runtime/start.py` does on SkyPilot's nodes: what may be executed stays so. */
+/** Like `own` of `runtime/start.py` on SkyPilot's nodes: keeps the executable bit. */
 function closeToOthers(path: string): void {
   const entry = lstatSync(path);
   chmodSync(path, entry.isDirectory() ? 0o700 : (entry.mode & 0o100) | 0o600);

@@ -1,4 +1,4 @@
-/** Loaded before a tool or the driver: see `proxies.ts`. */
+/** Imported first by tools and the driver: see `proxies.ts`. */
 import { bypassProxies } from "./proxies";
 
 bypassProxies();

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/** Eight hexadecimal digits that differ when the text does. */
+/** A digest of the text: eight hexadecimal digits. */
 export function digest(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 8);
 }

@@ -1,10 +1,29 @@
 /**
- * A mistake of the user's, or a failure that a person can act on: its message is all there is to tell, and is shown as it is.
+ * A mistake of the user, or a failure that the user can act on: only its message is printed.
  *
- * It has no stack trace. Nobody wants one, and Pulumi's Node.js host inspects the errors of a program with colours (`defaultErrorMessage`
- * in cmd/run/error.js of @pulumi/pulumi), for which Node.js 20 and 22 mark the paths of modules in the trace: seen to take 15 s.
+ * It has no stack trace: it would not help, and Pulumi's Node.js host inspects the errors of a program with
+ * colours (`defaultErrorMessage` in cmd/run/error.js of @pulumi/pulumi), for which Node.js 20 and 22
+ * highlight the paths of modules in the trace: this took up to 15 s.
  */
 export class UserError extends Error {
   override readonly name: string = "UserError";
   override readonly stack: string = "";
+}
+
+/** A failure whose cause others may share: whoever fails for the same one needs but a line. */
+export class CausedFailure extends UserError {
+  /**
+   * @param who What has failed: `decode-1`.
+   * @param reason Why, in a line; also told of those that fail for the same one.
+   * @param message All that is to tell.
+   * @param own What is to tell of each, also where the cause is told elsewhere. Default: nothing.
+   */
+  constructor(
+    readonly who: string,
+    readonly reason: string,
+    message: string,
+    readonly own?: string,
+  ) {
+    super(message);
+  }
 }

@@ -1,4 +1,7 @@
-/** One HTTP request. Not `fetch`: it refuses ports that are fine here, and keeps connections open, on which servers wait when they stop. */
+/**
+ * One HTTP request. Not `fetch`: it rejects ports that are fine here, and keeps connections open, for which
+ * servers wait when they stop.
+ */
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
@@ -8,7 +11,10 @@ export interface HttpCall {
   /** Sent as JSON by POST. Default: a GET without a body. */
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  /** SHA-256 of the certificate that the server must show, whoever signed it and for whatever name. Default: what the system trusts. */
+  /**
+   * SHA-256 fingerprint that the server's certificate must have, regardless of its issuer and names. Default:
+   * the system's trust store.
+   */
   readonly fingerprint?: string | undefined;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
@@ -20,8 +26,8 @@ export interface HttpAnswer {
 }
 
 /**
- * @throws Error in words that fit after "waiting for X:" when there is no answer, and the signal's reason when it is
- *   aborted.
+ * @throws Error with a message that fits after "waiting for X:" if there is no response, and the signal's
+ * reason if it is aborted.
  */
 export async function callHttp(
   url: string,
@@ -45,7 +51,7 @@ export async function callHttp(
       fingerprint === undefined ? undefined : await connectPinned(url, fingerprint, options.signal);
     return await new Promise<HttpAnswer>((resolve, reject) => {
       const send = url.startsWith("https:") ? requestHttps : requestHttp;
-      // A connection that is given counts only where there is no agent at all.
+      // A given connection is only used without an agent.
       const connection = socket === undefined ? {} : { agent: undefined, createConnection: () => socket };
       const call = send(url, { ...options, ...connection }, (response) => {
         const { statusCode = 0 } = response;
@@ -61,7 +67,7 @@ export async function callHttp(
   }
 }
 
-/** A connection to who shows the certificate, and to nobody else: nothing is sent before that is known. */
+/** A connection that verifies the certificate's fingerprint before anything is sent. */
 function connectPinned(url: string, fingerprint: string, signal: AbortSignal): Promise<TLSSocket> {
   const { hostname, port } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, "");
@@ -83,7 +89,7 @@ function connectPinned(url: string, fingerprint: string, signal: AbortSignal): P
   });
 }
 
-/** What went wrong with a connection, in words. */
+/** Describes a connection error. */
 export function inWords(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if ("code" in error && error.code === "ECONNREFUSED") return "nothing listens there yet";

@@ -1,4 +1,4 @@
-/** A lock between drivers that run at the same time on one node. */
+/** A lock between drivers that run at the same time on one machine. */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "./errors";
@@ -10,9 +10,9 @@ const OWNER = "owner.json";
 const LOCK_SECONDS = 60;
 
 /**
- * Runs `work` while no other driver holds the lock. A lock whose owner has died is taken over.
+ * Runs `work` while holding the lock. A lock whose owner has exited is taken over.
  *
- * @param path Directory that stands for the lock; its parent must exist.
+ * @param path Directory used as the lock; its parent must exist.
  * @throws UserError if another driver holds it for more than a minute.
  */
 export async function withLock<T>(path: string, context: VerbContext, work: () => Promise<T>): Promise<T> {
@@ -33,7 +33,7 @@ export async function withLock<T>(path: string, context: VerbContext, work: () =
   }
 }
 
-// The lock comes to life with its owner in it, by renaming: a directory can only be renamed onto an empty one.
+// The lock appears atomically with its owner in it: a directory can only be renamed onto an empty one.
 function tryLock(path: string): boolean {
   const own = `${path}.${process.pid}`;
   mkdirSync(own, { recursive: true, mode: 0o700 });
@@ -53,21 +53,21 @@ function removeIfOwnerDied(path: string): void {
   if (owner === undefined || isAlive(owner)) return;
   const grave = `${path}.dead.${process.pid}`;
   try {
-    // Of several that find the dead owner, one succeeds in moving the lock away.
+    // If several processes find a dead owner, only one succeeds in moving the lock away.
     renameSync(path, grave);
   } catch {
     return;
   }
   const buried = readOwner(grave);
   if (buried !== undefined && isAlive(buried)) {
-    // Another one had been quicker and holds the lock already: give it back.
+    // Another process was faster and holds the lock already: move it back.
     renameSync(grave, path);
     return;
   }
   rmSync(grave, { recursive: true, force: true });
 }
 
-/** Moved away before it is emptied: another driver takes a lock that is an empty directory. */
+/** Moved away before it is emptied: another driver could take an empty directory. */
 function removeLock(path: string): void {
   const grave = `${path}.done.${process.pid}`;
   renameSync(path, grave);

@@ -1,10 +1,10 @@
 /**
- * Characters that YAML 1.1 lets nobody write as they are, or takes for line breaks, and that JSON and `yaml` leave alone:
- * https://yaml.org/spec/1.1/#c-printable. A task travels to the nodes in YAML that SkyPilot reads as 1.1.
+ * Characters that YAML 1.1 does not allow unescaped, or takes for line breaks, but that JSON and `yaml` do
+ * not escape: https://yaml.org/spec/1.1/#c-printable. SkyPilot parses a task's YAML as 1.1.
  */
 const UNPRINTABLE = /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g;
 
-/** The text with escapes in their place, which JSON and double-quoted YAML read as the characters. */
+/** Replaces them with escapes that are valid in JSON and double-quoted YAML. */
 export function withEscapes(text: string): string {
   return text.replaceAll(
     UNPRINTABLE,

@@ -1,18 +1,20 @@
-/** Asks a {@link Probe} of the plan from this machine. `ask` in `runtime/launch.py` does the same on a node. */
+/**
+ * Runs a {@link Probe} of the plan from this machine. `ask` in `runtime/launch.py` does the same on a node.
+ */
 import { connect } from "node:net";
 import { callHttp, inWords } from "./http";
 
 const PROBE_MS = 2000;
 
-/** How a condition is tested. Hosts and URLs may hold placeholders. */
+/** How to test a condition. Hosts and URLs may hold placeholders. */
 export type Probe =
   | { readonly kind: "http"; readonly url: string }
   | { readonly kind: "tcp"; readonly host: string; readonly port: number };
 
-/** Values by name of the placeholder. */
+/** Values by placeholder name. */
 export type Placeholders = Readonly<Record<string, string>>;
 
-/** Undefined when the condition holds, else what was seen instead. */
+/** Undefined if the condition holds, otherwise what was seen instead. */
 export async function ask(
   probe: Probe,
   values: Placeholders,
@@ -23,7 +25,7 @@ export async function ask(
     : askTcp(fillIn(probe.host, values), probe.port, signal);
 }
 
-/** What is asked, for a message. */
+/** Description of the probe for a message. */
 export function describeProbe(probe: Probe, values: Placeholders): string {
   return probe.kind === "http" ? fillIn(probe.url, values) : `${fillIn(probe.host, values)}:${probe.port}`;
 }

@@ -1,14 +1,17 @@
-/** Processes of this machine: whose they are, since when they run, and who holds a port. Linux, and macOS by `ps` and `lsof`. */
+/**
+ * Processes of this machine: owner, start time, and which one holds a port. Linux, and macOS by `ps` and
+ * `lsof`.
+ */
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
 
 const isLinux = process.platform === "linux";
 
-/** A process that cannot be confused with a later one of the same id. */
+/** Identifies a process even if its id is reused. */
 export interface ProcessId {
   readonly pid: number;
-  /** When it started, in whatever form the system tells; compared only. */
+  /** Start time in the system's format; only compared. */
   readonly startTime: string;
 }
 
@@ -17,21 +20,22 @@ export interface FoundProcess {
   readonly command: string;
 }
 
-/** Start time of a process, or undefined when there is none (or it is a zombie, which holds nothing any more). */
+/** Start time of a process, or undefined if there is none (or it is a zombie, which holds no resources). */
 export function startTime(pid: number): string | undefined {
   if (!isLinux) return ps(["-o", "lstart=", "-p", String(pid)])[0]?.trim() || undefined;
   const fields = statOf(pid);
   return fields === undefined || fields[0] === "Z" ? undefined : fields[19];
 }
 
-/** Whether the very process that was recorded still runs. */
+/** Whether the recorded process still runs. */
 export function isAlive(id: ProcessId): boolean {
   return startTime(id.pid) === id.startTime;
 }
 
 /**
- * Processes that were started for a directory: those with `DYNAMO_SKY_NODE_DIR` at or below it in their environment, which every
- * program of a node inherits, and on Linux what those have started: nginx writes over its environment. Never this process.
+ * Processes started for a directory: those with `DYNAMO_SKY_NODE_DIR` at or below it in their environment,
+ * which every program of a node inherits, and on Linux their children: nginx overwrites its environment.
+ * Never this process.
  */
 export function processesOf(directory: string): FoundProcess[] {
   const isOurs = (environment: readonly string[]): boolean =>
@@ -55,13 +59,16 @@ function addDescendants(found: Set<number>, ids: readonly number[]): void {
   for (let before = -1; before < found.size; ) {
     before = found.size;
     for (const [pid, stat] of others) {
-      // A zombie holds nothing any more.
+      // A zombie holds no resources.
       if (stat !== undefined && stat[0] !== "Z" && found.has(Number(stat[1]))) found.add(pid);
     }
   }
 }
 
-/** The fields of `/proc/<pid>/stat` from the third on: state, parent, … The second is the command, which may hold anything. */
+/**
+ * The fields of `/proc/<pid>/stat` from the third on: state, parent, … The second is the command, which may
+ * hold any character.
+ */
 function statOf(pid: number): string[] | undefined {
   const stat = readProc(`${pid}/stat`);
   return stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
@@ -80,7 +87,9 @@ function processIds(): number[] {
     .map(Number);
 }
 
-/** What a process is, for messages: its program's name in the plan, else the first words of its command. */
+/**
+ * Description of a process for messages: its program's name in the plan, else the first words of its command.
+ */
 function commandOf(pid: number): string {
   const program = /(?:^|\0)DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(readProc(`${pid}/environ`) ?? "")?.[1];
   if (program !== undefined) return basename(program);
@@ -88,7 +97,7 @@ function commandOf(pid: number): string {
   return [basename(command), ...args.slice(0, 3)].join(" ").trim();
 }
 
-/** Sends a signal, SIGKILL by default; fine when the process is gone. */
+/** Sends a signal, SIGKILL by default; fine if the process is gone. */
 export function kill(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
   try {
     process.kill(pid, signal);
@@ -98,13 +107,14 @@ export function kill(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
 }
 
 /**
- * Which process listens on a TCP port, on the IPv4 address itself or on all; undefined when this user cannot see it.
+ * The process that listens on a TCP port, on this IPv4 address or on all; undefined if this user cannot see
+ * it.
  */
 export function portHolder(address: string, port: number): FoundProcess | undefined {
   if (!isLinux) return lsof(port);
   const inodes = new Set([
     ...listeningInodes("net/tcp", [kernelAddress(address), "00000000"], port),
-    // `::` takes IPv4 connections too.
+    // `::` accepts IPv4 connections too.
     ...listeningInodes("net/tcp6", ["0".repeat(32)], port),
   ]);
   if (inodes.size === 0) return undefined;
@@ -116,7 +126,7 @@ export function portHolder(address: string, port: number): FoundProcess | undefi
 
 const LISTEN = "0A";
 
-/** An IPv4 address as the kernel prints it: one number in the machine's byte order, which is little-endian here. */
+/** An IPv4 address in the kernel's notation: one number in the machine's byte order, here little-endian. */
 function kernelAddress(address: string): string {
   const bytes = address.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0").toUpperCase());
   return bytes.reverse().join("");
@@ -143,7 +153,7 @@ function openSockets(pid: number): string[] {
       }
     });
   } catch {
-    return []; // ended meanwhile, or another user's
+    return []; // exited meanwhile, or another user's
   }
 }
 
@@ -151,7 +161,7 @@ function readProc(path: string): string | undefined {
   try {
     return readFileSync(`/proc/${path}`, "utf8");
   } catch {
-    return undefined; // ended meanwhile, or another user's
+    return undefined; // exited meanwhile, or another user's
   }
 }
 

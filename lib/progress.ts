@@ -1,12 +1,12 @@
 /** Progress of a verb: short lines on standard error, each with the seconds since the start. */
 
-// Pulumi's command plugin hangs for ever on an output line of 64 KiB; 1 KB is also what a person still reads.
+// Pulumi's command plugin hangs for ever on an output line of 64 KiB; 1 KB is also a readable limit.
 const LONGEST_LINE_BYTES = 1000;
 
 export class Progress {
   private readonly started = performance.now();
 
-  /** @param write Receives whole lines with their line feed. Default: standard error. */
+  /** @param write Called with whole lines including their line feed. Default: standard error. */
   constructor(private readonly write: (line: string) => void = (line) => process.stderr.write(line)) {}
 
   /** Seconds since the verb started. */
@@ -14,19 +14,22 @@ export class Progress {
     return (performance.now() - this.started) / 1000;
   }
 
-  /** Prints a line; text of several lines is printed as several. */
+  /** Prints a line; text with several lines is printed as several. */
   readonly line = (text: string): void => {
     const elapsed = `[${this.elapsedSeconds.toFixed(1).padStart(6)} s]`;
     for (const line of printable(text)) this.write(`${elapsed} ${line}\n`);
   };
 
-  /** Prints text without the elapsed time, as the last message of a failure is. */
+  /** Prints text without the elapsed time, for the last message of a failure. */
   readonly plain = (text: string): void => {
     for (const line of printable(text)) this.write(`${line}\n`);
   };
 }
 
-/** Splits into lines without control characters (progress bars and colours of other programs), none over the limit. */
+/**
+ * Splits text into lines without control characters (progress bars and colours of other programs), none over
+ * the limit.
+ */
 export function printable(text: string): string[] {
   return text
     .split(/\r\n|\r|\n/)
@@ -35,9 +38,9 @@ export function printable(text: string): string[] {
     .map(shorten);
 }
 
-/** Without colours and control characters, which could do anything to a terminal. */
+/** Removes colours and control characters, which are unsafe to print to a terminal. */
 export function stripControls(line: string): string {
-  // Built from its code point, since a control character in a regular expression is an error of its own.
+  // From its code point, since linters reject a control character in a regular expression.
   const escapeCharacter = String.fromCodePoint(27);
   const colours = new RegExp(`${escapeCharacter}\\[[0-9;?]*[A-Za-z]`, "g");
   return line
@@ -48,7 +51,7 @@ export function stripControls(line: string): string {
 
 function shorten(line: string): string {
   if (Buffer.byteLength(line) <= LONGEST_LINE_BYTES) return line;
-  // Cutting bytes may halve a character; the decoder replaces the half, which is then removed.
+  // Truncation may split a character; the decoder replaces its first half, which is then removed.
   return `${Buffer.from(line)
     .subarray(0, LONGEST_LINE_BYTES)
     .toString("utf8")

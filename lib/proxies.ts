@@ -1,17 +1,18 @@
 /**
- * What is on this machine is asked without a proxy. A site's `http_proxy` is for the world: with it alone, gRPC sends what Pulumi's engine, its
- * plugins and SkyPilot's server say to each other on loopback to the proxy, which refuses it ("14 UNAVAILABLE") or reads it.
+ * Bypasses proxies for addresses of this machine. A site's `http_proxy` is for external hosts: without
+ * exemptions, gRPC sends the loopback traffic between Pulumi's engine, its plugins and SkyPilot's server to
+ * the proxy, which rejects it ("14 UNAVAILABLE") or can read it.
  */
 
-/** In the forms that programs know: some read networks, some only names and single addresses. */
+/** In all notations: some programs support networks, others only names and single addresses. */
 const LOOPBACK = ["localhost", "127.0.0.1", "::1", "127.0.0.0/8"];
 
-/** Programs differ in which they read; grpc-js knows only the lower case, and its own first. */
+/** Programs differ in which they read; grpc-js reads only the lower case one, and its own first. */
 const VARIABLES = ["no_proxy", "NO_PROXY"] as const;
 const OF_GRPC = "no_grpc_proxy";
 
 /**
- * The variables that keep loopback and these hosts from the proxy, with what the user has exempted already.
+ * The variables that exempt loopback and these hosts from the proxy, in addition to the user's exemptions.
  *
  * @param hosts Names and addresses besides loopback: those of a cluster. Default: none.
  */
@@ -29,19 +30,22 @@ export function proxyExemptions(
   };
 }
 
-/** Whether anything is sent to a proxy at all. */
+/** Whether a proxy is configured. */
 export function usesProxy(env: Readonly<Record<string, string | undefined>>): boolean {
   return Object.entries(env).some(
     ([name, value]) => /^(https?|all|grpc)_proxy$/i.test(name) && Boolean(value),
   );
 }
 
-/** Lets this process, and every one that it starts from now on, reach loopback and these hosts without a proxy. */
+/**
+ * Makes this process, and every child that it starts from now on, reach loopback and these hosts without a
+ * proxy.
+ */
 export function bypassProxies(hosts: readonly string[] = []): void {
   Object.assign(process.env, proxyExemptions(process.env, hosts));
 }
 
-/** The host of a URL, as {@link bypassProxies} takes it. */
+/** The host of a URL, for {@link bypassProxies}. */
 export function hostOf(url: string): string {
   return new URL(url).hostname.replace(/^\[|\]$/g, "");
 }

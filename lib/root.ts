@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-/** Directory of this package (the one with package.json), from its sources and from its compiled form alike. */
+/** Directory of this package (the one with package.json), for both its sources and its compiled form. */
 export function packageRoot(): string {
   let dir = __dirname;
   while (!existsSync(join(dir, "package.json"))) {

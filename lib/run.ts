@@ -4,24 +4,24 @@ import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { UserError } from "./errors";
 
-/** How a program is run. */
+/** Options to run a program. */
 export interface RunOptions {
   readonly cwd?: string;
   /** Added to this process's environment. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Time after which the program and its descendants are killed, in seconds. */
+  /** Time limit in seconds, after which the program and its descendants are killed. */
   readonly timeoutSeconds: number;
-  /** Given to the program on its standard input; default nothing. */
+  /** Standard input of the program; default: empty. */
   readonly stdin?: string;
 }
 
-/** What a program that ended with 0 wrote. */
+/** Output of a program that succeeded. */
 export interface RunResult {
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A program that could not be started, failed, or took too long. */
+/** A program that could not be started, failed, or timed out. */
 export class CommandFailed extends UserError {
   override readonly name: string = "CommandFailed";
 
@@ -34,7 +34,7 @@ export class CommandFailed extends UserError {
   }
 }
 
-/** The message of whatever was thrown. */
+/** The message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -49,11 +49,14 @@ function killGroup(child: ChildProcess): void {
   try {
     process.kill(-child.pid, "SIGKILL");
   } catch {
-    // The group is gone already.
+    // The process group has already ended.
   }
 }
 
-/** Children lead groups of their own, so that a time-out reaches their descendants; a signal to us must reach them too. */
+/**
+ * Children lead their own process groups, so that a time-out reaches their descendants; a signal to this
+ * process must reach them too.
+ */
 function onFatalSignal(signal: NodeJS.Signals): void {
   for (const child of running) killGroup(child);
   for (const other of fatalSignals) process.off(other, onFatalSignal);
@@ -80,8 +83,8 @@ function untrack(child: ChildProcess): void {
 }
 
 /**
- * Runs a program to its end.
- * @throws CommandFailed naming the program, the cause, and the last lines of its output.
+ * Runs a program and waits for its exit.
+ * @throws CommandFailed with the program, the cause, and the last lines of its output.
  */
 export function run(command: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
   return new Promise((resolve, reject) => {
@@ -105,7 +108,7 @@ export function run(command: string, args: readonly string[], options: RunOption
     child.stderr.setEncoding("utf8").on("data", (text: string) => {
       stderr = (stderr + text).slice(-outputLimit);
     });
-    // A program that ends without reading its input closes the pipe; its exit code says what matters.
+    // A program that exits without reading its input closes the pipe; its exit code is reported instead.
     child.stdin.on("error", () => undefined);
     child.stdin.end(options.stdin ?? "");
     const settle = (problem: string | undefined, code: number | undefined) => {
@@ -138,7 +141,7 @@ export async function findOnPath(program: string, path = process.env["PATH"]): P
   return undefined;
 }
 
-/** Whether a file can be run by this user. */
+/** Whether this user can execute a file. */
 export async function isExecutable(file: string): Promise<boolean> {
   return access(file, constants.X_OK).then(
     () => true,
@@ -146,7 +149,7 @@ export async function isExecutable(file: string): Promise<boolean> {
   );
 }
 
-/** The same for a look that must not wait. */
+/** Synchronous version. */
 export function isExecutableNow(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
@@ -157,7 +160,7 @@ export function isExecutableNow(file: string): boolean {
 }
 
 /**
- * Whether a web page can be had. A proxy that refuses the site answers too, but with an error.
+ * Whether a web page is reachable. A proxy that blocks the site responds too, but with an error.
  * @param seconds Time after which it counts as unreachable.
  */
 export async function isReachable(url: string, seconds: number): Promise<boolean> {
@@ -169,7 +172,7 @@ export async function isReachable(url: string, seconds: number): Promise<boolean
   }
 }
 
-/** Whether a process exists on this machine, of any user. */
+/** Whether a process of any user exists on this machine. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -1,10 +1,10 @@
-/** The files that nodes run: those of the package's directory `runtime/`. */
+/** The files that nodes run: the package's directory `runtime/`. */
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "./root";
 
-/** Where they are on this machine. */
+/** Their directory on this machine. */
 export function runtimeDirectory(): string {
   return join(packageRoot(), "runtime");
 }
@@ -27,8 +27,8 @@ export function runtimeDigests(): Record<string, string> {
 }
 
 /**
- * Makes a directory with them. SkyPilot uploads nothing that a `.gitignore` around the package names, as one
- * does with `node_modules`.
+ * Copies them to a directory. SkyPilot does not upload files listed in a `.gitignore` above the package, as
+ * `node_modules` usually is.
  */
 export function copyRuntime(to: string): void {
   mkdirSync(to, { mode: 0o700 });

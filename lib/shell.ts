@@ -1,11 +1,11 @@
-/** Text → one word of a POSIX shell, whatever is in it. */
+/** Quotes any text as one word of a POSIX shell. */
 export function quoted(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /**
- * A here-document, which a shell takes as it stands.
- * @throws RangeError when the text holds the line that would end it.
+ * A here-document, which a shell does not interpret.
+ * @throws RangeError if the text holds the delimiter.
  */
 export function hereDocument(text: string, end = "EOF"): string {
   if (text.split("\n").includes(end)) throw new RangeError(`the text holds a line ${end}`);

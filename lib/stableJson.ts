@@ -1,4 +1,4 @@
-/** JSON with the keys in alphabetical order, so that the order in which an object was built makes no difference. */
+/** JSON with sorted keys, independent of the order in which an object was built. */
 export function stableJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) =>
     part !== null && typeof part === "object" && !Array.isArray(part)

@@ -1,22 +1,22 @@
 import type { z } from "zod";
 import type { Progress } from "./progress";
 
-/** What a verb is given besides its input. */
+/** Context of a verb. */
 export interface VerbContext {
   readonly progress: Progress;
-  /** Aborted by the verb's time limit, SIGTERM, SIGINT, and the death of the process that started the driver. */
+  /** Aborted by the verb's time limit, SIGTERM, SIGINT, and the exit of the driver's parent process. */
   readonly signal: AbortSignal;
   /** Prints the verb's result as one line of JSON on standard output. */
   readonly result: (value: unknown) => void;
 }
 
-/** One thing that the driver can do. */
+/** An operation of the driver. */
 export interface Verb<S extends z.ZodType = z.ZodType> {
-  /** Checks the JSON from standard input. */
+  /** Validates the JSON from standard input. */
   readonly input: S;
-  /** Bound on the whole verb in seconds, for when one of its own bounds does not work. */
+  /** Time limit of the whole verb in seconds, in case one of its own limits does not work. */
   readonly timeoutSeconds: (input: z.output<S>) => number;
-  /** @throws UserError with a message that a person can act on. */
+  /** @throws UserError with a message that the user can act on. */
   readonly run: (input: z.output<S>, context: VerbContext) => Promise<void>;
 }
 

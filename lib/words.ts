@@ -1,6 +1,6 @@
-/** Words that depend on a number. */
+/** Plural forms. */
 
-/** `1 node`, `2 nodes`. `several` is for a plural that is more than an `s`. */
+/** `1 node`, `2 nodes`. `several` is for irregular plurals. */
 export function counted(count: number, one: string, several = `${one}s`): string {
   return `${count} ${count === 1 ? one : several}`;
 }

@@ -1,9 +1,9 @@
-/** `local apply`: brings the programs of one unit to what the plan says, and waits until they are healthy. */
+/** `local apply`: brings the programs of one unit to the planned state, and waits until they are healthy. */
 import { join } from "node:path";
 import { copyBrought } from "../lib/broughtFiles";
-import { UserError } from "../lib/errors";
+import { CausedFailure, UserError } from "../lib/errors";
 import { withLock } from "../lib/lock";
-import { causeIn, lastLines } from "../lib/logs";
+import { causeIn, tail } from "../lib/logs";
 import { NODE_FILES } from "../lib/placeholders";
 import { poll } from "../lib/poll";
 import { ask, describeProbe } from "../lib/probe";
@@ -23,10 +23,13 @@ const WAITING: Readonly<Record<string, string>> = {
   STARTING: "it waits for what it needs",
   BACKOFF: "it ended right after its start, and is held back",
 };
+/** Of a program that does not say why. */
 const LOG_LINES = 20;
+/** Before and after the line that says why. */
+const LINES_AROUND_CAUSE = 3;
 /** States that supervisor does not leave by itself: http://supervisord.org/subprocess.html#process-states */
 const STOPPED = new Set(["STOPPED", "EXITED", "FATAL"]);
-/** What stopping the old programs and starting a supervisor may take besides the wait for health. */
+/** Time to stop the old programs and start a supervisor, besides the wait for health. */
 const OVERHEAD_SECONDS = 120;
 
 export const verb = defineVerb({
@@ -78,7 +81,7 @@ async function carryOut(
   await startStopped(client, programs, context);
 }
 
-/** Somebody may have stopped a program by hand; nothing but an order starts it again. */
+/** A program that was stopped by hand is not restarted automatically. */
 async function startStopped(
   client: SupervisorClient,
   programs: readonly ProgramPlan[],
@@ -109,7 +112,8 @@ async function untilHealthy(started: Started, context: VerbContext): Promise<voi
     progress: context.progress,
     signal: context.signal,
     check: async () => {
-      // Asked too, since another process may answer on the port that the program could not get.
+      // The probe alone is not enough: another process may answer on the port that the program could not
+      // bind.
       const state = programState(directory, program.name, await client.programs());
       if (state !== "RUNNING") return `${program.name} to run: ${WAITING[state] ?? state}`;
       const error = await ask(program.health, values, context.signal);
@@ -124,15 +128,21 @@ async function untilHealthy(started: Started, context: VerbContext): Promise<voi
     );
     return;
   }
-  const lines = lastLines([join(directory, programLog(program.name))], LOG_LINES);
-  const cause = causeIn(lines);
-  throw new UserError(
-    [
-      ...(cause === undefined ? [] : [`${program.name} failed: ${cause}`]),
-      `${program.name} did not become healthy within ${timeoutSeconds} s: waited for ${missing}.`,
-      ...(lines.length === 0 ? [] : ["Its last log lines:", ...lines]),
-    ].join("\n"),
-  );
+  throw failure(program.name, join(directory, programLog(program.name)), timeoutSeconds, missing);
+}
+
+/** The cause first, then what was waited for, then what the program has said around it. */
+function failure(name: string, log: string, seconds: number, missing: string): UserError {
+  const said = tail(log).slice(-LOG_LINES);
+  const cause = causeIn(said);
+  const waited = `${name} did not become healthy within ${seconds} s: waited for ${missing}.`;
+  const where = `Its log: ${log}`;
+  const at = cause === undefined ? undefined : said.findLastIndex((line) => line.trim() === cause);
+  const shown =
+    at === undefined ? said : said.slice(Math.max(0, at - LINES_AROUND_CAUSE), at + LINES_AROUND_CAUSE + 1);
+  const rest = [waited, ...(said.length === 0 ? [] : [where, ...shown.map((line) => `    ${line}`)])];
+  if (cause === undefined) return new UserError(rest.join("\n"));
+  return new CausedFailure(name, cause, [`${name} failed: ${cause}`, ...rest].join("\n"), where);
 }
 
 function placeholders(record: NodeRecord, directory: string): Record<string, string> {

@@ -1,4 +1,4 @@
-/** Where local clusters live on this machine. */
+/** Directories of local clusters on this machine. */
 import { readdirSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
@@ -10,7 +10,10 @@ export function stateDirectory(): string {
   return join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "dynamo-sky");
 }
 
-/** Directory of one local cluster. The name is a checked one (`nameSchema`), so it cannot lead elsewhere. */
+/**
+ * Directory of one local cluster. The name is validated (`nameSchema`), so it cannot escape the state
+ * directory.
+ */
 export function clusterDirectory(cluster: string): string {
   return join(stateDirectory(), "clusters", cluster);
 }
@@ -19,7 +22,7 @@ export function nodeDirectory(cluster: string, rank: number): string {
   return join(clusterDirectory(cluster), `node${rank}`);
 }
 
-/** Ranks that have a directory, in ascending order; none when the cluster is unknown. */
+/** Ranks that have a directory, ascending; empty if the cluster is unknown. */
 export function ranksOnDisk(cluster: string): number[] {
   try {
     return readdirSync(clusterDirectory(cluster))
@@ -32,7 +35,7 @@ export function ranksOnDisk(cluster: string): number[] {
   }
 }
 
-/** Whether a file-system error says that there is no such file or directory. */
+/** Whether a file-system error is ENOENT. */
 export function isMissing(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ENOENT";
 }

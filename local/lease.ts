@@ -1,4 +1,4 @@
-/** `local lease`: makes the nodes of a cluster, each with a running supervisor and no program yet. */
+/** `local lease`: creates the nodes of a cluster, each with a running supervisor but no programs yet. */
 import { join } from "node:path";
 import { withLock } from "../lib/lock";
 import { defineVerb, type VerbContext } from "../lib/verb";
@@ -68,7 +68,7 @@ async function leaseNode(
   context.progress.line(`node ${node.rank}: ready in ${clusterDirectory(input.cluster)}`);
 }
 
-/** Stops and removes all units of a node but the given ones. */
+/** Stops and removes all units of a node except the given ones. */
 async function stopOthers(
   client: SupervisorClient,
   directory: string,

@@ -1,10 +1,13 @@
-/** Whether a directory holds what Dynamo needs of a model where no weights are loaded: its configuration and its tokenizer. */
+/**
+ * Checks that a model directory has what Dynamo needs when no weights are loaded: configuration and
+ * tokenizer.
+ */
 import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { isMissing } from "./directories";
 
 const CONFIG = "config.json";
-/** One of them; the last two belong together. https://huggingface.co/docs/transformers/main_classes/tokenizer */
+/** One of these sets of files is needed. https://huggingface.co/docs/transformers/main_classes/tokenizer */
 const TOKENIZERS: readonly (readonly string[])[] = [
   ["tokenizer.json"],
   ["tokenizer.model"],
@@ -12,7 +15,7 @@ const TOKENIZERS: readonly (readonly string[])[] = [
   ["vocab.json", "merges.txt"],
 ];
 
-/** What is wrong with it, as the end of a sentence that begins with its path; undefined when nothing is. */
+/** The problem, as the end of a sentence that starts with the path; undefined if there is none. */
 export function modelDirectoryProblem(path: string): string | undefined {
   let names: readonly string[];
   try {

@@ -1,4 +1,4 @@
-/** One local node: its directory, its files, and the supervisor that runs its programs. */
+/** One local node: its directory, its files, and its supervisor. */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -17,7 +17,10 @@ import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
 import { SupervisorClient } from "./supervisor";
 
-/** What a node's supervisor is started with; kept in the node's `node.json`, so that any verb can start it again. */
+/**
+ * Start parameters of a node's supervisor; stored in the node's `node.json`, so that any verb can start it
+ * again.
+ */
 export interface NodeRecord {
   readonly address: string;
   /** Addresses of all nodes of the cluster, by rank. */
@@ -29,7 +32,7 @@ export interface NodeRecord {
 
 /** The supervisor process, as it was started. */
 interface RunningSupervisor extends ProcessId {
-  /** Digest of the record and the secrets that it was started with. */
+  /** Digest of the record and secrets at its start. */
   readonly startedWith: string;
 }
 
@@ -41,7 +44,7 @@ const START_SECONDS = 30;
 const WRITE_SECONDS = 60;
 const STOP_SECONDS = 30;
 const ORPHAN_SECONDS = 10;
-/** Needed by the others while they stop. Programs of the control plane bear the name of their role. */
+/** Other programs need it while they stop. Programs of the control plane are named after their role. */
 const CONTROL_PLANE: ReadonlySet<string> = new Set(CONTROL_PLANE_ROLES);
 
 export function readNodeRecord(cluster: string, rank: number): NodeRecord {
@@ -57,7 +60,7 @@ export function readNodeRecord(cluster: string, rank: number): NodeRecord {
   }
 }
 
-/** Makes the directory of a node; fine when it is there. */
+/** Creates the directory of a node if it does not exist. */
 export function makeNodeDirectory(cluster: string, rank: number): string {
   const directory = nodeDirectory(cluster, rank);
   for (const path of ["logs", "run", UNITS]) {
@@ -66,7 +69,7 @@ export function makeNodeDirectory(cluster: string, rank: number): string {
   return directory;
 }
 
-/** Brings up to date what a node's programs are started with: the launcher, its record, and the secrets. */
+/** Updates the files that a node's programs are started with: launcher, record, secrets. */
 export function writeNode(
   directory: string,
   record: NodeRecord,
@@ -79,7 +82,7 @@ export function writeNode(
   });
 }
 
-/** Writes the files of a unit's programs, by the code that does it on every node. */
+/** Writes the files of a unit's programs, with the same code as on remote nodes. */
 export async function writeUnit(
   directory: string,
   unit: string,
@@ -90,7 +93,7 @@ export async function writeUnit(
   await run(pythonBin, args, { stdin: JSON.stringify({ unit, programs }), timeoutSeconds: WRITE_SECONDS });
 }
 
-/** Whether the supervisor that runs was started with another record, or its programs with other secrets. */
+/** Whether the running supervisor was started with another record, or its programs with other secrets. */
 export function isOutdated(directory: string): boolean {
   const running = readProcessRecord(directory);
   return running !== undefined && isAlive(running) && running.startedWith !== startDigest(directory);
@@ -105,7 +108,7 @@ function startDigest(directory: string): string {
   return hash.digest("hex");
 }
 
-/** Writes files that only their owner can read, each complete or not at all: other drivers and programs read them. */
+/** Writes files readable by their owner only, each atomically: other drivers and programs read them. */
 export function writeFiles(directory: string, files: Readonly<Record<string, string>>): void {
   for (const [name, content] of Object.entries(files)) {
     const path = join(directory, name);
@@ -118,9 +121,9 @@ export function writeFiles(directory: string, files: Readonly<Record<string, str
 }
 
 /**
- * Sees to it that the node's supervisor runs and answers: adopts one that does, starts one otherwise.
+ * Makes sure that the node's supervisor runs and answers: reuses a running one, or starts one.
  *
- * @throws UserError if it does not answer in time, with the last lines of its log.
+ * @throws UserError with the last lines of its log if it does not answer in time.
  */
 export async function ensureSupervisor(
   cluster: string,
@@ -166,7 +169,8 @@ function startSupervisor(cluster: string, rank: number, record: NodeRecord): num
     ...["--rank-ips", record.rankAddresses.join(",")],
     ...["--control-ip", record.controlAddress],
   ];
-  // Detached, and no descriptor of the driver's: it outlives the driver, and must not keep Pulumi's pipes open.
+  // Detached, and without the driver's descriptors: it outlives the driver, and must not keep Pulumi's pipes
+  // open.
   const child = spawn(record.pythonBin, ["node.py", "start", ...places, ...addresses], {
     cwd: directory,
     env: record.environment,
@@ -174,7 +178,7 @@ function startSupervisor(cluster: string, rank: number, record: NodeRecord): num
     stdio: ["ignore", log, log],
   });
   closeSync(log);
-  child.on("error", () => undefined); // seen as a missing process below
+  child.on("error", () => undefined); // handled as a missing process below
   child.unref();
   if (child.pid === undefined) {
     throw new UserError(
@@ -184,7 +188,7 @@ function startSupervisor(cluster: string, rank: number, record: NodeRecord): num
   return child.pid;
 }
 
-/** A supervisor that was started here and runs, but does not answer, would fight with the new one over the programs. */
+/** A supervisor that runs but does not answer would compete with the new one for the programs. */
 async function endSilentSupervisor(directory: string, context: VerbContext): Promise<void> {
   const recorded = readProcessRecord(directory);
   if (recorded === undefined || !isAlive(recorded)) return;
@@ -206,8 +210,8 @@ async function endSilentSupervisor(directory: string, context: VerbContext): Pro
 }
 
 /**
- * Programs whose supervisor was killed are told to stop, so that workers take leave of etcd: else they stay listed beside
- * those that are started in their place. Whatever does not stop is killed by the launcher of its successor.
+ * Stops programs whose supervisor was killed, so that workers deregister from etcd: otherwise they stay
+ * listed next to their replacements. Programs that do not stop are killed by the launcher of their successor.
  */
 async function stopOrphans(directory: string, { progress, signal }: VerbContext): Promise<void> {
   const orphans = () => processesOf(directory).filter(({ command }) => !CONTROL_PLANE.has(command));
@@ -222,7 +226,7 @@ async function stopOrphans(directory: string, { progress, signal }: VerbContext)
   await poll({ timeoutSeconds: ORPHAN_SECONDS, progress, signal, check });
 }
 
-/** The supervisor that was started last; undefined before that. */
+/** The supervisor started last; undefined if there was none. */
 export function readProcessRecord(directory: string): RunningSupervisor | undefined {
   try {
     return JSON.parse(readFileSync(join(directory, PROCESS_RECORD), "utf8"));

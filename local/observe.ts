@@ -1,4 +1,4 @@
-/** `local observe`: what of the named clusters really runs. Changes nothing. */
+/** `local observe`: state of the named clusters. Read-only. */
 import { join } from "node:path";
 import { defineVerb } from "../lib/verb";
 import { UNITS } from "../plan/node/paths";
@@ -11,10 +11,10 @@ import { unitsOnDisk } from "./unit";
 
 const LIMIT_SECONDS = 30;
 
-/** What runs on one node. */
+/** State of one node. */
 export interface ObservedNode {
   readonly rank: number;
-  /** False when no program of the node is supervised any more. */
+  /** False if no supervisor runs on the node. */
   readonly supervisor: boolean;
   readonly programs: readonly ObservedProgram[];
 }
@@ -22,14 +22,14 @@ export interface ObservedNode {
 export interface ObservedProgram {
   readonly name: string;
   readonly unit: string;
-  /** Supervisor's word for it, corrected by what the launcher says (see `programState`), or {@link UNFINISHED}. */
+  /** Supervisor's state, corrected by the launcher's (see `programState`), or {@link UNFINISHED}. */
   readonly state: string;
 }
 
 /** State of a program whose unit was being changed when that failed or was interrupted. */
 export const UNFINISHED = "UNFINISHED";
 
-/** The result: for each cluster its nodes, an empty list when there is no such cluster. */
+/** The result: the nodes of each cluster, an empty list if the cluster does not exist. */
 export type ObservedClusters = Readonly<Record<string, readonly ObservedNode[]>>;
 
 export const verb = defineVerb({
@@ -43,7 +43,7 @@ export const verb = defineVerb({
   },
 });
 
-/** What runs of one local cluster. */
+/** State of one local cluster. */
 export async function observeCluster(cluster: string): Promise<ObservedNode[]> {
   return Promise.all(ranksOnDisk(cluster).map((rank) => observeNode(cluster, rank)));
 }

@@ -1,7 +1,7 @@
 /**
- * Files that say that something was begun and has not come to its end. Pulumi keeps the former input of a change that
- * failed; going back to that makes no difference that it could see, while the node has the changed programs. So what was
- * left half done counts as broken until it has been done.
+ * Marker files for changes that have started and not finished. After a failed change Pulumi keeps the
+ * previous input; reverting to it makes no difference to Pulumi, while the node has the changed programs. So
+ * an unfinished change counts as broken until it is completed.
  */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,13 +15,13 @@ function clusterFile(cluster: string): string {
   return join(clusterDirectory(cluster), "unproven");
 }
 
-/** Notes that a unit of a node is being changed, and with it that the deployment has yet to prove that it serves. */
+/** Marks a unit of a node as being changed, and the deployment as not proven to serve. */
 export function beginUnit(cluster: string, rank: number, unit: string): void {
   writeFileSync(clusterFile(cluster), "", { mode: 0o600 });
   writeFileSync(unitFile(cluster, rank, unit), "", { mode: 0o600 });
 }
 
-/** Notes that the unit runs as it should. */
+/** Marks the unit as running as planned. */
 export function finishUnit(cluster: string, rank: number, unit: string): void {
   rmSync(unitFile(cluster, rank, unit), { force: true });
 }
@@ -30,12 +30,12 @@ export function isUnfinished(cluster: string, rank: number, unit: string): boole
   return existsSync(unitFile(cluster, rank, unit));
 }
 
-/** Notes that the deployment serves. */
+/** Marks the deployment as proven to serve. */
 export function proveCluster(cluster: string): void {
   rmSync(clusterFile(cluster), { force: true });
 }
 
-/** Whether something of the cluster was changed and the deployment has not proven since that it serves. */
+/** Whether the cluster has changed since the deployment was last proven to serve. */
 export function isUnproven(cluster: string): boolean {
   return existsSync(clusterFile(cluster));
 }

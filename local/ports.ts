@@ -1,4 +1,4 @@
-/** Whether the ports of a local cluster can be had, and if not, who has them. */
+/** Checks that the ports of a local cluster are free, and reports which process holds one. */
 import { createServer } from "node:net";
 import { UserError } from "../lib/errors";
 import { portHolder, processesOf } from "../lib/processes";
@@ -14,9 +14,11 @@ interface WantedPort {
 }
 
 /**
- * Checks every port that the cluster's programs will listen on. One that a program of this very cluster holds is fine.
+ * Checks every port that the cluster's programs will listen on. Ports held by the cluster's own programs are
+ * fine.
  *
- * @throws UserError that lists every port that is taken, by whom, and which configuration key chooses another.
+ * @throws UserError that lists every port in use, the process that holds it, and the configuration key for
+ * another port.
  */
 export async function assertPortsFree(lease: LocalLease): Promise<void> {
   const foreign = await takenPorts(lease.nodes, [lease.cluster]);
@@ -27,9 +29,10 @@ export async function assertPortsFree(lease: LocalLease): Promise<void> {
 }
 
 /**
- * The ports of nodes that cannot be had, each with who holds it and which configuration key chooses another.
+ * The nodes' ports that are in use, each with the process that holds it and the configuration key for another
+ * port.
  *
- * @param own Full names of the clusters whose programs may hold them: those of this deployment.
+ * @param own Full names of this deployment's clusters, whose programs may hold them.
  */
 export async function takenPorts(nodes: LocalLease["nodes"], own: readonly string[]): Promise<string[]> {
   const wanted = nodes.flatMap((node) => node.ports.map((port) => ({ ...port, address: nodeAddress(node) })));
@@ -40,7 +43,7 @@ export async function takenPorts(nodes: LocalLease["nodes"], own: readonly strin
   return found.flatMap(({ text, holder }) => (holder === undefined || !pids.includes(holder) ? [text] : []));
 }
 
-/** The address of a local node: the one given, else 127.0.0.(1 + rank). */
+/** The address of a local node: the configured one, else 127.0.0.(1 + rank). */
 export function nodeAddress(node: { readonly rank: number; readonly address?: string | undefined }): string {
   return node.address ?? `127.0.0.${1 + node.rank}`;
 }

@@ -1,4 +1,4 @@
-/** `local release`: stops everything of a cluster, makes sure that nothing is left, and removes its files. */
+/** `local release`: stops all processes of a cluster, verifies that none is left, and removes its files. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../lib/errors";
@@ -14,7 +14,7 @@ import { SupervisorClient } from "./supervisor";
 import { programsBelow, type StoppableProgram } from "./unit";
 
 const CONTROL_PLANE: ReadonlySet<string> = new Set(CONTROL_PLANE_ROLES);
-/** What supervisor itself needs besides the programs' own `stopSeconds`. */
+/** Time that supervisor itself needs besides the programs' own `stopSeconds`. */
 const SUPERVISOR_STOP_SECONDS = 10;
 const KILL_SECONDS = 10;
 
@@ -35,10 +35,11 @@ export const verb = defineVerb({
 });
 
 /**
- * Stops the supervisors and all programs of the given nodes and removes their files; fine when some or all are gone.
+ * Stops the supervisors and all programs of the given nodes and removes their files; nodes that are already
+ * gone are fine.
  *
- * @param options.keepFiles Leaves the files, so that the node can be started again. Default: false.
- * @throws UserError that names the processes that could not be ended.
+ * @param options.keepFiles Keeps the files, so that the node can be started again. Default: false.
+ * @throws UserError that names the processes that could not be stopped.
  */
 export async function endNodes(
   cluster: string,
@@ -46,14 +47,14 @@ export async function endNodes(
   context: VerbContext,
   options: { readonly keepFiles?: boolean } = {},
 ): Promise<void> {
-  // Workers and frontends first, on all nodes: they finish their requests and take leave of etcd.
+  // Workers and frontends first, on all nodes: they finish their requests and deregister from etcd.
   await Promise.all(ranks.map((rank) => stopDynamo(nodeDirectory(cluster, rank))));
   await Promise.all(
     ranks.map(async (rank) => {
       const directory = nodeDirectory(cluster, rank);
       const client = new SupervisorClient(directory);
       const bound = (await client.answers()) ? boundOf(programsBelow(join(directory, UNITS))) : 0;
-      // It may end between the question and the order.
+      // It may exit between the check and the call.
       if (bound > 0) await client.shutdown().catch(() => undefined);
       await endProcesses(directory, `node ${rank}`, bound, context);
       if (options.keepFiles === true) return;
@@ -63,16 +64,16 @@ export async function endNodes(
   );
 }
 
-/** Stops all programs but the control plane, at the same time; supervisor's shutdown stops one after the other. */
+/** Stops all programs except the control plane in parallel; supervisor's shutdown stops them one by one. */
 async function stopDynamo(directory: string): Promise<void> {
   const client = new SupervisorClient(directory);
   if (!(await client.answers())) return;
   const programs = programsBelow(join(directory, UNITS)).filter(({ role }) => !CONTROL_PLANE.has(role));
-  // What does not stop is seen, and killed, when the node's processes are looked at.
+  // Programs that do not stop are killed below, with the node's other processes.
   await Promise.allSettled(programs.map(({ name, stopSeconds }) => client.remove(name, stopSeconds)));
 }
 
-/** Waits for the processes of a directory to end, and kills those that are left when the bound is over. */
+/** Waits for the processes of a directory to exit, and kills the rest on a timeout. */
 async function endProcesses(
   directory: string,
   what: string,
@@ -82,7 +83,7 @@ async function endProcesses(
   const { progress, signal } = context;
   const check = async (): Promise<string | undefined> => {
     const left = processesOf(directory);
-    // Supervisor takes seconds to notice that its last program has ended.
+    // Supervisor takes seconds to notice that its last program has exited.
     const [last] = left;
     if (last !== undefined && left.length === 1 && last.pid === readProcessRecord(directory)?.pid)
       kill(last.pid);
@@ -94,7 +95,7 @@ async function endProcesses(
     progress,
     signal,
     check: async () => {
-      // Again at each turn, since a process may have started others meanwhile.
+      // Repeated, since a process may have started others meanwhile.
       for (const { pid } of processesOf(directory)) kill(pid);
       return check();
     },
@@ -114,7 +115,7 @@ function describe(processes: readonly FoundProcess[]): string {
   return processes.length > shown.length ? `${shown.join(", ")} and others` : shown.join(", ");
 }
 
-/** How long a node may take to stop: its programs, and supervisor itself. Seconds. */
+/** How long a node may take to stop, programs and supervisor. Seconds. */
 function boundOf(programs: readonly StoppableProgram[]): number {
   return Math.max(0, ...programs.map(({ stopSeconds }) => stopSeconds)) + SUPERVISOR_STOP_SECONDS;
 }

@@ -1,4 +1,4 @@
-/** `local remove`: stops the programs of one unit and removes their files; fine when the cluster is gone. */
+/** `local remove`: stops the programs of one unit and removes their files; fine if the cluster is gone. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { withLock } from "../lib/lock";
@@ -23,7 +23,8 @@ export const verb = defineVerb({
         if (!existsSync(directory)) return;
         const record = readNodeRecord(cluster, rank);
         const { client, change } = await withLock(join(directory, "lock"), context, async () => {
-          // Started again if need be: a program may run without it, and only it knows how to stop that one well.
+          // Starts the supervisor if necessary: a program may run without it, and only supervisor stops it
+          // properly.
           const client = await ensureSupervisor(cluster, rank, record, context);
           return { client, change: await replaceUnitFiles(client, directory, unit, []) };
         });

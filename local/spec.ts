@@ -1,9 +1,12 @@
-/** What the `local` verbs of the driver read from standard input. The components build these, the driver checks them. */
+/**
+ * Input of the driver's `local` verbs, read from standard input. Built by the components, checked by the
+ * driver.
+ */
 import { z } from "zod";
 import { broughtSchema } from "../lib/broughtFiles";
 import { nameSchema, programSchema } from "../plan/node/schema";
 
-/** An address of this machine's loopback network; nothing of a local cluster may be reached from elsewhere. */
+/** A loopback address: a local cluster must not be reachable from other machines. */
 const addressSchema = z
   .string()
   .regex(/^127(\.(25[0-5]|2[0-4]\d|1?\d?\d)){3}$/, "must be a loopback address (127.x.y.z)");
@@ -18,10 +21,10 @@ const nodeFields = {
 const portSchema = z.strictObject({
   /** Program that listens on it. */
   program: nameSchema,
-  /** What for: `http`, `client`. */
+  /** Purpose: `http`, `client`. */
   purpose: z.string(),
   port: z.int().min(1).max(65535),
-  /** The setting with which to choose another port (`frontend.port`), named in the error when this one is taken. */
+  /** The setting for another port (`frontend.port`), named in the error if this one is in use. */
   configKey: z.string().optional(),
 });
 
@@ -29,17 +32,17 @@ const portSchema = z.strictObject({
 export const localLeaseSchema = z.strictObject({
   /** Full name, unique on this machine; also the name of the directory. */
   cluster: nameSchema,
-  /** Address of the control plane, where that is in another cluster. Default: the address of rank 0. */
+  /** Address of the control plane, if it is in another cluster. Default: the address of rank 0. */
   headAddress: addressSchema.optional(),
   nodes: z.array(z.strictObject({ ...nodeFields, ports: z.array(portSchema).default([]) })).min(1),
   /**
-   * Units of the deployment; any other that still runs is stopped. Pulumi deletes what a deployment no longer has at the
-   * very end, when that still holds the ports which what comes in its place needs. Default: none is stopped.
+   * Units of the deployment; any other running unit is stopped. Pulumi deletes removed resources last, while
+   * they still hold ports that their replacements need. Default: none is stopped.
    */
   units: z.array(nameSchema).optional(),
-  /** Values for the programs' `secretEnv`, kept in a file that only the owner can read (mode 0600). */
+  /** Values of the programs' `secretEnv`, kept in a file readable by its owner only (mode 0600). */
   secrets: z.record(z.string(), z.string()).default({}),
-  /** Model whose tokenizer the cache must hold. Default: none is looked for. */
+  /** Model whose tokenizer must be in the cache. Default: not checked. */
   model: z.string().optional(),
   /** Whether etcd and NATS are needed; file discovery needs neither. Default: true. */
   services: z.boolean().default(true),
@@ -47,7 +50,7 @@ export const localLeaseSchema = z.strictObject({
   gateway: z.boolean().default(false),
   /** Whether Prometheus is needed. Default: false. */
   prometheus: z.boolean().default(false),
-  /** Bound on the whole verb, seconds. Default 900: a first start installs Python packages. */
+  /** Time limit of the whole verb, seconds. Default 900: the first start installs Python packages. */
   timeoutSeconds: z.number().positive().default(900),
 });
 export type LocalLeaseSpec = z.input<typeof localLeaseSchema>;
@@ -57,11 +60,11 @@ export type LocalLease = z.output<typeof localLeaseSchema>;
 export const localProgramsSchema = z.strictObject({
   cluster: nameSchema,
   nodes: z.array(z.strictObject({ ...nodeFields, programs: z.array(programSchema) })).min(1),
-  /** Files of this machine that its programs read, by name. Default: none. */
+  /** Local files read by its programs, by name. Default: none. */
   files: z.record(z.string().regex(/^[A-Za-z0-9][\w.-]*$/), broughtSchema).default({}),
-  /** Name of the unit, unique in the cluster; what is applied together and removed together. */
+  /** Name of the unit, unique in the cluster; its programs are applied and removed together. */
   unit: nameSchema,
-  /** Seconds in which all programs of the unit must be healthy. Default 180. */
+  /** Time limit for all programs of the unit to become healthy, seconds. Default 180. */
   timeoutSeconds: z.number().positive().default(180),
 });
 export type LocalProgramsSpec = z.input<typeof localProgramsSchema>;

@@ -1,4 +1,4 @@
-/** Talks to the supervisor of one local node through its socket: http://supervisord.org/api.html */
+/** Client of a local node's supervisor, through its socket: http://supervisord.org/api.html */
 import { request } from "node:http";
 import { text } from "node:stream/consumers";
 import { supervisorSocket } from "../plan/node/paths";
@@ -10,17 +10,17 @@ const ALREADY_ADDED = 90;
 
 const ALREADY_STARTED = 60;
 
-/** What supervisor knows of one program. */
+/** Supervisor's state of one program. */
 export interface ProgramState {
   readonly name: string;
   /** `RUNNING`, `STARTING`, `BACKOFF`, `STOPPING`, `STOPPED`, `EXITED`, `FATAL`. */
   readonly state: string;
   readonly pid: number;
-  /** Supervisor's remark on why it is not running. */
+  /** Supervisor's reason why it is not running. */
   readonly spawnError: string;
 }
 
-/** What the files on disk say against what runs, by program name. */
+/** Differences between the files on disk and the running programs, by program name. */
 export interface Reload {
   readonly added: readonly string[];
   readonly changed: readonly string[];
@@ -34,7 +34,7 @@ export class SupervisorClient {
     this.socket = supervisorSocket(nodeDirectory, process.getuid?.() ?? 0);
   }
 
-  /** Whether a supervisor answers; false when its socket is missing or dead. */
+  /** Whether supervisor answers; false if its socket is missing or dead. */
   async answers(): Promise<boolean> {
     try {
       await this.call("supervisor.getState", [], 2);
@@ -53,7 +53,7 @@ export class SupervisorClient {
     }));
   }
 
-  /** Reads the files anew. Starts and stops nothing. */
+  /** Reloads the files. Starts and stops nothing. */
   async reload(): Promise<Reload> {
     const [lists] = asArray(await this.call("supervisor.reloadConfig"));
     const [added = [], changed = [], removed = []] = asArray(lists ?? []).map((names) =>
@@ -62,27 +62,27 @@ export class SupervisorClient {
     return { added, changed, removed };
   }
 
-  /** Starts supervising a program that is in the files; it starts by itself. */
+  /** Adds a program from the files, which starts it. */
   async add(program: string): Promise<void> {
     await this.unlessFault(ALREADY_ADDED, "supervisor.addProcessGroup", [program]);
   }
 
-  /** Starts a program that was stopped; fine when it runs. */
+  /** Starts a stopped program; fine if it is running. */
   async start(program: string): Promise<void> {
     await this.unlessFault(ALREADY_STARTED, "supervisor.startProcess", [program, false]);
   }
 
   /**
-   * Stops a program and forgets it; fine when it is unknown.
+   * Stops and removes a program; fine if it is unknown.
    *
-   * @param stopSeconds How long stopping may take before supervisor kills it.
+   * @param stopSeconds Time after which supervisor kills it.
    */
   async remove(program: string, stopSeconds: number): Promise<void> {
     await this.unlessFault(BAD_NAME, "supervisor.stopProcessGroup", [program, true], stopSeconds + 15);
     await this.unlessFault(BAD_NAME, "supervisor.removeProcessGroup", [program]);
   }
 
-  /** Makes supervisor stop all programs and end. Returns before it has. */
+  /** Makes supervisor stop all programs and exit. Returns before it has. */
   async shutdown(): Promise<void> {
     await this.call("supervisor.shutdown");
   }

@@ -1,4 +1,4 @@
-/** What a local node needs of this machine, and the environment that its programs get. */
+/** Tools that a local node needs, and the environment of its programs. */
 import { homedir, userInfo } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { modelSource } from "../config/model";
@@ -6,28 +6,28 @@ import { UserError } from "../lib/errors";
 import type { VerbContext } from "../lib/verb";
 import { ensureToolchain } from "../toolchain";
 
-/** The tools that programs of a local node run with. All paths are absolute. */
+/** Tools of a local node's programs. All paths are absolute. */
 export interface LocalToolchain {
   /** Python of the environment that has Dynamo and supervisor. */
   readonly pythonBin: string;
-  /** Absent where file discovery is used. */
+  /** Absent with file discovery. */
   readonly etcd?: string | undefined;
   readonly natsServer?: string | undefined;
-  /** Absent where there is no gateway. */
+  /** Absent without a gateway. */
   readonly nginx?: string | undefined;
-  /** Absent where none is planned. */
+  /** Absent if not planned. */
   readonly prometheus?: string | undefined;
   /** `HF_HOME`, with the model's tokenizer in its cache. */
   readonly hfHome: string;
-  /** Whether the tokenizer is local only, so that nothing may ask the Hugging Face hub. */
+  /** Whether the tokenizer exists only locally, so that nothing may query the Hugging Face hub. */
   readonly hubOffline: boolean;
 }
 
 const SYSTEM_PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /**
- * The environment of a local node's programs. It is made from nothing, so that a variable of the user's shell neither
- * changes a deployment nor leaks into it.
+ * The environment of a local node's programs. Built from scratch, so that variables of the user's shell
+ * neither change a deployment nor leak into it.
  */
 export function nodeEnvironment(toolchain: LocalToolchain): Record<string, string> {
   const { pythonBin, etcd, natsServer, nginx, prometheus, hfHome, hubOffline } = toolchain;
@@ -41,12 +41,12 @@ export function nodeEnvironment(toolchain: LocalToolchain): Record<string, strin
     LANG: "C.UTF-8",
     HF_HOME: hfHome,
     ...(hubOffline ? { HF_HUB_OFFLINE: "1" } : {}),
-    // Colours in a log file are noise, and hide words from a search.
+    // Colour codes in a log file are noise, and break searches.
     DYN_SDK_DISABLE_ANSI_LOGGING: "1",
   };
 }
 
-/** What a cluster needs of the toolchain. */
+/** The tools that a cluster needs. */
 export interface ToolchainNeeds {
   /** Whether etcd and NATS are needed. */
   readonly services: boolean;
@@ -54,20 +54,23 @@ export interface ToolchainNeeds {
   readonly gateway: boolean;
   /** Whether Prometheus is needed. */
   readonly prometheus: boolean;
-  /** Model that is served: of one of the hub the tokenizer is needed, and a path is used as it is. Default: none, and programs may ask the hub. */
+  /**
+   * The served model: its tokenizer is needed if it is on the hub; a path is used directly. Default: none,
+   * and programs may query the hub.
+   */
   readonly model?: string | undefined;
 }
 
 /**
- * Finds the tools in this project's cache directory, and installs there what is missing.
+ * Finds the tools in this project's cache directory, and installs missing ones.
  *
- * @throws UserError if something can neither be found nor installed.
+ * @throws UserError if a tool can be neither found nor installed.
  */
 export async function findToolchain(
   { services, gateway, prometheus, model }: ToolchainNeeds,
   { progress }: VerbContext,
 ): Promise<LocalToolchain> {
-  // A model in a directory is looked up nowhere.
+  // A model in a directory needs no download.
   const isOfHub = model !== undefined && modelSource(model) === "hub";
   const tools = await ensureToolchain({
     need: [

@@ -1,4 +1,4 @@
-/** The files of one unit on one node, and what supervisor has to do when they change. */
+/** The files of one unit on one node, and the resulting changes for supervisor. */
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { z } from "zod";
@@ -9,16 +9,16 @@ import { writeUnit } from "./node";
 import type { SupervisorClient } from "./supervisor";
 
 export interface UnitChange {
-  /** Programs to stop and forget, because they are gone or differ. */
+  /** Programs to stop and remove, because they are gone or differ. */
   readonly stopped: readonly string[];
   /** Programs to start, because they are new or differ. */
   readonly started: readonly string[];
 }
 
 /**
- * Writes the unit's files and has supervisor read them. What other units have changed meanwhile is left to them.
+ * Writes the unit's files and makes supervisor reload them. Changes of other units are left to those.
  *
- * @param programs None removes the unit.
+ * @param programs An empty list removes the unit.
  */
 export async function replaceUnitFiles(
   client: SupervisorClient,
@@ -54,7 +54,7 @@ function programsOnDisk(unitDir: string): string[] {
   }
 }
 
-/** All units below a node's `units` directory, with the names of their programs. */
+/** All units in a node's `units` directory, with the names of their programs. */
 export function unitsOnDisk(unitsDirectory: string): { unit: string; programs: string[] }[] {
   try {
     return readdirSync(unitsDirectory)
@@ -66,11 +66,11 @@ export function unitsOnDisk(unitsDirectory: string): { unit: string; programs: s
   }
 }
 
-// Of the launcher's specification, what matters for stopping.
+// The fields of the launcher's specification that matter for stopping.
 const stoppableSchema = z.object({ name: z.string(), role: z.string(), stopSeconds: z.number() });
 export type StoppableProgram = z.output<typeof stoppableSchema>;
 
-/** All programs of the units below a node's `units` directory, or of one unit's directory. */
+/** All programs in a node's `units` directory, or in one unit's directory. */
 export function programsBelow(directory: string): StoppableProgram[] {
   let names: string[];
   try {

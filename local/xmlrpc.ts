@@ -1,11 +1,13 @@
 /**
- * The part of XML-RPC (http://xmlrpc.com/spec.md) that supervisor speaks: strings, integers, booleans, structs and arrays.
- * Asking supervisor directly takes a millisecond, `supervisorctl` a third of a second.
+ * The subset of XML-RPC (http://xmlrpc.com/spec.md) that supervisor uses: strings, integers, booleans,
+ * structs and arrays. A direct call takes a millisecond, `supervisorctl` a third of a second.
  */
 
 export type XmlRpcValue = string | number | boolean | null | XmlRpcValue[] | { [name: string]: XmlRpcValue };
 
-/** A fault that the server answered with, by its code: http://supervisord.org/api.html and `supervisor/xmlrpc.py`. */
+/**
+ * A fault returned by the server, with its code: http://supervisord.org/api.html and `supervisor/xmlrpc.py`.
+ */
 export class XmlRpcFault extends Error {
   constructor(
     readonly code: number,
@@ -15,7 +17,7 @@ export class XmlRpcFault extends Error {
   }
 }
 
-/** The body of a call. */
+/** The request body of a call. */
 export function encodeCall(method: string, parameters: readonly (string | number | boolean)[]): string {
   const encoded = parameters.map((value) => `<param><value>${encodeScalar(value)}</value></param>`).join("");
   return `<?xml version="1.0"?><methodCall><methodName>${escapeXml(method)}</methodName><params>${encoded}</params></methodCall>`;
@@ -32,9 +34,9 @@ function escapeXml(text: string): string {
 }
 
 /**
- * The value in the body of an answer.
+ * The value of a response body.
  *
- * @throws XmlRpcFault if the server answered with a fault.
+ * @throws XmlRpcFault if the server returned a fault.
  */
 export function decodeAnswer(body: string): XmlRpcValue {
   const reader = new Reader(body);
@@ -63,7 +65,7 @@ class Reader {
     this.skipSpace();
     this.expect("<value>");
     const token = this.peek();
-    // A value without a type is a string, and its white space counts.
+    // A value without a type is a string, including its white space.
     if (!token.startsWith("<")) return this.readText("</value>");
     if (token === "</value>") return this.readText("</value>");
     this.take();

@@ -1,4 +1,6 @@
-/** What a person should know of a deployment before it is made, although it is allowed: every preview says so. Pure. */
+/** Warnings about a valid deployment, printed by every preview. Pure. */
+import { type IgnoredSetting, ignores } from "../config/infra";
+import { listed } from "../config/values";
 import type { DeploymentConfig } from "./config";
 import type { DeploymentPlan } from "./types";
 
@@ -9,7 +11,7 @@ const MPI_IS_EXPERIMENTAL =
   "TensorRT-LLM over several nodes is experimental: it has not run on real nodes yet. Rehearse it with a small model first " +
   "(docs/decisions/0007-tensorrt-llm-over-several-nodes-by-mpi.md).";
 
-/** In the order in which they are told. */
+/** In the order of output. */
 export function cautionsOf(
   config: DeploymentConfig,
   { clusters }: Pick<DeploymentPlan, "clusters">,
@@ -20,5 +22,21 @@ export function cautionsOf(
     ...(config.engine === "trtllm" && programs.some(({ mpi }) => mpi !== undefined)
       ? [MPI_IS_EXPERIMENTAL]
       : []),
+    ...(config.target === "sky" ? ignoredSettings(config) : []),
   ];
+}
+
+/** Settings that SkyPilot takes and drops, which nobody would find out before something is missed. */
+function ignoredSettings({ sky }: DeploymentConfig): string[] {
+  const { labels, diskSizeGB, config, infra } = sky;
+  const asked: readonly (readonly [IgnoredSetting, key: string, isAsked: boolean])[] = [
+    ["labels", "labels", Object.keys(labels).length > 0],
+    ["diskSize", "diskSizeGB", diskSizeGB !== undefined],
+    ["runOptions", "config.docker.run_options", config?.["docker"] !== undefined],
+  ];
+  return asked.flatMap(([setting, key, isAsked]): string[] => {
+    const without = infra.filter((one) => ignores(one, setting));
+    if (!isAsked || without.length === 0) return [];
+    return [`dynamo-sky:sky.${key} has no effect on ${listed(without)}: SkyPilot leaves it out there.`];
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * A cluster's programs → the plan that its task carries, in which each program stands once, and what several
- * share is said once. Pure. `runtime/plan.py` makes the programs of it again, and says what each field is.
+ * A cluster's programs → the compact plan of its task, with each program once, and shared fields once. Pure.
+ * `runtime/plan.py` expands it again, and documents the fields.
  */
 import {
   type ClusterPlan,
@@ -13,19 +13,17 @@ import {
 
 type Env = Readonly<Record<string, string>>;
 
-/**
- * A program, or what several have in common. Fields that are missing have the defaults of `runtime/plan.py`.
- */
+/** A program, or the shared fields of several. Missing fields have the defaults of `runtime/plan.py`. */
 export interface PlanEntry {
   readonly name?: string;
   readonly node?: number;
   readonly gpus?: readonly number[];
   readonly ports?: Readonly<Record<string, number | string>>;
-  /** Words as in a shell. */
+  /** Words, quoted as in a shell. */
   readonly command?: string;
   readonly env?: Env;
   readonly secrets?: readonly string[];
-  /** Where each is asked; `health` says how that is written. */
+  /** Probes by name; in the format of `health`. */
   readonly waits?: Readonly<Record<string, string | { readonly at: string; readonly seconds: number }>>;
   /** `http://…` or `tcp://host:port`. */
   readonly health?: string;
@@ -36,10 +34,10 @@ export interface PlanEntry {
   readonly programs?: readonly PlanEntry[];
 }
 
-/** Placeholder of the task's environment variable with the model. */
+/** Placeholder for the task's environment variable with the model. */
 const MODEL = "{{MODEL}}";
 
-/** Those of `runtime/plan.py`. */
+/** Defaults of `runtime/plan.py`. */
 const DEFAULT_STOP_SECONDS = 30;
 const DEFAULT_WAIT_SECONDS = 120;
 
@@ -49,13 +47,13 @@ interface Placed {
 }
 
 /**
- * @param model Written as a placeholder, so that the task's environment says it. Default: written as it is.
+ * @param model Replaced by a placeholder, so that the task's environment sets it. Default: written unchanged.
  */
 export function compactPlan(cluster: ClusterPlan, model?: string): PlanEntry {
   const all: readonly Placed[] = cluster.nodes.flatMap(({ rank, programs }) =>
     programs.map((program) => ({ node: rank, program: withModel(program, model) })),
   );
-  // A process of Dynamo's waits for the control plane.
+  // Every Dynamo process waits for the control plane.
   const dynamo = all.filter(({ program }) => program.waitsFor.length > 0);
   const workers = dynamo.filter(({ program }) => WORKER_ROLES.some((role) => role === program.role));
   const others = dynamo.filter((one) => !workers.includes(one));
@@ -75,9 +73,7 @@ function withModel(program: ProgramPlan, model: string | undefined): ProgramPlan
   return { ...program, command: program.command.map(put), env: mapValues(program.env, put) };
 }
 
-/**
- * Entries of programs; those that differ only in what makes up their places are one, with a line for each.
- */
+/** Entries of programs; those that differ only in their placement become one entry, with a line for each. */
 function grouped(placed: readonly Placed[], isTemplated = false): PlanEntry[] {
   const groups = new Map<string, Placed[]>();
   for (const one of placed) {
@@ -99,7 +95,7 @@ function grouped(placed: readonly Placed[], isTemplated = false): PlanEntry[] {
   });
 }
 
-/** The entries within one that says what all of them have in common. */
+/** Groups the entries under one with their shared fields. */
 function factored(entries: readonly PlanEntry[]): PlanEntry[] {
   const [first, ...rest] = entries;
   if (first === undefined || rest.length === 0) return [...entries];
@@ -132,7 +128,7 @@ function without(entry: PlanEntry, common: PlanEntry): PlanEntry {
   return withoutEmpty({ ...Object.fromEntries(rest), env: own("env") as Env, waits: own("waits") });
 }
 
-/** What makes up a program's own place. */
+/** The placement of a program. */
 function placeOf({ node, program }: Placed): PlanEntry {
   return withoutEmpty({
     name: program.name,
@@ -142,7 +138,7 @@ function placeOf({ node, program }: Placed): PlanEntry {
   });
 }
 
-/** All but its place. */
+/** All fields except its placement. */
 function bodyOf(program: ProgramPlan): PlanEntry {
   const { role, replica, rank, name, lockstep, mpi, stopSeconds, files = {} } = program;
   const expected = [role, `${role}-${replica}`, `${role}-${replica}-rank${rank}`];
@@ -177,7 +173,7 @@ function templated(program: ProgramPlan): ProgramPlan {
   };
 }
 
-/** `mpi`, `mpi1`, `mpi2` with ports in a row are a range. */
+/** `mpi`, `mpi1`, `mpi2` with consecutive ports become a range. */
 function inRanges(ports: ProgramPlan["ports"]): Record<string, number | string> {
   const covered = new Set<string>();
   const ranges = Object.entries(ports).map(([purpose, port]) => {
@@ -197,7 +193,7 @@ function urlOf(probe: Probe): string {
   return probe.kind === "http" ? probe.url : `tcp://${probe.host}:${probe.port}`;
 }
 
-/** A word as Python's `shlex` reads it, which leaves more alone than a shell. */
+/** Quotes a word for Python's `shlex`, which treats fewer characters as special than a shell. */
 function word(text: string): string {
   return /^[^\s'"\\]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
@@ -222,10 +218,7 @@ const ORDER: readonly string[] = [
   ...["lockstep", "mpi", "stopSeconds", "programs"],
 ];
 
-/**
- * The fields in the order in which they are read best; the order in which a plan was written makes no
- * difference.
- */
+/** Fields in a readable, fixed order, independent of the plan's. */
 function inOrder(entry: PlanEntry): PlanEntry {
   const fields = Object.entries(entry).toSorted(([a], [b]) => ORDER.indexOf(a) - ORDER.indexOf(b));
   return Object.fromEntries(

@@ -1,6 +1,6 @@
 /**
- * From what the user wrote to a configuration that can be planned: typed, complete, and checked. All mistakes are
- * found at once and told in words.
+ * From the user's input to a configuration that can be planned: typed, complete, and validated. Reports all
+ * mistakes at once.
  */
 
 import { hasGateway, type TLS_KINDS } from "../config/access";
@@ -40,30 +40,33 @@ interface Derived {
   timeouts: Omit<ParsedConfig["timeouts"], "readySeconds"> & { readySeconds: number };
 }
 
-/** A checked configuration with every default applied. It is a valid input of `parseConfig` again, and stays the same. */
+/**
+ * A validated configuration with every default applied. It is a valid input of `parseConfig`, which returns
+ * it unchanged.
+ */
 export type DeploymentConfig = DeepReadonly<Omit<ParsedConfig, keyof Derived> & Derived>;
 
 /** One pool of equal replicas. */
 export type PoolConfig = DeploymentConfig["pools"][number];
 
-/** What a user may write: every key optional but `model`. */
+/** Configuration as written by the user: every key optional except `model`. */
 export type { ConfigInput };
 
-/** GPUs of one replica, each used once. */
+/** GPUs of one replica, each counted once. */
 export function gpusPerReplica(
   pool: Pick<PoolConfig, "tensorParallel" | "dataParallel" | "pipelineParallel">,
 ): number {
   return pool.tensorParallel * pool.dataParallel * pool.pipelineParallel;
 }
 
-/** Whether every node has an exporter: asked for, or needed by the Prometheus that is. */
+/** Whether every node has an exporter: configured, or needed by the deployment's Prometheus. */
 export function hasExporters({ metrics }: Pick<DeploymentConfig, "metrics">): boolean {
   return metrics.exporters || metrics.prometheus;
 }
 
 /**
- * Reads a configuration: the object of all keys below the namespace `dynamo-sky`. Top-level values may be the strings that
- * Pulumi hands over (`config/coerce.ts`).
+ * Parses a configuration: the object of all keys below the namespace `dynamo-sky`. Top-level values may be
+ * strings, as passed by Pulumi (`config/coerce.ts`).
  * @throws ConfigError with every mistake found; nothing else, whatever the input.
  */
 export function parseConfig(raw: unknown): DeploymentConfig {
@@ -82,13 +85,13 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 interface Reading {
-  /** The whole, when every setting by itself is right. */
+  /** The whole configuration, if every setting is valid by itself. */
   readonly parsed?: ParsedConfig;
   readonly known: Known;
   readonly problems: readonly Problem[];
 }
 
-/** Reads each setting by itself. */
+/** Parses each setting separately. */
 function read(raw: Readonly<Record<string, unknown>>): Reading {
   const shape: Readonly<Record<string, (typeof configSchema.shape)[keyof typeof configSchema.shape]>> =
     configSchema.shape;
@@ -109,7 +112,7 @@ function read(raw: Readonly<Record<string, unknown>>): Reading {
   };
 }
 
-/** What can be read of a configuration of which the settings `failed` cannot. */
+/** The valid part of a configuration, without the settings `failed`. */
 function readable(coerced: Readonly<Record<string, unknown>>, failed: ReadonlySet<unknown>): Known {
   const isGood = ([key]: [string, unknown]) => configKeys.includes(key) && !failed.has(key);
   const result = configSchema.partial().safeParse(Object.fromEntries(Object.entries(coerced).filter(isGood)));
@@ -127,7 +130,7 @@ function engineOf({ engine, target }: Pick<ParsedConfig, "engine" | "target">): 
   return engine ?? (target === "local" ? "mocker" : "sglang");
 }
 
-/** Plain HTTP is the default only where there is no gateway, or nothing leaves this machine. */
+/** Plain HTTP is the default only without a gateway, or if nothing leaves this machine. */
 function tlsMode(parsed: ParsedConfig): (typeof TLS_KINDS)[number] {
   const { mode, certificate } = parsed.access.tls;
   if (mode !== undefined) return mode;
@@ -157,7 +160,7 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
   };
 }
 
-/** The fewest GPUs a node that hold all pools: local GPUs are only numbers, so there are as many as it takes. */
+/** The fewest GPUs per node that hold all pools: local GPUs are simulated, so there are as many as needed. */
 function fittingGpus({ pools, cluster: { nodes, workersPerGpu } }: ParsedConfig): number {
   if (workersPerGpu > 1) {
     const workers = pools.reduce((sum, pool) => sum + pool.replicas, 0);
@@ -170,6 +173,6 @@ function fittingGpus({ pools, cluster: { nodes, workersPerGpu } }: ParsedConfig)
   for (let gpus = least; gpus <= most; gpus++) {
     if (pack(sizes, nodes, gpus).packing !== undefined) return gpus;
   }
-  // None fits: packing says so, of this number.
+  // None fits: packing reports that for this number.
   return Math.min(least, MOST_GPUS_OF_A_NODE);
 }

@@ -1,15 +1,15 @@
 import { LOOPBACK, NODE_IP, rankAddress } from "../lib/placeholders";
 import type { DeploymentConfig } from "./config";
 
-/** What the outside has settled before planning: what `auto` became. */
+/** Facts determined before planning: the resolved values of `auto`. */
 export interface PlanFacts {
-  /** Where Dynamo's processes find each other. */
+  /** Dynamo's service discovery. */
   readonly discovery: "etcd" | "file";
-  /** What carries KV events from workers to routers. */
+  /** Event plane for KV events from workers to routers. */
   readonly events: "nats" | "zmq";
 }
 
-/** What every program is planned from. */
+/** Input for planning every program. */
 export interface PlanContext {
   readonly config: DeploymentConfig;
   readonly facts: PlanFacts;
@@ -17,33 +17,35 @@ export interface PlanContext {
   readonly controlHost: string;
 }
 
-/** An address that only programs of the same node reach. Local nodes share a machine, so each has its own. */
+/** An address reachable from the same node only. Local nodes share a machine, so each has its own. */
 export function ownAddress({ config }: Pick<PlanContext, "config">): string {
   return config.target === "local" ? NODE_IP : LOOPBACK;
 }
 
-/** Whether all of a deployment is on one node that SkyPilot provisions: then nobody but clients comes from elsewhere. */
+/** Whether the whole deployment is on one SkyPilot node: then only clients connect from elsewhere. */
 function isOneNode({ target, placement, cluster }: DeploymentConfig): boolean {
   return target === "sky" && placement === "shared" && cluster.nodes === 1;
 }
 
-/** Where a program listens for others of the deployment, and what they are told: no further than they are away. */
+/**
+ * Address on which a program listens for others of the deployment, and which they use: as narrow as possible.
+ */
 export function nodeAddress(config: DeploymentConfig): string {
   return isOneNode(config) ? LOOPBACK : NODE_IP;
 }
 
-/** Address of a node of the same cluster, as programs of any of them reach it. */
+/** Address of a node, as programs on any node of the same cluster reach it. */
 export function addressOf(config: DeploymentConfig, rank: number): string {
   return isOneNode(config) ? LOOPBACK : rankAddress(rank);
 }
 
 /**
- * Where metrics for a Prometheus are told. One of the deployment's own is on the same node; only for one from elsewhere
- * (`metrics.exporters`) they are told to the network.
+ * Address for metrics. The deployment's own Prometheus is on the same node; metrics are exposed to the
+ * network only for an external one (`metrics.exporters`).
  */
 export function figuresAddress(config: DeploymentConfig): string {
   return config.metrics.exporters ? NODE_IP : nodeAddress(config);
 }
 
-/** Dynamo namespace in which frontends and workers meet; Dynamo's own default. */
+/** Dynamo namespace of frontends and workers; Dynamo's own default. */
 export const NAMESPACE = "dynamo";

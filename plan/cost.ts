@@ -1,4 +1,4 @@
-/** What a deployment costs, from what SkyPilot says its clusters cost. Pure. */
+/** The cost of a deployment, from SkyPilot's prices of its clusters. Pure. */
 
 import { ConfigError, type Problem } from "../config/problems";
 import { counted } from "../lib/words";
@@ -6,20 +6,22 @@ import type { DeploymentConfig } from "./config";
 import type { Miss } from "./machines";
 import type { ClusterPlan, DeploymentPlan } from "./types";
 
-/** Machines that SkyPilot may take for a cluster. */
+/** Machines that SkyPilot may choose for a cluster. */
 export interface PriceCandidate {
   /** Cloud, region, and for spot zone: `aws/us-east-1`. */
   readonly infra: string;
   readonly instanceType: string;
-  /** For all nodes of the cluster; null where SkyPilot knows no price. */
+  /** For all nodes of the cluster; null if SkyPilot has no price. */
   readonly dollarsPerHour: number | null;
 }
 
-/** What SkyPilot says of a cluster before it is launched. */
+/** SkyPilot's candidates and prices of a cluster before its launch. */
 export interface ClusterPrice {
-  /** All that a launch may end with: it takes the cheapest, and the next one where that has no capacity. */
+  /**
+   * All possible results of a launch: it tries the cheapest first, and the next one if that has no capacity.
+   */
   readonly candidates: readonly PriceCandidate[];
-  /** Why there are none; null where there are some. */
+  /** Why there are none; null if there are some. */
   readonly problem: string | null;
   /** What the catalogs of all infras that are asked for are sure not to have. Default: there are candidates, or nobody can be sure. */
   readonly misses?: readonly Miss[];
@@ -30,24 +32,27 @@ export interface ClusterCost {
   /** Name in the plan: `main`. */
   readonly name: string;
   readonly gpus: number;
-  /** Where SkyPilot is expected to find it; null where that is not known. */
+  /** Where SkyPilot is expected to launch it; null if unknown. */
   readonly infra: string | null;
   readonly instanceType: string | null;
-  /** Of the cheapest machines; null where that is not known. */
+  /** Price of the cheapest machines; null if unknown. */
   readonly dollarsPerHour: number | null;
-  /** Of the dearest that SkyPilot may fall back to. */
+  /** Price of the most expensive candidates. */
   readonly mostDollarsPerHour: number | null;
   /** Why a price is null. */
   readonly unknown?: string;
 }
 
-/** The stack output `cost`. On target local GPUs are only numbers, and cost nothing. */
+/** The stack output `cost`. With target local GPUs are simulated, and cost nothing. */
 export interface DeploymentCost {
   /** GPUs of all nodes, used or not. */
   readonly gpus: number;
-  /** US dollars an hour as expected: of the cheapest machines, without disks and traffic. Null where a price is not known. */
+  /**
+   * Expected US dollars an hour: the cheapest machines, without disks and traffic. Null if a price is
+   * unknown.
+   */
   readonly dollarsPerHour: number | null;
-  /** The same where SkyPilot has to take the dearest machines that the configuration lets it take. */
+  /** The same with the most expensive machines that the configuration allows. */
   readonly mostDollarsPerHour: number | null;
   readonly clusters: readonly ClusterCost[];
 }
@@ -59,7 +64,7 @@ export function gpusOf(cluster: ClusterPlan): number {
 
 /**
  * The cost of a deployment.
- * @param priceOf What SkyPilot says of a cluster; undefined where it was not asked.
+ * @param priceOf SkyPilot's prices of a cluster; undefined if not queried.
  */
 export function costOf(
   { target }: Pick<DeploymentConfig, "target">,
@@ -110,7 +115,7 @@ function whyUnknown(price: ClusterPrice | undefined, unpriced: PriceCandidate | 
   return price === undefined ? "SkyPilot was not asked" : `SkyPilot says: ${price.problem ?? "nothing"}`;
 }
 
-/** Without what sums of decimals leave behind the fourth digit, beyond which no price list goes. */
+/** Rounded to four decimals, the most in any price list, to remove floating-point noise. */
 function cents(dollars: number | undefined): number | null {
   return dollars === undefined ? null : Math.round(dollars * 10_000) / 10_000;
 }
@@ -126,7 +131,7 @@ export function inDollars(amount: number): string {
   return `$${amount.toFixed(2)}`;
 }
 
-/** One line for a person: `cost: 16 GPUs, $196.64 an hour (main: p5.48xlarge in aws/us-east-1)`. */
+/** One line for users: `cost: 16 GPUs, $196.64 an hour (main: p5.48xlarge in aws/us-east-1)`. */
 export function costLine({ gpus, dollarsPerHour, mostDollarsPerHour, clusters }: DeploymentCost): string {
   const count = `cost: ${counted(gpus, "GPU")}`;
   if (dollarsPerHour === null) return `${count}, price not known: ${reasons(clusters)}`;
@@ -149,7 +154,7 @@ function distinct(texts: readonly string[]): string[] {
   return [...new Set(texts)];
 }
 
-/** GPUs beyond `limits.gpus`. */
+/** GPUs above `limits.gpus`. */
 export function gpuLimitProblems({ limits }: DeploymentConfig, clusters: readonly ClusterPlan[]): Problem[] {
   const gpus = clusters.reduce((sum, cluster) => sum + gpusOf(cluster), 0);
   if (limits.gpus === undefined || gpus <= limits.gpus) return [];
@@ -162,8 +167,8 @@ export function gpuLimitProblems({ limits }: DeploymentConfig, clusters: readonl
 }
 
 /**
- * Refuses a deployment that costs, or may come to cost, more than `limits.dollarsPerHour`. What counts is the dearest that SkyPilot may
- * fall back to.
+ * Rejects a deployment that costs, or may cost, more than `limits.dollarsPerHour`, judged by the most
+ * expensive candidates.
  * @throws ConfigError
  */
 export function assertAffordable({ limits }: Pick<DeploymentConfig, "limits">, cost: DeploymentCost): void {
@@ -189,7 +194,7 @@ export function assertAffordable({ limits }: Pick<DeploymentConfig, "limits">, c
   }
 }
 
-/** What is known of the cost: the rest comes on top. */
+/** The known part of the cost: the rest is added to it. */
 function knownPart({ clusters }: DeploymentCost): number {
   const parts = clusters.map((one) => one.mostDollarsPerHour ?? one.dollarsPerHour ?? 0);
   return parts.reduce((sum, one) => sum + one, 0);

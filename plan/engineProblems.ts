@@ -1,4 +1,6 @@
-/** What an engine cannot do of what a configuration asks for, and what would undo what the plan settles. */
+/**
+ * Requests of a configuration that the engine does not support, and arguments that conflict with the plan.
+ */
 
 import { ENGINES, type EngineName } from "../config/names";
 import type { Problem } from "../config/problems";
@@ -8,7 +10,7 @@ import { engines } from "./engines";
 import { engineConfigProblems } from "./engines/engineConfig";
 import { transferProblems } from "./engines/transfer";
 
-/** Every reason why the engine cannot be started as the configuration wants it. */
+/** Every reason why the engine cannot be started as configured. */
 export function engineProblems(config: DeploymentConfig): Problem[] {
   const { transfer, reservedKeys } = engines[config.engine];
   return [
@@ -20,12 +22,12 @@ export function engineProblems(config: DeploymentConfig): Problem[] {
   ];
 }
 
-/** Nodes that a replica of the pool is spread over. */
+/** Number of nodes of one replica of the pool. */
 export function nodesOf(config: DeploymentConfig, pool: PoolConfig): number {
   return Math.ceil(gpusPerReplica(pool) / config.cluster.gpusPerNode);
 }
 
-/** A task that the engine does not have. */
+/** A task that the engine does not support. */
 function taskProblems({ engine, task }: DeploymentConfig): Problem[] {
   const having = (one: EngineName) => Object.keys(engines[one].taskFlags);
   if (having(engine).includes(task)) return [];
@@ -36,7 +38,7 @@ function taskProblems({ engine, task }: DeploymentConfig): Problem[] {
   return [{ path: ["task"], message }];
 }
 
-/** What the engine cannot do with replicas of these shapes. */
+/** Replica shapes that the engine does not support. */
 function shapeProblems(config: DeploymentConfig): Problem[] {
   return config.pools.flatMap((pool, index) =>
     engines[config.engine]
@@ -45,7 +47,7 @@ function shapeProblems(config: DeploymentConfig): Problem[] {
   );
 }
 
-/** Arguments that would undo what the plan settles. */
+/** Arguments that conflict with the plan. */
 function argumentProblems(config: DeploymentConfig): Problem[] {
   const { reservedFlags } = engines[config.engine];
   const lists = [

@@ -2,8 +2,9 @@ import type { DeploymentConfig } from "./config";
 import type { PlanFacts } from "./context";
 
 /**
- * What `auto` means for the control plane; `config/services.ts` documents it.
- * @param servicesObtainable Whether this machine has etcd and NATS or can install them; asked for target local only.
+ * Resolves `auto` of the control plane; documented in `config/services.ts`.
+ * @param servicesObtainable Whether this machine has etcd and NATS or can install them; only called for
+ * target local.
  */
 export function factsOf(
   { target, controlPlane }: Pick<DeploymentConfig, "target" | "controlPlane">,

@@ -1,9 +1,10 @@
 /** Models that nodes could not fetch, or could not hold, from what their hub says. Pure. */
-import { cloudOf, hasCatalog } from "../config/infra";
+import { hasCatalog, ignores } from "../config/infra";
 import { modelSource } from "../config/model";
 import type { Problem, SettingPath } from "../config/problems";
 import { show } from "../config/values";
 import type { DeploymentConfig } from "./config";
+import { otherHubModels } from "./otherModels";
 
 /** What the hub said of a model (`sky/hub.py`). */
 export const HUB_ANSWERS = [
@@ -40,17 +41,20 @@ const HUB = "https://huggingface.co";
 /**
  * What to ask the hub from which the nodes of a deployment fetch; undefined where they fetch nothing, or are told to ask nobody.
  *
- * @param drafts Models that are fetched besides.
  * @param ownEndpoint `HF_ENDPOINT` of this machine: a mirror by which it reaches the hub. Default: none.
  */
-export function hubQuestion(
-  { target, engine, model, modelRevision, sky: { envs } }: DeploymentConfig,
-  drafts: readonly string[],
-  ownEndpoint?: string,
-): HubQuestion | undefined {
+export function hubQuestion(config: DeploymentConfig, ownEndpoint?: string): HubQuestion | undefined {
+  const {
+    target,
+    engine,
+    model,
+    modelRevision,
+    sky: { envs },
+  } = config;
   if (target === "local" || engine === "mocker" || isSet(envs["HF_HUB_OFFLINE"])) return undefined;
   const own = modelSource(model) === "hub" ? [{ model, revision: modelRevision ?? null }] : [];
-  const models = [...own, ...drafts.map((draft) => ({ model: draft, revision: null }))];
+  const others = otherHubModels(config).map(({ name, revision = null }) => ({ model: name, revision }));
+  const models = [...own, ...others];
   const endpoint = envs["HF_ENDPOINT"] || ownEndpoint || HUB;
   return models.length === 0 || !URL.canParse(endpoint) ? undefined : { endpoint, models };
 }
@@ -125,7 +129,7 @@ function problemOf(config: DeploymentConfig, hub: string, answer: HubAnswer): Pr
       ];
     case "no-revision": {
       const message = `${show(revision)} is no revision of ${model} at ${hub}. Allowed: a branch, a tag or a commit of ${hub}/${model}/commits/main.`;
-      return [{ path: ["modelRevision"], message }];
+      return [{ path: model === config.model ? ["modelRevision"] : path, message }];
     }
   }
 }
@@ -139,11 +143,9 @@ function shown(endpoint: string): string {
 }
 
 /** SkyPilot's own (`DEFAULT_DISK_SIZE_GB` of sky/resources.py). */
-const DEFAULT_DISK_GB = 256;
+export const DEFAULT_DISK_GB = 256;
 /** What a node's system, SkyPilot and the engine's image take, about. GB. */
 const SYSTEM_GB = 60;
-/** Where a disk is as large as it is asked to be; elsewhere machines may come with disks of their own. */
-const SIZED_DISKS = new Set(["aws", "azure", "gcp"]);
 
 /** How full the disk gets; undefined where the weights are not on it, or their size is not known. */
 function diskUse({ sky, engineEnv }: DeploymentConfig, answers: readonly HubAnswer[]) {
@@ -163,7 +165,8 @@ function tooSmall({ sky: { diskSizeGB } }: DeploymentConfig, weightsGB: number):
 function diskProblems(config: DeploymentConfig, answers: readonly HubAnswer[]): Problem[] {
   const use = diskUse(config, answers);
   if (use === undefined || use.weightsGB < use.diskSizeGB) return [];
-  if (!config.sky.infra.every((infra) => SIZED_DISKS.has(cloudOf(infra)))) return [];
+  // Elsewhere machines come with disks of their own size.
+  if (config.sky.infra.some((infra) => ignores(infra, "diskSize"))) return [];
   return [{ path: ["sky", "diskSizeGB"], message: tooSmall(config, use.weightsGB) }];
 }
 

@@ -1,56 +1,56 @@
 /**
- * What a deployment is made of, in the words of those who have to agree to it: policies read it from the inputs of the
- * `DynamoCluster` and `SkyCluster` resources, so its fields are an interface. No secret is in it.
+ * Summary of a deployment for policies: they read it from the inputs of the `DynamoCluster` and `SkyCluster`
+ * resources, so its fields are a public interface. Holds no secret.
  */
 import { z } from "zod";
 import type { DeploymentConfig } from "./config";
 import { type DeploymentCost, gpusOf } from "./cost";
 import { type ClusterPlan, type DeploymentPlan, PROGRAM_ROLES, WORKER_ROLES } from "./types";
 
-/** One cluster, as a policy sees it. */
+/** One cluster, for policies. */
 export const clusterInventorySchema = z.object({
   /** Short name in the plan: `main`, `control`, `decode-0`. */
   name: z.string(),
   nodes: z.number(),
-  /** GPUs that are rented, used or not; 0 on this machine. */
+  /** Rented GPUs, used or not; 0 on this machine. */
   gpus: z.number(),
-  /** SkyPilot's name of the GPUs; absent where there are none. */
+  /** SkyPilot's name of the GPUs; absent if there are none. */
   accelerator: z.string().optional(),
-  /** Whether its nodes can be taken away at any time. */
+  /** Whether its nodes are spot instances. */
   spot: z.boolean(),
-  /** What runs on it. */
+  /** Roles of its programs. */
   roles: z.array(z.enum(PROGRAM_ROLES)),
-  /** Minutes of idleness after which it goes away; absent if never. */
+  /** Minutes of idleness before it is stopped; absent if never. */
   autostopMinutes: z.number().optional(),
   /** Labels of the cloud's resources. */
   labels: z.record(z.string(), z.string()),
 });
 export type ClusterInventory = z.output<typeof clusterInventorySchema>;
 
-/** A deployment, as a policy sees it. */
+/** A deployment, for policies. */
 export const inventorySchema = z.object({
   target: z.enum(["local", "sky"]),
   model: z.string(),
   engine: z.string(),
-  /** GPUs that are rented, of all clusters. */
+  /** Rented GPUs of all clusters. */
   gpus: z.number(),
-  /** US dollars an hour as expected, as the stack output `cost` has it; null where that is not known. */
+  /** Expected US dollars an hour, as in the stack output `cost`; null if unknown. */
   dollarsPerHour: z.number().nullable(),
-  /** The same where SkyPilot has to take the dearest machines that it may take. */
+  /** The same with the most expensive machines that SkyPilot may choose. */
   mostDollarsPerHour: z.number().nullable(),
   endpoint: z.object({
-    /** Whether its port is opened to the internet. */
+    /** Whether its port is open to the internet. */
     public: z.boolean(),
-    /** Whether it asks for a key. */
+    /** Whether it requires a key. */
     key: z.boolean(),
-    /** Whether it speaks HTTPS. */
+    /** Whether it uses HTTPS. */
     tls: z.boolean(),
   }),
   clusters: z.array(clusterInventorySchema),
 });
 export type Inventory = z.output<typeof inventorySchema>;
 
-/** What a deployment is made of. */
+/** The inventory of a deployment. */
 export function inventoryOf(
   config: DeploymentConfig,
   plan: DeploymentPlan,
@@ -73,7 +73,7 @@ export function inventoryOf(
   };
 }
 
-/** One cluster of it. */
+/** The inventory of one cluster. */
 export function clusterInventory(config: DeploymentConfig, cluster: ClusterPlan): ClusterInventory {
   const isRented = config.target === "sky";
   const { accelerator, name, nodes } = cluster;
@@ -91,7 +91,10 @@ export function clusterInventory(config: DeploymentConfig, cluster: ClusterPlan)
   };
 }
 
-/** Whether a cluster's nodes are spot instances: a cluster of its own for control plane and endpoint never is, or each loss would end all. */
+/**
+ * Whether a cluster's nodes are spot instances: a dedicated cluster for control plane and endpoint never is,
+ * since its loss would stop the whole deployment.
+ */
 export function usesSpot(config: DeploymentConfig, cluster: ClusterPlan): boolean {
   const workers: readonly string[] = WORKER_ROLES;
   return (

@@ -1,7 +1,7 @@
-/** Addresses of nodes on this machine. Pure, so that whoever looks at a deployment knows them without asking. */
+/** Addresses of nodes on this machine. Pure, so that they are known without a query. */
 import type { DeploymentPlan } from "./types";
 
-/** An address of its own for each local node: 127.0.0.1 for the first of all, then counting up. */
+/** A separate address for each local node: 127.0.0.1 for the first, then counting up. */
 export function localAddresses(planned: DeploymentPlan): Map<string, string[]> {
   let next = 1;
   return new Map(
@@ -9,7 +9,10 @@ export function localAddresses(planned: DeploymentPlan): Map<string, string[]> {
   );
 }
 
-/** The n-th address of 127.0.0.0/8, from 1. A last byte of 0 or 255 is left out: some tools take it for a network's own. */
+/**
+ * The n-th address of 127.0.0.0/8, from 1. Skips a last byte of 0 or 255, which some tools take for a
+ * network's own.
+ */
 function loopbackAddress(n: number): string {
   const block = Math.floor((n - 1) / 254);
   return `127.${Math.floor(block / 256)}.${block % 256}.${((n - 1) % 254) + 1}`;

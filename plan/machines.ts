@@ -78,7 +78,7 @@ function wanted(config: DeploymentConfig, cluster: ClusterPlan): string {
     cluster.accelerator === undefined ? undefined : `${cluster.accelerator}:${gpusOfNode(cluster)}`,
     instanceType === undefined ? undefined : `the instance type ${instanceType}`,
     cpus === undefined ? undefined : `${cpus} CPUs`,
-    memory === undefined ? undefined : `${memory} GB of memory`,
+    memory === undefined ? undefined : `${memory}${/[A-Za-z]/.test(memory) ? "" : " GB"} of memory`,
     usesSpot(config, cluster) ? "spot instances" : undefined,
   ];
   return `${parts.filter((part) => part !== undefined).join(", ") || "what is asked for"} in ${infra.join(", ")}`;

@@ -1,11 +1,23 @@
 import { modelSource } from "../config/model";
-import { NODE_DIR } from "../lib/placeholders";
+import { digest } from "../lib/digest";
+import { MODELS } from "../lib/placeholders";
 import type { DeploymentConfig } from "./config";
 
-/**
- * Where a node's engines find the model: a hub id or a path as it was given; for a bucket the node's `model` directory, which
- * the node's set-up fills or mounts before the programs start.
- */
+/** Model argument of a node's engines. */
 export function modelPath({ model }: DeploymentConfig): string {
-  return modelSource(model) === "bucket" ? `${NODE_DIR}/model` : model;
+  return pathOf(model);
+}
+
+/**
+ * Model argument of an engine: a hub id or a path unchanged; for a bucket a directory that is filled before the
+ * programs start.
+ */
+export function pathOf(model: string): string {
+  return modelSource(model) === "bucket" ? `${MODELS}/${directoryOf(model)}` : model;
+}
+
+/** Directory into which a bucket is copied: each bucket has its own, so that files of two never mix. */
+export function directoryOf(bucket: string): string {
+  const last = bucket.split("/").findLast((part) => part !== "") ?? "";
+  return `${last.replaceAll(/[^\w.-]/g, "-")}-${digest(bucket)}`;
 }

@@ -1,6 +1,6 @@
 /**
- * The outputs of a stack: what a person reads at the end of `pulumi up`, on one screen, and in one text all that commands need to know
- * to look after the deployment from elsewhere, without its configuration. No secret is in that text.
+ * Outputs of a stack: a screenful for users at the end of `pulumi up`, and one text with all data for the
+ * commands, so that they work without the deployment's configuration. That text holds no secret.
  */
 import { z } from "zod";
 import { TASKS } from "../config/task";
@@ -11,36 +11,36 @@ const programSchema = z.object({
   role: z.enum(PROGRAM_ROLES),
   /** GPU indices on the node. */
   gpus: z.array(z.number()),
-  /** What it listens on, by purpose. */
+  /** Ports by purpose. */
   ports: z.record(z.string(), z.number()),
 });
 
 const clusterSchema = z.object({
   /** Name in the plan: `main`. */
   name: z.string(),
-  /** Full name, with which SkyPilot or the driver can be asked about it. */
+  /** Full name in SkyPilot or the driver. */
   cluster: z.string(),
-  /** SkyPilot's name of its GPUs; absent where it has none, and on this machine. */
+  /** SkyPilot's name of its GPUs; absent if it has none, and on this machine. */
   accelerator: z.string().optional(),
   nodes: z.array(z.object({ rank: z.number(), programs: z.array(programSchema) })),
 });
 
 const deploymentSchema = z.object({
-  /** `local`: the machine that made it. `sky`: clusters of SkyPilot. */
+  /** `local`: the machine that ran `pulumi up`. `sky`: SkyPilot clusters. */
   target: z.enum(["local", "sky"]),
-  /** Where SkyPilot's clusters may be, as configured; it decides which `sky` is asked. */
+  /** Infras of the SkyPilot clusters, as configured; they decide which `sky` is used. */
   infra: z.array(z.string()),
-  /** Dynamo namespace in which the workers register. */
+  /** Dynamo namespace of the workers. */
   namespace: z.string(),
   routerMode: z.string(),
   /** What clients ask the model for. */
   task: z.enum(TASKS),
-  /** How many workers of each role have to be registered with every frontend. */
+  /** Number of workers of each role that must be registered with every frontend. */
   workers: z.object({
     aggregated: z.number(),
     prefill: z.number(),
     decode: z.number(),
-    // Deployments made before there were encoders do not count them.
+    // Absent from deployments created before encode workers existed.
     encode: z.number().default(0),
   }),
 });
@@ -49,23 +49,28 @@ const detailsSchema = z.object({
   engine: z.string(),
   deployment: deploymentSchema,
   topology: z.array(clusterSchema),
-  /** Log files by program, relative to the state's directory where they are on this machine. */
+  /** Log files by program, relative to the state's directory if they are on this machine. */
   logs: z.record(z.string(), z.array(z.string())),
-  /** What each cluster was expected to cost, US dollars an hour; null where SkyPilot knows no price. */
+  /** A POSIX shell command that sends the model a request of its task. Absent in earlier versions. */
+  curl: z.string().optional(),
+  /** Expected price of each cluster, US dollars an hour; null if SkyPilot has no price. */
   prices: z.record(z.string(), z.number().nullable()),
 });
 
-/** A program of a deployment that runs. */
+/** A program of a running deployment. */
 export type DeployedProgram = z.output<typeof programSchema>;
-/** A cluster of a deployment that runs. */
+/** A cluster of a running deployment. */
 export type DeployedCluster = z.output<typeof clusterSchema>;
-/** What the output `deployment` says. */
+/** Content of the output `deployment`. */
 export type DeploymentDetails = z.input<typeof detailsSchema>;
 
-/** Begins the text: Pulumi would print an output that is JSON over a hundred lines. The number is that of its form. */
+/**
+ * Prefix of the text: Pulumi would print a JSON output over a hundred lines. The number is the format's
+ * version.
+ */
 const MARK = "dynamo-sky/1 ";
 
-/** The output `deployment`: one line, which Pulumi cuts at the edge of the screen, and which commands read. */
+/** The output `deployment`: one line, truncated by Pulumi at the edge of the screen, read by commands. */
 export function detailsText(details: DeploymentDetails): string {
   return MARK + JSON.stringify(details);
 }
@@ -74,7 +79,7 @@ const detailsTextSchema = z.string().transform((text, context) => {
   try {
     if (text.startsWith(MARK)) return detailsSchema.parse(JSON.parse(text.slice(MARK.length)));
   } catch {
-    // As for any other text: what exactly is wrong with it helps nobody.
+    // Treated as any other text: details of the error would not help.
   }
   context.addIssue({
     code: "custom",
@@ -83,28 +88,26 @@ const detailsTextSchema = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** The output `cost`: US dollars an hour; null where a price is not known. */
+/** The output `cost`: US dollars an hour; null if a price is unknown. */
 export const costSchema = z.object({
   /** GPUs of all nodes, used or not. */
   gpus: z.number(),
-  /** Of the cheapest machines. */
+  /** Price of the cheapest machines. */
   dollarsPerHour: z.number().nullable(),
-  /** Of the dearest that SkyPilot may fall back to. */
+  /** Price of the most expensive candidates. */
   mostDollarsPerHour: z.number().nullable(),
 });
 
-/** The outputs, as `pulumi stack output --json` has them. What is absent or null is not of this deployment. */
+/** The outputs in `pulumi stack output --json`. Absent or null ones do not apply to this deployment. */
 export const outputsSchema = z.object({
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   endpoint: z.string(),
   model: z.string(),
-  /** A command that asks the model for what it is there for, for a POSIX shell. */
-  chat: z.string(),
   /** The first key; secret. */
   apiKey: z.string().nullish(),
-  /** What clients have to trust, PEM. */
+  /** PEM that clients must trust. */
   certificate: z.string().nullish(),
-  /** SHA-256 of the certificate that the endpoint shows. */
+  /** SHA-256 fingerprint of the endpoint's certificate. */
   certificateFingerprint: z.string().nullish(),
   cost: costSchema.optional().catch(undefined),
   deployment: detailsTextSchema,

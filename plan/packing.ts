@@ -1,11 +1,11 @@
 /**
- * Packing: which node and which GPUs every replica of every pool gets.
+ * Packing: assigns nodes and GPUs to every replica of every pool.
  *
- * A replica that is larger than a node takes whole nodes, as many as it needs, next to each other. The others share
- * nodes: the largest first, pool by pool, each onto the node with most GPUs left. So the replicas of one pool lie on
- * as many different nodes as can be, and a lost node takes a share of every role instead of all of one. Sizes that
- * divide the node's GPUs (all powers of two on nodes of eight) always pack fully that way. Where it fails with odd
- * sizes, `packingSearch.ts` looks for any packing at all.
+ * A replica larger than a node gets as many consecutive whole nodes as it needs. The others share nodes:
+ * largest first, pool by pool, each on the node with most GPUs left. So the replicas of a pool are spread
+ * over as many nodes as possible, and a lost node takes a share of every role instead of all of one. Sizes
+ * that divide the node's GPUs (all powers of two on nodes of eight) always pack fully that way. If it fails
+ * with odd sizes, `packingSearch.ts` searches for any packing.
  */
 
 import type { Problem } from "../config/problems";
@@ -13,7 +13,7 @@ import { problemsOfSize, problemsOfSpace } from "./packingProblems";
 import { searchPacking } from "./packingSearch";
 import type { WorkerRole } from "./types";
 
-/** What packing needs to know of a pool. */
+/** A pool, as far as packing needs it. */
 export interface PackingPool {
   readonly role: WorkerRole;
   readonly replicas: number;
@@ -21,13 +21,13 @@ export interface PackingPool {
   readonly gpusPerReplica: number;
 }
 
-/** What there is to pack onto: equal nodes. */
+/** The nodes to pack onto, all equal. */
 export interface PackingSpace {
   readonly nodes: number;
   readonly gpusPerNode: number;
 }
 
-/** The GPUs that a replica has on one of its nodes. */
+/** The GPUs of a replica on one of its nodes. */
 export interface Share {
   readonly node: number;
   readonly gpus: readonly number[];
@@ -37,15 +37,15 @@ export interface Share {
 export interface Placement {
   /** Index in `pools`. */
   readonly pool: number;
-  /** Which replica of the pool, from 0. */
+  /** Index of the replica in the pool, from 0. */
   readonly replica: number;
-  /** One share a node, in order of the replica's ranks. */
+  /** One share per node, in order of the replica's ranks. */
   readonly shares: readonly Share[];
 }
 
 export interface Packing {
   readonly placements: readonly Placement[];
-  /** GPUs that no replica uses, by node. */
+  /** Unused GPUs, by node. */
   readonly idle: readonly (readonly number[])[];
 }
 
@@ -59,14 +59,14 @@ interface Item {
   readonly size: number;
 }
 
-/** `count` numbers from `from` on. */
+/** `count` numbers starting at `from`. */
 export function range(from: number, count: number): number[] {
   return Array.from({ length: count }, (_, index) => from + index);
 }
 
 /**
- * Packs all pools onto equal nodes, or says what does not fit and what would. GPUs left over are no problem here.
- * Time is linear in the number of nodes and replicas.
+ * Packs all pools onto equal nodes, or reports what does not fit and what would. Unused GPUs are not a
+ * problem here. Linear in the number of nodes and replicas.
  */
 export function pack(pools: readonly PackingPool[], nodes: number, gpusPerNode: number): PackingResult {
   const space = { nodes, gpusPerNode };
@@ -84,7 +84,10 @@ export function pack(pools: readonly PackingPool[], nodes: number, gpusPerNode: 
   return { packing: place(large, small, chosen, space), problems: [] };
 }
 
-/** Every replica, largest first; among equal sizes pool by pool, so that each pool is spread over the nodes by itself. */
+/**
+ * Every replica, largest first; equal sizes pool by pool, so that each pool is spread over the nodes
+ * separately.
+ */
 function inPackingOrder(pools: readonly PackingPool[]): Item[] {
   const items = pools.flatMap((pool, index) =>
     range(0, pool.replicas).map((replica) => ({ pool: index, replica, size: pool.gpusPerReplica })),
@@ -93,9 +96,9 @@ function inPackingOrder(pools: readonly PackingPool[]): Item[] {
 }
 
 /**
- * Puts each item on the node with most GPUs left, lowest number first among equals. Gives the node of each item,
- * or undefined when one does not fit. Nodes wait in one queue for each number of GPUs left, so an item costs at most
- * as many steps as a node has GPUs, however many nodes there are.
+ * Puts each item on the node with most GPUs left, lowest index first among equals. Returns the node of each
+ * item, or undefined if one does not fit. Nodes are kept in one queue per number of GPUs left, so an item
+ * takes at most as many steps as a node has GPUs, regardless of the number of nodes.
  */
 function spread(sizes: readonly number[], nodes: number, gpusPerNode: number): number[] | undefined {
   const queues: { nodes: number[]; head: number }[] = range(0, gpusPerNode + 1).map(() => ({
@@ -118,7 +121,7 @@ function spread(sizes: readonly number[], nodes: number, gpusPerNode: number): n
   return chosen;
 }
 
-/** Gives out GPU indices: whole nodes to the large replicas, then the others where `chosen` says. */
+/** Assigns GPU indices: whole nodes to the large replicas, then the others as in `chosen`. */
 function place(
   large: readonly Item[],
   small: readonly Item[],

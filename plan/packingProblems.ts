@@ -1,4 +1,4 @@
-/** Why a packing fails, in words: what was found, what is allowed, and the change that would make it fit. */
+/** Explains why a packing fails: what was found, what is allowed, and a change that makes it fit. */
 
 import type { Problem } from "../config/problems";
 import { counted } from "../lib/words";
@@ -24,7 +24,7 @@ export function problemsOfSize(pools: readonly PackingPool[], { gpusPerNode }: P
   });
 }
 
-/** Too few nodes, in total or because of how the sizes divide a node. */
+/** Too few nodes, in total or because the sizes do not divide a node. */
 export function problemsOfSpace(pools: readonly PackingPool[], space: PackingSpace): Problem[] {
   const { nodes, gpusPerNode } = space;
   const needed = pools.reduce((sum, pool) => sum + pool.replicas * pool.gpusPerReplica, 0);
@@ -43,13 +43,13 @@ export function problemsOfSpace(pools: readonly PackingPool[], space: PackingSpa
   ];
 }
 
-/** Nodes that suffice for sure: what taking each size's nodes apart, first fit, needs. */
+/** A sufficient number of nodes: first fit with separate nodes for each size. */
 function nodesNeeded(pools: readonly PackingPool[], gpusPerNode: number): number {
   const sizes = pools
     .flatMap((pool) => new Array<number>(pool.replicas).fill(pool.gpusPerReplica))
     .sort((a, b) => b - a);
   let whole = 0;
-  // How many opened nodes have that many GPUs left; the fullest that fits is taken.
+  // Number of opened nodes by GPUs left; the fullest node that fits is used.
   const left = new Array<number>(gpusPerNode + 1).fill(0);
   for (const size of sizes) {
     if (size > gpusPerNode) {
@@ -65,7 +65,7 @@ function nodesNeeded(pools: readonly PackingPool[], gpusPerNode: number): number
   return whole;
 }
 
-/** GPUs that are paid for and used by nobody. */
+/** GPUs that are paid for and unused. */
 export function problemsOfIdleGpus(
   pools: readonly PackingPool[],
   { nodes, gpusPerNode }: PackingSpace,
@@ -86,7 +86,7 @@ export function problemsOfIdleGpus(
   ];
 }
 
-/** The pool whose replicas fill all idle GPUs, if there is one. */
+/** The pool whose replicas would fill all idle GPUs, if there is one. */
 function moreReplicas(pools: readonly PackingPool[], idle: readonly (readonly number[])[]): string[] {
   const index = pools.findIndex((pool) => idle.every((free) => free.length % pool.gpusPerReplica === 0));
   const pool = pools[index];
@@ -95,7 +95,7 @@ function moreReplicas(pools: readonly PackingPool[], idle: readonly (readonly nu
   return [`Set pools[${index}].replicas to ${pool.replicas + more}`];
 }
 
-/** Fewer nodes or smaller ones, where that leaves nothing idle. */
+/** Fewer or smaller nodes that leave nothing idle. */
 function fewerGpus(pools: readonly PackingPool[], nodes: number, gpusPerNode: number): string[] {
   const needed = nodesNeeded(pools, gpusPerNode);
   if (needed < nodes) return [`set cluster.nodes to ${needed}`];

@@ -1,24 +1,26 @@
-/** A search for any packing, for the odd sizes where the plain rule of `packing.ts` finds none. */
+/** A search for any packing, for odd sizes for which the simple rule of `packing.ts` finds none. */
 
-/** States looked at before the search gives up; keeps planning fast where a packing is hard to find. */
+/**
+ * Number of visited states before the search gives up; limits the planning time if a packing is hard to find.
+ */
 const MOST_STATES = 20_000;
 
 interface Search {
   readonly gpusPerNode: number;
   /** Distinct sizes, largest first. */
   readonly sizes: readonly number[];
-  /** States (nodes left, items left) that are known to lead nowhere. */
+  /** Visited states (nodes left, items left) without a solution. */
   readonly dead: Set<string>;
   states: number;
 }
 
-/** What one node holds: how many items of each of the sizes. */
+/** Contents of one node: number of items of each size. */
 type Filling = readonly number[];
 
 /**
- * Fills node after node. The largest item that is left must go somewhere, so it goes to the node at hand, together
- * with every combination of smaller ones that wastes no more than can be wasted.
- * @returns the node of each item; undefined if there is no packing or none was found within the bound.
+ * Fills node after node. The largest remaining item must go somewhere, so it goes to the current node,
+ * together with every combination of smaller ones that wastes no more than allowed.
+ * @returns The node of each item; undefined if there is no packing or none was found within the limit.
  */
 export function searchPacking(
   itemSizes: readonly number[],
@@ -35,7 +37,7 @@ export function searchPacking(
   return fillings === undefined ? undefined : nodesOfItems(itemSizes, sizes, fillings);
 }
 
-/** Depth-first with a stack of its own, for there may be thousands of nodes. */
+/** Depth-first with an explicit stack, since there may be thousands of nodes. */
 function fill(
   search: Search,
   counts: readonly number[],
@@ -73,7 +75,9 @@ function fill(
   return undefined;
 }
 
-/** Ways to fill one node that hold the largest item left and waste at most `slack`; the best of them last. */
+/**
+ * Ways to fill one node that include the largest remaining item and waste at most `slack`; the best one last.
+ */
 function fillingsOf({ sizes, gpusPerNode }: Search, counts: readonly number[], slack: number): Filling[] {
   const largest = counts.findIndex((count) => count > 0);
   const fillings: Filling[] = [];
@@ -93,7 +97,7 @@ function fillingsOf({ sizes, gpusPerNode }: Search, counts: readonly number[], s
   return fillings;
 }
 
-/** From what each node holds to where each item goes. */
+/** Converts the contents of nodes to the node of each item. */
 function nodesOfItems(
   itemSizes: readonly number[],
   sizes: readonly number[],

@@ -1,4 +1,4 @@
-/** Which clusters there are, and where in them each replica sits. */
+/** The clusters, and the placement of each replica. */
 
 import type { Problem } from "../config/problems";
 import type { DeploymentConfig, PoolConfig } from "./config";
@@ -8,16 +8,16 @@ import { problemsOfIdleGpus, problemsOfSize } from "./packingProblems";
 import type { ReplicaSeat } from "./programs/worker";
 import { packShared } from "./sharing";
 
-/** A cluster before its programs are known. */
+/** A cluster without its programs. */
 export interface ClusterLayout {
   readonly name: string;
-  /** SkyPilot's name of the nodes' GPUs; undefined where they have none. */
+  /** SkyPilot's name of the nodes' GPUs; undefined if they have none. */
   readonly accelerator: string | undefined;
   readonly nodes: number;
   readonly gpusPerNode: number;
-  /** GPUs that no replica uses, by node. */
+  /** Unused GPUs, by node. */
   readonly idle: readonly (readonly number[])[];
-  /** True for the one whose rank 0 has the control plane and the frontends. */
+  /** True for the cluster whose rank 0 has the control plane and the frontends. */
   readonly hasControlPlane: boolean;
   readonly seats: readonly ReplicaSeat[];
 }
@@ -27,7 +27,7 @@ export interface Placed {
   readonly problems: readonly Problem[];
 }
 
-/** Name of the one cluster with shared placement. */
+/** Name of the only cluster with shared placement. */
 const SHARED_CLUSTER = "main";
 /** Name of the CPU cluster with dedicated placement. */
 const CONTROL_CLUSTER = "control";
@@ -36,7 +36,7 @@ export function placeReplicas(config: DeploymentConfig): Placed {
   return config.placement === "shared" ? placeShared(config) : placeDedicated(config);
 }
 
-/** GPUs have a name only where SkyPilot is asked for them. */
+/** GPUs have a name only with SkyPilot. */
 function acceleratorOf(config: DeploymentConfig, pool?: PoolConfig): string | undefined {
   return config.target === "local" ? undefined : (pool?.accelerator ?? config.cluster.accelerator);
 }
@@ -73,7 +73,7 @@ function seatsOf(config: DeploymentConfig, packing: Packing): ReplicaSeat[] {
   });
 }
 
-/** Number of each pool's first replica within its role: the pools of a role are numbered through. */
+/** Index of each pool's first replica within its role: replicas are numbered across the pools of a role. */
 function firstReplicas({ pools }: DeploymentConfig): number[] {
   const next = new Map<string, number>();
   return pools.map(({ role, replicas }) => {
@@ -84,8 +84,8 @@ function firstReplicas({ pools }: DeploymentConfig): number[] {
 }
 
 /**
- * A CPU cluster for control plane and frontends, and a cluster for every replica, with just the nodes and GPUs that it
- * takes. So nothing can sit idle, and replicas scale, move and fail alone.
+ * A CPU cluster for control plane and frontends, and a cluster per replica, with exactly the nodes and GPUs
+ * that it needs. So nothing is idle, and replicas scale, move and fail independently.
  */
 function placeDedicated(config: DeploymentConfig): Placed {
   const { gpusPerNode } = config.cluster;

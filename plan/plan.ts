@@ -1,4 +1,4 @@
-/** From a checked configuration to the deployment plan: what runs where, on which GPUs and ports. */
+/** From a validated configuration to the deployment plan: nodes, GPUs and ports of all programs. */
 
 import { isSlurm } from "../config/infra";
 import { ConfigError, type Problem } from "../config/problems";
@@ -61,7 +61,7 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
   return whole;
 }
 
-/** The plan with a Prometheus on its head. It comes last: it has to know all the others. */
+/** The plan with a Prometheus on its head. Added last, since it needs all other programs. */
 function watched(unwatched: DeploymentPlan, planned: readonly PlannedCluster[]): DeploymentPlan {
   const clusters = planned.map(({ context, cluster, ports }) => {
     const [head, ...others] = cluster.nodes;
@@ -85,7 +85,7 @@ function expectedWorkers(config: DeploymentConfig): ExpectedWorkers {
   return { aggregated: of("aggregated"), prefill: of("prefill"), decode: of("decode"), encode: of("encode") };
 }
 
-/** Every node that runs out of ports says so; once is enough. */
+/** Every node that runs out of ports reports it; once is enough. */
 function distinct(problems: readonly Problem[]): Problem[] {
   return [...new Map(problems.map((problem) => [problem.path.join("."), problem])).values()];
 }
@@ -98,8 +98,8 @@ interface PlannedCluster {
 }
 
 /**
- * Hands out the ports of each node. On Slurm the clusters of one deployment may get parts of one machine, where each has to keep its
- * hands off the others' ports: there no port is given twice in the whole deployment.
+ * Assigns the ports of each node. On Slurm the clusters of one deployment may share a machine and must not
+ * use each other's ports: there each port is assigned only once in the whole deployment.
  */
 function portsOfNodes(config: DeploymentConfig): () => NodePorts {
   const mayShareMachines = config.placement === "dedicated" && config.sky.infra.some(isSlurm);
@@ -108,9 +108,9 @@ function portsOfNodes(config: DeploymentConfig): () => NodePorts {
   return () => all;
 }
 
-/** What a cluster's plan needs to know of the others. */
+/** Data about the other clusters for a cluster's plan. */
 interface Others {
-  /** How many nodes the clusters before it have. */
+  /** Number of nodes of the clusters before it. */
   readonly before: number;
   readonly portsOf: () => NodePorts;
 }

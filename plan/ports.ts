@@ -1,45 +1,45 @@
 /**
- * Which port every program listens on. The configuration says where each range begins (`frontend.port`, `ports.*`); each
- * program on a node takes the next free ports of its range, so none is used twice on a node.
+ * Assigns ports to programs. The configuration sets the start of each range (`frontend.port`, `ports.*`);
+ * each program on a node gets the next free ports of its range, so none is used twice on a node.
  */
 
 import type { Problem, SettingPath } from "../config/problems";
 import type { DeploymentConfig } from "./config";
 
-/** Every range, and the configuration key that says where it begins. */
+/** Every range, with the configuration key of its start. */
 export const PORT_SETTINGS = {
-  /** What clients connect to: the gateway's port, or the frontends' where there is none. */
+  /** Port for clients: the gateway's, or the frontends' if there is none. */
   http: ["frontend", "port"],
   /** Frontends behind the gateway. */
   frontendHttp: ["ports", "frontendHttp"],
-  /** Where a frontend takes the workers' answers. */
+  /** Workers' responses to a frontend. */
   response: ["ports", "frontendResponse"],
   etcdClient: ["ports", "etcdClient"],
   etcdPeer: ["ports", "etcdPeer"],
   natsClient: ["ports", "nats"],
   natsMonitor: ["ports", "natsMonitor"],
-  /** The broker of KV events, for those who send them and for those who receive them. */
+  /** Broker of KV events, for publishers and subscribers. */
   eventsIn: ["ports", "eventsIn"],
   eventsOut: ["ports", "eventsOut"],
   /** Workers' health and metrics. */
   system: ["ports", "workerSystem"],
-  /** Where workers take requests. */
+  /** Requests to workers. */
   rpc: ["ports", "workerRpc"],
-  /** KV events, one for each attention group. */
+  /** KV events, one per attention group. */
   kvEvents: ["ports", "kvEvents"],
-  /** Where prefill workers meet decode workers. */
+  /** Bootstrap server of prefill workers for decode workers. */
   bootstrap: ["ports", "bootstrap"],
   /** The engine's own server. */
   engine: ["ports", "engine"],
-  /** Where the ranks of one replica meet. */
+  /** Rendezvous of the ranks of a replica. */
   distInit: ["ports", "distInit"],
-  /** Where the launchers of one replica's ranks meet, to start and end together. */
+  /** Connections between the launchers of a replica's ranks, which start and end together. */
   lockstep: ["ports", "lockstep"],
-  /** Open MPI's daemons and ranks, where a replica over several nodes is an MPI world. */
+  /** Open MPI's daemons and ranks, if a replica over several nodes is an MPI world. */
   mpi: ["ports", "mpi"],
-  /** Side channel of the KV transfer, one for each attention group. */
+  /** Side channel of the KV transfer, one per attention group. */
   sideChannel: ["ports", "sideChannel"],
-  /** The gateway's own metrics, for its node alone. */
+  /** The gateway's own metrics, on its node only. */
   gatewayStatus: ["ports", "gatewayStatus"],
   /** A node's exporter. */
   exporter: ["ports", "exporter"],
@@ -48,13 +48,13 @@ export const PORT_SETTINGS = {
 
 export type PortRange = keyof typeof PORT_SETTINGS;
 
-/** What a program is told about ports: the first of those it got from each range. */
+/** Ports of a program: the first one from each range. */
 export type PortsTaken = Readonly<Partial<Record<PortRange, number>>>;
 
-/** What a program needs of a range. */
+/** A program's need of a range. */
 export interface PortNeed {
   readonly range: PortRange;
-  /** Offsets from the first port; every one of these ports is the program's own. */
+  /** Offsets from the first port; all these ports are reserved for the program. */
   readonly offsets: readonly number[];
 }
 
@@ -63,29 +63,29 @@ export function onePort(range: PortRange): PortNeed {
   return { range, offsets: [0] };
 }
 
-/** Neighbouring ports of a range. */
+/** Consecutive ports of a range. */
 export function neighbours(range: PortRange, count: number): PortNeed {
   return { range, offsets: Array.from({ length: count }, (_, offset) => offset) };
 }
 
 const HIGHEST_PORT = 65_535;
 
-/** Where the configuration lets a range begin. */
+/** The configured start of a range. */
 export function firstPort(config: Pick<DeploymentConfig, "frontend" | "ports">, range: PortRange): number {
   const setting = PORT_SETTINGS[range];
   return setting[0] === "frontend" ? config.frontend[setting[1]] : config.ports[setting[1]];
 }
 
-/** Hands out the ports of one node: each number once. */
+/** Assigns the ports of one node, each only once. */
 export class NodePorts {
   private readonly taken = new Set<number>();
   private readonly next = new Map<PortRange, number>();
-  /** Ranges that ran beyond the last port there is. */
+  /** Ranges that exceeded the last valid port. */
   private readonly exhausted = new Set<PortRange>();
 
   constructor(private readonly config: Pick<DeploymentConfig, "frontend" | "ports">) {}
 
-  /** The first port of the next free ones that fit the need. */
+  /** Takes the next free ports that satisfy the need; returns the first. */
   take({ range, offsets }: PortNeed): number {
     let first = this.next.get(range) ?? firstPort(this.config, range);
     while (offsets.some((offset) => this.taken.has(first + offset))) first++;
@@ -111,7 +111,7 @@ export class NodePorts {
   }
 }
 
-/** Programs' names for their ports where they differ from the name of the range. */
+/** Names of ports in programs, if they differ from the range's. */
 const PURPOSES: Readonly<Partial<Record<PortRange, string>>> = {
   etcdClient: "client",
   etcdPeer: "peer",
@@ -121,7 +121,7 @@ const PURPOSES: Readonly<Partial<Record<PortRange, string>>> = {
   eventsOut: "subscribers",
 };
 
-/** What a program listens on, by purpose: `{ system: 9100, kvEvents: 5557, kvEvents1: 5558 }`. */
+/** Ports of a program by purpose: `{ system: 9100, kvEvents: 5557, kvEvents1: 5558 }`. */
 export function portsByPurpose(needs: readonly PortNeed[], taken: PortsTaken): Record<string, number> {
   const entries = needs.flatMap(({ range, offsets }) => {
     const purpose = PURPOSES[range] ?? range;
@@ -134,7 +134,7 @@ export function portsByPurpose(needs: readonly PortNeed[], taken: PortsTaken): R
   return Object.fromEntries(entries);
 }
 
-/** The configuration key with which to move a program's port: `frontend.port`; for messages about ports in use. */
+/** The configuration key for a program's port: `frontend.port`; for messages about ports in use. */
 export function portSetting(role: string, purpose: string): string {
   const plain = purpose.replace(/\d+$/, "");
   const owner = (range: string) => range.startsWith(role) || !(range in PURPOSES);

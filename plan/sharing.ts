@@ -1,6 +1,7 @@
 /**
- * Several workers on one GPU, for trying out a topology on few of them (`cluster.workersPerGpu`). Every worker has one share of one
- * GPU; the workers of a pool are spread over the nodes and their GPUs, so that each GPU gets some of every role.
+ * Several workers per GPU, to try out a topology on few GPUs (`cluster.workersPerGpu`). Every worker gets one
+ * share of one GPU; the workers of a pool are spread over the nodes and their GPUs, so that each GPU gets
+ * some of every role.
  */
 
 import type { Problem } from "../config/problems";
@@ -8,7 +9,7 @@ import type { DeploymentConfig } from "./config";
 import { type Packing, type PackingResult, pack, range } from "./packing";
 import type { ProgramPlan } from "./types";
 
-/** As {@link pack}, where GPUs are shared. Whoever finds no share is told, and who would overfill a GPU's memory. */
+/** Like {@link pack}, with shared GPUs. Reports workers without a share, and GPUs with too little memory. */
 export function packShared(config: DeploymentConfig): PackingResult {
   const { nodes, gpusPerNode, workersPerGpu } = config.cluster;
   const workers = config.pools.reduce((sum, pool) => sum + pool.replicas, 0);
@@ -27,7 +28,7 @@ export function packShared(config: DeploymentConfig): PackingResult {
   return overfull.length > 0 ? { problems: overfull } : { packing: shared, problems: [] };
 }
 
-/** From shares to GPUs: all GPUs of a node get one worker before any gets a second. */
+/** Converts shares to GPUs: all GPUs of a node get one worker before any gets a second. */
 function onGpus({ placements }: Packing, { cluster: { nodes, gpusPerNode } }: DeploymentConfig): Packing {
   const placed = placements.map((placement) => ({
     ...placement,
@@ -43,7 +44,7 @@ function onGpus({ placements }: Packing, { cluster: { nodes, gpusPerNode } }: De
   return { placements: placed, idle };
 }
 
-/** GPUs whose workers' fractions of the memory are more than the whole. */
+/** GPUs whose workers' memory fractions add up to more than one. */
 function memoryProblems({ placements }: Packing, { pools }: DeploymentConfig): Problem[] {
   const byGpu = new Map<string, number[]>();
   for (const { pool, shares } of placements) {
@@ -65,8 +66,8 @@ function memoryProblems({ placements }: Packing, { pools }: DeploymentConfig): P
 }
 
 /**
- * Lets workers that share a GPU start one after the other: an engine counts the memory that it finds free, and two that load at
- * the same time count each other's.
+ * Makes workers that share a GPU start one after the other: an engine measures the free memory, and two that
+ * load at the same time would count each other's.
  */
 export function inTurn(programs: readonly ProgramPlan[], timeoutSeconds: number): ProgramPlan[] {
   const last = new Map<number, ProgramPlan>();

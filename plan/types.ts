@@ -6,7 +6,7 @@ import type { Probe } from "../lib/probe";
 export { ENGINES, type EngineName, WORKER_ROLES, type WorkerRole } from "../config/names";
 export type { Probe } from "../lib/probe";
 
-/** The control plane, gateway and frontend, the workers and what watches them: every kind of program that a node can run. */
+/** Every kind of program of a node: control plane, gateway and frontend, workers, monitoring. */
 export const PROGRAM_ROLES = [
   "etcd",
   "nats",
@@ -19,53 +19,61 @@ export const PROGRAM_ROLES = [
 ] as const;
 export type ProgramRole = (typeof PROGRAM_ROLES)[number];
 
-/** Services that all others need: started before them and stopped after them. `events` carries KV events without NATS. */
+/**
+ * Services that all others need: started before them and stopped after them. `events` carries KV events
+ * without NATS.
+ */
 export const CONTROL_PLANE_ROLES = ["etcd", "nats", "events"] as const satisfies readonly ProgramRole[];
 
-/** Programs that only watch: nothing waits for them, and requests are answered without them. */
+/** Monitoring programs: nothing depends on them, and requests are served without them. */
 export const METRICS_ROLES = ["exporter", "prometheus"] as const satisfies readonly ProgramRole[];
 
-/** A condition that must hold before a program starts; the launcher waits for it, bounded, by asking. */
+/** A condition that must hold before a program starts; the launcher polls it, with a time limit. */
 export interface Wait {
-  /** What is waited for, as a person would name it: `etcd`, `nats`. */
+  /** Name of the dependency for messages: `etcd`, `nats`. */
   readonly name: string;
   readonly probe: Probe;
-  /** Seconds after which the launcher gives up with a message; the supervisor then starts it again. */
+  /** Seconds after which the launcher gives up with a message; the supervisor then restarts it. */
   readonly timeoutSeconds: number;
 }
 
 /**
- * How the ranks of a replica over several nodes are held together. None can go on without the others, so they start when all
- * are there, and when one ends all end and are started again: `runtime/lockstep.py`. Rank 0's launcher listens, the others connect.
+ * How the ranks of a replica over several nodes are kept in step. None can go on without the others, so they
+ * start when all are present, and when one ends all end and are restarted: `runtime/lockstep.py`. Rank 0's
+ * launcher listens, the others connect.
  */
 export interface Lockstep {
   /** Address of rank 0's node; may be a placeholder. */
   readonly host: string;
   /** A port of rank 0. */
   readonly port: number;
-  /** How many ranks there are, 2 or more. */
+  /** Number of ranks, 2 or more. */
   readonly ranks: number;
-  /** Name of the secret with which the launchers know each other; its value is in the nodes' secrets files. */
+  /** Name of the secret with which the launchers authenticate; its value is in the nodes' secrets files. */
   readonly secret: string;
-  /** Seconds after which a launcher that still misses other ranks gives up with a message; the supervisor starts it again. */
+  /**
+   * Seconds after which a launcher that still waits for other ranks gives up with a message; the supervisor
+   * restarts it.
+   */
   readonly timeoutSeconds: number;
 }
 
 /**
- * How a replica over several nodes becomes one MPI world with a rank for each GPU: `runtime/mpi.py`. Rank 0's program is `mpirun`, the others' are
- * Open MPI's daemon, which their launchers start when `mpirun` asks for it, with the arguments that it gives.
+ * How a replica over several nodes becomes one MPI world with a rank per GPU: `runtime/mpi.py`. Rank 0's
+ * program is `mpirun`, the others' are Open MPI's daemon, which their launchers start with `mpirun`'s
+ * arguments when it requests it.
  */
 export interface MpiStart {
-  /** Addresses of the replica's nodes by rank, as `mpirun` is told them; may be placeholders. */
+  /** Addresses of the replica's nodes by rank, as passed to `mpirun`; may be placeholders. */
   readonly hosts: readonly string[];
   /**
-   * Rank 0 only: where in its `command` that of the process that serves begins. The launcher hands it over in a file, because what
-   * stands before it takes its arguments apart at spaces.
+   * Rank 0 only: index in `command` at which the serving process's command starts. The launcher passes it in
+   * a file, because the program before it splits its arguments at spaces.
    */
   readonly worker?: number;
   /**
-   * Rank 0 only: what a daemon on its own node has otherwise in its environment. There is one where the node's address is none of an interface
-   * of its (a container's behind another address).
+   * Rank 0 only: environment that differs for a daemon on its own node. There is one if the node's address is
+   * on none of its interfaces (a container behind another address).
    */
   readonly daemonEnv?: Readonly<Record<string, string>>;
 }
@@ -75,41 +83,46 @@ export interface ProgramPlan {
   /** Unique on its node, `[a-z0-9-]+`: `etcd`, `frontend-0`, `decode-1`, `decode-1-rank1` for a replica's second node. */
   readonly name: string;
   readonly role: ProgramRole;
-  /** Which copy within its role (for workers: within its pool's role), from 0. */
+  /** Index within its role (for workers: within its pool's role), from 0. */
   readonly replica: number;
-  /** Which of the replica's nodes this is, from 0. Always 0 where a replica fits one node. */
+  /** Index of the node in the replica, from 0. Always 0 if a replica fits on one node. */
   readonly rank: number;
-  /** argv, never a shell line. argv[0] is found on the node's PATH. */
+  /** argv, never a shell line. argv[0] is looked up on the node's PATH. */
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Names of variables whose values come from the node's secrets file (mode 0600) and never stand in a plan. */
+  /**
+   * Names of variables with values from the node's secrets file (mode 0600), which are never part of a plan.
+   */
   readonly secretEnv: readonly string[];
   /**
-   * Files that it reads, by name; the launcher writes them to `programFile` (`lib/placeholders.ts`), mode 0600, before each start.
-   * They may hold placeholders, those of secrets among them (`secretPlaceholder`).
+   * Files that it reads, by name; the launcher writes them to `programFile` (`lib/placeholders.ts`), mode
+   * 0600, before each start. They may hold placeholders, including secrets (`secretPlaceholder`).
    */
   readonly files?: Readonly<Record<string, string>>;
   /**
-   * Digests of what it reads of the deployment's own files, by name: other contents start it anew. Only on target local; SkyPilot starts
-   * the whole task anew.
+   * Digests of the deployment's own files that it reads, by name: a change restarts it. Only with target
+   * local; SkyPilot restarts the whole task.
    */
   readonly brought?: Readonly<Record<string, string>>;
-  /** Device indices on the node, each used by one program only, unless the configuration shares them (`cluster.workersPerGpu`). */
+  /**
+   * Device indices on the node, each used by one program only, unless the configuration shares them
+   * (`cluster.workersPerGpu`).
+   */
   readonly gpus: readonly number[];
-  /** What it listens on, by purpose: `{ http: 8000 }`, `{ client: 2379, peer: 2380 }`. */
+  /** Ports by purpose: `{ http: 8000 }`, `{ client: 2379, peer: 2380 }`. */
   readonly ports: Readonly<Record<string, number>>;
   readonly waitsFor: readonly Wait[];
-  /** Tells that it is serving, asked from the node itself. */
+  /** Health probe, run on the node itself. */
   readonly health: Probe;
   /** Seconds between SIGTERM and SIGKILL of its whole process group. */
   readonly stopSeconds: number;
-  /** Present if the program is a rank of a replica over several nodes. */
+  /** Set if the program is a rank of a replica over several nodes. */
   readonly lockstep?: Lockstep;
-  /** Present if the replica is an MPI world. */
+  /** Set if the replica is an MPI world. */
   readonly mpi?: MpiStart;
 }
 
-/** Names of all secrets that a program needs from its node's file: its own, those in its files, and its launcher's. */
+/** Names of all secrets of a program in its node's file: its own, those in its files, and its launcher's. */
 export function secretsOfProgram({
   secretEnv,
   files = {},
@@ -124,7 +137,7 @@ export interface NodePlan {
   readonly rank: number;
   /** Number of GPUs the node has (used or not). */
   readonly gpus: number;
-  /** GPU indices that no program uses. */
+  /** Unused GPUs. */
   readonly idleGpus: readonly number[];
   readonly programs: readonly ProgramPlan[];
 }
@@ -133,12 +146,12 @@ export interface NodePlan {
 export interface ClusterPlan {
   /** Short role-like name, unique in the deployment: `main`; with dedicated placement `control`, `decode-0`. */
   readonly name: string;
-  /** SkyPilot's accelerator name (`H100`), absent where nodes have none. */
+  /** SkyPilot's accelerator name (`H100`), absent if nodes have none. */
   readonly accelerator?: string;
   readonly nodes: readonly NodePlan[];
 }
 
-/** What must be registered with the frontend before the deployment is ready. */
+/** Workers that must be registered with the frontend before the deployment is ready. */
 export interface ExpectedWorkers {
   readonly aggregated: number;
   readonly prefill: number;
@@ -147,16 +160,16 @@ export interface ExpectedWorkers {
 }
 
 export interface DeploymentPlan {
-  /** What clients name in a request. */
+  /** Name of the model in requests. */
   readonly model: string;
-  /** What clients ask it for. */
+  /** Task of the requests. */
   readonly task: TaskName;
   readonly engine: EngineName;
   readonly routerMode: string;
   readonly clusters: readonly ClusterPlan[];
-  /** Where clients connect: which cluster's node, and which port. */
+  /** The endpoint for clients: cluster, node and port. */
   readonly endpoint: { readonly cluster: string; readonly rank: number; readonly port: number };
-  /** Dynamo namespace in which the workers register. */
+  /** Dynamo namespace of the workers. */
   readonly namespace: string;
   readonly expectedWorkers: ExpectedWorkers;
 }

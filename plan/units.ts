@@ -1,4 +1,4 @@
-/** Which programs of a plan are started, changed and removed together. Plain functions: no resource is made here. */
+/** Which programs of a plan are started, changed and removed together. Pure functions, no resources. */
 import type { ClusterPlan, ProgramPlan, ProgramRole } from "./types";
 
 /** The programs of a unit that run on one node. */
@@ -8,11 +8,11 @@ export interface UnitNode {
 }
 
 /**
- * One service, one frontend, or one replica of a pool: all programs that live and die together. A replica that spans
- * nodes is one unit with several nodes.
+ * One service, one frontend, or one replica of a pool: programs that start and stop together. A replica over
+ * several nodes is one unit with several nodes.
  */
 export interface Unit {
-  /** Name of the plan's cluster on which it runs. */
+  /** Name of its cluster in the plan. */
   readonly cluster: string;
   /** Unique in its cluster: `etcd`, `frontend-0`, `decode-1`. */
   readonly name: string;
@@ -21,9 +21,7 @@ export interface Unit {
   readonly nodes: readonly UnitNode[];
 }
 
-/**
- * The units of a cluster, in the order in which the plan names them. A unit has the name of its first rank's program.
- */
+/** The units of a cluster, in the plan's order. A unit is named after its first rank's program. */
 export function unitsOf(cluster: ClusterPlan): Unit[] {
   const members = new Map<string, PlacedProgram[]>();
   for (const node of cluster.nodes) {

@@ -1,5 +1,5 @@
-"""Downloads models from the Hugging Face hub into its cache, once for all workers of a node: ``fetch_model.py
-SECRETS MODEL[@REVISION] …``.
+"""Downloads models from the Hugging Face hub into its cache, once for all workers of a node, or of all nodes that
+share the cache: ``fetch_model.py SECRETS MODEL[@REVISION] …``.
 
 Transient failures (rate limit, server error, broken connection) are retried with growing pauses, or after the
 hub's Retry-After; downloaded files are kept, and partial ones resumed. Permanent failures (no such model, no
@@ -8,11 +8,13 @@ access, disk full) end it at once. SECRETS is the file with the launch's hub tok
 Runs with the interpreter that has Dynamo, which includes `huggingface_hub`.
 """
 
+import contextlib
 import errno
 import json
 import os
 import random
 import sys
+import threading
 import time
 
 ATTEMPTS = 8
@@ -20,6 +22,10 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
 # The hub's rate limit counts requests in windows of five minutes.
 LONGEST_ASKED_SECONDS = 300.0
 PASSING = {408, 425, 429}
+# Heartbeat of the lock. Shared file systems show it late: NFS after up to a minute.
+ALIVE_EVERY_SECONDS, DEAD_AFTER_SECONDS = 5.0, 180.0
+LONGEST_TURN_SECONDS = 6 * 3600.0
+LOOK_EVERY_SECONDS = 2.0
 
 
 def answered(error):
@@ -77,17 +83,113 @@ def fetch(download, name):
             time.sleep(pause)
 
 
+class Turn:
+    """A lock on downloading a model, among all processes that share the hub's cache. The others wait, then find the
+    files.
+
+    It is a directory, since creating one is atomic also on file systems without locks. It only saves time: if it
+    cannot be created, all download.
+    """
+
+    def __init__(self, cache, model):
+        self.path = os.path.join(cache, ".dynamo-sky-%s" % model.replace("/", "--"))
+        self.model = model
+        self.is_mine = False
+        self.over = threading.Event()
+
+    def __enter__(self):
+        try:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            self.wait()
+        except OSError as error:
+            print("fetching %s without waiting for others: %s" % (self.model, error), flush=True)
+
+    def __exit__(self, *_):
+        self.over.set()
+        if self.is_mine:
+            with contextlib.suppress(OSError):
+                os.rmdir(self.path)
+
+    def wait(self):
+        started = changed = time.monotonic()
+        seen = None
+        while not self.taken():
+            now, last = time.monotonic(), self.shown()
+            if seen is None:
+                print("another node is fetching %s; waiting for it" % self.model, flush=True)
+            if last != seen:
+                seen, changed = last, now
+            if now - changed > DEAD_AFTER_SECONDS:
+                self.bury()
+                changed = now
+            if now - started > LONGEST_TURN_SECONDS:
+                return
+            time.sleep(LOOK_EVERY_SECONDS)
+        self.is_mine = True
+        threading.Thread(target=self.show, daemon=True).start()
+
+    def taken(self):
+        try:
+            os.mkdir(self.path)
+        except FileExistsError:
+            return False
+        return True
+
+    def shown(self):
+        try:
+            return os.stat(self.path).st_mtime_ns
+        except FileNotFoundError:
+            return 0
+
+    def bury(self):
+        """Of a process that was killed. By a change of name, which one alone of those that wait succeeds with."""
+        dead = "%s.%d.dead" % (self.path, os.getpid())
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.path, dead)
+            os.rmdir(dead)
+
+    def show(self):
+        while not self.over.wait(ALIVE_EVERY_SECONDS):
+            with contextlib.suppress(OSError):
+                os.utime(self.path)
+
+
+def remember(snapshot):
+    """Makes a revision the cache's default for the model.
+
+    Dynamo's own library looks that up, whatever revision the engine gets: without it, each worker would download
+    the newest weights too.
+    """
+    repository, commit = os.path.dirname(os.path.dirname(snapshot)), os.path.basename(snapshot)
+    name = os.path.join(repository, "refs", "main")
+    partial = "%s.%d" % (name, os.getpid())
+    try:
+        os.makedirs(os.path.dirname(name), exist_ok=True)
+        with open(partial, "w", encoding="utf-8") as file:
+            file.write(commit)
+        os.replace(partial, name)
+    except OSError as error:
+        print("%s stays as it is, and workers may fetch the newest revision too: %s" % (name, error), flush=True)
+
+
+def fetch_model(model, cache, snapshot_download):
+    name, _, revision = model.partition("@")
+    print("fetching %s" % model, flush=True)
+    with Turn(cache, name):
+        snapshot = fetch(lambda: snapshot_download(name, revision=revision or None), name)
+    if revision:
+        remember(snapshot)
+
+
 def main():
     secrets, *models = sys.argv[1:]
     if os.path.exists(secrets):
         with open(secrets, encoding="utf-8") as file:
             os.environ.update({name: value for name, value in json.load(file).items() if name == "HF_TOKEN"})
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
     for model in models:
-        name, _, revision = model.partition("@")
-        print("fetching %s" % model, flush=True)
-        fetch(lambda: snapshot_download(name, revision=revision or None), name)
+        fetch_model(model, constants.HF_HUB_CACHE, snapshot_download)
 
 
 if __name__ == "__main__":

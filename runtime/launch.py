@@ -32,7 +32,7 @@ from files import Unusable, read_secrets, write_private
 EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
 # `lib/placeholders.ts` documents them; the node's environment has a variable of the same name for each.
-PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|FILES)\}\}")
+PLACEHOLDER = re.compile(r"\{\{(HEAD_IP|CONTROL_IP|RANK_IP_[0-9]+|NODE_IP|NODE_DIR|CLUSTER_DIR|FILES|MODELS)\}\}")
 # The deployment's files, in the node's directory: `NODE_FILES` of lib/placeholders.ts.
 FILES = "files"
 # Values determined here; each is the whole value of a variable, never a part of an argument.
@@ -57,6 +57,10 @@ def fill_in(text):
         name = match.group(1)
         if name == "FILES":
             return os.path.join(os.environ["NODE_DIR"], FILES)
+        if name == "MODELS":
+            import models  # only where one came out of a bucket
+
+            return models.share(os.environ["NODE_DIR"])
         if name not in os.environ:
             raise Unusable("{{%s}} is used, but %s is not in this node's environment" % (name, name))
         return os.environ[name]

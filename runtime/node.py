@@ -22,6 +22,8 @@ from plan import SUPERVISORD_CONF
 # with its process id appended.
 LONGEST_SOCKET_PATH = 90
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+# Where a deployment has several clusters, their nodes have addresses that are not known here.
+PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
 def socket_path(node_dir):
@@ -46,11 +48,11 @@ def private_directory(path):
 
 
 def exempt(env, addresses):
-    """Exempts loopback and the nodes' addresses from a site's proxy, if one is set."""
+    """Exempts loopback, the nodes' addresses and private networks from a site's proxy, if one is set."""
     if not any(env.get(name) for proxy in PROXIES for name in (proxy, proxy.upper())):
         return
     said = [entry.strip() for name in ("no_proxy", "NO_PROXY") for entry in env.get(name, "").split(",")]
-    entries = dict.fromkeys([*filter(None, said), "localhost", "127.0.0.1", "::1", *addresses])
+    entries = dict.fromkeys([*filter(None, said), "localhost", "127.0.0.1", "::1", *addresses, *PRIVATE_NETWORKS])
     # Programs differ in which of the two they read.
     env["no_proxy"] = env["NO_PROXY"] = ",".join(entries)
 

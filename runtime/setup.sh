@@ -7,13 +7,13 @@
 #     --services "NAME …"    programs that have to be there: etcd, nats-server, nginx, openssl, prometheus
 #     --model NAME           model on the Hugging Face hub whose weights are fetched, with the token in HF_TOKEN where there is one
 #     --revision NAME        of the model. Default: the newest
-#     --draft "NAME …"       models besides, with which the engine drafts tokens (speculative decoding)
+#     --also "NAME[@REVISION] …"  models besides that the engine loads: drafts for speculative decoding, adapters
 set -euo pipefail
 
-engine="" dynamo="" supervisor="" services="" model="" revision="" draft=""
+engine="" dynamo="" supervisor="" services="" model="" revision="" also=""
 while [ $# -gt 0 ]; do
   case "$1" in
-    --engine | --dynamo | --supervisor | --services | --model | --revision | --draft)
+    --engine | --dynamo | --supervisor | --services | --model | --revision | --also)
       [ $# -ge 2 ] || { echo "setup.sh: $1 needs a value" >&2; exit 64; }
       declare "${1#--}=$2"
       shift 2
@@ -34,7 +34,8 @@ chmod 700 "$home"
 export PATH="$home/bin:$HOME/.local/bin:/usr/local/bin/etcd:$PATH"
 # Nodes may share a home directory (Slurm): the first one sets it up, the others find it done.
 exec 9> "$home/setup.lock"
-if command -v flock >/dev/null; then flock 9; fi
+# Some shared file systems have no locks.
+if command -v flock >/dev/null; then flock 9 || echo "this node sets up without waiting for others" >&2; fi
 
 has_module() { "$python" -c 'import importlib.util as u, sys; sys.exit(not u.find_spec(sys.argv[1]))' "$1" 2>/dev/null; }
 
@@ -129,7 +130,7 @@ retry() {
 # The models' files, once a node and not once a worker. Engines then find them in the hub's cache.
 fetch_models() {
   # The token is in the task's environment, unless the launch has put it into a file.
-  "$python" -B "$runtime/fetch_model.py" "$home/secrets.json" ${model:+"$model${revision:+@$revision}"} $draft
+  "$python" -B "$runtime/fetch_model.py" "$home/secrets.json" ${model:+"$model${revision:+@$revision}"} $also
 }
 
 find_dynamo
@@ -139,4 +140,4 @@ chmod +x "$home/bin/node-python"
 # Supervisor keeps the programs of a node running.
 has_module supervisor || add_packages "supervisor==$supervisor"
 for service in $services; do find_service "$service"; done
-if [ -n "$model$draft" ]; then fetch_models; fi
+if [ -n "$model$also" ]; then fetch_models; fi

@@ -8,7 +8,7 @@ node's part of the plan (`plan.py`) and its secrets, prints the programs' logs, 
 
     --standalone generate missing secrets: passwords of etcd and NATS, the gateway's key and certificate
     --control-ip ADDR address of the control plane, if it is on another cluster
-    --model-files the model is in ~/.dynamo-sky/model
+    --models NAME,NAME models copied from buckets, in ~/.dynamo-sky/models
     --files NAME,NAME files of the deployment, in ~/.dynamo-sky/files
 
 Python 3.9 or later; this interpreter's environment has Dynamo and `supervisor`.
@@ -27,6 +27,7 @@ import subprocess
 import sys
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import models
 import node
 import generated_access
 import plan as plans
@@ -114,9 +115,9 @@ def own(path):
             own(entry.path)
 
 
-def bring(names, home, directory):
-    """Copies the deployment's files to a node's programs, and removes old ones."""
-    files = os.path.join(home, FILES)
+def bring(kind, names, home, directory):
+    """Gives a node's programs the deployment's files or models, and removes old ones."""
+    files = os.path.join(home, kind)
     missing = [name for name in names if not os.path.exists(os.path.join(files, name))]
     if missing:
         raise SystemExit("%s did not come with the launch (%s)" % (", ".join(missing), files))
@@ -125,8 +126,9 @@ def bring(names, home, directory):
     for entry in os.scandir(files):
         if entry.name not in names:
             remove(entry)
-    own(files)
-    os.symlink(files, os.path.join(directory, FILES))
+    if kind == FILES:
+        own(files)
+    os.symlink(files, os.path.join(directory, kind))
 
 
 def show(logs):
@@ -141,7 +143,7 @@ def main():
     parser = argparse.ArgumentParser(description="Starts the programs of one node.")
     parser.add_argument("--standalone", action="store_true")
     parser.add_argument("--control-ip")
-    parser.add_argument("--model-files", action="store_true")
+    parser.add_argument("--models", type=lambda text: text.split(","), default=[])
     parser.add_argument("--files", type=lambda text: text.split(","), default=[])
     arguments = parser.parse_args()
     os.umask(0o077)
@@ -162,9 +164,8 @@ def main():
             shutil.copyfile(os.path.join(runtime, name), os.path.join(directory, name))
     for unit in {plans.unit_of(spec) for spec in specs}:
         plans.write_unit(directory, unit, [spec for spec in specs if plans.unit_of(spec) == unit])
-    if arguments.model_files:
-        os.symlink(os.path.join(home, "model"), os.path.join(directory, "model"))
-    bring(arguments.files, home, directory)
+    bring(FILES, arguments.files, home, directory)
+    bring(models.MODELS, arguments.models, home, directory)
     names = plans.secrets_of(specs)
     write_private(os.path.join(directory, SECRETS), json.dumps(values_of(names, home, arguments.standalone)))
     for name in {*plans.secrets_of(everywhere), CLUSTER_SECRET, *REGISTRY_LOGIN}:

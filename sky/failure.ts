@@ -1,4 +1,5 @@
 /** Classifies failures of SkyPilot by its output: cause and next step. Pure. */
+import { CausedFailure } from "../lib/errors";
 import { CAUSES, type Cause, FAILURES, type FailureKind } from "./causes";
 import { slurmWait } from "./slurmReasons";
 
@@ -86,4 +87,22 @@ export function failureMessage(what: string, failure: Failure, details: FailureD
     ...(running === undefined ? [] : [running]),
     `Next: ${advice}`,
   ].join("\n");
+}
+
+/**
+ * The failure of one cluster, which others of the deployment may share.
+ *
+ * @param cluster Full name.
+ * @param what As {@link failureMessage} has it.
+ */
+export function launchFailure(
+  cluster: string,
+  what: string,
+  failure: Failure,
+  details: FailureDetails,
+): CausedFailure {
+  // Where it failed is the same for many causes: what was printed last tells them apart.
+  const said = VAGUE.has(failure.kind) ? (details.lines?.at(-1)?.trim() ?? "") : "";
+  const reason = [`${FAILURES[failure.kind].title}. ${failure.cause}`, said].filter(Boolean).join(" | ");
+  return new CausedFailure(cluster, reason, failureMessage(what, failure, details), details.running);
 }

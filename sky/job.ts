@@ -1,10 +1,10 @@
 /** The task as a job of the cluster: waits until it runs, reports why it does not, cancels it. */
-import { UserError } from "../lib/errors";
+import type { UserError } from "../lib/errors";
 import { poll } from "../lib/poll";
 import { ask } from "../lib/probe";
 import type { Probe } from "../plan/types";
 import { hostAndPort } from "./endpoint";
-import { explained, failureMessage } from "./failure";
+import { explained, launchFailure } from "./failure";
 import { failedPart } from "./jobLog";
 import type { Launch } from "./launch";
 import { isActive, isUnderWay, type JobRecord, latestJob } from "./records";
@@ -62,12 +62,11 @@ export async function untilRunning(launch: Launch, endpoint: string): Promise<Jo
   if (missing === undefined && job !== undefined) return job;
   const log = job === undefined ? [] : (await jobLog(launch, job)).slice(-LAST_LINES);
   const failure = { kind: "timeout", cause: `waited for ${missing ?? task.name}` } as const;
-  throw new UserError(
-    failureMessage(
-      `The launch of ${input.cluster} failed after ${input.timeoutSeconds} s`,
-      explained(failure, log),
-      { source: "Last lines of its log", lines: log, running: await stillRunning(launch.sky, input.cluster) },
-    ),
+  throw launchFailure(
+    input.cluster,
+    `The launch of ${input.cluster} failed after ${input.timeoutSeconds} s`,
+    explained(failure, log),
+    { source: "Last lines of its log", lines: log, running: await stillRunning(launch.sky, input.cluster) },
   );
 }
 
@@ -97,12 +96,11 @@ async function jobFailure(launch: Launch, job: JobRecord): Promise<UserError> {
   const { who, lines } = failedPart(await jobLog(launch, job), job.status);
   const kind = job.status === "FAILED_SETUP" ? "setup" : "run";
   const cause = `job ${job.job_id} ended as ${job.status}`;
-  return new UserError(
-    failureMessage(`The launch of ${input.cluster} failed`, explained({ kind, cause }, lines), {
-      source: `Last lines of ${who}`,
-      lines,
-      running: await stillRunning(sky, input.cluster),
-    }),
+  return launchFailure(
+    input.cluster,
+    `The launch of ${input.cluster} failed`,
+    explained({ kind, cause }, lines),
+    { source: `Last lines of ${who}`, lines, running: await stillRunning(sky, input.cluster) },
   );
 }
 

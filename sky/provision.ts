@@ -3,10 +3,10 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type BroughtFiles, copyBrought } from "../lib/broughtFiles";
-import { UserError } from "../lib/errors";
+import type { UserError } from "../lib/errors";
 import { NODE_FILES } from "../lib/placeholders";
 import { copyRuntime } from "../lib/runtimeFiles";
-import { classify, explained, type Failure, failureMessage, hopeless } from "./failure";
+import { classify, explained, type Failure, hopeless, launchFailure } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
 import { cancelRequests } from "./requests";
@@ -61,7 +61,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
       classify(outcome.lines, outcome.code === undefined);
     // Otherwise the request would go on in the API server.
     if (outcome.code === undefined) await cancelRequests(launch);
-    throw await launchFailure(launch, failure, outcome.lines);
+    throw await provisionFailure(launch, failure, outcome.lines);
   } finally {
     stop.abort();
     await rm(directory, { recursive: true, force: true });
@@ -115,7 +115,7 @@ async function watchReason(launch: Launch, stop: AbortController, waits: Waits):
   }
 }
 
-async function launchFailure(
+async function provisionFailure(
   launch: Launch,
   failure: Failure,
   printed: readonly string[],
@@ -124,13 +124,11 @@ async function launchFailure(
   const atNodes = failure.kind === "setup" || failure.kind === "unknown" || failure.kind === "timeout";
   const log = atNodes ? await provisioningLog(launch) : [];
   const told = explained(failure, log);
-  return new UserError(
-    failureMessage(`The launch of ${input.cluster} failed while ${stages.stage}`, told, {
-      source: log.length > 0 ? "Last lines of the provisioning log" : "Last lines of sky launch",
-      lines: (log.length > 0 ? log : printed).slice(-LAST_LINES),
-      running: await stillRunning(sky, input.cluster),
-    }),
-  );
+  return launchFailure(input.cluster, `The launch of ${input.cluster} failed while ${stages.stage}`, told, {
+    source: log.length > 0 ? "Last lines of the provisioning log" : "Last lines of sky launch",
+    lines: (log.length > 0 ? log : printed).slice(-LAST_LINES),
+    running: await stillRunning(sky, input.cluster),
+  });
 }
 
 /** Output of `sky logs --provision`; empty if there is none. */

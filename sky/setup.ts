@@ -4,10 +4,10 @@
  */
 import { modelSource } from "../config/model";
 import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
-import { NODE_FILES } from "../lib/placeholders";
+import { NODE_FILES, NODE_MODELS } from "../lib/placeholders";
 import { quoted } from "../lib/shell";
-import type { DeploymentConfig } from "../plan/config";
-import { engines } from "../plan/engines";
+import type { DeploymentConfig, PoolConfig } from "../plan/config";
+import { otherHubModels } from "../plan/otherModels";
 import type { EngineName } from "../plan/types";
 
 /** The image of the nodes (`image_id`), or undefined if packages from PyPI are installed instead. */
@@ -25,6 +25,9 @@ export const RUNTIME = `~/${ENVIRONMENT}/runtime`;
 
 /** Files of the deployment on a node; `runtime/start.py` passes them to each node's programs. */
 export const BROUGHT = `~/${ENVIRONMENT}/${NODE_FILES}`;
+
+/** Where buckets with models are copied to, on a node. */
+export const BUCKETS = `~/${ENVIRONMENT}/${NODE_MODELS}`;
 
 /**
  * Secrets with which SkyPilot logs in to the image's registry:
@@ -63,25 +66,26 @@ function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: Nod
   ];
 }
 
-/** Draft models on the hub: downloaded once per node, not by every worker. */
-export function draftModels({ engine, engineArgs, pools }: DeploymentConfig): string[] {
-  const lists = [engineArgs, ...pools.map((pool) => pool.engineArgs)];
-  const named = lists.flatMap((args) => engines[engine].draftModels?.(args) ?? []);
-  return [...new Set(named)].filter((name) => HUB_NAME.test(name));
+/** Other models on the hub, as `runtime/fetch_model.py` takes them: downloaded once per node, not by every worker. */
+function moreModels(config: DeploymentConfig, pools: readonly PoolConfig[]): string[] {
+  return otherHubModels(config, pools).map(({ name, revision }) =>
+    revision === undefined ? name : `${name}@${revision}`,
+  );
 }
 
-/** `owner/name`, without characters special to a shell. */
-const HUB_NAME = /^[\w.-]+\/[\w.-]+$/;
-
-/** @param model Shell expression for the model. Default: its name. */
+/**
+ * @param model Shell expression for the model. Default: its name.
+ * @param pools Those whose workers the nodes run. Default: all.
+ */
 export function setupCommand(
   config: DeploymentConfig,
   services: NodeServices,
   model = quoted(config.model),
+  pools: readonly PoolConfig[] = config.pools,
 ): string {
   const { engine, model: name, modelRevision } = config;
   const wanted = serviceNames(services);
-  const drafts = draftModels(config);
+  const more = moreModels(config, pools);
   const isFetched = engine !== "mocker" && modelSource(name) === "hub";
   const own = engine === "mocker" ? "" : ` --engine ${engine}`;
   const options = [
@@ -91,7 +95,7 @@ export function setupCommand(
       ...(isFetched ? [`--model ${model}`] : []),
     ].join(" "),
     ...(isFetched && modelRevision !== undefined ? [`--revision ${quoted(modelRevision)}`] : []),
-    ...(drafts.length > 0 ? [`--draft ${quoted(drafts.join(" "))}`] : []),
+    ...(more.length > 0 ? [`--also ${quoted(more.join(" "))}`] : []),
   ];
   return `bash ${RUNTIME}/setup.sh ${options.filter(Boolean).join(" \\\n  ")}\n`;
 }

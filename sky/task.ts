@@ -7,11 +7,15 @@ import { hasNetworkTiers, runsContainers } from "../config/infra";
 import { modelSource } from "../config/model";
 import { quotedSkyConfig } from "../config/skyText";
 import { compactPlan } from "../plan/compact";
-import type { DeploymentConfig } from "../plan/config";
+import type { DeploymentConfig, PoolConfig } from "../plan/config";
+import { DEFAULT_DISK_GB } from "../plan/hub";
 import { usesSpot } from "../plan/inventory";
+import { directoryOf } from "../plan/model";
+import { bucketsOf } from "../plan/otherModels";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
+import type { ClusterPlan, ProgramRole } from "../plan/types";
 import { taskConfig } from "./podConfig";
-import { BROUGHT, ENVIRONMENT, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
+import { BROUGHT, BUCKETS, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
 import type { SecretsInput } from "./taskSecrets";
 import { generatedAccess, launchSecrets } from "./taskSecrets";
@@ -26,12 +30,36 @@ export interface TaskInput extends Pick<SecretsInput, "cluster" | "standalone"> 
   readonly endpointPort?: number | undefined;
 }
 
+/** A cluster of control plane and frontend alone needs no engine: PyPI's packages are enough. */
+function neededConfig(input: TaskInput): DeploymentConfig {
+  return poolsOf(input).length === 0 ? { ...input.config, engine: "mocker" } : input.config;
+}
+
+/** Pools with workers on the cluster. Without any, no weights are needed: frontends get the tokenizer from workers. */
+function poolsOf({ cluster, config }: TaskInput): readonly PoolConfig[] {
+  const roles = rolesOf(cluster);
+  return config.pools.filter(({ role }) => roles.has(role));
+}
+
+function rolesOf(cluster: ClusterPlan): ReadonlySet<ProgramRole> {
+  return new Set(cluster.nodes.flatMap(({ programs }) => programs.map(({ role }) => role)));
+}
+
 /**
- * A cluster without accelerators runs only control plane and frontend, and needs no engine: the packages from
- * PyPI are enough.
+ * Options of a cluster's machines. Disks and machines chosen for weights and GPUs do not apply to the control
+ * plane's: those are left to SkyPilot, and are not larger.
  */
-function neededConfig({ cluster, config }: TaskInput): DeploymentConfig {
-  return cluster.accelerator === undefined ? { ...config, engine: "mocker" } : config;
+function machinesOf(input: TaskInput): DeploymentConfig["sky"] {
+  const { sky } = input.config;
+  if (poolsOf(input).length > 0) return sky;
+  const { diskSizeGB = DEFAULT_DISK_GB } = sky;
+  return {
+    ...sky,
+    diskSizeGB: diskSizeGB < DEFAULT_DISK_GB ? diskSizeGB : undefined,
+    diskTier: undefined,
+    instanceType: undefined,
+    networkTier: undefined,
+  };
 }
 
 /** The image of the nodes; undefined for SkyPilot's own image with Dynamo from PyPI. */
@@ -43,7 +71,7 @@ function imageOf(input: TaskInput): string | undefined {
 /** Fields of `resources`; unset options are left to SkyPilot. */
 function resources(input: TaskInput): Record<string, unknown> {
   const { cluster, config, endpointPort } = input;
-  const { sky } = config;
+  const sky = machinesOf(input);
   const gpus = cluster.nodes[0]?.gpus ?? 0;
   const networkTier = networkTierOf(input);
   const isOneTier = new Set(sky.infra.map(networkTier)).size <= 1;
@@ -76,11 +104,11 @@ function resources(input: TaskInput): Record<string, unknown> {
  * Network tier to request on an infra, or where SkyPilot chooses the infra: by default RDMA for KV transfer
  * between nodes, where available.
  */
-function networkTierOf({ cluster, config }: TaskInput): (infra: string | undefined) => string | undefined {
-  const wantsRdma = cluster.nodes.length > 1;
+function networkTierOf(input: TaskInput): (infra: string | undefined) => string | undefined {
+  const wantsRdma = input.cluster.nodes.length > 1;
+  const { networkTier } = machinesOf(input);
   return (infra) =>
-    config.sky.networkTier ??
-    (wantsRdma && (infra === undefined || hasNetworkTiers(infra)) ? "best" : undefined);
+    networkTier ?? (wantsRdma && (infra === undefined || hasNetworkTiers(infra)) ? "best" : undefined);
 }
 
 function tierField(tier: string | undefined): { readonly network_tier?: string } {
@@ -145,19 +173,22 @@ export function skyTask(input: TaskInput): SkyTask {
   const { cluster, config, controlIp, standalone = false } = input;
   const { sky, model } = config;
   const secrets = taskSecretNames(input);
-  const roles = new Set(cluster.nodes.flatMap(({ programs }) => programs.map(({ role }) => role)));
+  const roles = rolesOf(cluster);
+  const pools = poolsOf(input);
   const services = {
     controlPlane: roles.has("etcd") || roles.has("nats"),
     gateway: roles.has("gateway"),
     prometheus: roles.has("prometheus"),
     ownCertificate: madeOnNode(input).includes(TLS_BUNDLE),
   };
-  const isInBucket = modelSource(model) === "bucket";
+  const buckets = pools.length === 0 ? [] : bucketsOf(config, pools);
   const takesModel = standalone && modelSource(model) === "hub";
   const envs = { ...(takesModel ? { [MODEL]: model } : {}), ...sky.envs };
   const files = Object.keys(config.files);
   const mounts = {
-    ...(isInBucket ? { [`~/${ENVIRONMENT}/model`]: { source: model, mode: "COPY" } } : {}),
+    ...Object.fromEntries(
+      buckets.map((source) => [`${BUCKETS}/${directoryOf(source)}`, { source, mode: "COPY" }]),
+    ),
     ...sky.fileMounts,
   };
   const own = taskConfig(sky, imageOf(input));
@@ -170,12 +201,12 @@ export function skyTask(input: TaskInput): SkyTask {
     // Copied once per node, so that all its workers read the weights from disk.
     ...(Object.keys(mounts).length > 0 ? { file_mounts: mounts } : {}),
     ...(Object.keys(sky.volumes).length > 0 ? { volumes: { ...sky.volumes } } : {}),
-    setup: setupCommand(neededConfig(input), services, takesModel ? `"$${MODEL}"` : undefined),
+    setup: setupCommand(neededConfig(input), services, takesModel ? `"$${MODEL}"` : undefined, pools),
     run: {
       options: [
         ...(standalone ? ["--standalone"] : []),
         ...(controlIp === undefined ? [] : ["--control-ip", controlIp]),
-        ...(isInBucket ? ["--model-files"] : []),
+        ...(buckets.length === 0 ? [] : ["--models", buckets.map(directoryOf).join(",")]),
         ...(files.length === 0 ? [] : ["--files", files.toSorted().join(",")]),
       ],
       plan: compactPlan(cluster, takesModel ? model : undefined),

@@ -1,4 +1,4 @@
-/** Clients of etcd and NATS that know nothing of Dynamo: what somebody gets who reaches their ports. */
+/** Plain clients of etcd and NATS: the access of anyone who can reach their ports. */
 import { connect } from "node:net";
 import { callHttp } from "../lib/http";
 
@@ -12,7 +12,7 @@ export interface EtcdAnswer {
 const LIMIT_MS = 10_000;
 
 /**
- * A call of etcd's HTTP interface: https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/
+ * A call of etcd's HTTP API: https://etcd.io/docs/v3.4/dev-guide/api_grpc_gateway/
  *
  * @param at Host and port.
  */
@@ -26,23 +26,23 @@ export async function askEtcd(at: string, path: string, body: unknown, token?: s
   return JSON.parse(text);
 }
 
-/** All keys that begin so, up to the first one that does not. */
+/** All keys from a prefix up to the end of its range. */
 export function etcdKeys(prefix: string, end: string) {
   return { key: base64(prefix), range_end: base64(end) };
 }
 
-/** Keys and values as etcd's HTTP interface takes them. */
+/** Keys and values in the encoding of etcd's HTTP API. */
 export function base64(text: string): string {
   return Buffer.from(text).toString("base64");
 }
 
-/** Where Dynamo's processes are registered. */
+/** Keys of Dynamo's registrations. */
 export const DYNAMO_KEYS = etcdKeys("v1/", "v10");
 
-/** What etcd says to who may not do something. */
+/** etcd's error for missing permissions. */
 export const ETCD_REFUSAL = /user name is empty|invalid auth token|permission denied/;
 
-/** What NATS answers to a client's greeting: https://docs.nats.io/reference/reference-protocols/nats-protocol */
+/** NATS's reply to a client's CONNECT: https://docs.nats.io/reference/reference-protocols/nats-protocol */
 export function greetNats(
   host: string,
   port: number,
@@ -63,5 +63,5 @@ export function greetNats(
   });
 }
 
-/** What NATS answers to who has no token or a wrong one. */
+/** NATS's reply to a missing or wrong token. */
 export const NATS_REFUSAL = "-ERR 'Authorization Violation'";

@@ -1,13 +1,13 @@
-/** Waiting in tests: by condition, with a bound. */
+/** Waiting for conditions in tests, with a time limit. */
 import { vi } from "vitest";
 
 const INTERVAL_MS = 50;
 
 /**
- * Waits for a condition. One that throws does not hold yet: what it looks at may not be there, or be half written.
+ * Waits for a condition. One that throws does not hold yet: a file may be missing, or partially written.
  *
- * @param seconds How long. Default 30.
- * @throws Error after that time, with what the condition has thrown last, if it has.
+ * @param seconds Time limit. Default 30.
+ * @throws Error after that time, with the condition's last error, if any.
  */
 export async function eventually(condition: () => boolean | Promise<boolean>, seconds = 30): Promise<void> {
   const look = async (): Promise<void> => {

@@ -1,4 +1,4 @@
-/** Outputs of a stack, as `pulumi stack output --json` has them. */
+/** Outputs of a stack, as in `pulumi stack output --json`. */
 import { type DeploymentDetails, detailsText } from "../plan/outputs";
 
 const NOWHERE: DeploymentDetails = {
@@ -17,8 +17,8 @@ const NOWHERE: DeploymentDetails = {
 };
 
 /**
- * @param outputs Those that a person reads.
- * @param details What the output `deployment` says, where it differs from a deployment of nothing on this machine.
+ * @param outputs Outputs for users.
+ * @param details Fields of the output `deployment` that differ from an empty deployment on this machine.
  */
 export function stackOutputs(
   outputs: Readonly<Record<string, unknown>>,

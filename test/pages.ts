@@ -1,4 +1,4 @@
-/** The pages of the documentation, and the commands that they tell a reader to type. */
+/** The pages of the documentation, and their commands. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { packageRoot } from "../lib/root";
@@ -11,7 +11,7 @@ function pagesBelow(directory: string): string[] {
     .map((file) => join(directory, file));
 }
 
-/** Every page, relative to the repository, in the order in which a newcomer meets them. */
+/** Every page, relative to the repository, in reading order. */
 export const pages: readonly string[] = ["README.md", "CONTRIBUTING.md", ...pagesBelow("docs").sort()];
 
 export function textOf(page: string): string {
@@ -24,11 +24,11 @@ export interface CommandBlock {
   /** Line of the page where it begins, from 1. */
   readonly line: number;
   readonly script: string;
-  /** What the block says it needs, in its first line (`# needs …`): something that tests do not have. */
+  /** The block's requirement, from its first line (`# needs …`): something that tests do not have. */
   readonly needs: string | undefined;
 }
 
-/** The blocks of a page's commands, in their order. */
+/** The command blocks of a page, in order. */
 export function commandBlocks(page: string): CommandBlock[] {
   const text = textOf(page);
   return [...text.matchAll(/^```(?:bash|sh|shell|console)\n([\s\S]*?)^```/gm)].map((match) => {
@@ -38,7 +38,7 @@ export function commandBlocks(page: string): CommandBlock[] {
   });
 }
 
-/** The texts of a page's blocks of a language, in their order. */
+/** The texts of a page's blocks of a language, in order. */
 export function codeBlocks(page: string, language: string): string[] {
   const pattern = new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\``, "gm");
   return [...textOf(page).matchAll(pattern)].map(([, block = ""]) => block);

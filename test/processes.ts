@@ -1,7 +1,7 @@
-/** Processes of this machine, found by a variable of their environment. */
+/** Finds processes of this machine by an environment variable. */
 import { readdirSync, readFileSync } from "node:fs";
 
-/** Ids of the processes that have a variable of this value, as it was when they were started. */
+/** Ids of the processes that were started with this value of a variable. */
 export function processesWith(name: string, value: string): number[] {
   return readdirSync("/proc")
     .filter((entry) => /^\d+$/.test(entry))
@@ -13,11 +13,11 @@ function environmentOf(pid: number): string[] {
   try {
     return readFileSync(`/proc/${pid}/environ`, "utf8").split("\0");
   } catch {
-    return []; // It ended meanwhile.
+    return []; // It exited meanwhile.
   }
 }
 
-/** The command line of a process; empty where it has ended. */
+/** The command line of a process; empty if it has exited. */
 export function commandOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");

@@ -1,12 +1,12 @@
-/** A proxy that lets nothing through, and notes who was asked for. */
+/** A proxy that forwards nothing, and records all requests. */
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 
-/** Every variable by which programs are sent to a proxy. */
+/** All variables that configure a proxy. */
 const VARIABLES = ["http_proxy", "https_proxy", "all_proxy", "grpc_proxy"];
 
 export class RecordingProxy {
-  /** `GET http://127.0.0.1:1/x` and `CONNECT 127.0.0.1:1`, as they came. */
+  /** `GET http://127.0.0.1:1/x` and `CONNECT 127.0.0.1:1`, unchanged. */
   readonly asked: string[] = [];
   private readonly server: Server = createServer((request, response) => {
     this.asked.push(`${request.method} ${request.url}`);
@@ -21,7 +21,7 @@ export class RecordingProxy {
     await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
   }
 
-  /** This process's environment with the proxy in it and no exemption, as on a machine of a site that has one. */
+  /** This process's environment with the proxy and no exemption, as at a site with a proxy. */
   get environment(): Record<string, string | undefined> {
     const { port } = this.server.address() as AddressInfo;
     const inherited = Object.entries(process.env).filter(([name]) => !/_proxy$/i.test(name));

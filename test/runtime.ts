@@ -1,4 +1,4 @@
-/** What the Python of `runtime/` makes of a plan, for tests. */
+/** Calls of the Python code in `runtime/`, for tests. */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import type { PlanEntry } from "../plan/compact";
@@ -7,7 +7,7 @@ import { recipeText, type TaskInput } from "../sky/task";
 
 export const RUNTIME = join(__dirname, "..", "runtime");
 
-/** The text of a task, as a launch writes it. */
+/** The text of a task, as in a launch. */
 export function textOfTask(input: TaskInput, heading?: string): string {
   return recipeText(input, RUNTIME, heading);
 }
@@ -17,7 +17,7 @@ export function planIn(run: string): string {
   return /<<'PLAN'\n([\s\S]*)\nPLAN\n$/.exec(run)?.[1] ?? "";
 }
 
-/** What Python prints of `script`, run beside the files of `runtime/`, with a value as its standard input. */
+/** Output of the Python code `script`, run in `runtime/`, with a value as JSON on its standard input. */
 export function python(script: string, input: unknown, env: NodeJS.ProcessEnv = process.env): string {
   return execFileSync("python3", ["-B", "-c", script], {
     cwd: RUNTIME,
@@ -25,7 +25,7 @@ export function python(script: string, input: unknown, env: NodeJS.ProcessEnv = 
     encoding: "utf8",
     maxBuffer: 1 << 28,
     env,
-    // What went wrong is in the message of what is thrown.
+    // The thrown error has the message.
     stdio: "pipe",
   });
 }
@@ -49,14 +49,14 @@ print(json.dumps(plan.unit_files(unit, specs)))`;
   return JSON.parse(python(script, [unit, programs]));
 }
 
-/** nginx's configuration, as the gateway fills it in. */
+/** nginx's configuration, as rendered by the gateway. */
 export function nginxConf({ command }: Pick<ProgramPlan, "command">): string {
   return execFileSync("python3", ["-B", join(RUNTIME, "gateway.py"), ...command.slice(2), "--print"], {
     encoding: "utf8",
   });
 }
 
-/** What restarts a program when it changes. */
+/** Digest of a program; it restarts if this changes. */
 export function specDigest(program: ProgramPlan): string {
   const files = unitFiles("unit", [program])[`units/unit/${program.name}.conf`] ?? "";
   return /DYNAMO_SKY_SPEC="(\w+)"/.exec(files)?.[1] ?? "";

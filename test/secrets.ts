@@ -1,6 +1,6 @@
 /**
- * Where the values of secrets are: in which files, which command lines and environments of processes, which texts. A test says where they
- * may be; that the search finds them there shows that it would find them elsewhere.
+ * Finds values of secrets: in files, in command lines and environments of processes, in texts. A test lists
+ * the allowed places; that the search finds the values there proves that it works.
  */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
@@ -17,15 +17,15 @@ export interface HoldingFile {
   readonly mode: string;
 }
 
-/** Shorter ones would be found by chance. */
+/** Shorter values would be found by chance. */
 const SHORTEST = 12;
 /** A gigabyte takes seconds. */
 const SEARCH_MS = 180_000;
 const BASE64_OFFSETS = [0, 1, 2];
 
 /**
- * What of a secret is looked for: of a key in PEM each line, also where the PEM came in base64, since a file may hold it in another form; of API keys
- * with names (`name:key@time`, …) each; of anything else the whole.
+ * The searched parts of a secret: for a key in PEM each line, also if the PEM is in base64, since a file may
+ * have it in another form; for API keys with names (`name:key@time`, …) each key; otherwise the whole value.
  */
 export function tellingParts(secret: string): string[] {
   const decoded = Buffer.from(secret, "base64").toString("latin1");
@@ -36,15 +36,15 @@ export function tellingParts(secret: string): string[] {
 }
 
 /**
- * How a text may be written down: as it is, and in base64 wherever in the encoded data it begins, once or twice. SkyPilot's API server
- * keeps its requests so.
+ * Possible encodings of a text: plain, and in base64 at any offset, once or twice. SkyPilot's API server
+ * stores its requests like that.
  */
 function formsOf(text: string): string[] {
   const once = encodings(text);
   return [text, ...once, ...once.flatMap(encodings)];
 }
 
-/** The characters that a text alone decides, for each place in a group of three bytes where it may begin. */
+/** The characters that only depend on the text, for each offset in a group of three bytes. */
 function encodings(text: string): string[] {
   return BASE64_OFFSETS.map((offset) => {
     const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(text)]);
@@ -61,14 +61,17 @@ function formsByName(secrets: Secrets): [string, string[]][] {
   });
 }
 
-/** Names of the secrets that a text holds. */
+/** Names of the secrets in a text. */
 export function secretsIn(text: string, secrets: Secrets): string[] {
   return formsByName(secrets)
     .filter(([, forms]) => forms.some((form) => text.includes(form)))
     .map(([name]) => name);
 }
 
-/** Files at or below some paths that hold a secret, sorted. Links are not followed, and installed Python packages left out. */
+/**
+ * Files in some paths that hold a secret, sorted. Links are not followed, and installed Python packages are
+ * skipped.
+ */
 export function filesHolding(secrets: Secrets, paths: readonly string[]): HoldingFile[] {
   const forms = formsByName(secrets).flatMap(([, all]) => all);
   const there = paths.filter((path) => statSync(path, { throwIfNoEntry: false }) !== undefined);
@@ -81,7 +84,7 @@ export function filesHolding(secrets: Secrets, paths: readonly string[]): Holdin
     maxBuffer: 64 << 20,
     timeout: SEARCH_MS,
   });
-  // 2 is a file that has gone meanwhile; what was found is told all the same.
+  // 2 means that a file has disappeared meanwhile; matches are reported all the same.
   if (status === null || status > 2) throw new Error(`grep failed: ${stderr}`);
   const found = stdout.split("\0").filter((path) => path !== "");
   return found.toSorted().flatMap((path) => holding(path, secrets));
@@ -92,26 +95,26 @@ function holding(path: string, secrets: Secrets): HoldingFile[] {
     const mode = (statSync(path).mode & 0o777).toString(8);
     return secretsIn(readFileSync(path, "latin1"), secrets).map((secret) => ({ secret, path, mode }));
   } catch {
-    return []; // It has gone meanwhile.
+    return []; // It has disappeared meanwhile.
   }
 }
 
 /** The program of a stack under plain Pulumi, and the compiler that it starts. */
 const PULUMI_PROGRAM = /\/@pulumi\/pulumi\/cmd\/run\b|\/esbuild --service=/;
 
-/** All processes of this machine, as often as it looks: their command lines and environments. */
+/** All processes of this machine seen by repeated scans: their command lines and environments. */
 export class SeenProcesses {
   private readonly seen = new Map<string, { readonly command: string; readonly environment: string }>();
   private timer: NodeJS.Timeout | undefined;
 
-  /** What there is at this moment. */
+  /** The current processes. */
   static now(): SeenProcesses {
     const processes = new SeenProcesses();
     processes.look();
     return processes;
   }
 
-  /** Looks again and again until it is stopped. */
+  /** Scans repeatedly until it is stopped. */
   static watch(everyMs = 250): SeenProcesses {
     const processes = SeenProcesses.now();
     processes.timer = setInterval(() => processes.look(), everyMs).unref();
@@ -131,24 +134,24 @@ export class SeenProcesses {
       if (!/^\d+$/.test(entry)) continue;
       try {
         const command = readFileSync(`/proc/${entry}/cmdline`, "latin1").replaceAll("\0", " ");
-        // A process that becomes another one has another command line, too.
+        // After an exec, a process has another command line.
         const key = `${entry} ${command}`;
         if (!this.seen.has(key))
           this.seen.set(key, { command, environment: readFileSync(`/proc/${entry}/environ`, "latin1") });
       } catch {
-        // It ended meanwhile, or is the kernel's.
+        // It exited meanwhile, or is a kernel thread.
       }
     }
   }
 
-  /** Secrets that stand in command lines, with the beginnings of those. */
+  /** Secrets in command lines, with the beginnings of those. */
   inCommands(secrets: Secrets): string[] {
     return this.each(secrets, ({ command }) => command).map(
       ([secret, { command }]) => `${secret}: ${command.slice(0, 60)}`,
     );
   }
 
-  /** Secrets that stand in environments, with the program in the plan whose it is, else the beginning of the command line. */
+  /** Secrets in environments, with the planned program, else the beginning of the command line. */
   inEnvironments(secrets: Secrets): { readonly secret: string; readonly program: string }[] {
     const all = this.each(secrets, ({ environment }) => environment).map(
       ([secret, { command, environment }]) => {

@@ -1,12 +1,12 @@
 /**
- * What a deployment listens on, and what of that nobody has written down. Every socket of its processes must be a port of the plan at
- * the address that the plan gives it, or stand among the exceptions below.
+ * Checks the listening sockets of a deployment: each must be a planned port at the planned address, or be
+ * listed as an exception below.
  */
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { NodePlan, ProgramPlan } from "../plan/types";
 
-/** A socket that listens. */
+/** A listening socket. */
 export interface Listener {
   readonly pid: number;
   /** The program's name in the plan, else the command of the process. */
@@ -18,7 +18,7 @@ export interface Listener {
   readonly port: number;
 }
 
-/** What the given processes listen on, from the kernel's own tables. */
+/** Listening sockets of the given processes, from the kernel's tables. */
 export function listeners(pids: readonly number[]): Listener[] {
   return pids.flatMap((pid) => {
     const program = programOf(pid);
@@ -74,46 +74,55 @@ function readOrEmpty(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch {
-    return ""; // ended meanwhile
+    return ""; // exited meanwhile
   }
 }
 
-/** A program of the plan, and the addresses that its node has. */
+/** A planned program, with the addresses of its node. */
 export interface ListenedNode {
   readonly node: NodePlan;
   /** The node's own address. */
   readonly address: string;
   readonly target: "local" | "sky";
-  /** Whether it is the only one of a deployment on SkyPilot: then nobody but clients comes from elsewhere. Default: false. */
+  /**
+   * Whether it is the only node of a deployment on SkyPilot: then only clients connect from elsewhere.
+   * Default: false.
+   */
   readonly isOnly?: boolean;
-  /** The machine's primary address, where that is not the one by which the cluster's nodes know it. Default: it is. */
+  /**
+   * The machine's primary address, if it differs from the node's address in the cluster. Default: the same.
+   */
   readonly primary?: string;
 }
 
 interface Allowed {
   readonly program: string;
   readonly address: string;
-  /** Undefined: a port that the kernel chose. */
+  /** Undefined: an ephemeral port. */
   readonly port: number | undefined;
 }
 
-/** Ports that only programs of the same node reach, although other ports of the program are the network's. */
+/** Ports reachable from the same node only, although other ports of the program are open to the network. */
 const OWN_NODE_ONLY: readonly string[] = ["peer", "monitor", "frontendHttp", "gatewayStatus"];
 
 /**
- * The written list. What the plan gives a port, at the node's address, or at loopback where there is no other node; the endpoint of a SkyPilot
- * cluster at all addresses, since a cloud gives the machine another address outside than inside; and:
+ * The list of allowed sockets. Planned ports at the node's address, or at loopback if there is no other node;
+ * the endpoint of a SkyPilot cluster at all addresses, since a cloud's external address differs from the
+ * internal one; and:
  *
- * - local frontends take the workers' answers at ports that the kernel chooses, at both loopback addresses: Dynamo 1.4.2 binds the
- *   interface whose name it is given (`DYN_TCP_RESPONSE_STREAM_HOST: lo`), not an address;
- * - every frontend opens a request port as workers do, at its node's address and a port that the kernel chooses: with a port
- *   of its own (`DYN_TCP_RPC_PORT`) it takes in no model;
- * - Open MPI's daemons and ranks listen on ports of the plan, at all addresses: 4.1 knows no other way. Besides, the daemons and `mpirun` each
- *   have a port that the kernel chooses, for the ranks of their own node (PMIx), at a loopback address;
- * - SkyPilot's frontends take them at a port of the plan, at the primary address of the machine: the same variable wants the name of an
- *   interface, which is not known before there is a node; where there is no other node at both loopback addresses, as locally.
+ * - local frontends receive the workers' responses on ephemeral ports, at both loopback addresses: Dynamo
+ *   1.6.1 binds the interface by name (`DYN_TCP_RESPONSE_STREAM_HOST: lo`), not an address;
+ * - every frontend opens a request port like workers, at its node's address and an ephemeral port: with a
+ *   configured port (`DYN_TCP_RPC_PORT`) it finds no model;
+ * - Open MPI's daemons and ranks listen on planned ports, at all addresses: 4.1 does not support anything
+ *   else. Besides, the daemons and `mpirun` each have an ephemeral port for the ranks of their own node
+ *   (PMIx), at a loopback address;
+ * - SkyPilot's frontends receive them on a planned port, at the machine's primary address: the same variable
+ *   needs the name of an interface, which is unknown before there is a node; if there is no other node at
+ *   both loopback addresses, as locally.
  *
- * So beyond its node, where SkyPilot has made it, nobody reaches etcd's peer port, NATS's monitor, frontends behind a gateway and the gateway's status.
+ * So etcd's peer port, NATS's monitor, frontends behind a gateway and the gateway's status are not reachable
+ * from outside a node created by SkyPilot.
  */
 function allowedOf(
   { node, address: own, target, isOnly = false, primary = own }: ListenedNode,
@@ -139,11 +148,13 @@ function allowedOf(
 }
 
 /**
- * What SkyPilot and Slurm start beside the programs, at all addresses, and nobody can tell them otherwise (`docs/security.md`):
+ * Sockets of SkyPilot and Slurm themselves, at all addresses, which cannot be configured
+ * (`docs/security.md`):
  *
- * - skylet, by which SkyPilot asks a cluster about its jobs, on the first node (`sky/skylet/skylet.py`). It asks for no credentials; SkyPilot itself
- *   comes through ssh.
- * - srun, to which a task's output goes: at ports that the kernel chooses, for the job's own steps, whose credentials munge signs.
+ * - skylet, through which SkyPilot queries a cluster's jobs, on the first node (`sky/skylet/skylet.py`). It
+ *   requires no credentials; SkyPilot itself connects through ssh.
+ * - srun, which receives a task's output: on ephemeral ports, for the job's own steps, with credentials
+ *   signed by munge.
  */
 const OF_SKYPILOT: readonly ((socket: Listener) => boolean)[] = [
   ({ command, port }) => command.includes(` -m sky.skylet.skylet --port=${port} `),
@@ -155,7 +166,7 @@ export function unlisted(found: readonly Listener[], nodes: readonly ListenedNod
   const allowed = nodes.flatMap((listened) =>
     listened.node.programs.flatMap((program) => allowedOf(listened, program)),
   );
-  // nginx writes over its environment, by which programs are told apart.
+  // nginx overwrites its environment, by which programs are identified.
   const nameOf = ({ program }: Listener) => (program === "nginx" ? "gateway" : program);
   const isAllowed = (socket: Listener) =>
     allowed.some(
@@ -170,11 +181,13 @@ export function unlisted(found: readonly Listener[], nodes: readonly ListenedNod
 }
 
 /**
- * What a real engine opens for its own processes, which no test's deployment does: seen on GPUs with torch 2.11 (its store, gloo, NCCL 2.28) or read
- * in the engines' sources. `docs/security.md` has each, by these words, and where it listens.
+ * Sockets of a real engine for its own processes, which no test's deployment has: observed on GPUs with torch
+ * 2.11 (its store, gloo, NCCL 2.28) or read in the engines' sources. `docs/security.md` lists each with these
+ * words, and its address.
  */
 export const OF_ENGINES: readonly { readonly what: string; readonly where: string }[] = [
-  // TCPStore binds the wildcard address whatever host it is told (torch/csrc/distributed/c10d/TCPStoreLibUvBackend.cpp).
+  // TCPStore binds the wildcard address regardless of its host
+  // (torch/csrc/distributed/c10d/TCPStoreLibUvBackend.cpp).
   { what: "torch's store (TCPStore)", where: "all addresses" },
   { what: "gloo", where: "loopback where a replica fits one node" },
   { what: "NCCL, all engines with several GPUs", where: "loopback where there is one node in all" },

@@ -1,16 +1,16 @@
-/** How the tests run what `npm run <tool>` and `dynamo-sky <verb>` run. */
+/** Runs the programs of `npm run <tool>` and `dynamo-sky <verb>` in tests. */
 import { join } from "node:path";
 import { VERBS } from "../cli/verbs";
 import { packageRoot } from "../lib/root";
 
-/** The words of Node's command line: of a verb of `dynamo-sky`, or of a tool of those who work on this. */
+/** Node's arguments for a verb of `dynamo-sky`, or for a development tool. */
 export function toolWords(name: string, args: readonly string[] = []): string[] {
   const words = name in VERBS ? [join("cli", "main.ts"), name] : [join("dev", `${name}.ts`)];
   const [file = "", ...verb] = words;
   return ["--import", "tsx", join(packageRoot(), file), ...verb, ...args];
 }
 
-/** What `toolchain/bootstrap.mjs` is told for a command about a stack: those of Pulumi go through `stack`. */
+/** Arguments of `toolchain/bootstrap.mjs` for a command about a stack: Pulumi's go through `stack`. */
 export function stackCommand(name: string): string[] {
   return name in VERBS ? ["dynamo-sky", name] : ["stack", name];
 }

@@ -1,6 +1,7 @@
 /**
- * Two hosts out of this one: each has its network namespace, host name and `/etc/hosts`, with a cable (veth) between them. For what
- * loopback addresses cannot show: interfaces, the name of a host, a network that is cut. Only root on Linux can make them.
+ * Simulates two hosts on this machine: each has its network namespace, host name and `/etc/hosts`, with a
+ * cable (veth) between them. For what loopback addresses cannot show: interfaces, host names, a cut network.
+ * Needs root on Linux.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +13,7 @@ import { unitDirectory } from "../plan/node/paths";
 import type { ProgramPlan } from "../plan/types";
 import { unitFiles } from "./runtime";
 
-/** Why this machine cannot have them; undefined where it can. */
+/** Why this machine cannot create them; undefined if it can. */
 export function whyNoTwoHosts(): string | undefined {
   if (process.platform !== "linux" || process.getuid?.() !== 0) return "only root on Linux can make them";
   const name = `dsky-try-${process.pid}`;
@@ -30,7 +31,7 @@ function ip(...args: string[]): void {
   execFileSync("ip", args, { stdio: "pipe" });
 }
 
-/** The interface of each host that has its address. Others are before it. */
+/** The interface of each host with its address. Others come before it. */
 export const CABLE = "cable0";
 
 export class TwoHosts {
@@ -43,7 +44,7 @@ export class TwoHosts {
     for (const name of this.names) {
       ip("netns", "add", name);
       ip("-n", name, "link", "set", "lo", "up");
-      // As docker's, which has an address too and leads nowhere.
+      // Like docker's, which has an address too but is not connected.
       ip("-n", name, "link", "add", "docker0", "type", "bridge");
       ip("-n", name, "address", "add", "172.17.0.1/16", "dev", "docker0");
       ip("-n", name, "link", "set", "docker0", "up");
@@ -54,7 +55,7 @@ export class TwoHosts {
       ip("-n", name, "address", "add", `${this.addresses[host]}/24`, "dev", CABLE);
       ip("-n", name, "link", "set", CABLE, "up");
       mkdirSync(this.nodeDirectory(host));
-      // What the installers of Debian and Ubuntu write.
+      // As written by the installers of Debian and Ubuntu.
       writeFileSync(
         join(this.directory, `hosts${host}`),
         `127.0.0.1 localhost\n127.0.1.1 ${this.hostName(host)}\n`,
@@ -76,7 +77,10 @@ export class TwoHosts {
     return readFileSync(join(this.directory, `log${host}`), "utf8");
   }
 
-  /** Runs a program of the plan on a host as its supervisor does: by `runtime/launch.py`, once. @returns its exit code. */
+  /**
+   * Runs a planned program on a host like its supervisor: by `runtime/launch.py`, once. @returns Its exit
+   * code.
+   */
   launch(
     host: number,
     program: ProgramPlan,
@@ -131,7 +135,7 @@ export class TwoHosts {
     });
   }
 
-  /** Nothing passes any more, and nobody is told. */
+  /** Drops all packets silently. */
   cut(): void {
     for (const name of this.names) ip("-n", name, "link", "set", CABLE, "down");
   }

@@ -1,7 +1,7 @@
 """Builds a small tokenizer and model configuration in the layout of the Hugging Face hub's cache.
 
-For machines that cannot reach the hub: Dynamo's frontend and mocker look a model up by its name in that cache and need
-its tokenizer and configuration, but no weights. The same corpus always gives the same files.
+For machines that cannot reach the hub: Dynamo's frontend and mocker look up a model by name in that cache and
+need its tokenizer and configuration, but no weights. The same corpus always gives the same files.
 """
 
 import argparse
@@ -20,7 +20,7 @@ END_OF_TEXT = "<|endoftext|>"
 TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
 
-# ChatML, which the Qwen models speak. The content of a message is a text or a list of parts.
+# ChatML, the format of the Qwen models. The content of a message is a text or a list of parts.
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{{ '<|im_start|>' + message['role'] + '\\n' }}"
@@ -33,7 +33,7 @@ CHAT_TEMPLATE = (
 
 
 def train(corpus: pathlib.Path) -> Tokenizer:
-    """Byte-level BPE with the whole byte alphabet, so that any text comes back as it went in."""
+    """Byte-level BPE with the whole byte alphabet, so that any text round-trips."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -48,7 +48,7 @@ def train(corpus: pathlib.Path) -> Tokenizer:
 
 
 def files(tokenizer: Tokenizer) -> dict[str, str]:
-    """The text of every file of the snapshot, by name."""
+    """The text of all files of the snapshot, by name."""
     end, pad = tokenizer.token_to_id(TURN_END), tokenizer.token_to_id(END_OF_TEXT)
     config = {
         "architectures": ["Qwen3ForCausalLM"],
@@ -91,7 +91,7 @@ def files(tokenizer: Tokenizer) -> dict[str, str]:
 
 
 def write(model: pathlib.Path, texts: dict[str, str]) -> None:
-    """Writes the snapshot under the name of its content, all at once, then the reference to it."""
+    """Writes the snapshot under its content's digest atomically, then the reference to it."""
     content = "".join(f"{name}\n{texts[name]}" for name in sorted(texts))
     revision = hashlib.sha1(content.encode()).hexdigest()
     snapshots, refs = model / "snapshots", model / "refs"

@@ -6,7 +6,7 @@ import { findOnPath, run } from "../lib/run";
 const updateSeconds = 90;
 const downloadSeconds = 120;
 
-/** Whether packages of the Debian family can be had here: apt-get and dpkg, and a system made by them. */
+/** Whether packages of the Debian family are available: apt-get and dpkg, on a system installed with them. */
 export async function hasApt(): Promise<boolean> {
   const release = await readFile("/etc/os-release", "utf8").catch(() => "");
   if (!/^ID(_LIKE)?=.*(debian|ubuntu)/m.test(release)) return false;
@@ -14,8 +14,9 @@ export async function hasApt(): Promise<boolean> {
 }
 
 /**
- * Unpacks a package of the system's own distribution into a directory. Nothing is installed, no service is started and no
- * right is needed: apt keeps its lists and its cache in a temporary directory. Apt checks signatures and checksums.
+ * Unpacks a package of the system's own distribution into a directory. Installs nothing, starts no service
+ * and needs no privileges: apt keeps its lists and its cache in a temporary directory. Apt checks signatures
+ * and checksums.
  */
 export async function unpackDebianPackage(name: string, into: string): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), "dynamo-sky-apt-"));

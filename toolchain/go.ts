@@ -12,9 +12,9 @@ export interface GoProgram {
   readonly version: string;
   /** `-X` assignments for the linker. */
   readonly variables?: Readonly<Record<string, string>>;
-  /** Where the executable goes. */
+  /** Path of the executable. */
   readonly output: string;
-  /** Longest time for all of it, in seconds. */
+  /** Time limit in seconds. */
   readonly limitSeconds: number;
 }
 
@@ -24,15 +24,15 @@ export function findGo(): Promise<string | undefined> {
 }
 
 /**
- * As official builds have it: without cgo a program needs no C library, and in a container runs as a user whom the password file does not
- * know, with `$HOME` for a home.
+ * As in official builds: without cgo a program needs no C library, and in a container runs as a user who is
+ * not in the password file, with `$HOME` as home directory.
  */
 export const GO_ENVIRONMENT = { CGO_ENABLED: "0" } as const;
 
-/** Go's settings that switch the checksum database off, for all modules or for some. */
+/** Go's settings that disable the checksum database, for all or some modules. */
 const UNVERIFIED = ["GONOSUMDB", "GONOSUMCHECK", "GOPRIVATE", "GOINSECURE"] as const;
 
-/** Somebody who has switched the checksum database off, perhaps for modules of their own, is told what that means here. */
+/** Warns if the checksum database is disabled, perhaps for private modules. */
 async function sayIfUnverified(go: string, onProgress: Progress): Promise<void> {
   const names = ["GOSUMDB", ...UNVERIFIED];
   const { stdout } = await run(go, ["env", ...names], { timeoutSeconds: 30 });
@@ -43,8 +43,8 @@ async function sayIfUnverified(go: string, onProgress: Progress): Promise<void> 
 }
 
 /**
- * Builds a Go program in a scratch module. `go install …@version` would refuse modules whose go.mod has `replace` lines.
- * The versions are exact and the checksum database vouches for them.
+ * Builds a Go program in a scratch module. `go install …@version` would reject modules whose go.mod has
+ * `replace` lines. The versions are exact and verified by the checksum database.
  */
 export async function buildGoProgram(go: string, program: GoProgram, onProgress: Progress): Promise<void> {
   const scratch = await mkdtemp(join(tmpdir(), "dynamo-sky-go-"));
@@ -52,7 +52,7 @@ export async function buildGoProgram(go: string, program: GoProgram, onProgress:
   const variables = Object.entries(program.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
   const ldflags = ["-s", "-w", ...variables].join(" ");
   try {
-    // `go get` raises the Go version of this line to what the module needs.
+    // `go get` raises this Go version to what the module needs.
     await writeFile(join(scratch, "go.mod"), "module scratch\n\ngo 1.23\n");
     await withHeartbeat(`building ${program.package}`, program.limitSeconds, onProgress, async () => {
       await sayIfUnverified(go, onProgress);

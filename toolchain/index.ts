@@ -15,7 +15,7 @@ export { packageRoot } from "../lib/root";
 export type { Progress } from "./install";
 export type { Plugins } from "./plugins";
 
-/** A tool that can be asked for. `model` is the tokenizer of a model and brings `python` with it. */
+/** A tool to ensure. `model` is the tokenizer of a model and includes `python`. */
 export type ToolName = "pulumi" | "plugins" | "python" | ServiceName | "model";
 
 /** A program that was found or installed. */
@@ -23,18 +23,18 @@ export interface Program {
   /** Absolute path. */
   readonly path: string;
   readonly version: string;
-  /** How it came to be there, for a person. */
+  /** How it was found or installed, for users. */
   readonly way: string;
 }
 
 /** The Python environment of the local clusters. */
 export interface PythonEnvironment extends Program {
-  /** Its `bin` directory, which has `supervisord` and `supervisorctl`. */
+  /** Its `bin` directory with `supervisord` and `supervisorctl`. */
   readonly bin: string;
   readonly supervisord: string;
 }
 
-/** The tools that are there. What was not asked for and is not there, or cannot be had here, is undefined. */
+/** The available tools. Undefined: not requested and not there, or not available on this machine. */
 export interface Toolchain {
   readonly pulumi: Program | undefined;
   readonly plugins: Plugins | undefined;
@@ -44,15 +44,16 @@ export interface Toolchain {
   readonly nginx: Program | undefined;
   readonly prometheus: Program | undefined;
   readonly promtool: Program | undefined;
-  /** `HF_HOME` for the programs; undefined until a tokenizer was asked for and is there. */
+  /** `HF_HOME` for the programs; undefined until a tokenizer was requested and found. */
   readonly hfHome: string | undefined;
 }
 
-/** Where tools are now, and whether the services of the control plane could be had. */
+/** Current tools, and whether the services of the control plane are available. */
 export interface LocatedTools extends Toolchain {
   /**
-   * Whether etcd and NATS are both there, or can be expected to be installable (their source is on this machine).
-   * Stays the same when they get installed, so that it is fit for a decision that must not change between a preview and an update.
+   * Whether etcd and NATS are both there, or expected to be installable (a source is on this machine). Does
+   * not change when they get installed, so that decisions based on it are the same in a preview and an
+   * update.
    */
   readonly servicesObtainable: boolean;
 }
@@ -60,9 +61,12 @@ export interface LocatedTools extends Toolchain {
 /** What to ensure. */
 export interface EnsureOptions {
   readonly need: readonly ToolName[];
-  /** Name of the model whose tokenizer is needed; with `model` among the needs. */
+  /** Name of the model whose tokenizer is needed; if `model` is among the needs. */
   readonly model?: string;
-  /** Receives a line for everything that is installed or chosen; nothing is said when all is there. Default: standard error. */
+  /**
+   * Called with a line for everything that is installed or chosen; nothing is printed if all is there.
+   * Default: standard error.
+   */
   readonly onProgress?: Progress;
 }
 
@@ -75,8 +79,8 @@ function pythonEnvironment(stamp: Stamp | undefined): PythonEnvironment | undefi
 }
 
 /**
- * Where the tools are, by what an earlier `ensureToolchain` left. Installs nothing, starts nothing, takes milliseconds.
- * @param model Name of the model whose tokenizer is meant by `hfHome`.
+ * Tools recorded by an earlier `ensureToolchain`. Installs nothing, starts nothing, takes milliseconds.
+ * @param model Name of the model whose tokenizer `hfHome` refers to.
  */
 export function locateTools(model?: string): LocatedTools {
   const cache = cacheDir();
@@ -108,10 +112,11 @@ function isThere(tool: ToolName, tools: Toolchain): boolean {
 }
 
 /**
- * Makes sure that tools are there: found on this machine, or installed into the cache directory, nothing anywhere else.
- * Quick when all is there. Two at once do not disturb each other; an interrupted one leaves nothing half made.
- * @returns the tools; etcd, NATS, nginx and Prometheus are undefined where they cannot be had, which is no error.
- * @throws Error that says what to do, when another tool cannot be had.
+ * Makes sure that tools are there: found on this machine, or installed into the cache directory, nowhere
+ * else. Fast if all are there. Safe to run concurrently; an interrupted installation leaves nothing
+ * incomplete.
+ * @returns The tools; etcd, NATS, nginx and Prometheus are undefined if not available, which is no error.
+ * @throws Error that says what to do, if another tool is not available.
  */
 export async function ensureToolchain(options: EnsureOptions): Promise<Toolchain> {
   const need = new Set(options.need);
@@ -148,7 +153,10 @@ export async function ensureToolchain(options: EnsureOptions): Promise<Toolchain
   return locateTools(options.model);
 }
 
-/** Waits for all, so that no install is left running when another fails, then throws every failure in one error. */
+/**
+ * Waits for all, so that no installation is left running when another fails, then throws all failures in one
+ * error.
+ */
 async function settleAll(work: readonly (Promise<unknown> | undefined)[]): Promise<void> {
   const results = await Promise.allSettled(work);
   const problems = results.flatMap((result) =>

@@ -7,15 +7,15 @@ import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../lib/errors";
 import { isAlive } from "../lib/run";
 
-/** Receives one line of progress, meant for a person. */
+/** Called with one line of progress, for users. */
 export type Progress = (line: string) => void;
 
-/** What is remembered of a tool that was found or installed, so that the next look is quick. */
+/** Record of a tool that was found or installed, to make the next lookup fast. */
 export interface Stamp {
-  /** Absolute path of the program, or of the directory where the tool is a directory. */
+  /** Absolute path of the program, or of the tool's directory. */
   readonly path: string;
   readonly version: string;
-  /** How it came to be there, for a person: `on PATH`, `built with Go` … */
+  /** How it was found or installed, for users: `on PATH`, `built with Go` … */
   readonly way: string;
   /** Size and modification time of the program when it was checked; a replaced program is checked again. */
   readonly fingerprint: string;
@@ -34,7 +34,7 @@ function stampFile(cache: string, key: string): string {
   return join(cache, "stamps", `${key}.json`);
 }
 
-/** The stamp of a tool, when what it speaks of is still there unchanged. */
+/** The stamp of a tool, if its program is unchanged. */
 export function readStamp(cache: string, key: string): Stamp | undefined {
   const stamp = parseStamp(stampFile(cache, key));
   return stamp && fingerprint(stamp.path) === stamp.fingerprint ? stamp : undefined;
@@ -53,7 +53,7 @@ function parseStamp(file: string): Stamp | undefined {
   }
 }
 
-/** Remembers a tool whose path exists. */
+/** Writes the stamp of a tool whose path exists. */
 export async function writeStamp(
   cache: string,
   key: string,
@@ -68,7 +68,7 @@ export async function writeStamp(
   return stamp;
 }
 
-/** Writes a file so that a reader sees the old text or the new one, never a part. */
+/** Writes a file atomically: a reader sees the old or the new text, never a part. */
 export async function writeFileAtomically(file: string, text: string, mode = 0o644): Promise<void> {
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
   await mkdir(dirname(file), { recursive: true });
@@ -77,8 +77,8 @@ export async function writeFileAtomically(file: string, text: string, mode = 0o6
 }
 
 /**
- * Makes a directory of the cache all at once: `build` fills a temporary directory, which then takes its final name.
- * An interrupted build leaves nothing under the final name; what it left is removed by the next one.
+ * Creates a directory of the cache atomically: `build` fills a temporary directory, which is then renamed. An
+ * interrupted build leaves nothing under the final name; its remains are removed by the next one.
  */
 export async function installDirectory(
   cache: string,
@@ -107,9 +107,9 @@ async function removeLeftovers(cache: string): Promise<void> {
   }
 }
 
-/** How long, and for what, `withLock` waits. */
+/** Purpose and time limit of `withLock`. */
 export interface LockOptions {
-  /** What the holder is doing, for the message: `installing Python`. */
+  /** The holder's activity, for the message: `installing Python`. */
   readonly purpose: string;
   /** Longest wait for another process, in seconds. */
   readonly waitSeconds: number;
@@ -117,9 +117,9 @@ export interface LockOptions {
 }
 
 /**
- * Runs `work` while holding a lock file, so that two processes do not install the same thing at once.
- * The lock of a process of this host that is dead is taken over.
- * @throws Error when the holder keeps it longer than the wait.
+ * Runs `work` while holding a lock file, so that two processes do not install the same thing at once. The
+ * lock of a process of this host that has exited is taken over.
+ * @throws Error if another process holds it longer than the wait.
  */
 export async function withLock<T>(file: string, options: LockOptions, work: () => Promise<T>): Promise<T> {
   await mkdir(dirname(file), { recursive: true });
@@ -162,7 +162,7 @@ async function tryLock(file: string): Promise<boolean> {
   const temporary = `${file}.${process.pid}.${unique}`;
   await writeFile(temporary, `${process.pid} ${hostname()} ${unique}`);
   try {
-    // Unlike opening it exclusively, this makes the lock appear with its holder's name in it.
+    // Unlike an exclusive open, this creates the lock with its holder's name in it.
     await link(temporary, file);
     return true;
   } catch (error) {
@@ -184,7 +184,7 @@ function isStale(holder: LockHolder): boolean {
   return holder.host === hostname() && !isAlive(holder.pid);
 }
 
-/** Moves the stale lock aside; if another process has replaced it meanwhile, puts that one back. */
+/** Moves the stale lock aside; if another process has replaced it meanwhile, moves that one back. */
 async function removeStaleLock(file: string, text: string): Promise<void> {
   const aside = `${file}.stale-${process.pid}`;
   await rename(file, aside).catch(() => undefined);
@@ -193,7 +193,7 @@ async function removeStaleLock(file: string, text: string): Promise<void> {
   else await rm(aside, { force: true });
 }
 
-/** Says every 15 seconds that long work is still going on, since when, and how long it may take. */
+/** Reports every 15 seconds that long work is still running, since when, and its time limit. */
 export async function withHeartbeat<T>(
   what: string,
   limitSeconds: number,

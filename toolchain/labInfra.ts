@@ -1,4 +1,4 @@
-/** Whose cluster `slurm/lab` is: this machine's lab, or a Slurm cluster of the user's that happens to have this name. */
+/** Whether `slurm/lab` is this machine's lab, or a Slurm cluster of the user's with this name. */
 import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { homedir } from "node:os";
@@ -9,15 +9,15 @@ import { LAB, LAB_INFRA, LAB_PORTS, LAB_REGION } from "./labLayout";
 
 const CONNECT_MS = 5000;
 
-/** What decides it. */
+/** State of the machine that decides it. */
 export interface Machine {
   /** Whether the lab is set up. */
   readonly hasLab: boolean;
-  /** Whether its API server takes connections. */
+  /** Whether its API server accepts connections. */
   readonly labAnswers: () => Promise<boolean>;
-  /** The user's home. */
+  /** The user's home directory. */
   readonly home: string;
-  /** `SKYPILOT_API_SERVER_ENDPOINT`; undefined where it is not set. */
+  /** `SKYPILOT_API_SERVER_ENDPOINT`; undefined if not set. */
   readonly apiServer: string | undefined;
 }
 
@@ -30,7 +30,7 @@ export function thisMachine(): Machine {
   };
 }
 
-/** Whether nothing but the lab, or a cluster of its name, is meant. */
+/** Whether all infras are the lab, or a cluster of its name. */
 export function namesLab(infra: readonly string[]): boolean {
   return infra.length > 0 && infra.every((name) => name === LAB_INFRA);
 }
@@ -38,7 +38,8 @@ export function namesLab(infra: readonly string[]): boolean {
 /**
  * Whether this machine's lab is meant.
  *
- * @throws UserError when it is and cannot be asked: SkyPilot would start an API server in the user's own home, which knows no such cluster.
+ * @throws UserError if it is and does not answer: SkyPilot would start an API server in the user's own home,
+ * which knows no such cluster.
  */
 export async function isLab(infra: readonly string[], machine: Machine = thisMachine()): Promise<boolean> {
   if (!namesLab(infra)) return false;
@@ -49,7 +50,7 @@ export async function isLab(infra: readonly string[], machine: Machine = thisMac
       "The lab's API server does not answer. Start what is missing of the lab: npm run lab -- up",
     );
   }
-  // An API server elsewhere has a configuration of its own.
+  // A remote API server has its own configuration.
   if (apiServer || configuredServer(machine.home) || slurmHosts(machine.home).includes(LAB_REGION))
     return false;
   throw new UserError(

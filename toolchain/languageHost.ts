@@ -1,18 +1,22 @@
-/** Pulumi's language host for Node: the official one belongs to its distribution, and is not on Go's module proxy. */
+/**
+ * Pulumi's language host for Node: the official one is part of its distribution, and not on Go's module
+ * proxy.
+ */
 import { existsSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { packageRoot } from "../lib/root";
 
 const PROGRAM = "pulumi-language-nodejs";
 
-/** Directory of the stand-in for it. */
+/** Directory of its stand-in. */
 export function languageHostDirectory(): string {
   return join(packageRoot(), "toolchain", "plugins", "bin", "language");
 }
 
 /**
- * What has to be on the engine's PATH so that it finds a language host: undefined where an official one lies beside the CLI or on PATH.
- * @param cli Path of the CLI, which looks beside itself.
+ * Directory to add to the engine's PATH for a language host: undefined if an official one is next to the CLI
+ * or on PATH.
+ * @param cli Path of the CLI, which looks in its own directory.
  */
 export function languageHostOnPath(cli: string, path: string): string | undefined {
   const ours = languageHostDirectory();

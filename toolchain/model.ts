@@ -9,18 +9,21 @@ const probeSeconds = 4;
 const downloadSeconds = 120;
 const buildSeconds = 120;
 
-/** What the hub accepts: `name` or `organisation/name`, of letters, digits, `-`, `_` and `.`, without `--` and `..`. */
+/**
+ * Names accepted by the hub: `name` or `organisation/name`, of letters, digits, `-`, `_` and `.`, without
+ * `--` and `..`.
+ */
 const modelName =
   /^[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?(?:\/[A-Za-z0-9_](?:[\w.-]{0,94}[A-Za-z0-9_])?)?$/;
 
-/** Directory that the programs get as `HF_HOME`. */
+/** Directory for the programs' `HF_HOME`. */
 export function modelHome(cache: string): string {
   return join(cache, "hf");
 }
 
 /**
- * Name of a model's directory in the hub's cache, which is safe as a part of a path.
- * @throws Error when the name is not one that the hub could have.
+ * Name of a model's directory in the hub's cache, safe as a part of a path.
+ * @throws Error if the name is not valid on the hub.
  */
 export function modelDirectoryName(model: string): string {
   if (!modelName.test(model) || model.includes("--") || model.includes("..")) {
@@ -35,17 +38,17 @@ function stampKey(model: string): string {
   return `model-${modelDirectoryName(model)}`;
 }
 
-/** Remembered of a tokenizer that is not the model's own. */
+/** Recorded for a tokenizer that is not the model's own. */
 const builtHere = "the hub cannot be used, a small one was built here (mocker only)";
 
-/** The tokenizer of a model as it was found or built before; quick. */
+/** A model's tokenizer, as found or built before; fast. */
 export function locateModel(cache: string, model: string): Stamp | undefined {
   return readStamp(cache, stampKey(model));
 }
 
 /**
- * The tokenizer and configuration of a model, without weights, in a cache of the hub's layout: from the hub where it can
- * be reached, else a small tokenizer built here, with which Dynamo's mocker serves under the same name.
+ * The tokenizer and configuration of a model, without weights, in the layout of the hub's cache: from the hub
+ * if reachable, else a small tokenizer built here, with which Dynamo's mocker serves under the same name.
  */
 export async function ensureModel(
   cache: string,
@@ -63,8 +66,8 @@ export async function ensureModel(
 }
 
 /**
- * The model's own tokenizer, in the same cache; undefined where the hub does not give it. For programs that talk to a real
- * engine, whose tokens another tokenizer would count wrongly.
+ * The model's own tokenizer, in the same cache; undefined if the hub does not provide it. For clients of a
+ * real engine, whose tokens another tokenizer would count wrongly.
  */
 export async function ensureHubModel(
   cache: string,
@@ -106,7 +109,7 @@ async function fromHub(
 }
 
 async function build(python: string, home: string, path: string, model: string): Promise<string> {
-  // A download that was broken off may have left a part.
+  // An interrupted download may have left a part.
   await rm(path, { recursive: true, force: true });
   const script = join(packageRoot(), "toolchain", "build_tokenizer.py");
   const corpus = join(packageRoot(), "toolchain", "corpus.txt");

@@ -1,11 +1,12 @@
-/** Connections to one server, known by its certificate. */
+/** Connections to a server with a pinned certificate. */
 import { Agent, buildConnector } from "undici";
 
 /**
- * For `fetch` and OpenAI's client: connects to who shows this certificate, whoever signed it and for whatever name, and sends nothing to
- * anybody else.
+ * For `fetch` and OpenAI's client: connects only to a server with this certificate, regardless of its issuer
+ * and names.
  *
- * @param fingerprint SHA-256, as the stack output `certificateFingerprint` has it. Undefined: what the system trusts.
+ * @param fingerprint SHA-256, as in the stack output `certificateFingerprint`. Undefined: the system's trust
+ * store.
  */
 export function dispatcherFor(fingerprint: string | undefined): { readonly dispatcher?: Agent } {
   if (fingerprint === undefined) return {};

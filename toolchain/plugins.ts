@@ -15,15 +15,18 @@ const wanted = [
   { name: "random", version: VERSIONS.randomPlugin },
 ] as const;
 
-/** Which provider plugins the engine will find. */
+/** Provider plugins of the engine. */
 export interface Plugins {
   /** `official`, or `stand-in`: this repository's own. */
   readonly kind: "official" | "stand-in";
-  /** Directory to put on the engine's PATH; only for stand-ins, because a plugin on PATH goes before an official one. */
+  /**
+   * Directory to put on the engine's PATH; only for stand-ins, because a plugin on PATH takes precedence over
+   * an official one.
+   */
   readonly pathDirectory?: string;
 }
 
-/** Stamp of the choice of stand-ins, so that the download site is not asked every time. */
+/** Stamp of the choice of stand-ins, to avoid querying the download site every time. */
 const stampKey = `plugins-nodejs-${wanted.map(({ name, version }) => `${name}-${version}`).join("-")}`;
 
 /** Directory of the stand-ins. */
@@ -31,7 +34,7 @@ export function standInDirectory(): string {
   return join(packageRoot(), "toolchain", "plugins", "bin");
 }
 
-/** Whether Pulumi's own plugin directory holds the plugins, in exactly the versions of the npm packages. */
+/** Whether Pulumi's own plugin directory has the plugins, in exactly the versions of the npm packages. */
 export function officialPluginsArePresent(env: Environment = process.env): boolean {
   const home = pulumiHome(env);
   return wanted.every(({ name, version }) =>
@@ -39,7 +42,7 @@ export function officialPluginsArePresent(env: Environment = process.env): boole
   );
 }
 
-/** The plugins as they are now, without installing anything; undefined when that is still to be decided. */
+/** The current plugins, without installing anything; undefined if not decided yet. */
 export function locatePlugins(env: Environment = process.env): Plugins | undefined {
   if (officialPluginsArePresent(env)) return { kind: "official" };
   const pathDirectory = standInDirectory();
@@ -48,7 +51,7 @@ export function locatePlugins(env: Environment = process.env): Plugins | undefin
   return { kind: "stand-in", pathDirectory };
 }
 
-/** Finds or installs the official plugins; where their site cannot be reached, chooses the stand-ins. */
+/** Finds or installs the official plugins; if their site is not reachable, chooses the stand-ins. */
 export async function ensurePlugins(cache: string, pulumi: string, onProgress: Progress): Promise<Plugins> {
   const known = locatePlugins();
   if (known) return known;

@@ -12,9 +12,11 @@ const probeSeconds = 4;
 const downloadSeconds = 300;
 const buildSeconds = 1800;
 
-/** Directory of the cache, and stamp, of the CLI that is downloaded or built: another way to build is another name. */
+/**
+ * Directory in the cache, and stamp, of the downloaded or built CLI: other build settings need another name.
+ */
 const inCacheName = `pulumi-${VERSIONS.pulumi}-nocgo`;
-/** Stamp of the CLI that was last found on PATH, whether its version will do or not. */
+/** Stamp of the CLI last found on PATH, whether its version is suitable or not. */
 const onPathStamp = "pulumi-on-path";
 
 async function versionOf(command: string): Promise<string> {
@@ -31,12 +33,12 @@ async function usable(command: string | undefined): Promise<string | undefined> 
   return version !== undefined && isCompatible(version, VERSIONS.pulumi) ? version : undefined;
 }
 
-/** Whether Pulumi's download site can be reached, for the CLI and for the plugins. */
+/** Whether Pulumi's download site is reachable, for the CLI and the plugins. */
 export function pulumiSiteIsReachable(): Promise<boolean> {
   return isReachable(downloadSite, probeSeconds);
 }
 
-/** The first `pulumi` on PATH that is not the cache's own, which is on the PATH of everything that is started from here. */
+/** The first `pulumi` on PATH that is not the cache's own, which is on the PATH of all child processes. */
 function findOnUsersPath(cache: string, path = process.env["PATH"] ?? ""): string | undefined {
   return path
     .split(delimiter)
@@ -46,8 +48,8 @@ function findOnUsersPath(cache: string, path = process.env["PATH"] ?? ""): strin
 }
 
 /**
- * The Pulumi CLI, by what an earlier look left: the one on PATH goes before that of the cache. Starts nothing.
- * @returns undefined when that is still to be found out.
+ * The Pulumi CLI as recorded: the one on PATH is preferred over the cache's. Starts nothing.
+ * @returns undefined if not determined yet.
  */
 export function locatePulumi(cache: string): Stamp | undefined {
   const onPath = findOnUsersPath(cache);
@@ -61,7 +63,7 @@ export function locatePulumi(cache: string): Stamp | undefined {
 
 /**
  * Finds the Pulumi CLI on PATH or in the cache, else downloads it, else builds it with Go.
- * @throws Error that says what to install when neither is possible.
+ * @throws Error that says what to install if neither is possible.
  */
 export async function ensurePulumi(cache: string, onProgress: Progress): Promise<Stamp> {
   const known = locatePulumi(cache) ?? (await lookOnPath(cache, onProgress));
@@ -76,7 +78,7 @@ export async function ensurePulumi(cache: string, onProgress: Progress): Promise
   return remember(cache, inCache, await versionOf(inCache), made, onProgress);
 }
 
-/** Asks the CLI on PATH for its version, and remembers the answer. */
+/** Queries the version of the CLI on PATH, and records it. */
 async function lookOnPath(cache: string, onProgress: Progress): Promise<Stamp | undefined> {
   const path = findOnUsersPath(cache);
   if (path === undefined) return undefined;
@@ -104,7 +106,7 @@ async function remember(
 
 async function download(cache: string, name: string, onProgress: Progress): Promise<string | undefined> {
   onProgress(`Downloading the Pulumi CLI ${VERSIONS.pulumi} into ${join(cache, name)}`);
-  // Loaded only here: it takes half a second, which every quick look would pay.
+  // Loaded lazily: it takes half a second, too slow for every lookup.
   const { PulumiCommand } = await import("@pulumi/pulumi/automation/index.js");
   const limit = AbortSignal.timeout(downloadSeconds * 1000);
   try {

@@ -10,7 +10,7 @@ import { findOnPath, isExecutable, run } from "../lib/run";
 import { hasApt, unpackDebianPackage } from "./debian";
 import { installDirectory, type Progress, readStamp, type Stamp, withHeartbeat, writeStamp } from "./install";
 
-/** ai-dynamo wants 3.10; the upper end is what its dependencies have wheels for. */
+/** ai-dynamo requires 3.10; the upper limit is the newest version with wheels for its dependencies. */
 const pythonVersions = ">=3.10,<3.14";
 const installSeconds = 900;
 const uvSeconds = 180;
@@ -52,21 +52,21 @@ export async function ensurePython(cache: string, onProgress: Progress): Promise
   return writeStamp(cache, key, { path, version: VERSIONS.dynamo, way: "installed from PyPI" });
 }
 
-/** A Python environment to be made. */
+/** A Python environment to create. */
 export interface EnvironmentSpec {
   readonly cache: string;
   /** Name of its directory in the cache. */
   readonly name: string;
   readonly uv: string;
-  /** What `uv pip install` is told to install. */
+  /** Arguments of `uv pip install`. */
   readonly requirements: readonly string[];
-  /** Versions of Python that may run it. Default: those that Dynamo runs on. */
+  /** Supported versions of Python. Default: those of Dynamo. */
   readonly pythons?: string;
-  /** Longest time for each of the two steps. */
+  /** Time limit of each of the two steps. */
   readonly timeoutSeconds: number;
 }
 
-/** Makes a Python environment in the cache, all at once. Files are hard links to those of uv's cache where that can be. */
+/** Creates a Python environment in the cache atomically. Files are hard links to uv's cache if possible. */
 export async function installEnvironment(spec: EnvironmentSpec): Promise<void> {
   const { cache, name, uv, requirements, pythons = pythonVersions, timeoutSeconds } = spec;
   await installDirectory(cache, name, async (directory) => {
@@ -110,8 +110,8 @@ export async function ensureUv(cache: string, onProgress: Progress): Promise<str
 }
 
 /**
- * Gives `work` a command line that is pip: the pip of a throw-away environment, or the wheel that Debian keeps pip in,
- * where Python comes without the means to make an environment (Debian's python3 without python3-venv).
+ * Runs `work` with a command line for pip: from a temporary environment, or Debian's pip wheel, if Python
+ * cannot create environments (Debian's python3 without python3-venv).
  */
 async function withPip(
   python: string,

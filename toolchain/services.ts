@@ -8,18 +8,20 @@ import { buildGoProgram, findGo } from "./go";
 import { installDirectory, type Progress, readStamp, type Stamp, writeStamp } from "./install";
 import { isUsableEtcd, isUsableNats, isUsableNginx, isUsablePrometheus, parseVersion } from "./version";
 
-/** A service of the control plane, the gateway's server, or Prometheus and the tool that checks its files. */
+/** A service of the control plane, the gateway's server, or Prometheus and its tool to check files. */
 export type ServiceName = "etcd" | "nats-server" | "nginx" | "prometheus" | "promtool";
 
 interface ServiceSource {
   /** The first of these packages that has the program: names differ between releases. */
   readonly debianPackages: readonly string[];
-  /** Where Debian's package puts the program, below `/`. */
+  /** Path of the program in Debian's package, below `/`. */
   readonly debianPath: string;
-  /** Absent where it is not made of Go, or takes too long to make: Prometheus has the SDK of every cloud in it. */
+  /**
+   * Absent if it is not a Go program, or takes too long to build: Prometheus includes the SDK of every cloud.
+   */
   readonly go?: { readonly package: string; readonly version: string };
   readonly versionArgument: string;
-  /** What is done without it. */
+  /** Effect if it is missing. */
   readonly without: string;
   readonly isUsable: (version: string) => boolean;
 }
@@ -44,7 +46,7 @@ const sources: Readonly<Record<ServiceName, ServiceSource>> = {
     isUsable: isUsableNats,
   },
   nginx: {
-    // Debian 12, Ubuntu 24.04 and later; before that `nginx` is only a name for this other one.
+    // Debian 12, Ubuntu 24.04 and later; in older releases `nginx` is a metapackage for the other one.
     debianPackages: ["nginx", "nginx-core"],
     debianPath: "usr/sbin/nginx",
     versionArgument: "-v",
@@ -69,7 +71,7 @@ const sources: Readonly<Record<ServiceName, ServiceSource>> = {
 const buildSeconds = 600;
 const SERVER_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin"];
 
-/** The service as it was found or installed before; quick. */
+/** The service, as found or installed before; fast. */
 export function locateService(cache: string, name: ServiceName): Stamp | undefined {
   const known = readStamp(cache, name);
   return known && sources[name].isUsable(known.version) ? known : undefined;
@@ -79,14 +81,14 @@ async function usableVersion(name: ServiceName, path: string): Promise<string | 
   const { versionArgument } = sources[name];
   const nothing = { stdout: "", stderr: "" };
   const { stdout, stderr } = await run(path, [versionArgument], { timeoutSeconds: 30 }).catch(() => nothing);
-  // nginx tells it on standard error.
+  // nginx prints it to standard error.
   const version = (parseVersion(stdout) ?? parseVersion(stderr))?.join(".");
   return version !== undefined && sources[name].isUsable(version) ? version : undefined;
 }
 
 /**
  * Finds a service on PATH, else unpacks it from the system's distribution, else builds it with Go.
- * @returns undefined when none of these is possible here; the reason is said.
+ * @returns undefined if none of these is possible; the reason is printed.
  */
 export async function ensureService(
   cache: string,
@@ -101,7 +103,7 @@ export async function ensureService(
     onProgress(`${name} ${version}: ${way}, ${path}`);
     return writeStamp(cache, name, { path, version, way });
   };
-  // Servers are often where only root's PATH looks.
+  // Servers are often only on root's PATH.
   const onPath = await findOnPath(name, [process.env["PATH"], ...SERVER_DIRECTORIES].join(delimiter));
   const found = onPath === undefined ? undefined : await remember(onPath, "found on PATH");
   if (found) return found;
@@ -156,7 +158,7 @@ async function fromGo(cache: string, name: ServiceName, onProgress: Progress): P
   });
 }
 
-/** Whether `ensureService` can be expected to find or make one: some source exists here. Quick, starts nothing. */
+/** Whether `ensureService` is expected to succeed: some source exists here. Fast, starts nothing. */
 export function serviceIsObtainable(name: ServiceName, path = process.env["PATH"] ?? ""): boolean {
   const has = (program: string) =>
     path.split(":").some((dir) => dir !== "" && existsSync(join(dir, program)));

@@ -1,4 +1,4 @@
-/** Which `sky` is run, with which environment, and how it is installed where there is none. */
+/** Chooses the `sky` to run and its environment, and installs it if there is none. */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
@@ -24,10 +24,10 @@ import { isAtLeast, parseVersion } from "./version";
 
 const INSTALL_SECONDS = 900;
 const VERSION_SECONDS = 120;
-/** The lower end is that of {@link skyPilotLock}. */
+/** The lower limit is that of {@link skyPilotLock}. */
 const PYTHONS = ">=3.10,<3.14";
 
-/** A `sky` that can be run. */
+/** A `sky` to run. */
 export interface SkyProgram {
   /** Absolute path. */
   readonly command: string;
@@ -35,15 +35,17 @@ export interface SkyProgram {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** What SkyPilot calls the extra of a cloud where that is not the cloud's own name. */
+/** SkyPilot's name of a cloud's extra if it differs from the cloud's own name. */
 const EXTRAS: Readonly<Record<string, string>> = { k8s: "kubernetes" };
 
 /**
- * The `sky` for these infras: the lab's own where the lab is up and nothing else is meant, else the one on PATH, else one
- * that is installed into the cache with support for these clouds.
+ * The `sky` for these infras: the lab's own if the lab is up and nothing else is meant, else the one on PATH,
+ * else one installed into the cache with support for these clouds.
  *
- * @param infra As in the configuration: `aws/us-east-1`, `slurm/lab`. Empty: whatever the user's SkyPilot has.
- * @throws UserError when the lab is meant and does not run, when the one on PATH is too old, or there is none and no infra says which clouds it must support.
+ * @param infra As in the configuration: `aws/us-east-1`, `slurm/lab`. Empty: any infra of the user's
+ * SkyPilot.
+ * @throws UserError if the lab is meant and does not run, if the one on PATH is too old, or if there is none
+ * and no infra says which clouds it must support.
  */
 export async function findSky(infra: readonly string[], onProgress: Progress): Promise<SkyProgram> {
   if (await isLab(infra))
@@ -69,7 +71,7 @@ function ownProgram(command: string): SkyProgram {
   return { command, env: { PATH: path } };
 }
 
-/** The same where it is there and nothing has to be installed or asked for it; undefined elsewhere. Never fails. */
+/** The same if it needs no installation or query; undefined otherwise. Never fails. */
 export async function skyAtHand(infra: readonly string[]): Promise<SkyProgram | undefined> {
   const { hasLab } = thisMachine();
   const ofLab = namesLab(infra) && hasLab;
@@ -85,7 +87,7 @@ export async function skyAtHand(infra: readonly string[]): Promise<SkyProgram | 
   return ofLab ? { command, env: SKY_ENVIRONMENT } : ownProgram(command);
 }
 
-/** The clouds of some infras, as names of SkyPilot's extras, each once, sorted. */
+/** The clouds of some infras, as SkyPilot's extras, unique and sorted. */
 export function cloudsOf(infra: readonly string[]): string[] {
   const clouds = infra.map(cloudOf).filter((name) => name !== "*");
   return [...new Set(clouds.map((name) => EXTRAS[name] ?? name))].sort();
@@ -96,7 +98,9 @@ export function skyPilotDirectory(clouds: readonly string[]): string {
   return join(cacheDir(), directoryName(clouds));
 }
 
-/** Every package that SkyPilot needs for any of its clouds, in one exact version, with the hashes of its files. */
+/**
+ * All packages that SkyPilot needs for any of its clouds, in exact versions, with the hashes of their files.
+ */
 export function skyPilotLock(): string {
   return join(packageRoot(), "toolchain", "skypilot.txt");
 }
@@ -107,7 +111,10 @@ function directoryName(clouds: readonly string[]): string {
   return `skypilot-${VERSIONS.skypilot}-${clouds.join("-")}-${hash.slice(0, 12)}`;
 }
 
-/** Installs SkyPilot with support for these clouds into the cache, unless it is there. @returns the path of its `sky`. */
+/**
+ * Installs SkyPilot with support for these clouds into the cache if it is not there. @returns The path of its
+ * `sky`.
+ */
 export async function ensureOwnSkyPilot(clouds: readonly string[], onProgress: Progress): Promise<string> {
   const cache = cacheDir();
   const name = directoryName(clouds);
@@ -130,9 +137,11 @@ export async function ensureOwnSkyPilot(clouds: readonly string[], onProgress: P
           "pip",
           "install",
           "--quiet",
-          // Loading SkyPilot takes three times as long without, where Python is told not to keep what it compiles.
+          // Loading SkyPilot takes three times as long without it, if Python is configured to write no
+          // bytecode.
           "--compile-bytecode",
-          // As constraints, since some clouds' packages are all that is wanted of the lock; one that is not in it is refused.
+          // As constraints, since only some clouds' packages of the lock are needed; a package that is not in
+          // it is rejected.
           "--require-hashes",
           "--constraints",
           skyPilotLock(),
@@ -147,7 +156,7 @@ export async function ensureOwnSkyPilot(clouds: readonly string[], onProgress: P
   return sky;
 }
 
-/** Asking `sky` for its version takes seconds, so the answer is kept for as long as the program stays the same. */
+/** `sky --version` takes seconds, so its result is kept as long as the program is unchanged. */
 async function requireVersion(sky: string): Promise<void> {
   const cache = cacheDir();
   const known: Stamp | undefined = readStamp(cache, "sky-on-path");

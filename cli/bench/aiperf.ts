@@ -1,4 +1,4 @@
-/** NVIDIA's load generator in an environment of its own, installed when it is first needed. */
+/** NVIDIA's load generator in its own Python environment, installed on first use. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -7,14 +7,14 @@ import { cacheDir, type Progress, packageRoot } from "../../toolchain/index";
 import { readStamp, type Stamp, withHeartbeat, withLock, writeStamp } from "../../toolchain/install";
 import { ensureUv, installEnvironment } from "../../toolchain/python";
 
-/** As the package's own metadata says: https://pypi.org/project/aiperf/ */
+/** From the package's metadata: https://pypi.org/project/aiperf/ */
 const PYTHONS = ">=3.11,<3.14";
 const INSTALL_SECONDS = 900;
 
 export interface Aiperf {
   /** The `aiperf` command. */
   readonly command: string;
-  /** Its Python, which can fetch and build tokenizers too. */
+  /** Its Python, which can also download and build tokenizers. */
   readonly python: string;
 }
 
@@ -23,7 +23,7 @@ export function aiperfRequirements(): string {
   return join(packageRoot(), "cli", "bench", "requirements.txt");
 }
 
-/** Installs aiperf into the cache, unless it is there. */
+/** Installs aiperf into the cache if it is not there. */
 export async function ensureAiperf(onProgress: Progress): Promise<Aiperf> {
   const cache = cacheDir();
   const hash = createHash("sha256").update(readFileSync(aiperfRequirements())).digest("hex");

@@ -1,13 +1,13 @@
-/** Charts of one run or of several: Vega-Lite's specifications, and SVG from them without a browser. */
+/** Charts of one or several runs: Vega-Lite specifications, rendered to SVG without a browser. */
 import type { TopLevelSpec } from "vega-lite";
 import { valuesOf } from "./compare";
 import type { MetricKey } from "./metrics";
 import { spread } from "./statistics";
 import type { Summary } from "./summary";
 
-/** Okabe and Ito's colours, which the colour-blind can tell apart: https://jfly.uni-koeln.de/color/ */
+/** Okabe and Ito's colours, distinguishable with colour blindness: https://jfly.uni-koeln.de/color/ */
 const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"];
-/** So that lines which coincide are both seen, and a print without colours can be read. */
+/** Makes coinciding lines visible, and prints without colours readable. */
 const DASHES = [
   [1, 0],
   [7, 3],
@@ -16,14 +16,14 @@ const DASHES = [
   [4, 4],
 ];
 const SIZE = { width: 360, height: 240 };
-/** Longest legend in one line. Unit: characters. */
+/** Longest legend on one line. Unit: characters. */
 const LEGEND_LENGTH = 40;
-/** Between the highest value and the frame. */
+/** Space between the highest value and the frame. */
 const HEADROOM = 1.12;
-/** Thousands apart, without digits that say nothing. */
+/** With thousands separators, without trailing zeros. */
 const NUMBER = ",~r";
 
-/** One point of a line: the median of the repeats, and how far they reach. */
+/** One point of a line: the median of the repeats, and their range. */
 interface Row {
   readonly clients: number;
   readonly series: string;
@@ -32,7 +32,7 @@ interface Row {
   readonly most: number;
 }
 
-/** A chart with the number of clients across. */
+/** A chart with the number of clients on the x axis. */
 interface Panel {
   readonly title: string;
   readonly unit: string;
@@ -40,8 +40,9 @@ interface Panel {
 }
 
 /**
- * The four charts of a run as one picture: TTFT, ITL and throughput against the number of clients, and throughput against
- * what each client gets. Of several runs, which must be of the same load, the medians in a colour each.
+ * The four charts of a run as one picture: TTFT, ITL and throughput against the number of clients, and
+ * throughput against speed per client. For several runs, which must have the same load, the medians in one
+ * colour each.
  */
 export function chartSpec(runs: readonly Summary[]): TopLevelSpec {
   const [first] = runs;
@@ -91,7 +92,7 @@ export function chartSpec(runs: readonly Summary[]): TopLevelSpec {
       range: { category: COLORS },
     },
     columns: 2,
-    // Plots line up, however wide the numbers beside them are.
+    // Aligns plots regardless of the width of axis labels.
     bounds: "flush",
     spacing: { row: 130, column: 80 },
     concat: [
@@ -142,7 +143,7 @@ function rowsOf(run: Summary, key: MetricKey, series: string): Row[] {
   });
 }
 
-/** Numbers of clients are mostly powers of two, so that each step is as wide as the next. */
+/** Numbers of clients are mostly powers of two, so a logarithmic axis has equal steps. */
 function clientsAxis(rows: readonly Row[]) {
   const values = [...new Set(rows.map(({ clients }) => clients))].sort((a, b) => a - b);
   return {
@@ -153,16 +154,16 @@ function clientsAxis(rows: readonly Row[]) {
   };
 }
 
-/** From here on a line from 0 would hide what is small. */
+/** Above this ratio a linear axis from 0 would hide small values. */
 const LOG_RATIO = 30;
 
-/** From 0, so that lengths can be compared; logarithmic where the values are too far apart for that. */
+/** From 0, so that lengths can be compared; logarithmic if the values are too far apart. */
 function valueScale(rows: readonly Row[]) {
   const least = Math.min(...rows.map((row) => row.least));
   const most = Math.max(...rows.map((row) => row.most));
   if (least > 0 && most / least > LOG_RATIO)
     return { type: "log" as const, base: 10, domain: [least / HEADROOM, most * HEADROOM] };
-  // Not `nice`: a number at the very top would move the heading.
+  // Not `nice`: a label at the very top would move the heading.
   return { type: "linear" as const, domain: [0, most * HEADROOM], nice: false };
 }
 
@@ -192,7 +193,7 @@ function lines({ title, unit, rows }: Panel) {
   };
 }
 
-/** By what the lines of a chart differ; one line alone needs no legend. */
+/** The field that distinguishes the lines of a chart; a single line needs no legend. */
 function toldApart(rows: readonly { readonly series: string }[]) {
   const series = [...new Set(rows.map((row) => row.series))];
   const channel = {
@@ -205,7 +206,10 @@ function toldApart(rows: readonly { readonly series: string }[]) {
   return { color: channel, strokeDash: { ...channel, scale: { range: DASHES } } };
 }
 
-/** Each point is a number of clients; up and to the right is better, and nothing is gained but at the cost of the other. */
+/**
+ * Each point is a number of clients; up and to the right is better, and along a curve one is traded for the
+ * other.
+ */
 function pareto(runs: readonly Summary[]) {
   const perGpu = runs.every((run) => run.deployment.gpus !== undefined);
   const key: MetricKey = perGpu ? "tokensPerSecondPerGpu" : "tokensPerSecond";
@@ -228,7 +232,7 @@ function pareto(runs: readonly Summary[]) {
   const gpu = runs.some((run) => run.deployment.isSimulated) ? "simulated GPU" : "GPU";
   const encoding = {
     x: number("across", "tokens/s/user"),
-    // Longer than the axis it would move the chart's heading.
+    // A title longer than the axis would move the chart's heading.
     y: number("up", perGpu ? `tokens/s/${gpu}` : "tokens/s, all together"),
     color,
   };
@@ -250,9 +254,9 @@ function pareto(runs: readonly Summary[]) {
   };
 }
 
-/** The picture as SVG; the same runs always give the same. */
+/** The picture as SVG; deterministic. */
 export async function chartSvg(runs: readonly Summary[]): Promise<string> {
-  // Both wait at their top level, which only an ES module can do; and a run that fails has no need of them.
+  // Both use top-level await, so they must be imported as ES modules; and a failed run does not need them.
   const [{ parse, View }, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
   const { spec } = compile(chartSpec(runs));
   const view = new View(parse(spec), { renderer: "none" });

@@ -1,26 +1,29 @@
-/** Whether two runs of the same load differ, given how much their own repeats do. Pure. */
+/** Whether two runs of the same load differ, given the spread of their repeats. Pure. */
 import { counted } from "../../lib/words";
 import { METRICS, type Metric, type MetricKey } from "./metrics";
 import { leastPValue, pValue, type Spread, type Stratum, spread } from "./statistics";
 import type { Point, Summary } from "./summary";
 
-/** A difference counts when it would come about by chance in fewer than one of twenty comparisons. */
+/**
+ * Significance level: a difference counts if chance alone would cause it in fewer than one of twenty
+ * comparisons.
+ */
 const LEVEL = 0.05;
 
-/** `b` beside `a`. */
+/** `b` compared with `a`. */
 export type Verdict = "better" | "worse" | "no clear difference" | "too few repeats to tell";
 
-/** How a metric of the one run differs from the other's. */
+/** Difference of a metric between the runs. */
 interface Judgement {
   readonly metric: Metric;
-  /** Change of the median, as a share of `a`'s; over several numbers of clients the geometric mean. */
+  /** Change of the median, relative to `a`'s; over several numbers of clients the geometric mean. */
   readonly change: number;
-  /** Probability of a difference as large by chance alone. */
+  /** Probability of such a difference by chance alone. */
   readonly p: number;
   readonly verdict: Verdict;
 }
 
-/** With one number of clients. */
+/** For one number of clients. */
 export interface Comparison extends Judgement {
   readonly clients: number;
   readonly a: Spread;
@@ -28,14 +31,14 @@ export interface Comparison extends Judgement {
 }
 
 export interface ComparedRuns {
-  /** Over all numbers of clients together, a line for each metric: what to look at first. */
+  /** Over all numbers of clients, one entry per metric. */
   readonly overall: readonly Judgement[];
   readonly comparisons: readonly Comparison[];
-  /** What makes the two hard to compare, in words; empty when nothing does. */
+  /** Reasons why the two are hard to compare; empty if there are none. */
   readonly cautions: readonly string[];
 }
 
-/** @throws Error when the loads are not the same, so that their metrics say nothing about each other. */
+/** @throws Error if the loads differ, so that the metrics cannot be compared. */
 export function compareRuns(a: Summary, b: Summary): ComparedRuns {
   const difference = loadDifference(a, b);
   if (difference !== undefined)
@@ -96,7 +99,7 @@ function verdictOf(metric: Metric, change: number, p: number, leastP: number): V
   return change > 0 === (metric.better === "higher") ? "better" : "worse";
 }
 
-/** The values of a metric, one for each run that has it. */
+/** The values of a metric, one per run that has it. */
 export function valuesOf(point: Point, key: MetricKey): number[] {
   return point.runs.flatMap(({ values }) => values[key] ?? []);
 }
@@ -105,7 +108,7 @@ function clientsOf(summary: Summary): string {
   return summary.points.map(({ clients }) => clients).join(", ");
 }
 
-/** What of the requests themselves differs; how many there were matters less, and is a caution. */
+/** The difference between the requests of two loads; a different number of requests is only a caution. */
 function loadDifference(a: Summary, b: Summary): string | undefined {
   const shape = ({ load }: Summary) => {
     const prefix = load.prefix && `${load.prefix.count} beginnings of ${load.prefix.tokens} tokens`;

@@ -35,7 +35,7 @@ function pairName(a: FoundRun, b: FoundRun): string {
   return `${name(a)}--${name(b)}`;
 }
 
-/** Two runs of the same label need names of their own in a chart. */
+/** Two runs with the same label need distinct names in a chart. */
 function distinct(a: FoundRun, b: FoundRun) {
   if (a.summary.label !== b.summary.label) return [a.summary, b.summary];
   return [a, b].map(({ summary }) => ({ ...summary, label: `${summary.label} ${summary.startedAt}` }));

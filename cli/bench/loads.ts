@@ -1,30 +1,33 @@
-/** The named loads of `bin/dynamo-sky bench`, as data. A new load is a new entry here, and nothing else. */
+/** The named loads of `bin/dynamo-sky bench`, as data. To add a load, add an entry. */
 
-/** A number of tokens that varies from request to request: normally distributed, cut off at 1. */
+/** A random number of tokens: normally distributed, truncated at 1. */
 export interface TokenCount {
   readonly mean: number;
-  /** Standard deviation, in tokens. 0: all the same. */
+  /** Standard deviation, in tokens. 0: constant. */
   readonly stddev: number;
 }
 
-/** Requests of one kind, sent by a number of clients that each send the next one when the last is answered. */
+/**
+ * Requests of one kind, sent by a number of clients, each of which sends the next request after the last
+ * response.
+ */
 export interface Load {
   readonly name: LoadName;
-  /** What it stands for, in one line. */
+  /** What it represents, on one line. */
   readonly summary: string;
-  /** Length of each request's own text. No two requests have the same. */
+  /** Length of each request's unique text. */
   readonly prompt: TokenCount;
-  /** Beginnings that requests share: as many different ones, taken at random, each this long. Default: none. */
+  /** Shared prefixes: number of distinct ones, chosen at random, and their length. Default: none. */
   readonly prefix?: { readonly count: number; readonly tokens: number };
-  /** Length of the answers. Engines are told to ignore the end of the text, so that they are really as long. */
+  /** Length of the responses. Engines ignore the end-of-sequence token, so that the length is exact. */
   readonly answer: TokenCount;
   /** Numbers of clients to measure with, one after the other, ascending. */
   readonly clients: readonly number[];
-  /** Measured requests for each client… */
+  /** Measured requests per client… */
   readonly requestsPerClient: number;
-  /** …but at least so many, so that a 99th percentile is one. */
+  /** …but at least this many, so that the 99th percentile is meaningful. */
   readonly leastRequests: number;
-  /** How often each number of clients is measured, each time with other prompts. The spread is among these. */
+  /** Repeats per number of clients, each with other prompts. The spread is calculated over these. */
   readonly repeats: number;
 }
 
@@ -82,13 +85,15 @@ export const LOADS: Readonly<Record<LoadName, Load>> = {
   },
 };
 
-/** What of a load is changed by the command line. */
+/** Changes of a load by the command line. */
 export interface LoadChange {
-  /** Minutes become a minute or so: fewer clients, fewer requests, answers of 100 tokens at most, one repeat. */
+  /**
+   * Reduces minutes to a minute or so: fewer clients, fewer requests, at most 100 output tokens, one repeat.
+   */
   readonly quick?: boolean;
   readonly clients?: readonly number[] | undefined;
   readonly repeats?: number | undefined;
-  /** Measured requests of each run, whatever the number of clients. */
+  /** Measured requests per run, regardless of the number of clients. */
   readonly requests?: number | undefined;
 }
 
@@ -100,7 +105,7 @@ const QUICK = {
   repeats: 1,
 } as const;
 
-/** A load as it is to be run. */
+/** A load with the changes applied. */
 export function adapted(load: Load, { quick = false, clients, repeats, requests }: LoadChange): Load {
   const base = quick ? quickened(load) : load;
   return {
@@ -126,14 +131,14 @@ function quickened(load: Load): Load {
   };
 }
 
-/** Measured requests of one run with so many clients. */
+/** Measured requests of one run with that many clients. */
 export function requestsOf(load: Load, clients: number): number {
   return Math.max(clients, load.leastRequests, load.requestsPerClient * clients);
 }
 
 /**
- * Requests before the measured ones, whose times do not count: they open the connections, and fill the caches with the
- * beginnings, so that what is measured is the steady state.
+ * Warm-up requests, which are not measured: they open the connections, and fill the caches with the prefixes,
+ * so that the steady state is measured.
  */
 export function warmUpsOf(load: Load, clients: number): number {
   return Math.max(clients, 2 * (load.prefix?.count ?? 0));

@@ -1,4 +1,7 @@
-/** A whole load: every number of clients, every repeat, in an order that a slow drift of the machine cannot turn into a result. */
+/**
+ * Measures a whole load: every number of clients and every repeat, in an order that keeps a slow drift of the
+ * machine from biasing the result.
+ */
 import { join } from "node:path";
 import { counted } from "../../lib/words";
 import type { Progress } from "../../toolchain/index";
@@ -7,7 +10,7 @@ import { type Profiler, profile } from "./profile";
 import type { Point, Run } from "./summary";
 import type { BenchTarget } from "./target";
 
-/** How a load is run. */
+/** Options of a measurement. */
 export interface MeasureOptions {
   readonly target: BenchTarget;
   readonly load: Load;
@@ -15,18 +18,18 @@ export interface MeasureOptions {
   readonly hfHome: string;
   /** The `aiperf` command. */
   readonly command: string;
-  /** Of the prompts; each run has one that is made of it. */
+  /** Base seed of the prompts; each run derives its own. */
   readonly seed: number;
-  /** Directory of this run of the tool. */
+  /** Directory of this measurement. */
   readonly directory: string;
-  /** Longest time for one run of aiperf, in seconds. */
+  /** Time limit for one run of aiperf, in seconds. */
   readonly limitSeconds: number;
   readonly onProgress: Progress;
 }
 
 /**
- * Runs all of a load: the numbers of clients one after the other, and that as often as there are repeats.
- * @throws Error that says why, when a run of aiperf fails; what was measured before is in its files.
+ * Runs a whole load: all numbers of clients in turn, once per repeat.
+ * @throws Error with the reason if a run of aiperf fails; earlier results are in its files.
  */
 export async function measure(options: MeasureOptions): Promise<Point[]> {
   const { load } = options;
@@ -55,7 +58,7 @@ async function measureOnce(
 ): Promise<Run> {
   const { target, load, tokenizer, limitSeconds, onProgress } = options;
   const artifacts = join("aiperf", `${clients}-clients-${repeat}`);
-  // Prompts of another run must not be found in the caches that it filled.
+  // Otherwise the prompts would be found in the caches filled by another run.
   const seed = options.seed + 1000 * repeat + clients;
   const spec = { load, clients, seed, tokenizer, directory: join(options.directory, artifacts) };
   const profiler: Profiler = {

@@ -1,4 +1,4 @@
-/** The metrics that are kept of a run, and where they stand in aiperf's export. Pure. */
+/** The metrics of a run, and their names in aiperf's export. Pure. */
 import { z } from "zod";
 
 /** https://github.com/ai-dynamo/aiperf: an aggregate has `avg`, a distribution its percentiles too. */
@@ -34,12 +34,12 @@ const exportSchema = z.object({
     .nullish(),
 });
 
-/** A metric of a run, or of several. */
+/** A metric of one or several runs. */
 export interface Metric {
   readonly key: MetricKey;
   readonly title: string;
   readonly unit: string;
-  /** Which way is good. */
+  /** Which direction is better. */
   readonly better: "lower" | "higher";
 }
 
@@ -63,23 +63,23 @@ const lower = (title: string): Omit<Metric, "key"> => ({ title, unit: "ms", bett
 const higher = (title: string, unit: string): Omit<Metric, "key"> => ({ title, unit, better: "higher" });
 
 const TITLES: Readonly<Record<MetricKey, Omit<Metric, "key">>> = {
-  /** Time to the first token. */
+  /** Time to first token. */
   ttftP50: lower("TTFT p50"),
   ttftP90: lower("TTFT p90"),
   ttftP99: lower("TTFT p99"),
-  /** Inter-token latency: a request's time after the first token, by the tokens after it. */
+  /** Inter-token latency: time after the first token, divided by the number of tokens after it. */
   itlP50: lower("ITL p50"),
   itlP90: lower("ITL p90"),
   itlP99: lower("ITL p99"),
   /** From sending a request to its last token. */
   latencyP50: lower("latency p50"),
   latencyP99: lower("latency p99"),
-  /** Tokens of answers, of all requests together. */
+  /** Output tokens of all requests. */
   tokensPerSecond: higher("throughput", "tokens/s"),
   requestsPerSecond: higher("requests", "requests/s"),
-  /** What one client sees: the mean over the requests of 1 / ITL. */
+  /** Speed for one client: the mean over the requests of 1 / ITL. */
   tokensPerSecondPerUser: higher("speed", "tokens/s/user"),
-  /** {@link tokensPerSecond} by the GPUs that hold a rank of a worker. */
+  /** {@link tokensPerSecond} divided by the number of workers' GPUs. */
   tokensPerSecondPerGpu: higher("efficiency", "tokens/s/GPU"),
 };
 
@@ -91,24 +91,24 @@ export function metric(key: MetricKey): Metric {
 
 /** One run of aiperf, with one number of clients. */
 export interface Measured {
-  /** Requests that were answered, without the warm-up. */
+  /** Successful requests, without the warm-up. */
   readonly requests: number;
-  /** Requests that failed. */
+  /** Failed requests. */
   readonly errors: number;
-  /** What the most frequent failure was. */
+  /** The most frequent error. */
   readonly error?: string | undefined;
-  /** How long the measured requests took together, in seconds. */
+  /** Duration of the measured requests, in seconds. */
   readonly seconds: number;
-  /** Mean tokens of a prompt and of an answer, as the server counted them. */
+  /** Mean tokens of a prompt and of a response, as counted by the server. */
   readonly promptTokens?: number | undefined;
   readonly answerTokens?: number | undefined;
   readonly values: Readonly<Partial<Record<MetricKey, number>>>;
 }
 
 /**
- * Reads `profile_export_aiperf.json`.
- * @param gpus By which the throughput is divided; unknown: that metric is left out.
- * @throws Error that says what is missing.
+ * Parses `profile_export_aiperf.json`.
+ * @param gpus Number of GPUs, by which the throughput is divided; if undefined, that metric is omitted.
+ * @throws Error that names missing data.
  */
 export function readExport(text: string, gpus?: number): Measured {
   const parsed = exportSchema.safeParse(JSON.parse(text));
@@ -174,8 +174,8 @@ const recordSchema = z.object({
 });
 
 /**
- * The first failure among aiperf's records (`profile_export.jsonl`), for the runs of which nothing succeeded: aiperf makes
- * no summary of those.
+ * The first error in aiperf's records (`profile_export.jsonl`), for runs without a successful request: aiperf
+ * writes no summary of those.
  */
 export function firstError(records: string): string | undefined {
   for (const line of records.split("\n")) {
@@ -189,7 +189,7 @@ function parseRecord(line: string): z.infer<typeof recordSchema> {
   try {
     return recordSchema.parse(JSON.parse(line));
   } catch {
-    // The last line of a run that was stopped may be half a line.
+    // The last line of a stopped run may be truncated.
     return {};
   }
 }

@@ -7,7 +7,7 @@ import { UsageProblem } from "../pulumi/problem";
 import { LOAD_NAMES, LOADS, type LoadName } from "./loads";
 
 const LIMIT_MINUTES = 10;
-/** What a deployment is called of which only the outputs are known. */
+/** Name of a deployment if only its outputs are known. */
 const OUTPUTS_NAME = "deployment";
 const MOST = {
   clients: 4096,
@@ -27,7 +27,7 @@ interface Common {
 export interface RunOptions extends Common {
   readonly kind: "run";
   readonly source: OutputsSource;
-  /** Name of the stack; of outputs from elsewhere, the label. */
+  /** Name of the stack; for outputs from elsewhere, the label. */
   readonly stack: string;
   readonly loads: readonly LoadName[];
   readonly label: string;
@@ -48,7 +48,7 @@ export interface CompareOptions extends Common {
   readonly failIfWorse: boolean;
 }
 
-/** What is done with a command line that is right. */
+/** Handlers of a valid command line. */
 interface Handlers {
   readonly run: (options: RunOptions) => Promise<void>;
   readonly compare: (options: CompareOptions) => Promise<void>;

@@ -1,4 +1,4 @@
-/** One run of aiperf: its configuration from a load, the run itself, and what it measured. */
+/** One run of aiperf: its configuration from a load, the run itself, and its results. */
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { type Load, requestsOf, type TokenCount, warmUpsOf } from "./loads";
 import { firstError, type Measured, readExport } from "./metrics";
 import type { BenchTarget } from "./target";
 
-/** Where the key is put for aiperf, which takes it out of the environment of the processes that it starts. */
+/** Variable with aiperf's key; aiperf removes it from the environment of its child processes. */
 const KEY_VARIABLE = "OPENAI_API_KEY";
 const EXPORT_FILE = "profile_export_aiperf.json";
 const RECORDS_FILE = "profile_export.jsonl";
@@ -18,29 +18,31 @@ const CA_FILE = "ca.pem";
 const REQUEST_SECONDS = 600;
 const POLL_MS = 10_000;
 
-/** What one run of aiperf is told. */
+/** Input of one run of aiperf. */
 export interface ProfileSpec {
   readonly load: Load;
   readonly clients: number;
   readonly seed: number;
   /** Name of a tokenizer in the hub's cache, or a directory. */
   readonly tokenizer: string;
-  /** Where aiperf writes its files. */
+  /** Output directory of aiperf. */
   readonly directory: string;
 }
 
-/** How aiperf is run here. */
+/** How to run aiperf on this machine. */
 export interface Profiler {
   readonly command: string;
   /** `HF_HOME` with the tokenizer. */
   readonly hfHome: string;
-  /** After this many seconds it is stopped and has failed. */
+  /** After this many seconds it is stopped and counts as failed. */
   readonly limitSeconds: number;
-  /** Told every ten seconds how many of how many requests are done. */
+  /** Called every ten seconds with the number of completed requests. */
   readonly onRequests: (done: number, of: number) => void;
 }
 
-/** aiperf's own configuration: https://github.com/ai-dynamo/aiperf, `aiperf config`. The key stands in none of it. */
+/**
+ * aiperf's own configuration: https://github.com/ai-dynamo/aiperf, `aiperf config`. Does not contain the key.
+ */
 export function aiperfConfig(target: BenchTarget, spec: ProfileSpec): string {
   const { load, clients } = spec;
   const warmUps = warmUpsOf(load, clients);
@@ -54,11 +56,11 @@ export function aiperfConfig(target: BenchTarget, spec: ProfileSpec): string {
       model: target.model,
       endpoint: {
         urls: [target.endpoint],
-        // Those that write tokens have the same names there.
+        // Generating tasks have the same names in aiperf.
         type: target.task,
         streaming: true,
         timeout: REQUEST_SECONDS,
-        // The server's count is the engine's; another tokenizer would count what the engine wrote otherwise.
+        // The server's count is the engine's; another tokenizer may count differently.
         useServerTokenCount: true,
         extra: { ignore_eos: true },
         ...(target.apiKey === undefined ? {} : { apiKey: `\${${KEY_VARIABLE}}` }),
@@ -68,7 +70,7 @@ export function aiperfConfig(target: BenchTarget, spec: ProfileSpec): string {
         {
           name: load.name,
           type: "synthetic",
-          // As many as are sent: a prompt that comes twice would be found whole in a cache.
+          // One per request: a repeated prompt would be found in a cache.
           entries: warmUps + requests,
           prompts: { isl: count(load.prompt), osl: count(load.answer) },
           ...(load.prefix && { prefixPrompts: { poolSize: load.prefix.count, length: load.prefix.tokens } }),
@@ -79,7 +81,7 @@ export function aiperfConfig(target: BenchTarget, spec: ProfileSpec): string {
         { name: "profiling", kind: "profiling", ...phase, requests },
       ],
       artifacts: { dir: spec.directory },
-      // Dynamo's own metrics are Prometheus's business, and the GPUs are on other machines.
+      // Dynamo's metrics are collected by Prometheus, and the GPUs are on other machines.
       gpuTelemetry: { enabled: false },
       serverMetrics: { enabled: false },
       runtime: { ui: "none" },
@@ -89,7 +91,7 @@ export function aiperfConfig(target: BenchTarget, spec: ProfileSpec): string {
 
 /**
  * Runs aiperf once.
- * @throws Error that says why it failed, and where its log is; when every request failed, with the first one's reason.
+ * @throws Error with the reason and the path of its log; if every request failed, with the first error.
  */
 export async function profile(target: BenchTarget, spec: ProfileSpec, profiler: Profiler): Promise<Measured> {
   await mkdir(spec.directory, { recursive: true });
@@ -117,14 +119,15 @@ export async function profile(target: BenchTarget, spec: ProfileSpec, profiler: 
 
 function aiperfEnvironment({ apiKey, ca }: BenchTarget, { directory }: ProfileSpec, { hfHome }: Profiler) {
   return {
-    // aiperf starts many processes that load much: with what Python compiled the last time, they start in a third of the time.
+    // aiperf starts many processes with many imports: with cached bytecode they start in a third of the time.
     PYTHONDONTWRITEBYTECODE: undefined,
     HF_HOME: hfHome,
-    // The tokenizer is there already: nothing is asked of the hub while requests are timed.
+    // The tokenizer is cached: no hub requests during the measurement.
     HF_HUB_OFFLINE: "1",
     TRANSFORMERS_OFFLINE: "1",
     ...(apiKey === undefined ? {} : { [KEY_VARIABLE]: apiKey }),
-    // Python's ssl looks there: https://docs.python.org/3/library/ssl.html#ssl.SSLContext.set_default_verify_paths
+    // Python's ssl reads it:
+    // https://docs.python.org/3/library/ssl.html#ssl.SSLContext.set_default_verify_paths
     ...(ca === undefined ? {} : { SSL_CERT_FILE: join(directory, CA_FILE) }),
   };
 }

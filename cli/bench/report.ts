@@ -1,11 +1,14 @@
-/** What `bin/dynamo-sky bench` prints, and writes beside its metrics: Markdown that reads as a table in a terminal too. Pure. */
+/**
+ * Output of `bin/dynamo-sky bench`, also written next to its metrics: Markdown that reads as a table in a
+ * terminal too. Pure.
+ */
 import { counted } from "../../lib/words";
 import { type ComparedRuns, valuesOf } from "./compare";
 import { type Metric, type MetricKey, metric } from "./metrics";
 import { type Spread, spread } from "./statistics";
 import type { Point, Summary } from "./summary";
 
-/** A Markdown table with columns as wide as their longest cell; the first ones are text, the others numbers. */
+/** A Markdown table with aligned columns; the first ones are text, the others numbers. */
 export function markdownTable(
   header: readonly string[],
   rows: readonly (readonly string[])[],
@@ -27,19 +30,19 @@ function pad(cell: string, width: number, isText: boolean): string {
   return isText ? cell.padEnd(width) : cell.padStart(width);
 }
 
-/** Three digits that count, and thousands apart: `1,234`, `56.7`, `0.123`. */
+/** Three significant digits, with thousands separators: `1,234`, `56.7`, `0.123`. */
 export function rounded(value: number): string {
   if (value === 0) return "0";
   const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(value))));
   return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 
-/** `48.6 (46.0–52.1)`; of one repeat only `48.6`. */
+/** `48.6 (46.0–52.1)`; with one repeat only `48.6`. */
 function withRange({ median, least, most }: Spread): string {
   return least === most ? rounded(median) : `${rounded(median)} (${rounded(least)}–${rounded(most)})`;
 }
 
-/** Where the spread is told too. */
+/** With the spread. */
 const COLUMNS: readonly { readonly key: MetricKey; readonly range: boolean }[] = [
   { key: "ttftP50", range: true },
   { key: "ttftP99", range: false },
@@ -51,7 +54,7 @@ const COLUMNS: readonly { readonly key: MetricKey; readonly range: boolean }[] =
   { key: "tokensPerSecondPerGpu", range: false },
 ];
 
-/** What was measured: a line for each number of clients. */
+/** Results: a line per number of clients. */
 export function runTable(summary: Summary): string {
   const shown = COLUMNS.filter(({ key }) => summary.points.some((point) => valuesOf(point, key).length > 0));
   const header = [
@@ -80,7 +83,7 @@ function sum(point: Point, key: "requests" | "errors"): number {
   return point.runs.reduce((total, run) => total + run[key], 0);
 }
 
-/** The whole report: what, where, with what, and the table. */
+/** The whole report: load, deployment, versions, and the table. */
 export function runReport(summary: Summary): string {
   const { load, deployment, environment } = summary;
   const programs = Object.entries(deployment.programs).map(([role, count]) => `${count} ${role}`);
@@ -107,7 +110,7 @@ export function runReport(summary: Summary): string {
   ].join("\n");
 }
 
-/** Those that the report tells; the JSON has all. */
+/** Metrics of the report; the JSON has all. */
 export const COMPARED: readonly MetricKey[] = [
   "ttftP50",
   "ttftP99",
@@ -117,7 +120,7 @@ export const COMPARED: readonly MetricKey[] = [
   "tokensPerSecondPerGpu",
 ];
 
-/** Two runs beside each other, and which differences are more than chance. */
+/** Two runs side by side, and which differences are significant. */
 export function comparisonReport(a: Summary, b: Summary, compared: ComparedRuns): string {
   const isShown = ({ metric: { key } }: { readonly metric: Metric }) => COMPARED.includes(key);
   const names = a.label === b.label ? [`${a.label} (first)`, `${b.label} (second)`] : [a.label, b.label];

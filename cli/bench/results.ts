@@ -1,43 +1,43 @@
-/** Where runs are kept, and which one is meant. */
+/** Directories of runs, and how to find one. */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fromCaller } from "../commandLine";
 import { UsageProblem } from "../pulumi/openStack";
 import { readSummary, SUMMARY_FILE, type Summary } from "./summary";
 
-/** Kept out of Git by this repository's .gitignore. */
+/** Ignored by this repository's .gitignore. */
 const RESULTS = "bench-results";
 
 export function resultsDirectory(project: string): string {
   return join(project, RESULTS);
 }
 
-/** A new run's directory: `bench-results/<stack>/<time>-<load>`. */
+/** Directory of a new run: `bench-results/<stack>/<time>-<load>`. */
 export function runDirectory(project: string, stack: string, load: string, at: Date): string {
   const time = at
     .toISOString()
     .replace(/\.\d+Z$/, "Z")
     .replaceAll(":", "");
-  // `organisation/project/stack` is one name, and no path.
+  // `organisation/project/stack` becomes one directory name.
   return join(resultsDirectory(project), stack.replaceAll("/", "_"), `${time}-${load}`);
 }
 
-/** A run, and where it is. */
+/** A run and its directory. */
 export interface FoundRun {
   readonly directory: string;
   readonly summary: Summary;
 }
 
-/** Where a name on the command line is looked up. */
+/** Where to look up a name from the command line. */
 export interface Lookup {
   readonly project: string;
-  /** Only runs of this load. Default: of any. */
+  /** Only runs of this load. Default: any. */
   readonly load?: string | undefined;
 }
 
 /**
- * The runs that a word on the command line can mean, the newest first: a run's directory, or the name of a stack.
- * @throws UsageProblem when there is none.
+ * The runs that an argument may refer to, newest first: a run's directory, or the name of a stack.
+ * @throws UsageProblem if there is none.
  */
 export function findRuns(word: string, { project, load }: Lookup): FoundRun[] {
   const directory = fromCaller(word);
@@ -58,9 +58,9 @@ export function findRuns(word: string, { project, load }: Lookup): FoundRun[] {
 }
 
 /**
- * The two runs to compare: for stacks, the newest of each with a load that both have had; for the same stack twice, its two
- * newest of one load.
- * @throws UsageProblem when there are no such two.
+ * The two runs to compare: for two stacks, the newest of each with a common load; for the same stack twice,
+ * its two newest with the same load.
+ * @throws UsageProblem if there are no such two.
  */
 export function findPair(words: readonly [string, string], lookup: Lookup): [FoundRun, FoundRun] {
   const [first, second] = words;

@@ -1,4 +1,6 @@
-/** `bin/dynamo-sky bench --stack S`: from a stack's outputs to a directory with metrics, tables and charts. */
+/**
+ * `bin/dynamo-sky bench --stack S`: measures a stack, and writes metrics, tables and charts to a directory.
+ */
 import { randomInt } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -23,10 +25,10 @@ import { type BenchTarget, checkAnswers, targetOf } from "./target";
 export const REPORT_FILE = "report.md";
 export const CHARTS_FILE = "charts.svg";
 const MODEL_LOCK_SECONDS = 600;
-/** Leaves room for what each run adds to it. */
+/** Leaves room for the offset of each run. */
 const SEEDS = 2 ** 30;
 
-/** Runs the loads one after the other; each is written, and told, when it is done. */
+/** Runs the loads one after the other; each is written and reported when it is done. */
 export async function runLoads(options: RunOptions): Promise<void> {
   const say: Progress = (line) => process.stderr.write(`${line}\n`);
   const ca = options.ca === undefined ? undefined : readFileSync(options.ca, "utf8");
@@ -52,8 +54,8 @@ export interface Bench {
 }
 
 /**
- * aiperf, the tokenizer, and an endpoint that answers.
- * @throws Error that says which of them cannot be had, and what to do.
+ * Prepares aiperf and the tokenizer, and checks that the endpoint answers.
+ * @throws Error with the missing part, and what to do.
  */
 export async function prepare(
   target: BenchTarget,
@@ -69,7 +71,7 @@ export async function prepare(
   return { aiperf, tokenizer, hfHome: modelHome(cacheDir()) };
 }
 
-/** @returns its name, under which it is in the hub's cache. */
+/** @returns Its name in the hub's cache. */
 async function fetchTokenizer(
   name: string,
   { engine }: BenchTarget,
@@ -96,7 +98,7 @@ interface LoadContext extends Bench {
   readonly say: Progress;
 }
 
-/** Runs one load, and writes everything about it. */
+/** Runs one load, and writes all its results. */
 async function runLoad(context: LoadContext, name: LoadName, directory: string): Promise<Summary> {
   const { options, target, say, aiperf, tokenizer, hfHome } = context;
   const load = adapted(LOADS[name], options);

@@ -1,4 +1,4 @@
-/** How much a few repeats can say. Pure. */
+/** Statistics of few repeats. Pure. */
 
 export interface Spread {
   readonly median: number;
@@ -6,7 +6,7 @@ export interface Spread {
   readonly most: number;
 }
 
-/** Undefined where there is no value. */
+/** Undefined if there are no values. */
 export function spread(values: readonly number[]): Spread | undefined {
   if (values.length === 0) return undefined;
   const sorted = [...values].sort((a, b) => a - b);
@@ -19,17 +19,17 @@ export function spread(values: readonly number[]): Spread | undefined {
   };
 }
 
-/** What was measured under the same conditions of two things that are compared. */
+/** Measurements of both runs under the same conditions. */
 export interface Stratum {
   readonly a: readonly number[];
   readonly b: readonly number[];
 }
 
 /**
- * Probability that `a` and `b` lie as far apart as here or farther when nothing but chance tells them apart: the exact
- * two-sided rank test of Mann and Whitney (https://doi.org/10.1214/aoms/1177730491), with all ways to deal out the values, so
- * that it holds for the smallest samples, for ties and for any distribution. Of several strata the rank sums are added up,
- * as van Elteren did. Go's benchstat judges benchmarks in the same way.
+ * Probability that `a` and `b` differ at least this much by chance alone: the exact two-sided rank test of
+ * Mann and Whitney (https://doi.org/10.1214/aoms/1177730491), over all permutations, so that it holds for the
+ * smallest samples, for ties and for any distribution. For several strata the rank sums are added up, as van
+ * Elteren did. Go's benchstat uses the same test.
  */
 export function pValue(strata: readonly Stratum[]): number {
   const ranked = strata.map(({ a, b }) => {
@@ -38,7 +38,7 @@ export function pValue(strata: readonly Stratum[]): number {
     return { ranks, count: a.length, found: sum(ranks.slice(0, a.length)) - expected, expected };
   });
   const found = Math.abs(sum(ranked.map((one) => one.found)));
-  // Half ranks add up without rounding, so that equal distances are equal keys.
+  // Doubled ranks are integers, so equal distances are equal keys.
   let distances = new Map([[0, 1]]);
   for (const { ranks, count, expected } of ranked)
     distances = added(distances, distribution(ranks, count, expected));
@@ -46,14 +46,14 @@ export function pValue(strata: readonly Stratum[]): number {
   return sum([...distances].map(([distance, ways]) => (Math.abs(distance) >= found ? ways : 0))) / all;
 }
 
-/** The least that {@link pValue} can be for samples of these sizes, when no two values are equal. */
+/** The smallest possible {@link pValue} for samples of these sizes without ties. */
 export function leastPValue(strata: readonly Stratum[]): number {
   return pValue(
     strata.map(({ a, b }) => ({ a: a.map((_, index) => index), b: b.map((_, index) => a.length + index) })),
   );
 }
 
-/** How many of all ways to choose `count` ranks have which distance from the expected sum. */
+/** Number of choices of `count` ranks by distance from the expected sum. */
 function distribution(ranks: readonly number[], count: number, expected: number): Map<number, number> {
   const ways = new Map<number, number>();
   for (const chosen of sumsOfSubsets(ranks, count)) {
@@ -63,7 +63,7 @@ function distribution(ranks: readonly number[], count: number, expected: number)
   return ways;
 }
 
-/** Of two things that are independent: the sum's distribution. */
+/** Distribution of the sum of two independent values. */
 function added(a: ReadonlyMap<number, number>, b: ReadonlyMap<number, number>): Map<number, number> {
   const result = new Map<number, number>();
   for (const [left, ways] of a)
@@ -75,7 +75,7 @@ function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
 }
 
-/** Rank of each value among all, from 1; equal ones share the mean of theirs. */
+/** Rank of each value, from 1; equal values share the mean of their ranks. */
 function midRanks(values: readonly number[]): number[] {
   return values.map((value) => {
     const below = values.filter((other) => other < value).length;
@@ -84,7 +84,7 @@ function midRanks(values: readonly number[]): number[] {
   });
 }
 
-/** Sums of all choices of `count` of the numbers. */
+/** Sums of all subsets of `count` numbers. */
 function* sumsOfSubsets(numbers: readonly number[], count: number, total = 0, from = 0): Generator<number> {
   if (count === 0) {
     yield total;

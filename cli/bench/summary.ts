@@ -1,4 +1,7 @@
-/** What is kept of a run of `bin/dynamo-sky bench`, as `summary.json`: docs/load-testing.md describes it for programs. */
+/**
+ * Results of a run of `bin/dynamo-sky bench`, as `summary.json`; documented for programs in
+ * docs/load-testing.md.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
@@ -7,7 +10,7 @@ import { LOAD_NAMES } from "./loads";
 import { METRIC_KEYS } from "./metrics";
 
 export const SUMMARY_FILE = "summary.json";
-/** Goes up when a reader of the former one would misread this one. */
+/** Incremented when older readers would misread the file. */
 const SCHEMA_VERSION = 1;
 
 const tokenCount = z.object({ mean: z.number(), stddev: z.number() });
@@ -21,16 +24,16 @@ const measuredSchema = z.object({
   promptTokens: z.number().optional(),
   answerTokens: z.number().optional(),
   values,
-  /** Seed of the prompts; with it and the load aiperf makes the same ones again. */
+  /** Seed of the prompts; with the same load aiperf generates the same prompts again. */
   seed: z.number(),
-  /** Directory of aiperf's own files, below that of the run. */
+  /** Directory of aiperf's own files, below the run's. */
   artifacts: z.string(),
 });
 
 const summarySchema = z.object({
   schema: z.literal(SCHEMA_VERSION),
   stack: z.string(),
-  /** What the user calls it; by default the stack's name. */
+  /** The user's label; by default the stack's name. */
   label: z.string(),
   startedAt: z.string(),
   seconds: z.number(),
@@ -50,7 +53,7 @@ const summarySchema = z.object({
     endpoint: z.string(),
     model: z.string(),
     engine: z.string().optional(),
-    /** The engine is Dynamo's mocker: its times are made up, and its GPUs too. */
+    /** Whether the engine is Dynamo's mocker, whose times and GPUs are simulated. */
     isSimulated: z.boolean(),
     gpus: z.number().optional(),
     nodes: z.number().optional(),
@@ -77,7 +80,7 @@ export function summaryText(summary: Omit<Summary, "schema">): string {
   return `${JSON.stringify({ schema: SCHEMA_VERSION, ...summary }, undefined, 2)}\n`;
 }
 
-/** @throws Error that says what is wrong with the file. */
+/** @throws Error that describes the problem with the file. */
 export function readSummary(directory: string): Summary {
   const file = join(directory, SUMMARY_FILE);
   try {

@@ -1,4 +1,4 @@
-/** What a load is sent to, as the stack's outputs describe it, and whether it answers at all. */
+/** The endpoint to measure, from the stack's outputs, and a check that it answers. */
 import { X509Certificate } from "node:crypto";
 import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
@@ -13,24 +13,24 @@ export interface BenchTarget {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   readonly endpoint: string;
   readonly model: string;
-  /** What it is asked for: one that writes tokens. */
+  /** Task of the model, which must generate tokens. */
   readonly task: TaskName;
   readonly apiKey: string | undefined;
   readonly engine: string | undefined;
-  /** Certificates to trust, PEM. Default: those that the system does. */
+  /** Certificates to trust, PEM. Default: the system's trust store. */
   readonly ca: string | undefined;
-  /** GPUs that hold a rank of a worker; those of the mocker are made up. Undefined where there are none. */
+  /** GPUs used by workers; simulated with the mocker. Undefined if there are none. */
   readonly gpus: number | undefined;
-  /** Nodes that run something. */
+  /** Nodes that run programs. */
   readonly nodes: number;
-  /** Programs by role: `{ frontend: 1, aggregated: 4 }`. */
+  /** Number of programs by role: `{ frontend: 1, aggregated: 4 }`. */
   readonly programs: Readonly<Record<string, number>>;
 }
 
 /**
  * @param outputs Outputs of a stack whose last `up` succeeded, secrets shown.
  * @param ca Certificates to trust instead of the stack's own, PEM.
- * @throws Error when they are not those of this program, or when the model writes no tokens.
+ * @throws Error if they are not outputs of this program, or if the model generates no tokens.
  */
 export function targetOf(outputs: Readonly<Record<string, unknown>>, ca?: string): BenchTarget {
   const { endpoint, model, task, apiKey, engine, certificate } = deploymentOf(outputs);
@@ -50,7 +50,10 @@ export function targetOf(outputs: Readonly<Record<string, unknown>>, ca?: string
 
 const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-/** What to trust for a certificate of the outputs: itself where it ends in a root, else the public roots with it. */
+/**
+ * Certificates to trust for the one in the outputs: only itself if its chain ends in a root, else the public
+ * roots too.
+ */
 function trustedWith(certificate: string): string {
   const chain = [...certificate.matchAll(PEM)].map(([pem]) => new X509Certificate(pem));
   const endsInRoot = chain.some((one) => one.checkIssued(one));
@@ -60,8 +63,9 @@ function trustedWith(certificate: string): string {
 const ANSWER_MS = 120_000;
 
 /**
- * Sends one short request, so that a wrong key, a dead endpoint or an unknown certificate is told before a load is made.
- * @throws Error that says what the endpoint said, and what to do.
+ * Sends one short request, so that a wrong key, an endpoint that is down or an unknown certificate is
+ * reported before the measurement.
+ * @throws Error with the endpoint's message, and what to do.
  */
 export async function checkAnswers(target: BenchTarget): Promise<void> {
   const { path, body } = tasks[target.task];

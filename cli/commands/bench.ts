@@ -1,5 +1,6 @@
 /**
- * `dynamo-sky bench`: a load on a running deployment, measured with aiperf; `bench compare A B`: whether two runs differ.
+ * `dynamo-sky bench`: load test of a running deployment with aiperf; `bench compare A B`: whether two runs
+ * differ.
  */
 import { runCompare } from "../bench/compareCommand";
 import { benchCommand } from "../bench/options";

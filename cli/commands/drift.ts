@@ -1,4 +1,4 @@
-/** `dynamo-sky drift`: whether a stack is as its configuration wants it, as an exit code on which a pipeline can act. */
+/** `dynamo-sky drift`: whether a stack matches its configuration, as an exit code for pipelines. */
 import { CWD, json, NEEDED_STACK, timeout, verb } from "../command";
 import { EXIT } from "../commandLine";
 import { driftOf } from "../pulumi/drift";

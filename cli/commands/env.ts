@@ -1,4 +1,4 @@
-/** `dynamo-sky env`: with what it prints, plain `pulumi` works in a shell as `npm run stack` does. */
+/** `dynamo-sky env`: prints variables with which plain `pulumi` works in a shell like `npm run stack`. */
 import { CWD, json, NEEDED_STACK, verb } from "../command";
 import { exitCodes } from "../commandLine";
 import { openStack } from "../pulumi/openStack";

@@ -1,4 +1,4 @@
-/** `dynamo-sky logs`: the logs of every program of a deployment, merged by time, from wherever it runs. */
+/** `dynamo-sky logs`: logs of all programs of a deployment, merged by time, wherever it runs. */
 import { CWD, collect, json, OUTPUTS, STACK, timeout, verb } from "../command";
 import { EXIT, exitCodes, wholeNumber } from "../commandLine";
 import { deployedFrom } from "../deployment/outputs";
@@ -72,7 +72,7 @@ function tailOf(written: string): number {
   return wholeNumber("--tail", written, { least: 0, most: MOST_LINES });
 }
 
-/** SkyPilot is asked first: a cluster that is not up has no node that could be read. */
+/** Queries SkyPilot first: a cluster that is not up has no readable nodes. */
 async function shellOf(place: Reach) {
   const states = await place.clusters();
   return (source: LogSource) =>

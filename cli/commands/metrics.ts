@@ -1,6 +1,6 @@
 /**
- * `dynamo-sky metrics`: what a Prometheus and a Grafana of one's own need for a deployment, or whether a Prometheus has the
- * metrics that the dashboards and the alerts ask for.
+ * `dynamo-sky metrics`: files for your own Prometheus and Grafana, or a check that a Prometheus has all
+ * metrics of the dashboards and alerts.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,5 +1,6 @@
 /**
- * `dynamo-sky pipeline <step>`: what a pipeline does, as commands that run anywhere; the files below pipelines/ only call them.
+ * `dynamo-sky pipeline <step>`: the steps of a CI pipeline, as commands that run anywhere; the files in
+ * pipelines/ only call them.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { CWD, collect, json, NEEDED_STACK, timeout, verb } from "../command";
@@ -98,7 +99,7 @@ Markdown, also when it fails: the page says why. Progress goes to standard error
     step("ephemeral-sweep", "remove those whose time is over", 7200).action((given) =>
       tell(given, async (signal) => {
         const open = (stack: string) => openStack({ projectDir: given.cwd, stack });
-        // Any name will do to ask which stacks there are.
+        // Listing the stacks works with any stack name.
         return ephemeralSweep(await runOf(given, "sweep", signal), open, new Date());
       }),
     ),
@@ -114,7 +115,10 @@ Markdown, also when it fails: the page says why. Progress goes to standard error
       .action((given) => tell(given, (signal) => postPage(given, signal))),
   );
 
-/** A step, with the options that all have. @param seconds Usual time limit; provisioning has one of its own (timeouts.provisionMinutes). */
+/**
+ * A step with the common options. @param seconds Default time limit; provisioning has its own
+ * (timeouts.provisionMinutes).
+ */
 function step(
   name: string,
   about: string,
@@ -157,7 +161,7 @@ interface Given {
   readonly json: boolean;
 }
 
-/** Carries a step out, within its time, and tells what came of it. */
+/** Runs a step within its time limit, and reports the result. */
 async function tell(
   { cwd, timeout: limit, output, json: isJson }: Given,
   work: (signal: AbortSignal) => Promise<Report>,

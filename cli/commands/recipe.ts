@@ -1,4 +1,4 @@
-/** `dynamo-sky recipe`: the stack as a plain SkyPilot recipe, which `sky launch` runs without Pulumi. */
+/** `dynamo-sky recipe`: the stack as a plain SkyPilot recipe for `sky launch` without Pulumi. */
 import { CWD, NEEDED_STACK, verb } from "../command";
 import { exitCodes } from "../commandLine";
 import { renderStack } from "../recipe";

@@ -1,4 +1,4 @@
-/** `dynamo-sky status`: what of a deployment runs where, from its stack's outputs alone. */
+/** `dynamo-sky status`: state of a deployment's programs, from its stack's outputs alone. */
 import { CWD, json, OUTPUTS, STACK, timeout, verb } from "../command";
 import { EXIT, exitCodes, seconds } from "../commandLine";
 import { deployedFrom } from "../deployment/outputs";

@@ -1,6 +1,6 @@
 /**
- * `dynamo-sky verify`: whether the router of a running deployment looks at the workers' caches, shown by what Dynamo itself
- * says of requests that begin alike.
+ * `dynamo-sky verify`: whether the router of a running deployment uses the workers' caches, from Dynamo's own
+ * data about requests with shared prefixes.
  */
 import { tasks } from "../../config/task";
 import { CWD, json, NEEDED_STACK, timeout, verb } from "../command";
@@ -54,7 +54,7 @@ async function verified(
       `There is nothing to verify: with task ${target.task} no worker keeps a cache that the router could look at.`,
     );
   const sent = await sendPrefixes(target, amounts);
-  // Once, after all requests: where the nodes are machines of their own, asking them takes seconds.
+  // Once, after all requests: querying remote nodes takes seconds.
   const groups = await withNodeLogs(deployedOf(outputs), signal, (logs) => withLogs(sent, logs));
   const seen = new Set(groups.flatMap(({ requests }) => requests.map(({ prefillWorker }) => prefillWorker)));
   return { groups, verdict: judge(groups, (await promptWorkers(target)) ?? seen.size) };

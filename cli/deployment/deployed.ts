@@ -1,4 +1,4 @@
-/** Where a deployment runs, as its stack's outputs tell it: all that `status` and `logs` start from. */
+/** Placement of a deployment, from its stack's outputs: the input of `status` and `logs`. */
 import { type DeployedCluster, type DeployedProgram, outputsSchema } from "../../plan/outputs";
 import { OperationFailed } from "../pulumi/problem";
 
@@ -6,31 +6,31 @@ export type { DeployedCluster, DeployedProgram } from "../../plan/outputs";
 
 type Outputs = ReturnType<typeof outputsSchema.parse>;
 
-/** A deployment that runs. */
+/** A running deployment. */
 export interface Deployed {
   readonly endpoint: string;
   readonly model: string;
   readonly engine: string;
   readonly topology: readonly DeployedCluster[];
   readonly deployment: Outputs["deployment"]["deployment"];
-  /** What `up` reckoned with, US dollars an hour; undefined where it did not. */
+  /** The price at `up`, US dollars an hour; undefined if it was not queried. */
   readonly cost: Outputs["cost"];
   /** The same by cluster. */
   readonly prices: Readonly<Record<string, number | null>>;
 }
 
 /**
- * @param outputs A stack's outputs; those of other programs are left out.
- * @throws OperationFailed when they do not describe a deployment, with what to do.
+ * @param outputs A stack's outputs; those of other programs are ignored.
+ * @throws OperationFailed if they do not describe a deployment, with what to do.
  */
 export function deployedOf(outputs: Readonly<Record<string, unknown>>): Deployed {
-  const parsed = outputsSchema.omit({ chat: true }).safeParse(outputs);
+  const parsed = outputsSchema.safeParse(outputs);
   if (parsed.success) {
     const { endpoint, model, cost, deployment } = parsed.data;
     return { endpoint, model, cost, ...deployment };
   }
   if (outputs["endpoint"] === undefined)
-    throw new OperationFailed("The stack has no endpoint: its `up` has not succeeded yet.");
+    throw new OperationFailed("The stack has no endpoint: its `up` has not come so far yet.");
   const [issue] = parsed.error.issues;
   throw new OperationFailed(
     `The stack's outputs do not tell where it runs (${issue?.path.join(".")}: ${issue?.message}). ` +

@@ -1,4 +1,4 @@
-/** Where the outputs of a stack come from. */
+/** Sources of a stack's outputs. */
 import { readFileSync } from "node:fs";
 import { messageOf } from "../../lib/run";
 import { fromCaller, oneOfTwo } from "../commandLine";
@@ -13,20 +13,23 @@ interface DeploymentOptions {
   readonly cwd: string;
 }
 
-/** The deployment that the options name. @throws UsageProblem, OperationFailed when there is none, with what to do. */
+/**
+ * The deployment named by the options. @throws UsageProblem, OperationFailed if there is none, with what to
+ * do.
+ */
 export async function deployedFrom(options: DeploymentOptions): Promise<Deployed> {
   return deployedOf(await readOutputs(oneOfTwo(options), options.cwd));
 }
 
 export type OutputsSource =
   | { readonly stack: string }
-  /** A file with JSON; `-` is standard input. */
+  /** A JSON file; `-` is standard input. */
   | { readonly file: string };
 
 /**
  * @param cwd Directory of Pulumi.yaml.
- * @param showSecrets Of a stack; a file has them or not.
- * @throws UsageProblem, OperationFailed when there are none, with what to do.
+ * @param showSecrets For a stack; a file has them or not.
+ * @throws UsageProblem, OperationFailed if there are none, with what to do.
  */
 export async function readOutputs(
   source: OutputsSource,
@@ -52,7 +55,7 @@ function textOf(file: string, path: string | number): string {
   }
 }
 
-/** What is wrong with the text is not told in detail: that would quote it, and it may hold a key. */
+/** The error gives no details: they would quote the text, which may hold a key. */
 function parsed(file: string, text: string): unknown {
   try {
     return JSON.parse(text);

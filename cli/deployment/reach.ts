@@ -1,4 +1,4 @@
-/** How the nodes of a deployment are reached: processes of this machine, or SkyPilot's ssh. */
+/** Access to the nodes of a deployment: local processes, or SkyPilot's ssh. */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterState, NodeShell } from "../../lib/nodes";
@@ -9,14 +9,14 @@ import type { SkyClusters } from "../../sky/inspect";
 import type { Deployed, DeployedNode } from "./deployed";
 
 export interface Reach {
-  /** By full name. Asks anew each time. */
+  /** By full name. Queried anew each time. */
   clusters(): Promise<Readonly<Record<string, ClusterState>>>;
-  /** Undefined where there is no such node any more. */
+  /** Undefined if the node no longer exists. */
   shell(node: DeployedNode): NodeShell | undefined;
   close(): void;
 }
 
-/** @throws UserError when SkyPilot cannot be asked. */
+/** @throws UserError if SkyPilot is not available. */
 export async function reach(deployed: Deployed, signal: AbortSignal): Promise<Reach> {
   const names = deployed.topology.map(({ cluster }) => cluster);
   if (deployed.deployment.target === "local") return localReach(names);
@@ -28,9 +28,9 @@ export async function reach(deployed: Deployed, signal: AbortSignal): Promise<Re
   };
 }
 
-/** The clusters of a deployment on SkyPilot. @throws UserError when SkyPilot cannot be asked. */
+/** The clusters of a deployment on SkyPilot. @throws UserError if SkyPilot is not available. */
 export function skyClusters(deployed: Deployed, signal: AbortSignal): Promise<SkyClusters> {
-  // Loaded when needed: a deployment on this machine does without SkyPilot.
+  // Loaded lazily: a deployment on this machine does not need SkyPilot.
   const { SkyClusters: Clusters } = require("../../sky/inspect") as typeof import("../../sky/inspect");
   const { deployment, topology, cost } = deployed;
   const clusters = topology.map(({ cluster }) => cluster);
@@ -49,7 +49,7 @@ function localReach(names: readonly string[]): Reach {
   };
 }
 
-/** The interpreter that runs the node's supervisor is in its record. */
+/** The node's record has the interpreter of its supervisor. */
 function localShell(directory: string): NodeShell | undefined {
   let record: unknown;
   try {

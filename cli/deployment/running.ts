@@ -1,4 +1,4 @@
-/** A running deployment as its stack's outputs describe it; every tool that talks to one starts here. */
+/** A running deployment from its stack's outputs; the starting point of every tool that sends it requests. */
 import { isAbsolute, join } from "node:path";
 import type { TaskName } from "../../config/task";
 import { bypassProxies, hostOf } from "../../lib/proxies";
@@ -12,15 +12,15 @@ export interface RunningDeployment {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   readonly endpoint: string;
   readonly model: string;
-  /** What it is asked for. */
+  /** Task of the model. */
   readonly task: TaskName;
   readonly apiKey: string | undefined;
-  /** What clients have to trust, PEM, where the endpoint speaks TLS. */
+  /** PEM that clients must trust, if the endpoint uses TLS. */
   readonly certificate?: string | undefined;
-  /** SHA-256 of the certificate that the endpoint shows, where it speaks TLS. */
+  /** SHA-256 fingerprint of the endpoint's certificate, if it uses TLS. */
   readonly fingerprint: string | undefined;
-  /** A command that asks the model for what it is there for, for a POSIX shell. */
-  readonly chat: string;
+  /** A POSIX shell command that sends the model a request of its task. */
+  readonly curl: string | undefined;
   readonly engine: string | undefined;
   /** Log files by program, absolute. */
   readonly logs: Readonly<Record<string, readonly string[]>>;
@@ -28,16 +28,16 @@ export interface RunningDeployment {
 
 /**
  * @param outputs Outputs of a stack whose last `up` succeeded, secrets shown.
- * @throws Error when they are not those of this program.
+ * @throws Error if they are not outputs of this program.
  */
 export function deploymentOf(outputs: Readonly<Record<string, unknown>>): RunningDeployment {
   const parsed = outputsSchema.safeParse(outputs);
-  if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not succeeded yet.");
-  const { endpoint, model, chat, apiKey, certificate, certificateFingerprint, deployment } = parsed.data;
-  const { engine, logs } = deployment;
+  if (!parsed.success) throw new Error("The stack has no endpoint: its `up` has not come so far yet.");
+  const { endpoint, model, apiKey, certificate, certificateFingerprint, deployment } = parsed.data;
+  const { engine, logs, curl } = deployment;
   const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));
   return {
-    ...{ endpoint, model, chat, engine },
+    ...{ endpoint, model, curl, engine },
     task: deployment.deployment.task,
     apiKey: apiKey ?? undefined,
     certificate: certificate ?? undefined,
@@ -47,8 +47,8 @@ export function deploymentOf(outputs: Readonly<Record<string, unknown>>): Runnin
 }
 
 /**
- * Outputs of a stack, secrets shown unless told otherwise.
- * @throws OperationFailed that says how to bring the stack up, when there is none of that name.
+ * Outputs of a stack, by default with secrets.
+ * @throws OperationFailed with how to bring the stack up, if there is none with that name.
  */
 export async function outputsOf(
   stack: OpenStack,
@@ -57,7 +57,7 @@ export async function outputsOf(
   try {
     const outputs = await stack.outputs(options);
     const { endpoint } = outputs;
-    // Whoever asks for the outputs is about to talk to the cluster.
+    // Callers of this are about to connect to the cluster.
     if (typeof endpoint === "string" && URL.canParse(endpoint)) bypassProxies([hostOf(endpoint)]);
     return outputs;
   } catch (error) {

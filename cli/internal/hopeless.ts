@@ -1,8 +1,11 @@
-/** What a program says when no waiting helps: then the wait ends at once, with what to do, and not when its time is over. */
+/**
+ * Log messages after which waiting is useless: the wait ends at once, with what to do, instead of at its time
+ * limit.
+ */
 
 /** A cause and its remedy. */
 interface Hopeless {
-  /** In a line of a frontend's log. */
+  /** Matched against lines of a frontend's log. */
   readonly said: RegExp;
   readonly message: string;
 }
@@ -17,20 +20,21 @@ const CAUSES: readonly Hopeless[] = [
   },
 ];
 
-/** Clocks of nodes may differ from this one by so much. Unit: milliseconds. */
+/** Tolerated clock difference between nodes and this machine. Unit: milliseconds. */
 const SKEW_MS = 10_000;
 
 /**
- * The remedy for what lines of a log say, where there is one.
+ * The remedy for a cause found in log lines, if any.
  *
- * @param since Time by this machine's clock, milliseconds: what an earlier run has said does not count. Dynamo repeats itself every 30 s.
+ * @param since Milliseconds by this machine's clock: older messages of an earlier run are ignored. Dynamo
+ * repeats itself every 30 s.
  */
 export function hopelessIn(lines: readonly string[], since: number): string | undefined {
   return CAUSES.find(({ said }) => lines.some((line) => said.test(line) && timeOf(line) >= since - SKEW_MS))
     ?.message;
 }
 
-/** Dynamo begins its lines with the time; what else is before it is SkyPilot's. */
+/** Dynamo's lines start with the time; anything before it is SkyPilot's prefix. */
 function timeOf(line: string): number {
   const [written] = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/.exec(line) ?? [];
   return written === undefined ? Number.NEGATIVE_INFINITY : Date.parse(written);

@@ -1,18 +1,21 @@
 /**
- * The one program that Pulumi's command resources run: `dynamo-sky <verb>`, input as JSON on standard input, progress on
- * standard error, a result (if there is one) as JSON on standard output.
+ * The program that Pulumi's command resources run: `dynamo-sky <verb>`, input as JSON on standard input,
+ * progress on standard error (during Pulumi's `up` through `lib/progressRelay.ts`), a result (if there is one) as
+ * JSON on standard output.
  *
- * Exit codes: 0 done, 1 failed (the last message says what to do), 2 wrong use or wrong input.
+ * Exit codes: 0 success, 1 failure (the last message says what to do), 2 usage error or invalid input.
  */
 import "../../lib/bypassProxies";
 import { text } from "node:stream/consumers";
 import type { z } from "zod";
-import { UserError } from "../../lib/errors";
+import { CausedFailure, UserError } from "../../lib/errors";
 import { Progress } from "../../lib/progress";
+import { findRelay } from "../../lib/progressRelay";
 import type { Verb } from "../../lib/verb";
+import { toldBefore } from "./toldBefore";
 
-// Loaded when called, since most verbs need little of what others need, and a deployment runs dozens of them. `require`
-// and not `import()`, which under tsx's CommonJS hook would leave the hook.
+// Loaded lazily, since verbs share few dependencies, and a deployment runs dozens of them. `require` and not
+// `import()`, which would bypass tsx's CommonJS hook.
 const VERBS: Readonly<Record<string, () => { readonly verb: Verb }>> = {
   "local lease": () => require("../../local/lease") as typeof import("../../local/lease"),
   "local release": () => require("../../local/release") as typeof import("../../local/release"),
@@ -29,21 +32,27 @@ const VERBS: Readonly<Record<string, () => { readonly verb: Verb }>> = {
 const EXIT_FAILED = 1;
 const EXIT_USAGE = 2;
 const PARENT_CHECK_MS = 250;
-/** How long a verb may take to clean up after it was told to stop. */
+/** How long a verb may take to clean up after it was stopped. */
 const STOP_GRACE_MS = 10_000;
 
 async function main(args: readonly string[]): Promise<number> {
-  const progress = new Progress();
+  const began = new Date();
   const name = args.join(" ");
   const load = VERBS[name];
-  if (load === undefined) {
-    progress.plain(`'${name}' is no verb of dynamo-sky. The verbs are: ${Object.keys(VERBS).join(", ")}.`);
-    return EXIT_USAGE;
-  }
+  if (load === undefined)
+    return tell(
+      `'${name}' is no verb of dynamo-sky. The verbs are: ${Object.keys(VERBS).join(", ")}.`,
+      EXIT_USAGE,
+    );
   const stop = stopSignal();
+  const raw = await readInput(name);
+  if (raw instanceof UsageError) return tell(raw.message, EXIT_USAGE);
+  const relay = findRelay(name, raw);
+  // Where progress goes another way, standard error shows it and nothing else: the cause is for the failure.
+  const out = relay === undefined ? process.stderr : process.stdout;
   try {
     const { verb } = load();
-    const input = parseInput(name, verb, await readInput(name));
+    const input = parseInput(name, verb, raw);
     const limit = verb.timeoutSeconds(input);
     const timer = setTimeout(
       () => stop.abort(new UserError(`'dynamo-sky ${name}' was stopped after its time limit of ${limit} s.`)),
@@ -51,38 +60,52 @@ async function main(args: readonly string[]): Promise<number> {
     );
     timer.unref();
     await verb.run(input, {
-      progress,
+      progress: new Progress(relay?.write),
       signal: stop.signal,
       result: (value) => process.stdout.write(`${JSON.stringify(value)}\n`),
     });
     return 0;
   } catch (error) {
     const cause = stop.signal.aborted && !(error instanceof UserError) ? stop.signal.reason : error;
-    return report(progress, cause);
+    if (cause instanceof UsageError) return tell(cause.message, EXIT_USAGE, out);
+    return tell(explained(cause, began), EXIT_FAILED, out);
+  } finally {
+    relay?.close();
   }
 }
 
-function report(progress: Progress, error: unknown): number {
-  if (error instanceof UsageError) {
-    progress.plain(error.message);
-    return EXIT_USAGE;
-  }
-  if (error instanceof UserError) {
-    progress.plain(error.message);
-    return EXIT_FAILED;
-  }
-  // Not foreseen, so the place in the program is what helps.
-  progress.plain(error instanceof Error ? (error.stack ?? error.message) : String(error));
-  return EXIT_FAILED;
+/** Prints the last message. @returns the exit code. */
+function tell(message: string, code: number, out: NodeJS.WritableStream = process.stderr): number {
+  new Progress((line) => out.write(line)).plain(message);
+  return code;
+}
+
+function explained(error: unknown, began: Date): string {
+  const other = error instanceof CausedFailure ? toldBefore(error.who, error.reason, began) : undefined;
+  if (error instanceof CausedFailure && other !== undefined)
+    return [`${error.who} failed as ${other} did: ${error.reason}`, error.own ?? []].flat().join("\n");
+  if (error instanceof UserError) return error.message;
+  // Unexpected, so print the stack trace.
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 class UsageError extends Error {}
 
-async function readInput(name: string): Promise<unknown> {
-  if (process.stdin.isTTY) {
-    throw new UsageError(`'dynamo-sky ${name}' reads its input as JSON from standard input.`);
-  }
-  const raw = await text(process.stdin);
+async function readInput(name: string): Promise<string | UsageError> {
+  if (!process.stdin.isTTY) return text(process.stdin);
+  return new UsageError(`'dynamo-sky ${name}' reads its input as JSON from standard input.`);
+}
+
+function parseInput<S extends z.ZodType>(name: string, verb: Verb<S>, raw: string): z.output<S> {
+  const parsed = verb.input.safeParse(jsonIn(name, raw));
+  if (parsed.success) return parsed.data;
+  const problems = parsed.error.issues.map(
+    ({ path, message }) => `  ${path.join(".") || "input"}: ${message}`,
+  );
+  throw new UsageError([`The input of 'dynamo-sky ${name}' is not valid:`, ...problems].join("\n"));
+}
+
+function jsonIn(name: string, raw: string): unknown {
   try {
     return JSON.parse(raw);
   } catch {
@@ -93,16 +116,7 @@ async function readInput(name: string): Promise<unknown> {
   }
 }
 
-function parseInput<S extends z.ZodType>(name: string, verb: Verb<S>, raw: unknown): z.output<S> {
-  const parsed = verb.input.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const problems = parsed.error.issues.map(
-    ({ path, message }) => `  ${path.join(".") || "input"}: ${message}`,
-  );
-  throw new UsageError([`The input of 'dynamo-sky ${name}' is not valid:`, ...problems].join("\n"));
-}
-
-/** Stops the verb on SIGTERM and SIGINT, and when the process that started this one is gone. */
+/** Stops the verb on SIGTERM and SIGINT, and when the parent process has exited. */
 function stopSignal(): AbortController {
   const stop = new AbortController();
   const abort = (why: string): void => {
@@ -111,7 +125,7 @@ function stopSignal(): AbortController {
   };
   for (const signal of ["SIGTERM", "SIGINT"] as const)
     process.on(signal, () => abort(`Stopped by ${signal}.`));
-  // Whoever reads the output may be gone too; that must not end the clean-up.
+  // The reader of the output may have exited too; that must not interrupt the clean-up.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => undefined);
   const parent = process.ppid;
   setInterval(() => {

@@ -1,4 +1,6 @@
-/** `ready`: waits until every worker of the plan is registered and an answer with content (tokens, a vector) has come back. */
+/**
+ * `ready`: waits until every planned worker is registered and a request returns content (tokens, a vector).
+ */
 import { resolve } from "node:path";
 import { tasks } from "../../config/task";
 import { UserError } from "../../lib/errors";
@@ -17,12 +19,15 @@ const FRONTEND = "frontend";
 const LOG_LINES = 20;
 const FRONTEND_LOG_LINES = 5;
 const REQUEST_MS = 5000;
-/** An engine compiles kernels at its first request: 17 s were seen on an H200. */
+/** An engine compiles kernels at its first request: this took up to 17 s on an H200. */
 const COMPLETION_MS = 120_000;
 const MAX_TOKENS = 8;
-/** How often the frontends' logs are looked at. Those of a cluster on SkyPilot are fetched by ssh. */
+/** How often the frontends' logs are checked. Those of a SkyPilot cluster are fetched by ssh. */
 const LOOK_EVERY_MS = { local: 5000, remote: 60_000 };
-/** Of each frontend: what Dynamo repeats every 30 s must be among them, beside an error for each look at a model that is not there. */
+/**
+ * Per frontend: must include Dynamo's message repeated every 30 s, among an error for each query of a missing
+ * model.
+ */
 const LOOK_LINES = 400;
 
 export const verb = defineVerb({
@@ -31,7 +36,7 @@ export const verb = defineVerb({
   run: untilReady,
 });
 
-/** Something that is not there yet: which component, and what was seen of it. */
+/** Something that is not ready yet: the component, and its observed state. */
 interface Missing {
   readonly component: string;
   readonly seen: string;
@@ -46,7 +51,7 @@ async function untilReady(input: ReadyInput, context: VerbContext): Promise<void
   }
 }
 
-/** Loaded when needed: a deployment on this machine does without SkyPilot. */
+/** Loaded lazily: a deployment on this machine does not need SkyPilot. */
 function openRemote(spec: RemoteSpec, context: VerbContext): Promise<RemoteDeployment> {
   const { RemoteDeployment: Remote } = require("../../sky/remote") as typeof import("../../sky/remote");
   return Remote.open(spec, context);
@@ -83,7 +88,7 @@ async function waitUntilReady(
   throw await notReady(input, last ?? { component: FRONTEND, seen: missing }, remote);
 }
 
-/** @throws UserError when a frontend says what no waiting mends. */
+/** @throws UserError if a frontend logs an error that waiting cannot fix. */
 async function assertHope(
   input: ReadyInput,
   since: number,
@@ -93,7 +98,7 @@ async function assertHope(
   if (remedy !== undefined) throw new UserError(`${remedy} (${input.model} at ${input.endpoint})`);
 }
 
-/** The last lines that a component's programs wrote. */
+/** The last log lines of a component's programs. */
 async function linesOf(
   { logs }: ReadyInput,
   component: string,
@@ -107,7 +112,7 @@ async function linesOf(
   return lastLines(files, count);
 }
 
-/** Asks at the endpoint, or at what leads there. */
+/** Queries the endpoint, or its tunnel. */
 async function firstMissing(
   input: ReadyInput,
   signal: AbortSignal,
@@ -132,7 +137,7 @@ async function notReady(
   const { endpoint, timeoutSeconds } = input;
   const lines = await linesOf(input, component, LOG_LINES, remote);
   const cause = causeIn(lines);
-  // What a worker misses, the frontend often tells.
+  // The frontend's log often has the cause of a worker's problem.
   if (component !== FRONTEND) lines.push(...(await linesOf(input, FRONTEND, FRONTEND_LOG_LINES, remote)));
   return new UserError(
     [
@@ -160,7 +165,7 @@ async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<M
   return ready === true ? undefined : { component: FRONTEND, seen: `it says ready=${String(ready)}` };
 }
 
-/** Workers by role that the frontend counts in a namespace. */
+/** Workers by role registered with the frontend in a namespace. */
 function registered(body: unknown, namespace: string): Record<WorkerRole, number> {
   const types = field(field(field(body, "namespaces"), namespace), "worker_types");
   const count = (role: WorkerRole): number => Number(field(field(types, role), "workers") ?? 0);
@@ -172,7 +177,7 @@ function registered(body: unknown, namespace: string): Record<WorkerRole, number
   };
 }
 
-/** A 200 proves nothing: broken engines answer it with no tokens at all. */
+/** A status 200 proves nothing: broken engines return it without any tokens. */
 async function missingAnswer(input: ReadyInput, signal: AbortSignal): Promise<Missing | undefined> {
   const { noun, path, body, read } = tasks[input.task];
   const answer = await call(input, path, body(input.model, "Say hello.", MAX_TOKENS), COMPLETION_MS, signal);
@@ -209,7 +214,7 @@ async function call(
   }
 }
 
-/** The message of an error in OpenAI's shape, or the beginning of what there is instead. */
+/** The message of an OpenAI-style error, or the beginning of the text. */
 function saidIn(text: string): string {
   try {
     const message = field(field(JSON.parse(text), "error"), "message");

@@ -1,22 +1,23 @@
-/** The lines of many programs, in one order by time. Pure. */
+/** Merges the lines of many programs by time. Pure. */
 
-/** A program's line as it came. */
+/** A program's line, unchanged. */
 export interface Line {
-  /** Which program; the place of each in the order of equal times. */
+  /** Index of the program; also the order of lines with equal times. */
   readonly source: number;
   readonly text: string;
-  /** What it says itself, milliseconds since 1970; undefined where it says nothing. */
+  /** Timestamp in the line, milliseconds since 1970; undefined if it has none. */
   readonly time: number | undefined;
 }
 
 export interface TimedLine extends Line {
-  /** By which it is put in order; undefined where its program has not yet said any time. */
+  /** Sort key; undefined if its program has not logged any timestamp yet. */
   readonly at: number | undefined;
 }
 
 /**
- * Gives every line a time that never falls within one program: a line without one (a stack trace, a message of the launcher)
- * belongs to the one before it, and those before a program's first time belong to that.
+ * Gives every line a time that never decreases within a program: a line without a timestamp (a stack trace, a
+ * message of the launcher) gets that of the line before it, and lines before a program's first timestamp get
+ * that one.
  */
 export class Timeline {
   private readonly last = new Map<number, number>();
@@ -29,7 +30,7 @@ export class Timeline {
     return lines.map((line) => {
       const before = this.last.get(line.source);
       const said = line.time ?? before ?? first.get(line.source);
-      // A clock that was put back does not put a program's lines in another order.
+      // A clock that was set back does not reorder a program's lines.
       const at = said === undefined || before === undefined ? said : Math.max(said, before);
       if (at !== undefined) this.last.set(line.source, at);
       return { ...line, at };
@@ -37,7 +38,7 @@ export class Timeline {
   }
 }
 
-/** In order of time; lines of the same time stay together by program, and each program's in the order that they have. */
+/** Sorted by time; lines with equal times stay grouped by program, in their original order. */
 export function merged(lines: readonly TimedLine[]): TimedLine[] {
   const order = (line: TimedLine) => line.at ?? Number.NEGATIVE_INFINITY;
   return lines.toSorted((a, b) => {

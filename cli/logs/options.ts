@@ -1,4 +1,4 @@
-/** Which logs, from when. Pure. */
+/** Selection of logs: programs and time. Pure. */
 import type { Deployed, DeployedProgram } from "../deployment/deployed";
 import { UsageProblem } from "../pulumi/problem";
 
@@ -9,7 +9,7 @@ export interface LogFilter {
   readonly node: string | undefined;
 }
 
-/** A program whose log is wanted. */
+/** A program whose log to read. */
 export interface LogSource extends Pick<DeployedProgram, "name" | "role"> {
   /** The cluster's full name. */
   readonly cluster: string;
@@ -17,8 +17,8 @@ export interface LogSource extends Pick<DeployedProgram, "name" | "role"> {
 }
 
 /**
- * The programs that a filter means.
- * @throws UsageProblem when it names something that is not there, with what is.
+ * The programs selected by a filter.
+ * @throws UsageProblem for an unknown name, with the known ones.
  */
 export function sourcesOf({ topology }: Pick<Deployed, "topology">, filter: LogFilter): LogSource[] {
   const all = topology.flatMap(({ name: plan, cluster, nodes }) =>
@@ -68,8 +68,9 @@ export function sourcesOf({ topology }: Pick<Deployed, "topology">, filter: LogF
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
 /**
- * A time in the past: `30s`, `10m`, `2h`, `1d` before now, or a date with a time (ISO 8601). Milliseconds since 1970.
- * @throws UsageProblem when it is neither.
+ * A time in the past: `30s`, `10m`, `2h`, `1d` before now, or a date with a time (ISO 8601). Milliseconds
+ * since 1970.
+ * @throws UsageProblem if it is neither.
  */
 export function sinceOf(written: string, now: number): number {
   const [, amount, unit = ""] = /^(\d+(?:\.\d+)?)([smhd])$/.exec(written) ?? [];

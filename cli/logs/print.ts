@@ -1,9 +1,9 @@
-/** Log lines as they are shown. Pure. */
+/** Formats log lines for output. Pure. */
 import { stripControls } from "../../lib/progress";
 import type { TimedLine } from "./merge";
 import type { LogSource } from "./options";
 
-/** Colours that can be read on light and dark ground: https://en.wikipedia.org/wiki/ANSI_escape_code#8-bit */
+/** Colours readable on light and dark backgrounds: https://en.wikipedia.org/wiki/ANSI_escape_code#8-bit */
 const COLOURS = [36, 33, 32, 35, 34, 96, 93, 92, 95, 94] as const;
 
 export interface PrintOptions {
@@ -11,7 +11,7 @@ export interface PrintOptions {
   readonly colour: boolean;
 }
 
-/** Prints lines of these sources: the program's name in front, or an object a line. */
+/** Prints lines of these sources: with the program's name in front, or as one JSON object per line. */
 export function printer(
   sources: readonly LogSource[],
   { json, colour }: PrintOptions,

@@ -1,4 +1,4 @@
-/** Reads logs from all nodes at once, and hands them over in one order. */
+/** Reads logs from all nodes in parallel, and merges them by time. */
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { askNode, type LogsRequest } from "../../lib/agent";
@@ -16,12 +16,12 @@ const answerSchema = z.union([
   z.object({}),
 ]);
 
-/** A node, and which logs of it are wanted. */
+/** A node, and which of its logs to read. */
 export interface LogNode {
   /** For messages: `node 1 of main`. */
   readonly title: string;
   readonly shell: NodeShell | undefined;
-  /** Places in the list of all sources, by program. */
+  /** Indices in the list of all sources, by program. */
   readonly sources: ReadonlyMap<string, number>;
 }
 
@@ -31,12 +31,12 @@ export interface ReadOptions {
   /** Milliseconds since 1970; undefined for no limit. */
   readonly since: number | undefined;
   readonly follow: boolean;
-  /** Bound on reading what is there, seconds; following goes on until the signal. */
+  /** Time limit to read existing lines, seconds; following goes on until the signal. */
   readonly timeoutSeconds: number;
   readonly signal: AbortSignal;
-  /** Receives lines in order. */
+  /** Called with lines in order. */
   readonly onLines: (lines: readonly TimedLine[]) => void;
-  /** Receives what a person has to know besides: a node that cannot be read. */
+  /** Called with warnings, such as a node that cannot be read. */
   readonly onProblem: (message: string) => void;
 }
 
@@ -44,7 +44,7 @@ export interface ReadOptions {
 const SETTLE_MS = 500;
 const RECONNECT_MS = 3000;
 
-/** @returns whether all nodes could be read. */
+/** @returns Whether all nodes could be read. */
 export async function readLogs(nodes: readonly LogNode[], options: ReadOptions): Promise<boolean> {
   const reader = new Reader(options);
   const results = Promise.all(nodes.map((node) => reader.read(node)));
@@ -57,12 +57,12 @@ export async function readLogs(nodes: readonly LogNode[], options: ReadOptions):
 class Reader {
   private readonly timeline = new Timeline();
   private waiting: Line[] = [];
-  /** How far each source was told: after a lost connection it goes on from there. */
+  /** Position of each source: reading resumes there after a lost connection. */
   private readonly told = new Map<number, Resume>();
 
   constructor(private readonly options: ReadOptions) {}
 
-  /** One node, to its end; while following, again after a lost connection. */
+  /** Reads one node to the end; while following, reconnects after a lost connection. */
   async read(node: LogNode): Promise<boolean> {
     const { follow, signal, onProblem } = this.options;
     let told = "";
@@ -99,7 +99,7 @@ class Reader {
     const take = (answer: unknown): void => {
       const told = answerSchema.parse(answer);
       if ("offset" in told) clock = { ...clock, offsetSeconds: told.offset };
-      // The node answers: from now on a lost connection is one, and not a node that could not be reached yet.
+      // The node answers: from now on a failure is a lost connection, not an unreachable node.
       for (const source of sources.values())
         if (!this.told.has(source)) this.told.set(source, new Resume(clock.now));
       if (!("program" in told)) return;
@@ -118,7 +118,7 @@ class Reader {
     }
   }
 
-  /** While following: what has come is put in order and handed over, a moment later. */
+  /** While following: merges and passes on received lines after a short delay. */
   async passOn(end: Promise<unknown>): Promise<void> {
     let over = false;
     const ended = end.finally(() => {
@@ -139,7 +139,7 @@ class Reader {
   }
 }
 
-/** The nodes of some sources, each with its place among all of them. */
+/** The nodes of some sources, with the index of each source. */
 export function nodesOfSources(
   sources: readonly LogSource[],
   shell: (source: LogSource) => NodeShell | undefined,

@@ -1,20 +1,29 @@
-/** Where in a program's log following goes on after a lost connection: no line is told twice, and none is left out. Pure. */
+/**
+ * Position at which following a log resumes after a lost connection, so that no line is repeated or lost.
+ * Pure.
+ */
 
 export class Resume {
-  /** Of the last line that said a time; undefined before the first. */
+  /** The last timestamp; undefined before the first. */
   private last: number | undefined;
-  /** Lines that were told since the first one of that time, that one included: a clock of seconds gives many lines one time. */
+  /**
+   * Number of lines since the first one with that timestamp, inclusive: timestamps in seconds are often
+   * equal.
+   */
   private lines = 0;
 
-  /** @param begun When following began, milliseconds since 1970: what is older and was not told is not wanted. */
+  /**
+   * @param begun When following started, milliseconds since 1970: older lines that were not printed are
+   * skipped.
+   */
   constructor(private readonly begun: number) {}
 
-  /** From when on lines have to be read again. */
+  /** The time from which lines must be read again. */
   get since(): number {
     return this.last ?? this.begun;
   }
 
-  /** Notes a line that was told. @param time What it says itself; undefined where it says nothing. */
+  /** Records a printed line. @param time Its timestamp; undefined if it has none. */
   note(time: number | undefined): void {
     if (time !== undefined && (this.last === undefined || time > this.last)) {
       this.last = time;
@@ -22,7 +31,7 @@ export class Resume {
     } else if (this.last !== undefined) this.lines++;
   }
 
-  /** For the lines that come again, in their order: whether one was not told before. */
+  /** For repeated lines, in order: returns whether a line has not been printed yet. */
   filter(): (time: number | undefined) => boolean {
     const from = this.since;
     let toSkip = this.lines;
@@ -31,7 +40,7 @@ export class Resume {
       if (!isThere) {
         if (time === undefined || time < from) return false;
         isThere = true;
-        // What was told of that time has been rotated away.
+        // The printed lines with that timestamp have been rotated away.
         if (time > from) toSkip = 0;
       }
       if (toSkip === 0) return true;

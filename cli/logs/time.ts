@@ -1,4 +1,4 @@
-/** When a log line was written, as far as it says so itself. Pure. */
+/** Timestamps of log lines. Pure. */
 
 const CLOCK = String.raw`(\d\d:\d\d:\d\d)(?:[.,](\d+))?`;
 /** Dynamo (Rust's tracing) and nginx's access log: `2026-11-24T22:16:45.230954Z`, `2026-11-24T22:32:06+00:00`. */
@@ -14,15 +14,15 @@ const YEARLESS = new RegExp(String.raw`^(?:\([^)]*\) )?[A-Z]+ (\d\d)-(\d\d) ${CL
 
 const DAY_MS = 86_400_000;
 
-/** What is needed to read times that a node writes by its own clock. */
+/** What is needed to parse timestamps in a node's local time. */
 export interface NodeClock {
-  /** Of the node's zone, east of UTC. */
+  /** Offset of the node's time zone, east of UTC. */
   readonly offsetSeconds: number;
-  /** Milliseconds since 1970: tells the year where a line has none. */
+  /** Milliseconds since 1970: supplies the year of lines without one. */
   readonly now: number;
 }
 
-/** Milliseconds since 1970, with fractions; undefined for a line that says no time. */
+/** Milliseconds since 1970, with fractions; undefined for a line without a timestamp. */
 export function timeOf(line: string, clock: NodeClock): number | undefined {
   const zap = ZAP.exec(line)?.[1];
   const iso = ISO.exec(zap ?? line);
@@ -47,7 +47,7 @@ function withoutYear(line: string, clock: NodeClock): number | undefined {
   const [, month = "", day = "", time = "", fraction = ""] = match;
   const year = new Date(clock.now + clock.offsetSeconds * 1000).getUTCFullYear();
   const at = local(`${year}-${month}-${day}T${time}`, fraction, clock);
-  // A line of last December, read in January.
+  // A line from December, read in January.
   if (at !== undefined && at > clock.now + DAY_MS)
     return local(`${year - 1}-${month}-${day}T${time}`, fraction, clock);
   return at;

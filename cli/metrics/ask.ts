@@ -1,4 +1,4 @@
-/** Asks a Prometheus everything that the dashboards and the alerts of a deployment ask. */
+/** Runs all queries of a deployment's dashboards and alerts against a Prometheus. */
 import { z } from "zod";
 import { dashboardsOf, VARIABLES } from "../../observability/dashboards";
 import type { DeploymentConfig } from "../../plan/config";
@@ -6,9 +6,12 @@ import { alertsOf } from "../../plan/metrics/alerts";
 import type { Series } from "../../plan/metrics/series";
 import type { DeploymentPlan } from "../../plan/types";
 
-/** One query, and who asks it. */
+/** One query and its source. */
 export interface Question {
-  /** `Dynamo: service › Throughput: written`, with the curve's name where there are several; or the name of an alert. */
+  /**
+   * `Dynamo: service › Throughput: written`, with the curve's name if there are several; or the name of an
+   * alert.
+   */
   readonly source: string;
   readonly expr: string;
   readonly series: readonly Series[];
@@ -35,7 +38,10 @@ export function questionsOf(config: DeploymentConfig, plan: DeploymentPlan): Que
   return [...panels, ...alerts];
 }
 
-/** What Grafana would put in place of its variables: all deployments, and four scrapes, but five minutes at the least: etcd writes seldom. */
+/**
+ * Replaces Grafana's variables: all deployments, and four scrape intervals, but at least five minutes, since
+ * etcd writes rarely.
+ */
 function filledIn(expr: string, { metrics }: DeploymentConfig): string {
   const interval = `${Math.max(300, 4 * metrics.scrapeIntervalSeconds)}s`;
   return expr.replaceAll(VARIABLES.deployment, ".*").replaceAll(VARIABLES.interval, interval);
@@ -54,9 +60,9 @@ const answerSchema = z.object({
 });
 
 export interface Answer extends Question {
-  /** A value for each combination of labels; NaN where nothing has happened that could be measured. */
+  /** A value for each combination of labels; NaN if there is no data to compute it from. */
   readonly values: readonly number[];
-  /** What Prometheus has against the query. */
+  /** Prometheus's error for the query. */
   readonly error?: string;
 }
 
@@ -64,7 +70,7 @@ const ASK_SECONDS = 10;
 
 /**
  * @param prometheus URL of a Prometheus, such as `http://127.0.0.1:9090`.
- * @throws Error when it does not answer.
+ * @throws Error if it does not answer.
  */
 export async function ask(prometheus: string, question: Question): Promise<Answer> {
   const query = new URLSearchParams({ query: question.expr });
@@ -74,9 +80,9 @@ export async function ask(prometheus: string, question: Question): Promise<Answe
 }
 
 /**
- * What a path of Prometheus's API says.
- * @param body Sent by POST. Default: it is read by GET.
- * @throws Error when no Prometheus answers.
+ * Response of a path of Prometheus's API.
+ * @param body Sent by POST. Default: GET.
+ * @throws Error if no Prometheus answers.
  */
 export async function readPrometheus(
   prometheus: string,

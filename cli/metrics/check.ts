@@ -1,4 +1,6 @@
-/** `bin/dynamo-sky metrics --check`: what a Prometheus has of a deployment, and what it lacks. */
+/**
+ * `bin/dynamo-sky metrics --check`: which metrics of a deployment a Prometheus has, and which are missing.
+ */
 import type { DeploymentConfig } from "../../plan/config";
 import { SERIES, type Series, whyAbsent } from "../../plan/metrics/series";
 import type { ScrapeTarget } from "../../plan/metrics/targets";
@@ -6,27 +8,27 @@ import type { DeploymentPlan } from "../../plan/types";
 import { type Answer, ask, questionsOf } from "./ask";
 import { type TargetState, targetStates } from "./targets";
 
-/** What was found. */
+/** Result of the check. */
 export interface MetricsCheck {
   readonly targets: readonly TargetState[];
   readonly answers: readonly Answer[];
-  /** Series that this deployment cannot have, by the reason. */
+  /** Series that this deployment does not export, by reason. */
   readonly absent: ReadonlyMap<string, readonly string[]>;
 }
 
-/** What is looked at. */
+/** The stack to check. */
 export interface CheckedStack {
   readonly stack: string;
   readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
-  /** The targets that the Prometheus in question can reach. */
+  /** The targets that this Prometheus can reach. */
   readonly targets: readonly ScrapeTarget[];
 }
 
 /**
- * Asks a Prometheus for every target of the plan, and every query of every dashboard and alert.
- * @param prometheus Its URL, without a slash at the end.
- * @throws Error when it does not answer.
+ * Checks every planned target, and every query of every dashboard and alert.
+ * @param prometheus Its URL, without a trailing slash.
+ * @throws Error if it does not answer.
  */
 export async function checkMetrics(
   prometheus: string,
@@ -54,12 +56,12 @@ function absentSeries(plan: DeploymentPlan): Map<string, string[]> {
 
 const hasAnswer = ({ error, values }: Answer) => error === undefined && values.length > 0;
 
-/** Whether every target is scraped and every query has an answer. */
+/** Whether every target is scraped and every query has a result. */
 export function isComplete({ targets, answers }: MetricsCheck): boolean {
   return targets.every(({ problem }) => problem === null) && answers.every(hasAnswer);
 }
 
-/** For programs; `--help` names the fields. */
+/** For programs; `--help` documents the fields. */
 export function asJson({ targets, answers, absent }: MetricsCheck): object {
   const failed = answers.filter(({ error }) => error !== undefined).length;
   const answered = answers.filter(hasAnswer).length;
@@ -68,7 +70,7 @@ export function asJson({ targets, answers, absent }: MetricsCheck): object {
     answered,
     empty: answers.length - answered - failed,
     failed,
-    // JSON has no NaN: nothing has happened yet that could be measured.
+    // JSON has no NaN: there is no data yet to compute a value from.
     questions: answers.map(({ source, expr, values, error }) => ({
       source,
       expr,
@@ -79,7 +81,7 @@ export function asJson({ targets, answers, absent }: MetricsCheck): object {
   };
 }
 
-/** Lines for a person. */
+/** Lines for users. */
 export function asText(check: MetricsCheck): string[] {
   const { targets, answers, absent } = check;
   const [names, askers] = [

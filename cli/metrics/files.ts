@@ -1,4 +1,4 @@
-/** What a Prometheus and a Grafana of one's own need for a deployment, as files by path. Pure. */
+/** Files for your own Prometheus and Grafana, by path. Pure. */
 import { stringify } from "yaml";
 import { dashboardsOf, grafanaJson } from "../../observability/dashboards";
 import type { DeploymentConfig } from "../../plan/config";
@@ -9,17 +9,17 @@ import { JOBS } from "../../plan/metrics/series";
 import { nodeKey, type ScrapeTarget, scrapeTargets } from "../../plan/metrics/targets";
 import type { DeploymentPlan } from "../../plan/types";
 
-/** Addresses of nodes as the Prometheus in question reaches them, by `cluster/rank`. */
+/** Addresses of nodes as this Prometheus reaches them, by `cluster/rank`. */
 export type Addresses = ReadonlyMap<string, string>;
 
 export interface MetricsFiles {
   /** Contents by path, relative to the directory. */
   readonly files: Readonly<Record<string, string>>;
-  /** What is left out, and why: a sentence each. */
+  /** What is left out and why, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** Nodes with something to scrape for which no address is known. */
+/** Nodes with targets but without a known address. */
 export function missingAddresses(plan: DeploymentPlan, addresses: Addresses): string[] {
   const keys = plan.clusters.flatMap((cluster) =>
     reachable(scrapeTargets(cluster)).map(({ labels }) => nodeKey(labels.cluster, labels.node)),
@@ -27,12 +27,15 @@ export function missingAddresses(plan: DeploymentPlan, addresses: Addresses): st
   return [...new Set(keys)].filter((key) => !addresses.has(key));
 }
 
-/** Targets that answer other nodes: a loopback address is the node's own affair, and Prometheus is not asked by another one. */
+/** Targets reachable from other nodes: excludes loopback addresses and Prometheus itself. */
 export function reachable(targets: readonly ScrapeTarget[]): ScrapeTarget[] {
   return targets.filter(({ job, host }) => job !== "prometheus" && !host.startsWith("127."));
 }
 
-/** @param deployment Value of the `deployment` label, by which the dashboards tell deployments apart: the stack's name. */
+/**
+ * @param deployment Value of the `deployment` label, which distinguishes deployments in the dashboards: the
+ * stack's name.
+ */
 export function metricsFiles(
   deployment: string,
   config: DeploymentConfig,

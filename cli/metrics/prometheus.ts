@@ -1,4 +1,4 @@
-/** The way to a deployment's own Prometheus, which only its node reaches. */
+/** Access to a deployment's own Prometheus, which is reachable from its node only. */
 import type { DeploymentConfig } from "../../plan/config";
 import { localAddresses } from "../../plan/localAddresses";
 import { firstPort } from "../../plan/ports";
@@ -8,7 +8,7 @@ import { readOutputs } from "../deployment/outputs";
 import { skyClusters } from "../deployment/reach";
 import { OperationFailed, UsageProblem } from "../pulumi/problem";
 
-/** A stack, as it is configured. */
+/** A configured stack. */
 export interface WatchedStack {
   readonly stack: string;
   /** Directory of Pulumi.yaml. */
@@ -18,9 +18,10 @@ export interface WatchedStack {
 }
 
 /**
- * Lets work ask the Prometheus of a deployment: on this machine as it is, on SkyPilot through SkyPilot's own ssh, which ends with the work.
+ * Runs work with the Prometheus of a deployment: directly on this machine, or through SkyPilot's ssh, which
+ * is closed afterwards.
  *
- * @throws UsageProblem when the deployment has none; OperationFailed when its cluster is not up.
+ * @throws UsageProblem if the deployment has none; OperationFailed if its cluster is not up.
  */
 export async function withPrometheus<T>(
   watched: WatchedStack,
@@ -49,7 +50,7 @@ async function throughSsh<T>(
     throw new OperationFailed(`Stack ${stack} has no cluster ${plan.endpoint.cluster}: run \`up\` first.`);
   const clusters = await skyClusters(deployed, signal);
   try {
-    // This also makes SkyPilot write its ssh entries, where another machine has launched the cluster.
+    // Also makes SkyPilot write its ssh entries if the cluster was launched from another machine.
     const state = (await clusters.look())[head]?.status ?? "GONE";
     if (state !== "UP") throw new OperationFailed(`Cluster ${head} is not up: SkyPilot says ${state}.`);
     const port = await clusters.forwarded(head, firstPort(config, "prometheus"), signal);

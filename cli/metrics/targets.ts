@@ -14,20 +14,20 @@ const listingSchema = z.object({
 });
 type Listed = z.output<typeof listingSchema>["data"]["activeTargets"][number];
 
-/** A program of the plan, as Prometheus sees it. */
+/** A planned program's state in Prometheus. */
 export interface TargetState {
   readonly job: string;
   readonly cluster: string;
   readonly node: string;
   readonly program: string;
-  /** Why there are no metrics of it; null where its last scrape succeeded. */
+  /** Why there are no metrics; null if its last scrape succeeded. */
   readonly problem: string | null;
 }
 
 /**
  * @param prometheus URL of a Prometheus.
- * @param stack The `deployment` label by which targets are told apart in a Prometheus of one's own.
- * @throws Error when it does not answer.
+ * @param stack The `deployment` label, which distinguishes targets in your own Prometheus.
+ * @throws Error if it does not answer.
  */
 export async function targetStates(
   prometheus: string,

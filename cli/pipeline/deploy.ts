@@ -1,4 +1,4 @@
-/** `deploy`: brings a stack up and smoke-tests it. */
+/** `deploy`: brings a stack up and runs the smoke test. */
 
 import { messageOf } from "../../lib/run";
 import { EXIT, isUsersMistake } from "../commandLine";
@@ -8,14 +8,14 @@ import { code, failureBlock, markerOf, page, plainText, table } from "./markdown
 import { type Cost, costIn, countsOf, dollars, type Report, type Run } from "./report";
 import { ask, type Smoke, smokeLine } from "./smoke";
 
-/** What a page about a deployment says besides. */
+/** Additional content of a page about a deployment. */
 export interface DeployNotes {
-  /** Markdown lines that go between heading and table. */
+  /** Markdown lines between heading and table. */
   readonly notes: readonly string[];
   readonly json: Readonly<Record<string, unknown>>;
 }
 
-/** Brings it up; returns when it has answered a client, or has failed. */
+/** Brings the stack up; returns after a successful client request, or a failure. */
 export async function deploy(
   { stack, signal }: Run,
   policyPacks: readonly PolicyPackChoice[],

@@ -1,4 +1,4 @@
-/** `drift`: whether a stack is as its configuration wants it, with the reason where it is not, as an issue. */
+/** `drift`: whether a stack matches its configuration; if not, with the reasons, as an issue. */
 
 import { messageOf } from "../../lib/run";
 import { EXIT } from "../commandLine";
@@ -6,7 +6,7 @@ import { type Drift, driftOf } from "../pulumi/drift";
 import { code, failureBlock, markerOf, page, plainText, table } from "./markdown";
 import type { Report, Run } from "./report";
 
-/** Looks, and changes nothing. What cannot be found out is a failure, never drift. */
+/** Read-only. If the state cannot be determined, that is a failure, never drift. */
 export async function drift({ stack, signal }: Run): Promise<Report> {
   const marker = markerOf("drift", stack.stack);
   const about = { verb: "drift", stack: stack.stack };

@@ -1,6 +1,6 @@
 /**
- * Stacks that live as long as their pull request: made from another stack's file, removed when it is closed, and by age
- * when nobody closed it. When a stack ends stands in the stack itself (a tag), before anything of it is made.
+ * Stacks that live as long as their pull request: created from another stack's file, removed when it is
+ * closed, and by age otherwise. The expiry time is a tag of the stack, set before any resource is created.
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,30 +15,31 @@ import { deploy } from "./deploy";
 import { code, failureBlock, markerOf, page, plainText, table } from "./markdown";
 import type { Report, Run } from "./report";
 
-/** Name of the tag that says when a stack ends, as ISO 8601. */
+/** Name of the tag with a stack's expiry time, as ISO 8601. */
 export const EXPIRES = `${CONFIG_NAMESPACE}:expires`;
 const HOUR_MS = 3_600_000;
 const PREFIX = "pr-";
 
-/** Name of the stack of a pull request. @throws UsageProblem when it is no number. */
+/** Name of the stack of a pull request. @throws UsageProblem if it is not a number. */
 export function ephemeralName(id: string): string {
   if (/^[1-9]\d{0,9}$/.test(id)) return `${PREFIX}${id}`;
   throw new UsageProblem(`--id ${JSON.stringify(id)} is not the number of a pull request. Allowed: 1, 2, …`);
 }
 
-/** What an ephemeral stack is made from. */
+/** Template of an ephemeral stack. */
 export interface EphemeralSource {
   /** Directory of Pulumi.yaml. */
   readonly directory: string;
-  /** Stack whose file is taken. */
+  /** Stack whose file is copied. */
   readonly base: string;
   /** `key=value`: settings that differ, the value as YAML, the key with dots: `cluster.nodes=1`. */
   readonly overrides: readonly string[];
 }
 
 /**
- * Writes the stack's file from its base. The file is ignored by git: it can be written again at any time.
- * @throws UsageProblem when there is no such base, an override cannot be read, or the base has secrets that only it can read.
+ * Writes the stack's file from its base. Git ignores the file: it can be written again at any time.
+ * @throws UsageProblem if there is no such base, an override cannot be parsed, or the base has secrets that
+ * only it can decrypt.
  */
 export function writeStackFile(name: string, source: EphemeralSource): void {
   const project = readProject(source.directory);
@@ -58,7 +59,7 @@ export function writeStackFile(name: string, source: EphemeralSource): void {
   const document = parseDocument(text);
   for (const override of source.overrides) {
     const { path, value } = parsedOverride(override);
-    // `config:` may be empty, and a setting on the way may be absent.
+    // `config:` may be empty, and a parent setting may be absent.
     for (let depth = 1; depth < path.length; depth++) {
       const above = path.slice(0, depth);
       if (!isMap(document.getIn(above, true))) document.setIn(above, document.createNode({}));
@@ -81,7 +82,7 @@ function parsedOverride(override: string): { readonly path: string[]; readonly v
   }
 }
 
-/** Makes a pull request's stack, or brings it up to date; its end is set first. */
+/** Creates or updates a pull request's stack; sets its expiry time first. */
 export async function ephemeralUp(
   run: Run,
   hours: number,
@@ -97,7 +98,7 @@ export async function ephemeralUp(
   return deploy(run, policyPacks, { notes, json: { expires } });
 }
 
-/** Removes a stack with everything that it made, and its file. Done already is done. */
+/** Removes a stack with all its resources and its file. Idempotent. */
 export async function ephemeralDown({ stack, signal }: Run): Promise<Report> {
   const name = stack.stack;
   const about = { verb: "ephemeral-down", stack: name };
@@ -127,7 +128,7 @@ function removeStackFile({ project, stack }: OpenStack): void {
   if (existsSync(file)) rmSync(file);
 }
 
-/** What a sweep did with one stack. */
+/** Result of a sweep for one stack. */
 interface Swept {
   readonly stack: string;
   readonly expires: string | null;
@@ -136,7 +137,7 @@ interface Swept {
 }
 
 /**
- * Removes all stacks whose time is over. Only stacks with a pull request's name and a time are touched.
+ * Removes all expired stacks. Only stacks with a pull request's name and an expiry time are touched.
  * @param open Opens a stack of the same project.
  */
 export async function ephemeralSweep(
@@ -170,7 +171,7 @@ async function sweep(stack: OpenStack, signal: AbortSignal, now: Date): Promise<
   let expires: string | null = null;
   try {
     expires = (await stack.tags())[EXPIRES] ?? null;
-    // A time that cannot be read is not over: NaN compares as false.
+    // An unparsable time never expires: NaN compares as false.
     if (expires === null || !(Date.parse(expires) <= now.getTime()))
       return { stack: name, expires, outcome: "kept" };
     await removeStack(stack, signal);

@@ -1,26 +1,26 @@
-/** GitHub's and GitLab's REST interfaces, as far as `post` needs them. Tokens come from the environment alone. */
+/** The parts of GitHub's and GitLab's REST APIs that `post` needs. Tokens come from the environment only. */
 import { z } from "zod";
 import type { Environment } from "../../lib/dirs";
 import { UsageProblem } from "../pulumi/problem";
 import type { Forge, Place, Posted } from "./post";
 
-/** Label by which this program's issues are found. */
+/** Label of this program's issues. */
 const LABEL = "dynamo-sky";
 const SECONDS = 30;
 const PAGE = 100;
-/** 5,000 comments: more is a loop. */
+/** 5,000 comments: more indicates a loop. */
 const MOST_PAGES = 50;
 
-/** One REST interface with its token. */
+/** A REST API with its token. */
 interface Api {
   readonly name: string;
-  /** URL of the repository's part. */
+  /** URL of the repository's resources. */
   readonly base: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
 }
 
-/** @throws Error with the status and the beginning of what the server says. */
+/** @throws Error with the status and the beginning of the server's response. */
 async function call(api: Api, method: string, path: string, body?: unknown): Promise<unknown> {
   const response = await fetch(`${api.base}${path}`, {
     method,
@@ -96,11 +96,11 @@ export function gitLab(api: Api, mergeRequest: string): Forge {
 }
 
 /**
- * The forge whose pipeline this is, by the variables that it sets:
+ * The forge of the current pipeline, from its variables:
  * https://docs.github.com/en/actions/reference/workflows-and-actions/variables,
  * https://docs.gitlab.com/ci/variables/predefined_variables/
- * @param number Of the pull request; undefined to take the pipeline's own.
- * @throws UsageProblem that names the variable that is missing.
+ * @param number Of the pull request; undefined for the pipeline's own.
+ * @throws UsageProblem that names the missing variable.
  */
 export function forgeOf(
   env: Environment,

@@ -1,23 +1,26 @@
 /**
- * `post`: puts a page onto a pull request, as a comment, or into an issue. A page is found again by its marker: the comment or
- * issue that has it is updated, and never repeated.
+ * `post`: posts a page to a pull request, as a comment, or to an issue. The comment or issue with the same
+ * marker is updated, never repeated.
  */
 import { EXIT } from "../commandLine";
 import { UsageProblem } from "../pulumi/problem";
 import { markerIn } from "./markdown";
 import type { Report } from "./report";
 
-/** Where a page goes. */
+/** Where to post a page. */
 export const PLACES = ["pull-request", "issue"] as const;
 export type Place = (typeof PLACES)[number];
 
-/** A comment or an issue that is there. */
+/** An existing comment or issue. */
 export interface Posted {
   readonly id: number;
   readonly body: string;
 }
 
-/** What GitHub and GitLab both can; each is tied to one repository and, for comments, to one pull request. */
+/**
+ * Operations common to GitHub and GitLab; an instance belongs to one repository and, for comments, to one
+ * pull request.
+ */
 export interface Forge {
   /** All comments on the pull request, oldest first. */
   comments(): Promise<readonly Posted[]>;
@@ -32,15 +35,17 @@ export interface Forge {
 /** What to post. */
 export interface Post {
   readonly place: Place;
-  /** Markdown that begins with a marker. */
+  /** Markdown that starts with a marker. */
   readonly text: string;
   /** Title of a new issue. */
   readonly title: string;
-  /** Close the issue, or make none where there is none. */
+  /** Whether to close the issue; if there is none, none is created. */
   readonly close: boolean;
 }
 
-/** Posts a page. @throws UsageProblem when it has no marker; Error with the forge's words when that refuses. */
+/**
+ * Posts a page. @throws UsageProblem if it has no marker; Error with the forge's message if that rejects it.
+ */
 export async function post(forge: Forge, { place, text, title, close }: Post): Promise<Report> {
   const marker = markerIn(text);
   if (marker === undefined) {

@@ -1,4 +1,4 @@
-/** `preview`: what a change would do and what it would cost, as a comment for a pull request. */
+/** `preview`: the effect and the cost of a change, as a comment for a pull request. */
 
 import { messageOf } from "../../lib/run";
 import { EXIT, isUsersMistake } from "../commandLine";
@@ -12,13 +12,13 @@ import { type Cost, costIn, countsOf, dollars, outputsIfAny, type Report } from 
 
 type Result = Pick<OperationResult, "steps" | "changes" | "violations" | "outputs">;
 
-/** What was found out, by a preview that may have failed. */
+/** Result of a preview, which may have failed. */
 interface Preview {
   readonly stack: string;
   readonly before: Cost | undefined;
   readonly after: Cost | undefined;
   readonly result: Result;
-  /** Why there is no full preview. */
+  /** Why the preview is incomplete. */
   readonly failure: string | undefined;
   readonly exitCode: number;
 }
@@ -26,7 +26,7 @@ interface Preview {
 const NOTHING: Result = { steps: [], changes: {}, violations: [], outputs: {} };
 const MANDATORY = "mandatory";
 
-/** Previews a stack. Never throws for what a person who reads the comment has to know. */
+/** Previews a stack. Problems that readers of the comment must see are part of the result, not thrown. */
 export async function preview(
   run: { readonly stack: Pick<OpenStack, "stack" | "outputs" | "preview">; readonly signal: AbortSignal },
   policyPacks: readonly PolicyPackChoice[],
@@ -89,7 +89,7 @@ function refusal(violations: readonly Violation[]): string {
     .join("\n");
 }
 
-/** Before is what the last update has put into the state, after is what the preview says. */
+/** Before: the state's outputs of the last update; after: the preview's. */
 function costTable(before: Cost | undefined, after: Cost | undefined, isWhole: boolean): string {
   if (after === undefined && !isWhole) return "";
   const gpus = (cost: Cost | undefined, other: string) => (cost === undefined ? other : String(cost.gpus));

@@ -1,11 +1,11 @@
-/** What a verb of the pipeline found: for a person as Markdown, for a program as JSON, for a shell as an exit code. */
+/** Result of a pipeline step: Markdown for users, JSON for programs, an exit code for shells. */
 import type { z } from "zod";
 import { messageOf } from "../../lib/run";
 import { costSchema } from "../../plan/outputs";
 import type { OpenStack } from "../pulumi/openStack";
 import type { Step } from "../pulumi/steps";
 
-/** What a verb gives back. */
+/** Result of a step. */
 export interface Report {
   readonly markdown: string;
   /** Without secrets. */
@@ -13,7 +13,7 @@ export interface Report {
   readonly exitCode: number;
 }
 
-/** How a verb is to work on a stack. */
+/** Input of a step. */
 export interface Run {
   readonly stack: OpenStack;
   /** Aborted by the time limit and by signals. */
@@ -23,17 +23,17 @@ export interface Run {
 /** The stack output `cost`. */
 export type Cost = z.output<typeof costSchema>;
 
-/** The cost in a stack's outputs; undefined where there is none: an older stack, or one that never came up. */
+/** The cost in a stack's outputs; undefined if absent: an older stack, or one that never came up. */
 export function costIn(outputs: Readonly<Record<string, unknown>> | undefined): Cost | undefined {
   return costSchema.safeParse(outputs?.["cost"]).data;
 }
 
-/** `$98.32`, or what is to be said instead. */
+/** `$98.32`, or a text instead. */
 export function dollars(amount: number | null | undefined): string {
   return amount === null || amount === undefined ? "unknown" : `$${amount.toFixed(2)}`;
 }
 
-/** Outputs of a stack, secrets masked; undefined where there is no such stack yet. */
+/** Outputs of a stack, secrets masked; undefined if the stack does not exist yet. */
 export async function outputsIfAny(
   stack: Pick<OpenStack, "outputs">,
 ): Promise<Readonly<Record<string, unknown>> | undefined> {
@@ -45,7 +45,7 @@ export async function outputsIfAny(
   }
 }
 
-/** `3 to create, 1 to update`, or `2 created`: resources that do something, not the components that hold them. */
+/** `3 to create, 1 to update`, or `2 created`: without component resources. */
 export function countsOf(steps: readonly Step[], isDone: boolean): string {
   const counts = new Map<string, number>();
   for (const { op } of steps) counts.set(op, (counts.get(op) ?? 0) + 1);

@@ -1,4 +1,7 @@
-/** `smoke`: whether an endpoint really serves, asked as a client asks: which models there are, and an answer, streamed where it is text. */
+/**
+ * `smoke`: whether an endpoint serves, tested as a client: lists the models and sends a request, streamed if
+ * it returns text.
+ */
 
 import { tasks } from "../../config/task";
 import { messageOf } from "../../lib/run";
@@ -10,20 +13,20 @@ import type { Report, Run } from "./report";
 
 const QUESTION = "Say in one sentence that you are there.";
 
-/** What a client saw. */
+/** Result of the test. */
 export interface Smoke {
   readonly endpoint: string;
   readonly model: string;
-  /** Whether it asked for a key, and was given one. */
+  /** Whether the endpoint requires a key, and got one. */
   readonly withKey: boolean;
-  /** Models that the endpoint lists. */
+  /** Models listed by the endpoint. */
   readonly models: readonly string[];
   readonly answer: ModelAnswer;
 }
 
 /**
- * Asks the endpoint for its models and for an answer.
- * @throws Error that says which of them failed.
+ * Lists the endpoint's models and sends a request.
+ * @throws Error that names the failed step.
  */
 export async function ask(deployment: RunningDeployment, signal: AbortSignal): Promise<Smoke> {
   const { endpoint, model, apiKey } = deployment;
@@ -44,19 +47,22 @@ export async function ask(deployment: RunningDeployment, signal: AbortSignal): P
   return { endpoint, model, withKey: apiKey !== undefined, models, answer };
 }
 
-/** What went wrong, with what that came from: OpenAI's client says "Connection error." of all that is not an answer. */
+/**
+ * The error with its causes: OpenAI's client reports "Connection error." for everything that is not a
+ * response.
+ */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error) || error.cause === undefined) return messageOf(error);
   return `${error.message} ${reasonOf(error.cause)}`;
 }
 
-/** One line of Markdown about a smoke test that passed. */
+/** One line of Markdown about a successful smoke test. */
 export function smokeLine({ answer, withKey, model }: Smoke): string {
   const key = withKey ? ", with its key" : "";
   return `✅ Smoke test: ${code(model)} answered${key}: ${answerInWords(answer)}.`;
 }
 
-/** Smoke-tests a stack that is up. */
+/** Runs the smoke test on a running stack. */
 export async function smoke({ stack, signal }: Run): Promise<Report> {
   const marker = markerOf("smoke", stack.stack);
   const about = { verb: "smoke", stack: stack.stack };

@@ -1,12 +1,12 @@
-/** Where a pipeline's state must not be. */
+/** Rejects unsuitable backends in a pipeline. */
 
 import type { Environment } from "../../lib/dirs";
 import { type Backend, usesPassphrase } from "../pulumi/backend";
 import { UsageProblem } from "../pulumi/problem";
 
 /**
- * Refuses state that is gone with the machine, or that anybody could read: GitHub Actions and GitLab set `CI`, and a variable
- * that is not configured there arrives as an empty text.
+ * Rejects state that is lost with the machine, or public: GitHub Actions and GitLab set `CI`, and pass an
+ * unset variable as an empty string.
  * @throws UsageProblem that says what to set.
  */
 export function assertSharedState(backend: Backend, env: Environment): void {

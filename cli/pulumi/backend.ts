@@ -5,17 +5,17 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Environment, pulumiHome } from "../../lib/dirs";
 
-/** Where the state of stacks is kept and how its secrets are encrypted. */
+/** Location of the stacks' state, and the encryption of its secrets. */
 export interface Backend {
-  /** URL as in `PULUMI_BACKEND_URL`; undefined for whatever the CLI is logged in to. */
+  /** URL as in `PULUMI_BACKEND_URL`; undefined for the backend that the CLI is logged in to. */
   readonly url: string | undefined;
-  /** True when nobody chose a backend, so that it is the directory of this project on this machine. */
+  /** True if no backend was chosen, so that it is this project's directory on this machine. */
   readonly isOwn: boolean;
-  /** Variables that the CLI needs to use it; also what `dynamo-sky env` prints. */
+  /** Variables with which the CLI uses it; printed by `dynamo-sky env`. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** Backend that the CLI was logged in to with `pulumi login`. */
+/** Backend of the last `pulumi login`. */
 function loggedInBackend(env: Environment): string | undefined {
   try {
     const credentials: unknown = JSON.parse(readFileSync(join(pulumiHome(env), "credentials.json"), "utf8"));
@@ -29,13 +29,13 @@ function loggedInBackend(env: Environment): string | undefined {
   }
 }
 
-/** The passphrase of this machine's own state: made once, readable by its owner alone. */
+/** The passphrase of this machine's own state: generated once, readable by its owner only. */
 async function ensurePassphrase(file: string): Promise<void> {
   if (existsSync(file)) return;
   const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
   await writeFile(temporary, randomBytes(32).toString("base64url"), { mode: 0o600 });
   try {
-    // Never replaces one that another process has just made: that would lose secrets.
+    // Never replaces one that another process has just created: that would lose secrets.
     await link(temporary, file);
   } catch (error) {
     if (!existsSync(file)) throw error;
@@ -45,8 +45,8 @@ async function ensurePassphrase(file: string): Promise<void> {
 }
 
 /**
- * Chooses the backend: the user's (`PULUMI_BACKEND_URL`, `PULUMI_ACCESS_TOKEN`, `backend.url` of Pulumi.yaml, `pulumi
- * login`), else a directory below the state directory.
+ * Chooses the backend: the user's (`PULUMI_BACKEND_URL`, `PULUMI_ACCESS_TOKEN`, `backend.url` of Pulumi.yaml,
+ * `pulumi login`), else a directory below the state directory.
  * @param project Its directory, and `backend.url` of its Pulumi.yaml.
  */
 export async function resolveBackend(
@@ -69,8 +69,8 @@ export async function resolveBackend(
 }
 
 /**
- * A backend that somebody chose. The CLI takes a relative directory as one below where it was started, and it is not always
- * started in the same place: so it is told which one is meant, the project's.
+ * A backend chosen by the user. The CLI resolves a relative directory against its working directory, which
+ * varies: so it is resolved against the project's directory here.
  */
 function chosenBackend(url: string | undefined, projectDirectory: string): Backend {
   const relative = /^file:\/\/(\.[^?]*)(.*)$/.exec(url ?? "");
@@ -80,7 +80,7 @@ function chosenBackend(url: string | undefined, projectDirectory: string): Backe
   return { url: absolute, isOwn: false, env: { PULUMI_BACKEND_URL: absolute } };
 }
 
-/** Directory of a `file://` backend, where this process can look into it; undefined for all others. */
+/** Directory of a `file://` backend, if this process can read it; undefined for all others. */
 export function backendDirectory(backend: Backend, env: Environment): string | undefined {
   if (!backend.url?.startsWith("file://")) return undefined;
   const path = backend.url.slice("file://".length).split("?")[0] ?? "";
@@ -88,7 +88,7 @@ export function backendDirectory(backend: Backend, env: Environment): string | u
   return path.startsWith("/") ? path : undefined;
 }
 
-/** Whether stacks of this backend encrypt by passphrase unless their file says otherwise: all but Pulumi's service. */
+/** Whether stacks of this backend use a passphrase by default: all except Pulumi Cloud. */
 export function usesPassphrase(backend: Backend): boolean {
   return backend.url !== undefined && !/^https?:/.test(backend.url);
 }

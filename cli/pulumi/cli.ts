@@ -8,7 +8,7 @@ import { type Project, shortName } from "./project";
 
 const commandSeconds = 120;
 
-/** How the CLI is called for one stack. */
+/** Arguments of CLI calls for one stack. */
 export interface Cli {
   readonly command: string;
   readonly project: Project;
@@ -16,7 +16,7 @@ export interface Cli {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** The lines of the CLI's output that say what is wrong, without its `error:` marks. */
+/** The error lines of the CLI's output, without their `error:` prefixes. */
 export function cliProblem(output: string): string {
   const lines = output.split("\n").map((line) => line.trimEnd());
   const start = lines.findIndex((line) => /^(\s*error:|stderr: error:)/.test(line));
@@ -27,7 +27,10 @@ export function cliProblem(output: string): string {
     .trim();
 }
 
-/** Runs a CLI command about the stack and gives its standard output. @throws OperationFailed with the CLI's words. */
+/**
+ * Runs a CLI command for the stack and returns its standard output. @throws OperationFailed with the CLI's
+ * message.
+ */
 export async function runCli(
   cli: Cli,
   args: readonly string[],
@@ -48,9 +51,9 @@ export async function runCli(
 }
 
 /**
- * Makes the stack in the backend. `stack init` writes the salt of the stack's secrets into its file, which would dirty the
- * repository; the state has the salt too, so it can run in a scratch directory.
- * @param keepsFile Whether the project's file is to stay as it is.
+ * Creates the stack in the backend. `stack init` writes the salt of the stack's secrets into its file, which
+ * would dirty the repository; the state has the salt too, so it can run in a scratch directory.
+ * @param keepsFile Whether the project's file must not change.
  */
 export async function initStack(cli: Cli, keepsFile: boolean): Promise<void> {
   const init = ["stack", "init", "--no-select"];

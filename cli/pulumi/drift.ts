@@ -1,17 +1,20 @@
 import { OBSERVED } from "../../components/driverCommand";
 import type { Step } from "./steps";
 
-/** One thing that is not as it should be. */
+/** One difference from the configuration. */
 export interface Drift {
   /** Name of the resource: `dynamo-main-launch`. */
   readonly resource: string;
-  /** `lost`: something that should run does not. `pending`: the configuration asks for something that was not applied yet. */
+  /**
+   * `lost`: something that should run does not. `pending`: a change of the configuration has not been applied
+   * yet.
+   */
   readonly kind: "lost" | "pending";
   /** What is wrong, or what would be done. */
   readonly reason: string;
 }
 
-/** What stands between a stack and its configuration, by what a preview would do. Empty: in sync. */
+/** Differences between a stack and its configuration, from the steps of a preview. Empty: in sync. */
 export function driftOf(steps: readonly Step[]): Drift[] {
   return steps.map(({ name, op, changes }) => {
     const observed = changes.find((change) => change.startsWith(`environment.${OBSERVED}`));

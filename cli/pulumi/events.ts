@@ -1,5 +1,5 @@
 /**
- * What an operation of Pulumi did, by the log of its events, which the plain CLI writes (`--event-log`):
+ * Result of a Pulumi operation, from the event log of the plain CLI (`--event-log`):
  * https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/events.go
  */
 import type { DiagnosticEvent, EngineEvent } from "@pulumi/pulumi/automation";
@@ -7,37 +7,39 @@ import { isShown, masked, nameOf, type Step, stepOf } from "./steps";
 
 type PolicyEvent = NonNullable<EngineEvent["policyEvent"]>;
 
-/** What a policy found. */
+/** A policy violation. */
 export interface Violation {
   readonly policy: string;
-  /** `mandatory` ends the operation, `advisory` does not. */
+  /** `mandatory` fails the operation, `advisory` does not. */
   readonly level: string;
   /** Name of the resource within the program. */
   readonly resource: string;
   readonly message: string;
 }
 
-/** What an operation was seen to do. */
+/** Observed result of an operation. */
 export interface Observed {
   readonly steps: readonly Step[];
-  /** Number of resources by what happened to them: `{ create: 2, same: 10 }`. */
+  /** Number of resources by operation: `{ create: 2, same: 10 }`. */
   readonly changes: Readonly<Record<string, number>>;
   readonly failures: readonly string[];
   readonly violations: readonly Violation[];
-  /** Outputs of the stack; the values of secrets are masked. */
+  /** Outputs of the stack; secrets are masked. */
   readonly outputs: Readonly<Record<string, unknown>>;
-  /** What the program said of a mistake of the user's, before anything was done; undefined where it said nothing of the kind. */
+  /**
+   * The program's message about a mistake of the user, before anything was done; undefined if there was none.
+   */
   readonly mistake: string | undefined;
 }
 
 const shownFailureLines = 30;
-/** How the SDK and the language host begin what they say of a fault of the program: sdk/nodejs/cmd/run/run.ts. */
+/** Prefixes of SDK and language host for errors of the program: sdk/nodejs/cmd/run/run.ts. */
 const fault =
   /^(Running program .* failed with an unhandled exception|Program exited|Problem executing program)/;
-/** What the engine says once more at the end, without a cause. */
+/** Final messages of the engine that repeat an error without its cause. */
 const repeated = /^(update|preview|destroy|refresh|destruction) (failed|canceled)$/;
 
-/** The events of a log, of which the last line may be half written. */
+/** The events of a log, whose last line may be incomplete. */
 export function eventsIn(text: string): EngineEvent[] {
   return text.split("\n").flatMap((line) => {
     try {
@@ -48,7 +50,7 @@ export function eventsIn(text: string): EngineEvent[] {
   });
 }
 
-/** @param planning Whether it was a preview: then what would be done counts, else what was done to its end. */
+/** @param planning Whether it was a preview: then planned steps count, else completed ones. */
 export function observedIn(events: readonly EngineEvent[], planning: boolean): Observed {
   const begun = events.flatMap(({ resourcePreEvent }) => resourcePreEvent?.metadata ?? []);
   const ended = events.flatMap(({ resOutputsEvent }) => resOutputsEvent?.metadata ?? []);
@@ -74,12 +76,12 @@ function record(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? { ...value } : {};
 }
 
-/** A text of the engine without its colour marks. */
+/** Removes the engine's colour marks. */
 export function plain(text: string): string {
   return text.replace(/<\{%[^%]*%\}>/g, "").trimEnd();
 }
 
-/** A policy's finding, without the policy's description, with which the engine begins the message. */
+/** A policy violation without the policy's description, with which the engine's message starts. */
 function violationOf({ message: text, policyName, enforcementLevel, resourceUrn }: PolicyEvent): Violation {
   const lines = plain(text).split("\n");
   const message = (lines.length > 1 ? lines.slice(1) : lines).join(" ").trim();
@@ -87,7 +89,7 @@ function violationOf({ message: text, policyName, enforcementLevel, resourceUrn 
   return { policy: policyName, level: enforcementLevel, resource, message };
 }
 
-/** An error, with the resource that it is about, its first line and its last ones. */
+/** An error with its resource, its first line and its last ones. */
 function errorsIn({ severity, message: text, urn }: DiagnosticEvent) {
   const message = plain(text);
   if (severity !== "error" || message.trim() === "" || repeated.test(message.trim())) return [];

@@ -30,9 +30,9 @@ export interface OpenStackOptions {
   /** Directory of Pulumi.yaml. */
   readonly projectDir: string;
   readonly stack: string;
-  /** Variables that go before those of this process: `DYNAMO_SKY_STATE`, `PULUMI_BACKEND_URL` … */
+  /** Variables that override this process's: `DYNAMO_SKY_STATE`, `PULUMI_BACKEND_URL` … */
   readonly env?: Readonly<Record<string, string>>;
-  /** Receives a line for whatever happens; default standard error. */
+  /** Called with progress lines; default: standard error. */
   readonly onProgress?: Progress;
 }
 
@@ -41,45 +41,46 @@ export interface OpenStack {
   readonly project: Project;
   readonly stack: string;
   readonly toolchain: Toolchain;
-  /** Shows what `up` would do. */
+  /** Shows the changes of `up`. */
   preview(options?: OperationOptions): Promise<OperationResult>;
   up(options?: OperationOptions): Promise<OperationResult>;
-  /** Reads what is really there into the state. */
+  /** Updates the state from the actual resources. */
   refresh(options?: OperationOptions): Promise<OperationResult>;
-  /** Removes all resources; the stack itself stays, empty. */
+  /** Deletes all resources; the empty stack stays. */
   destroy(options?: OperationOptions): Promise<OperationResult>;
-  /** Outputs of the last update. Secrets are `[secret]` unless asked for. */
+  /** Outputs of the last update. Secrets are `[secret]` unless requested. */
   outputs(options?: { readonly showSecrets?: boolean }): Promise<Readonly<Record<string, unknown>>>;
   /**
-   * Makes sure that the stack is there, before an operation of the plain CLI.
-   * @param needsFile Whether it is an operation that reads the stack's file: a name that has none is a slip.
-   * @returns further arguments for the operation.
+   * Makes sure that the stack exists, before an operation of the plain CLI.
+   * @param needsFile Whether the operation reads the stack's file: a name without one is probably a typing
+   * error.
+   * @returns Further arguments for the operation.
    */
   prepare(needsFile: boolean): Promise<readonly string[]>;
-  /** Arguments with which the plain CLI reads and writes the stack's file itself where it would not find it. */
+  /** Arguments for the plain CLI to read and write the stack's file, if it would not find it. */
   readonly fileArguments: readonly string[];
-  /** Forgets an empty stack: its state and history. */
+  /** Deletes an empty stack: its state and history. */
   remove(): Promise<void>;
-  /** Makes the stack where there is none yet, empty. */
+  /** Creates the stack if there is none yet. */
   init(): Promise<void>;
   /** Names of all stacks of the project in this backend, sorted. */
   siblings(): Promise<string[]>;
-  /** Tags of the stack: what is written on it, beside its state. */
+  /** Tags of the stack, stored with its state. */
   tags(): Promise<Readonly<Record<string, string>>>;
   setTag(name: string, value: string): Promise<void>;
   /** Where its state is. */
   readonly backend: Backend;
-  /** Variables with which the plain `pulumi` command works on the same state, `PATH` among them. */
+  /** Variables with which the plain `pulumi` command uses the same state, including `PATH`. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
 /**
- * Opens a stack of a project on the plain CLI, with the backend that the user chose, or one on this machine.
- * Neither makes the stack nor asks the CLI anything: the first operation does.
- * @throws UsageProblem when the project or the stack's name is wrong.
+ * Opens a stack of a project on the plain CLI, with the user's backend or one on this machine. Neither
+ * creates the stack nor calls the CLI: the first operation does.
+ * @throws UsageProblem if the project or the stack's name is invalid.
  */
 export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
-  // The engine, its plugins and this process speak to each other on loopback.
+  // The engine, its plugins and this process communicate on loopback.
   bypassProxies();
   checkStackName(options.stack);
   const project = readProject(options.projectDir);
@@ -154,13 +155,16 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
 function environmentFor(toolchain: Toolchain, backend: Backend, env: Environment): Record<string, string> {
   return {
     PULUMI_SKIP_UPDATE_CHECK: "true",
-    // `pulumi stack rm` deletes the stack's file, which may be a committed one; any option of the CLI can be said so.
+    // `pulumi stack rm` deletes the stack's file, which may be a committed one; any option of the CLI can be
+    // set this way.
     PULUMI_OPTION_PRESERVE_CONFIG: "true",
-    // What the stand-ins stand in for cannot be downloaded; trying would only take time.
+    // No lines of dots without a terminal.
+    PULUMI_OPTION_SUPPRESS_PROGRESS: "true",
+    // The replaced plugins cannot be downloaded; trying would only take time.
     ...(toolchain.plugins?.kind === "stand-in"
       ? { PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true" }
       : {}),
-    // A stack's file that does not say how secrets are encrypted need not: the state does.
+    // A stack's file without encryption settings is fine: the state has them.
     ...(usesPassphrase(backend) ? { PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER: "true" } : {}),
     ...backend.env,
     ...(usesProxy(env) ? proxyExemptions(env) : {}),
@@ -168,8 +172,8 @@ function environmentFor(toolchain: Toolchain, backend: Backend, env: Environment
 }
 
 /**
- * Copy of the stack's file, for the CLI to write the salt of the stack's secrets into: it takes it from the state, and would have it in
- * the file. By backend: another one has another salt.
+ * Copy of the stack's file, for the CLI to write the salt of the stack's secrets into, which it takes from
+ * the state. One per backend, since the salts differ.
  */
 function privatePath(state: string, backend: Backend, project: Project, stack: string): string {
   const id = createHash("sha256")

@@ -1,4 +1,4 @@
-/** Runs an operation of the plain Pulumi CLI, and tells what it did by the log of its events. */
+/** Runs an operation of the plain Pulumi CLI, and reads its result from the event log. */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { constants, tmpdir } from "node:os";
@@ -13,34 +13,37 @@ import { OperationFailed, UsageProblem } from "./problem";
 /** An operation of the engine. */
 export type OperationKind = "preview" | "up" | "refresh" | "destroy";
 
-/** How an operation is run. */
+/** Options of an operation. */
 export interface OperationOptions {
-  /** Cancels the operation: what is being done is ended, nothing new is begun. */
+  /** Cancels the operation: current steps are completed, no new ones are started. */
   readonly signal?: AbortSignal;
-  /** Whether the user has cancelled the engine otherwise, as a terminal does by Ctrl-C. Default: as `signal` says. */
+  /**
+   * Whether the user has cancelled the engine by other means, as a terminal does on Ctrl-C. Default: state of
+   * `signal`.
+   */
   readonly isCancelled?: () => boolean;
-  /** Policy packs that `preview` and `up` have to satisfy, absolute directories. Default: none. */
+  /** Policy packs for `preview` and `up`, absolute directories. Default: none. */
   readonly policyPacks?: readonly PolicyPackChoice[];
 }
 
-/** What an operation did, or would do. */
+/** Actual or planned result of an operation. */
 export interface OperationResult extends Observed {
   readonly seconds: number;
 }
 
-/** What an operation works on. */
+/** Environment of an operation. */
 export interface OperationContext {
   readonly cli: Cli;
-  /** File that is read instead of the project's `Pulumi.<stack>.yaml`. */
+  /** Configuration file to use instead of the project's `Pulumi.<stack>.yaml`. */
   readonly configFile: string | undefined;
-  /** Receives what the CLI prints. */
+  /** Called with the CLI's output. */
   readonly onProgress: Progress;
 }
 
-/** With it the CLI knows `--event-log`; Pulumi's own Automation API sets it too. */
+/** Enables the CLI's `--event-log`; Pulumi's own Automation API sets it too. */
 export const EVENT_LOG_ENVIRONMENT = { PULUMI_DEBUG_COMMANDS: "true" } as const;
 
-/** Without a terminal, the CLI forgets creations that were interrupted only when told to. */
+/** Without a terminal, the CLI drops interrupted creations from the state only if this is set. */
 const ARGUMENTS: Readonly<Record<OperationKind, readonly string[]>> = {
   preview: [],
   up: ["--yes", "--skip-preview"],
@@ -48,7 +51,7 @@ const ARGUMENTS: Readonly<Record<OperationKind, readonly string[]>> = {
   destroy: ["--yes", "--skip-preview"],
 };
 
-/** Runs one operation to its end. @throws UsageProblem for a mistake in the configuration, OperationFailed for the rest. */
+/** Runs one operation. @throws UsageProblem for a mistake in the configuration, OperationFailed otherwise. */
 export async function runOperation(
   context: OperationContext,
   kind: OperationKind,
@@ -66,7 +69,7 @@ export async function runOperation(
 }
 
 interface Ended {
-  /** As a shell has it. */
+  /** As in a shell. */
   readonly code: number;
   readonly signal: NodeJS.Signals | null;
   readonly printed: string;
@@ -92,7 +95,7 @@ async function runOnce(
       cwd: cli.project.directory,
       env: { ...process.env, ...cli.env, ...EVENT_LOG_ENVIRONMENT },
       stdio: ["ignore", "pipe", "pipe"],
-      // Signals reach the CLI once: from a terminal, or from here.
+      // Makes the CLI receive signals once: from a terminal, or from this process.
       detached: !process.stdin.isTTY,
     });
     const cancel = () => child.kill("SIGINT");
@@ -117,7 +120,7 @@ async function runOnce(
   }
 }
 
-/** The error for a person, of an operation that has failed. */
+/** The error of a failed operation, for users. */
 function explained(
   { signal, printed, observed }: Ended,
   kind: OperationKind,

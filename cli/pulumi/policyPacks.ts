@@ -1,4 +1,4 @@
-/** Policy packs (https://www.pulumi.com/docs/iac/crossguard/) that an operation has to satisfy. */
+/** Policy packs (https://www.pulumi.com/docs/iac/crossguard/) of an operation. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fromCaller } from "../commandLine";
@@ -12,16 +12,11 @@ export interface PolicyPackChoice {
   readonly configFile: string | undefined;
 }
 
-const several = () => ({ type: "string" as const, multiple: true as const, default: [] as string[] });
-
-/** The options of a command line that name packs, for `util.parseArgs`. */
-export const POLICY_OPTIONS = { "policy-pack": several(), "policy-pack-config": several() };
-
 /**
- * The packs that a command line names.
- * @param directories As written, relative to where the command was called.
- * @param configFiles One for each directory, or none at all: so the engine wants it.
- * @throws UsageProblem when a directory is no pack, or a file is missing.
+ * The packs named by a command line.
+ * @param directories As written, relative to the caller's working directory.
+ * @param configFiles One per directory, or none at all, as the engine requires.
+ * @throws UsageProblem if a directory is not a pack, or a file is missing.
  */
 export function policyPackChoices(
   directories: readonly string[],
@@ -44,7 +39,7 @@ export function policyPackChoices(
   });
 }
 
-/** The packs as the CLI takes them. */
+/** The CLI's arguments for the packs. */
 export function policyArguments(packs: readonly PolicyPackChoice[]): string[] {
   return packs.flatMap(({ directory, configFile }) => [
     ...["--policy-pack", directory],

@@ -1,7 +1,7 @@
-/** SkyPilot, loaded ahead. */
+/** Preloads SkyPilot. */
 import { writtenInfra } from "./writtenConfig";
 
-/** What will be asked of SkyPilot needs it loaded, which can go on beside the start of the engine. */
+/** Loads SkyPilot, which later queries need, while the engine starts. */
 export async function preload(stack: string, cwd: string): Promise<void> {
   const infra = writtenInfra(stack, cwd);
   if (infra === undefined) return;

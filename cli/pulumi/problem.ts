@@ -1,6 +1,6 @@
 import type { Observed } from "./events";
 
-/** A mistake in how a command was called or in what is configured: told without a stack trace, exit code 2. */
+/** A mistake in a command line or the configuration: printed without a stack trace, exit code 2. */
 export class UsageProblem extends Error {
   constructor(message: string) {
     super(message);
@@ -8,9 +8,9 @@ export class UsageProblem extends Error {
   }
 }
 
-/** An operation of the engine that failed: told without a stack trace, exit code 1. */
+/** A failed operation of the engine: printed without a stack trace, exit code 1. */
 export class OperationFailed extends Error {
-  /** @param observed What the operation was seen to do until then; undefined where the engine was not reached. */
+  /** @param observed What the operation did before it failed; undefined if the engine was not reached. */
   constructor(
     message: string,
     readonly observed?: Observed,

@@ -3,19 +3,19 @@ import { dirname, join, resolve } from "node:path";
 import { parse } from "yaml";
 import { UsageProblem } from "./problem";
 
-/** What Pulumi.yaml says, as far as it matters here. */
+/** The relevant fields of Pulumi.yaml. */
 export interface Project {
   /** Absolute directory of Pulumi.yaml. */
   readonly directory: string;
   readonly name: string;
-  /** `backend.url`, when the project fixes one. */
+  /** `backend.url`, if the project sets one. */
   readonly backendUrl: string | undefined;
   /** Absolute path of Pulumi.yaml. */
   readonly file: string;
 }
 
 const extensions = ["yaml", "yml"];
-/** Where a project keeps the stacks that it brings as examples; the user's own are beside Pulumi.yaml. */
+/** Directory of a project's example stacks; the user's own are next to Pulumi.yaml. */
 const EXAMPLES = "examples/stacks";
 const stackName = /^(?:[A-Za-z0-9_][\w.-]*\/){0,2}[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$/;
 
@@ -23,7 +23,7 @@ function record(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-/** Reads Pulumi.yaml. @throws UsageProblem when there is none or it has no name. */
+/** Reads Pulumi.yaml. @throws UsageProblem if it is missing or has no name. */
 export function readProject(directory: string): Project {
   const root = resolve(directory);
   const file = extensions
@@ -42,12 +42,12 @@ export function readProject(directory: string): Project {
   };
 }
 
-/** The last part of `organisation/project/stack`, by which the stack's file is named. */
+/** The last part of `organisation/project/stack`, used in the name of the stack's file. */
 export function shortName(stack: string): string {
   return stack.split("/").at(-1) ?? stack;
 }
 
-/** Checks that a stack's name is one. */
+/** Validates a stack's name. */
 export function checkStackName(stack: string): void {
   if (stackName.test(stack)) return;
   throw new UsageProblem(
@@ -55,19 +55,19 @@ export function checkStackName(stack: string): void {
   );
 }
 
-/** Where stacks' files are looked for, the first that has one wins: a copy beside Pulumi.yaml is what the user wants. */
+/** Directories with stack files, in order of precedence: a copy next to Pulumi.yaml overrides an example. */
 function stackDirectories({ directory }: Project): string[] {
   return [directory, join(directory, EXAMPLES)].filter((path) => existsSync(path));
 }
 
-/** The file `Pulumi.<stack>.yaml` of the project, when it exists: beside Pulumi.yaml, else in `examples/stacks`. */
+/** The project's file `Pulumi.<stack>.yaml`, if it exists: next to Pulumi.yaml, else in `examples/stacks`. */
 export function stackFile(project: Project, stack: string): string | undefined {
   return stackDirectories(project)
     .flatMap((path) => extensions.map((extension) => join(path, `Pulumi.${shortName(stack)}.${extension}`)))
     .find((path) => existsSync(path));
 }
 
-/** Whether Pulumi finds the stack's file itself: it looks beside Pulumi.yaml alone. */
+/** Whether Pulumi finds the stack's file itself: it only looks next to Pulumi.yaml. */
 export function isWherePulumiLooks(project: Project, file: string): boolean {
   return dirname(file) === project.directory;
 }
@@ -79,7 +79,7 @@ export function stacksWithFiles(project: Project): string[] {
   return [...new Set(names)].sort();
 }
 
-/** Whether the text of a stack's file says itself how secrets are encrypted. */
+/** Whether a stack's file has encryption settings. */
 export function hasEncryptionSettings(text: string): boolean {
   const settings = record(parse(text));
   return ["encryptionsalt", "secretsprovider", "encryptedkey"].some((key) => settings[key] !== undefined);

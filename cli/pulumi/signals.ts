@@ -1,14 +1,15 @@
-/** When an operation is to end early. */
+/** Cancellation of operations. */
 
-/** What ends an operation early. */
+/** Sources of cancellation. */
 export interface Cancellation {
   readonly signal: AbortSignal;
-  /** Whether the user has cancelled, also where the terminal tells the engine itself. */
+  /** Whether the user has cancelled, including by a terminal's signal to the engine. */
   readonly isCancelled: () => boolean;
 }
 
 /**
- * The time limit and the first Ctrl-C let the engine end what it is doing. A terminal sends it to the engine as well as to us.
+ * The time limit and the first Ctrl-C let the engine complete its current steps. A terminal sends Ctrl-C to
+ * the engine as well as to this process.
  * @param timeoutSeconds Default: no limit.
  */
 export function cancellation(timeoutSeconds?: number): Cancellation {

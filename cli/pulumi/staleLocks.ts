@@ -1,11 +1,14 @@
-/** Locks that killed operations left on a stack of a file backend. Those of operations that go on are Pulumi's to tell. */
+/**
+ * Locks left by killed operations on a stack of a file backend. Locks of running operations are reported by
+ * Pulumi.
+ */
 import { readdirSync, readFileSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { isAlive } from "../../lib/run";
 import type { Progress } from "../../toolchain/index";
 
-/** What the CLI writes into a lock: pkg/backend/diy/lock.go of github.com/pulumi/pulumi. */
+/** Content of a lock file: pkg/backend/diy/lock.go of github.com/pulumi/pulumi. */
 interface Lock {
   readonly pid: number;
   readonly hostname: string;
@@ -18,12 +21,12 @@ function lockIn(file: string): Lock | undefined {
     const lock: Lock = JSON.parse(readFileSync(file, "utf8"));
     return typeof lock.pid === "number" && lock.hostname === hostname() ? lock : undefined;
   } catch {
-    // Gone meanwhile, or being written.
+    // Deleted meanwhile, or being written.
     return undefined;
   }
 }
 
-/** Whether the process is dead, or its id belongs to another program now. */
+/** Whether the process has exited, or its id has been reused. */
 function isStale({ pid }: Lock): boolean {
   if (!isAlive(pid)) return true;
   try {
@@ -33,14 +36,14 @@ function isStale({ pid }: Lock): boolean {
   }
 }
 
-/** Removes them, as `pulumi cancel` does. @param directory Of the backend. */
+/** Removes stale locks, like `pulumi cancel`. @param directory Of the backend. */
 export function removeStaleLocks(directory: string, project: string, stack: string, say: Progress): void {
   const locks = join(directory, ".pulumi", "locks", "organization", project, stack);
   let names: string[] = [];
   try {
     names = readdirSync(locks);
   } catch {
-    // Nobody has ever locked it.
+    // It has never been locked.
   }
   for (const name of names) {
     const lock = lockIn(join(locks, name));

@@ -1,6 +1,6 @@
 import type { PropertyDiff, StepEventMetadata } from "@pulumi/pulumi/automation";
 
-/** One thing that the engine did, or would do, to one resource. */
+/** One actual or planned operation of the engine on a resource. */
 export interface Step {
   readonly urn: string;
   /** Name within the program: `dynamo-decode-1`. */
@@ -8,7 +8,7 @@ export interface Step {
   readonly type: string;
   /** `create`, `update`, `delete`, `replace`, `refresh` … */
   readonly op: string;
-  /** Properties that differ, as `path: old → new` where the values are short. */
+  /** Properties that differ, as `path: old → new` if the values are short. */
   readonly changes: readonly string[];
 }
 
@@ -20,7 +20,7 @@ export function nameOf(urn: string): string {
   return urn.split("::").at(-1) ?? urn;
 }
 
-/** Whether a step is worth a line: a real resource that changes, and one line for the parts of a replacement. */
+/** Whether a step is printed: a resource that changes, and one line for all steps of a replacement. */
 export function isShown(metadata: StepEventMetadata): boolean {
   const state = metadata.new ?? metadata.old;
   if (metadata.type.startsWith("pulumi:providers:") || state?.custom !== true) return false;
@@ -29,17 +29,19 @@ export function isShown(metadata: StepEventMetadata): boolean {
   );
 }
 
-/** A property path of the engine (`environment.A`, `list[0]`, `map["a.b"]`) as its parts. */
+/** Splits a property path of the engine (`environment.A`, `list[0]`, `map["a.b"]`). */
 function pathParts(path: string): string[] {
   return [...path.matchAll(/\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(
     ([, quoted, index, plain]) => quoted ?? index ?? plain ?? "",
   );
 }
 
-/** Key by which the engine marks a value as a secret: sdk/go/common/resource/sig of github.com/pulumi/pulumi. */
+/**
+ * Key that marks a value as a secret in the engine: sdk/go/common/resource/sig of github.com/pulumi/pulumi.
+ */
 const secretMark = "4dabf18193072939515e22adb298388d";
 
-/** A value of an engine event, with `[secret]` for the encrypted forms of secrets in it. */
+/** A value of an engine event, with encrypted secrets replaced by `[secret]`. */
 export function masked(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(masked);
   if (typeof value !== "object" || value === null) return value;
@@ -73,7 +75,7 @@ function describeChange(metadata: StepEventMetadata, path: string, diff: Propert
     : `${path}: ${before} → ${after}`;
 }
 
-/** What differs, for a person. Values of secrets arrive masked from the engine. */
+/** Descriptions of the differences. The engine has already masked secrets. */
 export function changesOf(metadata: StepEventMetadata): string[] {
   if (!["update", "replace", "create-replacement", "delete-replaced"].includes(metadata.op)) return [];
   const paths = Object.keys(metadata.detailedDiff ?? {});

@@ -1,4 +1,4 @@
-/** What a stack's file says, unchecked. */
+/** Content of a stack's file, without validation. */
 import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 import { CONFIG_NAMESPACE } from "../../config/problems";
@@ -20,14 +20,14 @@ function asRecord(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
-/** An encrypted value stays encrypted: that there is one is all that a plan needs. */
+/** An encrypted value stays encrypted: a plan only needs to know that there is one. */
 function withoutSecret(value: unknown): unknown {
   return asRecord(value)["secure"] === undefined ? value : true;
 }
 
 /**
- * Where SkyPilot is to run a stack; undefined where it runs on this machine, or its file cannot be read or does not say it. Whoever has to
- * know it reads the checked configuration.
+ * Infra of a stack on SkyPilot; undefined with target local, or if its file cannot be read or does not set
+ * it. Only a hint: use the validated configuration otherwise.
  */
 export function writtenInfra(stack: string, directory: string): readonly string[] | undefined {
   try {

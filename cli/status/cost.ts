@@ -1,20 +1,20 @@
-/** What a deployment costs, and has cost. Pure. */
+/** Current and accumulated cost of a deployment. Pure. */
 
 import type { ClusterState } from "../../lib/nodes";
 import type { Deployed } from "../deployment/deployed";
 
-/** US dollars, without disks and traffic. Null where that is not known. */
+/** US dollars, without disks and traffic. Null if unknown. */
 export interface CostStatus {
   readonly dollarsPerHour: number | null;
-  /** Since the clusters that there are now were launched. */
+  /** Since the current clusters were launched. */
   readonly dollarsSoFar: number | null;
 }
 
 const HOUR_MS = 3_600_000;
 
 /**
- * The price of each cluster is SkyPilot's own for what it runs on, where SkyPilot tells; else what `up` reckoned with. This
- * machine costs nothing. A cluster that is gone costs nothing any more.
+ * The price of each cluster: SkyPilot's own for the actual machines if known, else the one at `up`. This
+ * machine costs nothing, and neither does a cluster that is gone.
  */
 export function costOf(
   { deployment, topology, cost, prices }: Pick<Deployed, "deployment" | "topology" | "cost" | "prices">,

@@ -1,4 +1,4 @@
-/** The state of a deployment as one screen of text. Pure. */
+/** Renders the state of a deployment as one screen of text. Pure. */
 import type { Traffic } from "./metrics";
 import type {
   ClusterStatus,
@@ -12,7 +12,7 @@ import type {
 import { count, dollars, duration, latency, percent, rate } from "./units";
 
 export interface DrawOptions {
-  /** Columns; lines are cut there. */
+  /** Columns; longer lines are truncated. */
   readonly width: number;
   readonly colour: boolean;
   /** Name of the stack, for the first line. */
@@ -25,7 +25,7 @@ const NONE = "–";
 type Style = "bold" | "dim" | "green" | "red" | "yellow";
 const CODES: Readonly<Record<Style, number>> = { bold: 1, dim: 2, red: 31, green: 32, yellow: 33 };
 
-/** A piece of a line in one style. */
+/** A part of a line in one style. */
 interface Piece {
   readonly text: string;
   readonly style?: Style | undefined;
@@ -171,7 +171,7 @@ function nodeLines({ rank, problem, programs }: NodeStatus, widths: readonly num
   ];
 }
 
-/** Why it does not run: how it ended, and what it said last. */
+/** Why it does not run: its last exit, and its last output. */
 function reason({ lastExit, lastLine }: ProgramStatus): Line[] {
   const told = [...(lastExit === null ? [] : [lastExit.how]), ...(lastLine === null ? [] : [lastLine])];
   return told.length === 0 ? [] : [[{ text: `      ${told.join(": ")}`, style: "yellow" }]];
@@ -197,7 +197,7 @@ function ranges(numbers: readonly number[]): string {
   return groups.map(([from, to]) => (from === to ? String(from) : `${from}-${to}`)).join(", ");
 }
 
-/** Cut to the width, then coloured; without spaces at its end. */
+/** Truncated to the width, then coloured, without trailing spaces. */
 function rendered(line: Line, { width, colour }: DrawOptions): string {
   const pieces = line.map((piece): Piece => (typeof piece === "string" ? { text: piece } : piece));
   const whole = pieces.map(({ text }) => text).join("");

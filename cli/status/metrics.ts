@@ -1,20 +1,23 @@
 /**
- * Rates and latencies out of the counters and histograms that Dynamo's frontends export in Prometheus' text format:
+ * Rates and latencies from counters and histograms of Dynamo's frontends, in Prometheus' text format:
  * https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format. Pure.
  */
 
 const PREFIX = "dynamo_frontend_";
-/** `lib/llm/src/http/service/metrics.rs` of Dynamo 1.4.2. */
+/** `lib/llm/src/http/service/metrics.rs` of Dynamo 1.6.1. */
 const TTFT = `${PREFIX}time_to_first_token_seconds`;
 const ITL = `${PREFIX}inter_token_latency_seconds`;
 const REQUESTS = `${PREFIX}requests_total`;
 const OUTPUT_TOKENS = `${PREFIX}output_tokens_total`;
 const INFLIGHT = `${PREFIX}inflight_requests`;
 const QUEUED = `${PREFIX}queued_requests`;
-/** Share of a prompt's blocks that the chosen worker held, one observation a routed request; only with router mode `kv`. */
+/**
+ * Share of a prompt's blocks that the chosen worker had cached, one observation per routed request; only with
+ * router mode `kv`.
+ */
 const HIT_RATE = "dynamo_component_router_kv_hit_rate";
 
-/** What is asked of a frontend's `/metrics`. */
+/** Metrics used from a frontend's `/metrics`. */
 export const SERIES = [
   TTFT,
   ITL,
@@ -26,7 +29,7 @@ export const SERIES = [
   `${HIT_RATE}_count`,
 ] as const;
 
-/** One line: a metric with its labels, and its value. */
+/** One line: a metric with its labels and value. */
 export interface Sample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
@@ -36,7 +39,7 @@ export interface Sample {
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: -?\d+)?$/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"/g;
 
-/** The samples in some lines; comments and whatever else is left out. */
+/** The samples in some lines; comments and other lines are ignored. */
 export function samplesOf(lines: readonly string[]): Sample[] {
   return lines.flatMap((line) => {
     const [, name, labels = "", written = ""] = LINE.exec(line) ?? [];
@@ -55,10 +58,10 @@ function numberOf(written: string): number {
   return written === "-Inf" ? Number.NEGATIVE_INFINITY : Number(written);
 }
 
-/** A histogram: how many observations were at most `le`, in ascending order of `le`. */
+/** A histogram: number of observations of at most `le`, in ascending order of `le`. */
 export type Histogram = readonly { readonly le: number; readonly count: number }[];
 
-/** The totals of one moment, of one frontend or of several together. */
+/** Totals at one time, of one or several frontends. */
 export interface Totals {
   readonly requests: number;
   readonly failed: number;
@@ -67,7 +70,7 @@ export interface Totals {
   readonly queued: number;
   readonly ttft: Histogram;
   readonly itl: Histogram;
-  /** Undefined where the router counts no hits. */
+  /** Undefined if the router counts no hits. */
   readonly hits: { readonly sum: number; readonly count: number } | undefined;
 }
 
@@ -94,7 +97,7 @@ function histogramOf(buckets: readonly Sample[]): Histogram {
   return summed(buckets.map(({ labels, value }) => ({ le: numberOf(labels["le"] ?? ""), count: value })));
 }
 
-/** Buckets of the same bound become one. */
+/** Merges buckets with the same bound. */
 function summed(buckets: Histogram): Histogram {
   const counts = new Map<number, number>();
   for (const { le, count } of buckets) counts.set(le, (counts.get(le) ?? 0) + count);
@@ -102,8 +105,7 @@ function summed(buckets: Histogram): Histogram {
 }
 
 /**
- * What happened between two moments. A frontend that was started anew counts from zero again: then what it has is what
- * happened.
+ * Difference of two totals. A restarted frontend counts from zero again: then its total is the difference.
  */
 export function between(earlier: Totals, later: Totals): Totals {
   if (later.requests < earlier.requests || observations(later.ttft) < observations(earlier.ttft))
@@ -125,7 +127,7 @@ export function between(earlier: Totals, later: Totals): Totals {
   };
 }
 
-/** All frontends together. */
+/** Sum over all frontends. */
 export function together(parts: readonly Totals[]): Totals {
   const sum = (of: (part: Totals) => number) => parts.reduce((total, part) => total + of(part), 0);
   const counted = parts.flatMap(({ hits }) => hits ?? []);
@@ -152,7 +154,7 @@ function observations(histogram: Histogram): number {
 }
 
 /**
- * A quantile, linear within its bucket as Prometheus' `histogram_quantile` has it; undefined without observations.
+ * A quantile, linear within its bucket like Prometheus' `histogram_quantile`; undefined without observations.
  * https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile
  */
 export function quantile(histogram: Histogram, q: number): number | undefined {
@@ -163,7 +165,7 @@ export function quantile(histogram: Histogram, q: number): number | undefined {
   const bucket = histogram[index];
   const below = histogram[index - 1] ?? { le: 0, count: 0 };
   if (bucket === undefined) return undefined;
-  // Above the last bound nothing is known but that bound.
+  // Above the last finite bound only that bound is known.
   if (bucket.le === Number.POSITIVE_INFINITY) return below.le;
   if (bucket.count === below.count) return bucket.le;
   return below.le + ((bucket.le - below.le) * (rank - below.count)) / (bucket.count - below.count);
@@ -175,15 +177,15 @@ export interface Latency {
   readonly p95: number;
 }
 
-/** What a person wants to know of some time. */
+/** Traffic in a period. */
 export interface Traffic {
   readonly requests: number;
   readonly failed: number;
   readonly outputTokens: number;
-  /** Null where nothing was observed. */
+  /** Null without observations. */
   readonly ttft: Latency | null;
   readonly itl: Latency | null;
-  /** Share of the prompts' blocks that was in a cache, 0 to 1; null where the router counts none. */
+  /** Share of the prompts' blocks that was cached, 0 to 1; null if the router does not count. */
   readonly cacheHitRate: number | null;
 }
 

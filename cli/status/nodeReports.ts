@@ -1,4 +1,4 @@
-/** Looks at all nodes of a deployment at once, bounded. */
+/** Queries all nodes of a deployment in parallel, with a time limit. */
 
 import { askNode, type ReportRequest } from "../../lib/agent";
 import { messageOf } from "../../lib/run";
@@ -8,16 +8,16 @@ import { SERIES } from "./metrics";
 import { type NodeAnswer, type NodeReport, nodeReport } from "./report";
 
 export interface ReportOptions {
-  /** Reports of each node. */
+  /** Number of reports per node. */
   readonly times: number;
-  /** Seconds between two. */
+  /** Seconds between two reports. */
   readonly every: number;
-  /** Bound for each node, seconds, beyond the time between the reports. */
+  /** Time limit per node, seconds, in addition to the time between the reports. */
   readonly timeoutSeconds: number;
   readonly signal: AbortSignal;
 }
 
-/** Every node, with what it told or why it told nothing. */
+/** Every node, with its reports or the reason why there are none. */
 export async function reportsOfNodes(
   deployed: Deployed,
   { shell }: Pick<Reach, "shell">,
@@ -58,7 +58,7 @@ function reportRequest(
   { times, every }: ReportOptions,
 ): ReportRequest {
   const frontends = programs.flatMap(({ name, role, ports }) => {
-    // Behind a gateway it has a port of its own.
+    // Behind a gateway it has its own port.
     const port = ports["frontendHttp"] ?? ports["http"];
     return role === "frontend" && port !== undefined ? [[name, port] as const] : [];
   });

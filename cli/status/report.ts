@@ -1,4 +1,4 @@
-/** What a node tells, as `runtime/agent.py` puts it. */
+/** Report of a node, as written by `runtime/agent.py`. */
 import { z } from "zod";
 import { historySchema } from "../../local/state";
 
@@ -8,7 +8,7 @@ const programReport = z.object({
     .nullable(),
   /** Null before the first start. */
   history: historySchema.nullable(),
-  /** Its own ends that supervisor has noted, oldest first. */
+  /** Exits that supervisor has logged, oldest first. */
   exits: z.array(z.object({ at: z.number(), how: z.string() })),
   /** Its last log lines. */
   lines: z.array(z.string()),
@@ -28,14 +28,14 @@ export const nodeReport = z.object({
   at: z.number(),
   exists: z.boolean(),
   supervisor: z.boolean(),
-  /** How soon after its start an end counts as a crash. */
+  /** How soon after its start an exit counts as a crash. */
   crashSeconds: z.number().nullable(),
   programs: z.record(z.string(), programReport),
   frontends: z.record(z.string(), frontendReport),
 });
 export type NodeReport = z.output<typeof nodeReport>;
 
-/** Two reports of a node, some time apart, or why there is none. */
+/** Two reports of a node, some time apart, or the reason why there are none. */
 export type NodeAnswer =
   | { readonly earlier: NodeReport | undefined; readonly now: NodeReport }
   | { readonly unreachable: string };

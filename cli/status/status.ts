@@ -1,4 +1,4 @@
-/** From what nodes and SkyPilot tell to the state of a deployment, and what is wrong with it. Pure. */
+/** Evaluates reports of nodes and SkyPilot: the state of a deployment, and its problems. Pure. */
 
 import type { TaskName } from "../../config/task";
 import { isLaunchers } from "../../lib/logs";
@@ -12,9 +12,9 @@ import { between, samplesOf, type Totals, type Traffic, together, totalsOf, traf
 import type { FrontendReport, NodeAnswer, NodeReport, ProgramReport } from "./report";
 
 /**
- * `running`; `starting` while it waits for what it needs; `crashing` when it ends again and again right after its start;
- * `missing` where its supervisor does not know it; `unknown` where the node does not answer; else supervisor's own word
- * (`stopped`, `fatal`): http://supervisord.org/subprocess.html#process-states
+ * `running`; `starting` while it waits for dependencies; `crashing` if it repeatedly exits right after its
+ * start; `missing` if its supervisor does not know it; `unknown` if the node does not answer; else
+ * supervisor's own state (`stopped`, `fatal`): http://supervisord.org/subprocess.html#process-states
  */
 export type State = "running" | "starting" | "crashing" | "missing" | "unknown" | (string & {});
 
@@ -24,19 +24,19 @@ export interface ProgramStatus {
   readonly gpus: readonly number[];
   readonly ports: Readonly<Record<string, number>>;
   readonly state: State;
-  /** Since when it is in this state, ISO 8601; null where that is not known. */
+  /** Start of this state, ISO 8601; null if unknown. */
   readonly since: string | null;
-  /** How often it was started again by itself since its configuration changed last. */
+  /** Number of automatic restarts since its configuration last changed. */
   readonly restarts: number;
-  /** How it ended last, by itself. */
+  /** Its last exit. */
   readonly lastExit: { readonly at: string; readonly how: string } | null;
-  /** The last line that it wrote. */
+  /** Its last line of output. */
   readonly lastLine: string | null;
 }
 
 export interface NodeStatus {
   readonly rank: number;
-  /** Why it cannot be looked at; null where it can. */
+  /** Why it cannot be queried; null if it can. */
   readonly problem: string | null;
   readonly programs: readonly ProgramStatus[];
 }
@@ -50,7 +50,7 @@ export interface ClusterStatus extends ClusterState {
 
 export interface RoleStatus {
   readonly role: WorkerRole;
-  /** What the frontend with the fewest counts; null where no frontend tells. */
+  /** The lowest count of any frontend; null if no frontend answers. */
   readonly ready: number | null;
   readonly wanted: number;
 }
@@ -60,24 +60,24 @@ export interface RequestStatus {
   readonly queued: number;
   /** Since the frontends were started. */
   readonly total: Traffic;
-  /** Between the two looks; null where there was only one. */
+  /** Between the two reports; null if there was only one. */
   readonly interval: (Traffic & { readonly seconds: number; readonly requestsPerSecond: number }) | null;
 }
 
 export interface Status {
   readonly at: string;
   readonly healthy: boolean;
-  /** What is not as it should be, a sentence each. */
+  /** Problems, one sentence each. */
   readonly problems: readonly string[];
   readonly endpoint: string;
   readonly model: string;
-  /** What clients ask it for. */
+  /** Task of the model. */
   readonly task: TaskName;
   readonly engine: string;
   readonly target: string;
   readonly routerMode: string;
   readonly roles: readonly RoleStatus[];
-  /** Null where no frontend answers. */
+  /** Null if no frontend answers. */
   readonly requests: RequestStatus | null;
   readonly cost: CostStatus;
   readonly clusters: readonly ClusterStatus[];
@@ -86,7 +86,7 @@ export interface Status {
 export interface Seen {
   readonly at: Date;
   readonly clusters: Readonly<Record<string, ClusterState>>;
-  /** What each node told, in the order of the topology. */
+  /** Result of each node, in the order of the topology. */
   readonly nodes: readonly (DeployedNode & { readonly answer: NodeAnswer })[];
 }
 
@@ -147,7 +147,7 @@ function programStatus(program: DeployedProgram, { at, crashSeconds, programs }:
   const history = report.history ?? undefined;
   const supervised = report.state === null ? undefined : { ...report.state, state: report.state.statename };
   const state = stateOf(supervised, () => history);
-  // One that has crashed before has to live longer than that before it counts as running.
+  // After a crash it must run longer than that to count as running.
   const isYoung = history !== undefined && at - history.at < (crashSeconds ?? 0);
   const again = state === "BACKOFF" || (state === "RUNNING" && isYoung && history.crashes > 0);
   const isCrashing = again || flapping(report.exits, at).length > 0;
@@ -165,10 +165,13 @@ function programStatus(program: DeployedProgram, { at, crashSeconds, programs }:
   };
 }
 
-/** One that lives for a while before it ends again does not look as if it crashed, but it does. */
+/** A program that runs for a while before each exit does not count as crashing, but it is. */
 const FLAPPING = { exits: 3, withinSeconds: 600, lastWithinSeconds: 60 } as const;
 
-/** The ends of the last minutes, where there are so many of them, and the last so recent, that the next one is near. */
+/**
+ * The exits of the last minutes, if there are enough of them, and the last is recent enough, to expect
+ * another one.
+ */
 function flapping(exits: ProgramReport["exits"], at: number): ProgramReport["exits"] {
   const recent = exits.filter((exit) => at - exit.at < FLAPPING.withinSeconds);
   const last = recent.at(-1);
@@ -183,7 +186,7 @@ function sinceOf(
   at: number,
 ): string | null {
   if (isCrashing) {
-    // The first of the crashes in a row, as far back as they are known.
+    // The first of the consecutive crashes, as far back as known.
     const inRow = exits.slice(-Math.max(1, history?.crashes ?? 1));
     const first = [...inRow, ...flapping(exits, at)].toSorted((a, b) => a.at - b.at)[0];
     return first === undefined ? null : seconds(first.at);
@@ -196,7 +199,7 @@ interface Frontend {
   readonly name: string;
   readonly earlier: FrontendReport | undefined;
   readonly now: FrontendReport;
-  /** Between the two. */
+  /** Between the two reports. */
   readonly seconds: number;
 }
 
@@ -225,7 +228,7 @@ function rolesOf({ deployment }: Deployed, frontends: readonly Frontend[]): Role
   });
 }
 
-/** Workers of a role that a frontend counts; none where it does not know the model yet. */
+/** Workers of a role registered with a frontend; none if it does not know the model yet. */
 export function registered(ready: unknown, namespace: string, role: WorkerRole): number {
   const types = field(field(field(ready, "namespaces"), namespace), "worker_types");
   return Number(field(field(types, role), "workers") ?? 0);

@@ -1,4 +1,4 @@
-/** Numbers as a person reads them. Pure. */
+/** Formats numbers for users. Pure. */
 
 /** `45 s`, `12 min`, `3 h 20 min`, `5 d 2 h`. */
 export function duration(seconds: number): string {
@@ -19,7 +19,7 @@ export function latency(seconds: number): string {
   return `${ms < 10 ? ms.toFixed(1) : ms.toFixed(0)} ms`;
 }
 
-/** `0.4`, `12`, `3.2`: two digits that matter, or all before the point. */
+/** `0.4`, `12`, `3.2`: two significant digits, or all before the point. */
 export function rate(value: number): string {
   if (value === 0) return "0";
   return value >= 10 ? value.toFixed(0) : value.toFixed(1);

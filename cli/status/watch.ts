@@ -1,4 +1,4 @@
-/** Shows the state of a deployment, once or again and again. */
+/** Prints the state of a deployment, once or repeatedly. */
 import { setTimeout as delay } from "node:timers/promises";
 import { messageOf } from "../../lib/run";
 import type { Deployed } from "../deployment/deployed";
@@ -13,18 +13,18 @@ export interface ShowOptions {
   /** Name of the stack. */
   readonly title: string;
   readonly json: boolean;
-  /** Seconds between two looks. */
+  /** Seconds between two reports. */
   readonly interval: number;
-  /** Seconds for a node's answer. */
+  /** Time limit for a node's answer, seconds. */
   readonly timeout: number;
 }
 
-/** Widest screen without a terminal. */
+/** Maximum width without a terminal. */
 const WIDTH = 100;
-/** Asking SkyPilot takes seconds, and what it says changes slowly. */
+/** Querying SkyPilot takes seconds, and its answers rarely change. */
 const CLUSTERS_EVERY_MS = 30_000;
 
-/** Prints the state. @returns whether all is well. */
+/** Prints the state. @returns Whether everything is as it should be. */
 export async function showOnce(deployed: Deployed, options: ShowOptions): Promise<boolean> {
   const { signal } = new AbortController();
   const place = await reach(deployed, signal);
@@ -54,7 +54,7 @@ export function hasColour(): boolean {
   return process.stdout.isTTY === true && !process.env["NO_COLOR"];
 }
 
-/** Shows the state until it is interrupted. */
+/** Shows the state until interrupted. */
 export async function watch(deployed: Deployed, options: ShowOptions): Promise<void> {
   const stop = stopOnSignal();
   const place = await reach(deployed, stop);
@@ -65,7 +65,7 @@ export async function watch(deployed: Deployed, options: ShowOptions): Promise<v
       const began = performance.now();
       const shown = await watcher.read().catch((error: unknown) => {
         if (stop.aborted) return undefined;
-        // A reading that fails is not the end of watching: SkyPilot may be back in a moment.
+        // A failed query does not end the loop: SkyPilot may be back in a moment.
         process.stderr.write(`${messageOf(error)}\n`);
         return undefined;
       });
@@ -88,7 +88,7 @@ function print(status: Status, options: ShowOptions, screen: LiveScreen | undefi
   }
 }
 
-/** Remembers what was seen last, for what has happened since. */
+/** Keeps the last reports, to compute differences. */
 class Watcher {
   private clusters: Seen["clusters"] = {};
   private asked = Number.NEGATIVE_INFINITY;
@@ -121,12 +121,12 @@ class Watcher {
   }
 }
 
-/** Aborted by Ctrl-C, SIGTERM and SIGHUP: an ordinary end of watching. */
+/** Aborted by Ctrl-C, SIGTERM and SIGHUP: a normal end. */
 export function stopOnSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     process.once(name, () => controller.abort(new Error(`stopped by ${name}`)));
-  // Whoever reads may have had enough: `… --watch | head`.
+  // The reader may stop early: `… --watch | head`.
   process.stdout.on("error", () => controller.abort(new Error("nobody reads any more")));
   return controller.signal;
 }

@@ -1,35 +1,38 @@
-/** Whether what Dynamo said of some requests shows a cache-aware router. Pure. */
+/** Decides from Dynamo's data about some requests whether the router is cache-aware. Pure. */
 import type { Served } from "../proof";
 
-/** The requests that began with the same text, in the order in which they were sent. */
+/** The requests with the same prefix, in the order in which they were sent. */
 export interface PrefixGroup {
   readonly requests: readonly Served[];
 }
 
 export interface Verdict {
   readonly cacheAware: boolean;
-  /** In words, why. */
+  /** The reason in words. */
   readonly reason: string;
-  /** Requests whose beginning an earlier one had already. */
+  /** Requests whose prefix an earlier one had. */
   readonly followUps: number;
-  /** Those of them that went to the worker that had the last one with that beginning, and found it there. */
+  /** Those of them that went to the worker of the last request with that prefix, and hit its cache. */
   readonly held: number;
-  /** How likely a router that does not look at caches would have sent as many there, 0 to 1. */
+  /** Probability that a router that ignores caches would have sent as many there, 0 to 1. */
   readonly chance: number;
-  /** Workers that the router could choose from. */
+  /** Number of workers that the router could choose from. */
   readonly workers: number;
-  /** Some prompt and its answer were computed by different workers. */
+  /** Whether some prompt and its response were processed by different workers. */
   readonly disaggregated: boolean;
 }
 
-/** A beginning counts as found when at least this share of the prompt's blocks was: the rest is the question after it. */
+/**
+ * A prefix counts as cached if at least this share of the prompt's blocks was: the rest is the question after
+ * it.
+ */
 const FOUND = 0.5;
-/** A busy worker may be passed over, so not all follow-ups have to go where their beginning is. */
+/** A busy worker may be skipped, so not all follow-ups need to go to the worker with their prefix. */
 const ENOUGH = 0.75;
-/** As many hits by chance must be less likely than this. */
+/** Maximum probability of as many hits by chance. */
 const SURE = 0.01;
 
-/** @param workers Workers that compute prompts. */
+/** @param workers Number of workers that process prompts. */
 export function judge(groups: readonly PrefixGroup[], workers: number): Verdict {
   const all = groups.flatMap(({ requests }) => requests);
   const pairs = groups.flatMap(({ requests }) =>
@@ -50,7 +53,7 @@ export function judge(groups: readonly PrefixGroup[], workers: number): Verdict 
   return { cacheAware: problem === undefined, reason: problem ?? praiseOf(counts), ...counts };
 }
 
-/** Which worker, and which of its attention groups, had the prompt. */
+/** The worker, and its attention group, that processed the prompt. */
 function chosen({ prefillWorker, prefillRank }: Served): string {
   return `${prefillWorker}:${prefillRank ?? 0}`;
 }
@@ -80,12 +83,12 @@ function praiseOf({ followUps, held, chance, workers }: Counts): string {
     : `${found}. There is one worker only: nothing to choose from.`;
 }
 
-/** `0.02 %`, with two digits that count. */
+/** `0.02 %`, with two significant digits. */
 function percent(share: number): string {
   return `${Number((share * 100).toPrecision(2))} %`;
 }
 
-/** Probability of at least `hits` of `tries`, each a hit with the same probability by itself. */
+/** Probability of at least `hits` of `tries`, each an independent hit with the same probability. */
 export function atLeast(hits: number, tries: number, probability: number): number {
   let sum = 0;
   for (let count = hits; count <= tries; count++) {

@@ -1,4 +1,4 @@
-/** The logs of a deployment's nodes, fetched to where they can be read. */
+/** Copies the logs of a deployment's nodes to this machine. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,14 +7,17 @@ import { reach } from "../deployment/reach";
 import { sourcesOf } from "../logs/options";
 import { nodesOfSources, readLogs } from "../logs/read";
 
-/** Lines of the end of each program's log: a request leaves a few. */
+/** Number of last lines of each program's log: a request writes a few. */
 const TAIL = 4000;
 const TIMEOUT_SECONDS = 120;
 
-/** Log files by program, as the proof reads them. */
+/** Log files by program, for the proof. */
 export type LogFiles = Readonly<Record<string, readonly string[]>>;
 
-/** Lets work read the logs of all programs; the files are gone afterwards. What cannot be read is told on standard error. */
+/**
+ * Runs work with the logs of all programs; the files are deleted afterwards. Unreadable logs are reported on
+ * standard error.
+ */
 export async function withNodeLogs<T>(
   deployed: Deployed,
   signal: AbortSignal,

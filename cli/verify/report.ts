@@ -1,4 +1,4 @@
-/** What `bin/dynamo-sky verify` prints. Pure. */
+/** Output of `bin/dynamo-sky verify`. Pure. */
 import type { Served } from "../proof";
 import type { PrefixGroup, Verdict } from "./judge";
 
@@ -26,7 +26,7 @@ export function asText(groups: readonly PrefixGroup[], verdict: Verdict): string
   return [...[header, ...rows].map(line), "", `${title} ${verdict.reason}`, ""].join("\n");
 }
 
-/** The attention group is named where a worker has several. */
+/** Includes the attention group if a worker has several. */
 function prefillOf({ prefillProgram, prefillWorker, prefillRank = 0 }: Served): string {
   return `${prefillProgram ?? prefillWorker}${prefillRank > 0 ? ` rank ${prefillRank}` : ""}`;
 }

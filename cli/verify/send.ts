@@ -1,4 +1,4 @@
-/** Requests with shared beginnings, to see which workers a router chooses for them. */
+/** Sends requests with shared prefixes, to see which workers the router chooses. */
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { callHttp } from "../../lib/http";
@@ -6,9 +6,9 @@ import { ask, freshPrefix, type ProofTarget, type Served, toldByLogs } from "../
 import type { PrefixGroup } from "./judge";
 
 export interface SendOptions {
-  /** Different beginnings. */
+  /** Number of distinct prefixes. */
   readonly prefixes: number;
-  /** Requests with each beginning after the first. */
+  /** Number of further requests per prefix. */
   readonly followUps: number;
 }
 
@@ -18,10 +18,10 @@ const RETRY_MS = 250;
 const READY_MS = 10_000;
 
 /**
- * Sends a first request with each beginning, waits until the router knows of them, then sends the others, every round in
- * an order of its own: a router that takes the workers in turn must not hit the right one by keeping step.
+ * Sends a first request with each prefix, waits until the router knows them, then sends the others, each
+ * round in another order: a round-robin router must not hit the right worker by accident.
  *
- * @throws Error when a request fails.
+ * @throws Error if a request fails.
  */
 export async function sendPrefixes(target: ProofTarget, options: SendOptions): Promise<PrefixGroup[]> {
   const groups = Array.from({ length: options.prefixes }, () => ({
@@ -37,7 +37,10 @@ export async function sendPrefixes(target: ProofTarget, options: SendOptions): P
   return withPrograms(groups);
 }
 
-/** Waits until a request with the last beginning finds it in a cache, bounded; not at all where the router counts none. */
+/**
+ * Waits until a request with the last prefix hits a cache, with a time limit; not at all if the router counts
+ * no hits.
+ */
 async function untilKnown(
   target: ProofTarget,
   groups: readonly { readonly prefix: string; readonly requests: readonly Served[] }[],
@@ -59,7 +62,7 @@ function shuffled<T>(items: readonly T[]): T[] {
     .map(({ item }) => item);
 }
 
-/** The same requests, with what logs say of them that could not be read while they were sent. */
+/** Adds data from logs that could not be read while the requests were sent. */
 export function withLogs(groups: readonly PrefixGroup[], logs: ProofTarget["logs"]): PrefixGroup[] {
   const told = groups.map(({ requests }) => ({
     requests: requests.map((request) => ({ ...request, ...toldByLogs(logs, request) })),
@@ -67,7 +70,9 @@ export function withLogs(groups: readonly PrefixGroup[], logs: ProofTarget["logs
   return withPrograms(told);
 }
 
-/** A worker's log may lag behind its answer; what one request told of a worker holds for the others too. */
+/**
+ * A worker's log may lag behind its response; data about a worker from one request holds for the others too.
+ */
 function withPrograms(groups: readonly PrefixGroup[]): PrefixGroup[] {
   const programs = new Map<string, string>();
   for (const { requests } of groups)
@@ -91,7 +96,7 @@ const readySchema = z.object({
   ),
 });
 
-/** Workers that compute prompts, as the frontend counts them; undefined where it does not say. */
+/** Number of workers that process prompts, as registered with the frontend; undefined if it does not say. */
 export async function promptWorkers({
   endpoint,
   model,

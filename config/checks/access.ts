@@ -1,4 +1,4 @@
-/** Who gets in: nobody by accident. */
+/** Checks that no endpoint is open by accident. */
 
 import { areUsualKeys, hasGateway } from "../access";
 import type { Problem } from "../problems";
@@ -25,7 +25,7 @@ function openProblems(known: Known): Problem[] {
   return [{ path: ["sky", "openEndpoint"], message }];
 }
 
-/** Open to the internet, and readable on the way there. */
+/** Rejects plain HTTP on an endpoint that is open to the internet. */
 function plainProblems(known: Known): Problem[] {
   const { access, sky } = known;
   if (sky?.openEndpoint !== true || access === undefined || hasGateway(known) !== true) return [];
@@ -35,7 +35,7 @@ function plainProblems(known: Known): Problem[] {
   return [{ path: ["access", "tls", "mode"], message }];
 }
 
-/** A certificate and its key go together, and with a gateway that shows them. */
+/** A certificate needs a key and a gateway. */
 function tlsProblems(known: Known): Problem[] {
   const { access, tlsKey } = known;
   if (access === undefined) return [];
@@ -72,7 +72,7 @@ function tlsProblems(known: Known): Problem[] {
   return problems;
 }
 
-/** Somebody who names keys believes that they are asked for. */
+/** Rejects keys that would not be required by any gateway. */
 function idleProblems(known: Known): Problem[] {
   const { access } = known;
   if (access === undefined || hasGateway(known) !== false) return [];
@@ -103,7 +103,7 @@ function nameProblems({ access }: Known): Problem[] {
   });
 }
 
-/** Arguments and variables that lead around the gateway, or make a process listen where it must not. */
+/** Rejects arguments and variables that bypass the gateway, or make a process listen elsewhere. */
 function bypassProblems(known: Known): Problem[] {
   const { frontend } = known;
   const flags = (frontend?.args ?? []).flatMap((argument, index): Problem[] => {

@@ -1,4 +1,4 @@
-/** How processes find and reach each other: discovery, event plane, ports. */
+/** Checks of discovery, event plane and ports. */
 import { type Problem, settingName } from "../problems";
 import { frontendSchema, portsSchema } from "../services";
 import type { Known } from ".";
@@ -7,7 +7,7 @@ export function controlPlaneChecks(known: Known): Problem[] {
   return [...reachProblems(known), ...portProblems(known)];
 }
 
-/** What works within one machine, asked for on several. */
+/** Rejects single-machine settings on several machines. */
 function reachProblems({ target, cluster, placement, controlPlane }: Known): Problem[] {
   const isOneMachine = placement === "shared" && cluster?.nodes === 1;
   const isUnknown = placement === undefined || (placement === "shared" && cluster === undefined);
@@ -30,8 +30,8 @@ function reachProblems({ target, cluster, placement, controlPlane }: Known): Pro
 }
 
 /**
- * The same port for two purposes; told of the one that the user chose. That ranges do not run into each other is seen to
- * when ports are handed out.
+ * Rejects equal ports for two purposes, at the setting that the user changed. Overlapping ranges are avoided
+ * when ports are assigned.
  */
 function portProblems({ ports, frontend }: Known): Problem[] {
   const all = [...portsOf("frontend", { port: frontend?.port }), ...portsOf("ports", ports ?? {})];

@@ -1,4 +1,4 @@
-/** What an engine cannot do. Limits of flags and their combinations; what fits the GPUs is found by packing. */
+/** Limits of each engine: flags and their combinations. What fits the GPUs is checked by packing. */
 
 import { defaultServedName } from "../model";
 import type { EngineName } from "../names";
@@ -75,7 +75,10 @@ const sglang: Rules = {
   },
 };
 
-/** Expert parallelism is a switch there: https://docs.vllm.ai/en/latest/serving/expert_parallel_deployment.html */
+/**
+ * Expert parallelism is a switch in vLLM:
+ * https://docs.vllm.ai/en/latest/serving/expert_parallel_deployment.html
+ */
 const vllm: Rules = {
   pool(pool) {
     const { expertParallel } = pool;
@@ -90,7 +93,10 @@ const vllm: Rules = {
   whole: ({ router }) => blockSizeProblem(router?.blockSize, "vllm", "a multiple of 16", (n) => n % 16 === 0),
 };
 
-/** Attention data parallelism is a switch there that makes every rank a group: `dynamo.trtllm --enable-attention-dp`. */
+/**
+ * Attention data parallelism is a switch in TensorRT-LLM that makes every rank a group: `dynamo.trtllm
+ * --enable-attention-dp`.
+ */
 const trtllm: Rules = {
   pool(pool) {
     const { dataParallel, expertParallel, tensorParallel } = pool;

@@ -1,7 +1,7 @@
 import type { SettingPath } from "../problems";
 import type { Known } from ".";
 
-/** Every place in which a configuration sets environment variables. */
+/** All settings of a configuration with environment variables. */
 export function environments({
   engineEnv,
   pools,

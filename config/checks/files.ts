@@ -1,10 +1,13 @@
-/** Where a setting names one of the deployment's own files. Whether those are there is seen by `lib/broughtFiles.ts`. */
+/**
+ * References of settings to the deployment's own files. Whether the files exist is checked by
+ * `lib/broughtFiles.ts`.
+ */
 import { FILES, filesNamedIn } from "../../lib/placeholders";
 import type { Problem, SettingPath } from "../problems";
 import { show } from "../values";
 import type { Known } from ".";
 
-/** Settings whose text reaches programs through the launcher of their node, which fills the place in. */
+/** Settings whose text is filled in by the launcher of a node. */
 const REACH_PROGRAMS: readonly (keyof Known)[] = [
   "engineArgs",
   "engineConfig",
@@ -26,11 +29,11 @@ export function fileChecks(known: Known): Problem[] {
 
 interface Named {
   readonly path: SettingPath;
-  /** Empty where none follows the placeholder. */
+  /** Empty if no name follows the placeholder. */
   readonly name: string;
 }
 
-/** Every file that the text of a setting names. */
+/** All files that the text of a setting refers to. */
 function namesIn(path: SettingPath, value: unknown): Named[] {
   if (typeof value === "string") return filesNamedIn(value).map((name) => ({ path, name }));
   if (Array.isArray(value)) return value.flatMap((item, index) => namesIn([...path, index], item));

@@ -1,4 +1,4 @@
-/** The nodes' image: an image of NVIDIA's has to be of the release that the flags are for, and has to hold the engine. */
+/** Checks of the nodes' image: an NVIDIA image must have the supported release and contain the engine. */
 import type { Problem } from "../problems";
 import { show } from "../values";
 import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../versions";
@@ -16,10 +16,16 @@ export function imageChecks(known: Known): Problem[] {
   return [...releaseProblems(known), ...acceleratorProblems(known)];
 }
 
-/** Accelerators by SkyPilot's names that are no GPUs of NVIDIA's: AMD Instinct and Radeon, Intel Gaudi, Google's and AWS's own. */
+/**
+ * Accelerators, by SkyPilot's names, that are not NVIDIA GPUs: AMD Instinct and Radeon, Intel Gaudi, Google's
+ * and AWS's own.
+ */
 const NOT_NVIDIA = /^(MI\d|Radeon|Gaudi|tpu-|Trainium|Inferentia)/i;
 
-/** NVIDIA's image, and Dynamo's engines from PyPI, are built for CUDA: without an image of one's own nothing would start on these. */
+/**
+ * NVIDIA's images, and Dynamo's engines from PyPI, are built for CUDA: without a custom image nothing would
+ * start on these.
+ */
 function acceleratorProblems({ sky, engine, target, cluster, pools = [] }: Known): Problem[] {
   if (sky === undefined || target === "local" || engine === undefined || engine === "mocker") return [];
   if (sky.image !== undefined && !isDynamoImage(sky.image)) return [];

@@ -1,6 +1,6 @@
 /**
- * Checks across settings, which one value's schema cannot make. Each runs on what could be read; a setting that could
- * not is absent, and what depends on it is not checked, so nobody is told of a mistake that another one caused.
+ * Checks that span settings, which one value's schema cannot make. They run on the valid settings; an invalid
+ * one is absent, and checks that depend on it are skipped, so that one mistake is not reported twice.
  */
 
 import type { EngineName } from "../names";
@@ -12,6 +12,7 @@ import { engineChecks } from "./engines";
 import { fileChecks } from "./files";
 import { imageChecks } from "./image";
 import { infraChecks } from "./infra";
+import { labelChecks } from "./labels";
 import { modelChecks } from "./model";
 import { mountChecks } from "./mounts";
 import { placementChecks } from "./placement";
@@ -23,12 +24,12 @@ import { skyConfigChecks } from "./skyConfig";
 import { taskChecks } from "./task";
 import { textChecks } from "./text";
 
-/** The configuration as far as it could be read. Lists and objects are there as a whole or not at all. */
+/** The valid part of the configuration. Lists and objects are complete or absent. */
 export type Known = { readonly [K in keyof Omit<ParsedConfig, "engine">]?: ParsedConfig[K] | undefined } & {
   readonly engine?: EngineName;
 };
 
-/** Every mistake that lies between settings. */
+/** Every problem that spans settings. */
 export function checkAcross(known: Known): Problem[] {
   return [
     modelChecks,
@@ -40,6 +41,7 @@ export function checkAcross(known: Known): Problem[] {
     skyChecks,
     skyConfigChecks,
     infraChecks,
+    labelChecks,
     textChecks,
     fileChecks,
     mountChecks,

@@ -1,6 +1,7 @@
 /**
- * What is asked of an infra that SkyPilot cannot do there. SkyPilot says so when the launch is under way, and where there are several infras
- * it passes such a one over in silence. What asks for a feature is in `resources.py` (`get_required_cloud_features`) and `execution.py`:
+ * Rejects features that SkyPilot does not support on an infra. SkyPilot reports this only during the launch,
+ * and with several infras it silently skips the unsuitable one. How features are requested: `resources.py`
+ * (`get_required_cloud_features`) and `execution.py`:
  * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/resources.py
  */
 import { cannot, cloudOf, infraKind, isSlurm, kubernetesSections, type SkyFeature } from "../infra";
@@ -12,14 +13,14 @@ import type { Known } from ".";
 
 type Sky = ParsedConfig["sky"];
 
-/** One thing that may be asked for. */
+/** A feature that may be requested. */
 interface Feature {
   readonly feature: SkyFeature;
   readonly setting: SettingPath;
-  /** What is asked for, as a message has it; undefined when it is not. */
+  /** The request, as messages show it; undefined if not requested. */
   readonly asked: (sky: Sky, known: Known) => string | undefined;
   readonly remedy: string;
-  /** Whether this infra does it all the same. Default: none does. */
+  /** Whether this infra supports it nevertheless. Default: none does. */
   readonly except?: (infra: string, sky: Sky) => boolean;
 }
 
@@ -55,7 +56,7 @@ const FEATURES: readonly Feature[] = [
     asked: ({ autostopMinutes, autostopDown }) =>
       autostopMinutes !== undefined && !autostopDown ? "clusters that are stopped and kept" : undefined,
     remedy: "Remove sky.autostopDown: clusters are taken down then",
-    // A container is stopped where Slurm has Pyxis.
+    // On Slurm a container can be stopped if Pyxis is installed.
     except: (infra, { image }) => isSlurm(infra) && image?.startsWith("docker:") === true,
   },
   {
@@ -103,7 +104,7 @@ const FEATURES: readonly Feature[] = [
     feature: "registryLogin",
     setting: ["sky", "registry"],
     asked: ({ registry, infra }) =>
-      // That one has a message of its own.
+      // Slurm has its own message.
       registry === undefined || infra.some(isSlurm) ? undefined : "a login at a registry",
     remedy:
       "Make a secret of type docker-registry there and name it in sky.config (kubernetes.pod_config.spec.imagePullSecrets), and remove sky.registry and registryPassword where no other infra needs them",

@@ -4,7 +4,10 @@ import { show } from "../values";
 import type { Known } from ".";
 import { environments } from "./environments";
 
-/** Variables that carry a Hugging Face token. https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables */
+/**
+ * Variables with a Hugging Face token.
+ * https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables
+ */
 const TOKEN_VARIABLES = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
 
 export function modelChecks(known: Known): Problem[] {

@@ -1,4 +1,4 @@
-/** What SkyPilot mounts: where, and that nothing stands in the way of it. */
+/** Checks of SkyPilot's mounts: their paths, and conflicts. */
 import type { Problem } from "../problems";
 import type { Known } from ".";
 

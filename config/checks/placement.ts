@@ -1,4 +1,4 @@
-/** Where things run: placement, nodes, and what SkyPilot is asked for. */
+/** Checks of placement, nodes and resource requests. */
 import type { Problem } from "../problems";
 import { show } from "../values";
 import type { Known } from ".";
@@ -60,7 +60,8 @@ function offloadProblems({ kvOffload, engine, router }: Known): Problem[] {
       message: `${diskGB} needs kvOffload.hostMemoryGB: blocks reach the disk through host memory. Set both.`,
     });
   }
-  // HiCache's file backend writes a file for each page: `HiCacheFile` in sglang/srt/mem_cache/hicache_storage.py.
+  // HiCache's file backend writes one file per page: `HiCacheFile` in
+  // sglang/srt/mem_cache/hicache_storage.py.
   const isSet = diskGB !== undefined && hostMemoryGB !== undefined;
   if (isSet && engine === "sglang" && router !== undefined && router.blockSize === undefined) {
     problems.push({

@@ -4,7 +4,7 @@ import { show } from "../values";
 import { VERSIONS } from "../versions";
 import type { Known } from ".";
 
-/** Most GPUs that one replica may ask for: beyond any system there is, and a bound for the arithmetic. */
+/** Most GPUs of one replica: beyond any existing system, and a limit for the arithmetic. */
 const MOST_GPUS_OF_A_REPLICA = 4096;
 
 export function poolChecks(known: Known): Problem[] {

@@ -1,4 +1,4 @@
-/** The router and the frontend it lives in. */
+/** Checks of the router and its frontend. */
 import type { Problem } from "../problems";
 import { ROUTER_KNOBS, type RouterMode, routerMode } from "../router";
 import { show } from "../values";
@@ -24,7 +24,7 @@ export function routerChecks(known: Known): Problem[] {
   ];
 }
 
-/** Knobs of the KV router that were set for another mode. One at its default counts as not set. */
+/** KV router options that are set with another mode. A default counts as not set. */
 function idleKnobs(router: Router, mode: RouterMode): Problem[] {
   return ROUTER_KNOBS.filter(
     ({ key, kvOnly, default: usual }) => kvOnly && router[key] !== undefined && router[key] !== usual,
@@ -34,7 +34,7 @@ function idleKnobs(router: Router, mode: RouterMode): Problem[] {
   }));
 }
 
-/** Demands of the frontend itself: `validate` in dynamo/frontend/frontend_args.py. */
+/** Requirements of the frontend itself: `validate` in dynamo/frontend/frontend_args.py. */
 function kvProblems(router: Router): Problem[] {
   const problems: Problem[] = [];
   const add = (key: keyof Router, message: string) => problems.push({ path: ["router", key], message });
@@ -107,7 +107,10 @@ function startProblems({ router, pools }: Known): Problem[] {
   return [{ path: ["router", "minInitialWorkers"], message }];
 }
 
-/** vLLM's chat processor counts in blocks of 16 unless it is told (`vllm_processor.py` of 1.6.1), whatever size workers register. */
+/**
+ * vLLM's chat processor assumes a block size of 16 unless configured (`vllm_processor.py` of 1.6.1),
+ * regardless of the workers' block size.
+ */
 function chatProcessorProblems({ frontend, router, task }: Known): Problem[] {
   const args = frontend?.args ?? [];
   const isVllm = args.some(

@@ -1,4 +1,7 @@
-/** Several workers on one GPU (`cluster.workersPerGpu`): what that asks of the pools. Whether they fit is found by packing. */
+/**
+ * Several workers per GPU (`cluster.workersPerGpu`): requirements for the pools. Whether they fit is checked
+ * by packing.
+ */
 import type { Problem } from "../problems";
 import { show } from "../values";
 import type { Known } from ".";

@@ -1,4 +1,4 @@
-/** What is handed to SkyPilot: the registry's login, and its own configuration. */
+/** Checks of SkyPilot's input: the registry login, and its own configuration. */
 import { isSlurm } from "../infra";
 import type { Problem, SettingPath } from "../problems";
 import { skyTextProblems } from "../skyText";
@@ -32,7 +32,7 @@ function registryProblems({ sky, registryPassword, target }: Known): Problem[] {
   return [];
 }
 
-/** Settings that would open a port of a node to whoever reaches the machine. */
+/** Settings that would expose a node's port outside the cluster. */
 const OPENS_PORTS = new Set(["hostPort", "externalIPs", "loadBalancerIP"]);
 
 function portProblems(path: SettingPath, value: unknown): Problem[] {

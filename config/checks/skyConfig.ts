@@ -1,4 +1,7 @@
-/** SkyPilot's own configuration of a task: only keys that SkyPilot takes from one, and no user without the rights that it needs in a pod. */
+/**
+ * SkyPilot's own configuration of a task: only keys that SkyPilot accepts in a task, and no pod user without
+ * the required rights.
+ */
 import { cloudOf, kubernetesSections } from "../infra";
 import { podUsers } from "../podConfig";
 import type { Problem, SettingPath } from "../problems";
@@ -7,8 +10,9 @@ import type { Known } from ".";
 import { isDynamoImage } from "./image";
 
 /**
- * `OVERRIDEABLE_CONFIG_KEYS_IN_TASK` of https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/skylet/constants.py, and `hooks`, which is a
- * task's alone. All else SkyPilot drops without a word, or refuses at the launch.
+ * `OVERRIDEABLE_CONFIG_KEYS_IN_TASK` of
+ * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/skylet/constants.py, and `hooks`, which exists in
+ * tasks only. SkyPilot silently drops all others, or rejects them at the launch.
  */
 export const TASK_CONFIG_KEYS = [
   "active_workspace",
@@ -59,7 +63,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 function keyProblems(config: unknown, path: readonly string[] = []): Problem[] {
   if (!isObject(config)) {
-    // A key that only leads to others, with something else in it.
+    // A key that must hold an object, with something else in it.
     const message = `${show(config)} is not an object. Allowed: an object with keys of SkyPilot's config.yaml.`;
     return [{ path: ["sky", "config", ...path], message }];
   }
@@ -79,7 +83,7 @@ function notTaken(name: string, path: readonly string[]): string {
   return `SkyPilot does not take this from a task. ${hint}${near === undefined ? "." : ""} Put all else into SkyPilot's own ~/.sky/config.yaml, or that of its API server.`;
 }
 
-/** Sections that are for one cloud alone. */
+/** Sections for one cloud only. */
 const CLOUD_SECTIONS: Readonly<Record<string, readonly string[]>> = {
   azure: ["azure"],
   gcp: ["gcp"],
@@ -100,7 +104,7 @@ function idleSections(config: object, infra: readonly string[]): Problem[] {
   });
 }
 
-/** Without root or sudo SkyPilot gives up a pod that runs already, and NVIDIA's images have no sudo. */
+/** Without root or sudo SkyPilot gives up on a running pod, and NVIDIA's images have no sudo. */
 function userProblems(config: object, { infra, image }: NonNullable<Known["sky"]>): Problem[] {
   if (image !== undefined && !isDynamoImage(image)) return [];
   return kubernetesSections(infra)

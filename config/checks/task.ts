@@ -2,7 +2,7 @@ import type { Problem } from "../problems";
 import { tasks } from "../task";
 import type { Known } from ".";
 
-/** What needs tokens that are written one after the other, and a KV cache, with a task that has neither. */
+/** Rejects settings that need token generation and a KV cache, if the task has neither. */
 export function taskChecks({ task, pools, router, kvOffload }: Known): Problem[] {
   if (task === undefined || tasks[task].generates) return [];
   const problems: Problem[] = [];

@@ -1,4 +1,4 @@
-/** Text that could not reach a program as it was written: nothing is changed on the way without being said. */
+/** Rejects text that would not reach a program unchanged. */
 import { PLACEHOLDER } from "../../lib/placeholders";
 import type { Problem, SettingPath } from "../problems";
 import type { Known } from ".";

@@ -1,7 +1,7 @@
-/** What a benchmark gives: for the page, and for programs. */
+/** Result of a benchmark, for the page and for programs. */
 export interface Benchmark {
-  /** Markdown: what was run, and the table of docs/benchmarks.md. */
+  /** Markdown: description, and the table of docs/benchmarks.md. */
   readonly text: string;
-  /** The same with every run, as `--json` prints it; times have their unit in their name. */
+  /** The same with every run, for `--json`; times have their unit in their name. */
   readonly rows: readonly Readonly<Record<string, unknown>>[];
 }

@@ -1,7 +1,8 @@
 /**
- * `npm run benchmarks -- --gateway`: what the gateway costs, with TLS and without. Two deployments on this machine that differ in nothing but
- * TLS; the same streamed requests go to both gateways and, around one of them, to its frontend, in turns, so that whatever else the machine
- * does meets all. (That none is lost or let in under load is a test: test/dynamo/gatewayLoad.test.ts.)
+ * `npm run benchmarks -- --gateway`: the cost of the gateway, with TLS and without. Two deployments on this
+ * machine that differ in TLS only; the same streamed requests are sent to both gateways and, bypassing one of
+ * them, to its frontend, in turns, so that other load on the machine affects all equally. (That no request is
+ * lost or wrongly accepted under load is a test: test/dynamo/gatewayLoad.test.ts.)
  */
 
 import { markdownTable, rounded } from "../../cli/bench/report";
@@ -22,8 +23,8 @@ type Way = (typeof WAYS)[number];
 const WORKERS = 2;
 const ANSWER_TOKENS = 16;
 /**
- * Clients, and requests of a run: enough that 1 % of those of five runs is more than one, and that clients that happen to
- * go in step for a while do not decide a run (runs of 640 differed by 30 %).
+ * Clients, and requests of a run: enough that 1 % of those of five runs is more than one, and that clients
+ * that are in step for a while do not decide a run (runs of 640 differed by 30 %).
  */
 const LOADS = [
   { clients: 1, requests: 50 },
@@ -31,20 +32,20 @@ const LOADS = [
 ] as const;
 const ENGINES = [
   { stack: "simulated", title: "simulated", args: [] },
-  // So that what is in front of it shows. (0, which its help calls infinite, was no faster than 1.)
+  // Makes the overhead in front of it visible. (0, which its help calls infinite, was no faster than 1.)
   { stack: "quick", title: "1,000 times as fast", args: ["--speedup-ratio", "1000"] },
 ] as const;
 type Engine = (typeof ENGINES)[number];
 type Load = (typeof LOADS)[number];
 
-/** What was measured of one way, run by run. */
+/** Measurements of one path, by run. */
 interface Runs {
   readonly perSecond: number[];
-  /** Of every request. Unit: milliseconds. */
+  /** Of all requests. Unit: milliseconds. */
   readonly firstMs: number[];
 }
 
-/** A line of the table for each way. */
+/** A row of the table, for one path. */
 interface Cell {
   readonly engine: Engine;
   readonly load: Load;
@@ -52,9 +53,9 @@ interface Cell {
 }
 
 /**
- * Brings the deployments up, measures, and removes them, also when it is interrupted.
+ * Brings the deployments up, measures, and removes them, also on an interrupt.
  * @param repeats Of each cell of the table.
- * @returns a row for each engine, load and way, and what was run.
+ * @returns A row for each engine, load and path, and a description.
  */
 export function gatewayBenchmark(say: Progress, repeats: number): Promise<Benchmark> {
   return withBenchmarkStacks("dynamo-sky-gateway", say, async (stacks) => {
@@ -91,7 +92,7 @@ async function measureEngine(
     const runs = { direct: noRuns(), gateway: noRuns(), "gateway with TLS": noRuns() };
     for (const way of WAYS) await measureOnce(endpoints[way], load, noRuns());
     for (let repeat = 0; repeat < repeats; repeat++)
-      // Another one is first in each round.
+      // Each round starts with another one.
       for (const way of [...WAYS.slice(repeat % WAYS.length), ...WAYS.slice(0, repeat % WAYS.length)]) {
         await measureOnce(endpoints[way], load, runs[way]);
         say(
@@ -108,7 +109,7 @@ function noRuns(): Runs {
   return { perSecond: [], firstMs: [] };
 }
 
-/** @throws Error when a request failed: a time that leaves out the failures is no time. */
+/** @throws Error if a request failed: times without the failures would be meaningless. */
 async function measureOnce(endpoint: Endpoint, load: Load, runs: Runs): Promise<void> {
   const started = performance.now();
   const answers = await sendStreams(endpoint, { ...load, answerTokens: ANSWER_TOKENS });
@@ -139,7 +140,7 @@ async function bringUp(
     engineArgs: [...engine.args],
     router: { mode: "round-robin" },
     pools: [{ role: "aggregated", replicas: WORKERS }],
-    // Limits that nobody meets.
+    // Limits that are never reached.
     access: {
       gateway: true,
       tls: { mode },
@@ -196,7 +197,7 @@ function ranged(values: readonly number[]): string {
     : `${rounded(found.median)} (${rounded(found.least)}–${rounded(found.most)})`;
 }
 
-/** The smallest value that so large a share of them does not exceed. */
+/** The smallest value that is at least as large as this share of them. */
 function quantile(values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.ceil(share * values.length) - 1] ?? Number.NaN;
 }

@@ -1,4 +1,7 @@
-/** How long a deployment on SkyPilot takes, against bare SkyPilot with the same recipe: on the lab, one after the other. */
+/**
+ * Time of a deployment on SkyPilot, compared with plain SkyPilot and the same recipe: on the lab, one after
+ * the other.
+ */
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,17 +32,18 @@ export interface LabRow {
 }
 
 /**
- * Measures on the lab, alone on it: it is started if it does not run, and then taken down afterwards.
+ * Measures on the lab with exclusive access: starts it if it is not running, and stops it afterwards.
  *
- * @param repeats How often each launch is done; the kinds take turns, so that the machine's mood is shared.
- * @throws UsageProblem when something else has one of the ports, UserError when the lab cannot be had.
+ * @param repeats Number of launches of each kind; the kinds alternate, so that other load affects both
+ * equally.
+ * @throws UsageProblem if something else uses one of the ports, UserError if the lab is not available.
  */
 export async function labRows(repeats: number): Promise<LabRow[]> {
   requireFreePorts();
   return borrowLab("measuring on the lab", new Progress(), () => measure(repeats));
 }
 
-/** How many times as long as the first row the second takes, by their medians. */
+/** Ratio of the second row's median to the first one's. */
 export function ratioOf([bare, up]: readonly LabRow[]): number {
   return median(up?.seconds ?? []) / median(bare?.seconds ?? []);
 }
@@ -85,7 +89,7 @@ async function measure(repeats: number): Promise<LabRow[]> {
     project.setRouterMode("kv");
   };
   try {
-    // The first launch on a machine fetches packages, whoever does it: it is not counted.
+    // The first launch on a machine downloads packages: it is not counted.
     await bareLaunch(scratch);
     await sky("down", "-y", CLUSTER);
     for (let run = 0; run < repeats; run++) {
@@ -93,7 +97,7 @@ async function measure(repeats: number): Promise<LabRow[]> {
       for (const work of inTurn) await work();
     }
   } finally {
-    // What a failure has left; neither may be there.
+    // Cleans up after a failure; either may not exist.
     await project.stack("destroy").catch(() => undefined);
     await sky("down", "-y", CLUSTER).catch(() => undefined);
     rmSync(scratch, { recursive: true, force: true });
@@ -109,13 +113,13 @@ async function measure(repeats: number): Promise<LabRow[]> {
   ];
 }
 
-/** A project of its own on this repository's program, with the lab's stack. */
+/** A separate project with this repository's program and the lab's stack. */
 function makeProject(scratch: string) {
   const file = join(scratch, `Pulumi.${STACK}.yaml`);
   const config = parse(readFileSync(stackFile(readProject(packageRoot()), STACK) ?? "", "utf8")) as {
     config: Record<string, unknown>;
   };
-  // Without the gateway, whose keys and certificate a bare launch would have to be asked for.
+  // Without the gateway, whose keys and certificate a plain launch would need.
   const access = { "dynamo-sky:access": { gateway: false } };
   const write = (mode: string): void => {
     writeFileSync(
@@ -146,7 +150,7 @@ function sky(...args: readonly string[]): Promise<number> {
   return timed(installedSky(), args, { cwd: packageRoot(), env: { ...process.env, ...SKY_ENVIRONMENT } });
 }
 
-/** From the command to the first chat answer, as somebody would do it by hand. */
+/** From the command to the first chat response, as done by hand. */
 async function bareLaunch(scratch: string): Promise<number> {
   const recipe = join(scratch, "recipe.sky.yaml");
   writeFileSync(recipe, renderStack(STACK, scratch));
@@ -158,7 +162,7 @@ async function bareLaunch(scratch: string): Promise<number> {
   return (performance.now() - started) / 1000;
 }
 
-/** @throws Error when no answer with tokens comes within 300 s. */
+/** @throws Error if no response with tokens arrives within 300 s. */
 async function untilAnswer(endpoint: string, model: string): Promise<void> {
   const deadline = performance.now() + ANSWER_SECONDS * 1000;
   const body = JSON.stringify({ model, messages: [{ role: "user", content: "Say hello." }], max_tokens: 8 });

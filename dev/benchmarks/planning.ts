@@ -1,6 +1,7 @@
 /**
- * How long planning takes, by the number of nodes: `node --import tsx dev/benchmarks/planning.ts` prints the table of
- * docs/benchmarks.md. Each row is a configuration that is read, planned and written as JSON, in a warm process.
+ * Planning time by number of nodes: `node --import tsx dev/benchmarks/planning.ts` prints the table of
+ * docs/benchmarks.md. Each row is a configuration that is parsed, planned and written as JSON, in a warm
+ * process.
  */
 
 import { markdownTable } from "../../cli/bench/report";
@@ -42,7 +43,7 @@ const LAYOUTS: readonly Layout[] = [
       deployment(nodes, [{ role: "aggregated", replicas: nodes / 2, tensorParallel: 8, dataParallel: 2 }]),
   },
   {
-    // 8, 5 + 3 and 4 + 2 + 2 fill three nodes; the plain rule finds no way, and the search has to work.
+    // 8, 5 + 3 and 4 + 2 + 2 fill three nodes; the simple rule finds no packing, so the search is needed.
     name: "odd sizes: 8, 5, 4, 3, 2",
     of: (nodes) => {
       const thirds = Math.floor(nodes / 3);

@@ -1,7 +1,7 @@
 /**
- * `npm run benchmarks -- --routing`: TTFT with a KV-aware router against one that takes the workers in turn, on requests that
- * share long beginnings. Two deployments on this machine that differ in nothing else, four workers of Dynamo's mocker each,
- * are measured in turns, so that whatever else the machine does meets both.
+ * `npm run benchmarks -- --routing`: TTFT with a KV-aware router compared with a round-robin one, on requests
+ * with long shared prefixes. Two deployments on this machine that differ in nothing else, with four workers
+ * of Dynamo's mocker each, are measured in turns, so that other load on the machine affects both equally.
  */
 import { randomInt } from "node:crypto";
 import { join } from "node:path";
@@ -24,16 +24,16 @@ type Mode = (typeof MODES)[number];
 
 const WORKERS = 4;
 const BLOCK_TOKENS = 16;
-/** Of each worker: 24,576 tokens, so that one worker holds 3 of 8 parts of the beginnings below, and four hold all. */
+/** Of each worker: 24,576 tokens, so that one worker holds 3/8 of the prefixes below, and four hold all. */
 const CACHE_BLOCKS = 1536;
-/** 64,000 tokens of beginnings each, so that the same cache is as small for the one as for the other. */
+/** 64,000 tokens of prefixes each, so that the cache is equally small for both. */
 const PREFIXES = [
   { count: 32, tokens: 2000 },
   { count: 8, tokens: 8000 },
 ] as const;
 const CLIENTS = [1, 4] as const;
 const REQUESTS = 128;
-/** One run of aiperf takes a minute at most on a machine of two cores. */
+/** One run of aiperf takes a minute at most on a machine with two cores. */
 const LIMIT_SECONDS = 300;
 const SEEDS = 2 ** 30;
 
@@ -51,7 +51,7 @@ function loadWith(prefix: Load["prefix"]): Load {
   };
 }
 
-/** A line of the table. */
+/** A row of the table. */
 interface Cell {
   readonly load: Load;
   readonly clients: number;
@@ -59,9 +59,9 @@ interface Cell {
 }
 
 /**
- * Brings both deployments up, measures, and removes them, also when it is interrupted.
+ * Brings both deployments up, measures, and removes them, also on an interrupt.
  * @param repeats Of each cell of the table.
- * @returns a row for each load and mode, and what was run.
+ * @returns A row for each load and mode, and a description.
  */
 export function routingBenchmark(say: Progress, repeats: number): Promise<Benchmark> {
   return withBenchmarkStacks("dynamo-sky-routing", say, (stacks) => measureAll(stacks, say, repeats));
@@ -84,7 +84,7 @@ async function measureAll(stacks: BenchmarkStacks, say: Progress, repeats: numbe
   const total = repeats * cells.length * MODES.length;
   let done = 0;
   for (let repeat = 1; repeat <= repeats; repeat++)
-    // The one that is first in one round is second in the next.
+    // The order alternates between rounds.
     for (const { load, clients, measured } of cells)
       for (const mode of repeat % 2 === 1 ? MODES : MODES.toReversed()) {
         done += 1;
@@ -114,7 +114,7 @@ interface RunSpec {
   readonly done: number;
 }
 
-/** @throws Error when a request failed: a time that leaves out the failures is no time. */
+/** @throws Error if a request failed: times without the failures would be meaningless. */
 async function measureOnce({ load, clients, mode, target, bench, stacks, done }: RunSpec): Promise<Measured> {
   const directory = join(stacks.directory, "aiperf", String(done));
   const spec = { load, clients, seed: randomInt(1, SEEDS), tokenizer: bench.tokenizer, directory };

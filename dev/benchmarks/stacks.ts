@@ -1,4 +1,4 @@
-/** Deployments on this machine that a benchmark brings up for itself, and takes down however it ends. */
+/** Deployments on this machine that a benchmark brings up, and always takes down. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,9 +14,9 @@ import { type Progress, packageRoot } from "../../toolchain/index";
 const MAIN = "program.cjs";
 const OPERATION_SECONDS = 300;
 
-/** A Pulumi project of a benchmark's own, with state of its own. */
+/** A separate Pulumi project of a benchmark, with its own state. */
 export class BenchmarkStacks {
-  /** For whatever else the benchmark writes. */
+  /** For other files of the benchmark. */
   readonly directory: string;
   private readonly stacks: string[] = [];
 
@@ -25,10 +25,10 @@ export class BenchmarkStacks {
     private readonly say: Progress,
   ) {
     this.directory = mkdtempSync(join(tmpdir(), `${project}-`));
-    // Commands run where the program is, so it has to be in the project's own directory.
+    // Commands run in the program's directory, so it has to be in the project's own.
     const program = `module.exports = require(${JSON.stringify(join(packageRoot(), MAIN))});`;
     writeFileSync(join(this.directory, MAIN), program);
-    // Where the language host finds Pulumi's SDK.
+    // The language host needs Pulumi's SDK there.
     symlinkSync(join(packageRoot(), "node_modules"), join(this.directory, "node_modules"));
     const runtime = { name: "nodejs", options: { typescript: false } };
     const description = { name: project, runtime, main: MAIN };
@@ -36,7 +36,7 @@ export class BenchmarkStacks {
     mkdirSync(join(this.directory, "state"));
   }
 
-  /** @returns the stack's outputs, secrets shown. */
+  /** @returns The stack's outputs, secrets shown. */
   async bringUp(stack: string, config: ConfigInput): Promise<Readonly<Record<string, unknown>>> {
     const named = Object.fromEntries(
       Object.entries(config).map(([key, value]) => [settingName([key]), value]),
@@ -52,7 +52,7 @@ export class BenchmarkStacks {
     rmSync(this.fileOf(stack));
   }
 
-  /** Takes everything down; what will not go by itself is ended. */
+  /** Takes everything down; remaining processes are killed. */
   async close(): Promise<void> {
     for (const stack of this.stacks.filter((one) => existsSync(this.fileOf(one))))
       await this.operate("destroy", stack).catch((error: unknown) => this.say(messageOf(error)));
@@ -66,7 +66,8 @@ export class BenchmarkStacks {
 
   private environment(): Record<string, string> {
     const state = join(this.directory, "state");
-    // The user's own backend has no business with this; keys live as long as the benchmark, in a directory of the user's alone.
+    // Does not use the user's own backend; keys live as long as the benchmark, in a directory of the user
+    // only.
     return {
       DYNAMO_SKY_STATE: state,
       PULUMI_BACKEND_URL: `file://${state}`,
@@ -96,7 +97,7 @@ export class BenchmarkStacks {
 }
 
 /**
- * Lets a benchmark have stacks, and takes them down afterwards, also when it is interrupted.
+ * Runs a benchmark with stacks, and takes them down afterwards, also on an interrupt.
  * @param project Name of the Pulumi project.
  */
 export async function withBenchmarkStacks<T>(
@@ -114,7 +115,7 @@ export async function withBenchmarkStacks<T>(
   }
 }
 
-/** Rejects at a signal, so that what runs is taken down; a second one ends the process at once. */
+/** Rejects on a signal, so that everything is taken down; a second one exits the process at once. */
 function untilInterrupted() {
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   let onSignal: (signal: NodeJS.Signals) => void = () => undefined;

@@ -1,43 +1,49 @@
-/** Streamed chat requests, many at a time, by a client that costs so little that what it talks to shows. */
+/**
+ * Streamed chat requests with high concurrency, by a client with little overhead, so that the server's is
+ * measurable.
+ */
 import { Pool } from "undici";
 
-/** Where requests go, and as whom. */
+/** Target and credentials of requests. */
 export interface Endpoint {
   /** Base URL, without `/v1`. */
   readonly url: string;
   readonly model: string;
   /** Value of `Authorization`. Default: none is sent. */
   readonly authorization?: string | undefined;
-  /** What is trusted, PEM. Default: the system's. */
+  /** Trusted certificates, PEM. Default: the system's trust store. */
   readonly ca?: string | undefined;
 }
 
-/** How many, and what of each. */
+/** Number and size of requests. */
 export interface Amount {
   readonly requests: number;
-  /** So many are in progress at a time, each on a connection of its own that is kept. */
+  /** Number of concurrent requests, each on its own keep-alive connection. */
   readonly clients: number;
   readonly answerTokens: number;
   /** Is called at the first piece of each answer. */
   readonly onFirst?: () => void;
 }
 
-/** How one request ended. */
+/** Result of one request. */
 export interface StreamedAnswer {
-  /** Of HTTP; 0 where there was no answer. */
+  /** HTTP status; 0 without a response. */
   readonly status: number;
-  /** Until the first piece of the answer, which has the first token, if it be one without text; NaN where there was none. Unit: milliseconds. */
+  /**
+   * Until the first chunk of the response, which has the first token, possibly without text; NaN without a
+   * response. Unit: milliseconds.
+   */
   readonly firstMs: number;
-  /** A stream that came to its end, `[DONE]`, with as many tokens as were asked for. */
+  /** Whether the stream was complete, with `[DONE]` and the requested number of tokens. */
   readonly isWhole: boolean;
-  /** What went wrong, or what was said in the stream's place. */
+  /** The error, or the response instead of a stream. */
   readonly problem: string | undefined;
 }
 
-/** Longer than any of these answers takes. Unit: milliseconds. */
+/** Longer than any of these responses takes. Unit: milliseconds. */
 const SILENCE_MS = 60_000;
 
-/** Sends the requests, and resolves when each has ended, in whatever way: it does not reject, and repeats none. */
+/** Sends the requests, and resolves when each has ended, in any way: it does not reject, and retries none. */
 export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<StreamedAnswer[]> {
   const pool = new Pool(endpoint.url, {
     connections: amount.clients,
@@ -97,7 +103,9 @@ async function send(
   return { status, firstMs, isWhole, problem: isWhole ? undefined : text };
 }
 
-/** Is this a stream of server-sent events that ends as it should, with so many tokens by its own count? */
+/**
+ * Whether this is a complete stream of server-sent events, with the given number of tokens by its own count.
+ */
 function isComplete(text: string, tokens: number): boolean {
   const counted = /"completion_tokens":(\d+)/.exec(text)?.[1];
   const isFinished = text.includes('"finish_reason":"length"') && text.endsWith("data: [DONE]\n\n");

@@ -1,8 +1,8 @@
 import { spawn } from "node:child_process";
 
 /**
- * Runs a command to its end, its output going to standard error, and returns the seconds it took.
- * @throws Error when it does not end with 0.
+ * Runs a command with its output on standard error, and returns its duration in seconds.
+ * @throws Error if its exit code is not 0.
  */
 export function timed(
   command: string,
@@ -20,7 +20,7 @@ export function timed(
   });
 }
 
-/** The middle one; of an even number, the mean of the two in the middle. */
+/** The median; of an even number of values, the mean of the two in the middle. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length / 2;

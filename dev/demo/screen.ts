@@ -1,6 +1,6 @@
 const bold = (text: string, terminal: boolean) => (terminal ? `\u001b[1m${text}\u001b[0m` : text);
 
-/** What the demo shows: headings, lines, and an answer that arrives in pieces. */
+/** Output of the demo: headings, lines, and a streamed response. */
 export class Screen {
   private readonly started = Date.now();
 
@@ -16,7 +16,7 @@ export class Screen {
     this.out.write(`  ${line}\n`);
   }
 
-  /** A piece of an answer. Control characters that a model may send do not reach the terminal. */
+  /** A chunk of a response. Control characters from the model are removed. */
   stream(text: string): void {
     if (!this.isStreaming) this.out.write("  ");
     this.isStreaming = true;

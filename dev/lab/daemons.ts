@@ -1,4 +1,4 @@
-/** The lab's daemons in the order of their start, each with the question that tells whether it serves. */
+/** The lab's daemons in start order, each with its readiness check. */
 import { execFile } from "node:child_process";
 import { join } from "node:path";
 import {
@@ -131,7 +131,7 @@ function apiServer(sky: string): Daemon {
   };
 }
 
-/** Runs a program that answers a question; undefined when it does, and as wanted. */
+/** Runs a check program; undefined if it succeeds with the expected output. */
 async function ask(
   what: string,
   file: string,
@@ -152,7 +152,7 @@ async function ask(
   });
 }
 
-/** Full path of a system program; its bare name, which then fails by that name, when it is not there. */
+/** Full path of a system program; its bare name if not found, so that the error names it. */
 function program(name: string): string {
   return findProgram(name) ?? name;
 }

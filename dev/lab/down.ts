@@ -1,4 +1,4 @@
-/** `lab down`: everything that `up` made goes, whatever state it is in. */
+/** `lab down`: removes everything that `up` created, whatever state it is in. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { installedRecord } from "./up";
 
 const JOBS_END_SECONDS = 40;
 
-/** @throws UserError when a process of the lab would not end. */
+/** @throws UserError if a process of the lab cannot be killed. */
 export async function labDown(progress: Progress, signal: AbortSignal): Promise<void> {
   await endJobs(progress, signal);
   const left = await endLabProcesses(progress, signal);
@@ -35,7 +35,7 @@ export async function labDown(progress: Progress, signal: AbortSignal): Promise<
   }
 }
 
-/** Asks Slurm to end its jobs, so that they clean up after themselves. What does not is killed afterwards. */
+/** Cancels Slurm's jobs, so that they clean up. Remaining ones are killed afterwards. */
 async function endJobs(progress: Progress, signal: AbortSignal): Promise<void> {
   if (slurm("scontrol", ["ping"]) === undefined) return;
   slurm("scancel", ["--user=root"]);
@@ -47,7 +47,7 @@ async function endJobs(progress: Progress, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Output of one of Slurm's commands; undefined when it fails. */
+/** Output of one of Slurm's commands; undefined on failure. */
 function slurm(name: string, args: readonly string[]): string | undefined {
   const program = findProgram(name);
   if (program === undefined || !existsSync(LAB.etc)) return undefined;
@@ -72,8 +72,8 @@ function restoreSystemFiles(): void {
 }
 
 /**
- * What SkyPilot keeps in /tmp whatever TMPDIR is, by the hash of its user and the names of its runs: sockets of ssh, what the
- * nodes run, and scripts.
+ * Files that SkyPilot puts in /tmp regardless of TMPDIR, by the hash of its user and the names of its runs:
+ * ssh sockets, node programs, and scripts.
  */
 function skyPilotFiles(): string[] {
   const entries = readdirSync("/tmp");

@@ -1,4 +1,4 @@
-/** The text of every file that the lab writes. Pure. */
+/** The text of all files of the lab. Pure. */
 import { join } from "node:path";
 import {
   HOSTS_COMMENT,
@@ -14,9 +14,10 @@ import {
 } from "../../toolchain/labLayout";
 
 /**
- * https://slurm.schedmd.com/slurm.conf.html. `config_overrides` lets a node claim more CPUs and memory than there are.
+ * https://slurm.schedmd.com/slurm.conf.html. `config_overrides` lets a node claim more CPUs and memory than
+ * the machine has.
  *
- * @param hostname The machine's own name: the real host behind each node.
+ * @param hostname The machine's own name: the real host of each node.
  */
 export function slurmConf(hostname: string): string {
   const nodes = LAB_NODES.map(
@@ -55,7 +56,7 @@ export function slurmConf(hostname: string): string {
   );
 }
 
-/** Without files a node registers no GPU and drains; empty ones are enough. */
+/** Without device files a node registers no GPU and drains; empty ones are enough. */
 export function gresConf(): string {
   return lines(
     "AutoDetect=off",
@@ -66,12 +67,12 @@ export function gresConf(): string {
   );
 }
 
-/** The files that stand for GPUs: one, or several in Slurm's way of writing that. */
+/** The device files of GPUs: one, or several in Slurm's notation. */
 function gpuFiles(which: number | string): string {
   return `${LAB.spool}/gpu/nvidia${which}`;
 }
 
-/** sshd of the lab: one key, on loopback, and the environment by which a session knows that it is on the lab. */
+/** sshd of the lab: one key, on loopback, and the environment that marks a session as the lab's. */
 export function sshdConfig(): string {
   const environment = Object.entries(SLURM_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
   return lines(
@@ -109,15 +110,15 @@ export function skypilotConfig(): string {
   return lines("slurm:", "  cluster_configs:", `    ${LAB_REGION}:`, `      workdir: ${LAB.nodes}`);
 }
 
-/** SkyPilot reads its catalogue from the web; this much of it is enough where there is none. */
+/** SkyPilot downloads its catalogue; this part is enough without internet access. */
 export const ACCELERATOR_CATALOGUE = lines(
   "AcceleratorName,Clouds",
   ...["A100", "H100", "H200"].map((name) => `${name},"[]"`),
 );
 
 /**
- * SkyPilot installs uv on each node from the web. This `curl` answers that one address with a script that puts the lab's
- * own uv there, and hands every other call to the real one.
+ * SkyPilot downloads uv to each node. For that address this `curl` returns a script that installs the lab's
+ * own uv, and passes all other calls to the real one.
  */
 export function curlWrapper(realCurl: string | undefined): string {
   return lines(
@@ -133,8 +134,8 @@ export function curlWrapper(realCurl: string | undefined): string {
 }
 
 /**
- * uv for the nodes. SkyPilot asks for Python 3.10 and calls uv with a bare environment: the wrapper takes the Python that
- * there is, and brings back the settings without which no package can be fetched.
+ * uv for the nodes. SkyPilot requests Python 3.10 and calls uv with an empty environment: the wrapper uses
+ * the installed Python, and restores settings that downloads need.
  *
  * @param settings Variables that uv needs on this machine: certificates, cache, proxy, package index.
  */
@@ -152,8 +153,8 @@ export function uvWrapper(uv: string, python: string, settings: Readonly<Record<
 }
 
 /**
- * For login shells of the lab alone (they have its mark): the lab's `bin` first on PATH, which `/etc/profile` has just
- * reset, and what the nodes' tasks need on this machine.
+ * Only for login shells of the lab (with its mark): puts the lab's `bin` first on PATH, which `/etc/profile`
+ * has just reset, and sets variables for the nodes' tasks.
  */
 export function profileScript(settings: Readonly<Record<string, string>>): string {
   return lines(
@@ -166,16 +167,16 @@ export function profileScript(settings: Readonly<Record<string, string>>): strin
 }
 
 /**
- * `/etc/hosts` with the nodes' names in it, which SkyPilot resolves. The machine's own name comes first, so that it means the
- * first node's address for now: many systems give it another (127.0.1.1, a container's), and SkyPilot would not find a task's
- * node among those of its cluster.
+ * `/etc/hosts` with the nodes' names, which SkyPilot resolves. The machine's own name comes first, so that it
+ * resolves to the first node's address: many systems give it another (127.0.1.1, a container's), and SkyPilot
+ * would not find a task's node in its cluster.
  */
 export function withHosts(hosts: string, hostname: string): string {
   const own = [{ name: hostname, address: "127.0.0.1" }, ...LAB_NODES];
   return `${own.map(({ name, address }) => `${address} ${name} ${HOSTS_COMMENT}\n`).join("")}${withoutHosts(hosts)}`;
 }
 
-/** `/etc/hosts` as it was. */
+/** The original `/etc/hosts`. */
 export function withoutHosts(hosts: string): string {
   return hosts
     .split(/(?<=\n)/)
@@ -213,7 +214,7 @@ function lines(...all: readonly string[]): string {
   return `${all.join("\n")}\n`;
 }
 
-/** A word of a shell script. */
+/** Quotes a word of a shell script. */
 export function quote(value: string): string {
   return /^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`;
 }

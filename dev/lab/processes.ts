@@ -1,4 +1,4 @@
-/** The lab's processes: started apart from the terminal, found again by the mark in their environment. */
+/** The lab's processes: started detached, and found by the mark in their environment. */
 import { spawn } from "node:child_process";
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -7,22 +7,22 @@ import { poll } from "../../lib/poll";
 import type { Progress } from "../../lib/progress";
 import { LAB, LAB_MARK } from "../../toolchain/labLayout";
 
-/** Some of SkyPilot's processes ignore SIGTERM; nothing here needs long to end. */
+/** Some of SkyPilot's processes ignore SIGTERM; none needs long to stop. */
 const STOP_SECONDS = 5;
 
 export interface Daemon {
   readonly name: string;
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Undefined when it serves, else what is missing. */
+  /** Undefined if it serves, otherwise what is missing. */
   readonly check: () => Promise<string | undefined>;
-  /** Bound on its start, seconds. */
+  /** Time limit for its start, seconds. */
   readonly timeoutSeconds: number;
-  /** Name of the daemon that must serve before it is started. Default: it needs none. */
+  /** Name of the daemon that must serve before it is started. Default: none. */
   readonly after?: string;
 }
 
-/** Starts all that do not serve yet, those that do not need each other at the same time, and waits until all serve. */
+/** Starts all daemons that do not serve yet, independent ones in parallel, and waits until all serve. */
 export async function ensureDaemons(
   daemons: readonly Daemon[],
   progress: Progress,
@@ -54,7 +54,7 @@ async function ensureDaemon(daemon: Daemon, progress: Progress, signal: AbortSig
   });
   const failed = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message));
-    // Code 0 is a daemon that went on in the background.
+    // Exit code 0 means that the daemon continues in the background.
     child.once("exit", (code) => code !== 0 && resolve(`it ended with code ${code}`));
   });
   closeSync(output);
@@ -77,17 +77,17 @@ async function ensureDaemon(daemon: Daemon, progress: Progress, signal: AbortSig
 }
 
 /**
- * The environment without what belongs to whoever starts the lab: settings of Python, which would make SkyPilot slow or
- * another one, and of another SkyPilot or Slurm.
+ * The environment without settings of the lab's caller: those of Python, which would slow SkyPilot down or
+ * change it, and of another SkyPilot or Slurm.
  */
 function forDaemons(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(PYTHON|SKYPILOT_|SLURM_)/.test(name)));
 }
 
 /**
- * Ids of the processes of the lab, this one and its ancestors apart: those with its mark in their environment, those
- * that have one of its files open or in their command (some daemons overwrite their environment with a title), and
- * their descendants.
+ * Ids of the lab's processes, except this one and its ancestors: those with the mark in their environment,
+ * those with one of its files open or in their command line (some daemons overwrite their environment with a
+ * title), and their descendants.
  */
 export function labProcesses(): number[] {
   const own = ancestors();
@@ -101,7 +101,7 @@ export function labProcesses(): number[] {
   );
 }
 
-/** Some processes, and those among all that descend from them. */
+/** Some processes, and all their descendants. */
 export function withDescendants(some: readonly number[], all: readonly number[]): number[] {
   const found = new Set(some);
   for (let before = -1; before !== found.size; ) {
@@ -117,7 +117,7 @@ function belongsTo(pid: number): boolean {
   return names.some((name) => name.includes(`${LAB.root}/`));
 }
 
-/** Ends every process of the lab: SIGTERM, then SIGKILL; returns the ids of those that would not go. */
+/** Stops all processes of the lab: SIGTERM, then SIGKILL; returns the ids of the remaining ones. */
 export async function endLabProcesses(progress: Progress, signal: AbortSignal): Promise<number[]> {
   for (const name of ["SIGTERM", "SIGKILL"] as const) {
     for (const pid of labProcesses()) kill(pid, name);
@@ -127,7 +127,7 @@ export async function endLabProcesses(progress: Progress, signal: AbortSignal): 
       signal,
       check: async () => {
         const pids = labProcesses();
-        // What a dying process starts in its last moments has to go as well.
+        // Also kills children started meanwhile.
         if (name === "SIGKILL") for (const pid of pids) kill(pid, name);
         return pids.length === 0 ? undefined : `${pids.length} processes of the lab to end`;
       },
@@ -152,7 +152,7 @@ function kill(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal);
   } catch {
-    // It ended between being found and being told to.
+    // It exited before it was signalled.
   }
 }
 
@@ -160,7 +160,7 @@ function ancestors(): Set<number> {
   const found = new Set<number>();
   for (let pid = process.pid; pid > 1 && !found.has(pid); ) {
     found.add(pid);
-    // The fourth field; the second, the name in brackets, may hold anything.
+    // The fourth field; the second, the name in brackets, may hold any character.
     pid = Number(readOrEmpty(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ")[1] ?? 1);
   }
   return found;
@@ -174,7 +174,7 @@ function isZombie(pid: number): boolean {
   return (statusFields(pid)[0] ?? "Z") === "Z";
 }
 
-/** Fields of `/proc/<pid>/stat` from the third; the second, the name in brackets, may hold anything. */
+/** Fields of `/proc/<pid>/stat` from the third; the second, the name in brackets, may hold any character. */
 function statusFields(pid: number): string[] {
   const stat = readOrEmpty(`/proc/${pid}/stat`);
   return stat === "" ? [] : stat.slice(stat.lastIndexOf(")") + 2).split(" ");

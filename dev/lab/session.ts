@@ -1,4 +1,4 @@
-/** Uses the lab alone: nobody else uses it meanwhile, and afterwards it is as it was before. */
+/** Exclusive use of the lab, which restores its previous state afterwards. */
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
@@ -12,29 +12,29 @@ import { requireLabMachine } from "./system";
 import { findLabTools, installedSky } from "./tools";
 import { labUp } from "./up";
 
-/** A whole run of the tests takes ten minutes on two cores. */
+/** A whole test run takes ten minutes on two cores. */
 const LOCK_SECONDS = 1800;
 const STATUS_MS = 120_000;
 
 /**
  * Runs work while no other command changes the lab.
  *
- * @param purpose What for, as the message has it in which others read why they wait: `testing on the lab`.
- * @throws Error when another one keeps the lab for more than half an hour.
+ * @param purpose Shown to others that wait for it: `testing on the lab`.
+ * @throws Error if another process keeps the lab for more than half an hour.
  */
 export function aloneOnLab<T>(purpose: string, progress: Progress, work: () => Promise<T>): Promise<T> {
   return withLock(LAB_LOCK, { purpose, waitSeconds: LOCK_SECONDS, onProgress: progress.line }, work);
 }
 
 /**
- * Starts the lab unless it runs, and takes it down afterwards, whatever became of the work, if nobody else had started it.
+ * Starts the lab if it is not running, and stops it afterwards (also on failure) if this call started it.
  *
- * @throws UserError when the lab cannot be started, or somebody has a cluster on it.
+ * @throws UserError if the lab cannot be started, or has a running cluster.
  */
 export function borrowLab<T>(purpose: string, progress: Progress, work: () => Promise<T>): Promise<T> {
   const { signal } = new AbortController();
   return aloneOnLab(purpose, progress, async () => {
-    // What a killed run has left is taken for this one's own.
+    // A lab left by a killed run is treated as started by this call.
     const isOwn = !existsSync(LAB.root) || existsSync(LAB_BORROWED);
     if (isOwn && existsSync(LAB.root)) await labDown(progress, signal);
     try {
@@ -54,7 +54,7 @@ function markBorrowed(purpose: string): void {
   writeFileSync(LAB_BORROWED, purpose);
 }
 
-/** From now on the lab is somebody's who has asked for it, and stays. */
+/** The lab was started by the user, so it keeps running. */
 export function keepLab(): void {
   rmSync(LAB_BORROWED, { force: true });
 }

@@ -1,10 +1,10 @@
-/** What the lab needs of the machine: Debian's packages, and the right to install them. */
+/** Requirements of the lab: Debian's packages, and root to install them. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { UserError } from "../../lib/errors";
 import type { Progress } from "../../lib/progress";
 
-/** Debian's packages, each with a program by which its presence shows. */
+/** Debian's packages, each with a program that shows its presence. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "slurm-wlm": ["slurmctld", "slurmd", "sbatch", "srun"],
   munge: ["munged", "munge"],
@@ -19,7 +19,7 @@ const LAST_LINES = 8;
 /** dpkg's own placeholders, not TypeScript's. */
 const DPKG_FORMAT = "$" + "{Package} $" + "{db:Status-Abbrev}\\n";
 
-/** Why this machine cannot have a lab; undefined when it can. */
+/** Why this machine cannot run a lab; undefined if it can. */
 export function whyNoLab(): string | undefined {
   if (process.platform !== "linux")
     return `it needs Linux with Debian's packages, and this is ${process.platform}`;
@@ -33,20 +33,23 @@ export function whyNoLab(): string | undefined {
   return undefined;
 }
 
-/** @throws UserError that says why this machine cannot have a lab. */
+/** @throws UserError that says why this machine cannot run a lab. */
 export function requireLabMachine(): void {
   const reason = whyNoLab();
   if (reason !== undefined) throw new UserError(`The lab cannot run on this machine: ${reason}.`);
 }
 
-/** Packages whose programs are not there. */
+/** Packages whose programs are missing. */
 export function missingPackages(): string[] {
   return Object.entries(PACKAGES)
     .filter(([, programs]) => programs.some((program) => findProgram(program) === undefined))
     .map(([name]) => name);
 }
 
-/** Installs the packages with apt, without starting their services. @returns what was installed, dependencies included. */
+/**
+ * Installs the packages with apt, without starting their services. @returns The installed packages, including
+ * dependencies.
+ */
 export function installPackages(packages: readonly string[], progress: Progress): string[] {
   const before = installedPackages();
   progress.line(`installing from the system's package archive: ${packages.join(", ")}`);
@@ -57,7 +60,7 @@ export function installPackages(packages: readonly string[], progress: Progress)
   return after;
 }
 
-/** Path of a program, looked for where daemons are too. */
+/** Path of a program, also in the directories of daemons. */
 export function findProgram(name: string): string | undefined {
   return `${SYSTEM_PATH}:${process.env["PATH"] ?? ""}`
     .split(":")
@@ -72,7 +75,10 @@ export function userExists(name: string): boolean {
     .some((line) => line.startsWith(`${name}:`));
 }
 
-/** Makes the lab's user, unless it exists. `*` is a password that nothing matches; a locked one would refuse keys too. */
+/**
+ * Creates the lab's user if it does not exist. `*` is a password that matches nothing; a locked one would
+ * reject keys too.
+ */
 export function ensureUser(name: string, home: string): void {
   if (userExists(name)) return;
   const identity = ["--non-unique", "--uid", "0", "--gid", "0"];
@@ -80,7 +86,7 @@ export function ensureUser(name: string, home: string): void {
   execFileSync("useradd", [...identity, ...rest, name], { stdio: ["ignore", "ignore", "pipe"] });
 }
 
-/** Removes the lab's user. Forced, because processes of root count as its own. */
+/** Removes the lab's user. Forced, because root's processes count as its own. */
 export function removeUser(name: string): void {
   if (userExists(name)) execFileSync("userdel", ["--force", name], { stdio: ["ignore", "ignore", "ignore"] });
 }
@@ -93,7 +99,8 @@ function installedPackages(): Set<string> {
 }
 
 function apt(args: readonly string[]): void {
-  // Debian's packages start their services when installed, except where a policy forbids it: the lab starts its own.
+  // Debian's packages start their services when installed, unless a policy forbids it: the lab starts its
+  // own.
   const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive", RUNLEVEL: "1" };
   const result = spawnSync("apt-get", args, { encoding: "utf8", env, timeout: APT_TIMEOUT_MS });
   if (result.status === 0) return;

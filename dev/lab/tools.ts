@@ -1,4 +1,4 @@
-/** Programs that the lab takes from the project's tool chain. */
+/** Programs that the lab uses from the project's toolchain. */
 import { realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
@@ -9,7 +9,7 @@ import { ensureOwnSkyPilot, skyPilotDirectory } from "../../toolchain/skypilot";
 
 /** Clouds that the lab's SkyPilot supports. */
 const CLOUDS = ["slurm"];
-/** The model of the lab's stack, whose tokenizer the mocker engine needs. */
+/** The model of the lab's stack, whose tokenizer the mocker needs. */
 const MODEL = "Qwen/Qwen3-8B";
 
 export interface LabTools {
@@ -18,11 +18,11 @@ export interface LabTools {
   /** uv, and the cache that nodes share with it. */
   readonly uv: string;
   readonly uvCache: string;
-  /** Python that SkyPilot's runtime on the nodes uses. */
+  /** Python of SkyPilot's runtime on the nodes. */
   readonly python: string;
-  /** Programs that tasks find on their nodes' PATH, as on an image that has them: by name. */
+  /** Programs on the PATH of the nodes' tasks, as if preinstalled in an image: by name. */
   readonly programs: Readonly<Record<string, string>>;
-  /** Set for what runs on the nodes: where the model's files are. */
+  /** Environment for the nodes: the directory of the model's files. */
   readonly nodeEnvironment: Readonly<Record<string, string>>;
 }
 
@@ -31,7 +31,7 @@ export function installedSky(): string {
   return join(skyPilotDirectory(CLOUDS), "bin", "sky");
 }
 
-/** Finds or installs what the lab needs. */
+/** Finds or installs the tools of the lab. */
 export async function findLabTools(progress: Progress): Promise<LabTools> {
   const uv = await ensureUv(cacheDir(), progress.line);
   const sky = await ensureOwnSkyPilot(CLOUDS, progress.line);
@@ -50,7 +50,7 @@ export async function findLabTools(progress: Progress): Promise<LabTools> {
     uvCache: process.env["UV_CACHE_DIR"] ?? join(homedir(), ".cache", "uv"),
     python: realpathSync(join(dirname(sky), "python")),
     programs: Object.fromEntries(found),
-    // The tokenizer may be one that was built here, of which the hub knows nothing.
+    // The tokenizer may have been built here, and be unknown to the hub.
     nodeEnvironment: tools.hfHome === undefined ? {} : { HF_HOME: tools.hfHome, HF_HUB_OFFLINE: "1" },
   };
 }

@@ -1,4 +1,4 @@
-/** `lab up`: everything in the order in which it depends on each other; what is there already is left as it is. */
+/** `lab up`: starts everything in dependency order; idempotent. */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import {
@@ -22,7 +22,7 @@ import { ensureDaemons } from "./processes";
 import { ensureUser, findProgram, installPackages, missingPackages, requireLabMachine } from "./system";
 import type { LabTools } from "./tools";
 
-/** Variables without which uv fetches nothing on some machines; SkyPilot calls it with a bare environment. */
+/** Variables that uv's downloads need on some machines; SkyPilot calls it with an empty environment. */
 const UV_SETTINGS = [
   "SSL_CERT_FILE",
   "SSL_CERT_DIR",
@@ -38,7 +38,7 @@ const UV_SETTINGS = [
   "UV_NATIVE_TLS",
 ];
 
-/** @throws UserError when the machine cannot have a lab, or a daemon does not start. */
+/** @throws UserError if the machine cannot run a lab, or a daemon does not start. */
 export async function labUp(
   findTools: () => Promise<LabTools>,
   progress: Progress,
@@ -57,7 +57,7 @@ export async function labUp(
   await ensureDaemons(labDaemons(tools.sky), progress, signal);
 }
 
-/** Which packages the lab installed, for `down` to name. */
+/** Names of the packages installed by the lab, printed by `down`. */
 export function installedRecord(): string {
   return join(LAB.root, "installed-packages");
 }
@@ -100,7 +100,7 @@ function writeLabFiles(tools: LabTools): void {
   }
 }
 
-/** What the nodes find installed. Links, so that a newer one in the tool chain is theirs as well. */
+/** Preinstalled programs of the nodes. Links, so that they follow upgrades of the toolchain. */
 function linkPrograms(tools: LabTools): void {
   for (const [name, target] of Object.entries(tools.programs)) {
     const path = join(LAB.bin, name);
@@ -120,11 +120,11 @@ function makeKeys(): void {
   }
   writeFileSync(join(LAB.etc, "authorized_keys"), readFileSync(`${user}.pub`), { mode: 0o600 });
   makeMungeDirectory();
-  // sshd separates its privileges in this directory; it is there on machines that run an sshd.
+  // sshd's privilege separation directory; it exists on machines that run an sshd.
   mkdirSync("/run/sshd", { recursive: true, mode: 0o755 });
 }
 
-/** munged insists on a directory and a key of its own user, that others cannot write. */
+/** munged requires a directory and a key owned by its own user, not writable by others. */
 function makeMungeDirectory(): void {
   const [uid, gid] = ["-u", "-g"].map((flag) =>
     Number(execFileSync("id", [flag, "munge"], { encoding: "utf8" })),

@@ -1,6 +1,6 @@
 /**
- * The certificate that the program makes for a gateway where the user has none. Pure: the same seed and names give the same bytes, so
- * that it need not be kept anywhere, and changes only when the names do.
+ * Issues the gateway's certificate if the user provides none. Pure: the same seed and names give the same
+ * bytes, so it need not be stored, and changes only if the names do.
  */
 import "reflect-metadata";
 import { createHash, hkdfSync, webcrypto } from "node:crypto";
@@ -22,28 +22,31 @@ import { fingerprintOf, publicKeyPinOf, type ServedCertificate } from "./served"
 
 /** A certificate with its key. */
 export interface IssuedCertificate extends ServedCertificate {
-  /** The key and the certificate, PEM: what a server is given. A secret. */
+  /** The key and the certificate, PEM, for the server. A secret. */
   readonly bundle: string;
 }
 
 /**
- * Fixed, so that the bytes are; a deployment that outlives them gets others with another seed. Clients that limit how long a server's
- * certificate may be valid do so for public authorities.
+ * Fixed, for reproducible bytes; another seed gives a later deployment other ones. Clients limit the validity
+ * of server certificates only for public authorities.
  */
 const NOT_BEFORE = new Date("2026-01-01T00:00:00Z");
 const NOT_AFTER = new Date("2046-01-01T00:00:00Z");
 
 const ECDSA = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
-/** What a key of the curve is made from, with so many bits to spare that none is likelier (FIPS 186-5, A.2.1). Unit: bytes. */
+/**
+ * Bytes from which a key of the curve is derived, with enough spare bits to make the bias negligible (FIPS
+ * 186-5, A.2.1). Unit: bytes.
+ */
 const KEY_MATERIAL = 48;
 const SERIAL_BYTES = 16;
 
 /**
- * An authority of the deployment's own, which clients trust and whose key nobody is given, and the server's certificate that it has
- * signed: so another address needs another certificate, but clients keep what they trust.
+ * An authority for this deployment, which clients trust and whose key is discarded, and the server's
+ * certificate signed by it: another address needs another certificate, but clients keep their trust anchor.
  *
- * @param seed Secret text that cannot be guessed.
- * @param names What clients connect to: host names and IP addresses.
+ * @param seed Secret text with enough entropy.
+ * @param names Host names and IP addresses for clients.
  */
 export async function issueCertificate(seed: string, names: readonly string[]): Promise<IssuedCertificate> {
   const authority = await keyOf(seed, "authority");
@@ -105,7 +108,7 @@ interface Key {
   readonly pem: string;
 }
 
-/** The key of a purpose: one cannot be told from another. */
+/** The key for a purpose, independent of the others. */
 async function keyOf(seed: string, purpose: string): Promise<Key> {
   const material = hkdfSync("sha256", seed, "dynamo-sky", purpose, KEY_MATERIAL);
   const secret = p256.utils.randomSecretKey(new Uint8Array(material));
@@ -149,10 +152,7 @@ async function sign(signer: Key, unsigned: Unsigned): Promise<string> {
   return `${certificate.toString("pem")}\n`;
 }
 
-/**
- * Node's cryptography with one difference: a signature needs no random number, and is the same each time (RFC 6979). WebCrypto has no
- * such signatures.
- */
+/** Node's WebCrypto with deterministic signatures (RFC 6979), which WebCrypto does not support. */
 function repeatable({ secret }: Key): webcrypto.Crypto {
   const subtle: webcrypto.SubtleCrypto = new Proxy(webcrypto.subtle, {
     get: (target, name) => {
@@ -167,7 +167,7 @@ function repeatable({ secret }: Key): webcrypto.Crypto {
   });
 }
 
-/** The two numbers of a signature one after the other, as WebCrypto has it. */
+/** The concatenated two numbers of a signature, in WebCrypto's format. */
 async function signed(data: ArrayBuffer, secret: Uint8Array): Promise<ArrayBuffer> {
   const signature = p256.sign(new Uint8Array(data), secret, { prehash: true });
   return Uint8Array.from(signature.toBytes("compact")).buffer;
@@ -177,7 +177,7 @@ function digestOf(content: string | Uint8Array): Buffer {
   return createHash("sha256").update(content).digest();
 }
 
-/** A positive number that differs where the content does. */
+/** A positive number derived from the content. */
 function serialOf(content: string): string {
   const bytes = digestOf(content).subarray(0, SERIAL_BYTES);
   return `4${bytes.toString("hex").slice(1)}`;

@@ -1,12 +1,15 @@
-/** The certificate that an endpoint shows, as clients recognise it. Pure. */
+/** The public part of an endpoint's certificate. Pure. */
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
 
 export interface ServedCertificate {
-  /** What clients trust: the certificate of the authority, or the server's own where the user gave it. PEM. */
+  /** Trust anchor for clients: the certificate of the authority, or the user's own certificate. PEM. */
   readonly authority: string;
-  /** SHA-256 of the server's certificate: `AB:CD:…`, as `openssl x509 -fingerprint -sha256` prints it. */
+  /**
+   * SHA-256 fingerprint of the server's certificate: `AB:CD:…`, as printed by `openssl x509 -fingerprint
+   * -sha256`.
+   */
   readonly fingerprint: string;
-  /** Digest of its public key, as curl's `--pinnedpubkey` takes it: `sha256//…`. */
+  /** Digest of its public key in curl's `--pinnedpubkey` format: `sha256//…`. */
   readonly publicKeyPin: string;
 }
 
@@ -20,7 +23,7 @@ export function publicKeyPinOf(certificate: string): string {
   return `sha256//${createHash("sha256").update(key).digest("base64")}`;
 }
 
-/** How clients recognise a certificate of the user's own. */
+/** The public part of the user's own certificate. */
 export function servedCertificate(certificate: string): ServedCertificate {
   return {
     authority: certificate,
@@ -29,7 +32,7 @@ export function servedCertificate(certificate: string): ServedCertificate {
   };
 }
 
-/** What is wrong with a certificate at a time, in words; undefined when nothing is. */
+/** Describes the problem of a certificate at a given time; undefined if it is valid. */
 export function problemOfCertificate(certificate: string, now: Date): string | undefined {
   let parsed: X509Certificate;
   try {
@@ -41,7 +44,7 @@ export function problemOfCertificate(certificate: string, now: Date): string | u
   return new Date(parsed.validFrom) > now ? `is valid only from ${parsed.validFrom}` : undefined;
 }
 
-/** What is wrong with a certificate and its key, in words; undefined when they belong together. No value of the key is told. */
+/** Describes the problem of a certificate and its key; undefined if they match. Never includes the key. */
 export function problemOfPair(certificate: string, key: string): string | undefined {
   try {
     const matches = new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));

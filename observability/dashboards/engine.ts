@@ -1,4 +1,4 @@
-/** Inside the engine: batches, KV cache, transfer. Each engine has series of its own. */
+/** Dashboard of the engine: batches, KV cache, transfer. Each engine has its own series. */
 import { SERIES, type Series } from "../../plan/metrics/series";
 import type { DeploymentPlan, EngineName } from "../../plan/types";
 import { type Dashboard, mean, type Panel, quantile, rate, select, sum, type Unit } from "./panels";
@@ -25,7 +25,7 @@ const average = (series: Series, title: string, unit: Unit): Panel =>
 
 const S = SERIES;
 
-/** What Dynamo tells of every real engine alike. */
+/** Panels from Dynamo's metrics common to all real engines. */
 const COMMON = [
   gauge(S.kvUsage, "KV cache in use", "percentunit"),
   gauge(S.kvBlocks, "KV blocks", "short"),
@@ -68,7 +68,7 @@ const TRTLLM = [
   p95(S.trtllmQueue, "Waiting for the batch, p95", "s"),
 ];
 
-/** Panels by engine. The mocker stands in for SGLang and has some of its series. */
+/** Panels by engine. The mocker simulates SGLang and has some of its series. */
 const PANELS: Readonly<Record<EngineName, readonly Panel[]>> = {
   sglang: [...COMMON, ...SGLANG, ...SGLANG_TRANSFER],
   mocker: SGLANG,

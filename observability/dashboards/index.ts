@@ -1,4 +1,4 @@
-/** The dashboards of a deployment, as data and as what Grafana imports. Pure. */
+/** The dashboards of a deployment, as data and as JSON for Grafana. Pure. */
 import type { DeploymentConfig } from "../../plan/config";
 import { type Series, whyAbsent } from "../../plan/metrics/series";
 import type { DeploymentPlan } from "../../plan/types";
@@ -10,12 +10,12 @@ import { workersDashboard } from "./workers";
 
 export { type Dashboard, grafanaJson, type Panel, VARIABLES } from "./panels";
 
-/** Series that need something to happen first keep their panel: it stays at nothing until then. */
+/** Panels of series that appear only after an event are kept, and empty until then. */
 function isPossible(plan: DeploymentPlan): (series: Series) => boolean {
   return ({ onceHappened: _, ...series }) => whyAbsent(series, plan) === undefined;
 }
 
-/** All dashboards; a panel that the deployment can have no metrics for is left out. */
+/** All dashboards; panels without metrics in this deployment are left out. */
 export function dashboardsOf(config: Pick<DeploymentConfig, "metrics">, plan: DeploymentPlan): Dashboard[] {
   const has = isPossible(plan);
   const all = [serviceDashboard(config, plan), workersDashboard(), engineDashboard(plan), nodesDashboard()];

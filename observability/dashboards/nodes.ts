@@ -1,4 +1,4 @@
-/** What everything rests on: nodes and their programs, etcd, NATS, Prometheus itself. */
+/** Dashboard of the infrastructure: nodes and their programs, etcd, NATS, Prometheus itself. */
 import { SERIES, UP } from "../../plan/metrics/series";
 import { type Dashboard, type Panel, quantile, rate, select, sum } from "./panels";
 

@@ -1,4 +1,7 @@
-/** What all dashboards are made of: panels that ask Prometheus, with the same look and the same choice of deployment. */
+/**
+ * Building blocks of all dashboards: panels with Prometheus queries, a common style, and the choice of
+ * deployment.
+ */
 
 import {
   GraphThresholdsStyleConfigBuilder,
@@ -27,22 +30,22 @@ export type Unit = "s" | "ms" | "reqps" | "short" | "percentunit" | "bytes" | "c
 /** One curve, or one for each combination of labels. */
 export interface Query {
   readonly expr: string;
-  /** Name of the curve; `{{label}}` stands for a label's value. */
+  /** Name of the curve; `{{label}}` is replaced by a label's value. */
   readonly legend: string;
 }
 
 /** One panel. */
 export interface Panel {
   readonly title: string;
-  /** What it shows and what to look for. */
+  /** Description: what it shows and what to look for. */
   readonly about: string;
   readonly unit: Unit;
-  /** A number at the head of a dashboard, or curves. Default: curves. */
+  /** A number at the top of a dashboard, or curves. Default: curves. */
   readonly kind?: "stat";
   readonly queries: readonly Query[];
-  /** The series that its queries ask for. */
+  /** The series used by its queries. */
   readonly series: readonly Series[];
-  /** Where it becomes too much. */
+  /** Threshold for a warning. */
   readonly limit?: number;
 }
 
@@ -52,18 +55,20 @@ export interface Row {
 }
 
 export interface Dashboard {
-  /** Stable: an import replaces the dashboard of the same one. */
+  /** Stable: an import replaces the dashboard with the same uid. */
   readonly uid: string;
   readonly title: string;
   readonly about: string;
   readonly rows: readonly Row[];
 }
 
-/** Variables in queries, which Grafana fills in. */
+/** Variables in queries, filled in by Grafana. */
 export const VARIABLES = {
-  /** The chosen deployment; label of the targets that `bin/dynamo-sky metrics` writes. */
+  /** The chosen deployment; a label of the targets written by `bin/dynamo-sky metrics`. */
   deployment: "$deployment",
-  /** As long as a rate needs: https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/ */
+  /**
+   * Suitable for rates: https://grafana.com/docs/grafana/latest/datasources/prometheus/template-variables/
+   */
   interval: "$__rate_interval",
 } as const;
 
@@ -98,7 +103,7 @@ export function quantile(q: number, { name }: Series, by: readonly string[] = []
   return `histogram_quantile(${q}, sum by (${["le", ...by].join(", ")}) (rate(${buckets}[${VARIABLES.interval}])))`;
 }
 
-/** Median, 95 and 99 of 100. */
+/** Median, 95th and 99th percentile. */
 export function quantiles(series: Series): Query[] {
   return [0.5, 0.95, 0.99].map((q) => ({ expr: quantile(q, series), legend: `p${q * 100}` }));
 }
@@ -109,11 +114,14 @@ function grouped(by: readonly string[]): string {
 
 const WIDTH = 24;
 const DATASOURCE = { type: "prometheus", uid: "$datasource" };
-/** The three columns of curves, and their height, in Grafana's grid. */
+/** Three columns of curves, and their height, in Grafana's grid. */
 const CURVES = { span: 8, height: 8 };
 const STAT_HEIGHT = 4;
 
-/** The dashboard as Grafana imports it: https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/ */
+/**
+ * The dashboard as JSON for Grafana:
+ * https://grafana.com/docs/grafana/latest/dashboards/build-dashboards/view-dashboard-json-model/
+ */
 export function grafanaJson(dashboard: Dashboard): string {
   const { uid, title, about, rows } = dashboard;
   const builder = new DashboardBuilder(title)
@@ -141,13 +149,13 @@ function deploymentVariable() {
       .query("label_values(up, deployment)")
       .refresh(VariableRefresh.OnTimeRangeChanged)
       .includeAll(true)
-      // Also what has no such label: the deployment's own Prometheus sees only one.
+      // Includes series without this label: the deployment's own Prometheus has only one deployment.
       .allValue(".*")
       .current({ text: "All", value: "$__all", selected: true })
   );
 }
 
-/** Panels need ids of their own, or a link to one leads to another. */
+/** Panels need unique ids, or a link to one opens another. */
 function numbered(dashboard: ReturnType<DashboardBuilder["build"]>) {
   return { ...dashboard, panels: dashboard.panels?.map((panel, index) => ({ ...panel, id: index + 1 })) };
 }

@@ -1,4 +1,4 @@
-/** What a client gets: how much, how fast, how many fail. */
+/** Dashboard of the service for clients: throughput, latency, errors. */
 import type { DeploymentConfig } from "../../plan/config";
 import { CLIENT_ERRORS } from "../../plan/metrics/alerts";
 import { JOBS, SERIES, UP } from "../../plan/metrics/series";
@@ -32,7 +32,7 @@ const {
 } = SERIES;
 const { gatewayRequests, gatewayConnections } = SERIES;
 
-/** Failures that are not the client's; 0 where nothing failed yet. */
+/** Share of errors that are not the client's; 0 without any errors. */
 function errorShare(): string {
   const selector = select(requests.name).replace(/}$/, `,status!="success",error_type!~"${CLIENT_ERRORS}"}`);
   return `(sum(rate(${selector}[${VARIABLES.interval}])) or vector(0)) / ${rate(requests)}`;
@@ -262,7 +262,7 @@ function clientRow(): Row {
   };
 }
 
-/** Share of prompts found in a cache, for those dashboards that have a router. */
+/** Share of prompts found in a cache, for dashboards with a router. */
 export function hitRatePanel(): Panel {
   return {
     title: "Cache hit rate",

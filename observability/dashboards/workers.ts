@@ -1,4 +1,4 @@
-/** How the work is shared out: the router and each worker. */
+/** Dashboard of the load distribution: the router and each worker. */
 import { SERIES } from "../../plan/metrics/series";
 import { type Dashboard, mean, type Panel, quantile, quantiles, type Row, rate, select, sum } from "./panels";
 import { hitRatePanel } from "./service";
@@ -17,7 +17,7 @@ const {
 } = SERIES;
 
 const WORKER = ["program"];
-/** Workers have other endpoints too, for the router's own questions. */
+/** Workers have other endpoints too, for the router's own queries. */
 const SERVING = { dynamo_endpoint: "generate" };
 
 export function workersDashboard(): Dashboard {

@@ -1,4 +1,7 @@
-/** The policy pack: the rules, tied to the resources that show what a deployment is made of, before any of it is made. */
+/**
+ * The policy pack: applies the rules to the resources that describe a deployment, before any of it is
+ * created.
+ */
 import { PolicyPack, type ResourceValidation, type ResourceValidationArgs } from "@pulumi/policy";
 import {
   type ClusterInventory,
@@ -21,18 +24,18 @@ const CLUSTER = "dynamo-sky:index:SkyCluster";
 
 const isRented = ({ type }: ResourceValidationArgs): boolean => type === CLUSTER;
 
-/** A rule about a whole deployment. */
+/** A rule for a whole deployment. */
 function aboutDeployment(
   rule: (inventory: Inventory, args: ResourceValidationArgs) => string[],
 ): ResourceValidation {
   return (args, report) => {
-    // Nothing is read from other resources: what of them is not known yet must not keep a policy from running.
+    // Ignores other resources: their unknown values must not keep a policy from running.
     if (args.type !== DEPLOYMENT) return;
     for (const problem of rule(inventorySchema.parse(args.props), args)) report(problem);
   };
 }
 
-/** A rule about each rented cluster: those of a deployment, before anything of it is made, and those made without one. */
+/** A rule for each rented cluster: those of a deployment before it is created, and standalone ones. */
 function aboutCluster(
   rule: (cluster: ClusterInventory, args: ResourceValidationArgs) => string[],
 ): ResourceValidation {

@@ -1,8 +1,8 @@
-/** The rules, as plain functions: what is wrong with a deployment, each as one message; empty where nothing is. */
+/** The rules, as plain functions: one message for each violation; empty if there is none. */
 import type { ClusterInventory, Inventory } from "../../plan/inventory";
 import { WORKER_ROLES } from "../../plan/types";
 
-/** Whoever reaches the port from the internet must show a key, and the key must not travel in the clear. */
+/** A port that is open to the internet requires a key, and TLS to protect it. */
 export function publicEndpoint({ endpoint }: Inventory): string[] {
   if (!endpoint.public) return [];
   const key = endpoint.key ? [] : ["asks for no key: set dynamo-sky:access.gateway to true"];
@@ -13,7 +13,7 @@ export function publicEndpoint({ endpoint }: Inventory): string[] {
   );
 }
 
-/** At most so many rented GPUs. */
+/** Maximum number of rented GPUs. */
 export function gpuCeiling({ gpus }: Inventory, maxGpus: number): string[] {
   if (gpus <= maxGpus) return [];
   return [
@@ -21,11 +21,11 @@ export function gpuCeiling({ gpus }: Inventory, maxGpus: number): string[] {
   ];
 }
 
-/** How a price that nobody knows is taken: Slurm, an owned Kubernetes cluster, a GPU that is in no catalogue. */
+/** How to treat an unknown price: Slurm, your own Kubernetes cluster, a GPU that is in no catalogue. */
 export const UNKNOWN_PRICE = ["allow", "refuse"] as const;
 export type UnknownPrice = (typeof UNKNOWN_PRICE)[number];
 
-/** At most so many US dollars an hour, also where SkyPilot has to take the dearest machines that it may take. */
+/** Maximum price in US dollars an hour, including the most expensive machines that SkyPilot may choose. */
 export function priceCeiling(
   { target, dollarsPerHour, mostDollarsPerHour }: Inventory,
   maxDollarsPerHour: number,
@@ -44,7 +44,10 @@ export function priceCeiling(
   ];
 }
 
-/** A spot node can be taken away at any time: a lost worker is started again, a lost control plane ends the service. */
+/**
+ * A spot node can be preempted at any time: a lost worker is restarted, a lost control plane stops the
+ * service.
+ */
 export function spotOnlyForWorkers({ name, spot, roles }: ClusterInventory): string[] {
   const workers: readonly string[] = WORKER_ROLES;
   const others = roles.filter((role) => !workers.includes(role));
@@ -54,7 +57,7 @@ export function spotOnlyForWorkers({ name, spot, roles }: ClusterInventory): str
   ];
 }
 
-/** Somebody can be asked about a cluster, or it goes away by itself. */
+/** A cluster must have an owner label or autostop. */
 export function autostopOrOwner(
   { name, autostopMinutes, labels }: ClusterInventory,
   ownerLabel: string,

@@ -1,9 +1,9 @@
-/** Where everything of a picture of a plan goes. Unit of all lengths: pixels. */
+/** Layout of a picture of a plan. Unit of all lengths: pixels. */
 import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan } from "../types";
 import type { Box } from "./svg";
 import { few, isWorkerRole } from "./words";
 
-/** A program that has no GPU: control plane and endpoint. */
+/** A program without a GPU: control plane and endpoint. */
 export interface Chip {
   readonly program: ProgramPlan;
   readonly box: Box;
@@ -21,9 +21,9 @@ export interface NodeLayout {
   readonly box: Box;
   readonly chips: readonly Chip[];
   readonly blocks: readonly Block[];
-  /** Height at which requests come in, above the GPUs. */
+  /** Height of the request line, above the GPUs. */
   readonly requestRail: number;
-  /** Height at which the KV cache goes from prefill to decode workers, below the GPUs. */
+  /** Height of the KV cache line from prefill to decode workers, below the GPUs. */
   readonly cacheRail: number;
 }
 
@@ -31,7 +31,7 @@ export interface ClusterLayout {
   readonly cluster: ClusterPlan;
   readonly box: Box;
   readonly nodes: readonly NodeLayout[];
-  /** Nodes that are there and not drawn. */
+  /** Number of nodes not drawn. */
   readonly hiddenNodes: number;
 }
 
@@ -39,12 +39,12 @@ export interface Layout {
   readonly width: number;
   readonly height: number;
   readonly clusters: readonly ClusterLayout[];
-  /** Clusters that are there and not drawn. */
+  /** Number of clusters not drawn. */
   readonly hiddenClusters: number;
   readonly legendTop: number;
 }
 
-/** Room on both sides of the nodes, where the lines between nodes run. */
+/** Space on both sides of the nodes, for the lines between nodes. */
 export const GUTTER = 44;
 export const MARGIN = 20;
 const WIDTH = 960;
@@ -108,7 +108,7 @@ function layoutNode(node: NodePlan, top: number, { expectedWorkers }: Deployment
   };
 }
 
-/** Those that clients reach first; as many a row as fit. */
+/** Programs that clients reach first come first; as many per row as fit. */
 function placeChips(programs: readonly ProgramPlan[], left: number, top: number, width: number) {
   const endpoint = ["gateway", "frontend"];
   const rankOf = ({ role }: ProgramPlan) => endpoint.indexOf(role) + (endpoint.includes(role) ? 0 : 9);
@@ -126,7 +126,7 @@ function placeChips(programs: readonly ProgramPlan[], left: number, top: number,
 
 function placeBlocks(node: NodePlan, strip: Box): Block[] {
   const cell = strip.width / Math.max(1, node.gpus);
-  // From where to where, in GPUs: those that share one have a part of it each.
+  // Ranges of GPUs: programs that share a GPU have a part of it each.
   const runs: { program: ProgramPlan | undefined; first: number; last: number; from: number; to: number }[] =
     [];
   for (let gpu = 0; gpu < node.gpus; gpu++) {

@@ -1,4 +1,4 @@
-/** A plan as a picture (SVG): who sits on which GPUs, how requests come in, and where the KV cache goes. */
+/** A plan as a picture (SVG): GPUs of each program, and the paths of requests and KV cache. */
 import { counted } from "../../lib/words";
 import type { DeploymentPlan, ProgramPlan, WorkerRole } from "../types";
 import {
@@ -14,7 +14,10 @@ import {
 import { type Attributes, type Box, element, escaped, line, type Point, panel, text } from "./svg";
 import { clusterTitle, headline, isWorkerRole, nodeTitle, portsText, seatName, span, WORDS } from "./words";
 
-/** Told apart by every common kind of colour vision: https://jfly.uni-koeln.de/color/ (Okabe and Ito). */
+/**
+ * Distinguishable with all common kinds of colour blindness: https://jfly.uni-koeln.de/color/ (Okabe and
+ * Ito).
+ */
 const COLOURS: Readonly<Record<WorkerRole, { readonly line: string; readonly fill: string }>> = {
   aggregated: { line: "#0072b2", fill: "#d4e7f5" },
   prefill: { line: "#b86e00", fill: "#fce8c8" },
@@ -26,11 +29,11 @@ const CACHE = { stroke: "#b0468a", "stroke-width": 2.5 };
 const RANKS = { "stroke-width": 1.5, "stroke-dasharray": "4 3" };
 const INK = "#222";
 const FAINT = "#666";
-/** What a character of the 11-pixel bold font takes at most, roughly. */
+/** Approximate maximum width of a character in the 11-pixel bold font. */
 const CHARACTER = 7;
 const CLIENT: Box = { x: MARGIN, y: 62, width: 118, height: 28 };
 
-/** The whole deployment as an SVG document. The same plan always gives the same text. */
+/** The whole deployment as an SVG document. Deterministic. */
 export function drawPicture(plan: DeploymentPlan): string {
   const layout = layoutOf(plan);
   const parts = [
@@ -92,10 +95,13 @@ function drawFrames({ cluster, box, nodes, hiddenNodes }: ClusterLayout): string
   ];
 }
 
-/** Along which the endpoint and every node are reached. */
+/** The line that connects the endpoint and every node. */
 const BUS = MARGIN + GUTTER / 2;
 
-/** From the client to the endpoint, from there along the left side to every node, and down into each worker that takes requests. */
+/**
+ * From the client to the endpoint, from there along the left side to every node, and down into each worker
+ * that receives requests.
+ */
 function drawRequests({ clusters }: Layout): string[] {
   const nodes = clusters.flatMap((cluster) => cluster.nodes);
   const head = nodes.find((node) => node.chips.some(isFrontend));
@@ -135,7 +141,7 @@ function drawRequests({ clusters }: Layout): string[] {
   ];
 }
 
-/** Over the GPUs of a node, with an arrow down into each worker that takes requests. */
+/** Above the GPUs of a node, with an arrow down into each worker that receives requests. */
 function requestRail({ blocks, requestRail: y }: NodeLayout, from: number): string[] {
   const served = blocks.filter(takesRequests);
   const stops = served.map(({ box }) => middle(box).x);
@@ -152,7 +158,7 @@ function requestRail({ blocks, requestRail: y }: NodeLayout, from: number): stri
   ];
 }
 
-/** Rank 0 of a replica; the other ranks hear from it. */
+/** Rank 0 of a replica; the other ranks get them from it. */
 function takesRequests({ program }: Block): boolean {
   return program !== undefined && program.rank === 0;
 }
@@ -163,7 +169,7 @@ function lastFrontend({ chips }: NodeLayout): number {
   return Math.max(...chips.filter(isFrontend).map(({ box }) => middle(box).x));
 }
 
-/** Frontends to the rail below them; and from the gateway, where there is one, to the frontends. */
+/** From frontends to the line below them; and from the gateway, if there is one, to the frontends. */
 function frontendTicks({ chips, requestRail }: NodeLayout): string[] {
   const frontends = chips.filter(isFrontend);
   const gateway = chips.find(({ program }) => program.role === "gateway");
@@ -186,7 +192,7 @@ function frontendTicks({ chips, requestRail }: NodeLayout): string[] {
   ];
 }
 
-/** Along the right side, from prefill to decode workers; nothing where none is disaggregated. */
+/** Along the right side, from prefill to decode workers; nothing without disaggregation. */
 function drawCache({ clusters }: Layout): string[] {
   const nodes = clusters
     .flatMap((cluster) => cluster.nodes)
@@ -233,7 +239,7 @@ function cacheTick(box: Box, rail: number, program: ProgramPlan | undefined): st
   return program?.role === "decode" ? [tick, arrow(at, "up", CACHE.stroke)] : [tick];
 }
 
-/** Between the ranks of a replica that spans nodes. */
+/** Between the ranks of a replica over several nodes. */
 function drawRankLinks({ nodes }: ClusterLayout): string[] {
   const blocks = nodes.flatMap((node) => node.blocks);
   const next = ({ role, replica, rank }: ProgramPlan) =>
@@ -244,7 +250,7 @@ function drawRankLinks({ nodes }: ClusterLayout): string[] {
     const other = program === undefined ? undefined : next(program);
     if (program === undefined || other === undefined) return [];
     const colour = isWorkerRole(program.role) ? COLOURS[program.role].line : INK;
-    // Beside the middle, where requests come in.
+    // Beside the middle, where requests arrive.
     const from = { x: box.x + box.width * 0.62, y: box.y + box.height };
     const to = { x: other.box.x + other.box.width * 0.62, y: other.box.y };
     return [line([from, to], { ...RANKS, stroke: colour })];
@@ -271,7 +277,7 @@ function drawBlock({ program, gpus, box }: Block): string[] {
   ];
 }
 
-/** Marks at the edges of a block, one between every two of its GPUs. */
+/** Marks at the edges of a block, between its GPUs. */
 function dividers([first, last]: Block["gpus"], { x, y, width, height }: Box, colour: string): string[] {
   const count = last - first + 1;
   const mark = { stroke: colour, "stroke-opacity": 0.45 };
@@ -311,7 +317,7 @@ function drawLegend(plan: DeploymentPlan, { clusters, hiddenClusters, legendTop 
     label: WORDS[role],
     draw: (at: Point) => swatch(at, COLOURS[role]),
   }));
-  // Drawn in the colour of their role: of one role the legend has it too.
+  // Drawn in the colour of their role: for a single role the legend shows it.
   const spanning = roles.filter((role) => programs.some((one) => one.role === role && one.rank > 0));
   const [only, ...others] = spanning;
   const rankColour = only !== undefined && others.length === 0 ? COLOURS[only].line : INK;

@@ -1,4 +1,4 @@
-/** The few elements of SVG that the pictures are made of, as text: https://www.w3.org/TR/SVG2/ */
+/** Minimal SVG elements for the pictures, as text: https://www.w3.org/TR/SVG2/ */
 
 export type Attributes = Readonly<Record<string, string | number | undefined>>;
 
@@ -12,12 +12,12 @@ export interface Box extends Point {
   readonly height: number;
 }
 
-/** Text is kept as it is: a model's name may have any character. */
+/** Escapes any text, such as a model's name. */
 export function escaped(text: string): string {
   return text.replace(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
-/** An element; attributes that are undefined are left out. Children are finished SVG. */
+/** An element; undefined attributes are omitted. Children are rendered SVG. */
 export function element(name: string, attributes: Attributes, ...children: readonly string[]): string {
   const written = Object.entries(attributes).flatMap(([key, value]) =>
     value === undefined ? [] : [` ${key}="${escaped(String(value))}"`],
@@ -30,7 +30,7 @@ export function text(at: Point, content: string, attributes: Attributes = {}): s
   return element("text", { x: at.x, y: at.y, ...attributes }, escaped(content));
 }
 
-/** A rectangle with round corners; what `title` says shows when the mouse rests on it. */
+/** A rectangle with round corners; `title` is its tooltip. */
 export function panel(box: Box, attributes: Attributes, title?: string): string {
   const { x, y, width, height } = box;
   const shown = title === undefined ? [] : [element("title", {}, escaped(title))];

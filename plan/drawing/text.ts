@@ -1,4 +1,4 @@
-/** A plan as text for a terminal: nodes × GPUs, who sits where, and ports. */
+/** A plan as text for a terminal: nodes × GPUs, placement and ports. */
 import { counted } from "../../lib/words";
 import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan } from "../types";
 import {
@@ -16,13 +16,13 @@ import {
 export interface DrawOptions {
   /** Width of the terminal, in columns. Default: 100. */
   readonly width?: number;
-  /** Also every program's command and environment. Default: false. */
+  /** Whether to print every program's command and environment. Default: false. */
   readonly commands?: boolean;
 }
 
 const IDLE = "·";
 const DEFAULT_WIDTH = 100;
-/** Columns of a box's two sides. */
+/** Width of a box's two sides, in columns. */
 const FRAME = 4;
 
 /** The whole deployment. The text ends with a line break. */
@@ -43,14 +43,14 @@ function summary(plan: DeploymentPlan): string {
   return [what, size, `endpoint: cluster ${cluster}, node ${rank}, port ${port}`].join("\n");
 }
 
-/** A cluster's nodes as boxes; of very many, the first. */
+/** A cluster's nodes as boxes; only the first few of very many. */
 function drawCluster(cluster: ClusterPlan, width: number): string {
   const { shown, hidden } = few(cluster.nodes);
   const more = hidden > 0 ? [`… and ${counted(hidden, "more node")}`] : [];
   return [clusterTitle(cluster), ...drawNodes(shown, width), ...more].join("\n");
 }
 
-/** Boxes of one width, as narrow as the contents allow. */
+/** Boxes of equal width, as narrow as the contents allow. */
 function drawNodes(nodes: readonly NodePlan[], width: number): string[] {
   const drawn = nodes.map((node) => ({
     head: nodeTitle(node),
@@ -71,7 +71,7 @@ function drawNodes(nodes: readonly NodePlan[], width: number): string[] {
   );
 }
 
-/** One cell a GPU: who uses it; neighbouring GPUs of one program share a cell. */
+/** One cell per GPU with its program; neighbouring GPUs of one program share a cell. */
 function gpuRows(node: NodePlan, width: number): string[] {
   if (node.gpus === 0) return [];
   const names = Array.from({ length: node.gpus }, (_, gpu) => {
@@ -89,7 +89,7 @@ function gpuRows(node: NodePlan, width: number): string[] {
   return rows;
 }
 
-/** A program and all its ports, which go on below one another where the line is too short for them. */
+/** A program and all its ports, wrapped if the line is too short. */
 function programLines(program: ProgramPlan, width: number): string[] {
   const seat = isWorkerRole(program.role) ? seatName(program) : "";
   const name = `${seat.padEnd(6)}${program.name.padEnd(20)} `;
@@ -121,7 +121,7 @@ function legend(plan: DeploymentPlan): string {
 
 const DAEMON_NOTE = "# with the arguments that mpirun on the replica's first node gives it";
 
-/** Every program's environment and command, as one could write them in a POSIX shell. */
+/** Every program's environment and command, as in a POSIX shell. */
 function drawCommands(cluster: ClusterPlan): string {
   const blocks = cluster.nodes.flatMap((node) =>
     node.programs.map((program) =>
@@ -137,12 +137,12 @@ function drawCommands(cluster: ClusterPlan): string {
   return blocks.join("\n\n");
 }
 
-/** Quotes for a POSIX shell where it is needed. */
+/** Quotes for a POSIX shell if necessary. */
 function quoted(text: string): string {
   return /^[\w@%+=:,./{}-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-/** One flag with its value a line. */
+/** One flag with its value per line. */
 function wrapped(argv: readonly string[]): string {
   const lines: string[] = [];
   for (const argument of argv) {

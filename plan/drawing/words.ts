@@ -1,8 +1,8 @@
-/** What the drawings of a plan call things, in text and in pictures alike. */
+/** Labels shared by the text and picture drawings of a plan. */
 import { counted } from "../../lib/words";
 import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan, WorkerRole } from "../types";
 
-/** Short names for seats on a node: `P0`, `D12`, `A3`. */
+/** Short names of programs on a node: `P0`, `D12`, `A3`. */
 export const LETTERS: Readonly<Record<WorkerRole, string>> = {
   aggregated: "A",
   prefill: "P",
@@ -17,7 +17,7 @@ export const WORDS: Readonly<Record<WorkerRole, string>> = {
 };
 
 const MOST_DRAWN = 32;
-/** How many are drawn where there are more than that. */
+/** How many are drawn if there are more. */
 const FEW = 4;
 
 export function isWorkerRole(role: string): role is WorkerRole {
@@ -26,13 +26,13 @@ export function isWorkerRole(role: string): role is WorkerRole {
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);
 
-/** All of them, or the first few of very many and how many are left out. */
+/** All of them, or the first few of very many and the number left out. */
 export function few<T>(things: readonly T[]): { readonly shown: readonly T[]; readonly hidden: number } {
   const shown = things.length > MOST_DRAWN ? things.slice(0, FEW) : things;
   return { shown, hidden: things.length - shown.length };
 }
 
-/** `P0`; `A0.1` for rank 1 of a replica that has several. */
+/** `P0`; `A0.1` for rank 1 of a replica with several ranks. */
 export function seatName({ role, replica, rank }: ProgramPlan): string {
   const letter = isWorkerRole(role) ? LETTERS[role] : role;
   return rank === 0 ? `${letter}${replica}` : `${letter}${replica}.${rank}`;
@@ -48,7 +48,7 @@ export function nodeTitle({ rank }: NodePlan): string {
   return `node ${rank}${rank === 0 ? " (head)" : ""}`;
 }
 
-/** Model, engine and router; then how much there is of everything. */
+/** Model, engine and router; then the number of everything. */
 export function headline(plan: DeploymentPlan): { readonly what: string; readonly size: string } {
   const nodes = plan.clusters.flatMap((cluster) => cluster.nodes);
   const gpus = sum(nodes.map((node) => node.gpus));
@@ -62,7 +62,7 @@ export function headline(plan: DeploymentPlan): { readonly what: string; readonl
   };
 }
 
-/** `http 8000, kvEvents 5557–5560`: numbered ports of one purpose follow each other, and are told as one. */
+/** `http 8000, kvEvents 5557–5560`: consecutive numbered ports of one purpose are merged. */
 export function portsText(ports: Readonly<Record<string, number>>): string {
   const runs: { purpose: string; first: number; last: number }[] = [];
   for (const [name, port] of Object.entries(ports)) {

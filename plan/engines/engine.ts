@@ -1,30 +1,31 @@
-/** What an engine is to the plan: from a worker's specification to the command that starts it. */
+/** The interface of an engine: from a worker's specification to its start command. */
 
+import type { PlainObject } from "../../config/plain";
 import { type TaskName, tasks } from "../../config/task";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
 import type { MpiStart, Probe } from "../types";
 import type { TransferRules } from "./transfer";
 
-/** The processes of one replica have this in common. */
+/** Common to the processes of one replica. */
 export interface ReplicaSpec {
   readonly config: DeploymentConfig;
   readonly pool: PoolConfig;
-  /** Nodes that the replica is spread over; it has one process on each. */
+  /** Number of nodes of the replica; it has one process on each. */
   readonly nodes: number;
 }
 
 /** One process of a replica. */
 export interface RankSpec extends ReplicaSpec {
-  /** Which of the replica's nodes this is; 0 leads. */
+  /** Index of the node in the replica; 0 is the leader. */
   readonly rank: number;
 }
 
-/** One process, with what packing has given it. */
+/** One process, with its placement. */
 export interface WorkerSpec extends RankSpec {
   /** Unique on its node: `decode-1`. */
   readonly name: string;
-  /** Where it listens for others of the deployment, and what they are told; may be a placeholder. */
+  /** Address on which it listens for others of the deployment, and which they use; may be a placeholder. */
   readonly address: string;
   /** Address of rank 0's node; may be a placeholder. */
   readonly leader: string;
@@ -35,16 +36,16 @@ export interface WorkerSpec extends RankSpec {
   readonly leaderPorts: PortsTaken;
 }
 
-/** How a worker's process is started. */
+/** How to start a worker's process. */
 export interface WorkerCommand {
   readonly command: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  /** Present if it is started as, or in, an MPI world. */
+  /** Set if it is started as, or in, an MPI world. */
   readonly mpi?: MpiStart;
 }
 
 /**
- * What a process is to Dynamo, which decides its health probe and its environment:
+ * Role of a process in Dynamo, which decides its health probe and its environment:
  *
  * - `worker`: registers with the frontend and serves requests.
  * - `unseen`: like a worker, but registers where no frontend looks.
@@ -53,81 +54,127 @@ export interface WorkerCommand {
  */
 export type ProcessKind = "worker" | "unseen" | "helper" | "bare";
 
-/** What an engine cannot do with a replica of that shape, and the key of the pool that asks for it. */
+/** What the user asks of the engine for the workers of a pool. */
+export interface Asked {
+  readonly args: readonly string[];
+  /** `engineConfig`, of both levels. */
+  readonly config: PlainObject;
+}
+
+/** A model that an engine loads besides the deployment's. */
+export interface OtherModel {
+  readonly name: string;
+  /** Of the hub. Default: the newest. */
+  readonly revision?: string;
+}
+
+/** A replica shape that an engine does not support, and the pool's key that requests it. */
 export interface ShapeProblem {
   readonly key: keyof PoolConfig;
   readonly message: string;
 }
 
 /**
- * Flags that the plan settles, each with the configuration key to use instead, or `undefined` where it follows from the
- * plan alone. Given once more in `engineArgs` they would undo what packing, ports and routing rely on.
+ * Flags set by the plan, each with the configuration key to use instead, or `undefined` if it is derived.
+ * Repeating them in `engineArgs` would break packing, ports or routing.
  */
 export type ReservedFlags = Readonly<Record<string, string | undefined>>;
 
 /**
- * Flags and variables that are given although no setting asks for them and no wiring needs them, each with the reason. Whatever an
- * engine would choose by the model, the GPU or its version does not belong here: its choice is better than one for all.
+ * Flags and variables that are always set although no setting or wiring needs them, each with the reason.
+ * Values that an engine chooses by model, GPU or version do not belong here: its choice is better than a
+ * fixed one.
  */
 export type Unasked = Readonly<Record<string, string>>;
 
 export interface Engine {
   readonly reservedFlags: ReservedFlags;
-  /** Its flags for each task that it has; another one is refused. */
+  /** Flags for each supported task; others are rejected. */
   readonly taskFlags: Readonly<Partial<Record<TaskName, readonly string[]>>>;
   readonly unasked: Unasked;
-  /** What hands KV blocks from worker to worker; undefined where nothing is handed over. */
+  /** How KV blocks are transferred between workers; undefined if not supported. */
   readonly transfer?: TransferRules;
-  /** Keys of `engineConfig` that the plan settles; undefined for an engine that has no such configuration. A group is `a.b`. */
+  /**
+   * Keys of `engineConfig` set by the plan; undefined for an engine without such a configuration. A group is
+   * `a.b`.
+   */
   readonly reservedKeys?: ReservedFlags;
-  /** True if GPUs are given to processes: `CUDA_VISIBLE_DEVICES` says which. */
+  /** Whether processes get GPUs assigned (`CUDA_VISIBLE_DEVICES`). */
   readonly usesGpus: boolean;
-  /** What this engine cannot do with replicas that are spread over that many nodes. */
+  /** Reasons why this engine does not support replicas over that many nodes. */
   shapeProblems(replica: ReplicaSpec): ShapeProblem[];
   kind(rank: RankSpec): ProcessKind;
-  /** Ports besides Dynamo's own. */
+  /** Ports in addition to Dynamo's own. */
   ports(rank: RankSpec): PortNeed[];
-  /** Command and environment of one process; what all Dynamo workers share is added by the caller. */
+  /** Command and environment of one process; the caller adds what all Dynamo workers share. */
   start(worker: WorkerSpec): WorkerCommand;
-  /** Models besides the deployment's that the user's arguments name, with which the engine drafts tokens. Default: none. */
-  draftModels?(args: readonly string[]): string[];
-  /** Tells that a `bare` process runs. */
+  /** Models in the user's options, besides the deployment's: hub ids, paths, buckets. Default: none. */
+  otherModels?(asked: Asked): OtherModel[];
+  /** Health probe of a `bare` process. */
   bareHealth?(worker: WorkerSpec): Probe;
 }
 
-/** `[name, value]` when there is a value, else nothing. */
+/** `[name, value]` if there is a value, else nothing. */
 export function option(name: string, value: string | number | undefined): string[] {
   return value === undefined ? [] : [name, String(value)];
 }
 
-/** `[name]` when the condition holds, else nothing. */
+/** `[name]` if the condition holds, else nothing. */
 export function flag(name: string, on: boolean): string[] {
   return on ? [name] : [];
 }
 
-/** Values that a flag has in the user's arguments, written as `--flag value` or `--flag=value`. */
+/**
+ * Values of a flag in the user's arguments, written as `--flag value` or `--flag=value`. Parsers accept `_` for
+ * `-`.
+ */
 export function valuesOf(args: readonly string[], flags: readonly string[]): string[] {
   return args.flatMap((argument, index) => {
     const [name = "", ...value] = argument.split("=");
-    if (!flags.includes(name)) return [];
+    if (!flags.includes(name.replaceAll("_", "-"))) return [];
     return value.length > 0 ? [value.join("=")] : [args[index + 1] ?? ""];
   });
 }
 
-/** What the user adds goes last, so that it wins where a flag is given twice. */
+/** Values of a flag that takes several: up to the next flag. */
+export function listOf(args: readonly string[], flag: string): string[] {
+  const at = args.findLastIndex((argument) => argument.replaceAll("_", "-") === flag);
+  if (at < 0) return valuesOf(args, [flag]);
+  const rest = args.slice(at + 1);
+  const end = rest.findIndex((argument) => argument.startsWith("--"));
+  return end < 0 ? rest : rest.slice(0, end);
+}
+
+/** The model with this name and revision; none if the value is no name. */
+export function otherModel(name: unknown, revision?: unknown): OtherModel[] {
+  if (typeof name !== "string" || name === "") return [];
+  return [{ name, ...(typeof revision === "string" ? { revision } : {}) }];
+}
+
+/** An object written as JSON; undefined for anything else, which the engine rejects with its own message. */
+export function objectIn(json: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === "object" && value !== null ? { ...value } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The user's arguments come last, so that they override repeated flags. */
 export function extraArgs({ config, pool }: ReplicaSpec): string[] {
   return [...config.engineArgs, ...pool.engineArgs];
 }
 
-/** True if the pool's workers hand KV blocks over or take them. */
+/** Whether the pool's workers send or receive KV blocks. */
 export const disaggregated = ({ pool }: ReplicaSpec): boolean =>
   pool.role === "prefill" || pool.role === "decode";
 
-/** True if workers of the pool keep the beginnings of prompts: those that read prompts. */
+/** Whether the pool's workers cache prefixes of prompts: those that process prompts. */
 export const keepsPrefixes = ({ pool }: ReplicaSpec): boolean =>
   pool.role === "aggregated" || pool.role === "prefill";
 
-/** True if pictures are looked at by workers of their own, which the others have to know. */
+/** Whether images are encoded by dedicated workers, which the others must know. */
 export const hasEncoders = ({ config }: ReplicaSpec): boolean =>
   config.pools.some(({ role }) => role === "encode");
 
@@ -136,8 +183,9 @@ export function extraEnv({ config, pool }: ReplicaSpec): Record<string, string> 
 }
 
 /**
- * True if workers of the pool publish what their KV cache holds. Decode workers do not: the router never looks for a
- * prefix there, the prefill worker's cache decides; nor do those that write no tokens. Whatever the router's mode, so that changing it restarts no worker.
+ * Whether the pool's workers publish KV events. Decode workers do not: the router never looks for a prefix
+ * there, only in the prefill worker's cache; nor do workers that generate no tokens. Independent of the
+ * router's mode, so that changing it restarts no worker.
  */
 export function publishesKvEvents(replica: ReplicaSpec): boolean {
   const { router, task } = replica.config;
@@ -145,8 +193,8 @@ export function publishesKvEvents(replica: ReplicaSpec): boolean {
 }
 
 /**
- * `--kv-events-config` of SGLang and vLLM. The port is the first of a block: each attention group adds its own number.
- * The engines bind only where the address has a `*`.
+ * `--kv-events-config` of SGLang and vLLM. The port is the first of a block: each attention group adds its
+ * index. The engines bind only if the address has a `*`.
  */
 export function kvEventsConfig(port: number | undefined, more: Record<string, boolean> = {}): string {
   return JSON.stringify({ publisher: "zmq", topic: "kv-events", endpoint: `tcp://*:${port}`, ...more });

@@ -1,4 +1,4 @@
-/** `engineConfig`: an engine's own configuration, as its YAML has it, merged with what the plan settles. */
+/** `engineConfig`: an engine's own configuration in its YAML form, merged with the plan's. */
 
 import type { Json, PlainObject } from "../../config/plain";
 import type { Problem, SettingPath } from "../../config/problems";
@@ -13,7 +13,7 @@ type Value = DeepReadonly<Json> | undefined;
 export const isGroup = (value: Value): value is Config & PlainObject =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Both, group by group; the second's where both say something. */
+/** Deep merge by group; the second one's values win. */
 export function merged(first: Config, second: Config): PlainObject {
   const both = { ...first, ...second };
   return Object.fromEntries(
@@ -26,7 +26,9 @@ export function merged(first: Config, second: Config): PlainObject {
 
 const own = (config: Config, key: string): Value => (Object.hasOwn(config, key) ? config[key] : undefined);
 
-/** What may not be said in `engineConfig`. `reserved` is undefined for an engine that has no such configuration. */
+/**
+ * Keys that `engineConfig` must not set. `reserved` is undefined for an engine without such a configuration.
+ */
 export function engineConfigProblems(
   config: DeploymentConfig,
   reserved: ReservedFlags | undefined,
@@ -64,7 +66,7 @@ function reservedProblems(path: SettingPath, said: Config, reserved: ReservedFla
   });
 }
 
-/** Dynamo's worker takes the whole or key by key, and ends where it is given both. */
+/** Dynamo's worker accepts a whole configuration or single keys, and exits if it gets both. */
 function flagProblems(config: DeploymentConfig): Problem[] {
   const lists = [
     { path: ["engineArgs"], given: config.engineArgs },

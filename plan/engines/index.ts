@@ -1,4 +1,4 @@
-/** All engines, by the name that the configuration gives them. */
+/** All engines, by their name in the configuration. */
 import type { EngineName } from "../types";
 import type { Engine } from "./engine";
 import { mocker } from "./mocker";

@@ -1,11 +1,11 @@
 /**
- * Dynamo's own simulated engine: registers, streams tokens and publishes KV events like a real one, without a GPU.
- * It stands in for SGLang, so that a cluster can be rehearsed.
+ * Dynamo's simulated engine: registers, streams tokens and publishes KV events like a real one, without a
+ * GPU. It simulates SGLang, so that a cluster can be rehearsed.
  *
- * It knows no tensor parallelism. GPUs are accounted for as for a real engine, and a replica over several nodes has a
- * process on each: rank 0 serves; the others register in their own memory, where no frontend looks, so that losing one of
- * them is like losing a rank of a real engine. (A namespace of their own would not do: a frontend of Dynamo takes
- * `--namespace dynamo`, the default, for all namespaces.)
+ * It has no tensor parallelism. GPUs are counted as for a real engine, and a replica over several nodes has a
+ * process on each: rank 0 serves; the others register in their own memory, where no frontend looks, so that
+ * losing one is like losing a rank of a real engine. (A separate namespace would not work: a frontend of
+ * Dynamo takes `--namespace dynamo`, the default, for all namespaces.)
  */
 
 import { RUNTIME_FLAGS } from "../../config/reserved";
@@ -13,7 +13,7 @@ import { gpusPerReplica } from "../config";
 import { modelPath } from "../model";
 import { type Engine, extraArgs, extraEnv, type WorkerSpec } from "./engine";
 
-/** It has no encode workers: the configuration refuses them (`config/checks/engines.ts`). */
+/** No encode workers: the configuration rejects them (`config/checks/engines.ts`). */
 const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode: "encode" } as const;
 
 /** Flags: `python -m dynamo.mocker --help`. */
@@ -33,7 +33,7 @@ export const mocker: Engine = {
     "--is-prefill-worker": "pools[].role",
     "--is-decode-worker": "pools[].role",
   },
-  // It registers for both, whatever it is told, and computes no vectors.
+  // It registers for both, regardless of flags, and computes no vectors.
   taskFlags: { chat: [], completions: [] },
   unasked: {
     "--engine-type": "its own default stands in for vLLM, this project's default engine is SGLang",
@@ -62,19 +62,20 @@ export const mocker: Engine = {
   },
 };
 
-/** Tokens of a block where `router.blockSize` does not say. */
+/** Tokens per block if `router.blockSize` is not set. */
 const BLOCK_TOKENS = 16;
 
 /**
- * What the mocker takes a token's keys and values for, when it counts an offload's gigabytes as blocks: Qwen3-8B's in bf16, with
- * 36 layers, 8 KV heads and 128 dimensions each. Unit: bytes.
+ * Size of a token's keys and values, to convert an offload's gigabytes to blocks: Qwen3-8B's in bf16, with 36
+ * layers, 8 KV heads and 128 dimensions each. Unit: bytes.
  */
 const KV_BYTES_PER_TOKEN = 2 * 36 * 8 * 128 * 2;
 const BYTES_PER_GB = 1e9;
 
 /**
- * SGLang, by default. Where KV blocks are offloaded it is vLLM, for the mocker leaves SGLang without host memory, which is counted in
- * blocks of each attention group; it has no disk. Decode workers keep no prefixes: nothing of theirs is offloaded.
+ * SGLang by default. With KV offloading vLLM, since the mocker has no offload for SGLang; host memory is
+ * counted in blocks of each attention group, and there is no disk. Decode workers cache no prefixes, so they
+ * offload nothing.
  */
 function simulated({ config: { kvOffload, router }, pool }: WorkerSpec): string[] {
   const { hostMemoryGB } = kvOffload;

@@ -1,25 +1,26 @@
 /**
- * Open MPI, which starts TensorRT-LLM on several nodes: one rank a GPU in one MPI world. How it reaches the other nodes is in
- * `runtime/mpi.py`, why so in `docs/decisions/0007-tensorrt-llm-over-several-nodes-by-mpi.md`.
+ * Open MPI, which starts TensorRT-LLM on several nodes: one rank per GPU in one MPI world. How it reaches the
+ * other nodes: `runtime/mpi.py`; why: `docs/decisions/0007-tensorrt-llm-over-several-nodes-by-mpi.md`.
  *
- * Written for Open MPI 4.1, which NVIDIA's image has
- * (https://github.com/ai-dynamo/dynamo/blob/v1.6.1/container/templates/trtllm_runtime.Dockerfile). Parameters:
- * `ompi_info --all`, https://docs.open-mpi.org/en/v4.1.x/ and https://www.open-mpi.org/faq/?category=tcp
+ * Written for Open MPI 4.1, the version in NVIDIA's image
+ * (https://github.com/ai-dynamo/dynamo/blob/v1.4.2/container/templates/trtllm_runtime.Dockerfile).
+ * Parameters: `ompi_info --all`, https://docs.open-mpi.org/en/v4.1.x/ and
+ * https://www.open-mpi.org/faq/?category=tcp
  */
 import { NODE_DIR, NODE_IP } from "../../lib/placeholders";
 import { neighbours, type PortNeed } from "../ports";
 import type { RankSpec, ReplicaSpec, WorkerCommand, WorkerSpec } from "./engine";
 
 /**
- * Where `mpirun` listens, which takes all that it is given, and where a daemon does, which takes one. A port on which connections ended is not
- * free again for a minute, so some more are needed where a replica is started anew.
+ * `mpirun` listens on all ports of its range, a daemon on one. A port with closed connections stays in use
+ * for a minute, so a restarted replica needs spare ones.
  */
 const MPIRUN_PORTS = 4;
 const DAEMON_PORTS = 4;
-/** Where each rank listens, for the same reason twice. */
+/** Ports of each rank; two for the same reason. */
 const PORTS_PER_RANK = 2;
 
-/** A replica over several nodes has whole nodes. */
+/** A replica over several nodes uses whole nodes. */
 const ranksPerNode = ({ config }: ReplicaSpec): number => config.cluster.gpusPerNode;
 
 const portsOfRanks = (spec: ReplicaSpec): number => ranksPerNode(spec) * PORTS_PER_RANK;
@@ -39,24 +40,27 @@ function portsOfDaemon(worker: WorkerSpec): Record<string, string> {
   return bothFamilies("oob_tcp_dynamic_ip", "_ports", `${first}-${first + DAEMON_PORTS - 1}`);
 }
 
-/** The parameters of the start, on every node. A launcher takes what else would be an MPI world (Slurm's) out of the environment. */
+/**
+ * Start parameters, on every node. A launcher removes the variables of other MPI worlds (Slurm's) from the
+ * environment.
+ */
 function mpiEnvironment(worker: WorkerSpec): Record<string, string> {
   const ranks = (worker.ports.mpi ?? 0) + MPIRUN_PORTS + DAEMON_PORTS;
   const isLocal = worker.config.target === "local";
-  // By name on this machine, where all nodes' addresses belong to the one interface.
+  // Locally by name, since all nodes' addresses belong to the loopback interface.
   const network = isLocal ? "lo" : `${NODE_IP}/32`;
   return {
     OMPI_MCA_plm: "rsh",
-    // Every node is told by its own environment, in which these parameters differ.
+    // Every node sets these parameters in its own environment, since they differ.
     OMPI_MCA_plm_rsh_pass_environ_mca_params: "0",
-    // The first node starts all daemons itself, and they stay children of the launchers.
+    // The first node starts all daemons itself, so that they stay children of the launchers.
     OMPI_MCA_plm_rsh_no_tree_spawn: "1",
     OMPI_MCA_orte_leave_session_attached: "1",
     OMPI_MCA_orte_keep_fqdn_hostnames: "1",
     OMPI_MCA_oob_tcp_if_include: network,
-    // As Dynamo's operator has it. Weights and activations go over NCCL; MPI carries requests and the start.
+    // As Dynamo's operator does. Weights and activations use NCCL; MPI carries requests and the start.
     OMPI_MCA_pml: "ob1",
-    // On this machine all nodes have one host name, by which shared memory (vader) would take their ranks for neighbours.
+    // Local nodes have the same host name, so shared memory (vader) would take their ranks for neighbours.
     OMPI_MCA_btl: isLocal ? "self,tcp" : "self,vader,tcp",
     ...(isLocal ? { OMPI_MCA_orte_tmpdir_base: `${NODE_DIR}/run` } : {}),
     OMPI_MCA_btl_tcp_if_include: network,
@@ -65,15 +69,15 @@ function mpiEnvironment(worker: WorkerSpec): Record<string, string> {
   };
 }
 
-/** Where Open MPI is built for IPv6 it listens there too, at ports of the kernel's choice unless it is told, and whether it is used or not. */
+/** If Open MPI is built with IPv6 it always listens there too, on ephemeral ports unless configured. */
 function bothFamilies(beginning: string, end: string, value: string): Record<string, string> {
   return Object.fromEntries(["v4", "v6"].map((family) => [`OMPI_MCA_${beginning}${family}${end}`, value]));
 }
 
-/** The variable with the program that stands in for a remote shell; the launchers' directory is the one it is started in. */
+/** The variable with the replacement for the remote shell; the working directory is the launchers'. */
 const AGENT = "OMPI_MCA_plm_rsh_agent";
 
-/** `mpirun` on the first node, with the given worker's command as what every rank runs. */
+/** `mpirun` on the first node; every rank runs the given worker's command. */
 export function mpirun(worker: WorkerSpec, launcher: string, served: WorkerCommand): WorkerCommand {
   const ranks = ranksPerNode(worker);
   const start = [
@@ -96,7 +100,9 @@ export function mpirun(worker: WorkerSpec, launcher: string, served: WorkerComma
   };
 }
 
-/** What a node other than the first runs: the daemon that `mpirun` asks for, in the environment that its ranks are to have. */
+/**
+ * Command of a node other than the first: the daemon requested by `mpirun`, in the environment for its ranks.
+ */
 export function mpiDaemon(worker: WorkerSpec, env: Readonly<Record<string, string>>): WorkerCommand {
   return {
     command: ["orted"],

@@ -19,7 +19,11 @@ import {
   hasEncoders,
   keepsPrefixes,
   kvEventsConfig,
+  listOf,
+  type OtherModel,
+  objectIn,
   option,
+  otherModel,
   publishesKvEvents,
   type RankSpec,
   type ReplicaSpec,
@@ -30,18 +34,21 @@ import {
 import { connectorOf, type TransferRules } from "./transfer";
 
 /**
- * Ports that attention data parallelism takes from `--dist-init-addr` on: that one, five for its processes to talk, one
- * for loads (`PortArgs.init_new`).
+ * Consecutive ports used by attention data parallelism from `--dist-init-addr` on: that one, five for its
+ * processes, one for loads (`PortArgs.init_new`).
  */
 const DIST_PORTS_WITH_DP = 7;
 
 const BYTES_PER_GB = 1e9;
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
-/** Left to itself SGLang derives ports from `--port`, and those of two replicas on a node would overlap. */
+/** Without it SGLang derives ports from `--port`, and those of two replicas on a node would overlap. */
 const meets = (replica: ReplicaSpec): boolean => replica.nodes > 1 || usesDp(replica);
 
-/** Numbers of the attention groups that publish from this node: its share of them, or all of one on rank 0. */
+/**
+ * Indices of the attention groups that publish from this node: its share of them, or all of a single one on
+ * rank 0.
+ */
 function publishers(spec: RankSpec): number[] {
   const { pool, nodes, rank } = spec;
   if (!publishesKvEvents(spec)) return [];
@@ -50,7 +57,7 @@ function publishers(spec: RankSpec): number[] {
   return Array.from({ length: perNode }, (_, index) => rank * perNode + index);
 }
 
-/** With the other names that SGLang's parser has for them. */
+/** Including the aliases of SGLang's parser. */
 const RESERVED = {
   ...RUNTIME_FLAGS,
   "--model-path": "model",
@@ -87,7 +94,7 @@ const RESERVED = {
   "--disaggregation-transfer-backend": "kvTransfer.connector",
   "--base-gpu-id": undefined,
   "--gpu-id-step": undefined,
-  // A file with any of these, which nobody has read when the plan is made.
+  // A file that may set any of these, unknown when the plan is made.
   "--config": "engineArgs",
   "--disagg-config": "engineArgs",
   "--disagg-config-key": "engineArgs",
@@ -125,7 +132,13 @@ export const sglang: Engine = {
       },
     ];
   },
-  draftModels: (args) => valuesOf(args, ["--speculative-draft-model-path", "--speculative-draft-model"]),
+  otherModels: ({ args }) => [
+    ...otherModel(
+      valuesOf(args, ["--speculative-draft-model-path", "--speculative-draft-model"]).at(-1),
+      valuesOf(args, ["--speculative-draft-model-revision"]).at(-1),
+    ),
+    ...listOf(args, "--lora-paths").flatMap(adapterIn),
+  ],
   kind: ({ rank }) => (rank === 0 ? "worker" : "helper"),
   ports(spec) {
     return [
@@ -143,14 +156,14 @@ export const sglang: Engine = {
         ...["python3", "-m", "dynamo.sglang"],
         ...modelFlags(worker),
         ...parallelFlags(worker),
-        // The address that others are told (SGLANG_HOST_IP) has to be the one that is listened on: with a loopback
-        // address here and another one there every request ends without a token.
+        // The advertised address (SGLANG_HOST_IP) must be the one it listens on: with a loopback address here
+        // and another one there every request ends without a token.
         ...["--host", worker.address],
         ...option("--port", worker.ports.engine),
         ...cacheFlags(worker),
         ...disaggregationFlags(worker),
         ...pictureFlags(worker),
-        // Without it SGLang keeps no metrics of its own; Dynamo hands them out with the worker's.
+        // Enables SGLang's own metrics; Dynamo exposes them with the worker's.
         ...flag("--enable-metrics", hasExporters(worker.config)),
         ...extraArgs(worker),
       ],
@@ -164,6 +177,11 @@ export const sglang: Engine = {
   },
 };
 
+/** `NAME=PATH`, `PATH`, or JSON: https://docs.sglang.ai/advanced_features/lora.html */
+function adapterIn(written: string): OtherModel[] {
+  return otherModel(objectIn(written)?.["lora_path"] ?? written.replace(/^[^=]*=/, ""));
+}
+
 function modelFlags({ config }: WorkerSpec): string[] {
   return [
     ...["--model-path", modelPath(config)],
@@ -176,8 +194,8 @@ function modelFlags({ config }: WorkerSpec): string[] {
 }
 
 /**
- * With attention data parallelism `--tp-size` is the whole world: all groups together. TP 8 × DP 2 over two nodes of eight is
- * `--tp-size 16 --dp-size 2 --nnodes 2`.
+ * With attention data parallelism `--tp-size` is the whole world, all groups together. TP 8 × DP 2 over two
+ * nodes of eight is `--tp-size 16 --dp-size 2 --nnodes 2`.
  */
 function parallelFlags(worker: WorkerSpec): string[] {
   const { pool, nodes, rank, leader, leaderPorts } = worker;
@@ -194,7 +212,7 @@ function parallelFlags(worker: WorkerSpec): string[] {
 function cacheFlags(worker: WorkerSpec): string[] {
   const { config, pool } = worker;
   return [
-    // Unequal to the router's block size, no block that is published would ever match one that is asked for.
+    // If it differs from the router's block size, published blocks never match requested ones.
     ...(pool.role === "encode" ? [] : option("--page-size", config.router.blockSize)),
     ...option("--mem-fraction-static", pool.gpuMemoryFraction),
     ...(publishesKvEvents(worker) ? ["--kv-events-config", kvEventsConfig(kvEventsBase(worker))] : []),
@@ -202,14 +220,14 @@ function cacheFlags(worker: WorkerSpec): string[] {
   ];
 }
 
-/** Every rank is given the same kind of block; a node without groups of its own needs no port, but the flag. */
+/** All ranks need the same block of ports; a node without groups of its own needs the flag, but no port. */
 function kvEventsBase(worker: WorkerSpec): number | undefined {
   return worker.ports.kvEvents ?? worker.leaderPorts.kvEvents;
 }
 
 /**
- * HiCache. `--hicache-size` is GB for each rank, in whole GB. A decode worker keeps no prefixes (its radix cache is off), so
- * there is nothing to offload. https://docs.sglang.ai/advanced_features/hicache_best_practices.html
+ * HiCache. `--hicache-size` is in whole GB per rank. A decode worker caches no prefixes (its radix cache is
+ * off), so there is nothing to offload. https://docs.sglang.ai/advanced_features/hicache_best_practices.html
  */
 function offloadFlags(worker: WorkerSpec): string[] {
   const { kvOffload } = worker.config;
@@ -220,7 +238,7 @@ function offloadFlags(worker: WorkerSpec): string[] {
   ];
 }
 
-/** The file backend is configured by environment alone (`sglang/srt/environ.py`), and counts for each rank. */
+/** The file backend is configured by environment only (`sglang/srt/environ.py`), per rank. */
 function diskEnv(worker: WorkerSpec): Record<string, string> {
   const { config, name } = worker;
   const { kvOffload } = config;
@@ -231,7 +249,10 @@ function diskEnv(worker: WorkerSpec): Record<string, string> {
   };
 }
 
-/** NIXL's backend and its parameters, by environment alone: https://docs.sglang.ai/advanced_features/pd_disaggregation.html */
+/**
+ * NIXL's backend and its parameters, by environment only:
+ * https://docs.sglang.ai/advanced_features/pd_disaggregation.html
+ */
 function transferEnv(worker: WorkerSpec): Record<string, string> {
   const { backend, extra } = worker.config.kvTransfer;
   if (!disaggregated(worker)) return {};
@@ -247,14 +268,15 @@ function disaggregationFlags(worker: WorkerSpec): string[] {
   return [
     ...["--disaggregation-mode", pool.role],
     ...["--disaggregation-transfer-backend", connectorOf(TRANSFER, config.kvTransfer)],
-    // Rank 0 has the meeting place; the other ranks go there.
+    // The bootstrap server is on rank 0; the other ranks connect to it.
     ...option("--disaggregation-bootstrap-port", leaderPorts.bootstrap),
   ];
 }
 
 /**
- * Encode workers are what the frontend asks; they look at the pictures and hand the request to the others, which have to know that. An
- * aggregated worker is `pd` there. https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/sglang/args.py
+ * The frontend sends requests to encode workers; they encode the images and forward the request to the
+ * others, which must be configured for that. An aggregated worker is `pd` there.
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
  * (`_normalize_multimodal_disaggregation_args`)
  */
 function pictureFlags(worker: WorkerSpec): string[] {

@@ -1,17 +1,19 @@
-/** torch.distributed, by which the processes of SGLang, vLLM and TensorRT-LLM meet: which network interface it takes. */
+/** Network interface of torch.distributed, which connects the processes of SGLang, vLLM and TensorRT-LLM. */
 import { LOOPBACK, NODE_INTERFACE } from "../../lib/placeholders";
 import type { WorkerSpec } from "./engine";
 
 /**
- * gloo takes the address that the node's own name resolves to, which the installers of Debian and Ubuntu make 127.0.1.1, and then the ranks of a
- * replica never meet (`createDefaultDevice` of torch/csrc/distributed/c10d/ProcessGroupGloo.cpp). So it is told the interface: that of the
- * node's address, or loopback where all ranks are on one node.
+ * gloo uses the address of the node's own host name, which the installers of Debian and Ubuntu set to
+ * 127.0.1.1, so the ranks of a replica never connect (`createDefaultDevice` of
+ * torch/csrc/distributed/c10d/ProcessGroupGloo.cpp). So its interface is set: that of the node's address, or
+ * loopback if all ranks are on one node.
  *
- * NCCL chooses better: InfiniBand's interfaces before others, never docker's or loopback (`ncclFindInterfaces` of its src/misc/socket.cc), and where there
- * is no RDMA it takes several at a time, so it is told nothing, but where nothing leaves the node at all. So do NVSHMEM, which chooses likewise, and UCX,
- * whose list (`UCX_NET_DEVICES`) would shut RDMA out if it had an Ethernet interface alone.
+ * NCCL chooses better: InfiniBand's interfaces before others, never docker's or loopback
+ * (`ncclFindInterfaces` of its src/misc/socket.cc), and without RDMA it uses several at a time, so its
+ * interface is only set if nothing leaves the node. The same holds for NVSHMEM, which chooses likewise, and
+ * UCX, whose list (`UCX_NET_DEVICES`) would exclude RDMA if it held an Ethernet interface only.
  *
- * What `engineEnv` says goes before, and so does what `sky.envs` sets for all of a node.
+ * `engineEnv` overrides these, and so does `sky.envs` for a whole node.
  */
 export function torchEnvironment({ config, nodes, address }: WorkerSpec): Record<string, string> {
   const told = {

@@ -1,34 +1,40 @@
-/** What hands KV blocks from one worker to another, and what an engine has for it. */
+/** KV transfer between workers, and what each engine supports. */
 
 import { NIXL_BACKENDS } from "../../config/kvTransfer";
 import type { Problem } from "../../config/problems";
 import { show } from "../../config/values";
 import type { DeploymentConfig } from "../config";
 
-/** A connector hands blocks from prefill to decode workers, or keeps them for later beside one that does. */
+/**
+ * A connector transfers blocks from prefill to decode workers, or caches them, in addition to one that
+ * transfers.
+ */
 export type ConnectorKind = "transfer" | "cache";
 
 export interface TransferRules {
   /** The engine's own names. */
   readonly connectors: Readonly<Record<string, ConnectorKind>>;
-  /** The one that hands over where none is asked for. */
+  /** The default transfer connector. */
   readonly usual: string;
-  /** Those that hand over by NIXL, and so have a backend of its. */
+  /** Connectors that use NIXL, and so have a NIXL backend. */
   readonly byNixl: readonly string[];
-  /** Those that take `kvTransfer.extra`. */
+  /** Connectors that accept `kvTransfer.extra`. */
   readonly takesExtra: readonly string[];
-  /** What else to use for `kvTransfer.extra` where it is not taken. */
+  /** Alternative to `kvTransfer.extra` if it is not supported. */
   readonly insteadOfExtra?: string;
 }
 
 type Transfer = DeploymentConfig["kvTransfer"];
 
-/** The connector that hands blocks over. */
+/** The connector that transfers blocks. */
 export function connectorOf({ usual, connectors }: TransferRules, { connector }: Transfer): string {
   return connector !== undefined && connectors[connector] === "transfer" ? connector : usual;
 }
 
-/** What the engine does not have of what `kvTransfer` asks for. `rules` is undefined for an engine that hands nothing over. */
+/**
+ * Requests of `kvTransfer` that the engine does not support. `rules` is undefined for an engine without KV
+ * transfer.
+ */
 export function transferProblems(config: DeploymentConfig, rules: TransferRules | undefined): Problem[] {
   const { kvTransfer, engine, pools } = config;
   const asked = Object.entries(kvTransfer).filter(([, value]) => value !== undefined);
@@ -98,7 +104,7 @@ function extraProblems({ kvTransfer, engine }: DeploymentConfig, rules: Transfer
   return [{ path: ["kvTransfer", "extra"], message }];
 }
 
-/** `kvOffload` of vLLM is a connector itself, and goes with one that hands over. */
+/** `kvOffload` of vLLM is a connector itself, and can be combined with one that hands over. */
 function offloadProblems(config: DeploymentConfig, kind: ConnectorKind | undefined): Problem[] {
   const { kvTransfer, kvOffload, engine } = config;
   const { connector } = kvTransfer;

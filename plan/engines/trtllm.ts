@@ -1,13 +1,15 @@
 /**
  * TensorRT-LLM under `python -m dynamo.trtllm`.
  *
- * Flags: https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/trtllm/backend_args.py. What has no flag of its own
- * goes to the engine as `--trtllm.<group>.<key>`, which excludes `--override-engine-args`.
+ * Flags: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/trtllm/backend_args.py.
+ * Options without a flag are passed to the engine as `--trtllm.<group>.<key>`, which excludes
+ * `--override-engine-args`.
  *
- * A replica over several nodes is one MPI world with a rank for each GPU, all started at once by `mpirun` on the first node (`mpi.ts`):
- * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/docs/backends/trtllm/multinode/trtllm-multinode-examples.md. Every rank runs
- * https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/trtllm-llmapi-launch, which is Dynamo's worker on rank 0, and on
- * the others waits for work.
+ * A replica over several nodes is one MPI world with a rank per GPU, all started by `mpirun` on the first
+ * node (`mpi.ts`):
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/docs/backends/trtllm/multinode/trtllm-multinode-examples.md.
+ * Every rank runs https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/trtllm-llmapi-launch,
+ * which is Dynamo's worker on rank 0, and waits for work on the others.
  */
 
 import type { Json, PlainObject } from "../../config/plain";
@@ -24,9 +26,11 @@ import {
   hasEncoders,
   keepsPrefixes,
   option,
+  otherModel,
   publishesKvEvents,
   type ReplicaSpec,
   type ReservedFlags,
+  valuesOf,
   type WorkerCommand,
   type WorkerSpec,
 } from "./engine";
@@ -36,14 +40,17 @@ import { connectorOf, type TransferRules } from "./transfer";
 
 const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode: "encode" } as const;
 
-/** What every rank of a replica over several nodes runs, with the worker's command after it. */
+/** Command of every rank of a replica over several nodes, followed by the worker's command. */
 const LAUNCHER = "trtllm-llmapi-launch";
 
 const BYTES_PER_GB = 1e9;
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 
-/** Keys of the engine's own configuration that the plan settles, as in `engineConfig`; a group has all that is in it. */
+/**
+ * Keys of the engine's own configuration set by the plan, as in `engineConfig`; a group includes all its
+ * keys.
+ */
 const RESERVED_KEYS: ReservedFlags = {
   model: "model",
   tensor_parallel_size: "pools[].tensorParallel",
@@ -79,7 +86,7 @@ const RESERVED: ReservedFlags = {
   "--disaggregation-mode": "pools[].role",
   "--encode-endpoint": "pools[].role",
   "--connector": "kvOffload",
-  // It excludes the `--trtllm.*` flags of the plan; what it holds is merged with them in `engineConfig`.
+  // It excludes the `--trtllm.*` flags of the plan; in `engineConfig` its values are merged with them.
   "--override-engine-args": "engineConfig",
 };
 
@@ -108,6 +115,7 @@ export const trtllm: Engine = {
   },
   usesGpus: true,
   shapeProblems: () => [],
+  otherModels: ({ args, config }) => DRAFT_KEYS.flatMap((key) => draftIn(args, config, key)),
   kind: ({ rank }) => (rank === 0 ? "worker" : "bare"),
   ports: (spec) => (spec.nodes > 1 ? mpiPorts(spec) : []),
   start(worker) {
@@ -115,14 +123,14 @@ export const trtllm: Engine = {
     const served = serve(worker);
     return worker.nodes > 1 ? mpirun(worker, LAUNCHER, served) : served;
   },
-  /** The daemon's ranks answer nobody; that they work shows in rank 0's worker. */
+  /** The daemon's ranks have no health endpoint; rank 0's worker shows whether they work. */
   bareHealth: ({ leader, leaderPorts }) => ({
     kind: "http",
     url: `http://${leader}:${leaderPorts.system}/health`,
   }),
 };
 
-/** The worker that serves. */
+/** The serving worker. */
 function serve(worker: WorkerSpec): WorkerCommand {
   return {
     command: [
@@ -142,6 +150,15 @@ function serve(worker: WorkerSpec): WorkerCommand {
   };
 }
 
+/** What the model that drafts tokens is called in `speculative_config`, today and before. */
+const DRAFT_KEYS = ["speculative_model", "speculative_model_dir"];
+
+/** https://nvidia.github.io/TensorRT-LLM/features/speculative-decoding.html */
+function draftIn(args: readonly string[], { speculative_config: group }: PlainObject, key: string) {
+  const flag = `${TRTLLM_KEY}speculative_config.${key}`.replaceAll("_", "-");
+  return otherModel(valuesOf(args, [flag]).at(-1) ?? (isGroup(group) ? group[key] : undefined));
+}
+
 function modelFlags({ config }: WorkerSpec): string[] {
   return [
     ...["--model", modelPath(config)],
@@ -152,7 +169,7 @@ function modelFlags({ config }: WorkerSpec): string[] {
   ];
 }
 
-/** With attention data parallelism every GPU is a group of its own, and `--tensor-parallel-size` is their number. */
+/** With attention data parallelism every GPU is a group, and `--tensor-parallel-size` is their number. */
 function parallelFlags(worker: WorkerSpec): string[] {
   const { pool } = worker;
   return [
@@ -165,21 +182,22 @@ function parallelFlags(worker: WorkerSpec): string[] {
 
 function cacheFlags(worker: WorkerSpec): string[] {
   return [
-    // Dynamo registers what the engine says; its own number is for an engine that says nothing.
+    // Dynamo registers the engine's value; its own is for an engine that reports none.
     ...option("--kv-block-size", worker.config.router.blockSize),
     ...flag("--publish-kv-events", publishesKvEvents(worker)),
   ];
 }
 
 /**
- * What the plan says in the engine's own configuration. The group `kv_cache_config` replaces what Dynamo's flags would put there, so all of it
- * is said in the group. The fraction is of the memory that is free once the weights are loaded, unlike with the other engines.
+ * The plan's part of the engine's own configuration. The group `kv_cache_config` replaces the values of
+ * Dynamo's flags, so it must be complete. The fraction is of the memory that is free after loading the
+ * weights, unlike with the other engines.
  */
 function planned(worker: WorkerSpec): PlainObject {
   const { config, pool } = worker;
   const { blockSize } = config.router;
   return {
-    // Dynamo looks for the model's files with its own flag, the engine with this.
+    // Dynamo finds the model's files by its own flag, the engine by this.
     ...(config.modelRevision === undefined ? {} : { revision: config.modelRevision }),
     ...(config.trustRemoteCode ? { trust_remote_code: true } : {}),
     ...(readsFile(worker) ? sizes(pool) : {}),
@@ -202,7 +220,10 @@ function hostCache(worker: WorkerSpec): PlainObject {
   return { host_cache_size: Math.round(hostMemoryGB * BYTES_PER_GB) };
 }
 
-/** With a file of the engine's configuration on the node (`--extra-engine-args`), what it says of sizes must not count. */
+/**
+ * With a file of the engine's configuration on the node (`--extra-engine-args`), its sizes must be
+ * overridden.
+ */
 const readsFile = (worker: WorkerSpec): boolean =>
   extraArgs(worker).some(
     (argument) => reservedFlag({ "--extra-engine-args": undefined }, argument) !== undefined,
@@ -217,7 +238,10 @@ function sizes(pool: PoolConfig): PlainObject {
   };
 }
 
-/** Key by key where that is all; as one, with what the user says, where that may be lists and groups. Dynamo takes one of the two. */
+/**
+ * As single keys if the user sets none; otherwise merged with the user's as a whole, which may hold lists and
+ * groups. Dynamo accepts one of the two.
+ */
 function engineConfigFlags(worker: WorkerSpec): string[] {
   const asked = merged(worker.config.engineConfig, worker.pool.engineConfig);
   if (Object.keys(asked).length > 0)
@@ -239,7 +263,10 @@ function transferEnv(worker: WorkerSpec): Record<string, string> {
   return { TRTLLM_NIXL_KVCACHE_BACKEND: kvTransfer.backend };
 }
 
-/** Encode workers, and where whoever reads prompts finds them: `_default_endpoint` in dynamo/trtllm/args.py of 1.6.1. */
+/**
+ * Encode workers, and how workers that process prompts find them: `_default_endpoint` in
+ * dynamo/trtllm/args.py of 1.6.1.
+ */
 function pictureFlags(worker: WorkerSpec): string[] {
   if (!hasEncoders(worker)) return [];
   const asks = keepsPrefixes(worker) ? ["--encode-endpoint", `dyn://${NAMESPACE}.encode.generate`] : [];

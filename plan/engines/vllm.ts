@@ -4,12 +4,13 @@
  * Flags: https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/engine/arg_utils.py, and for Dynamo's side
  * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/vllm/args.py
  *
- * A replica over several nodes is one of two things:
+ * A replica over several nodes has one of two forms:
  *
- * - One attention group (tensorParallel × pipelineParallel over the nodes): rank 0 has Dynamo's worker, the other nodes only vLLM's
- *   processes (`--headless`).
- * - Several groups, each within a node: every node has a Dynamo worker for its own groups (`--data-parallel-hybrid-lb`), and the
- *   router picks among all groups. Only models with experts run so; vLLM refuses others.
+ * - One attention group (tensorParallel × pipelineParallel over the nodes): rank 0 has Dynamo's worker, the
+ *   other nodes only vLLM's processes (`--headless`).
+ * - Several groups, each within a node: every node has a Dynamo worker for its own groups
+ *   (`--data-parallel-hybrid-lb`), and the router chooses among all groups. Only for models with experts;
+ *   vLLM rejects others.
  */
 
 import { RUNTIME_FLAGS } from "../../config/reserved";
@@ -25,7 +26,9 @@ import {
   hasEncoders,
   keepsPrefixes,
   kvEventsConfig,
+  objectIn,
   option,
+  otherModel,
   publishesKvEvents,
   type RankSpec,
   type ReplicaSpec,
@@ -38,13 +41,13 @@ import { kvTransferFlags, sideChannelEnv, VLLM_TRANSFER } from "./vllmTransfer";
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 const isHeadless = (spec: RankSpec): boolean => spec.rank > 0 && !usesDp(spec);
 
-/** Numbers of the attention groups on this node. */
+/** Indices of the attention groups on this node. */
 function localGroups({ pool, nodes, rank }: RankSpec): number[] {
   const perNode = pool.dataParallel / nodes;
   return Array.from({ length: perNode }, (_, index) => rank * perNode + index);
 }
 
-/** With the other names that vLLM's parser has for them. */
+/** Including the aliases of vLLM's parser. */
 const RESERVED = {
   ...RUNTIME_FLAGS,
   "--model": "model",
@@ -92,7 +95,7 @@ const RESERVED = {
   "-pcp": undefined,
   "--data-parallel-external-lb": undefined,
   "-dpe": undefined,
-  // A file with any of these, which nobody has read when the plan is made.
+  // A file that may set any of these, unknown when the plan is made.
   "--config": "engineArgs",
   "--disaggregation-mode": "pools[].role",
   "--route-to-encoder": "pools[].role",
@@ -137,10 +140,7 @@ export const vllm: Engine = {
     }
     return problems;
   },
-  draftModels: (args) => [
-    ...valuesOf(args, ["--speculative-config.model"]),
-    ...valuesOf(args, ["--speculative-config", "-sc"]).flatMap((text) => modelIn(text)),
-  ],
+  otherModels: ({ args }) => otherModel(speculation(args, "model"), speculation(args, "revision")),
   kind: (spec) => (isHeadless(spec) ? "bare" : "worker"),
   ports(spec) {
     if (isHeadless(spec)) return [];
@@ -169,19 +169,18 @@ export const vllm: Engine = {
       },
     };
   },
-  /** A headless process listens nowhere; it has joined when the leader's meeting place answers, and ends with it. */
+  /**
+   * A headless process does not listen; it has joined when the leader's rendezvous port answers, and ends
+   * with it.
+   */
   bareHealth: ({ leader, leaderPorts }) => ({ kind: "tcp", host: leader, port: leaderPorts.distInit ?? 0 }),
 };
 
-/** The key `model` of a `--speculative-config`: https://docs.vllm.ai/en/latest/features/spec_decode.html */
-function modelIn(json: string): string[] {
-  try {
-    const value: unknown = JSON.parse(json);
-    const model = typeof value === "object" && value !== null && "model" in value ? value.model : undefined;
-    return typeof model === "string" ? [model] : [];
-  } catch {
-    return []; // vLLM refuses it with its own words
-  }
+/** `--speculative-config` as JSON, or key by key: https://docs.vllm.ai/en/latest/features/spec_decode.html */
+function speculation(args: readonly string[], key: string): unknown {
+  const inJson = valuesOf(args, ["--speculative-config", "-sc"]).map((text) => objectIn(text)?.[key]);
+  const byKey = valuesOf(args, [`--speculative-config.${key}`, `-sc.${key}`]);
+  return [...inJson, ...byKey].findLast((value) => value !== undefined);
 }
 
 function modelFlags({ config }: WorkerSpec): string[] {
@@ -202,7 +201,7 @@ function parallelFlags(worker: WorkerSpec): string[] {
     ...(pool.pipelineParallel > 1 ? ["--pipeline-parallel-size", String(pool.pipelineParallel)] : []),
     ...(usesDp(worker) ? ["--data-parallel-size", String(pool.dataParallel)] : []),
     ...(worker.nodes > 1 ? acrossNodes(worker) : []),
-    // A switch: over all GPUs of the replica or none (the configuration allows nothing between).
+    // A switch: over all GPUs of the replica or none (the configuration allows nothing in between).
     ...flag("--enable-expert-parallel", pool.expertParallel !== undefined && pool.expertParallel > 1),
   ];
 }
@@ -246,8 +245,8 @@ function disaggregationFlags(worker: WorkerSpec): string[] {
 }
 
 /**
- * Encode workers, whoever asks them, and whoever gets what they have made of a picture:
- * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/examples/backends/vllm/launch/disagg_multimodal_epd.sh
+ * Encode workers, the workers that call them, and the workers that receive their embeddings:
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/examples/backends/vllm/launch/disagg_multimodal_epd.sh
  */
 function pictureFlags(worker: WorkerSpec): string[] {
   if (!hasEncoders(worker)) return [];

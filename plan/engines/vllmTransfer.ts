@@ -1,8 +1,8 @@
 /**
- * vLLM's `--kv-transfer-config`: NIXL or another connector between prefill and decode workers; vLLM's own offload, LMCache or
- * FlexKV where blocks are kept; or both as one. Connectors:
- * https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/distributed/kv_transfer/kv_connector/factory.py, and those that Dynamo can hand over
- * with: `KV_CONNECTOR_PROTOCOLS` in dynamo/vllm/kv_connector_protocols.py.
+ * vLLM's `--kv-transfer-config`: NIXL or another connector between prefill and decode workers; vLLM's own
+ * offload, LMCache or FlexKV for caching blocks; or both combined. Connectors:
+ * https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/distributed/kv_transfer/kv_connector/factory.py, and
+ * those that Dynamo can transfer with: `KV_CONNECTOR_PROTOCOLS` in dynamo/vllm/kv_connector_protocols.py.
  */
 import { disaggregated, keepsPrefixes, type WorkerSpec } from "./engine";
 import { connectorOf, type TransferRules } from "./transfer";
@@ -29,7 +29,7 @@ interface Connector {
   readonly kv_connector_extra_config?: object;
 }
 
-/** The flag, or nothing for a worker that neither hands over nor keeps blocks. */
+/** The flag, or nothing for a worker that neither transfers nor caches blocks. */
 export function kvTransferFlags(worker: WorkerSpec): string[] {
   const connectors = [keeper(worker), mover(worker)].flatMap((one) => one ?? []);
   const [only] = connectors;
@@ -41,10 +41,7 @@ function paired(connectors: readonly Connector[]): Connector {
   return { kv_connector: "MultiConnector", kv_role: "kv_both", kv_connector_extra_config: { connectors } };
 }
 
-/**
- * What keeps blocks that no longer fit the GPU. Decode workers keep no prefixes. vLLM's own offload gets the bytes of all GPUs of an
- * attention group: https://docs.vllm.ai/en/v0.31.0/features/kv_offloading_usage/
- */
+/** Connector that caches blocks evicted from the GPU. Decode workers cache no prefixes. */
 function keeper(worker: WorkerSpec): Connector | undefined {
   const { config, pool } = worker;
   if (!keepsPrefixes(worker)) return undefined;
@@ -62,7 +59,7 @@ function keeper(worker: WorkerSpec): Connector | undefined {
   return { kv_connector: connector, kv_role: "kv_both", ...extraConfig(extra) };
 }
 
-/** What hands blocks from prefill to decode workers. */
+/** Connector that transfers blocks from prefill to decode workers. */
 function mover(worker: WorkerSpec): Connector | undefined {
   if (!disaggregated(worker)) return undefined;
   const { kvTransfer } = worker.config;
@@ -77,7 +74,7 @@ function mover(worker: WorkerSpec): Connector | undefined {
   };
 }
 
-/** NIXL's workers are alike; Mooncake's prefill workers push. */
+/** With NIXL all workers have the same role; with Mooncake prefill workers push. */
 function kvRole({ pool }: WorkerSpec, connector: string): string {
   if (connector !== MOONCAKE) return "kv_both";
   return pool.role === "prefill" ? "kv_producer" : "kv_consumer";
@@ -88,7 +85,7 @@ function extraConfig(extra: object | undefined): Pick<Connector, "kv_connector_e
   return { kv_connector_extra_config: extra };
 }
 
-/** Where the other side asks for KV blocks: the port is the first of a block, each group adds its own number. */
+/** Where the other side requests KV blocks: the port is the first of a block, each group adds its index. */
 export function sideChannelEnv(worker: WorkerSpec): Record<string, string> {
   if (!disaggregated(worker)) return {};
   const port = String(worker.ports.sideChannel);

@@ -1,34 +1,34 @@
-/** When somebody has to be told: Prometheus's alerts for a deployment. Pure. Their meaning and what to do is in docs/metrics.md. */
+/** Prometheus alerts for a deployment. Pure. Their meaning and what to do: docs/metrics.md. */
 import type { DeploymentConfig } from "../config";
 import type { DeploymentPlan, WorkerRole } from "../types";
 import { WORKER_ROLES } from "../types";
 import { JOBS, SERIES, type Series, UP } from "./series";
 
-/** An alert: fires once `value op limit` has held for a time. */
+/** An alert: fires when `value op limit` has held for some time. */
 export interface Alert {
-  /** `DynamoNoWorkers`; several alerts of one name differ in `labels`. */
+  /** `DynamoNoWorkers`; several alerts with the same name differ in `labels`. */
   readonly name: string;
   readonly severity: "critical" | "warning";
-  /** PromQL that has a value at all times, also while nothing is wrong: so that it can be looked at, and tested. */
+  /** PromQL that always has a value, even if nothing is wrong, so that it can be queried and tested. */
   readonly value: string;
   readonly op: ">" | ">=" | "<" | "==";
   readonly limit: number;
   /** How long it must hold. Unit: seconds. */
   readonly forSeconds: number;
   readonly labels: Readonly<Record<string, string>>;
-  /** One sentence for the one who is woken; may use Prometheus's templates. */
+  /** One sentence for the person on call; may use Prometheus's templates. */
   readonly summary: string;
   /** The first thing to do. */
   readonly action: string;
-  /** The series that it rests on. */
+  /** The series that it uses. */
   readonly series: readonly Series[];
 }
 
-/** Over which time rates and quantiles are taken: long enough for the longest `metrics.scrapeIntervalSeconds`. */
+/** Window of rates and quantiles: enough for the longest `metrics.scrapeIntervalSeconds`. */
 const WINDOW = "5m";
 /** The same for restarts. */
 const RESTART_WINDOW = "15m";
-/** Mistakes of the client, and answers that it called off: values of `error_type` in Dynamo 1.6.1. */
+/** Client errors, and requests that the client cancelled: values of `error_type` in Dynamo 1.6.1. */
 export const CLIENT_ERRORS = "validation|not_found|cancelled|not_implemented";
 
 /** PromQL of an alert. */
@@ -36,7 +36,7 @@ export function expression({ value, op, limit }: Pick<Alert, "value" | "op" | "l
   return `${value} ${op} ${limit}`;
 }
 
-/** The alerts of a deployment: those whose series it can have. */
+/** The alerts of a deployment: those whose series it exports. */
 export function alertsOf(config: Pick<DeploymentConfig, "metrics">, plan: DeploymentPlan): Alert[] {
   const { limits } = config.metrics;
   const has = (...roles: readonly string[]) =>
@@ -57,7 +57,7 @@ export function alertsOf(config: Pick<DeploymentConfig, "metrics">, plan: Deploy
 
 type Limits = DeploymentConfig["metrics"]["limits"];
 
-/** Replicas that the plan has of a role. */
+/** Number of planned replicas of a role. */
 function replicasOf(plan: DeploymentPlan, role: WorkerRole): number {
   const programs = plan.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
   return programs.filter((program) => program.role === role && program.rank === 0).length;
@@ -147,7 +147,7 @@ function frontendAlerts({ ttftSeconds, itlSeconds, waitingRequests, errorShare }
     {
       name: "DynamoQueueGrowing",
       severity: "warning",
-      // Only while it grows: a long queue that shrinks mends itself.
+      // Only while it grows: a long queue that shrinks recovers by itself.
       value: `(${waiting("")} and ${waiting("")} > ${waiting(" offset 5m")} or vector(0))`,
       op: ">",
       limit: waitingRequests,
@@ -185,7 +185,10 @@ function frontendAlerts({ ttftSeconds, itlSeconds, waitingRequests, errorShare }
   ];
 }
 
-/** A real engine tells how full its cache is. The mocker does not; there the router's own count has to do, where there is one. */
+/**
+ * A real engine exports its cache usage. The mocker does not; for it the router's own count is used, if there
+ * is one.
+ */
 function kvCacheAlerts(plan: DeploymentPlan, limit: number): Alert[] {
   const { kvUsage, activeBlocks, totalBlocks } = SERIES;
   const common = {

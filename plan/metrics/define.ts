@@ -1,14 +1,16 @@
-/** What a series is, and how one is written down. */
+/** Definition of a series. */
 import type { EngineName } from "../types";
 
-/** Who is scraped: the `job` label of every series. */
+/** Kinds of scrape targets: the `job` label of every series. */
 export const JOBS = {
-  /** Dynamo's frontend, with the router in it. */
+  /** Dynamo's frontend, including the router. */
   frontend: "dynamo-frontend",
   /** A worker's status server: Dynamo's own series, and the engine's. */
   worker: "dynamo-worker",
   etcd: "etcd",
-  /** `runtime/exporter.py`: the node's programs, and NATS and the gateway, which speak no Prometheus themselves. */
+  /**
+   * `runtime/exporter.py`: the node's programs, and NATS and the gateway, which have no Prometheus endpoint.
+   */
   node: "dynamo-node",
   prometheus: "prometheus",
 } as const;
@@ -16,25 +18,25 @@ export const JOBS = {
 export type Job = keyof typeof JOBS;
 
 export interface Series {
-  /** As Prometheus has it; a histogram without `_bucket`, `_sum` and `_count`. */
+  /** Prometheus name; a histogram's without `_bucket`, `_sum` and `_count`. */
   readonly name: string;
   readonly kind: "counter" | "gauge" | "histogram";
   readonly from: Job;
-  /** What it tells, for the table in docs/metrics.md. */
+  /** Description, for the table in docs/metrics.md. */
   readonly about: string;
-  /** Engines that export it. Default: it does not depend on the engine. */
+  /** Engines that export it. Default: independent of the engine. */
   readonly engines?: readonly EngineName[];
   /** Only with router mode `kv`. */
   readonly kvRouter?: true;
-  /** Only where the deployment has this program. */
+  /** Only if the deployment has this program. */
   readonly program?: "gateway" | "nats" | "etcd";
-  /** Only where prefill and decode are apart. */
+  /** Only with prefill/decode disaggregation. */
   readonly disaggregated?: true;
-  /** Only once it has happened: a counter whose labels do not exist before. */
+  /** Only after the first event: a counter whose labels do not exist before. */
   readonly onceHappened?: true;
 }
 
-/** What has to be so that a series is there. */
+/** Conditions for a series to be exported. */
 type Only = Omit<Series, "name" | "kind" | "from" | "about">;
 
 const series =

@@ -1,4 +1,4 @@
-/** Series of Dynamo itself, whatever the engine. Read from a running 1.6.1. */
+/** Series of Dynamo itself, independent of the engine. Taken from a running 1.6.1. */
 import { counter, gauge, histogram } from "./define";
 
 const KV = { kvRouter: true } as const;
@@ -48,7 +48,7 @@ export const FRONTEND = {
   ),
 };
 
-/** Of the router inside the frontend. */
+/** Series of the router inside the frontend. */
 export const ROUTER = {
   hitRate: histogram(
     "frontend",

@@ -1,11 +1,17 @@
-/** Series of the engines, which Dynamo's workers hand out with their own. Read from the source that stands beside each group. */
+/**
+ * Series of the engines, exposed by Dynamo's workers with their own. Taken from the source named at each
+ * group.
+ */
 import { counter, gauge, histogram } from "./define";
 
 const REAL = ["sglang", "vllm", "trtllm"] as const;
 /** The mocker exports some of SGLang's. */
 const SGLANG_ALIKE = ["sglang", "mocker"] as const;
 
-/** Dynamo's gauges over all real engines: `dynamo/common/utils/prometheus.py`, class LLMBackendMetrics, in `ai-dynamo` 1.6.1. */
+/**
+ * Dynamo's gauges for all real engines: `dynamo/common/utils/prometheus.py`, class LLMBackendMetrics, in
+ * `ai-dynamo` 1.6.1.
+ */
 export const ENGINE = {
   kvUsage: gauge(
     "worker",
@@ -95,7 +101,7 @@ export const VLLM = {
   vllmTokens: counter("worker", "vllm:generation_tokens_total", "Tokens written.", { engines: ["vllm"] }),
 };
 
-/** `tensorrt_llm/metrics/collector.py`; Dynamo's worker makes them only with `router.kvEvents`. */
+/** `tensorrt_llm/metrics/collector.py`; Dynamo's worker exports them only with `router.kvEvents`. */
 export const TRTLLM = {
   trtllmUsage: gauge("worker", "trtllm_kv_cache_utilization", "How full the KV cache is, 0 to 1.", {
     engines: ["trtllm"],

@@ -1,13 +1,16 @@
-/** Targets and alerts → Prometheus's own files. Pure. https://prometheus.io/docs/prometheus/latest/configuration/configuration/ */
+/**
+ * Targets and alerts → Prometheus's configuration files. Pure.
+ * https://prometheus.io/docs/prometheus/latest/configuration/configuration/
+ */
 import { stringify } from "yaml";
 import { type Alert, expression } from "./alerts";
 import { JOBS } from "./series";
 import { nodeKey, type ScrapeTarget } from "./targets";
 
-/** Name of the rules' file, beside `prometheus.yml`. */
+/** Name of the rules file, next to `prometheus.yml`. */
 export const RULES_FILE = "rules.yml";
 
-/** One entry of a target list, in Prometheus's words. */
+/** One entry of a target list, in Prometheus's format. */
 export interface TargetGroup {
   readonly targets: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
@@ -20,24 +23,24 @@ export function targetGroup({ host, port, labels }: ScrapeTarget): TargetGroup {
 export interface PrometheusSettings {
   readonly scrapeIntervalSeconds: number;
   readonly targets: readonly ScrapeTarget[];
-  /** Targets on other clusters, whose addresses are asked for while Prometheus runs. Default: there are none. */
+  /** Targets on other clusters, whose addresses are looked up while Prometheus runs. Default: none. */
   readonly elsewhere?: TargetsElsewhere | undefined;
 }
 
 export interface TargetsElsewhere {
   readonly targets: readonly ScrapeTarget[];
-  /** URL that tells where they are; a job's label is put behind it. */
+  /** URL of their addresses; a job's label is appended. */
   readonly url: string;
 }
 
-/** How soon a node that has moved is found. Unit: seconds. */
+/** How soon a changed address is noticed. Unit: seconds. */
 const REFRESH_SECONDS = 15;
 
 /** `prometheus.yml`. */
 export function renderPrometheus({ scrapeIntervalSeconds, targets, elsewhere }: PrometheusSettings): string {
   const interval = `${scrapeIntervalSeconds}s`;
   return toYaml({
-    // A time-out may not be longer than the interval.
+    // A time-out must not exceed the interval.
     global: {
       scrape_interval: interval,
       scrape_timeout: `${Math.min(10, scrapeIntervalSeconds)}s`,
@@ -48,7 +51,7 @@ export function renderPrometheus({ scrapeIntervalSeconds, targets, elsewhere }: 
   });
 }
 
-/** One job for each kind of program. */
+/** One job per kind of program. */
 function scrapeConfigs(targets: readonly ScrapeTarget[], elsewhere?: TargetsElsewhere): unknown[] {
   return Object.entries(JOBS).flatMap(([job, label]) => {
     const isMine = (target: ScrapeTarget) => target.job === job;
@@ -62,7 +65,7 @@ function scrapeConfigs(targets: readonly ScrapeTarget[], elsewhere?: TargetsElse
   });
 }
 
-/** What `runtime/registry.py` reads: targets by job, each with the node that has to be found. */
+/** Input of `runtime/registry.py`: targets by job, each with the node to look up. */
 export function renderElsewhere(targets: readonly ScrapeTarget[]): string {
   const jobs = Object.entries(JOBS).flatMap(([job, label]) => {
     const mine = targets.filter((target) => target.job === job);

@@ -1,7 +1,7 @@
 /**
- * Every series that a dashboard or an alert asks for: the one home of their names, of who exports them and of what has to be so that
- * they are there. Those of Dynamo were read from a running 1.6.1 (`test/dynamo/metrics.test.ts` asks for all of them again); those
- * that need a GPU, from the engines' source.
+ * All series used by dashboards and alerts: the only place for their names, exporters and conditions. Those
+ * of Dynamo were taken from a running 1.6.1 (`test/dynamo/metrics.test.ts` verifies all of them); those that
+ * need a GPU, from the engines' source.
  */
 import type { DeploymentPlan, EngineName } from "../types";
 import type { Series } from "./define";
@@ -24,10 +24,13 @@ export const SERIES = {
   ...PROMETHEUS,
 };
 
-/** Prometheus's own, of every target: 1 where the last scrape succeeded. https://prometheus.io/docs/concepts/jobs_instances/ */
+/**
+ * Prometheus's own, for every target: 1 if the last scrape succeeded.
+ * https://prometheus.io/docs/concepts/jobs_instances/
+ */
 export const UP = "up";
 
-/** Why a deployment of this plan does not export the series; undefined where it does. */
+/** Why a deployment of this plan does not export the series; undefined if it does. */
 export function whyAbsent(series: Series, plan: DeploymentPlan): string | undefined {
   const has = (role: string) =>
     plan.clusters.some(({ nodes }) =>

@@ -1,4 +1,4 @@
-/** Series of what runs beside Dynamo. */
+/** Series of the services besides Dynamo. */
 import { counter, gauge, histogram } from "./define";
 
 /** https://etcd.io/docs/v3.4/metrics/ */
@@ -24,8 +24,9 @@ export const ETCD = {
 };
 
 /**
- * Of `runtime/exporter.py`. NATS has the names of NATS's own exporter (https://github.com/nats-io/prometheus-nats-exporter) and nginx those of
- * nginx's (https://github.com/nginx/nginx-prometheus-exporter), so that what others have made for those works here.
+ * Series of `runtime/exporter.py`. Those of NATS are named as by NATS's own exporter
+ * (https://github.com/nats-io/prometheus-nats-exporter) and those of nginx as by nginx's
+ * (https://github.com/nginx/nginx-prometheus-exporter), so that existing dashboards work.
  */
 export const NODE = {
   programUp: gauge(

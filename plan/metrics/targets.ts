@@ -1,4 +1,6 @@
-/** What Prometheus scrapes: one target for each program of the plan that serves its metrics. Pure; addresses are placeholders. */
+/**
+ * Scrape targets of Prometheus: one for each planned program with metrics. Pure; addresses are placeholders.
+ */
 import { NODE_IP, rankAddress } from "../../lib/placeholders";
 import type { ClusterPlan, ProgramPlan, WorkerRole } from "../types";
 import { WORKER_ROLES } from "../types";
@@ -7,34 +9,37 @@ import { JOBS, type Job } from "./series";
 /** One endpoint with metrics. */
 export interface ScrapeTarget {
   readonly job: Job;
-  /** As the cluster's head reaches it: a placeholder of `lib/placeholders.ts`, or a loopback address of the head. */
+  /**
+   * Address from the cluster's head: a placeholder of `lib/placeholders.ts`, or a loopback address of the
+   * head.
+   */
   readonly host: string;
   readonly port: number;
   readonly path: string;
-  /** Added to every series of the target. */
+  /** Labels added to every series of the target. */
   readonly labels: TargetLabels;
 }
 
 export interface TargetLabels {
   /** Name of the plan's cluster. */
   readonly cluster: string;
-  /** Rank of the node in it. */
+  /** Rank of its node. */
   readonly node: string;
   readonly program: string;
   readonly role: string;
   readonly replica: string;
-  /** Which of the replica's nodes this is; rank 0 takes the requests. */
+  /** Index of the node in its replica; rank 0 receives the requests. */
   readonly rank: string;
 }
 
 const PATH = "/metrics";
 
-/** `main/0`: how a node is named where there may be several clusters. */
+/** `main/0`: name of a node across clusters. */
 export function nodeKey(cluster: string, rank: number | string): string {
   return `${cluster}/${rank}`;
 }
 
-/** Prometheus itself, whose port is in the configuration it reads: it is on the head like the one that asks. */
+/** Prometheus itself is excluded: its port is part of the configuration that it reads. */
 export type TargetSource = Pick<ClusterPlan, "name" | "nodes">;
 
 /** The targets of one cluster, in the order of its nodes and programs. */
@@ -51,7 +56,7 @@ export function scrapeTargets({ name, nodes }: TargetSource): ScrapeTarget[] {
         replica: String(program.replica),
         rank: String(program.rank),
       };
-      // The node's own address has another name on the head, which asks.
+      // The node's own address, as the head reaches it.
       const host = place.host === NODE_IP ? rankAddress(node.rank) : place.host;
       return [{ ...place, host, path: PATH, labels }];
     }),
@@ -60,11 +65,11 @@ export function scrapeTargets({ name, nodes }: TargetSource): ScrapeTarget[] {
 
 type Place = Pick<ScrapeTarget, "job" | "host" | "port">;
 
-/** Where a program serves its metrics, seen from its own node; undefined where it has none. */
+/** Address of a program's metrics from its own node; undefined if it has none. */
 function placeOf(program: ProgramPlan): Place | undefined {
   const { role, ports } = program;
   if (isWorker(role)) {
-    // A rank without Dynamo in it has no status server.
+    // A rank without Dynamo has no status server.
     return ports["system"] === undefined ? undefined : besideHealth(program, "worker");
   }
   switch (role) {
@@ -85,7 +90,7 @@ function isWorker(role: string): role is WorkerRole {
   return WORKER_ROLES.some((worker) => worker === role);
 }
 
-/** These have their metrics on the port where they tell their health. */
+/** These expose metrics on the port of their health probe. */
 function besideHealth({ name, health }: ProgramPlan, job: Job): Place {
   const parts = health.kind === "http" ? /^http:\/\/([^/]+):(\d+)\//.exec(health.url) : null;
   const [, host, port] = parts ?? [];

@@ -1,11 +1,11 @@
-/** Where things are on a node, as far as other programs must find them. */
+/** Paths on a node that other programs need. */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 
-// As in node.py, which says why.
+// As in node.py, which has the reason.
 const LONGEST_SOCKET_PATH = 90;
 
-/** Path of the socket on which a node's supervisor listens; `socket_path` in `node.py` computes the same. */
+/** Path of a node's supervisor socket; `socket_path` in `node.py` computes the same. */
 export function supervisorSocket(nodeDirectory: string, uid: number): string {
   const direct = join(nodeDirectory, "supervisor.sock");
   if (Buffer.byteLength(direct) <= LONGEST_SOCKET_PATH) return direct;
@@ -13,7 +13,7 @@ export function supervisorSocket(nodeDirectory: string, uid: number): string {
   return `/tmp/dynamo-sky-${uid}/${digest}.sock`;
 }
 
-/** Where a program's output goes, relative to the node's directory. */
+/** Log file of a program, relative to the node's directory. */
 export function programLog(program: string): string {
   return `logs/${program}.log`;
 }
@@ -24,7 +24,7 @@ export const SUPERVISOR_LOG = "logs/supervisord.log";
 /** Directory of all units, relative to the node's. */
 export const UNITS = "units";
 
-/** Where the files of a unit are, relative to the node's directory; `runtime/plan.py` writes them. */
+/** Directory of a unit's files, relative to the node's directory; `runtime/plan.py` writes them. */
 export function unitDirectory(unit: string): string {
   return `${UNITS}/${unit}`;
 }

@@ -1,4 +1,4 @@
-/** The plan's programs as zod schemas, for the programs that read them from outside (the driver's standard input). */
+/** Zod schemas of the plan's programs, for input from outside (the driver's standard input). */
 import { z } from "zod";
 import {
   type Lockstep,
@@ -9,7 +9,7 @@ import {
   type Wait,
 } from "../types";
 
-/** Names that become file names and supervisor section names, so nothing else may stand in them. */
+/** Names that become file names and supervisor section names, so no other characters are allowed. */
 export const nameSchema = z
   .string()
   .max(100)
@@ -17,7 +17,7 @@ export const nameSchema = z
 
 const port = z.int().min(1).max(65535);
 const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, "must be the name of an environment variable");
-// A NUL byte cannot stand in an argument or in the environment of any process.
+// Arguments and environment variables cannot hold a NUL byte.
 const text = z.string().refine((value) => !value.includes("\0"), "must not contain a NUL byte");
 
 const fileName = z.string().regex(/^[a-z0-9][a-z0-9._-]*$/, "must be a plain file name");

@@ -1,27 +1,30 @@
-/** etcd (who is there) and NATS (KV events), as one node runs them. */
+/** etcd (discovery) and NATS (KV events) on one node. */
 import { NODE_DIR, programFile, secretPlaceholder } from "../../lib/placeholders";
 import { nodeAddress, ownAddress, type PlanContext } from "../context";
 import { firstPort, type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { ProgramPlan, Wait } from "../types";
 
-/** etcd and NATS write little and stop fast; this is a bound, not a time that they need. Unit: seconds. */
+/** etcd and NATS write little and stop fast; this is only a limit. Unit: seconds. */
 const STOP_SECONDS = 10;
 
-/** A program of the control plane is the first and only one of its role. */
+/** A program of the control plane is the only one of its role. */
 const ONLY_ONE = { replica: 0, rank: 0 } as const;
 const NEEDS_NOTHING = { gpus: [], waitsFor: [] } as const;
 
 /**
- * Secrets of the control plane, in the nodes' secrets files. Those that Dynamo's processes read have the names that Dynamo gives them:
- * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/config/environment_names.rs
+ * Secrets of the control plane, in the nodes' secrets files. Those read by Dynamo's processes have Dynamo's
+ * names: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config/environment_names.rs
  */
 export const ETCD_PASSWORD = "ETCD_AUTH_PASSWORD";
-/** Of etcd's administrator; only `runtime/etcd_server.py` has it, which makes the other user. */
+/** Password of etcd's administrator; only `runtime/etcd_server.py` has it, and creates the other user. */
 export const ETCD_ROOT_PASSWORD = "DYNAMO_SKY_ETCD_ROOT_PASSWORD";
 export const NATS_TOKEN = "NATS_AUTH_TOKEN";
-/** With it the launchers of a replica over several nodes know each other (`runtime/peer.py`); no program has it in its environment. */
+/**
+ * Authenticates the launchers of a replica over several nodes to each other (`runtime/peer.py`); no program
+ * has it in its environment.
+ */
 export const LOCKSTEP_SECRET = "DYNAMO_SKY_LOCKSTEP_SECRET";
-/** All of them: generated, and known to nobody outside. */
+/** All of them: generated, for internal use only. */
 export const CONTROL_PLANE_SECRETS = [
   ETCD_PASSWORD,
   ETCD_ROOT_PASSWORD,
@@ -29,17 +32,20 @@ export const CONTROL_PLANE_SECRETS = [
   LOCKSTEP_SECRET,
 ] as const;
 
-/** etcd's user for Dynamo's processes, which gets at nothing but their own keys. The same name is in `runtime/etcd_server.py`. */
+/**
+ * etcd's user for Dynamo's processes, with access to their own keys only. `runtime/etcd_server.py` uses the
+ * same name.
+ */
 export const ETCD_USER = "dynamo";
 
 const NATS = "nats";
 const NATS_CONF = "nats.conf";
 
 /**
- * One etcd member on the head. It listens for clients on one address of the node, never on all of them; peers there are
- * none, but etcd always opens that port, so it gets an address that only the node itself reaches. `runtime/etcd_server.py` sees to it that
- * clients need a password.
- * Flags: https://etcd.io/docs/v3.4/op-guide/configuration/
+ * One etcd member on the head. It listens for clients on one address of the node, never on all of them; there
+ * are no peers, but etcd always opens that port, so it gets an address reachable from the node only.
+ * `runtime/etcd_server.py` sets up password authentication. Flags:
+ * https://etcd.io/docs/v3.4/op-guide/configuration/
  */
 function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
   const needs = [onePort("etcdClient"), onePort("etcdPeer")];
@@ -60,7 +66,8 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
       ...["--listen-peer-urls", peerUrl],
       ...["--initial-advertise-peer-urls", peerUrl],
       ...["--initial-cluster", `etcd=${peerUrl}`],
-      // Keys are rewritten with every lease; without this the history grows until etcd refuses to write. Unit: hours.
+      // Keys are rewritten with every lease; without this the history grows until etcd refuses to write.
+      // Unit: hours.
       ...["--auto-compaction-retention", "1"],
       ...["--logger", "zap"],
     ],
@@ -74,8 +81,9 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
 }
 
 /**
- * One nats-server on the head, without JetStream: Dynamo publishes KV events on core NATS. Clients need a token. Health and metrics ask for none, so only the node itself reaches them.
- * Configuration: https://docs.nats.io/running-a-nats-service/configuration
+ * One nats-server on the head, without JetStream: Dynamo 1.6.1 publishes KV events on core NATS. Clients need
+ * a token. Health and metrics need none, so they are reachable from the node only. Configuration:
+ * https://docs.nats.io/running-a-nats-service/configuration
  */
 function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
   const needs = [onePort("natsClient"), onePort("natsMonitor")];
@@ -100,8 +108,8 @@ function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
 }
 
 /**
- * A broker for KV events in place of NATS. By themselves Dynamo's processes would open random ports on all addresses; with
- * `DYN_ZMQ_BROKER_URL` they only connect to these two.
+ * A broker for KV events in place of NATS. Without it Dynamo's processes would open random ports on all
+ * addresses; with `DYN_ZMQ_BROKER_URL` they only connect to these two.
  */
 function eventsProgram({ config }: PlanContext, ports: NodePorts): ProgramPlan {
   const needs = [onePort("eventsIn"), onePort("eventsOut")];
@@ -127,12 +135,15 @@ function eventsProgram({ config }: PlanContext, ports: NodePorts): ProgramPlan {
   };
 }
 
-/** True if a NATS server is needed: for KV events, or because requests go over it. */
+/** Whether a NATS server is needed: for KV events, or as the request plane. */
 function needsNats({ config, facts }: PlanContext): boolean {
   return facts.events === "nats" || config.controlPlane.requestPlane === "nats";
 }
 
-/** The control plane's programs, for the head node. They take their ports first, so these are the configured ones. */
+/**
+ * The control plane's programs, for the head node. They take their ports first, so these are the configured
+ * ones.
+ */
 export function controlPlanePrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
   return [
     ...(context.facts.discovery === "etcd" ? [etcdProgram(context, ports)] : []),
@@ -141,12 +152,12 @@ export function controlPlanePrograms(context: PlanContext, ports: NodePorts): Pr
   ];
 }
 
-/** Where the control plane is reached, for the programs that need it. */
+/** Addresses of the control plane, for the programs that need it. */
 export interface ControlPlaneAddresses {
-  /** Host and port; undefined where there is none. */
+  /** Host and port; undefined if there is none. */
   readonly etcd: string | undefined;
   readonly nats: string | undefined;
-  /** Where events are sent to, and where they are received, as `DYN_ZMQ_BROKER_URL` wants it. */
+  /** Publisher and subscriber addresses of the broker, in the format of `DYN_ZMQ_BROKER_URL`. */
   readonly broker: string | undefined;
 }
 
@@ -159,7 +170,7 @@ export function controlPlaneAddresses(context: PlanContext): ControlPlaneAddress
   };
 }
 
-/** Secrets with which a Dynamo process is let in. */
+/** Secrets with which a Dynamo process authenticates. */
 export function controlPlaneSecrets(context: PlanContext): string[] {
   const { etcd, nats } = controlPlaneAddresses(context);
   return [...(etcd === undefined ? [] : [ETCD_PASSWORD]), ...(nats === undefined ? [] : [NATS_TOKEN])];
@@ -171,8 +182,8 @@ function brokerUrl({ config, controlHost }: PlanContext): string {
 }
 
 /**
- * What every Dynamo process waits for: started before NATS it exits at once, started before etcd it falls into
- * long pauses between its tries.
+ * Dependencies of every Dynamo process: without NATS it exits at once, without etcd it retries with long
+ * pauses.
  */
 export function controlPlaneWaits(context: PlanContext): Wait[] {
   const { config, controlHost } = context;

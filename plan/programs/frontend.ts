@@ -1,4 +1,4 @@
-/** The OpenAI-compatible frontend, with the router inside it. */
+/** The OpenAI-compatible frontend with its embedded router. */
 
 import { ROUTER_KNOBS, type RouterKnob } from "../../config/router";
 import { NODE_IP } from "../../lib/placeholders";
@@ -21,8 +21,8 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
   const { config } = context;
   const { frontend } = config;
   const isLocal = config.target === "local";
-  // Locally the answers' port is left to chance: the loopback interface has one, whichever node asks for it.
-  // Behind the gateway: a port of its own, that nobody reaches from another node.
+  // Locally the response port is ephemeral: all nodes share the loopback interface. Behind the gateway: its
+  // own HTTP port, not reachable from other nodes.
   const isInner = config.access.gateway;
   const needs = [onePort(isInner ? "frontendHttp" : "http"), ...(isLocal ? [] : [onePort("response")])];
   const taken = ports.takeAll(needs);
@@ -44,7 +44,8 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
       ...flag("--trust-remote-code", config.trustRemoteCode),
       ...frontend.args,
     ],
-    // Never DYN_TCP_RPC_PORT: with it a frontend of Dynamo 1.4.2 takes in no model ('TCP RPC port not initialized').
+    // Never DYN_TCP_RPC_PORT: with it a frontend of Dynamo 1.4.2 finds no model ('TCP RPC port not
+    // initialized').
     env: {
       ...dynamoEnvironment(context),
       ...(taken.response === undefined ? {} : { DYN_TCP_RESPONSE_STREAM_PORT: String(taken.response) }),
@@ -61,15 +62,16 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
 }
 
 /**
- * A worker that is lost stays registered until its lease ends. So long no request may be sent there once one has failed: with
- * Dynamo's own 5 seconds all requests come back to it before, and use up the moves that they have.
+ * A lost worker stays registered until its lease expires. After a failed request no other must be sent there
+ * until then: with Dynamo's default of 5 seconds all requests come back to it earlier, and use up their
+ * migrations.
  */
 function inhibition({ frontend, controlPlane }: DeploymentConfig): Record<string, string> {
   if (frontend.migrationLimit === 0) return {};
   return { DYN_RUNTIME_INHIBITED_DURATION_SECS: String(controlPlane.leaseTtlSeconds) };
 }
 
-/** What a frontend has without being asked, besides what every Dynamo process has, and why. */
+/** Options that a frontend gets by default, besides those of every Dynamo process, and why. */
 export const UNASKED_OF_FRONTENDS: Unasked = {
   "--router-replica-sync":
     "several frontends that do not tell each other what they have sent book the same worker twice",
@@ -77,13 +79,13 @@ export const UNASKED_OF_FRONTENDS: Unasked = {
     "a request that moves on would come back to the lost worker before its lease ends",
 };
 
-/** The router's mode, and the knobs that differ from Dynamo's defaults. */
+/** The router's mode, and the options that differ from Dynamo's defaults. */
 function routerFlags(config: DeploymentConfig): string[] {
   const { router, frontend } = config;
   const isKv = router.mode === "kv";
   return [
     ...["--router-mode", router.mode],
-    // Unset, the router takes the size that workers register.
+    // Default: the block size that workers register.
     ...(isKv ? option("--kv-cache-block-size", router.blockSize) : []),
     ...ROUTER_KNOBS.filter((knob) => isKv || !knob.kvOnly).flatMap((knob) =>
       knob.key === "replicaSync" && frontend.replicas > 1 ? [knob.flag] : knobFlag(knob, router[knob.key]),

@@ -1,6 +1,7 @@
 /**
- * The gateway: nginx in front of the frontends, the only thing that clients talk to. It lets in who has a key, limits what a key
- * may ask for, and shares requests out among the frontends. `runtime/gateway.py` runs it and knows the keys; here there are none.
+ * The gateway: nginx in front of the frontends, the only program that clients connect to. It authenticates
+ * clients by key, limits the requests of a key, and balances requests over the frontends.
+ * `runtime/gateway.py` runs it and has the keys; the plan has none.
  */
 import { tasks } from "../../config/task";
 import { NODE_DIR, NODE_IP } from "../../lib/placeholders";
@@ -11,24 +12,24 @@ import type { ProgramPlan } from "../types";
 import { frontendPrograms } from "./frontend";
 
 /**
- * Secret with the keys, in the node's secrets file: one key, or several as `name:key` with commas between them, a retired one
- * as `name:key@2026-12-01T00:00:00Z`. `runtime/gateway.py` reads it again whenever it changes.
+ * Secret with the keys, in the node's secrets file: one key, or several as `name:key`, separated by commas, a
+ * retired one as `name:key@2026-12-01T00:00:00Z`. `runtime/gateway.py` reloads it whenever it changes.
  */
 export const API_KEYS = "DYNAMO_SKY_API_KEY";
 
 /**
- * Secret with the certificate and its key, PEM, where the gateway speaks TLS; in base64 or as it is. `runtime/gateway.py` reads it again
- * whenever it changes.
+ * Secret with the certificate and its key, PEM, if the gateway uses TLS; plain or in base64.
+ * `runtime/gateway.py` reloads it whenever it changes.
  */
 export const TLS_BUNDLE = "DYNAMO_SKY_TLS";
 
-/** Secrets that `runtime/gateway.py` reads again when they change: nothing is started anew for them. */
+/** Secrets that `runtime/gateway.py` reloads when they change, without a restart. */
 export const READ_AGAIN: readonly string[] = [API_KEYS, TLS_BUNDLE];
 
-/** What clients talk to, for the head node: the frontends, behind the gateway where there is one. */
+/** Programs that clients connect to, for the head node: the frontends, behind the gateway if there is one. */
 export function endpointPrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
   if (!context.config.access.gateway) return frontendPrograms(context, ports);
-  // First, so that it has the configured port.
+  // First, so that it gets the configured port.
   const needs = [onePort("http"), ...(hasExporters(context.config) ? [onePort("gatewayStatus")] : [])];
   const taken = portsByPurpose(needs, ports.takeAll(needs));
   const frontends = frontendPrograms(context, ports);
@@ -64,7 +65,7 @@ function speaksTls({ config }: PlanContext): boolean {
   return config.access.tls.mode !== "off";
 }
 
-/** Words for `runtime/gateway.py`, which fills them into `runtime/nginx.conf`. */
+/** Arguments of `runtime/gateway.py`, which fills them into `runtime/nginx.conf`. */
 function gatewayFlags(
   context: PlanContext,
   port: number,
@@ -88,7 +89,7 @@ function gatewayFlags(
   ];
 }
 
-/** URL of the gateway's metrics, for its own node; undefined where it has none. */
+/** URL of the gateway's metrics, for its own node; undefined if it has none. */
 export function gatewayStatusUrl(context: PlanContext, { ports }: ProgramPlan): string | undefined {
   const port = ports["gatewayStatus"];
   return port === undefined ? undefined : `http://${ownAddress(context)}:${port}${STATUS_PATH}`;

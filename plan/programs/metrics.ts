@@ -1,4 +1,4 @@
-/** What watches a deployment: an exporter on every node, and a Prometheus on the head. */
+/** Monitoring of a deployment: an exporter on every node, and a Prometheus on the head. */
 import { NODE_DIR, programFile } from "../../lib/placeholders";
 import { figuresAddress, ownAddress, type PlanContext } from "../context";
 import type { Alert } from "../metrics/alerts";
@@ -9,20 +9,20 @@ import type { NodePlan, ProgramPlan } from "../types";
 import { controlPlaneAddresses, ETCD_PASSWORD, ETCD_USER } from "./controlPlane";
 import { gatewayStatusUrl } from "./gateway";
 
-/** Prometheus writes what it has in memory when it stops. Unit: seconds. */
+/** Prometheus writes its memory to disk when it stops. Unit: seconds. */
 const STOP_SECONDS = 30;
 
-/** A node that gets an exporter. */
+/** A node with an exporter. */
 export interface ExportedNode extends Pick<NodePlan, "rank" | "programs"> {
   /** Name of its cluster. */
   readonly cluster: string;
-  /** Through all clusters of the deployment. */
+  /** Across all clusters of the deployment. */
   readonly number: number;
   /** Whether it has the control plane, and so Prometheus. */
   readonly isHead: boolean;
 }
 
-/** Tells Prometheus what a node's own programs do not: `runtime/exporter.py`. */
+/** Exports metrics that a node's own programs do not expose: `runtime/exporter.py`. */
 export function exporterProgram(context: PlanContext, node: ExportedNode, ports: NodePorts): ProgramPlan {
   const { number } = node;
   const needs = [onePort("exporter")];
@@ -55,14 +55,14 @@ export function exporterProgram(context: PlanContext, node: ExportedNode, ports:
   };
 }
 
-/** Names etcd to `runtime/exporter.py`, which then needs `runtime/registry.py`. */
+/** Flag of `runtime/exporter.py` with etcd's URL; it then needs `runtime/registry.py`. */
 export const REGISTRY_FLAG = "--etcd";
 
 type Registry = { readonly flags: readonly string[] } & Pick<ProgramPlan, "env" | "secretEnv">;
 
 /**
- * Of several clusters, the one with Prometheus is made first, and cannot be told where the others are: these tell it themselves, through
- * the deployment's etcd.
+ * With several clusters, the one with Prometheus is created first, when the addresses of the others are
+ * unknown: these register them in the deployment's etcd.
  */
 function registryOf(context: PlanContext, { cluster, rank, isHead }: ExportedNode): Registry {
   const { placement, metrics } = context.config;
@@ -79,24 +79,27 @@ function registryOf(context: PlanContext, { cluster, rank, isHead }: ExportedNod
   };
 }
 
-/** NATS serves its metrics where it tells its health: https://docs.nats.io/running-a-nats-service/nats_admin/monitoring */
+/**
+ * NATS exposes metrics on the port of its health probe:
+ * https://docs.nats.io/running-a-nats-service/nats_admin/monitoring
+ */
 function natsFigures({ health }: ProgramPlan): string {
   if (health.kind !== "http") throw new TypeError("NATS tells its health at no URL");
   return health.url.replace(/\/healthz$/, "/varz");
 }
 
-/** What Prometheus has to look at. */
+/** Targets of Prometheus. */
 export interface Scraped {
   /** Its own cluster. */
   readonly cluster: TargetSource;
-  /** Those that are made after it, whose addresses it finds out. */
+  /** Clusters created after it, whose addresses it looks up. */
   readonly others: readonly TargetSource[];
   readonly alerts: readonly Alert[];
 }
 
 /**
- * Prometheus. It asks for no password, so it listens where only its own node reaches it.
- * Flags: https://prometheus.io/docs/prometheus/latest/command-line/prometheus/
+ * Prometheus. It has no authentication, so it listens on an address reachable from its own node only. Flags:
+ * https://prometheus.io/docs/prometheus/latest/command-line/prometheus/
  */
 export function prometheusProgram(
   context: PlanContext,
@@ -144,7 +147,7 @@ export function prometheusProgram(
   };
 }
 
-/** Of the exporter on Prometheus's own node, which knows where the others are. */
+/** URL of the exporter on Prometheus's own node, which serves the addresses of the others. */
 function urlOfExporter({ config }: PlanContext, { name, nodes }: TargetSource): string {
   const exporter = nodes[0]?.programs.find(({ role }) => role === "exporter");
   const port = exporter?.ports["exporter"];
@@ -154,13 +157,13 @@ function urlOfExporter({ config }: PlanContext, { name, nodes }: TargetSource): 
 
 const PROMETHEUS = "prometheus";
 const CONFIG_FILE = "prometheus.yml";
-/** What is planned on other clusters. */
+/** Planned targets on other clusters. */
 const TARGETS_FILE = "targets.json";
 
-/** Where Prometheus keeps what it has seen. */
+/** Prometheus's data directory. */
 export const PROMETHEUS_DATA = `${NODE_DIR}/prometheus`;
 
-/** The cluster with one program more on its head. */
+/** The cluster with another program on its head. */
 function withProgram({ name, nodes }: TargetSource, program: ProgramPlan): TargetSource {
   const [head, ...others] = nodes;
   if (head === undefined) throw new RangeError(`cluster ${name} has no node`);

@@ -1,4 +1,4 @@
-/** Engine workers: one process for each node of a replica. */
+/** Engine workers: one process per node of a replica. */
 
 import { CLEAN_UP_SECONDS } from "../../config/services";
 import { OWN_GPUS } from "../../lib/placeholders";
@@ -7,6 +7,7 @@ import { addressOf, figuresAddress, nodeAddress, type PlanContext } from "../con
 import { engines } from "../engines";
 import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../engines/engine";
 import { torchEnvironment } from "../engines/torch";
+import { withPaths } from "../otherModels";
 import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
 import type { Probe, ProgramPlan } from "../types";
@@ -16,13 +17,13 @@ import { dynamoEnvironment, dynamoSecrets, modelSecrets } from "./environment";
 /** One replica, placed. */
 export interface ReplicaSeat {
   readonly pool: PoolConfig;
-  /** Number of the replica among all of its role; the pools of a role are numbered through. */
+  /** Index of the replica within its role; replicas are numbered across the pools of a role. */
   readonly replica: number;
-  /** One share a node, in order of the ranks; nodes are numbered within the replica's cluster. */
+  /** One share per node, in order of the ranks; nodes are numbered within the replica's cluster. */
   readonly shares: readonly Share[];
 }
 
-/** A program and the node that runs it. */
+/** A program and its node. */
 export interface SeatedProgram {
   readonly node: number;
   readonly program: ProgramPlan;
@@ -58,12 +59,12 @@ export function replicaPrograms(
   });
 }
 
-/** Where rank 0 of a replica over several nodes waits for the others. */
+/** Port on which rank 0 of a replica over several nodes waits for the others. */
 function lockstepPorts({ nodes, rank }: RankSpec): PortNeed[] {
   return nodes > 1 && rank === 0 ? [onePort("lockstep")] : [];
 }
 
-/** Dynamo's own ports of a process: its status server, and where it takes requests. */
+/** Dynamo's own ports of a process: its status server, and its request port. */
 function dynamoPorts(kind: ProcessKind): PortNeed[] {
   if (kind === "bare") return [];
   return kind === "helper" ? [onePort("system")] : [onePort("system"), onePort("rpc")];
@@ -85,7 +86,7 @@ function workerProgram(
     role: pool.role,
     replica: seat.replica,
     rank: worker.rank,
-    command,
+    command: withPaths(config, pool, command),
     env: {
       ...(kind === "bare" ? {} : dynamoEnvironment(context)),
       ...statusEnvironment(config, kind, ports),
@@ -107,7 +108,7 @@ function workerProgram(
   };
 }
 
-/** What holds the ranks of a replica together; nothing where it has only one. */
+/** Keeps the ranks of a replica in step; undefined if it has only one. */
 function lockstepOf({ config, nodes, leader, leaderPorts }: WorkerSpec): Pick<ProgramPlan, "lockstep"> {
   if (nodes === 1 || leaderPorts.lockstep === undefined) return {};
   const timeoutSeconds = config.timeouts.dependencySeconds;
@@ -127,16 +128,25 @@ function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
 }
 
 /**
- * Endpoints by which `/health` and `/live` judge. Without it only an endpoint with a payload for its own check counts, which the mocker and
- * encode workers do not have: they would answer 503 while they serve. By the name `DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS` Dynamo calls it
- * deprecated at every start; any field of its runtime's configuration is read as `DYN_RUNTIME_<FIELD>` too, which it has no fault to find with:
- * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/config.rs (`RuntimeConfig::figment`).
+ * Endpoints that decide `/health` and `/live`. Without it only an endpoint with a health check payload
+ * counts, which the mocker and encode workers do not have: they would return 503 while they serve. Dynamo
+ * reports `DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS` as deprecated at every start; any field of its runtime's
+ * configuration can also be set as `DYN_RUNTIME_<FIELD>`, without a warning:
+ * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config.rs (`RuntimeConfig::figment`).
  */
 const HEALTHY_ENDPOINTS = "DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS";
 
-/** What a worker has without being asked, besides what every Dynamo process and what its engine has, and why. */
+/**
+ * Whether the status server serves configuration and tokenizer of the model. Frontends download them from there,
+ * also from another cluster: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/local_model.rs
+ * (`ENV_SELF_HOST_METADATA`)
+ */
+const SERVES_METADATA = "DYN_SELF_HOST_METADATA";
+
+/** Options that a worker gets by default, besides those of every Dynamo process and its engine, and why. */
 export const UNASKED_OF_WORKERS: Unasked = {
   [HEALTHY_ENDPOINTS]: "its health is that of the endpoint that serves",
+  [SERVES_METADATA]: "a frontend has no files of the model, and no revision or bucket to get them from",
   DYN_SYSTEM_STARTING_HEALTH_STATUS: "a rank without an endpoint would never be healthy",
   DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS:
     "requests in progress have the time that `timeouts.stopSeconds` gives them",
@@ -156,22 +166,23 @@ function statusEnvironment(
     DYN_SYSTEM_HOST: figuresAddress(config),
     DYN_SYSTEM_PORT: String(ports.system),
     ...(kind !== "helper"
-      ? { [HEALTHY_ENDPOINTS]: '["generate"]' }
-      : // It never serves an endpoint that could make it ready.
+      ? { [HEALTHY_ENDPOINTS]: '["generate"]', [SERVES_METADATA]: "1" }
+      : // It never serves an endpoint that would make it ready.
         { DYN_SYSTEM_STARTING_HEALTH_STATUS: "ready" }),
   };
 }
 
 /**
- * A worker that is told to stop leaves discovery, waits this long, and aborts the requests that are still in progress: with
- * Dynamo's own 5 seconds, whatever an answer's length. (dynamo/common/utils/graceful_shutdown.py; the mocker finishes them.)
+ * A stopped worker deregisters, waits this long, and aborts the remaining requests: with Dynamo's default of
+ * 5 seconds, regardless of their length. (dynamo/common/utils/graceful_shutdown.py; the mocker finishes
+ * them.)
  */
 function graceEnvironment({ timeouts: { stopSeconds } }: DeploymentConfig): Record<string, string> {
   const seconds = Math.max(stopSeconds - CLEAN_UP_SECONDS, stopSeconds / 2);
   return { DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS: String(seconds) };
 }
 
-/** Workers that one replica registers with the frontend. */
+/** Number of workers that one replica registers with the frontend. */
 export function registeredWorkers(config: DeploymentConfig, pool: PoolConfig, nodes: number): number {
   const engine = engines[config.engine];
   return Array.from({ length: nodes }, (_, rank) => engine.kind({ config, pool, nodes, rank })).filter(

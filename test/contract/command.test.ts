@@ -1,5 +1,5 @@
 /**
- * What `command:local:Command` and `command:local:run` promise, one stack's life told in order: preview, create, nothing, change,
+ * What `command:local:Command` promises, one stack's life told in order: preview, create, nothing, change,
  * refresh, destroy. Each test looks at what one of these runs of the engine left.
  */
 import { existsSync } from "node:fs";
@@ -43,11 +43,10 @@ describe("a preview of new resources", () => {
     result = await stack.preview(first);
   });
 
-  it("succeeds and runs no command, nor a function whose arguments are not known", () => {
+  it("succeeds and runs no command", () => {
     expect(result.failure).toBeUndefined();
     expect(new Set(result.steps.map(({ op }) => op))).toEqual(new Set(["create"]));
     expect(existsSync(join(stack.directory, "log"))).toBe(false);
-    expect(existsSync(join(stack.directory, "runs"))).toBe(false);
   });
 
   it("shows the inputs, and the outputs as not known yet", () => {
@@ -149,57 +148,16 @@ describe("creating resources", () => {
     });
     expect(stack.rawState()).not.toContain("s3cret");
   });
-
-  it("collects files as assets and archives", () => {
-    const { assets } = outputsIn(state, "assets");
-    const path = join(stack.directory, "assets");
-    const one = {
-      "4dabf18193072939515e22adb298388d": "c44067f5952c0a294b673a41bacd8c17",
-      // The SHA-256 of "1\n".
-      hash: "4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865",
-      path: join(path, "a.txt"),
-    };
-    expect(assets).toEqual({ "a.txt": one });
-    expect(outputsIn(state, "archive")["archive"]).toEqual({
-      "4dabf18193072939515e22adb298388d": "0def7320c3a5731c473e5ecbe6d01bc7",
-      assets: { "a.txt": one, "sub/b.txt": expect.objectContaining({ path: join(path, "sub/b.txt") }) },
-      // The SHA-256 of a tar file of both, as the official plugin makes it.
-      hash: "52c15ba27dd6d0c0090e7ecc57b082fd328fcfc9fc61f34a73209c7cc07c2853",
-    });
-    expect(outputsIn(state, "noAssets")).toMatchObject({
-      assets: {},
-      archive: { assets: {}, hash: "5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef" },
-    });
-    expect(Object.keys(outputsIn(state, "files")).toSorted()).toEqual(["create", "stderr", "stdout"]);
-  });
-
-  it("runs functions, which give their arguments back", () => {
-    expect(result.outputs["direct"]?.value).toEqual({
-      command: 'cat; echo "$A"; echo e >&2',
-      environment: { A: "env" },
-      stdin: "in ",
-      stdout: "in env",
-      stderr: "e",
-    });
-    expect(result.outputs["chained"]?.value).toBe("ran first");
-    expect(stack.lines("runs")).toEqual(["run"]);
-  });
-
-  it("makes the result of a function secret when one of its arguments is", () => {
-    expect(result.outputs["secretRun"]).toEqual({ value: "s3cret-run", secret: true });
-    expect(result.outputs["secretRunEnvironment"]?.secret).toBe(true);
-  });
 });
 
 describe("updating without a change", () => {
-  it("runs no command, but every function", async () => {
+  it("runs no command", async () => {
     const before = stack.lines("log");
     const result = await stack.up(first);
     expect(result.failure).toBeUndefined();
     expect(new Set(result.steps.map(({ op }) => op))).toEqual(new Set(["same"]));
     expect(stack.lines("log")).toEqual(before);
     expect(stack.lines("replaced").filter((line) => !line.startsWith("create"))).toEqual([]);
-    expect(stack.lines("runs")).toEqual(["run", "run"]);
   });
 });
 
@@ -249,7 +207,7 @@ describe("a preview of changes", () => {
       stdout: UNKNOWN,
       stderr: UNKNOWN,
     });
-    // What was not there before counts as unchanged: the preview shows the old output.
+    // A new output counts as unchanged: the preview shows the old ones.
     expect(stepOf(result, "update", "added").outputs).toMatchObject({ stdin: "new", stdout: "", stderr: "" });
     expect(stepOf(result, "update", "chainSecond").outputs).toMatchObject({
       create: UNKNOWN,
@@ -318,7 +276,7 @@ describe("changing resources", () => {
 
   it("passes new outputs on", () => {
     expect(outputsIn(state, "chainSecond")["stdout"]).toBe("got second");
-    expect(result.outputs["chained"]?.value).toBe("ran second");
+    expect(result.outputs["chained"]?.value).toBe("got second");
   });
 });
 

@@ -1,4 +1,4 @@
-/** What happens when commands fail, through the real engine: what is told, what stays in the state, what can be repaired. */
+/** Failing commands on the real engine: messages, remaining state, and repair. */
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** The program of the command plugin's contract: one resource a promise, before and after a change. */
+/** The program of the command plugin's contract: one resource per guarantee, before and after a change. */
 import { join } from "node:path";
 import { local } from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
@@ -10,11 +10,11 @@ export type Version = "first" | "second";
 interface Scene {
   directory: string;
   version: Version;
-  /** A command that appends a line to a file, so that it can be seen whether, and in which order, commands ran. */
+  /** A command that appends a line to a file, to record whether, and in which order, commands ran. */
   note(file: string, text: string): string;
 }
 
-/** Resources that show how a command is run. They do not change. */
+/** Resources that show how a command runs. They do not change. */
 function running({ directory: dir, note }: Scene) {
   new local.Command("trimmed", { create: "printf 'a\\n\\n'; printf 'no end' >&2" });
   new local.Command("stdin", { create: "cat", stdin: "from stdin" });
@@ -36,21 +36,6 @@ function running({ directory: dir, note }: Scene) {
     new local.Command(`logs-${logging}`, { create: "echo out; echo err >&2", logging });
   }
   new local.Command("a::b $x/é", { create: "echo named" });
-}
-
-/** Resources that leave files. */
-function leavingFiles({ directory }: Scene) {
-  const dir = join(directory, "assets");
-  const create = `mkdir -p '${dir}/sub' && cd '${dir}' && echo 1 > a.txt && echo 2 > sub/b.txt && echo 3 > sub/c.log`;
-  const made = new local.Command("files", { create });
-  const opts = { dependsOn: made };
-  new local.Command("assets", { create: "true", dir, assetPaths: ["**.txt", "!**b*"] }, opts);
-  new local.Command(
-    "archive",
-    { create: "true", dir, archivePaths: ["*.txt", "sub/{b,[!c-z]}.???", "?\\*"] },
-    opts,
-  );
-  new local.Command("noAssets", { create: "true", dir, assetPaths: [], archivePaths: ["none*"] }, opts);
 }
 
 /** Resources with secrets. */
@@ -126,48 +111,30 @@ function replaced({ version, note }: Scene) {
   new local.Command("triggerCame", { ...lifeOf("triggerCame"), ...(second ? { triggers: [] } : {}) });
 }
 
-/** Resources that need what others have printed, and the function that does. */
-function chained({ version, note }: Scene) {
+/** Resources that need what others have printed. */
+function chained({ version }: Scene) {
   const first = new local.Command("chainFirst", { create: `echo ${version}` });
-  new local.Command("chainSecond", {
+  const second = new local.Command("chainSecond", {
     create: pulumi.interpolate`echo got ${first.stdout}`,
     environment: { FROM: first.stdout, KNOWN: "known" },
     stdin: first.stdout,
   });
-  const run = local.runOutput({
-    command: pulumi.interpolate`${note("runs", "run")}; echo ran ${first.stdout}`,
-  });
-  return run.stdout;
+  return second.stdout;
 }
 
 /**
  * The program in one of its versions.
  *
- * @param directory where its commands make their files.
+ * @param directory Directory for its commands' files.
  */
 export function commandProgram(directory: string, version: Version): PulumiFn {
   const note = (file: string, text: string) => `echo "${text}" >> '${join(directory, file)}'`;
   const scene = { directory, version, note };
   return async () => {
     running(scene);
-    leavingFiles(scene);
     keepingSecrets(scene);
     changing(scene);
     replaced(scene);
-    const direct = await local.run({
-      command: 'cat; echo "$A"; echo e >&2',
-      environment: { A: "env" },
-      stdin: "in ",
-    });
-    const secretRun = local.runOutput({
-      command: "echo $A",
-      environment: { A: pulumi.secret("s3cret-run") },
-    });
-    return {
-      direct,
-      secretRun: secretRun.stdout,
-      secretRunEnvironment: secretRun.environment,
-      chained: chained(scene),
-    };
+    return { chained: chained(scene) };
   };
 }

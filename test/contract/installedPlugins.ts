@@ -1,9 +1,10 @@
 /**
- * Which plugins the contract is checked against.
+ * The plugins that the contract tests run against.
  *
- * By default whatever the engine would use on this machine: the first on PATH, else the official ones in Pulumi's plugin
- * directory, else this repository's stand-ins. `DYNAMO_SKY_CONTRACT_PLUGINS=official` or `stand-in` forces one kind; official
- * plugins are then taken from PATH or from Pulumi's plugin directory, and it is an error when they are not there.
+ * By default those that the engine would use on this machine: the first on PATH, else the official ones in
+ * Pulumi's plugin directory, else this repository's stand-ins. `DYNAMO_SKY_CONTRACT_PLUGINS=official` or
+ * `stand-in` forces one kind; official plugins are then taken from PATH or from Pulumi's plugin directory,
+ * and missing ones are an error.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -13,23 +14,23 @@ import { version as commandVersion } from "@pulumi/command/package.json";
 import { version as randomVersion } from "@pulumi/random/package.json";
 import { packageRoot } from "../../toolchain";
 
-/** Says which plugins to check: `official`, `stand-in`, or unset. */
+/** Which plugins to test: `official`, `stand-in`, or unset. */
 const CHOICE_VARIABLE = "DYNAMO_SKY_CONTRACT_PLUGINS";
 
-/** What a plugin's program is. */
+/** Kind of a plugin. */
 export type Kind = "official" | "stand-in";
 
-/** One plugin to check. */
+/** One plugin to test. */
 export interface InstalledPlugin {
   readonly kind: Kind;
   /** Its program. */
   readonly file: string;
 }
 
-/** Pulumi's own directory, which holds the downloaded plugins. */
+/** Pulumi's own directory with the downloaded plugins. */
 export const pulumiHome = process.env["PULUMI_HOME"] || join(homedir(), ".pulumi");
 
-/** The plugins to check. */
+/** The plugins to test. */
 export const plugins = {
   command: find("command", commandVersion),
   random: find("random", randomVersion),
@@ -39,7 +40,10 @@ for (const [name, { kind, file }] of Object.entries(plugins)) {
   process.stdout.write(`Contract of the ${name} plugin: ${kind}, ${file}\n`);
 }
 
-/** PATH on which an engine finds exactly these plugins. A plugin on PATH goes before a downloaded one. */
+/**
+ * PATH on which an engine finds exactly these plugins. A plugin on PATH takes precedence over a downloaded
+ * one.
+ */
 export function enginePath(): string {
   const directories = Object.values(plugins).map(({ file }) => dirname(file));
   return [...new Set(directories), process.env["PATH"] ?? ""].join(delimiter);
@@ -74,7 +78,7 @@ function kindOf(file: string): Kind {
     });
     return printed.includes("stand-in") ? "stand-in" : "official";
   } catch {
-    // The official programs know no such argument.
+    // The official programs reject this argument.
     return "official";
   }
 }

@@ -1,6 +1,6 @@
 /**
- * What a language host for Node does: by its protocol, and under the real engine. It is checked against the host that the engine would use
- * here: the official one beside the CLI or on PATH, else this repository's stand-in.
+ * Contract of a language host for Node: its protocol, and under the real engine. Runs against the host that
+ * the engine would use here: the official one next to the CLI or on PATH, else this repository's stand-in.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import {
@@ -33,7 +33,7 @@ import { enginePath } from "./installedPlugins";
 
 const root = mkdtempSync(join(tmpdir(), "language-host-"));
 const project = join(root, "project");
-/** Marks every process that comes from these tests. */
+/** Marks all processes of these tests. */
 const MARK = { name: "LANGUAGE_HOST_TEST", value: root };
 
 let pulumi = "";
@@ -61,7 +61,7 @@ afterAll(() => {
 });
 
 const started = () => processesWith(MARK.name, MARK.value);
-/** Those that run Node or a plugin: what may be left of an operation. */
+/** Processes that run Node or a plugin: possible leftovers of an operation. */
 const leftRunning = () => started().map(commandOf).filter(Boolean);
 
 interface Ran {
@@ -96,13 +96,13 @@ async function ended(child: ChildProcess): Promise<Ran> {
   const [stdout, stderr] = await Promise.all(
     [child.stdout, child.stderr].map((stream) => (stream === null ? "" : text(stream))),
   );
-  // Node colours the places in an error, whatever the CLI is told.
+  // Node colours error locations regardless of the CLI's options.
   return { status: await status, output: stripVTControlCharacters(`${stdout}${stderr}`) };
 }
 
 const run = (...args: string[]) => ended(start(...args));
 
-/** Writes the project's program, in JavaScript unless its name says otherwise. */
+/** Writes the project's program, in JavaScript unless its file name differs. */
 async function program(source: string, options: object = { typescript: false }, main = "index.js") {
   const runtime = { name: "nodejs", options };
   writeFileSync(join(project, "Pulumi.yaml"), stringify({ name: "hosted", runtime, main }));
@@ -187,7 +187,7 @@ describe("its protocol", () => {
 
 describe("a program", { timeout: 120_000 }, () => {
   afterEach(async () => {
-    // Nothing of an operation outlives it.
+    // No process of an operation outlives it.
     await eventually(() => leftRunning().length === 0);
   });
 

@@ -1,6 +1,7 @@
 /**
- * A plugin's process without an engine: the test speaks the provider protocol with it. For what cannot be arranged, or would take
- * too long, through the engine: cancelling at a given moment, checks of many inputs, a plugin that hangs.
+ * A plugin process without an engine: the test uses the provider protocol directly. For cases that are
+ * impossible or slow through the engine: cancelling at a given moment, validating many inputs, a plugin that
+ * hangs.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,28 +13,28 @@ import * as pb from "@pulumi/pulumi/proto/provider_pb";
 import { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
 
-/** Properties as they travel. */
+/** Properties in the protocol's form. */
 export type Properties = Record<string, unknown>;
 
-/** How long a plugin may take to start, in milliseconds. */
+/** Time limit for a plugin's start, in milliseconds. */
 const START_LIMIT_MS = 30_000;
 
 /** A running plugin. */
 export class PluginProcess {
-  /** The lines that it has logged so far. */
+  /** Lines logged so far. */
   readonly logs: string[] = [];
   readonly #engine = new grpc.Server();
   #process: ChildProcess | undefined;
   #client: ResourceProviderClient | undefined;
 
-  /** Starts a plugin, and configures it as the engine does. */
+  /** Starts a plugin, and configures it like the engine. */
   static async start(file: string): Promise<PluginProcess> {
     const plugin = new PluginProcess();
     await plugin.#start(file);
     return plugin;
   }
 
-  /** Ends the plugin at once. */
+  /** Kills the plugin. */
   stop(): void {
     this.#client?.close();
     this.#process?.kill("SIGKILL");
@@ -46,14 +47,14 @@ export class PluginProcess {
     return info.getVersion();
   }
 
-  /** What is wrong with a resource's inputs: `property: reason`. */
+  /** Errors in a resource's inputs: `property: reason`. */
   async check(type: string, inputs: Properties): Promise<string[]> {
     const request = new pb.CheckRequest().setUrn(urnOf(type)).setNews(struct(inputs));
     const response = await this.#call<pb.CheckRequest, pb.CheckResponse>("check", request);
     return response.getFailuresList().map((failure) => `${failure.getProperty()}: ${failure.getReason()}`);
   }
 
-  /** Creates a resource, and gives its outputs. */
+  /** Creates a resource, and returns its outputs. */
   async create(type: string, inputs: Properties, timeoutSeconds = 0): Promise<Properties> {
     const request = new pb.CreateRequest()
       .setUrn(urnOf(type))
@@ -63,7 +64,7 @@ export class PluginProcess {
     return response.getProperties()?.toJavaScript() ?? {};
   }
 
-  /** Calls a function, and gives its result, or what is wrong with its arguments. */
+  /** Calls a function, and returns its result, or the errors in its arguments. */
   async invoke(token: string, args: Properties): Promise<{ result: Properties; failures: string[] }> {
     const request = new pb.InvokeRequest().setTok(token).setArgs(struct(args));
     const response = await this.#call<pb.InvokeRequest, pb.InvokeResponse>("invoke", request);
@@ -75,7 +76,7 @@ export class PluginProcess {
     };
   }
 
-  /** Tells the plugin to stop what it is doing. */
+  /** Cancels the plugin's current work. */
   async cancel(): Promise<void> {
     await this.#call("cancel", new Empty());
   }
@@ -114,7 +115,7 @@ export class PluginProcess {
   ): Promise<Response> {
     const client = this.#client;
     if (client === undefined) throw new Error("the plugin is not running");
-    // Each method has its own types; the callers above name them.
+    // Each method has its own types, declared by the callers above.
     const call = client[method].bind(client) as unknown as (
       request: Request,
       metadata: grpc.Metadata,

@@ -1,6 +1,6 @@
 /**
- * Loopback, and the hosts of a cluster, are reached without the site's proxy by every kind of client that this program or one of its tools is:
- * what each of them makes of `no_proxy` differs.
+ * All kinds of clients in this program and its tools reach loopback, and the hosts of a cluster, without the
+ * site's proxy: their interpretations of `no_proxy` differ.
  */
 import { spawn } from "node:child_process";
 import { createServer, type Server } from "node:http";
@@ -30,7 +30,7 @@ afterAll(() => {
   server.close();
 });
 
-/** Each prints what the server answers to the URL that is its last argument. */
+/** Each prints the server's response for the URL in its last argument. */
 const CLIENTS = {
   "fetch of Node": [
     join(__dirname, "..", "..", "node_modules", ".bin", "node"),

@@ -1,6 +1,6 @@
-/** What the resources of `@pulumi/random` that this project may use promise. */
+/** Contract of the resources of `@pulumi/random` that this project may use. */
 import * as pulumi from "@pulumi/pulumi";
-import { RandomId, RandomPassword, RandomPet, RandomString } from "@pulumi/random";
+import { RandomPassword, RandomString } from "@pulumi/random";
 import { version } from "@pulumi/random/package.json";
 import { compareSync } from "bcryptjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -37,25 +37,19 @@ describe("random resources", () => {
     });
     new RandomString("digits", { length: 50, upper: false, lower: false, special: false });
     const password = new RandomPassword("password", { length: 20, keepers });
-    const id = new RandomId("id", { byteLength: 8 });
-    new RandomId("prefixed", {
-      byteLength: 4,
-      prefix: "p-",
-      keepers: { secret: pulumi.secret("s3cret-keeper") },
-    });
-    new RandomPet("pet", { length: 3, prefix: "my", separator: "_" });
-    new RandomPet("plainPet", {});
+    const secretKeeper = { secret: pulumi.secret("s3cret-keeper") };
+    new RandomString("secretlyKept", { length: 6, keepers: secretKeeper });
     new RandomString("kept", { length: 6, keepers });
     new RandomString("resized", { length: changed ? 7 : 6 });
     new RandomString("spelledOut", {
       length: 6,
       ...(changed && { upper: true, minLower: 0, numeric: true }),
     });
-    return { suffix: suffix.result, password: password.result, hex: id.hex };
+    return { suffix: suffix.result, password: password.result };
   };
   const outputs = (name: string) => state.get(name)?.outputs ?? {};
   const text = (name: string, property: string) => String(outputs(name)[property]);
-  /** The value of a secret, which the state shows as JSON. */
+  /** The value of a secret, which is JSON in the state. */
   const secretText = (name: string, property: string): string => {
     const { plaintext } = outputs(name)[property] as { plaintext: string };
     return JSON.parse(plaintext) as string;
@@ -98,7 +92,6 @@ describe("random resources", () => {
       number: true,
       minLower: 0,
     });
-    expect(outputs("plainPet")).toMatchObject({ length: 2, separator: "-" });
   });
 
   it("uses the characters that were asked for", () => {
@@ -123,28 +116,9 @@ describe("random resources", () => {
     expect(state.get("password")?.id).toBe("none");
     expect(secretText("password", "bcryptHash")).toMatch(/^\$2a\$10\$/);
     expect(compareSync(value, secretText("password", "bcryptHash"))).toBe(true);
-    expect(outputs("prefixed")["keepers"]).toEqual({ secret: secretInState("s3cret-keeper") });
+    expect(outputs("secretlyKept")["keepers"]).toEqual({ secret: secretInState("s3cret-keeper") });
     expect(stack.rawState()).not.toContain("s3cret");
     expect(stack.rawState()).not.toContain(JSON.stringify(value).slice(1, -1));
-  });
-
-  it("writes an id in all its ways", () => {
-    const bytes = Buffer.from(text("id", "hex"), "hex");
-    expect(bytes).toHaveLength(8);
-    expect(outputs("id")).toMatchObject({
-      id: bytes.toString("base64url"),
-      b64Url: bytes.toString("base64url"),
-      b64Std: bytes.toString("base64"),
-      dec: bytes.readBigUInt64BE().toString(),
-    });
-    expect(text("prefixed", "hex")).toMatch(/^p-[0-9a-f]{8}$/);
-    expect(text("prefixed", "b64Url")).toBe(`p-${text("prefixed", "id")}`);
-    expect(state.get("prefixed")?.id).toBe(text("prefixed", "id"));
-  });
-
-  it("names pets", () => {
-    expect(text("pet", "id")).toMatch(/^my_[a-z]+_[a-z]+_[a-z]+$/);
-    expect(text("plainPet", "id")).toMatch(/^[a-z]+-[a-z]+$/);
   });
 
   it("keeps every value until an input changes, and replaces it then", async () => {
@@ -162,7 +136,7 @@ describe("random resources", () => {
       expect(operationsOn(changed, name)).toEqual(["create-replacement", "replace", "delete-replaced"]);
       expect(stepOf(changed, "replace", name).changes).toEqual([property]);
     }
-    // Saying what is the default anyway changes nothing.
+    // Setting a default explicitly changes nothing.
     expect(operationsOn(changed, "spelledOut")).toEqual(["same"]);
     const after = await stack.state();
     expect(after.get("kept")?.id).not.toBe(state.get("kept")?.id);
@@ -189,6 +163,18 @@ describe(`${kind} random plugin`, () => {
 
   it("reports the version of the npm package", async () => {
     expect(await plugin.version()).toBe(version);
+  });
+
+  it.each([
+    ["random:index/randomId:RandomId", { byteLength: 4 }],
+    ["random:index/randomPet:RandomPet", {}],
+  ])("has %s (official), or refuses it by name with what to do (stand-in)", async (type, inputs) => {
+    const checked = plugin.check(type, inputs);
+    if (kind === "official") expect(await checked).toEqual([]);
+    else
+      await expect(checked).rejects.toThrow(
+        new RegExp(`'${type}' is not available: .* pulumi plugin install resource random ${version}`),
+      );
   });
 
   it.each([
@@ -220,7 +206,7 @@ describe(`${kind} random plugin`, () => {
   it.each([{ length: "six" }, { length: 6, special: "no" }, { length: 1.5 }])(
     "refuses %j, which is of the wrong type",
     async (inputs) => {
-      // The official plugin refuses the whole request for some of these, and does not name a property for others.
+      // The official plugin rejects the whole request for some of these, and names no property for others.
       const failures = await plugin.check(STRING, inputs).catch((error: unknown) => [String(error)]);
       expect(failures).toHaveLength(1);
       expect(failures.join()).toMatch(/length|special/);

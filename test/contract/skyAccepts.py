@@ -1,6 +1,8 @@
-"""What SkyPilot itself says of what this project passes on. Reads task YAMlS as a JSON list from standard input, answers in JSON.
+"""SkyPilot's own validation of what this project passes on. Reads task YAMLs as a JSON list from standard
+input, answers in JSON.
 
-Nothing is provisioned and no cloud is asked: features, schemas and the check of a pod's user are read out of SkyPilot's own code.
+Nothing is provisioned and no cloud is queried: features, schemas and the check of a pod's user are read from
+SkyPilot's own code.
 """
 
 import ast
@@ -17,7 +19,7 @@ from sky.utils import config_utils
 from sky.utils.registry import CLOUD_REGISTRY
 
 ROOT = pathlib.Path(sky.__file__).parent
-# As the template has it where it asks for RDMA.
+# As in the template when it requests RDMA.
 POD = {
     "spec": {
         "containers": [
@@ -54,7 +56,7 @@ def privilege_check():
 
 
 def pod_of(text, section):
-    """The pod that comes of a task, as far as its `pod_config` settles it."""
+    """The pod of a task, as far as its `pod_config` defines it."""
     task = task_lib.Task.from_yaml_config(yaml.safe_load(text))
     overrides = next(iter(task.resources)).cluster_config_overrides
     pod = copy.deepcopy(POD)
@@ -70,6 +72,12 @@ def refusal(text):
         return str(error)
 
 
+def copied(text):
+    """What SkyPilot would copy out of buckets, by the path on a node."""
+    task = task_lib.Task.from_yaml_config(yaml.safe_load(text))
+    return {path: [mount.source, mount.mode.value] for path, mount in task.storage_mounts.items()}
+
+
 request = json.load(sys.stdin)
 clouds = dict(CLOUD_REGISTRY.items())
 print(
@@ -82,6 +90,7 @@ print(
             "privilegeCheck": privilege_check(),
             "insufficient": exceptions.INSUFFICIENT_PRIVILEGES_CODE,
             "pods": [pod_of(one["task"], one["section"]) for one in request["pods"]],
+            "copied": [copied(text) for text in request["clusters"]],
             "refusals": [refusal(text) for text in request["tasks"]],
         }
     )

@@ -1,6 +1,6 @@
 /**
- * What this project accepts, and what SkyPilot says of it: features of each cloud, keys of a task's configuration, and the user that
- * SkyPilot demands in a pod, whose check is run as SkyPilot has it.
+ * Compares this project's validation with SkyPilot's: features of each cloud, keys of a task's configuration,
+ * and the required user of a pod, with SkyPilot's own check.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
@@ -44,6 +44,7 @@ interface Answer {
   readonly privilegeCheck: string;
   readonly insufficient: number;
   readonly pods: readonly { readonly spec: { readonly containers: readonly Container[] } }[];
+  readonly copied: readonly Readonly<Record<string, readonly [source: string, mode: string]>>[];
   readonly refusals: readonly (string | null)[];
 }
 
@@ -60,8 +61,26 @@ function taskOf(sky: ConfigInput["sky"]): string {
   return recipeText({ cluster, config, endpointPort: endpoint.port }, join(packageRoot(), "runtime"));
 }
 
+/** The tasks of all clusters. */
+function tasksOf(input: ConfigInput): string[] {
+  const config = parseConfig(input);
+  const { clusters } = plan(config, { discovery: "etcd", events: "nats" });
+  return clusters.map((cluster) => recipeText({ cluster, config }, join(packageRoot(), "runtime")));
+}
+
+/** A model and one that drafts its tokens, in buckets, on clusters of their own. */
+const FROM_BUCKETS: ConfigInput = {
+  model: "s3://some-bucket/models/qwen",
+  engine: "sglang",
+  placement: "dedicated",
+  pools: [
+    { role: "prefill" },
+    { role: "decode", engineArgs: ["--speculative-draft-model-path", "gs://another-bucket/draft"] },
+  ],
+};
+
 const OWN_ENV = [{ name: "NCCL_DEBUG", value: "INFO" }];
-/** Whether the pod's user has to be root, and the task. */
+/** Whether the pod's user must be root, and the task. */
 const PODS: readonly (readonly [
   title: string,
   section: string,
@@ -112,7 +131,7 @@ const PODS: readonly (readonly [
   ],
 ];
 
-/** All that a task can ask of an infra, where SkyPilot has it. */
+/** All features that a task can request of an infra, where SkyPilot supports them. */
 const TASKS: readonly ConfigInput["sky"][] = [
   {
     infra: "aws",
@@ -156,7 +175,7 @@ beforeAll(async () => {
     interpreterOf(command) ?? "",
     [join(packageRoot(), "test", "contract", "skyAccepts.py")],
     {
-      input: JSON.stringify({ pods, tasks: TASKS.map(taskOf) }),
+      input: JSON.stringify({ pods, tasks: TASKS.map(taskOf), clusters: tasksOf(FROM_BUCKETS) }),
       env: { ...process.env, HOME: home, SKYPILOT_DISABLE_USAGE_COLLECTION: "1" },
       encoding: "utf8",
       timeout: 240_000,
@@ -179,7 +198,7 @@ describe("what an infra cannot do", () => {
     });
     const named = new Set(Object.values(FEATURES));
     const theirs = Object.entries(answer.unsupported).map(([cloud, features]) => {
-      // Named by `Kubernetes._unsupported_features_for_resources` itself, whose packages are not installed.
+      // Listed in `Kubernetes._unsupported_features_for_resources` itself, whose packages are not installed.
       const all = ["kubernetes", "ssh"].includes(cloud) ? [...features, "STOP"] : features;
       const relevant = all.filter((one) => named.has(one));
       return [cloud, [...new Set(relevant)].toSorted()];
@@ -223,6 +242,19 @@ function exitCodeOf(uid: number): number | null {
   const [program = "", ...words] = [...as, "/bin/bash", "-c", check];
   return spawnSync(program, words, { env: { PATH: process.env["PATH"], HOME: home } }).status;
 }
+
+describe("a model in a bucket", () => {
+  it("is copied by SkyPilot where engines load it, and nowhere else", () => {
+    const byDirectory = answer.copied.map((mounts) =>
+      Object.fromEntries(
+        Object.entries(mounts).map(([path, mount]) => [path.replace(/-[0-9a-f]{8}$/, ""), mount]),
+      ),
+    );
+    const model = { "~/.dynamo-sky/models/qwen": ["s3://some-bucket/models/qwen", "COPY"] };
+    const draft = { "~/.dynamo-sky/models/draft": ["gs://another-bucket/draft", "COPY"] };
+    expect(byDirectory).toEqual([{}, model, { ...model, ...draft }]);
+  });
+});
 
 describe("SkyPilot's check of a pod's user", () => {
   it("refuses the user of NVIDIA's images, who has no sudo", () => {

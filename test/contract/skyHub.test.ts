@@ -4,7 +4,6 @@ import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../../plan/config";
 import { type HubAnswer, hubCautions, hubProblems, hubQuestion } from "../../plan/hub";
-import { draftModels } from "../../sky/setup";
 import { SkyCatalog } from "./skyCatalog";
 
 const TOKEN = "hf_secretsecretsecret";
@@ -80,7 +79,7 @@ async function told({ token, sky, ...written }: Written, at = endpoint) {
     sky: { infra: "aws", diskSizeGB: 2000, ...sky, envs: { HF_ENDPOINT: at } },
     ...(token === undefined ? {} : { huggingFaceToken: token }),
   });
-  const question = hubQuestion(config, draftModels(config));
+  const question = hubQuestion(config);
   if (question === undefined) throw new Error("nothing is asked");
   const answers = await catalog.models({ ...question, ...(token === undefined ? {} : { token }) });
   const all = {
@@ -201,7 +200,6 @@ describe("the hub", () => {
   const question = (input: object, own?: string) =>
     hubQuestion(
       parseConfig({ model: "org/model", pools: [{ role: "aggregated", replicas: 8 }], ...input }),
-      [],
       own,
     );
 

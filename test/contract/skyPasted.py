@@ -1,6 +1,8 @@
-"""SkyPilot's own rendering of what it pastes: reads cases as JSON from standard input, and writes what it makes of each.
+"""SkyPilot's own rendering of pasted settings: reads cases as JSON from standard input, and prints the result
+of each.
 
-    [{"run_options": [...]}, {"sbatch_options": {...}}]  →  [{"commands": [...], "words": [...]}, {"directives": "..."}]
+    [{"run_options": [...]}, {"sbatch_options": {...}}] → [{"commands": [...], "words": [...]}, {"directives":
+    "..."}]
 """
 
 import json

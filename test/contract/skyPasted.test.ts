@@ -1,6 +1,6 @@
 /**
- * Text of `sky.config` through SkyPilot's own rendering, then through bash and through what sbatch makes of its lines: everyday values arrive as
- * they were written, and nothing that is taken is executed.
+ * Text of `sky.config` through SkyPilot's own rendering, then through bash and sbatch's parsing: common
+ * values arrive unchanged, and no accepted text is executed.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -53,7 +53,7 @@ function rendered(cases: readonly object[]) {
   return answersSchema.parse(JSON.parse(stdout));
 }
 
-/** Executes what SkyPilot made, where `docker` notes its arguments; gives them by call. */
+/** Executes SkyPilot's output with a `docker` that records its arguments; returns them by call. */
 function executed(script: string): string[][] {
   rmSync(join(scratch, "arguments"), { force: true });
   const { status, stderr } = spawnSync("bash", [], {
@@ -83,7 +83,7 @@ const OWN_BEFORE = [
   "LANG=C.UTF-8",
 ];
 
-/** What of some options' texts docker is given, for each of the commands that SkyPilot's templates come to. */
+/** docker's arguments for some options' texts, for each command of SkyPilot's templates. */
 function dockerGets(
   cases: readonly string[][],
 ): { readonly words: readonly string[]; readonly given: string[][] }[] {
@@ -156,7 +156,10 @@ describe("docker.run_options", { timeout: TIMEOUT }, () => {
   });
 });
 
-/** What sbatch makes of the rest of a `#SBATCH` line (`_get_argument` of its `opt.c`): words, of which the first has the option. */
+/**
+ * sbatch's parsing of the rest of a `#SBATCH` line (`_get_argument` of its `opt.c`): words, of which the
+ * first has the option.
+ */
 function sbatchWords(line: string): string[] {
   const words: string[] = [];
   let word: string | undefined;

@@ -1,4 +1,4 @@
-/** SkyPilot, loaded once: the real one, without a cloud account and without an API server. */
+/** Preloaded SkyPilot: the real one, without a cloud account or an API server. */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,7 +33,7 @@ describe.skipIf(process.platform !== "linux")(
 
     beforeAll(async () => {
       await ensureOwnSkyPilot(INFRA, (line) => process.stderr.write(`${line}\n`));
-      // Everything is the test's own but the tool chain.
+      // The test has its own directories except for the toolchain.
       const own = { DYNAMO_SKY_CACHE: cacheDir(), HOME: scratch, TMPDIR: scratch };
       Object.assign(process.env, own, { SKYPILOT_DISABLE_USAGE_COLLECTION: "1" });
       program = (await skyAtHand(INFRA)) ?? { command: "", env: {} };
@@ -54,7 +54,7 @@ describe.skipIf(process.platform !== "linux")(
         expect(code).toBe(0);
         expect(stdout).toMatch(/^skypilot, version \d/);
       }
-      // What changes something is no fork.
+      // Changing commands do not run in a fork.
       expect(await sessions[0]?.become(["down", "--help"], {})).toBeUndefined();
     });
 

@@ -19,13 +19,13 @@ const MULTI: ConfigInput = {
   pools: [{ role: "aggregated", tensorParallel: 8, dataParallel: 2 }],
 };
 
-/** What SkyPilot says that a deployment costs. */
+/** SkyPilot's cost of a deployment. */
 async function cost(input: Partial<ConfigInput>) {
   const config = parseConfig({ ...MULTI, ...input });
   const questions = priceQuestions(config);
   const prices = await catalog.prices(questions);
   const planned = plan(config, { discovery: "etcd", events: "nats" });
-  // Clusters with GPUs are equal here, and asked about after the one without.
+  // Clusters with GPUs are equal here, and queried after the one without.
   return costOf(
     config,
     planned,

@@ -1,4 +1,5 @@
-"""What an installed SkyPilot can raise: its exceptions, and the texts that it raises while it provisions, with `…` for what it fills in.
+"""All errors of an installed SkyPilot: its exceptions, and the texts that it raises during provisioning, with
+`…` for variable parts.
 
     python skyTexts.py
 

@@ -1,6 +1,7 @@
 /**
- * What SkyPilot can say when it fails, read from its own source, and what this program makes of it. With another SkyPilot the difference of the
- * files shows what is new: read it, and give what a user can meet a cause in `sky/causes.ts`.
+ * All error messages of SkyPilot, read from its source, with this program's classification. After an upgrade
+ * of SkyPilot the difference of the snapshots shows new ones: add a cause in `sky/causes.ts` for those that
+ * users can meet.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";

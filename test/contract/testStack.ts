@@ -1,4 +1,4 @@
-/** A stack of its own, in a temporary directory, on the real engine with the plugins that are to be checked. */
+/** A separate stack in a temporary directory, on the real engine with the plugins to test. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -13,36 +13,36 @@ import {
 import { ensureToolchain } from "../../toolchain";
 import { enginePath, pulumiHome } from "./installedPlugins";
 
-/** What the engine did, or will do, with one resource. */
+/** An operation of the engine on one resource, done or planned. */
 export interface Step {
   /** `create`, `update`, `same`, `replace`, `create-replacement`, `delete-replaced`, `delete`, `refresh` … */
   op: string;
   /** The resource's name. */
   name: string;
-  /** Changed property paths and how they changed, such as `environment.A: update`. */
+  /** Changed property paths with their changes, such as `environment.A: update`. */
   changes: string[];
-  /** The outputs after the step; in a preview, what is known of them. */
+  /** The outputs after the step; in a preview, the known ones. */
   outputs: Record<string, unknown>;
 }
 
 /** A line that a command logged. */
 export interface LogLine {
-  /** The resource's name, or "" where no resource is named. */
+  /** The resource's name, or "". */
   name: string;
   /** `info`, `error` … */
   severity: string;
-  /** Shown only while it is the latest. */
+  /** Replaced by the next line. */
   ephemeral: boolean;
   text: string;
 }
 
-/** What came out of one run of the engine. */
+/** Result of one run of the engine. */
 export interface RunResult {
-  /** In the order in which they were begun; without the stack and the providers. */
+  /** In start order; without the stack and the providers. */
   steps: Step[];
   logs: LogLine[];
   outputs: OutputMap;
-  /** All that the engine printed, when it failed. */
+  /** The engine's whole output, on failure. */
   failure?: string;
 }
 
@@ -55,9 +55,9 @@ export interface StateResource {
   outputs?: Record<string, unknown>;
 }
 
-/** What stands in a preview for a value that is not known yet. */
+/** Placeholder of an unknown value in a preview. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-/** How long one run of the engine may take, in milliseconds. */
+/** Time limit of one run of the engine, in milliseconds. */
 const RUN_LIMIT_MS = 55_000;
 const PASSPHRASE = "contract";
 
@@ -66,7 +66,7 @@ function nameOf(urn: string | undefined): string {
   return urn?.split("::").slice(3).join("::") ?? "";
 }
 
-/** A secret of the given value, as `StateResource` and the state show it. */
+/** A secret with the given value, in the form of `StateResource` and the state. */
 export function secretInState(value: unknown): Record<string, unknown> {
   return {
     "4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270",
@@ -74,9 +74,9 @@ export function secretInState(value: unknown): Record<string, unknown> {
   };
 }
 
-/** A stack in a temporary directory. Nothing of it is left after `remove`. */
+/** A stack in a temporary directory, which `remove` deletes. */
 export class TestStack {
-  /** A directory for files that commands make. The engine's own files are elsewhere. */
+  /** Directory for the commands' files. The engine's own files are elsewhere. */
   readonly directory: string;
   readonly #root: string;
   readonly #stack: Stack;
@@ -87,7 +87,7 @@ export class TestStack {
     this.directory = join(root, "files");
   }
 
-  /** Makes the stack; installs the engine when it is not there, and fails when it cannot be had. */
+  /** Creates the stack; installs the engine if it is missing, and fails if it is not available. */
   static async create(): Promise<TestStack> {
     const { pulumi } = await ensureToolchain({ need: ["pulumi"] });
     if (pulumi === undefined) throw new Error("The contract of the plugins needs the Pulumi CLI");
@@ -115,12 +115,14 @@ export class TestStack {
     return new TestStack(root, await Stack.createOrSelect("test", workspace));
   }
 
-  /** Updates the stack. With `continueOnError`, goes on with the resources that do not depend on a failed one. */
+  /**
+   * Updates the stack. With `continueOnError`, continues with resources that do not depend on a failed one.
+   */
   up(program: PulumiFn, options: { continueOnError?: boolean } = {}): Promise<RunResult> {
     return this.#run((common) => this.#stack.up({ program, ...options, ...common }));
   }
 
-  /** Shows what an update would do. */
+  /** Shows the changes of an update. */
   preview(program: PulumiFn): Promise<RunResult> {
     return this.#run(async (common) => {
       await this.#stack.preview({ program, ...common });
@@ -128,7 +130,7 @@ export class TestStack {
     });
   }
 
-  /** Asks the plugins what is really there. */
+  /** Reads the actual resources through the plugins. */
   refresh(): Promise<RunResult> {
     return this.#run(async (common) => {
       await this.#stack.refresh(common);
@@ -151,12 +153,12 @@ export class TestStack {
     return new Map(own.map((resource) => [nameOf(resource.urn), resource]));
   }
 
-  /** The state as it lies on the disk, secrets encrypted. */
+  /** The state file, secrets encrypted. */
   rawState(): string {
     return readFileSync(join(this.#root, "state", ".pulumi", "stacks", "contract", "test.json"), "utf8");
   }
 
-  /** The lines of a file in `directory`; none when it is not there. */
+  /** The lines of a file in `directory`; none if it does not exist. */
   lines(file: string): string[] {
     const path = join(this.directory, file);
     return existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
@@ -210,7 +212,7 @@ function logsOf(events: EngineEvent[]): LogLine[] {
     events
       .flatMap(({ diagnosticEvent }) => diagnosticEvent ?? [])
       .filter(({ message }) => !message.startsWith("using pulumi-resource-"))
-      // The SDK's types do not know that debugging messages come too.
+      // The SDK's types lack debugging messages.
       .filter(({ severity }: { severity: string }) => severity !== "debug")
       .map(({ urn, severity, ephemeral, message }) => ({
         name: nameOf(urn),
@@ -231,7 +233,7 @@ export function logOf(result: RunResult, name: string): string[] {
   return result.logs.filter((line) => line.name === name && line.severity === "info").map(({ text }) => text);
 }
 
-/** The one step of a resource with the given operation. */
+/** The step of a resource with the given operation. */
 export function stepOf(result: RunResult, op: string, name: string): Step {
   const [step, ...more] = result.steps.filter((candidate) => candidate.op === op && candidate.name === name);
   if (step === undefined || more.length > 0) {

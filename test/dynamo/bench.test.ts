@@ -1,4 +1,7 @@
-/** `bin/dynamo-sky bench` on a real deployment behind the gateway, in TLS, with the real aiperf: what it writes, says and keeps to itself. */
+/**
+ * `bin/dynamo-sky bench` on a real deployment behind the gateway, with TLS and the real aiperf: its files,
+ * its output, and no secrets in either.
+ */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
@@ -27,7 +30,7 @@ const deployment = new TestDeployment(
 const endpoint = deployment.endpoint.replace("http:", "https:");
 let issued: IssuedCertificate;
 
-/** The stack's outputs, as Pulumi would tell them. */
+/** The stack's outputs, in Pulumi's form. */
 const outputs = (apiKey: string) =>
   JSON.stringify(
     stackOutputs(
@@ -47,7 +50,7 @@ function newSeed(): string {
   return randomBytes(24).toString("hex");
 }
 
-/** Runs the command as its script does, with the outputs on standard input. */
+/** Runs the command like its script, with the outputs on standard input. */
 async function bench(args: readonly string[], input = "") {
   const child = spawn(join(packageRoot(), "bin", "dynamo-sky"), ["bench", ...args], {
     stdio: "pipe",
@@ -73,7 +76,7 @@ function commandLines(): string[] {
       try {
         return readFileSync(join("/proc", pid, "cmdline"), "utf8");
       } catch {
-        // It has ended since.
+        // It has exited since.
         return [];
       }
     });
@@ -114,7 +117,7 @@ describe("a load on a deployment that asks for a key", () => {
       { clients: 2, runs: [{ requests: 6, errors: 0, artifacts: join("aiperf", "2-clients-1") }] },
     ]);
     const [measured] = summary.points.flatMap(({ runs }) => runs);
-    // The prompts are as long as asked for, but for the chat template; the answers exactly.
+    // The prompts have the requested length plus the chat template; the responses have it exactly.
     expect(measured?.promptTokens).toBeGreaterThan(150);
     expect(measured?.answerTokens).toBeGreaterThan(50);
     const { ttftP50 = 0, itlP50 = 0, latencyP50 = 0, tokensPerSecond = 0 } = measured?.values ?? {};

@@ -6,7 +6,7 @@ export function clientOf({ endpoint }: Pick<TestDeployment, "endpoint">): OpenAI
   return new OpenAI({ baseURL: `${endpoint}/v1`, apiKey: "none", maxRetries: 0 });
 }
 
-/** Sends requests one after the other in a few lines until it is stopped. */
+/** Sends requests one after the other in several parallel loops until it is stopped. */
 export class Clients {
   readonly failures: string[] = [];
   answered = 0;

@@ -1,4 +1,4 @@
-/** etcd and NATS of a running deployment: who is let in, and what happens to their passwords. */
+/** etcd and NATS of a running deployment: authentication, and their passwords. */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -34,7 +34,7 @@ const etcd = (path: string, body: unknown, token?: string) =>
 const nats = (options: Readonly<Record<string, unknown>>) =>
   greetNats(host, portOf("nats", "client"), options);
 const logIn = (user: string, password: string) => etcd("auth/authenticate", { name: user, password });
-/** The lease under which one of Dynamo's processes is registered. */
+/** The lease of one of Dynamo's registered processes. */
 const leaseOfDynamo = async () => {
   const { token } = await logIn(ETCD_USER, credentials[ETCD_PASSWORD]);
   const lease = (await etcd("kv/range", DYNAMO_KEYS, token)).kvs?.find((kv) => kv.lease !== undefined)?.lease;
@@ -84,7 +84,7 @@ describe("etcd", () => {
       etcd("auth/user/add", { name: "intruder", password: "x" }, token),
     ])
       expect((await attempt).error).toMatch(/permission denied/);
-    // All that the deployment has written is below that prefix.
+    // All keys written by the deployment are below that prefix.
     const root = await logIn("root", credentials[ETCD_ROOT_PASSWORD]);
     const all = await etcd("kv/range", { key: base64("\0"), range_end: base64("\0") }, root.token);
     const names = (all.kvs ?? []).map(({ key }) => Buffer.from(key, "base64").toString());
@@ -140,7 +140,7 @@ describe("passwords", () => {
     expect((await etcd("kv/range", DYNAMO_KEYS)).error).toMatch(/user name is empty|invalid auth token/);
     expect(await nats({})).toContain("Authorization Violation");
     await machine.must("ready", deployment.readySpec());
-    // Longer than a lease: who could not renew it would be gone.
+    // Longer than a lease: a process that could not renew it would be gone.
     const { token } = await logIn(ETCD_USER, credentials[ETCD_PASSWORD]);
     const registered = async () =>
       ((await etcd("kv/range", DYNAMO_KEYS, token)).kvs ?? []).map(({ key }) => key).toSorted();

@@ -49,7 +49,7 @@ describe("a deployment without etcd and NATS", () => {
     expect(before).toMatchObject(rest);
     const { endpoint, logs } = deployment;
     const target = { endpoint, model: deployment.plan.model, logs };
-    // Connections to the broker come back one by one.
+    // Connections to the broker are restored one by one.
     await eventually(async () => (await proveRouting(target)).cacheAware, 60);
   });
 

@@ -1,7 +1,8 @@
 /**
- * What the documentation tells a reader to type works: every block of commands is run by bash, page by page, in a copy of this
- * repository with state and ports of its own. Blocks whose first line says what they need (`# needs an account at AWS`) are not; of those
- * that need an account for a stack, `preview` is run, with a stand-in for SkyPilot that knows no cluster.
+ * The commands in the documentation work: every block of commands is run by bash, page by page, in a copy of
+ * this repository with its own state and ports. Blocks whose first line names a requirement (`# needs an
+ * account at AWS`) are skipped; for those that need an account for a stack, `preview` is run, with a stand-in
+ * for SkyPilot that knows no cluster.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -15,7 +16,7 @@ import { packageRoot } from "../../lib/root";
 import { type CommandBlock, codeBlocks, commandBlocks, pages } from "../pages";
 
 const MINUTE = 60_000;
-/** What would run this very test, or all of them. */
+/** Commands that would run this very test, or all of them. */
 const RUNS_TESTS = /^\s*(npm test|\.ci\/run|npm run test:engines)\b/;
 
 const blocks = (page: string): CommandBlock[] =>
@@ -29,7 +30,7 @@ const blocks = (page: string): CommandBlock[] =>
         .join("\n"),
     }))
     .filter(({ script }) => /^\s*[^#\s]/m.test(script));
-/** Stacks that a page's commands show a preview of, where only the account is missing. */
+/** Stacks previewed by a page's commands that only lack the account. */
 const previewed = (page: string): string[] => {
   const scripts = commandBlocks(page)
     .filter(({ needs }) => needs === "an account at the cloud of the stack")
@@ -40,7 +41,7 @@ const previewed = (page: string): string[] => {
   return [...new Set(stacks)];
 };
 
-/** The stacks that a page shows for a reader to write: `# Pulumi.first.yaml`. */
+/** The stacks that a page shows for the reader to write: `# Pulumi.first.yaml`. */
 const written = (page: string): { readonly file: string; readonly text: string }[] =>
   codeBlocks(page, "yaml").flatMap((text) => {
     const file = /^# (Pulumi\.[\w-]+\.yaml)/.exec(text)?.[1];
@@ -58,7 +59,7 @@ describe("the commands of the documentation", () => {
   const bash = (script: string) =>
     spawnSync("bash", ["-euo", "pipefail", "-c", script], {
       cwd: clone,
-      // As from a terminal: npm says where it was called by INIT_CWD, and hands that on.
+      // As from a terminal: npm sets INIT_CWD to the caller's directory, and passes it on.
       env: { ...process.env, INIT_CWD: undefined, DYNAMO_SKY_STATE: state },
       encoding: "utf8",
       timeout: 3 * MINUTE,
@@ -96,7 +97,7 @@ describe("the commands of the documentation", () => {
   });
 
   it.each(pagesWithCommands)("of %s", { timeout: 10 * MINUTE }, (page) => {
-    // Pages go on where a reader is who has tried it.
+    // Later pages assume a running dev stack.
     const up = bash("npm run --silent stack -- up --stack dev");
     expect(up.status, up.stderr).toBe(0);
     for (const { file, text } of written(page)) writeFileSync(join(clone, file), text);

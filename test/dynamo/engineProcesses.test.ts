@@ -1,4 +1,7 @@
-/** An engine's processes, with small programs that behave as SGLang's do: they finish what they have begun, and leave nothing behind. */
+/**
+ * An engine's processes, with small programs that behave like SGLang's: they finish current requests, and
+ * leave nothing behind.
+ */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -16,8 +19,9 @@ const lease: LocalLeaseSpec = { cluster, services: false, nodes: [node] };
 const PORT = 7600;
 
 /**
- * A main process that answers slowly, and two schedulers, one of which has left the process group. A scheduler that gets SIGTERM
- * ends, which the main process takes for a crash. By itself the main process ends no scheduler.
+ * A main process that responds slowly, and two schedulers, one of which has left the process group. A
+ * scheduler exits on SIGTERM, which the main process treats as a crash. The main process itself stops no
+ * scheduler.
  */
 const ENGINE = `
 import http.server, os, signal, subprocess, sys, threading, time
@@ -66,7 +70,7 @@ const processes = (): number[] =>
     .filter(({ command }) => command === "decode-0")
     .map(({ pid }) => pid);
 const launcher = async (): Promise<number> => (await machine.pids(cluster))["decode-0"] ?? 0;
-/** The one of the engine's processes that has started the others. */
+/** The engine's main process, which started the others. */
 async function mainProcess(): Promise<number> {
   const parent = String(await launcher());
   const isChild = (pid: number) =>

@@ -1,4 +1,4 @@
-/** Files of this machine on nodes of a local deployment: real programs that read them. */
+/** Local files on nodes of a local deployment: real programs that read them. */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** The gateway: real nginx in front of two real frontends. Who gets in, who does not, and where the keys are. */
+/** The gateway: real nginx in front of two real frontends. Authentication, and where the keys are. */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
@@ -195,7 +195,7 @@ describe("who has none", () => {
     const open = listeners(machine.processes());
     expect(unlisted(open, deployment.listenedNodes)).toEqual([]);
     expect(open.filter(({ address }) => !(address.startsWith("127.") || address === "::1"))).toEqual([]);
-    // The gateway is among what was looked at.
+    // The gateway is among the checked listeners.
     expect(open.map(({ port }) => port)).toContain(deployment.plan.endpoint.port);
   });
 });
@@ -339,7 +339,7 @@ describe("losses", () => {
     });
     expect(waiting.code).toBe(1);
     expect(waiting.stderr).toContain("waited for frontend: HTTP 503 The model has no worker at the moment.");
-    // As other languages write JSON.
+    // JSON in the style of other languages.
     const written = JSON.stringify(chat, null, 1).replaceAll("/", "\\/");
     expect((await post(bearer(key), written)).status).toBe(503);
     const text = JSON.stringify({ ...chat, model: "nobody/has-this", user: JSON.stringify(chat) });
@@ -368,11 +368,11 @@ describe("losses", () => {
     const before = nginx();
     const masters = before.filter((pid) => parentOf(pid) === gateway);
     expect(masters).toHaveLength(1);
-    // A new start of a node on SkyPilot finds nothing of the old one's files.
+    // After a restart a node on SkyPilot has none of its old files.
     const files = readdirSync(machine.state, { recursive: true, encoding: "utf8" });
     for (const file of files.filter((path) => path.endsWith("/run/gateway-nginx.pid")))
       rmSync(join(machine.state, file));
-    // The master first: its workers have no parent then that anybody would look for.
+    // The master first: its workers are then orphans.
     for (const pid of [...masters, gateway]) process.kill(pid, "SIGKILL");
     await eventually(() => before.every((pid) => startTime(pid) === undefined));
     await machine.must("ready", deployment.readySpec({ apiKey: key }));
@@ -397,7 +397,7 @@ describe("losses", () => {
   });
 });
 
-/** `fetch` tidies a path up before it sends it. */
+/** `fetch` normalises a path before it sends it. */
 function rawGet(path: string, headers: Record<string, string>): Promise<{ status: number; body: string }> {
   const { hostname, port } = new URL(endpoint);
   return new Promise((resolve, reject) => {

@@ -1,4 +1,7 @@
-/** The gateway under load: who has a key loses nothing, who has none gets nothing, over TLS and at the same time. */
+/**
+ * The gateway under load, with TLS: clients with a key lose nothing, concurrent clients without one get
+ * nothing.
+ */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Endpoint, type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
@@ -8,7 +11,10 @@ import { TestDeployment } from "./support";
 
 const SERVED = 10_000;
 const REFUSED = 1000;
-/** Both are sent in so many parts, one of each at the same time, so that the strangers are there from the first to the last. */
+/**
+ * Both are sent in this many parts, one of each concurrently, so that requests without a key run for the
+ * whole time.
+ */
 const ROUNDS = 10;
 const CLIENTS = 32;
 const ANSWER_TOKENS = 4;
@@ -16,7 +22,7 @@ const LOAD_SECONDS = 300;
 
 const deployment = new TestDeployment(
   {
-    // Limits that nobody meets here: test/dynamo/gateway.test.ts meets them.
+    // Limits that are never reached here: test/dynamo/gateway.test.ts tests them.
     access: {
       gateway: true,
       tls: { mode: "generated" },
@@ -27,7 +33,7 @@ const deployment = new TestDeployment(
     frontend: { replicas: 2 },
     router: { mode: "round-robin" },
     pools: [{ role: "aggregated", replicas: 1 }],
-    // The engine takes hardly any time. (0, which its help calls infinite, was no faster than 1.)
+    // Makes the engine's time negligible. (0, which its help calls infinite, was no faster than 1.)
     engineArgs: ["--speedup-ratio", "1000"],
   },
   { discovery: "etcd", events: "nats" },
@@ -46,7 +52,7 @@ beforeAll(async () => {
 });
 afterAll(() => deployment.close());
 
-/** Chat requests that the frontends themselves have counted. */
+/** Chat requests counted by the frontends themselves. */
 async function countedByFrontends(): Promise<number> {
   const ports = deployment.cluster.nodes.flatMap(({ programs }) =>
     programs.flatMap(({ role, ports: { frontendHttp } }) => (role === "frontend" ? [frontendHttp] : [])),
@@ -88,7 +94,7 @@ test(
     expect(served).toHaveLength(SERVED);
     expect(unlike(refused, ({ status, problem }) => status === 401 && isRefusal(problem))).toEqual([]);
     expect(refused).toHaveLength(REFUSED);
-    // Not one of the strangers' has come as far as a frontend.
+    // No request without a key has reached a frontend.
     expect((await countedByFrontends()) - before).toBe(SERVED);
   },
   LOAD_SECONDS * 1000,
@@ -98,7 +104,7 @@ function isRefusal(said: string | undefined): boolean {
   return said?.includes("invalid_api_key") === true;
 }
 
-/** The first few that are not as they should be. */
+/** The first few unexpected responses. */
 function unlike(answers: readonly StreamedAnswer[], isRight: (answer: StreamedAnswer) => boolean) {
   return answers.filter((answer) => !isRight(answer)).slice(0, 5);
 }

@@ -1,7 +1,8 @@
 /**
- * Hostile values in every setting that takes text: each is refused with a message that names the setting, or reaches its program
- * byte for byte; nothing of it is executed. On the real parts: the task as SkyPilot's YAML library reads it, its `setup` and `run` under
- * bash, supervisor, the launcher, nginx. Only the programs themselves are stand-ins: they write down what they were given.
+ * Hostile values in every text setting: each is rejected with a message that names the setting, or reaches
+ * its program byte for byte; none is executed. With the real parts: the task as parsed by SkyPilot's YAML
+ * library, its `setup` and `run` under bash, supervisor, the launcher, nginx. Only the programs themselves
+ * are stand-ins that record their arguments and environment.
  */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
@@ -40,7 +41,7 @@ import { eventually } from "./support";
 
 const SERVICES = { discovery: "etcd", events: "nats" } as const;
 const BASE: ConfigInput = { model: "/models/plain", cluster: { gpusPerNode: 1 } };
-/** A user's home directory may be called anything, too. */
+/** A user's home directory may have any name, too. */
 const HOME = `h o'm"e $(touch ${CANARY}) \`touch ${CANARY}\` %(here)s ; {x}`;
 const ADDRESS = "127.0.0.1";
 
@@ -56,7 +57,7 @@ function planned(input: Partial<ConfigInput>): Planned {
   return { config, cluster };
 }
 
-/** The message with which a configuration is refused; undefined where it is taken. */
+/** The error for a configuration; undefined if it is accepted. */
 function refusal(input: Partial<ConfigInput>): string | undefined {
   try {
     planned(input);
@@ -67,7 +68,7 @@ function refusal(input: Partial<ConfigInput>): string | undefined {
   }
 }
 
-/** Which payloads a setting takes, and why it refuses the others. */
+/** The payloads that a setting accepts, and its errors for the others. */
 const JUDGED = SLOTS.map((slot) => {
   const verdicts = PAYLOADS.map((payload) => ({ payload, refused: refusal(slot.put([payload])) }));
   return {
@@ -80,7 +81,7 @@ const JUDGED = SLOTS.map((slot) => {
 });
 const takenBy = (slot: Slot): readonly string[] => JUDGED.find((judged) => judged.slot === slot)?.taken ?? [];
 
-/** All that several settings take, in one configuration. */
+/** All payloads accepted by several settings, in one configuration. */
 function together(slots: readonly Slot[]): Partial<ConfigInput> {
   const parts = slots.map((slot) => slot.put(takenBy(slot)));
   const of = <K extends keyof ConfigInput>(key: K) => Object.assign({}, ...parts.map((part) => part[key]));
@@ -105,7 +106,7 @@ const environment = {
   SKYPILOT_NODE_IPS: ADDRESS,
 };
 
-/** A program that writes down its arguments and its environment, and stays. */
+/** A program that records its arguments and its environment, and keeps running. */
 const RECORDER = `#!${python}
 import json, os, signal, sys
 name = os.environ["DYNAMO_SKY_PROGRAM"].rsplit("/", 1)[1]
@@ -121,7 +122,7 @@ function executable(name: string, text: string): void {
   chmodSync(join(stubs, name), 0o755);
 }
 
-/** Documents as PyYAML reads them, by the loader with which SkyPilot reads tasks: libyaml's where that is there. */
+/** Documents parsed by PyYAML, with SkyPilot's loader for tasks: libyaml's if available. */
 function readByPyYaml(texts: readonly string[]): Record<string, unknown>[] {
   const source =
     "import json, sys, yaml; print(json.dumps([yaml.load(text, getattr(yaml, 'CSafeLoader', yaml.SafeLoader)) for text in json.load(sys.stdin)]))";
@@ -133,14 +134,17 @@ function taskOf({ config, cluster }: Planned): string {
   return textOfTask({ cluster, config, endpointPort: 8000 }, `${config.servedModelName} hostile`);
 }
 
-/** A part of a task as a file, as SkyPilot runs it. @returns its path. */
+/** A part of a task as a file, run like SkyPilot does. @returns Its path. */
 function script(part: "setup" | "run", task: Readonly<Record<string, unknown>> | undefined): string {
   const path = join(scratch, `${part}.sh`);
   writeFileSync(path, String(task?.[part]));
   return path;
 }
 
-/** The workers of many deployments as one program with all their arguments and variables, since each start takes its time. */
+/**
+ * The workers of many deployments as one program with all their arguments and variables, since each start is
+ * slow.
+ */
 function joined(worker: ProgramPlan, deployments: readonly Planned[]): ProgramPlan {
   const workers = deployments.flatMap(({ cluster }) =>
     cluster.nodes.flatMap(({ programs }) => programs.filter(({ role }) => role === "aggregated")),
@@ -157,14 +161,14 @@ function joined(worker: ProgramPlan, deployments: readonly Planned[]): ProgramPl
   };
 }
 
-/** The program, started as the recorder, with nothing to wait for. */
+/** The program replaced by the recorder, with no dependencies. */
 const recorded = (program: ProgramPlan): ProgramPlan => ({
   ...program,
   command: ["record", ...program.command.slice(1)],
   waitsFor: [],
 });
 
-/** The text on the node: what stands for addresses and directories is filled in. */
+/** The text on the node, with placeholders for addresses and directories filled in. */
 const onNode = (text: string): string =>
   text
     .replaceAll(/\{\{(HEAD_IP|CONTROL_IP|NODE_IP)\}\}/g, ADDRESS)
@@ -176,7 +180,7 @@ interface Record_ {
 }
 const recordOf = (name: string): Record_ => JSON.parse(readFileSync(join(records, `${name}.json`), "utf8"));
 
-/** Files that hostile text has made when executed, wherever that was. */
+/** Files created by executed hostile text, anywhere. */
 function canaries(): string[] {
   const names = readdirSync(scratch, { recursive: true, encoding: "utf8" });
   return [
@@ -282,7 +286,7 @@ describe("a hostile value", () => {
         const wanted = Object.fromEntries(
           Object.entries(program.env).map(([key, value]) => [
             key,
-            // None are inherited here, so that the node's numbers are the plan's.
+            // No GPUs are inherited here, so that the node's numbers are the plan's.
             value === OWN_GPUS ? program.gpus.join(",") : onNode(value),
           ]),
         );
@@ -302,7 +306,7 @@ describe("a hostile value", () => {
       writeFileSync(join(node0, "run", "gateway-keys.conf"), "");
       const { bundle } = await issueCertificate("0".repeat(64), ["127.0.0.1"]);
       writeFileSync(join(node0, "run", "gateway-tls.pem"), bundle, { mode: 0o600 });
-      // Its log goes to standard output, which nginx opens by name: a file, since a socket cannot be.
+      // nginx opens its log by name: it must be a file, since a socket cannot be opened.
       const output = openSync(join(scratch, "nginx.log"), "w");
       const check = spawnSync(nginx?.path ?? "nginx", ["-t", "-p", node0, "-c", conf], {
         encoding: "utf8",
@@ -328,7 +332,7 @@ describe("a hostile value", () => {
       const { labels = {}, image_id, instance_type } = task["resources"] as Record<string, unknown>;
       expect(labels).toEqual(config.sky.labels);
       expect(task["envs"] ?? {}).toEqual(config.sky.envs);
-      // Beside it stands what pods need.
+      // Pod settings are next to it.
       const { kubernetes: _pods, ssh: _hosts, ...rest } = (task["config"] ?? {}) as Record<string, unknown>;
       const { kubernetes: _own, ...own } = quotedSkyConfig(config.sky.config ?? {}) as Record<
         string,

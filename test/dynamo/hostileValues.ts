@@ -1,10 +1,16 @@
-/** Values that break programs which put text into shells, templates and files, and the settings that take text. */
+/**
+ * Values that break programs which put text into shells, templates and files, and the settings that accept
+ * text.
+ */
 import type { ConfigInput } from "../../config/schema";
 
-/** Made by whatever is executed that must not be. */
+/** Created by text that is wrongly executed. */
 export const CANARY = "dynamo-sky-canary";
 
-/** `§` stands for a dollar sign before a brace. Each would leave a file called {@link CANARY} in the working directory of the shell that executes it, or break a file's syntax. */
+/**
+ * `§` stands for a dollar sign before a brace. Each would create a file called {@link CANARY} in the working
+ * directory of the shell that executes it, or break a file's syntax.
+ */
 export const PAYLOADS: readonly string[] = [
   ...[
     "$(touch CANARY)",
@@ -187,11 +193,11 @@ export const PAYLOADS: readonly string[] = [
   ],
 ].map((text) => text.replaceAll("CANARY", CANARY).replaceAll("§", "$"));
 
-/** A setting that takes text. */
+/** A setting that accepts text. */
 export interface Slot {
-  /** Beginning of the setting's name in a message. */
+  /** Prefix of the setting's name in a message. */
   readonly setting: string;
-  /** Several values fit in one configuration. */
+  /** Whether one configuration can have several values. */
   readonly many: boolean;
   readonly put: (values: readonly string[]) => Partial<ConfigInput>;
 }

@@ -1,7 +1,10 @@
-/** Fetching a model from a hub that is overrun and whose connections break; the hub is a stand-in, its client the real `huggingface_hub`. */
+/**
+ * Downloads a model from an overloaded hub with broken connections; the hub is a stand-in, its client the
+ * real `huggingface_hub`.
+ */
 import { execFile } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -12,13 +15,14 @@ import { RUNTIME } from "../runtime";
 
 const python = locateTools().python?.bin ?? "";
 const COMMIT = "0123456789abcdef0123456789abcdef01234567";
+const OLDER = "89abcdef0123456789abcdef0123456789abcdef";
 /** More than the client writes at a time. */
 const WEIGHTS = randomBytes(24_000_000);
 
-/** Stands in for the Hugging Face hub, with one model of one file. */
+/** Stand-in for the Hugging Face hub, with one model of one file. */
 class Hub {
-  readonly asked: string[] = [];
-  /** What happens to the next requests for the file instead of an answer. */
+  asked: string[] = [];
+  /** Failures of the next requests for the file. */
   troubles: ("busy" | "cut" | "gone")[] = [];
   private readonly server = createServer((request, response) => this.answer(request, response));
 
@@ -44,8 +48,12 @@ class Hub {
       response.end(JSON.stringify({ id: "a/model", sha: COMMIT, siblings: [{ rfilename: "weights.bin" }] }));
       return;
     }
+    if (!url.endsWith("/weights.bin")) {
+      response.writeHead(404).end();
+      return;
+    }
     response.setHeader("ETag", `"${createHash("sha256").update(WEIGHTS).digest("hex")}"`);
-    response.setHeader("X-Repo-Commit", COMMIT);
+    response.setHeader("X-Repo-Commit", url.includes(OLDER) ? OLDER : COMMIT);
     response.setHeader("Accept-Ranges", "bytes");
     if (method === "HEAD") {
       response.setHeader("Content-Length", WEIGHTS.length);
@@ -80,13 +88,19 @@ describe("a model of a hub", () => {
   let endpoint = "";
   beforeEach(async () => {
     endpoint = await hub.open();
+    hub.asked = [];
+    hub.troubles = [];
   });
   afterEach(() => {
     hub.close();
     rmSync(home, { recursive: true, force: true });
   });
 
-  const fetchModel = () =>
+  const fetchModel = (model = "a/model") =>
+    run(["-B", join(RUNTIME, "fetch_model.py"), join(home, "none.json"), model]);
+
+  /** Runs the interpreter that has Dynamo, with what was said in a time that suits a test. */
+  const run = (args: readonly string[]) =>
     new Promise<{ readonly code: number; readonly output: string }>((resolve) => {
       const env = {
         PATH: process.env["PATH"],
@@ -94,11 +108,23 @@ describe("a model of a hub", () => {
         HF_ENDPOINT: endpoint,
         HF_HUB_DISABLE_XET: "1",
       };
-      const args = ["-B", join(RUNTIME, "fetch_model.py"), join(home, "none.json"), "a/model"];
-      execFile(join(python, "python3"), args, { env }, (error, stdout, stderr) =>
+      execFile(join(python, "python3"), args, { env, cwd: RUNTIME }, (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : Number(error.code), output: stdout + stderr }),
       );
     });
+
+  /** As {@link fetchModel} where locks of files do nothing, with a dead process noticed after so long. */
+  const fetchUnlocked = (deadAfterSeconds: number) =>
+    run([
+      "-B",
+      "-c",
+      `import fcntl, sys
+fcntl.flock = fcntl.lockf = lambda *_: None
+import fetch_model
+fetch_model.ALIVE_EVERY_SECONDS, fetch_model.DEAD_AFTER_SECONDS, fetch_model.LOOK_EVERY_SECONDS = 0.1, ${deadAfterSeconds}, 0.05
+sys.argv[1:] = ["none", "a/model"]
+fetch_model.main()`,
+    ]);
 
   test("is fetched although the hub has too many requests and cuts a connection, and goes on where it broke off", async () => {
     hub.troubles = ["busy", "busy", "cut", "cut"];
@@ -116,5 +142,35 @@ describe("a model of a hub", () => {
     expect(code).toBe(1);
     expect(output).toMatch(/a\/model could not be fetched \(attempt 1\): .*403/);
     expect(output).not.toContain("Traceback");
+  });
+
+  test("is fetched once by nodes that share the cache, also where its file system has no locks", async () => {
+    const all = await Promise.all([fetchUnlocked(60), fetchUnlocked(60), fetchUnlocked(60)]);
+    for (const { code, output } of all) expect(code, output).toBe(0);
+    expect(hub.asked).toEqual(["all"]);
+    expect(all.filter(({ output }) => output.includes("another node is fetching a/model"))).not.toHaveLength(
+      0,
+    );
+  });
+
+  test("is fetched although whoever had begun was killed", async () => {
+    mkdirSync(join(home, "hub", ".dynamo-sky-a--model"), { recursive: true });
+    const { code, output } = await fetchUnlocked(1);
+    expect(output).toContain("another node is fetching a/model");
+    expect(code).toBe(0);
+    expect(hub.asked).toEqual(["all"]);
+    expect(existsSync(join(home, "hub", ".dynamo-sky-a--model"))).toBe(false);
+  });
+
+  test("of a revision is what Dynamo's own library takes too, and not the newest besides", async () => {
+    expect((await fetchModel(`a/model@${OLDER}`)).code).toBe(0);
+    const script = `import asyncio
+from dynamo._core import fetch_model
+async def main():
+    print(await fetch_model("a/model", False), flush=True)
+asyncio.run(main())`;
+    const { output } = await run(["-c", script]);
+    expect(output).toContain(join("snapshots", OLDER));
+    expect(hub.asked).toEqual(["all"]);
   });
 });

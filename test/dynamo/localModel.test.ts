@@ -1,4 +1,7 @@
-/** A model in a directory of this machine, on real Dynamo: with a name that no hub has, and a path with spaces and letters of any kind. */
+/**
+ * A model in a local directory, on real Dynamo: with a name that is not on the hub, and a path with spaces
+ * and non-ASCII letters.
+ */
 import { cpSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

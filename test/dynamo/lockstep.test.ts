@@ -1,4 +1,6 @@
-/** Replicas over several nodes, with small programs: they start together, end together and start again together. */
+/**
+ * Replicas over several nodes, with small programs: they start together, end together and restart together.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { join } from "node:path";
@@ -21,7 +23,7 @@ const lease: LocalLeaseSpec = { cluster, services: false, nodes, secrets: { [LOC
 const PORT = 7300;
 const LOCKSTEP_PORT = 7400;
 
-/** Serves, and on SIGTERM takes a moment in which it says who of the others is still there. */
+/** Serves, and on SIGTERM reports for a moment which others are still running. */
 const SERVER = `
 import http.server, os, signal, sys, threading, time, urllib.request
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -87,7 +89,7 @@ const states = (): Promise<string[]> =>
     }),
   );
 
-/** Process ids of a rank: the launcher's, and those of what it started. */
+/** Process ids of a rank: the launcher's, and those of its children. */
 async function processesOfRank(number: number): Promise<{ launcher: number; program: number[] }> {
   const launcher = (await machine.pids(cluster, number))[programName(number)] ?? 0;
   const program = processesOf(directory(number))
@@ -96,7 +98,7 @@ async function processesOfRank(number: number): Promise<{ launcher: number; prog
   return { launcher, program };
 }
 
-/** All programs answer, each started again since. */
+/** All programs answer after a restart. */
 async function startedAgain(before: readonly number[]): Promise<boolean> {
   if (!starts().every((count, index) => count > (before[index] ?? 0))) return false;
   const answers = await Promise.all(
@@ -146,7 +148,7 @@ describe("the ranks of a replica", () => {
         new RegExp(`rank [0-9] of this replica has ended \\(.*${why}\\): this one stops too`),
       );
     }
-    // Nothing of the earlier run is left, though its parent was killed.
+    // Nothing of the earlier run is left, although its parent was killed.
     for (const other of RANKS) expect((await processesOfRank(other)).program).toHaveLength(1);
     expect(processesOf(directory(number)).map(({ pid }) => pid)).not.toContain(program[0]);
   });
@@ -204,7 +206,7 @@ ${SERVER.replace("signal.signal(signal.SIGTERM, leave)", "").replace('self.wfile
     await eventually(() => startedAgain(before), 60);
     for (const number of [0, 1])
       expect(log(number)).toContain("the program did not stop within 5 s and is killed");
-    // Told to stop in good order they would get all of it.
+    // On a graceful stop they would get all of it.
     for (const { launcher, program } of await Promise.all(RANKS.map(processesOfRank)))
       for (const pid of [launcher, ...program]) kill(pid);
     await machine.must("local remove", replica(RANKS.map((number) => rank(number))));
@@ -231,7 +233,7 @@ ${SERVER.replace("signal.signal(signal.SIGTERM, leave)", "").replace('self.wfile
     await eventually(() => log(0).trimEnd().endsWith("3 in all, at most 60 s"));
     const closed = await new Promise<boolean>((resolve) => {
       const socket = createConnection({ host: nodes[0]?.address ?? "", port: LOCKSTEP_PORT }, () => {
-        // The right name, and no proof of it.
+        // The right name without a valid HMAC.
         socket.write(`${"0".repeat(64)} hello decode-0 1 ${"0".repeat(32)}\n`);
       });
       socket.on("close", () => resolve(true));

@@ -1,6 +1,6 @@
 /**
- * A real Prometheus beside a running deployment: everything is scraped, every query of every dashboard and alert has an answer,
- * what needs a GPU is exactly what is said to, and alerts fire when something is wrong.
+ * A real Prometheus with a running deployment: all targets are scraped, every query of every dashboard and
+ * alert has a result, the missing series are exactly those that need a GPU, and alerts fire on problems.
  */
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -62,7 +62,7 @@ const chat = async (content: string, apiKey = key) => {
   await response.text();
   return response.status;
 };
-/** Requests with a long beginning in common, so that caches are hit. */
+/** Requests with a long shared prefix, to hit caches. */
 const load = () =>
   Promise.all(Array.from({ length: 4 }, (_, index) => chat(`${"Once upon a time ".repeat(200)}${index}`)));
 const value = async (expr: string) => (await ask(prometheus, { source: "test", expr, series: [] })).values;
@@ -71,7 +71,10 @@ const firing = async (alert: string) =>
     ({ state, labels }) => labels["alertname"] === alert && state === "firing",
   );
 
-/** etcd writes when processes come and go, which may all have been before Prometheus first looked: then there is nothing to measure. */
+/**
+ * etcd writes when processes start and stop, possibly only before Prometheus's first scrape: then there is no
+ * rate.
+ */
 const isSeldom = (series: Series) => series === SERIES.etcdFsync;
 
 beforeAll(async () => {
@@ -155,7 +158,7 @@ describe("Prometheus", () => {
     );
     expect(listing.data.map((one) => one.name).toSorted()).toEqual(programs);
     expect(await value("dynamo_sky_program_resident_memory_bytes < 5e6")).toEqual([]);
-    // gateway.py alone has less than half of it.
+    // gateway.py alone uses less than half of it.
     expect((await value('dynamo_sky_program_resident_memory_bytes{name="gateway"}'))[0]).toBeGreaterThan(2e7);
   });
 });
@@ -210,7 +213,7 @@ describe("alerts", () => {
     for (let round = 1; round <= 3; round++) {
       const { "decode-1": pid = 0 } = await machine.pids(name);
       kill(pid);
-      // The next one: a start, which the exporter counts.
+      // The next one: a start, counted by the exporter.
       await eventually(
         async () =>
           ((await value(`max(max_over_time(dynamo_sky_program_starts_total{name="decode-1"}[1m]))`))[0] ??

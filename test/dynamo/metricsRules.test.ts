@@ -1,4 +1,7 @@
-/** The alerts, judged by Prometheus's own `promtool`: each fires when it should and only then, on series made up for it. */
+/**
+ * The alerts, tested with Prometheus's own `promtool`: each fires exactly when it should, on synthetic
+ * series.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -52,7 +55,7 @@ test("Prometheus's configuration and rules are valid", () => {
   );
 });
 
-/** Values of each series in promtool's notation, one every 15 seconds, for 20 minutes and more. */
+/** Values of each series in promtool's notation, one every 15 seconds, for at least 20 minutes. */
 type Values = Readonly<Record<string, string>>;
 
 const TTFT = "dynamo_frontend_time_to_first_token_seconds_bucket";
@@ -62,7 +65,7 @@ const DECODE = (replica: number) => `up{job="dynamo-worker",role="decode",rank="
 const REQUESTS = (labels: string) => `dynamo_frontend_requests_total{model="m",${labels}}`;
 const RISING = "0+10x100";
 
-/** A deployment that is well. */
+/** A healthy deployment. */
 const WELL: Values = {
   [PREFILL]: "1x100",
   [DECODE(0)]: "1x100",
@@ -93,7 +96,7 @@ const WELL: Values = {
   nginx_up: "1x100",
 };
 
-/** What goes wrong, and the alert that must fire for it, alone. */
+/** Problems, each with the only alert that must fire. */
 const WRONG: readonly (readonly [alert: string, what: string, change: Values])[] = [
   ["DynamoNoWorkers", "the only prefill worker is gone", { [PREFILL]: "1x10 0x90" }],
   ["DynamoWorkersMissing", "one of two decode workers is gone", { [DECODE(1)]: "1x10 0x90" }],
@@ -150,7 +153,7 @@ const WRONG: readonly (readonly [alert: string, what: string, change: Values])[]
   ["DynamoGatewayDown", "the gateway is gone", { nginx_up: "0x100" }],
 ];
 
-/** What looks bad and is none. */
+/** Harmless changes that look like problems. */
 const HARMLESS: readonly (readonly [what: string, change: Values])[] = [
   ["nothing", {}],
   ["clients' mistakes", { [REQUESTS('status="error",error_type="validation"')]: "0+20x100" }],

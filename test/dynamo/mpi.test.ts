@@ -1,8 +1,10 @@
 /**
- * TensorRT-LLM over several nodes: two replicas, each one MPI world over two nodes, as the plan says and by real Open MPI.
+ * TensorRT-LLM over several nodes: two replicas, each one MPI world over two nodes, as planned and with real
+ * Open MPI.
  *
- * TensorRT-LLM itself cannot be had. In its place rank 0 serves with Dynamo's mocker and all ranks are those of `standIns/`, which says what it
- * imitates; all nodes are this machine, so the MPI worlds, which listen at all addresses, get ports apart.
+ * TensorRT-LLM itself is not available. Instead rank 0 serves with Dynamo's mocker and all ranks are those of
+ * `standIns/`, which documents what it imitates; all nodes are this machine, so the MPI worlds, which listen
+ * at all addresses, get separate ports.
  */
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -24,7 +26,7 @@ const openMpi = locateTestEnvironment("openmpi") ?? "";
 const dynamo = locateTools().python?.bin ?? "";
 const standIns = join(__dirname, "standIns");
 
-/** Becomes the command that follows. It runs only if it arrives whole, with its spaces, its quotes and its line's end. */
+/** Becomes the command that follows. It only works if all spaces, quotes and line ends are preserved. */
 const BECOME = [
   "python3",
   "-c",
@@ -39,7 +41,7 @@ const config = {
 };
 const facts = { discovery: "etcd", events: "nats" } as const;
 
-/** Rank 0's command with the mocker's in place of TensorRT-LLM's worker. */
+/** Rank 0's command with the mocker in place of TensorRT-LLM's worker. */
 function served(program: ProgramPlan): readonly string[] {
   const simulated = { target: "local", engine: "mocker", model: "Qwen/Qwen3-8B", ...config };
   const { clusters } = plan(parseConfig(simulated), facts);
@@ -50,7 +52,10 @@ function served(program: ProgramPlan): readonly string[] {
 const PORTS_OF_A_WORLD = 60;
 const FIRST_PORT = unusedPorts(2 * PORTS_OF_A_WORLD);
 
-/** A tenth of them for `mpirun`, which takes all that it is given, four tenths for the daemons, and half for the ranks. */
+/**
+ * A tenth of them for `mpirun`, which uses its whole range, four tenths for the daemons, and half for the
+ * ranks.
+ */
 const daemons = (first: number, count: number): Record<string, string> =>
   bothFamilies((family) => ({
     [`OMPI_MCA_oob_tcp_dynamic_ip${family}_ports`]: `${first}-${first + count - 1}`,
@@ -75,12 +80,12 @@ function standingIn(program: ProgramPlan): ProgramPlan {
     command: mpi.worker === undefined ? command : [...command.slice(0, mpi.worker), ...served(program)],
     env: {
       ...env,
-      // Python is Dynamo's, of which there is one beside Open MPI too.
+      // Dynamo's Python, since Open MPI's environment has another one.
       PATH: [standIns, dynamo, openMpi, process.env["PATH"]].join(":"),
-      // NVIDIA's image has it too.
+      // NVIDIA's image sets it too.
       OPAL_PREFIX: dirname(openMpi),
       STAND_IN_PYTHON: join(openMpi, "python"),
-      // As the older of two versions of the script does: `mpirun` does not end by itself.
+      // Like the older of two versions of the script: `mpirun` does not end by itself.
       ...(replica === 1 ? { STAND_IN_LEAVES_LEADER: "1" } : {}),
       ...(mpi.worker === undefined ? ofDaemons : daemons(first, PORTS_OF_A_WORLD / 10)),
       ...ranks(first + PORTS_OF_A_WORLD / 2, PORTS_OF_A_WORLD / 2),
@@ -111,7 +116,7 @@ const rankSchema = z.object({
   stranger: z.array(z.string()),
 });
 
-/** What the ranks of a replica told rank 0 over MPI, at their latest start. */
+/** Data sent by the ranks of a replica to rank 0 over MPI, at their latest start. */
 function ranksOf(replica: number): z.output<typeof rankSchema>[] {
   const told = logOf(2 * replica)
     .split("\n")
@@ -119,7 +124,7 @@ function ranksOf(replica: number): z.output<typeof rankSchema>[] {
   return z.array(rankSchema).parse(JSON.parse(told?.slice("ranks ".length) ?? "[]"));
 }
 
-/** Process ids of all that runs of a replica. */
+/** Ids of all processes of a replica. */
 function pidsOf(replica: number): number[] {
   return [2 * replica, 2 * replica + 1].flatMap((node) =>
     processesOf(machine.nodeDirectory(name, node))
@@ -135,7 +140,7 @@ function commandOf(pid: number): string {
 const SLURM = { SLURM_PROCID: "0", SLURM_NTASKS: "1", SLURM_JOB_ID: "7", SLURM_NNODES: "1" };
 
 beforeAll(() => {
-  // As in a SkyPilot task on Slurm, where every process could take itself for the only one of that task.
+  // As in a SkyPilot task on Slurm, where every process could take itself for a Slurm task.
   Object.assign(process.env, SLURM);
   return deployment.up();
 });
@@ -195,7 +200,7 @@ describe("two MPI worlds over two nodes each", () => {
       }
       expect(clients.failures).toEqual([]);
       expect(ranksOf(1)).toHaveLength(4);
-      // Nothing of the earlier run is left, on neither node; and the other replica is the one that it was.
+      // Nothing of the earlier run is left on either node; and the other replica was not restarted.
       expect(pidsOf(1).filter((one) => ending.includes(one))).toEqual([]);
       expect(pidsOf(0)).toEqual(serving);
       await eventually(async () =>
@@ -213,7 +218,7 @@ describe("two MPI worlds over two nodes each", () => {
     await machine.must("ready", deployment.readySpec());
     expect(pidsOf(1).filter((one) => ending.includes(one))).toEqual([]);
     expect(pidsOf(0)).toEqual(serving);
-    // The worker went without a word, so requests are sent to it until its lease has ended.
+    // The worker did not deregister, so requests are sent to it until its lease expires.
     const { chat } = clientOf(deployment);
     const request = { model: deployment.plan.model, messages: [{ role: "user" as const, content: "Hi." }] };
     const answers = Array.from(

@@ -1,4 +1,4 @@
-/** Nodes on this machine and the driver, with small programs: what goes wrong, and what is said about it. */
+/** Nodes on this machine and the driver, with small programs: failures and their messages. */
 import { execFileSync, spawn } from "node:child_process";
 import {
   chmodSync,
@@ -189,7 +189,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
       /\nbroken did not become healthy within 5 s: waited for broken .*it ended right after its start/,
     );
     expect(run.stderr).toContain("    cannot find the thing");
-    // Before everything else: whoever reads one line of a failure reads this one.
+    // First line of the output, for users who read only one line.
     const [first] = run.stderr.split("\n").filter((line) => line !== "" && !line.startsWith("["));
     expect(first).toBe("broken failed: cannot find the thing");
     expect(log("broken")).toMatch(/ended soon after its start 1 time; starting again/);
@@ -197,7 +197,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     const { stdout } = await machine.must("local observe", { clusters: [cluster] });
     const [seen] = JSON.parse(stdout)[cluster][0].programs;
     expect(seen).toEqual({ name: "broken", unit: "broken", state: "UNFINISHED" });
-    // It alternates between its short runs and ever longer pauses.
+    // It alternates between short runs and growing pauses.
     const supervisor = new SupervisorClient(directory);
     const state = async () => programState(directory, "broken", await supervisor.programs());
     await eventually(async () => (await state()) === "BACKOFF");

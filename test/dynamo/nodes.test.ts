@@ -1,4 +1,4 @@
-/** Two nodes: a deployment that spans them, and the loss of one. */
+/** Two nodes: a deployment over both, and the loss of one. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { proveRouting } from "../../cli/proof";
 import { kill, processesOf } from "../../lib/processes";
@@ -8,7 +8,7 @@ const deployment = new TestDeployment(
   {
     router: { mode: "kv" },
     cluster: { nodes: 2, gpusPerNode: 1 },
-    // etcd stays up here, and until a lost worker's lease ends, the deployment is not ready.
+    // etcd stays up here, and the deployment is not ready until a lost worker's lease expires.
     controlPlane: { leaseTtlSeconds: 10 },
     pools: [
       { role: "prefill", replicas: 1 },

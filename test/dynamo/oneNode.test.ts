@@ -1,6 +1,6 @@
 /**
- * A recipe's only node as SkyPilot starts it, without SkyPilot: the text of its `run`, in a home of its own, with real Dynamo, etcd, NATS and
- * nginx. What listens where, who gets in, and how keys change while it runs.
+ * A recipe's only node as started by SkyPilot, but without SkyPilot: the script of its `run`, in its own
+ * home, with real Dynamo, etcd, NATS and nginx. Listening sockets, authentication, and key rotation.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -27,7 +27,7 @@ const MODEL = "Qwen/Qwen3-8B";
 const CLUSTER = "one-node";
 const MINUTE = 60_000;
 
-/** What others reach the machine by; where it has no network, any address but that on which nobody else reaches it. */
+/** The machine's address for others; without a network, any address except the private loopback one. */
 const ADDRESS =
   Object.values(networkInterfaces())
     .flat()
@@ -84,7 +84,7 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
     const task: { readonly run: string } = parse(
       textOfTask({ cluster, config, endpointPort: port, standalone: true }),
     );
-    // What SkyPilot and the task's set-up leave: the files that nodes run, and the interpreter that has Dynamo.
+    // The result of SkyPilot and the task's set-up: the files of nodes, and the interpreter that has Dynamo.
     cpSync(RUNTIME, join(home, ".dynamo-sky", "runtime"), { recursive: true });
     const bin = join(home, ".dynamo-sky", "bin");
     mkdirSync(bin, { recursive: true });
@@ -129,7 +129,7 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
     expect(unlisted(found, [{ node, address: ADDRESS, target: "sky", isOnly: true }])).toEqual([]);
     const open = found.filter(({ address }) => !["127.0.0.1", "::1"].includes(address));
     expect(new Set(open.map((socket) => socket.port))).toEqual(new Set([port]));
-    // All of them were looked at.
+    // All of them were checked.
     expect(found.length).toBeGreaterThan(node.programs.length);
   });
 

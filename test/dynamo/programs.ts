@@ -1,7 +1,7 @@
-/** Small programs for tests of what runs on a node, where Dynamo itself does not matter. */
+/** Small programs for tests of nodes without Dynamo itself. */
 import type { ProgramPlan } from "../../plan/types";
 
-/** Answers on a port; with the launcher's Python, so that it starts within a moment. */
+/** Listens on a port; with the launcher's Python, for a fast start. */
 const SERVER = `
 import http.server, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -18,13 +18,13 @@ export function server(name: string, port: number, change: Partial<ProgramPlan> 
 }
 
 interface ScriptOptions {
-  /** Port whose answer counts as health. */
+  /** Port of its health probe. */
   readonly port: number;
   readonly args?: readonly string[];
   readonly change?: Partial<ProgramPlan>;
 }
 
-/** A program made of a Python text. */
+/** A program from Python source. */
 export function script(
   name: string,
   source: string,

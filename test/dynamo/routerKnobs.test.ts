@@ -1,11 +1,11 @@
-/** The router's knobs in the configuration, against the argument parser of the Dynamo that is installed. */
+/** The router's options in the configuration, compared with the argument parser of the installed Dynamo. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { ROUTER_KNOBS, ROUTER_MODES } from "../../config/router";
 import { ensureToolchain } from "../../toolchain/index";
 
-/** Prints every option of the router: its flags, its default, what may be chosen. */
+/** Prints every option of the router: its flags, default, and choices. */
 const SCRIPT = `
 import argparse, json
 from dynamo.common.configuration.groups.kv_router_args import KvRouterArgGroup
@@ -44,7 +44,7 @@ const NO_KNOBS = new Set([
 async function dynamoOptions(): Promise<Option[]> {
   const { python } = await ensureToolchain({ need: ["python"] });
   if (python === undefined) throw new Error("no Python environment with Dynamo");
-  // No DYN_* of the shell that runs the tests: they would change the defaults.
+  // Without the shell's DYN_* variables, which would change the defaults.
   const { stdout } = await promisify(execFile)(python.path, ["-c", SCRIPT], {
     env: { PATH: process.env["PATH"] },
   });
@@ -61,7 +61,7 @@ test("knobs, defaults and modes are those of Dynamo's own router", async () => {
     expect(knob?.default ?? null, option.flags.join(" ")).toBe(option.default);
     if (knob !== undefined) knobs.delete(knob.flag);
   }
-  // Of the frontend itself, not of its router.
+  // Options of the frontend itself, not of its router.
   expect([...knobs.keys()]).toEqual(["--serve-indexer"]);
   const mode = options.find((option) => option.flags.includes("--router-mode"));
   expect([...(mode?.choices ?? [])].sort()).toEqual([...ROUTER_MODES].sort());

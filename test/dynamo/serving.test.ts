@@ -1,4 +1,7 @@
-/** A whole deployment with etcd and NATS, disaggregated, with the KV-aware router: what it does, and what it survives. */
+/**
+ * A whole deployment with etcd and NATS, disaggregated, with the KV-aware router: its function, and recovery
+ * from failures.
+ */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -19,7 +22,7 @@ const deployment = new TestDeployment(
 );
 const { machine, name } = deployment;
 const client = new OpenAI({ baseURL: `${deployment.endpoint}/v1`, apiKey: "none", maxRetries: 0 });
-/** A worker's engine, which is a child of its launcher. */
+/** A worker's engine, a child of its launcher. */
 function engineOf(program: string): number {
   const found = processesOf(machine.nodeDirectory(name)).filter(({ command }) => command === program);
   expect(found).toHaveLength(1);
@@ -132,7 +135,8 @@ describe("losses", () => {
       const pid = (await machine.pids(name))["decode-1"];
       return pid !== undefined && pid > 0 && pid !== before["decode-1"];
     });
-    // Healthy again; ready only when the lease of the dead one is over too, for until then requests are sent to it.
+    // Healthy again; ready only when the dead one's lease has expired too, since requests are sent to it
+    // until then.
     await machine.must("local apply", deployment.programsSpec(deployment.unit("decode-1")));
     await machine.must("ready", deployment.readySpec());
     const { "decode-1": _, ...same } = await machine.pids(name);

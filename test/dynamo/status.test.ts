@@ -1,4 +1,7 @@
-/** `bin/dynamo-sky status` and `bin/dynamo-sky logs` on a real deployment: what they say is what was done to it. */
+/**
+ * `bin/dynamo-sky status` and `bin/dynamo-sky logs` on a real deployment: their output matches what was done
+ * to it.
+ */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { appendFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -37,7 +40,7 @@ const options = () => ({
 const run = (name: string, ...args: readonly string[]) =>
   spawnSync(process.execPath, tool(name, args), options());
 
-/** As a stack has them. */
+/** In the form of a stack's outputs. */
 function writeOutputs(file: string, topology: ReturnType<typeof topologyOf>): void {
   const { plan, endpoint } = deployment;
   const { model, engine } = plan;
@@ -89,7 +92,7 @@ describe("status", () => {
     const groups = await sendPrefixes(target, { prefixes: 1, followUps: REQUESTS - 1 });
     expect(groups[0]?.requests).toHaveLength(REQUESTS);
     const { seen } = status();
-    // Those, and those with which it was waited until the router knew of the first.
+    // Those, and the ones sent until the router knew the first.
     const made = (seen.requests?.total.requests ?? 0) - (before.seen.requests?.total.requests ?? 0);
     expect(made).toBeGreaterThan(REQUESTS);
     expect(made).toBeLessThan(REQUESTS + 20);
@@ -205,14 +208,14 @@ describe("logs", () => {
     const lines = linesOf(child);
     const has = (text: string) => eventually(() => lines.some((line) => line.includes(text)));
     try {
-      // It begins to follow at some time; so lines are written until one comes.
+      // Following starts at an unknown time; so lines are written until one arrives.
       await eventually(() => {
         appendFileSync(file, "2026-01-01T00:00:00Z before\n");
         return lines.length > 0;
       });
       appendFileSync(file, `2026-01-01T00:00:01Z a careless line with ${KEY}\nand a line without a time\n`);
       await has("careless");
-      // As supervisor rotates: the file gets another name, and a new one its own.
+      // Rotation like supervisor's: the file is renamed, and a new one created.
       renameSync(file, `${file}.1`);
       writeFileSync(file, "2026-01-01T00:00:02Z after the rotation\n");
       await has("after the rotation");

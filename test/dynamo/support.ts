@@ -1,4 +1,4 @@
-/** A deployment on this machine for the tests: planned from a configuration, driven through the driver's verbs. */
+/** A deployment on this machine for tests: planned from a configuration, run through the driver's verbs. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -33,23 +33,23 @@ export { eventually } from "../eventually";
 
 const DRIVER = join(__dirname, "..", "..", "bin", "dynamo-sky");
 
-/** What a call of the driver gave. */
+/** Result of a call of the driver. */
 export interface DriverRun {
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
 }
 
-/** A state directory of its own, with everything that runs below it ended when it is closed. */
+/** A separate state directory; closing it kills all processes that run below it. */
 export class Machine {
   readonly state = mkdtempSync(join(tmpdir(), "dsky-"));
-  /** In a loopback network of its own, so that tests and deployments beside them never meet. */
+  /** With its own loopback network, so that tests and deployments do not conflict. */
   readonly network = `127.${random(64, 250)}.${random(1, 250)}`;
 
-  /** Calls a verb with its input, as Pulumi's command does. */
+  /** Calls a verb with its input, like Pulumi's command. */
   async run(verb: string, input: unknown, env: Readonly<Record<string, string>> = {}): Promise<DriverRun> {
     const child = spawn(DRIVER, verb.split(" "), {
-      // A machine with GPUs may show some of them only, and the tests' nodes have others.
+      // A machine with GPUs may show only some of them, and the tests' nodes have others.
       env: { ...process.env, CUDA_VISIBLE_DEVICES: undefined, DYNAMO_SKY_STATE: this.state, ...env },
       stdio: "pipe",
     });
@@ -59,7 +59,7 @@ export class Machine {
     return { code: await code, stdout, stderr };
   }
 
-  /** As {@link run}, and fails the test with the output when the verb fails. */
+  /** Like {@link run}, and fails the test with the output if the verb fails. */
   async must(verb: string, input: unknown): Promise<DriverRun> {
     const run = await this.run(verb, input);
     if (run.code !== 0) throw new Error(`${verb} ended with ${run.code}:\n${run.stderr}${run.stdout}`);
@@ -76,28 +76,28 @@ export class Machine {
     return Object.fromEntries(programs.map(({ name, pid }) => [name, pid]));
   }
 
-  /** Whatever still runs below the state directory. */
+  /** All processes that run below the state directory. */
   processes(): number[] {
     return processesOf(this.state).map(({ pid }) => pid);
   }
 
-  /** Ends everything without the driver's help, which may be what is broken. */
+  /** Kills everything without the driver, which may be what is broken. */
   close(): void {
     for (const pid of this.processes()) kill(pid);
     rmSync(this.state, { recursive: true, force: true });
   }
 }
 
-/** One planned deployment of one cluster, the way the components carry it out. */
+/** One planned deployment of one cluster, run like the components do. */
 export class TestDeployment {
   readonly machine = new Machine();
   readonly name = "test-main-abc123";
   readonly plan: DeploymentPlan;
-  /** As the configuration has it: the plan's is what clients call it. */
+  /** As in the configuration: the plan's is the served name. */
   readonly model: string;
   readonly cluster: ClusterPlan;
   readonly units: readonly Unit[];
-  /** Values of the programs' secrets, as the next lease writes them; those of etcd and NATS come by themselves. */
+  /** Values of the programs' secrets for the next lease; those of etcd and NATS are added. */
   secrets: Readonly<Record<string, string>> = {};
   /** Generated ones of etcd and NATS. */
   readonly credentials: Readonly<Record<(typeof CONTROL_PLANE_SECRETS)[number], string>> = {
@@ -107,7 +107,7 @@ export class TestDeployment {
     [LOCKSTEP_SECRET]: newPassword(),
   };
 
-  /** @param change What the test has a program do otherwise than its plan. */
+  /** @param change Changes a program of the plan for the test. */
   constructor(
     config: Readonly<Record<string, unknown>>,
     facts: PlanFacts,
@@ -160,7 +160,7 @@ export class TestDeployment {
     };
   }
 
-  /** Its nodes, for the list of what may listen. */
+  /** Its nodes, for the list of expected listeners. */
   get listenedNodes(): ListenedNode[] {
     return this.cluster.nodes.map((node) => ({ node, address: this.address(node.rank), target: "local" }));
   }
@@ -187,7 +187,7 @@ export class TestDeployment {
     return { cluster: this.name, unit: unit.name, nodes };
   }
 
-  /** Lease, all units at the same time as Pulumi does (control plane first), readiness. */
+  /** Lease, all units in parallel like Pulumi (control plane first), readiness. */
   async up(ready: Partial<ReadySpec> = {}): Promise<void> {
     await this.machine.must("local lease", this.leaseSpec);
     const roles: readonly string[] = CONTROL_PLANE_ROLES;
@@ -215,8 +215,8 @@ export class TestDeployment {
 }
 
 /**
- * First of `count` neighbouring ports of this machine that nothing uses at any address, nor has used within the last minute, below those that
- * the kernel hands out by itself.
+ * First of `count` consecutive ports of this machine that are free on all addresses, and were not used within
+ * the last minute, below the kernel's ephemeral range.
  */
 export function unusedPorts(count: number): number {
   const used = new Set(

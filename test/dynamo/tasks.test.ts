@@ -1,4 +1,4 @@
-/** Models that do not chat: proven by the address that they have, with Dynamo's real frontend and router. */
+/** Models without chat: verified through their own paths, with Dynamo's real frontend and router. */
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { TestDeployment } from "./support";
 const WORKER = join(__dirname, "standIns", "task_worker.py");
 const SERVICES = { discovery: "file", events: "zmq" } as const;
 
-/** A model as base models come: with a tokenizer, and without a chat template. */
+/** A base model: with a tokenizer, and without a chat template. */
 let base = "";
 beforeAll(() => {
   base = mkdtempSync(join(tmpdir(), "dsky-model-"));
@@ -30,7 +30,7 @@ afterAll(() => rmSync(base, { recursive: true, force: true }));
 let deployment: TestDeployment | undefined;
 afterEach(() => deployment?.close());
 
-/** A deployment planned for an engine that has the task; a stand-in takes the engine's place. */
+/** A deployment planned for an engine that supports the task, with a stand-in for the engine. */
 function deploy(task: TaskName, engine: string, env: Readonly<Record<string, string>> = {}): TestDeployment {
   deployment = new TestDeployment({ engine, task, router: { kvEvents: false } }, SERVICES, (program) =>
     program.role === "aggregated"
@@ -45,7 +45,7 @@ function deploy(task: TaskName, engine: string, env: Readonly<Record<string, str
 }
 
 function running({ endpoint, plan, logs }: TestDeployment): RunningDeployment {
-  const none = { apiKey: undefined, fingerprint: undefined, engine: undefined, chat: "" };
+  const none = { apiKey: undefined, fingerprint: undefined, engine: undefined, curl: undefined };
   return { ...none, endpoint, model: plan.model, task: plan.task, logs };
 }
 

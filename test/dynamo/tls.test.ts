@@ -1,4 +1,4 @@
-/** TLS at the gateway: who can be sure of whom, with OpenAI's own client. */
+/** TLS at the gateway: certificates and pinning, with OpenAI's own client. */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -41,7 +41,7 @@ const clientTrusting = (ca: string) =>
   });
 const secrets = (bundle: string) => ({ [API_KEYS]: `default:${key}`, [TLS_BUNDLE]: bundle });
 
-/** What the gateway shows to who connects. */
+/** The gateway's certificate, as seen by a client. */
 function shown(version?: SecureVersion): Promise<PeerCertificate> {
   return new Promise((resolve, reject) => {
     const bounds = version === undefined ? {} : { minVersion: version, maxVersion: version };
@@ -136,7 +136,7 @@ describe("a generated certificate", () => {
       model: plan.model,
       apiKey: key,
       task: "chat" as const,
-      chat: "",
+      curl: undefined,
       engine: "mocker",
       logs: deployment.logs,
     };
@@ -199,7 +199,7 @@ describe("a certificate of one's own", () => {
     deployment.secrets = secrets(`${readFileSync(keyFile, "utf8")}${certificate}`);
     await machine.must("local lease", deployment.leaseSpec);
     const { fingerprint } = servedCertificate(certificate);
-    // Until nginx's old workers have ended, one of them may still take a connection, or close it.
+    // Until nginx's old workers have exited, one of them may still accept a connection, or close it.
     const shownNow = () => shown().then(({ fingerprint256 }) => fingerprint256, String);
     await eventually(async () => (await shownNow()) === fingerprint);
     expect(await machine.pids(name)).toEqual(before);

@@ -1,4 +1,6 @@
-/** A replica over two hosts with a network between them: what its programs are told of it, and what happens when it is cut. */
+/**
+ * A replica over two hosts with a network between them: the addresses of its programs, and a cut connection.
+ */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
@@ -8,10 +10,10 @@ import { CABLE, TwoHosts, whyNoTwoHosts } from "../twoHosts";
 import { eventually } from "./support";
 
 const SECRETS = { [LOCKSTEP_SECRET]: "a secret of this test" };
-/** Far longer than what the loss of a rank may take, so that this is not what ends anything. */
+/** Far longer than detecting the loss of a rank may take, so that it is not what stops anything. */
 const STOP_SECONDS = 600;
 
-/** The two ranks that the plan makes of one replica, with a small program in the engine's place. */
+/** The two planned ranks of one replica, with a small program in place of the engine. */
 function ranks(source: string): ProgramPlan[] {
   const { clusters } = plan(
     parseConfig({
@@ -33,7 +35,7 @@ function ranks(source: string): ProgramPlan[] {
     }));
 }
 
-/** Deaf to SIGTERM, as a rank is that waits for another one in a collective operation. */
+/** Ignores SIGTERM, like a rank that waits for another one in a collective operation. */
 const HANGS = `
 import os, signal, time
 signal.signal(signal.SIGTERM, lambda *_: print("told to stop", flush=True))

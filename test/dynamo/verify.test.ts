@@ -1,4 +1,7 @@
-/** `bin/dynamo-sky verify` on real deployments: it says yes of the KV-aware router, and no of one that takes the workers in turn. */
+/**
+ * `bin/dynamo-sky verify` on real deployments: it succeeds for the KV-aware router, and fails for a
+ * round-robin one.
+ */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { judge, type PrefixGroup, type Verdict } from "../../cli/verify/judge";
@@ -27,7 +30,7 @@ async function verify(deployment: TestDeployment): Promise<Verified> {
   return { groups, verdict: judge(groups, (await promptWorkers(target)) ?? 0) };
 }
 
-/** The mocker in place of an engine that chooses a size of its own, of which the plan knows nothing. */
+/** The mocker in place of an engine that chooses its own block size, unknown to the plan. */
 const choosing =
   (pageSize: string | undefined) =>
   (program: ProgramPlan): ProgramPlan => ({
@@ -46,7 +49,7 @@ const DEPLOYMENTS: readonly {
 }[] = [
   { mode: "kv", pools: disaggregated, workers: 2, cacheAware: true },
   { mode: "kv", pools: aggregated, workers: 3, cacheAware: true },
-  // What no frontend would guess: it takes the size that the workers register.
+  // An unusual size: the frontend must use the one that the workers register.
   { mode: "kv", pools: aggregated, workers: 3, cacheAware: true, pageSize: "8" },
   { mode: "round-robin", pools: disaggregated, workers: 2, cacheAware: false },
   { mode: "random", pools: aggregated, workers: 3, cacheAware: false },

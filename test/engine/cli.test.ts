@@ -1,4 +1,4 @@
-/** The Pulumi CLI that is used here, however it was got: what it does to a stack's file. */
+/** The Pulumi CLI in use, however it was installed: its effect on a stack's file. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -30,7 +30,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-// As docs/stacks.md says.
+// As in docs/stacks.md.
 it.each([
   [{ PULUMI_OPTION_PRESERVE_CONFIG: "true" }, true],
   [{}, false],

@@ -1,6 +1,6 @@
 /**
- * What others get: the package as `npm pack` makes it of a clone in which nothing was built, installed in an empty directory beside Pulumi's
- * SDK, with the program of the README. It goes up on this machine, from compiled files alone.
+ * The published package: from `npm pack` in a clone without builds, installed in an empty directory with
+ * Pulumi's SDK and the README's program. Brings it up on this machine, from compiled files only.
  */
 import { execFileSync } from "node:child_process";
 import {
@@ -34,7 +34,7 @@ const outside = join(scratch, "chat");
 const state = join(scratch, "state");
 let packed: string[] = [];
 
-/** A program of `outside`, on the Node.js of the tests. */
+/** A program of `outside`, on the tests' Node.js. */
 const run = (command: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): string =>
   execFileSync(command, args, { cwd, env: { ...process.env, ...env }, encoding: "utf8", stdio: "pipe" });
 
@@ -70,7 +70,7 @@ describe("the package", () => {
       /^(LICENSE|README\.md|package\.json)$/,
       /^bin\/dynamo-sky$/,
       /^dist\/(cli|components|config|lib|local|observability|plan|runtime|sky|toolchain)\/.*\.(js|d\.ts)$/,
-      // The runtime goes onto nodes as the directory that it is.
+      // The directory runtime/ is copied to nodes as a whole.
       /^runtime\/[\w.]+$/,
       /^sky\/\w+\.py$/,
       /^toolchain\/\w+\.(py|txt)$/,
@@ -95,12 +95,12 @@ describe("the package", () => {
     ) as { packages: Record<string, unknown> };
     for (const name of ["tsx", "bcryptjs", "vitest"])
       expect(Object.keys(packages)).not.toContain(`node_modules/${name}`);
-    // Two of them cannot share a program.
+    // Two copies of them cannot share a program.
     expect(Object.keys(packages).filter((path) => path.endsWith("/@pulumi/pulumi"))).toHaveLength(1);
   });
 });
 
-/** Runs the program in the outside directory through the SDK that is installed there, and prints its outputs. */
+/** Runs the program in the outside directory with the SDK installed there, and prints its outputs. */
 const UP = `
 const { LocalWorkspace, PulumiCommand } = require("@pulumi/pulumi/automation");
 require("ts-node").register({ project: "tsconfig.json" });
@@ -126,7 +126,7 @@ describe("the README's program beside it", { timeout: 240_000 }, () => {
 
   beforeAll(async () => {
     const { frontend, ports } = await freePorts();
-    // The README's own ports may be taken on the machine of a test.
+    // The README's own ports may be in use on the machine of a test.
     const free = `  frontend: ${JSON.stringify(frontend)},\n  ports: ${JSON.stringify(ports)},\n});`;
     writeFileSync(join(outside, "index.ts"), program.replace("});", free));
     writeFileSync(join(outside, "Pulumi.yaml"), stringify({ name: "chat", runtime: "nodejs" }));

@@ -1,4 +1,6 @@
-/** The policy pack under the real Pulumi engine: each case refused, and allowed, before anything is made. */
+/**
+ * The policy pack under the real Pulumi engine: each rule rejects, and accepts, before anything is created.
+ */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -14,7 +16,7 @@ const owned = { labels: { owner: "team-a" } };
 const spot = { ...owned, useSpot: true };
 const several = { ...workers, pools: [{ role: "aggregated", replicas: 2 }], placement: "dedicated" } as const;
 
-/** Deployments by name, each in its own words; all of them in one preview. */
+/** Deployments by name, all in one preview. */
 const deployments: Readonly<Record<string, DynamoClusterArgs>> = {
   good: { ...workers, sky: owned },
   stops: { ...workers, sky: { autostopMinutes: 30 } },
@@ -47,7 +49,7 @@ beforeAll(async () => {
 
 afterAll(() => project.remove());
 
-/** Makes them all in one program. */
+/** Creates all of them in one program. */
 const PROGRAM = `
 require("tsx/cjs");
 const { DynamoCluster } = require(${JSON.stringify(join(REPOSITORY, "components", "index.ts"))});

@@ -1,6 +1,6 @@
 /**
- * The whole program on the real Pulumi engine, with real Dynamo processes: one deployment's life, told in order. Each test
- * goes on where the one before it ended.
+ * The whole program on the real Pulumi engine, with real Dynamo processes: one deployment's life. Each test
+ * continues from the previous one's state.
  */
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -29,7 +29,7 @@ function dev(changes: Partial<ConfigInput> = {}, decode = 2): ConfigInput {
     target: "local",
     model: "Qwen/Qwen3-8B",
     engine: "mocker",
-    // A worker that was killed counts as registered for so long, and readiness waits until it does not.
+    // A killed worker counts as registered for this long, and readiness waits until it does not.
     controlPlane: { leaseTtlSeconds: 4 },
     pools: [
       { role: "prefill", replicas: 1 },
@@ -44,12 +44,12 @@ function configure(config: ConfigInput): void {
   project.configure("dev", namespaced(config));
 }
 
-/** What was done, in alphabetical order: `update dynamo-frontend-0`. */
+/** The steps, sorted: `update dynamo-frontend-0`. */
 function stepsOf({ steps }: OperationResult): string[] {
   return steps.map(({ op, name }) => `${op} ${name}`).toSorted();
 }
 
-/** Names of the programs whose process is another one than before; notes the new ones. */
+/** Names of the programs whose process has changed; records the new ones. */
 async function restarted(): Promise<string[]> {
   const now = await pids(cluster);
   const names = [...new Set([...Object.keys(running), ...Object.keys(now)])];
@@ -62,7 +62,7 @@ const preview = async () => (await project.open("dev")).preview();
 const up = async () => (await project.open("dev")).up();
 const destroy = async () => (await project.open("dev")).destroy();
 const outputs = async () => (await project.open("dev")).outputs();
-/** The words with which an operation fails. */
+/** The error message of a failed operation. */
 const failure = (operation: Promise<unknown>) => operation.then(() => "it did not fail", String);
 
 async function expectAnswer(): Promise<void> {

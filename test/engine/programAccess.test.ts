@@ -1,6 +1,6 @@
 /**
- * A deployment with a gateway on the real Pulumi engine: keys are generated, rotated while it serves, and stay secret. Each test
- * goes on where the one before it ended.
+ * A deployment with a gateway on the real Pulumi engine: keys are generated, rotated while it serves, and
+ * stay secret. Each test continues from the previous one's state.
  */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -32,7 +32,7 @@ function configure(access: ConfigInput["access"], changes: Partial<ConfigInput> 
   project.configure("dev", namespaced(config));
 }
 
-/** What the node holds, by name. */
+/** The node's secrets, by name. */
 const secretsOnNode = (): Record<string, string> =>
   JSON.parse(readFileSync(join(nodeDirectory(cluster, 0), "secrets.json"), "utf8"));
 
@@ -42,7 +42,7 @@ const up = async () => {
 };
 const outputs = async () => (await project.open("dev")).outputs({ showSecrets: true });
 
-/** Runs the stack's `chat` output as a person would who pastes it into a shell. */
+/** Runs the stack's `chat` output like a user who pastes it into a shell. */
 async function pasteChat(key: string): Promise<string> {
   const { chat } = await outputs();
   return execFileSync("sh", ["-c", String(chat)], {
@@ -81,7 +81,7 @@ describe("a gateway", { timeout: 120_000 }, () => {
     [cluster = ""] = deployedOf(all).topology.map((entry) => entry.cluster);
     expect(JSON.parse(await pasteChat(former)).usage.completion_tokens).toBeGreaterThan(0);
     expect(JSON.parse(await pasteChat("wrong")).error.code).toBe("invalid_api_key");
-    // A client needs nothing but what the stack tells.
+    // A client needs nothing but the stack's outputs.
     const dispatcher = new Agent({ connect: { ca: String(certificate) } });
     const client = new OpenAI({ baseURL: `${endpoint}/v1`, apiKey: former, fetchOptions: { dispatcher } });
     expect((await client.models.list()).data).toHaveLength(1);
@@ -95,7 +95,7 @@ describe("a gateway", { timeout: 120_000 }, () => {
   });
 
   it("keeps them when an update fails", async () => {
-    // A port that somebody else has: the lease fails after it was given the secrets.
+    // A port in use: the lease fails after it has received the secrets.
     const taken = await listen(ports.ports.frontendHttp + 5);
     const frontendHttp = ports.ports.frontendHttp + 5;
     configure({ gateway: true, ...TLS }, { ports: { ...ports.ports, frontendHttp } });
@@ -144,7 +144,7 @@ describe("a gateway", { timeout: 120_000 }, () => {
     const before = await pids(cluster);
     const issued = await issueCertificate("of one's own, for this test", ["llm.example.com"]);
     const [key = "", chain = ""] = issued.bundle.split(/(?=-----BEGIN CERTIFICATE)/);
-    // With the chain after it: what signed the server's certificate.
+    // With the chain after it: the issuer of the server's certificate.
     const fullChain = `${chain}${issued.authority}`;
     configure({ gateway: true, keys: ["next"] });
     await project.pulumi("dev", ["config", "set", "--path", "dynamo-sky:access.tls.certificate"], fullChain);
@@ -159,7 +159,7 @@ describe("a gateway", { timeout: 120_000 }, () => {
     expect(certificate).toBe(fullChain.trim());
     expect(certificateFingerprint).toBe(issued.fingerprint);
     expect(JSON.parse(await pasteChat(String(apiKey))).usage.completion_tokens).toBeGreaterThan(0);
-    // Who trusts the authority and asks for the name needs nothing else; nginx sends the chain.
+    // A client that trusts the authority and uses the name needs nothing else; nginx sends the chain.
     const dispatcher = new Agent({ connect: { ca: issued.authority, servername: "llm.example.com" } });
     const client = new OpenAI({
       baseURL: `${endpoint}/v1`,
@@ -180,11 +180,11 @@ describe("a gateway", { timeout: 120_000 }, () => {
   });
 });
 
-/** Where each secret that the node holds has to be, besides in the node's own file of them. */
+/** Where each secret of the node is needed, besides the node's own secrets file. */
 const NEEDED: Readonly<Record<string, { readonly files: string[]; readonly programs: string[] }>> = {
   [API_KEYS]: { files: ["gateway-keys.conf"], programs: ["gateway"] },
   [TLS_BUNDLE]: { files: ["gateway-tls.pem"], programs: ["gateway"] },
-  // etcd 3.4 writes who logs in, and how, into its log of changes.
+  // etcd 3.4 writes authentication requests into its write-ahead log.
   [ETCD_ROOT_PASSWORD]: { files: ["0000000000000000-0000000000000000.wal"], programs: [] },
   [ETCD_PASSWORD]: {
     files: ["0000000000000000-0000000000000000.wal"],
@@ -193,12 +193,12 @@ const NEEDED: Readonly<Record<string, { readonly files: string[]; readonly progr
   [NATS_TOKEN]: { files: ["nats.conf"], programs: ["aggregated-0", "frontend-0"] },
 };
 
-/** Each secret that the node holds is where its program needs it, and nowhere else. */
+/** Each secret of the node is where its program needs it, and nowhere else. */
 function expectAllKept(): void {
   const secrets = secretsOnNode();
   expect(Object.keys(secrets).toSorted()).toEqual(Object.keys(NEEDED).toSorted());
   for (const [name, { files }] of Object.entries(NEEDED)) expectKept({ [name]: secrets[name] ?? "" }, files);
-  // A rotated key is not in the environment of a gateway that was not restarted for it.
+  // A rotated key is not in the environment of a gateway that was not restarted.
   const others = SeenProcesses.now()
     .inEnvironments(secrets)
     .filter(({ secret, program }) => !NEEDED[secret]?.programs.includes(program));

@@ -1,6 +1,6 @@
 /**
- * What the engine tells of the program, event by event, as `pulumi up --json` prints and a backend may keep it: no secret, and of what was
- * lost the reason, once. Each test goes on where the one before it ended.
+ * The engine's events for the program, as `pulumi up --json` prints and a backend may store them: no secret,
+ * and the reason of a repair exactly once. Each test continues from the previous one's state.
  */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -37,7 +37,7 @@ const options = {
   color: "never",
 } as const;
 
-/** The engine's warnings since the last look: the resource's name, and the words. */
+/** The engine's new warnings: the resource's name, and the message. */
 function warnings(): string[] {
   const told = events.flatMap(({ diagnosticEvent: event }) =>
     event?.severity === "warning" && event.urn
@@ -56,7 +56,7 @@ beforeAll(async () => {
   await project.encrypt("dev", "dynamo-sky:huggingFaceToken", TOKEN);
   const pools = [{ role: "aggregated" as const, replicas: 2 }];
   const access = { gateway: true, tls: { mode: "generated" } } as const;
-  // A worker that was killed counts as registered for so long, and readiness waits until it does not.
+  // A killed worker counts as registered for this long, and readiness waits until it does not.
   const controlPlane = { leaseTtlSeconds: 4 };
   const config = { target: "local", model: "Qwen/Qwen3-8B", pools, access, controlPlane } as const;
   project.configure("dev", namespaced({ ...config, ...(await freePorts()) }));
@@ -88,7 +88,7 @@ describe("the engine's events", { timeout: 120_000 }, () => {
     const all = { ...secrets, TOKEN, apiKey: String(outputs["apiKey"]?.value) };
     expect(all.apiKey).toMatch(/^[a-z0-9]{48}$/);
     const debug = events.filter(({ diagnosticEvent }) => String(diagnosticEvent?.severity) === "debug");
-    // The SDK still says what it does, so it is here that a value would be.
+    // The SDK still logs debug messages, so a value would be found here.
     expect(debug.length).toBeGreaterThan(20);
     expect(JSON.stringify(debug)).toMatch(/RegisterResource RPC finished: [^"]* resp: \(left out/);
     expect(secretsIn(events.map((event) => JSON.stringify(event)).join("\n"), all)).toEqual([]);
@@ -102,7 +102,7 @@ describe("the engine's events", { timeout: 120_000 }, () => {
     await stack.preview(options);
     expect(warnings()).toEqual([expect.stringMatching(reason)]);
     await stack.up(options);
-    // `up` is the update alone here; the CLI shows a preview first.
+    // `up` is only the update here; the CLI shows a preview first.
     expect(warnings()).toEqual([expect.stringMatching(reason)]);
     await stack.preview({ ...options, expectNoChanges: true });
     expect(warnings()).toEqual([]);

@@ -1,4 +1,4 @@
-/** What others do with this package: import it in a program of their own, and load this one with plain `pulumi up`. */
+/** Uses of this package by others: imported in their own program, and loaded with plain `pulumi up`. */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -16,7 +16,7 @@ describe("the example that imports the package by name", { timeout: 120_000 }, (
   beforeAll(() => {
     execFileSync(process.execPath, [TSC, "-p", join(REPOSITORY, "tsconfig.build.json")], { cwd: REPOSITORY });
     project = testProject("chat-service");
-    // What `npm install` makes of `"dynamo-sky": "file:../.."`, and of the example's other packages.
+    // The result of `npm install` for `"dynamo-sky": "file:../.."` and the example's other packages.
     const modules = join(project.directory, "node_modules");
     rmSync(modules);
     mkdirSync(modules);
@@ -54,7 +54,7 @@ describe("the example that imports the package by name", { timeout: 120_000 }, (
 });
 
 describe("the program as Pulumi's own Node.js host loads it", { timeout: 120_000 }, () => {
-  /** Runs JavaScript in a fresh Node.js in the repository, and gives what it prints. */
+  /** Runs JavaScript in a new Node.js process in the repository, and returns its output. */
   const node = (script: string) =>
     execFileSync(process.execPath, ["-e", script], { cwd: REPOSITORY, encoding: "utf8" }).trim();
 

@@ -1,4 +1,7 @@
-/** Runs this repository's program through the real Pulumi engine, in directories and on ports of a test's own. */
+/**
+ * Runs this repository's program on the real Pulumi engine, in the test's own directories and on its own
+ * ports.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,7 +17,7 @@ import { enginePath, ensureToolchain } from "../../toolchain";
 export { freePorts, listen, type Ports } from "../../dev/freePorts";
 
 export const REPOSITORY = join(__dirname, "..", "..");
-/** The program of the repository, by its absolute path: a project of a test is somewhere else. */
+/** The program of the repository, by absolute path, since a test's project is elsewhere. */
 const PROGRAM = `module.exports = require(${JSON.stringify(join(REPOSITORY, "program.cjs"))});\n`;
 
 /** A Pulumi project of a test. */
@@ -22,22 +25,22 @@ export interface TestProject {
   readonly directory: string;
   /** `DYNAMO_SKY_STATE` of the test: Pulumi's state and the local clusters. */
   readonly state: string;
-  /** Writes the stack's configuration; what {@link encrypt} has put there stays. */
+  /** Writes the stack's configuration; values of {@link encrypt} are kept. */
   configure(stack: string, config: Readonly<Record<string, unknown>>): void;
-  /** Makes the stack, and sets a secret in its configuration as a user does. */
+  /** Creates the stack, and sets a secret in its configuration like a user. */
   encrypt(stack: string, key: string, value: string): Promise<void>;
-  /** Runs Pulumi's own command line on a stack, as a user does who sets a configuration with it. */
+  /** Runs Pulumi's CLI on a stack, like a user who sets a configuration with it. */
   pulumi(stack: string, args: readonly string[], input?: string): Promise<string>;
-  /** Opens a stack; what it tells goes to `lines`. */
+  /** Opens a stack; its progress goes to `lines`. */
   open(stack: string): Promise<OpenStack>;
   readonly lines: string[];
-  /** Ends everything that a failed test may have left, and removes the directories. */
+  /** Kills processes left by a failed test, and removes the directories. */
   remove(): void;
 }
 
 /**
- * Makes a project called `name` in a temporary directory, and works there from now on.
- * @param program Text of its CommonJS program. Default: the repository's.
+ * Creates a project called `name` in a temporary directory, and changes into it.
+ * @param program Source of its CommonJS program. Default: the repository's.
  */
 export function testProject(name: string, program = PROGRAM): TestProject {
   const directory = mkdtempSync(join(tmpdir(), `${name}-`));
@@ -50,9 +53,9 @@ export function testProject(name: string, program = PROGRAM): TestProject {
     stringify({ name, runtime: { name: "nodejs", options: { typescript: false } }, main: "main.cjs" }),
   );
   writeFileSync(join(directory, "main.cjs"), program);
-  // Where the language host finds Pulumi's SDK.
+  // The language host needs Pulumi's SDK there.
   symlinkSync(join(REPOSITORY, "node_modules"), join(directory, "node_modules"));
-  // The commands that the program declares are relative to the project's directory, where Pulumi runs it.
+  // The program's commands are relative to the project's directory, where Pulumi runs it.
   process.chdir(directory);
   process.env["DYNAMO_SKY_STATE"] = state;
   const env = {
@@ -86,7 +89,7 @@ export function testProject(name: string, program = PROGRAM): TestProject {
     pulumi,
     encrypt: async (stack, key, value) => {
       await pulumi(stack, ["stack", "init", "--no-select"]);
-      // Through standard input, so that the value stands in no command line.
+      // Through standard input, so that no command line has the value.
       await pulumi(stack, ["config", "set", "--secret", key], value);
       encrypted = parse(readFileSync(file(stack), "utf8"));
     },
@@ -111,7 +114,7 @@ export function testProject(name: string, program = PROGRAM): TestProject {
   };
 }
 
-/** Keys of a configuration with the program's namespace, as a stack's file has them. */
+/** Keys of a configuration with the program's namespace, as in a stack's file. */
 export function namespaced(config: ConfigInput): Record<string, unknown> {
   return Object.fromEntries(Object.entries(config).map(([key, value]) => [`dynamo-sky:${key}`, value]));
 }
@@ -122,7 +125,7 @@ export async function pids(cluster: string, rank = 0): Promise<Record<string, nu
   return Object.fromEntries(programs.map(({ name, pid }) => [name, pid]));
 }
 
-/** What is left of a cluster: its processes and, if there is one, its directory. */
+/** Leftovers of a cluster: its processes and its directory. */
 export function leftOf(cluster: string): { processes: FoundProcess[]; directory: boolean } {
   const directory = clusterDirectory(cluster);
   return {
@@ -131,7 +134,7 @@ export function leftOf(cluster: string): { processes: FoundProcess[]; directory:
   };
 }
 
-/** Asks the model a question and gives the whole answer. */
+/** Asks the model a question and returns the whole answer. */
 export async function ask(endpoint: string, model: string): Promise<{ content: string; tokens: number }> {
   const response = await fetch(`${endpoint}/v1/chat/completions`, {
     method: "POST",

@@ -1,4 +1,4 @@
-/** Engine, plugins, language host and driver speak to each other on loopback, whatever proxy a site has. */
+/** Engine, plugins, language host and driver communicate on loopback regardless of a site's proxy. */
 import { spawn } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

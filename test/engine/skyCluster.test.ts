@@ -1,6 +1,7 @@
 /**
- * What becomes of clusters on the real Pulumi engine: which is made and taken down, and in which order. `sky` and the endpoint
- * are stand-ins here; the real ones are in test/lab, where no two clusters of a deployment fit beside each other.
+ * Clusters on the real Pulumi engine: which are created and torn down, and in which order. `sky` and the
+ * endpoint are stand-ins here; the real ones are in test/lab, where no two clusters of a deployment fit at
+ * the same time.
  */
 import { writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -11,7 +12,7 @@ import { freePorts } from "../../dev/freePorts";
 import { FakeSky } from "../unit/skyHarness";
 import { REPOSITORY, type TestProject, testProject } from "./programHarness";
 
-/** Makes the deployment that `arguments.json` describes. */
+/** Creates the deployment described by `arguments.json`. */
 const PROGRAM = `
 require("tsx/cjs");
 const { DynamoCluster } = require(${JSON.stringify(join(REPOSITORY, "components", "index.ts"))});
@@ -21,7 +22,7 @@ module.exports = async () => {
 `;
 const MODEL = "Qwen/Qwen3-8B";
 
-/** Stands in for a frontend: one aggregated worker, and an answer with a token. */
+/** Stand-in for a frontend: one aggregated worker, and a response with a token. */
 function standInFrontend(port: number): Promise<Server> {
   const ready = { ready: true, namespaces: { dynamo: { worker_types: { aggregated: { workers: 1 } } } } };
   const answer = { usage: { completion_tokens: 1 }, choices: [{ message: { content: "Hello." } }] };
@@ -61,7 +62,7 @@ describe("clusters of a stack on SkyPilot", { timeout: 120_000 }, () => {
     sky.remove();
   });
 
-  /** Runs an operation. @returns launches and teardowns in their order, by name of the cluster. */
+  /** Runs an operation. @returns Launches and teardowns in order, by name of the cluster. */
   async function operate(
     kind: "up" | "destroy",
     changes: Partial<DynamoClusterArgs> = {},

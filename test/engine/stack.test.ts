@@ -1,4 +1,4 @@
-/** The stack runner on the real engine, with a tiny program and a state of its own. */
+/** The stack runner on the real engine, with a tiny program and its own state. */
 import { spawnSync } from "node:child_process";
 import {
   cpSync,
@@ -27,12 +27,12 @@ const project = join(scratch, "project");
 const state = join(scratch, "state");
 const stackFile = join(project, "Pulumi.dev.yaml");
 const fixture = join(root, "test", "engine", "fixtures", "stack-program");
-/** The user's own settings must not reach the tests. */
+/** Removes the user's own settings. */
 const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("PULUMI_")));
 
 const pulumiCommand = locateTools().pulumi?.path ?? "pulumi";
 
-/** Runs `npm run stack -- …` as its script does. */
+/** Runs `npm run stack -- …` like its script. */
 function stack(verb: string, ...args: string[]) {
   return stackWith({}, verb, ...args);
 }
@@ -123,7 +123,7 @@ describe("the life of a stack", () => {
   it("changes nothing the second time", () => {
     const { status, stdout } = stack("up", "--skip-preview", "--stack", "dev", "--json");
     expect(stdout).not.toContain("hush-hush");
-    // With --json the CLI prints the events of the operation, one a line.
+    // With --json the CLI prints the events of the operation, one per line.
     expect(observedIn(eventsIn(stdout), false).changes).toEqual({ same: 2 });
     expect(status).toBe(0);
   });
@@ -293,7 +293,7 @@ describe("mistakes", () => {
     const [verb = "", ...rest] = args;
     const { status, stdout, stderr } = stack(verb, ...rest);
     expect(stdout + stderr).toContain(message);
-    // Of Pulumi's commands it is Pulumi's own.
+    // Pulumi's own commands have Pulumi's exit codes.
     if (code === undefined) expect(status).not.toBe(0);
     else expect(status).toBe(code);
   });

@@ -1,4 +1,4 @@
-/** Random deployments that a model and an engine can really run, for asking the engine. */
+/** Random valid deployments for a model and an engine, to test against the engine. */
 import fc from "fast-check";
 import { type Deployment, likelyDeployment } from "../unit/planShapes";
 import type { ParsedEngine } from "./parser";
@@ -10,7 +10,7 @@ const DENSE = "Qwen/Qwen3-8B";
 /** 32 attention heads, 48 layers, 128 experts. */
 const WITH_EXPERTS = "Qwen/Qwen3-30B-A3B";
 
-/** More of what changes a command, on top of the layouts that the plan's property tests draw. */
+/** Further settings that change a command, in addition to the layouts of the plan's property tests. */
 const settings = fc.record({
   experts: fc.boolean(),
   expertParallel: fc.boolean(),
@@ -22,23 +22,23 @@ const settings = fc.record({
   configured: fc.boolean(),
 });
 
-/** What goes by NIXL's other backend, or by another connector. */
+/** NIXL's other backend, and other connectors. */
 const TRANSFERS = {
   sglang: { connector: "mooncake" },
   vllm: { backend: "LIBFABRIC" },
   trtllm: { connector: "UCX" },
 } as const satisfies Readonly<Record<ParsedEngine, Deployment["kvTransfer"]>>;
 
-/** Lists and groups, which no flag can say. */
+/** Lists and groups, which have no flags. */
 const ENGINE_CONFIG = {
   cuda_graph_config: { batch_sizes: [1, 2, 4, 8] },
   kv_cache_config: { enable_block_reuse: true },
 } as const;
 
-/** The largest power of two that is not above a number: attention heads come in such numbers. */
+/** The largest power of two up to a number: numbers of attention heads are powers of two. */
 const powerOfTwo = (limit: number) => 2 ** Math.floor(Math.log2(limit));
 
-/** Deployments of an engine, a good share of which can be planned. */
+/** Deployments of an engine, many of which can be planned. */
 export function deploymentOf(engine: ParsedEngine): fc.Arbitrary<Deployment> {
   return fc.tuple(likelyDeployment, settings).map(([drawn, { experts, expertParallel, ...more }]) => {
     const pools = (drawn.pools ?? []).map((pool) => ({ ...pool, ...shape(engine, pool) }));
@@ -54,7 +54,7 @@ export function deploymentOf(engine: ParsedEngine): fc.Arbitrary<Deployment> {
       modelRevision: more.modelRevision,
       kvTransfer: more.transfer && pools.some(({ role }) => role === "prefill") ? TRANSFERS[engine] : {},
       engineConfig: more.configured && engine === "trtllm" ? ENGINE_CONFIG : {},
-      // Which GPUs stay idle changes no command; how the rest is packed does.
+      // Idle GPUs do not change a command; how the rest is packed does.
       cluster: { ...drawn.cluster, allowIdleGpus: true },
       pools: pools.map((pool) => ({
         ...pool,

@@ -1,6 +1,6 @@
 /**
- * Real gloo, that of the torch which an installed engine has, between two hosts whose own names resolve to 127.0.1.1: the ranks of a
- * replica meet as the plan and the launcher have it, and without that they do not.
+ * Real gloo, from an installed engine's torch, between two hosts whose own names resolve to 127.0.1.1: the
+ * ranks of a replica connect with the plan's and the launcher's settings, and do not without them.
  */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { locateEngine } from "../../dev/engineEnvironments";
@@ -13,7 +13,7 @@ import { SERVICES } from "../unit/planShapes";
 
 const SECRETS = { [LOCKSTEP_SECRET]: "a secret of this test" };
 
-/** A rank that does what an engine's ranks do first: they add something up. */
+/** A rank that starts like an engine's: with an all-reduce. */
 const RANK = `
 import datetime, sys, torch, torch.distributed as dist
 rank, address = int(sys.argv[1]), sys.argv[2]
@@ -23,7 +23,7 @@ dist.all_reduce(value)
 print("the sum is", value.item(), flush=True)
 `;
 
-/** The ranks of a replica as the plan has them, with that program in the engine's place. */
+/** The planned ranks of a replica, with that program in place of the engine. */
 function ranks(engine: "sglang" | "vllm", without: readonly string[]): ProgramPlan[] {
   const python = locateEngine(engine);
   if (python === undefined) throw new Error(`${engine} is not installed. Run: npm run test:engines`);

@@ -1,4 +1,4 @@
-/** A running process that says what an engine makes of a command line (`parsers/`). */
+/** A process that reports an engine's interpretation of a command line (`parsers/`). */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { z } from "zod";
 import { type InstalledEngine, locateEngine } from "../../dev/engineEnvironments";
 import type { ProgramPlan } from "../../plan/types";
 
-/** Every real engine. That of TensorRT-LLM is asked in SGLang's environment: Dynamo's own parser is in both. */
+/** Every real engine. TensorRT-LLM's parser runs in SGLang's environment: Dynamo's own parser is in both. */
 export const PARSED_ENGINES = ["sglang", "vllm", "trtllm"] as const;
 export type ParsedEngine = (typeof PARSED_ENGINES)[number];
 
@@ -21,11 +21,11 @@ const answerSchema = z.object({
   refused: z.string().optional(),
   facts: z
     .object({
-      /** Ranks that this process starts on its node, one a GPU. */
+      /** Ranks that this process starts on its node, one per GPU. */
       processes: z.number(),
       /** Ranks of the whole replica. */
       world: z.number(),
-      /** Tokens; null where the engine decides when it has the model. */
+      /** Tokens; null if the engine decides after loading the model. */
       blockSize: z.number().nullable(),
       role: z.enum(["agg", "prefill", "decode", "encode"]),
       publishesKvEvents: z.boolean(),
@@ -33,18 +33,18 @@ const answerSchema = z.object({
     .optional(),
 });
 
-/** What an engine makes of a command line: the facts, or why it is refused. */
+/** An engine's interpretation of a command line: the facts, or why it is rejected. */
 export type Answer = Omit<z.infer<typeof answerSchema>, "id">;
 
-/** Configurations of models, by name with `--` for the slash: what parsers read of a model. */
+/** Configurations of models, by name with `--` for the slash: the files that parsers read of a model. */
 const MODELS = join(__dirname, "models");
 
-/** Longest time for an answer. The first one includes importing the engine on a busy machine. */
+/** Time limit for an answer. The first one includes importing the engine on a busy machine. */
 const ANSWER_MS = 300_000;
 const LINES_IN_ERROR = 20;
 
 export class EngineParser {
-  /** `HF_HOME`, and every other place where an engine would leave something. */
+  /** `HF_HOME`, and every other directory that an engine writes to. */
   private readonly home = mkdtempSync(join(tmpdir(), "dynamo-sky-engines-"));
   private readonly child: ChildProcess;
   private readonly waiting = new Map<number, (answer: Answer) => void>();
@@ -74,9 +74,11 @@ export class EngineParser {
     });
   }
 
-  /** What the engine makes of a program's command, in the program's environment, on a node at 127.0.0.1. */
+  /**
+   * The engine's interpretation of a program's command, in the program's environment, on a node at 127.0.0.1.
+   */
   ask({ command, env, mpi }: Pick<ProgramPlan, "command" | "env" | "mpi">): Promise<Answer> {
-    // What MPI starts on each rank comes after what starts it.
+    // The command that MPI starts on each rank comes after the launcher's.
     const [python, dashM, module, ...argv] = command.slice(mpi?.worker ?? 0).map(filledIn);
     const isWorker = python === "python3" && dashM === "-m" && module === `dynamo.${this.engine}`;
     if (!isWorker) throw new Error(`not a command of ${this.engine}: ${command.join(" ")}`);
@@ -84,7 +86,7 @@ export class EngineParser {
     return this.askOnce(JSON.stringify({ argv, env: Object.fromEntries(filledEnv) }));
   }
 
-  /** The same question gets the same answer: many random deployments share commands. */
+  /** Cached: many random deployments share commands. */
   private askOnce(question: string): Promise<Answer> {
     const known = this.known.get(question) ?? this.send(question);
     this.known.set(question, known);

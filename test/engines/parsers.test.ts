@@ -1,4 +1,4 @@
-/** Every command that the plan makes for a real engine, told to that engine's own parser: `npm run test:engines`. */
+/** Every planned command of a real engine, parsed by that engine's own parser: `npm run test:engines`. */
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planStack } from "../../cli/plannedStack";
@@ -17,7 +17,7 @@ interface Planned {
   readonly plan: DeploymentPlan;
 }
 
-/** Random deployments for each engine that can be planned. */
+/** Number of valid random deployments per engine. */
 const RUNS = 150;
 
 const stacks = stacksWithFiles(readProject(packageRoot())).map((stack) => ({
@@ -46,7 +46,7 @@ function replicasOf({ clusters }: DeploymentPlan): ProgramPlan[][] {
   });
 }
 
-/** The engine takes every command, and makes of it what the plan meant. */
+/** The engine accepts every command, and interprets it as planned. */
 async function check(parser: EngineParser, { config, plan: planned }: Planned): Promise<void> {
   for (const replica of replicasOf(planned)) {
     const gpus = replica.reduce((sum, program) => sum + program.gpus.length, 0);
@@ -57,7 +57,7 @@ async function check(parser: EngineParser, { config, plan: planned }: Planned): 
     }
     for (const program of replica) {
       const answer = await parser.ask(program);
-      // The command belongs to the message of a failure.
+      // Adds the command to the failure message.
       expect({ command: program.command.join(" "), ...answer }).toEqual({
         command: program.command.join(" "),
         facts: {
@@ -72,7 +72,7 @@ async function check(parser: EngineParser, { config, plan: planned }: Planned): 
   }
 }
 
-/** One command for all of an MPI world, which has as many ranks as the engine wants and as there are GPUs. */
+/** One command for a whole MPI world, with as many ranks as the engine expects and as there are GPUs. */
 async function checkWorld(
   parser: EngineParser,
   config: DeploymentConfig,
@@ -94,12 +94,12 @@ async function checkWorld(
   expect(facts).toMatchObject({ world, ...blockSizeOf(config), role: ROLES[leader.role] });
 }
 
-/** Tokens of a block: what was asked for, else whatever the engine has chosen. */
+/** Tokens per block: the configured size, else the engine's choice. */
 function blockSizeOf({ router: { blockSize } }: DeploymentConfig): { blockSize: unknown } {
   return { blockSize: blockSize ?? expect.toSatisfy((chosen) => chosen === null || chosen > 0) };
 }
 
-/** Whether the command asks the worker to publish what its cache holds: if it should, and is one that can. */
+/** Whether the command enables KV events: if it should, and the worker supports it. */
 function publishes({ router }: DeploymentConfig, { role, command }: ProgramPlan): boolean {
   return router.kvEvents && role !== "decode" && !command.includes("--headless");
 }
@@ -114,7 +114,7 @@ function tryPlan(input: Deployment): Planned | undefined {
   }
 }
 
-/** `--tensor-parallel-size` → `--tensro-parallel-size`: two neighbouring letters have changed places. */
+/** `--tensor-parallel-size` → `--tensro-parallel-size`: two neighbouring letters are swapped. */
 function mistyped(flag: string): string {
   for (let at = flag.length - 2; at > 2; at--) {
     const [a, b] = [flag.charAt(at), flag.charAt(at + 1)];
@@ -125,7 +125,7 @@ function mistyped(flag: string): string {
 
 describe.each(PARSED_ENGINES)("%s", (engine) => {
   let parser: EngineParser;
-  /** Every flag that a plan gave, with one command that has it. */
+  /** Every planned flag, with one command that has it. */
   const seen = new Map<string, ProgramPlan>();
   const note = ({ plan: planned }: Planned) => {
     for (const program of replicasOf(planned).flat())
@@ -172,7 +172,7 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
   });
 });
 
-/** The multi-node recipe of the SkyPilot demo that this project began from: TP 8 and DP 2 on two nodes of eight GPUs. */
+/** The multi-node recipe of the original SkyPilot demo: TP 8 and DP 2 on two nodes with eight GPUs. */
 const RECIPE = [
   ...["python3", "-m", "dynamo.sglang", "--model-path", "Qwen/Qwen3-8B", "--tp", "8", "--dp-size", "2"],
   ...["--enable-dp-attention", "--nnodes", "2", "--dist-init-addr", "{{HEAD_IP}}:5000"],

@@ -1,4 +1,4 @@
-/** What the driver says of real failures of real SkyPilot: the kind, the cause, what is left running, the next step. */
+/** The driver's messages for failures of the real SkyPilot: kind, cause, what is left running, next step. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SeenProcesses, secretsIn } from "../secrets";
 import { driver, jobs, reason, requireLab, sky, titled } from "./harness";
@@ -105,7 +105,7 @@ describe.skipIf(reason !== undefined)(titled("a failure on SkyPilot"), { timeout
   });
 
   it("for want of free nodes: what it waited for, and nothing goes on waiting", async () => {
-    // Two of the four nodes are taken.
+    // Two of the four nodes are in use.
     const { code, stderr } = await launch(
       { num_nodes: 3, run: "true" },
       { cluster: FULL, timeoutSeconds: 60 },

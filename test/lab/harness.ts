@@ -1,4 +1,4 @@
-/** Runs stacks on the lab: real SkyPilot on a real Slurm, through the commands that a person types. */
+/** Runs stacks on the lab: real SkyPilot on a real Slurm, through the users' commands. */
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import {
@@ -38,14 +38,14 @@ const MINUTES = 60_000;
 
 /** Why these tests cannot run here; undefined when they can. */
 export const reason = whyNoLab();
-/** The title of a group of tests, which names the reason where they are skipped. */
+/** The title of a group of tests, with the reason if they are skipped. */
 export const titled = (title: string) =>
   reason === undefined ? title : `${title} (skipped on this machine: ${reason})`;
 
-/** By this the end of the lab finds what a killed test has left. */
+/** Marks the processes of tests, so that stopping the lab kills leftovers. */
 export const MARK = { [LAB_MARK]: LAB.root };
 
-/** How a command ended. */
+/** Result of a command. */
 export interface Ended {
   readonly code: number;
   readonly stdout: string;
@@ -77,13 +77,13 @@ function tool(name: string, args: readonly string[]): readonly string[] {
   return toolWords(name, args);
 }
 
-/** @throws Error that says how the lab is started, which is not a test's business. */
+/** @throws Error that says how to start the lab; tests do not start it. */
 export function requireLab(): void {
   if (!existsSync(LAB.etc))
     throw new Error("The lab is not up: run these tests by 'npm test -- --project lab'.");
 }
 
-/** SkyPilot of the lab, as a person uses it. */
+/** The lab's `sky`. */
 export function sky(...args: readonly string[]): Promise<Ended> {
   return run(installedSky(), args, SKY_ENVIRONMENT);
 }
@@ -91,7 +91,7 @@ export function sky(...args: readonly string[]): Promise<Ended> {
 type Environment = Readonly<Record<string, string>>;
 const sessions = new Map<string, SkySession>();
 
-/** Short questions, in a process that is kept for the next one: starting `sky` takes seconds. */
+/** Short queries, in a process that is kept for the next one: starting `sky` takes seconds. */
 async function asked(args: readonly string[], env: Environment = {}): Promise<unknown> {
   const key = JSON.stringify(env);
   const program = { command: installedSky(), env: { ...MARK, ...SKY_ENVIRONMENT, ...env } };
@@ -104,7 +104,7 @@ async function asked(args: readonly string[], env: Environment = {}): Promise<un
   return jsonIn(stdout);
 }
 
-/** @param env Names another API server than the lab's own. */
+/** @param env Selects another API server than the lab's own. */
 export async function clusters(env?: Environment): Promise<ClusterRecord[]> {
   return (await asked(["status", "-o", "json"], env)) as ClusterRecord[];
 }
@@ -114,13 +114,13 @@ export async function jobs(cluster: string): Promise<JobRecord[]> {
   return queues[cluster] ?? [];
 }
 
-/** Ids of all launches that the API server has ever had. */
+/** Ids of all launches since the API server's creation. */
 export async function launches(): Promise<string[]> {
   const requests = (await asked(["api", "status", "-a", "-l", "all", "-o", "json"])) as RequestRecord[];
   return requests.filter(({ name }) => name === "sky.launch").map(({ request_id }) => request_id);
 }
 
-/** A verb of the driver, as Pulumi runs it. */
+/** A verb of the driver, run like Pulumi does. */
 export function driver(
   verb: string,
   input: object,
@@ -129,33 +129,33 @@ export function driver(
   return run(join(REPOSITORY, "bin", "dynamo-sky"), verb.split(" "), env, JSON.stringify(input));
 }
 
-/** What came of a command of `npm run stack`. */
+/** Result of a command of `npm run stack`. */
 export interface Operation {
   readonly code: number;
-  /** All that was printed. */
+  /** All its output. */
   readonly told: string;
   readonly steps: readonly { readonly op: string; readonly name: string; readonly reason?: string }[];
   readonly outputs: Readonly<Record<string, unknown>>;
 }
 
-/** A resource of the state, as `pulumi stack export --show-secrets` has it. */
+/** A resource of the state, as in `pulumi stack export --show-secrets`. */
 interface StateResource {
   readonly urn: string;
   readonly type: string;
   readonly outputs?: { readonly result?: { readonly plaintext?: string } };
 }
 
-/** A Pulumi project with one stack of its own, on this repository's program. */
+/** A Pulumi project with one stack, using this repository's program. */
 export class LabStack {
-  /** Of the project, with the state and Pulumi's own files in it. */
+  /** Of the project, including the state and Pulumi's own files. */
   readonly directory = mkdtempSync(join(tmpdir(), "lab-stack-"));
   private readonly env: Record<string, string>;
-  /** All that its operations have told. */
+  /** Output of all its operations so far. */
   readonly printed: string[] = [];
-  /** What {@link encrypt} has put into the stack's file. */
+  /** Values of {@link encrypt} in the stack's file. */
   private encrypted: { config?: Record<string, unknown>; encryptionsalt?: string } = {};
 
-  /** @param env For everything that the stack runs: another API server. */
+  /** @param env For all processes of the stack: another API server. */
   constructor(
     readonly project: string,
     readonly stack = "test",
@@ -188,15 +188,15 @@ export class LabStack {
     writeFileSync(this.file, stringify({ ...this.encrypted, config: all }));
   }
 
-  /** Makes the stack, and sets a secret in its configuration as a user does. */
+  /** Creates the stack, and sets a secret in its configuration like a user. */
   async encrypt(key: keyof ConfigInput, value: string): Promise<void> {
     await this.pulumi(["stack", "init", "--no-select"]);
-    // Through standard input, so that the value stands in no command line.
+    // Through standard input, so that no command line has the value.
     await this.pulumi(["config", "set", "--secret", `dynamo-sky:${key}`], value);
     this.encrypted = parse(readFileSync(this.file, "utf8"));
   }
 
-  /** Passwords that Pulumi has generated for the stack, by the names of their resources. */
+  /** Passwords generated by Pulumi for the stack, by resource name. */
   async generated(): Promise<Readonly<Record<string, string>>> {
     const { deployment } = JSON.parse(await this.pulumi(["stack", "export", "--show-secrets"]));
     const resources: readonly StateResource[] = deployment?.resources ?? [];
@@ -211,7 +211,7 @@ export class LabStack {
     );
   }
 
-  /** Pulumi's own command line, on the stack. */
+  /** Pulumi's own CLI, on the stack. */
   private async pulumi(args: readonly string[], input = ""): Promise<string> {
     const { pulumi } = await ensureToolchain({ need: ["pulumi"] });
     const words = [...args, "--stack", this.stack, "--non-interactive", "--cwd", this.directory];
@@ -225,7 +225,7 @@ export class LabStack {
     return join(this.directory, `Pulumi.${this.stack}.yaml`);
   }
 
-  /** Runs a command of `npm run stack` to its end; of an operation it tells what it did. */
+  /** Runs a command of `npm run stack`; for an operation it also reads the steps. */
   async do(verb: string, ...args: readonly string[]): Promise<Operation> {
     const log = join(this.directory, `${verb}.events.jsonl`);
     const isOperation = ["preview", "up", "refresh", "destroy"].includes(verb);
@@ -239,7 +239,7 @@ export class LabStack {
     return { code, told: `${stderr}${stdout}`, steps, outputs };
   }
 
-  /** As a person does who knows what it will do. */
+  /** Options of a non-interactive user. */
   private operating(verb: string): readonly string[] {
     return [
       "--non-interactive",
@@ -249,7 +249,7 @@ export class LabStack {
     ];
   }
 
-  /** The deployment as its outputs tell it, the key with them. */
+  /** The deployment from its outputs, including the key. */
   async deployment(): Promise<RunningDeployment> {
     const { code, stdout, stderr } = await run(
       process.execPath,
@@ -266,7 +266,7 @@ export class LabStack {
     return { ...ended, json: jsonOf(ended.stdout) as Verified };
   }
 
-  /** A command that looks at the stack, `bin/dynamo-sky status` for one, with its result as JSON. */
+  /** A command that inspects the stack, such as `bin/dynamo-sky status`, with its result as JSON. */
   async look(name: string, ...args: readonly string[]): Promise<Ended> {
     const words = ["--stack", this.stack, "--cwd", this.directory, "--json", ...args];
     const ended = await run(process.execPath, tool(name, words), this.env);
@@ -274,7 +274,7 @@ export class LabStack {
     return ended;
   }
 
-  /** Starts an operation in a process group of its own, to be interrupted as a whole. */
+  /** Starts an operation in its own process group, so that it can be interrupted as a whole. */
   start(verb: string): Running {
     return new Running(this.command(verb, ...this.operating(verb)), this.env, (text) =>
       this.printed.push(text),
@@ -286,18 +286,18 @@ export class LabStack {
     return verb in VERBS ? tool(verb, [...where, ...args]) : tool("stack", [verb, ...where, ...args]);
   }
 
-  /** Ends everything of it at once, as if the machine had lost its power. */
+  /** Kills all its processes, like a power failure. */
   killAll(): void {
     for (const pid of this.processes()) {
       try {
         process.kill(pid, "SIGKILL");
       } catch {
-        // It ended meanwhile.
+        // It exited meanwhile.
       }
     }
   }
 
-  /** Ids of the processes that work for this project: the engine, its plugins, the driver. */
+  /** Ids of the project's processes: the engine, its plugins, the driver. */
   processes(): number[] {
     return processesWith("DYNAMO_SKY_STATE", this.env["DYNAMO_SKY_STATE"] ?? "");
   }
@@ -307,7 +307,7 @@ export class LabStack {
   }
 }
 
-/** What `bin/dynamo-sky verify` prints with `--json`, as far as it is looked at. */
+/** The relevant part of `bin/dynamo-sky verify --json`. */
 interface Verified {
   readonly cacheAware: boolean;
   readonly disaggregated: boolean;
@@ -318,15 +318,15 @@ interface Verified {
   }[];
 }
 
-/** The JSON at the end of an output; empty where there is none. */
+/** The JSON at the end of an output; empty if there is none. */
 function jsonOf(stdout: string): unknown {
   const start = stdout.search(/^\{/m);
   return start < 0 ? {} : JSON.parse(stdout.slice(start));
 }
 
-/** An operation that goes on. */
+/** A running operation. */
 export class Running {
-  /** What it has told so far. */
+  /** Its output so far. */
   told = "";
   readonly code: Promise<number | null>;
   private readonly child: ChildProcess;
@@ -347,11 +347,14 @@ export class Running {
         this.told += text;
         onText(text);
       });
-    // Not "exit": what it has told may still be on its way then.
+    // Not "exit": output may still be buffered then.
     this.code = new Promise((resolve) => this.child.once("close", resolve));
   }
 
-  /** Waits for something while it goes on. @throws Error with what it has told, when it ends before, or after four minutes. */
+  /**
+   * Waits for a condition while it runs. @throws Error with its output, if it ends before, or after four
+   * minutes.
+   */
   async until(condition: () => boolean | Promise<boolean>): Promise<void> {
     const deadline = performance.now() + 4 * MINUTES;
     while (!(await condition())) {
@@ -368,7 +371,7 @@ export class Running {
   }
 }
 
-/** Two workers of eight GPUs, one a node. */
+/** Two workers with eight GPUs, one per node. */
 export function labConfig(ports: Ports, changes: Partial<ConfigInput> = {}): ConfigInput {
   return {
     model: "Qwen/Qwen3-8B",
@@ -382,15 +385,15 @@ export function labConfig(ports: Ports, changes: Partial<ConfigInput> = {}): Con
   };
 }
 
-/** What a client has to know of an endpoint. */
+/** What a client needs to know of an endpoint. */
 export type Endpoint = Pick<RunningDeployment, "endpoint" | "apiKey" | "fingerprint">;
 
-/** Asks a chat question. @returns the answer's tokens and the worker that gave it. */
+/** Sends a chat request. @returns The number of tokens and the worker that served it. */
 export async function ask(
   { endpoint, apiKey, fingerprint }: Endpoint,
   question: string,
 ): Promise<{ tokens: number; worker: string }> {
-  // Worker ids have more digits than a number of JavaScript holds.
+  // Worker ids have more digits than a JavaScript number can hold.
   const { text } = await callHttp(`${endpoint}/v1/chat/completions`, {
     body: {
       model: "Qwen/Qwen3-8B",

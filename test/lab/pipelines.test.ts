@@ -1,6 +1,7 @@
 /**
- * A team's pipeline on SkyPilot, from a fresh clone and without a terminal: what it says on a pull request, its deployment and all that is
- * looked at while that runs, drift, and a stack of a pull request beside it. Real SkyPilot, real Slurm, real Dynamo with its mocker engine.
+ * A team's pipeline on SkyPilot, from a fresh clone and without a terminal: comments on a pull request,
+ * deployment and its monitoring, drift, and an ephemeral stack of a pull request. Real SkyPilot, real Slurm,
+ * real Dynamo with its mocker engine.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
@@ -19,10 +20,10 @@ import { clusters, labConfig, MARK, REPOSITORY, reason, requireLab, sky, titled 
 import { processesOf } from "./processes";
 
 const TIMEOUT = 600_000;
-/** Of what takes seconds on a machine that is not busy. */
+/** For conditions that take seconds on an idle machine. */
 const SOON = { timeout: 240_000, interval: 500 };
 
-/** Everything that has metrics on one node: both kinds of worker, KV-aware routing, and what watches them. */
+/** Everything with metrics on one node: both kinds of worker, KV-aware routing, and monitoring. */
 const WATCHED: Partial<ConfigInput> = {
   cluster: { nodes: 1, gpusPerNode: 8, accelerator: "H100" },
   pools: [
@@ -34,7 +35,7 @@ const WATCHED: Partial<ConfigInput> = {
   sky: { infra: "slurm/lab", labels: { owner: "pipeline" } },
 };
 
-/** What `bin/dynamo-sky metrics --check --json` prints, as far as it is looked at. */
+/** The relevant part of `bin/dynamo-sky metrics --check --json`. */
 interface Checked {
   readonly targets: readonly {
     readonly cluster: string;
@@ -51,7 +52,10 @@ async function checked(machine: PipelineMachine, stack: string): Promise<Checked
   return JSON.parse(stdout);
 }
 
-/** Gives a clone the npm packages that are here, as a pipeline's cache does: to install them anew takes a minute. Others it installs itself. */
+/**
+ * Links the npm packages into a clone, like a pipeline's cache: installing them takes a minute. Others are
+ * installed.
+ */
 function linkPackages(clone: string): void {
   const [lock, theirs] = [REPOSITORY, clone].map((root) =>
     readFileSync(join(root, "package-lock.json"), "utf8"),
@@ -59,7 +63,7 @@ function linkPackages(clone: string): void {
   if (lock === theirs) symlinkSync(join(REPOSITORY, "node_modules"), join(clone, "node_modules"));
 }
 
-/** Control plane and worker on clusters of their own. */
+/** Control plane and worker on separate clusters. */
 const APART: Readonly<Record<string, unknown>> = {
   placement: "dedicated",
   cluster: { gpusPerNode: 1, accelerator: "A100" },
@@ -70,7 +74,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
   let scratch = "";
   let clone = "";
   let machine: PipelineMachine;
-  /** Another runner of the same pipeline, for what goes on beside. */
+  /** Another runner of the same pipeline, for concurrent steps. */
   let other: PipelineMachine;
   let life: PipelineLife;
   let deployment: RunningDeployment;
@@ -141,7 +145,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
       ]),
     );
     expect(questions.length).toBeGreaterThan(60);
-    // All others need a GPU, and are listed as that.
+    // All others need a GPU, and are listed with that reason.
     expect(absent.length).toBeGreaterThan(0);
     expect(absent.filter((one) => !one.reason.startsWith("needs a GPU"))).toEqual([]);
   });
@@ -153,7 +157,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
       told = stdout === "" ? stderr : stdout;
       return status;
     };
-    // A machine that is too busy for an ssh in time is told as a problem, which is over soon.
+    // A machine that is too busy for a timely ssh connection is reported as a temporary problem.
     await expect.poll(code, SOON).toBe(0);
     expect(JSON.parse(told)).toMatchObject({
       healthy: true,
@@ -207,7 +211,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
       JSON.parse(line),
     );
     expect(new Set(lines.map(({ program }) => program))).toEqual(new Set(["gateway"]));
-    // A request leaves one line.
+    // A request writes one line.
     expect(lines.length).toBeLessThanOrEqual(seen.requests);
     expect(lines.every(({ line }) => line.includes('"GET /v1/models" 200'))).toBe(true);
   });
@@ -238,7 +242,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
       "dynamo-sky-pr-7-control",
       "dynamo-sky-prod-main",
     ]);
-    // Prometheus is on the one cluster, and has found the worker on the other.
+    // Prometheus is on one cluster, and has found the worker on the other.
     const seen = async () => {
       const { targets } = await checked(other, "pr-7");
       return targets.map(({ cluster, program, problem }) => [cluster, program, problem]);

@@ -1,12 +1,12 @@
-/** Processes of clusters on the lab, whose nodes are all this machine. */
+/** Processes of the lab's clusters, whose nodes are all this machine. */
 import { readFileSync, readlinkSync } from "node:fs";
 import { labProcesses, withDescendants } from "../../dev/lab/processes";
 import { processesOf as processesOfNode } from "../../lib/processes";
 import { LAB } from "../../toolchain/labLayout";
 
 /**
- * Ids of the processes of the lab whose command, environment or directory names a cluster, and of what they have started. (nginx has
- * no environment that could be read.)
+ * Ids of the lab's processes whose command, environment or working directory names a cluster, and of their
+ * children. (nginx has no readable environment.)
  */
 export function processIdsOf(cluster: string): number[] {
   const all = labProcesses();
@@ -34,7 +34,7 @@ function directoryOf(pid: number): string {
   }
 }
 
-/** Empty when it has ended meanwhile. */
+/** Empty if it has exited meanwhile. */
 function readProcess(pid: number, file: string): string {
   try {
     return readFileSync(`/proc/${pid}/${file}`, "utf8");
@@ -43,7 +43,7 @@ function readProcess(pid: number, file: string): string {
   }
 }
 
-/** Id of the engine's process of a program; 0 when it does not run. The lab has one cluster at a time. */
+/** Id of a program's engine process; 0 if it does not run. The lab has one cluster at a time. */
 export function processOfProgram(program: string): number {
   return processesOfNode(LAB.nodes).find(({ command }) => command === program)?.pid ?? 0;
 }

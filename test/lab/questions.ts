@@ -1,9 +1,9 @@
-/** Clients that ask one question after the other. */
+/** Clients that send one request after the other. */
 import { ask, type Endpoint } from "./harness";
 
 export class Questions {
   readonly failures: string[] = [];
-  /** Ids of the workers that have answered. */
+  /** Ids of the workers that have responded. */
   readonly workers = new Set<string>();
   answered = 0;
   private isOver = false;

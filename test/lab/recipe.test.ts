@@ -25,7 +25,7 @@ describe.skipIf(reason !== undefined)(
     const directory = mkdtempSync(join(tmpdir(), "recipe-"));
     let endpoint = "";
 
-    /** What the first node has told of its key and certificate. */
+    /** The first node's log messages about its key and certificate. */
     const untilLogged = async (): Promise<string> => {
       let log = "";
       const certificate = async () => {
@@ -35,7 +35,7 @@ describe.skipIf(reason !== undefined)(
       await expect.poll(certificate, { timeout: 120_000, interval: 1000 }).toContain("certificate.pem");
       return log;
     };
-    /** Runs the command with which the log says that a file is read. */
+    /** Runs the command that the log prints to read a file. */
     const read = (log: string, file: string): string => {
       const path = new RegExp(`ssh ${NAME} cat (\\S+/${file})`).exec(log)?.[1] ?? "";
       const words = [...sshConfig(NAME, LAB.home), NAME, "cat", path];
@@ -55,7 +55,8 @@ describe.skipIf(reason !== undefined)(
     }, TIMEOUT);
 
     it("serves, without Pulumi and without this program", async () => {
-      // The lab's own recipe is that of `multi` with the mocker engine; rendered anew, as a user does, on ports of this test's own.
+      // The lab's own recipe is that of `multi` with the mocker engine; rendered again, like a user does,
+      // with this test's own ports.
       const { frontend, ports } = await freePorts();
       const stack = parse(readFileSync(join(REPOSITORY, "examples/stacks/Pulumi.lab.yaml"), "utf8"));
       const config = { ...stack.config, "dynamo-sky:frontend": frontend, "dynamo-sky:ports": ports };
@@ -68,7 +69,7 @@ describe.skipIf(reason !== undefined)(
       expect(launched.code, launched.stderr).toBe(0);
       const { stdout } = await sky("status", "--ip", NAME);
       endpoint = `https://${stdout.trim()}:${frontend.port}`;
-      // The log says how to read what the first node has made; a person pastes that.
+      // The log says how to read the generated values; a user pastes that.
       const log = await untilLogged();
       const apiKey = read(log, "api-key");
       expect(apiKey).toMatch(/^[0-9a-f]{64}$/);
@@ -83,7 +84,7 @@ describe.skipIf(reason !== undefined)(
         );
       await expect.poll(() => question(apiKey), { timeout: 240_000, interval: 1000 }).toBeGreaterThan(0);
       expect(await question()).toBe(0);
-      // As its first lines say, without pinning: the certificate is for the address, and for a tunnel's.
+      // As in its first lines, without pinning: the certificate is for the address, and for a tunnel's.
       expect(modelsBy(certificate, apiKey)).toContain("Qwen/Qwen3-8B");
       expect((await clusters()).map(({ nodes }) => nodes)).toEqual([2]);
     });

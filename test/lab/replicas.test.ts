@@ -1,6 +1,6 @@
 /**
- * Another stack after the first one on the same lab, through an API server that is not on its machine's default: two
- * replicas, each over two nodes, of which one loses a rank.
+ * Another stack after the first one on the same lab, through an API server other than the machine's default:
+ * two replicas, each over two nodes, of which one loses a rank.
  */
 import { statSync } from "node:fs";
 import { relative } from "node:path";
@@ -39,7 +39,8 @@ describe.skipIf(reason !== undefined)(
         labConfig(ports, {
           cluster: { nodes: 4, gpusPerNode: 1, accelerator: "A100" },
           pools: [{ role: "aggregated", replicas: 2, tensorParallel: 2 }],
-          // Each move takes the worker whose turn it is, which may be the lost one again.
+          // A request of a lost worker migrates, which Dynamo 1.6.1 does not support with router mode kv.
+          // Each migration goes to the next worker in turn, which may be the lost one again.
           frontend: { ...ports.frontend, migrationLimit: 10 },
           controlPlane: { leaseTtlSeconds: 10 },
           access: { gateway: false },
@@ -74,7 +75,8 @@ describe.skipIf(reason !== undefined)(
         files.map(() => expect.stringMatching(blob)),
       );
       expect(new Set(files.map(({ secret }) => secret))).toEqual(new Set(CONTROL_PLANE_SECRETS));
-      // SkyPilot forgets the mode of a file on its way through another machine; on the nodes nobody gets to it all the same.
+      // SkyPilot loses a file's mode when it copies it through another machine; its directory on the nodes is
+      // private all the same.
       expect(statSync(nodes).mode & 0o777).toBe(0o700);
     });
 
@@ -97,7 +99,7 @@ describe.skipIf(reason !== undefined)(
       try {
         await expect.poll(() => questions.answered, SOON).toBeGreaterThan(20);
         kill(lost[1] ?? 0);
-        // Both of its ranks are started anew, since none can go on without the other.
+        // Both its ranks are restarted, since none can go on without the other.
         await expect
           .poll(() => LOST.map(processOfProgram), SOON)
           .toSatisfy((now: number[]) => now.every((pid, rank) => pid > 0 && pid !== lost[rank]));

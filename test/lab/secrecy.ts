@@ -1,4 +1,4 @@
-/** Where a deployment on the lab may have the values of its secrets, and a search for them everywhere else. */
+/** Where values of a lab deployment's secrets may be, and a search for them everywhere else. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join, relative } from "node:path";
@@ -11,17 +11,20 @@ import { LAB } from "../../toolchain/labLayout";
 import { filesHolding, type HoldingFile, type Secrets, SeenProcesses, secretsIn } from "../secrets";
 import type { LabStack } from "./harness";
 
-/** Files of the first node besides the one that has all secrets of it, by the secret that a program needs there; relative to its directory. */
+/**
+ * Files of the first node other than its secrets file, by the secret that a program needs there; relative to
+ * its directory.
+ */
 const NEEDED: Readonly<Record<string, string>> = {
   [API_KEYS]: "run/gateway-keys.conf",
   [TLS_BUNDLE]: "run/gateway-tls.pem",
-  // etcd 3.4 writes who logs in, and how, into its log of changes.
+  // etcd 3.4 writes authentication requests into its write-ahead log.
   [ETCD_ROOT_PASSWORD]: "etcd/member/wal/0000000000000000-0000000000000000.wal",
   [ETCD_PASSWORD]: "etcd/member/wal/0000000000000000-0000000000000000.wal",
   [NATS_TOKEN]: "run/nats/nats.conf",
 };
 
-/** This program's directory on the nodes of a cluster, which share a home; undefined where there is none. */
+/** This program's directory on the nodes of a cluster, which share a home; undefined if there is none. */
 export function nodesDirectory(cluster: string): string | undefined {
   const clusters = join(LAB.nodes, ".sky_clusters");
   const home = existsSync(clusters)
@@ -30,14 +33,15 @@ export function nodesDirectory(cluster: string): string | undefined {
   return home === undefined ? undefined : join(clusters, home, ENVIRONMENT);
 }
 
-/** The secrets that a launch has brought to the nodes of a cluster, by name. */
+/** The secrets that a launch has copied to the nodes of a cluster, by name. */
 export function secretsOnNodes(cluster: string): Secrets {
   return JSON.parse(readFileSync(join(nodesDirectory(cluster) ?? "", "secrets.json"), "utf8"));
 }
 
 /**
- * Files with secrets anywhere that Pulumi, SkyPilot (client, API servers and nodes) and Slurm write to: Pulumi's own directory, all of the lab, what they
- * put into the directory for temporary files, and other directories, such as that of a stack with its state.
+ * Files with secrets anywhere that Pulumi, SkyPilot (client, API servers and nodes) and Slurm write: Pulumi's
+ * own directory, the whole lab, their temporary files, and other directories, such as that of a stack with
+ * its state.
  */
 export function filesOf(secrets: Secrets, ...others: readonly string[]): HoldingFile[] {
   const temporary = readdirSync(tmpdir()).filter((name) => /sky|pulumi|slurm|^labtest|^tmp/.test(name));
@@ -45,14 +49,14 @@ export function filesOf(secrets: Secrets, ...others: readonly string[]): Holding
   return filesHolding(secrets, [...places, ...temporary.map((name) => join(tmpdir(), name))]);
 }
 
-/** Watches what becomes of the secrets of one stack. */
+/** Tracks the secrets of one stack. */
 export class Secrecy {
   private readonly processes = SeenProcesses.watch();
   private secrets: Secrets;
-  /** Of everything that the stack has been. */
+  /** All programs that the stack has had. */
   private readonly programs: ProgramPlan[] = [];
 
-  /** @param given What the configuration holds. */
+  /** @param given Secrets in the configuration. */
   constructor(
     private readonly stack: LabStack,
     given: Secrets,
@@ -64,12 +68,12 @@ export class Secrecy {
     this.processes.stop();
   }
 
-  /** Takes in what the stack has had, and nobody is to have any more. */
+  /** Adds secrets that the stack had, and that must not be found any more. */
   learn(secrets: Secrets): void {
     this.secrets = { ...this.secrets, ...secrets };
   }
 
-  /** Expects that each program has the secrets that the plan gives it, and nobody else anything. */
+  /** Expects that each program has its planned secrets, and nothing else has any. */
   async expectKept({ clusters: [planned] }: DeploymentPlan, cluster: string): Promise<void> {
     const generated = await this.stack.generated();
     const onNodes = secretsOnNodes(cluster);
@@ -94,7 +98,8 @@ export class Secrecy {
       this.programs.some(({ name, secretEnv }) => name === program && secretEnv.includes(secret));
     const holders = this.processes.inEnvironments(this.secrets);
     expect(holders.some(({ program }) => program === "gateway")).toBe(true);
-    // Pulumi hands a program its configuration in the environment, and the compiler that it starts inherits that.
+    // Pulumi passes a program its configuration in the environment, and the compiler that it starts inherits
+    // that.
     const isConfiguration = (program: string, secret: string) =>
       program === "Pulumi's program" && secret === "HF_TOKEN";
     expect(
@@ -103,7 +108,7 @@ export class Secrecy {
     this.expectUnseen();
   }
 
-  /** Expects that nothing of it is left anywhere, nor of what the stack has generated since. */
+  /** Expects that no secret of the stack is left anywhere. */
   async expectNothing(): Promise<void> {
     const secrets = { ...this.secrets, ...(await this.stack.generated()) };
     expect(filesOf(secrets, this.stack.directory)).toEqual([]);
@@ -112,7 +117,7 @@ export class Secrecy {
     this.expectUnseen();
   }
 
-  /** No command line has had one, for as long as this has watched; nor anything that the stack's operations have told. */
+  /** No command line has had one since the start; nor has the output of the stack's operations. */
   private expectUnseen(): void {
     expect(this.processes.count).toBeGreaterThan(100);
     expect(this.processes.inCommands(this.secrets)).toEqual([]);

@@ -1,6 +1,6 @@
 /**
- * The life of a deployment on SkyPilot, told in order: each test goes on where the one before it ended. Real SkyPilot, real
- * Slurm, real Dynamo with its mocker engine on two nodes.
+ * The life of a deployment on SkyPilot: each test continues from the previous one's state. Real SkyPilot,
+ * real Slurm, real Dynamo with its mocker engine on two nodes.
  */
 import { randomBytes } from "node:crypto";
 import { networkInterfaces } from "node:os";
@@ -68,7 +68,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     if (found === undefined) throw new Error("SkyPilot knows no cluster");
     return found;
   };
-  /** Asks as a client does who has the key; the certificate has to be that of this very update. */
+  /** Sends a request like a client with the key; the certificate must be that of this update. */
   const asked = (outputs: Readonly<Record<string, unknown>>, question: string) =>
     ask(
       {
@@ -116,7 +116,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(told).toContain("export DYNAMO_API_KEY=");
     const found = await Promise.all([1, 2, 3, 4].map((n) => asked(outputs, `Question ${n}?`)));
     expect(found.every(({ tokens }) => tokens > 0)).toBe(true);
-    // Round robin over two workers, which the plan has put on one node each.
+    // Round robin over two workers, planned on one node each.
     expect(new Set(found.map(({ worker }) => worker)).size).toBe(2);
     expect((await jobs(cluster)).filter(({ status }) => status === "RUNNING")).toHaveLength(1);
   });
@@ -147,7 +147,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(next).not.toBe(apiKey);
     for (const key of [next, apiKey])
       expect((await ask({ endpoint, fingerprint, apiKey: key }, "Hello?")).tokens).toBeGreaterThan(0);
-    // Back to the one key, whose value has stayed the same.
+    // Back to one key, whose value has not changed.
     stack.configure(config());
     expect((await stack.do("up")).code).toBe(0);
     const refused = () => ask({ endpoint, fingerprint, apiKey: next }, "Hello?").then(({ tokens }) => tokens);
@@ -352,7 +352,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   });
 });
 
-/** By what the nodes of a cluster know each other. */
+/** Addresses of a cluster's nodes for each other. */
 function addressOf({ rank }: NodePlan): string {
   const nodes = LAB_NODES.filter(({ accelerator }) => accelerator === "H100");
   return nodes[rank]?.address ?? "";

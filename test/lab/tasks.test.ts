@@ -1,4 +1,4 @@
-/** What SkyPilot itself reads in the tasks that are rendered. Needs SkyPilot, but no lab. */
+/** SkyPilot's own parsing of rendered tasks. Needs SkyPilot, but no lab. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,12 +17,12 @@ import { REPOSITORY } from "./harness";
 
 const TIMEOUT = 600_000;
 
-/** A task as SkyPilot has understood it. */
+/** A task as parsed by SkyPilot. */
 interface Loaded {
   readonly nodes: number;
   readonly hasSetup: boolean;
   readonly hasRun: boolean;
-  /** One for each infra that may be taken. */
+  /** One per candidate infra. */
   readonly resources: readonly Readonly<Record<string, unknown>>[];
 }
 
@@ -43,7 +43,7 @@ def read(path):
 print(json.dumps([read(path) for path in sys.argv[1:]]))
 `;
 
-/** Everything that can be asked of SkyPilot, at once. */
+/** All options of SkyPilot at once. */
 const EVERYTHING: ConfigInput = {
   model: "Qwen/Qwen3-8B",
   cluster: { nodes: 2 },
@@ -67,7 +67,7 @@ const EVERYTHING: ConfigInput = {
     config: { gcp: { enable_gvnic: true } },
   },
 };
-/** A cluster for the control plane, and one for each replica. */
+/** A cluster for the control plane, and one per replica. */
 const DEDICATED: ConfigInput = {
   model: "Qwen/Qwen3-8B",
   placement: "dedicated",
@@ -135,7 +135,7 @@ describe("SkyPilot's own Task.from_yaml", { timeout: TIMEOUT }, () => {
       expect({ hasSetup, hasRun }).toEqual({ hasSetup: true, hasRun: true });
     }
     const accelerators = tasks.flatMap(({ resources }) => resources.map((one) => one["accelerators"]));
-    // A control plane's own cluster has none.
+    // A dedicated control plane cluster has none.
     expect(accelerators.filter((one) => one !== null).length).toBeGreaterThan(0);
   });
 

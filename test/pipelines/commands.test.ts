@@ -1,6 +1,6 @@
 /**
- * The pipeline's commands in the order of a pipeline's life, as a pipeline runs them, on an endpoint in TLS: no terminal, state in a shared place, and of what
- * one command leaves on its machine nothing but the local clusters for the next.
+ * The pipeline's commands in order, run like in a pipeline, on an endpoint with TLS: no terminal, shared
+ * state, and only the local clusters are kept on the machine between commands.
  */
 import { existsSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -97,7 +97,7 @@ describe("a pull request's stack", () => {
 
   test("leaves something that the sweep finds, when it cannot come up", async () => {
     const { status, stdout } = await up("8", "--ttl-hours", "0.000001");
-    // A mistake in the configuration, told before anything is made.
+    // A mistake in the configuration, reported before anything is created.
     expect(status).toBe(2);
     expect(stdout).toContain("is taken by process");
     const swept = await machine.pipeline("ephemeral-sweep", "--json");

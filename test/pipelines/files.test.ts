@@ -1,4 +1,4 @@
-/** The pipeline files: what their own linters and schemas say, and what this project promises of them. */
+/** The pipeline files: checked with their own linters and schemas, and for this project's guarantees. */
 
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ const text = (file: string) => readFileSync(join(root, file), "utf8");
 const github = [...filesBelow("pipelines/github"), ...filesBelow(".github")];
 const workflows = github.filter((file) => file.includes("/workflows/"));
 
-/** A repository to which the files were copied, as a user does it. */
+/** A repository with copies of the files, as made by a user. */
 function copied(): string {
   const directory = join(scratch, "repository");
   cpSync(join(root, "pipelines", "github"), join(directory, ".github"), { recursive: true });
@@ -83,7 +83,7 @@ describe("GitHub", () => {
   });
 });
 
-/** What check-jsonschema says; empty where all is well. */
+/** Output of check-jsonschema; empty if there are no errors. */
 function problems(schema: readonly string[], file: string): string {
   const { status, stdout, stderr, error } = spawnSync(checkJsonschema, [...schema, file], {
     encoding: "utf8",

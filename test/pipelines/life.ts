@@ -1,13 +1,13 @@
-/** A pipeline's life, step by step, with what each page must say: the same on this machine as on SkyPilot. */
+/** A pipeline's steps with the expected content of each page: the same on this machine as on SkyPilot. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { PipelineMachine } from "./machine";
 
-/** What a page says of a stack. */
+/** A page's data about a stack. */
 export interface Told {
   readonly gpus: string;
-  /** Of the column `$ per hour`. */
+  /** From the column `$ per hour`. */
   readonly price: string;
 }
 
@@ -18,7 +18,7 @@ export class PipelineLife {
     private readonly told: Told,
   ) {}
 
-  /** The comment of a pull request on a stack that is not there yet. @returns the page. */
+  /** The comment of a pull request for a stack that does not exist yet. @returns The page. */
   async preview(policyPack: string): Promise<string> {
     const file = join(this.machine.directory, "preview.md");
     const { status, stdout, stderr } = await this.machine.pipeline(
@@ -35,7 +35,7 @@ export class PipelineLife {
     return page;
   }
 
-  /** @returns the summary, which has the endpoint and the smoke test. */
+  /** @returns The summary, with the endpoint and the smoke test. */
   async deploy(changed: RegExp = /\d+ created/): Promise<string> {
     const { status, stdout, stderr } = await this.machine.pipeline("deploy", "--stack", this.stack);
     expect(status, `${stderr}${stdout}`).toBe(0);
@@ -56,7 +56,7 @@ export class PipelineLife {
     });
   }
 
-  /** Something was lost: drift says what by its exit code and in its page, and clients get no answer. */
+  /** After a loss: drift reports it by its exit code and its page, and clients get no response. */
   async hasLost(resource: string, reason: RegExp): Promise<void> {
     const { status, stdout, stderr } = await this.machine.pipeline("drift", "--stack", this.stack);
     expect(status, `${stderr}${stdout}`).toBe(2);

@@ -1,4 +1,7 @@
-/** A machine of a pipeline: no terminal, nothing to read, state in a shared place, and of what one command leaves nothing for the next but what it started. */
+/**
+ * A machine of a pipeline: no terminal, no input, shared state, and only started processes are kept between
+ * commands.
+ */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +15,7 @@ import { kill } from "../../lib/processes";
 import { namespaced } from "../engine/programHarness";
 import { processesWith } from "../processes";
 
-/** How a command ended. */
+/** Result of a command. */
 export interface Ran {
   readonly status: number | null;
   readonly stdout: string;
@@ -24,19 +27,19 @@ type Environment = Readonly<Record<string, string>>;
 export const PASSPHRASE = "of the pipeline";
 
 export class PipelineMachine {
-  /** For what a test writes besides. */
+  /** For other files of a test. */
   readonly directory = mkdtempSync(join(tmpdir(), "dsky-ci-"));
-  /** `DYNAMO_SKY_STATE` of its commands: by it all their processes are found. */
+  /** `DYNAMO_SKY_STATE` of its commands, by which all their processes are found. */
   readonly state = join(this.directory, "state");
-  /** All that was ever printed, to look for secrets in. */
+  /** All output so far, to search for secrets. */
   told = "";
   readonly project: string;
   private readonly env: NodeJS.ProcessEnv;
 
   /**
    * @param repository Checkout whose commands are run.
-   * @param project Directory of Pulumi.yaml. Default: one of its own.
-   * @param env Besides what a pipeline has: of another machine with the same state, its `backend`.
+   * @param project Directory of Pulumi.yaml. Default: a new one.
+   * @param env Additional variables: for another machine with the same state, its `backend`.
    */
   constructor(
     private readonly repository: string,
@@ -45,7 +48,7 @@ export class PipelineMachine {
   ) {
     this.project = project ?? this.directory;
     mkdirSync(this.state);
-    // Neither the user's own settings nor where npm was called to start this test.
+    // Without the user's own settings, and without the directory in which npm was called.
     const clean = Object.fromEntries(
       Object.entries(process.env).filter(
         ([name]) => !/^(PULUMI_|INIT_CWD$|DYNAMO_SKY_CALLED_FROM$)/.test(name),
@@ -61,7 +64,7 @@ export class PipelineMachine {
     };
   }
 
-  /** Pulumi's state in a directory, which is made: a bucket, but for its protocol. */
+  /** Pulumi's state in a new directory: like a bucket, except for its protocol. */
   static backend(directory: string): Environment {
     mkdirSync(directory, { recursive: true });
     return { PULUMI_BACKEND_URL: `file://${directory}` };
@@ -75,7 +78,7 @@ export class PipelineMachine {
     writeFileSync(this.stackFile(stack), stringify({ config: namespaced({ ...config }) }));
   }
 
-  /** Runs a command of the repository to its end, as its npm script does. */
+  /** Runs a command of the repository, like its npm script. */
   async run(tool: string, ...args: readonly string[]): Promise<Ran> {
     // Another machine has no private copies of the stacks' files.
     rmSync(join(this.state, "stacks"), { recursive: true, force: true });
@@ -85,7 +88,7 @@ export class PipelineMachine {
     return { status: await status, stdout, stderr };
   }
 
-  /** Starts a command, in a session of its own: it has no terminal that it could ask. */
+  /** Starts a command in its own session: it has no terminal. */
   start(tool: string, ...args: readonly string[]): ChildProcess {
     const where = this.project === this.repository ? [] : ["--cwd", this.project];
     const bootstrap = join(this.repository, "toolchain", "bootstrap.mjs");
@@ -104,7 +107,7 @@ export class PipelineMachine {
     return ran;
   }
 
-  /** Ids of all processes that its commands have started. */
+  /** Ids of all processes started by its commands. */
   processes(): number[] {
     return processesWith("DYNAMO_SKY_STATE", this.state);
   }

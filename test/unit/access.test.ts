@@ -1,4 +1,4 @@
-/** The gateway without nginx: its settings, its plan, its keys, and how they reach the nodes. */
+/** The gateway without nginx: its settings, plan, keys, and how they reach the nodes. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
@@ -190,7 +190,7 @@ describe("settings", () => {
     expect(modeOf(on())).toBe("generated");
     expect(modeOf(on({ tls: { mode: "off" } }))).toBe("off");
     expect(modeOf({ ...on({ tls: { certificate: CERTIFICATE } }), tlsKey: true })).toBe("own");
-    // Nothing of these leaves the machine, or there is nothing that could speak it.
+    // With these nothing leaves the machine, or there is no gateway.
     expect(modeOf({ target: "local", ...on() })).toBe("off");
     expect(modeOf({ target: "local" })).toBe("off");
     expect(modeOf({ access: { gateway: false } })).toBe("off");

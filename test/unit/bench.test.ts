@@ -280,7 +280,7 @@ describe("runs on disk", () => {
 describe("the command line", () => {
   beforeEach(() => vi.stubEnv("DYNAMO_SKY_CALLED_FROM", "/somewhere"));
   afterEach(() => vi.unstubAllEnvs());
-  /** What would be done. */
+  /** The parsed action. */
   function read(...argv: string[]): RunOptions | CompareOptions | undefined {
     let read: RunOptions | CompareOptions | undefined;
     const take = async (options: RunOptions | CompareOptions) => {

@@ -1,4 +1,4 @@
-/** What `bin/dynamo-sky bench compare` concludes, and what the charts show. */
+/** Conclusions of `bin/dynamo-sky bench compare`, and the content of the charts. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { chartSpec, chartSvg } from "../../cli/bench/charts";
@@ -49,7 +49,7 @@ describe("the rank test", () => {
   });
 
   it("takes samples of one distribution for different in no more than one of twenty cases", () => {
-    // All ways to deal out eight different values: exactly the share that the level promises, or less.
+    // All permutations of eight distinct values: exactly the share given by the level, or less.
     const values = [1, 2, 3, 4, 5, 6, 7, 8];
     const ways = subsets(values, 4).map((a) =>
       pValue([{ a, b: values.filter((value) => !a.includes(value)) }]),

@@ -1,11 +1,12 @@
-/** Summaries of runs that never were, for the tests of what is made of them. */
+/** Synthetic summaries of runs, for tests of their evaluation. */
 import { LOADS } from "../../cli/bench/loads";
 import type { Run, Summary } from "../../cli/bench/summary";
 
 export const CLIENTS = [1, 8, 32];
 
 /**
- * A summary whose times to the first token are `slower` times those of another, with repeats that differ by up to 4 ms.
+ * A summary with times to the first token `slower` times those of another, with repeats that differ by up to
+ * 4 ms.
  * @param repeats Of each number of clients.
  */
 export function summaryOf(label: string, slower: number, repeats = 4): Summary {

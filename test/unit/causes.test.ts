@@ -1,4 +1,4 @@
-/** Each known cause by what is really printed, and that nothing of the usual is taken for one. */
+/** Each known cause with a real message, and no false positives on normal output. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -132,7 +132,7 @@ describe("a cause", () => {
   it.each(PRINTED)("%s: %s", (kind, line) => {
     const failure = classify(["Considered resources (2 nodes):", line, "Stopping."]);
     expect(failure.kind).toBe(kind);
-    // In its own words, but for the name of the exception.
+    // Verbatim, except for the name of the exception.
     expect(line).toContain(failure.cause);
     const message = failureMessage("The launch failed", failure, { lines: [line] });
     expect(message.split("\n").slice(0, 2)).toEqual([

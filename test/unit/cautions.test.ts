@@ -1,4 +1,4 @@
-/** What previews warn of. */
+/** Warnings of previews. */
 import { describe, expect, it } from "vitest";
 import { cautionsOf } from "../../plan/cautions";
 import { parseConfig } from "../../plan/config";
@@ -30,5 +30,23 @@ describe("cautions", () => {
     expect(cautions({ ...open, pools: [...open.pools], access: { gateway: false } })).toEqual([
       expect.stringContaining("dynamo-sky:access.gateway: false"),
     ]);
+  });
+
+  it("say what SkyPilot leaves out on an infra without a word", () => {
+    const usual = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] } as const;
+    const labels = { team: "search" };
+    const docker = { run_options: ["--shm-size=16g"] };
+    const told = (sky: Deployment["sky"]) =>
+      cautions({ ...usual, pools: [...usual.pools], ...(sky ? { sky } : {}) });
+    expect(
+      told({ infra: ["aws", "nebius", "slurm/hpc"], labels, diskSizeGB: 500, config: { docker } }),
+    ).toEqual([
+      "dynamo-sky:sky.labels has no effect on nebius, slurm/hpc: SkyPilot leaves it out there.",
+      "dynamo-sky:sky.diskSizeGB has no effect on slurm/hpc: SkyPilot leaves it out there.",
+      "dynamo-sky:sky.config.docker.run_options has no effect on slurm/hpc: SkyPilot leaves it out there.",
+    ]);
+    expect(told({ infra: "lambda", diskSizeGB: 500 })).toHaveLength(1);
+    expect(told({ infra: ["aws", "k8s/a", "ssh/rack"], labels, diskSizeGB: 500 })).toEqual([]);
+    expect(told({ labels })).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-/** Every command tells how it is called and what its exit codes say; docs/operations.md has the same codes. */
+/** Every command prints its usage and exit codes; docs/operations.md has the same codes. */
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -29,7 +29,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** As `toolchain/bootstrap.mjs` starts it, without a terminal and with nothing to read. */
+/** Started like by `toolchain/bootstrap.mjs`, without a terminal and without input. */
 async function run(tool: string, ...args: readonly string[]): Promise<Ended> {
   const child = spawn(process.execPath, toolWords(tool, args), {
     cwd: root,
@@ -40,13 +40,13 @@ async function run(tool: string, ...args: readonly string[]): Promise<Ended> {
   return { code: await code, stdout, stderr };
 }
 
-/** The exit codes that a usage names. */
+/** The exit codes in a usage text. */
 function codesIn(usage: string): string[] {
   const told = /^Exit code: (.*)/m.exec(usage)?.[1] ?? "";
   return [...told.matchAll(/(?:^|, )(\d) /g)].map(([, code = ""]) => code).toSorted();
 }
 
-/** Those that docs/operations.md has in a command's row. */
+/** The exit codes in a command's row in docs/operations.md. */
 function documentedCodes(command: string): string[] {
   const page = readFileSync(join(root, "docs", "operations.md"), "utf8");
   const row = page.split("\n").find((line) => line.startsWith(`| \`${command}\` |`)) ?? "";
@@ -54,7 +54,7 @@ function documentedCodes(command: string): string[] {
   return cells.flatMap((cell, code) => (cell.trim() === "" ? [] : String(code)));
 }
 
-/** One after the other in two rows: each loads TypeScript anew. */
+/** In two parallel queues: each process loads TypeScript anew. */
 const helps = new Map<string, Ended>();
 beforeAll(async () => {
   const left = [...commands];
@@ -97,6 +97,12 @@ describe("a mistake in the usage", () => {
     ["status", [], "--stack is missing"],
     ["logs", ["--stack", "dev", "--outputs", "x"], "not both"],
     ["logs", ["--outputs", "/no/such/file"], "cannot be read: ENOENT"],
+    ["check", ["--what"], "unknown option '--what'"],
+    ["demo", ["--dwn"], "unknown option '--dwn'"],
+    ["recipes", ["dev"], "too many arguments"],
+    ["benchmarks", ["--lab", "--runs", "0"], '--runs "0" is not a whole number'],
+    ["lab", ["go"], "unknown command 'go'"],
+    ["lab", ["status", "--what"], "unknown option '--what'"],
   ])(
     "is told by code 2, and nothing on standard output: %s %j",
     async (tool, args, message) => {

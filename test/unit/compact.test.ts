@@ -1,4 +1,4 @@
-/** A plan that says each thing once is, on the nodes, the plan that it was made of. */
+/** A compact plan expands, on the nodes, to the original plan. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -26,7 +26,7 @@ const programsByRank = ({ nodes }: ClusterPlan): Record<string, readonly Program
 const byName = (programs: readonly ProgramPlan[]) =>
   programs.toSorted((a, b) => a.name.localeCompare(b.name));
 
-/** What the nodes make of a cluster's plan, after it has been text. */
+/** The nodes' programs of a cluster's plan, after a round trip through text. */
 function onNodes(clusters: readonly ClusterPlan[], model?: string): Record<string, readonly ProgramPlan[]>[] {
   const config = parseConfig({ model: MODEL });
   const read = clusters.map((cluster): PlanEntry => {

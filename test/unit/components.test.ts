@@ -25,7 +25,7 @@ function tree(resources: readonly Registered[]): string[] {
     .toSorted();
 }
 
-/** Names of the commands whose inputs differ between two deployments, and of those that only one of them has. */
+/** Names of the commands whose inputs differ between two deployments, or that only one of them has. */
 async function differing(before: DynamoClusterArgs, after: DynamoClusterArgs) {
   const inputs = async (args: DynamoClusterArgs) => {
     const { resources } = await runOnMocks("update", make(args));
@@ -100,7 +100,7 @@ describe.each(["preview", "update"] as const)("DynamoCluster in a %s", (mode) =>
     ]);
     for (const { inputs, deleteBeforeReplace, ignoreChanges } of commands) {
       expect(inputs["addPreviousOutputInEnv"]).toBe(false);
-      expect(inputs["logging"]).toBeUndefined();
+      expect(inputs["logging"]).toBe("stderr");
       expect(deleteBeforeReplace).toBe(true);
       expect(ignoreChanges).toEqual(["environment.DYNAMO_SKY_OBSERVED"]);
     }
@@ -268,7 +268,7 @@ describe("a change touches", () => {
   it("of the model: the workers, and the lease that provides its tokenizer", async () => {
     const { updated } = await differing(DEV, { ...DEV, model: "Qwen/Qwen3-0.6B" });
     expect(updated).toEqual([
-      // The component itself: what policies read is among its inputs.
+      // The component itself: its inputs include the inventory for policies.
       "dynamo",
       "dynamo-decode-0",
       "dynamo-decode-1",

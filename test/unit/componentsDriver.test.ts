@@ -118,7 +118,8 @@ describe("DriverCommand", () => {
     expect(named("well").ignoreChanges).toEqual(["environment.DYNAMO_SKY_OBSERVED"]);
     expect(named("well").inputs["environment"]).toEqual({ DYNAMO_SKY_OBSERVED: "healthy" });
     expect(named("broken").ignoreChanges).toEqual([]);
-    // The reason is told where the loss is, and by a hook: at the first update nothing is there yet, and nothing was lost.
+    // The reason is reported at the affected resource only, by a hook of updates: at creation nothing can be
+    // missing yet.
     expect(named("broken").beforeUpdate).toEqual([]);
     expect(named("cause").beforeUpdate).toEqual(["cause-repair"]);
     expect(named("broken").inputs["environment"]).toEqual({ DYNAMO_SKY_OBSERVED: "gone, seen at noon" });

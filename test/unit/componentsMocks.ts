@@ -1,9 +1,9 @@
-/** Runs a Pulumi program against mocks and tells every resource that it registered, as the engine would see it. */
+/** Runs a Pulumi program with mocks and returns all registered resources, as seen by the engine. */
 import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
 import { vi } from "vitest";
 
-/** The value in place of what is not known in a preview; `runtime/rpc.ts` of the SDK. */
+/** The value of an unknown output in a preview; `runtime/rpc.ts` of the SDK. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
 const SECRET_SIGNATURE = "4dabf18193072939515e22adb298388d";
 const SECRET = "1b47061264138c4ac30d75fd1eb44270";
@@ -13,11 +13,11 @@ export interface Registered {
   readonly type: string;
   readonly name: string;
   readonly parent: string;
-  /** Secrets stand as `{ secret: value }`. */
+  /** Secrets are `{ secret: value }`. */
   readonly inputs: Readonly<Record<string, unknown>>;
   /** Names of the resources that it depends on. */
   readonly dependsOn: readonly string[];
-  /** Names of the resources of which this property holds a value. */
+  /** Names of the resources of whose outputs this property depends. */
   readonly dependenciesOf: (property: string) => readonly string[];
   readonly ignoreChanges: readonly string[];
   readonly additionalSecretOutputs: readonly string[];
@@ -26,7 +26,7 @@ export interface Registered {
   readonly beforeUpdate: readonly string[];
 }
 
-/** What a command reads from standard input, whether it is a secret or not. */
+/** Standard input of a command, secret or not. */
 export function stdinOf({ inputs }: Registered): Record<string, unknown> {
   const { stdin } = inputs;
   const isSecret = typeof stdin === "object" && stdin !== null && "secret" in stdin;
@@ -36,14 +36,14 @@ export function stdinOf({ inputs }: Registered): Record<string, unknown> {
 export interface Run<T> {
   readonly result: T;
   readonly resources: readonly Registered[];
-  /** The one resource of that name. */
+  /** The resource with that name. */
   readonly named: (name: string) => Registered;
 }
 
-/** The random suffix that the mocked provider gives. */
+/** The random suffix of the mocked provider. */
 export const SUFFIX = "x7k2m9";
 
-/** What the mocked driver says of a launched SkyPilot cluster. */
+/** The mocked driver's result for a launched SkyPilot cluster. */
 export const LAUNCHED = {
   headAddress: "10.0.0.1",
   endpoint: "http://203.0.113.7:8000",
@@ -55,7 +55,7 @@ function isLaunch(inputs: Readonly<Record<string, unknown>>): boolean {
   return String(inputs["create"]).endsWith("sky launch");
 }
 
-/** The providers, as far as the components use them. Anything else throws. */
+/** Mocks of the providers, as far as the components use them. Anything else throws. */
 export function mocks(preview: boolean): pulumi.runtime.Mocks {
   return {
     newResource({ type, name, inputs, custom }) {
@@ -83,14 +83,17 @@ export function mocks(preview: boolean): pulumi.runtime.Mocks {
   };
 }
 
-/** Runs `program` as an update, or as a preview in which nothing exists yet. Ends when every resource is registered. */
+/**
+ * Runs `program` as an update, or as a preview in which nothing exists yet. Resolves when all resources are
+ * registered.
+ */
 export async function runOnMocks<T>(
   mode: "preview" | "update",
   program: () => T | Promise<T>,
 ): Promise<Run<T>> {
   const preview = mode === "preview";
   await pulumi.runtime.setMocks(mocks(preview), "dynamo-sky", "dev", preview);
-  // The mocks of the SDK know no hooks.
+  // The SDK's mocks do not support hooks.
   Object.assign(MockMonitor.prototype, {
     registerResourceHook: (_request: unknown, done: (error: null, response: unknown) => void) =>
       done(null, {}),
@@ -111,7 +114,7 @@ export async function runOnMocks<T>(
   }
 }
 
-/** What is read of the request message of `registerResource`. */
+/** The fields read of the request message of `registerResource`. */
 interface RegisterRequest {
   getType(): string;
   getName(): string;
@@ -155,7 +158,7 @@ function unwrapped(value: unknown): unknown {
   return Object.fromEntries(entries.map(([key, part]) => [key, unwrapped(part)]));
 }
 
-/** The value of an output; fails when it is not known. */
+/** The value of an output; fails if it is unknown. */
 export function known<T>(output: pulumi.Output<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error("the output did not become known within 5 s")), 5000);

@@ -14,7 +14,7 @@ function program(role: WorkerRole, replica: number, rank = 0): ProgramPlan {
   return { name, role, replica, rank, ...nothing, health, stopSeconds: 1 };
 }
 
-/** Two nodes: a prefill worker on the first, and a decode worker that spans both. */
+/** Two nodes: a prefill worker on the first, and a decode worker over both. */
 const PLAN: ClusterPlan = {
   name: "main",
   nodes: [
@@ -77,7 +77,7 @@ describe("localRepairs", () => {
       },
     };
     expect(repairs(seen({}))).toEqual(all);
-    // Clusters of other deployments: another stack, another cluster of the plan, a name that only begins alike.
+    // Clusters of other deployments: another stack, another cluster of the plan, a name with the same prefix.
     expect(
       repairs(seen({ "p-s2-main-abc123": WELL, "p-s-main2-abc123": WELL, "p-s-main-abc1234": WELL })),
     ).toEqual(all);

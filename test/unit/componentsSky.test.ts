@@ -19,7 +19,7 @@ const DEDICATED: DynamoClusterArgs = {
   pools: [{ role: "aggregated", replicas: 2, tensorParallel: 8 }],
   access: { gateway: false },
 };
-/** What is generated for etcd and NATS. */
+/** Generated secrets of etcd and NATS. */
 const CREDENTIALS = {
   DYNAMO_SKY_ETCD_ROOT_PASSWORD: "value-of-dynamo-credentials-etcd-root",
   ETCD_AUTH_PASSWORD: "value-of-dynamo-credentials-etcd",
@@ -63,7 +63,7 @@ describe("launch", () => {
       cluster: CLUSTER,
       infra: ["aws", "gcp"],
       port: 8000,
-      // Another file that runs on the nodes shows in a preview.
+      // A change of a file that runs on the nodes shows in a preview.
       runtime: runtimeDigests(),
       retryUntilUp: true,
       timeoutSeconds: 3600,
@@ -155,7 +155,7 @@ describe("dedicated placement", () => {
     const worker = named("dynamo-aggregated-0-launch");
     const options = ["--control-ip", LAUNCHED.headAddress];
     expect(stdinOf(worker)["task"]).toMatchObject({ run: { options } });
-    // The administrator's password of etcd stays where etcd is, and no replica spans nodes here.
+    // The administrator's password of etcd stays on etcd's node, and no replica spans nodes here.
     const { ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN } = CREDENTIALS;
     expect(stdinOf(worker)["secrets"]).toEqual({ ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN });
     expect(worker.dependenciesOf("stdin")).toContain("dynamo-control-launch");

@@ -235,7 +235,7 @@ describe("strings that Pulumi hands over", () => {
   });
 });
 
-/** Text that JavaScript reads as a number gets told so, even where it is too odd to be taken. */
+/** Text that JavaScript parses as a number gets the hint, even if it is too unusual to be accepted. */
 function hintFor(text: string): string {
   return text.trim() !== "" && Number.isFinite(Number(text))
     ? ` Write it without quotes: ${Number(text)}.`

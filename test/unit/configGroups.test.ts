@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { parseConfig } from "../../plan/config";
 import { type BadInput, messageOf } from "./configMessages";
 
 const BAD: readonly BadInput[] = [
@@ -156,10 +157,11 @@ const BAD: readonly BadInput[] = [
     ['dynamo-sky:sky.networkTier: "rdma" is not a network tier. Allowed: standard, best.'],
   ],
   [
-    "CPUs as a number",
-    { sky: { cpus: 32 } },
+    "CPUs as a word, and memory in a unit that there is not",
+    { sky: { cpus: "many", memory: "256GiB" } },
     [
-      'dynamo-sky:sky.cpus: 32 is not a number of CPUs. Allowed: a number in quotes, with + for at least, such as "32" or "32+". Write it in quotes: "32".',
+      'dynamo-sky:sky.cpus: "many" is not a number of CPUs. Allowed: a number, or in quotes with + for at least, such as 32 or "32+".',
+      'dynamo-sky:sky.memory: "256GiB" is not an amount of memory. Allowed: a number, or in quotes with + for at least and a unit (KB, MB, GB, TB, PB), such as 256, "256+" or "1TB".',
     ],
   ],
   [
@@ -171,7 +173,7 @@ const BAD: readonly BadInput[] = [
     "label name with a space",
     { sky: { labels: { "my team": "a" } } },
     [
-      'dynamo-sky:sky.labels["my team"]: "my team" is not the name of a label. Allowed: letters, digits and . _ / -.',
+      'dynamo-sky:sky.labels["my team"]: "my team" is not the name of a label. Allowed: letters, digits and . _ / : = + @ -, as the cloud allows it.',
     ],
   ],
   [
@@ -190,4 +192,16 @@ describe("values that are not allowed: router, services, ports, SkyPilot", () =>
   test.each(BAD)("%s", (_title, input, problems) => {
     expect(messageOf(input)).toBe(problems.join("\n"));
   });
+});
+
+test("everyday values of SkyPilot's are taken as they are written", () => {
+  const { sky } = parseConfig({
+    model: "Qwen/Qwen3-8B",
+    modelRevision: "feature/fp8+awq@v1.0",
+    cluster: { accelerator: "3g.40gb" },
+    sky: { infra: ["*/us-east-1", "slurm/hpc/h100,h200"], cpus: 32, memory: "1TB+" },
+  });
+  expect(sky).toMatchObject({ infra: ["*/us-east-1", "slurm/hpc/h100,h200"], cpus: "32", memory: "1TB+" });
+  for (const modelRevision of ["v1..v2", "-x", "a b", "main.lock", "a/", "a~1", "a:b"])
+    expect(messageOf({ modelRevision })).toContain("is not a revision");
 });

@@ -84,7 +84,7 @@ const BAD: readonly BadInput[] = [
       router: { mode: "kvv" },
     },
     [
-      'dynamo-sky:model: "gpt2" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://. Write it with its organisation: Org/gpt2.',
+      'dynamo-sky:model: "gpt2" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/). Write it with its organisation: Org/gpt2.',
       'dynamo-sky:pools[0].role: "prefil" is not a role. Allowed: aggregated, prefill, decode, encode. Did you mean "prefill"?',
       "dynamo-sky:pools[0].tensorParallel: 0 is too small. Allowed: 1 to 1024.",
       'dynamo-sky:router.mode: "kvv" is not a router mode. Allowed: kv, round-robin, random, power-of-two, least-loaded, direct, device-aware-weighted. Did you mean "kv"?',

@@ -1,12 +1,12 @@
-/** What the tables of bad inputs share. */
+/** Shared by the tables of invalid inputs. */
 
 import { ConfigError } from "../../config/problems";
 import { parseConfig } from "../../plan/config";
 
-/** What it is about; the input, to which a model is added where it is an object without one; every problem, in full. */
+/** Title; the input, to which a model is added if it is an object without one; every problem, in full. */
 export type BadInput = readonly [title: string, input: unknown, problems: readonly string[]];
 
-/** The whole message that a person gets for a configuration. Throws when it is accepted or fails in another way. */
+/** The whole error message for a configuration. Throws if it is accepted or fails in another way. */
 export function messageOf(input: unknown): string {
   const isGroup = typeof input === "object" && input !== null && !Array.isArray(input);
   try {

@@ -7,7 +7,7 @@ import { settingsOf } from "../../config/walk";
 import { type DeploymentConfig, parseConfig } from "../../plan/config";
 import { ENGINES, WORKER_ROLES } from "../../plan/types";
 
-/** Reads the configuration, or gives the problems. Anything else than a ConfigError goes on up and fails the test. */
+/** Parses the configuration, or returns the problems. Any error other than a ConfigError fails the test. */
 function read(raw: unknown): DeploymentConfig | ConfigError {
   try {
     return parseConfig(raw);
@@ -17,7 +17,7 @@ function read(raw: unknown): DeploymentConfig | ConfigError {
   }
 }
 
-/** An input is read and stays the same when it is read again, or it is refused with reasons. */
+/** An input is accepted and unchanged when parsed again, or it is rejected with reasons. */
 function expectReadOrRefused(raw: unknown): void {
   const result = read(raw);
   if (result instanceof ConfigError) {
@@ -31,7 +31,7 @@ function expectReadOrRefused(raw: unknown): void {
 }
 
 const keys = [...new Set(settingsOf(configSchema).map(({ key }) => key))];
-/** Words that mean something somewhere, so that random inputs come near to right ones. */
+/** Meaningful words, so that random inputs are close to valid ones. */
 const words = [
   ...ENGINES,
   ...WORKER_ROLES,
@@ -75,7 +75,7 @@ const pool = fc.record(
   },
   { requiredKeys: ["role"] },
 );
-/** Configurations of which each setting by itself is right. */
+/** Configurations in which each setting is valid by itself. */
 const likely = fc.record(
   {
     model: fc.constantFrom("Org/Name", "/models/a", "s3://bucket/a"),

@@ -17,83 +17,85 @@ const BAD: readonly BadInput[] = [
     "model is a number",
     { model: 8 },
     [
-      'dynamo-sky:model: 8 is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://. Write it in quotes: "8".',
+      'dynamo-sky:model: 8 is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/). Write it in quotes: "8".',
     ],
   ],
   [
     "model is empty",
     { model: "" },
     [
-      'dynamo-sky:model: "" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://.',
+      'dynamo-sky:model: "" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/).',
     ],
   ],
   [
     "model without organisation",
     { model: "gpt2" },
     [
-      'dynamo-sky:model: "gpt2" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://. Write it with its organisation: Org/gpt2.',
+      'dynamo-sky:model: "gpt2" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/). Write it with its organisation: Org/gpt2.',
     ],
   ],
   [
     "model is a relative path",
     { model: "./models/qwen" },
     [
-      'dynamo-sky:model: "./models/qwen" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://. Write the whole path, from /.',
+      'dynamo-sky:model: "./models/qwen" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/). Write the whole path, from /.',
     ],
   ],
   [
     "model is below the home directory",
     { model: "~/models/qwen" },
     [
-      'dynamo-sky:model: "~/models/qwen" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://. Write the whole path, from /.',
+      'dynamo-sky:model: "~/models/qwen" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/). Write the whole path, from /.',
     ],
   ],
   [
     "model is a link to the hub",
     { model: "https://huggingface.co/Qwen/Qwen3-8B" },
     [
-      'dynamo-sky:model: "https://huggingface.co/Qwen/Qwen3-8B" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://. Did you mean "Qwen/Qwen3-8B"?',
+      'dynamo-sky:model: "https://huggingface.co/Qwen/Qwen3-8B" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/). Did you mean "Qwen/Qwen3-8B"?',
     ],
   ],
   [
     "model with spaces",
     { model: "Qwen/Qwen3 8B" },
     [
-      'dynamo-sky:model: "Qwen/Qwen3 8B" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://.',
+      'dynamo-sky:model: "Qwen/Qwen3 8B" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/).',
     ],
   ],
   [
     "model with two slashes",
     { model: "Qwen/Qwen3/8B" },
     [
-      'dynamo-sky:model: "Qwen/Qwen3/8B" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://.',
+      'dynamo-sky:model: "Qwen/Qwen3/8B" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/).',
     ],
   ],
   [
     "model with two hyphens",
     { model: "Qwen/Qwen3--8B" },
     [
-      'dynamo-sky:model: "Qwen/Qwen3--8B" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://.',
+      'dynamo-sky:model: "Qwen/Qwen3--8B" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/).',
     ],
   ],
   [
     "model is the root directory",
     { model: "/" },
     [
-      'dynamo-sky:model: "/" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://.',
+      'dynamo-sky:model: "/" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/).',
     ],
   ],
   [
     "model on a file server",
     { model: "ftp://host/model" },
     [
-      'dynamo-sky:model: "ftp://host/model" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL that starts with s3:// or gs://.',
+      'dynamo-sky:model: "ftp://host/model" is not the name of a model. Allowed: a Hugging Face id (Org/Name), an absolute path, or a URL of a bucket (s3://, gs://, r2://, nebius://, cw://, vastdata://, cos://REGION/, oci://, https://ACCOUNT.blob.core.windows.net/).',
     ],
   ],
   [
     "revision with spaces",
     { modelRevision: "my branch" },
-    ['dynamo-sky:modelRevision: "my branch" is not a revision. Allowed: a branch, tag or commit of the hub.'],
+    [
+      'dynamo-sky:modelRevision: "my branch" is not a revision. Allowed: a branch, tag or commit of the hub, by git\'s rules for names.',
+    ],
   ],
   [
     "served name with spaces",

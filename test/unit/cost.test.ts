@@ -27,7 +27,7 @@ function cost(input: Partial<ConfigInput>, price?: ClusterPrice) {
   return costOf(config, plan(config, SERVICES), () => price);
 }
 
-/** The message with which a deployment is refused; undefined where it is not. */
+/** The error for a deployment; undefined if it is accepted. */
 function refusal(limits: ConfigInput["limits"], price?: ClusterPrice): string | undefined {
   try {
     assertAffordable(parseConfig({ ...MULTI, limits }), cost({}, price));
@@ -101,7 +101,7 @@ describe("the cost of a deployment", () => {
       priced(candidate("aws", name === "control" ? 0.1 : 98.32)),
     );
     expect(total).toMatchObject({ gpus: 24, dollarsPerHour: 295.06 });
-    // The replicas are equal, so SkyPilot is asked once about all three.
+    // The replicas are equal, so SkyPilot is queried once for all three.
     expect(priceQuestions(config)).toHaveLength(2);
   });
 });
@@ -119,7 +119,7 @@ describe("the limit on dollars", () => {
       "dynamo-sky:limits.dollarsPerHour: 1000 cannot be checked: SkyPilot was not asked. Nothing is provisioned without a price while there is a limit; set limits.allowUnknownPrice to true to accept that.",
     );
     expect(refusal({ dollarsPerHour: 1000, allowUnknownPrice: true })).toBeUndefined();
-    // What is known counts all the same.
+    // The known part counts nevertheless.
     const half = priced(candidate("aws/us-east-1", 2000), candidate("aws/eu-north-1", null));
     expect(refusal({ dollarsPerHour: 1000, allowUnknownPrice: true }, half)).toMatch(
       /1000 is less than the \$2000.00/,

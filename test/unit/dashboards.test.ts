@@ -1,4 +1,4 @@
-/** The dashboards as Grafana gets them, and the files for a Prometheus and a Grafana of one's own. */
+/** The dashboards as Grafana's JSON, and the files for your own Prometheus and Grafana. */
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,21 +28,21 @@ const dashboards = (input: Deployment) => {
 const panelsOf = (input: Deployment) =>
   dashboards(input).flatMap(({ rows }) => rows.flatMap(({ panels }) => panels));
 
-/** Names of series in a query, found by Prometheus's own grammar; throws where it is none. */
+/** Names of series in a query, found by Prometheus's own grammar; throws on a syntax error. */
 function seriesIn(query: string): string[] {
   const expr = query.replaceAll(VARIABLES.interval, "1m");
   const names: string[] = [];
   parser.parse(expr).iterate({
     enter: ({ type, from, to }) => {
       if (type.isError) throw new Error(`not PromQL at ${from}: ${expr}`);
-      // A selector's name; labels are of other types.
+      // The name in a selector; labels have other types.
       if (type.name === "Identifier") names.push(expr.slice(from, to));
     },
   });
   return [...new Set(names.map((name) => name.replace(/_(bucket|sum|count)$/, "")))];
 }
 
-/** Made by Prometheus itself for every target. */
+/** Created by Prometheus itself for every target. */
 const OWN = ["up", "scrape_duration_seconds"];
 
 describe.each(Object.entries(SHAPES))("%s", (_name, shape) => {

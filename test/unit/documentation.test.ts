@@ -1,4 +1,4 @@
-/** What the documents show is true: examples can be planned, links lead somewhere, npm scripts exist. */
+/** The documentation is correct: examples can be planned, links resolve, npm scripts exist. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -25,7 +25,7 @@ function examples(page: string): Record<string, unknown>[] {
   });
 }
 
-/** The YAML blocks of a page whose first line says which file they are: `# Pulumi.multi.yaml: what it is`. */
+/** The YAML blocks of a page whose first line names their file: `# Pulumi.multi.yaml: what it is`. */
 function shownFiles(page: string): { readonly path: string; readonly content: unknown }[] {
   return codeBlocks(page, "yaml").flatMap((block) => {
     const path = /^# ([\w./-]+\.ya?ml)\b/.exec(block)?.[1];
@@ -56,7 +56,7 @@ describe.each(pages)("%s", (page) => {
     const named = [...textOf(page).matchAll(/(?:bin\/|npx )dynamo-sky ([a-z][\w-]*)/g)].map(
       ([, verb = ""]) => verb,
     );
-    // What Pulumi's commands call is an internal verb of the same program.
+    // Pulumi's commands call internal verbs of the same program.
     const known = [...Object.keys(VERBS), "local", "sky", "ready"];
     expect(named.filter((verb) => !known.includes(verb))).toEqual([]);
   });
@@ -94,7 +94,7 @@ describe.each(pages)("the files that %s shows", (page) => {
       at: match.index,
     }));
     const unknown = commandBlocks(page)
-      // What needs a repository of the reader's own speaks of that one's stacks.
+      // Blocks that need the reader's own repository use that repository's stacks.
       .filter(({ needs }) => needs === undefined || !OTHERS_STACKS.test(needs))
       .flatMap(({ script, line }) =>
         [...script.matchAll(/--stack[ =]([a-z][\w-]*)/g)].map(([, stack = ""]) => ({ stack, line })),
@@ -108,14 +108,14 @@ describe.each(pages)("the files that %s shows", (page) => {
   });
 });
 
-/** What a block of commands needs that is about stacks which a page cannot make. */
+/** Requirements of command blocks about stacks that a page cannot create. */
 const OTHERS_STACKS = /^(a cluster that is up|a (pipeline|repository))/;
 
 it("finds the files that the README shows", () => {
   expect(shownFiles("README.md").map(({ path }) => path)).toEqual(["Pulumi.multi.yaml"]);
 });
 
-/** What tests do not have: a block of commands that needs one of these says so in its first line. */
+/** What tests do not have: a command block that needs one of these says so in its first line. */
 const NEEDS = [
   /^an account at \w+/,
   /^a (Kubernetes|Slurm) cluster with GPUs/,

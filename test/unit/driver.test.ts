@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { verb as ready } from "../../cli/internal/ready";
 import { causeIn, lastLines } from "../../lib/logs";
-import { poll } from "../../lib/poll";
+import { lineSchedule, poll } from "../../lib/poll";
 import { ask, describeProbe } from "../../lib/probe";
 import { Progress, printable } from "../../lib/progress";
 import { decodeAnswer, encodeCall, XmlRpcFault } from "../../local/xmlrpc";
@@ -60,16 +60,35 @@ describe("waiting", () => {
     expect(performance.now() - begun).toBeLessThan(1500);
   });
 
-  test("says what it waits for when that changes", async () => {
+  test("says what it waits for, when it has lasted a second", async () => {
     const lines: string[] = [];
     const progress = new Progress((line) => lines.push(line));
-    const begun = performance.now();
-    const check = async () => (performance.now() - begun < 1500 ? "etcd" : "nats");
-    await poll({ timeoutSeconds: 2.5, progress, signal: never, check });
+    await poll({ timeoutSeconds: 1.5, progress, signal: never, check: async () => "etcd" });
     expect(lines.map((line) => line.replace(/^.*\] /, ""))).toEqual([
-      "waiting for etcd (1 of at most 2.5 s)\n",
-      "waiting for nats (2 of at most 2.5 s)\n",
+      "waiting for etcd (1 of at most 1.5 s)\n",
     ]);
+  });
+
+  /** At which of 300 seconds a line is printed. */
+  const linesOf = (missingAt: (second: number) => string) => {
+    const isDue = lineSchedule();
+    return Array.from({ length: 301 }, (_, second) => second).filter((second) =>
+      isDue(missingAt(second), second * 1000),
+    );
+  };
+
+  test.each([
+    ["lasts", () => "etcd", [1, 11, 31, 71, 131, 191, 251]],
+    ["changes", (at: number) => (at < 20 ? "etcd" : "nats"), [1, 11, 20, 30, 50, 90, 150, 210, 270]],
+    ["changes at once", (at: number) => (at < 3 ? "etcd" : "nats"), [1, 6, 16, 36, 76, 136, 196, 256]],
+  ] as const)("says ever more rarely what %s", (_, missingAt, seconds) => {
+    expect(linesOf(missingAt)).toEqual(seconds);
+  });
+
+  test("says what goes to and fro no more often than every five seconds", () => {
+    const seconds = linesOf((at) => `it ${at % 2}`);
+    expect(seconds.slice(0, 3)).toEqual([1, 6, 11]);
+    expect(seconds.every((at, index) => index === 0 || at - (seconds[index - 1] ?? 0) >= 5)).toBe(true);
   });
 
   test("is ended by the signal, with its reason", async () => {

@@ -1,4 +1,4 @@
-/** Encode workers: the pictures of a vision-language model, apart from its text. */
+/** Encode workers: the images of a vision-language model, separate from its text. */
 import { describe, expect, it } from "vitest";
 import { DynamoCluster } from "../../components";
 import { ConfigError } from "../../config/problems";
@@ -22,7 +22,7 @@ type Pools = Deployment["pools"];
 const planned = (engine: "sglang" | "vllm" | "trtllm", pools: Pools, more: Partial<Deployment> = {}) =>
   plan(parseConfig({ ...VISION, engine, pools, ...more }), SERVICES);
 
-/** What a worker is told of its role and of pictures. */
+/** A worker's flags about its role and images. */
 function told(engine: "sglang" | "vllm" | "trtllm", pools: Pools, name: string): string {
   const found: ProgramPlan | undefined = planned(engine, pools)
     .clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs))

@@ -1,4 +1,6 @@
-/** Settings in place of flags that the plan settles (`kvTransfer`, `engineConfig`), and the guard of those flags. */
+/**
+ * Settings in place of flags set by the plan (`kvTransfer`, `engineConfig`), and the guard of those flags.
+ */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../config/problems";
@@ -187,7 +189,7 @@ describe("engineConfig", () => {
       disable_overlap_scheduler: true,
       cuda_graph_config: { batch_sizes: [1, 2, 4], enable_padding: false },
     });
-    // Dynamo's worker takes the one or the others.
+    // Dynamo's worker accepts one form only.
     expect(worker.command.filter((argument) => argument.startsWith("--trtllm."))).toEqual([]);
     expect(jsonOf(program(input, "decode-0"), "--override-engine-args")).toMatchObject({
       cuda_graph_config: { enable_padding: true },
@@ -232,7 +234,9 @@ describe("engineConfig", () => {
   });
 });
 
-/** Every way in which an engine's parser takes a flag: https://docs.python.org/3/library/argparse.html */
+/**
+ * All notations of a flag that an engine's parser accepts: https://docs.python.org/3/library/argparse.html
+ */
 const writings = (flag: string): fc.Arbitrary<string> => {
   const isLong = flag.startsWith("--");
   const name = isLong ? flag.slice(2) : flag;
@@ -252,13 +256,13 @@ const writings = (flag: string): fc.Arbitrary<string> => {
           fc.constantFrom("key", "a.b", "list+").map((key) => `${flag}.${key}`),
         ]
       : []),
-    // A value right behind a single letter.
+    // A value right after a single letter.
     ...(flag.length === 2 ? [fc.integer({ min: 0, max: 99 }).map((value) => `${flag}${value}`)] : []),
   ];
   return fc.oneof(...forms);
 };
 
-/** Flags that belong to the user, among them all that begin like a reserved one. */
+/** Flags that users may set, including all with the same prefix as a reserved one. */
 const FREE: Readonly<Record<(typeof ENGINES)[number], readonly string[]>> = {
   sglang: [
     ...[

@@ -32,7 +32,7 @@ function flagOf({ command }: ProgramPlan, flag: string): string | undefined {
   return at < 0 ? undefined : command[at + 1];
 }
 
-/** Flags on lines of their own, with their values; then what engines are told by environment. */
+/** Flags on separate lines, with their values; then the engines' environment variables. */
 function readable({ name, command, env, gpus }: ProgramPlan): string {
   const lines: string[] = [];
   for (const argument of command.slice(2)) {
@@ -136,7 +136,7 @@ describe("sglang", () => {
   });
 });
 
-/** By which flags each engine and the frontend are told the size of a block. */
+/** Flags of each engine and the frontend for the block size. */
 const BLOCK_SIZE_FLAGS = {
   sglang: ["--page-size"],
   vllm: ["--block-size"],
@@ -199,7 +199,7 @@ function settingAt(config: object, path: string): unknown {
 }
 
 describe("what nobody asked for", () => {
-  /** With nothing set but what a deployment of that shape has to say. */
+  /** With only the required settings of such a deployment. */
   const bare = (engine: EngineName): Deployment[] => {
     const groups = engine === "mocker" ? 1 : 2;
     const shapes: Deployment["pools"][] = [
@@ -257,13 +257,13 @@ describe("what nobody asked for", () => {
   });
 });
 
-/** Flags of a frontend that hold a setting's value, which `frontend.args` may say otherwise. */
+/** Flags of a frontend for a setting's value, which `frontend.args` may override. */
 const FRONTEND_SETTINGS: Readonly<Record<string, string>> = {
   "--router-mode": "router.mode",
   "--migration-limit": "frontend.migrationLimit",
 };
 
-/** How an MPI world is wired: `plan/engines/mpi.ts`. */
+/** Variables of an MPI world: `plan/engines/mpi.ts`. */
 const OF_MPI = /^OMPI_MCA_/;
 
 describe("a worker that is told to stop", () => {
@@ -472,7 +472,8 @@ describe("any engine", () => {
     } as const;
     for (const name of ["aggregated-0", "aggregated-0-rank1"])
       expect(interfaces(program(two, name))).toEqual(["{{NODE_INTERFACE}}", undefined]);
-    // All ranks of a replica on one node; with one node in all NCCL too, whose other choice may carry KV caches between nodes.
+    // All ranks of a replica on one node; with a single node NCCL too, which otherwise may carry KV caches
+    // between nodes.
     const [a, b] = [two.cluster, { ...two.cluster, nodes: 1 }].map((cluster) =>
       program(
         { ...two, cluster, pools: [{ role: "aggregated", replicas: cluster.nodes, tensorParallel: 2 }] },
@@ -537,6 +538,6 @@ describe("any engine", () => {
   it("finds a model of a bucket where the node has put it", () => {
     expect(
       flagOf(program({ ...SHAPES.single, model: "s3://models/qwen" }, "aggregated-0"), "--model-path"),
-    ).toBe("{{NODE_DIR}}/model");
+    ).toMatch(/^{{MODELS}}\/qwen-[0-9a-f]{8}$/);
   });
 });

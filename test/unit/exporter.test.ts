@@ -1,4 +1,4 @@
-/** `runtime/exporter.py` and `runtime/registry.py`, asked as Python. */
+/** `runtime/exporter.py` and `runtime/registry.py`, called from Python. */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

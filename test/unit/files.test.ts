@@ -1,4 +1,7 @@
-/** Files of this machine that a deployment brings to its nodes: how they are named, read, copied, and what a changed one changes. */
+/**
+ * Local files that a deployment copies to its nodes: their names, reading, copying, and the effect of a
+ * change.
+ */
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -158,7 +161,7 @@ describe("a node", () => {
   });
 
   const bring = (names: string): string =>
-    python("import sys, json, start\nstart.bring(*json.load(sys.stdin))", [
+    python("import sys, json, start\nstart.bring('files', *json.load(sys.stdin))", [
       names.split(",").filter(Boolean),
       join(directory, "home"),
       join(directory, "node0"),

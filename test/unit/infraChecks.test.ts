@@ -1,4 +1,4 @@
-/** What SkyPilot cannot do on Slurm and on Kubernetes is refused, and nothing else. */
+/** Features that SkyPilot does not support on Slurm and Kubernetes are rejected, and nothing else. */
 import { describe, expect, it, test } from "vitest";
 import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
 import { type ConfigInput, parseConfig } from "../../plan/config";

@@ -1,4 +1,4 @@
-/** What the lab writes: on the machine outside of its directory, and for Slurm. */
+/** Files written by the lab: outside of its directory, and for Slurm. */
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import {

@@ -1,4 +1,4 @@
-/** What `runtime/launch.py` finds out on the node, asked as Python: `gpus.py`, `network.py`. */
+/** Values that `runtime/launch.py` determines on the node, called from Python: `gpus.py`, `network.py`. */
 import { spawnSync } from "node:child_process";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -59,7 +59,7 @@ describe("a node behind a site's proxy", () => {
 env = ${JSON.stringify(env)}
 node.exempt(env, ["10.0.0.1", "10.0.0.2", "10.0.0.1"])
 print(json.dumps([env.get("no_proxy"), env.get("NO_PROXY")]))`);
-  const own = "localhost,127.0.0.1,::1,10.0.0.1,10.0.0.2";
+  const own = "localhost,127.0.0.1,::1,10.0.0.1,10.0.0.2,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16";
 
   test.each(["http_proxy", "HTTPS_PROXY", "all_proxy"])("reaches the cluster without it: %s", (name) => {
     expect(exempted({ [name]: "http://proxy:3128" })).toEqual([own, own]);

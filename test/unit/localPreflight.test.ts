@@ -1,4 +1,4 @@
-/** What is in the way of a deployment on this machine is told before anything is started. */
+/** Obstacles to a deployment on this machine are reported before anything is started. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";

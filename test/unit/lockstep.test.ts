@@ -1,4 +1,4 @@
-/** What holds the ranks of a replica over several nodes together, in the plan and in what a node gets. */
+/** How the ranks of a replica over several nodes are kept in step, in the plan and in a node's files. */
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../plan/config";
 import { programSchema } from "../../plan/node/schema";

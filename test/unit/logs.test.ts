@@ -45,7 +45,7 @@ describe("the time of a line", () => {
 });
 
 describe("merging", () => {
-  /** Lines of up to four programs; about a third say no time, and clocks may jump back. */
+  /** Lines of up to four programs; about a third have no timestamp, and clocks may be set back. */
   const batch = fc.array(
     fc.record({
       source: fc.nat({ max: 3 }),
@@ -139,7 +139,7 @@ const names = (filter: Partial<Parameters<typeof sourcesOf>[1]>) =>
   sourcesOf({ topology }, { ...all, ...filter }).map(({ name }) => name);
 
 describe("after a lost connection", () => {
-  /** Lines that are told anew, of those that come again. */
+  /** Repeated lines that have not been printed yet. */
   const anew = (resume: Resume, times: readonly (number | undefined)[]) => {
     const isNew = resume.filter();
     return times.map(isNew);
@@ -176,7 +176,7 @@ describe("after a lost connection", () => {
     const line = fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined, freq: 4 });
     fc.assert(
       fc.property(fc.array(line), fc.array(line), (first, second) => {
-        // A clock that goes on, as programs have one; a log begins with a time.
+        // A monotonic clock, as programs have one; a log starts with a timestamp.
         let now = 1000;
         const all = [0, ...first, ...second].map((step) => {
           now += step ?? 0;

@@ -1,4 +1,4 @@
-/** Metrics without Prometheus: settings, the programs that are planned, and how they reach the nodes. */
+/** Metrics without Prometheus: settings, planned programs, and their deployment to nodes. */
 import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";

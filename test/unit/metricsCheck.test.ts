@@ -1,4 +1,6 @@
-/** What `bin/dynamo-sky metrics --check` makes of a Prometheus's answers, which a stand-in gives here; a real one is asked in test/dynamo and test/lab. */
+/**
+ * `bin/dynamo-sky metrics --check` with a stand-in for Prometheus; test/dynamo and test/lab use a real one.
+ */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -1,4 +1,4 @@
-/** Plans of watched deployments, for the tests of metrics. */
+/** Plans of deployments with monitoring, for the tests of metrics. */
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { type Deployment, SERVICES, SHAPES } from "./planShapes";

@@ -1,4 +1,4 @@
-/** What Prometheus is told to scrape, on its own cluster and on others. */
+/** Prometheus's targets, on its own cluster and on others. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";

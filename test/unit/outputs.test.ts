@@ -1,4 +1,4 @@
-/** The outputs of a stack: one screen for a person, one text for commands. */
+/** The outputs of a stack: one screen for users, one text for commands. */
 import { describe, expect, it } from "vitest";
 import { detailsText, outputsSchema } from "../../plan/outputs";
 import { stackOutputs } from "../outputs";

@@ -1,4 +1,4 @@
-/** A certificate of the user's own that nobody accepts is refused before a cluster is made to show it. */
+/** An expired certificate of the user is rejected before a cluster is created. */
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { prepare } from "../../components/deployment";
 import { issueCertificate } from "../../lib/tls/issue";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { packageRoot } from "../../toolchain/index";
 
-/** An entry of package-lock.json, as far as it matters here. */
+/** The relevant fields of an entry of package-lock.json. */
 interface LockEntry {
   readonly version?: string;
   readonly resolved?: string;

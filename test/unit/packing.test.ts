@@ -19,7 +19,7 @@ function seats(pools: readonly PackingPool[], nodes: number, gpusPerNode: number
   });
 }
 
-/** Whether any arrangement exists, by trying all; for a few items. */
+/** Whether any arrangement exists, by brute force; for a few items. */
 function fitsSomehow(sizes: readonly number[], free: readonly number[]): boolean {
   const [size, ...rest] = sizes;
   if (size === undefined) return true;

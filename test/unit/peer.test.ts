@@ -1,9 +1,11 @@
-/** The connection between launchers (`runtime/peer.py`), by its real code at one end or at both. */
+/** The connection between launchers (`runtime/peer.py`), with its real code at one end or both. */
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 
-/** Runs Python beside the node's scripts; two ends are there already: `caller` and `listener`, made known to each other by `meet`. */
+/**
+ * Runs Python next to the node's scripts; two ends are defined: `caller` and `listener`, connected by `meet`.
+ */
 function python(text: string): string {
   const before = `
 import socket, sys

@@ -1,4 +1,4 @@
-/** What the pipeline's commands write and where they put it; run for real in test/pipelines. */
+/** Pages of the pipeline's commands and where they are posted; test/pipelines runs them for real. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -186,7 +186,7 @@ describe("a pull request's stack", () => {
   });
 });
 
-/** A stand-in for GitHub and GitLab: keeps what it is given, in the shape in which both answer. */
+/** A stand-in for GitHub and GitLab: stores what it receives, in the format of both. */
 describe("post, to a stand-in for the forges", () => {
   const marker = "<!-- dynamo-sky:preview:prod -->";
   const calls: {

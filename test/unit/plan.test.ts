@@ -103,7 +103,7 @@ describe("control plane", () => {
     const dev = planned(SHAPES.dev);
     expect(program(dev, "etcd").secretEnv).toEqual(["ETCD_AUTH_PASSWORD", "DYNAMO_SKY_ETCD_ROOT_PASSWORD"]);
     expect(secretsOfProgram(program(dev, "nats"))).toEqual(["NATS_AUTH_TOKEN"]);
-    // The server itself has it in a file, not in its environment.
+    // The server itself reads it from a file, not from its environment.
     expect(program(dev, "nats").secretEnv).toEqual([]);
     for (const name of ["frontend-0", "prefill-0", "decode-0"])
       expect(program(dev, name).secretEnv).toEqual(["ETCD_AUTH_PASSWORD", "NATS_AUTH_TOKEN"]);

@@ -12,7 +12,7 @@ import { type Deployment, likelyDeployment, SERVICES, SHAPES } from "./planShape
 
 const planOf = (input: Deployment) => plan(parseConfig(input), SERVICES);
 
-/** All texts of a picture, what shows under the mouse among them. */
+/** All texts of a picture, including tooltips. */
 function textsOf(svg: string): string[] {
   expect(XMLValidator.validate(svg)).toBe(true);
   const texts: string[] = [];

@@ -4,7 +4,7 @@ import type { ConfigInput, DeepReadonly } from "../../plan/config";
 import type { PlanFacts } from "../../plan/plan";
 import { ENGINES } from "../../plan/types";
 
-/** A deployment as a test writes it: nothing of it is changed. */
+/** A deployment in a test, read-only. */
 export type Deployment = DeepReadonly<ConfigInput>;
 
 export const SERVICES: PlanFacts = { discovery: "etcd", events: "nats" };
@@ -87,7 +87,7 @@ const pools = fc.oneof(
     .map((both) => both.flat()),
 );
 
-/** Any layout with any engine; most of these do not go together. */
+/** Any layout with any engine; most combinations are invalid. */
 export const randomDeployment = fc.record({
   model: fc.constant("Qwen/Qwen3-8B"),
   target: fc.constantFrom("sky" as const, "local" as const),
@@ -110,7 +110,7 @@ export const randomDeployment = fc.record({
 
 type Drawn = typeof randomDeployment extends fc.Arbitrary<infer T> ? T : never;
 
-/** What the engine cannot do anyway is taken out, and there are nodes enough for everything. */
+/** Removes features that the engine does not support, and adds enough nodes. */
 function fitting(drawn: Drawn): Deployment {
   const { engine, placement, cluster } = drawn;
   const isDedicated = placement === "dedicated";
@@ -126,7 +126,7 @@ function fitting(drawn: Drawn): Deployment {
   return {
     ...drawn,
     pools: trimmed,
-    // What SGLang demands with a disk.
+    // Required by SGLang with a disk.
     router: {
       ...drawn.router,
       ...("diskGB" in drawn.kvOffload ? { blockSize: drawn.router.blockSize ?? 64 } : {}),
@@ -136,5 +136,5 @@ function fitting(drawn: Drawn): Deployment {
   };
 }
 
-/** Deployments of which a good share can be planned. */
+/** Deployments many of which can be planned. */
 export const likelyDeployment: fc.Arbitrary<Deployment> = randomDeployment.map(fitting);

@@ -47,7 +47,7 @@ describe("the drawing", () => {
     const planned = plan(parseConfig(SHAPES.multi), SERVICES);
     const text = drawPlan(planned, { width: 60 });
     const programs = planned.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
-    // Numbered ports of one purpose are told as one, by the first and the last.
+    // Numbered ports of one purpose are merged, from the first to the last.
     const first = programs.flatMap(({ ports }) =>
       Object.entries(ports).flatMap(([purpose, port]) => (/\d$/.test(purpose) ? [] : [`${purpose} ${port}`])),
     );

@@ -1,4 +1,4 @@
-/** The rules of the policy pack, and what they read. */
+/** The rules of the policy pack, and their input. */
 import { describe, expect, test } from "vitest";
 import { issueCertificate } from "../../lib/tls/issue";
 import {

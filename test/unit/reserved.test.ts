@@ -1,4 +1,4 @@
-/** What would lead around the gateway or out of the cluster, and the registry's login. */
+/** Settings that would bypass the gateway or leave the cluster, and the registry's login. */
 import { describe, expect, test } from "vitest";
 import { DynamoCluster } from "../../components";
 import type { ConfigInput } from "../../config/schema";
@@ -9,7 +9,7 @@ import { python } from "../runtime";
 import { runOnMocks } from "./componentsMocks";
 import { SERVICES } from "./planShapes";
 
-/** The message with which a configuration is refused; undefined where it is taken. */
+/** The error for a configuration; undefined if it is accepted. */
 function refusal(input: Partial<ConfigInput>): string | undefined {
   try {
     plan(parseConfig({ model: "Qwen/Qwen3-8B", cluster: { gpusPerNode: 1 }, ...input }), SERVICES);

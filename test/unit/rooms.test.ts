@@ -1,4 +1,4 @@
-/** The rules about imports between rooms (`.dependency-cruiser.cjs`) find what they are there to find. */
+/** The import rules between directories (`.dependency-cruiser.cjs`) find violations. */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Names of the rules that these files break. */
+/** Names of the rules that these files violate. */
 function broken(files: Readonly<Record<string, string>>): string[] {
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });

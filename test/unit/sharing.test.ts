@@ -1,4 +1,4 @@
-/** Several workers on one GPU: who sits where, who waits for whom, and what does not fit. */
+/** Several workers per GPU: placement, start order, and what does not fit. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../config/problems";
@@ -114,7 +114,7 @@ describe("workers that share a GPU", () => {
             const on = here.filter(({ gpus }) => gpus.includes(gpu));
             expect(on.length).toBeLessThanOrEqual(workersPerGpu);
             expect(node.idleGpus.includes(gpu)).toBe(on.length === 0);
-            // All but the first wait for the one before.
+            // All but the first wait for the previous one.
             expect(on.map(({ waitsFor }) => waitsFor.at(-1)?.name)).toEqual(
               on.map((_, index) => (index === 0 ? "nats" : `${on[index - 1]?.name}, which shares its GPU`)),
             );

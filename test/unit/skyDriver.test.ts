@@ -65,7 +65,7 @@ describe("sky launch", () => {
     const { error } = await sky.run(launchVerb, { ...launchInput, task, runtime });
     expect(error).toBeUndefined();
     const { file_mounts, run } = parse(sky.read("tasks"));
-    // A copy: SkyPilot would leave out what a `.gitignore` around an installed package names.
+    // A copy: SkyPilot would skip files listed in a `.gitignore` above an installed package.
     const { "~/.dynamo-sky/runtime": source } = file_mounts;
     expect(source.startsWith(sky.env["TMPDIR"])).toBe(true);
     expect(existsSync(source)).toBe(false);
@@ -82,7 +82,7 @@ describe("sky launch", () => {
     const task: SkyTask = { ...TASK, run: { options: ["--files", "a.key"], plan: { programs } } };
     const path = join(sky.env["TMPDIR"] ?? "", "secret.key");
     writeFileSync(path, "of my own", { mode: 0o644 });
-    // SkyPilot leaves out what it names.
+    // SkyPilot skips files listed there.
     writeFileSync(join(sky.env["TMPDIR"] ?? "", ".gitignore"), "*.key\n");
     const files = { "a.key": readBrought(path) };
     const { error } = await sky.run(launchVerb, { ...launchInput, task, files });
@@ -324,7 +324,7 @@ describe("sky launch fails", () => {
       expect(error).toContain(`failed while provisioning: ${title}`);
       expect(error).toMatch(new RegExp(`\nCause: ${code}: \\w.*\\. SkyPilot says: `));
       expect(error.split("\n").at(-1)).toMatch(/^Next: .*(sbatch_options|retryUntilUp)/);
-      // The request is not left to wait on alone.
+      // The waiting request is cancelled.
       expect(sky.changes.map((args) => args.slice(0, 2).join(" "))).toEqual(["launch -y", "api cancel"]);
     },
     60_000,

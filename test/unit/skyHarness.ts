@@ -6,7 +6,7 @@ import type { z } from "zod";
 import { Progress } from "../../lib/progress";
 import type { Verb } from "../../lib/verb";
 
-/** What the stand-in knows and does; see `fakeSky/sky`. */
+/** State and behaviour of the stand-in; see `fakeSky/sky`. */
 export interface FakeState {
   clusters?: Record<string, FakeCluster>;
   requests?: { request_id: string; name: string; status: string }[];
@@ -24,7 +24,7 @@ export interface FakeState {
   log?: string;
   provisionLog?: string;
   unreachable?: boolean;
-  /** Address of every cluster that has none of its own. */
+  /** Address of every cluster without its own. */
   ip?: string;
 }
 
@@ -35,12 +35,12 @@ export interface FakeCluster {
   ip?: string;
   endpoint?: string;
   reason?: string;
-  /** Gone, which SkyPilot does not know before it asks the cloud. */
+  /** Lost, which SkyPilot does not know before it queries the cloud. */
   lost?: boolean;
   jobs: { id: number; name: string; status: string; started?: number; next?: string[] }[];
 }
 
-/** What a verb did. */
+/** Result of a verb. */
 export interface Outcome {
   readonly error: string | undefined;
   readonly output: string;
@@ -62,7 +62,7 @@ export class FakeSky {
     return JSON.parse(this.read("state.json"));
   }
 
-  /** Arguments of every call, without the questions. */
+  /** Arguments of every call, without the queries. */
   get changes(): string[][] {
     const questions = new Set(["status", "queue", "cost-report", "logs", "--version"]);
     return this.calls.filter(([verb = "", second]) => !questions.has(verb) && second !== "status");

@@ -1,4 +1,7 @@
-/** Changed keys on SkyPilot: a node that runs is given them, and nothing is started anew. `sky` and ssh are stand-ins; the rest is real. */
+/**
+ * Changed keys on SkyPilot: they are copied to a running node without a restart. `sky` and ssh are stand-ins;
+ * the rest is real.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -27,7 +30,7 @@ describe("keys that change", () => {
     home = mkdtempSync(join(tmpdir(), "hand-over-"));
     mkdirSync(join(home, "node0"));
     for (const file of files()) writeFileSync(file, JSON.stringify(FORMER), { mode: 0o600 });
-    // By its environment the supervisor of a node is found.
+    // A node's supervisor is found by its environment.
     const env = {
       PATH: process.env["PATH"],
       SKYPILOT_NODE_RANK: "0",

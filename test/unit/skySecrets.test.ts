@@ -1,4 +1,4 @@
-/** How the values of secrets reach SkyPilot, which keeps what it is told. */
+/** How values of secrets are passed to SkyPilot, which stores its input. */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -32,7 +32,7 @@ describe("sky launch", () => {
     expect(secrets).toBeUndefined();
     const [[target, source] = []] = Object.entries<string>(file_mounts);
     expect(target).toBe("~/.dynamo-sky/secrets.json");
-    // The stand-in has kept what it saw; the file itself is gone with the launch.
+    // The stand-in has recorded what it saw; the file itself is deleted after the launch.
     expect(sky.read("mounted")).toBe(`600 ${JSON.stringify(TOKEN)}`);
     expect(existsSync(source ?? "")).toBe(false);
     for (const shown of [output, sky.read("calls"), sky.read("tasks")])

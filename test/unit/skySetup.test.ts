@@ -12,7 +12,7 @@ const SERVICES = { controlPlane: true, gateway: false, prometheus: false };
 const commandOf = (more: Readonly<Record<string, unknown>>) =>
   setupCommand(parseConfig({ model: "Qwen/Qwen3-8B", ...more }), SERVICES);
 
-/** Stands in for Python: it has what is named in `HAS`, and writes down what it is asked to install or to run. */
+/** Stand-in for Python: it has the packages in `HAS`, and records what it should install or run. */
 const PYTHON = `#!/bin/bash
 case "$*" in
   *find_spec*dynamo.frontend*) exit 0 ;;
@@ -88,7 +88,7 @@ describe("the set-up of a node", () => {
   });
 
   it("tries again what fails in passing, with growing pauses that differ", () => {
-    // Python's package index answers at the third time, and nobody waits.
+    // Python's package index answers on the third attempt, without real pauses.
     const failing = PYTHON.replace(
       "  *) printf",
       '  *pip*) echo x >> "$CALLS.tried"; [ "$(wc -l < "$CALLS.tried")" -ge 3 ] || exit 1 ;;&\n  *) printf',

@@ -36,12 +36,12 @@ function text(input: ConfigInput, standalone = false): string {
 }
 
 const task = (input: ConfigInput): Task => parse(text(input));
-/** Secrets of etcd and NATS, as a task names them. */
+/** Secrets of etcd and NATS, by their names in a task. */
 const CREDENTIALS = { DYNAMO_SKY_ETCD_ROOT_PASSWORD: null, ETCD_AUTH_PASSWORD: null, NATS_AUTH_TOKEN: null };
-/** Where a replica spans nodes its launchers have a secret too. */
+/** If a replica spans nodes its launchers have a secret too. */
 const SPANNING = { ...CREDENTIALS, DYNAMO_SKY_LOCKSTEP_SECRET: null };
 
-/** Those of the gateway. */
+/** Secrets of the gateway. */
 const ACCESS = { DYNAMO_SKY_API_KEY: null, DYNAMO_SKY_TLS: null };
 
 describe("task", () => {
@@ -139,9 +139,9 @@ describe("task", () => {
     const parsed: Task & { readonly file_mounts?: unknown } = task({ ...multi, model: "s3://weights/qwen" });
     expect(parsed.file_mounts).toEqual({
       "~/.dynamo-sky/runtime": RUNTIME,
-      "~/.dynamo-sky/model": { source: "s3://weights/qwen", mode: "COPY" },
+      "~/.dynamo-sky/models/qwen-e5fc47f4": { source: "s3://weights/qwen", mode: "COPY" },
     });
-    expect(parsed.run).toContain("start.py --model-files <<");
+    expect(parsed.run).toContain("start.py --models qwen-e5fc47f4 <<");
   });
 
   it("is small: the programs' files come as files", () => {
@@ -174,7 +174,7 @@ describe("a recipe, which nobody hands generated secrets", () => {
   const recipe = (input: ConfigInput): Task => parse(text(input, true));
   const home = mkdtempSync(join(tmpdir(), "recipe-"));
   afterAll(() => rmSync(home, { recursive: true, force: true }));
-  /** What a node of the recipe writes into its secrets file. */
+  /** The secrets file written by a node of the recipe. */
   const written = (input: ConfigInput, env: Record<string, string>, rank = 0) => {
     const [nodes] = programsOfPlans([parse(planIn(recipe(input).run), { version: "1.1" })], "Qwen/Qwen3-8B");
     const names = [...new Set((nodes?.[rank] ?? []).flatMap(secretsOfProgram))].toSorted();
@@ -196,7 +196,7 @@ print(json.dumps(start.values_of(names, home, True)))`;
       return JSON.parse(stdout);
     });
     expect(Object.keys(head).toSorted()).toEqual(Object.keys({ ...ACCESS, ...SPANNING }).toSorted());
-    // The second node runs no etcd and no gateway, and has their secrets not.
+    // The second node runs no etcd and no gateway, and does not have their secrets.
     expect(Object.keys(second).toSorted()).toEqual([
       "DYNAMO_SKY_LOCKSTEP_SECRET",
       "ETCD_AUTH_PASSWORD",
@@ -285,7 +285,7 @@ print(json.dumps(start.values_of(names, home, True)))`;
   });
 });
 
-/** Arguments of `openssl verify` that want a certificate for this name. */
+/** Arguments of `openssl verify` that check a certificate for this name. */
 const checking = (name: string) => [isIP(name) === 0 ? "-verify_hostname" : "-verify_ip", name];
 
 describe("shell", () => {

@@ -1,4 +1,4 @@
-/** What is read out of SkyPilot's text. */
+/** Parsing of SkyPilot's output. */
 import { describe, expect, it } from "vitest";
 import { classify, explained } from "../../sky/failure";
 import { failedPart, failedRank, programLines } from "../../sky/jobLog";

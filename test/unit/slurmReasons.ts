@@ -1,4 +1,7 @@
-/** Every reason that Slurm has, by what ends the wait: another list than the patterns of `sky/slurmReasons.ts`, from `job_state_reason.c` of Slurm 25.11. */
+/**
+ * All of Slurm's reasons, by what ends the wait: independent of the patterns in `sky/slurmReasons.ts`, from
+ * `job_state_reason.c` of Slurm 25.11.
+ */
 import type { WaitEnd } from "../../sky/slurmReasons";
 
 export const SLURM_REASONS: Readonly<Record<WaitEnd, readonly string[]>> = {

@@ -26,7 +26,7 @@ afterEach(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-/** A project whose Pulumi.yaml names no backend. */
+/** A project whose Pulumi.yaml sets no backend. */
 const nowhere = { directory: "/project", backendUrl: undefined };
 
 describe("the backend", () => {
@@ -259,7 +259,7 @@ describe("the events of an operation", () => {
     const policy = (level: string): Partial<EngineEvent> => ({
       policyEvent: {
         ...{ resourceUrn: urn, policyName: "gpu-ceiling", policyPackName: "p" },
-        // The SDK's types do not know advisory ones.
+        // The SDK's types lack advisory ones.
         enforcementLevel: level as "mandatory",
         ...{ policyPackVersion: "1", policyPackVersionTag: "1", color: "never" },
         message: "What it is about.\n<{%fg 1%}>40 GPUs<{%reset%}>\n",

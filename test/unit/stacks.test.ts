@@ -1,4 +1,4 @@
-/** The committed stacks: each says what it is for, has a plan, and leaves no GPU idle. */
+/** The committed stacks: each describes its purpose, has a plan, and leaves no GPU idle. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { planStack } from "../../cli/plannedStack";
@@ -10,7 +10,7 @@ import type { DeploymentPlan } from "../../plan/types";
 const root = packageRoot();
 const stacks = stacksWithFiles(readProject(root));
 
-/** `2 × 8 GPUs: 2 prefill of 4, 2 decode of 4`: what a plan comes to. */
+/** `2 × 8 GPUs: 2 prefill of 4, 2 decode of 4`: summary of a plan. */
 function summary({ engine, clusters }: DeploymentPlan): string {
   const nodes = clusters.flatMap((cluster) => cluster.nodes);
   const replicas = new Map<string, number>();

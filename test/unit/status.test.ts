@@ -108,7 +108,7 @@ function look(
   return statusOf(deployed, { at: new Date(NOW * 1000), clusters: CLUSTERS, nodes, ...change });
 }
 
-/** Two seconds before there were 10 requests less. */
+/** Two seconds earlier, with 10 requests fewer. */
 function earlier({ frontends }: NodeReport): NodeReport["frontends"] {
   return Object.keys(frontends).length === 0 ? {} : { "frontend-0": { metrics: metricsOf(20), ready: {} } };
 }
@@ -287,7 +287,7 @@ it("outputs tell where a deployment runs", () => {
 
 describe("outputs that tell nothing", () => {
   it.each([
-    [{}, "its `up` has not succeeded yet"],
+    [{}, "its `up` has not come so far yet"],
     [{ endpoint: "http://x", model: "m", deployment: {} }, "run `up` once with this one"],
   ])("are refused with what to do: %j", (outputs, message) => {
     expect(() => deployedOf(outputs)).toThrow(message);

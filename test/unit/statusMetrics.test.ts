@@ -11,7 +11,7 @@ import {
   trafficOf,
 } from "../../cli/status/metrics";
 
-/** Lines as Dynamo 1.4.2's frontend prints them, shortened. */
+/** Lines of Dynamo 1.4.2's frontend, shortened. */
 function metrics(requests: number, failed: number, ttft: readonly [number, number, number]): string[] {
   const [fast, slow, all] = ttft;
   return [

@@ -1,4 +1,4 @@
-/** Everything that is downloaded is in a version that is written down, with its checksum where there can be one; and nothing else is downloaded. */
+/** All downloads have a fixed version, with a checksum if possible; and there are no others. */
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -12,11 +12,11 @@ import { packageRoot } from "../../toolchain/index";
 import { requirementsFile, uvRequirementsFile } from "../../toolchain/python";
 import { skyPilotLock } from "../../toolchain/skypilot";
 
-/** What fetches something from elsewhere, in a shell's words or as words of an argument list. */
+/** Commands that download, in a shell or as an argument list. */
 const DOWNLOADS =
   /\b(curl -|wget |git clone|pip3? install|npm (ci|install)\b|go (get|install)\b|apt-get .*(download|install|update)|docker pull|snapshot_download|urlretrieve|PulumiCommand\.install)|"(pip|get|download|plugin|ci)"(,|$)|"-qq", "(update|download)"|\["install"/;
 
-/** The places that download, each with how many lines do and what makes sure of what they get. */
+/** The places with downloads, each with the number of lines and how they are verified. */
 const KNOWN: Readonly<Record<string, string>> = {
   "components/topology.ts": "curl in the command that the `chat` output shows: it asks the endpoint",
   "runtime/setup.sh": "ai-dynamo, supervisor in exact versions; apt; the model at its revision",
@@ -40,7 +40,7 @@ const KNOWN: Readonly<Record<string, string>> = {
 
 const read = (path: string): string => readFileSync(join(packageRoot(), path), "utf8");
 
-/** The sources of what runs, without tests. */
+/** The source files, without tests. */
 function sources(): string[] {
   const listed = execFileSync("git", ["ls-files"], { cwd: packageRoot(), encoding: "utf8" })
     .trim()
@@ -53,7 +53,7 @@ function sources(): string[] {
   );
 }
 
-/** Lines of code, without comments and without what is only said to a person. */
+/** Lines of code, without comments and user messages. */
 function code(path: string): string[] {
   return read(path)
     .split("\n")
@@ -77,7 +77,8 @@ describe("what is downloaded", () => {
         .map((line) => `${path}: ${line.trim()}`),
     );
     expect(plain).toEqual([]);
-    // These compare the certificate itself with the one that they want, before anything is sent (`test/dynamo/tls.test.ts`).
+    // These compare the certificate itself with the expected one before anything is sent
+    // (`test/dynamo/tls.test.ts`).
     const pinning = ["lib/http.ts", "toolchain/pinned.ts"];
     const others = sources().filter((path) => !pinning.includes(path));
     const insecure = others.flatMap((path) =>

@@ -1,4 +1,4 @@
-/** What clients ask a model for: what each engine is told, what is refused, and when an answer counts. */
+/** Tasks of models: each engine's flags, rejected combinations, and when a response counts. */
 import { describe, expect, it, test } from "vitest";
 import { targetOf } from "../../cli/bench/target";
 import { hopelessIn } from "../../cli/internal/hopeless";

@@ -72,7 +72,7 @@ describe("versions", () => {
       expect(requirements).toContain(`${pin} \\\n    --hash=sha256:`);
     }
     const manifest = JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8"));
-    // Pulumi's SDK is a peer, so that a program which imports this package has one copy of it.
+    // Pulumi's SDK is a peer dependency, so that a program which imports this package has one copy of it.
     expect({ ...manifest.dependencies, ...manifest.devDependencies }).toMatchObject({
       "@pulumi/pulumi": VERSIONS.pulumi,
       "@pulumi/command": VERSIONS.commandPlugin,
@@ -182,7 +182,7 @@ describe("the lock", () => {
       await delay(50);
       order.push("first ends");
     });
-    // Begins only when the first has the lock.
+    // Starts only when the first has the lock.
     while (!existsSync(file)) await delay(1);
     await Promise.all([first, withLock(file, options(lines), async () => order.push("second"))]);
     expect(order).toEqual(["first begins", "first ends", "second"]);

@@ -1,4 +1,4 @@
-/** Which Pulumi CLI is used: what is on PATH goes before what was built or downloaded earlier. */
+/** Choice of the Pulumi CLI: the one on PATH is preferred over one built or downloaded earlier. */
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ afterEach(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-/** A program that tells a version, and keeps count of how often it is asked. */
+/** A program that prints a version, and counts its calls. */
 function pulumi(directory: string, version: string): string {
   const file = join(directory, "pulumi");
   writeFileSync(file, `#!/bin/sh\necho asked >> ${directory}/asked\necho v${version}\n`);

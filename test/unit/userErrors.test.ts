@@ -1,4 +1,7 @@
-/** What a user did wrong is told by its message alone: without a stack trace, which nobody reads and Pulumi is slow to show. */
+/**
+ * User errors are reported by their message only: without a stack trace, which nobody reads and Pulumi is
+ * slow to print.
+ */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,12 +20,15 @@ import { parseConfig } from "../../plan/config";
 import { ensureToolchain, packageRoot } from "../../toolchain";
 import { runOnMocks } from "./componentsMocks";
 
-/** As Pulumi's host makes a text of an error: https://github.com/pulumi/pulumi/blob/v3.255.0/sdk/nodejs/cmd/run/error.ts */
+/**
+ * Formats an error like Pulumi's host:
+ * https://github.com/pulumi/pulumi/blob/v3.255.0/sdk/nodejs/cmd/run/error.ts
+ */
 const hostsMessage = require("@pulumi/pulumi/cmd/run/error").defaultErrorMessage as (
   error: unknown,
 ) => string;
 
-/** As Node loads it, since it requires what it needs of SkyPilot's driver when it is called. */
+/** Loaded like in Node, since it requires SkyPilot's driver lazily. */
 const { observeSky } = tsx.require(
   "../../components/skyRepair",
   __filename,
@@ -44,7 +50,7 @@ const SKY: DynamoClusterArgs = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggreg
 const deployed = (args: DynamoClusterArgs) => () =>
   runOnMocks("preview", () => new DynamoCluster("dynamo", args));
 
-/** Every way in which a mistake of the user's reaches Pulumi. */
+/** All ways in which a user error reaches Pulumi. */
 const MISTAKES: readonly (readonly [string, () => unknown])[] = [
   ["a value in the stack's file", () => checkedConfig({ model: "" })],
   ["an argument of a component", deployed({ ...LOCAL, model: "" })],
@@ -87,7 +93,7 @@ it.each(MISTAKES)("Pulumi is told of %s by an error without a stack", async (_, 
   expect(error.stack).toBe("");
   expect(error.message).not.toBe("");
   expect(hostsMessage(error)).toBe(error.message);
-  // Nothing but the message goes through what marks the paths of modules.
+  // Only the message is passed to the code that highlights module paths.
   expect(inspect(error, { colors: true })).not.toMatch(/\n\s+at /);
 });
 

@@ -18,7 +18,7 @@ function served(worker: string, hitRate: number | undefined, more: Partial<Serve
   };
 }
 
-/** One group for each list of workers; all but the first request find their beginning. */
+/** One group per list of workers; all but the first request find their prefix. */
 const groupsOf = (hitRate: number | undefined, ...workers: string[][]): PrefixGroup[] =>
   workers.map((group) => ({
     requests: group.map((worker, index) =>

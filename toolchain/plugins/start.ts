@@ -1,8 +1,9 @@
-/** What both plugins do when they are started. */
+/** Start of both plugins. */
 import { type Provider, serve } from "./rpc/server";
 
 /**
- * Serves the provider to the engine whose address is the first argument, or prints with `--version` what this is.
+ * Serves the provider to the engine whose address is the first argument, or prints a description for
+ * `--version`.
  */
 export function startPlugin(name: string, provider: Provider): void {
   const argument = process.argv[2];

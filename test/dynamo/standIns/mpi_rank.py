@@ -1,7 +1,9 @@
-"""Stands in for the process that TensorRT-LLM runs as each MPI rank. The MPI is real: every rank meets all others and is told the work to do.
+"""Stand-in for TensorRT-LLM's process on each MPI rank. The MPI is real: every rank connects to all others
+and receives work.
 
-Rank 0 has all ranks say what they know of themselves, over MPI as TensorRT-LLM hands out its work, prints it as a line of JSON, and waits until
-the file that it is given appears. All others wait for work, as TensorRT-LLM's do. Nothing is computed.
+Rank 0 collects data about all ranks over MPI, as TensorRT-LLM distributes its work, prints it as a line of
+JSON, and waits until the given file appears. All others wait for work, like TensorRT-LLM's. Nothing is
+computed.
 """
 
 import json

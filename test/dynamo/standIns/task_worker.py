@@ -1,6 +1,6 @@
-"""A worker of Dynamo that registers a model for one task and answers it: what the mocker has no such mode for.
+"""A Dynamo worker that registers a model for one task and serves it, for tasks without a mode in the mocker.
 
-Arguments: the task, the directory with the model's tokenizer, the name that the model is served by.
+Arguments: the task, the directory with the model's tokenizer, the served name of the model.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ async def write(request, context):
 
 async def compute(request, context):
     texts = request["input"] if isinstance(request["input"], list) else [request["input"]]
-    # EMPTY as an engine answers that has computed nothing.
+    # With EMPTY like an engine that has computed nothing.
     value = 0.0 if os.environ.get("EMPTY") else 0.25
     key = "embedding" if TASK == "embedding" else "probs"
     more = {"object": "embedding"} if TASK == "embedding" else {"label": "A", "num_classes": 2}

@@ -1,10 +1,12 @@
-"""Answers requests on standard input, a JSON object a line, with what an engine makes of a command line.
+"""Answers requests on standard input, one JSON object per line, with an engine's interpretation of a command
+line.
 
-Request: {"id": 1, "argv": ["--model", ...], "env": {"NAME": "value"}}
-Answer:  {"id": 1, "facts": {...}} or {"id": 1, "refused": "why"}
+Request: {"id": 1, "argv": ["--model", ...], "env": {"NAME": "value"}} Answer: {"id": 1, "facts": {...}} or
+{"id": 1, "refused": "why"}
 
-Importing an engine takes most of a minute, parsing a command line milliseconds: so there is one process for all of them.
-Standard output belongs to the answers; whatever an engine prints goes to standard error. Import this before the engine.
+Importing an engine takes most of a minute, parsing a command line milliseconds: so one process serves all
+requests. Standard output is reserved for answers; output of an engine goes to standard error. Import this
+before the engine.
 """
 
 import argparse
@@ -19,7 +21,7 @@ os.dup2(2, 1)
 
 
 def _raise(_parser: argparse.ArgumentParser, message: str) -> None:
-    """argparse prints what is wrong and ends the process; here it is wanted as an answer."""
+    """argparse prints an error and exits; here it is returned as an answer."""
     raise ValueError(message)
 
 
@@ -35,7 +37,8 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
 
 
 def serve(parse: Callable[[list[str]], dict[str, Any]]) -> None:
-    """Reads requests to the end of standard input. `parse` gives the facts of a command line, or raises."""
+    """Reads requests until standard input is closed. `parse` returns the facts of a command line, or
+    raises."""
     argparse.ArgumentParser.error = _raise  # type: ignore[method-assign, assignment]
     for line in sys.stdin:
         request = json.loads(line)

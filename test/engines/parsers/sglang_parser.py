@@ -1,6 +1,7 @@
-"""What SGLang under Dynamo makes of a command line: `dynamo.sglang`'s own parser, on a machine without a GPU.
+"""SGLang's interpretation of a command line under Dynamo: `dynamo.sglang`'s own parser, on a machine without
+a GPU.
 
-What SGLang derives from the GPU when it is not told (attention backend, memory fraction) is not that of an H100 here.
+Values that SGLang derives from the GPU (attention backend, memory fraction) are not those of an H100 here.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ from sglang.srt.entrypoints.engine import _calculate_rank_ranges
 
 
 def parse(argv: list[str]) -> dict[str, Any]:
-    # Found out by asking the driver otherwise.
+    # Otherwise determined by querying the driver.
     config = asyncio.run(parse_args([*argv, "--device", "cuda"]))
     args = config.server_args
     # It reads all but the node's number from what the process has published.

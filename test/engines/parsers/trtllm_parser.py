@@ -1,9 +1,11 @@
-"""What Dynamo's TensorRT-LLM worker makes of a command line, without TensorRT-LLM, which PyPI does not carry.
+"""A command line's interpretation by Dynamo's TensorRT-LLM worker, without TensorRT-LLM, which is not on
+PyPI.
 
-`dynamo.trtllm`'s own parser reads four defaults from the engine; they are given here, and nothing else is imitated. The parser
-takes any `--trtllm.<group>.<key>`, which the engine would check (its classes refuse unknown keys). Those that the plan uses
-are listed here, from https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/llm_args.py (`TorchLlmArgs`,
-`KvCacheConfig`, `CacheTransceiverConfig`, the same since 1.1), so that a mistyped one is refused here too.
+`dynamo.trtllm`'s own parser reads four defaults from the engine; they are defined here, and nothing else is
+imitated. The parser accepts any `--trtllm.<group>.<key>`, which the engine would validate (its classes reject
+unknown keys). Those that the plan uses are listed here, from
+https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/llm_args.py (`TorchLlmArgs`,
+`KvCacheConfig`, `CacheTransceiverConfig`, the same since 1.1), so that a mistyped one is rejected here too.
 """
 
 import json

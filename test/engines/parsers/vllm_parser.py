@@ -1,7 +1,8 @@
-"""What vLLM under Dynamo makes of a command line: `dynamo.vllm`'s own parser and vLLM's own checks, without a GPU.
+"""vLLM's interpretation of a command line under Dynamo: `dynamo.vllm`'s own parser and vLLM's own checks,
+without a GPU.
 
-vLLM asks the machine what it is, and refuses what that cannot do. Here it is told that it is a node of 8 H100. Its compiled
-extensions cannot be loaded without NVIDIA's driver; nothing that is asked here computes with them.
+vLLM detects the hardware, and rejects unsupported options. Here it is made to detect a node with 8 H100. Its
+compiled extensions cannot be loaded without NVIDIA's driver; nothing here computes with them.
 """
 
 import sys
@@ -44,7 +45,8 @@ from vllm.model_executor.models import registry  # noqa: E402
 
 
 def _inspect(architecture: str, _model: Any) -> Any:
-    """What vLLM finds out by importing the model's code, which needs a GPU: all models here only generate text."""
+    """vLLM determines this by importing the model's code, which needs a GPU: all models here only generate
+    text."""
     facts: dict[str, Any] = dict.fromkeys(registry._ModelInfo.__dataclass_fields__, False)
     facts.update(
         architecture=architecture,
@@ -69,7 +71,7 @@ def parse(argv: list[str]) -> dict[str, Any]:
     engine = config.engine_args.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
     parallel = engine.parallel_config
     return {
-        # Of one attention group on this node, times the groups that this process starts.
+        # Ranks of one attention group on this node, times the groups that this process starts.
         "processes": parallel.local_world_size * parallel.data_parallel_size_local,
         "world": parallel.world_size * parallel.data_parallel_size,
         "blockSize": engine.cache_config.block_size,

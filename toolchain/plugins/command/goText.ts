@@ -1,4 +1,4 @@
-/** How Go, the language of the official plugin, writes what ends up in its error messages. */
+/** Text in the formats of Go, for the same error messages as the official plugin. */
 
 const ESCAPES: Readonly<Record<string, string>> = {
   "\x07": "\\a",
@@ -12,7 +12,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   '"': '\\"',
 };
 
-/** A string as `%q` prints it: https://pkg.go.dev/strconv#Quote */
+/** A string as printed by `%q`: https://pkg.go.dev/strconv#Quote */
 export function quote(text: string): string {
   return `"${Array.from(text, quoteCharacter).join("")}"`;
 }
@@ -46,7 +46,7 @@ const SIGNAL_TEXTS: Partial<Record<NodeJS.Signals, string>> = {
   SIGUSR2: "user defined signal 2",
 };
 
-/** How a process ended, as `os.ProcessState` prints it; undefined when it succeeded. */
+/** Exit status as printed by `os.ProcessState`; undefined on success. */
 export function exitText(code: number | null, signal: NodeJS.Signals | null): string | undefined {
   if (signal !== null) return `signal: ${SIGNAL_TEXTS[signal] ?? signal}`;
   return code === 0 ? undefined : `exit status ${code}`;

@@ -1,5 +1,5 @@
 /**
- * The inputs of `command:local:Command` and of the function `command:local:run`:
+ * The inputs of `command:local:Command`:
  * https://github.com/pulumi/pulumi-command/blob/v1.2.1/provider/pkg/provider/local/base.go
  */
 import { isObject, isUnknown, type Property, type PropertyMap, reveal } from "../rpc/properties";
@@ -8,56 +8,43 @@ import type { RunInputs } from "./run";
 
 type Kind = "string" | "boolean" | "strings" | "map of strings" | "anything";
 
-const BASE: Readonly<Record<string, Kind>> = {
+const FIELDS_OF_A_RUN: Readonly<Record<string, Kind>> = {
   stdin: "string",
   logging: "string",
   interpreter: "strings",
   dir: "string",
   environment: "map of strings",
-  assetPaths: "strings",
-  archivePaths: "strings",
   addPreviousOutputInEnv: "boolean",
 };
 
-/** One set of inputs that can be checked and read. */
-export interface InputSchema {
-  /** Its name in messages. */
-  name: string;
-  fields: Readonly<Record<string, Kind>>;
-  required: readonly string[];
-}
-
-export const COMMAND_INPUTS: InputSchema = {
-  name: "local.CommandInputs",
-  fields: { ...BASE, triggers: "anything", create: "string", update: "string", delete: "string" },
-  required: [],
+/** Every input, and what it may be. */
+export const FIELDS: Readonly<Record<string, Kind>> = {
+  ...FIELDS_OF_A_RUN,
+  triggers: "anything",
+  create: "string",
+  update: "string",
+  delete: "string",
 };
 
-export const RUN_INPUTS: InputSchema = {
-  name: "local.RunInputs",
-  fields: { ...BASE, command: "string" },
-  required: ["command"],
-};
+/** Inputs that the official plugin has besides. */
+export const NOT_HERE = ["assetPaths", "archivePaths"] as const;
 
-/** Everything that is wrong with the given inputs, in the official plugin's words. Unknown values are accepted. */
-export function checkInputs(schema: InputSchema, inputs: PropertyMap): CheckFailure[] {
+/** The inputs' name in messages. */
+const OWNER = "local.CommandInputs";
+
+/** All errors in the inputs, with the official plugin's messages. Unknown values are accepted. */
+export function checkInputs(inputs: PropertyMap): CheckFailure[] {
   const failures: CheckFailure[] = [];
   const fail = (property: string, reason: string) => failures.push({ property, reason });
-  for (const [name, kind] of Object.entries(schema.fields)) {
-    const value = inputs[name];
-    if (value !== undefined) checkValue(schema.name, name, kind, reveal(value), fail);
-    else if (schema.required.includes(name)) {
-      fail(name, `Missing required field '${name}' on '${schema.name}'`);
-    }
-  }
-  for (const name of Object.keys(inputs)) {
-    if (!(name in schema.fields)) fail(name, `Unrecognized field '${name}' on '${schema.name}'`);
+  for (const [name, value] of Object.entries(inputs)) {
+    const kind = FIELDS[name];
+    if (kind === undefined) fail(name, `Unrecognized field '${name}' on '${OWNER}'`);
+    else checkValue(name, kind, reveal(value), fail);
   }
   return failures;
 }
 
 function checkValue(
-  owner: string,
   name: string,
   kind: Kind,
   value: Property,
@@ -68,7 +55,7 @@ function checkValue(
     if (typeof part === type || isUnknown(part)) return;
     fail(
       field,
-      `Field '${field}' on '${owner}' must be a '${GO_TYPES[type]}'; got '${goType(part)}' instead`,
+      `Field '${field}' on '${OWNER}' must be a '${GO_TYPES[type]}'; got '${goType(part)}' instead`,
     );
   };
   if (kind === "string" || kind === "boolean") expect(name, value, kind);
@@ -84,7 +71,7 @@ function checkValue(
       strings: "[]string",
       anything: "[]interface {}",
     };
-    fail(name, `Field '${name}' on '${owner}' must be a '${expected[kind]}'; got '${goType(value)}' instead`);
+    fail(name, `Field '${name}' on '${OWNER}' must be a '${expected[kind]}'; got '${goType(value)}' instead`);
   }
 }
 
@@ -98,17 +85,15 @@ function goType(value: Property): string {
   ];
 }
 
-/** The inputs of a run, from checked inputs or from the state, secrets revealed. */
-export function readRunInputs(
-  properties: PropertyMap,
-): RunInputs & { assetPaths?: string[]; archivePaths?: string[] } {
+/** The inputs of a run, from validated inputs or from the state, with secrets revealed. */
+export function readRunInputs(properties: PropertyMap): RunInputs {
   const known = Object.entries(reveal(properties) as PropertyMap).filter(
-    ([name, value]) => name in BASE && value !== undefined,
+    ([name, value]) => name in FIELDS_OF_A_RUN && value !== undefined,
   );
-  return Object.fromEntries(known) as RunInputs & { assetPaths?: string[]; archivePaths?: string[] };
+  return Object.fromEntries(known) as RunInputs;
 }
 
-/** One text from the inputs or the state, secrets revealed; undefined when it is absent. */
+/** One string from the inputs or the state, with secrets revealed; undefined if absent. */
 export function readText(properties: PropertyMap, name: string): string | undefined {
   const value = reveal(properties[name] ?? null);
   return typeof value === "string" ? value : undefined;

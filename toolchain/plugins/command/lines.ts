@@ -1,10 +1,10 @@
 /**
- * The longest piece that is logged as one line, in UTF-16 units. The official plugin reads lines of at most 64 KiB, and
- * when one is longer it stops reading and the command hangs for ever. Here it is logged in pieces instead.
+ * Longest piece logged as one line, in UTF-16 units. The official plugin reads lines of at most 64 KiB; if
+ * one is longer it stops reading and the command hangs for ever. Here it is logged in pieces instead.
  */
 const LONGEST_LINE = 65_535;
 
-/** Turns pieces of text into lines, without their ends (`\n` or `\r\n`). */
+/** Splits chunks of text into lines, without their ends (`\n` or `\r\n`). */
 export class LineSplitter {
   readonly #onLine: (line: string) => void;
   #rest = "";
@@ -13,7 +13,7 @@ export class LineSplitter {
     this.#onLine = onLine;
   }
 
-  /** Takes the next piece of text. */
+  /** Adds the next chunk. */
   push(text: string): void {
     const lines = (this.#rest + text).split("\n");
     this.#rest = lines.pop() ?? "";
@@ -24,7 +24,7 @@ export class LineSplitter {
     }
   }
 
-  /** Takes the end of the text; what is left is a line too. */
+  /** Ends the text; the rest is a line too. */
   end(): void {
     if (this.#rest !== "") this.#emit(this.#rest);
     this.#rest = "";

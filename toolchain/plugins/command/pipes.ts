@@ -1,10 +1,11 @@
 /**
- * What a child process reads from and writes to.
+ * Standard streams of a child process.
  *
- * Node connects children by sockets. A socket cannot be opened by name, so in a command `tee /dev/stderr`,
- * `echo … > /dev/stdout` and `jq . /dev/stdin` would fail, which work under the official plugin. Node has no
- * `pipe(2)`; for output, a FIFO that is opened at both ends and then unlinked is the same thing. For input it is not:
- * opening it by name would wait for a writer who has already finished. Input is therefore a file without a name.
+ * Node connects children by sockets, which cannot be opened by name, so in a command `tee /dev/stderr`, `echo
+ * … > /dev/stdout` and `jq . /dev/stdin` would fail, although they work with the official plugin. Node has no
+ * `pipe(2)`; for output, a FIFO that is opened at both ends and then unlinked is equivalent. For input it is
+ * not: opening it by name would wait for a writer that has already finished. Input is therefore an unlinked
+ * file.
  */
 import { execFileSync } from "node:child_process";
 import { closeSync, constants, existsSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
@@ -12,24 +13,27 @@ import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** The descriptors to start a child with, and this process's ends of its output. */
+/** The descriptors for a child, and this process's ends of its output. */
 export interface Channels {
   /** stdin, stdout and stderr for `spawn`. */
   readonly stdio: (number | "ignore")[];
   readonly stdout: Socket;
   readonly stderr: Socket;
-  /** Closes the child's ends in this process; needed after the spawn, or the end of the output is never seen. */
+  /**
+   * Closes the child's ends in this process; necessary after the spawn, or the end of the output is never
+   * seen.
+   */
   releaseChildEnds(): void;
 }
 
 /**
  * Opens a child's channels.
  *
- * @param stdin what the child can read; undefined or "" for nothing.
- * @throws when the system cannot make FIFOs or files in its temporary directory.
+ * @param stdin The child's input; undefined or "" for none.
+ * @throws if the system cannot create FIFOs or files in its temporary directory.
  */
 export function openChannels(stdin: string | undefined): Channels {
-  // Where there is one, a directory in memory: input may be secret, and need not touch a disk.
+  // In memory if possible: input may be secret, and should not be written to a disk.
   const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
   const directory = mkdtempSync(join(parent, "pulumi-command-"));
   try {
@@ -56,7 +60,7 @@ export function openChannels(stdin: string | undefined): Channels {
 }
 
 function openPipe(path: string): { near: Socket; childFd: number } {
-  // Opening one end waits for the other, unless it is open already: hence the one that is both.
+  // Opening one end blocks until the other is open: hence the read-write descriptor.
   const both = openSync(path, constants.O_RDWR);
   const nearFd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const childFd = openSync(path, constants.O_WRONLY);

@@ -1,5 +1,5 @@
 /**
- * Stand-in for the plugin of `@pulumi/command`: `command:local:Command` and `command:local:run`.
+ * Stand-in for the plugin of `@pulumi/command`: `command:local:Command`, without assets and archives.
  *
  * What it has to do is given by
  * https://github.com/pulumi/pulumi-command/blob/v1.2.1/provider/pkg/provider/local/commandController.go and by the
@@ -11,35 +11,39 @@ import { version } from "@pulumi/command/package.json";
 import { type Difference, difference, sameValue } from "../rpc/diff";
 import { isUnknown, type PropertyMap, UNKNOWN } from "../rpc/properties";
 import type { Call, DiffResult, Provider } from "../rpc/server";
-import { archiveOf, collectAssets } from "./assets";
-import { COMMAND_INPUTS, checkInputs, RUN_INPUTS, readRunInputs, readText } from "./inputs";
+import { checkInputs, FIELDS, NOT_HERE, readRunInputs, readText } from "./inputs";
 import { run } from "./run";
 
 const COMMAND = "command:local:Command";
-const RUN = "command:local:run";
-/** The outputs that are not inputs as well. */
-const OUTPUTS = ["stdout", "stderr", "assets", "archive"] as const;
+/** Outputs that are not inputs as well. */
+const OUTPUTS = ["stdout", "stderr"] as const;
 
-/** @throws for every type that this stand-in does not have. */
-function refuseOthers(type: string, known: string): void {
-  if (type === known) return;
-  throw new Error(
-    `'${type}' is not available: this pulumi-resource-command is a stand-in for machines where the official ` +
-      `plugin cannot be downloaded, and has only '${COMMAND}' and '${RUN}'. ` +
+/** What is said of that which this stand-in does not have. */
+function notHere(what: string): Error {
+  return new Error(
+    `'${what}' is not available: this pulumi-resource-command is a stand-in for machines where the official ` +
+      `plugin cannot be downloaded, and has only '${COMMAND}' without ${NOT_HERE.join(" and ")}. ` +
       `Where it can be downloaded: pulumi plugin install resource command ${version}`,
   );
+}
+
+/** @throws for every type that this stand-in does not support. */
+function refuseOthers(type: string): void {
+  if (type !== COMMAND) throw notHere(type);
 }
 
 export const commandProvider: Provider = {
   version,
 
   check: (call, news) => {
-    refuseOthers(call.type, COMMAND);
-    return { inputs: news, failures: checkInputs(COMMAND_INPUTS, news) };
+    refuseOthers(call.type);
+    const absent = NOT_HERE.find((name) => news[name] !== undefined);
+    if (absent !== undefined) throw notHere(absent);
+    return { inputs: news, failures: checkInputs(news) };
   },
 
   diff: (call, oldInputs, oldState, news, ignoreChanges): DiffResult => {
-    refuseOthers(call.type, COMMAND);
+    refuseOthers(call.type);
     const inputs = withIgnored(oldState, news, ignoreChanges);
     const own = Object.entries(inputs).filter(([name]) => name !== "version" && !name.startsWith("__"));
     const changes = difference(oldInputs, Object.fromEntries(own));
@@ -47,7 +51,7 @@ export const commandProvider: Provider = {
   },
 
   create: async (call, inputs, preview) => {
-    refuseOthers(call.type, COMMAND);
+    refuseOthers(call.type);
     const id = call.name + randomBytes(4).toString("hex");
     if (preview) return { id, properties: { ...inputs, stdout: UNKNOWN, stderr: UNKNOWN } };
     const outputs = { stdout: "", stderr: "" };
@@ -56,7 +60,7 @@ export const commandProvider: Provider = {
   },
 
   update: async (call, state, news, preview, ignoreChanges) => {
-    refuseOthers(call.type, COMMAND);
+    refuseOthers(call.type);
     const inputs = withIgnored(state, news, ignoreChanges);
     const outputs = pick(state, OUTPUTS);
     if (preview) return { ...inputs, ...previewOutputs(state, inputs, outputs) };
@@ -65,20 +69,16 @@ export const commandProvider: Provider = {
   },
 
   delete: async (call, state) => {
-    refuseOthers(call.type, COMMAND);
+    refuseOthers(call.type);
     await runFor(call, readText(state, "delete"), state, pick(state, OUTPUTS));
   },
 
-  invoke: async (call, args) => {
-    refuseOthers(call.type, RUN);
-    const failures = checkInputs(RUN_INPUTS, args);
-    if (failures.length > 0) return { result: {}, failures };
-    const outputs = await runFor(call, readText(args, "command"), args, { stdout: "", stderr: "" });
-    return { result: { ...args, ...outputs }, failures };
+  invoke: async (call) => {
+    throw notHere(call.type);
   },
 };
 
-/** Runs a command, if there is one, and gives the resource's outputs after it. */
+/** Runs a command, if there is one, and returns the resource's outputs. */
 async function runFor(
   call: Call,
   command: string | undefined,
@@ -86,24 +86,16 @@ async function runFor(
   outputs: PropertyMap,
 ): Promise<PropertyMap> {
   if (command === undefined) return outputs;
-  const runInputs = readRunInputs(inputs);
-  const printed = await run(call, command, runInputs, {
+  const printed = await run(call, command, readRunInputs(inputs), {
     stdout: readText(outputs, "stdout") ?? "",
     stderr: readText(outputs, "stderr") ?? "",
   });
-  const directory = runInputs.dir ?? process.cwd();
-  const { assetPaths, archivePaths } = runInputs;
-  return {
-    ...outputs,
-    ...printed,
-    ...(assetPaths && { assets: collectAssets(directory, assetPaths) }),
-    ...(archivePaths && { archive: archiveOf(collectAssets(directory, archivePaths)) }),
-  };
+  return { ...outputs, ...printed };
 }
 
-/** Outputs may depend on any input, so a preview knows none of them once one input has changed. */
+/** Outputs may depend on any input, so they are all unknown in a preview once one input has changed. */
 function previewOutputs(state: PropertyMap, inputs: PropertyMap, outputs: PropertyMap): PropertyMap {
-  const changed = Object.keys(COMMAND_INPUTS.fields).some(
+  const changed = Object.keys(FIELDS).some(
     (name) => isUnknown(inputs[name]) || (state[name] !== undefined && !sameValue(inputs[name], state[name])),
   );
   if (!changed) return outputs;
@@ -111,14 +103,16 @@ function previewOutputs(state: PropertyMap, inputs: PropertyMap, outputs: Proper
 }
 
 /**
- * Only `triggers` that come or go replace the resource from here; the SDK has the engine do the same for a trigger
- * that changes (`replaceOnChanges: ["triggers[*]"]`).
+ * Only added or removed `triggers` cause a replacement here; for changed ones the SDK makes the engine do it
+ * (`replaceOnChanges: ["triggers[*]"]`).
  */
 function replacesOf(changes: Difference): ReadonlySet<string> {
   return new Set([...changes.keys()].filter((path) => path === "triggers"));
 }
 
-/** The engine has already taken back ignored changes; the official plugin does it again for whole properties. */
+/**
+ * The engine has already reverted ignored changes; the official plugin does it again for whole properties.
+ */
 function withIgnored(state: PropertyMap, news: PropertyMap, ignoreChanges: readonly string[]): PropertyMap {
   return { ...news, ...pick(state, ignoreChanges) };
 }

@@ -1,5 +1,5 @@
 /**
- * Runs one command the way the official plugin does:
+ * Runs one command like the official plugin:
  * https://github.com/pulumi/pulumi-command/blob/v1.2.1/provider/pkg/provider/local/commandOutputs.go
  */
 
@@ -14,7 +14,7 @@ import { errnoText, exitText, quote } from "./goText";
 import { LineSplitter } from "./lines";
 import { openChannels } from "./pipes";
 
-/** What every command, of a resource or of the function `run`, is given. */
+/** What a command is given. */
 export interface RunInputs {
   stdin?: string;
   /** `stdout`, `stderr`, `stdoutAndStderr`, or anything else for no logging. Default: both. */
@@ -28,17 +28,17 @@ export interface RunInputs {
   addPreviousOutputInEnv?: boolean;
 }
 
-/** What a command printed, each without one final newline. */
+/** A command's output, each without one final newline. */
 export interface RunOutputs {
   stdout: string;
   stderr: string;
 }
 
 /**
- * Runs a command to its end, which is when it and all who hold its output have finished.
+ * Runs a command until it and all processes that hold its output have ended.
  *
- * @param previous what the last run of the same resource printed.
- * @throws when it cannot be started or fails; the message holds its text and all it printed.
+ * @param previous Output of the last run of the same resource.
+ * @throws if it cannot be started or fails; the message has its text and all its output.
  */
 export async function run(
   call: Call,
@@ -67,7 +67,10 @@ export async function run(
   return { stdout: outputText(printed.stdout), stderr: outputText(printed.stderr) };
 }
 
-/** @throws when it is not text: the protocol cannot carry anything else, and the official plugin fails too. */
+/**
+ * @throws if it is not valid UTF-8: the protocol cannot carry anything else, and the official plugin fails
+ * too.
+ */
 function outputText(chunks: Buffer[]): string {
   const output = Buffer.concat(chunks);
   if (!isUtf8(output)) {
@@ -76,7 +79,7 @@ function outputText(chunks: Buffer[]): string {
   return output.toString("utf8").replace(/\n$/, "");
 }
 
-/** Resolves to what went wrong, in Go's words; undefined when the command succeeded. */
+/** Resolves to the error in Go's wording; undefined on success. */
 async function execute(
   signal: AbortSignal,
   command: string,
@@ -117,7 +120,7 @@ function start(
   return new Promise((resolve) => {
     try {
       const child = spawn(file, args, spawnOptions);
-      // Only the command's own process is killed, as under the official plugin; what it has started lives on.
+      // Kills only the command's own process, like the official plugin; its children live on.
       const kill = () => child.kill("SIGKILL");
       signal.addEventListener("abort", kill, { once: true });
       child.once("error", (error) => resolve(`fork/exec ${file}: ${errnoText(error)}`));
@@ -126,7 +129,7 @@ function start(
         resolve(exitText(code, signalName));
       });
     } catch (error) {
-      // Arguments that no process can have, such as a NUL in them, and lists that are too long.
+      // Arguments that no process can have, such as a NUL, and lists that are too long.
       resolve(`fork/exec ${file}: ${error instanceof Error ? errnoText(error) : String(error)}`);
     }
   });
@@ -141,7 +144,7 @@ function environment(inputs: RunInputs, previous: RunOutputs): NodeJS.ProcessEnv
   return env;
 }
 
-/** Passes on what arrives, and resolves when nobody can write any more. */
+/** Passes on data, and resolves when all writers have closed. */
 function read(stream: Socket, onData: (chunk: Buffer) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.on("data", onData);
@@ -153,7 +156,7 @@ function read(stream: Socket, onData: (chunk: Buffer) => void): Promise<void> {
   });
 }
 
-/** Looked up in the plugin's PATH, not in the command's; undefined when it is not there. */
+/** Looked up in the plugin's PATH, not in the command's; undefined if not found. */
 function findProgram(program: string): string | undefined {
   if (program.includes("/")) return program;
   const candidates = (process.env["PATH"] ?? "")
@@ -170,8 +173,8 @@ function findProgram(program: string): string | undefined {
 }
 
 /**
- * What would keep the command from starting, in Go's words, where Node would say it otherwise (with the values of the
- * environment, which may be secret) or would start something else (a script that does not name its interpreter).
+ * Errors, in Go's wording, for commands where Node would report something else (with the values of the
+ * environment, which may be secret) or start something else (a script without an interpreter line).
  */
 function findObstacle(
   file: string,
@@ -193,7 +196,7 @@ function hasNul(text: string | undefined): boolean {
   return text?.includes("\0") ?? false;
 }
 
-/** An executable text file without `#!`: Node has a shell run it, the official plugin does not run it at all. */
+/** An executable text file without `#!`: Node runs it with a shell, the official plugin does not run it. */
 function isUnmarkedScript(file: string): boolean {
   try {
     accessSync(file, constants.X_OK);
@@ -207,7 +210,7 @@ function isUnmarkedScript(file: string): boolean {
       !start.toString().startsWith("#!")
     );
   } catch {
-    // Not there, not a file or not readable: the attempt to start it will tell.
+    // Missing, not a file or not readable: starting it will fail with the right error.
     return false;
   }
 }

@@ -1,25 +1,25 @@
-/** The Node processes that the host starts, none of which outlives it. */
+/** Node processes started by the host; none outlives it. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { dirname, join } from "node:path";
 
-/** How long a process may take to end when asked to, in milliseconds; as with the official host. */
+/** Grace period of a stopped process, in milliseconds; as with the official host. */
 const GRACE_MS = 5_000;
 const running = new Set<ChildProcess>();
 
-/** Beside `launch.cjs`, which was started: this file is bundled elsewhere. */
+/** Next to `launch.cjs`, which was started: this file is bundled elsewhere. */
 const PLAIN_ERRORS = join(dirname(process.argv[1] ?? ""), "language", "plainErrors.cjs");
 
-/** Ends all that was started, at once. */
+/** Kills all started processes. */
 export function killAll(): void {
   for (const child of running) child.kill("SIGKILL");
 }
 
 /**
  * The file of a module of the program's own `@pulumi/pulumi`.
- * @param hint What installs it.
- * @throws Error that says what to do, when the program has none.
+ * @param hint How to install it.
+ * @throws Error that says what to do, if the program has none.
  */
 export function moduleOf(programDirectory: string, module: string, hint: string): string {
   try {
@@ -31,7 +31,7 @@ export function moduleOf(programDirectory: string, module: string, hint: string)
   }
 }
 
-/** What to start, and where what it prints goes. */
+/** What to start, and the destination of its output. */
 export interface NodeProcess {
   /** After `node`. */
   readonly args: readonly string[];
@@ -39,11 +39,13 @@ export interface NodeProcess {
   readonly cwd?: string | undefined;
   readonly onStdout: (chunk: Buffer) => void;
   readonly onStderr: (chunk: Buffer) => void;
-  /** Asks it to end. */
+  /** Stops it. */
   readonly signal: AbortSignal;
 }
 
-/** Runs Node to its end, which is when all that it printed has been passed on. @returns its exit code, as a shell has it. */
+/**
+ * Runs Node until it has exited and all its output has been passed on. @returns Its exit code, as in a shell.
+ */
 export function runNode({ args, env, cwd, onStdout, onStderr, signal }: NodeProcess): Promise<number> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, ["--require", PLAIN_ERRORS, ...args], {

@@ -1,11 +1,11 @@
 /**
- * Stand-in for Pulumi's language host for Node. The engine asks it to run programs and policy packs; what runs them is part of
- * `@pulumi/pulumi`. What it has to do is given by
- * https://github.com/pulumi/pulumi/blob/master/proto/pulumi/language.proto and by the official host,
+ * Stand-in for Pulumi's language host for Node. The engine calls it to run programs and policy packs; the
+ * code that runs them is part of `@pulumi/pulumi`. Specified by
+ * https://github.com/pulumi/pulumi/blob/master/proto/pulumi/language.proto and the official host,
  * https://github.com/pulumi/pulumi/blob/master/sdk/nodejs/cmd/pulumi-language-nodejs/main.go
  *
- * Two things of the official host are not here: the relay for `invoke` calls that block (which the SDK no longer makes) and what
- * generates code (`pulumi new`, `convert`, `package add`), which is refused by name.
+ * Two features of the official host are missing: the relay for blocking `invoke` calls (no longer used by the
+ * SDK) and code generation (`pulumi new`, `convert`, `package add`), which is rejected by name.
  */
 import * as grpc from "@grpc/grpc-js";
 import { version } from "@pulumi/pulumi/package.json";
@@ -22,10 +22,13 @@ import { runPlugin } from "./plugin";
 import { runProgram } from "./program";
 
 export const VERSION = version;
-/** What this is, wherever somebody asks. */
+/** Description of this host, for all queries. */
 export const STAND_IN = "stand-in of dynamo-sky for the official pulumi-language-nodejs";
 
-/** Serves to the engine that started this process, until the engine ends it. @param engineAddress Where the engine listens. */
+/**
+ * Serves the engine that started this process, until the engine stops it. @param engineAddress The engine's
+ * address.
+ */
 export function serveHost(engineAddress: string): void {
   const server = new grpc.Server(UNLIMITED);
   server.addService(LanguageRuntimeService, methods(engineAddress));
@@ -85,7 +88,10 @@ function directoryOf(request: { getInfo(): pb.ProgramInfo | undefined }): string
   return request.getInfo()?.getProgramDirectory() ?? process.cwd();
 }
 
-/** What needs the official host. `getRequiredPlugins` is what older engines ask; those that ask for packages never do. */
+/**
+ * Calls that need the official host. `getRequiredPlugins` is only called by older engines, which do not query
+ * packages.
+ */
 function refusals(): grpc.UntypedServiceImplementation {
   const names = [
     "getRequiredPlugins",

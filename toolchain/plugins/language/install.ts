@@ -1,4 +1,4 @@
-/** `pulumi install`: installs a program's npm packages by its package manager. */
+/** `pulumi install`: installs a program's npm packages with its package manager. */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -20,13 +20,13 @@ const LOCK_FILES: Readonly<Record<string, PackageManager>> = {
 
 type Call = grpc.ServerWritableStream<InstallDependenciesRequest, InstallDependenciesResponse>;
 
-/** The package manager of a program: what its options say, else by its lock file, else npm. */
+/** The package manager of a program: from its options, else its lock file, else npm. */
 export function packageManagerOf({ packageManager }: RuntimeOptions, directory: string): PackageManager {
   const byLock = Object.entries(LOCK_FILES).find(([file]) => existsSync(join(directory, file)));
   return packageManager ?? byLock?.[1] ?? "npm";
 }
 
-/** Answers with what the package manager prints. */
+/** Streams the package manager's output. */
 export function installDependencies(call: Call): void {
   install(call).then(
     () => call.end(),

@@ -1,6 +1,6 @@
 import { STAND_IN, serveHost, VERSION } from "./host";
 
-/** The engine gives its address last. */
+/** The engine's address is the last argument. */
 const argument = process.argv.at(-1);
 if (process.argv.includes("--version") || process.argv.includes("-version")) {
   process.stdout.write(`${VERSION} (${STAND_IN})\n`);

@@ -4,21 +4,21 @@ import type { ProgramInfo } from "@pulumi/pulumi/proto/language_pb";
 export const PACKAGE_MANAGERS = ["npm", "yarn", "pnpm", "bun"] as const;
 export type PackageManager = (typeof PACKAGE_MANAGERS)[number];
 
-/** The options, checked. */
+/** The validated options. */
 export interface RuntimeOptions {
-  /** Whether Pulumi's own ts-node compiles the program as it is loaded. Default: yes. */
+  /** Whether Pulumi's own ts-node compiles the program while loading. Default: yes. */
   readonly typescript: boolean;
   /** File in place of `tsconfig.json`. */
   readonly tsconfig: string | undefined;
   /** Arguments for Node, before the program's. */
   readonly nodeArguments: readonly string[];
-  /** Undefined, or `auto`: by the lock file that is there. */
+  /** Undefined, or `auto`: from the lock file. */
   readonly packageManager: PackageManager | undefined;
-  /** Whether development dependencies are left out when dependencies are installed. */
+  /** Whether to omit development dependencies. */
   readonly production: boolean;
 }
 
-/** @throws Error that names the option and what is allowed. */
+/** @throws Error that names the option and the allowed values. */
 export function runtimeOptions(info: ProgramInfo): RuntimeOptions {
   const options: Readonly<Record<string, unknown>> = info.getOptions()?.toJavaScript() ?? {};
   const wrong = (name: string, allowed: string) =>
@@ -48,7 +48,7 @@ export function runtimeOptions(info: ProgramInfo): RuntimeOptions {
   };
 }
 
-/** The variables by which `@pulumi/pulumi/cmd/run` knows of the options. */
+/** The variables that pass the options to `@pulumi/pulumi/cmd/run`. */
 export function optionVariables({ typescript, tsconfig }: RuntimeOptions): Record<string, string> {
   return {
     ...(typescript ? { PULUMI_NODEJS_TYPESCRIPT: "true" } : {}),
@@ -56,7 +56,7 @@ export function optionVariables({ typescript, tsconfig }: RuntimeOptions): Recor
   };
 }
 
-/** The words of a command line, of which some may be quoted. */
+/** The words of a command line, which may be quoted. */
 function words(line: string): string[] {
   return [...line.matchAll(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g)].map(([word]) => word.replaceAll(/["']/g, ""));
 }

@@ -1,4 +1,4 @@
-/** What npm packages a program has, and which of them need a Pulumi plugin. */
+/** The npm packages of a program, and which of them need a Pulumi plugin. */
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { PackageDependency, PackageParameterization } from "@pulumi/pulumi/proto/plugin_pb";
@@ -10,7 +10,7 @@ interface Parameterization {
   readonly value: string;
 }
 
-/** What is read of a package.json. */
+/** The fields read from a package.json. */
 interface Manifest {
   readonly name?: string;
   readonly version?: string;
@@ -21,13 +21,13 @@ interface Manifest {
     readonly resource?: boolean;
     readonly name?: string;
     readonly version?: string;
-    /** Where to download the plugin from, when that is not Pulumi's own site. */
+    /** Download site of the plugin, if it is not Pulumi's own. */
     readonly server?: string;
     readonly parameterization?: Parameterization;
   };
 }
 
-/** A package that is installed. */
+/** An installed package. */
 export interface InstalledPackage {
   readonly name: string;
   readonly version: string;
@@ -38,12 +38,12 @@ function manifestIn(directory: string): Manifest | undefined {
     const manifest: unknown = JSON.parse(readFileSync(join(directory, "package.json"), "utf8"));
     return typeof manifest === "object" && manifest !== null ? manifest : undefined;
   } catch {
-    // No package, or one that Node cannot read either.
+    // Not a package, or one that Node cannot read either.
     return undefined;
   }
 }
 
-/** Names of a directory's entries, none where it is not there. */
+/** Names of a directory's entries, none if it does not exist. */
 function entriesOf(directory: string): string[] {
   try {
     return readdirSync(directory).sort();
@@ -52,7 +52,9 @@ function entriesOf(directory: string): string[] {
   }
 }
 
-/** Manifests of all packages below a directory's node_modules, each once, also of packages that are links. */
+/**
+ * Manifests of all packages below a directory's node_modules, without duplicates, including linked packages.
+ */
 function installedBelow(directory: string, seen = new Set<string>()): Manifest[] {
   const modules = join(directory, "node_modules");
   const directories = entriesOf(modules)
@@ -70,7 +72,10 @@ function installedBelow(directory: string, seen = new Set<string>()): Manifest[]
   });
 }
 
-/** The plugins that the installed packages need. @throws Error for a package that needs one and does not say its name. */
+/**
+ * The plugins required by the installed packages. @throws Error for a package that needs one without giving
+ * its name.
+ */
 export function requiredPackages(programDirectory: string): PackageDependency[] {
   return installedBelow(programDirectory).flatMap((manifest) => {
     const { pulumi, name = "", version = "" } = manifest;
@@ -98,7 +103,7 @@ export function requiredPackages(programDirectory: string): PackageDependency[] 
   });
 }
 
-/** Directory of the nearest package.json, at the program's or above; the program's where there is none. */
+/** Directory of the nearest package.json, at the program's or above; the program's if there is none. */
 export function packageDirectory(programDirectory: string): string {
   for (let directory = programDirectory; ; directory = dirname(directory)) {
     if (existsSync(join(directory, "package.json"))) return directory;
@@ -107,8 +112,8 @@ export function packageDirectory(programDirectory: string): string {
 }
 
 /**
- * The packages that a program depends on, as installed.
- * @param transitive Also those that they depend on.
+ * The installed dependencies of a program.
+ * @param transitive Whether to include indirect ones.
  */
 export function dependenciesOf(programDirectory: string, transitive: boolean): InstalledPackage[] {
   const directory = packageDirectory(programDirectory);

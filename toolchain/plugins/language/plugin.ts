@@ -1,4 +1,4 @@
-/** Runs a plugin that is written for Node: policy packs, and providers from source. */
+/** Runs a plugin written for Node: policy packs, and providers from source. */
 import type * as grpc from "@grpc/grpc-js";
 import { type RunPluginRequest, RunPluginResponse } from "@pulumi/pulumi/proto/language_pb";
 import { failure } from "../rpc/grpc";
@@ -12,7 +12,7 @@ const RUN_PLUGIN = "@pulumi/pulumi/cmd/run-plugin";
 
 type Call = grpc.ServerWritableStream<RunPluginRequest, RunPluginResponse>;
 
-/** Answers with what the plugin prints, and ends with it. */
+/** Streams the plugin's output, and ends with it. */
 export function runPlugin(call: Call): void {
   run(call).then(
     () => call.end(),
@@ -35,7 +35,7 @@ async function run(call: Call): Promise<void> {
   if (proxy !== undefined) write(Buffer.from(`${await proxy.listen()}\n`));
   const variables = request.getEnvList().map((line) => line.split(/=(.*)/s, 2) as [string, string]);
   const code = await runNode({
-    // Packs get their directory last, all else first: so their runners want it.
+    // The runners expect a pack's directory as the last argument, all others first.
     args: isPack
       ? [...options.nodeArguments, main, ...request.getArgsList(), directory]
       : [...options.nodeArguments, main, directory, ...request.getArgsList()],
@@ -49,7 +49,7 @@ async function run(call: Call): Promise<void> {
   if (code !== 0) throw new Error(`Program exited with non-zero exit code: ${code}`);
 }
 
-/** Takes the first line, which is a port, from what is printed. */
+/** Takes the first line of the output, which is a port. */
 function afterPort(onPort: (port: number) => void, write: (chunk: Uint8Array) => void) {
   let line: string | undefined = "";
   return (chunk: Buffer) => {

@@ -1,6 +1,7 @@
 /**
- * Between the engine and a policy pack. A pack reads which stack it is for from its environment, and the engine says that only to a server: so
- * this one takes it, and passes everything else on to the pack, which is started then. The official host has the same:
+ * Proxy between the engine and a policy pack. A pack reads its stack from its environment, but the engine
+ * sends it only to a running server: so this proxy receives it, then starts the pack, and forwards all
+ * further calls. The official host does the same:
  * https://github.com/pulumi/pulumi/blob/master/sdk/policy_proxy.go
  */
 import * as grpc from "@grpc/grpc-js";
@@ -12,7 +13,7 @@ import {
 } from "@pulumi/pulumi/proto/analyzer_pb";
 import { failure, listen, UNLIMITED, unary } from "../rpc/grpc";
 
-/** What is passed on stays as it came. */
+/** Messages are forwarded unchanged. */
 const AS_IT_IS = (message: Buffer) => message;
 
 /** A promise that is settled from outside; `Promise.withResolvers` of Node 22. */
@@ -32,7 +33,7 @@ export class PolicyProxy {
   readonly #pack = deferred<grpc.Client>();
 
   constructor() {
-    // Whoever waits for it is told; that nobody does is no fault.
+    // Waiting calls get the error; without any it must not count as unhandled.
     this.#pack.promise.catch(() => undefined);
     const own = ["handshake", "configureStack"];
     const definition = Object.fromEntries(
@@ -60,7 +61,10 @@ export class PolicyProxy {
     return listen(this.#server);
   }
 
-  /** The stack's environment for the pack; empty when the engine asks something else first, as `pulumi policy publish` does. */
+  /**
+   * The stack's environment for the pack; empty if the engine makes another call first, as `pulumi policy
+   * publish` does.
+   */
   async environment(): Promise<Record<string, string>> {
     const stack = await this.#stack.promise;
     if (stack === undefined) return {};
@@ -73,12 +77,12 @@ export class PolicyProxy {
     };
   }
 
-  /** The pack listens there. */
+  /** Connects to the pack's port. */
   attach(port: number): void {
     this.#pack.resolve(new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), UNLIMITED));
   }
 
-  /** The pack has ended. */
+  /** The pack has exited. */
   end(reason: string): void {
     this.#pack.reject(new Error(reason));
     this.#server.forceShutdown();

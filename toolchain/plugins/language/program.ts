@@ -1,16 +1,16 @@
-/** Runs a program: by `@pulumi/pulumi/cmd/run`, which the program's own packages have, as the official host does. */
+/** Runs a program with `@pulumi/pulumi/cmd/run` of the program's own packages, like the official host. */
 import { type RunRequest, RunResponse } from "@pulumi/pulumi/proto/language_pb";
 import { moduleOf, runNode } from "./child";
 import { optionVariables, runtimeOptions } from "./options";
 
 const RUN = "@pulumi/pulumi/cmd/run";
-/** What `cmd/run` ends with when it has told the user what is wrong: nothing is to be added. */
+/** Exit code of `cmd/run` after it has already reported the error. */
 const TOLD = 32;
 const OUT_OF_MEMORY = "JavaScript heap out of memory";
-/** Printed text is looked through for {@link OUT_OF_MEMORY}, of which a chunk may have but a part. */
+/** Output is searched for {@link OUT_OF_MEMORY}, which may be split over chunks. */
 const KEPT = OUT_OF_MEMORY.length * 2;
 
-/** @param engineAddress Where the engine listens, to log to it. */
+/** @param engineAddress The engine's address, for logging. */
 export async function runProgram(
   request: RunRequest,
   engineAddress: string,
@@ -52,7 +52,7 @@ async function run(request: RunRequest, engineAddress: string, signal: AbortSign
     },
     signal,
   });
-  // The engine reads what was printed from this process's own output, and not after the answer.
+  // The engine reads the output from this process's own streams, and not after the response.
   await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
   if (code === TOLD) return new RunResponse().setBail(true);
   if (code === 0) return new RunResponse();

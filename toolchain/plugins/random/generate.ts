@@ -1,8 +1,7 @@
-/** The random values themselves. */
-import { randomBytes, randomInt } from "node:crypto";
+/** Generates the random values. */
+import { randomInt } from "node:crypto";
 import { hash } from "bcryptjs";
 import type { PropertyMap } from "../rpc/properties";
-import { ADJECTIVES, ADVERBS, ANIMALS } from "./petWords";
 import type { RandomType } from "./schemas";
 
 /** A new resource's id and generated properties. */
@@ -11,7 +10,7 @@ export interface Generated {
   properties: PropertyMap;
 }
 
-/** Makes a new value from complete and checked inputs. */
+/** Generates a new value from complete and validated inputs. */
 export async function generate(type: RandomType, inputs: PropertyMap): Promise<Generated> {
   switch (type) {
     case "random:index/randomString:RandomString": {
@@ -20,15 +19,9 @@ export async function generate(type: RandomType, inputs: PropertyMap): Promise<G
     }
     case "random:index/randomPassword:RandomPassword": {
       const result = randomString(inputs);
-      // Ten rounds, and the older of two names for the same algorithm, as the official plugin has it.
+      // Ten rounds, and the older of two prefixes of the same algorithm, like the official plugin.
       const bcryptHash = (await hash(result, 10)).replace(/^\$2b\$/, "$2a$");
       return { id: "none", properties: { bcryptHash, result } };
-    }
-    case "random:index/randomId:RandomId":
-      return randomId(Number(inputs["byteLength"]), text(inputs, "prefix"));
-    case "random:index/randomPet:RandomPet": {
-      const id = randomPet(Number(inputs["length"]), text(inputs, "prefix"), text(inputs, "separator"));
-      return { id, properties: {} };
     }
   }
 }
@@ -60,38 +53,13 @@ function oneOf(choices: readonly string[]): string {
   return choices[randomInt(choices.length)] ?? "";
 }
 
-/** Fisher and Yates. */
+/** Fisher-Yates shuffle. */
 function shuffle(items: string[]): string[] {
   for (let last = items.length - 1; last > 0; last--) {
     const other = randomInt(last + 1);
     [items[last], items[other]] = [items[other] ?? "", items[last] ?? ""];
   }
   return items;
-}
-
-function randomId(byteLength: number, prefix: string): Generated {
-  const bytes = randomBytes(byteLength);
-  const id = bytes.toString("base64url");
-  const hex = bytes.toString("hex");
-  return {
-    id,
-    properties: {
-      b64Std: prefix + bytes.toString("base64"),
-      b64Url: prefix + id,
-      dec: prefix + BigInt(`0x0${hex}`).toString(),
-      hex: prefix + hex,
-    },
-  };
-}
-
-/** Adverbs, an adjective and an animal. The official plugin's lists of words are longer. */
-function randomPet(length: number, prefix: string, separator: string): string {
-  const words = [
-    ...Array.from({ length: Math.max(0, length - 2) }, () => oneOf(ADVERBS)),
-    ...(length > 1 ? [oneOf(ADJECTIVES)] : []),
-    oneOf(ANIMALS),
-  ];
-  return [...(prefix === "" ? [] : [prefix]), ...words].join(separator);
 }
 
 function text(inputs: PropertyMap, name: string): string {

@@ -1,6 +1,4 @@
-/**
- * From the inputs that were given to those that count: types converted, defaults filled in, mistakes found.
- */
+/** Normalises inputs: converts types, fills in defaults, finds mistakes. */
 import {
   contains,
   isObject,
@@ -14,7 +12,7 @@ import {
 import type { CheckFailure } from "../rpc/server";
 import type { Attribute, AttributeType, ResourceSchema } from "./schemas";
 
-/** The complete inputs, with unknown and secret values kept as such. Inputs must have been checked. */
+/** The complete inputs, with unknown and secret values kept as such. Inputs must have been validated. */
 export function completeInputs(schema: ResourceSchema, inputs: PropertyMap): PropertyMap {
   const complete: PropertyMap = {};
   for (const [name, attribute] of Object.entries(schema.inputs)) {
@@ -30,7 +28,7 @@ function defaultOf(name: string, attribute: Attribute, inputs: PropertyMap): Pro
   return attribute.default;
 }
 
-/** A value as the type wants it; undefined when it cannot be that. */
+/** Converts a value to the type; undefined if impossible. */
 function convert(type: AttributeType, value: Property): Property | undefined {
   if (isUnknown(value)) return value;
   if (isSecret(value)) {
@@ -62,7 +60,7 @@ const EXPECTATIONS: Readonly<Record<AttributeType, string>> = {
   integer: "a whole number",
 };
 
-/** Everything that is wrong with the inputs of one resource. What is not known yet is accepted. */
+/** All errors in the inputs of one resource. Unknown values are accepted. */
 export function checkInputs(resource: string, schema: ResourceSchema, inputs: PropertyMap): CheckFailure[] {
   const failures: CheckFailure[] = [];
   for (const [name, attribute] of Object.entries(schema.inputs)) {
@@ -76,19 +74,17 @@ export function checkInputs(resource: string, schema: ResourceSchema, inputs: Pr
   }
   if (failures.length > 0) return failures;
   const known = new KnownInputs(completeInputs(schema, inputs));
-  return [...checkNumbers(known), ...("special" in schema.inputs ? checkCharacters(known) : [])].map(
-    ({ property, reason }) => ({
-      property: "",
-      reason: `${reason}. Examine values at '${resource}.${property}'.`,
-    }),
-  );
+  return [...checkNumbers(known), ...checkCharacters(known)].map(({ property, reason }) => ({
+    property: "",
+    reason: `${reason}. Examine values at '${resource}.${property}'.`,
+  }));
 }
 
 function shown(value: Property): string {
   return contains(value, isSecret) ? "[secret]" : JSON.stringify(value);
 }
 
-/** Inputs as plain values; NaN and undefined for what is not known yet. */
+/** Inputs as plain values; NaN and undefined for unknown ones. */
 class KnownInputs {
   readonly #values: PropertyMap;
 
@@ -117,7 +113,6 @@ function checkNumbers(known: KnownInputs): CheckFailure[] {
     failures.push({ property: name, reason });
   };
   atLeast("length", 1);
-  atLeast("byteLength", 0);
   for (const name of MINIMA) atLeast(name, 0);
   return failures;
 }

@@ -1,5 +1,5 @@
 /**
- * Stand-in for the plugin of `@pulumi/random`: RandomString, RandomPassword, RandomId and RandomPet.
+ * Stand-in for the plugin of `@pulumi/random`: RandomString and RandomPassword.
  *
  * What it has to do is given by https://github.com/pulumi/pulumi-random and, below it,
  * https://github.com/hashicorp/terraform-provider-random
@@ -12,7 +12,7 @@ import { generate } from "./generate";
 import { checkInputs, completeInputs } from "./plan";
 import { type RandomType, type ResourceSchema, SCHEMAS } from "./schemas";
 
-/** @throws for every type that this stand-in does not have. */
+/** @throws for every type that this stand-in does not support. */
 function knownType(type: string): RandomType {
   if (Object.hasOwn(SCHEMAS, type)) return type as RandomType;
   const names = Object.keys(SCHEMAS).map((known) => known.split(":").pop());
@@ -47,7 +47,7 @@ export const randomProvider: Provider = {
     return { id, properties: outputsOf(schema, complete, id, properties) };
   },
 
-  // Reached only by changes that mean nothing, such as no keepers instead of an empty map of them.
+  // Only called for changes without effect, such as no keepers instead of an empty map.
   update: async (call, state, news) => {
     const schema: ResourceSchema = SCHEMAS[knownType(call.type)];
     const kept = Object.entries(state).filter(([name]) => !Object.hasOwn(schema.inputs, name));
@@ -71,7 +71,7 @@ function outputsOf(
     const value = values[name] ?? UNKNOWN;
     return [name, schema.secret.includes(name) ? makeSecret(value) : value];
   });
-  const meta = schema.stateVersion && id !== UNKNOWN && { schema_version: schema.stateVersion };
+  const meta = id !== UNKNOWN && { schema_version: schema.stateVersion };
   return { ...(meta && { __meta: JSON.stringify(meta) }), ...inputs, ...Object.fromEntries(generated), id };
 }
 
@@ -87,7 +87,7 @@ function changedInputs(schema: ResourceSchema, before: PropertyMap, after: Prope
   return changes;
 }
 
-/** What is empty may become absent, and no keepers may become an empty map of them, without a new value. */
+/** An empty value may become absent, and absent keepers an empty map, without a new value. */
 function isHarmless(name: string, old: Property | undefined, now: Property | undefined): boolean {
   if (name === "overrideSpecial") return old === "" && now === undefined;
   const isEmpty = (value: Property | undefined) => Object.keys(reveal(value ?? {}) ?? {}).length === 0;

@@ -3,7 +3,7 @@
  * https://www.pulumi.com/registry/packages/random/api-docs/
  */
 
-/** What an input may be. `map` values become strings; `integer` and `boolean` also accept their text. */
+/** Types of inputs. `map` values become strings; `integer` and `boolean` also accept their text. */
 export type AttributeType = "string" | "integer" | "boolean" | "map";
 
 /** One input. */
@@ -16,27 +16,26 @@ export interface Attribute {
 /** One type of resource. Every change of an input replaces it. */
 export interface ResourceSchema {
   inputs: Readonly<Record<string, Attribute>>;
-  /** What is generated, apart from `id`. */
+  /** Generated properties, apart from `id`. */
   generated: readonly string[];
-  /** The generated properties that are always secret. */
+  /** Generated properties that are always secret. */
   secret: readonly string[];
-  /** The version that the official plugin writes into the state, so that it can take the state over. */
-  stateVersion?: string;
+  /** State version of the official plugin, so that it can take over the state. */
+  stateVersion: string;
 }
 
-const KEEPERS: Attribute = { type: "map" };
 const YES: Attribute = { type: "boolean", default: true };
 const NONE: Attribute = { type: "integer", default: 0 };
 
 const STRING_INPUTS: Readonly<Record<string, Attribute>> = {
-  keepers: KEEPERS,
+  keepers: { type: "map" },
   length: { type: "integer", required: true },
   lower: YES,
   minLower: NONE,
   minNumeric: NONE,
   minSpecial: NONE,
   minUpper: NONE,
-  // Two names for one thing, of which `number` is deprecated; their default is each other's value, else true.
+  // Two names of one input, `number` being deprecated; each defaults to the other's value, else true.
   number: { type: "boolean" },
   numeric: { type: "boolean" },
   overrideSpecial: { type: "string" },
@@ -57,22 +56,7 @@ export const SCHEMAS = {
     secret: ["bcryptHash", "result"],
     stateVersion: "3",
   },
-  "random:index/randomId:RandomId": {
-    inputs: { byteLength: { type: "integer", required: true }, keepers: KEEPERS, prefix: { type: "string" } },
-    generated: ["b64Std", "b64Url", "dec", "hex"],
-    secret: [],
-  },
-  "random:index/randomPet:RandomPet": {
-    inputs: {
-      keepers: KEEPERS,
-      length: { type: "integer", default: 2 },
-      prefix: { type: "string" },
-      separator: { type: "string", default: "-" },
-    },
-    generated: [],
-    secret: [],
-  },
 } as const satisfies Record<string, ResourceSchema>;
 
-/** A type that this stand-in has. */
+/** A supported type. */
 export type RandomType = keyof typeof SCHEMAS;

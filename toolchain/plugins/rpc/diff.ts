@@ -1,18 +1,17 @@
 /**
- * The difference of two sets of inputs, in the engine's terms: property path → what happened to it.
- * The same rules as `PropertyMap.Diff` and `NewDetailedDiffFromObjectDiff` of Pulumi's Go SDK, which the official
- * plugins go by.
+ * The difference of two sets of inputs, in the engine's terms: property path → change. Follows
+ * `PropertyMap.Diff` and `NewDetailedDiffFromObjectDiff` of Pulumi's Go SDK, like the official plugins.
  */
 import { isDeepStrictEqual } from "node:util";
 import { isAssetOrArchive, isObject, isSecret, type Property, type PropertyMap } from "./properties";
 
-/** What happened to one property. */
+/** Change of one property. */
 export type Change = "add" | "delete" | "update";
 
 /** Changed property paths, such as `environment.HOME` or `triggers[0]`. */
 export type Difference = Map<string, Change>;
 
-/** Compares two sets of inputs. An empty result means that nothing changed. */
+/** Compares two sets of inputs. An empty result means no change. */
 export function difference(before: PropertyMap, after: PropertyMap): Difference {
   const changes: Difference = new Map();
   diffObjects("", before, after, changes);
@@ -20,8 +19,8 @@ export function difference(before: PropertyMap, after: PropertyMap): Difference 
 }
 
 /**
- * True when both are the same value. Assets and archives are the same when their contents are; a secret is the same
- * as any secret of the same value.
+ * Whether both are the same value. Assets and archives are compared by content; a secret equals any secret
+ * with the same value.
  */
 export function sameValue(left: Property | undefined, right: Property | undefined): boolean {
   if (isAssetOrArchive(left) && isAssetOrArchive(right)) return left["hash"] === right["hash"];
@@ -63,7 +62,7 @@ function isPlainObject(value: Property): value is PropertyMap {
   return isObject(value) && !isSecret(value) && !isAssetOrArchive(value);
 }
 
-/** Written as Pulumi writes property paths: dots between plain names, brackets and quotes around the rest. */
+/** In Pulumi's notation of property paths: dots between plain names, brackets and quotes around others. */
 function memberPath(prefix: string, name: string): string {
   if (!/^[^."[\]]+$/.test(name)) return `${prefix}["${name.replaceAll('"', '\\"')}"]`;
   return prefix === "" ? name : `${prefix}.${name}`;

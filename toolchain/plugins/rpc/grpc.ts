@@ -1,12 +1,15 @@
-/** What every program that the Pulumi engine starts does: it serves gRPC on a free port, says which, and ends with the engine. */
+/**
+ * Common part of all programs started by the Pulumi engine: serves gRPC on a free port, prints it, and exits
+ * with the engine.
+ */
 import * as grpc from "@grpc/grpc-js";
 
-/** The largest message in either direction: no limit, as commands' output has none. */
+/** Maximum message size in both directions: unlimited, like commands' output. */
 export const UNLIMITED = { "grpc.max_receive_message_length": -1, "grpc.max_send_message_length": -1 };
-/** How often to look whether the engine is still there, in milliseconds. */
+/** How often to check that the engine is still running, in milliseconds. */
 const ENGINE_CHECK_MS = 2_000;
 
-/** Binds a server to a free port of this machine's loopback. */
+/** Binds a server to a free loopback port. */
 export function listen(server: grpc.Server): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
@@ -17,8 +20,8 @@ export function listen(server: grpc.Server): Promise<number> {
 }
 
 /**
- * Serves to the engine that started this process, until the engine ends it.
- * @param onEngineGone called before the end, where the engine was killed and ends nobody.
+ * Serves the engine that started this process, until the engine stops it.
+ * @param onEngineGone Called before the exit if the engine was killed, and so stops nothing.
  */
 export async function serveEngine(server: grpc.Server, onEngineGone?: () => void): Promise<void> {
   endWithEngine(onEngineGone);
@@ -26,7 +29,7 @@ export async function serveEngine(server: grpc.Server, onEngineGone?: () => void
   process.stdout.write(`${await listen(server)}\n`);
 }
 
-/** An engine that was killed tells nobody: its plugins are then adopted by another process. */
+/** A killed engine sends no signal: its plugins are then adopted by another process. */
 function endWithEngine(onEngineGone?: () => void): void {
   const engine = process.ppid;
   setInterval(() => {
@@ -41,7 +44,9 @@ type Unary<Request, Response> = (
   callback: grpc.sendUnaryData<Response>,
 ) => void;
 
-/** A method that answers once; what it throws is told by its message. The signal is aborted when nobody waits for the answer any more. */
+/**
+ * A unary method; errors are returned with their message. The signal is aborted when the call is cancelled.
+ */
 export function unary<Request, Response>(
   answer: (request: Request, signal: AbortSignal) => Response | Promise<Response>,
 ): Unary<Request, Response> {
@@ -57,7 +62,7 @@ export function unary<Request, Response>(
   };
 }
 
-/** What was thrown, as gRPC tells it. */
+/** A thrown value as a gRPC status. */
 export function failure(error: unknown): Partial<grpc.StatusObject> & { code: grpc.status } {
   return {
     code: grpc.status.UNKNOWN,

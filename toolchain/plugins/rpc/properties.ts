@@ -1,8 +1,8 @@
 /**
- * Pulumi's property values as they travel in a protobuf `Struct`: JSON, in which a few agreed strings stand for
- * "not known yet" and objects with an agreed key stand for secrets, outputs, assets and archives.
+ * Pulumi's property values in a protobuf `Struct`: JSON, in which some reserved strings mean unknown values
+ * and objects with a reserved key are secrets, outputs, assets and archives.
  *
- * The agreed values: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go and
+ * The reserved values: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go and
  * https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go
  */
 import { type JavaScriptValue, Struct } from "google-protobuf/google/protobuf/struct_pb";
@@ -26,9 +26,9 @@ export const SIGNATURES = {
   resource: "5cf8f73096256a8f31e491e813e4eb8e",
 } as const;
 
-/** What is sent for a value that a preview cannot know. */
+/** Sent for a value that is unknown in a preview. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
-/** The engine has one such string for each type of value; they all mean the same here. */
+/** The engine has one such string per type; they are equivalent here. */
 const UNKNOWNS: ReadonlySet<string> = new Set([
   UNKNOWN,
   "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
@@ -49,7 +49,7 @@ export function isSecret(value: Property | undefined): value is PropertyMap {
   return isObject(value) && value[SIGNATURE] === SIGNATURES.secret;
 }
 
-/** Wraps a value as a secret; a secret stays as it is. */
+/** Wraps a value as a secret; a secret is returned unchanged. */
 export function makeSecret(value: Property): Property {
   return isSecret(value) ? value : { [SIGNATURE]: SIGNATURES.secret, value };
 }
@@ -61,13 +61,13 @@ export function isAssetOrArchive(value: Property | undefined): value is Property
   );
 }
 
-/** True when the value itself, or the value that a secret holds, is not known yet. */
+/** Whether the value itself, or the value of a secret, is unknown. */
 export function isUnknown(value: Property | undefined): boolean {
   const inner = isSecret(value) ? value["value"] : value;
   return typeof inner === "string" && UNKNOWNS.has(inner);
 }
 
-/** True when the value or anything inside it fulfils the predicate. */
+/** Whether the value or anything inside it matches the predicate. */
 export function contains(value: Property | undefined, predicate: (part: Property) => boolean): boolean {
   if (value === undefined) return false;
   if (predicate(value)) return true;
@@ -75,7 +75,7 @@ export function contains(value: Property | undefined, predicate: (part: Property
   return isObject(value) && Object.values(value).some((part) => contains(part, predicate));
 }
 
-/** The value without its secret wrappers, at every depth. */
+/** The value without secret wrappers, at every depth. */
 export function reveal(value: Property): Property {
   if (isSecret(value)) return reveal(value["value"] ?? null);
   if (Array.isArray(value)) return value.map(reveal);
@@ -85,13 +85,15 @@ export function reveal(value: Property): Property {
   return value;
 }
 
-/** What was received as properties: absent properties are left out, output values become plain, secret or unknown. */
+/**
+ * Decodes received properties: absent properties are omitted, output values become plain, secret or unknown.
+ */
 export function decode(struct: Struct | undefined): PropertyMap {
   const received = normalise((struct?.toJavaScript() ?? {}) as PropertyMap);
   return isObject(received) ? received : {};
 }
 
-/** Properties as they are sent. */
+/** Encodes properties to send. */
 export function encode(properties: PropertyMap): Struct {
   return Struct.fromJavaScript(properties as { [name: string]: JavaScriptValue });
 }

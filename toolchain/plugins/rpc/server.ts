@@ -1,5 +1,5 @@
 /**
- * The provider protocol of Pulumi, as far as a plugin without configuration, components and imports needs it.
+ * Pulumi's provider protocol, as far as a plugin without configuration, components and imports needs it.
  *
  * `pulumi.provider.main` of the Node SDK is not used: it hides previews from `create`, has no timeouts and no
  * cancellation, gives no logger for a resource, and loading the SDK costs half a second at each start.
@@ -16,24 +16,24 @@ import type { Change, Difference } from "./diff";
 import { serveEngine, UNLIMITED, unary } from "./grpc";
 import { decode, encode, type PropertyMap } from "./properties";
 
-/** An input that cannot be accepted. */
+/** An invalid input. */
 export interface CheckFailure {
-  /** The property's name, or "" when the whole resource is meant. */
+  /** The property's name, or "" for the whole resource. */
   property: string;
-  /** What is wrong, for the user to read. */
+  /** The error, for users. */
   reason: string;
 }
 
-/** What changes between two versions of a resource's inputs. */
+/** Changes between two versions of a resource's inputs. */
 export interface DiffResult {
   changes: Difference;
-  /** The changed paths that ask for a replacement. */
+  /** The changed paths that require a replacement. */
   replaces: ReadonlySet<string>;
-  /** Whether to tell the engine what happened to each path; if not, it compares the inputs itself. */
+  /** Whether to send the change of each path to the engine; if not, it compares the inputs itself. */
   detailed: boolean;
 }
 
-/** Who asks, and the means to answer while the work is going on. */
+/** The caller, and its logger. */
 export interface Call {
   /** The resource, or "" for a function. */
   urn: string;
@@ -43,15 +43,15 @@ export interface Call {
   name: string;
   /** Aborted when the engine cancels, or when the resource's `customTimeouts` have passed. */
   signal: AbortSignal;
-  /** Shows a line to the user as the resource's status. Lines keep their order. */
+  /** Shows a line as the resource's status. Lines keep their order. */
   logStatus(line: string): void;
 }
 
-/** What a plugin does. Everything thrown is shown to the user by its message. */
+/** Operations of a plugin. Thrown errors are shown to the user by their message. */
 export interface Provider {
   /** The version to report. */
   version: string;
-  /** Checks and completes the inputs of a resource. */
+  /** Validates and completes the inputs of a resource. */
   check(call: Call, news: PropertyMap): { inputs: PropertyMap; failures: CheckFailure[] };
   diff(
     call: Call,
@@ -69,13 +69,14 @@ export interface Provider {
     ignoreChanges: string[],
   ): Promise<PropertyMap>;
   delete(call: Call, state: PropertyMap): Promise<void>;
-  invoke(call: Call, args: PropertyMap): Promise<{ result: PropertyMap; failures: CheckFailure[] }>;
+  /** Refuses a function by its name: no stand-in has one. */
+  invoke(call: Call): Promise<never>;
 }
 
 /**
- * Serves the provider to the engine that started this process, until the engine ends it.
+ * Serves the provider to the engine that started this process, until the engine stops it.
  *
- * @param engineAddress where the engine listens, as it gave it on the command line.
+ * @param engineAddress The engine's address from the command line.
  */
 export function serve(provider: Provider, engineAddress: string): void {
   const engine = new EngineClient(engineAddress, grpc.credentials.createInsecure(), UNLIMITED);
@@ -84,23 +85,23 @@ export function serve(provider: Provider, engineAddress: string): void {
   void serveEngine(server);
 }
 
-/** The work under way. */
+/** Calls in progress. */
 class Calls {
   readonly #engine: IEngineClient;
   readonly #cancelled = new AbortController();
 
   constructor(engine: IEngineClient) {
     this.#engine = engine;
-    // As many listeners as commands that run at once, for which there is no limit.
+    // One listener per concurrent command, whose number is unlimited.
     setMaxListeners(0, this.#cancelled.signal);
   }
 
-  /** Aborts all that is under way and all that comes after. */
+  /** Aborts all current and future calls. */
   cancel(): void {
     this.#cancelled.abort();
   }
 
-  /** Runs one piece of work, and answers only when all that it logged has reached the engine. */
+  /** Runs one call, and responds only after all its log lines have reached the engine. */
   async run<T>(
     subject: { urn: string; type?: string; timeoutSeconds?: number },
     work: (call: Call) => T | Promise<T>,
@@ -128,7 +129,7 @@ class Calls {
     return AbortSignal.any([this.#cancelled.signal, AbortSignal.timeout(Math.trunc(timeoutSeconds) * 1_000)]);
   }
 
-  /** One line at a time: calls in parallel could overtake each other. A line that is refused is no reason to fail. */
+  /** One line at a time: parallel calls could overtake each other. A rejected line is no reason to fail. */
   #log(urn: string, line: string): Promise<void> {
     const request = new LogRequest()
       .setSeverity(LogSeverity.INFO)
@@ -166,10 +167,7 @@ function methods(provider: Provider, calls: Calls): grpc.UntypedServiceImplement
       return new Empty();
     }),
     invoke: unary((request: pb.InvokeRequest) =>
-      calls.run({ urn: "", type: request.getTok() }, async (call) => {
-        const { result, failures } = await provider.invoke(call, decode(request.getArgs()));
-        return new pb.InvokeResponse().setReturn(encode(result)).setFailuresList(failures.map(toFailure));
-      }),
+      calls.run({ urn: "", type: request.getTok() }, (call) => provider.invoke(call)),
     ),
     ...resourceMethods(provider, calls),
   };
@@ -203,7 +201,7 @@ function resourceMethods(provider: Provider, calls: Calls): grpc.UntypedServiceI
         return new pb.CreateResponse().setId(id).setProperties(encode(properties));
       }),
     ),
-    // Nothing outside the state can be looked at, so what was last seen is what is.
+    // There is nothing outside the state to read, so the state is returned unchanged.
     read: unary((request: pb.ReadRequest) => {
       const response = new pb.ReadResponse().setId(request.getId());
       return response
@@ -254,7 +252,7 @@ function toDiffResponse({ changes, replaces, detailed }: DiffResult): pb.DiffRes
   return response;
 }
 
-/** The property that a path begins with. */
+/** The property at the start of a path. */
 function topLevel(path: string): string {
   return /^[^.[]+/.exec(path)?.[0] ?? path;
 }

@@ -1,0 +1,53 @@
+/** One cause often fails many: four workers of one mistake in their arguments are four resources of Pulumi. It is told once. */
+import { createHash } from "node:crypto";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { stateDir } from "../../lib/dirs";
+
+/** What is older was told in another operation, which is over. */
+const KEPT_MS = 3_600_000;
+
+/**
+ * Who has told the same cause since then; undefined where nobody has, and then it is for `who` to tell.
+ *
+ * @param reason Numbers in it do not count: ports, times and process numbers differ.
+ * @param began When the work began that has failed.
+ */
+export function toldBefore(who: string, reason: string, began: Date): string | undefined {
+  const directory = join(stateDir(), "failures");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const same = reason.replaceAll(who, "").replace(/\d+/g, "0");
+  const file = join(directory, createHash("sha256").update(same).digest("hex"));
+  removeBefore(directory, Date.now() - KEPT_MS);
+  if (isOlder(file, began.getTime())) buried(file);
+  try {
+    writeFileSync(file, who, { flag: "wx", mode: 0o600 });
+    return undefined;
+  } catch {
+    // Another one was first.
+    return readFileSync(file, "utf8");
+  }
+}
+
+function isOlder(file: string, time: number): boolean {
+  const written = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  return written !== undefined && written < time;
+}
+
+/** Moved away before it is removed: of several that find it, one succeeds. */
+function buried(file: string): void {
+  const grave = `${file}.${process.pid}`;
+  try {
+    renameSync(file, grave);
+  } catch {
+    // Another one did.
+  }
+  rmSync(grave, { force: true });
+}
+
+function removeBefore(directory: string, time: number): void {
+  for (const name of readdirSync(directory)) {
+    const file = join(directory, name);
+    if (isOlder(file, time)) rmSync(file, { force: true });
+  }
+}
