@@ -77,6 +77,10 @@ async function runPulumi(words: readonly string[]): Promise<number> {
     await opened.remove();
     console.error(`--remove: the stack ${stack} and its history are gone too; its file stays.`);
   }
+  if (code !== EXIT.ok && stack !== undefined) {
+    const help = opened.wrongPassphrase();
+    if (help !== undefined) console.error(help);
+  }
   return code;
 }
 

@@ -9,6 +9,8 @@ export const historySchema = z.object({
   starts: z.number(),
   /** Number of consecutive crashes right after its start. */
   crashes: z.number(),
+  /** GPUs of the last start, as CUDA knows them on that machine: indices or UUIDs; empty without GPUs. */
+  gpus: z.array(z.string()).optional(),
   pid: z.number(),
   /** Time of the last start, seconds since 1970. */
   at: z.number().default(0),

@@ -142,8 +142,9 @@ class History:
         self.write()
         return min(LONGEST_PAUSE_SECONDS, 0.5 * 2 ** min(self.state["crashes"] - 1, 10)) if crashed else 0.0
 
-    def record_start(self):
-        self.state.update(starts=self.state["starts"] + 1, at=time.time(), pid=os.getpid())
+    def record_start(self, assigned):
+        """`assigned`: the program's GPUs as CUDA knows them on this machine, empty if it has none."""
+        self.state.update(starts=self.state["starts"] + 1, at=time.time(), pid=os.getpid(), gpus=assigned)
         self.write()
 
     def write(self):
@@ -179,6 +180,10 @@ def environment_of(spec, node_dir):
     # Identifies every process of the program later, even one that left its process group.
     env["DYNAMO_SKY_PROGRAM"] = "%s/%s" % (node_dir, spec["name"])
     return env
+
+
+def assigned_gpus(spec, env):
+    return [gpu for name, value in spec["env"].items() if value == OWN_GPUS for gpu in env[name].split(",")]
 
 
 def set_gpus(env, name, numbers):
@@ -252,14 +257,14 @@ def launch(path):
         if not wait_for(wait):
             return EXIT_TIMED_OUT
     if place is None:
-        history.record_start()
+        history.record_start(assigned_gpus(spec, env))
         return run(child.Single(spec["stopSeconds"], marker).run if spec["gpus"] else become, command, env)
     import lockstep  # only on nodes with a rank of a replica
 
     peers = lockstep.join("%s-%d" % (spec["role"], spec["replica"]), spec["rank"], place)
     if peers is None:
         return EXIT_TIMED_OUT
-    history.record_start()
+    history.record_start(assigned_gpus(spec, env))
     if "mpi" in spec:
         import mpi
 

@@ -1,4 +1,5 @@
-"""Why nothing could be launched at an infra that is asked for: no access, by SkyPilot's own check, or a program that this machine lacks."""
+"""Obstacles to a launch at an infra: missing access, by SkyPilot's own check, or a program missing on this
+machine."""
 
 import re
 import shutil
@@ -6,10 +7,10 @@ import threading
 
 from machines import WITHOUT_CATALOG, cloud_of, infra_of, is_own_server
 
-# A check asks the cloud, which may not answer.
+# A check queries the cloud, which may not answer.
 CHECK_SECONDS = 20
 
-# Stands for whatever SkyPilot chooses, where no infra is named.
+# SkyPilot's choice, if no infra is named.
 ANY = "*"
 
 TOOLS = {
@@ -22,7 +23,7 @@ TOOLS = {
 
 
 class Enabled:
-    """The clouds that the API server has found access to; asked for only when somebody wants to know."""
+    """The enabled clouds of the API server; queried on demand only."""
 
     def __init__(self):
         self.known = None
@@ -36,7 +37,8 @@ class Enabled:
 
 
 def obstacles_of(infras, enabled):
-    """What a launch would fail at, `{"infra": …, "why": …, "certain": …}`: what is not certain is checked again then."""
+    """Obstacles to a launch, `{"infra": …, "why": …, "certain": …}`: uncertain ones are checked again
+    then."""
     places = [infra for infra in infras if infra_of(infra).cloud is not None] or [ANY]
     found = [(infra, why, certain) for infra, (why, certain) in without_access(places, enabled)]
     found += [(infra, why, True) for infra in places for why in without_tools(infra)]
@@ -54,7 +56,8 @@ def without_access(infras, enabled):
 
 
 def without_tools(infra):
-    """Programs of this machine that SkyPilot, or what asks the clusters, calls. An API server elsewhere has its own."""
+    """Programs of this machine that SkyPilot, or queries of its clusters, call. A remote API server has
+    its own."""
     place = infra_of(None if infra == ANY else infra)
     needed = ["ssh"]
     if is_own_server():
@@ -63,7 +66,7 @@ def without_tools(infra):
 
 
 def unknown_context(infra):
-    """A context of Kubernetes, or a cluster or partition of Slurm, that is not in the configuration of this machine."""
+    """A Kubernetes context, or a Slurm cluster or partition, that is not configured on this machine."""
     place = infra_of(infra)
     if place.cloud not in WITHOUT_CATALOG:
         return None
@@ -72,7 +75,7 @@ def unknown_context(infra):
         return None
     except ValueError as error:
         return (first_line(error), True)
-    except Exception:  # a package that is not installed, say: the launch tells it
+    except Exception:  # a missing package, for example: the launch reports it
         return None
 
 
@@ -83,7 +86,7 @@ def own_check(infra):
 
 
 def server_check(infra):
-    """An API server elsewhere checks with credentials of its own, and keeps what it found."""
+    """A remote API server checks with its own credentials, and stores the result."""
     from sky.client import sdk
 
     cloud = infra_of(infra).cloud
@@ -93,11 +96,11 @@ def server_check(infra):
 
 
 class Check:
-    """SkyPilot's check of a cloud, which begins at once."""
+    """SkyPilot's check of a cloud, started at once."""
 
     def __init__(self, infra):
         self.answer = ("its check did not end within %d s" % CHECK_SECONDS, False)
-        # A check that hangs must not keep the process.
+        # A hanging check must not keep the process running.
         self.thread = threading.Thread(target=self.run, args=[infra], daemon=True)
         self.thread.start()
 
@@ -114,7 +117,7 @@ class Check:
 
 
 def in_words(reason):
-    """A text, or one for each context."""
+    """A text, or one per context."""
     texts = reason.values() if isinstance(reason, dict) else [reason or "it has no credentials"]
     return "; ".join(first_line(text) for text in texts)
 

@@ -40,6 +40,11 @@ export const FAILURES = {
     advice:
       "Check 'sky.image'. A private registry needs 'sky.registry' and 'registryPassword' (on Kubernetes a pull secret of the namespace); a registry that limits anonymous pulls needs a login too.",
   },
+  file: {
+    title: "a file is missing",
+    advice:
+      "Check its path where the line is from. 'files' copies files of this machine to every node ('{{FILES}}/NAME' is the path there), 'sky.fileMounts' and 'sky.volumes' mount others; a path of a model must exist on every node.",
+  },
   privileges: {
     title: "SkyPilot needs root or sudo there, and has neither",
     advice:
@@ -152,7 +157,7 @@ export const CAUSES: readonly Cause[] = [
     words:
       "`GatedRepoError`, `Access to model … is restricted`, `RepositoryNotFoundError`, `RevisionNotFoundError`",
     pattern:
-      /GatedRepo|gated repo|Access to model \S+ is restricted|is not a local folder and is not a valid model identifier|(Repository|Revision)NotFoundError|(Repository|Revision) Not Found for url|(401|403) Client Error.*(huggingface\.co|hf\.co|\/resolve\/)/i,
+      /GatedRepo|gated repo|Access to model \S+ is restricted|is not a local folder and is not a valid model identifier|(Repository|Revision)NotFoundError|(Repository|Revision) Not Found for url|could not be fetched \(attempt \d+\): .*\b40[134]\b|(401|403) Client Error.*(huggingface\.co|hf\.co|\/resolve\/)/i,
   },
   {
     kind: "disk",
@@ -166,7 +171,7 @@ export const CAUSES: readonly Cause[] = [
     onNodes: true,
     words: "`CUDA out of memory`, `OOMKilled`, `oom_kill`",
     pattern:
-      /(CUDA|HIP|GPU) out of memory|torch\.(cuda\.)?OutOfMemoryError|\bOOMKilled\b|\boom[-_]kill|CUDA_ERROR_OUT_OF_MEMORY|Cannot allocate memory/i,
+      /(CUDA|HIP|GPU) out of memory|torch\.(cuda\.)?OutOfMemoryError|\bOOMKilled\b|\boom[-_]kill|CUDA_ERROR_OUT_OF_MEMORY|Cannot allocate memory|No available memory for the cache blocks|Free memory on device .* less than desired|leave no GPU memory|Not enough memory\. Please try/i,
   },
   {
     kind: "image",
@@ -246,6 +251,12 @@ export const CAUSES: readonly Cause[] = [
       "`Could not resolve host`, `Name or service not known`, `Failed to SSH to`, `KubeAPIUnreachableError`",
     pattern:
       /Could not resolve host|Temporary failure in name resolution|Name or service not known|getaddrinfo failed|Network is unreachable|No route to host|Failed to SSH to|Permission denied \(publickey|Host key verification failed|KubeAPIUnreachableError|Lost connectivity to the Kubernetes API|trying to get SkyPilot pods|check if the cluster is healthy|Failed to resolve hostnames|\bNetworkError\b/i,
+  },
+  {
+    kind: "file",
+    onNodes: true,
+    words: "`FileNotFoundError`, `does not appear to have a file named`",
+    pattern: /FileNotFoundError|No such file or directory: '|does not appear to have a file named/,
   },
   {
     kind: "setup",

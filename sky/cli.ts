@@ -70,7 +70,7 @@ export class Sky {
     return new Sky(await findSky(infra, context.progress.line), context);
   }
 
-  /** The same where it is there and nothing has to be installed for it; undefined elsewhere. */
+  /** Like `find`, but only if no installation is needed; undefined otherwise. */
   static async atHand(infra: readonly string[], context: VerbContext): Promise<Sky | undefined> {
     const program = await skyAtHand(infra);
     return program && new Sky(program, context);

@@ -33,11 +33,16 @@ const VAGUE: ReadonlySet<FailureKind> = new Set(["setup", "run", "timeout", "unk
  */
 export function explained(failure: Failure, log: readonly string[]): Failure {
   if (!VAGUE.has(failure.kind)) return failure;
-  const found = firstCause(
+  const found = causeOnNodes(log);
+  return found === undefined ? failure : { ...found, cause: `${found.cause} (${failure.cause})` };
+}
+
+/** The cause that a log of a node's programs names; undefined if it names none that is known. */
+export function causeOnNodes(log: readonly string[]): Failure | undefined {
+  return firstCause(
     log,
     CAUSES.filter(({ onNodes }) => onNodes),
   );
-  return found === undefined ? failure : { ...found, cause: `${found.cause} (${failure.cause})` };
 }
 
 function firstCause(lines: readonly string[], causes: readonly Cause[]): Failure | undefined {

@@ -7,10 +7,10 @@ things that would do.
 
 import re
 
-# Machines of these are what is there, and no catalog has them.
+# Infras whose machines are fixed, without a catalog.
 WITHOUT_CATALOG = {"kubernetes", "slurm", "ssh"}
 
-# In the order in which they are told, with the fields of `resources` that ask for them.
+# In the order of messages, with the fields of `resources` that request them.
 CAUSES = {
     "useSpot": ["use_spot"],
     "instanceType": ["instance_type"],
@@ -20,12 +20,13 @@ CAUSES = {
     "diskTier": ["disk_tier"],
     "place": [],
 }
-# The rest says nothing of the machine, and for some of it SkyPilot asks the cloud (images of its own).
+# Other fields do not restrict the machine, and for some of them SkyPilot queries the cloud (its own images).
 ASKED = ["infra", "accelerators", *(field for fields in CAUSES.values() for field in fields)]
 
 
 def misses_of(config):
-    """What is missed, by infra. None where it cannot be told: an infra that has no catalog, or is for SkyPilot to choose, may have it."""
+    """What is missing, by infra. None if unknown: an infra without a catalog, or chosen by SkyPilot, may
+    have it."""
     resources = config["resources"]
     shared = {key: value for key, value in resources.items() if key != "any_of"}
     asked = [{key: value for key, value in {**shared, **one}.items() if key in ASKED} for one in resources.get("any_of") or [shared]]
@@ -33,7 +34,7 @@ def misses_of(config):
         return None
     found = [miss_of(one) for one in asked]
     impossible = [one for one in found if one is not None and one["cause"] == "infra"]
-    # A launch stops at the name of a place that there is not, whatever else it might take.
+    # A launch fails on an unknown region or zone, regardless of its other candidates.
     return impossible or (found if None not in found else None)
 
 
@@ -43,7 +44,7 @@ def has_catalog(infra):
 
 
 def is_own_server():
-    """An API server elsewhere has credentials, and takes machines from catalogs, of its own."""
+    """A remote API server has its own credentials and catalogs."""
     from sky.server import common
 
     return common.is_api_server_local()
@@ -62,7 +63,7 @@ def cloud_of(infra):
 
 
 def miss_of(asked):
-    """None where there is such a machine."""
+    """None if there is such a machine."""
     unknown = unknown_place(asked["infra"])
     if unknown is not None:
         return unknown
@@ -88,14 +89,14 @@ def miss_of(asked):
 
 
 def unknown_place(infra):
-    """A region or zone that the catalog does not know."""
+    """A region or zone that is not in the catalog."""
     place = infra_of(infra)
     cloud = cloud_of(infra)
     try:
         cloud.validate_region_zone(place.region, place.zone)
         return None
     except ValueError as error:
-        # The error lists those that are near, or all.
+        # The error lists similar ones, or all.
         listed = re.findall(r"(?:one of these|regions): '([^']*)'", str(error))
         known = [name for names in listed for name in names.split(", ")]
         start = [infra.split("/")[0], *([place.region] if "Invalid zone" in str(error) else [])]
@@ -103,7 +104,7 @@ def unknown_place(infra):
 
 
 def offers(asked):
-    """What a launch could take."""
+    """Candidates of a launch."""
     from sky import exceptions
     from sky import task as task_lib
 
@@ -117,14 +118,14 @@ def offers(asked):
 
 
 def launchable(feasible):
-    """The cheapest comes first, and is the one that a launch tries."""
+    """The cheapest comes first; a launch tries it first."""
     from sky.utils import resources_utils
 
     return resources_utils.make_launchables_for_valid_region_zones(feasible[0]) if feasible else []
 
 
 def accelerator_missed(asked):
-    """What is missed where the cloud has the accelerator in no machine, or never so many in one; None where it has."""
+    """What is missing if no machine of the cloud has the accelerator, or this many; None otherwise."""
     name, _, count = asked["accelerators"].partition(":")
     offered = accelerators_of(cloud_of(asked["infra"]))
     counts = next((numbers for own, numbers in offered.items() if own.lower() == name.lower()), None)
@@ -132,13 +133,13 @@ def accelerator_missed(asked):
         return {"cause": "accelerator", "allowed": sorted(offered)}
     if int(count) in counts:
         return None
-    # Those that can be had with all the rest; where none can, those that there are.
+    # Those available with all other requests; if there are none, all.
     possible = [one for one in counts if offers({**asked, "accelerators": "%s:%d" % (name, one)})]
     return {"cause": "count", "allowed": [str(one) for one in possible or counts]}
 
 
 def accelerators_of(cloud):
-    """Counts of accelerators to a machine, by name."""
+    """Numbers of accelerators per machine, by name."""
     from sky import catalog
 
     listed = catalog.list_accelerators(gpus_only=False, clouds=cloud.canonical_name(), all_regions=True, require_price=False)

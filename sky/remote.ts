@@ -5,7 +5,7 @@ import { UserError } from "../lib/errors";
 import type { VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { hostAndPort } from "./endpoint";
-import { failureMessage } from "./failure";
+import { explained, failureMessage } from "./failure";
 import { failedPart, programLines } from "./jobLog";
 import { isActive, type JobRecord, latestJob } from "./records";
 import { stillRunning } from "./stillRunning";
@@ -68,15 +68,11 @@ export class RemoteDeployment {
     const { who, lines } = failedPart(log, job?.status ?? "");
     const cause = job === undefined ? "it has no task any more" : `job ${job.job_id} ended as ${job.status}`;
     return new UserError(
-      failureMessage(
-        `${cluster} stopped serving`,
-        { kind: "run", cause },
-        {
-          source: `Last lines of ${who}`,
-          lines,
-          running: await stillRunning(this.sky, cluster),
-        },
-      ),
+      failureMessage(`${cluster} stopped serving`, explained({ kind: "run", cause }, lines), {
+        source: `Last lines of ${who}`,
+        lines,
+        running: await stillRunning(this.sky, cluster),
+      }),
     );
   }
 

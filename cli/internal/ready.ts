@@ -12,6 +12,8 @@ import { stateDirectory } from "../../local/directories";
 import { proveCluster } from "../../local/pendingChanges";
 import { type ReadyInput, readySchema } from "../../plan/readySpec";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
+import { FAILURES } from "../../sky/causes";
+import { causeOnNodes, type Failure } from "../../sky/failure";
 import type { RemoteDeployment, RemoteSpec } from "../../sky/remote";
 import { hopelessIn } from "./hopeless";
 
@@ -63,6 +65,7 @@ async function waitUntilReady(
   remote: RemoteDeployment | undefined,
 ): Promise<void> {
   let last: Missing | undefined;
+  let known: Failure | undefined;
   const started = Date.now();
   let looked = started;
   const missing = await poll({
@@ -76,8 +79,10 @@ async function waitUntilReady(
       if (last !== undefined && Date.now() - looked >= every) {
         looked = Date.now();
         await assertHope(input, started, remote);
+        known = await knownCause(input, last, remote);
       }
-      return last && `${last.component}: ${last.seen}`;
+      const why = known === undefined ? "" : ` (${FAILURES[known.kind].title}: ${known.cause})`;
+      return last && `${last.component}: ${last.seen}${why}`;
     },
   });
   if (missing === undefined) {
@@ -129,20 +134,42 @@ async function firstMissing(
   return (await missingWorkers(asked, signal)) ?? (await missingAnswer(asked, signal));
 }
 
+/** The known cause in the logs of what is missing; if those have none, in those of any worker. */
+async function knownCause(
+  input: ReadyInput,
+  { component }: Missing,
+  remote: RemoteDeployment | undefined,
+): Promise<Failure | undefined> {
+  const workers = WORKER_ROLES.filter((role) => input.expectedWorkers[role] > 0);
+  for (const one of new Set([component, ...workers])) {
+    const found = causeOnNodes(await linesOf(input, one, LOOK_LINES, remote));
+    if (found !== undefined) return { ...found, cause: `${one} says: ${found.cause}` };
+  }
+  return undefined;
+}
+
 async function notReady(
   input: ReadyInput,
   { component, seen }: Missing,
   remote: RemoteDeployment | undefined,
 ): Promise<UserError> {
   const { endpoint, timeoutSeconds } = input;
+  const known = await knownCause(input, { component, seen }, remote);
   const lines = await linesOf(input, component, LOG_LINES, remote);
   const cause = causeIn(lines);
   // The frontend's log often has the cause of a worker's problem.
   if (component !== FRONTEND) lines.push(...(await linesOf(input, FRONTEND, FRONTEND_LOG_LINES, remote)));
+  const waited = `The deployment at ${endpoint} was not ready within ${timeoutSeconds} s: waited for ${component}: ${seen}`;
+  if (known !== undefined) {
+    const { title, advice } = FAILURES[known.kind];
+    const shown = lines.length === 0 ? [] : ["Last log lines:", ...lines];
+    const text = [`${title}: ${known.cause}`, `Next: ${advice}`, `${waited}.`, ...shown];
+    return new UserError(text.join("\n"));
+  }
   return new UserError(
     [
       ...(cause === undefined ? [] : [`${component} says: ${cause}`]),
-      `The deployment at ${endpoint} was not ready within ${timeoutSeconds} s: waited for ${component}: ${seen}.`,
+      `${waited}.`,
       ...(lines.length === 0 ? [] : ["Last log lines:", ...lines]),
     ].join("\n"),
   );

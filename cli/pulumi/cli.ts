@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { z } from "zod";
 import { CommandFailed, run } from "../../lib/run";
-import { OperationFailed } from "./problem";
+import { isPassphraseProblem, passphraseHelp } from "./passphrase";
+import { OperationFailed, UsageProblem } from "./problem";
 import { type Project, shortName } from "./project";
 
 const commandSeconds = 120;
@@ -44,6 +45,8 @@ export async function runCli(
     });
     return stdout;
   } catch (error) {
+    if (error instanceof CommandFailed && isPassphraseProblem(error.output))
+      throw new UsageProblem(passphraseHelp(cli.stack));
     if (error instanceof CommandFailed && error.exitCode !== undefined)
       throw new OperationFailed(cliProblem(error.output));
     throw error;

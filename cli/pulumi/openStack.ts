@@ -8,6 +8,7 @@ import { writeFileAtomically } from "../../toolchain/install";
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
 import { type Cli, initStack, runCli, stackNames, tagsOf } from "./cli";
 import { type OperationKind, type OperationOptions, type OperationResult, runOperation } from "./operation";
+import { wrongPassphrase } from "./passphrase";
 import { UsageProblem } from "./problem";
 import {
   checkStackName,
@@ -68,6 +69,8 @@ export interface OpenStack {
   /** Tags of the stack, stored with its state. */
   tags(): Promise<Readonly<Record<string, string>>>;
   setTag(name: string, value: string): Promise<void>;
+  /** What to do if the passphrase is not the stack's; undefined if it is, or if that cannot be found out. */
+  wrongPassphrase(): string | undefined;
   /** Where its state is. */
   readonly backend: Backend;
   /** Variables with which the plain `pulumi` command uses the same state, including `PATH`. */
@@ -147,6 +150,13 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
     setTag: async (name, value) => {
       await runCli(cli, ["stack", "tag", "set", name, value]);
     },
+    wrongPassphrase: () => {
+      const files = [privateFile, repositoryFile, directory && stateFile(directory, project, options.stack)];
+      const texts = files.flatMap((file) => (file === undefined ? [] : textOf(file)));
+      return usesPassphrase(backend)
+        ? wrongPassphrase(options.stack, texts, { ...env, ...environment })
+        : undefined;
+    },
     backend,
     environment: { ...environment, PATH: enginePath(toolchain, env["PATH"]) },
   };
@@ -189,8 +199,16 @@ function configFileArguments(file: string | undefined): readonly string[] {
 
 /** Whether a file backend has the stack: https://www.pulumi.com/docs/iac/concepts/state-and-backends/ */
 function stateExists(directory: string, project: Project, stack: string): boolean {
-  const base = join(directory, ".pulumi", "stacks", project.name, shortName(stack));
-  return ["json", "json.gz", "json.zst"].some((extension) => existsSync(`${base}.${extension}`));
+  const file = stateFile(directory, project, stack);
+  return ["", ".gz", ".zst"].some((compression) => existsSync(`${file}${compression}`));
+}
+
+function stateFile(directory: string, project: Project, stack: string): string {
+  return join(directory, ".pulumi", "stacks", project.name, `${shortName(stack)}.json`);
+}
+
+function textOf(file: string): string[] {
+  return existsSync(file) ? [readFileSync(file, "utf8")] : [];
 }
 
 function missingFile(project: Project, stack: string): UsageProblem {

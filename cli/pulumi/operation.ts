@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import type { Progress } from "../../toolchain/install";
 import { type Cli, cliProblem, initStack } from "./cli";
 import { eventsIn, type Observed, observedIn } from "./events";
+import { isPassphraseProblem, passphraseHelp } from "./passphrase";
 import { type PolicyPackChoice, policyArguments } from "./policyPacks";
 import { OperationFailed, UsageProblem } from "./problem";
 
@@ -65,8 +66,12 @@ export async function runOperation(
   }
   const seconds = (Date.now() - started) / 1000;
   if (ended.code === 0) return { ...ended.observed, seconds };
+  if (isPassphraseProblem(ended.printed)) throw new UsageProblem(passphraseHelp(context.cli.stack));
   throw explained(ended, kind, options, seconds);
 }
+
+/** The CLI says of each plugin on PATH where it is, several times; the toolchain has said so when it was set up. */
+const NOTICE = /warning: using pulumi-(language|resource)-\S+ from \$PATH/;
 
 interface Ended {
   /** As in a shell. */
@@ -104,7 +109,7 @@ async function runOnce(
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream }).on("line", (line) => {
         printed.push(line);
-        if (line.trim() !== "") onProgress(line);
+        if (line.trim() !== "" && !NOTICE.test(line)) onProgress(line);
       });
     const end = await new Promise<Pick<Ended, "code" | "signal">>((resolve, reject) => {
       child.once("error", reject);

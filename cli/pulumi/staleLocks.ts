@@ -2,7 +2,7 @@
  * Locks left by killed operations on a stack of a file backend. Locks of running operations are reported by
  * Pulumi.
  */
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { isAlive } from "../../lib/run";
@@ -36,6 +36,8 @@ function isStale({ pid }: Lock): boolean {
   }
 }
 
+const ATTRIBUTES = ".attrs";
+
 /** Removes stale locks, like `pulumi cancel`. @param directory Of the backend. */
 export function removeStaleLocks(directory: string, project: string, stack: string, say: Progress): void {
   const locks = join(directory, ".pulumi", "locks", "organization", project, stack);
@@ -53,4 +55,9 @@ export function removeStaleLocks(directory: string, project: string, stack: stri
     );
     rmSync(join(locks, name), { force: true });
   }
+  // Beside each file the CLI keeps its attributes.
+  const ofNothing = names.filter(
+    (name) => name.endsWith(ATTRIBUTES) && !existsSync(join(locks, name.slice(0, -ATTRIBUTES.length))),
+  );
+  for (const name of ofNothing) rmSync(join(locks, name), { force: true });
 }

@@ -146,9 +146,14 @@ function rowOf({ name, state, since, restarts, gpus, ports }: ProgramStatus, at:
     state,
     since === null ? NONE : elapsed(since, at),
     String(restarts),
-    ranges(gpus) || NONE,
+    gpusText(gpus) || NONE,
     listed.join(", "),
   ];
+}
+
+function gpusText(gpus: ProgramStatus["gpus"]): string {
+  const indices = gpus.filter((gpu) => typeof gpu === "number");
+  return indices.length === gpus.length ? ranges(indices) : gpus.join(", ");
 }
 
 function nodeLines({ rank, problem, programs }: NodeStatus, widths: readonly number[], at: string): Line[] {

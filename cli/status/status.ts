@@ -21,7 +21,11 @@ export type State = "running" | "starting" | "crashing" | "missing" | "unknown" 
 export interface ProgramStatus {
   readonly name: string;
   readonly role: string;
-  readonly gpus: readonly number[];
+  /**
+   * On the machine, as CUDA knows them: indices, or UUIDs of GPUs or MIG instances. Before the first start those
+   * of the plan, counted from 0.
+   */
+  readonly gpus: readonly (number | string)[];
   readonly ports: Readonly<Record<string, number>>;
   readonly state: State;
   /** Start of this state, ISO 8601; null if unknown. */
@@ -141,10 +145,11 @@ function unknown({ name, role, gpus, ports }: DeployedProgram): ProgramStatus {
 const seconds = (at: number) => new Date(at * 1000).toISOString();
 
 function programStatus(program: DeployedProgram, { at, crashSeconds, programs }: NodeReport): ProgramStatus {
-  const { name, role, gpus, ports } = program;
+  const { name, role, ports } = program;
   const report = programs[name];
   if (report === undefined) return unknown(program);
   const history = report.history ?? undefined;
+  const gpus = history?.gpus?.length ? history.gpus.map(indexOrUuid) : program.gpus;
   const supervised = report.state === null ? undefined : { ...report.state, state: report.state.statename };
   const state = stateOf(supervised, () => history);
   // After a crash it must run longer than that to count as running.
@@ -164,6 +169,8 @@ function programStatus(program: DeployedProgram, { at, crashSeconds, programs }:
     lastLine: report.lines.findLast((line) => !isLaunchers(line)) ?? report.lines.at(-1) ?? null,
   };
 }
+
+const indexOrUuid = (gpu: string): number | string => (/^\d+$/.test(gpu) ? Number(gpu) : gpu);
 
 /** A program that runs for a while before each exit does not count as crashing, but it is. */
 const FLAPPING = { exits: 3, withinSeconds: 600, lastWithinSeconds: 60 } as const;

@@ -86,6 +86,10 @@ describe("who has a key", () => {
     const answer = await post(bearer(key), JSON.stringify({ ...chat, temperature: 99 }));
     expect(answer.status).toBe(400);
     expect(await answer.text()).toContain("emperature");
+    // Not OpenAI's shape, but its client reads it.
+    await expect(clientWith(key).chat.completions.create({ ...chat, temperature: 99 })).rejects.toThrow(
+      /^400 .*emperature/,
+    );
   });
 
   test.each([

@@ -53,6 +53,17 @@ describe("the plan's GPUs on a node", () => {
   });
 });
 
+test("the GPUs that a program is given are remembered for whoever asks the node", () => {
+  const assigned = (env: string, inherited: string) =>
+    python(`import launch
+spec = {"env": {"A": "1", "CUDA_VISIBLE_DEVICES": ${env}}, "gpus": [0, 1]}
+env = {"CUDA_VISIBLE_DEVICES": ${inherited}}
+print(json.dumps(launch.assigned_gpus(spec, env)))`);
+  expect(assigned('"{{GPUS}}"', '"4,5"')).toEqual(["4", "5"]);
+  // An engine without GPUs inherits what it does not use.
+  expect(assigned('"x"', '"4,5"')).toEqual([]);
+});
+
 describe("a node behind a site's proxy", () => {
   const exempted = (env: Readonly<Record<string, string>>) =>
     python(`import node

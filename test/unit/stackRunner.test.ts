@@ -1,11 +1,12 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { DiffKind, type EngineEvent, type StepEventMetadata } from "@pulumi/pulumi/automation";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { backendDirectory, resolveBackend, usesPassphrase } from "../../cli/pulumi/backend";
 import { cliProblem } from "../../cli/pulumi/cli";
 import { eventsIn, observedIn, plain } from "../../cli/pulumi/events";
+import { wrongPassphrase } from "../../cli/pulumi/passphrase";
 import {
   checkStackName,
   hasEncryptionSettings,
@@ -14,6 +15,7 @@ import {
   stackFile,
   stacksWithFiles,
 } from "../../cli/pulumi/project";
+import { removeStaleLocks } from "../../cli/pulumi/staleLocks";
 import { masked } from "../../cli/pulumi/steps";
 
 let scratch: string;
@@ -91,6 +93,55 @@ describe("the backend", () => {
     expect(
       ["file:///x", "s3://b", "https://api.pulumi.com", undefined].map((url) => usesPassphrase(at(url))),
     ).toEqual([true, true, false, false]);
+  });
+});
+
+describe("a passphrase", () => {
+  // Made by the CLI with the passphrase "one".
+  const salt = "v1:jWKMvEyhq5I=:v1:b/Lq0JbnLH1GpdG8:bUgh5fdZwzyzzEdbeu1RC5uecttzkQ==";
+  const state = JSON.stringify({ checkpoint: { latest: { secrets_providers: { state: { salt } } } } });
+
+  it.each([
+    ["the stack's file", [`encryptionsalt: ${salt}\nconfig: {}\n`]],
+    ["its state, where the file has none", ["config: {}\n", state]],
+  ])("that is wrong is told with what to do, by %s", (_, texts) => {
+    expect(wrongPassphrase("s", texts, { PULUMI_CONFIG_PASSPHRASE: "two" })).toMatch(
+      /^PULUMI_CONFIG_PASSPHRASE is not the passphrase that stack s was made with, .*unset it/,
+    );
+    expect(wrongPassphrase("s", texts, { PULUMI_CONFIG_PASSPHRASE: "one" })).toBeUndefined();
+  });
+
+  it("in a file is told by its variable, and one that cannot be tried is not told of", () => {
+    const file = join(scratch, "passphrase");
+    writeFileSync(file, "two\n");
+    const texts = [state];
+    expect(wrongPassphrase("s", texts, { PULUMI_CONFIG_PASSPHRASE_FILE: file })).toMatch(
+      /^PULUMI_CONFIG_PASSPHRASE_FILE is not/,
+    );
+    for (const unknown of [{}, { PULUMI_CONFIG_PASSPHRASE_FILE: join(scratch, "none") }])
+      expect(wrongPassphrase("s", texts, unknown)).toBeUndefined();
+    for (const broken of [[], ["{"], ["encryptionsalt: what\n"]])
+      expect(wrongPassphrase("s", broken, { PULUMI_CONFIG_PASSPHRASE: "two" })).toBeUndefined();
+  });
+});
+
+describe("locks of a file backend", () => {
+  it("go with their attributes, those of the dead alone", () => {
+    const locks = join(scratch, ".pulumi", "locks", "organization", "p", "s");
+    mkdirSync(locks, { recursive: true });
+    const lock = (name: string, pid: number) => {
+      writeFileSync(join(locks, name), JSON.stringify({ pid, hostname: hostname(), username: "u" }));
+      writeFileSync(join(locks, `${name}.attrs`), "{}");
+    };
+    lock("dead.json", 2 ** 30);
+    lock("alive.json", 1);
+    writeFileSync(join(locks, "gone.json.attrs"), "{}");
+    // Process 1 is no pulumi; another machine's cannot be looked at.
+    writeFileSync(join(locks, "alive.json"), JSON.stringify({ pid: 1, hostname: "another" }));
+    const told: string[] = [];
+    removeStaleLocks(scratch, "p", "s", (line) => told.push(line));
+    expect(readdirSync(locks).toSorted()).toEqual(["alive.json", "alive.json.attrs"]);
+    expect(told).toHaveLength(1);
   });
 });
 

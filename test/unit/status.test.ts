@@ -117,6 +117,22 @@ const tail = report({ "decode-1": running() });
 const screen = (status: ReturnType<typeof look>, width = 100) =>
   drawStatus(status, { width, colour: false, title: "multi" });
 
+describe("GPUs", () => {
+  it.each([
+    [["4", "5", "6", "7"], "4-7"],
+    [["GPU-52dcce24", "MIG-0f1b"], "GPU-52dcce24, MIG-0f1b"],
+    [[], "0"],
+    [undefined, "0"],
+  ])("are those that the node's programs were given: %j", (gpus, shown) => {
+    const history = { starts: 1, crashes: 0, pid: 17, at: NOW - 7260, ...(gpus && { gpus }) };
+    const status = look(head(), report({ "decode-1": running({ history }) }));
+    const line = screen(status).find((one) => one.includes("decode-1"));
+    expect(line?.split(/ {2,}/).at(5)).toBe(shown);
+    const [listed] = status.clusters[0]?.nodes[1]?.programs ?? [];
+    expect(listed?.gpus.map(String)).toEqual(gpus?.length ? gpus : ["0"]);
+  });
+});
+
 describe("a deployment that is well", () => {
   const status = look(head(), tail);
 

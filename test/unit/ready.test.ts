@@ -1,0 +1,63 @@
+/** What `ready` says of a deployment that does not get ready, from its workers' logs. */
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { FAILURES } from "../../sky/causes";
+
+const directory = mkdtempSync(join(tmpdir(), "dsky-ready-"));
+const server = createServer((_, response) => response.writeHead(404).end());
+beforeAll(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)));
+afterAll(() => {
+  server.closeAllConnections();
+  server.close();
+  rmSync(directory, { recursive: true, force: true });
+});
+
+/** What it prints, with a worker that has written this. */
+async function said(lines: readonly string[]): Promise<string> {
+  const log = join(directory, "decode-0.log");
+  writeFileSync(log, `${lines.join("\n")}\n`);
+  const child = spawn(join(__dirname, "..", "..", "bin", "dynamo-sky"), ["ready"], {
+    env: { ...process.env, DYNAMO_SKY_STATE: directory },
+    stdio: "pipe",
+  });
+  child.stdin.end(
+    JSON.stringify({
+      endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      model: "a/model",
+      namespace: "dynamo",
+      expectedWorkers: { aggregated: 0, prefill: 0, decode: 1, encode: 0 },
+      logs: { "frontend-0": [join(directory, "none.log")], "decode-0": [log] },
+      timeoutSeconds: 1,
+    }),
+  );
+  const [stderr] = await Promise.all([text(child.stderr), text(child.stdout)]);
+  return stderr;
+}
+
+const FILLING = Array.from({ length: 60 }, (_, index) => `Loading checkpoint shards: ${index} %`);
+
+test.each([
+  ["model", "huggingface_hub.errors.GatedRepoError: 403 Client Error. Cannot access gated repo for url x"],
+  ["disk", "OSError: [Errno 28] No space left on device: '/root/.cache'"],
+  ["memory", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB."],
+  ["file", "FileNotFoundError: [Errno 2] No such file or directory: '/models/chat.jinja'"],
+] as const)("names what only a worker's log tells first, and how to mend it: %s", async (kind, line) => {
+  const { title, advice } = FAILURES[kind];
+  const output = (await said([...FILLING, line, ...FILLING])).split("\n");
+  const first = output.findIndex((one) => one.includes(`${title}: decode says: `));
+  expect(output[first], output.join("\n")).toContain(line.replace(/^\S*Error: /, ""));
+  expect(output[first + 1]).toContain(`Next: ${advice}`);
+  expect(output[first + 2]).toContain("was not ready within 1 s: waited for frontend: HTTP 404");
+});
+
+test("says what it waited for where no log names a cause that is known", async () => {
+  const output = await said(FILLING);
+  expect(output).toContain("was not ready within 1 s: waited for frontend: HTTP 404");
+  expect(output).not.toContain("Next:");
+});
