@@ -105,7 +105,7 @@ export function reservedVariable(name: string): { readonly instead: Instead } | 
 
 /**
  * Flags of all Dynamo processes that would break or change how they find each other:
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/common/configuration/groups/runtime_args.py
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/common/configuration/groups/runtime_args.py
  */
 export const RUNTIME_FLAGS = {
   "--namespace": undefined,

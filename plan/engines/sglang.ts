@@ -276,7 +276,7 @@ function disaggregationFlags(worker: WorkerSpec): string[] {
 /**
  * The frontend sends requests to encode workers; they encode the images and forward the request to the
  * others, which must be configured for that. An aggregated worker is `pd` there.
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/sglang/args.py
  * (`_normalize_multimodal_disaggregation_args`)
  */
 function pictureFlags(worker: WorkerSpec): string[] {

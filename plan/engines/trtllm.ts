@@ -1,13 +1,13 @@
 /**
  * TensorRT-LLM under `python -m dynamo.trtllm`.
  *
- * Flags: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/trtllm/backend_args.py.
+ * Flags: https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/trtllm/backend_args.py.
  * Options without a flag are passed to the engine as `--trtllm.<group>.<key>`, which excludes
  * `--override-engine-args`.
  *
  * A replica over several nodes is one MPI world with a rank per GPU, all started by `mpirun` on the first
  * node (`mpi.ts`):
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/docs/backends/trtllm/multinode/trtllm-multinode-examples.md.
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/docs/backends/trtllm/multinode/trtllm-multinode-examples.md.
  * Every rank runs https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/trtllm-llmapi-launch,
  * which is Dynamo's worker on rank 0, and waits for work on the others.
  */

@@ -246,7 +246,7 @@ function disaggregationFlags(worker: WorkerSpec): string[] {
 
 /**
  * Encode workers, the workers that call them, and the workers that receive their embeddings:
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/examples/backends/vllm/launch/disagg_multimodal_epd.sh
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/examples/backends/vllm/launch/disagg_multimodal_epd.sh
  */
 function pictureFlags(worker: WorkerSpec): string[] {
   if (!hasEncoders(worker)) return [];
