@@ -1,6 +1,6 @@
 /** `dynamo-sky <verb>` for users; Pulumi's command resources run the verbs in `internal/`. */
 import { Command } from "@commander-js/extra-typings";
-import { packageVersion } from "../lib/root";
+import { optionalPackages, packageVersion } from "../lib/root";
 import { HELP_WIDTH } from "./command";
 import { EXIT, exitCodeOf } from "./commandLine";
 import { VERBS } from "./verbs";
@@ -34,14 +34,19 @@ async function main(argv: readonly string[]): Promise<number> {
   } catch (error) {
     const missing = missingPackage(error);
     if (missing === undefined) return exitCodeOf(error, wrongUse);
-    console.error(`'dynamo-sky ${argv[0]}' needs the npm package ${missing}: npm install ${missing}`);
+    console.error(
+      `'dynamo-sky ${argv[0]}' needs the npm package ${missing}: npm install ${optionalPackages()}`,
+    );
     return EXIT.failed;
   }
 }
 
+/** Codes of a package that is not there, by `require` and by `import`. */
+const NOT_FOUND: ReadonlySet<string> = new Set(["MODULE_NOT_FOUND", "ERR_MODULE_NOT_FOUND"]);
+
 /** A package that only one verb needs, and that is therefore not installed with this one. */
 function missingPackage(error: unknown): string | undefined {
-  if (!(error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND")) return undefined;
+  if (!(error instanceof Error && "code" in error && NOT_FOUND.has(String(error.code)))) return undefined;
   return /Cannot find (?:module|package) '((?:@[\w-]+\/)?[\w-]+)/.exec(error.message)?.[1];
 }
 

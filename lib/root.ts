@@ -12,10 +12,24 @@ export function packageRoot(): string {
   return dir;
 }
 
+interface Manifest {
+  readonly version: string;
+  readonly peerDependencies: Readonly<Record<string, string>>;
+  readonly peerDependenciesMeta: Readonly<Record<string, { readonly optional?: boolean }>>;
+}
+
+function manifest(): Manifest {
+  return JSON.parse(readFileSync(join(packageRoot(), "package.json"), "utf8")) as Manifest;
+}
+
 /** The version in package.json. */
 export function packageVersion(): string {
-  const { version }: { version: string } = JSON.parse(
-    readFileSync(join(packageRoot(), "package.json"), "utf8"),
-  );
-  return version;
+  return manifest().version;
+}
+
+/** The packages that only some verbs need, as `npm install` takes them. */
+export function optionalPackages(): string {
+  const { peerDependencies, peerDependenciesMeta } = manifest();
+  const optional = Object.entries(peerDependencies).filter(([name]) => peerDependenciesMeta[name]?.optional);
+  return optional.map(([name, range]) => `${name}@${range}`).join(" ");
 }

@@ -254,10 +254,19 @@ function pareto(runs: readonly Summary[]) {
   };
 }
 
+/**
+ * Vega and Vega-Lite, which only charts need: a package that has this one as a dependency need not have them.
+ * @throws if they are not installed: `main.ts` says which, and how.
+ */
+export async function chartLibraries() {
+  // Both use top-level await, so they must be imported as ES modules.
+  const [{ parse, View }, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
+  return { parse, View, compile };
+}
+
 /** The picture as SVG; deterministic. */
 export async function chartSvg(runs: readonly Summary[]): Promise<string> {
-  // Both use top-level await, so they must be imported as ES modules; and a failed run does not need them.
-  const [{ parse, View }, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
+  const { parse, View, compile } = await chartLibraries();
   const { spec } = compile(chartSpec(runs));
   const view = new View(parse(spec), { renderer: "none" });
   try {

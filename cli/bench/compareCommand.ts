@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { EXIT } from "../commandLine";
-import { chartSvg } from "./charts";
+import { chartLibraries, chartSvg } from "./charts";
 import { type ComparedRuns, compareRuns } from "./compare";
 import type { Metric } from "./metrics";
 import type { CompareOptions } from "./options";
@@ -11,6 +11,7 @@ import { type FoundRun, findPair, resultsDirectory } from "./results";
 import { CHARTS_FILE, REPORT_FILE } from "./runCommand";
 
 export async function runCompare(options: CompareOptions): Promise<void> {
+  await chartLibraries();
   const [a, b] = findPair(options.runs, { project: options.cwd, load: options.load });
   const compared = compareRuns(a.summary, b.summary);
   const directory = options.out ?? join(resultsDirectory(options.cwd), "compare", pairName(a, b));

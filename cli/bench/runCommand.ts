@@ -13,7 +13,7 @@ import { ensureHubModel, ensureModel, modelHome } from "../../toolchain/model";
 import { fromCaller } from "../commandLine";
 import { readOutputs } from "../deployment/outputs";
 import { type Aiperf, ensureAiperf } from "./aiperf";
-import { chartSvg } from "./charts";
+import { chartLibraries, chartSvg } from "./charts";
 import { adapted, LOADS, type LoadName } from "./loads";
 import { measure } from "./measure";
 import type { RunOptions } from "./options";
@@ -31,6 +31,8 @@ const SEEDS = 2 ** 30;
 /** Runs the loads one after the other; each is written and reported when it is done. */
 export async function runLoads(options: RunOptions): Promise<void> {
   const say: Progress = (line) => process.stderr.write(`${line}\n`);
+  // Missing ones are reported before minutes of load, not after them.
+  await chartLibraries();
   const ca = options.ca === undefined ? undefined : readFileSync(options.ca, "utf8");
   const target = targetOf(await readOutputs(options.source, options.cwd, true), ca);
   const bench = await prepare(target, options, say);

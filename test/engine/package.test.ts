@@ -89,11 +89,23 @@ describe("the package", () => {
     expect(run(bin, ["plan", "--stack", "dev", "-C", clone], outside)).toContain("Qwen/Qwen3-8B");
   });
 
+  it("names the packages that only bench and metrics need, before either does anything", () => {
+    const bin = join("node_modules", ".bin", "dynamo-sky");
+    const install =
+      /needs the npm package \S+: npm install @grafana\/grafana-foundation-sdk@\S+ vega@\S+ vega-lite@\S+$/m;
+    for (const words of [
+      ["metrics", "--stack", "dev", "-C", clone],
+      ["bench", "--stack", "dev", "-C", clone],
+      ["bench", "compare", "a", "b"],
+    ])
+      expect(() => run(bin, words, outside), words.join(" ")).toThrow(install);
+  });
+
   it("needs no package that only this repository's own tools need", () => {
     const { packages } = JSON.parse(
       readFileSync(join(outside, "node_modules", ".package-lock.json"), "utf8"),
     ) as { packages: Record<string, unknown> };
-    for (const name of ["tsx", "bcryptjs", "vitest"])
+    for (const name of ["tsx", "bcryptjs", "vitest", "vega", "@grafana/grafana-foundation-sdk"])
       expect(Object.keys(packages)).not.toContain(`node_modules/${name}`);
     // Two copies of them cannot share a program.
     expect(Object.keys(packages).filter((path) => path.endsWith("/@pulumi/pulumi"))).toHaveLength(1);
