@@ -6,13 +6,14 @@
 /** The setting to use instead; undefined if it is derived from others. */
 type Instead = string | undefined;
 
-/** Names: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config/environment_names.rs */
+/** Names: https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/config/environment_names.rs */
 const NAMES: Readonly<Record<string, Instead>> = {
   // Addresses and ports of a frontend.
   DYN_HTTP_HOST: undefined,
   DYN_HTTP_PORT: "frontend.port",
   DYN_TLS_CERT_PATH: undefined,
   DYN_TLS_KEY_PATH: undefined,
+  DYN_TLS_CLIENT_CA_CERT_PATH: undefined,
   DYN_KSERVE_GRPC_SERVER: undefined,
   DYN_GRPC_METRICS_PORT: undefined,
   DYN_INTERACTIVE: undefined,
@@ -33,10 +34,12 @@ const NAMES: Readonly<Record<string, Instead>> = {
   DYN_DISCOVERY_BACKEND: "controlPlane.discovery",
   DYN_EVENT_PLANE: "controlPlane.events",
   DYN_REQUEST_PLANE: "controlPlane.requestPlane",
+  DYN_RESPONSE_PLANE: undefined,
   DYN_ENDPOINT: undefined,
   DYN_KV_STATE_ENDPOINT: undefined,
   DYN_FILE_KV: undefined,
   DYN_ZMQ_BROKER_URL: undefined,
+  DYN_EVENT_PLANE_HOST: undefined,
   ETCD_LEASE_TTL: "controlPlane.leaseTtlSeconds",
   // Values that all workers and the router must share.
   DYN_ROUTER_MODE: "router.mode",
@@ -102,7 +105,7 @@ export function reservedVariable(name: string): { readonly instead: Instead } | 
 
 /**
  * Flags of all Dynamo processes that would break or change how they find each other:
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/common/configuration/groups/runtime_args.py
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/common/configuration/groups/runtime_args.py
  */
 export const RUNTIME_FLAGS = {
   "--namespace": undefined,
@@ -111,6 +114,7 @@ export const RUNTIME_FLAGS = {
   "--discovery-backend": "controlPlane.discovery",
   "--event-plane": "controlPlane.events",
   "--request-plane": "controlPlane.requestPlane",
+  "--response-plane": undefined,
 } as const satisfies Readonly<Record<string, Instead>>;
 
 /** Arguments of `python -m dynamo.frontend` for its addresses, or for values that must match its workers. */
@@ -120,6 +124,7 @@ const FRONTEND_FLAGS: Readonly<Record<string, Instead>> = {
   "--http-port": "frontend.port",
   "--tls-cert-path": undefined,
   "--tls-key-path": undefined,
+  "--tls-client-ca-cert-path": undefined,
   "--kserve-grpc-server": undefined,
   "--grpc-metrics-port": undefined,
   "--interactive": undefined,

@@ -4,7 +4,7 @@ import { decimal, flag, oneOf, optional, section, setting, text, whole } from ".
 
 /**
  * Values of the frontend's `--router-mode`.
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/common/configuration/groups/router_args.py
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/common/configuration/groups/router_args.py
  */
 export const ROUTER_MODES = [
   "kv",
@@ -65,6 +65,14 @@ const knobs = {
       absent: "no session affinity",
       unit: "seconds",
       about: "Keeps a session on its worker until it was idle for this long.",
+    }),
+  ),
+  sessionAffinityMode: common(
+    "--router-session-affinity-mode",
+    setting(oneOf("a mode of session affinity", ["hard", "soft"]), {
+      default: "hard",
+      about:
+        "With `sessionAffinityTtlSecs`: `hard` always sends a session to its worker, `soft` lets a policy of `policyConfig` prefer it.",
     }),
   ),
   activeDecodeBlocksThreshold: common(
@@ -198,20 +206,20 @@ const knobs = {
     "--router-tracking-key-id",
     optional(name("an identifier"), { absent: "none", about: "Identifier of that key." }),
   ),
-  prefillLoadModel: kv(
-    "--router-prefill-load-model",
-    setting(oneOf("a prefill load model", ["none", "aic"]), {
-      default: "none",
-      about:
-        "Experimental. `aic` lets the load of a prompt fade over the time that AIConfigurator predicts for it.",
-    }),
-  ),
   ttlSecs: kv(
     "--router-ttl-secs",
     setting(decimal({ min: 0, above: true }), {
       default: 120,
       unit: "seconds",
       about: "How long a block counts as cached when `kvEvents` is false.",
+    }),
+  ),
+  approximateCachePolicy: kv(
+    "--router-approximate-cache-policy",
+    setting(oneOf("a policy of the guessed cache", ["ttl", "lru"]), {
+      default: "ttl",
+      about:
+        "Experimental. What is taken to leave a cache when `kvEvents` is false: blocks older than `ttlSecs`, or those least recently used.",
     }),
   ),
   predictedTtlSecs: kv(
@@ -244,6 +252,14 @@ const knobs = {
       about: "YAML file on the frontend's node with policy classes of the queue.",
     }),
   ),
+  conditionalDisagg: kv(
+    "--router-conditional-disagg",
+    setting(flag(), {
+      default: false,
+      about:
+        "Experimental. Short prompts, and those that a decode worker has cached, go to a decode worker alone. How short: `--router-conditional-disagg-config` in `frontend.args`.",
+    }),
+  ),
   eventThreads: kv(
     "--router-event-threads",
     setting(whole({ min: 1, max: 1024 }), {
@@ -265,8 +281,8 @@ const knobs = {
   ),
   sharedCacheMultiplier: kv(
     "--shared-cache-multiplier",
-    setting(weight(), {
-      default: 0.5,
+    optional(weight(), {
+      absent: "0.5",
       about: "Experimental. Credit for a prefix that a shared cache holds.",
     }),
   ),
@@ -276,78 +292,6 @@ const knobs = {
       default: "none",
       about: "Experimental. Shared KV cache to ask: `hicache` is SGLang's on Mooncake.",
     }),
-  ),
-  aicBackend: kv(
-    "--aic-backend",
-    optional(name("a backend"), {
-      absent: "none",
-      about: "AIConfigurator's name of the engine, such as `sglang`.",
-    }),
-  ),
-  aicSystem: kv(
-    "--aic-system",
-    optional(name("a system"), {
-      absent: "none",
-      about: "AIConfigurator's name of the hardware, such as `h100_sxm`.",
-    }),
-  ),
-  aicBackendVersion: kv(
-    "--aic-backend-version",
-    optional(name("a version"), {
-      absent: "its newest",
-      about: "Version of the engine in AIConfigurator's data.",
-    }),
-  ),
-  aicModelPath: kv(
-    "--aic-model-path",
-    optional(name("a model"), { absent: "none", about: "Model whose measurements are looked up." }),
-  ),
-  aicTpSize: kv(
-    "--aic-tp-size",
-    setting(whole({ min: 1 }), { default: 1, unit: "GPUs", about: "Tensor parallelism that is looked up." }),
-  ),
-  aicMoeTpSize: kv(
-    "--aic-moe-tp-size",
-    optional(whole({ min: 1 }), {
-      absent: "none",
-      unit: "GPUs",
-      about: "Tensor parallelism of the experts.",
-    }),
-  ),
-  aicMoeEpSize: kv(
-    "--aic-moe-ep-size",
-    optional(whole({ min: 1 }), {
-      absent: "none",
-      unit: "GPUs",
-      about: "Expert parallelism that is looked up.",
-    }),
-  ),
-  aicAttentionDpSize: kv(
-    "--aic-attention-dp-size",
-    optional(whole({ min: 1 }), {
-      absent: "none",
-      unit: "groups",
-      about: "Attention groups that are looked up.",
-    }),
-  ),
-  aicNextn: kv(
-    "--aic-nextn",
-    optional(whole({ min: 1, max: 5 }), {
-      absent: "no speculation",
-      unit: "tokens",
-      about: "Draft tokens of speculative decoding.",
-    }),
-  ),
-  aicNextnAcceptRates: kv(
-    "--aic-nextn-accept-rates",
-    optional(
-      text({
-        noun: "a list of rates",
-        allowed: 'rates from 0 to 1 with commas, such as "0.8,0.6"',
-        pattern: /^(0(\.\d+)?|1(\.0+)?)(,(0(\.\d+)?|1(\.0+)?))*$/,
-      }),
-      { absent: "none", about: "How often each draft token is accepted." },
-    ),
   ),
 };
 

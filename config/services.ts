@@ -34,10 +34,10 @@ export const frontendSchema = section({
   }),
   port: setting(port(), { default: 8000, about: "Port that clients connect to (`--http-port`)." }),
   migrationLimit: setting(whole({ min: 0, max: 100 }), {
-    default: 0,
+    default: 3,
     unit: "moves per request",
     about:
-      "How often a request may move on to another worker when its worker is lost (`--migration-limit`). Not with router mode kv. Until a lost worker is forgotten (`controlPlane.leaseTtlSeconds`) a move may come back to it: with few workers give more moves, such as 10.",
+      "How often a request may move on to another worker when its worker is lost (`--migration-limit`). Until a lost worker is forgotten (`controlPlane.leaseTtlSeconds`) a move may come back to it: with few workers give more moves, such as 10.",
   }),
   migrationMaxSeqLen: optional(whole({ min: 1, max: 4_294_967_295 }), {
     absent: "no limit",
@@ -147,11 +147,6 @@ export const portsSchema = section({
   sideChannel: setting(port(), {
     default: 5600,
     about: "First port of the KV transfer's side channel (`VLLM_NIXL_SIDE_CHANNEL_PORT`).",
-  }),
-  kvbm: setting(port(), {
-    default: 28000,
-    about:
-      "First port of KVBM's leader (`DYN_KVBM_LEADER_ZMQ_PUB_PORT`), for KV offload of vLLM and TensorRT-LLM; each worker takes two (TensorRT-LLM three), and one 1000 above.",
   }),
 });
 

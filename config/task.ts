@@ -2,7 +2,7 @@
  * The tasks of models. The only definition: readiness check, smoke test, demo, load test and the `chat`
  * output use its requests, and the gateway its paths.
  *
- * Dynamo's kinds: `ModelType` in https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/model_type.rs
+ * Dynamo's kinds: `ModelType` in https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/llm/src/model_type.rs
  */
 import { z } from "zod";
 import { counted } from "../lib/words";

@@ -3,10 +3,10 @@ export const VERSIONS = {
   /** Pulumi CLI; the same as the `@pulumi/pulumi` package. */
   pulumi: "3.255.0",
   /**
-   * `ai-dynamo` and `ai-dynamo-runtime` on PyPI, and the tag of NVIDIA's images on NGC. 1.5.0 to 1.6.1 need
-   * packages that are not on PyPI.
+   * `ai-dynamo` and `ai-dynamo-runtime` on PyPI, and the tag of NVIDIA's images on NGC. What it
+   * requires and PyPI does not have is left out: `runtime/overrides.txt`.
    */
-  dynamo: "1.4.2",
+  dynamo: "1.6.1",
   /** Supervisor on PyPI: keeps the programs of a node running. */
   supervisor: "4.3.0",
   /** NVIDIA's load generator on PyPI, for `bin/dynamo-sky bench`. */
@@ -33,12 +33,12 @@ export const VERSIONS = {
  * The plan uses one set of flags, which is right for both as long as the two columns are equal (a test checks
  * that); if they differ, the flags that differ belong here, next to the versions. Images of other releases
  * are rejected (`config/checks/image.ts`). Source of `image`, and of the versions in older releases:
- * https://github.com/ai-dynamo/dynamo/blob/main/docs/fern/components/releases.data.ts
+ * https://docs.nvidia.com/dynamo/v1.6.1/reference/releases/deprecations
  */
 export const ENGINE_VERSIONS = {
-  sglang: { pypi: "0.5.16", image: "0.5.16" },
-  vllm: { pypi: "0.26.0", image: "0.26.0" },
-  trtllm: { pypi: "1.3.0rc22", image: "1.3.0rc22" },
+  sglang: { pypi: "0.5.21", image: "0.5.21" },
+  vllm: { pypi: "0.31.0", image: "0.31.0" },
+  trtllm: { pypi: "1.3.0rc29", image: "1.3.0rc29" },
 } as const;
 
 /**

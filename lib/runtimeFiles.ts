@@ -12,7 +12,7 @@ export function runtimeDirectory(): string {
 /** Their texts by name. */
 export function runtimeFiles(): Record<string, string> {
   const directory = runtimeDirectory();
-  const names = readdirSync(directory).filter((name) => /\.(py|sh|conf)$/.test(name));
+  const names = readdirSync(directory).filter((name) => /\.(py|sh|conf|txt)$/.test(name));
   return Object.fromEntries(names.sort().map((name) => [name, readFileSync(join(directory, name), "utf8")]));
 }
 

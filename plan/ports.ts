@@ -44,8 +44,6 @@ export const PORT_SETTINGS = {
   /** A node's exporter. */
   exporter: ["ports", "exporter"],
   prometheus: ["ports", "prometheus"],
-  /** The leader of KVBM, which offloads KV blocks to host memory and disk. */
-  kvbm: ["ports", "kvbm"],
 } as const satisfies Readonly<Record<string, SettingPath>>;
 
 export type PortRange = keyof typeof PORT_SETTINGS;

@@ -5,16 +5,15 @@
 #   setup.sh --dynamo VERSION --supervisor VERSION [options]
 #     --engine NAME          sglang, vllm or trtllm: the extra of ai-dynamo on PyPI that brings it. Default: Dynamo alone
 #     --services "NAME …"    programs that have to be there: etcd, nats-server, nginx, openssl, prometheus
-#     --kvbm VERSION         the connector with which vLLM offloads its KV cache
 #     --model NAME           model on the Hugging Face hub whose weights are fetched, with the token in HF_TOKEN where there is one
 #     --revision NAME        of the model. Default: the newest
 #     --also "NAME[@REVISION] …"  models besides that the engine loads: drafts for speculative decoding, adapters
 set -euo pipefail
 
-engine="" dynamo="" supervisor="" services="" kvbm="" model="" revision="" also=""
+engine="" dynamo="" supervisor="" services="" model="" revision="" also=""
 while [ $# -gt 0 ]; do
   case "$1" in
-    --engine | --dynamo | --supervisor | --services | --kvbm | --model | --revision | --also)
+    --engine | --dynamo | --supervisor | --services | --model | --revision | --also)
       [ $# -ge 2 ] || { echo "setup.sh: $1 needs a value" >&2; exit 64; }
       declare "${1#--}=$2"
       shift 2
@@ -28,6 +27,7 @@ done
 [ -n "$dynamo" ] && [ -n "$supervisor" ] || { echo "setup.sh: --dynamo and --supervisor are required" >&2; exit 64; }
 
 home="$HOME/.dynamo-sky"
+runtime="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 mkdir -p "$home/bin"
 # Secrets are in there, and a remote API server of SkyPilot does not keep the mode of their file.
 chmod 700 "$home"
@@ -61,8 +61,9 @@ find_dynamo() {
   echo "installing $package from PyPI"
   if command -v uv >/dev/null; then
     retry uv venv --quiet --clear --python '>=3.10,<3.13' "$home/venv"
-    retry uv pip install --quiet --python "$python" "$package"
+    retry uv pip install --quiet --python "$python" --override "$runtime/overrides.txt" "$package"
   else
+    # pip cannot leave a package out: what PyPI has as a stub alone it fetches from NVIDIA's index.
     python3 -m venv --clear "$home/venv"
     retry "$python" -m pip install --quiet "$package"
   fi
@@ -128,8 +129,6 @@ retry() {
 
 # The models' files, once a node and not once a worker. Engines then find them in the hub's cache.
 fetch_models() {
-  local runtime
-  runtime="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
   # The token is in the task's environment, unless the launch has put it into a file.
   "$python" -B "$runtime/fetch_model.py" "$home/secrets.json" ${model:+"$model${revision:+@$revision}"} $also
 }
@@ -140,8 +139,5 @@ printf '#!/bin/sh\nexec "%s" "$@"\n' "$python" > "$home/bin/node-python"
 chmod +x "$home/bin/node-python"
 # Supervisor keeps the programs of a node running.
 has_module supervisor || add_packages "supervisor==$supervisor"
-# NVIDIA's image has it; on PyPI it asks for another nixl than `ai-dynamo[vllm]` does and works with that one,
-# so it comes without its dependencies.
-if [ -n "$kvbm" ] && ! has_module kvbm; then add_packages --no-deps "kvbm==$kvbm"; fi
 for service in $services; do find_service "$service"; done
 if [ -n "$model$also" ]; then fetch_models; fi

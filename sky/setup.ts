@@ -86,14 +86,13 @@ export function setupCommand(
   model = quoted(config.model),
   pools: readonly PoolConfig[] = config.pools,
 ): string {
-  const { engine, kvOffload, model: name, modelRevision } = config;
+  const { engine, model: name, modelRevision } = config;
   const wanted = serviceNames(services);
   const more = moreModels(config, pools);
   const isFetched = engine !== "mocker" && modelSource(name) === "hub";
   const own = engine === "mocker" ? "" : ` --engine ${engine}`;
   const options = [
     `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}${own}`,
-    ...(engine === "vllm" && kvOffload.hostMemoryGB !== undefined ? [`--kvbm ${VERSIONS.dynamo}`] : []),
     [
       ...(wanted.length === 0 ? [] : [`--services ${quoted(wanted.join(" "))}`]),
       ...(isFetched ? [`--model ${model}`] : []),

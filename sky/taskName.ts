@@ -32,7 +32,9 @@ export function taskName(
   runtime: Readonly<Record<string, string>> = {},
   files: BroughtFiles = {},
 ): TaskName {
-  const setup = digest(stableJson([task.setup, task.file_mounts, runtime["setup.sh"]]));
+  const setup = digest(
+    stableJson([task.setup, task.file_mounts, runtime["setup.sh"], runtime["overrides.txt"]]),
+  );
   const fixed = Object.entries(secrets).filter(([name]) => !READ_AGAIN.includes(name));
   const values = fixed.toSorted(([a], [b]) => (a < b ? -1 : 1));
   const secret = values.length === 0 ? "" : scryptSync(JSON.stringify(values), cluster, 16).toString("hex");

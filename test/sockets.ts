@@ -111,7 +111,7 @@ const OWN_NODE_ONLY: readonly string[] = ["peer", "monitor", "frontendHttp", "ga
  * internal one; and:
  *
  * - local frontends receive the workers' responses on ephemeral ports, at both loopback addresses: Dynamo
- *   1.4.2 binds the interface by name (`DYN_TCP_RESPONSE_STREAM_HOST: lo`), not an address;
+ *   1.6.1 binds the interface by name (`DYN_TCP_RESPONSE_STREAM_HOST: lo`), not an address;
  * - every frontend opens a request port like workers, at its node's address and an ephemeral port: with a
  *   configured port (`DYN_TCP_RPC_PORT`) it finds no model;
  * - Open MPI's daemons and ranks listen on planned ports, at all addresses: 4.1 does not support anything

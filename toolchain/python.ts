@@ -41,7 +41,8 @@ export async function ensurePython(cache: string, onProgress: Progress): Promise
   onProgress(
     `Installing Dynamo ${VERSIONS.dynamo} and supervisor ${VERSIONS.supervisor} from PyPI into ${join(cache, key)} (about 450 MB)`,
   );
-  const requirements = ["--require-hashes", "-r", requirementsFile()];
+  // The list is complete, and Dynamo asks for more than is in it (`runtime/overrides.txt`).
+  const requirements = ["--no-deps", "--require-hashes", "-r", requirementsFile()];
   await withHeartbeat("installing the Python packages", installSeconds, onProgress, () =>
     installEnvironment({ cache, name: key, uv, requirements, timeoutSeconds: installSeconds }),
   );

@@ -10,7 +10,7 @@ interface Hopeless {
   readonly message: string;
 }
 
-/** https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/preprocessor/prompt/template.rs */
+/** https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/llm/src/preprocessor/prompt/template.rs */
 const CAUSES: readonly Hopeless[] = [
   {
     said: /chat_template field is required/,

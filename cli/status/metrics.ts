@@ -4,7 +4,7 @@
  */
 
 const PREFIX = "dynamo_frontend_";
-/** `lib/llm/src/http/service/metrics.rs` of Dynamo 1.4.2. */
+/** `lib/llm/src/http/service/metrics.rs` of Dynamo 1.6.1. */
 const TTFT = `${PREFIX}time_to_first_token_seconds`;
 const ITL = `${PREFIX}inter_token_latency_seconds`;
 const REQUESTS = `${PREFIX}requests_total`;

@@ -55,7 +55,7 @@ const mocker: Rules = {
   },
 };
 
-/** https://github.com/sgl-project/sglang/blob/v0.5.16/python/sglang/srt/server_args.py (`check_server_args`) */
+/** https://github.com/sgl-project/sglang/blob/v0.5.21/python/sglang/srt/server_args.py (`check_server_args`) */
 const sglang: Rules = {
   pool(pool) {
     const { expertParallel } = pool;

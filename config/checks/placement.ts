@@ -44,6 +44,12 @@ function skyProblems({ sky }: Known): Problem[] {
   return problems;
 }
 
+/** vLLM: `FileSystemTierManager` in vllm/v1/kv_offload/tiering/fs/manager.py. */
+const NO_DISK = {
+  vllm: "whose files of KV blocks nothing bounds",
+  trtllm: "which offloads to host memory alone",
+} as const;
+
 function offloadProblems({ kvOffload, engine, router }: Known): Problem[] {
   if (kvOffload === undefined) return [];
   const { hostMemoryGB, diskGB, diskPath } = kvOffload;
@@ -63,6 +69,12 @@ function offloadProblems({ kvOffload, engine, router }: Known): Problem[] {
       message:
         "is needed with kvOffload.diskGB: SGLang writes a file for each block, and its own choice is one token for most models. " +
         "Set it, such as to 64, or remove kvOffload.diskGB.",
+    });
+  }
+  if (isSet && (engine === "vllm" || engine === "trtllm")) {
+    problems.push({
+      path: ["kvOffload", "diskGB"],
+      message: `${diskGB} is not possible with engine ${engine}, ${NO_DISK[engine]}. Remove it, or use engine sglang.`,
     });
   }
   if (diskPath !== undefined && diskGB === undefined) {

@@ -2,7 +2,6 @@
 import type { Problem } from "../problems";
 import { ROUTER_KNOBS, type RouterMode, routerMode } from "../router";
 import { show } from "../values";
-import { VERSIONS } from "../versions";
 import type { Known } from ".";
 
 type Router = NonNullable<Known["router"]>;
@@ -17,6 +16,9 @@ export function routerChecks(known: Known): Problem[] {
         ? kvProblems(router)
         : idleKnobs(router, mode)),
     ...startProblems(known),
+    ...affinityProblems(known),
+    ...conditionalProblems(known),
+    ...simulationProblems(known),
     ...chatProcessorProblems(known),
     ...migrationProblems(known),
   ];
@@ -36,6 +38,13 @@ function idleKnobs(router: Router, mode: RouterMode): Problem[] {
 function kvProblems(router: Router): Problem[] {
   const problems: Problem[] = [];
   const add = (key: keyof Router, message: string) => problems.push({ path: ["router", key], message });
+  if (router.approximateCachePolicy === "lru" && router.kvEvents)
+    add(
+      "approximateCachePolicy",
+      '"lru" has no effect while router.kvEvents is true. Remove it, or set that to false.',
+    );
+  if (router.conditionalDisagg && !router.kvEvents)
+    add("conditionalDisagg", "true needs router.kvEvents, which is false. Set it to true.");
   if (router.predictedTtlSecs !== undefined && !router.kvEvents)
     add(
       "predictedTtlSecs",
@@ -48,7 +57,7 @@ function kvProblems(router: Router): Problem[] {
     );
   if (router.useRemoteIndexer && router.serveIndexer)
     add("serveIndexer", "true excludes router.useRemoteIndexer. Set one of the two to false.");
-  return [...problems, ...trackingProblems(router), ...aicProblems(router)];
+  return [...problems, ...trackingProblems(router)];
 }
 
 function trackingProblems(router: Router): Problem[] {
@@ -63,24 +72,33 @@ function trackingProblems(router: Router): Problem[] {
   });
 }
 
-function aicProblems(router: Router): Problem[] {
-  if (router.prefillLoadModel !== "aic") {
-    return ROUTER_KNOBS.filter(
-      ({ key, flag, default: usual }) => flag.startsWith("--aic-") && (router[key] ?? usual) !== usual,
-    ).map(({ key }) => ({
-      path: ["router", key],
-      message: `${show(router[key])} has no effect while router.prefillLoadModel is "none". Remove it, or set that to "aic".`,
-    }));
-  }
-  const missing = (["aicBackend", "aicSystem", "aicModelPath"] as const)
-    .filter((key) => router[key] === undefined)
-    .map((key) => ({
-      path: ["router", key],
-      message: 'is required with router.prefillLoadModel "aic". Set it.',
-    }));
-  if (router.trackPrefillTokens) return missing;
-  const message = 'false excludes router.prefillLoadModel "aic". Set it to true, or that to "none".';
-  return [...missing, { path: ["router", "trackPrefillTokens"], message }];
+function affinityProblems({ router }: Known): Problem[] {
+  if (router?.sessionAffinityMode !== "soft" || router.sessionAffinityTtlSecs !== undefined) return [];
+  const message = '"soft" has no effect without router.sessionAffinityTtlSecs. Set that too, or remove this.';
+  return [{ path: ["router", "sessionAffinityMode"], message }];
+}
+
+function conditionalProblems({ router, pools }: Known): Problem[] {
+  if (router?.conditionalDisagg !== true || pools === undefined) return [];
+  if (pools.some(({ role }) => role === "prefill")) return [];
+  const message =
+    "true has no effect: there are no prefill and decode pools to choose between. Remove it, or use such pools.";
+  return [{ path: ["router", "conditionalDisagg"], message }];
+}
+
+/**
+ * Simulated timing is `aisimulate`'s, which NVIDIA's images have and PyPI does not (`runtime/overrides.txt`).
+ */
+function simulationProblems({ frontend, engine }: Known): Problem[] {
+  const args = frontend?.args ?? [];
+  const at = args.findIndex(
+    (argument, index) =>
+      argument === "--router-prefill-load-model=ais" ||
+      (argument === "ais" && args[index - 1] === "--router-prefill-load-model"),
+  );
+  if (at < 0 || engine !== "mocker") return [];
+  const message = `${show(args[at])} needs the package aisimulate, which NVIDIA's images have and PyPI has not, and engine mocker is installed from there. Remove it, or use a real engine.`;
+  return [{ path: ["frontend", "args", at], message }];
 }
 
 function startProblems({ router, pools }: Known): Problem[] {
@@ -92,7 +110,7 @@ function startProblems({ router, pools }: Known): Problem[] {
 }
 
 /**
- * vLLM's chat processor assumes a block size of 16 unless configured (`vllm_processor.py` of 1.4.2),
+ * vLLM's chat processor assumes a block size of 16 unless configured (`vllm_processor.py` of 1.6.1),
  * regardless of the workers' block size.
  */
 function chatProcessorProblems({ frontend, router, task }: Known): Problem[] {
@@ -109,13 +127,9 @@ function chatProcessorProblems({ frontend, router, task }: Known): Problem[] {
   return [{ path: ["router", "blockSize"], message }];
 }
 
-function migrationProblems({ frontend, router, task }: Known): Problem[] {
+function migrationProblems({ frontend }: Known): Problem[] {
   if (frontend === undefined) return [];
   const { migrationLimit, migrationMaxSeqLen } = frontend;
-  if (migrationLimit > 0 && router !== undefined && routerMode(router, task) === "kv") {
-    const message = `${migrationLimit} does not work with router mode kv: Dynamo ${VERSIONS.dynamo} fails every migrated request there. Set it to 0, or choose another router.mode.`;
-    return [{ path: ["frontend", "migrationLimit"], message }];
-  }
   if (migrationLimit === 0 && migrationMaxSeqLen !== undefined) {
     const message = `${migrationMaxSeqLen} has no effect while frontend.migrationLimit is 0. Remove it, or raise that.`;
     return [{ path: ["frontend", "migrationMaxSeqLen"], message }];

@@ -21,6 +21,8 @@ export interface Amount {
   /** Number of concurrent requests, each on its own keep-alive connection. */
   readonly clients: number;
   readonly answerTokens: number;
+  /** Is called at the first piece of each answer. */
+  readonly onFirst?: () => void;
 }
 
 /** Result of one request. */
@@ -54,7 +56,7 @@ export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<S
   const client = async () => {
     while (left > 0) {
       left -= 1;
-      answers.push(await send(pool, endpoint, amount.answerTokens));
+      answers.push(await send(pool, endpoint, amount));
     }
   };
   try {
@@ -68,7 +70,7 @@ export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<S
 async function send(
   pool: Pool,
   { model, authorization }: Endpoint,
-  answerTokens: number,
+  { answerTokens, onFirst }: Amount,
 ): Promise<StreamedAnswer> {
   const body = JSON.stringify({
     model,
@@ -90,7 +92,9 @@ async function send(
     status = answer.statusCode;
     for await (const piece of answer.body.setEncoding("utf8")) {
       text += piece;
-      if (Number.isNaN(firstMs)) firstMs = performance.now() - started;
+      if (!Number.isNaN(firstMs)) continue;
+      firstMs = performance.now() - started;
+      onFirst?.();
     }
   } catch (error) {
     return { status, firstMs, isWhole: false, problem: String(error) };

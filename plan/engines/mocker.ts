@@ -5,7 +5,7 @@
  * It has no tensor parallelism. GPUs are counted as for a real engine, and a replica over several nodes has a
  * process on each: rank 0 serves; the others register in their own memory, where no frontend looks, so that
  * losing one is like losing a rank of a real engine. (A separate namespace would not work: a frontend of
- * Dynamo 1.4.2 takes `--namespace dynamo`, the default, for all namespaces.)
+ * Dynamo takes `--namespace dynamo`, the default, for all namespaces.)
  */
 
 import { RUNTIME_FLAGS } from "../../config/reserved";
@@ -28,8 +28,8 @@ export const mocker: Engine = {
     "--disaggregation-mode": "pools[].role",
     "--data-parallel-size": "pools[].dataParallel",
     "--num-workers": "pools[].replicas",
-    "--num-g2-blocks": "kvOffload.hostMemoryGB",
-    "--num-g3-blocks": "kvOffload.diskGB",
+    "--num-host-blocks": "kvOffload.hostMemoryGB",
+    "--kv-bytes-per-token": "kvOffload.hostMemoryGB",
     "--is-prefill-worker": "pools[].role",
     "--is-decode-worker": "pools[].role",
   },
@@ -37,7 +37,7 @@ export const mocker: Engine = {
   taskFlags: { chat: [], completions: [] },
   unasked: {
     "--engine-type": "its own default stands in for vLLM, this project's default engine is SGLang",
-    "--sglang-page-size":
+    "--block-size":
       "it simulates no model that could choose; its blocks of one token leave it a cache of 16384 tokens, and flood the event plane",
   },
   usesGpus: false,
@@ -73,19 +73,19 @@ const KV_BYTES_PER_TOKEN = 2 * 36 * 8 * 128 * 2;
 const BYTES_PER_GB = 1e9;
 
 /**
- * SGLang by default. With KV offloading vLLM, since the mocker has no offload tiers for SGLang; those of host
- * memory (G2) and disk (G3) are counted in blocks. Decode workers cache no prefixes, so they offload nothing.
+ * SGLang by default. With KV offloading vLLM, since the mocker has no offload for SGLang; host memory is
+ * counted in blocks of each attention group, and there is no disk. Decode workers cache no prefixes, so they
+ * offload nothing.
  */
 function simulated({ config: { kvOffload, router }, pool }: WorkerSpec): string[] {
-  const { hostMemoryGB, diskGB } = kvOffload;
+  const { hostMemoryGB } = kvOffload;
   const blockSize = router.blockSize ?? BLOCK_TOKENS;
   if (hostMemoryGB === undefined || pool.role === "decode")
-    return ["--engine-type", "sglang", "--sglang-page-size", String(blockSize)];
-  const bytesPerBlock = KV_BYTES_PER_TOKEN * blockSize;
-  const blocks = (gb: number) => Math.floor((gb * gpusPerReplica(pool) * BYTES_PER_GB) / bytesPerBlock);
+    return ["--engine-type", "sglang", "--block-size", String(blockSize)];
+  const bytes = (hostMemoryGB * BYTES_PER_GB * gpusPerReplica(pool)) / pool.dataParallel;
+  const blocks = Math.floor(bytes / (KV_BYTES_PER_TOKEN * blockSize));
   return [
     ...["--engine-type", "vllm", "--block-size", String(blockSize)],
-    ...["--num-g2-blocks", String(blocks(hostMemoryGB))],
-    ...(diskGB === undefined ? [] : ["--num-g3-blocks", String(blocks(diskGB))]),
+    ...["--num-host-blocks", String(blocks), "--kv-bytes-per-token", String(KV_BYTES_PER_TOKEN)],
   ];
 }

@@ -3,7 +3,7 @@
  * other nodes: `runtime/mpi.py`; why: `docs/decisions/0007-tensorrt-llm-over-several-nodes-by-mpi.md`.
  *
  * Written for Open MPI 4.1, the version in NVIDIA's image
- * (https://github.com/ai-dynamo/dynamo/blob/v1.4.2/container/templates/trtllm_runtime.Dockerfile).
+ * (https://github.com/ai-dynamo/dynamo/blob/v1.6.1/container/templates/trtllm_runtime.Dockerfile).
  * Parameters: `ompi_info --all`, https://docs.open-mpi.org/en/v4.1.x/ and
  * https://www.open-mpi.org/faq/?category=tcp
  */

@@ -1,8 +1,8 @@
 /**
- * SGLang 0.5.16 under `python -m dynamo.sglang`.
+ * SGLang 0.5.21 under `python -m dynamo.sglang`.
  *
- * Flags: https://github.com/sgl-project/sglang/blob/v0.5.16/python/sglang/srt/server_args.py, and for
- * Dynamo's side https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
+ * Flags: https://github.com/sgl-project/sglang/blob/v0.5.21/python/sglang/srt/server_args.py, and for
+ * Dynamo's side https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/sglang/args.py
  */
 
 import { RUNTIME_FLAGS } from "../../config/reserved";
@@ -276,7 +276,7 @@ function disaggregationFlags(worker: WorkerSpec): string[] {
 /**
  * The frontend sends requests to encode workers; they encode the images and forward the request to the
  * others, which must be configured for that. An aggregated worker is `pd` there.
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/sglang/args.py
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/sglang/args.py
  * (`_normalize_multimodal_disaggregation_args`)
  */
 function pictureFlags(worker: WorkerSpec): string[] {

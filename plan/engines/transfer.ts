@@ -104,12 +104,12 @@ function extraProblems({ kvTransfer, engine }: DeploymentConfig, rules: Transfer
   return [{ path: ["kvTransfer", "extra"], message }];
 }
 
-/** KVBM (`kvOffload` of vLLM) is a connector itself, and can be combined with one other: NIXL. */
+/** `kvOffload` of vLLM is a connector itself, and can be combined with one that hands over. */
 function offloadProblems(config: DeploymentConfig, kind: ConnectorKind | undefined): Problem[] {
   const { kvTransfer, kvOffload, engine } = config;
   const { connector } = kvTransfer;
   if (engine !== "vllm" || connector === undefined || kvOffload.hostMemoryGB === undefined) return [];
-  if (kind === "transfer" && connector === "NixlConnector") return [];
-  const message = `${show(connector)} does not go with kvOffload, which works beside NixlConnector alone (KVBM). Remove one of the two.`;
+  if (kind === "transfer") return [];
+  const message = `${show(connector)} does not go with kvOffload: both keep blocks that leave the GPU. Remove one of the two.`;
   return [{ path: ["kvTransfer", "connector"], message }];
 }

@@ -1,13 +1,13 @@
 /**
  * TensorRT-LLM under `python -m dynamo.trtllm`.
  *
- * Flags: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/trtllm/backend_args.py.
+ * Flags: https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/trtllm/backend_args.py.
  * Options without a flag are passed to the engine as `--trtllm.<group>.<key>`, which excludes
  * `--override-engine-args`.
  *
  * A replica over several nodes is one MPI world with a rank per GPU, all started by `mpirun` on the first
  * node (`mpi.ts`):
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/docs/backends/trtllm/multinode/trtllm-multinode-examples.md.
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/docs/backends/trtllm/multinode/trtllm-multinode-examples.md.
  * Every rank runs https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/trtllm-llmapi-launch,
  * which is Dynamo's worker on rank 0, and waits for work on the others.
  */
@@ -35,7 +35,6 @@ import {
   type WorkerSpec,
 } from "./engine";
 import { isGroup, merged } from "./engineConfig";
-import { KVBM_ENGINE_OFFSET, kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
 import { mpiDaemon, mpiPorts, mpirun } from "./mpi";
 import { connectorOf, type TransferRules } from "./transfer";
 
@@ -43,6 +42,8 @@ const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode:
 
 /** Command of every rank of a replica over several nodes, followed by the worker's command. */
 const LAUNCHER = "trtllm-llmapi-launch";
+
+const BYTES_PER_GB = 1e9;
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 
@@ -60,6 +61,7 @@ const RESERVED_KEYS: ReservedFlags = {
   gpus_per_node: "cluster.gpusPerNode",
   "kv_cache_config.tokens_per_block": "router.blockSize",
   "cache_transceiver_config.backend": "kvTransfer.connector",
+  "kv_cache_config.host_cache_size": "kvOffload.hostMemoryGB",
   kv_connector_config: "kvOffload",
 };
 
@@ -112,28 +114,10 @@ export const trtllm: Engine = {
     "--trtllm.disable_overlap_scheduler": "its overlap scheduler does not work in a prefill worker",
   },
   usesGpus: true,
-  shapeProblems(replica) {
-    const { pool, nodes } = replica;
-    const problems = [];
-    if (nodes > 1 && usesKvbm(replica)) {
-      problems.push({
-        key: "tensorParallel" as const,
-        message:
-          `kvOffload works with engine trtllm only where a replica fits one node (KVBM), and this one is on ${nodes}. ` +
-          "Remove kvOffload, or make the replica smaller.",
-      });
-    }
-    if (usesKvbm(replica) && usesDp(replica)) {
-      problems.push({
-        key: "dataParallel" as const,
-        message: `kvOffload does not work with ${pool.dataParallel} attention groups (KVBM knows one). Remove one of the two.`,
-      });
-    }
-    return problems;
-  },
+  shapeProblems: () => [],
   otherModels: ({ args, config }) => DRAFT_KEYS.flatMap((key) => draftIn(args, config, key)),
   kind: ({ rank }) => (rank === 0 ? "worker" : "bare"),
-  ports: (spec) => [...(usesKvbm(spec) ? kvbmPorts(true) : []), ...(spec.nodes > 1 ? mpiPorts(spec) : [])],
+  ports: (spec) => (spec.nodes > 1 ? mpiPorts(spec) : []),
   start(worker) {
     if (worker.rank > 0) return mpiDaemon(worker, { ...transferEnv(worker), ...extraEnv(worker) });
     const served = serve(worker);
@@ -160,20 +144,10 @@ function serve(worker: WorkerSpec): WorkerCommand {
       ...extraArgs(worker),
     ],
     env: {
-      ...(usesKvbm(worker) ? offloadEnv(worker) : {}),
       ...transferEnv(worker),
       ...extraEnv(worker),
     },
   };
-}
-
-/**
- * By default the engine publishes KV events to KVBM on the same port on which KVBM's leader listens
- * (`kvbm/trtllm_integration/consolidator_config.py` of 1.4.2), so it gets another one.
- */
-function offloadEnv(worker: WorkerSpec): Record<string, string> {
-  const port = (worker.ports.kvbm ?? 0) + KVBM_ENGINE_OFFSET;
-  return { ...kvbmEnv(worker), DYN_KVBM_TRTLLM_ZMQ_PORT: String(port) };
 }
 
 /** What the model that drafts tokens is called in `speculative_config`, today and before. */
@@ -211,7 +185,6 @@ function cacheFlags(worker: WorkerSpec): string[] {
     // Dynamo registers the engine's value; its own is for an engine that reports none.
     ...option("--kv-block-size", worker.config.router.blockSize),
     ...flag("--publish-kv-events", publishesKvEvents(worker)),
-    ...(usesKvbm(worker) ? ["--connector", "kvbm"] : []),
   ];
 }
 
@@ -231,13 +204,20 @@ function planned(worker: WorkerSpec): PlainObject {
     kv_cache_config: {
       ...(blockSize === undefined ? {} : { tokens_per_block: blockSize }),
       ...(pool.gpuMemoryFraction === undefined ? {} : { free_gpu_memory_fraction: pool.gpuMemoryFraction }),
-      ...(usesKvbm(worker) ? { enable_partial_reuse: false } : {}),
+      ...hostCache(worker),
     },
     ...(disaggregated(worker)
       ? { cache_transceiver_config: { backend: connectorOf(TRANSFER, config.kvTransfer) } }
       : {}),
     ...(pool.role === "prefill" ? { disable_overlap_scheduler: true } : {}),
   };
+}
+
+/** Host memory for blocks that leave the GPU, in bytes of each rank. Decode workers keep no prefixes. */
+function hostCache(worker: WorkerSpec): PlainObject {
+  const { hostMemoryGB } = worker.config.kvOffload;
+  if (hostMemoryGB === undefined || !keepsPrefixes(worker)) return {};
+  return { host_cache_size: Math.round(hostMemoryGB * BYTES_PER_GB) };
 }
 
 /**
@@ -285,7 +265,7 @@ function transferEnv(worker: WorkerSpec): Record<string, string> {
 
 /**
  * Encode workers, and how workers that process prompts find them: `_default_endpoint` in
- * dynamo/trtllm/args.py of 1.4.2.
+ * dynamo/trtllm/args.py of 1.6.1.
  */
 function pictureFlags(worker: WorkerSpec): string[] {
   if (!hasEncoders(worker)) return [];

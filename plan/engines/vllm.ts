@@ -1,8 +1,8 @@
 /**
- * vLLM 0.26 under `python -m dynamo.vllm`.
+ * vLLM 0.31 under `python -m dynamo.vllm`.
  *
- * Flags: https://github.com/vllm-project/vllm/blob/v0.26.0/vllm/engine/arg_utils.py, and for Dynamo's side
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/components/src/dynamo/vllm/args.py
+ * Flags: https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/engine/arg_utils.py, and for Dynamo's side
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/vllm/args.py
  *
  * A replica over several nodes has one of two forms:
  *
@@ -36,7 +36,6 @@ import {
   valuesOf,
   type WorkerSpec,
 } from "./engine";
-import { kvbmEnv, kvbmPorts, usesKvbm } from "./kvbm";
 import { kvTransferFlags, sideChannelEnv, VLLM_TRANSFER } from "./vllmTransfer";
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
@@ -89,6 +88,9 @@ const RESERVED = {
   "--kv-events-config": "router.kvEvents",
   "--kv-transfer-config": "kvTransfer",
   "--connector": "kvTransfer",
+  // It would take the place of the connector that the plan names.
+  "--kv-offloading-size": "kvOffload.hostMemoryGB",
+  "--kv-offloading-backend": "kvOffload.hostMemoryGB",
   "--prefill-context-parallel-size": undefined,
   "-pcp": undefined,
   "--data-parallel-external-lb": undefined,
@@ -136,18 +138,6 @@ export const vllm: Engine = {
           `${nodes} nodes of a replica, which engine vllm cannot do. Allowed: 1, or a multiple of ${nodes}.`,
       });
     }
-    if (
-      config.kvOffload.hostMemoryGB !== undefined &&
-      keepsPrefixes(replica) &&
-      (nodes > 1 || usesDp(replica))
-    ) {
-      problems.push({
-        key: nodes > 1 ? ("tensorParallel" as const) : ("dataParallel" as const),
-        message:
-          `kvOffload works with engine vllm only where a replica is one attention group on one node (KVBM), and this one ` +
-          `is ${pool.dataParallel} on ${nodes}. Remove kvOffload, or make the replica smaller.`,
-      });
-    }
     return problems;
   },
   otherModels: ({ args }) => otherModel(speculation(args, "model"), speculation(args, "revision")),
@@ -159,7 +149,6 @@ export const vllm: Engine = {
       ...(spec.nodes > 1 && spec.rank === 0 ? [onePort("distInit")] : []),
       ...(disaggregated(spec) ? [{ range: "sideChannel" as const, offsets: groups }] : []),
       ...(publishesKvEvents(spec) ? [{ range: "kvEvents" as const, offsets: groups }] : []),
-      ...(usesKvbm(spec) ? kvbmPorts() : []),
     ];
   },
   start(worker) {
@@ -176,7 +165,6 @@ export const vllm: Engine = {
         VLLM_HOST_IP: worker.address,
         PYTHONHASHSEED: "0",
         ...(isHeadless(worker) ? {} : sideChannelEnv(worker)),
-        ...(usesKvbm(worker) ? kvbmEnv(worker) : {}),
         ...extraEnv(worker),
       },
     };
@@ -258,7 +246,7 @@ function disaggregationFlags(worker: WorkerSpec): string[] {
 
 /**
  * Encode workers, the workers that call them, and the workers that receive their embeddings:
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/examples/backends/vllm/launch/disagg_multimodal_epd.sh
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/examples/backends/vllm/launch/disagg_multimodal_epd.sh
  */
 function pictureFlags(worker: WorkerSpec): string[] {
   if (!hasEncoders(worker)) return [];

@@ -1,17 +1,15 @@
 /**
- * vLLM's `--kv-transfer-config`: NIXL or another connector between prefill and decode workers; KVBM, LMCache
- * or FlexKV for caching blocks; or both combined (`_connector_to_kv_transfer_json` in dynamo/vllm/args.py of
- * 1.4.2). Connectors:
- * https://github.com/vllm-project/vllm/blob/v0.26.0/vllm/distributed/kv_transfer/kv_connector/factory.py, and
+ * vLLM's `--kv-transfer-config`: NIXL or another connector between prefill and decode workers; vLLM's own
+ * offload, LMCache or FlexKV for caching blocks; or both combined. Connectors:
+ * https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/distributed/kv_transfer/kv_connector/factory.py, and
  * those that Dynamo can transfer with: `KV_CONNECTOR_PROTOCOLS` in dynamo/vllm/kv_connector_protocols.py.
  */
 import { disaggregated, keepsPrefixes, type WorkerSpec } from "./engine";
-import { usesKvbm } from "./kvbm";
 import { connectorOf, type TransferRules } from "./transfer";
 
 const NIXL = "NixlConnector";
 const MOONCAKE = "MooncakeConnector";
-const KVBM_MODULE = "kvbm.vllm_integration.connector";
+const BYTES_PER_GB = 1e9;
 
 export const VLLM_TRANSFER: TransferRules = {
   connectors: {
@@ -25,13 +23,9 @@ export const VLLM_TRANSFER: TransferRules = {
   takesExtra: [NIXL, MOONCAKE, "LMCacheConnectorV1", "FlexKVConnectorV1"],
 };
 
-/** Wrappers of two connectors: KVBM's own supports KVBM and LMCache, vLLM's any. */
-const PAIRED_BY_KVBM: readonly string[] = ["DynamoConnector", "LMCacheConnectorV1"];
-
 interface Connector {
   readonly kv_connector: string;
   readonly kv_role: string;
-  readonly kv_connector_module_path?: string;
   readonly kv_connector_extra_config?: object;
 }
 
@@ -44,23 +38,24 @@ export function kvTransferFlags(worker: WorkerSpec): string[] {
 }
 
 function paired(connectors: readonly Connector[]): Connector {
-  const byKvbm = connectors.some(({ kv_connector }) => PAIRED_BY_KVBM.includes(kv_connector));
-  return {
-    kv_connector: byKvbm ? "PdConnector" : "MultiConnector",
-    kv_role: "kv_both",
-    kv_connector_extra_config: { connectors },
-    ...(byKvbm ? { kv_connector_module_path: KVBM_MODULE } : {}),
-  };
+  return { kv_connector: "MultiConnector", kv_role: "kv_both", kv_connector_extra_config: { connectors } };
 }
 
 /** Connector that caches blocks evicted from the GPU. Decode workers cache no prefixes. */
 function keeper(worker: WorkerSpec): Connector | undefined {
-  const { config } = worker;
-  if (usesKvbm(worker))
-    return { kv_connector: "DynamoConnector", kv_connector_module_path: KVBM_MODULE, kv_role: "kv_both" };
+  const { config, pool } = worker;
+  if (!keepsPrefixes(worker)) return undefined;
+  const { hostMemoryGB } = config.kvOffload;
+  if (hostMemoryGB !== undefined) {
+    const bytes = Math.round(hostMemoryGB * BYTES_PER_GB) * pool.tensorParallel * pool.pipelineParallel;
+    return {
+      kv_connector: "OffloadingConnector",
+      kv_role: "kv_both",
+      kv_connector_extra_config: { cpu_bytes_to_use: bytes },
+    };
+  }
   const { connector, extra } = config.kvTransfer;
-  if (connector === undefined || VLLM_TRANSFER.connectors[connector] !== "cache" || !keepsPrefixes(worker))
-    return undefined;
+  if (connector === undefined || VLLM_TRANSFER.connectors[connector] !== "cache") return undefined;
   return { kv_connector: connector, kv_role: "kv_both", ...extraConfig(extra) };
 }
 

@@ -28,7 +28,7 @@ export interface Alert {
 const WINDOW = "5m";
 /** The same for restarts. */
 const RESTART_WINDOW = "15m";
-/** Client errors, and requests that the client cancelled: values of `error_type` in Dynamo 1.4.2. */
+/** Client errors, and requests that the client cancelled: values of `error_type` in Dynamo 1.6.1. */
 export const CLIENT_ERRORS = "validation|not_found|cancelled|not_implemented";
 
 /** PromQL of an alert. */

@@ -1,9 +1,9 @@
-/** Series of Dynamo itself, independent of the engine. Taken from a running 1.4.2. */
+/** Series of Dynamo itself, independent of the engine. Taken from a running 1.6.1. */
 import { counter, gauge, histogram } from "./define";
 
 const KV = { kvRouter: true } as const;
 
-/** https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/metrics/prometheus_names.rs */
+/** https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/metrics/prometheus_names.rs */
 export const FRONTEND = {
   requests: counter(
     "frontend",

@@ -10,7 +10,7 @@ const SGLANG_ALIKE = ["sglang", "mocker"] as const;
 
 /**
  * Dynamo's gauges for all real engines: `dynamo/common/utils/prometheus.py`, class LLMBackendMetrics, in
- * `ai-dynamo` 1.4.2.
+ * `ai-dynamo` 1.6.1.
  */
 export const ENGINE = {
   kvUsage: gauge(
@@ -27,7 +27,7 @@ export const ENGINE = {
   }),
 };
 
-/** `sglang/srt/observability/metrics_collector.py` in SGLang 0.5.16; exported with `--enable-metrics`. */
+/** `sglang/srt/observability/metrics_collector.py` in SGLang 0.5.21; exported with `--enable-metrics`. */
 export const SGLANG = {
   sglangRunning: gauge("worker", "sglang:num_running_reqs", "Requests in the running batch.", {
     engines: SGLANG_ALIKE,

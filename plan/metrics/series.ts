@@ -1,6 +1,6 @@
 /**
  * All series used by dashboards and alerts: the only place for their names, exporters and conditions. Those
- * of Dynamo were taken from a running 1.4.2 (`test/dynamo/metrics.test.ts` verifies all of them); those that
+ * of Dynamo were taken from a running 1.6.1 (`test/dynamo/metrics.test.ts` verifies all of them); those that
  * need a GPU, from the engines' source.
  */
 import type { DeploymentPlan, EngineName } from "../types";

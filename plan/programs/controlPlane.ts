@@ -13,7 +13,7 @@ const NEEDS_NOTHING = { gpus: [], waitsFor: [] } as const;
 
 /**
  * Secrets of the control plane, in the nodes' secrets files. Those read by Dynamo's processes have Dynamo's
- * names: https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config/environment_names.rs
+ * names: https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/config/environment_names.rs
  */
 export const ETCD_PASSWORD = "ETCD_AUTH_PASSWORD";
 /** Password of etcd's administrator; only `runtime/etcd_server.py` has it, and creates the other user. */
@@ -81,7 +81,7 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
 }
 
 /**
- * One nats-server on the head, without JetStream: Dynamo 1.4.2 publishes KV events on core NATS. Clients need
+ * One nats-server on the head, without JetStream: Dynamo 1.6.1 publishes KV events on core NATS. Clients need
  * a token. Health and metrics need none, so they are reachable from the node only. Configuration:
  * https://docs.nats.io/running-a-nats-service/configuration
  */

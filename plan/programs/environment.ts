@@ -6,7 +6,7 @@ import { controlPlaneAddresses, controlPlaneSecrets, ETCD_USER } from "./control
 
 /**
  * Service discovery and addresses of a Dynamo process. Names:
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config/environment_names.rs
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/config/environment_names.rs
  */
 export function dynamoEnvironment(context: PlanContext): Record<string, string> {
   const { config, facts } = context;

@@ -132,14 +132,14 @@ function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
  * counts, which the mocker and encode workers do not have: they would return 503 while they serve. Dynamo
  * reports `DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS` as deprecated at every start; any field of its runtime's
  * configuration can also be set as `DYN_RUNTIME_<FIELD>`, without a warning:
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/runtime/src/config.rs (`RuntimeConfig::figment`).
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/config.rs (`RuntimeConfig::figment`).
  */
 const HEALTHY_ENDPOINTS = "DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS";
 
 /**
  * Whether the status server serves configuration and tokenizer of the model. Frontends download them from
  * there, also from another cluster:
- * https://github.com/ai-dynamo/dynamo/blob/v1.4.2/lib/llm/src/local_model.rs (`ENV_SELF_HOST_METADATA`)
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/llm/src/local_model.rs (`ENV_SELF_HOST_METADATA`)
  */
 const SERVES_METADATA = "DYN_SELF_HOST_METADATA";
 

@@ -63,7 +63,7 @@ const SETTINGS: Readonly<Record<string, (value: string) => ConfigInput["sky"]>> 
 const EVERYDAY: Readonly<Record<string, readonly string[]>> = {
   image: [
     "docker:ubuntu:24.04",
-    "docker:registry.example.com:5000/team/dynamo:1.4.2-efa",
+    "docker:registry.example.com:5000/team/dynamo:1.6.1-efa",
     `docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime@sha256:${"0123456789abcdef".repeat(4)}`,
     "docker:123456789012.dkr.ecr.us-east-1.amazonaws.com/dynamo:v1",
     "ami-0123456789abcdef0",

@@ -8,12 +8,11 @@ import { ensureToolchain } from "../../toolchain/index";
 /** Prints every option of the router: its flags, default, and choices. */
 const SCRIPT = `
 import argparse, json
-from dynamo.common.configuration.groups.aic_perf_args import AicPerfArgGroup
 from dynamo.common.configuration.groups.kv_router_args import KvRouterArgGroup
 from dynamo.common.configuration.groups.router_args import RouterArgGroup
 parser = argparse.ArgumentParser(add_help=False)
-for group in (RouterArgGroup, KvRouterArgGroup, AicPerfArgGroup):
-    group().add_arguments(parser)
+RouterArgGroup(default_router_mode="round-robin", include_frontend_only=True).add_arguments(parser)
+KvRouterArgGroup().add_arguments(parser)
 print(json.dumps([
     {"flags": action.option_strings, "default": action.default, "choices": action.choices}
     for action in parser._actions if action.help != argparse.SUPPRESS
@@ -26,8 +25,21 @@ interface Option {
   readonly choices: readonly string[] | null;
 }
 
-/** Options that are not exposed: the mode has its own key, and the others have no effect in a frontend. */
-const NO_KNOBS = new Set(["--router-mode", "--enforce-disagg", "--aic-mtp-seed"]);
+/** Options that are no knobs here. */
+const NO_KNOBS = new Set([
+  // The mode has a key of its own.
+  "--router-mode",
+  // They do nothing in a frontend, or nothing yet.
+  "--enforce-disagg",
+  "--enable-session-prefix-index",
+  // It needs a package that PyPI does not carry.
+  "--router-prefill-load-model",
+  // Going with Dynamo 1.7, for `policyConfig`.
+  "--router-prefill-policy",
+  "--router-decode-policy",
+  // JSON, for `frontend.args`.
+  "--router-conditional-disagg-config",
+]);
 
 async function dynamoOptions(): Promise<Option[]> {
   const { python } = await ensureToolchain({ need: ["python"] });

@@ -13,7 +13,7 @@ import { eventually, TestDeployment } from "./support";
 
 const deployment = new TestDeployment(
   {
-    // A request of a lost worker migrates, which Dynamo 1.4.2 does not support with router mode kv. Each
+    // A request of a lost worker migrates, which Dynamo 1.6.1 does not support with router mode kv. Each
     // migration goes to the next worker in turn, which may be the lost one again.
     router: { mode: "round-robin" },
     frontend: { migrationLimit: 10 },

@@ -36,7 +36,7 @@ const choosing =
   (program: ProgramPlan): ProgramPlan => ({
     ...program,
     command: program.command.map((argument, at) =>
-      program.command[at - 1] === "--sglang-page-size" ? (pageSize ?? argument) : argument,
+      program.command[at - 1] === "--block-size" ? (pageSize ?? argument) : argument,
     ),
   });
 

@@ -39,7 +39,7 @@ describe.skipIf(reason !== undefined)(
         labConfig(ports, {
           cluster: { nodes: 4, gpusPerNode: 1, accelerator: "A100" },
           pools: [{ role: "aggregated", replicas: 2, tensorParallel: 2 }],
-          // A request of a lost worker migrates, which Dynamo 1.4.2 does not support with router mode kv.
+          // A request of a lost worker migrates, which Dynamo 1.6.1 does not support with router mode kv.
           // Each migration goes to the next worker in turn, which may be the lost one again.
           frontend: { ...ports.frontend, migrationLimit: 10 },
           controlPlane: { leaseTtlSeconds: 10 },

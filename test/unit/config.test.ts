@@ -24,7 +24,7 @@ describe("defaults", () => {
       cluster: { nodes: 1, gpusPerNode: 8, accelerator: "H100", allowIdleGpus: false },
       placement: "shared",
       router: { mode: "kv", kvEvents: true },
-      frontend: { replicas: 1, port: 8000, migrationLimit: 0 },
+      frontend: { replicas: 1, port: 8000, migrationLimit: 3 },
       controlPlane: { discovery: "auto", events: "auto", requestPlane: "tcp", leaseTtlSeconds: 30 },
       kvOffload: {},
       timeouts: { readySeconds: 3600, dependencySeconds: 120, stopSeconds: 30, provisionMinutes: 60 },

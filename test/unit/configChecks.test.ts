@@ -95,16 +95,16 @@ const BAD: readonly BadInput[] = [
   ],
   [
     "an image with another engine",
-    { engine: "vllm", sky: { image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.2" } },
+    { engine: "vllm", sky: { image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1" } },
     [
-      'dynamo-sky:sky.image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.2" holds another engine than vllm. Use docker:nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.4.2, or remove this.',
+      'dynamo-sky:sky.image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1" holds another engine than vllm. Use docker:nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.1, or remove this.',
     ],
   ],
   [
     "an image of another release",
-    { sky: { image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.5.1" } },
+    { sky: { image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.2" } },
     [
-      'dynamo-sky:sky.image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.5.1" is not of Dynamo 1.4, whose flags the workers are started with. Use docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.2, or remove this.',
+      'dynamo-sky:sky.image: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.2" is not of Dynamo 1.6, whose flags the workers are started with. Use docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1, or remove this.',
     ],
   ],
   [
@@ -280,19 +280,39 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
-    "load model without its data",
-    { router: { prefillLoadModel: "aic", aicSystem: "h100_sxm", trackPrefillTokens: false } },
+    "simulated timing without its package",
+    { engine: "mocker", frontend: { args: ["--router-prefill-load-model", "ais"] } },
     [
-      'dynamo-sky:router.aicBackend: is required with router.prefillLoadModel "aic". Set it.',
-      'dynamo-sky:router.aicModelPath: is required with router.prefillLoadModel "aic". Set it.',
-      'dynamo-sky:router.trackPrefillTokens: false excludes router.prefillLoadModel "aic". Set it to true, or that to "none".',
+      'dynamo-sky:frontend.args[1]: "ais" needs the package aisimulate, which NVIDIA\'s images have and PyPI has not, and engine mocker is installed from there. Remove it, or use a real engine.',
     ],
   ],
   [
-    "data without the load model",
-    { router: { aicTpSize: 8 } },
+    "a soft affinity of no session",
+    { router: { sessionAffinityMode: "soft" } },
     [
-      'dynamo-sky:router.aicTpSize: 8 has no effect while router.prefillLoadModel is "none". Remove it, or set that to "aic".',
+      'dynamo-sky:router.sessionAffinityMode: "soft" has no effect without router.sessionAffinityTtlSecs. Set that too, or remove this.',
+    ],
+  ],
+  [
+    "knobs of a guessed cache, and of known caches, the wrong way round",
+    { router: { approximateCachePolicy: "lru" } },
+    [
+      'dynamo-sky:router.approximateCachePolicy: "lru" has no effect while router.kvEvents is true. Remove it, or set that to false.',
+    ],
+  ],
+  [
+    "conditional disaggregation of what is not apart, without events",
+    { router: { conditionalDisagg: true, kvEvents: false } },
+    [
+      "dynamo-sky:router.conditionalDisagg: true needs router.kvEvents, which is false. Set it to true.",
+      "dynamo-sky:router.conditionalDisagg: true has no effect: there are no prefill and decode pools to choose between. Remove it, or use such pools.",
+    ],
+  ],
+  [
+    "a disk for an engine that has none, or none with a bound",
+    { engine: "vllm", kvOffload: { hostMemoryGB: 10, diskGB: 100 } },
+    [
+      "dynamo-sky:kvOffload.diskGB: 100 is not possible with engine vllm, whose files of KV blocks nothing bounds. Remove it, or use engine sglang.",
     ],
   ],
   [
@@ -303,15 +323,8 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
-    "migration with the KV router",
-    { frontend: { migrationLimit: 3 } },
-    [
-      "dynamo-sky:frontend.migrationLimit: 3 does not work with router mode kv: Dynamo 1.4.2 fails every migrated request there. Set it to 0, or choose another router.mode.",
-    ],
-  ],
-  [
     "limit of migration without migration",
-    { router: { mode: "random" }, frontend: { migrationMaxSeqLen: 100 } },
+    { frontend: { migrationLimit: 0, migrationMaxSeqLen: 100 } },
     [
       "dynamo-sky:frontend.migrationMaxSeqLen: 100 has no effect while frontend.migrationLimit is 0. Remove it, or raise that.",
     ],

@@ -62,18 +62,6 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
-    "draft tokens out of range",
-    { router: { aicNextn: 6 } },
-    ["dynamo-sky:router.aicNextn: 6 is too big. Allowed: 1 to 5."],
-  ],
-  [
-    "accept rates that are none",
-    { router: { aicNextnAcceptRates: "80%,60%" } },
-    [
-      'dynamo-sky:router.aicNextnAcceptRates: "80%,60%" is not a list of rates. Allowed: rates from 0 to 1 with commas, such as "0.8,0.6".',
-    ],
-  ],
-  [
     "port below 1024",
     { frontend: { port: 80 } },
     ["dynamo-sky:frontend.port: 80 is too small. Allowed: 1024 to 65535."],

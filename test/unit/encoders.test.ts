@@ -103,11 +103,11 @@ describe("encode workers", () => {
     for (const { command, env, gpus, ports } of encoders) {
       expect(gpus).toHaveLength(1);
       expect([...command, ...Object.keys(env)].join(" ")).not.toMatch(
-        /kv-events|kv-transfer|hicache|hierarchical|KVBM|NIXL|page-size|--block-size|transceiver|bootstrap|publish-kv/,
+        /kv-events|kv-transfer|hicache|hierarchical|host_cache|NIXL|page-size|--block-size|transceiver|bootstrap|publish-kv/,
       );
-      expect(
-        Object.keys(ports).filter((purpose) => /kvEvents|sideChannel|bootstrap|kvbm/.test(purpose)),
-      ).toEqual([]);
+      expect(Object.keys(ports).filter((purpose) => /kvEvents|sideChannel|bootstrap/.test(purpose))).toEqual(
+        [],
+      );
     }
   });
 
@@ -139,7 +139,7 @@ describe("encode workers", () => {
     );
     const pools = [{ ...ENCODE, tensorParallel: 2 }, { role: "aggregated" }] as const;
     expect(refusal({ ...VISION, engine: "vllm", pools })).toContain(
-      "an encode worker of Dynamo 1.4.2 works on one",
+      "an encode worker of Dynamo 1.6.1 works on one",
     );
   });
 });

@@ -88,12 +88,9 @@ describe("kvTransfer", () => {
     expect(flagOf(trtllm, "--trtllm.cache_transceiver_config.backend")).toBe("UCX");
   });
 
-  it.each([
-    ["LMCacheConnectorV1", "PdConnector"],
-    ["FlexKVConnectorV1", "MultiConnector"],
-  ])(
+  it.each(["LMCacheConnectorV1", "FlexKVConnectorV1"])(
     "keeps blocks by %s, alone in aggregated workers and beside NIXL in prefill workers",
-    (connector, pair) => {
+    (connector) => {
       const kvTransfer = { connector, backend: "LIBFABRIC", extra: { chunk: 256 } } as const;
       const keeps = {
         kv_connector: connector,
@@ -107,7 +104,7 @@ describe("kvTransfer", () => {
       };
       const disaggregated = with_("vllm", { kvTransfer });
       expect(jsonOf(program(disaggregated, "prefill-0"), "--kv-transfer-config")).toMatchObject({
-        kv_connector: pair,
+        kv_connector: "MultiConnector",
         kv_connector_extra_config: { connectors: [keeps, moves] },
       });
       expect(jsonOf(program(disaggregated, "decode-0"), "--kv-transfer-config")).toEqual(moves);
@@ -161,7 +158,7 @@ describe("kvTransfer", () => {
       'kvTransfer.backend: "LIBFABRIC" has no effect: there are no prefill and decode pools',
     ],
     [
-      "KVBM beside another connector",
+      "two that keep blocks",
       with_("vllm", { kvTransfer: { connector: "LMCacheConnectorV1" }, kvOffload: { hostMemoryGB: 10 } }),
       'kvTransfer.connector: "LMCacheConnectorV1" does not go with kvOffload',
     ],

@@ -40,7 +40,7 @@ function readable({ name, command, env, gpus }: ProgramPlan): string {
     else lines.push(`${lines.pop()} ${argument}`);
   }
   const own = Object.entries(env).filter(([key]) =>
-    /^(CUDA|VLLM|SGLANG|PYTHONHASH|DYN_KVBM|DYN_SYSTEM|DYN_TCP|DYN_RUNTIME)/.test(key),
+    /^(CUDA|VLLM|SGLANG|PYTHONHASH|DYN_SYSTEM|DYN_TCP|DYN_RUNTIME)/.test(key),
   );
   return [
     `${name}: ${lines.join("\n  ")}`,
@@ -169,7 +169,7 @@ describe("the size of a KV block", () => {
   });
 
   it("is 16 tokens for the mocker, which simulates no model that could choose", () => {
-    expect(flagOf(program(SHAPES.dev, "prefill-0"), "--sglang-page-size")).toBe("16");
+    expect(flagOf(program(SHAPES.dev, "prefill-0"), "--block-size")).toBe("16");
     expect(program(SHAPES.dev, "frontend-0").command).not.toContain("--kv-cache-block-size");
   });
 
@@ -178,7 +178,7 @@ describe("the size of a KV block", () => {
     expect(problemsOf({ ...SHAPES.disagg, kvOffload: disk })[0]).toContain(
       "router.blockSize: is needed with kvOffload.diskGB",
     );
-    expect(problemsOf({ ...SHAPES.vllm, kvOffload: disk })).toEqual([]);
+    expect(problemsOf({ ...SHAPES.vllm, kvOffload: { hostMemoryGB: 10 } })).toEqual([]);
     const frontend = { args: ["--dyn-chat-processor", "vllm"] };
     expect(problemsOf({ ...SHAPES.vllm, frontend })[0]).toContain(
       "router.blockSize: is needed with --dyn-chat-processor",
@@ -286,13 +286,13 @@ describe("mocker with offload", () => {
     pools: [{ role: "prefill", tensorParallel: 2 }, { role: "decode" }],
   } as const satisfies Deployment;
 
-  it("simulates tiers of as many blocks as the gigabytes of all GPUs hold", () => {
+  it("simulates host memory of as many blocks as the gigabytes of all GPUs hold", () => {
     const prefill = program(offloading, "prefill-0");
     expect(flagOf(prefill, "--engine-type")).toBe("vllm");
-    // 147456 bytes per token, 16 tokens per block.
-    expect(flagOf(prefill, "--num-g2-blocks")).toBe("1695");
-    expect(flagOf(prefill, "--num-g3-blocks")).toBe("3390");
-    expect(flagOf(program(offloading, "decode-0"), "--num-g2-blocks")).toBeUndefined();
+    // 147456 bytes a token, 16 tokens a block.
+    expect(flagOf(prefill, "--num-host-blocks")).toBe("1695");
+    expect(flagOf(prefill, "--kv-bytes-per-token")).toBe("147456");
+    expect(flagOf(program(offloading, "decode-0"), "--num-host-blocks")).toBeUndefined();
     expect(flagOf(program(offloading, "decode-0"), "--engine-type")).toBe("sglang");
   });
 });
@@ -327,21 +327,28 @@ describe("vllm", () => {
     for (const worker of workers) expect(flagOf(worker, "--kv-transfer-config")).toContain("NixlConnector");
   });
 
-  it("adds KVBM for offload, sized for all GPUs of the replica", () => {
+  it("offloads by itself, with the host memory of all GPUs of an attention group, beside what hands over", () => {
     const offloading = { ...SHAPES.vllm, kvOffload: { hostMemoryGB: 20 } };
-    const prefill = program(offloading, "prefill-1");
-    expect(prefill.env["DYN_KVBM_CPU_CACHE_GB"]).toBe("40");
-    expect(flagOf(prefill, "--kv-transfer-config")).toContain("PdConnector");
-    expect(prefill.ports).toMatchObject({ kvbm: 28002, kvbm1: 28003, kvbm2: 29002 });
-    expect(
-      problemsOf({
-        ...twoNodes,
-        kvOffload: { hostMemoryGB: 20 },
-        pools: [{ role: "aggregated", tensorParallel: 16 }],
-      }),
-    ).toEqual([
-      "pools.0.tensorParallel: kvOffload works with engine vllm only where a replica is one attention group on one node (KVBM), and this one is 1 on 2. Remove kvOffload, or make the replica smaller.",
-    ]);
+    const keeps = (gb: number) => ({
+      kv_connector: "OffloadingConnector",
+      kv_role: "kv_both",
+      kv_connector_extra_config: { cpu_bytes_to_use: gb * 1e9 },
+    });
+    const configOf = (shape: Deployment, name: string): unknown =>
+      JSON.parse(flagOf(program(shape, name), "--kv-transfer-config") ?? "");
+    expect(configOf(offloading, "prefill-1")).toMatchObject({
+      kv_connector: "MultiConnector",
+      kv_connector_extra_config: { connectors: [keeps(40), { kv_connector: "NixlConnector" }] },
+    });
+    expect(configOf(offloading, "decode-0")).toMatchObject({ kv_connector: "NixlConnector" });
+    const wide = { ...twoNodes, kvOffload: { hostMemoryGB: 20 } };
+    const tensor = { ...wide, pools: [{ role: "aggregated", tensorParallel: 16 }] } as const;
+    expect(configOf(tensor, "aggregated-0")).toEqual(keeps(320));
+    const groups = {
+      ...wide,
+      pools: [{ role: "aggregated", dataParallel: 16, expertParallel: 16 }],
+    } as const;
+    expect(configOf(groups, "aggregated-0-rank1")).toEqual(keeps(20));
   });
 });
 
@@ -401,20 +408,17 @@ describe("trtllm", () => {
       expect(ports.map(([, port]) => port)).toEqual(Array.from({ length: 24 }, (_, at) => 27_000 + at));
     });
 
-    it("cannot offload, for KVBM's leader is on one node", () => {
-      expect(problemsOf({ ...spanning, kvOffload: { hostMemoryGB: 20 } })).toEqual([
-        "pools.0.tensorParallel: kvOffload works with engine trtllm only where a replica fits one node (KVBM), and this one is on 2. Remove kvOffload, or make the replica smaller.",
-      ]);
+    it("offloads to the host memory of every rank", () => {
+      const leader = program({ ...spanning, kvOffload: { hostMemoryGB: 20 } }, "aggregated-0");
+      expect(flagOf(leader, "--trtllm.kv_cache_config.host_cache_size")).toBe("20000000000");
     });
   });
 
-  it("publishes KV events to KVBM at a port of its own", () => {
-    const prefill = program({ ...SHAPES.trtllm, kvOffload: { hostMemoryGB: 20 } }, "prefill-1");
-    expect(prefill.ports).toMatchObject({ kvbm: 28003, kvbm1: 28004, kvbm2: 28005, kvbm3: 29003 });
-    expect(prefill.env).toMatchObject({
-      DYN_KVBM_LEADER_ZMQ_PUB_PORT: "28003",
-      DYN_KVBM_TRTLLM_ZMQ_PORT: "28005",
-    });
+  it("offloads nothing of decode workers, which keep no prefixes", () => {
+    const offloading = { ...SHAPES.trtllm, kvOffload: { hostMemoryGB: 20 } };
+    const flag = "--trtllm.kv_cache_config.host_cache_size";
+    expect(flagOf(program(offloading, "prefill-1"), flag)).toBe("20000000000");
+    expect(flagOf(program(offloading, "decode-0"), flag)).toBeUndefined();
   });
 });
 

@@ -279,14 +279,15 @@ describe("what does not fit", () => {
   it("is told with everything else that is wrong", () => {
     expect(
       problemsOf({
-        ...SHAPES.trtllm,
-        kvOffload: { hostMemoryGB: 10 },
+        ...SHAPES.vllm,
+        task: "embedding",
+        router: {},
         cluster: { gpusPerNode: 4 },
         pools: [{ role: "aggregated", tensorParallel: 8 }],
       }),
     ).toEqual([
       "dynamo-sky:cluster.nodes: The pools take 8 GPUs (aggregated 1 × 8), and 1 node of 4 have 4. Set it to 2, or lower replicas or parallelism.",
-      "dynamo-sky:pools[0].tensorParallel: kvOffload works with engine trtllm only where a replica fits one node (KVBM), and this one is on 2. Remove kvOffload, or make the replica smaller.",
+      "dynamo-sky:pools[0].tensorParallel: a replica over 2 nodes is not possible with engine vllm and task embedding. Make it fit one node (tensorParallel × pipelineParallel).",
     ]);
   });
 

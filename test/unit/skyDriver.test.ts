@@ -70,7 +70,8 @@ describe("sky launch", () => {
     expect(source.startsWith(sky.env["TMPDIR"])).toBe(true);
     expect(existsSync(source)).toBe(false);
     expect(sky.read("runtime").split("\n").toSorted()).toEqual(Object.keys(runtime).toSorted());
-    for (const name of ["setup.sh", "start.py", "nginx.conf"]) expect(Object.keys(runtime)).toContain(name);
+    for (const name of ["setup.sh", "overrides.txt", "start.py", "nginx.conf"])
+      expect(Object.keys(runtime)).toContain(name);
     expect(run).toContain("start.py --standalone <<'PLAN'\nprograms:\n- name: etcd\n");
     const { name } = taskName(CLUSTER, task, {}, runtime);
     expect(sky.changes[0]).toContain(name);

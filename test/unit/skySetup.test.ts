@@ -54,15 +54,9 @@ describe("the set-up of a node", () => {
     return { status, stderr, calls: readFileSync(env.CALLS, "utf8") };
   };
 
-  it.each([
-    ["vllm", { hostMemoryGB: 10 }, true],
-    ["vllm", {}, false],
-    ["sglang", { hostMemoryGB: 10 }, false],
-  ])("with %s and kvOffload %j installs vLLM's connector: %s", (engine, kvOffload, expected) => {
-    const { status, stderr, calls } = setUp(commandOf({ engine, kvOffload }));
+  it("adds supervisor to what is there", () => {
+    const { status, stderr, calls } = setUp(commandOf({ engine: "vllm" }));
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
-    const connector = `--no-deps kvbm==${VERSIONS.dynamo}`;
-    expect(calls.includes(connector)).toBe(expected);
     expect(calls).toContain(`supervisor==${VERSIONS.supervisor}`);
   });
 

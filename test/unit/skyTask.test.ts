@@ -55,7 +55,7 @@ describe("task", () => {
     expect(resources).toEqual({
       accelerators: "H100:8",
       network_tier: "best",
-      image_id: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.4.2",
+      image_id: "docker:nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1",
     });
   });
 

@@ -146,6 +146,7 @@ describe("a task's name", () => {
     expect(other.name).not.toBe(name);
     expect(other.setup).toBe(setup);
     expect(taskName("c", task, {}, { ...files, "setup.sh": "2" }).setup).not.toBe(setup);
+    expect(taskName("c", task, {}, { ...files, "overrides.txt": "2" }).setup).not.toBe(setup);
   });
 
   it("is known as another's", () => {

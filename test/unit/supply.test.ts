@@ -19,7 +19,7 @@ const DOWNLOADS =
 /** The places with downloads, each with the number of lines and how they are verified. */
 const KNOWN: Readonly<Record<string, string>> = {
   "components/topology.ts": "curl in the command that the `chat` output shows: it asks the endpoint",
-  "runtime/setup.sh": "ai-dynamo, supervisor and kvbm in exact versions; apt; the model at its revision",
+  "runtime/setup.sh": "ai-dynamo, supervisor in exact versions; apt; the model at its revision",
   "runtime/fetch_model.py": "the model at its revision, by the hub's own library",
   "toolchain/bootstrap.mjs": "npm ci: package-lock.json with its checksums",
   "dev/lab/system.ts": "apt: the lab's Debian packages, whose signatures apt checks",
@@ -113,22 +113,19 @@ describe("what is downloaded", () => {
   });
 
   it.each(ENGINES)("onto nodes with engine %s is in an exact version", (engine) => {
-    const kvOffload = engine === "vllm" ? { hostMemoryGB: 1 } : {};
-    const command = setupCommand(parseConfig({ model: "Qwen/Qwen3-8B", engine, kvOffload }), {
+    const command = setupCommand(parseConfig({ model: "Qwen/Qwen3-8B", engine }), {
       controlPlane: true,
       gateway: true,
       prometheus: true,
     });
-    const versions = [...command.matchAll(/--(?:dynamo|supervisor|kvbm) (\S+)/g)].map(
-      ([, version]) => version,
-    );
-    expect(versions.length).toBe(engine === "vllm" ? 3 : 2);
+    const versions = [...command.matchAll(/--(?:dynamo|supervisor) (\S+)/g)].map(([, version]) => version);
+    expect(versions.length).toBe(2);
     for (const version of versions) expect(version).toMatch(/^\d+\.\d+\.\d+$/);
     const setup = read("runtime/setup.sh");
     const packages = [
       ...setup.matchAll(/(?:package|add_packages.*)="?.*==\$\w+|add_packages.*"\S+==\$\w+"/g),
     ];
-    expect(packages.length).toBe(3);
+    expect(packages.length).toBe(2);
     expect(setup).not.toMatch(/\b(curl|wget)\b|http:|\| *(ba)?sh\b/);
     const image = engineImage(engine);
     if (image !== undefined) expect(image).toMatch(/^docker:[\w./-]+:\d+\.\d+\.\d+$/);

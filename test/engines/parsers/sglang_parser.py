@@ -10,6 +10,7 @@ from typing import Any
 from serve import serve  # isort: skip
 
 from dynamo.sglang.args import parse_args
+from sglang.srt import runtime_context
 from sglang.srt.entrypoints.engine import _calculate_rank_ranges
 
 
@@ -17,7 +18,9 @@ def parse(argv: list[str]) -> dict[str, Any]:
     # Otherwise determined by querying the driver.
     config = asyncio.run(parse_args([*argv, "--device", "cuda"]))
     args = config.server_args
-    pipeline, tensor, _, _ = _calculate_rank_ranges(args.nnodes, args.pp_size, args.tp_size, args.node_rank)
+    # It reads all but the node's number from what the process has published.
+    runtime_context.publish(args, role="tokenizer")
+    pipeline, tensor, _, _ = _calculate_rank_ranges(args.node_rank)
     return {
         "processes": len(pipeline) * len(tensor),
         "world": args.pp_size * args.tp_size,

@@ -1,0 +1,120 @@
+/**
+ * What a loss costs: 200 open streams and those that come while the dead are still registered, with the
+ * KV-aware router.
+ */
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Amount, type Endpoint, type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
+import { kill, processesOf } from "../../lib/processes";
+import { API_KEYS } from "../../plan/programs/gateway";
+import { eventually, TestDeployment } from "./support";
+
+const STREAMS = 200;
+/** So long that a stream is open for seconds after its first token. */
+const TOKENS = 400;
+/** Sent when something has just died, which nobody knows yet. */
+const LATE = { requests: 50, clients: 10, answerTokens: 16 };
+const REGISTERED = { discovery: "etcd", events: "nats" } as const;
+
+interface Counted {
+  readonly whole: number;
+  readonly broken: readonly StreamedAnswer[];
+}
+
+function counted(answers: readonly StreamedAnswer[]): Counted {
+  const broken = answers.filter(({ isWhole }) => !isWhole);
+  return { whole: answers.length - broken.length, broken };
+}
+
+/** Kills programs with -9 when all streams are open. */
+async function lose(deployment: TestDeployment, endpoint: Endpoint, programs: readonly string[]) {
+  let open = 0;
+  const amount: Amount = { requests: STREAMS, clients: STREAMS, answerTokens: TOKENS, onFirst: () => open++ };
+  const streams = sendStreams(endpoint, amount);
+  await eventually(() => open === STREAMS, 60);
+  for (const program of programs) kill(processOf(deployment, program));
+  const late = counted(await sendStreams(endpoint, LATE));
+  return { open: counted(await streams), late };
+}
+
+/** A program's own process, which is a child of its launcher. */
+function processOf({ machine, name, cluster }: TestDeployment, program: string): number {
+  const node = cluster.nodes.find(({ programs }) => programs.some((one) => one.name === program));
+  const directory = machine.nodeDirectory(name, node?.rank);
+  const found = processesOf(directory).filter(({ command }) => command === program);
+  expect(found).toHaveLength(1);
+  return found[0]?.pid ?? 0;
+}
+
+const ALL = { open: { whole: STREAMS, broken: [] }, late: { whole: LATE.requests, broken: [] } };
+
+describe("four workers on two nodes, two frontends behind the gateway", () => {
+  const deployment = new TestDeployment(
+    {
+      access: { gateway: true, requestsPerSecond: 100_000, burst: 1_000_000, connectionsPerKey: 1000 },
+      frontend: { replicas: 2 },
+      cluster: { nodes: 2, gpusPerNode: 2 },
+      pools: [{ role: "aggregated", replicas: 4 }],
+    },
+    REGISTERED,
+  );
+  const key = randomBytes(24).toString("hex");
+  const known: Endpoint = {
+    url: deployment.endpoint,
+    model: deployment.plan.model,
+    authorization: `Bearer ${key}`,
+  };
+  const ready = { apiKey: key };
+  const ofNode = (rank: number) =>
+    (deployment.cluster.nodes[rank]?.programs ?? []).flatMap(({ role, name }) =>
+      role === "aggregated" ? [name] : [],
+    );
+  beforeAll(() => {
+    deployment.secrets = { [API_KEYS]: `default:${key}` };
+    return deployment.up(ready);
+  });
+  afterAll(() => deployment.close());
+
+  test("a worker dies: every request ends whole", async () => {
+    expect(await lose(deployment, known, ofNode(1).slice(0, 1))).toEqual(ALL);
+    await deployment.machine.must("ready", deployment.readySpec(ready));
+  });
+
+  test("all workers of a node die: every request ends whole", async () => {
+    expect(ofNode(1)).toHaveLength(2);
+    expect(await lose(deployment, known, ofNode(1))).toEqual(ALL);
+    await deployment.machine.must("ready", deployment.readySpec(ready));
+  });
+
+  test("a frontend dies: its own streams break, and no other request is lost", async () => {
+    const { open, late } = await lose(deployment, known, ["frontend-0"]);
+    expect(late).toEqual(ALL.late);
+    expect(open.whole).toBeGreaterThan(0);
+    // What had begun cannot begin again elsewhere. No stream ends as if it were whole.
+    for (const { status, firstMs } of open.broken) {
+      expect(status).toBe(200);
+      expect(firstMs).not.toBeNaN();
+    }
+  });
+});
+
+describe("two prefill and two decode workers", () => {
+  const deployment = new TestDeployment(
+    {
+      cluster: { nodes: 1, gpusPerNode: 4 },
+      pools: [
+        { role: "prefill", replicas: 2 },
+        { role: "decode", replicas: 2 },
+      ],
+    },
+    REGISTERED,
+  );
+  const known: Endpoint = { url: deployment.endpoint, model: deployment.plan.model };
+  beforeAll(() => deployment.up());
+  afterAll(() => deployment.close());
+
+  test.each([["decode-0"], ["prefill-0"]])("%s dies: every request ends whole", async (victim) => {
+    expect(await lose(deployment, known, [victim])).toEqual(ALL);
+    await deployment.machine.must("ready", deployment.readySpec());
+  });
+});
