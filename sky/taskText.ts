@@ -12,6 +12,8 @@ const SHORT_COMMAND = 70;
 
 /** Sections of SkyPilot's own configuration up to this length are written on one line. Unit: characters. */
 const SHORT_SECTION = 200;
+/** The same of a program's environment. */
+const SHORT_ENV = 90;
 
 /** Fields of a plan whose short lists and maps are written on one line. */
 const IN_ONE_LINE = new Set(["gpus", "ports", "secrets", "waits", "lockstep", "mpi"]);
@@ -58,6 +60,7 @@ function planText(plan: PlanEntry): string {
       const name = key instanceof Scalar ? key.value : undefined;
       if ((isMap(value) || isSeq(value)) && typeof name === "string" && IN_ONE_LINE.has(name))
         value.flow = true;
+      if (name === "env" && isMap(value) && JSON.stringify(value).length <= SHORT_ENV) value.flow = true;
       if (name === "command" && value instanceof Scalar) value.type = commandType(String(value.value));
       if (name === "files" && isMap(value)) for (const item of value.items) literal(item.value);
     },

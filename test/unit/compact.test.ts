@@ -63,7 +63,7 @@ describe("the plan of a task", () => {
 
   it.each(renderedStacks(REPOSITORY))("of the recipe of stack %s can be read in a minute", (stack) => {
     const lines = readFileSync(join(REPOSITORY, recipePath(stack)), "utf8").split("\n").length - 1;
-    expect(lines).toBeLessThanOrEqual(["single", "multi"].includes(stack) ? 125 : 200);
+    expect(lines).toBeLessThanOrEqual(["single", "multi"].includes(stack) ? 120 : 200);
   });
 
   it("says what programs share once, whatever their number", () => {
