@@ -1,7 +1,7 @@
 /** Actual state of a stack's local clusters, read once when a program starts. Read-only. */
 import { type Dirent, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { stateDirectory } from "../local/directories";
+import { stateDir } from "../lib/dirs";
 import { type ObservedNode, observeCluster } from "../local/observe";
 import { isUnproven } from "../local/pendingChanges";
 import type { DeploymentConfig } from "../plan/config";
@@ -49,7 +49,7 @@ export async function observeLocal(prefix: string, wanted?: DeploymentConfig): P
 function clustersOnDisk(): string[] {
   let entries: Dirent[];
   try {
-    entries = readdirSync(join(stateDirectory(), "clusters"), { withFileTypes: true });
+    entries = readdirSync(join(stateDir(), "clusters"), { withFileTypes: true });
   } catch {
     // No such directory: this machine has never had a local cluster.
     return [];

@@ -1,12 +1,12 @@
 import { homedir, userInfo } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 
 /** The variables of `process.env` that set directories. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 function xdg(env: Environment, own: string, base: string, fallback: string): string {
   const explicit = env[own];
-  if (explicit) return explicit;
+  if (explicit) return resolve(explicit);
   const xdgBase = env[base];
   return join(xdgBase || join(env["HOME"] || homedir(), fallback), "dynamo-sky");
 }

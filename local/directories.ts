@@ -1,21 +1,14 @@
 /** Directories of local clusters on this machine. */
 import { readdirSync } from "node:fs";
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
-
-/** `DYNAMO_SKY_STATE`, default `${XDG_STATE_HOME:-~/.local/state}/dynamo-sky`. */
-export function stateDirectory(): string {
-  const own = process.env["DYNAMO_SKY_STATE"];
-  if (own) return resolve(own);
-  return join(process.env["XDG_STATE_HOME"] || join(homedir(), ".local", "state"), "dynamo-sky");
-}
+import { join } from "node:path";
+import { stateDir } from "../lib/dirs";
 
 /**
  * Directory of one local cluster. The name is validated (`nameSchema`), so it cannot escape the state
  * directory.
  */
 export function clusterDirectory(cluster: string): string {
-  return join(stateDirectory(), "clusters", cluster);
+  return join(stateDir(), "clusters", cluster);
 }
 
 export function nodeDirectory(cluster: string, rank: number): string {

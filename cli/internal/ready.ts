@@ -3,12 +3,12 @@
  */
 import { resolve } from "node:path";
 import { tasks } from "../../config/task";
+import { stateDir } from "../../lib/dirs";
 import { UserError } from "../../lib/errors";
 import { callHttp, inWords } from "../../lib/http";
 import { causeIn, lastLines } from "../../lib/logs";
 import { poll } from "../../lib/poll";
 import { defineVerb, type VerbContext } from "../../lib/verb";
-import { stateDirectory } from "../../local/directories";
 import { proveCluster } from "../../local/pendingChanges";
 import { type ReadyInput, readySchema } from "../../plan/readySpec";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
@@ -113,7 +113,7 @@ async function linesOf(
   if (remote !== undefined) return remote.lastLines(component, count);
   const files = Object.entries(logs)
     .filter(([name]) => name === component || name.startsWith(`${component}-`))
-    .flatMap(([, paths]) => paths.map((path) => resolve(stateDirectory(), path)));
+    .flatMap(([, paths]) => paths.map((path) => resolve(stateDir(), path)));
   return lastLines(files, count);
 }
 
