@@ -176,8 +176,8 @@ class Turn:
 def remember(snapshot):
     """Makes a revision the cache's default for the model.
 
-    Dynamo's own library looks that up, whatever revision the engine gets: without it, each worker would
-    download the newest weights too.
+    Dynamo's own library looks that up with HF_HUB_OFFLINE=1, whatever revision the engine gets. Otherwise
+    Dynamo 1.6.1 asks the hub for the newest revision, and downloads that too.
     """
     repository, commit = os.path.dirname(os.path.dirname(snapshot)), os.path.basename(snapshot)
     name = os.path.join(repository, "refs", "main")

@@ -18,7 +18,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -172,6 +172,7 @@ const recorded = (program: ProgramPlan): ProgramPlan => ({
 const onNode = (text: string): string =>
   text
     .replaceAll(/\{\{(HEAD_IP|CONTROL_IP|NODE_IP)\}\}/g, ADDRESS)
+    .replaceAll("{{MODELS}}", `/tmp/dynamo-sky-${userInfo().uid}/models`)
     .replaceAll("{{NODE_DIR}}", () => join(home, ".dynamo-sky", "node0"));
 
 interface Record_ {

@@ -170,14 +170,14 @@ fetch_model.main()`,
     expect(existsSync(join(home, "hub", ".dynamo-sky-a--model"))).toBe(false);
   });
 
-  test("of a revision is what Dynamo's own library takes too, and not the newest besides", async () => {
+  test("of a revision is what Dynamo's own library takes too while it is offline", async () => {
     expect((await fetchModel(`a/model@${OLDER}`)).code).toBe(0);
     const script = `import asyncio
 from dynamo._core import fetch_model
 async def main():
     print(await fetch_model("a/model", False), flush=True)
 asyncio.run(main())`;
-    const { output } = await run(["-c", script]);
+    const { output } = await run(["-c", script], { HF_HUB_OFFLINE: "1" });
     expect(output).toContain(join("snapshots", OLDER));
     expect(hub.asked).toEqual(["all"]);
   });
