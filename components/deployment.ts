@@ -105,8 +105,10 @@ export function prepare(args: DynamoClusterArgs): Deployment {
       factsOf(config, () => localServices ?? locateTools().servicesObtainable),
     );
     const cost = affordableCost(config, planned, observedSky?.prices);
-    const cautions = cautionsOf(config, planned);
-    if (observedSky !== undefined) cautions.push(...beforeLaunch(config, observedSky));
+    const cautions = [
+      ...cautionsOf(config, planned),
+      ...(observedSky === undefined ? [] : beforeLaunch(config, observedSky)),
+    ];
     return { config, plan: planned, cost, cautions, files, addresses: localAddresses(planned) };
   });
 }

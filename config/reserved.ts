@@ -165,7 +165,7 @@ export function reservedFlag(
 }
 
 /** vLLM's parser accepts `_` for `-`, and keys of TensorRT-LLM use it. */
-const spelling = (name: string): string => name.replaceAll("_", "-");
+export const spelling = (name: string): string => name.replaceAll("_", "-");
 
 /**
  * Names that an argument may have: without its value (`--flag=value`), as a negated switch (`--no-flag`), and

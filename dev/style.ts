@@ -32,8 +32,8 @@ const diagnosticsSchema = z.array(
 );
 
 /** Problems of a Python file, each as `line: what`. */
-function pythonProblems(ruff: Workspace, text: string): string[] {
-  const unformatted = ruff.format(text) === text ? [] : ["1: not formatted as ruff does it: npm run fix"];
+function pythonProblems(ruff: Workspace, text: string, formatted: string): string[] {
+  const unformatted = formatted === text ? [] : ["1: not formatted as ruff does it: npm run fix"];
   const found = diagnosticsSchema
     .parse(ruff.check(text))
     .map(({ code, message, start_location }) => `${start_location.row}: ${code ?? "syntax"} ${message}`);
@@ -62,9 +62,11 @@ function main(): void {
     .flatMap((file) => {
       const path = join(root, file);
       const text = readFileSync(path, "utf8");
-      const isPython = file.endsWith(".py");
-      if (isPython && process.argv.includes("--fix")) writeFileSync(path, ruff.format(text));
-      const found = isPython ? pythonProblems(ruff, readFileSync(path, "utf8")) : wideComments(text);
+      if (!file.endsWith(".py")) return wideComments(text).map((problem) => `${file}:${problem}`);
+      const formatted = ruff.format(text);
+      const mends = formatted !== text && process.argv.includes("--fix");
+      if (mends) writeFileSync(path, formatted);
+      const found = pythonProblems(ruff, mends ? formatted : text, formatted);
       return found.map((problem) => `${file}:${problem}`);
     });
   for (const problem of problems) console.error(problem);

@@ -5,9 +5,10 @@
  * is none, as in `pulumi destroy`, which runs no program, it is printed.
  */
 import { createHash } from "node:crypto";
-import { appendFileSync, existsSync, mkdirSync, openSync, readdirSync, rmSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { stateDir } from "./dirs";
+import { removeOlder } from "./staleFiles";
 
 /** A file that a program which was killed has left. */
 const STALE_MS = 24 * 3_600_000;
@@ -35,15 +36,10 @@ export interface OpenRelay {
  */
 export function openRelay(verb: string, input: string): OpenRelay {
   mkdirSync(directory(), { recursive: true, mode: 0o700 });
-  for (const name of readdirSync(directory())) removeStale(join(directory(), name));
+  removeOlder(directory(), Date.now() - STALE_MS);
   const path = fileOf(verb, input);
   rmSync(path, { force: true });
   return { path, descriptor: openSync(path, "a+", 0o600) };
-}
-
-function removeStale(path: string): void {
-  const written = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
-  if (written !== undefined && Date.now() - written > STALE_MS) rmSync(path, { force: true });
 }
 
 /** The command's side. */

@@ -43,7 +43,7 @@ export function addressOf(config: DeploymentConfig, rank: number): string {
  * Address for metrics. The deployment's own Prometheus is on the same node; metrics are exposed to the
  * network only for an external one (`metrics.exporters`).
  */
-export function figuresAddress(config: DeploymentConfig): string {
+export function metricsAddress(config: DeploymentConfig): string {
   return config.metrics.exporters ? NODE_IP : nodeAddress(config);
 }
 

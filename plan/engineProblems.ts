@@ -41,9 +41,9 @@ function taskProblems({ engine, task }: DeploymentConfig): Problem[] {
 /** Replica shapes that the engine does not support. */
 function shapeProblems(config: DeploymentConfig): Problem[] {
   return config.pools.flatMap((pool, index) =>
-    engines[config.engine]
-      .shapeProblems({ config, pool, nodes: nodesOf(config, pool) })
-      .map(({ key, message }) => ({ path: ["pools", index, key], message })),
+    (engines[config.engine].shapeProblems?.({ config, pool, nodes: nodesOf(config, pool) }) ?? []).map(
+      ({ key, message }) => ({ path: ["pools", index, key], message }),
+    ),
   );
 }
 

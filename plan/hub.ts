@@ -3,6 +3,8 @@ import { hasCatalog, ignores } from "../config/infra";
 import { modelSource } from "../config/model";
 import type { Problem, SettingPath } from "../config/problems";
 import { show } from "../config/values";
+import { uniqueBy } from "../lib/uniqueBy";
+import { BYTES_PER_GB } from "../lib/units";
 import type { DeploymentConfig } from "./config";
 import { otherHubModels } from "./otherModels";
 
@@ -77,10 +79,7 @@ export function hubProblems(
   answers: readonly HubAnswer[],
 ): Problem[] {
   const fetched = answers.flatMap((answer) => problemOf(config, shown(endpoint), answer));
-  return [
-    ...new Map(fetched.map((problem) => [problem.message, problem])).values(),
-    ...diskProblems(config, answers),
-  ];
+  return [...uniqueBy(fetched, ({ message }) => message), ...diskProblems(config, answers)];
 }
 
 /** What could not be found out, and what is likely to be too little. */
@@ -158,7 +157,7 @@ function diskUse({ sky, engineEnv }: DeploymentConfig, answers: readonly HubAnsw
   if (isElsewhere || Object.keys(volumes).length > 0 || infra.length === 0 || !infra.every(hasCatalog))
     return undefined;
   const bytes = answers.reduce((sum, answer) => sum + (answer.bytes ?? 0), 0);
-  return bytes === 0 ? undefined : { weightsGB: Math.ceil(bytes / 1e9), diskSizeGB };
+  return bytes === 0 ? undefined : { weightsGB: Math.ceil(bytes / BYTES_PER_GB), diskSizeGB };
 }
 
 function tooSmall({ sky: { diskSizeGB } }: DeploymentConfig, weightsGB: number): string {

@@ -1,6 +1,7 @@
 /** Machines that no cloud of the configuration has, from what SkyPilot's catalogs say of them. Pure. */
 import type { Problem, SettingPath } from "../config/problems";
 import { listed, show } from "../config/values";
+import { uniqueBy } from "../lib/uniqueBy";
 import type { DeploymentConfig } from "./config";
 import { gpusPerReplica } from "./config";
 import type { ClusterPrice } from "./cost";
@@ -53,7 +54,7 @@ export function machineProblems(
     const [first] = misses;
     return first === undefined ? [] : [problemOf(config, cluster, first, misses)];
   });
-  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()];
+  return uniqueBy(problems, (problem) => JSON.stringify(problem));
 }
 
 function problemOf(

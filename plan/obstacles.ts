@@ -21,7 +21,7 @@ const NAMED: (infra: string) => string = (infra) => (infra === "*" ? "any infra"
 /** What previews say of it: a plan and its price can be looked at without access. */
 export function obstacleCautions(obstacles: readonly Obstacle[]): string[] {
   return byReason(obstacles).map(
-    ([why, infra]) => `Nothing can be launched on ${infra}: ${why}.${remedyFor(why, infra)}`,
+    ([why, infra]) => `Nothing can be launched on ${listed(infra)}: ${why}.${remedyFor(why, infra)}`,
   );
 }
 
@@ -33,21 +33,23 @@ export function obstacleProblems(
   const certain = obstacles.filter((one) => one.certain);
   const places = infra.length === 0 ? ["*"] : infra;
   if (!places.every((place) => certain.some((one) => one.infra === place))) return [];
-  const reasons = byReason(certain).map(([why, where]) => `${where}: ${why}.${remedyFor(why, where)}`);
+  const reasons = byReason(certain).map(
+    ([why, where]) => `${listed(where)}: ${why}.${remedyFor(why, where)}`,
+  );
   const message = `${show(infra.length === 1 ? infra[0] : infra)}: nothing can be launched there. ${reasons.join(" ")}`;
   return [{ path: ["sky", "infra"], message }];
 }
 
-function byReason(obstacles: readonly Obstacle[]): (readonly [why: string, infra: string])[] {
+function byReason(obstacles: readonly Obstacle[]): (readonly [why: string, infra: readonly string[]])[] {
   const reasons = [...new Set(obstacles.map(({ why }) => why))];
   return reasons.map((why) => {
     const infra = obstacles.filter((one) => one.why === why).map((one) => NAMED(one.infra));
-    return [why, listed([...new Set(infra)])];
+    return [why, [...new Set(infra)]];
   });
 }
 
-function remedyFor(why: string, infra: string): string {
+function remedyFor(why: string, infra: readonly string[]): string {
   if (why.includes("on PATH")) return " Install it.";
-  const clouds = [...new Set(infra.split(", ").map((one) => one.split("/")[0]?.toLowerCase()))];
+  const clouds = [...new Set(infra.map((one) => one.split("/")[0]?.toLowerCase()))];
   return ` Set it up, or take it out of sky.infra; what is missing, and how it is set up, says: sky check ${clouds.join(" ")}`;
 }

@@ -1,5 +1,6 @@
 /** Models besides the deployment's, named by the user's options of the engine: draft models, adapters. */
 import { modelSource } from "../config/model";
+import { uniqueBy } from "../lib/uniqueBy";
 import type { DeploymentConfig, PoolConfig } from "./config";
 import { engines } from "./engines";
 import type { OtherModel } from "./engines/engine";
@@ -18,7 +19,7 @@ export function otherModels(
     };
     return engines[engine].otherModels?.(asked) ?? [];
   });
-  return [...new Map(named.map((model) => [`${model.name}@${model.revision ?? ""}`, model])).values()];
+  return uniqueBy(named, ({ name, revision = "" }) => `${name}@${revision}`);
 }
 
 /** Those on the hub, with names and revisions that a shell takes as they are. */

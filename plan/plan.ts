@@ -3,6 +3,7 @@
 import { isSlurm } from "../config/infra";
 import { ConfigError, type Problem } from "../config/problems";
 import { CONTROL_IP } from "../lib/placeholders";
+import { uniqueBy } from "../lib/uniqueBy";
 import type { DeploymentConfig } from "./config";
 import { hasExporters } from "./config";
 import { addressOf, NAMESPACE, type PlanContext, type PlanFacts } from "./context";
@@ -87,7 +88,7 @@ function expectedWorkers(config: DeploymentConfig): ExpectedWorkers {
 
 /** Every node that runs out of ports reports it; once is enough. */
 function distinct(problems: readonly Problem[]): Problem[] {
-  return [...new Map(problems.map((problem) => [problem.path.join("."), problem])).values()];
+  return uniqueBy(problems, ({ path }) => path.join("."));
 }
 
 interface PlannedCluster {

@@ -22,20 +22,24 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
 # The hub's rate limit counts requests in windows of five minutes.
 LONGEST_ASKED_SECONDS = 300.0
 PASSING = {408, 425, 429}
+LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
 # Heartbeat of the lock. Shared file systems show it late: NFS after up to a minute.
 ALIVE_EVERY_SECONDS, DEAD_AFTER_SECONDS = 5.0, 180.0
 LONGEST_TURN_SECONDS = 6 * 3600.0
 LOOK_EVERY_SECONDS = 2.0
 
 
+def chain(error):
+    """The error and its causes."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def answered(error):
     """The hub's response, from the error or one of its causes; None if there was none."""
-    while error is not None:
-        answer = getattr(error, "response", None)
-        if answer is not None:
-            return answer
-        error = error.__cause__ or error.__context__
-    return None
+    answers = (getattr(one, "response", None) for one in chain(error))
+    return next((answer for answer in answers if answer is not None), None)
 
 
 def is_passing(error):
@@ -44,16 +48,8 @@ def is_passing(error):
         return answer.status_code in PASSING or answer.status_code >= 500
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return False
-    cause = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in (
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EACCES,
-            errno.EROFS,
-        ):
-            return False
-        cause = cause.__cause__ or cause.__context__
+    if any(isinstance(one, OSError) and one.errno in LASTING for one in chain(error)):
+        return False
     return not isinstance(error, (TypeError, ImportError))
 
 

@@ -8,6 +8,7 @@ refused here would fail there. A hub that cannot be reached, or answers otherwis
 
 import threading
 import time
+from urllib.parse import quote
 
 # Of one request, and of all together: a name may have many addresses, of which none answers.
 CONNECT_SECONDS, ANSWER_SECONDS = 3, 5
@@ -66,13 +67,13 @@ def ask(method, path, question, **more):
     )
 
 
-def access_to(question, asked):
-    from urllib.parse import quote
+def revision_in_path(asked):
+    return quote(asked["revision"] or "main", safe="")
 
-    revision = quote(asked["revision"] or "main", safe="")
-    answer = ask(
-        "HEAD", "/%s/resolve/%s/config.json" % (asked["model"], revision), question, allow_redirects=False
-    )
+
+def access_to(question, asked):
+    path = "/%s/resolve/%s/config.json" % (asked["model"], revision_in_path(asked))
+    answer = ask("HEAD", path, question, allow_redirects=False)
     code, message = answer.headers.get("X-Error-Code"), answer.headers.get("X-Error-Message")
     if answer.status_code < 400 or code == "EntryNotFound":
         return "there", None
@@ -93,9 +94,7 @@ def weights_of(question, asked):
     """Bytes of the weights; None where they are in another form than engines usually load, or the hub does
     not tell.
     """
-    from urllib.parse import quote
-
-    path = "/api/models/%s/revision/%s" % (asked["model"], quote(asked["revision"] or "main", safe=""))
+    path = "/api/models/%s/revision/%s" % (asked["model"], revision_in_path(asked))
     try:
         files = ask("GET", path, question, params={"blobs": "true"}).json()["siblings"]
         # Copies in other forms are in directories.

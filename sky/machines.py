@@ -147,14 +147,19 @@ def accelerator_missed(asked):
     return {"cause": "count", "allowed": [str(one) for one in possible or counts]}
 
 
-def accelerators_of(cloud):
-    """Numbers of accelerators per machine, by name."""
+def machines_with_accelerators(cloud):
+    """Those of the cloud's catalog, by the accelerator's name."""
     from sky import catalog
 
-    listed = catalog.list_accelerators(
+    return catalog.list_accelerators(
         gpus_only=False, clouds=cloud.canonical_name(), all_regions=True, require_price=False
     )
-    numbers = {name: sorted({one.accelerator_count for one in machines}) for name, machines in listed.items()}
+
+
+def accelerators_of(cloud):
+    """Numbers of accelerators per machine, by name."""
+    listed = machines_with_accelerators(cloud).items()
+    numbers = {name: sorted({one.accelerator_count for one in machines}) for name, machines in listed}
     return {name: [int(one) for one in counts if one == int(one)] for name, counts in numbers.items()}
 
 
@@ -179,13 +184,10 @@ def what_there_is(cause, asked):
 
 def sizes_of(cause, asked):
     """CPUs, or memory in GB, of the machines with that accelerator."""
-    from sky import catalog
-
     if "accelerators" not in asked:
         return []
     name, _, count = asked["accelerators"].partition(":")
-    cloud = cloud_of(asked["infra"]).canonical_name()
-    listed = catalog.list_accelerators(gpus_only=False, clouds=cloud, all_regions=True, require_price=False)
+    listed = machines_with_accelerators(cloud_of(asked["infra"]))
     machines = [one for own, all_of in listed.items() if own.lower() == name.lower() for one in all_of]
     sizes = {
         one.cpu_count if cause == "cpus" else one.memory

@@ -2,9 +2,11 @@
  * Finds values of secrets: in files, in command lines and environments of processes, in texts. A test lists
  * the allowed places; that the search finds the values there proves that it works.
  */
+
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
+import { uniqueBy } from "../lib/uniqueBy";
 
 /** Values by name. */
 export type Secrets = Readonly<Record<string, string>>;
@@ -160,7 +162,7 @@ export class SeenProcesses {
         return { secret, program: program === undefined ? other : basename(program) };
       },
     );
-    return [...new Map(all.map((found) => [JSON.stringify(found), found])).values()];
+    return uniqueBy(all, (found) => JSON.stringify(found));
   }
 
   private each(

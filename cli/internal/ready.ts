@@ -81,7 +81,7 @@ async function waitUntilReady(
         await assertHope(input, started, remote);
         known = await knownCause(input, last, remote);
       }
-      const why = known === undefined ? "" : ` (${FAILURES[known.kind].title}: ${known.cause})`;
+      const why = known === undefined ? "" : ` (${titled(known)})`;
       return last && `${last.component}: ${last.seen}${why}`;
     },
   });
@@ -159,20 +159,23 @@ async function notReady(
   const cause = causeIn(lines);
   // The frontend's log often has the cause of a worker's problem.
   if (component !== FRONTEND) lines.push(...(await linesOf(input, FRONTEND, FRONTEND_LOG_LINES, remote)));
-  const waited = `The deployment at ${endpoint} was not ready within ${timeoutSeconds} s: waited for ${component}: ${seen}`;
-  if (known !== undefined) {
-    const { title, advice } = FAILURES[known.kind];
-    const shown = lines.length === 0 ? [] : ["Last log lines:", ...lines];
-    const text = [`${title}: ${known.cause}`, `Next: ${advice}`, `${waited}.`, ...shown];
-    return new UserError(text.join("\n"));
-  }
+  const first =
+    known !== undefined
+      ? [titled(known), `Next: ${FAILURES[known.kind].advice}`]
+      : cause !== undefined
+        ? [`${component} says: ${cause}`]
+        : [];
   return new UserError(
     [
-      ...(cause === undefined ? [] : [`${component} says: ${cause}`]),
-      `${waited}.`,
+      ...first,
+      `The deployment at ${endpoint} was not ready within ${timeoutSeconds} s: waited for ${component}: ${seen}.`,
       ...(lines.length === 0 ? [] : ["Last log lines:", ...lines]),
     ].join("\n"),
   );
+}
+
+function titled({ kind, cause }: Failure): string {
+  return `${FAILURES[kind].title}: ${cause}`;
 }
 
 async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<Missing | undefined> {

@@ -3,9 +3,10 @@
  * is told once.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stateDir } from "../../lib/dirs";
+import { isOlder, removeOlder } from "../../lib/staleFiles";
 
 /** What is older was told in another operation, which is over. */
 const KEPT_MS = 3_600_000;
@@ -21,7 +22,7 @@ export function toldBefore(who: string, reason: string, began: Date): string | u
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const same = reason.replaceAll(who, "").replace(/\d+/g, "0");
   const file = join(directory, createHash("sha256").update(same).digest("hex"));
-  removeBefore(directory, Date.now() - KEPT_MS);
+  removeOlder(directory, Date.now() - KEPT_MS);
   if (isOlder(file, began.getTime())) buried(file);
   try {
     writeFileSync(file, who, { flag: "wx", mode: 0o600 });
@@ -30,11 +31,6 @@ export function toldBefore(who: string, reason: string, began: Date): string | u
     // Another one was first.
     return readFileSync(file, "utf8");
   }
-}
-
-function isOlder(file: string, time: number): boolean {
-  const written = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
-  return written !== undefined && written < time;
 }
 
 /** Moved away before it is removed: of several that find it, one succeeds. */
@@ -46,11 +42,4 @@ function buried(file: string): void {
     // Another one did.
   }
   rmSync(grave, { force: true });
-}
-
-function removeBefore(directory: string, time: number): void {
-  for (const name of readdirSync(directory)) {
-    const file = join(directory, name);
-    if (isOlder(file, time)) rmSync(file, { force: true });
-  }
 }

@@ -1,6 +1,7 @@
 /** The interface of an engine: from a worker's specification to its start command. */
 
 import type { PlainObject } from "../../config/plain";
+import { spelling } from "../../config/reserved";
 import { type TaskName, tasks } from "../../config/task";
 import type { DeploymentConfig, PoolConfig } from "../config";
 import type { PortNeed, PortsTaken } from "../ports";
@@ -101,8 +102,8 @@ export interface Engine {
   readonly reservedKeys?: ReservedFlags;
   /** Whether processes get GPUs assigned (`CUDA_VISIBLE_DEVICES`). */
   readonly usesGpus: boolean;
-  /** Reasons why this engine does not support replicas over that many nodes. */
-  shapeProblems(replica: ReplicaSpec): ShapeProblem[];
+  /** Reasons why this engine does not support a replica of this shape. Default: it supports all. */
+  shapeProblems?(replica: ReplicaSpec): ShapeProblem[];
   kind(rank: RankSpec): ProcessKind;
   /** Ports in addition to Dynamo's own. */
   ports(rank: RankSpec): PortNeed[];
@@ -131,14 +132,14 @@ export function flag(name: string, on: boolean): string[] {
 export function valuesOf(args: readonly string[], flags: readonly string[]): string[] {
   return args.flatMap((argument, index) => {
     const [name = "", ...value] = argument.split("=");
-    if (!flags.includes(name.replaceAll("_", "-"))) return [];
+    if (!flags.includes(spelling(name))) return [];
     return value.length > 0 ? [value.join("=")] : [args[index + 1] ?? ""];
   });
 }
 
 /** Values of a flag that takes several: up to the next flag. */
 export function listOf(args: readonly string[], flag: string): string[] {
-  const at = args.findLastIndex((argument) => argument.replaceAll("_", "-") === flag);
+  const at = args.findLastIndex((argument) => spelling(argument) === flag);
   if (at < 0) return valuesOf(args, [flag]);
   const rest = args.slice(at + 1);
   const end = rest.findIndex((argument) => argument.startsWith("--"));

@@ -9,6 +9,7 @@
  */
 
 import { RUNTIME_FLAGS } from "../../config/reserved";
+import { BYTES_PER_GB } from "../../lib/units";
 import { gpusPerReplica } from "../config";
 import { modelPath } from "../model";
 import { type Engine, extraArgs, extraEnv, type WorkerSpec } from "./engine";
@@ -41,7 +42,6 @@ export const mocker: Engine = {
       "it simulates no model that could choose; its blocks of one token leave it a cache of 16384 tokens, and flood the event plane",
   },
   usesGpus: false,
-  shapeProblems: () => [],
   kind: ({ rank }) => (rank === 0 ? "worker" : "unseen"),
   ports: () => [],
   start(worker) {
@@ -70,7 +70,6 @@ const BLOCK_TOKENS = 16;
  * layers, 8 KV heads and 128 dimensions each. Unit: bytes.
  */
 const KV_BYTES_PER_TOKEN = 2 * 36 * 8 * 128 * 2;
-const BYTES_PER_GB = 1e9;
 
 /**
  * SGLang by default. With KV offloading vLLM, since the mocker has no offload for SGLang; host memory is

@@ -7,6 +7,7 @@
 
 import { RUNTIME_FLAGS } from "../../config/reserved";
 import { NODE_DIR } from "../../lib/placeholders";
+import { BYTES_PER_GB } from "../../lib/units";
 import { hasExporters } from "../config";
 import { modelPath } from "../model";
 import { neighbours, onePort } from "../ports";
@@ -38,8 +39,6 @@ import { connectorOf, type TransferRules } from "./transfer";
  * processes, one for loads (`PortArgs.init_new`).
  */
 const DIST_PORTS_WITH_DP = 7;
-
-const BYTES_PER_GB = 1e9;
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 /** Without it SGLang derives ports from `--port`, and those of two replicas on a node would overlap. */

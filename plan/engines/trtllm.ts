@@ -13,7 +13,8 @@
  */
 
 import type { Json, PlainObject } from "../../config/plain";
-import { RUNTIME_FLAGS, reservedFlag, TRTLLM_KEY } from "../../config/reserved";
+import { RUNTIME_FLAGS, reservedFlag, spelling, TRTLLM_KEY } from "../../config/reserved";
+import { BYTES_PER_GB } from "../../lib/units";
 import type { PoolConfig } from "../config";
 import { NAMESPACE } from "../context";
 import { modelPath } from "../model";
@@ -42,8 +43,6 @@ const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode:
 
 /** Command of every rank of a replica over several nodes, followed by the worker's command. */
 const LAUNCHER = "trtllm-llmapi-launch";
-
-const BYTES_PER_GB = 1e9;
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 
@@ -114,7 +113,6 @@ export const trtllm: Engine = {
     "--trtllm.disable_overlap_scheduler": "its overlap scheduler does not work in a prefill worker",
   },
   usesGpus: true,
-  shapeProblems: () => [],
   otherModels: ({ args, config }) => DRAFT_KEYS.flatMap((key) => draftIn(args, config, key)),
   kind: ({ rank }) => (rank === 0 ? "worker" : "bare"),
   ports: (spec) => (spec.nodes > 1 ? mpiPorts(spec) : []),
@@ -155,7 +153,7 @@ const DRAFT_KEYS = ["speculative_model", "speculative_model_dir"];
 
 /** https://nvidia.github.io/TensorRT-LLM/features/speculative-decoding.html */
 function draftIn(args: readonly string[], { speculative_config: group }: PlainObject, key: string) {
-  const flag = `${TRTLLM_KEY}speculative_config.${key}`.replaceAll("_", "-");
+  const flag = spelling(`${TRTLLM_KEY}speculative_config.${key}`);
   return otherModel(valuesOf(args, [flag]).at(-1) ?? (isGroup(group) ? group[key] : undefined));
 }
 

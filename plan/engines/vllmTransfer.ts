@@ -4,12 +4,12 @@
  * https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/distributed/kv_transfer/kv_connector/factory.py, and
  * those that Dynamo can transfer with: `KV_CONNECTOR_PROTOCOLS` in dynamo/vllm/kv_connector_protocols.py.
  */
+import { BYTES_PER_GB } from "../../lib/units";
 import { disaggregated, keepsPrefixes, type WorkerSpec } from "./engine";
 import { connectorOf, type TransferRules } from "./transfer";
 
 const NIXL = "NixlConnector";
 const MOONCAKE = "MooncakeConnector";
-const BYTES_PER_GB = 1e9;
 
 export const VLLM_TRANSFER: TransferRules = {
   connectors: {

@@ -1,6 +1,6 @@
 /** Monitoring of a deployment: an exporter on every node, and a Prometheus on the head. */
 import { NODE_DIR, programFile } from "../../lib/placeholders";
-import { figuresAddress, ownAddress, type PlanContext } from "../context";
+import { metricsAddress, ownAddress, type PlanContext } from "../context";
 import type { Alert } from "../metrics/alerts";
 import { RULES_FILE, renderElsewhere, renderPrometheus, renderRules } from "../metrics/prometheus";
 import { nodeKey, scrapeTargets, type TargetSource } from "../metrics/targets";
@@ -27,7 +27,7 @@ export function exporterProgram(context: PlanContext, node: ExportedNode, ports:
   const { number } = node;
   const needs = [onePort("exporter")];
   const taken = ports.takeAll(needs);
-  const address = figuresAddress(context.config);
+  const address = metricsAddress(context.config);
   const gateway = node.programs.find(({ role }) => role === "gateway");
   const status = gateway && gatewayStatusUrl(context, gateway);
   const nats = node.programs.find(({ role }) => role === "nats");
@@ -152,7 +152,7 @@ function urlOfExporter({ config }: PlanContext, { name, nodes }: TargetSource): 
   const exporter = nodes[0]?.programs.find(({ role }) => role === "exporter");
   const port = exporter?.ports["exporter"];
   if (port === undefined) throw new RangeError(`the head of cluster ${name} has no exporter`);
-  return `http://${figuresAddress(config)}:${port}`;
+  return `http://${metricsAddress(config)}:${port}`;
 }
 
 const PROMETHEUS = "prometheus";

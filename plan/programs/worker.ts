@@ -3,7 +3,7 @@
 import { CLEAN_UP_SECONDS } from "../../config/services";
 import { OWN_GPUS } from "../../lib/placeholders";
 import type { DeploymentConfig, PoolConfig } from "../config";
-import { addressOf, figuresAddress, nodeAddress, type PlanContext } from "../context";
+import { addressOf, metricsAddress, nodeAddress, type PlanContext } from "../context";
 import { engines } from "../engines";
 import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../engines/engine";
 import { torchEnvironment } from "../engines/torch";
@@ -124,7 +124,7 @@ function lockstepOf({ config, nodes, leader, leaderPorts }: WorkerSpec): Pick<Pr
 }
 
 function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
-  return { kind: "http", url: `http://${figuresAddress(config)}:${ports.system}/health` };
+  return { kind: "http", url: `http://${metricsAddress(config)}:${ports.system}/health` };
 }
 
 /**
@@ -163,7 +163,7 @@ function statusEnvironment(
   if (kind === "bare") return {};
   return {
     ...(ports.rpc === undefined ? {} : { DYN_TCP_RPC_PORT: String(ports.rpc) }),
-    DYN_SYSTEM_HOST: figuresAddress(config),
+    DYN_SYSTEM_HOST: metricsAddress(config),
     DYN_SYSTEM_PORT: String(ports.system),
     ...(kind !== "helper"
       ? { [HEALTHY_ENDPOINTS]: '["generate"]', [SERVES_METADATA]: "1" }
