@@ -82,6 +82,9 @@ const REQUEST_MS = 60_000;
 /** KV events reach the router within milliseconds; a busy machine may take longer. */
 const EVENTS_MS = 10_000;
 const RETRY_MS = 250;
+/** Time for a line to get from the frontend through supervisor into its log. */
+const LOG_MS = 2000;
+const LOG_RETRY_MS = 20;
 const PREFIX_SENTENCES = 40;
 
 /**
@@ -134,7 +137,7 @@ export async function ask(target: ProofTarget, content: string): Promise<Served>
   return served(target, text);
 }
 
-function served({ endpoint, logs }: ProofTarget, text: string): Served {
+async function served({ endpoint, logs }: ProofTarget, text: string): Promise<Served> {
   const answer = answerSchema.safeParse(JSON.parse(quoteLargeNumbers(text)));
   if (!answer.success)
     throw new Error(
@@ -152,7 +155,20 @@ function served({ endpoint, logs }: ProofTarget, text: string): Served {
     hitRate: nvext.timing?.kv_hit_rate ?? 0,
     countsCache: typeof nvext.timing?.kv_hit_rate === "number",
   };
+  if (told.countsCache) await untilLogged(logs, told.requestId);
   return { ...told, ...toldByLogs(logs, told) };
+}
+
+/**
+ * The frontend logs the count when it has sent the response, so its line comes a moment after it. Waits for
+ * the line, with a time limit, where a log on this machine knows the request.
+ */
+async function untilLogged(logs: ProofTarget["logs"], requestId: string): Promise<void> {
+  const deadline = Date.now() + LOG_MS;
+  while (cachedBlocks(logs, requestId) === undefined && Date.now() < deadline) {
+    if (!Object.values(logs).some((files) => linesAbout(files, requestId).length > 0)) return;
+    await delay(LOG_RETRY_MS);
+  }
 }
 
 /** Adds data from the logs. */
@@ -186,8 +202,8 @@ function programsThatServed(logs: ProofTarget["logs"], requestId: string): Reado
 
 /**
  * From the router's lines about a request: `Selected worker … worker_type=prefill …
- * effective_cached_blocks=45.0` with disaggregation, `Selected worker … overlap_blocks=45 phase=Aggregated`
- * without.
+ * effective_cached_blocks=45.0` with disaggregation, `route request completed … overlap_blocks=45
+ * phase=Aggregated` without.
  */
 export function cachedBlocks(logs: ProofTarget["logs"], requestId: string): number | undefined {
   const counts = Object.values(logs)
