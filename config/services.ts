@@ -71,6 +71,17 @@ export const controlPlaneSchema = section({
     about:
       "How requests reach workers (`--request-plane`). With nats, a restart of NATS fails the requests in progress.",
   }),
+  tls: optional(flag(), {
+    absent:
+      "true where there are several nodes, except with placement dedicated off Slurm, where a cluster may be known to the others by an address that it does not know itself; else false",
+    about:
+      "Mutual TLS between Dynamo's processes, etcd and NATS: requests and answers are encrypted, and a peer without a certificate of this deployment is refused. Nodes make the certificates at every start.",
+  }),
+  generation: setting(whole({ min: 1, max: 1_000_000 }), {
+    default: 1,
+    about:
+      "Another number makes new passwords and a new authority for the deployment's own connections; all programs restart with them.",
+  }),
   leaseTtlSeconds: setting(whole({ min: 2, max: 3600, noun: "a whole number of seconds" }), {
     default: 30,
     unit: "seconds",
@@ -83,6 +94,10 @@ export const controlPlaneSchema = section({
 export const portsSchema = section({
   etcdClient: setting(port(), { default: 2379, about: "etcd, for its clients." }),
   etcdPeer: setting(port(), { default: 2380, about: "etcd, among its members." }),
+  etcdMetrics: setting(port(), {
+    default: 2381,
+    about: "etcd, health and metrics over HTTP; only with `controlPlane.tls`.",
+  }),
   nats: setting(port(), { default: 4222, about: "NATS, for its clients." }),
   natsMonitor: setting(port(), { default: 8222, about: "NATS, health and metrics over HTTP." }),
   eventsIn: setting(port(), {

@@ -16,6 +16,8 @@ export const PORT_SETTINGS = {
   response: ["ports", "frontendResponse"],
   etcdClient: ["ports", "etcdClient"],
   etcdPeer: ["ports", "etcdPeer"],
+  /** Health and metrics, where clients need a certificate. */
+  etcdMetrics: ["ports", "etcdMetrics"],
   natsClient: ["ports", "nats"],
   natsMonitor: ["ports", "natsMonitor"],
   /** Broker of KV events, for publishers and subscribers. */

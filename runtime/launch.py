@@ -24,6 +24,7 @@ import urllib.error
 import urllib.request
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import certificates
 import child
 import gpus
 import network
@@ -178,10 +179,20 @@ def environment_of(spec, node_dir):
             set_interface(env, name)
         else:
             env[name] = fill_in(value)
-    env.update(read_secrets(node_dir, spec["secretEnv"]))
+    secrets = read_secrets(node_dir, spec["secretEnv"])
+    authority = secrets.pop(certificates.SECRET, None)
+    env.update(secrets)
+    if authority is not None:
+        env.update(certificates.environment(spec, node_dir, authority, own_addresses()))
     # Identifies every process of the program later, even one that left its process group.
     env["DYNAMO_SKY_PROGRAM"] = "%s/%s" % (node_dir, spec["name"])
     return env
+
+
+def own_addresses():
+    """Those by which other programs may reach this node's."""
+    given = [os.environ[name] for name in ("NODE_IP",) if name in os.environ]
+    return [*given, "127.0.0.1", *network.addresses()]
 
 
 def assigned_gpus(spec, env):
