@@ -35,7 +35,7 @@ function isOneNode({ target, placement, cluster }: DeploymentConfig): boolean {
 export function isEncrypted({ target, placement, cluster, controlPlane, sky }: DeploymentConfig): boolean {
   if (controlPlane.tls !== undefined) return controlPlane.tls;
   if (placement === "shared") return cluster.nodes > 1;
-  return target === "local" || sky.infra.every(isSlurm);
+  return target === "local" || (sky.infra.length > 0 && sky.infra.every(isSlurm));
 }
 
 /**

@@ -117,6 +117,7 @@ export class NodePorts {
 const PURPOSES: Readonly<Partial<Record<PortRange, string>>> = {
   etcdClient: "client",
   etcdPeer: "peer",
+  etcdMetrics: "metrics",
   natsClient: "client",
   natsMonitor: "monitor",
   eventsIn: "publishers",

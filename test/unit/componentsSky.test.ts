@@ -21,8 +21,7 @@ const DEDICATED: DynamoClusterArgs = {
 };
 /** Generated secrets of etcd and NATS. */
 const CREDENTIALS = {
-  DYNAMO_SKY_ETCD_ROOT_PASSWORD: "value-of-dynamo-credentials-etcd-root",
-  ETCD_AUTH_PASSWORD: "value-of-dynamo-credentials-etcd",
+  DYNAMO_SKY_NODES_AUTHORITY: "value-of-dynamo-credentials-nodes-authority",
   NATS_AUTH_TOKEN: "value-of-dynamo-credentials-nats",
   DYNAMO_SKY_LOCKSTEP_SECRET: "value-of-dynamo-credentials-lockstep",
 };
@@ -156,8 +155,11 @@ describe("dedicated placement", () => {
     const options = ["--control-ip", LAUNCHED.headAddress];
     expect(stdinOf(worker)["task"]).toMatchObject({ run: { options } });
     // The administrator's password of etcd stays on etcd's node, and no replica spans nodes here.
-    const { ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN } = CREDENTIALS;
-    expect(stdinOf(worker)["secrets"]).toEqual({ ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN });
+    const { NATS_AUTH_TOKEN } = CREDENTIALS;
+    expect(stdinOf(worker)["secrets"]).toEqual({
+      ETCD_AUTH_PASSWORD: "value-of-dynamo-credentials-etcd",
+      NATS_AUTH_TOKEN,
+    });
     expect(worker.dependenciesOf("stdin")).toContain("dynamo-control-launch");
     expect(stdinOf(named("dynamo-control-launch"))["task"]).toMatchObject({ run: { options: [] } });
   });

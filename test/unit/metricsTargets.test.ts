@@ -17,7 +17,7 @@ describe("targets", () => {
   test("of two nodes, as the head reaches them", () => {
     expect(rows({ ...SHAPES.multi, ...ON })).toMatchInlineSnapshot(`
       [
-        "etcd etcd {{HEAD_IP}}:2379 node 0 rank 0",
+        "etcd etcd {{HEAD_IP}}:2381 node 0 rank 0",
         "frontend frontend-0 127.0.0.1:9800 node 0 rank 0",
         "worker aggregated-0 {{HEAD_IP}}:9100 node 0 rank 0",
         "node exporter-0 {{HEAD_IP}}:9050 node 0 rank 0",

@@ -28,6 +28,46 @@ function problemsOf(input: Deployment): string[] {
   }
 }
 
+const DEDICATED = {
+  ...SHAPES.disagg,
+  placement: "dedicated",
+  pools: [
+    { role: "prefill", replicas: 2, tensorParallel: 2, accelerator: "L40S" },
+    { role: "decode", tensorParallel: 16 },
+  ],
+} as const satisfies Deployment;
+
+describe("TLS between a deployment's programs", () => {
+  const isOn = (input: Deployment) =>
+    programsOf(planned(input)).some(({ secretEnv }) => secretEnv.includes("DYNAMO_SKY_NODES_AUTHORITY"));
+
+  it.each<[boolean, string, Deployment]>([
+    [false, "one node", SHAPES.dev],
+    [true, "several nodes", SHAPES.multi],
+    [true, "one node that was asked to", { ...SHAPES.dev, controlPlane: { tls: true } }],
+    [false, "several nodes that were asked not to", { ...SHAPES.multi, controlPlane: { tls: false } }],
+    [false, "clusters that may be known by an external address", DEDICATED],
+    [true, "clusters on Slurm", { ...DEDICATED, sky: { infra: ["slurm/lab"] } }],
+  ])("is %s with %s", (expected, _where, input) => {
+    expect(isOn(input)).toBe(expected);
+  });
+
+  it("takes the place of etcd's password, and is in every URL", () => {
+    const multi = planned(SHAPES.multi);
+    const { env, secretEnv, waitsFor } = program(multi, "frontend-0");
+    expect(secretEnv).toEqual(["DYNAMO_SKY_NODES_AUTHORITY", "NATS_AUTH_TOKEN"]);
+    expect(env).toMatchObject({
+      ETCD_ENDPOINTS: "https://{{HEAD_IP}}:2379",
+      NATS_SERVER: "tls://{{HEAD_IP}}:4222",
+    });
+    expect(env).not.toHaveProperty("ETCD_AUTH_USERNAME");
+    expect(waitsFor[0]?.probe).toEqual({ kind: "http", url: "http://{{HEAD_IP}}:2381/health" });
+    expect(program(multi, "etcd").secretEnv).toEqual(["DYNAMO_SKY_NODES_AUTHORITY"]);
+    expect(program(multi, "etcd").command).toContain("https://{{NODE_IP}}:2379");
+    expect(program(multi, "nats").files?.["nats.conf"]).toMatch(/^tls \{.*verify: true \}$/m);
+  });
+});
+
 describe("control plane", () => {
   it("is etcd and NATS on the head's own address, and every Dynamo process waits for both", () => {
     const dev = planned(SHAPES.dev);
@@ -128,17 +168,8 @@ describe("facts", () => {
 });
 
 describe("placement dedicated", () => {
-  const dedicated = {
-    ...SHAPES.disagg,
-    placement: "dedicated",
-    pools: [
-      { role: "prefill", replicas: 2, tensorParallel: 2, accelerator: "L40S" },
-      { role: "decode", tensorParallel: 16 },
-    ],
-  } as const satisfies Deployment;
-
   it("gives control plane and frontends a cluster without GPUs, and every replica one of just its size", () => {
-    const { clusters, endpoint } = planned(dedicated);
+    const { clusters, endpoint } = planned(DEDICATED);
     expect(
       clusters.map(({ name, accelerator, nodes }) => [name, accelerator, nodes.map(({ gpus }) => gpus)]),
     ).toEqual([
@@ -154,10 +185,10 @@ describe("placement dedicated", () => {
   });
 
   it("has workers find the control plane in its cluster, and each other in theirs", () => {
-    const second = program(planned(dedicated), "decode-0-rank1");
+    const second = program(planned(DEDICATED), "decode-0-rank1");
     expect(second.env["ETCD_ENDPOINTS"]).toBe("http://{{CONTROL_IP}}:2379");
     expect(second.command.join(" ")).toContain("--dist-init-addr {{HEAD_IP}}:29500");
-    expect(program(planned(dedicated), "frontend-0").env["ETCD_ENDPOINTS"]).toBe("http://{{HEAD_IP}}:2379");
+    expect(program(planned(DEDICATED), "frontend-0").env["ETCD_ENDPOINTS"]).toBe("http://{{HEAD_IP}}:2379");
   });
 });
 
