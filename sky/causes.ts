@@ -204,19 +204,19 @@ export const CAUSES: readonly Cause[] = [
     onNodes: true,
     finalAfter: 2,
     words:
-      "`does not recognize this architecture`, `Model architectures … are not supported`, `trust_remote_code=True`",
+      "`does not recognize this architecture`, `Model architectures … are not supported`, `allow custom code to be run`",
     // In this order: Transformers, vLLM, SGLang, TensorRT-LLM; the last alternative is for a model's own code.
     pattern:
-      /does not recognize this architecture|Model architectures .{0,200}(are not supported|failed to be inspected)|has no (SGLang|vLLM) implementation|Unknown architecture for \w+|(pass|set|option) .{0,20}`?(--)?trust[-_]remote[-_]code/i,
+      /does not recognize this architecture|Model architectures .{0,200}(are not supported|failed to be inspected)|has no (SGLang|vLLM) implementation|Unknown architecture for \w+|allow custom code to be run/i,
   },
   {
     kind: "setting",
     onNodes: true,
     finalAfter: 2,
-    words: "`error: unrecognized arguments`, `invalid choice`, `is greater than the derived max_model_len`",
+    words: "`error: unrecognized arguments`, `: invalid choice`, `is greater than the derived max_model_len`",
     // Those of argparse, in which all three engines and Dynamo's components read their flags, and vLLM's.
     pattern:
-      /\berror: (unrecognized arguments: |ambiguous option: |the following arguments are required: |argument \S+: )|: invalid choice: |is greater than the derived max_model_len|must be divisible by (the )?tensor parallel size/,
+      /\berror: (unrecognized arguments|ambiguous option: |the following arguments are required: |argument \S+: )|: invalid choice|is greater than the derived max_model_len|must be divisible by (the )?tensor parallel size/,
   },
   {
     kind: "gpu",

@@ -3,17 +3,14 @@
  * data about requests with shared prefixes.
  */
 import { tasks } from "../../config/task";
-import { tail } from "../../lib/logs";
-import { messageOf } from "../../lib/run";
-import { causesOf, nextOf, titledOf } from "../../sky/failure";
 import { CWD, json, NEEDED_STACK, timeout, verb } from "../command";
 import { EXIT, exitCodes, wholeNumber, withTimeout } from "../commandLine";
-import { type Deployed, deployedOf } from "../deployment/deployed";
+import { deployedOf } from "../deployment/deployed";
 import { deploymentOf, outputsOf } from "../deployment/running";
 import { openStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
 import { judge } from "../verify/judge";
-import { withNodeLogs } from "../verify/nodeLogs";
+import { withCauses, withNodeLogs } from "../verify/nodeLogs";
 import { asJson, asText } from "../verify/report";
 import { promptWorkers, type SendOptions, sendPrefixes, withLogs } from "../verify/send";
 
@@ -38,10 +35,10 @@ computed each prompt, how much of it that worker had cached, and which worker wr
   .addOption(json("{cacheAware,reason,followUps,held,chance,workers,disaggregated,requests:[…]}"))
   .action(async (options) => {
     const { prefixes, followUps } = options;
-    const { groups, verdict } = await withTimeout(options.timeout, async (signal) => {
-      const stack = await openStack({ projectDir: options.cwd, stack: options.stack });
-      return verified(await outputsOf(stack), { prefixes, followUps }, signal);
-    });
+    const outputs = await outputsOf(await openStack({ projectDir: options.cwd, stack: options.stack }));
+    const { groups, verdict } = await withCauses(outputs, () =>
+      withTimeout(options.timeout, (signal) => verified(outputs, { prefixes, followUps }, signal)),
+    );
     process.stdout.write((options.json ? asJson : asText)(groups, verdict));
     process.exitCode = verdict.cacheAware ? EXIT.ok : EXIT.notAsWanted;
   });
@@ -56,26 +53,9 @@ async function verified(
     throw new OperationFailed(
       `There is nothing to verify: with task ${target.task} no worker keeps a cache that the router could look at.`,
     );
-  const sent = await sendPrefixes(target, amounts).catch((error: unknown) =>
-    withCauses(error, deployedOf(outputs), signal),
-  );
+  const sent = await sendPrefixes(target, amounts);
   // Once, after all requests: querying remote nodes takes seconds.
-  const groups = await withNodeLogs(deployedOf(outputs), signal, (logs) => withLogs(sent, logs));
+  const groups = await withNodeLogs(deployedOf(outputs), { signal }, (logs) => withLogs(sent, logs));
   const seen = new Set(groups.flatMap(({ requests }) => requests.map(({ prefillWorker }) => prefillWorker)));
   return { groups, verdict: judge(groups, (await promptWorkers(target)) ?? seen.size) };
-}
-
-/** @throws OperationFailed with the causes that the programs' logs name, if they name one that is known. */
-async function withCauses(error: unknown, deployed: Deployed, signal: AbortSignal): Promise<never> {
-  signal.throwIfAborted();
-  const causes = await withNodeLogs(deployed, signal, (files) =>
-    causesOf(
-      Object.entries(files).flatMap(([program, paths]) =>
-        paths.map((path) => ({ program, lines: tail(path) })),
-      ),
-    ),
-  ).catch(() => []);
-  if (causes.length === 0) throw error;
-  const lines = causes.flatMap((cause) => [titledOf(cause), nextOf(cause)]);
-  throw new OperationFailed([messageOf(error), ...lines].join("\n"));
 }
