@@ -150,9 +150,9 @@ export interface Cause {
    */
   readonly onNodes?: true;
   /**
-   * Set where waiting cannot help: after how many starts in a row that ended with it the wait for a program is
-   * given up. More where what else is on the node has a part in it. 0: the program does not end, and to say it
-   * is enough. Default: a later start may succeed.
+   * Set where waiting cannot help: after how many starts in a row that ended with it the wait for a program
+   * is given up. More where what else is on the node has a part in it. 0: the program does not end, and to
+   * say it is enough. Default: a later start may succeed.
    */
   readonly finalAfter?: number;
   readonly pattern: RegExp;
@@ -205,7 +205,7 @@ export const CAUSES: readonly Cause[] = [
     finalAfter: 2,
     words:
       "`does not recognize this architecture`, `Model architectures … are not supported`, `allow custom code to be run`",
-    // In this order: Transformers, vLLM, SGLang, TensorRT-LLM; the last alternative is for a model's own code.
+    // In this order: Transformers, vLLM, SGLang, TensorRT-LLM; the last is for a model's own code.
     pattern:
       /does not recognize this architecture|Model architectures .{0,200}(are not supported|failed to be inspected)|has no (SGLang|vLLM) implementation|Unknown architecture for \w+|allow custom code to be run/i,
   },
@@ -223,7 +223,7 @@ export const CAUSES: readonly Cause[] = [
     onNodes: true,
     finalAfter: 2,
     words:
-      "`no kernel image is available for execution on the device`, `CUDA driver version is insufficient`, `Minimum capability`",
+      "`no kernel image is available for execution on the device`, `CUDA driver version is insufficient`",
     pattern:
       /no kernel image is available for execution|CUDA driver version is insufficient|NVIDIA driver on your system is too old|Minimum capability: \d+/i,
   },

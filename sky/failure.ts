@@ -84,8 +84,8 @@ export function recentCause(log: readonly string[]): Failure | undefined {
 const SKEW_MS = 10_000;
 
 /**
- * The cause for which a program will not become ready by waiting: as many starts in a row have ended with it as
- * its {@link Cause.finalAfter} says, and with nothing beside it that passes.
+ * The cause for which a program will not become ready by waiting: as many starts in a row have ended with it
+ * as its {@link Cause.finalAfter} says, and with nothing beside it that passes.
  *
  * @param since Milliseconds by this machine's clock: what was said before, or of starts that ended before, is
  * of a configuration that may have been changed.

@@ -18,8 +18,8 @@ const SETUP_LINE = /^\(setup\b[^()]*\) ?(.*)$/;
 const PROGRAM_LINE = /^==> logs\/(.+)\.log <==$/;
 
 /**
- * What each program of a job has said. The log of a node with a single program has no headings: that program is
- * `rank N`.
+ * What each program of a job has said. The log of a node with a single program has no headings: that program
+ * is `rank N`.
  */
 export function programLogs(log: readonly string[]): ProgramLog[] {
   const current = new Map<string, string>();
@@ -39,8 +39,8 @@ export function programLogs(log: readonly string[]): ProgramLog[] {
 }
 
 /**
- * Whether a program is of a component: `frontend-0` of `frontend`, `decode-1-rank1` of `decode`; one whose name is
- * not known may be of any.
+ * Whether a program is of a component: `frontend-0` of `frontend`, `decode-1-rank1` of `decode`; one whose
+ * name is not known may be of any.
  */
 export function isOf(component: string, program: string): boolean {
   return program === component || program.startsWith(`${component}-`) || program.startsWith(`${RANK} `);

@@ -133,7 +133,7 @@ async function firstMissing(
   return (await missingWorkers(asked, signal)) ?? (await missingAnswer(asked, signal));
 }
 
-/** The known cause in the logs of what is missing; if those have none, in those of workers, then frontends. */
+/** The known cause in the logs of what is missing; else in those of workers, then frontends. */
 function knownCause({ component }: Missing, logs: readonly SourcedLog[]): ProgramFailure | undefined {
   const place = ({ program }: SourcedLog) => (isOf(component, program) ? 0 : isOf(FRONTEND, program) ? 2 : 1);
   return causesOf(logs.toSorted((a, b) => place(a) - place(b)))[0];

@@ -68,7 +68,7 @@ export async function withNodeLogs<T>(
 const CAUSES_SECONDS = 60;
 
 /**
- * Requests to a running deployment, whose failure names the causes that the programs' logs have, if they are known.
+ * Sends requests to a running deployment: a failure names the known causes in the programs' logs.
  *
  * @param outputs Of its stack.
  * @throws OperationFailed with the causes and what to do; the error as it was if no log names a known one.
