@@ -2,7 +2,6 @@
 
 import { describe, expect, it, test } from "vitest";
 import { targetOf } from "../../cli/bench/target";
-import { hopelessIn } from "../../cli/internal/hopeless";
 import { chatCommand } from "../../components/topology";
 import { TASKS, type TaskName, tasks } from "../../config/task";
 import type { ConfigInput } from "../../plan/config";
@@ -131,14 +130,4 @@ test("a load test is for what writes tokens", () => {
   };
   expect(targetOf(outputs("completions")).task).toBe("completions");
   expect(() => targetOf(outputs("embedding"))).toThrow("with task embedding none are");
-});
-
-test("what a frontend said before does not end a wait, and what it says now does", () => {
-  const line = (at: string) =>
-    `(head, rank=0) frontend-0 | ${at} ERROR watcher: retry failed error="chat_template field is required in the file"`;
-  const since = Date.parse("2026-01-01T10:00:00Z");
-  expect(hopelessIn([line("2026-01-01T09:59:00.5Z")], since)).toBeUndefined();
-  expect(
-    hopelessIn(["2026-01-01T10:01:00Z INFO fine", line("2026-01-01T10:00:30.123456Z")], since),
-  ).toContain("dynamo-sky:task");
 });
