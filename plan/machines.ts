@@ -1,9 +1,9 @@
 /** Machines that no cloud of the configuration has, from what SkyPilot's catalogs say of them. Pure. */
+import { gpusPerReplica } from "../config/pools";
 import type { Problem, SettingPath } from "../config/problems";
 import { listed, show } from "../config/values";
 import { uniqueBy } from "../lib/uniqueBy";
 import type { DeploymentConfig } from "./config";
-import { gpusPerReplica } from "./config";
 import type { ClusterPrice } from "./cost";
 import { usesSpot } from "./inventory";
 import type { ClusterPlan } from "./types";
