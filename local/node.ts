@@ -14,21 +14,9 @@ import { SUPERVISOR_LOG, UNITS } from "../plan/node/paths";
 import { READ_AGAIN } from "../plan/programs/gateway";
 import type { ProgramPlan } from "../plan/types";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
-import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
+import { clusterDirectory, nodeDirectory } from "./directories";
+import { type NodeRecord, RECORD, readRecord } from "./record";
 import { SupervisorClient } from "./supervisor";
-
-/**
- * Start parameters of a node's supervisor; stored in the node's `node.json`, so that any verb can start it
- * again.
- */
-export interface NodeRecord {
-  readonly address: string;
-  /** Addresses of all nodes of the cluster, by rank. */
-  readonly rankAddresses: readonly string[];
-  readonly controlAddress: string;
-  readonly pythonBin: string;
-  readonly environment: Readonly<Record<string, string>>;
-}
 
 /** The supervisor process, as it was started. */
 interface RunningSupervisor extends ProcessId {
@@ -36,7 +24,6 @@ interface RunningSupervisor extends ProcessId {
   readonly startedWith: string;
 }
 
-const RECORD = "node.json";
 const SECRETS = "secrets.json";
 const START_LOG = "logs/start.log";
 const PROCESS_RECORD = "run/supervisord.json";
@@ -46,19 +33,6 @@ const STOP_SECONDS = 30;
 const ORPHAN_SECONDS = 10;
 /** Other programs need it while they stop. Programs of the control plane are named after their role. */
 const CONTROL_PLANE: ReadonlySet<string> = new Set(CONTROL_PLANE_ROLES);
-
-export function readNodeRecord(cluster: string, rank: number): NodeRecord {
-  const path = join(nodeDirectory(cluster, rank), RECORD);
-  try {
-    return JSON.parse(readFileSync(path, "utf8"));
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    throw new UserError(
-      `Node ${rank} of the local cluster '${cluster}' does not exist any more (${path} is missing). ` +
-        "It was removed outside of Pulumi: run `pulumi refresh` and `pulumi up` to make it again.",
-    );
-  }
-}
 
 /** Creates the directory of a node if it does not exist. */
 export function makeNodeDirectory(cluster: string, rank: number): string {
@@ -88,7 +62,7 @@ export async function writeUnit(
   unit: string,
   programs: readonly ProgramPlan[],
 ): Promise<void> {
-  const { pythonBin }: NodeRecord = JSON.parse(readFileSync(join(directory, RECORD), "utf8"));
+  const { pythonBin } = readRecord(directory);
   const args = ["-B", join(runtimeDirectory(), "plan.py"), directory];
   await run(pythonBin, args, { stdin: JSON.stringify({ unit, programs }), timeoutSeconds: WRITE_SECONDS });
 }

@@ -3,9 +3,9 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../lib/errors";
 import { poll } from "../lib/poll";
-import { type FoundProcess, kill, processesOf } from "../lib/processes";
+import { type FoundProcess, isAlive, kill, processesOf } from "../lib/processes";
 import { defineVerb, type VerbContext } from "../lib/verb";
-import { supervisorSocket, UNITS } from "../plan/node/paths";
+import { UNITS } from "../plan/node/paths";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
 import { readProcessRecord } from "./node";
@@ -52,13 +52,15 @@ export async function endNodes(
   await Promise.all(
     ranks.map(async (rank) => {
       const directory = nodeDirectory(cluster, rank);
-      const client = new SupervisorClient(directory);
-      const bound = (await client.answers()) ? boundOf(programsBelow(join(directory, UNITS))) : 0;
-      // It may exit between the check and the call.
-      if (bound > 0) await client.shutdown().catch(() => undefined);
+      const supervisor = readProcessRecord(directory);
+      const isRunning = supervisor !== undefined && isAlive(supervisor);
+      // It stops all its programs, then exits.
+      if (isRunning) kill(supervisor.pid, "SIGTERM");
+      const bound = isRunning ? boundOf(programsBelow(join(directory, UNITS))) : 0;
       await endProcesses(directory, `node ${rank}`, bound, context);
       if (options.keepFiles === true) return;
-      rmSync(supervisorSocket(directory, process.getuid?.() ?? 0), { force: true });
+      // Without the node's Python, the socket stays if it is outside of the node's directory.
+      await new SupervisorClient(directory).removeSocket().catch(() => undefined);
       rmSync(directory, { recursive: true, force: true });
     }),
   );

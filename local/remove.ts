@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { withLock } from "../lib/lock";
 import { defineVerb } from "../lib/verb";
 import { nodeDirectory } from "./directories";
-import { ensureSupervisor, readNodeRecord } from "./node";
+import { ensureSupervisor } from "./node";
+import { readNodeRecord } from "./record";
 import { localProgramsSchema } from "./spec";
 import { replaceUnitFiles } from "./unit";
 

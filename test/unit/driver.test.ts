@@ -9,8 +9,9 @@ import { causeIn, lastLines } from "../../lib/logs";
 import { lineSchedule, poll } from "../../lib/poll";
 import { ask, describeProbe } from "../../lib/probe";
 import { Progress, printable } from "../../lib/progress";
-import { decodeAnswer, encodeCall, XmlRpcFault } from "../../local/xmlrpc";
+import { SupervisorClient } from "../../local/supervisor";
 import type { ReadySpec } from "../../plan/readySpec";
+import { locateTools } from "../../toolchain";
 
 const quiet = () => new Progress(() => undefined);
 const never = new AbortController().signal;
@@ -121,29 +122,34 @@ describe("the ends of logs", () => {
   });
 });
 
-describe("XML-RPC", () => {
-  test("encodes a call", () => {
-    expect(encodeCall("supervisor.stopProcessGroup", ["a<&>b", true, 3])).toBe(
-      '<?xml version="1.0"?><methodCall><methodName>supervisor.stopProcessGroup</methodName><params>' +
-        "<param><value><string>a&lt;&amp;&gt;b</string></value></param>" +
-        "<param><value><boolean>1</boolean></value></param><param><value><int>3</int></value></param></params></methodCall>",
-    );
+describe("a call of a node's supervisor", () => {
+  const fault = (code: number) => `<methodResponse><fault><value><struct>
+<member><name>faultCode</name><value><int>${code}</int></value></member>
+<member><name>faultString</name><value><string>BECAUSE: x</string></value></member></struct></value></fault></methodResponse>`;
+
+  test("passes on its refusal, unless that says that there is nothing to do", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "dsky-supervisor-"));
+    const pythonBin = locateTools().python?.path ?? "/usr/bin/python3";
+    writeFileSync(join(directory, "node.json"), JSON.stringify({ pythonBin }));
+    const node = new SupervisorClient(directory);
+    expect(await node.answers()).toBe(false);
+    let code = 10;
+    const supervisor = createServer((_, response) => void response.end(fault(code)));
+    await new Promise<void>((resolve) => supervisor.listen(join(directory, "supervisor.sock"), resolve));
+    await node.remove("decode-0", 1);
+    code = 30;
+    await expect(node.remove("decode-0", 1)).rejects.toThrow("stopProcessGroup: BECAUSE: x");
+    supervisor.close();
+    rmSync(directory, { recursive: true });
   });
 
-  test("decodes structs, arrays, empty ones, and text with white space and entities", () => {
-    const answer = `<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value><array><data>
-<value><struct><member>\n<name>name</name>\n<value><string> a&lt;b &amp;amp; </string></value>\n</member>
-<member><name>pid</name><value><int>-12</int></value></member></struct></value>
-<value><array><data>\n</data></array></value><value>plain</value><value><string></string></value><value></value>
-<value><boolean>0</boolean></value></data></array></value>\n</param>\n</params>\n</methodResponse>`;
-    expect(decodeAnswer(answer)).toEqual([{ name: " a<b &amp; ", pid: -12 }, [], "plain", "", "", false]);
-  });
-
-  test("throws a fault with its code", () => {
-    const fault = `<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>10</int></value></member>
-<member><name>faultString</name><value><string>BAD_NAME: x</string></value></member></struct></value></fault></methodResponse>`;
-    expect(() => decodeAnswer(fault)).toThrow(new XmlRpcFault(10, "BAD_NAME: x"));
-    expect(() => decodeAnswer("<methodResponse><params>")).toThrow("ends in the middle");
+  test("fails where the node's Python is gone", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "dsky-supervisor-"));
+    writeFileSync(join(directory, "node.json"), JSON.stringify({ pythonBin: join(directory, "python") }));
+    const node = new SupervisorClient(directory);
+    expect(await node.answers()).toBe(false);
+    await expect(node.programs()).rejects.toThrow(/ENOENT/);
+    rmSync(directory, { recursive: true });
   });
 });
 
