@@ -8,8 +8,8 @@ const seconds = (max: number) => whole({ min: 1, max, noun: "a whole number of s
  *
  * Dynamo's own 3 seconds for an answer are those of an idle engine. A question waits behind the prompts that
  * are there already, and one of 200,000 tokens alone takes more than 10 seconds until its first token:
- * https://github.com/ai-dynamo/dynamo/pull/8467. A minute is still well below the 300 after which engines give
- * up by themselves (SGLang's `--watchdog-timeout`, vLLM's `VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS`).
+ * https://github.com/ai-dynamo/dynamo/pull/8467. A minute is still well below the 300 after which engines
+ * give up by themselves (SGLang's `--watchdog-timeout`, vLLM's `VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS`).
  *
  * The status server's time is NVIDIA's for Kubernetes, rounded up (4 seconds, `component_worker.go` of its
  * operator): it computes nothing, and runs beside the engine.

@@ -10,8 +10,8 @@ keeps the ranks of a replica over several nodes in step (`lockstep.py`), or star
 Environment variables: NODE_DIR, and those of the specification's placeholders (HEAD_IP, NODE_IP, …). Python
 3.9 or later, standard library only: it runs on nodes before anything is installed there.
 
-Exit codes: 75 a service or another rank did not answer in time, another rank has ended, or the engine hung, 78 the
-specification or the secrets are invalid, 127 no such program, 126 it cannot be executed.
+Exit codes: 75 a service or another rank did not answer in time, another rank has ended, or the engine hung,
+78 the specification or the secrets are invalid, 127 no such program, 126 it cannot be executed.
 """
 
 import json

@@ -232,7 +232,9 @@ class Rank:
         leaving_since = None
         while True:
             wait = 5.0 if leaving_since is None and not self.is_waiting() else 0.2
-            readable, _, _ = select.select([signals, *self.watches, *self.peers, *self.sources()], [], [], wait)
+            readable, _, _ = select.select(
+                [signals, *self.watches, *self.peers, *self.sources()], [], [], wait
+            )
             signals.clear()
             self.attend(readable)
             code = self.ended()
@@ -245,7 +247,7 @@ class Rank:
                     return self.stop(GRACE_SECONDS)
             elif news is not None:
                 return self.end_with(*news)
-            elif any(watch in readable for watch in self.watches) and not signals.told_to_stop:
+            elif any(one in readable for one in self.watches) and not signals.told_to_stop:
                 say(HANGS)
                 self.tell("it hangs")
                 self.stop(GRACE_SECONDS)
