@@ -229,7 +229,10 @@ function nodeCheck(input: TaskInput): string[] {
   const programs = cluster.nodes.flatMap((node) => node.programs);
   if (!programs.some(({ env }) => Object.values(env).includes(OWN_GPUS))) return [];
   const { image, rdma, networkTier } = config.sky;
-  const isSpread = programs.some(({ role, rank }) => rank > 0 || role === "prefill" || role === "decode");
+  // On one node GPUs reach each other without a network.
+  const isSpread =
+    (cluster.nodes.length > 1 || config.placement === "dedicated") &&
+    programs.some(({ role, rank }) => rank > 0 || role === "prefill" || role === "decode");
   const isRequired = (rdma ?? (networkTier === "best" ? "required" : "optional")) === "required";
   return [
     ...(image === undefined ? ["--driver", String(LOWEST_DRIVER)] : []),
