@@ -78,12 +78,12 @@ export const configSchema = section({
       "What clients ask the model for. `chat`: chat completions, and completions beside them. `completions`: those alone, for a base model that has no chat template (`--endpoint-types`). `embedding`: vectors at `/v1/embeddings` (`--embedding-worker`). `classify`: classes and scores at `/v1/classify`, of rerankers too (`--classify-worker`; Dynamo has no `/v1/rerank`).",
   }),
   reasoningParser: optional(oneOf("a reasoning parser", [...REASONING_PARSERS, NO_PARSER]), {
-    absent: "by the model's family ([which](models.md)); `none` for others, and with engine mocker",
+    absent: "by the model's family, as docs/models.md lists them; `none` for others and for engine mocker",
     about:
       "How Dynamo finds what the model thinks, which then arrives as `reasoning_content` (`--dyn-reasoning-parser`). `none`: it stays in the answer.",
   }),
   toolCallParser: optional(oneOf("a tool call parser", [...TOOL_CALL_PARSERS, NO_PARSER]), {
-    absent: "by the model's family ([which](models.md)); `none` for others, and with engine mocker",
+    absent: "by the model's family, as docs/models.md lists them; `none` for others and for engine mocker",
     about:
       "How Dynamo finds the tools that the model calls, which then arrive as `tool_calls` (`--dyn-tool-call-parser`). `none`: they stay in the answer.",
   }),

@@ -49,7 +49,9 @@ export const textOf = (message: Message): string =>
 
 const chatAnswer = z.object({
   usage,
-  choices: z.array(z.object({ message: z.object({ content: text, reasoning_content: text, reasoning: text }).default({}) })),
+  choices: z.array(
+    z.object({ message: z.object({ content: text, reasoning_content: text, reasoning: text }).default({}) }),
+  ),
 });
 const textAnswer = z.object({ usage, choices: z.array(z.object({ text })) });
 const vectorAnswer = z.object({ data: z.array(z.object({ embedding: z.array(z.number()) })) });

@@ -13,7 +13,7 @@
  */
 
 import type { Json, PlainObject } from "../../config/plain";
-import { WORKER_FLAGS, reservedFlag, spelling, TRTLLM_KEY } from "../../config/reserved";
+import { reservedFlag, spelling, TRTLLM_KEY, WORKER_FLAGS } from "../../config/reserved";
 import { BYTES_PER_GB } from "../../lib/units";
 import type { PoolConfig } from "../config";
 import { NAMESPACE } from "../context";
