@@ -189,7 +189,8 @@ function modelFlags(worker: WorkerSpec): string[] {
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
     ...(sglang.taskFlags[config.task] ?? []),
-    ...parserFlags(worker),
+    // Clients are answered by rank 0.
+    ...(worker.rank === 0 ? parserFlags(worker) : []),
     ...flag("--trust-remote-code", config.trustRemoteCode),
     ...option("--context-length", config.contextLength),
   ];

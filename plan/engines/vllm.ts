@@ -191,7 +191,7 @@ function modelFlags(worker: WorkerSpec): string[] {
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
     ...(vllm.taskFlags[config.task] ?? []),
-    ...parserFlags(worker),
+    ...(isHeadless(worker) ? [] : parserFlags(worker)),
     ...flag("--trust-remote-code", config.trustRemoteCode),
     ...option("--max-model-len", config.contextLength),
   ];

@@ -134,7 +134,7 @@ describe("refused is", () => {
 
   it("Dynamo's flag among the engine's arguments", () => {
     const engineArgs = ["--dyn-reasoning-parser", "qwen3"];
-    expect(problemsOf({ ...SHAPES.single, engineArgs })).toContain("reasoningParser");
+    expect(problemsOf({ ...SHAPES.single, engineArgs }).join()).toContain("use reasoningParser instead");
   });
 });
 
