@@ -1,4 +1,7 @@
-"""Dynamo's mocker with a parser of what it thinks, for which it has no flag: `--dyn-reasoning-parser NAME` first."""
+"""Dynamo's mocker with a parser of what it thinks, for which it has no flag.
+
+Arguments: `--dyn-reasoning-parser`, its name, and then the mocker's own.
+"""
 
 import sys
 
