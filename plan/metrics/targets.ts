@@ -97,8 +97,3 @@ function besideHealth({ name, health }: ProgramPlan, job: Job): Place {
   if (host === undefined || port === undefined) throw new TypeError(`${name} tells its health at no URL`);
   return { job, host, port: Number(port) };
 }
-
-/** Value of the `job` label. */
-export function jobLabel({ job }: ScrapeTarget): string {
-  return JOBS[job];
-}
