@@ -4,7 +4,7 @@
 import { NODE_IP, rankAddress } from "../../lib/placeholders";
 import type { ClusterPlan, ProgramPlan, WorkerRole } from "../types";
 import { WORKER_ROLES } from "../types";
-import { JOBS, type Job } from "./series";
+import type { Job } from "./series";
 
 /** One endpoint with metrics. */
 export interface ScrapeTarget {
