@@ -41,8 +41,8 @@ import {
   whole,
 } from "./values";
 
-export const TARGETS = ["sky", "local"] as const;
-export const PLACEMENTS = ["shared", "dedicated"] as const;
+const TARGETS = ["sky", "local"] as const;
+const PLACEMENTS = ["shared", "dedicated"] as const;
 
 /** Everything below the namespace. */
 export const configSchema = section({
