@@ -48,8 +48,8 @@ export interface Family {
 /**
  * The first that matches counts. Source: the tables of parsers and of pairs in
  * https://docs.nvidia.com/dynamo/v1.6.1/parsing/tool-call-parsing and `…/reasoning-parsing`. Left out is what
- * was seen to lose text in 1.6.1: `minimax_m3` drops an answer without a thought, and `glm47` the arguments of
- * GLM 4.5 and 4.6.
+ * was seen to lose text in 1.6.1: `minimax_m3` drops an answer without a thought, and `glm47` the arguments
+ * of GLM 4.5 and 4.6.
  */
 export const FAMILIES: readonly Family[] = [
   { models: "gpt-oss", pattern: /gpt-oss/, reasoning: "gpt_oss", toolCalls: "harmony" },

@@ -160,6 +160,8 @@ export const sglang: Engine = {
         // and another one there every request ends without a token.
         ...["--host", worker.address],
         ...option("--port", worker.ports.engine),
+        // Rank 0 answers clients.
+        ...(worker.rank === 0 ? parserFlags(worker) : []),
         ...cacheFlags(worker),
         ...disaggregationFlags(worker),
         ...pictureFlags(worker),
@@ -189,8 +191,6 @@ function modelFlags(worker: WorkerSpec): string[] {
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
     ...(sglang.taskFlags[config.task] ?? []),
-    // Clients are answered by rank 0.
-    ...(worker.rank === 0 ? parserFlags(worker) : []),
     ...flag("--trust-remote-code", config.trustRemoteCode),
     ...option("--context-length", config.contextLength),
   ];

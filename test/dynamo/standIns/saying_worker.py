@@ -1,4 +1,4 @@
-"""A Dynamo worker that registers models with parsers, and says what it was told to, for the frontend to parse.
+"""A Dynamo worker that registers models with parsers, and says what it is told to, for the frontend to parse.
 
 Arguments: the directory with the tokenizer, and JSON: a list of models, each with its name, its parsers as
 flags, and texts. A prompt with `text 2` is answered with the third, any other with the first.
