@@ -9,7 +9,7 @@ import { callHttp, inWords } from "../../lib/http";
 import { causeIn, lastLines } from "../../lib/logs";
 import { poll } from "../../lib/poll";
 import { defineVerb, type VerbContext } from "../../lib/verb";
-import { proveCluster } from "../../local/pendingChanges";
+import { proveCluster } from "../../local/proven";
 import { type ReadyInput, readySchema } from "../../plan/readySpec";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
 import { FAILURES } from "../../sky/causes";

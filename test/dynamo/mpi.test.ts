@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { locateTestEnvironment } from "../../dev/testEnvironments";
 import { kill, processesOf } from "../../lib/processes";
-import { readHistory } from "../../local/state";
+import { readHistory } from "../nodes";
 import { parseConfig } from "../../plan/config";
 import { programLog } from "../../plan/node/paths";
 import { plan } from "../../plan/plan";

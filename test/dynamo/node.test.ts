@@ -14,11 +14,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { processesOf } from "../../lib/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
-import { programState } from "../../local/state";
-import { SupervisorClient } from "../../local/supervisor";
-import { supervisorSocket } from "../../plan/node/paths";
 import type { ProgramPlan } from "../../plan/types";
 import { locateTools } from "../../toolchain";
+import { programsOf } from "../nodes";
 import { script, server } from "./programs";
 import { eventually, Machine } from "./support";
 
@@ -198,9 +196,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     const [seen] = JSON.parse(stdout)[cluster][0].programs;
     expect(seen).toEqual({ name: "broken", unit: "broken", state: "UNFINISHED" });
     // It alternates between short runs and growing pauses.
-    const supervisor = new SupervisorClient(directory);
-    const state = async () => programState(directory, "broken", await supervisor.programs());
-    await eventually(async () => (await state()) === "BACKOFF");
+    await eventually(async () => (await programsOf(directory))[0]?.state === "BACKOFF");
     await machine.must("local remove", spec);
   });
 

@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kill, processesOf } from "../../lib/processes";
-import { readHistory } from "../../local/state";
+import { readHistory } from "../nodes";
 import { programLog } from "../../plan/node/paths";
 import { Clients } from "./clients";
 import { eventually, TestDeployment } from "./support";
