@@ -15,7 +15,7 @@ export type NodeRequest =
   // `runtime/units.py`
   | UnitChange
   | { readonly state: { readonly seconds: number } }
-  | { readonly shutDown: object }
+  | { readonly stop: { readonly except: readonly string[] } }
   | { readonly clean: object };
 
 export interface ReportRequest {

@@ -24,9 +24,7 @@ export type UnitChange =
   | { readonly apply: UnitPrograms }
   | { readonly remove: { readonly unit: string } }
   /** Removes all units but these. */
-  | { readonly keep: { readonly units: readonly string[] } }
-  /** Stops the programs of all other roles. */
-  | { readonly stop: { readonly except: readonly string[] } };
+  | { readonly keep: { readonly units: readonly string[] } };
 
 /** The programs of a unit on one node. */
 export interface UnitPrograms {
@@ -120,20 +118,24 @@ export async function unitsState(shell: NodeShell, seconds: number, signal: Abor
   return state;
 }
 
-const endingSchema = z.union([
-  z.strictObject({ boundSeconds: z.number() }).transform(({ boundSeconds }) => boundSeconds),
+const stoppedSchema = z.union([
+  z.strictObject({ graceSeconds: z.number() }).transform(({ graceSeconds }) => graceSeconds),
   z.strictObject({ silent: z.literal(true) }).transform(() => 0),
 ]);
 
 /**
- * Makes a node's supervisor stop all programs and exit. Returns before it has.
+ * Stops the programs of all roles but these.
  *
- * @returns How long that may take, seconds; 0 if no supervisor answers.
+ * @returns How long the others may take to stop, seconds; 0 if no supervisor answers.
  */
-export async function shutDown(shell: NodeShell, signal: AbortSignal): Promise<number> {
-  let bound = 0;
-  await askNode(shell, { shutDown: {} }, (said) => (bound = endingSchema.parse(said)), signal);
-  return bound;
+export async function stopUnits(
+  shell: NodeShell,
+  except: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  let grace = 0;
+  await askNode(shell, { stop: { except } }, (said) => (grace = stoppedSchema.parse(said)), signal);
+  return grace;
 }
 
 /** Removes what a supervisor that was killed has left outside of the node's directory. */

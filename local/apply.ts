@@ -7,8 +7,9 @@ import { changeUnits } from "../lib/nodeUnits";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { programLog } from "../plan/node/paths";
 import { nodeDirectory } from "./directories";
-import { ensureSupervisor, nodeShell, readNodeRecord } from "./node";
+import { ensureSupervisor } from "./node";
 import { beginChange } from "./proven";
+import { nodeShell, readNodeRecord } from "./record";
 import { type LocalPrograms, localProgramsSchema } from "./spec";
 
 /** Time to stop the old programs and start a supervisor, besides the wait for health. */

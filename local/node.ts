@@ -5,7 +5,6 @@ import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, wr
 import { dirname, join } from "node:path";
 import { UserError } from "../lib/errors";
 import { lastLines } from "../lib/logs";
-import type { NodeShell } from "../lib/nodes";
 import { poll } from "../lib/poll";
 import { isAlive, kill, type ProcessId, processesOf, startTime } from "../lib/processes";
 import { runtimeFiles } from "../lib/runtimeFiles";
@@ -14,20 +13,8 @@ import type { VerbContext } from "../lib/verb";
 import { SUPERVISOR_LOG, UNITS } from "../plan/node/paths";
 import { READ_AGAIN } from "../plan/programs/gateway";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
-import { clusterDirectory, isMissing, nodeDirectory } from "./directories";
-
-/**
- * Start parameters of a node's supervisor; stored in the node's `node.json`, so that any verb can start it
- * again.
- */
-export interface NodeRecord {
-  readonly address: string;
-  /** Addresses of all nodes of the cluster, by rank. */
-  readonly rankAddresses: readonly string[];
-  readonly controlAddress: string;
-  readonly pythonBin: string;
-  readonly environment: Readonly<Record<string, string>>;
-}
+import { clusterDirectory, nodeDirectory } from "./directories";
+import { type NodeRecord, nodeShell, RECORD } from "./record";
 
 /** The supervisor process, as it was started. */
 interface RunningSupervisor extends ProcessId {
@@ -35,7 +22,6 @@ interface RunningSupervisor extends ProcessId {
   readonly startedWith: string;
 }
 
-const RECORD = "node.json";
 const SECRETS = "secrets.json";
 const START_LOG = "logs/start.log";
 const PROCESS_RECORD = "run/supervisord.json";
@@ -46,31 +32,6 @@ const STOP_SECONDS = 30;
 const ORPHAN_SECONDS = 10;
 /** Other programs need it while they stop. Programs of the control plane are named after their role. */
 const CONTROL_PLANE: ReadonlySet<string> = new Set(CONTROL_PLANE_ROLES);
-
-/** @throws UserError if the node does not exist. */
-export function readNodeRecord(cluster: string, rank: number): NodeRecord {
-  const record = findNodeRecord(cluster, rank);
-  if (record !== undefined) return record;
-  throw new UserError(
-    `Node ${rank} of the local cluster '${cluster}' does not exist any more (${join(nodeDirectory(cluster, rank), RECORD)} is missing). ` +
-      "It was removed outside of Pulumi: run `pulumi refresh` and `pulumi up` to make it again.",
-  );
-}
-
-/** Undefined if the node does not exist. */
-export function findNodeRecord(cluster: string, rank: number): NodeRecord | undefined {
-  try {
-    return JSON.parse(readFileSync(join(nodeDirectory(cluster, rank), RECORD), "utf8"));
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    return undefined;
-  }
-}
-
-/** Its agent runs with the interpreter of its supervisor. */
-export function nodeShell(directory: string, { pythonBin }: Pick<NodeRecord, "pythonBin">): NodeShell {
-  return { command: pythonBin, args: (words) => words, directory };
-}
 
 /** Creates the directory of a node if it does not exist. */
 export function makeNodeDirectory(cluster: string, rank: number): string {

@@ -2,7 +2,7 @@
 import { type UnitsState, unitsState } from "../lib/nodeUnits";
 import { defineVerb } from "../lib/verb";
 import { nodeDirectory, ranksOnDisk } from "./directories";
-import { findNodeRecord, nodeShell } from "./node";
+import { findNodeRecord, nodeShell } from "./record";
 import { localObserveSchema } from "./spec";
 
 const LIMIT_SECONDS = 30;

@@ -3,16 +3,18 @@ import { existsSync, rmSync } from "node:fs";
 import { UserError } from "../lib/errors";
 import type { NodeShell } from "../lib/nodes";
 import { poll } from "../lib/poll";
-import { type FoundProcess, kill, processesOf } from "../lib/processes";
+import { type FoundProcess, isAlive, kill, processesOf } from "../lib/processes";
 import { messageOf } from "../lib/run";
-import { changeUnits, clean, shutDown } from "../lib/nodeUnits";
+import { clean, stopUnits } from "../lib/nodeUnits";
 import { defineVerb, type VerbContext } from "../lib/verb";
-import { programLog } from "../plan/node/paths";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
-import { findNodeRecord, nodeShell, readProcessRecord } from "./node";
+import { readProcessRecord } from "./node";
+import { findNodeRecord, nodeShell } from "./record";
 import { localLeaseSchema } from "./spec";
 
+/** Time that supervisor itself needs besides the programs' own `stopSeconds`. */
+const SUPERVISOR_STOP_SECONDS = 10;
 const KILL_SECONDS = 10;
 
 export const verb = defineVerb({
@@ -46,18 +48,20 @@ export async function endNodes(
 ): Promise<void> {
   // Workers and frontends first, on all nodes: they finish their requests and deregister from etcd.
   const except = CONTROL_PLANE_ROLES;
+  const stopping = ranks.map(async (rank) => {
+    const stop = (shell: NodeShell) => stopUnits(shell, except, context.signal);
+    return { rank, grace: await withAgent(cluster, rank, context, stop) };
+  });
+  const stopped = await Promise.all(stopping);
   await Promise.all(
-    ranks.map((rank) =>
-      withAgent(cluster, rank, context, (shell) =>
-        changeUnits(shell, { stop: { except } }, programLog, context),
-      ),
-    ),
-  );
-  await Promise.all(
-    ranks.map(async (rank) => {
+    stopped.map(async ({ rank, grace }) => {
       const directory = nodeDirectory(cluster, rank);
-      const bound = await withAgent(cluster, rank, context, (shell) => shutDown(shell, context.signal));
-      await endProcesses(directory, `node ${rank}`, bound ?? 0, context);
+      const supervisor = readProcessRecord(directory);
+      const isRunning = supervisor !== undefined && isAlive(supervisor);
+      // It stops all its programs, then exits.
+      if (isRunning) kill(supervisor.pid, "SIGTERM");
+      const bound = isRunning ? (grace ?? 0) + SUPERVISOR_STOP_SECONDS : 0;
+      await endProcesses(directory, `node ${rank}`, bound, context);
       if (options.keepFiles === true) return;
       await withAgent(cluster, rank, context, (shell) => clean(shell, context.signal));
       rmSync(directory, { recursive: true, force: true });

@@ -4,7 +4,7 @@ import { changeUnits } from "../lib/nodeUnits";
 import { defineVerb } from "../lib/verb";
 import { withSupervisor } from "./apply";
 import { nodeDirectory } from "./directories";
-import { nodeShell, readNodeRecord } from "./node";
+import { nodeShell, readNodeRecord } from "./record";
 import { localProgramsSchema } from "./spec";
 
 const OVERHEAD_SECONDS = 120;

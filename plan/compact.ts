@@ -2,6 +2,7 @@
  * A cluster's programs → the compact plan of its task, with each program once, and shared fields once. Pure.
  * `runtime/plan.py` expands it again, and documents the fields.
  */
+import { quotedForShlex } from "../lib/shell";
 import {
   type ClusterPlan,
   type NodePlan,
@@ -144,7 +145,7 @@ function bodyOf(program: ProgramPlan): PlanEntry {
   const expected = [role, `${role}-${replica}`, `${role}-${replica}-rank${rank}`];
   if (!expected.includes(name)) throw new RangeError(`the name ${name} does not tell role, replica and rank`);
   return withoutEmpty({
-    command: program.command.map(word).join(" "),
+    command: program.command.map(quotedForShlex).join(" "),
     env: program.env,
     secrets: program.secretEnv,
     files,
@@ -191,11 +192,6 @@ function waitOf({ probe, timeoutSeconds: seconds }: Wait) {
 
 function urlOf(probe: Probe): string {
   return probe.kind === "http" ? probe.url : `tcp://${probe.host}:${probe.port}`;
-}
-
-/** Quotes a word for Python's `shlex`, which treats fewer characters as special than a shell. */
-function word(text: string): string {
-  return /^[^\s'"\\]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function same(a: unknown, b: unknown): boolean {

@@ -30,10 +30,7 @@ PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 def socket_path(node_dir):
     """Path of a node's supervisor socket: in the node's directory, or in a short one if that path is too
-    long.
-
-    `supervisorSocket` in `plan/node/paths.ts` computes the same.
-    """
+    long."""
     direct = os.path.join(node_dir, "supervisor.sock")
     if len(os.fsencode(direct)) <= LONGEST_SOCKET_PATH:
         return direct

@@ -14,8 +14,8 @@ Each request can be repeated from any state, so one that was cut off is complete
     {"keep": {"units": [U, …]}} removes all others → {"line": progress}, {"done": true}
     {"state": {"seconds": S}} waits so long for supervisor →
         {"supervisor": bool, "programs": [{"name", "unit", "state", "pid", "unfinished": bool}]}
-    {"stop": {"except": [roles]}} stops the programs of all other roles → {"done": true}
-    {"shutDown": {}} makes supervisor stop what is left, and exit → {"boundSeconds": how long that may take}
+    {"stop": {"except": [roles]}} stops the programs of all other roles →
+        {"graceSeconds": how long what is left may take}
     {"clean": {}} removes the socket that a killed supervisor has left → {"done": true}
 
 The answer is {"silent": true} where a request needs supervisor and none answers.
@@ -43,7 +43,6 @@ CALL_SECONDS = 15.0
 LOCK_SECONDS = 60.0
 # Besides a program's own grace: its launcher's, and supervisor's.
 STOP_MARGIN_SECONDS = 25.0
-SHUTDOWN_SECONDS = 10
 LONGEST_PAUSE_SECONDS = 0.5
 # While nothing changes, a write is the only way to notice that the client has disconnected.
 HEARTBEAT_SECONDS = 2.0
@@ -363,15 +362,7 @@ def stop(node, wanted):
     # Those that do not stop are killed by the client, with the node's other processes.
     with contextlib.suppress(OSError, xmlrpc.client.Error):
         node.stop([spec for spec in specs if spec["role"] not in wanted["except"]])
-    node.say({"done": True})
-
-
-def shut_down(node, _wanted):
-    stops = [spec["stopSeconds"] for specs in node.units().values() for spec in specs]
-    # It may exit before it answers.
-    with contextlib.suppress(OSError, http.client.HTTPException, xmlrpc.client.Error):
-        node.call("shutdown")
-    node.say({"boundSeconds": max(stops, default=0) + SHUTDOWN_SECONDS})
+    node.say({"graceSeconds": max([spec["stopSeconds"] for spec in specs], default=0)})
 
 
 def clean(node, _wanted):
@@ -388,7 +379,6 @@ VERBS = {
     "keep": keep,
     "state": state,
     "stop": stop,
-    "shutDown": shut_down,
     "clean": clean,
 }
 WITHOUT_SUPERVISOR = ("state", "clean")

@@ -4,11 +4,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { type UnitsState, unitsState } from "../lib/nodeUnits";
-import { type NodeRecord, nodeShell } from "../local/node";
+import { type NodeRecord, nodeShell, RECORD } from "../local/record";
 import { RUNTIME } from "./runtime";
 
 function recordOf(directory: string): NodeRecord {
-  return JSON.parse(readFileSync(join(directory, "node.json"), "utf8"));
+  return JSON.parse(readFileSync(join(directory, RECORD), "utf8"));
 }
 
 /** The programs of a node. */

@@ -4,7 +4,7 @@ import type { ClusterState, NodeShell } from "../../lib/nodes";
 import { Progress } from "../../lib/progress";
 import type { VerbContext } from "../../lib/verb";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
-import { findNodeRecord, nodeShell } from "../../local/node";
+import { findNodeRecord, nodeShell } from "../../local/record";
 import type { SkyClusters } from "../../sky/inspect";
 import type { Deployed, DeployedNode } from "./deployed";
 

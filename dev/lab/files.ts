@@ -1,5 +1,7 @@
 /** The text of all files of the lab. Pure. */
+
 import { join } from "node:path";
+import { quoted } from "../../lib/shell";
 import {
   HOSTS_COMMENT,
   LAB,
@@ -142,13 +144,13 @@ export function curlWrapper(realCurl: string | undefined): string {
 export function uvWrapper(uv: string, python: string, settings: Readonly<Record<string, string>>): string {
   return lines(
     "#!/bin/sh",
-    ...Object.entries(settings).map(([name, value]) => `export ${name}=${quote(value)}`),
+    ...Object.entries(settings).map(([name, value]) => `export ${name}=${quoted(value)}`),
     "for argument; do",
     "  shift",
-    `  [ "$argument" = 3.10 ] && argument=${quote(python)}`,
+    `  [ "$argument" = 3.10 ] && argument=${quoted(python)}`,
     '  set -- "$@" "$argument"',
     "done",
-    `exec ${quote(uv)} "$@"`,
+    `exec ${quoted(uv)} "$@"`,
   );
 }
 
@@ -159,9 +161,9 @@ export function uvWrapper(uv: string, python: string, settings: Readonly<Record<
 export function profileScript(settings: Readonly<Record<string, string>>): string {
   return lines(
     "# Written by the lab of dynamo-sky; removed by 'npm run lab -- down'. No effect outside of the lab.",
-    `if [ "\${${LAB_MARK}:-}" = ${quote(LAB.root)} ]; then`,
-    `  export PATH=${quote(LAB.bin)}:"$PATH"`,
-    ...Object.entries(settings).map(([name, value]) => `  export ${name}=${quote(value)}`),
+    `if [ "\${${LAB_MARK}:-}" = ${quoted(LAB.root)} ]; then`,
+    `  export PATH=${quoted(LAB.bin)}:"$PATH"`,
+    ...Object.entries(settings).map(([name, value]) => `  export ${name}=${quoted(value)}`),
     "fi",
   );
 }
@@ -212,9 +214,4 @@ export function labFiles(
 
 function lines(...all: readonly string[]): string {
   return `${all.join("\n")}\n`;
-}
-
-/** Quotes a word of a shell script. */
-export function quote(value: string): string {
-  return /^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,4 +1,5 @@
 /** A plan as text for a terminal: nodes × GPUs, placement and ports. */
+import { quoted } from "../../lib/shell";
 import { counted } from "../../lib/words";
 import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan } from "../types";
 import {
@@ -135,11 +136,6 @@ function drawCommands(cluster: ClusterPlan): string {
     ),
   );
   return blocks.join("\n\n");
-}
-
-/** Quotes for a POSIX shell if necessary. */
-function quoted(text: string): string {
-  return /^[\w@%+=:,./{}-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** One flag with its value per line. */

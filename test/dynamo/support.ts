@@ -26,6 +26,7 @@ import {
   type ProgramPlan,
 } from "../../plan/types";
 import { type Unit, unitsOf } from "../../plan/units";
+import { pidsOf } from "../nodes";
 import type { ListenedNode } from "../sockets";
 
 export { eventually } from "../eventually";

@@ -12,6 +12,7 @@ import type { ConfigInput } from "../../config/schema";
 import { type FoundProcess, kill, processesOf } from "../../lib/processes";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
 import { enginePath, ensureToolchain } from "../../toolchain";
+import { pidsOf } from "../nodes";
 
 export { freePorts, listen, type Ports } from "../../dev/freePorts";
 
