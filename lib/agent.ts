@@ -4,8 +4,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { NodeShell } from "./nodes";
-import { runtimeDirectory } from "./runtimeFiles";
 import type { UnitChange } from "./nodeUnits";
+import { runtimeDirectory } from "./runtimeFiles";
 
 /** A request to a node; documented in `runtime/agent.py`. */
 export type NodeRequest =

@@ -60,9 +60,7 @@ export async function changeUnits(
     else if ("failed" in answer) failure = answer.failed;
     else if ("silent" in answer) isSilent = true;
     else if ("waiting" in answer && isDue(answer.waiting, elapsed))
-      progress.line(
-        `waiting for ${answer.waiting} (${Math.round(elapsed / 1000)} of at most ${seconds} s)`,
-      );
+      progress.line(`waiting for ${answer.waiting} (${Math.round(elapsed / 1000)} of at most ${seconds} s)`);
   };
   await askNode(shell, request, onAnswer, signal);
   if (failure !== undefined) throw notHealthy(failure, logOf(failure.program), seconds);
@@ -111,7 +109,11 @@ export type UnitsState = z.output<typeof stateSchema>;
  *
  * @param seconds How long to wait for a supervisor that does not answer.
  */
-export async function unitsState(shell: NodeShell, seconds: number, signal: AbortSignal): Promise<UnitsState> {
+export async function unitsState(
+  shell: NodeShell,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<UnitsState> {
   let state: UnitsState | undefined;
   await askNode(shell, { state: { seconds } }, (said) => (state = stateSchema.parse(said)), signal);
   if (state === undefined) throw new Error("the node told nothing");

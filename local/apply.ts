@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { copyBrought } from "../lib/broughtFiles";
 import { withLock } from "../lib/lock";
-import { NODE_FILES } from "../lib/placeholders";
 import { changeUnits } from "../lib/nodeUnits";
+import { NODE_FILES } from "../lib/placeholders";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { programLog } from "../plan/node/paths";
 import { nodeDirectory } from "./directories";
@@ -40,8 +40,7 @@ async function applyNode(
       copyBrought(files, join(directory, NODE_FILES)),
     );
   const logOf = (program: string) => join(directory, programLog(program));
-  const apply = () =>
-    changeUnits(shell, { apply: { unit, programs, timeoutSeconds } }, logOf, context);
+  const apply = () => changeUnits(shell, { apply: { unit, programs, timeoutSeconds } }, logOf, context);
   await withSupervisor(cluster, rank, context, apply);
 }
 

@@ -5,10 +5,10 @@ import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, wr
 import { dirname, join } from "node:path";
 import { UserError } from "../lib/errors";
 import { lastLines } from "../lib/logs";
+import { unitsState } from "../lib/nodeUnits";
 import { poll } from "../lib/poll";
 import { isAlive, kill, type ProcessId, processesOf, startTime } from "../lib/processes";
 import { runtimeFiles } from "../lib/runtimeFiles";
-import { unitsState } from "../lib/nodeUnits";
 import type { VerbContext } from "../lib/verb";
 import { SUPERVISOR_LOG, UNITS } from "../plan/node/paths";
 import { READ_AGAIN } from "../plan/programs/gateway";
@@ -26,7 +26,7 @@ const SECRETS = "secrets.json";
 const START_LOG = "logs/start.log";
 const PROCESS_RECORD = "run/supervisord.json";
 const START_SECONDS = 30;
-/** How long one request waits for an answer, before it is seen whether the supervisor's process still runs. */
+/** How long one request waits for an answer, before it is seen whether the process still runs. */
 const ANSWER_SECONDS = 2;
 const STOP_SECONDS = 30;
 const ORPHAN_SECONDS = 10;

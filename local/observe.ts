@@ -51,7 +51,9 @@ async function observeNode(cluster: string, rank: number): Promise<ObservedNode>
   const record = findNodeRecord(cluster, rank);
   if (record === undefined) return { rank, supervisor: false, programs: [] };
   const limit = AbortSignal.timeout(LIMIT_SECONDS * 1000);
-  const seen = await unitsState(nodeShell(nodeDirectory(cluster, rank), record), 0, limit).catch(() => NOTHING);
+  const seen = await unitsState(nodeShell(nodeDirectory(cluster, rank), record), 0, limit).catch(
+    () => NOTHING,
+  );
   const programs = seen.programs.map(({ name, unit, state, unfinished }) => ({
     name,
     unit,

@@ -2,10 +2,10 @@
 import { existsSync, rmSync } from "node:fs";
 import { UserError } from "../lib/errors";
 import type { NodeShell } from "../lib/nodes";
+import { clean, stopUnits } from "../lib/nodeUnits";
 import { poll } from "../lib/poll";
 import { type FoundProcess, isAlive, kill, processesOf } from "../lib/processes";
 import { messageOf } from "../lib/run";
-import { clean, stopUnits } from "../lib/nodeUnits";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";

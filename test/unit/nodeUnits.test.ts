@@ -1,4 +1,7 @@
-/** Units of a node, changed by its agent in front of a supervisor that is not one: what is left to do, said and repeated. */
+/**
+ * Units of a node, changed by its agent, with a stand-in for supervisor: what cannot be done is said, and can
+ * be repeated.
+ */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";

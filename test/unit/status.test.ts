@@ -229,7 +229,9 @@ describe("what is wrong", () => {
     expect(look({ ...head(), supervisor: false }, tail).problems).toEqual([
       "node 0 of main: its supervisor does not answer",
     ]);
-    expect(look(head({ etcd: running({ state: "MISSING", start: null }) }), tail).problems).toEqual(["etcd is missing"]);
+    expect(look(head({ etcd: running({ state: "MISSING", start: null }) }), tail).problems).toEqual([
+      "etcd is missing",
+    ]);
     const silent = { ...head(), frontends: { "frontend-0": { error: "Connection refused" } } };
     expect(look(silent, tail)).toMatchObject({
       problems: ["frontend-0 does not answer: Connection refused"],
