@@ -88,3 +88,11 @@ export const poolSchema = section({
 });
 
 export const poolsSchema = list("pools", poolSchema, 1);
+
+/** Sizes of a replica, by key of the pool. */
+export const PARALLEL_KEYS = ["tensorParallel", "dataParallel", "pipelineParallel"] as const;
+
+/** GPUs of one replica, each counted once. */
+export function gpusPerReplica(pool: Readonly<Record<(typeof PARALLEL_KEYS)[number], number>>): number {
+  return PARALLEL_KEYS.reduce((gpus, key) => gpus * pool[key], 1);
+}

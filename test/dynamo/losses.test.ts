@@ -1,6 +1,6 @@
 /**
- * What a loss costs: 200 open streams and those that come while the dead are still registered, with the
- * KV-aware router.
+ * Programs are killed under load, with the KV-aware router: what becomes of 200 open streams, and of requests
+ * that arrive while the killed worker is still registered.
  */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -10,9 +10,9 @@ import { API_KEYS } from "../../plan/programs/gateway";
 import { eventually, TestDeployment } from "./support";
 
 const STREAMS = 200;
-/** So long that a stream is open for seconds after its first token. */
+/** Enough that a stream stays open for seconds after its first token. */
 const TOKENS = 400;
-/** Sent when something has just died, which nobody knows yet. */
+/** Sent right after the kill, before Dynamo has noticed it. */
 const LATE = { requests: 50, clients: 10, answerTokens: 16 };
 const REGISTERED = { discovery: "etcd", events: "nats" } as const;
 
@@ -26,7 +26,7 @@ function counted(answers: readonly StreamedAnswer[]): Counted {
   return { whole: answers.length - broken.length, broken };
 }
 
-/** Kills programs with -9 when all streams are open. */
+/** Kills programs with SIGKILL once all streams are open. */
 async function lose(deployment: TestDeployment, endpoint: Endpoint, programs: readonly string[]) {
   let open = 0;
   const amount: Amount = { requests: STREAMS, clients: STREAMS, answerTokens: TOKENS, onFirst: () => open++ };
