@@ -101,6 +101,19 @@ export interface MpiStart {
   readonly daemonEnv?: Readonly<Record<string, string>>;
 }
 
+/**
+ * When a worker counts as hanging, and is ended and started again, with the other ranks of its replica:
+ * `runtime/health.py`. Nothing counts before its `health` has succeeded once.
+ */
+export interface Watch {
+  /** Seconds from one probe of its `health` to the next. */
+  readonly everySeconds: number;
+  /** Seconds in which an answer must come. */
+  readonly timeoutSeconds: number;
+  /** So many failures in a row are the end. */
+  readonly failures: number;
+}
+
 /** One supervised process on one node. */
 export interface ProgramPlan {
   /**
@@ -140,6 +153,8 @@ export interface ProgramPlan {
   readonly waitsFor: readonly Wait[];
   /** Health probe, run on the node itself. */
   readonly health: Probe;
+  /** Set if it is ended and started again when it hangs: a worker that serves the endpoint. */
+  readonly watch?: Watch;
   /** Seconds between SIGTERM and SIGKILL of its whole process group. */
   readonly stopSeconds: number;
   /** Set if the program is a rank of a replica over several nodes. */

@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Amount, type Endpoint, type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
-import { kill, processesOf } from "../../lib/processes";
+import { kill, processesOf, startTime } from "../../lib/processes";
 import { API_KEYS } from "../../plan/programs/gateway";
 import { eventually, TestDeployment } from "./support";
 
@@ -26,16 +26,24 @@ function counted(answers: readonly StreamedAnswer[]): Counted {
   return { whole: answers.length - broken.length, broken };
 }
 
-/** Kills programs with SIGKILL once all streams are open. */
-async function lose(deployment: TestDeployment, endpoint: Endpoint, programs: readonly string[]) {
+/** Ends programs once all streams are open: with SIGKILL, unless told how. */
+async function lose(
+  deployment: TestDeployment,
+  endpoint: Endpoint,
+  programs: readonly string[],
+  end: (pid: number) => void = kill,
+) {
   let open = 0;
   const amount: Amount = { requests: STREAMS, clients: STREAMS, answerTokens: TOKENS, onFirst: () => open++ };
   const streams = sendStreams(endpoint, amount);
   await eventually(() => open === STREAMS, 60);
-  for (const program of programs) kill(processOf(deployment, program));
+  for (const program of programs) end(processOf(deployment, program));
   const late = counted(await sendStreams(endpoint, LATE));
   return { open: counted(await streams), late };
 }
+
+/** It goes on to exist and to hold its connections, and answers nothing. */
+const stop = (pid: number) => process.kill(pid, "SIGSTOP");
 
 /** A program's own process, which is a child of its launcher. */
 function processOf({ machine, name, cluster }: TestDeployment, program: string): number {
@@ -55,6 +63,7 @@ describe("four workers on two nodes, two frontends behind the gateway", () => {
       frontend: { replicas: 2 },
       cluster: { nodes: 2, gpusPerNode: 2 },
       pools: [{ role: "aggregated", replicas: 4 }],
+      health: { everySeconds: 5 },
     },
     REGISTERED,
   );
@@ -83,6 +92,15 @@ describe("four workers on two nodes, two frontends behind the gateway", () => {
   test("all workers of a node die: every request ends whole", async () => {
     expect(ofNode(1)).toHaveLength(2);
     expect(await lose(deployment, known, ofNode(1))).toEqual(ALL);
+    await deployment.machine.must("ready", deployment.readySpec(ready));
+  });
+
+  test("a worker hangs: it is started again, and every request ends whole", async () => {
+    const [victim = ""] = ofNode(1);
+    const before = processOf(deployment, victim);
+    expect(await lose(deployment, known, [victim], stop)).toEqual(ALL);
+    // The held ones could only move on because it was ended.
+    expect(startTime(before)).toBeUndefined();
     await deployment.machine.must("ready", deployment.readySpec(ready));
   });
 
