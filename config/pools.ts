@@ -32,7 +32,7 @@ export const argument = () =>
 
 const parallel = () => whole({ min: 1, max: 1024 });
 
-export const poolSchema = section({
+const poolSchema = section({
   role: required(oneOf("a role", WORKER_ROLES), {
     about:
       "What its workers do: whole requests (`aggregated`), one of the two phases (`prefill`, `decode`), or the pictures of a vision-language model for either (`encode`).",
