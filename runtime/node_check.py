@@ -1,5 +1,5 @@
-"""Checks a node before its engines start on GPUs, and names all that is wrong at once: an engine says the same
-after minutes of loading, in its own words, or not at all.
+"""Checks a node before its engines start on GPUs, and names all that is wrong at once: an engine says the
+same after minutes of loading, in its own words, or not at all.
 
 What makes the start useless is a problem: no driver, one that is too old, too few GPUs, a lost one, no RDMA
 device where one is required. What may be harmless is a note: Xid errors in the kernel's log (the GPU may have
@@ -77,8 +77,8 @@ def check(specs, env, driver=None, rdma=None):
         missing = missing_rdma(env)
         if missing is not None and rdma == "required":
             problems.append(
-                "no RDMA: %s, and KV blocks and collectives would go over TCP, many times slower. Nodes with RDMA "
-                "were asked for (sky.networkTier: best); sky.rdma: optional accepts TCP" % missing
+                "no RDMA: %s, and KV blocks and collectives would go over TCP, many times slower. Nodes with "
+                "RDMA were asked for (sky.networkTier: best); sky.rdma: optional accepts TCP" % missing
             )
         elif missing is not None:
             notes.append("no RDMA: %s. KV blocks and collectives go over TCP" % missing)
@@ -118,8 +118,8 @@ def driver_problems(rows, driver):
     versions = sorted({row[1] for row in rows})
     old = [one for one in versions if driver is not None and not at_least(one, driver)]
     return [
-        "NVIDIA's driver is %s, and this engine's CUDA needs %d or newer: update it, choose nodes that have it, or "
-        "an image for this driver (sky.image)" % (one, driver)
+        "NVIDIA's driver is %s, and this engine's CUDA needs %d or newer: update it, choose nodes that have "
+        "it, or an image for this driver (sky.image)" % (one, driver)
         for one in old
     ]
 
