@@ -1,6 +1,4 @@
-"""The plan of a task → the programs of each node, and their files. Used by ``start.py``; for local clusters
-``plan.py DIRECTORY`` writes the files of one unit into a node's directory, from JSON on standard input:
-{"unit": name, "programs": [specifications]}.
+"""The plan of a task → the programs of each node, and their files. Used by ``start.py`` and `units.py`.
 
 A plan (YAML or JSON) is a list of programs. Fields shared by several programs are written once, in an entry
 with nested ``programs``, which inherit them; ``env`` and ``waits`` are merged, any other field is overridden
@@ -39,7 +37,6 @@ import math
 import os
 import re
 import shlex
-import sys
 
 from files import write_private
 
@@ -274,15 +271,3 @@ def write_unit(directory, unit, specs):
     os.makedirs(os.path.join(directory, "units", unit), mode=0o700, exist_ok=True)
     for path, text in unit_files(unit, specs).items():
         write_private(os.path.join(directory, path), text)
-
-
-def main():
-    request = json.load(sys.stdin)
-    try:
-        write_unit(sys.argv[1], request["unit"], request["programs"])
-    except BadPlan as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kill, processesOf } from "../../lib/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
-import { readHistory } from "../../local/state";
+import { readHistory } from "../nodes";
 import { script } from "./programs";
 import { eventually, Machine } from "./support";
 

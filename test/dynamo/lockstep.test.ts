@@ -7,10 +7,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kill, processesOf } from "../../lib/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
-import { programState, readHistory } from "../../local/state";
-import { SupervisorClient } from "../../local/supervisor";
 import { LOCKSTEP_SECRET } from "../../plan/programs/controlPlane";
 import type { ProgramPlan } from "../../plan/types";
+import { programsOf, readHistory } from "../nodes";
 import { script } from "./programs";
 import { eventually, Machine } from "./support";
 
@@ -86,8 +85,8 @@ const starts = (): number[] =>
 const states = (): Promise<string[]> =>
   Promise.all(
     RANKS.map(async (number) => {
-      const seen = await new SupervisorClient(directory(number)).programs();
-      return programState(directory(number), programName(number), seen);
+      const seen = await programsOf(directory(number));
+      return seen.find(({ name }) => name === programName(number))?.state ?? "";
     }),
   );
 
