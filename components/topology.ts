@@ -1,5 +1,7 @@
 /** Stack outputs that describe a deployment. */
+
 import { tasks } from "../config/task";
+import { quoted } from "../lib/shell";
 import type { DeploymentConfig } from "../plan/config";
 import type { DeployedCluster, DeploymentDetails } from "../plan/outputs";
 import type { DeploymentPlan } from "../plan/types";
@@ -59,11 +61,6 @@ export function chatCommand(
   const content = JSON.stringify(body(model, "Say hello in one sentence.", 64));
   const key = asksForKey ? `printf 'Authorization: Bearer %s' "$${KEY_VARIABLE}" | ` : "";
   // Pins the public key and skips all other checks (curl checks a pin with -k too).
-  const pin = publicKeyPin === undefined ? "" : `-k --pinnedpubkey ${shellQuote(publicKeyPin)} `;
-  return `${key}curl -s ${pin}${asksForKey ? "-H @- " : ""}${shellQuote(`${endpoint}/v1/${path}`)} -H 'Content-Type: application/json' -d ${shellQuote(content)}`;
-}
-
-/** Quotes the text as one word of a POSIX shell. */
-function shellQuote(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  const pin = publicKeyPin === undefined ? "" : `-k --pinnedpubkey ${quoted(publicKeyPin)} `;
+  return `${key}curl -s ${pin}${asksForKey ? "-H @- " : ""}${quoted(`${endpoint}/v1/${path}`)} -H 'Content-Type: application/json' -d ${quoted(content)}`;
 }

@@ -1,10 +1,21 @@
 /**
  * Processes of this machine: owner, start time, and which one holds a port. Linux, and macOS by `ps` and
  * `lsof`.
+ *
+ * `runtime/processes.py` searches on nodes, which have no Node.js. This machine may have no Python: ports are
+ * looked at before one is installed, and a cluster can be removed after it is gone.
  */
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
+import {
+  commandLineOf,
+  environmentOf,
+  listeningSockets,
+  openFilesOf,
+  processIds,
+  statOf,
+  withDescendants,
+} from "./procfs";
 
 const isLinux = process.platform === "linux";
 
@@ -49,29 +60,10 @@ export function processesOf(directory: string): FoundProcess[] {
 
 function linuxProcesses(isOurs: (environment: readonly string[]) => boolean): FoundProcess[] {
   const ids = processIds();
-  const found = new Set(ids.filter((pid) => isOurs(readProc(`${pid}/environ`)?.split("\0") ?? [])));
-  if (found.size > 0) addDescendants(found, ids);
-  return [...found].map((pid) => ({ pid, command: commandOf(pid) }));
-}
-
-function addDescendants(found: Set<number>, ids: readonly number[]): void {
-  const others = new Map(ids.filter((pid) => !found.has(pid)).map((pid) => [pid, statOf(pid)]));
-  for (let before = -1; before < found.size; ) {
-    before = found.size;
-    for (const [pid, stat] of others) {
-      // A zombie holds no resources.
-      if (stat !== undefined && stat[0] !== "Z" && found.has(Number(stat[1]))) found.add(pid);
-    }
-  }
-}
-
-/**
- * The fields of `/proc/<pid>/stat` from the third on: state, parent, … The second is the command, which may
- * hold any character.
- */
-function statOf(pid: number): string[] | undefined {
-  const stat = readProc(`${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const found = ids.filter((pid) => isOurs(environmentOf(pid)));
+  // Most searches find nothing, and need no parents.
+  const all = found.length === 0 ? [] : withDescendants(found, ids);
+  return all.map((pid) => ({ pid, command: commandOf(pid) }));
 }
 
 function otherProcesses(isOurs: (environment: readonly string[]) => boolean): FoundProcess[] {
@@ -81,20 +73,21 @@ function otherProcesses(isOurs: (environment: readonly string[]) => boolean): Fo
   });
 }
 
-function processIds(): number[] {
-  return readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number);
-}
-
 /**
  * Description of a process for messages: its program's name in the plan, else the first words of its command.
  */
 function commandOf(pid: number): string {
-  const program = /(?:^|\0)DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(readProc(`${pid}/environ`) ?? "")?.[1];
-  if (program !== undefined) return basename(program);
-  const [command = "", ...args] = (readProc(`${pid}/cmdline`) ?? "").split("\0");
+  const program = programOf(pid);
+  if (program !== undefined) return program;
+  const [command = "", ...args] = commandLineOf(pid);
   return [basename(command), ...args.slice(0, 3)].join(" ").trim();
+}
+
+/** Name of the plan's program that a process belongs to; undefined if none. */
+export function programOf(pid: number): string | undefined {
+  const name = "DYNAMO_SKY_PROGRAM=";
+  const entry = environmentOf(pid).find((entry) => entry.startsWith(name));
+  return entry === undefined ? undefined : basename(entry.slice(name.length));
 }
 
 /** Sends a signal, SIGKILL by default; fine if the process is gone. */
@@ -112,57 +105,24 @@ export function kill(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
  */
 export function portHolder(address: string, port: number): FoundProcess | undefined {
   if (!isLinux) return lsof(port);
-  const inodes = new Set([
-    ...listeningInodes("net/tcp", [kernelAddress(address), "00000000"], port),
-    // `::` accepts IPv4 connections too.
-    ...listeningInodes("net/tcp6", ["0".repeat(32)], port),
-  ]);
-  if (inodes.size === 0) return undefined;
+  // `::` accepts IPv4 connections too.
+  const addresses = [kernelAddress(address), "0".repeat(8), "0".repeat(32)];
+  const sockets = new Set(
+    listeningSockets()
+      .filter((socket) => socket.port === port && addresses.includes(socket.address))
+      .map(({ socket }) => socket),
+  );
+  if (sockets.size === 0) return undefined;
   for (const pid of processIds()) {
-    if (openSockets(pid).some((inode) => inodes.has(inode))) return { pid, command: commandOf(pid) };
+    if (openFilesOf(pid).some((file) => sockets.has(file))) return { pid, command: commandOf(pid) };
   }
   return undefined;
 }
-
-const LISTEN = "0A";
 
 /** An IPv4 address in the kernel's notation: one number in the machine's byte order, here little-endian. */
 function kernelAddress(address: string): string {
   const bytes = address.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0").toUpperCase());
   return bytes.reverse().join("");
-}
-
-function listeningInodes(table: string, addresses: readonly string[], port: number): string[] {
-  const lines = (readProc(table) ?? "").split("\n").slice(1);
-  return lines.flatMap((line) => {
-    const fields = line.trim().split(/\s+/);
-    const [, local = "", , state] = fields;
-    const [localAddress = "", localPort = ""] = local.split(":");
-    const isMeant = addresses.includes(localAddress) && Number.parseInt(localPort, 16) === port;
-    return state === LISTEN && isMeant ? (fields[9] ?? []) : [];
-  });
-}
-
-function openSockets(pid: number): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-      try {
-        return /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1] ?? [];
-      } catch {
-        return [];
-      }
-    });
-  } catch {
-    return []; // exited meanwhile, or another user's
-  }
-}
-
-function readProc(path: string): string | undefined {
-  try {
-    return readFileSync(`/proc/${path}`, "utf8");
-  } catch {
-    return undefined; // exited meanwhile, or another user's
-  }
 }
 
 function ps(args: readonly string[]): string[] {

@@ -1,6 +1,15 @@
 /** Quotes any text as one word of a POSIX shell. */
 export function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : inQuotes(text);
+}
+
+/** The same for Python's `shlex.split`, to which fewer characters are special. */
+export function quotedForShlex(text: string): string {
+  return /^[^\s'"\\]+$/.test(text) ? text : inQuotes(text);
+}
+
+function inQuotes(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /**

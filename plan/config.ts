@@ -8,6 +8,8 @@ import { checkAcross, type Known } from "../config/checks";
 import { coerce } from "../config/coerce";
 import { problemsOf } from "../config/issues";
 import { defaultServedName } from "../config/model";
+import { defaultParsers, type Parsers } from "../config/parsers";
+import { gpusPerReplica } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
 import { type RouterMode, routerMode } from "../config/router";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "../config/schema";
@@ -25,7 +27,7 @@ export type DeepReadonly<T> = T extends (infer U)[]
     : T;
 
 /** Settings whose default depends on other settings. */
-interface Derived {
+interface Derived extends Parsers {
   engine: EngineName;
   servedModelName: string;
   router: Omit<ParsedConfig["router"], "mode"> & { mode: RouterMode };
@@ -51,13 +53,6 @@ export type PoolConfig = DeploymentConfig["pools"][number];
 
 /** Configuration as written by the user: every key optional except `model`. */
 export type { ConfigInput };
-
-/** GPUs of one replica, each counted once. */
-export function gpusPerReplica(
-  pool: Pick<PoolConfig, "tensorParallel" | "dataParallel" | "pipelineParallel">,
-): number {
-  return pool.tensorParallel * pool.dataParallel * pool.pipelineParallel;
-}
 
 /** Whether every node has an exporter: configured, or needed by the deployment's Prometheus. */
 export function hasExporters({ metrics }: Pick<DeploymentConfig, "metrics">): boolean {
@@ -141,9 +136,13 @@ function tlsMode(parsed: ParsedConfig): (typeof TLS_KINDS)[number] {
 /** Applies the defaults that depend on other settings. */
 function complete(parsed: ParsedConfig): DeploymentConfig {
   const isLocal = parsed.target === "local";
+  const engine = engineOf(parsed);
+  const usual = defaultParsers({ ...parsed, engine });
   return {
     ...parsed,
-    engine: engineOf(parsed),
+    engine,
+    reasoningParser: parsed.reasoningParser ?? usual.reasoningParser,
+    toolCallParser: parsed.toolCallParser ?? usual.toolCallParser,
     servedModelName: parsed.servedModelName ?? defaultServedName(parsed.model),
     router: { ...parsed.router, mode: routerMode(parsed.router, parsed.task) },
     cluster: {

@@ -4,8 +4,9 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { basename } from "node:path";
+import { processIds, readProc } from "../lib/procfs";
 import { uniqueBy } from "../lib/uniqueBy";
 
 /** Values by name. */
@@ -132,17 +133,12 @@ export class SeenProcesses {
   }
 
   look(): void {
-    for (const entry of readdirSync("/proc")) {
-      if (!/^\d+$/.test(entry)) continue;
-      try {
-        const command = readFileSync(`/proc/${entry}/cmdline`, "latin1").replaceAll("\0", " ");
-        // After an exec, a process has another command line.
-        const key = `${entry} ${command}`;
-        if (!this.seen.has(key))
-          this.seen.set(key, { command, environment: readFileSync(`/proc/${entry}/environ`, "latin1") });
-      } catch {
-        // It exited meanwhile, or is a kernel thread.
-      }
+    for (const pid of processIds()) {
+      const command = readProc(`${pid}/cmdline`, "latin1").replaceAll("\0", " ");
+      // After an exec, a process has another command line.
+      const key = `${pid} ${command}`;
+      if (!this.seen.has(key))
+        this.seen.set(key, { command, environment: readProc(`${pid}/environ`, "latin1") });
     }
   }
 

@@ -2,9 +2,10 @@
  * Checks the listening sockets of a deployment: each must be a planned port at the planned address, or be
  * listed as an exception below.
  */
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { basename, join } from "node:path";
+import { programOf } from "../lib/processes";
+import { listeningSockets, openFilesOf, readProc } from "../lib/procfs";
 import type { NodePlan, ProgramPlan } from "../plan/types";
+import { commandOf } from "./processes";
 
 /** A listening socket. */
 export interface Listener {
@@ -20,38 +21,15 @@ export interface Listener {
 
 /** Listening sockets of the given processes, from the kernel's tables. */
 export function listeners(pids: readonly number[]): Listener[] {
+  const all = listeningSockets();
   return pids.flatMap((pid) => {
-    const program = programOf(pid);
-    const command = readOrEmpty(`/proc/${pid}/cmdline`).replaceAll("\0", " ");
-    const inodes = socketsOf(pid);
-    return ["tcp", "tcp6"].flatMap((table) =>
-      readFileSync(`/proc/net/${table}`, "utf8")
-        .split("\n")
-        .slice(1)
-        .map((line) => line.trim().split(/\s+/))
-        .filter(
-          ([, , , state, , , , , , inode]) => state === "0A" && inode !== undefined && inodes.has(inode),
-        )
-        .map(([, local = ""]) => {
-          const [hex = "", port = ""] = local.split(":");
-          return { pid, program, command, address: addressOf(hex), port: Number.parseInt(port, 16) };
-        }),
-    );
+    const program = programOf(pid) ?? readProc(`${pid}/comm`).trim();
+    const command = commandOf(pid);
+    const open = openFilesOf(pid);
+    return all
+      .filter(({ socket }) => open.includes(socket))
+      .map(({ address, port }) => ({ pid, program, command, address: addressOf(address), port }));
   });
-}
-
-function socketsOf(pid: number): ReadonlySet<string> {
-  const directory = `/proc/${pid}/fd`;
-  if (!existsSync(directory)) return new Set();
-  return new Set(
-    readdirSync(directory).flatMap((fd) => {
-      try {
-        return /^socket:\[(\d+)\]$/.exec(readlinkSync(join(directory, fd)))?.[1] ?? [];
-      } catch {
-        return [];
-      }
-    }),
-  );
 }
 
 /** The kernel prints addresses as words of 32 bits, each in the machine's byte order. */
@@ -63,19 +41,6 @@ function addressOf(hex: string): string {
     : bytes.join("") === `${"0".repeat(31)}1`
       ? "::1"
       : bytes.join("");
-}
-
-function programOf(pid: number): string {
-  const program = /(?:^|\0)DYNAMO_SKY_PROGRAM=([^\0]*)/.exec(readOrEmpty(`/proc/${pid}/environ`))?.[1];
-  return program === undefined ? readOrEmpty(`/proc/${pid}/comm`).trim() : basename(program);
-}
-
-function readOrEmpty(file: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return ""; // exited meanwhile
-  }
 }
 
 /** A planned program, with the addresses of its node. */

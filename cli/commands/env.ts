@@ -1,4 +1,5 @@
 /** `dynamo-sky env`: prints variables with which plain `pulumi` works in a shell like `npm run stack`. */
+import { quoted } from "../../lib/shell";
 import { CWD, json, NEEDED_STACK, verb } from "../command";
 import { exitCodes } from "../commandLine";
 import { openStack } from "../pulumi/openStack";
@@ -14,7 +15,6 @@ the state are. eval "$(bin/dynamo-sky env --stack dev)"`,
   .addOption(json("{NAME: value}"))
   .action(async ({ stack, cwd, json: isJson }) => {
     const { environment } = await openStack({ projectDir: cwd, stack });
-    const quoted = (value: string) => `'${value.replaceAll("'", "'\\''")}'`;
     const lines = Object.entries(environment).map(([name, value]) => `export ${name}=${quoted(value)}`);
     console.log(isJson ? JSON.stringify(environment, undefined, 2) : lines.join("\n"));
   });

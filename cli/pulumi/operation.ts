@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import type { Progress } from "../../toolchain/install";
 import { type Cli, cliProblem, initStack } from "./cli";
 import { eventsIn, type Observed, observedIn } from "./events";
+import { withoutNotices } from "./notices";
 import { isPassphraseProblem, passphraseHelp } from "./passphrase";
 import { type PolicyPackChoice, policyArguments } from "./policyPacks";
 import { OperationFailed, UsageProblem } from "./problem";
@@ -70,12 +71,6 @@ export async function runOperation(
   throw explained(ended, kind, options, seconds);
 }
 
-/**
- * The CLI says of each plugin on PATH where it is, several times; the toolchain has said so when it was set
- * up.
- */
-const NOTICE = /warning: using pulumi-(language|resource)-\S+ from \$PATH/;
-
 interface Ended {
   /** As in a shell. */
   readonly code: number;
@@ -98,6 +93,7 @@ async function runOnce(
     ...policyArguments(policyPacks),
   ];
   const printed: string[] = [];
+  const print = withoutNotices(onProgress);
   try {
     const child = spawn(cli.command, args, {
       cwd: cli.project.directory,
@@ -112,7 +108,7 @@ async function runOnce(
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream }).on("line", (line) => {
         printed.push(line);
-        if (line.trim() !== "" && !NOTICE.test(line)) onProgress(line);
+        print(line);
       });
     const end = await new Promise<Pick<Ended, "code" | "signal">>((resolve, reject) => {
       child.once("error", reject);

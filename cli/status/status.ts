@@ -4,8 +4,9 @@ import type { TaskName } from "../../config/task";
 import { isLaunchers } from "../../lib/logs";
 import type { ClusterState } from "../../lib/nodes";
 import { counted } from "../../lib/words";
-import { stateOf } from "../../local/state";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
+import { FAILURES } from "../../sky/causes";
+import { causesOf } from "../../sky/failure";
 import type { Deployed, DeployedNode, DeployedProgram } from "../deployment/deployed";
 import { type CostStatus, costOf } from "./cost";
 import { between, samplesOf, type Totals, type Traffic, together, totalsOf, trafficOf } from "./metrics";
@@ -36,6 +37,17 @@ export interface ProgramStatus {
   readonly lastExit: { readonly at: string; readonly how: string } | null;
   /** Its last line of output. */
   readonly lastLine: string | null;
+}
+
+/** Why a program does not run, or is not ready, where its log names a cause that is known. */
+export interface KnownCause {
+  readonly program: string;
+  /** `out of memory`. */
+  readonly title: string;
+  /** The line of the log. */
+  readonly said: string;
+  /** What to do. */
+  readonly advice: string;
 }
 
 export interface NodeStatus {
@@ -73,6 +85,7 @@ export interface Status {
   readonly healthy: boolean;
   /** Problems, one sentence each. */
   readonly problems: readonly string[];
+  readonly causes: readonly KnownCause[];
   readonly endpoint: string;
   readonly model: string;
   /** Task of the model. */
@@ -112,6 +125,7 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
     at: seen.at.toISOString(),
     healthy: problems.length === 0,
     problems,
+    causes: causesIn(clusters, roles, seen),
     endpoint,
     model,
     task: deployment.task,
@@ -123,6 +137,29 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
     cost: costOf(deployed, seen.clusters, seen.at),
     clusters,
   };
+}
+
+/** Of what does not run, of workers of a role that is not complete, and of the frontends that wait for it. */
+function causesIn(
+  clusters: readonly ClusterStatus[],
+  roles: readonly RoleStatus[],
+  { nodes }: Seen,
+): KnownCause[] {
+  const short = new Set<string>(
+    roles.filter(({ ready, wanted }) => ready !== wanted).map(({ role }) => role),
+  );
+  if (short.size > 0) short.add("frontend");
+  const troubled = clusters
+    .flatMap((cluster) => cluster.nodes.flatMap(({ programs }) => programs))
+    .filter(({ state, role }) => state !== "running" || short.has(role));
+  const logs = troubled.map(({ name }) => ({ program: name, lines: linesOf(name, nodes) }));
+  return causesOf(logs).map(({ program, kind, cause }) => ({ program, said: cause, ...FAILURES[kind] }));
+}
+
+function linesOf(name: string, nodes: Seen["nodes"]): readonly string[] {
+  const found = nodes.find(({ programs }) => programs.some((program) => program.name === name));
+  if (found === undefined || "unreachable" in found.answer) return [];
+  return found.answer.now.programs[name]?.lines ?? [];
 }
 
 function nodeStatus({ rank, programs, answer }: DeployedNode & { readonly answer: NodeAnswer }): NodeStatus {
@@ -150,8 +187,7 @@ function programStatus(program: DeployedProgram, { at, crashSeconds, programs }:
   if (report === undefined) return unknown(program);
   const history = report.history ?? undefined;
   const gpus = history?.gpus?.length ? history.gpus.map(indexOrUuid) : program.gpus;
-  const supervised = report.state === null ? undefined : { ...report.state, state: report.state.statename };
-  const state = stateOf(supervised, () => history);
+  const { state } = report;
   // After a crash it must run longer than that to count as running.
   const isYoung = history !== undefined && at - history.at < (crashSeconds ?? 0);
   const again = state === "BACKOFF" || (state === "RUNNING" && isYoung && history.crashes > 0);
@@ -163,7 +199,7 @@ function programStatus(program: DeployedProgram, { at, crashSeconds, programs }:
     gpus,
     ports,
     state: isCrashing ? "crashing" : state.toLowerCase(),
-    since: sinceOf(report, isCrashing, state, at),
+    since: sinceOf(report, isCrashing, at),
     restarts: Math.max(0, (history?.starts ?? 0) - 1),
     lastExit: lastExit === undefined ? null : { at: seconds(lastExit.at), how: lastExit.how },
     lastLine: report.lines.findLast((line) => !isLaunchers(line)) ?? report.lines.at(-1) ?? null,
@@ -187,9 +223,8 @@ function flapping(exits: ProgramReport["exits"], at: number): ProgramReport["exi
 }
 
 function sinceOf(
-  { history, exits, state }: ProgramReport,
+  { history, exits, state, start }: ProgramReport,
   isCrashing: boolean,
-  name: string,
   at: number,
 ): string | null {
   if (isCrashing) {
@@ -198,8 +233,8 @@ function sinceOf(
     const first = [...inRow, ...flapping(exits, at)].toSorted((a, b) => a.at - b.at)[0];
     return first === undefined ? null : seconds(first.at);
   }
-  if (name === "RUNNING" && history !== null) return seconds(history.at);
-  return state === null || state.start === 0 ? null : seconds(state.start);
+  if (state === "RUNNING" && history !== null) return seconds(history.at);
+  return start === null || start === 0 ? null : seconds(start);
 }
 
 interface Frontend {
@@ -236,7 +271,7 @@ function rolesOf({ deployment }: Deployed, frontends: readonly Frontend[]): Role
 }
 
 /** Workers of a role registered with a frontend; none if it does not know the model yet. */
-export function registered(ready: unknown, namespace: string, role: WorkerRole): number {
+function registered(ready: unknown, namespace: string, role: WorkerRole): number {
   const types = field(field(field(ready, "namespaces"), namespace), "worker_types");
   return Number(field(field(types, role), "workers") ?? 0);
 }

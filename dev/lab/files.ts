@@ -1,5 +1,7 @@
 /** The text of all files of the lab. Pure. */
+
 import { join } from "node:path";
+import { quoted } from "../../lib/shell";
 import {
   HOSTS_COMMENT,
   LAB,
@@ -73,7 +75,7 @@ function gpuFiles(which: number | string): string {
 }
 
 /** sshd of the lab: one key, on loopback, and the environment that marks a session as the lab's. */
-export function sshdConfig(): string {
+function sshdConfig(): string {
   const environment = Object.entries(SLURM_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
   return lines(
     `Port ${LAB_PORTS.sshd}`,
@@ -94,7 +96,7 @@ export function sshdConfig(): string {
 }
 
 /** `~/.slurm/config` of the lab's SkyPilot: the login node, as an ssh host. */
-export function slurmSshConfig(): string {
+function slurmSshConfig(): string {
   return lines(
     `Host ${LAB_REGION}`,
     "  HostName 127.0.0.1",
@@ -106,12 +108,12 @@ export function slurmSshConfig(): string {
 }
 
 /** `~/.sky/config.yaml` of the lab's SkyPilot. */
-export function skypilotConfig(): string {
+function skypilotConfig(): string {
   return lines("slurm:", "  cluster_configs:", `    ${LAB_REGION}:`, `      workdir: ${LAB.nodes}`);
 }
 
 /** SkyPilot downloads its catalogue; this part is enough without internet access. */
-export const ACCELERATOR_CATALOGUE = lines(
+const ACCELERATOR_CATALOGUE = lines(
   "AcceleratorName,Clouds",
   ...["A100", "H100", "H200"].map((name) => `${name},"[]"`),
 );
@@ -142,13 +144,13 @@ export function curlWrapper(realCurl: string | undefined): string {
 export function uvWrapper(uv: string, python: string, settings: Readonly<Record<string, string>>): string {
   return lines(
     "#!/bin/sh",
-    ...Object.entries(settings).map(([name, value]) => `export ${name}=${quote(value)}`),
+    ...Object.entries(settings).map(([name, value]) => `export ${name}=${quoted(value)}`),
     "for argument; do",
     "  shift",
-    `  [ "$argument" = 3.10 ] && argument=${quote(python)}`,
+    `  [ "$argument" = 3.10 ] && argument=${quoted(python)}`,
     '  set -- "$@" "$argument"',
     "done",
-    `exec ${quote(uv)} "$@"`,
+    `exec ${quoted(uv)} "$@"`,
   );
 }
 
@@ -159,9 +161,9 @@ export function uvWrapper(uv: string, python: string, settings: Readonly<Record<
 export function profileScript(settings: Readonly<Record<string, string>>): string {
   return lines(
     "# Written by the lab of dynamo-sky; removed by 'npm run lab -- down'. No effect outside of the lab.",
-    `if [ "\${${LAB_MARK}:-}" = ${quote(LAB.root)} ]; then`,
-    `  export PATH=${quote(LAB.bin)}:"$PATH"`,
-    ...Object.entries(settings).map(([name, value]) => `  export ${name}=${quote(value)}`),
+    `if [ "\${${LAB_MARK}:-}" = ${quoted(LAB.root)} ]; then`,
+    `  export PATH=${quoted(LAB.bin)}:"$PATH"`,
+    ...Object.entries(settings).map(([name, value]) => `  export ${name}=${quoted(value)}`),
     "fi",
   );
 }
@@ -212,9 +214,4 @@ export function labFiles(
 
 function lines(...all: readonly string[]): string {
   return `${all.join("\n")}\n`;
-}
-
-/** Quotes a word of a shell script. */
-export function quote(value: string): string {
-  return /^[\w@%+=:,./-]+$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,9 +1,20 @@
 /** The lab's processes: started detached, and found by the mark in their environment. */
 import { spawn } from "node:child_process";
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../lib/errors";
 import { poll } from "../../lib/poll";
+import { kill } from "../../lib/processes";
+import {
+  commandLineOf,
+  directoryOf,
+  environmentOf,
+  isGone,
+  openFilesOf,
+  parentOf,
+  processIds,
+  withDescendants,
+} from "../../lib/procfs";
 import type { Progress } from "../../lib/progress";
 import { LAB, LAB_MARK } from "../../toolchain/labLayout";
 
@@ -91,29 +102,16 @@ function forDaemons(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
  */
 export function labProcesses(): number[] {
   const own = ancestors();
-  const all = readdirSync("/proc")
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .filter((pid) => !own.has(pid) && !isZombie(pid));
+  const all = processIds().filter((pid) => !own.has(pid) && !isGone(pid));
   return withDescendants(
     all.filter((pid) => belongsTo(pid)),
     all,
   );
 }
 
-/** Some processes, and all their descendants. */
-export function withDescendants(some: readonly number[], all: readonly number[]): number[] {
-  const found = new Set(some);
-  for (let before = -1; before !== found.size; ) {
-    before = found.size;
-    for (const pid of all) if (found.has(parentOf(pid))) found.add(pid);
-  }
-  return [...found];
-}
-
 function belongsTo(pid: number): boolean {
-  if (readOrEmpty(`/proc/${pid}/environ`).split("\0").includes(`${LAB_MARK}=${LAB.root}`)) return true;
-  const names = [readOrEmpty(`/proc/${pid}/cmdline`), linkOrEmpty(`/proc/${pid}/cwd`), ...openFiles(pid)];
+  if (environmentOf(pid).includes(`${LAB_MARK}=${LAB.root}`)) return true;
+  const names = [...commandLineOf(pid), directoryOf(pid), ...openFilesOf(pid)];
   return names.some((name) => name.includes(`${LAB.root}/`));
 }
 
@@ -139,61 +137,22 @@ export async function endLabProcesses(progress: Progress, signal: AbortSignal): 
 
 /** The name of a process's program, for messages. */
 export function commandOf(pid: number): string {
-  return readOrEmpty(`/proc/${pid}/cmdline`).split("\0").join(" ").trim().slice(0, 200);
+  return commandLineOf(pid).join(" ").trim().slice(0, 200);
 }
 
 /** The last lines of a log, or a note that there is none. */
-export function lastLines(path: string, count = 15): string {
+function lastLines(path: string, count = 15): string {
   const text = readOrEmpty(path).trimEnd();
   return text === "" ? "(its log is empty)" : text.split("\n").slice(-count).join("\n");
-}
-
-function kill(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It exited before it was signalled.
-  }
 }
 
 function ancestors(): Set<number> {
   const found = new Set<number>();
   for (let pid = process.pid; pid > 1 && !found.has(pid); ) {
     found.add(pid);
-    // The fourth field; the second, the name in brackets, may hold any character.
-    pid = Number(readOrEmpty(`/proc/${pid}/stat`).split(") ").at(-1)?.split(" ")[1] ?? 1);
+    pid = parentOf(pid);
   }
   return found;
-}
-
-function parentOf(pid: number): number {
-  return Number(statusFields(pid)[1] ?? 1);
-}
-
-function isZombie(pid: number): boolean {
-  return (statusFields(pid)[0] ?? "Z") === "Z";
-}
-
-/** Fields of `/proc/<pid>/stat` from the third; the second, the name in brackets, may hold any character. */
-function statusFields(pid: number): string[] {
-  const stat = readOrEmpty(`/proc/${pid}/stat`);
-  return stat === "" ? [] : stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-}
-
-function openFiles(pid: number): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/fd`).map((fd) => linkOrEmpty(`/proc/${pid}/fd/${fd}`));
-  } catch {
-    return [];
-  }
-}
-
-function linkOrEmpty(path: string): string {
-  try {
-    return readlinkSync(path);
-  } catch {
-    return "";
-  }
 }
 
 function readOrEmpty(path: string): string {

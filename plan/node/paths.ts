@@ -1,17 +1,4 @@
 /** Paths on a node that other programs need. */
-import { createHash } from "node:crypto";
-import { join } from "node:path";
-
-// As in node.py, which has the reason.
-const LONGEST_SOCKET_PATH = 90;
-
-/** Path of a node's supervisor socket; `socket_path` in `node.py` computes the same. */
-export function supervisorSocket(nodeDirectory: string, uid: number): string {
-  const direct = join(nodeDirectory, "supervisor.sock");
-  if (Buffer.byteLength(direct) <= LONGEST_SOCKET_PATH) return direct;
-  const digest = createHash("sha256").update(nodeDirectory).digest("hex").slice(0, 16);
-  return `/tmp/dynamo-sky-${uid}/${digest}.sock`;
-}
 
 /** Log file of a program, relative to the node's directory. */
 export function programLog(program: string): string {

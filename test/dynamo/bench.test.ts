@@ -12,10 +12,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureAiperf } from "../../cli/bench/aiperf";
 import { readSummary, SUMMARY_FILE } from "../../cli/bench/summary";
 import { topologyOf } from "../../components/topology";
+import { processIds } from "../../lib/procfs";
 import { type IssuedCertificate, issueCertificate } from "../../lib/tls/issue";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import { packageRoot } from "../../toolchain/index";
 import { stackOutputs } from "../outputs";
+import { commandOf } from "../processes";
 import { summaryOf } from "../unit/benchSummaries";
 import { TestDeployment } from "./support";
 
@@ -70,16 +72,7 @@ async function bench(args: readonly string[], input = "") {
 }
 
 function commandLines(): string[] {
-  return readdirSync("/proc")
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((pid) => {
-      try {
-        return readFileSync(join("/proc", pid, "cmdline"), "utf8");
-      } catch {
-        // It has exited since.
-        return [];
-      }
-    });
+  return processIds().map(commandOf);
 }
 
 beforeAll(async () => {

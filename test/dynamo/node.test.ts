@@ -14,11 +14,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { processesOf } from "../../lib/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
-import { programState } from "../../local/state";
-import { SupervisorClient } from "../../local/supervisor";
-import { supervisorSocket } from "../../plan/node/paths";
 import type { ProgramPlan } from "../../plan/types";
 import { locateTools } from "../../toolchain";
+import { programsOf } from "../nodes";
 import { script, server } from "./programs";
 import { eventually, Machine } from "./support";
 
@@ -198,9 +196,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     const [seen] = JSON.parse(stdout)[cluster][0].programs;
     expect(seen).toEqual({ name: "broken", unit: "broken", state: "UNFINISHED" });
     // It alternates between short runs and growing pauses.
-    const supervisor = new SupervisorClient(directory);
-    const state = async () => programState(directory, "broken", await supervisor.programs());
-    await eventually(async () => (await state()) === "BACKOFF");
+    await eventually(async () => (await programsOf(directory))[0]?.state === "BACKOFF");
     await machine.must("local remove", spec);
   });
 
@@ -216,12 +212,14 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     });
     const spec = unit("waiting", [server("waiting", 7003, needs(60))]);
     const applying = machine.run("local apply", spec);
-    await eventually(() => existsSync(join(directory, "logs/waiting.log")) && log("waiting") !== "");
+    await eventually(
+      () => existsSync(join(directory, "logs/waiting.log")) && log("waiting").includes("waiting for"),
+    );
     const store = await listen(address, 7010);
     expect((await applying).code).toBe(0);
     expect(log("waiting")).toMatch(
       new RegExp(
-        `^waiting for the store at ${address}:7010 \\(at most 60 s\\): .*refused\\nthe store answers after [\\d.]+ s\\nserving`,
+        `^started at \\S+Z\nwaiting for the store at ${address}:7010 \\(at most 60 s\\): .*refused\\nthe store answers after [\\d.]+ s\\nserving`,
       ),
     );
     store.close();
@@ -301,16 +299,8 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
   });
 
   test.each(["/s/node0", `/s/${"x".repeat(74)}`, `/s/${"x".repeat(75)}`, `/s/${"ü".repeat(60)}`])(
-    "finds the supervisor's socket where node.py puts it: %s",
-    (path) => {
-      const ours = supervisorSocket(path, process.getuid?.() ?? 0);
-      expect(Buffer.byteLength(ours)).toBeLessThanOrEqual(90);
-      const source = "import sys, node; print(node.socket_path(sys.argv[1]))";
-      const python = locateTools().python?.path ?? "python3";
-      const cwd = join(__dirname, "..", "..", "runtime");
-      const theirs = execFileSync(python, ["-B", "-c", source, path], { cwd, encoding: "utf8" });
-      expect(theirs.trim()).toBe(ours);
-    },
+    "has a supervisor's socket whose path the kernel takes: %s",
+    (path) => expect(Buffer.byteLength(socketOf(path))).toBeLessThanOrEqual(90),
   );
 
   test("of a cluster with a long directory name works, its socket being elsewhere", async () => {
@@ -319,7 +309,10 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     await machine.must("local lease", own);
     await machine.must("local lease", own);
     expect(existsSync(join(machine.nodeDirectory(name), "supervisor.sock"))).toBe(false);
+    const socket = socketOf(machine.nodeDirectory(name));
+    expect(existsSync(socket)).toBe(true);
     await machine.must("local release", own);
+    expect(existsSync(socket)).toBe(false);
   });
 });
 
@@ -405,4 +398,12 @@ function listen(host: string, port: number): Promise<Server> {
     listener.once("error", reject);
     listener.listen(port, host, () => resolve(listener));
   });
+}
+
+/** Where node.py puts the socket of a node's supervisor. */
+function socketOf(directory: string): string {
+  const source = "import sys, node; print(node.socket_path(sys.argv[1]))";
+  const python = locateTools().python?.path ?? "python3";
+  const cwd = join(__dirname, "..", "..", "runtime");
+  return execFileSync(python, ["-B", "-c", source, directory], { cwd, encoding: "utf8" }).trim();
 }

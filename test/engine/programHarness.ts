@@ -2,17 +2,19 @@
  * Runs this repository's program on the real Pulumi engine, in the test's own directories and on its own
  * ports.
  */
+
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterEach, beforeEach } from "vitest";
 import { parse, stringify } from "yaml";
 import { type OpenStack, openStack } from "../../cli/pulumi/openStack";
 import type { ConfigInput } from "../../config/schema";
 import { type FoundProcess, kill, processesOf } from "../../lib/processes";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
-import { SupervisorClient } from "../../local/supervisor";
 import { enginePath, ensureToolchain } from "../../toolchain";
+import { pidsOf } from "../nodes";
 
 export { freePorts, listen, type Ports } from "../../dev/freePorts";
 
@@ -114,6 +116,22 @@ export function testProject(name: string, program = PROGRAM): TestProject {
   };
 }
 
+/**
+ * For a file whose tests each go on from the one before: after a failure the others are not tried, and the
+ * last lines of the project are printed.
+ */
+export function eachGoesOn(linesOf: () => readonly string[]): void {
+  let failed = "";
+  beforeEach(() => {
+    if (failed !== "") throw new Error(`not tried: it goes on from "${failed}", which failed`);
+  });
+  afterEach(({ task }) => {
+    if (task.result?.state !== "fail" || failed !== "") return;
+    failed = task.name;
+    process.stderr.write(`${linesOf().slice(-40).join("\n")}\n`);
+  });
+}
+
 /** Keys of a configuration with the program's namespace, as in a stack's file. */
 export function namespaced(config: ConfigInput): Record<string, unknown> {
   return Object.fromEntries(Object.entries(config).map(([key, value]) => [`dynamo-sky:${key}`, value]));
@@ -121,8 +139,7 @@ export function namespaced(config: ConfigInput): Record<string, unknown> {
 
 /** Process ids of a node's programs, by name. */
 export async function pids(cluster: string, rank = 0): Promise<Record<string, number>> {
-  const programs = await new SupervisorClient(nodeDirectory(cluster, rank)).programs();
-  return Object.fromEntries(programs.map(({ name, pid }) => [name, pid]));
+  return pidsOf(nodeDirectory(cluster, rank));
 }
 
 /** Leftovers of a cluster: its processes and its directory. */

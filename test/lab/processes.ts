@@ -1,7 +1,7 @@
 /** Processes of the lab's clusters, whose nodes are all this machine. */
-import { readFileSync, readlinkSync } from "node:fs";
-import { labProcesses, withDescendants } from "../../dev/lab/processes";
+import { labProcesses } from "../../dev/lab/processes";
 import { processesOf as processesOfNode } from "../../lib/processes";
+import { commandLineOf, directoryOf, environmentOf, withDescendants } from "../../lib/procfs";
 import { LAB } from "../../toolchain/labLayout";
 
 /**
@@ -11,9 +11,7 @@ import { LAB } from "../../toolchain/labLayout";
 export function processIdsOf(cluster: string): number[] {
   const all = labProcesses();
   const named = all.filter((pid) =>
-    [readProcess(pid, "cmdline"), readProcess(pid, "environ"), directoryOf(pid)].some((text) =>
-      text.includes(cluster),
-    ),
+    [...commandLineOf(pid), ...environmentOf(pid), directoryOf(pid)].some((text) => text.includes(cluster)),
   );
   return withDescendants(named, all);
 }
@@ -21,26 +19,9 @@ export function processIdsOf(cluster: string): number[] {
 /** The same, with the beginnings of their commands. */
 export function processesOf(cluster: string): string[] {
   return processIdsOf(cluster).flatMap((pid) => {
-    const command = readProcess(pid, "cmdline");
-    return command === "" ? [] : [`${pid} ${command.split("\0").slice(0, 4).join(" ")}`];
+    const command = commandLineOf(pid).slice(0, 4).join(" ");
+    return command === "" ? [] : [`${pid} ${command}`];
   });
-}
-
-function directoryOf(pid: number): string {
-  try {
-    return readlinkSync(`/proc/${pid}/cwd`);
-  } catch {
-    return "";
-  }
-}
-
-/** Empty if it has exited meanwhile. */
-function readProcess(pid: number, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 /** Id of a program's engine process; 0 if it does not run. The lab has one cluster at a time. */

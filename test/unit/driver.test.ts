@@ -9,7 +9,6 @@ import { causeIn, lastLines } from "../../lib/logs";
 import { lineSchedule, poll } from "../../lib/poll";
 import { ask, describeProbe } from "../../lib/probe";
 import { Progress, printable } from "../../lib/progress";
-import { decodeAnswer, encodeCall, XmlRpcFault } from "../../local/xmlrpc";
 import type { ReadySpec } from "../../plan/readySpec";
 
 const quiet = () => new Progress(() => undefined);
@@ -118,32 +117,6 @@ describe("the ends of logs", () => {
       "    only",
     ]);
     rmSync(directory, { recursive: true });
-  });
-});
-
-describe("XML-RPC", () => {
-  test("encodes a call", () => {
-    expect(encodeCall("supervisor.stopProcessGroup", ["a<&>b", true, 3])).toBe(
-      '<?xml version="1.0"?><methodCall><methodName>supervisor.stopProcessGroup</methodName><params>' +
-        "<param><value><string>a&lt;&amp;&gt;b</string></value></param>" +
-        "<param><value><boolean>1</boolean></value></param><param><value><int>3</int></value></param></params></methodCall>",
-    );
-  });
-
-  test("decodes structs, arrays, empty ones, and text with white space and entities", () => {
-    const answer = `<?xml version='1.0'?>\n<methodResponse>\n<params>\n<param>\n<value><array><data>
-<value><struct><member>\n<name>name</name>\n<value><string> a&lt;b &amp;amp; </string></value>\n</member>
-<member><name>pid</name><value><int>-12</int></value></member></struct></value>
-<value><array><data>\n</data></array></value><value>plain</value><value><string></string></value><value></value>
-<value><boolean>0</boolean></value></data></array></value>\n</param>\n</params>\n</methodResponse>`;
-    expect(decodeAnswer(answer)).toEqual([{ name: " a<b &amp; ", pid: -12 }, [], "plain", "", "", false]);
-  });
-
-  test("throws a fault with its code", () => {
-    const fault = `<methodResponse><fault><value><struct><member><name>faultCode</name><value><int>10</int></value></member>
-<member><name>faultString</name><value><string>BAD_NAME: x</string></value></member></struct></value></fault></methodResponse>`;
-    expect(() => decodeAnswer(fault)).toThrow(new XmlRpcFault(10, "BAD_NAME: x"));
-    expect(() => decodeAnswer("<methodResponse><params>")).toThrow("ends in the middle");
   });
 });
 

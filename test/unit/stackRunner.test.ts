@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { backendDirectory, resolveBackend, usesPassphrase } from "../../cli/pulumi/backend";
 import { cliProblem } from "../../cli/pulumi/cli";
 import { eventsIn, observedIn, plain } from "../../cli/pulumi/events";
+import { withoutNotices } from "../../cli/pulumi/notices";
 import { wrongPassphrase } from "../../cli/pulumi/passphrase";
 import {
   checkStackName,
@@ -344,5 +345,64 @@ describe("the events of an operation", () => {
 
   it("lose the engine's colour marks", () => {
     expect(plain("<{%fg 1%}>error: <{%reset%}>bad\n")).toBe("error: bad");
+  });
+});
+
+describe("what the CLI prints", () => {
+  const notice = "warning: using pulumi-resource-random from $PATH at /bin/pulumi-resource-random";
+  const printed = (lines: readonly string[]): string[] => {
+    const kept: string[] = [];
+    const print = withoutNotices((line) => kept.push(line));
+    for (const line of lines) print(line);
+    return kept;
+  };
+
+  it("has no notices about plugins, no titles above nothing, and no count of them", () => {
+    const stack = "    pulumi:pulumi:Stack dynamo-sky-dev";
+    const notices = [
+      `${stack}  ${notice}`,
+      `${stack}  5 warnings`,
+      "Diagnostics:",
+      "  pulumi:pulumi:Stack (dynamo-sky-dev):",
+      `    ${notice}`,
+      "",
+      "Resources:",
+    ];
+    expect(printed(notices)).toEqual([stack, "Resources:"]);
+  });
+
+  it("does not advise to remove the stack with its file", () => {
+    const done = ["Resources:", "    - 15 deleted"];
+    const advice = [
+      "The resources in the stack have been deleted, but the history and configuration associated with the stack are still maintained. ",
+      "If you want to remove the stack completely, run `pulumi stack rm dev`.",
+    ];
+    expect(printed([...done, ...advice])).toEqual(done);
+  });
+
+  it("has every other message below its resource", () => {
+    const title = "Diagnostics:";
+    const lease = "  command:local:Command (dynamo-main-lease):";
+    const check = "  command:local:Command (dynamo-ready-check):";
+    const stack = "  pulumi:pulumi:Stack (dynamo-sky-dev):";
+    const lines = [
+      title,
+      lease,
+      "    error: one",
+      "    and more",
+      check,
+      `    ${notice}`,
+      stack,
+      `    ${notice}`,
+      "    warning: two",
+    ];
+    expect(printed(lines)).toEqual([
+      title,
+      lease,
+      "    error: one",
+      "    and more",
+      stack,
+      "    warning: two",
+    ]);
   });
 });

@@ -4,6 +4,7 @@ import { drawStatus } from "../../cli/status/draw";
 import type { NodeReport, ProgramReport } from "../../cli/status/report";
 import { type Seen, statusOf } from "../../cli/status/status";
 import { duration, latency, rate } from "../../cli/status/units";
+import { FAILURES } from "../../sky/causes";
 import { stackOutputs } from "../outputs";
 
 const NOW = Date.UTC(2026, 10, 24, 12) / 1000;
@@ -51,8 +52,9 @@ const CLUSTERS: Seen["clusters"] = {
 
 function running(change: Partial<ProgramReport> = {}): ProgramReport {
   return {
-    state: { statename: "RUNNING", pid: 17, spawnerr: "", start: NOW - 7300 },
-    history: { starts: 1, crashes: 0, pid: 17, at: NOW - 7260 },
+    state: "RUNNING",
+    start: NOW - 7300,
+    history: { starts: 1, crashes: 0, at: NOW - 7260 },
     exits: [],
     lines: ["2026-11-24T10:00:00Z  INFO serving"],
     ...change,
@@ -178,8 +180,9 @@ describe("what is wrong", () => {
 
   it("is a worker that crashes: since its first crash in a row, how often, how, and its own last line", () => {
     const crashing = running({
-      state: { statename: "RUNNING", pid: 99, spawnerr: "", start: NOW - 5 },
-      history: { starts: 8, crashes: 3, pid: 50, at: NOW - 6 },
+      state: "BACKOFF",
+      start: NOW - 5,
+      history: { starts: 8, crashes: 3, at: NOW - 6 },
       exits: [NOW - 5000, NOW - 40, NOW - 20, NOW - 5].map(crash),
       lines: ["CUDA error: out of memory", "ended soon after its start 3 times; starting again in 2 s"],
     });
@@ -196,7 +199,27 @@ describe("what is wrong", () => {
       lastExit: { how: "exit status 1" },
       lastLine: "CUDA error: out of memory",
     });
-    expect(screen(status).join("\n")).toContain("      exit status 1: CUDA error: out of memory");
+    const drawn = screen(status).join("\n");
+    expect(drawn).toContain("      exit status 1: CUDA error: out of memory");
+    const { title, advice } = FAILURES.memory;
+    expect(status.causes).toEqual([
+      { program: "decode-0", title, advice, said: "CUDA error: out of memory" },
+    ]);
+    expect(drawn).toContain(`    decode-0: ${title}: CUDA error: out of memory\n    Next: `);
+    // Over several lines, and whole.
+    expect(drawn.replaceAll(/\n +/g, " ")).toContain(`Next: ${advice}`);
+  });
+
+  it("is named where it is known, of workers that run and are not registered too, and of no others", () => {
+    const frontend = ["2026-01-01T10:00:30Z ERROR chat_template field is required in the file"];
+    const run = { "decode-0": running({ lines: ["torch.OutOfMemoryError: CUDA out of memory."] }) };
+    const both = { ...run, "frontend-0": running({ lines: frontend }) };
+    expect(look(head(both), tail)).toMatchObject({ healthy: true, causes: [] });
+    const short = look(head(both, 30, 1), tail);
+    expect(short.causes.map(({ program, title }) => [program, title])).toEqual([
+      ["frontend-0", FAILURES.template.title],
+      ["decode-0", FAILURES.memory.title],
+    ]);
   });
 
   it("is a worker that runs again, but not yet for longer than those before it", () => {
@@ -227,7 +250,9 @@ describe("what is wrong", () => {
     expect(look({ ...head(), supervisor: false }, tail).problems).toEqual([
       "node 0 of main: its supervisor does not answer",
     ]);
-    expect(look(head({ etcd: running({ state: null }) }), tail).problems).toEqual(["etcd is missing"]);
+    expect(look(head({ etcd: running({ state: "MISSING", start: null }) }), tail).problems).toEqual([
+      "etcd is missing",
+    ]);
     const silent = { ...head(), frontends: { "frontend-0": { error: "Connection refused" } } };
     expect(look(silent, tail)).toMatchObject({
       problems: ["frontend-0 does not answer: Connection refused"],
