@@ -164,7 +164,8 @@ describe("SkyPilot of this project", () => {
     const program = { command: join(bin, "sky"), env: { PATH: `${own}${delimiter}${bin}` } };
     expect(await skyAtHand(["aws"])).toEqual(program);
     expect(await findSky(["aws/us-east-1"], () => undefined)).toEqual(program);
-    const answers = async () => (await run("/bin/sh", ["-c", "aws"], { env: program.env, timeoutSeconds: 60 })).stdout.trim();
+    const answers = async () =>
+      (await run("/bin/sh", ["-c", "aws"], { env: program.env, timeoutSeconds: 60 })).stdout.trim();
     expect(await answers()).toBe("installed");
     writeFileSync(join(own, "aws"), "#!/bin/sh\necho mine\n", { mode: 0o755 });
     expect(await answers()).toBe("mine");

@@ -105,6 +105,20 @@ describe("with placement dedicated", () => {
   });
 });
 
+describe("with placement shared", () => {
+  it("nodes without an engine get no weights, and all nodes do where each has one", () => {
+    const pools = [{ role: "aggregated" as const, replicas: 2, tensorParallel: 8 }];
+    const spare = { nodes: 3, allowIdleGpus: true };
+    const some = tasksOf({ model: "Qwen/Qwen3-8B", pools, cluster: spare });
+    expect(some["main"]?.setup).toContain("--ranks '0 1'\n");
+    const every = tasksOf({ model: "Qwen/Qwen3-8B", pools, cluster: { nodes: 2 } });
+    expect(every["main"]?.setup).not.toContain("--ranks");
+    // A path and the mocker fetch nothing.
+    for (const input of [{ model: "/models/x" }, { model: "Qwen/Qwen3-8B", engine: "mocker" as const }])
+      expect(tasksOf({ ...input, pools, cluster: spare })["main"]?.setup).not.toContain("--ranks");
+  });
+});
+
 describe("another model that the engine loads", () => {
   const also = (input: Partial<ConfigInput>) => {
     const { main } = tasksOf({ model: "Qwen/Qwen3-8B", ...ONE, ...input });
