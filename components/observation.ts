@@ -3,7 +3,7 @@ import { type Dirent, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { stateDir } from "../lib/dirs";
 import { type ObservedNode, observeCluster } from "../local/observe";
-import { isUnproven } from "../local/pendingChanges";
+import { isUnproven } from "../local/proven";
 import type { DeploymentConfig } from "../plan/config";
 import { preflightLocal } from "./localPreflight";
 import { clusterPrefixName } from "./names";

@@ -4,13 +4,19 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { NodeShell } from "./nodes";
+import type { UnitChange } from "./nodeUnits";
 import { runtimeDirectory } from "./runtimeFiles";
 
 /** A request to a node; documented in `runtime/agent.py`. */
 export type NodeRequest =
   | { readonly report: ReportRequest }
   | { readonly logs: LogsRequest }
-  | { readonly secrets: Readonly<Record<string, string>> };
+  | { readonly secrets: Readonly<Record<string, string>> }
+  // `runtime/units.py`
+  | UnitChange
+  | { readonly state: { readonly seconds: number } }
+  | { readonly stop: { readonly except: readonly string[] } }
+  | { readonly clean: object };
 
 export interface ReportRequest {
   readonly programs: readonly string[];
@@ -95,7 +101,7 @@ export function askNode(
 }
 
 /** Modules imported by the agent, sent with it, since a node may have another version, or none yet. */
-const IMPORTED = ["files", "processes", "supervisor_client"] as const;
+const IMPORTED = ["files", "processes", "supervisor_client", "units"] as const;
 
 /** `runtime/agent.py` and its imports as one text. JSON is valid Python, too. */
 function agentScript(): string {

@@ -1,17 +1,15 @@
 /** `local lease`: creates the nodes of a cluster, each with a running supervisor but no programs yet. */
 import { join } from "node:path";
 import { withLock } from "../lib/lock";
+import { changeUnits } from "../lib/nodeUnits";
 import { defineVerb, type VerbContext } from "../lib/verb";
-import { UNITS, unitDirectory } from "../plan/node/paths";
 import { clusterDirectory, ranksOnDisk } from "./directories";
 import { ensureSupervisor, isOutdated, makeNodeDirectory, writeNode } from "./node";
 import { assertPortsFree, nodeAddress } from "./ports";
-import type { NodeRecord } from "./record";
+import { type NodeRecord, nodeShell } from "./record";
 import { endNodes } from "./release";
 import { type LocalLease, localLeaseSchema } from "./spec";
-import type { SupervisorClient } from "./supervisor";
 import { findToolchain, nodeEnvironment } from "./toolchain";
-import { programsBelow, replaceUnitFiles, unitsOnDisk } from "./unit";
 
 export const verb = defineVerb({
   input: localLeaseSchema,
@@ -63,26 +61,10 @@ async function leaseNode(
       );
       await endNodes(input.cluster, [node.rank], context, { keepFiles: true });
     }
-    const client = await ensureSupervisor(input.cluster, node.rank, record, context);
-    if (input.units !== undefined) await stopOthers(client, directory, new Set(input.units), context);
+    await ensureSupervisor(input.cluster, node.rank, record, context);
+    const { units } = input;
+    if (units !== undefined)
+      await changeUnits(nodeShell(directory, record), { keep: { units } }, () => directory, context);
   });
   context.progress.line(`node ${node.rank}: ready in ${clusterDirectory(input.cluster)}`);
-}
-
-/** Stops and removes all units of a node except the given ones. */
-async function stopOthers(
-  client: SupervisorClient,
-  directory: string,
-  kept: ReadonlySet<string>,
-  { progress }: VerbContext,
-): Promise<void> {
-  const others = unitsOnDisk(join(directory, UNITS)).filter(({ unit }) => !kept.has(unit));
-  await Promise.all(
-    others.map(async ({ unit }) => {
-      progress.line(`stopping ${unit}, which the deployment no longer has`);
-      const programs = programsBelow(join(directory, unitDirectory(unit)));
-      await replaceUnitFiles(client, directory, unit, []);
-      await Promise.all(programs.map(({ name, stopSeconds }) => client.remove(name, stopSeconds)));
-    }),
-  );
 }

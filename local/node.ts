@@ -5,18 +5,16 @@ import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, wr
 import { dirname, join } from "node:path";
 import { UserError } from "../lib/errors";
 import { lastLines } from "../lib/logs";
+import { unitsState } from "../lib/nodeUnits";
 import { poll } from "../lib/poll";
 import { isAlive, kill, type ProcessId, processesOf, startTime } from "../lib/processes";
-import { run } from "../lib/run";
-import { runtimeDirectory, runtimeFiles } from "../lib/runtimeFiles";
+import { runtimeFiles } from "../lib/runtimeFiles";
 import type { VerbContext } from "../lib/verb";
 import { SUPERVISOR_LOG, UNITS } from "../plan/node/paths";
 import { READ_AGAIN } from "../plan/programs/gateway";
-import type { ProgramPlan } from "../plan/types";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, nodeDirectory } from "./directories";
-import { type NodeRecord, RECORD, readRecord } from "./record";
-import { SupervisorClient } from "./supervisor";
+import { type NodeRecord, nodeShell, RECORD } from "./record";
 
 /** The supervisor process, as it was started. */
 interface RunningSupervisor extends ProcessId {
@@ -28,7 +26,8 @@ const SECRETS = "secrets.json";
 const START_LOG = "logs/start.log";
 const PROCESS_RECORD = "run/supervisord.json";
 const START_SECONDS = 30;
-const WRITE_SECONDS = 60;
+/** How long one request waits for an answer, before it is seen whether the process still runs. */
+const ANSWER_SECONDS = 2;
 const STOP_SECONDS = 30;
 const ORPHAN_SECONDS = 10;
 /** Other programs need it while they stop. Programs of the control plane are named after their role. */
@@ -56,17 +55,6 @@ export function writeNode(
   });
 }
 
-/** Writes the files of a unit's programs, with the same code as on remote nodes. */
-export async function writeUnit(
-  directory: string,
-  unit: string,
-  programs: readonly ProgramPlan[],
-): Promise<void> {
-  const { pythonBin } = readRecord(directory);
-  const args = ["-B", join(runtimeDirectory(), "plan.py"), directory];
-  await run(pythonBin, args, { stdin: JSON.stringify({ unit, programs }), timeoutSeconds: WRITE_SECONDS });
-}
-
 /** Whether the running supervisor was started with another record, or its programs with other secrets. */
 export function isOutdated(directory: string): boolean {
   const running = readProcessRecord(directory);
@@ -83,7 +71,7 @@ function startDigest(directory: string): string {
 }
 
 /** Writes files readable by their owner only, each atomically: other drivers and programs read them. */
-export function writeFiles(directory: string, files: Readonly<Record<string, string>>): void {
+function writeFiles(directory: string, files: Readonly<Record<string, string>>): void {
   for (const [name, content] of Object.entries(files)) {
     const path = join(directory, name);
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -104,11 +92,11 @@ export async function ensureSupervisor(
   rank: number,
   record: NodeRecord,
   context: VerbContext,
-): Promise<SupervisorClient> {
+): Promise<void> {
   const directory = nodeDirectory(cluster, rank);
-  const client = new SupervisorClient(directory);
-  if (await client.answers()) return client;
-  await endSilentSupervisor(directory, context);
+  const answers = (seconds: number) => supervisorAnswers(directory, record, seconds, context);
+  if (await answers(0)) return;
+  await endSilentSupervisor(directory, answers, context);
   await stopOrphans(directory, context);
   const pid = startSupervisor(cluster, rank, record);
   const started = startTime(pid);
@@ -121,7 +109,7 @@ export async function ensureSupervisor(
     progress: context.progress,
     signal: context.signal,
     check: async () => {
-      if (await client.answers()) return undefined;
+      if (await answers(ANSWER_SECONDS)) return undefined;
       if (started === undefined || !isAlive({ pid, startTime: started }))
         throw startFailure(directory, rank, "ended");
       return `the supervisor of node ${rank}`;
@@ -129,7 +117,15 @@ export async function ensureSupervisor(
   });
   if (missing !== undefined) throw startFailure(directory, rank, `did not answer within ${START_SECONDS} s`);
   context.progress.line(`node ${rank}: supervisor runs (process ${pid}, ${record.address})`);
-  return client;
+}
+
+async function supervisorAnswers(
+  directory: string,
+  record: NodeRecord,
+  seconds: number,
+  { signal }: VerbContext,
+): Promise<boolean> {
+  return (await unitsState(nodeShell(directory, record), seconds, signal)).supervisor;
 }
 
 function startSupervisor(cluster: string, rank: number, record: NodeRecord): number {
@@ -163,17 +159,19 @@ function startSupervisor(cluster: string, rank: number, record: NodeRecord): num
 }
 
 /** A supervisor that runs but does not answer would compete with the new one for the programs. */
-async function endSilentSupervisor(directory: string, context: VerbContext): Promise<void> {
+async function endSilentSupervisor(
+  directory: string,
+  answers: (seconds: number) => Promise<boolean>,
+  { progress, signal }: VerbContext,
+): Promise<void> {
   const recorded = readProcessRecord(directory);
   if (recorded === undefined || !isAlive(recorded)) return;
-  const { progress, signal } = context;
-  const client = new SupervisorClient(directory);
   const silent = await poll({
     timeoutSeconds: STOP_SECONDS,
     progress,
     signal,
     check: async () =>
-      !isAlive(recorded) || (await client.answers())
+      !isAlive(recorded) || (await answers(ANSWER_SECONDS))
         ? undefined
         : `supervisor process ${recorded.pid} to answer or end`,
   });

@@ -1,13 +1,9 @@
 /** `local observe`: state of the named clusters. Read-only. */
-import { join } from "node:path";
+import { type UnitsState, unitsState } from "../lib/nodeUnits";
 import { defineVerb } from "../lib/verb";
-import { UNITS } from "../plan/node/paths";
 import { nodeDirectory, ranksOnDisk } from "./directories";
-import { isUnfinished } from "./pendingChanges";
+import { findNodeRecord, nodeShell } from "./record";
 import { localObserveSchema } from "./spec";
-import { programState } from "./state";
-import { SupervisorClient } from "./supervisor";
-import { unitsOnDisk } from "./unit";
 
 const LIMIT_SECONDS = 30;
 
@@ -22,7 +18,7 @@ export interface ObservedNode {
 export interface ObservedProgram {
   readonly name: string;
   readonly unit: string;
-  /** Supervisor's state, corrected by the launcher's (see `programState`), or {@link UNFINISHED}. */
+  /** Supervisor's state, corrected by the launcher's (see `lib/nodeUnits.ts`), or {@link UNFINISHED}. */
   readonly state: string;
 }
 
@@ -48,15 +44,20 @@ export async function observeCluster(cluster: string): Promise<ObservedNode[]> {
   return Promise.all(ranksOnDisk(cluster).map((rank) => observeNode(cluster, rank)));
 }
 
+/** A node whose agent does not answer, for instance because its interpreter is gone. */
+const NOTHING: UnitsState = { supervisor: false, programs: [] };
+
 async function observeNode(cluster: string, rank: number): Promise<ObservedNode> {
-  const directory = nodeDirectory(cluster, rank);
-  const states = await new SupervisorClient(directory).programs().catch(() => undefined);
-  const programs = unitsOnDisk(join(directory, UNITS)).flatMap(({ unit, programs }) =>
-    programs.map((name) => ({
-      name,
-      unit,
-      state: isUnfinished(cluster, rank, unit) ? UNFINISHED : programState(directory, name, states),
-    })),
+  const record = findNodeRecord(cluster, rank);
+  if (record === undefined) return { rank, supervisor: false, programs: [] };
+  const limit = AbortSignal.timeout(LIMIT_SECONDS * 1000);
+  const seen = await unitsState(nodeShell(nodeDirectory(cluster, rank), record), 0, limit).catch(
+    () => NOTHING,
   );
-  return { rank, supervisor: states !== undefined, programs };
+  const programs = seen.programs.map(({ name, unit, state, unfinished }) => ({
+    name,
+    unit,
+    state: unfinished ? UNFINISHED : state,
+  }));
+  return { rank, supervisor: seen.supervisor, programs };
 }

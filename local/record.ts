@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../lib/errors";
+import type { NodeShell } from "../lib/nodes";
 import { isMissing, nodeDirectory } from "./directories";
 
 /**
@@ -20,21 +21,27 @@ export interface NodeRecord {
 /** The file, in the node's directory. */
 export const RECORD = "node.json";
 
-/** @throws Error if there is none. */
-export function readRecord(directory: string): NodeRecord {
-  return JSON.parse(readFileSync(join(directory, RECORD), "utf8"));
+/** Undefined if the node does not exist. */
+export function findNodeRecord(cluster: string, rank: number): NodeRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(join(nodeDirectory(cluster, rank), RECORD), "utf8"));
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    return undefined;
+  }
 }
 
 /** @throws UserError if the node does not exist. */
 export function readNodeRecord(cluster: string, rank: number): NodeRecord {
-  const directory = nodeDirectory(cluster, rank);
-  try {
-    return readRecord(directory);
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    throw new UserError(
-      `Node ${rank} of the local cluster '${cluster}' does not exist any more (${join(directory, RECORD)} is missing). ` +
-        "It was removed outside of Pulumi: run `pulumi refresh` and `pulumi up` to make it again.",
-    );
-  }
+  const record = findNodeRecord(cluster, rank);
+  if (record !== undefined) return record;
+  throw new UserError(
+    `Node ${rank} of the local cluster '${cluster}' does not exist any more (${join(nodeDirectory(cluster, rank), RECORD)} is missing). ` +
+      "It was removed outside of Pulumi: run `pulumi refresh` and `pulumi up` to make it again.",
+  );
+}
+
+/** Its agent runs with the interpreter of its supervisor. */
+export function nodeShell(directory: string, { pythonBin }: Pick<NodeRecord, "pythonBin">): NodeShell {
+  return { command: pythonBin, args: (words) => words, directory };
 }

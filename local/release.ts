@@ -1,19 +1,18 @@
 /** `local release`: stops all processes of a cluster, verifies that none is left, and removes its files. */
 import { existsSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { UserError } from "../lib/errors";
+import type { NodeShell } from "../lib/nodes";
+import { clean, stopUnits } from "../lib/nodeUnits";
 import { poll } from "../lib/poll";
 import { type FoundProcess, isAlive, kill, processesOf } from "../lib/processes";
+import { messageOf } from "../lib/run";
 import { defineVerb, type VerbContext } from "../lib/verb";
-import { UNITS } from "../plan/node/paths";
 import { CONTROL_PLANE_ROLES } from "../plan/types";
 import { clusterDirectory, nodeDirectory, ranksOnDisk } from "./directories";
 import { readProcessRecord } from "./node";
+import { findNodeRecord, nodeShell } from "./record";
 import { localLeaseSchema } from "./spec";
-import { SupervisorClient } from "./supervisor";
-import { programsBelow, type StoppableProgram } from "./unit";
 
-const CONTROL_PLANE: ReadonlySet<string> = new Set(CONTROL_PLANE_ROLES);
 /** Time that supervisor itself needs besides the programs' own `stopSeconds`. */
 const SUPERVISOR_STOP_SECONDS = 10;
 const KILL_SECONDS = 10;
@@ -48,31 +47,44 @@ export async function endNodes(
   options: { readonly keepFiles?: boolean } = {},
 ): Promise<void> {
   // Workers and frontends first, on all nodes: they finish their requests and deregister from etcd.
-  await Promise.all(ranks.map((rank) => stopDynamo(nodeDirectory(cluster, rank))));
+  const except = CONTROL_PLANE_ROLES;
+  const stopping = ranks.map(async (rank) => {
+    const stop = (shell: NodeShell) => stopUnits(shell, except, context.signal);
+    return { rank, grace: await withAgent(cluster, rank, context, stop) };
+  });
+  const stopped = await Promise.all(stopping);
   await Promise.all(
-    ranks.map(async (rank) => {
+    stopped.map(async ({ rank, grace }) => {
       const directory = nodeDirectory(cluster, rank);
       const supervisor = readProcessRecord(directory);
       const isRunning = supervisor !== undefined && isAlive(supervisor);
       // It stops all its programs, then exits.
       if (isRunning) kill(supervisor.pid, "SIGTERM");
-      const bound = isRunning ? boundOf(programsBelow(join(directory, UNITS))) : 0;
+      const bound = isRunning ? (grace ?? 0) + SUPERVISOR_STOP_SECONDS : 0;
       await endProcesses(directory, `node ${rank}`, bound, context);
       if (options.keepFiles === true) return;
-      // Without the node's Python, the socket stays if it is outside of the node's directory.
-      await new SupervisorClient(directory).removeSocket().catch(() => undefined);
+      await withAgent(cluster, rank, context, (shell) => clean(shell, context.signal));
       rmSync(directory, { recursive: true, force: true });
     }),
   );
 }
 
-/** Stops all programs except the control plane in parallel; supervisor's shutdown stops them one by one. */
-async function stopDynamo(directory: string): Promise<void> {
-  const client = new SupervisorClient(directory);
-  if (!(await client.answers())) return;
-  const programs = programsBelow(join(directory, UNITS)).filter(({ role }) => !CONTROL_PLANE.has(role));
-  // Programs that do not stop are killed below, with the node's other processes.
-  await Promise.allSettled(programs.map(({ name, stopSeconds }) => client.remove(name, stopSeconds)));
+/** Undefined if the node's files, or its interpreter, are gone: then its processes are killed. */
+async function withAgent<T>(
+  cluster: string,
+  rank: number,
+  { progress, signal }: VerbContext,
+  ask: (shell: NodeShell) => Promise<T>,
+): Promise<T | undefined> {
+  const record = findNodeRecord(cluster, rank);
+  if (record === undefined) return undefined;
+  try {
+    return await ask(nodeShell(nodeDirectory(cluster, rank), record));
+  } catch (error) {
+    signal.throwIfAborted();
+    progress.line(`node ${rank}: its agent does not answer (${messageOf(error)})`);
+    return undefined;
+  }
 }
 
 /** Waits for the processes of a directory to exit, and kills the rest on a timeout. */
@@ -115,9 +127,4 @@ async function endProcesses(
 function describe(processes: readonly FoundProcess[]): string {
   const shown = processes.slice(0, 5).map(({ pid, command }) => `${pid} (${command})`);
   return processes.length > shown.length ? `${shown.join(", ")} and others` : shown.join(", ");
-}
-
-/** How long a node may take to stop, programs and supervisor. Seconds. */
-function boundOf(programs: readonly StoppableProgram[]): number {
-  return Math.max(0, ...programs.map(({ stopSeconds }) => stopSeconds)) + SUPERVISOR_STOP_SECONDS;
 }

@@ -1,13 +1,11 @@
 /** `local remove`: stops the programs of one unit and removes their files; fine if the cluster is gone. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
-import { withLock } from "../lib/lock";
+import { changeUnits } from "../lib/nodeUnits";
 import { defineVerb } from "../lib/verb";
+import { withSupervisor } from "./apply";
 import { nodeDirectory } from "./directories";
-import { ensureSupervisor } from "./node";
-import { readNodeRecord } from "./record";
+import { nodeShell, readNodeRecord } from "./record";
 import { localProgramsSchema } from "./spec";
-import { replaceUnitFiles } from "./unit";
 
 const OVERHEAD_SECONDS = 120;
 
@@ -19,18 +17,14 @@ export const verb = defineVerb({
   },
   run: async ({ cluster, unit, nodes }, context) => {
     await Promise.all(
-      nodes.map(async ({ rank, programs }) => {
+      nodes.map(async ({ rank }) => {
         const directory = nodeDirectory(cluster, rank);
         if (!existsSync(directory)) return;
-        const record = readNodeRecord(cluster, rank);
-        const { client, change } = await withLock(join(directory, "lock"), context, async () => {
-          // Starts the supervisor if necessary: a program may run without it, and only supervisor stops it
-          // properly.
-          const client = await ensureSupervisor(cluster, rank, record, context);
-          return { client, change: await replaceUnitFiles(client, directory, unit, []) };
-        });
-        const stopSeconds = Math.max(0, ...programs.map((program) => program.stopSeconds));
-        await Promise.all(change.stopped.map((name) => client.remove(name, stopSeconds)));
+        const shell = nodeShell(directory, readNodeRecord(cluster, rank));
+        // With a supervisor: a program may run without it, and only supervisor stops it properly.
+        await withSupervisor(cluster, rank, context, () =>
+          changeUnits(shell, { remove: { unit } }, () => directory, context),
+        );
       }),
     );
     context.progress.line(`${unit} is stopped and removed`);

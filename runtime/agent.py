@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Node agent: reports status, prints logs, and updates secrets of a node.
+"""Node agent: reports status, prints logs, and changes the units and secrets of a node.
 
 `lib/agent.ts` pipes it, with the modules it imports before it and the request after it, into a Python process
 on this machine or through SkyPilot's ssh. So the client and the node need not have the same version, and no
@@ -12,6 +12,7 @@ output. Values of the node's secrets file never leave it: they are masked in log
     {"dir": D, "sky": …, "logs": {"programs": [names], "tail": N or null, "since": seconds since 1970 or null,
     "follow": bool}}
     {"dir": D, "sky": …, "secrets": {name: value}} → {"changed": bool}
+    {"dir": D, "sky": …, "apply" | "remove" | "keep" | "state" | "stop": …} as in `units.py`
 
 "secrets" is for those that programs reload at run time: the gateway's keys and certificate. They are written
 to the node's secrets file, and to the one that came with the launch, which a restart reads. Only existing
@@ -31,6 +32,7 @@ import urllib.request
 
 import files
 import processes
+import units
 from supervisor_client import supervisor_at
 
 ASK_SECONDS = 4.0
@@ -89,6 +91,11 @@ def end_of(path, size):
     return [line for line in (lines[1:] if length > size else lines) if line.strip()]
 
 
+def last_lines(node_dir, program, redact):
+    path = os.path.join(node_dir, "logs", program + ".log")
+    return [redact(line) for line in end_of(path, END_BYTES)]
+
+
 def supervised(node_dir):
     """Supervisor's process info by name; None if it does not answer."""
     try:
@@ -121,14 +128,6 @@ def exits(node_dir):
                 at = time.mktime(time.strptime(match.group(1), "%Y-%m-%d %H:%M:%S"))
                 found.setdefault(match.group(2), []).append({"at": at, "how": match.group(3)})
     return found
-
-
-def history(node_dir, name):
-    try:
-        with open(os.path.join(node_dir, "run", name + ".json"), encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return None
 
 
 def address(node_dir):
@@ -175,13 +174,14 @@ def report(node_dir, wanted, redact):
     for name in wanted["programs"]:
         state = (states or {}).get(name)
         ends = ended.get(name, [])[-50:]
-        lines = end_of(os.path.join(node_dir, "logs", name + ".log"), END_BYTES)
-        lines = lines[-(TROUBLED_LINES if is_troubled(state, ends) else END_LINES) :]
+        history = units.read_json(os.path.join(node_dir, "run", name + ".json"))
+        lines = last_lines(node_dir, name, redact)
         programs[name] = {
-            "state": state and {key: state[key] for key in ("statename", "pid", "spawnerr", "start")},
-            "history": history(node_dir, name),
+            "state": units.state_of(state, history),
+            "start": state and state["start"],
+            "history": history,
             "exits": ends,
-            "lines": [redact(line) for line in lines],
+            "lines": lines[-(TROUBLED_LINES if is_troubled(state, ends) else END_LINES) :],
         }
     return {
         "at": time.time(),
@@ -369,8 +369,13 @@ def main():
     try:
         if "report" in request:
             reports(node_dir, request["report"])
-        else:
+        elif "logs" in request:
             logs(node_dir, request["logs"])
+        else:
+            [verb] = set(units.VERBS) & set(request)
+            redact = Redaction(node_dir)
+            node = units.Node(node_dir, say, lambda name: last_lines(node_dir, name, redact))
+            units.carry_out(node, verb, request[verb])
     except BrokenPipeError:
         # The client has disconnected. Without this Python would report the broken pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

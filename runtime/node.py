@@ -11,6 +11,7 @@ Python 3.9 or later; besides the standard library only `supervisor`, in this int
 
 import argparse
 import hashlib
+import json
 import os
 import sys
 
@@ -21,6 +22,7 @@ from plan import SUPERVISORD_CONF
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 on macOS, and supervisord first binds the name
 # with its process id appended.
 LONGEST_SOCKET_PATH = 90
+ADDRESSES = "run/addresses.json"
 PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 # Where a deployment has several clusters, their nodes have addresses that are not known here.
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
@@ -63,11 +65,18 @@ def start(arguments):
         private_directory(os.path.dirname(control))
     for name in ("logs", "run", "units"):
         os.makedirs(os.path.join(node_dir, name), exist_ok=True)
+    addresses = (arguments.rank_ips or arguments.head_ip).split(",")
+    known = {
+        "HEAD_IP": arguments.head_ip,
+        "CONTROL_IP": arguments.control_ip or arguments.head_ip,
+        "NODE_IP": arguments.node_ip,
+        **{"RANK_IP_%d" % rank: address for rank, address in enumerate(addresses)},
+    }
+    # For the agent, which is no child of this process.
+    write_private(os.path.join(node_dir, ADDRESSES), json.dumps(known))
     env = dict(
         os.environ,
-        HEAD_IP=arguments.head_ip,
-        CONTROL_IP=arguments.control_ip or arguments.head_ip,
-        NODE_IP=arguments.node_ip,
+        **known,
         NODE_DIR=node_dir,
         # Identifies every process of the node, even after its parents have exited.
         DYNAMO_SKY_NODE_DIR=node_dir,
@@ -76,10 +85,7 @@ def start(arguments):
         # Unbuffered, so that lines appear in logs at once.
         PYTHONUNBUFFERED="1",
     )
-    addresses = (arguments.rank_ips or arguments.head_ip).split(",")
     exempt(env, [*addresses, env["NODE_IP"], env["CONTROL_IP"]])
-    for rank, address in enumerate(addresses):
-        env["RANK_IP_%d" % rank] = address
     if arguments.cluster_dir:
         env["CLUSTER_DIR"] = os.path.abspath(arguments.cluster_dir)
     # `python` in a plan is the interpreter of the environment that has supervisor.

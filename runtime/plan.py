@@ -1,6 +1,4 @@
-"""The plan of a task → the programs of each node, and their files. Used by ``start.py``; for local clusters
-``plan.py DIRECTORY`` writes the files of one unit into a node's directory, from JSON on standard input:
-{"unit": name, "programs": [specifications]}.
+"""The plan of a task → the programs of each node, and their files. Used by ``start.py`` and `units.py`.
 
 A plan (YAML or JSON) is a list of programs. Fields shared by several programs are written once, in an entry
 with nested ``programs``, which inherit them; ``env`` and ``waits`` are merged, any other field is overridden
@@ -24,7 +22,7 @@ by the inner value:
       - {name: decode-1, gpus: [1], ports: {engine: 31001}}
 
 Further fields: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}}
-filled in), ``lockstep`` and ``mpi`` (`plan/types.ts`).
+filled in), ``lockstep``, ``mpi`` and ``watch`` (`plan/types.ts`).
 
 ``{{PORT.<purpose>}}`` and ``{{NAME}}`` are replaced by the values of the program's own entry, ``{{MODEL}}``
 by the task's environment variable of that name. All other placeholders are filled in by `launch.py`.
@@ -39,7 +37,6 @@ import math
 import os
 import re
 import shlex
-import sys
 
 from files import write_private
 
@@ -51,10 +48,10 @@ WAIT_SECONDS = 120
 DEFAULTS = {"node": 0, "gpus": [], "ports": {}, "env": {}, "secrets": [], "waits": {}, "stopSeconds": 30}
 # Fields of inner entries are added to those of outer ones.
 ADDED = ("env", "waits")
-FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "programs"}
+FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "watch", "programs"}
 # How long an engine's launcher may take to stop beyond the engine's `stopSeconds`: it kills the engine's
 # remaining processes, and in a replica over several nodes lets rank 0 stop first, and then takes
-# GRACE_SECONDS of lockstep.py itself.
+# GRACE_SECONDS of child.py itself.
 LAUNCHER_STOP_SECONDS = 10
 # The parts of a program whose change restarts it, and nothing else.
 STARTED_WITH = (
@@ -67,6 +64,7 @@ STARTED_WITH = (
     "waitsFor",
     "lockstep",
     "mpi",
+    "watch",
     "brought",
 )
 
@@ -200,7 +198,7 @@ def specification(entry, model):
         ],
         "health": probe(filled(entry["health"])),
         "stopSeconds": entry["stopSeconds"],
-        **{field: filled(entry[field]) for field in ("files", "lockstep", "mpi") if field in entry},
+        **{field: filled(entry[field]) for field in ("files", "lockstep", "mpi", "watch") if field in entry},
     }
 
 
@@ -273,15 +271,3 @@ def write_unit(directory, unit, specs):
     os.makedirs(os.path.join(directory, "units", unit), mode=0o700, exist_ok=True)
     for path, text in unit_files(unit, specs).items():
         write_private(os.path.join(directory, path), text)
-
-
-def main():
-    request = json.load(sys.stdin)
-    try:
-        write_unit(sys.argv[1], request["unit"], request["programs"])
-    except BadPlan as error:
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()

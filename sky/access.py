@@ -114,7 +114,7 @@ class Check:
         try:
             works, reason = (own_check if is_own_server() else server_check)(infra)
             self.answer = None if works else (in_words(reason), True)
-        except Exception as error:  # a check that fails says nothing of the access
+        except Exception as error:  # a failed check does not mean that there is no access
             self.answer = ("its check failed: %s" % first_line(error), False)
 
     def problem(self):

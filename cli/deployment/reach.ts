@@ -1,10 +1,10 @@
 /** Access to the nodes of a deployment: local processes, or SkyPilot's ssh. */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import type { ClusterState, NodeShell } from "../../lib/nodes";
 import { Progress } from "../../lib/progress";
 import type { VerbContext } from "../../lib/verb";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
+import { findNodeRecord, nodeShell } from "../../local/record";
 import type { SkyClusters } from "../../sky/inspect";
 import type { Deployed, DeployedNode } from "./deployed";
 
@@ -44,19 +44,10 @@ function localReach(names: readonly string[]): Reach {
       Object.fromEntries(
         names.map((name) => [name, { status: existsSync(clusterDirectory(name)) ? "UP" : "GONE" }]),
       ),
-    shell: ({ cluster, rank }) => localShell(nodeDirectory(cluster, rank)),
+    shell: ({ cluster, rank }) => {
+      const record = findNodeRecord(cluster, rank);
+      return record && nodeShell(nodeDirectory(cluster, rank), record);
+    },
     close: () => undefined,
   };
-}
-
-/** The node's record has the interpreter of its supervisor. */
-function localShell(directory: string): NodeShell | undefined {
-  let record: unknown;
-  try {
-    record = JSON.parse(readFileSync(join(directory, "node.json"), "utf8"));
-  } catch {
-    return undefined;
-  }
-  const named = typeof record === "object" && record !== null && "pythonBin" in record && record.pythonBin;
-  return typeof named === "string" ? { command: named, args: (words) => words, directory } : undefined;
 }

@@ -9,7 +9,7 @@ import { callHttp, inWords } from "../../lib/http";
 import { causeIn, indented, type ProgramLog, tail } from "../../lib/logs";
 import { poll } from "../../lib/poll";
 import { defineVerb, type VerbContext } from "../../lib/verb";
-import { proveCluster } from "../../local/pendingChanges";
+import { proveCluster } from "../../local/proven";
 import { type ReadyInput, readySchema } from "../../plan/readySpec";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
 import { causesOf, finalCause, nextOf, type ProgramFailure, titledOf } from "../../sky/failure";

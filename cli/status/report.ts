@@ -1,11 +1,22 @@
 /** Report of a node, as written by `runtime/agent.py`. */
 import { z } from "zod";
-import { historySchema } from "../../local/state";
+
+/** Content of `run/<name>.json`, written by `History` in `runtime/launch.py`. */
+const historySchema = z.object({
+  starts: z.number(),
+  /** Number of consecutive crashes right after its start. */
+  crashes: z.number(),
+  /** GPUs of the last start, as CUDA knows them on that machine: indices or UUIDs; empty without GPUs. */
+  gpus: z.array(z.string()).optional(),
+  /** Time of the last start, seconds since 1970. */
+  at: z.number().default(0),
+});
 
 const programReport = z.object({
-  state: z
-    .object({ statename: z.string(), pid: z.number(), spawnerr: z.string().default(""), start: z.number() })
-    .nullable(),
+  /** As in `lib/nodeUnits.ts`. */
+  state: z.string(),
+  /** When supervisor started its launcher, seconds since 1970; 0 before; null if it does not know it. */
+  start: z.number().nullable(),
   /** Null before the first start. */
   history: historySchema.nullable(),
   /** Exits that supervisor has logged, oldest first. */

@@ -4,7 +4,6 @@ import type { TaskName } from "../../config/task";
 import { isLaunchers } from "../../lib/logs";
 import type { ClusterState } from "../../lib/nodes";
 import { counted } from "../../lib/words";
-import { stateOf } from "../../local/state";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
 import { FAILURES } from "../../sky/causes";
 import { causesOf } from "../../sky/failure";
@@ -188,8 +187,7 @@ function programStatus(program: DeployedProgram, { at, crashSeconds, programs }:
   if (report === undefined) return unknown(program);
   const history = report.history ?? undefined;
   const gpus = history?.gpus?.length ? history.gpus.map(indexOrUuid) : program.gpus;
-  const supervised = report.state === null ? undefined : { ...report.state, state: report.state.statename };
-  const state = stateOf(supervised, () => history);
+  const { state } = report;
   // After a crash it must run longer than that to count as running.
   const isYoung = history !== undefined && at - history.at < (crashSeconds ?? 0);
   const again = state === "BACKOFF" || (state === "RUNNING" && isYoung && history.crashes > 0);
@@ -201,7 +199,7 @@ function programStatus(program: DeployedProgram, { at, crashSeconds, programs }:
     gpus,
     ports,
     state: isCrashing ? "crashing" : state.toLowerCase(),
-    since: sinceOf(report, isCrashing, state, at),
+    since: sinceOf(report, isCrashing, at),
     restarts: Math.max(0, (history?.starts ?? 0) - 1),
     lastExit: lastExit === undefined ? null : { at: seconds(lastExit.at), how: lastExit.how },
     lastLine: report.lines.findLast((line) => !isLaunchers(line)) ?? report.lines.at(-1) ?? null,
@@ -225,9 +223,8 @@ function flapping(exits: ProgramReport["exits"], at: number): ProgramReport["exi
 }
 
 function sinceOf(
-  { history, exits, state }: ProgramReport,
+  { history, exits, state, start }: ProgramReport,
   isCrashing: boolean,
-  name: string,
   at: number,
 ): string | null {
   if (isCrashing) {
@@ -236,8 +233,8 @@ function sinceOf(
     const first = [...inRow, ...flapping(exits, at)].toSorted((a, b) => a.at - b.at)[0];
     return first === undefined ? null : seconds(first.at);
   }
-  if (name === "RUNNING" && history !== null) return seconds(history.at);
-  return state === null || state.start === 0 ? null : seconds(state.start);
+  if (state === "RUNNING" && history !== null) return seconds(history.at);
+  return start === null || start === 0 ? null : seconds(start);
 }
 
 interface Frontend {
@@ -274,7 +271,7 @@ function rolesOf({ deployment }: Deployed, frontends: readonly Frontend[]): Role
 }
 
 /** Workers of a role registered with a frontend; none if it does not know the model yet. */
-export function registered(ready: unknown, namespace: string, role: WorkerRole): number {
+function registered(ready: unknown, namespace: string, role: WorkerRole): number {
   const types = field(field(field(ready, "namespaces"), namespace), "worker_types");
   return Number(field(field(types, role), "workers") ?? 0);
 }

@@ -10,12 +10,12 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Answer, ask, questionsOf } from "../../cli/metrics/ask";
 import { targetStates } from "../../cli/metrics/targets";
 import { kill } from "../../lib/processes";
-import { SupervisorClient } from "../../local/supervisor";
 import { parseConfig } from "../../plan/config";
 import { JOBS, SERIES, type Series, whyAbsent } from "../../plan/metrics/series";
 import { scrapeTargets } from "../../plan/metrics/targets";
 import { ETCD_PASSWORD, ETCD_USER } from "../../plan/programs/controlPlane";
 import { API_KEYS } from "../../plan/programs/gateway";
+import { stopByHand } from "../nodes";
 import { listeners } from "../sockets";
 import { eventually, TestDeployment } from "./support";
 
@@ -227,7 +227,7 @@ describe("alerts", () => {
   });
 
   test("a role without a worker is critical", async () => {
-    await new SupervisorClient(machine.nodeDirectory(name)).remove("prefill-0", 5);
+    stopByHand(machine.nodeDirectory(name), "prefill-0");
     await eventually(async () => (await firing("DynamoNoWorkers")) !== undefined, 60);
     const states = await targetStates(prometheus, scrapeTargets(deployment.cluster), "dev");
     const lost = states.filter(({ problem }) => problem !== null);

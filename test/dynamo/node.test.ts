@@ -14,10 +14,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { processesOf } from "../../lib/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
-import { programState } from "../../local/state";
-import { SupervisorClient } from "../../local/supervisor";
 import type { ProgramPlan } from "../../plan/types";
 import { locateTools } from "../../toolchain";
+import { programsOf } from "../nodes";
 import { script, server } from "./programs";
 import { eventually, Machine } from "./support";
 
@@ -197,9 +196,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     const [seen] = JSON.parse(stdout)[cluster][0].programs;
     expect(seen).toEqual({ name: "broken", unit: "broken", state: "UNFINISHED" });
     // It alternates between short runs and growing pauses.
-    const supervisor = new SupervisorClient(directory);
-    const state = async () => programState(directory, "broken", await supervisor.programs());
-    await eventually(async () => (await state()) === "BACKOFF");
+    await eventually(async () => (await programsOf(directory))[0]?.state === "BACKOFF");
     await machine.must("local remove", spec);
   });
 
@@ -215,7 +212,9 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     });
     const spec = unit("waiting", [server("waiting", 7003, needs(60))]);
     const applying = machine.run("local apply", spec);
-    await eventually(() => existsSync(join(directory, "logs/waiting.log")) && log("waiting") !== "");
+    await eventually(
+      () => existsSync(join(directory, "logs/waiting.log")) && log("waiting").includes("waiting for"),
+    );
     const store = await listen(address, 7010);
     expect((await applying).code).toBe(0);
     expect(log("waiting")).toMatch(

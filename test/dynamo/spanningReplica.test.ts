@@ -6,8 +6,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kill, processesOf } from "../../lib/processes";
-import { readHistory } from "../../local/state";
 import { programLog } from "../../plan/node/paths";
+import { readHistory } from "../nodes";
 import { Clients } from "./clients";
 import { eventually, TestDeployment } from "./support";
 

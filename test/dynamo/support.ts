@@ -8,7 +8,6 @@ import { text } from "node:stream/consumers";
 import { kill, processesOf } from "../../lib/processes";
 import type { ObservedClusters } from "../../local/observe";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
-import { SupervisorClient } from "../../local/supervisor";
 import { parseConfig } from "../../plan/config";
 import { programLog } from "../../plan/node/paths";
 import { type PlanFacts, plan } from "../../plan/plan";
@@ -27,6 +26,7 @@ import {
   type ProgramPlan,
 } from "../../plan/types";
 import { type Unit, unitsOf } from "../../plan/units";
+import { pidsOf } from "../nodes";
 import type { ListenedNode } from "../sockets";
 
 export { eventually } from "../eventually";
@@ -72,8 +72,7 @@ export class Machine {
 
   /** Process ids of a node's programs, by name. */
   async pids(cluster: string, rank = 0): Promise<Record<string, number>> {
-    const programs = await new SupervisorClient(this.nodeDirectory(cluster, rank)).programs();
-    return Object.fromEntries(programs.map(({ name, pid }) => [name, pid]));
+    return pidsOf(this.nodeDirectory(cluster, rank));
   }
 
   /** All processes that run below the state directory. */

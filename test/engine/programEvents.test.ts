@@ -17,9 +17,9 @@ import { deployedOf } from "../../cli/deployment/deployed";
 import { freePorts } from "../../dev/freePorts";
 import { kill, processesOf } from "../../lib/processes";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
-import { beginUnit, finishUnit } from "../../local/pendingChanges";
-import { SupervisorClient } from "../../local/supervisor";
+import { beginChange } from "../../local/proven";
 import { enginePath, ensureToolchain } from "../../toolchain";
+import { stopByHand } from "../nodes";
 import { secretsIn } from "../secrets";
 import { namespaced, pids, REPOSITORY, type TestProject, testProject } from "./programHarness";
 
@@ -96,7 +96,7 @@ describe("the engine's events", { timeout: 120_000 }, () => {
   });
 
   it("tell why a worker is started again: once in a preview, once in an update, and on that worker", async () => {
-    await new SupervisorClient(nodeDirectory(cluster, 0)).remove("aggregated-1", 10);
+    stopByHand(nodeDirectory(cluster, 0), "aggregated-1");
     const reason =
       /^dynamo-aggregated-1: aggregated-1 does not run \(MISSING\), seen 20\S+: an update repairs it\.$/;
     await stack.preview(options);
@@ -129,8 +129,7 @@ describe("the engine's events", { timeout: 120_000 }, () => {
   });
 
   it("tell on the proof that a deployment has yet to serve", async () => {
-    beginUnit(cluster, 0, "aggregated-0");
-    finishUnit(cluster, 0, "aggregated-0");
+    beginChange(cluster);
     await stack.up(options);
     expect(warnings()).toEqual([
       expect.stringMatching(/^dynamo-ready-check: not ready at the end of the last update, seen 20/),

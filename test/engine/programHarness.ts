@@ -13,8 +13,8 @@ import { type OpenStack, openStack } from "../../cli/pulumi/openStack";
 import type { ConfigInput } from "../../config/schema";
 import { type FoundProcess, kill, processesOf } from "../../lib/processes";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
-import { SupervisorClient } from "../../local/supervisor";
 import { enginePath, ensureToolchain } from "../../toolchain";
+import { pidsOf } from "../nodes";
 
 export { freePorts, listen, type Ports } from "../../dev/freePorts";
 
@@ -139,8 +139,7 @@ export function namespaced(config: ConfigInput): Record<string, unknown> {
 
 /** Process ids of a node's programs, by name. */
 export async function pids(cluster: string, rank = 0): Promise<Record<string, number>> {
-  const programs = await new SupervisorClient(nodeDirectory(cluster, rank)).programs();
-  return Object.fromEntries(programs.map(({ name, pid }) => [name, pid]));
+  return pidsOf(nodeDirectory(cluster, rank));
 }
 
 /** Leftovers of a cluster: its processes and its directory. */

@@ -9,9 +9,7 @@ import { causeIn, lastLines } from "../../lib/logs";
 import { lineSchedule, poll } from "../../lib/poll";
 import { ask, describeProbe } from "../../lib/probe";
 import { Progress, printable } from "../../lib/progress";
-import { SupervisorClient } from "../../local/supervisor";
 import type { ReadySpec } from "../../plan/readySpec";
-import { locateTools } from "../../toolchain";
 
 const quiet = () => new Progress(() => undefined);
 const never = new AbortController().signal;
@@ -118,37 +116,6 @@ describe("the ends of logs", () => {
       `  ${short}:`,
       "    only",
     ]);
-    rmSync(directory, { recursive: true });
-  });
-});
-
-describe("a call of a node's supervisor", () => {
-  const fault = (code: number) => `<methodResponse><fault><value><struct>
-<member><name>faultCode</name><value><int>${code}</int></value></member>
-<member><name>faultString</name><value><string>BECAUSE: x</string></value></member></struct></value></fault></methodResponse>`;
-
-  test("passes on its refusal, unless that says that there is nothing to do", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "dsky-supervisor-"));
-    const pythonBin = locateTools().python?.path ?? "/usr/bin/python3";
-    writeFileSync(join(directory, "node.json"), JSON.stringify({ pythonBin }));
-    const node = new SupervisorClient(directory);
-    expect(await node.answers()).toBe(false);
-    let code = 10;
-    const supervisor = createServer((_, response) => void response.end(fault(code)));
-    await new Promise<void>((resolve) => supervisor.listen(join(directory, "supervisor.sock"), resolve));
-    await node.remove("decode-0", 1);
-    code = 30;
-    await expect(node.remove("decode-0", 1)).rejects.toThrow("stopProcessGroup: BECAUSE: x");
-    supervisor.close();
-    rmSync(directory, { recursive: true });
-  });
-
-  test("fails where the node's Python is gone", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "dsky-supervisor-"));
-    writeFileSync(join(directory, "node.json"), JSON.stringify({ pythonBin: join(directory, "python") }));
-    const node = new SupervisorClient(directory);
-    expect(await node.answers()).toBe(false);
-    await expect(node.programs()).rejects.toThrow(/ENOENT/);
     rmSync(directory, { recursive: true });
   });
 });

@@ -52,8 +52,9 @@ const CLUSTERS: Seen["clusters"] = {
 
 function running(change: Partial<ProgramReport> = {}): ProgramReport {
   return {
-    state: { statename: "RUNNING", pid: 17, spawnerr: "", start: NOW - 7300 },
-    history: { starts: 1, crashes: 0, pid: 17, at: NOW - 7260 },
+    state: "RUNNING",
+    start: NOW - 7300,
+    history: { starts: 1, crashes: 0, at: NOW - 7260 },
     exits: [],
     lines: ["2026-11-24T10:00:00Z  INFO serving"],
     ...change,
@@ -179,8 +180,9 @@ describe("what is wrong", () => {
 
   it("is a worker that crashes: since its first crash in a row, how often, how, and its own last line", () => {
     const crashing = running({
-      state: { statename: "RUNNING", pid: 99, spawnerr: "", start: NOW - 5 },
-      history: { starts: 8, crashes: 3, pid: 50, at: NOW - 6 },
+      state: "BACKOFF",
+      start: NOW - 5,
+      history: { starts: 8, crashes: 3, at: NOW - 6 },
       exits: [NOW - 5000, NOW - 40, NOW - 20, NOW - 5].map(crash),
       lines: ["CUDA error: out of memory", "ended soon after its start 3 times; starting again in 2 s"],
     });
@@ -248,7 +250,9 @@ describe("what is wrong", () => {
     expect(look({ ...head(), supervisor: false }, tail).problems).toEqual([
       "node 0 of main: its supervisor does not answer",
     ]);
-    expect(look(head({ etcd: running({ state: null }) }), tail).problems).toEqual(["etcd is missing"]);
+    expect(look(head({ etcd: running({ state: "MISSING", start: null }) }), tail).problems).toEqual([
+      "etcd is missing",
+    ]);
     const silent = { ...head(), frontends: { "frontend-0": { error: "Connection refused" } } };
     expect(look(silent, tail)).toMatchObject({
       problems: ["frontend-0 does not answer: Connection refused"],

@@ -1,0 +1,146 @@
+/** The units of a node, changed by its agent: `runtime/units.py` has the requests and answers. */
+import { z } from "zod";
+import { askNode } from "./agent";
+import { CausedFailure, UserError } from "./errors";
+import { causeIn } from "./logs";
+import type { NodeShell } from "./nodes";
+import { lineSchedule } from "./poll";
+import type { VerbContext } from "./verb";
+
+const failed = z.object({ program: z.string(), missing: z.string(), lines: z.array(z.string()) });
+const answerSchema = z.union([
+  z.strictObject({ line: z.string() }),
+  z.strictObject({ waiting: z.string() }),
+  z.strictObject({ failed }),
+  z.strictObject({ done: z.literal(true) }),
+  z.strictObject({ silent: z.literal(true) }),
+]);
+
+/** Before and after the line that says why. */
+const LINES_AROUND_CAUSE = 3;
+
+/** A change of a node's units. */
+export type UnitChange =
+  | { readonly apply: UnitPrograms }
+  | { readonly remove: { readonly unit: string } }
+  /** Removes all units but these. */
+  | { readonly keep: { readonly units: readonly string[] } };
+
+/** The programs of a unit on one node. */
+export interface UnitPrograms {
+  readonly unit: string;
+  /** Specifications, as the plan has them. */
+  readonly programs: readonly object[];
+  /** Time limit for all of them to become healthy. */
+  readonly timeoutSeconds: number;
+}
+
+/**
+ * Carries out a change on a node.
+ *
+ * @param logOf Where a program's log is, for the message.
+ * @returns False if no supervisor answers there: nothing was changed.
+ * @throws UserError with the cause and the log of a program that did not become healthy in time.
+ */
+export async function changeUnits(
+  shell: NodeShell,
+  request: UnitChange,
+  logOf: (program: string) => string,
+  { progress, signal }: VerbContext,
+): Promise<boolean> {
+  const seconds = "apply" in request ? request.apply.timeoutSeconds : 0;
+  const started = performance.now();
+  const isDue = lineSchedule();
+  let isSilent = false;
+  let failure: z.output<typeof failed> | undefined;
+  const onAnswer = (said: unknown): void => {
+    const answer = answerSchema.parse(said);
+    const elapsed = performance.now() - started;
+    if ("line" in answer) progress.line(answer.line);
+    else if ("failed" in answer) failure = answer.failed;
+    else if ("silent" in answer) isSilent = true;
+    else if ("waiting" in answer && isDue(answer.waiting, elapsed))
+      progress.line(`waiting for ${answer.waiting} (${Math.round(elapsed / 1000)} of at most ${seconds} s)`);
+  };
+  await askNode(shell, request, onAnswer, signal);
+  if (failure !== undefined) throw notHealthy(failure, logOf(failure.program), seconds);
+  return !isSilent;
+}
+
+/** The cause first, then what was waited for, then what the program has said around it. */
+function notHealthy(
+  { program, missing, lines }: z.output<typeof failed>,
+  log: string,
+  seconds: number,
+): UserError {
+  const cause = causeIn(lines);
+  const waited = `${program} did not become healthy within ${seconds} s: waited for ${missing}.`;
+  const where = `Its log: ${log}`;
+  const at = cause === undefined ? undefined : lines.findLastIndex((line) => line.trim() === cause);
+  const shown =
+    at === undefined ? lines : lines.slice(Math.max(0, at - LINES_AROUND_CAUSE), at + LINES_AROUND_CAUSE + 1);
+  const rest = [waited, ...(lines.length === 0 ? [] : [where, ...shown.map((line) => `    ${line}`)])];
+  if (cause === undefined) return new UserError(rest.join("\n"));
+  return new CausedFailure(program, cause, [`${program} failed: ${cause}`, ...rest].join("\n"), where);
+}
+
+const stateSchema = z.object({
+  /** Whether the node's supervisor answers. */
+  supervisor: z.boolean(),
+  programs: z.array(
+    z.object({
+      name: z.string(),
+      unit: z.string(),
+      /**
+       * In supervisor's terms: `RUNNING`; `STARTING` while its launcher waits for what it needs; `BACKOFF`
+       * while that holds a crashing program back; `MISSING` if supervisor does not know it.
+       */
+      state: z.string(),
+      pid: z.number(),
+      /** Whether the last change of its unit has not ended. */
+      unfinished: z.boolean(),
+    }),
+  ),
+});
+export type UnitsState = z.output<typeof stateSchema>;
+
+/**
+ * What a node has, and what of it runs.
+ *
+ * @param seconds How long to wait for a supervisor that does not answer.
+ */
+export async function unitsState(
+  shell: NodeShell,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<UnitsState> {
+  let state: UnitsState | undefined;
+  await askNode(shell, { state: { seconds } }, (said) => (state = stateSchema.parse(said)), signal);
+  if (state === undefined) throw new Error("the node told nothing");
+  return state;
+}
+
+const stoppedSchema = z.union([
+  z.strictObject({ graceSeconds: z.number() }).transform(({ graceSeconds }) => graceSeconds),
+  z.strictObject({ silent: z.literal(true) }).transform(() => 0),
+]);
+
+/**
+ * Stops the programs of all roles but these.
+ *
+ * @returns How long the others may take to stop, seconds; 0 if no supervisor answers.
+ */
+export async function stopUnits(
+  shell: NodeShell,
+  except: readonly string[],
+  signal: AbortSignal,
+): Promise<number> {
+  let grace = 0;
+  await askNode(shell, { stop: { except } }, (said) => (grace = stoppedSchema.parse(said)), signal);
+  return grace;
+}
+
+/** Removes what a supervisor that was killed has left outside of the node's directory. */
+export async function clean(shell: NodeShell, signal: AbortSignal): Promise<void> {
+  await askNode(shell, { clean: {} }, () => undefined, signal);
+}

@@ -1,0 +1,393 @@
+"""The units of a node: puts them on it, takes them off, and tells what they do. Requests of `agent.py`, which
+has this module sent with it.
+
+A unit is a set of programs that are started, changed and removed together. Its files in ``units/<unit>/`` are
+the node's plan: there is no other copy. They are written by the node's own `plan.py`, since its own
+`launch.py` reads them.
+
+Each request can be repeated from any state, so one that was cut off is completed by the next.
+
+    {"apply": {"unit": U, "programs": [specifications], "timeoutSeconds": S}} → {"line": progress} and
+        {"waiting": for what}, at last {"done": true}, or
+        {"failed": {"program": P, "missing": what, "lines": [its last log lines]}}
+    {"remove": {"unit": U}} → {"done": true}
+    {"keep": {"units": [U, …]}} removes all others → {"line": progress}, {"done": true}
+    {"state": {"seconds": S}} waits so long for supervisor →
+        {"supervisor": bool, "programs": [{"name", "unit", "state", "pid", "unfinished": bool}]}
+    {"stop": {"except": [roles]}} stops the programs of all other roles →
+        {"graceSeconds": how long what is left may take}
+    {"clean": {}} removes the socket that a killed supervisor has left → {"done": true}
+
+The answer is {"silent": true} where a request needs supervisor and none answers.
+
+Python 3.9 or later, standard library only.
+"""
+
+import concurrent.futures
+import contextlib
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+import xmlrpc.client
+
+import files
+from supervisor_client import supervisor_at
+
+UNITS = "units"
+CALL_SECONDS = 15.0
+LOCK_SECONDS = 60.0
+# Besides a program's own grace: its launcher's, and supervisor's.
+STOP_MARGIN_SECONDS = 25.0
+LONGEST_PAUSE_SECONDS = 0.5
+# While nothing changes, a write is the only way to notice that the client has disconnected.
+HEARTBEAT_SECONDS = 2.0
+LOG_LINES = 20
+# `supervisor/xmlrpc.py`
+BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90
+# States that supervisor does not leave by itself: http://supervisord.org/subprocess.html#process-states
+STOPPED = ("STOPPED", "EXITED", "FATAL")
+WAITING = {
+    "STARTING": "it waits for what it needs",
+    "BACKOFF": "it ended right after its start, and is held back",
+}
+
+
+def state_of(seen, history):
+    """State of a program in supervisor's terms: RUNNING, STARTING while its launcher waits for what it needs,
+    BACKOFF while the launcher delays the restart of a crashing program (supervisor itself sees the launcher
+    and reports both as running), MISSING if supervisor does not know it.
+
+    @param seen: supervisor's process info
+    @param history: content of the launcher's `run/<name>.json`
+    """
+    if seen is None:
+        return "MISSING"
+    # An exited program is restarted within a second, whatever its exit code.
+    if seen["statename"] not in ("RUNNING", "EXITED"):
+        return seen["statename"]
+    history = history or {}
+    if seen["statename"] == "RUNNING" and history.get("pid") == seen["pid"]:
+        return "RUNNING"
+    return "BACKOFF" if history.get("crashes", 0) > 0 else "STARTING"
+
+
+def read_json(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+@contextlib.contextmanager
+def uninterrupted():
+    """Between the stop of a program and its start a signal must not end this process: it waits until then."""
+    signals, came = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP), []
+    before = [signal.signal(one, lambda number, _: came.append(number)) for one in signals]
+    try:
+        yield
+    finally:
+        for one, handler in zip(signals, before):
+            signal.signal(one, handler)
+        for number in came[:1]:
+            os.kill(os.getpid(), number)
+
+
+class Node:
+    """A node's directory and its supervisor.
+
+    @param say: sends an answer to the client
+    @param lines: the last log lines of a program
+    """
+
+    def __init__(self, directory, say, lines):
+        self.directory = directory
+        self.answer = say
+        self.lines = lines
+        self.is_heard = True
+
+    def say(self, answer):
+        """A client that has disconnected does not keep a change from its end."""
+        try:
+            if self.is_heard:
+                self.answer(answer)
+        except BrokenPipeError:
+            self.is_heard = False
+
+    def path(self, *parts):
+        return os.path.join(self.directory, *parts)
+
+    def call(self, method, *arguments, seconds=CALL_SECONDS, fine=None):
+        """@param fine: a fault's code that means that there is nothing to do"""
+        import node
+
+        try:
+            supervisor = supervisor_at(node.socket_path(self.directory), seconds)
+            return getattr(supervisor, method)(*arguments)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != fine:
+                raise
+            return None
+
+    def answers(self):
+        try:
+            self.call("getState", seconds=2.0)
+            return True
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error, ImportError):
+            return False
+
+    def infos(self):
+        return {info["name"]: info for info in self.call("getAllProcessInfo")}
+
+    def units(self):
+        """Specifications by unit."""
+        try:
+            names = sorted(os.listdir(self.path(UNITS)))
+        except FileNotFoundError:
+            return {}
+        return {unit: self.programs(unit) for unit in names}
+
+    def programs(self, unit):
+        try:
+            names = sorted(os.listdir(self.path(UNITS, unit)))
+        except FileNotFoundError:
+            return []
+        found = [read_json(self.path(UNITS, unit, name)) for name in names if name.endswith(".json")]
+        return [spec for spec in found if spec is not None]
+
+    def history(self, name):
+        return read_json(self.path("run", name + ".json"))
+
+    @contextlib.contextmanager
+    def lock(self, name, seconds=LOCK_SECONDS):
+        """Held by one agent at a time; it ends with its process."""
+        with open(self.path("run", name + ".lock"), "w", encoding="utf-8") as file:
+            deadline = time.monotonic() + seconds
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        sys.exit("gave up after %g s: another update works on %s" % (seconds, name))
+                    self.say({"waiting": "another update that works on " + name})
+                    if not self.is_heard:
+                        raise BrokenPipeError from None
+                    time.sleep(LONGEST_PAUSE_SECONDS)
+            yield
+
+    def mark(self, unit):
+        return self.path("run", unit + ".unfinished")
+
+    def reload(self):
+        """Names that are new, that differ, and that are gone, of all units."""
+        return self.call("reloadConfig")[0]
+
+    def at_once(self, action, items):
+        items = list(items)
+        with concurrent.futures.ThreadPoolExecutor(max(1, len(items))) as pool:
+            list(pool.map(action, items))
+
+    def stop(self, specs):
+        """Stops programs, each with its own grace, and makes supervisor forget them."""
+
+        def end(spec):
+            name, seconds = spec["name"], spec["stopSeconds"] + STOP_MARGIN_SECONDS
+            self.call("stopProcessGroup", name, True, seconds=seconds, fine=BAD_NAME)
+            self.call("removeProcessGroup", name, fine=BAD_NAME)
+
+        self.at_once(end, specs)
+
+
+def replace(node, unit, specs):
+    """Brings supervisor and the unit's files to what is planned. Changes of other units are left to those."""
+    import plan
+
+    names = {spec["name"] for spec in specs}
+    before = node.programs(unit)
+    gone = [spec for spec in before if spec["name"] not in names]
+    # Processes first, files last: if this is cut off, the next one still knows them.
+    for spec in gone:
+        node.say({"line": "stopping %s" % spec["name"]})
+    node.stop(gone)
+    with node.lock("node"):
+        plan.write_unit(node.directory, unit, specs)
+        for spec in gone:
+            for kind in ("conf", "json"):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(node.path(UNITS, unit, "%s.%s" % (spec["name"], kind)))
+        added, changed, _ = node.reload()
+    graces = {spec["name"]: spec for spec in [*specs, *before]}
+    changed = [graces[name] for name in changed if name in names]
+    for spec in changed:
+        node.say({"line": "restarting %s" % spec["name"]})
+    node.stop(changed)
+    new = [*(spec["name"] for spec in changed), *(name for name in added if name in names)]
+    node.at_once(lambda name: node.call("addProcessGroup", name, fine=ALREADY_ADDED), new)
+    start_stopped(node, names)
+
+
+def start_stopped(node, names):
+    """A program that was stopped by hand is not restarted automatically."""
+    for name, info in node.infos().items():
+        if name in names and info["statename"] in STOPPED:
+            node.say({"line": "starting %s, which was %s" % (name, info["statename"])})
+            node.call("startProcess", name, False, fine=ALREADY_STARTED)
+
+
+def missing_of(node, spec, infos):
+    """What a program is not healthy for; None if it is."""
+    import launch
+
+    name, history = spec["name"], node.history(spec["name"])
+    # The probe alone is not enough: another process may answer on the port that it could not bind.
+    state = state_of(infos.get(name), history)
+    if state != "RUNNING":
+        return "%s to run: %s" % (name, WAITING.get(state, state))
+    probe = launch.filled_probe(spec["health"])
+    error = launch.ask(probe)
+    if error is None:
+        return None
+    crashes = (history or {}).get("crashes", 0)
+    times = "1 time" if crashes == 1 else "%d times" % crashes
+    again = " (it ended right after its start %s)" % times if crashes else ""
+    return "%s at %s: %s%s" % (name, launch.describe(probe), error, again)
+
+
+def until_healthy(node, specs, seconds):
+    """The first program that is not healthy in time and what was missing, else None."""
+    import node as own
+
+    os.environ.update(read_json(node.path(own.ADDRESSES)) or {}, NODE_DIR=node.directory)
+    begun = beat = time.monotonic()
+    pending, pause, told = list(specs), 0.05, None
+    while True:
+        infos, missing = node.infos(), []
+        for spec in list(pending):
+            what = missing_of(node, spec, infos)
+            if what is None:
+                pending.remove(spec)
+                waited = time.monotonic() - begun
+                node.say({"line": "%s is healthy after %.1f s" % (spec["name"], waited)})
+            else:
+                missing.append((spec["name"], what))
+        now = time.monotonic()
+        if not missing or now - begun >= seconds:
+            return missing[0] if missing else None
+        if missing[0][1] != told or now - beat >= HEARTBEAT_SECONDS:
+            told, beat = missing[0][1], now
+            node.say({"waiting": told})
+            if not node.is_heard:
+                raise BrokenPipeError
+        time.sleep(min(pause, max(0.0, begun + seconds - now)))
+        pause = min(LONGEST_PAUSE_SECONDS, pause * 1.3)
+
+
+def apply(node, wanted):
+    unit, specs, seconds = wanted["unit"], wanted["programs"], wanted["timeoutSeconds"]
+    with node.lock(unit, seconds):
+        # After a failed change Pulumi keeps the previous input; reverting to it makes no difference to
+        # Pulumi, while the node has the changed programs.
+        files.write_private(node.mark(unit), "")
+        with uninterrupted():
+            replace(node, unit, specs)
+        late = until_healthy(node, specs, seconds)
+        if late is not None:
+            name, missing = late
+            lines = node.lines(name)[-LOG_LINES:]
+            node.say({"failed": {"program": name, "missing": missing, "lines": lines}})
+            return
+        os.unlink(node.mark(unit))
+    node.say({"done": True})
+
+
+def take_off(node, unit):
+    with node.lock(unit), uninterrupted():
+        node.stop(node.programs(unit))
+        with node.lock("node"):
+            shutil.rmtree(node.path(UNITS, unit), ignore_errors=True)
+            node.reload()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(node.mark(unit))
+
+
+def remove(node, wanted):
+    take_off(node, wanted["unit"])
+    node.say({"done": True})
+
+
+def keep(node, wanted):
+    others = [unit for unit in node.units() if unit not in wanted["units"]]
+    for unit in others:
+        node.say({"line": "stopping %s, which the deployment no longer has" % unit})
+    node.at_once(lambda unit: node.stop(node.programs(unit)), others)
+    for unit in others:
+        take_off(node, unit)
+    node.say({"done": True})
+
+
+def state(node, wanted):
+    deadline = time.monotonic() + wanted["seconds"]
+    while not node.answers() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    try:
+        infos = node.infos()
+    except (OSError, http.client.HTTPException, xmlrpc.client.Error, ImportError):
+        infos = None
+    programs = []
+    for unit, specs in node.units().items():
+        unfinished = os.path.exists(node.mark(unit))
+        for spec in specs:
+            name = spec["name"]
+            seen = (infos or {}).get(name)
+            programs.append(
+                {
+                    "name": name,
+                    "unit": unit,
+                    "state": state_of(seen, node.history(name)),
+                    "pid": seen["pid"] if seen else 0,
+                    "unfinished": unfinished,
+                }
+            )
+    node.say({"supervisor": infos is not None, "programs": programs})
+
+
+def stop(node, wanted):
+    """Supervisor's own shutdown stops programs one by one, and those that others need while they stop with
+    them."""
+    specs = [spec for specs in node.units().values() for spec in specs]
+    # Those that do not stop are killed by the client, with the node's other processes.
+    with contextlib.suppress(OSError, xmlrpc.client.Error):
+        node.stop([spec for spec in specs if spec["role"] not in wanted["except"]])
+    node.say({"graceSeconds": max([spec["stopSeconds"] for spec in specs], default=0)})
+
+
+def clean(node, _wanted):
+    import node as own
+
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(own.socket_path(node.directory))
+    node.say({"done": True})
+
+
+VERBS = {
+    "apply": apply,
+    "remove": remove,
+    "keep": keep,
+    "state": state,
+    "stop": stop,
+    "clean": clean,
+}
+WITHOUT_SUPERVISOR = ("state", "clean")
+
+
+def carry_out(node, verb, wanted):
+    if verb not in WITHOUT_SUPERVISOR and not node.answers():
+        node.say({"silent": True})
+    else:
+        VERBS[verb](node, wanted)
