@@ -137,8 +137,8 @@ def bring(kind, names, home, directory):
 
 
 def fetch_left_out(home, runtime, specs):
-    """Fetches the weights that the set-up left out on this node, if the task has given it an engine after all:
-    its rank in the set-up need not be the one in the task. Before the secrets leave the environment.
+    """Fetches the weights that the set-up left out on this node, if the task has given it an engine after
+    all: its rank in the set-up need not be the one in the task. Before the secrets leave the environment.
     """
     left = os.path.join(home, "weights", os.uname().nodename)
     if not any(spec["gpus"] for spec in specs) or not os.path.exists(left):
