@@ -10,6 +10,8 @@ node's part of the plan (`plan.py`) and its secrets, prints the programs' logs, 
     --control-ip ADDR address of the control plane, if it is on another cluster
     --models NAME,NAME models copied from buckets, in ~/.dynamo-sky/models
     --files NAME,NAME files of the deployment, in ~/.dynamo-sky/files
+    --driver MAJOR    lowest version of NVIDIA's driver, where programs use GPUs (`node_check.py`)
+    --rdma HOW        whether they need an RDMA device: required or expected
 
 Python 3.9 or later; this interpreter's environment has Dynamo and `supervisor`.
 """
@@ -30,6 +32,7 @@ sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import generated_access
 import models
 import node
+import node_check
 import plan as plans
 from files import SECRETS, write_private
 from launch import FILES
@@ -150,6 +153,8 @@ def main():
     parser.add_argument("--control-ip")
     parser.add_argument("--models", type=lambda text: text.split(","), default=[])
     parser.add_argument("--files", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--driver", type=int)
+    parser.add_argument("--rdma", choices=["required", "expected"])
     arguments = parser.parse_args()
     os.umask(0o077)
     runtime = os.path.dirname(os.path.abspath(__file__))
@@ -159,6 +164,7 @@ def main():
     nodes = read_plan(sys.stdin, os.environ.pop("MODEL", None))
     specs = nodes.get(rank, [])
     everywhere = [spec for programs in nodes.values() for spec in programs]
+    node_check.ensure(specs, os.environ, arguments.driver, arguments.rdma)
 
     # Nodes may share a home directory, so each node's directory has its rank in the name.
     directory = os.path.join(home, "node%d" % rank)
