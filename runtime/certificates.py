@@ -116,9 +116,7 @@ def issue(secret, addresses):
         config = ("-config", "config")
         root = authority_key(secret)
         new = ("req", "-new", *config, "-key", "/dev/stdin")
-        authority = openssl(
-            work, *new, "-x509", "-days", str(DAYS), "-extensions", "of_authority", text=root
-        )
+        authority = openssl(work, *new, "-x509", "-days", str(DAYS), "-extensions", "of_authority", text=root)
         key = openssl(work, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
         request = openssl(work, *new, "-subj", "/CN=dynamo-sky node", text=key)
         for name, text in (("authority", authority), ("request", request)):
