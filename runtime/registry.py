@@ -6,7 +6,6 @@ node of another cluster registers its own (`Announcer`), again whenever etcd has
 its targets (`Finder`) by HTTP: https://prometheus.io/docs/prometheus/latest/http_sd/
 
 Environment variables: ETCD_AUTH_USERNAME and ETCD_AUTH_PASSWORD, or with an https URL the files
-Environment variables: ETCD_AUTH_USERNAME and ETCD_AUTH_PASSWORD, or with an https URL the files
 DYNAMO_SKY_TLS_AUTHORITY, DYNAMO_SKY_TLS_CERTIFICATE and DYNAMO_SKY_TLS_KEY. Python 3.9 or later, standard
 library only.
 """
