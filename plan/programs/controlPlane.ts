@@ -117,8 +117,7 @@ function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
     secretEnv: isTls ? [NODES_AUTHORITY] : [],
     files: {
       [NATS_CONF]: [
-        `listen: "${listen}"; http: "${monitor}"`,
-        `authorization { token: "${secretPlaceholder(NATS_TOKEN)}" }`,
+        `listen: "${listen}"; http: "${monitor}"; authorization { token: "${secretPlaceholder(NATS_TOKEN)}" }`,
         ...(isTls ? [NATS_TLS] : []),
         "",
       ].join("\n"),

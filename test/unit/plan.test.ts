@@ -76,7 +76,7 @@ describe("control plane", () => {
       command: ["nats-server", "--config", "{{NODE_DIR}}/run/nats/nats.conf"],
       files: {
         "nats.conf":
-          'listen: "{{NODE_IP}}:4222"; http: "{{NODE_IP}}:8222"\nauthorization { token: "{{SECRET.NATS_AUTH_TOKEN}}" }\n',
+          'listen: "{{NODE_IP}}:4222"; http: "{{NODE_IP}}:8222"; authorization { token: "{{SECRET.NATS_AUTH_TOKEN}}" }\n',
       },
       env: {},
     });
