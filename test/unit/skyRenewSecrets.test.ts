@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import { verb as launchVerb } from "../../sky/launch";
 import { taskName } from "../../sky/taskName";
@@ -41,6 +41,7 @@ describe("keys that change", () => {
     const job = { id: 1, name: taskName(CLUSTER, TASK, FORMER).name, status: "RUNNING" };
     sky.set({ clusters: { [CLUSTER]: { status: "UP", hash: "hash-1", nodes: 2, jobs: [job] } } });
   });
+  afterAll(() => sky.remove());
   afterEach(() => {
     supervisor.kill();
     rmSync(home, { recursive: true, force: true });
