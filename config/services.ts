@@ -33,11 +33,11 @@ export const frontendSchema = section({
     about: "OpenAI-compatible frontends, each with a router of its own.",
   }),
   port: setting(port(), { default: 8000, about: "Port that clients connect to (`--http-port`)." }),
-  migrationLimit: setting(whole({ min: 0, max: 100 }), {
-    default: 3,
+  migrationLimit: optional(whole({ min: 0, max: 100 }), {
+    absent: "3, or 2 more than a node has room for workers, if that is more",
     unit: "moves per request",
     about:
-      "How often a request may move on to another worker when its worker is lost (`--migration-limit`). Until a lost worker is forgotten (`controlPlane.leaseTtlSeconds`) a move may come back to it: with few workers give more moves, such as 10.",
+      "How often a request may move on to another worker when its worker is lost (`--migration-limit`). Until a lost worker is forgotten (`controlPlane.leaseTtlSeconds`) a move may come to it, or to another worker of its node that is lost too. A request that makes workers crash may reach as many of them.",
   }),
   migrationMaxSeqLen: optional(whole({ min: 1, max: 4_294_967_295 }), {
     absent: "no limit",
