@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sendStreams } from "../../dev/benchmarks/streams";
 import { freePorts } from "../../dev/freePorts";
 import { kill } from "../../lib/processes";
-import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
+import { LOCKSTEP_SECRET, NATS_TOKEN, NODES_AUTHORITY } from "../../plan/programs/controlPlane";
 import { LAB } from "../../toolchain/labLayout";
 import { clusters, type Endpoint, LabStack, labConfig, reason, requireLab, titled } from "./harness";
 import { processesOf, processOfProgram } from "./processes";
@@ -83,7 +83,9 @@ describe.skipIf(reason !== undefined)(
       expect(files.map(({ path }) => relative(LAB.remoteHome, path))).toEqual(
         files.map(() => expect.stringMatching(blob)),
       );
-      expect(new Set(files.map(({ secret }) => secret))).toEqual(new Set(CONTROL_PLANE_SECRETS));
+      expect(new Set(files.map(({ secret }) => secret))).toEqual(
+        new Set([LOCKSTEP_SECRET, NATS_TOKEN, NODES_AUTHORITY]),
+      );
       // SkyPilot loses a file's mode when it copies it through another machine; its directory on the nodes is
       // private all the same.
       expect(statSync(nodes).mode & 0o777).toBe(0o700);
