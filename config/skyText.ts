@@ -88,8 +88,8 @@ function pastedProblems(path: SettingPath, value: unknown, key: string, place: P
 }
 
 /**
- * Options of sbatch that SkyPilot 0.14.1 sets itself and otherwise ignores (`_SBATCH_PROTECTED_OPTIONS`), and what
- * to use:
+ * Options of sbatch that SkyPilot 0.14.1 sets itself and ignores here (`_SBATCH_PROTECTED_OPTIONS`), and
+ * what to use:
  * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/slurm/instance.py
  */
 export const IGNORED_SBATCH: Readonly<Record<string, string | undefined>> = {
