@@ -16,6 +16,8 @@ import {
 const seconds = (max: number) => whole({ min: 1, max, noun: "a whole number of seconds" });
 const DAY = 86_400;
 
+/** Of machines with H100: the default, except on target local. */
+export const USUAL_GPUS_OF_A_NODE = 8;
 /** More than any machine has; local nodes, whose GPUs are simulated, may have many. */
 export const MOST_GPUS_OF_A_NODE = 1024;
 

@@ -10,6 +10,7 @@
  * - `slurm.quota`, `slurm.cpu_partition`: names, which also become part of commands on the login node.
  */
 import type { Problem, SettingPath } from "./problems";
+import { spelling } from "./reserved";
 import { show } from "./values";
 
 type Json = string | number | boolean | null | readonly Json[] | Settings;
@@ -106,7 +107,7 @@ export const IGNORED_SBATCH: Readonly<Record<string, string | undefined>> = {
 };
 
 function ignoredOption(name: string): string | undefined {
-  const option = name.replaceAll("_", "-");
+  const option = spelling(name);
   if (!Object.hasOwn(IGNORED_SBATCH, option)) return undefined;
   const instead = IGNORED_SBATCH[option];
   return `is set by SkyPilot, which ignores it here. Remove it${instead === undefined ? "" : `; use ${instead} instead`}.`;

@@ -13,7 +13,7 @@ import { gpusPerReplica } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
 import { type RouterMode, routerMode } from "../config/router";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "../config/schema";
-import { MOST_GPUS_OF_A_NODE } from "../config/services";
+import { MOST_GPUS_OF_A_NODE, USUAL_GPUS_OF_A_NODE } from "../config/services";
 import { show } from "../config/values";
 import { pack } from "./packing";
 import type { EngineName } from "./types";
@@ -162,7 +162,6 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
   };
 }
 
-const USUAL_GPUS_OF_A_NODE = 8;
 const LEAST_MOVES = 3;
 
 /**
