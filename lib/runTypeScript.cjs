@@ -1,5 +1,5 @@
 /**
- * Lets Pulumi's SDK and this project's TypeScript be loaded, quickly: every preview and update does that anew.
+ * Lets Pulumi's SDK and this project's TypeScript be loaded, and quickly: each preview and update does it anew.
  *
  * The SDK loads the TypeScript compiler and npm's dependency resolver only to turn functions into text for a
  * cloud, which nothing here does. They take most of its start, and so are loaded when something of them is
@@ -22,7 +22,7 @@ function loadLate(name) {
     }
     return loaded;
   };
-  // Compiled TypeScript asks every package for `__esModule` when it loads it, and copies those that have none.
+  // Compiled TypeScript asks every package for `__esModule` while it loads it, and copies those without it.
   const exports = new Proxy(
     {},
     {
