@@ -1,5 +1,5 @@
 /**
- * Lets Pulumi's SDK and this project's TypeScript be loaded, and quickly: each preview and update does it anew.
+ * Lets Pulumi's SDK and this project's TypeScript be loaded, quickly: each preview and update does it anew.
  *
  * The SDK loads the TypeScript compiler and npm's dependency resolver only to turn functions into text for a
  * cloud, which nothing here does. They take most of its start, and so are loaded when something of them is
