@@ -11,8 +11,8 @@ from serve import serve  # isort: skip
 
 from dynamo.sglang.args import parse_args
 from sglang.srt import runtime_context
-from sglang.srt.environ import Envs
 from sglang.srt.entrypoints.engine import _calculate_rank_ranges
+from sglang.srt.environ import Envs
 
 
 def parse(argv: list[str]) -> dict[str, Any]:
