@@ -1,6 +1,6 @@
 /**
- * A command line of the user's, as the program's own parser will read it: Python's argparse, with the flags of
- * `flags.ts`. What it would refuse ends a worker only once its node is paid for.
+ * A command line of the user's, as the program's own parser will read it: Python's argparse, with the flags
+ * of `flags.ts`. What it would refuse ends a worker only once its node is paid for.
  */
 import { FLAGS, type FlagTable, type FlagValues } from "./flags";
 import { isFlag, spelling, TRTLLM_KEY } from "./reserved";
@@ -69,7 +69,7 @@ const stray =
     return { index, message };
   };
 
-/** What may follow a flag, written in any of the ways that its parser takes; undefined if there is no such flag. */
+/** What may follow a flag, written in any way that its parser takes; undefined if there is no such flag. */
 function kindOf(program: ArgumentsOf, name: string): FlagValues | undefined {
   const { flags } = FLAGS[program];
   if (program === "trtllm" && name.startsWith(TRTLLM_KEY)) return "one";
@@ -81,7 +81,10 @@ function kindOf(program: ArgumentsOf, name: string): FlagValues | undefined {
   return kind !== undefined && key !== undefined ? "one" : kind;
 }
 
-/** argparse takes the beginning of a long flag for it: https://docs.python.org/3/library/argparse.html#allow-abbrev */
+/**
+ * argparse takes the beginning of a long flag for it:
+ * https://docs.python.org/3/library/argparse.html#allow-abbrev
+ */
 function longer(flags: FlagTable["flags"], written: string): string | undefined {
   return written.startsWith("--") && written.length > 2
     ? Object.keys(flags).find((flag) => flag.startsWith(written))

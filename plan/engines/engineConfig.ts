@@ -28,8 +28,8 @@ export function merged(first: Config, second: Config): PlainObject {
 const own = (config: Config, key: string): Value => (Object.hasOwn(config, key) ? config[key] : undefined);
 
 /**
- * Keys that `engineConfig` must not set: ever, or beside a setting. An engine without such a configuration has
- * no list of them.
+ * Keys that `engineConfig` must not set: ever, or beside a setting. An engine without such a configuration
+ * has no list of them.
  */
 export function engineConfigProblems(
   config: DeploymentConfig,
