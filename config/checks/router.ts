@@ -58,8 +58,6 @@ function kvProblems(router: Router): Problem[] {
     );
   if (router.trackOutputBlocks && !router.trackActiveBlocks)
     add("trackOutputBlocks", "true needs router.trackActiveBlocks, which is false. Set it to true.");
-  if (router.useRemoteIndexer && router.serveIndexer)
-    add("serveIndexer", "true excludes router.useRemoteIndexer. Set one of the two to false.");
   return [...problems, ...trackingProblems(router)];
 }
 

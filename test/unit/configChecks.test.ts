@@ -260,11 +260,6 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
-    "indexer served and fetched",
-    { router: { serveIndexer: true, useRemoteIndexer: true } },
-    ["dynamo-sky:router.serveIndexer: true excludes router.useRemoteIndexer. Set one of the two to false."],
-  ],
-  [
     "keyed hash without its key",
     { router: { trackingHash: "keyed-xxh3-v1" } },
     [
