@@ -119,7 +119,6 @@ const FRONTENDS: readonly Router[] = [
     diskCacheHitWeight: 0.5,
     temperature: 0.5,
     replicaSync: true,
-    trackOutputBlocks: true,
     trackingHash: "keyed-xxh3-v1",
     trackingKeyFile: join(files, "key"),
     trackingKeyId: "first",
@@ -143,45 +142,46 @@ const FRONTENDS: readonly Router[] = [
   ...ROUTER_MODES.filter((mode) => mode !== "kv").map((mode) => ({ mode })),
 ];
 
-const base = {
-  target: "local",
-  engine: "mocker",
-  model: "Qwen/Qwen3-8B",
-  pools: [{ role: "prefill" }, { role: "decode" }],
-  frontend: { replicas: FRONTENDS.length },
-};
 const facts = { discovery: "file", events: "zmq" } as const;
 
-/** Frontend `index` as a configuration of its own options plans it. */
-function frontendOf(index: number) {
-  const { clusters } = plan(parseConfig({ ...base, router: FRONTENDS[index] }), facts);
-  const found = clusters[0]?.nodes[0]?.programs.find(({ name }) => name === `frontend-${index}`);
-  if (found === undefined) throw new Error(`no frontend ${index}`);
-  return found;
-}
+/** A deployment whose frontends have different options; one of its own plans each frontend. */
+class Frontends {
+  readonly deployment: TestDeployment;
 
-const deployment = new TestDeployment(base, facts, (program) =>
-  program.role === "frontend" ? { ...program, command: frontendOf(program.replica).command } : program,
-);
+  constructor(
+    readonly routers: readonly Router[],
+    pools: readonly { readonly role: string }[],
+  ) {
+    const base = {
+      target: "local",
+      engine: "mocker",
+      model: "Qwen/Qwen3-8B",
+      pools,
+      frontend: { replicas: routers.length },
+    };
+    const planned = (index: number) => {
+      const { clusters } = plan(parseConfig({ ...base, router: routers[index] }), facts);
+      const found = clusters[0]?.nodes[0]?.programs.find(({ name }) => name === `frontend-${index}`);
+      if (found === undefined) throw new Error(`no frontend ${index}`);
+      return found;
+    };
+    this.deployment = new TestDeployment(base, facts, (program) =>
+      program.role === "frontend" ? { ...program, command: planned(program.replica).command } : program,
+    );
+  }
 
-afterAll(() => {
-  deployment.close();
-  rmSync(files, { recursive: true, force: true });
-});
+  /** Waits until each frontend has answered. */
+  async answer(): Promise<void> {
+    await this.deployment.up();
+    for (const { role, replica, ports } of this.deployment.cluster.nodes.flatMap(({ programs }) => programs))
+      if (role === "frontend") await this.#answers(replica, ports["http"]);
+  }
 
-test("a frontend starts and answers with each option", async () => {
-  const tried = new Set(FRONTENDS.flatMap((router) => Object.keys(router)));
-  expect(ROUTER_KNOBS.map(({ key }) => key).filter((key) => !tried.has(key))).toEqual([]);
-  await deployment.up();
-  const frontends = deployment.cluster.nodes.flatMap(({ programs }) =>
-    programs.filter(({ role }) => role === "frontend"),
-  );
-  expect(frontends).toHaveLength(FRONTENDS.length);
-  for (const { replica, ports } of frontends) {
-    const client = clientOf({ endpoint: `http://${deployment.address(0)}:${ports["http"]}` });
+  async #answers(replica: number, port: number | undefined): Promise<void> {
+    const client = clientOf({ endpoint: `http://${this.deployment.address(0)}:${port}` });
     const ask = async () => {
       const answer = await client.chat.completions.create({
-        model: deployment.plan.model,
+        model: this.deployment.plan.model,
         messages: [{ role: "user", content: "Hello?" }],
         max_tokens: 4,
       });
@@ -189,9 +189,24 @@ test("a frontend starts and answers with each option", async () => {
     };
     // Whoever asks a direct router names the worker.
     const list = async () => (await client.models.list()).data.length === 1;
-    const router = FRONTENDS[replica];
-    await eventually(router?.mode === "direct" ? list : ask).catch((error: unknown) => {
+    const router = this.routers[replica];
+    await eventually(router?.mode === "direct" ? list : ask, 90).catch((error: unknown) => {
       throw new Error(`with ${JSON.stringify(router)}: ${String(error)}`);
     });
   }
+}
+
+const disaggregated = new Frontends(FRONTENDS, [{ role: "prefill" }, { role: "decode" }]);
+const aggregated = new Frontends([{ trackOutputBlocks: true }], [{ role: "aggregated" }]);
+
+afterAll(() => {
+  for (const { deployment } of [disaggregated, aggregated]) deployment.close();
+  rmSync(files, { recursive: true, force: true });
+});
+
+test("a frontend starts and answers with each option", async () => {
+  const tried = new Set([disaggregated, aggregated].flatMap(({ routers }) => routers.flatMap(Object.keys)));
+  expect(ROUTER_KNOBS.map(({ key }) => key).filter((key) => !tried.has(key))).toEqual([]);
+  await disaggregated.answer();
+  await aggregated.answer();
 });

@@ -260,6 +260,19 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
+    "blocks of answers, with a prefill pool",
+    {
+      pools: [
+        { role: "prefill", replicas: 1 },
+        { role: "decode", replicas: 1 },
+      ],
+      router: { trackOutputBlocks: true },
+    },
+    [
+      "dynamo-sky:router.trackOutputBlocks: true does not work with prefill pools: their router would not start. Remove it, or use aggregated pools.",
+    ],
+  ],
+  [
     "keyed hash without its key",
     { router: { trackingHash: "keyed-xxh3-v1" } },
     [
