@@ -1,5 +1,5 @@
 /**
- * What the Pulumi engine loads (`main` in package.json): pack.ts, bundled, as program.cjs does for the program.
+ * What the Pulumi engine loads (`main` in package.json): pack.ts, bundled, as program.cjs does with index.ts.
  */
 "use strict";
 require("../../lib/pulumiSdk.cjs");
