@@ -10,6 +10,7 @@ import { accessChecks } from "./access";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
 import { fileChecks } from "./files";
+import { idleChecks } from "./idle";
 import { imageChecks } from "./image";
 import { infraChecks } from "./infra";
 import { labelChecks } from "./labels";
@@ -51,5 +52,6 @@ export function checkAcross(known: Known): Problem[] {
     sharingChecks,
     taskChecks,
     parserChecks,
+    idleChecks,
   ].flatMap((check) => check(known));
 }
