@@ -64,12 +64,12 @@ export function idleChecks(known: Known): Problem[] {
     const [settings, usual] = [known[group], USUAL[group]];
     if (settings === undefined || !off(known)) return [];
     return keys
-      .filter((key) => valueOf(settings, key) !== valueOf(usual, key))
+      .filter((key) => at(settings, key) !== at(usual, key))
       .map((key) => {
-        const message = `${show(valueOf(settings, key))} has no effect ${why}. Remove it, or ${remedy}.`;
+        const message = `${show(at(settings, key))} has no effect ${why}. Remove it, or ${remedy}.`;
         return { path: [group, key], message };
       });
   });
 }
 
-const valueOf = (group: object, key: string): unknown => Reflect.get(group, key);
+const at = (group: object, key: string): unknown => Reflect.get(group, key);

@@ -20,6 +20,7 @@ import { parserChecks } from "./parsers";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
+import { secretChecks } from "./secrets";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
 import { skyConfigChecks } from "./skyConfig";
@@ -53,5 +54,6 @@ export function checkAcross(known: Known): Problem[] {
     taskChecks,
     parserChecks,
     idleChecks,
+    secretChecks,
   ].flatMap((check) => check(known));
 }
