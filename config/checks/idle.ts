@@ -1,4 +1,6 @@
-/** Rejects settings that nothing reads, since another one turns off what they are about. A default is not set. */
+/**
+ * Rejects settings that nothing reads, since another one turns off what they are about. A default is not set.
+ */
 import { accessSchema, hasGateway } from "../access";
 import { healthSchema } from "../health";
 import { metricsSchema } from "../metrics";
