@@ -267,7 +267,7 @@ describe("plan", () => {
     const { program } = planned({ target: "local" });
     const conf = confOf(program("gateway"));
     expect(conf).toContain("listen {{NODE_IP}}:8000;");
-    expect(conf).toContain("server {{NODE_IP}}:9800 max_fails=1 fail_timeout=5s;");
+    expect(conf).toContain("server {{NODE_IP}}:9800 max_fails=0;");
     expect(conf).not.toContain("0.0.0.0");
     expect(program("frontend-0").command).toContain("{{NODE_IP}}");
   });
