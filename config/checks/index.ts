@@ -24,6 +24,7 @@ import { skyChecks } from "./sky";
 import { skyConfigChecks } from "./skyConfig";
 import { taskChecks } from "./task";
 import { textChecks } from "./text";
+import { updateChecks } from "./update";
 
 /** The valid part of the configuration. Lists and objects are complete or absent. */
 export type Known = { readonly [K in keyof Omit<ParsedConfig, "engine">]?: ParsedConfig[K] | undefined } & {
@@ -51,5 +52,6 @@ export function checkAcross(known: Known): Problem[] {
     sharingChecks,
     taskChecks,
     parserChecks,
+    updateChecks,
   ].flatMap((check) => check(known));
 }

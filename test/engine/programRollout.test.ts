@@ -19,7 +19,7 @@ const FRONTENDS = ["frontend-0", "frontend-1"];
 const FRONTENDS_CHANGED: Changes = { migrationLimit: 5, router: { mode: "round-robin" } };
 const GOOD = ["--max-num-seqs", "128"];
 /** The mocker ends at once with it. */
-const REFUSED = ["--no-such-flag"];
+const REFUSED = ["--max-num-seqs", "many"];
 
 let project: TestProject;
 let ports: Ports;
@@ -182,7 +182,7 @@ it(
       timeouts: { readySeconds: 10 },
     });
     const error = await up().then(() => "it did not fail", String);
-    expect(error).toContain("unrecognized arguments: --no-such-flag");
+    expect(error).toContain("invalid int value: 'many'");
     expect(error).toMatch(/The rollout of decode stops here: the others serve as before\. Mend the setting/);
     expect(error).toMatch(/The rollout of decode was stopped because the change of decode-\d failed/);
     const changed = await restarted();
