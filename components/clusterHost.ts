@@ -28,7 +28,10 @@ export interface ClusterHost {
   readonly run: UnitRun;
   /** Address of rank 0. */
   readonly headAddress: pulumi.Output<string>;
-  /** Whether the unit does not run as it should, seen before anything was changed; false if that was not looked at. */
+  /**
+   * Whether the unit does not run as it should, seen before anything was changed; false if that was not
+   * looked at.
+   */
   isBroken(unit: Unit): boolean;
   /**
    * Makes the unit run.

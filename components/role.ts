@@ -34,8 +34,9 @@ export abstract class Role extends pulumi.ComponentResource {
       return made;
     };
     for (const role of new Set(args.units.map(({ unit }) => unit.role))) {
-      // What does not serve goes first: as long as it does not, none that serves may be changed (`lib/rollout.ts`). By the order of
-      // resources, since Pulumi may run fewer commands at a time than wait for each other.
+      // What does not serve goes first: as long as it does not, none that serves may be changed
+      // (`lib/rollout.ts`). By the order of resources, since Pulumi may run fewer commands at a time than
+      // wait for each other.
       const own = args.units.filter(({ unit }) => unit.role === role);
       const broken = own.filter(({ unit, host }) => host.isBroken(unit)).map((placed) => run(placed, []));
       for (const placed of own) if (!runs.has(placed)) run(placed, broken);

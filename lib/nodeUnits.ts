@@ -34,7 +34,10 @@ export interface UnitPrograms {
   readonly programs: readonly object[];
   /** Time limit for all of them to become healthy. */
   readonly timeoutSeconds: number;
-  /** Who has begun the change with {@link beginUnit}, and finishes it. Default: the change ends when they are healthy. */
+  /**
+   * Who has begun the change with {@link beginUnit}, and finishes it. Default: the change ends when they are
+   * healthy.
+   */
   readonly owner?: ProcessId | undefined;
 }
 

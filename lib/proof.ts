@@ -85,7 +85,9 @@ async function call(
   }
 }
 
-/** Number of the worker that a status server belongs to, as requests name it; undefined if it does not say. */
+/**
+ * Number of the worker that a status server belongs to, as requests name it; undefined if it does not say.
+ */
 export async function workerId(statusUrl: string, signal: AbortSignal): Promise<string | undefined> {
   const { text } = await callHttp(new URL("/metrics", statusUrl).href, { timeoutMs: ASK_MS, signal });
   const hex = /\bworker_id="([0-9a-f]+)"/.exec(text)?.[1];

@@ -1,6 +1,6 @@
 /**
- * Changes the units of a pool one after the other, though their commands run side by side: each takes its turn when few enough
- * of the others are away. What a unit is, and how it is looked at, is the caller's.
+ * Changes the units of a pool one after the other, though their commands run side by side: each takes its
+ * turn when few enough of the others are away. What a unit is, and how it is looked at, is the caller's.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -51,8 +51,8 @@ export interface Turn {
 const ABANDONED_SECONDS = 15;
 
 /**
- * Waits until the unit may be changed, and marks it so. A unit that does not serve need not wait, and holds up those that do until it
- * serves: what is new or broken goes first.
+ * Waits until the unit may be changed, and marks it so. A unit that does not serve need not wait, and holds
+ * up those that do until it serves: what is new or broken goes first.
  *
  * @returns Whether the unit is replaced: it was started before, and something of it or beside it serves.
  * @throws UserError if a change of another unit of the pool has failed since this command began.

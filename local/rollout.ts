@@ -152,7 +152,8 @@ export class UnitRollout {
   }
 
   /**
-   * Waits until the unit has answered a request that only it can have answered, and has served for as long as the pool asks.
+   * Waits until the unit has answered a request that only it can have answered, and has served for as long as
+   * the pool asks.
    *
    * @throws UserError if it does not, or ends meanwhile.
    */

@@ -29,7 +29,10 @@ const portSchema = z.strictObject({
   configKey: z.string().optional(),
 });
 
-/** How the units of a deployment are changed while it serves: `RolloutPlan` of `plan/rollout.ts`, with the clusters' full names. */
+/**
+ * How the units of a deployment are changed while it serves: `RolloutPlan` of `plan/rollout.ts`, with the
+ * clusters' full names.
+ */
 export const localRolloutSchema = z.strictObject({
   pools: z.array(
     z.strictObject({

@@ -15,8 +15,8 @@ export interface RollingPool {
   /** How long a changed one must have served before the next one is changed. */
   readonly minReadySeconds: number;
   /**
-   * What a prefill and a decode worker must share to exchange caches: those of another generation are changed at once, since an old
-   * one must not meet a new one. Absent without disaggregation.
+   * What a prefill and a decode worker must share to exchange caches: those of another generation are changed
+   * at once, since an old one must not meet a new one. Absent without disaggregation.
    */
   readonly generation?: string;
 }

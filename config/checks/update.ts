@@ -23,7 +23,8 @@ function problemsOf(path: SettingPath, { replicas, update }: Updated, target: Kn
     (["maxUnavailable", "minReadySeconds"] as const).flatMap((key) =>
       isSet[key] ? at(key, `${knobs[key]} has no effect ${why}`) : [],
     );
-  const rolling = (why: string) => (strategy === "rolling" ? at("strategy", `"rolling" has no effect ${why}`) : []);
+  const rolling = (why: string) =>
+    strategy === "rolling" ? at("strategy", `"rolling" has no effect ${why}`) : [];
   if (strategy === "recreate") return unused("with strategy recreate, which changes all at once. Remove it.");
   if (target !== undefined && target !== "local") {
     const why = "on SkyPilot, where replicas are not changed one after the other yet. Remove it.";

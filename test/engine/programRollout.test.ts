@@ -1,6 +1,6 @@
 /**
- * Changes of a deployment that serves, on the real Pulumi engine with real Dynamo processes: every stream of a steady load comes to
- * its end. Each test continues from the previous one's state.
+ * Changes of a deployment that serves, on the real Pulumi engine with real Dynamo processes: every stream of
+ * a steady load comes to its end. Each test continues from the previous one's state.
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
@@ -65,7 +65,10 @@ async function restarted(): Promise<string[]> {
   return changed.toSorted();
 }
 
-/** What was said of the programs since `start`, in order: `restarting decode-0`, `decode-0 has answered a request`. */
+/**
+ * What was said of the programs since `start`, in order: `restarting decode-0`, `decode-0 has answered a
+ * request`.
+ */
 function said(start: number): string[] {
   const lines = project.lines.slice(start).join("\n");
   return [...lines.matchAll(/restarting [a-z]+-\d|[a-z]+-\d has answered a request/g)].map(([text]) => text);

@@ -347,7 +347,11 @@ const BAD: readonly BadInput[] = [
       target: "local",
       pools: [
         { role: "prefill", update: { strategy: "rolling" } },
-        { role: "decode", replicas: 4, update: { strategy: "recreate", maxUnavailable: 2, minReadySeconds: 5 } },
+        {
+          role: "decode",
+          replicas: 4,
+          update: { strategy: "recreate", maxUnavailable: 2, minReadySeconds: 5 },
+        },
       ],
     },
     [
