@@ -61,32 +61,23 @@ export async function takeTurn(turn: Turn, context: VerbContext): Promise<boolea
   mkdirSync(turn.directory, { recursive: true, mode: 0o700 });
   const { timeoutSeconds } = turn;
   const { progress, signal } = context;
-  let isReplaced = false;
-  const begin = async (replaced: boolean) => {
-    await turn.begin();
-    isReplaced = replaced;
-    return undefined;
-  };
   // Asked before the lock is taken, for it takes a while, and nobody else changes the unit.
   const restarts = await turn.restarts();
+  let isReplaced = false;
   const waitedFor = await poll({
     timeoutSeconds,
     progress,
     signal,
     check: async () => {
+      // Looked at without the lock first: many may wait, and to look takes a while.
+      const early = nextStep(turn, await turn.look(), restarts);
+      if (early.away.length > 0) return await waitsFor(turn, early.away);
       return await withLock(lockOf(turn), context, async () => {
-        const states = await turn.look();
-        const others = [...states].filter(([unit]) => unit !== turn.unit);
-        const isServed = others.some(([, state]) => state === "serving");
-        const own = states.get(turn.unit) ?? "absent";
-        if (own === "absent" || turn.isApart) return begin(false);
-        if (own !== "serving") return begin(isServed);
-        if (!restarts) return begin(false);
-        assertNotStopped(turn);
-        const away = others.filter(([, state]) => state !== "serving" && state !== "absent");
-        if (away.length < turn.maxUnavailable) return begin(true);
-        assertHope(turn, away);
-        return `${away.map(([unit]) => unit).join(", ")} to serve`;
+        const step = nextStep(turn, await turn.look(), restarts);
+        if (step.away.length > 0) return await waitsFor(turn, step.away);
+        await turn.begin();
+        isReplaced = step.isReplaced;
+        return undefined;
       });
     },
   });
@@ -96,12 +87,43 @@ export async function takeTurn(turn: Turn, context: VerbContext): Promise<boolea
   );
 }
 
-function assertHope({ began, pool, unit }: Turn, away: readonly (readonly [string, UnitState])[]): void {
-  const abandoned = away.find(([, state]) => state === "abandoned")?.[0];
-  if (abandoned === undefined || Date.now() - began.getTime() < ABANDONED_SECONDS * 1000) return;
+/** Whom the unit waits for, nobody if its turn has come; and whether it is then replaced. */
+interface Step {
+  readonly away: readonly { readonly unit: string; readonly state: UnitState }[];
+  readonly isReplaced: boolean;
+}
+
+/** @throws UserError if the rollout was stopped. */
+function nextStep(turn: Turn, states: ReadonlyMap<string, UnitState>, restarts: boolean): Step {
+  const others = [...states].filter(([unit]) => unit !== turn.unit);
+  const own = states.get(turn.unit) ?? "absent";
+  if (own === "absent" || turn.isApart) return { away: [], isReplaced: false };
+  if (own !== "serving") return { away: [], isReplaced: others.some(([, state]) => state === "serving") };
+  if (!restarts) return { away: [], isReplaced: false };
+  assertNotStopped(turn);
+  const away = others
+    .filter(([, state]) => state !== "serving" && state !== "absent")
+    .map(([unit, state]) => ({ unit, state }));
+  return { away: away.length < turn.maxUnavailable ? [] : away, isReplaced: true };
+}
+
+/**
+ * What the turn waits for.
+ *
+ * @throws UserError if one of these is not going to serve, since nobody changes it any more.
+ */
+async function waitsFor(turn: Turn, away: Step["away"]): Promise<string> {
+  const { began, pool, unit } = turn;
+  const waits = `${away.map(({ unit: other }) => other).join(", ")} to serve`;
+  const left = away.filter(({ state }) => state === "abandoned");
+  if (left.length === 0 || Date.now() - began.getTime() < ABANDONED_SECONDS * 1000) return waits;
+  // Once more: a command may have completed its change and ended while the first look was on its way.
+  const states = await turn.look();
+  const abandoned = left.find(({ unit: other }) => states.get(other) === "abandoned")?.unit;
+  if (abandoned === undefined) return waits;
   throw new UserError(
-    `The rollout of ${pool} has stopped: the change of ${abandoned} is not complete. ${unit} was not changed, and serves as before. ` +
-      goOn({ pool }),
+    `The rollout of ${pool} has stopped: the change of ${abandoned} is not complete. ${unit} was not changed, ` +
+      `and serves as before. ${goOn({ pool })}`,
   );
 }
 

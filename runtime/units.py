@@ -326,6 +326,17 @@ def finish(node, wanted):
     node.say({"done": True})
 
 
+def read_mark(node, unit):
+    """Whether the unit's change has not ended, and who has begun it. Read once: its end removes the mark."""
+    try:
+        with open(node.mark(unit), encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return False, None
+    # Older marks are empty.
+    return True, json.loads(text) if text else None
+
+
 def changes(node, wanted):
     """Supervisor restarts a program whose configuration differs, and that holds a digest of the program."""
     import plan
@@ -376,8 +387,7 @@ def state(node, wanted):
         infos = None
     programs = []
     for unit, specs in node.units().items():
-        unfinished = os.path.exists(node.mark(unit))
-        owner = read_json(node.mark(unit))
+        unfinished, owner = read_mark(node, unit)
         for spec in specs:
             name = spec["name"]
             seen = (infos or {}).get(name)

@@ -71,7 +71,8 @@ describe("a unit's turn", () => {
     const { turn, looks, hasBegun } = turnIn("now", [states], more);
     expect(await takeTurn(turn, context)).toBe(isReplaced);
     expect(hasBegun()).toBe(true);
-    expect(looks()).toBe(1);
+    // Once more with the lock.
+    expect(looks()).toBe(2);
   });
 
   it.each(["changing", "down", "abandoned"] as const)(
@@ -83,7 +84,7 @@ describe("a unit's turn", () => {
         { "decode-0": "serving", "decode-1": "serving" },
       ]);
       expect(await takeTurn(turn, context)).toBe(true);
-      expect(looks()).toBe(3);
+      expect(looks()).toBe(4);
     },
   );
 
@@ -104,6 +105,14 @@ describe("a unit's turn", () => {
     const { turn, hasBegun } = turnIn("dead", [states], { began: new Date(Date.now() - 60_000) });
     await expect(takeTurn(turn, context)).rejects.toThrow("the change of decode-1 is not complete");
     expect(hasBegun()).toBe(false);
+  });
+
+  it("goes on where a change has ended while it looked", async () => {
+    const serving = { "decode-0": "serving", "decode-1": "serving" } as const;
+    const { turn } = turnIn("ended", [{ ...serving, "decode-1": "abandoned" }, serving], {
+      began: new Date(Date.now() - 60_000),
+    });
+    expect(await takeTurn(turn, context)).toBe(true);
   });
 
   it("says what it has waited for", async () => {
