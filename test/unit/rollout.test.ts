@@ -1,9 +1,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, test } from "vitest";
+import type { UnitsState } from "../../lib/nodeUnits";
+import { startTime } from "../../lib/processes";
 import { Progress } from "../../lib/progress";
-import { stopRollout, type Turn, takeTurn, type UnitState } from "../../lib/rollout";
+import { stopRollout, type Turn, takeTurn, type UnitState, unitState } from "../../lib/rollout";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { rolloutOf } from "../../plan/rollout";
@@ -16,6 +18,15 @@ const context = {
   signal: new AbortController().signal,
   result: () => undefined,
 };
+
+const OWN = { pid: process.pid, startTime: startTime(process.pid) ?? "" };
+
+type Told = UnitsState["programs"][number];
+
+const program = (more: Partial<Told> = {}): Told => ({
+  ...{ name: "decode-0", unit: "decode-0", state: "RUNNING", pid: 1, unfinished: false, owner: null },
+  ...more,
+});
 
 /** A turn of decode-0 in a pool with these states; the others change as `look` is asked. */
 function turnIn(
@@ -121,6 +132,19 @@ describe("a unit's turn", () => {
   });
 });
 
+test.each<[UnitState, UnitsState["programs"]]>([
+  ["absent", []],
+  ["serving", [program(), program()]],
+  ["down", [program(), program({ state: "BACKOFF" })]],
+  ["changing", [program(), program({ unfinished: true, owner: OWN })]],
+  ["abandoned", [program({ unfinished: true, owner: { ...OWN, startTime: "another" } })]],
+  ["abandoned", [program({ unfinished: true })]],
+  // Of a multi-node unit one node may be ahead.
+  ["changing", [program({ unfinished: true, owner: OWN }), program({ state: "STARTING" })]],
+])("a unit is %s by what its nodes tell", (state, programs) => {
+  expect(unitState(programs)).toBe(state);
+});
+
 describe("what is changed one after the other", () => {
   const rolloutFor = (config: Readonly<Record<string, unknown>>) => {
     const parsed = parseConfig({ target: "local", model: "Qwen/Qwen3-8B", ...config });
@@ -152,12 +176,12 @@ describe("what is changed one after the other", () => {
       { role: "aggregated", replicas: 2, update: { strategy: "recreate" } },
       {
         role: "aggregated",
-        replicas: 2,
+        replicas: 3,
         tensorParallel: 2,
         update: { maxUnavailable: 2, minReadySeconds: 5 },
       },
     ];
-    expect(names({ pools })).toEqual([["aggregated-pool1", "aggregated-2", "aggregated-3"]]);
+    expect(names({ pools })).toEqual([["aggregated-pool1", "aggregated-2", "aggregated-3", "aggregated-4"]]);
     expect(rolloutFor({ pools })?.pools[0]).toMatchObject({ maxUnavailable: 2, minReadySeconds: 5 });
   });
 
