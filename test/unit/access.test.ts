@@ -383,7 +383,8 @@ describe("the secret as the node reads it", () => {
   test("comes from the node's file, with the certificate, and goes into nginx's files", () => {
     const script = `import json, os, sys, tempfile, gateway
 from files import write_private
-node = tempfile.mkdtemp()
+kept = tempfile.TemporaryDirectory()
+node = kept.name
 os.mkdir(os.path.join(node, "run"))
 write_private(os.path.join(node, "secrets.json"), json.dumps(json.load(sys.stdin)))
 keys = gateway.Keys(node, with_tls=True)
