@@ -338,6 +338,48 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
+    "updates that would leave nobody to serve",
+    {
+      target: "local",
+      pools: [{ role: "aggregated", replicas: 2, update: { maxUnavailable: 2 } }],
+      frontend: { replicas: 3, update: { maxUnavailable: 5 } },
+    },
+    [
+      'dynamo-sky:pools[0].update.maxUnavailable: 2 would leave none of the 2 replicas to serve. Allowed: 1; or use strategy "recreate".',
+      'dynamo-sky:frontend.update.maxUnavailable: 5 would leave none of the 3 replicas to serve. Allowed: 1 to 2; or use strategy "recreate".',
+    ],
+  ],
+  [
+    "updates of what is changed at once",
+    {
+      target: "local",
+      pools: [
+        { role: "prefill", update: { strategy: "rolling" } },
+        {
+          role: "decode",
+          replicas: 4,
+          update: { strategy: "recreate", maxUnavailable: 2, minReadySeconds: 5 },
+        },
+      ],
+    },
+    [
+      'dynamo-sky:pools[0].update.strategy: "rolling" has no effect with one replica, which is changed at once. Remove it, or set replicas to 2 or more.',
+      "dynamo-sky:pools[1].update.maxUnavailable: 2 has no effect with strategy recreate, which changes all at once. Remove it.",
+      "dynamo-sky:pools[1].update.minReadySeconds: 5 has no effect with strategy recreate, which changes all at once. Remove it.",
+    ],
+  ],
+  [
+    "updates in turn on SkyPilot",
+    {
+      target: "sky",
+      pools: [{ role: "aggregated", replicas: 4, update: { strategy: "rolling", minReadySeconds: 5 } }],
+    },
+    [
+      'dynamo-sky:pools[0].update.strategy: "rolling" has no effect on SkyPilot, where replicas are not changed one after the other yet. Remove it.',
+      "dynamo-sky:pools[0].update.minReadySeconds: 5 has no effect on SkyPilot, where replicas are not changed one after the other yet. Remove it.",
+    ],
+  ],
+  [
     "limit of migration without migration",
     { frontend: { migrationLimit: 0, migrationMaxSeqLen: 100 } },
     [
