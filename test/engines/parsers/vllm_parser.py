@@ -63,12 +63,12 @@ def _inspect(architecture: str, _model: Any) -> Any:
 registry._try_inspect_model_cls = _inspect
 
 from dynamo.vllm.args import parse_args  # noqa: E402
-from vllm.envs import environment_variables  # noqa: E402
 from vllm.config import KVTransferConfig  # noqa: E402
 from vllm.distributed.kv_transfer.kv_connector.factory import KVConnectorFactory  # noqa: E402
+from vllm.envs import environment_variables  # noqa: E402
+from vllm.usage.usage_lib import UsageContext  # noqa: E402
 from vllm.v1.kv_offload.cpu.spec import CPUOffloadingSpec  # noqa: E402
 from vllm.v1.kv_offload.factory import OffloadingSpecFactory  # noqa: E402
-from vllm.usage.usage_lib import UsageContext  # noqa: E402
 
 
 def _host_cache_gb(transfer: KVTransferConfig | None, ranks: int) -> float | None:
