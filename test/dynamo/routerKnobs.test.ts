@@ -1,6 +1,6 @@
 /**
- * The router's options and the parsers in the configuration, compared with those of the installed Dynamo; and a
- * real frontend with each option.
+ * The router's options and the parsers in the configuration, compared with those of the installed Dynamo; and
+ * a real frontend with each option.
  */
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
