@@ -14,8 +14,10 @@ import { pricesAtHand } from "../sky/observe";
 const ASK_MS = 60_000;
 
 /**
- * What a deployment costs, where SkyPilot is installed and every infra of it has a catalog; otherwise undefined.
- * @throws ConfigError when no infra of the deployment has such machines, or they may cost more than its limit.
+ * What a deployment costs, where SkyPilot is installed and every infra of it has a catalog; otherwise
+ * undefined.
+ * @throws ConfigError when no infra of the deployment has such machines, or they may cost more than its
+ * limit.
  */
 export async function costByCatalogs(
   config: DeploymentConfig,
