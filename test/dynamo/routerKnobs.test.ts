@@ -1,10 +1,21 @@
-/** The router's options and the parsers in the configuration, compared with those of the installed Dynamo. */
+/**
+ * The router's options and the parsers in the configuration, compared with those of the installed Dynamo; and a
+ * frontend that starts, and answers, with each of the options.
+ */
 import { execFile } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { REASONING_PARSERS, TOOL_CALL_PARSERS } from "../../config/parsers";
-import { ROUTER_KNOBS, ROUTER_MODES } from "../../config/router";
+import { ConfigError } from "../../config/problems";
+import { ROUTER_KNOBS, ROUTER_MODES, type RouterKnob, routerSchema } from "../../config/router";
+import { processesOf } from "../../lib/processes";
+import { parseConfig } from "../../plan/config";
 import { ensureToolchain } from "../../toolchain/index";
+import { TestDeployment } from "./support";
 
 /** Prints every option of the router: its flags, default, and choices. */
 const SCRIPT = `
@@ -75,4 +86,117 @@ test("knobs, defaults and modes are those of Dynamo's own router", async () => {
   expect([...knobs.keys()]).toEqual(["--serve-indexer"]);
   const mode = options.find((option) => option.flags.includes("--router-mode"));
   expect([...(mode?.choices ?? [])].sort()).toEqual([...ROUTER_MODES].sort());
+});
+
+type Settings = Readonly<Record<string, unknown>>;
+
+const files = mkdtempSync(join(tmpdir(), "router-knobs-"));
+const keyFile = join(files, "key");
+const policyFile = join(files, "policy.yaml");
+const keyed = { trackingHash: "keyed-xxh3-v1", trackingKeyFile: keyFile, trackingKeyId: "first" };
+
+/** Values that the schema cannot tell. */
+const MEANT: Partial<Record<RouterKnob["key"], unknown>> = {
+  trackingKeyFile: keyFile,
+  trackingKeyId: "first",
+  policyConfig: policyFile,
+  // Lower ones send every request away.
+  activePrefillTokensThreshold: 100_000,
+};
+
+/** What an option is of no use without. */
+const WITH: Partial<Record<RouterKnob["key"], (value: unknown) => Settings>> = {
+  sessionAffinityMode: () => ({ sessionAffinityTtlSecs: 60 }),
+  trackingHash: () => keyed,
+  trackingKeyFile: () => keyed,
+  trackingKeyId: () => keyed,
+  ttlSecs: () => ({ kvEvents: false }),
+  approximateCachePolicy: () => ({ kvEvents: false }),
+};
+
+/** Every value of an option other than its default; of a number one. */
+function valuesOf(knob: RouterKnob): unknown[] {
+  if (knob.key in MEANT) return [MEANT[knob.key]];
+  const schema = routerSchema.shape[knob.key];
+  if (typeof knob.default === "boolean") return [!knob.default];
+  const { enum: words } = z.toJSONSchema(schema, {
+    io: "input",
+    unrepresentable: "any",
+  }) as z.core.JSONSchema.BaseSchema;
+  if (words !== undefined) return words.filter((word) => word !== knob.default);
+  const fits = [0.5, 2, 1].filter((value) => value !== knob.default && schema.safeParse(value).success);
+  expect(fits, `a value of router.${knob.key}`).not.toEqual([]);
+  return fits.slice(0, 1);
+}
+
+const BASE = {
+  cluster: { nodes: 1, gpusPerNode: 2 },
+  pools: [
+    { role: "prefill", replicas: 1 },
+    { role: "decode", replicas: 1 },
+  ],
+} as const;
+const FACTS = { discovery: "file", events: "zmq" } as const;
+
+function isAccepted(router: Settings): boolean {
+  try {
+    parseConfig({ target: "local", engine: "mocker", model: "Qwen/Qwen3-8B", ...BASE, router });
+    return true;
+  } catch (error) {
+    if (error instanceof ConfigError) return false;
+    throw error;
+  }
+}
+
+/** All values of all options, as few routers as agree with each other. */
+function routers(): Settings[] {
+  const found: Settings[] = [];
+  for (const knob of ROUTER_KNOBS)
+    for (const value of valuesOf(knob)) {
+      const wanted: Settings = { ...WITH[knob.key]?.(value), [knob.key]: value };
+      const agrees = (router: Settings) =>
+        Object.entries(wanted).every(([key, one]) => !(key in router) || router[key] === one) &&
+        isAccepted({ ...router, ...wanted });
+      const at = found.findIndex(agrees);
+      if (at >= 0) found[at] = { ...found[at], ...wanted };
+      else {
+        expect(isAccepted(wanted), JSON.stringify(wanted)).toBe(true);
+        found.push(wanted);
+      }
+    }
+  return found;
+}
+
+describe("a frontend starts, and answers, with", () => {
+  const deployment = new TestDeployment(BASE, FACTS);
+  const { machine, name } = deployment;
+  beforeAll(async () => {
+    writeFileSync(keyFile, "k".repeat(32), { mode: 0o600 });
+    writeFileSync(policyFile, "router: {}\n");
+    await deployment.up();
+  });
+  afterAll(() => {
+    deployment.close();
+    rmSync(files, { recursive: true, force: true });
+  });
+
+  test.each(routers().map((router) => [Object.keys(router).join(", "), router] as const))(
+    "%s",
+    async (_, router) => {
+      const { units } = new TestDeployment({ ...BASE, router }, FACTS);
+      const frontend = units.find(({ role }) => role === "frontend");
+      if (frontend === undefined) throw new Error("no frontend is planned");
+      await machine.must("local apply", deployment.programsSpec(frontend));
+      await machine.must("ready", deployment.readySpec());
+      const [{ pid } = { pid: 0 }] = processesOf(machine.nodeDirectory(name)).filter(
+        ({ command }) => command === "frontend-0",
+      );
+      const told = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+      for (const { key, flag } of ROUTER_KNOBS.filter(({ key }) => key in router)) {
+        const isOff = router[key] === false;
+        if (router[key] !== routerSchema.shape[key].parse(undefined))
+          expect(told, key).toContain(isOff ? flag.replace(/^--/, "--no-") : flag);
+      }
+    },
+  );
 });
