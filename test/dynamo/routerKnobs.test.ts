@@ -106,7 +106,7 @@ const MEANT: Partial<Record<RouterKnob["key"], unknown>> = {
 
 /** What an option is of no use without. */
 const WITH: Partial<Record<RouterKnob["key"], (value: unknown) => Settings>> = {
-  sessionAffinityMode: () => ({ sessionAffinityTtlSecs: 60 }),
+  sessionAffinityMode: () => ({ sessionAffinityTtlSecs: 1 }),
   trackingHash: () => keyed,
   trackingKeyFile: () => keyed,
   trackingKeyId: () => keyed,
@@ -124,23 +124,29 @@ function valuesOf(knob: RouterKnob): unknown[] {
     unrepresentable: "any",
   }) as z.core.JSONSchema.BaseSchema;
   if (words !== undefined) return words.filter((word) => word !== knob.default);
-  const fits = [0.5, 2, 1].filter((value) => value !== knob.default && schema.safeParse(value).success);
+  const fits = [0.5, 1, 2].filter((value) => value !== knob.default && schema.safeParse(value).success);
   expect(fits, `a value of router.${knob.key}`).not.toEqual([]);
   return fits.slice(0, 1);
 }
 
-const BASE = {
-  cluster: { nodes: 1, gpusPerNode: 2 },
-  pools: [
+/** Some options are for prefill and decode workers only, some for others only. */
+const SHAPES = {
+  disaggregated: [
     { role: "prefill", replicas: 1 },
     { role: "decode", replicas: 1 },
   ],
+  aggregated: [{ role: "aggregated", replicas: 1 }],
 } as const;
+type Shape = keyof typeof SHAPES;
 const FACTS = { discovery: "file", events: "zmq" } as const;
 
-function isAccepted(router: Settings): boolean {
+function configOf(shape: Shape, router: Settings) {
+  return { cluster: { nodes: 1, gpusPerNode: SHAPES[shape].length }, pools: SHAPES[shape], router };
+}
+
+function isAccepted(shape: Shape, router: Settings): boolean {
   try {
-    parseConfig({ target: "local", engine: "mocker", model: "Qwen/Qwen3-8B", ...BASE, router });
+    parseConfig({ target: "local", engine: "mocker", model: "Qwen/Qwen3-8B", ...configOf(shape, router) });
     return true;
   } catch (error) {
     if (error instanceof ConfigError) return false;
@@ -148,55 +154,61 @@ function isAccepted(router: Settings): boolean {
   }
 }
 
-/** All values of all options, as few routers as agree with each other. */
-function routers(): Settings[] {
-  const found: Settings[] = [];
+/** All values of all options, in as few routers as agree with each other. */
+function routers(): Record<Shape, Settings[]> {
+  const found: Record<Shape, Settings[]> = { disaggregated: [], aggregated: [] };
+  const place = (shape: Shape, wanted: Settings): boolean => {
+    const agrees = (router: Settings) =>
+      Object.entries(wanted).every(([key, one]) => !(key in router) || router[key] === one) &&
+      isAccepted(shape, { ...router, ...wanted });
+    if (!isAccepted(shape, wanted)) return false;
+    const at = found[shape].findIndex(agrees);
+    found[shape].splice(at < 0 ? found[shape].length : at, 1, { ...found[shape][at], ...wanted });
+    return true;
+  };
   for (const knob of ROUTER_KNOBS)
     for (const value of valuesOf(knob)) {
       const wanted: Settings = { ...WITH[knob.key]?.(value), [knob.key]: value };
-      const agrees = (router: Settings) =>
-        Object.entries(wanted).every(([key, one]) => !(key in router) || router[key] === one) &&
-        isAccepted({ ...router, ...wanted });
-      const at = found.findIndex(agrees);
-      if (at >= 0) found[at] = { ...found[at], ...wanted };
-      else {
-        expect(isAccepted(wanted), JSON.stringify(wanted)).toBe(true);
-        found.push(wanted);
-      }
+      const isPlaced = place("disaggregated", wanted) || place("aggregated", wanted);
+      expect(isPlaced, `router ${JSON.stringify(wanted)} is accepted`).toBe(true);
     }
   return found;
 }
 
-describe("a frontend starts, and answers, with", () => {
-  const deployment = new TestDeployment(BASE, FACTS);
-  const { machine, name } = deployment;
-  beforeAll(async () => {
-    writeFileSync(keyFile, "k".repeat(32), { mode: 0o600 });
-    writeFileSync(policyFile, "router: {}\n");
-    await deployment.up();
-  });
-  afterAll(() => {
-    deployment.close();
-    rmSync(files, { recursive: true, force: true });
-  });
+describe.each(Object.entries(routers()))(
+  "a frontend of %s workers starts, and answers, with",
+  (shape, all) => {
+    const planned = (router: Settings) => new TestDeployment(configOf(shape as Shape, router), FACTS);
+    // Workers that publish what they have cached, for all of them.
+  const deployment = planned({});
+    const { machine, name } = deployment;
+    beforeAll(async () => {
+      writeFileSync(keyFile, "k".repeat(32), { mode: 0o600 });
+      writeFileSync(policyFile, "router: {}\n");
+      await deployment.up();
+    });
+    afterAll(() => deployment.close());
 
-  test.each(routers().map((router) => [Object.keys(router).join(", "), router] as const))(
-    "%s",
-    async (_, router) => {
-      const { units } = new TestDeployment({ ...BASE, router }, FACTS);
-      const frontend = units.find(({ role }) => role === "frontend");
-      if (frontend === undefined) throw new Error("no frontend is planned");
-      await machine.must("local apply", deployment.programsSpec(frontend));
-      await machine.must("ready", deployment.readySpec());
-      const [{ pid } = { pid: 0 }] = processesOf(machine.nodeDirectory(name)).filter(
-        ({ command }) => command === "frontend-0",
-      );
-      const told = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-      for (const { key, flag } of ROUTER_KNOBS.filter(({ key }) => key in router)) {
-        const isOff = router[key] === false;
-        if (router[key] !== routerSchema.shape[key].parse(undefined))
-          expect(told, key).toContain(isOff ? flag.replace(/^--/, "--no-") : flag);
-      }
-    },
-  );
-});
+    test.each(all.map((router) => [Object.keys(router).join(", "), router] as const))(
+      "%s",
+      async (_, router) => {
+        const other = planned(router);
+        try {
+              await machine.must("local apply", deployment.programsSpec(other.unit("frontend-0")));
+        } finally {
+          other.close();
+        }
+        await machine.must("ready", deployment.readySpec());
+        const [{ pid } = { pid: 0 }] = processesOf(machine.nodeDirectory(name)).filter(
+          ({ command }) => command === "frontend-0",
+        );
+        const told = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+        for (const { key, flag, default: usual } of ROUTER_KNOBS)
+          if (key in router && router[key] !== usual)
+            expect(told, key).toContain(router[key] === false ? flag.replace(/^--/, "--no-") : flag);
+      },
+    );
+  },
+);
+
+afterAll(() => rmSync(files, { recursive: true, force: true }));

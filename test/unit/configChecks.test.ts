@@ -265,6 +265,13 @@ const BAD: readonly BadInput[] = [
     ["dynamo-sky:router.serveIndexer: true excludes router.useRemoteIndexer. Set one of the two to false."],
   ],
   [
+    "an index of decode workers, whose router keeps none",
+    { router: { serveIndexer: true }, pools: [{ role: "prefill" }, { role: "decode" }] },
+    [
+      "dynamo-sky:router.serveIndexer: true does not work with decode pools (dynamo-sky:pools[1]): Dynamo's frontend takes none of their workers in. Remove it, or use aggregated pools.",
+    ],
+  ],
+  [
     "keyed hash without its key",
     { router: { trackingHash: "keyed-xxh3-v1" } },
     [
@@ -324,9 +331,9 @@ const BAD: readonly BadInput[] = [
   ],
   [
     "router that waits for ever",
-    { router: { minInitialWorkers: 4 }, pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }] },
+    { router: { minInitialWorkers: 2 }, pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }] },
     [
-      "dynamo-sky:router.minInitialWorkers: 4 is more than the 3 workers of all pools, so the router would wait for ever. Allowed: 0 to 3.",
+      "dynamo-sky:router.minInitialWorkers: 2 is more than the number of prefill workers (1), so their router would wait for ever. Allowed: 0 to 1.",
     ],
   ],
   [
