@@ -175,7 +175,10 @@ const knobs = {
   ),
   trackOutputBlocks: kv(
     "--router-track-output-blocks",
-    setting(flag(), { default: false, about: "Counts KV blocks of the answer as it is generated." }),
+    setting(flag(), {
+      default: false,
+      about: "Counts KV blocks of the answer as it is generated; not with prefill and decode pools.",
+    }),
   ),
   assumeKvReuse: kv(
     "--router-assume-kv-reuse",
@@ -280,7 +283,7 @@ const knobs = {
     "--serve-indexer",
     setting(flag(), {
       default: false,
-      about: "Serves this frontend's index to others; not with decode pools.",
+      about: "Serves this frontend's index to others; not with prefill and decode pools.",
     }),
   ),
   sharedCacheMultiplier: kv(

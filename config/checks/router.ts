@@ -17,7 +17,7 @@ export function routerChecks(known: Known): Problem[] {
         ? kvProblems(router)
         : idleKnobs(router, mode)),
     ...startProblems(known),
-    ...indexerProblems(known),
+    ...aggregatedOnlyProblems(known),
     ...affinityProblems(known),
     ...conditionalProblems(known),
     ...simulationProblems(known),
@@ -118,13 +118,20 @@ function startProblems({ router, pools }: Known): Problem[] {
   return [{ path: ["router", "minInitialWorkers"], message }];
 }
 
-/** Decode workers are chosen without looking at caches, so their router has no index to serve. */
-function indexerProblems({ router, pools }: Known): Problem[] {
-  if (router?.serveIndexer !== true || pools === undefined) return [];
-  const decode = pools.findIndex(({ role }) => role === "decode");
-  if (decode < 0) return [];
-  const message = `true does not work with decode pools (dynamo-sky:pools[${decode}]): Dynamo's frontend takes none of their workers in. Remove it, or use aggregated pools.`;
-  return [{ path: ["router", "serveIndexer"], message }];
+/** What one of the two routers of prefill and decode workers cannot do: Dynamo's frontend then serves nothing. */
+const AGGREGATED_ONLY = {
+  serveIndexer: "the router of decode workers keeps no index",
+  trackOutputBlocks: "the router of prefill workers counts no blocks of requests in progress",
+} as const;
+
+function aggregatedOnlyProblems({ router, pools }: Known): Problem[] {
+  const at = pools?.findIndex(({ role }) => role === "prefill") ?? -1;
+  if (router === undefined || at < 0) return [];
+  return (["serveIndexer", "trackOutputBlocks"] as const).flatMap((key): Problem[] => {
+    if (!router[key]) return [];
+    const message = `true does not work with prefill pools (dynamo-sky:pools[${at}]): ${AGGREGATED_ONLY[key]}. Remove it, or use aggregated pools.`;
+    return [{ path: ["router", key], message }];
+  });
 }
 
 /**

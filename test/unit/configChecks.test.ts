@@ -265,10 +265,14 @@ const BAD: readonly BadInput[] = [
     ["dynamo-sky:router.serveIndexer: true excludes router.useRemoteIndexer. Set one of the two to false."],
   ],
   [
-    "an index of decode workers, whose router keeps none",
-    { router: { serveIndexer: true }, pools: [{ role: "prefill" }, { role: "decode" }] },
+    "what one of two routers cannot do",
+    {
+      router: { serveIndexer: true, trackOutputBlocks: true },
+      pools: [{ role: "prefill" }, { role: "decode" }],
+    },
     [
-      "dynamo-sky:router.serveIndexer: true does not work with decode pools (dynamo-sky:pools[1]): Dynamo's frontend takes none of their workers in. Remove it, or use aggregated pools.",
+      "dynamo-sky:router.serveIndexer: true does not work with prefill pools (dynamo-sky:pools[0]): the router of decode workers keeps no index. Remove it, or use aggregated pools.",
+      "dynamo-sky:router.trackOutputBlocks: true does not work with prefill pools (dynamo-sky:pools[0]): the router of prefill workers counts no blocks of requests in progress. Remove it, or use aggregated pools.",
     ],
   ],
   [
@@ -281,42 +285,42 @@ const BAD: readonly BadInput[] = [
   ],
   [
     "key without the keyed hash",
-    { router: { trackingKeyId: "k1" } },
+    { trackingKeyId: "k1" },
     [
       'dynamo-sky:router.trackingKeyId: "k1" has no effect with router.trackingHash "public-xxh3-v1". Remove it, or set that to "keyed-xxh3-v1".',
     ],
   ],
   [
     "simulated timing without its package",
-    { engine: "mocker", frontend: { args: ["--router-prefill-load-model", "ais"] } },
+    { engine: "mocker", frontend: args: ["--router-prefill-load-model", "ais"] },
     [
       'dynamo-sky:frontend.args[1]: "ais" needs the package aisimulate, which NVIDIA\'s images have and PyPI has not, and engine mocker is installed from there. Remove it, or use a real engine.',
     ],
   ],
   [
     "a soft affinity of no session",
-    { router: { sessionAffinityMode: "soft" } },
+    { sessionAffinityMode: "soft" },
     [
       'dynamo-sky:router.sessionAffinityMode: "soft" has no effect without router.sessionAffinityTtlSecs. Set that too, or remove this.',
     ],
   ],
   [
     "knobs of a guessed cache, and of known caches, the wrong way round",
-    { router: { approximateCachePolicy: "lru" } },
+    { approximateCachePolicy: "lru" },
     [
       'dynamo-sky:router.approximateCachePolicy: "lru" has no effect while router.kvEvents is true. Remove it, or set that to false.',
     ],
   ],
   [
     "blocks of the answer counted, and no others",
-    { router: { trackOutputBlocks: true, trackActiveBlocks: false } },
+    { trackOutputBlocks: true, trackActiveBlocks: false },
     [
       "dynamo-sky:router.trackOutputBlocks: true needs router.trackActiveBlocks, which is false. Set it to true.",
     ],
   ],
   [
     "conditional disaggregation of what is not apart, without events",
-    { router: { conditionalDisagg: true, kvEvents: false } },
+    { conditionalDisagg: true, kvEvents: false },
     [
       "dynamo-sky:router.conditionalDisagg: true needs router.kvEvents, which is false. Set it to true.",
       "dynamo-sky:router.conditionalDisagg: true has no effect: there are no prefill and decode pools to choose between. Remove it, or use such pools.",
@@ -324,59 +328,59 @@ const BAD: readonly BadInput[] = [
   ],
   [
     "a disk for an engine that has none, or none with a bound",
-    { engine: "vllm", kvOffload: { hostMemoryGB: 10, diskGB: 100 } },
+    { engine: "vllm", kvOffload: hostMemoryGB: 10, diskGB: 100 },
     [
       "dynamo-sky:kvOffload.diskGB: 100 is not possible with engine vllm, whose files of KV blocks nothing bounds. Remove it, or use engine sglang.",
     ],
   ],
   [
     "router that waits for ever",
-    { router: { minInitialWorkers: 2 }, pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }] },
+    { minInitialWorkers: 2 , pools: [role: "prefill" , role: "decode", replicas: 2 ] },
     [
       "dynamo-sky:router.minInitialWorkers: 2 is more than the number of prefill workers (1), so their router would wait for ever. Allowed: 0 to 1.",
     ],
   ],
   [
     "limit of migration without migration",
-    { frontend: { migrationLimit: 0, migrationMaxSeqLen: 100 } },
+    { migrationLimit: 0, migrationMaxSeqLen: 100 },
     [
       "dynamo-sky:frontend.migrationMaxSeqLen: 100 has no effect while frontend.migrationLimit is 0. Remove it, or raise that.",
     ],
   ],
   [
     "shared directory on two machines",
-    { cluster: { nodes: 2 }, controlPlane: { discovery: "file" } },
+    { nodes: 2 , controlPlane: discovery: "file" },
     [
       'dynamo-sky:controlPlane.discovery: "file" is a directory on one machine, and there are several (2 nodes). Use "etcd" or "auto".',
     ],
   ],
   [
     "shared directory with dedicated placement",
-    { placement: "dedicated", controlPlane: { discovery: "file" } },
+    { placement: "dedicated", controlPlane: discovery: "file" },
     [
       'dynamo-sky:controlPlane.discovery: "file" is a directory on one machine, and there are several (placement dedicated). Use "etcd" or "auto".',
     ],
   ],
   [
     "random ports on two machines",
-    { cluster: { nodes: 2 }, controlPlane: { events: "zmq" } },
+    { nodes: 2 , controlPlane: events: "zmq" },
     [
       'dynamo-sky:controlPlane.events: "zmq" opens random ports, which other machines cannot count on to reach (2 nodes). Use "nats" or "auto".',
     ],
   ],
   [
     "frontend on etcd's port",
-    { frontend: { port: 2379 } },
+    { port: 2379 },
     ["dynamo-sky:frontend.port: 2379 is the port of dynamo-sky:ports.etcdClient already. Choose another."],
   ],
   [
     "two purposes on one port",
-    { ports: { nats: 4500, natsMonitor: 4500 } },
+    { nats: 4500, natsMonitor: 4500 },
     ["dynamo-sky:ports.natsMonitor: 4500 is the port of dynamo-sky:ports.nats already. Choose another."],
   ],
   [
     "a value and a relation at once",
-    { pools: [{ role: "prefill" }], router: { mode: "kvv" }, frontend: { port: 4222 } },
+    { pools: [{ role: "prefill" }], router: mode: "kvv" , frontend: port: 4222 },
     [
       'dynamo-sky:router.mode: "kvv" is not a router mode. Allowed: kv, round-robin, random, power-of-two, least-loaded, direct, device-aware-weighted. Did you mean "kv"?',
       "dynamo-sky:pools: there is a pool with role prefill and none with role decode; one cannot answer without the other. Add a decode pool, or use role aggregated.",
