@@ -180,7 +180,7 @@ describe.each(Object.entries(routers()))(
   (shape, all) => {
     const planned = (router: Settings) => new TestDeployment(configOf(shape as Shape, router), FACTS);
     // Workers that publish what they have cached, for all of them.
-  const deployment = planned({});
+    const deployment = planned({});
     const { machine, name } = deployment;
     beforeAll(async () => {
       writeFileSync(keyFile, "k".repeat(32), { mode: 0o600 });
@@ -194,7 +194,7 @@ describe.each(Object.entries(routers()))(
       async (_, router) => {
         const other = planned(router);
         try {
-              await machine.must("local apply", deployment.programsSpec(other.unit("frontend-0")));
+          await machine.must("local apply", deployment.programsSpec(other.unit("frontend-0")));
         } finally {
           other.close();
         }

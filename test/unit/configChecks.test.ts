@@ -285,42 +285,42 @@ const BAD: readonly BadInput[] = [
   ],
   [
     "key without the keyed hash",
-    { trackingKeyId: "k1" },
+    { router: { trackingKeyId: "k1" } },
     [
       'dynamo-sky:router.trackingKeyId: "k1" has no effect with router.trackingHash "public-xxh3-v1". Remove it, or set that to "keyed-xxh3-v1".',
     ],
   ],
   [
     "simulated timing without its package",
-    { engine: "mocker", frontend: args: ["--router-prefill-load-model", "ais"] },
+    { engine: "mocker", frontend: { args: ["--router-prefill-load-model", "ais"] } },
     [
       'dynamo-sky:frontend.args[1]: "ais" needs the package aisimulate, which NVIDIA\'s images have and PyPI has not, and engine mocker is installed from there. Remove it, or use a real engine.',
     ],
   ],
   [
     "a soft affinity of no session",
-    { sessionAffinityMode: "soft" },
+    { router: { sessionAffinityMode: "soft" } },
     [
       'dynamo-sky:router.sessionAffinityMode: "soft" has no effect without router.sessionAffinityTtlSecs. Set that too, or remove this.',
     ],
   ],
   [
     "knobs of a guessed cache, and of known caches, the wrong way round",
-    { approximateCachePolicy: "lru" },
+    { router: { approximateCachePolicy: "lru" } },
     [
       'dynamo-sky:router.approximateCachePolicy: "lru" has no effect while router.kvEvents is true. Remove it, or set that to false.',
     ],
   ],
   [
     "blocks of the answer counted, and no others",
-    { trackOutputBlocks: true, trackActiveBlocks: false },
+    { router: { trackOutputBlocks: true, trackActiveBlocks: false } },
     [
       "dynamo-sky:router.trackOutputBlocks: true needs router.trackActiveBlocks, which is false. Set it to true.",
     ],
   ],
   [
     "conditional disaggregation of what is not apart, without events",
-    { conditionalDisagg: true, kvEvents: false },
+    { router: { conditionalDisagg: true, kvEvents: false } },
     [
       "dynamo-sky:router.conditionalDisagg: true needs router.kvEvents, which is false. Set it to true.",
       "dynamo-sky:router.conditionalDisagg: true has no effect: there are no prefill and decode pools to choose between. Remove it, or use such pools.",
@@ -328,59 +328,59 @@ const BAD: readonly BadInput[] = [
   ],
   [
     "a disk for an engine that has none, or none with a bound",
-    { engine: "vllm", kvOffload: hostMemoryGB: 10, diskGB: 100 },
+    { engine: "vllm", kvOffload: { hostMemoryGB: 10, diskGB: 100 } },
     [
       "dynamo-sky:kvOffload.diskGB: 100 is not possible with engine vllm, whose files of KV blocks nothing bounds. Remove it, or use engine sglang.",
     ],
   ],
   [
     "router that waits for ever",
-    { minInitialWorkers: 2 , pools: [role: "prefill" , role: "decode", replicas: 2 ] },
+    { router: { minInitialWorkers: 2 }, pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }] },
     [
       "dynamo-sky:router.minInitialWorkers: 2 is more than the number of prefill workers (1), so their router would wait for ever. Allowed: 0 to 1.",
     ],
   ],
   [
     "limit of migration without migration",
-    { migrationLimit: 0, migrationMaxSeqLen: 100 },
+    { frontend: { migrationLimit: 0, migrationMaxSeqLen: 100 } },
     [
       "dynamo-sky:frontend.migrationMaxSeqLen: 100 has no effect while frontend.migrationLimit is 0. Remove it, or raise that.",
     ],
   ],
   [
     "shared directory on two machines",
-    { nodes: 2 , controlPlane: discovery: "file" },
+    { cluster: { nodes: 2 }, controlPlane: { discovery: "file" } },
     [
       'dynamo-sky:controlPlane.discovery: "file" is a directory on one machine, and there are several (2 nodes). Use "etcd" or "auto".',
     ],
   ],
   [
     "shared directory with dedicated placement",
-    { placement: "dedicated", controlPlane: discovery: "file" },
+    { placement: "dedicated", controlPlane: { discovery: "file" } },
     [
       'dynamo-sky:controlPlane.discovery: "file" is a directory on one machine, and there are several (placement dedicated). Use "etcd" or "auto".',
     ],
   ],
   [
     "random ports on two machines",
-    { nodes: 2 , controlPlane: events: "zmq" },
+    { cluster: { nodes: 2 }, controlPlane: { events: "zmq" } },
     [
       'dynamo-sky:controlPlane.events: "zmq" opens random ports, which other machines cannot count on to reach (2 nodes). Use "nats" or "auto".',
     ],
   ],
   [
     "frontend on etcd's port",
-    { port: 2379 },
+    { frontend: { port: 2379 } },
     ["dynamo-sky:frontend.port: 2379 is the port of dynamo-sky:ports.etcdClient already. Choose another."],
   ],
   [
     "two purposes on one port",
-    { nats: 4500, natsMonitor: 4500 },
+    { ports: { nats: 4500, natsMonitor: 4500 } },
     ["dynamo-sky:ports.natsMonitor: 4500 is the port of dynamo-sky:ports.nats already. Choose another."],
   ],
   [
     "a value and a relation at once",
-    { pools: [{ role: "prefill" }], router: mode: "kvv" , frontend: port: 4222 },
+    { pools: [{ role: "prefill" }], router: { mode: "kvv" }, frontend: { port: 4222 } },
     [
       'dynamo-sky:router.mode: "kvv" is not a router mode. Allowed: kv, round-robin, random, power-of-two, least-loaded, direct, device-aware-weighted. Did you mean "kv"?',
       "dynamo-sky:pools: there is a pool with role prefill and none with role decode; one cannot answer without the other. Add a decode pool, or use role aggregated.",
