@@ -98,6 +98,10 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   }
 
   /** The task runs all units: each is up when the task is. */
+  isBroken(): boolean {
+    return false;
+  }
+
   runUnit(_name: string, _unit: Unit, _opts: pulumi.CustomResourceOptions): UnitRun {
     return this.run;
   }

@@ -175,10 +175,7 @@ const knobs = {
   ),
   trackOutputBlocks: kv(
     "--router-track-output-blocks",
-    setting(flag(), {
-      default: false,
-      about: "Counts KV blocks of the answer as it is generated; not with prefill and decode pools.",
-    }),
+    setting(flag(), { default: false, about: "Counts KV blocks of the answer as it is generated." }),
   ),
   assumeKvReuse: kv(
     "--router-assume-kv-reuse",
@@ -270,20 +267,6 @@ const knobs = {
       default: 4,
       unit: "threads",
       about: "Threads that keep the index of the workers' caches.",
-    }),
-  ),
-  useRemoteIndexer: kv(
-    "--use-remote-indexer",
-    setting(flag(), {
-      default: false,
-      about: "Experimental. Asks another process for the index instead of keeping one.",
-    }),
-  ),
-  serveIndexer: kv(
-    "--serve-indexer",
-    setting(flag(), {
-      default: false,
-      about: "Serves this frontend's index to others; not with prefill and decode pools.",
     }),
   ),
   sharedCacheMultiplier: kv(

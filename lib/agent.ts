@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { NodeShell } from "./nodes";
 import type { UnitChange } from "./nodeUnits";
+import type { ProcessId } from "./processes";
 import { runtimeDirectory } from "./runtimeFiles";
 
 /** A request to a node; documented in `runtime/agent.py`. */
@@ -14,6 +15,9 @@ export type NodeRequest =
   | { readonly secrets: Readonly<Record<string, string>> }
   // `runtime/units.py`
   | UnitChange
+  | { readonly begin: { readonly unit: string; readonly owner: ProcessId } }
+  | { readonly finish: { readonly unit: string } }
+  | { readonly changes: { readonly unit: string; readonly programs: readonly object[] } }
   | { readonly state: { readonly seconds: number } }
   | { readonly stop: { readonly except: readonly string[] } }
   | { readonly clean: object };

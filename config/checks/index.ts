@@ -10,6 +10,7 @@ import { accessChecks } from "./access";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
 import { fileChecks } from "./files";
+import { idleChecks } from "./idle";
 import { imageChecks } from "./image";
 import { infraChecks } from "./infra";
 import { labelChecks } from "./labels";
@@ -19,11 +20,13 @@ import { parserChecks } from "./parsers";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
+import { secretChecks } from "./secrets";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
 import { skyConfigChecks } from "./skyConfig";
 import { taskChecks } from "./task";
 import { textChecks } from "./text";
+import { updateChecks } from "./update";
 
 /** The valid part of the configuration. Lists and objects are complete or absent. */
 export type Known = { readonly [K in keyof Omit<ParsedConfig, "engine">]?: ParsedConfig[K] | undefined } & {
@@ -51,5 +54,8 @@ export function checkAcross(known: Known): Problem[] {
     sharingChecks,
     taskChecks,
     parserChecks,
+    updateChecks,
+    idleChecks,
+    secretChecks,
   ].flatMap((check) => check(known));
 }

@@ -17,9 +17,9 @@ export function routerChecks(known: Known): Problem[] {
         ? kvProblems(router)
         : idleKnobs(router, mode)),
     ...startProblems(known),
-    ...aggregatedOnlyProblems(known),
     ...affinityProblems(known),
     ...conditionalProblems(known),
+    ...outputBlockProblems(known),
     ...simulationProblems(known),
     ...chatProcessorProblems(known),
     ...migrationProblems(known),
@@ -59,8 +59,6 @@ function kvProblems(router: Router): Problem[] {
     );
   if (router.trackOutputBlocks && !router.trackActiveBlocks)
     add("trackOutputBlocks", "true needs router.trackActiveBlocks, which is false. Set it to true.");
-  if (router.useRemoteIndexer && router.serveIndexer)
-    add("serveIndexer", "true excludes router.useRemoteIndexer. Set one of the two to false.");
   return [...problems, ...trackingProblems(router)];
 }
 
@@ -91,6 +89,17 @@ function conditionalProblems({ router, pools }: Known): Problem[] {
 }
 
 /**
+ * The router of a prefill pool never counts active blocks, and does not start with this: requests then fail
+ * with 503 for ever. Tried with 1.6.1: `router_track_output_blocks requires router_track_active_blocks=true`.
+ */
+function outputBlockProblems({ router, pools }: Known): Problem[] {
+  if (router?.trackOutputBlocks !== true || !pools?.some(({ role }) => role === "prefill")) return [];
+  const message =
+    "true does not work with prefill pools: their router would not start. Remove it, or use aggregated pools.";
+  return [{ path: ["router", "trackOutputBlocks"], message }];
+}
+
+/**
  * Simulated timing is `aisimulate`'s, which NVIDIA's images have and PyPI does not (`runtime/overrides.txt`).
  */
 function simulationProblems({ frontend, engine }: Known): Problem[] {
@@ -105,7 +114,7 @@ function simulationProblems({ frontend, engine }: Known): Problem[] {
   return [{ path: ["frontend", "args", at], message }];
 }
 
-/** Dynamo has a router for each kind of worker, and each waits for that many of its own. */
+/** Dynamo has a router for each kind of worker, and each waits for that many of its own: tried with 1.6.1. */
 function startProblems({ router, pools }: Known): Problem[] {
   if (router === undefined || pools === undefined) return [];
   const workers = new Map<string, number>();
@@ -116,22 +125,6 @@ function startProblems({ router, pools }: Known): Problem[] {
   const [role, count] = fewest;
   const message = `${router.minInitialWorkers} is more than the number of ${role} workers (${count}), so their router would wait for ever. Allowed: 0 to ${count}.`;
   return [{ path: ["router", "minInitialWorkers"], message }];
-}
-
-/** What one of the two routers of prefill and decode workers cannot do: Dynamo's frontend then serves nothing. */
-const AGGREGATED_ONLY = {
-  serveIndexer: "the router of decode workers keeps no index",
-  trackOutputBlocks: "the router of prefill workers counts no blocks of requests in progress",
-} as const;
-
-function aggregatedOnlyProblems({ router, pools }: Known): Problem[] {
-  const at = pools?.findIndex(({ role }) => role === "prefill") ?? -1;
-  if (router === undefined || at < 0) return [];
-  return (["serveIndexer", "trackOutputBlocks"] as const).flatMap((key): Problem[] => {
-    if (!router[key]) return [];
-    const message = `true does not work with prefill pools (dynamo-sky:pools[${at}]): ${AGGREGATED_ONLY[key]}. Remove it, or use aggregated pools.`;
-    return [{ path: ["router", key], message }];
-  });
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * `npm run benchmarks -- --tls`: the cost of mutual TLS between a deployment's own processes
- * (`controlPlane.tls`). Two deployments on this machine that differ in it only; the same streamed requests are
- * sent to both frontends.
+ * (`controlPlane.tls`). Two deployments on this machine that differ in it only; the same streamed requests
+ * are sent to both frontends.
  */
 import { deploymentOf } from "../../cli/deployment/running";
 import { VERSIONS } from "../../config/versions";

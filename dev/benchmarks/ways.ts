@@ -1,6 +1,6 @@
 /**
- * The same streamed requests on several ways to a model, in turns, so that other load on the machine affects all
- * equally. For what something in between costs.
+ * The same streamed requests on several ways to a model, in turns, so that other load on the machine affects
+ * all equally. For what something in between costs.
  */
 import { markdownTable, rounded } from "../../cli/bench/report";
 import { spread } from "../../cli/bench/statistics";

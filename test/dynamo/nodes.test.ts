@@ -42,7 +42,7 @@ function encryptedDoors(): (Door & { readonly program: string })[] {
     });
 }
 
-/** Tells etcd this node's address with a program's certificate, and asks for all: with `runtime/registry.py`. */
+/** Tells etcd this node's address with a program's certificate, and asks for all: `runtime/registry.py`. */
 function registered(program: string, rank: number): unknown {
   const tls = join(machine.nodeDirectory(name, rank), "run", program, "tls");
   const script = `import json, sys; sys.path.insert(0, sys.argv[1]); sys.dont_write_bytecode = True

@@ -260,19 +260,16 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
-    "indexer served and fetched",
-    { router: { serveIndexer: true, useRemoteIndexer: true } },
-    ["dynamo-sky:router.serveIndexer: true excludes router.useRemoteIndexer. Set one of the two to false."],
-  ],
-  [
-    "what one of two routers cannot do",
+    "blocks of answers, with a prefill pool",
     {
-      router: { serveIndexer: true, trackOutputBlocks: true },
-      pools: [{ role: "prefill" }, { role: "decode" }],
+      pools: [
+        { role: "prefill", replicas: 1 },
+        { role: "decode", replicas: 1 },
+      ],
+      router: { trackOutputBlocks: true },
     },
     [
-      "dynamo-sky:router.serveIndexer: true does not work with prefill pools (dynamo-sky:pools[0]): the router of decode workers keeps no index. Remove it, or use aggregated pools.",
-      "dynamo-sky:router.trackOutputBlocks: true does not work with prefill pools (dynamo-sky:pools[0]): the router of prefill workers counts no blocks of requests in progress. Remove it, or use aggregated pools.",
+      "dynamo-sky:router.trackOutputBlocks: true does not work with prefill pools: their router would not start. Remove it, or use aggregated pools.",
     ],
   ],
   [
@@ -338,6 +335,48 @@ const BAD: readonly BadInput[] = [
     { router: { minInitialWorkers: 2 }, pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }] },
     [
       "dynamo-sky:router.minInitialWorkers: 2 is more than the number of prefill workers (1), so their router would wait for ever. Allowed: 0 to 1.",
+    ],
+  ],
+  [
+    "updates that would leave nobody to serve",
+    {
+      target: "local",
+      pools: [{ role: "aggregated", replicas: 2, update: { maxUnavailable: 2 } }],
+      frontend: { replicas: 3, update: { maxUnavailable: 5 } },
+    },
+    [
+      'dynamo-sky:pools[0].update.maxUnavailable: 2 would leave none of the 2 replicas to serve. Allowed: 1; or use strategy "recreate".',
+      'dynamo-sky:frontend.update.maxUnavailable: 5 would leave none of the 3 replicas to serve. Allowed: 1 to 2; or use strategy "recreate".',
+    ],
+  ],
+  [
+    "updates of what is changed at once",
+    {
+      target: "local",
+      pools: [
+        { role: "prefill", update: { strategy: "rolling" } },
+        {
+          role: "decode",
+          replicas: 4,
+          update: { strategy: "recreate", maxUnavailable: 2, minReadySeconds: 5 },
+        },
+      ],
+    },
+    [
+      'dynamo-sky:pools[0].update.strategy: "rolling" has no effect with one replica, which is changed at once. Remove it, or set replicas to 2 or more.',
+      "dynamo-sky:pools[1].update.maxUnavailable: 2 has no effect with strategy recreate, which changes all at once. Remove it.",
+      "dynamo-sky:pools[1].update.minReadySeconds: 5 has no effect with strategy recreate, which changes all at once. Remove it.",
+    ],
+  ],
+  [
+    "updates in turn on SkyPilot",
+    {
+      target: "sky",
+      pools: [{ role: "aggregated", replicas: 4, update: { strategy: "rolling", minReadySeconds: 5 } }],
+    },
+    [
+      'dynamo-sky:pools[0].update.strategy: "rolling" has no effect on SkyPilot, where replicas are not changed one after the other yet. Remove it.',
+      "dynamo-sky:pools[0].update.minReadySeconds: 5 has no effect on SkyPilot, where replicas are not changed one after the other yet. Remove it.",
     ],
   ],
   [

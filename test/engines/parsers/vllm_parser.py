@@ -65,13 +65,14 @@ registry._try_inspect_model_cls = _inspect
 from dynamo.vllm.args import parse_args  # noqa: E402
 from vllm.config import KVTransferConfig  # noqa: E402
 from vllm.distributed.kv_transfer.kv_connector.factory import KVConnectorFactory  # noqa: E402
+from vllm.envs import environment_variables  # noqa: E402
+from vllm.usage.usage_lib import UsageContext  # noqa: E402
 from vllm.v1.kv_offload.cpu.spec import CPUOffloadingSpec  # noqa: E402
 from vllm.v1.kv_offload.factory import OffloadingSpecFactory  # noqa: E402
-from vllm.usage.usage_lib import UsageContext  # noqa: E402
 
 
 def _host_cache_gb(transfer: KVTransferConfig | None, ranks: int) -> float | None:
-    """What vLLM's own offloading is given for the blocks of each rank. Names that vLLM does not have raise."""
+    """What its own offloading is given for the blocks of each rank. Names that vLLM does not have raise."""
     if transfer is None:
         return None
     KVConnectorFactory.get_connector_class(transfer)
@@ -103,4 +104,4 @@ def parse(argv: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    serve(parse)
+    serve(parse, environment_variables)
