@@ -56,7 +56,8 @@ const knobs = {
     setting(whole({ min: 0 }), {
       default: 0,
       unit: "workers",
-      about: "Workers that must have registered before the router starts; 0 does not wait.",
+      about:
+        "Workers of each kind (prefill and decode, or aggregated) that must have registered before the router starts; 0 does not wait.",
     }),
   ),
   sessionAffinityTtlSecs: common(

@@ -114,11 +114,16 @@ function simulationProblems({ frontend, engine }: Known): Problem[] {
   return [{ path: ["frontend", "args", at], message }];
 }
 
+/** Dynamo has a router for each kind of worker, and each waits for that many of its own: tried with 1.6.1. */
 function startProblems({ router, pools }: Known): Problem[] {
   if (router === undefined || pools === undefined) return [];
-  const workers = pools.reduce((sum, pool) => sum + pool.replicas, 0);
-  if (router.minInitialWorkers <= workers) return [];
-  const message = `${router.minInitialWorkers} is more than the ${workers} workers of all pools, so the router would wait for ever. Allowed: 0 to ${workers}.`;
+  const workers = new Map<string, number>();
+  for (const { role, replicas } of pools)
+    if (role !== "encode") workers.set(role, (workers.get(role) ?? 0) + replicas);
+  const [fewest] = [...workers].sort(([, a], [, b]) => a - b);
+  if (fewest === undefined || router.minInitialWorkers <= fewest[1]) return [];
+  const [role, count] = fewest;
+  const message = `${router.minInitialWorkers} is more than the number of ${role} workers (${count}), so their router would wait for ever. Allowed: 0 to ${count}.`;
   return [{ path: ["router", "minInitialWorkers"], message }];
 }
 
