@@ -320,6 +320,11 @@ function knobOf(key: keyof typeof knobs): RouterKnob {
 /** All options, in the order of the schema. Boolean options are switches: `--flag` and `--no-flag`. */
 export const ROUTER_KNOBS: readonly RouterKnob[] = (Object.keys(knobs) as (keyof typeof knobs)[]).map(knobOf);
 
+/** The setting of each flag. */
+export const ROUTER_SETTINGS: Readonly<Record<string, string>> = Object.fromEntries(
+  ROUTER_KNOBS.map(({ flag, key }) => [flag, `router.${key}`]),
+);
+
 /** The router mode, with its default. A task that generates no tokens has no prefixes to route by. */
 export function routerMode(
   router: { readonly mode?: RouterMode | undefined },

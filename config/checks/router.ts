@@ -80,9 +80,12 @@ function affinityProblems({ router }: Known): Problem[] {
   return [{ path: ["router", "sessionAffinityMode"], message }];
 }
 
+const hasPrefill = (pools: NonNullable<Known["pools"]>): boolean =>
+  pools.some(({ role }) => role === "prefill");
+
 function conditionalProblems({ router, pools }: Known): Problem[] {
   if (router?.conditionalDisagg !== true || pools === undefined) return [];
-  if (pools.some(({ role }) => role === "prefill")) return [];
+  if (hasPrefill(pools)) return [];
   const message =
     "true has no effect: there are no prefill and decode pools to choose between. Remove it, or use such pools.";
   return [{ path: ["router", "conditionalDisagg"], message }];
@@ -93,7 +96,7 @@ function conditionalProblems({ router, pools }: Known): Problem[] {
  * with 503 for ever. Tried with 1.6.1: `router_track_output_blocks requires router_track_active_blocks=true`.
  */
 function outputBlockProblems({ router, pools }: Known): Problem[] {
-  if (router?.trackOutputBlocks !== true || !pools?.some(({ role }) => role === "prefill")) return [];
+  if (router?.trackOutputBlocks !== true || pools === undefined || !hasPrefill(pools)) return [];
   const message =
     "true does not work with prefill pools: their router would not start. Remove it, or use aggregated pools.";
   return [{ path: ["router", "trackOutputBlocks"], message }];
