@@ -4,6 +4,7 @@
  */
 import type { z } from "zod";
 import { accessSchema } from "./access";
+import { autoscaleSchema } from "./autoscale";
 import { filesSchema } from "./files";
 import { healthSchema } from "./health";
 import { kvTransferSchema } from "./kvTransfer";
@@ -124,6 +125,10 @@ export const configSchema = section({
     default: [{ role: "aggregated" }],
     defaultText: "one aggregated pool",
     about: "The workers: pools of equal replicas, each with one role.",
+  }),
+  autoscale: setting(autoscaleSchema, {
+    ...ALL_DEFAULTS,
+    about: "How many replicas there are of pools with `maxReplicas`: NVIDIA's planner decides by load.",
   }),
   cluster: setting(clusterSchema, { ...ALL_DEFAULTS, about: "The nodes." }),
   placement: setting(oneOf("a placement", PLACEMENTS), {

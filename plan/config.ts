@@ -9,7 +9,7 @@ import { coerce } from "../config/coerce";
 import { problemsOf } from "../config/issues";
 import { defaultServedName } from "../config/model";
 import { defaultParsers, type Parsers } from "../config/parsers";
-import { gpusPerReplica } from "../config/pools";
+import { firstReplicas, gpusPerReplica, mostReplicas } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
 import { type RouterMode, routerMode } from "../config/router";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "../config/schema";
@@ -30,6 +30,7 @@ export type DeepReadonly<T> = T extends (infer U)[]
 interface Derived extends Parsers {
   engine: EngineName;
   servedModelName: string;
+  pools: (ParsedConfig["pools"][number] & { replicas: number })[];
   router: Omit<ParsedConfig["router"], "mode"> & { mode: RouterMode };
   frontend: Omit<ParsedConfig["frontend"], "migrationLimit"> & { migrationLimit: number };
   cluster: Omit<ParsedConfig["cluster"], "gpusPerNode" | "allowIdleGpus"> & {
@@ -146,6 +147,7 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
     frontend: { ...parsed.frontend, migrationLimit },
     reasoningParser: parsed.reasoningParser ?? usual.reasoningParser,
     toolCallParser: parsed.toolCallParser ?? usual.toolCallParser,
+    pools: parsed.pools.map((pool) => ({ ...pool, replicas: firstReplicas(pool) })),
     servedModelName: parsed.servedModelName ?? defaultServedName(parsed.model),
     router: { ...parsed.router, mode: routerMode(parsed.router, parsed.task) },
     cluster: {
@@ -180,10 +182,14 @@ function movesFrom({
 /** The fewest GPUs per node that hold all pools: local GPUs are simulated, so there are as many as needed. */
 function fittingGpus({ pools, cluster: { nodes, workersPerGpu } }: ParsedConfig): number {
   if (workersPerGpu > 1) {
-    const workers = pools.reduce((sum, pool) => sum + pool.replicas, 0);
+    const workers = pools.reduce((sum, pool) => sum + mostReplicas(pool), 0);
     return Math.min(Math.ceil(workers / (nodes * workersPerGpu)), MOST_GPUS_OF_A_NODE);
   }
-  const sizes = pools.map((pool) => ({ ...pool, gpusPerReplica: gpusPerReplica(pool) }));
+  const sizes = pools.map((pool) => ({
+    ...pool,
+    replicas: mostReplicas(pool),
+    gpusPerReplica: gpusPerReplica(pool),
+  }));
   const needed = sizes.reduce((sum, pool) => sum + pool.replicas * pool.gpusPerReplica, 0);
   const least = Math.ceil(needed / nodes);
   const most = Math.min(needed, MOST_GPUS_OF_A_NODE);

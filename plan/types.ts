@@ -36,6 +36,7 @@ export const PROGRAM_ROLES = [
   "events",
   "gateway",
   "frontend",
+  "planner",
   ...WORKER_ROLES,
   "exporter",
   "prometheus",

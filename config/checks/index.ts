@@ -7,6 +7,7 @@ import type { EngineName } from "../names";
 import type { Problem } from "../problems";
 import type { ParsedConfig } from "../schema";
 import { accessChecks } from "./access";
+import { autoscaleChecks } from "./autoscale";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
 import { fileChecks } from "./files";
@@ -38,6 +39,7 @@ export function checkAcross(known: Known): Problem[] {
   return [
     modelChecks,
     poolChecks,
+    autoscaleChecks,
     engineChecks,
     placementChecks,
     routerChecks,

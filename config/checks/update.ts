@@ -1,7 +1,9 @@
+import { mostReplicas } from "../pools";
 import type { Problem, SettingPath } from "../problems";
 import type { Known } from ".";
 
 interface Updated {
+  /** How many there may be. */
   readonly replicas: number;
   readonly update: NonNullable<Known["frontend"]>["update"];
 }
@@ -9,7 +11,7 @@ interface Updated {
 /** Rejects settings of updates that would change nothing, or that would leave nobody who serves. */
 export function updateChecks({ target, pools, frontend }: Known): Problem[] {
   return [
-    ...(pools ?? []).flatMap((pool, index) => problemsOf(["pools", index], pool, target)),
+    ...(pools ?? []).flatMap((pool, index) => problemsOf(["pools", index], { ...pool, replicas: mostReplicas(pool) }, target)),
     ...(frontend === undefined ? [] : problemsOf(["frontend"], frontend, target)),
   ];
 }
