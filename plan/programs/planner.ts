@@ -32,6 +32,8 @@ export function plannerPrograms(context: PlanContext, ports: NodePorts): Program
         DYN_TCP_RPC_PORT: String(taken.rpc),
         DYN_SYSTEM_HOST: address,
         DYN_SYSTEM_PORT: String(taken.system),
+        // Of matplotlib, which prophet imports: else in the home of the user.
+        MPLCONFIGDIR: `${NODE_DIR}/run/${PLANNER}`,
       },
       secretEnv: dynamoSecrets(context),
       files: { [CONFIG_FILE]: `${JSON.stringify(plannerConfig(context.config), null, 2)}\n` },
