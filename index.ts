@@ -2,6 +2,7 @@
 import "./lib/bypassProxies";
 import * as pulumi from "@pulumi/pulumi";
 import { checkedConfig, costLine, DynamoCluster, KEY_VARIABLE, observeLocal, observeSky } from "./components";
+import { replicasOutput, withCurrentReplicas } from "./components/currentReplicas";
 import { ProgramError } from "./components/problems";
 import { CONFIG_NAMESPACE } from "./config/problems";
 
@@ -31,7 +32,7 @@ function configOfStack(): Record<string, string> {
 
 async function program() {
   const text = configOfStack();
-  const written = checkedConfig(text);
+  const written = await withCurrentReplicas(checkedConfig(text));
   const { huggingFaceToken: _token, registryPassword: _password, tlsKey: _key, ...config } = written;
   const clusterPrefix = `${pulumi.getProject()}-${pulumi.getStack()}`;
   const settings = new pulumi.Config(CONFIG_NAMESPACE);
@@ -68,6 +69,7 @@ async function program() {
     chat: `bin/dynamo-sky ask --stack ${stack}`,
     ...{ model, ...access, ...tls },
     cost: { gpus, dollarsPerHour, mostDollarsPerHour },
+    ...replicasOutput(written),
     look: `bin/dynamo-sky status --stack ${stack}`,
     // For such commands: all that they have to know, on one line.
     deployment: details,

@@ -28,6 +28,7 @@ import { gatewayCertificate, type HostCertificate } from "./gatewayCertificate";
 import { LocalCluster } from "./localCluster";
 import { Metrics } from "./metrics";
 import { clusterBaseName, SUFFIX_LENGTH } from "./names";
+import { Planner } from "./planner";
 import { Readiness } from "./readiness";
 import { localRepairs } from "./repair";
 import { Router } from "./router";
@@ -300,7 +301,10 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const watchers = having(...METRICS_ROLES);
     const metrics =
       watchers.length > 0 ? new Metrics(`${name}-metrics`, { units: watchers }, parent).runs : [];
-    return [...control.runs, ...frontend.runs, ...workers, ...metrics];
+    const planners = having("planner");
+    const planner =
+      planners.length > 0 ? new Planner(`${name}-planner`, { units: planners, after }, parent).runs : [];
+    return [...control.runs, ...frontend.runs, ...workers, ...planner, ...metrics];
   }
 }
 

@@ -13,6 +13,8 @@ export type NodeRequest =
   | { readonly report: ReportRequest }
   | { readonly logs: LogsRequest }
   | { readonly secrets: Readonly<Record<string, string>> }
+  // `runtime/decisions.py`
+  | { readonly decision: { readonly done: string | number | null } }
   // `runtime/units.py`
   | UnitChange
   | { readonly begin: { readonly unit: string; readonly owner: ProcessId } }
@@ -105,7 +107,7 @@ export function askNode(
 }
 
 /** Modules imported by the agent, sent with it, since a node may have another version, or none yet. */
-const IMPORTED = ["files", "processes", "supervisor_client", "units"] as const;
+const IMPORTED = ["files", "decisions", "processes", "supervisor_client", "units"] as const;
 
 /** `runtime/agent.py` and its imports as one text. JSON is valid Python, too. */
 function agentScript(): string {

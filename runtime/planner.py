@@ -2,9 +2,8 @@
 """Runs NVIDIA's planner: ``planner.py <configuration>``, the file of ``python -m dynamo.planner --config``.
 
 The planner tells what it decides through Dynamo's own coordination of environments other than Kubernetes
-(`VirtualConnectorClient`). This process takes the decision from there and writes it to `DECISION` in the
-node's directory, where the agent reads it (`agent.py`); what the agent writes to `DONE` tells the planner that
-its decision was carried out. Until then it decides nothing else.
+(`VirtualConnectorClient`). This process takes the decision from there and leaves it for the agent
+(`decisions.py`), which answers when it was carried out. Until then the planner decides nothing else.
 
 Environment variables: NODE_DIR and Dynamo's own. Python 3.10 or later, in Dynamo's environment, with what the
 planner imports (`toolchain/planner.in`).
@@ -19,11 +18,8 @@ import time
 import types
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
-from files import write_private
+import decisions
 
-# Relative to the node's directory.
-DECISION = "run/decision.json"
-DONE = "run/decision-done.json"
 POLL_SECONDS = 0.5
 # What the planner means by a number that it has not decided.
 UNDECIDED = -1
@@ -51,22 +47,14 @@ def stand_in():
     print("aisimulate is not on this node: a stand-in takes its place, with which target sla is not there", flush=True)
 
 
-def read_done(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)["id"]
-    except (OSError, ValueError, KeyError):
-        return None
-
-
 def number(decided):
     return None if decided == UNDECIDED else decided
 
 
 async def tell(client, node_dir):
     """Passes decisions to the agent, and its answers back."""
-    decision_path, done_path = os.path.join(node_dir, DECISION), os.path.join(node_dir, DONE)
     told = completed = None
+    decisions.forget(node_dir)
     while True:
         decision = await client.get()
         if decision.decision_id not in (UNDECIDED, told):
@@ -77,10 +65,10 @@ async def tell(client, node_dir):
                 "decode": number(decision.num_decode_workers),
                 "at": time.time(),
             }
-            write_private(decision_path, json.dumps(answer))
+            decisions.write(node_dir, decisions.DECISION, answer)
             print("decided: %s" % json.dumps(answer), flush=True)
-        done = read_done(done_path)
-        if done == told and told is not None and completed != told:
+        done = (decisions.read(node_dir, decisions.DONE) or {}).get("id")
+        if told is not None and done == told != completed:
             await client.complete(decision)
             completed = told
         await asyncio.sleep(POLL_SECONDS)

@@ -34,7 +34,9 @@ export function uvRequirementsFile(): string {
 
 /** Name of the environment's directory and stamp: another lock file makes another environment. */
 export function pythonKey(name: PythonName = "python"): string {
-  const hash = createHash("sha256").update(readFileSync(requirementsFile(name))).digest("hex");
+  const hash = createHash("sha256")
+    .update(readFileSync(requirementsFile(name)))
+    .digest("hex");
   return `${name}-${VERSIONS.dynamo}-${hash.slice(0, 12)}`;
 }
 

@@ -11,7 +11,9 @@ interface Updated {
 /** Rejects settings of updates that would change nothing, or that would leave nobody who serves. */
 export function updateChecks({ target, pools, frontend }: Known): Problem[] {
   return [
-    ...(pools ?? []).flatMap((pool, index) => problemsOf(["pools", index], { ...pool, replicas: mostReplicas(pool) }, target)),
+    ...(pools ?? []).flatMap((pool, index) =>
+      problemsOf(["pools", index], { ...pool, replicas: mostReplicas(pool) }, target),
+    ),
     ...(frontend === undefined ? [] : problemsOf(["frontend"], frontend, target)),
   ];
 }

@@ -3,7 +3,7 @@ import { gpusPerReplica } from "../../config/pools";
 import { NODE_DIR, programFile } from "../../lib/placeholders";
 import type { DeploymentConfig } from "../config";
 import { metricsAddress, type PlanContext } from "../context";
-import { onePort, portsByPurpose, type NodePorts } from "../ports";
+import { type NodePorts, onePort, portsByPurpose } from "../ports";
 import { isAutoscaled, scaledPools } from "../scale";
 import type { ProgramPlan, WorkerRole } from "../types";
 import { controlPlaneWaits } from "./controlPlane";
