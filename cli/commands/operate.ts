@@ -1,0 +1,45 @@
+/** `dynamo-sky operate`: keeps a stack as large as its planner decides, and repairs what is lost. */
+import { CWD, NEEDED_STACK, verb } from "../command";
+import { exitCodes, seconds } from "../commandLine";
+import { type Action, Operator } from "../operate/operator";
+import { planStack } from "../plannedStack";
+import { openStack } from "../pulumi/openStack";
+import { preload } from "../pulumi/preload";
+import { cancellation } from "../pulumi/signals";
+
+export const command = verb(
+  "operate",
+  `Keeps a stack as it should be until it is stopped or the stack is destroyed: carries out what the planner decides (pools with
+maxReplicas), and repairs what is lost. Every change is an update by Pulumi, so its state, policies and limits hold.`,
+  exitCodes({ ok: "it was stopped, or the stack destroyed", failed: "the stack is not up" }),
+)
+  .addOption(NEEDED_STACK)
+  .addOption(CWD)
+  .option("--every <s>", "seconds between two looks for a decision", lookEvery, 2)
+  .option("--drift-every <s>", "seconds between two looks for what is lost", driftEvery, 60)
+  .option("--json", "print one JSON object a line: {at,kind,text,replicas,seconds}", false)
+  .action(async ({ stack, cwd, every: lookSeconds, driftEvery: driftSeconds, json }) => {
+    await preload(stack, cwd);
+    // The engine's own output would hide the lines of this.
+    const opened = await openStack({ projectDir: cwd, stack, onProgress: () => undefined });
+    const { signal } = cancellation();
+    const tell = (action: Action) => console.log(json ? JSON.stringify(action) : line(action));
+    const config = () => planStack(stack, cwd).config;
+    await new Operator(opened, { lookSeconds, driftSeconds, tell, signal, config }).run();
+    // The listeners of signals would keep the process.
+    process.exit();
+  });
+
+function lookEvery(written: string): number {
+  return seconds("--every", written);
+}
+
+function driftEvery(written: string): number {
+  return seconds("--drift-every", written);
+}
+
+function line({ at, kind, text, replicas, seconds: took }: Action): string {
+  const counts = Object.entries(replicas).map(([role, count]) => `${role} ${count}`);
+  const end = [...(took === undefined ? [] : [`${took.toFixed(1)} s`]), ...counts].join(", ");
+  return `${at.slice(0, 19)}Z ${kind}: ${text}${end === "" ? "" : ` (${end})`}`;
+}
