@@ -1,0 +1,158 @@
+/**
+ * A deployment that grows and shrinks with its load: NVIDIA's planner decides, `dynamo-sky operate` carries it
+ * out on the real Pulumi engine, and every stream comes to its end. Each test continues from the previous
+ * one's state.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { deployedOf } from "../../cli/deployment/deployed";
+import type { Action } from "../../cli/operate/operator";
+import type { ConfigInput } from "../../config/schema";
+import { type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
+import { freePorts, type Ports } from "../../dev/freePorts";
+import { eventually } from "../eventually";
+import {
+  eachGoesOn,
+  leftOf,
+  namespaced,
+  pids,
+  REPOSITORY,
+  type TestProject,
+  testProject,
+} from "./programHarness";
+
+const STREAMS = 40;
+const MOST = 3;
+
+let project: TestProject;
+let ports: Ports;
+let cluster = "";
+let operator: ChildProcess | undefined;
+let actions: Action[] = [];
+const answers: StreamedAnswer[] = [];
+
+function configure(changes: Partial<ConfigInput> = {}): void {
+  project.configure(
+    "dev",
+    namespaced({
+      target: "local",
+      model: "Qwen/Qwen3-8B",
+      engine: "mocker",
+      // Few blocks of the KV cache, so that few streams fill it.
+      engineArgs: [...["--speedup-ratio", "0.1", "--num-gpu-blocks-override", "60", "--max-num-seqs", "16"]],
+      pools: [{ role: "aggregated", minReplicas: 1, maxReplicas: MOST }],
+      autoscale: {
+        target: "load",
+        scaleUpKvPercent: 50,
+        scaleDownKvPercent: 10,
+        intervalSeconds: 2,
+        cooldownSeconds: 1,
+        changesPerHour: 100,
+      },
+      ...ports,
+      ...changes,
+    } as ConfigInput),
+  );
+}
+
+function operate(): void {
+  const args = ["operate", "--stack", "dev", "--cwd", project.directory, "--json", "--every", "1"];
+  const child = spawn(`${REPOSITORY}/bin/dynamo-sky`, [...args, "--drift-every", "600"], {
+    env: {
+      ...process.env,
+      DYNAMO_SKY_STATE: project.state,
+      PULUMI_BACKEND_URL: `file://${project.state}`,
+      PULUMI_CONFIG_PASSPHRASE: "test",
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    project.lines.push(line);
+    actions.push(JSON.parse(line) as Action);
+  });
+  createInterface({ input: child.stderr }).on("line", (line) => project.lines.push(line));
+  operator = child;
+}
+
+const workers = async () =>
+  Object.keys(await pids(cluster))
+    .filter((name) => name.startsWith("aggregated-"))
+    .toSorted();
+
+/** Load until the condition holds; its streams are counted. */
+async function underLoad(until: () => boolean | Promise<boolean>): Promise<void> {
+  const all = await (await project.open("dev")).outputs({ showSecrets: true });
+  let isOver = false;
+  const load = sendStreams(
+    { url: String(all["endpoint"]), model: "Qwen/Qwen3-8B" },
+    { requests: Number.POSITIVE_INFINITY, clients: STREAMS, answerTokens: 24, isOver: () => isOver },
+  );
+  try {
+    await eventually(until, 150_000);
+  } finally {
+    isOver = true;
+    answers.push(...(await load));
+  }
+}
+
+const scaled = () =>
+  actions.filter(({ kind }) => kind === "scale").map(({ replicas }) => replicas.aggregated);
+
+beforeAll(async () => {
+  project = testProject("autoscale");
+  ports = await freePorts();
+});
+afterAll(() => {
+  operator?.kill("SIGKILL");
+  project.remove();
+});
+eachGoesOn(() => project.lines);
+
+const LONG = { timeout: 240_000 };
+
+it("begins with the fewest", LONG, async () => {
+  configure();
+  await (await project.open("dev")).up();
+  const all = await (await project.open("dev")).outputs();
+  [cluster = ""] = deployedOf(all).topology.map((entry) => entry.cluster);
+  expect(all["replicas"]).toEqual({ aggregated: 1 });
+  expect(await workers()).toEqual(["aggregated-0"]);
+});
+
+it("grows under load, to its bound and not beyond it", LONG, async () => {
+  operate();
+  await underLoad(() => scaled().at(-1) === MOST);
+  expect(scaled()).toEqual([2, 3]);
+  expect(await workers()).toEqual(["aggregated-0", "aggregated-1", "aggregated-2"]);
+});
+
+it("stays as large at an update by hand", LONG, async () => {
+  operator?.kill("SIGKILL");
+  const before = await pids(cluster);
+  const { replicas } = await (await project.open("dev")).outputs();
+  await (await project.open("dev")).up();
+  expect((await (await project.open("dev")).outputs())["replicas"]).toEqual(replicas);
+  expect(await pids(cluster)).toEqual(before);
+});
+
+it("shrinks when the load is over", LONG, async () => {
+  actions = [];
+  operate();
+  await eventually(() => scaled().at(-1) === 1, 150_000);
+  expect(await workers()).toEqual(["aggregated-0"]);
+});
+
+it("has lost no stream", () => {
+  process.stderr.write(`${answers.length} streams\n`);
+  expect(answers.filter(({ isWhole }) => !isWhole).slice(0, 5)).toEqual([]);
+  expect(answers.length).toBeGreaterThan(STREAMS);
+});
+
+it("ends its operator when it is destroyed, and leaves nothing", LONG, async () => {
+  const ended = new Promise<number | null>((resolve) => operator?.once("exit", resolve));
+  await (await project.open("dev")).destroy();
+  expect(await ended).toBe(0);
+  expect(actions.at(-1)).toMatchObject({ kind: "stopped", text: "dev was destroyed" });
+  expect(leftOf(cluster)).toEqual({ processes: [], directory: false });
+});
