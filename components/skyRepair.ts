@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../plan/config";
 import { type HubAnswer, type HubQuestion, hubQuestion } from "../plan/hub";
 import type { Obstacle } from "../plan/obstacles";
-import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
+import type { ObservedSkyClusters } from "../sky/observe";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
 import { answersTo, priceQuestions, type SkyPrices } from "./prices";
 import { reported, reportedLater } from "./problems";
@@ -89,12 +89,19 @@ const OBSERVE_SECONDS = 900;
 export function skyRepair(base: string, { at, clusters }: SkyObservation): string | undefined {
   const name = new RegExp(`^${base}-[a-z0-9]{${SUFFIX_LENGTH}}$`);
   const found = Object.entries(clusters).filter(([cluster]) => name.test(cluster));
-  const reasons = found.map(([, seen]) => broken(seen));
+  const reasons = found.map(([, seen]) => brokenCluster(seen));
   if (reasons.includes(undefined)) return undefined;
   return `${reasons[0] ?? "SkyPilot knows no such cluster"}, seen ${at}`;
 }
 
-function broken({ status, job }: ObservedSkyCluster): string | undefined {
+/** Status of a cluster, and of its latest job. */
+interface ClusterStatus {
+  readonly status: string;
+  readonly job?: { readonly status: string } | undefined;
+}
+
+/** Why a cluster's task does not serve; undefined if it does. */
+export function brokenCluster({ status, job }: ClusterStatus): string | undefined {
   if (status !== "UP") return `the cluster is ${status}`;
   if (job === undefined) return "the cluster runs no task";
   return ALIVE.has(job.status) ? undefined : `the cluster's task is ${job.status}`;

@@ -7,10 +7,10 @@ import { replicasSchema } from "../../plan/outputs";
 import { type Replicas, type ScaledPool, scaledPools } from "../../plan/scale";
 import { type Deployed, deployedOf } from "../deployment/deployed";
 import { reach as reachNodes } from "../deployment/reach";
-import { driftOf } from "../pulumi/drift";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
 import { type Decision, openDecision } from "./decisions";
+import { lostOf } from "./lost";
 import { Backoff, Pace } from "./pace";
 
 /** What an operator did, or why it did not. */
@@ -37,16 +37,20 @@ export interface OperatorOptions {
   readonly config: () => DeploymentConfig;
 }
 
-/** After as many failures in a row nothing is tried again: a repair that fails again and again costs money. */
+/**
+ * After as many failures in a row nothing is tried again. What is lost again before a look has found all well
+ * counts as one: what is started again and again costs money, and serves nobody.
+ */
 const TRIES = 5;
 const FIRST_PAUSE_SECONDS = 15;
+const LIMITS = { tries: TRIES, firstPauseSeconds: FIRST_PAUSE_SECONDS };
 
 /** Another update holds the stack's lock. */
 const LOCKED = /the stack is currently locked|conflict: another update/i;
 
 export class Operator {
   readonly #pace = new Pace();
-  readonly #backoff = new Backoff({ tries: TRIES, firstPauseSeconds: FIRST_PAUSE_SECONDS });
+  readonly #backoff = { scale: new Backoff(LIMITS), repair: new Backoff(LIMITS) };
   #carriedOut: Decision["id"] | undefined;
   /** What was told last of something that lasts: it is told once. */
   #told: string | undefined;
@@ -110,7 +114,7 @@ export class Operator {
       return;
     }
     const replicas = { ...state.replicas, ...decision.replicas };
-    const done = await this.#up("scale", what, replicas);
+    const done = await this.#up("scale", what, state, replicas);
     if (done) this.#carriedOut = decision.id;
   }
 
@@ -130,49 +134,60 @@ export class Operator {
     }
   }
 
-  /** Looks for drift, and repairs what is lost; a change of the configuration is a person's to apply. */
+  /** Looks for what is lost, and repairs it. */
   async #repair(state: State): Promise<void> {
     const { signal, driftSeconds } = this.options;
     this.#nextDrift = Date.now() + driftSeconds * 1000;
-    if (this.#backoff.hasGivenUp) return;
+    let lost: string[];
     try {
-      const { steps } = await this.stack.preview({ signal });
-      const lost = driftOf(steps).filter(({ kind }) => kind === "lost");
-      if (lost.length === 0) return this.#backoff.succeeded();
-      const what = lost.map(({ resource, reason }) => `${resource}: ${reason}`).join("; ");
-      if (this.#backoff.mayTry(Date.now())) await this.#up("repair", what, state.replicas);
+      lost = await lostOf(state.deployed, signal);
     } catch (error) {
       if (!signal.aborted)
-        this.#once("failed", `drift cannot be found out: ${firstLine(error)}`, state.replicas);
+        this.#once("failed", `what runs cannot be found out: ${firstLine(error)}`, state.replicas);
+      return;
     }
+    if (lost.length === 0) return this.#backoff.repair.succeeded();
+    const done = await this.#up("repair", lost.join("; "), state);
+    if (done) this.#backoff.repair.failed(Date.now());
   }
 
-  /** @returns Whether it worked. */
-  async #up(kind: "scale" | "repair", why: string, replicas: Replicas): Promise<boolean> {
+  /**
+   * @param replicas Default: as many as there are.
+   * @returns Whether it worked.
+   */
+  async #up(
+    kind: "scale" | "repair",
+    why: string,
+    state: State,
+    replicas: Replicas = state.replicas,
+  ): Promise<boolean> {
     const { signal } = this.options;
-    if (!this.#backoff.mayTry(Date.now())) return false;
+    const backoff = this.#backoff[kind];
+    if (!backoff.mayTry(Date.now())) return false;
     try {
       const { seconds } = await this.stack.up({
         signal,
         env: { [REPLICAS_VARIABLE]: JSON.stringify(replicas) },
       });
-      this.#backoff.succeeded();
-      this.#pace.note(Date.now());
+      if (kind === "scale") {
+        this.#backoff.scale.succeeded();
+        this.#pace.note(Date.now());
+      }
       this.#tell(kind, why, replicas, seconds);
       return true;
     } catch (error) {
       if (signal.aborted) return false;
       const message = firstLine(error);
       if (LOCKED.test(messageOf(error))) {
-        this.#once("hold", `${why}: another update of the stack runs`, replicas);
+        this.#once("hold", `${why}: another update of the stack runs`, state.replicas);
         return false;
       }
-      const pause = this.#backoff.failed(Date.now());
+      const pause = backoff.failed(Date.now());
       const next =
         pause === undefined
           ? `after ${TRIES} failures nothing is tried again; repair it, run \`up\`, and start this anew`
           : `tried again in ${pause} s`;
-      this.#tell("failed", `${why}: ${message} (${next})`, replicas);
+      this.#tell("failed", `${why}: ${message} (${next})`, state.replicas);
       return false;
     }
   }

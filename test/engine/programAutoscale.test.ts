@@ -11,6 +11,8 @@ import type { Action } from "../../cli/operate/operator";
 import type { ConfigInput } from "../../config/schema";
 import { type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
 import { freePorts, type Ports } from "../../dev/freePorts";
+import { kill, processesOf } from "../../lib/processes";
+import { nodeDirectory } from "../../local/directories";
 import { eventually } from "../eventually";
 import {
   eachGoesOn,
@@ -58,7 +60,7 @@ function configure(changes: Partial<ConfigInput> = {}): void {
 
 function operate(): void {
   const args = ["operate", "--stack", "dev", "--cwd", project.directory, "--json", "--every", "1"];
-  const child = spawn(`${REPOSITORY}/bin/dynamo-sky`, [...args, "--drift-every", "600"], {
+  const child = spawn(`${REPOSITORY}/bin/dynamo-sky`, [...args, "--drift-every", "2"], {
     env: {
       ...process.env,
       DYNAMO_SKY_STATE: project.state,
@@ -141,6 +143,22 @@ it("shrinks when the load is over", LONG, async () => {
   operate();
   await eventually(() => scaled().at(-1) === 1, 150_000);
   expect(await workers()).toEqual(["aggregated-0"]);
+});
+
+it("repairs what is lost, by itself", LONG, async () => {
+  actions = [];
+  const planner = (await pids(cluster))["planner"] ?? 0;
+  const [node] = processesOf(nodeDirectory(cluster, 0)).filter(({ command }) =>
+    command.includes("supervisord"),
+  );
+  kill(planner);
+  kill(node?.pid ?? 0);
+  await eventually(() => actions.some(({ kind }) => kind === "repair"), 150_000);
+  expect(actions[0]?.text).toMatch(/node 0 of \S+ does not run/);
+  expect(await workers()).toEqual(["aggregated-0"]);
+  await underLoad(() => scaled().at(-1) === 2);
+  // Its planner decides again, too.
+  await eventually(() => scaled().at(-1) === 1, 150_000);
 });
 
 it("has lost no stream", () => {
