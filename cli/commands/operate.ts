@@ -1,4 +1,9 @@
 /** `dynamo-sky operate`: keeps a stack as large as its planner decides, and repairs what is lost. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { stateDir } from "../../lib/dirs";
+import { withLock } from "../../lib/lock";
+import { Progress } from "../../lib/progress";
 import { CWD, NEEDED_STACK, verb } from "../command";
 import { exitCodes, seconds } from "../commandLine";
 import { type Action, Operator } from "../operate/operator";
@@ -25,7 +30,15 @@ maxReplicas), and repairs what is lost. Every change is an update by Pulumi, so 
     const { signal } = cancellation();
     const tell = (action: Action) => console.log(json ? JSON.stringify(action) : line(action));
     const config = () => planStack(stack, cwd).config;
-    await new Operator(opened, { lookSeconds, driftSeconds, tell, signal, config }).run();
+    const operator = new Operator(opened, { lookSeconds, driftSeconds, tell, signal, config });
+    const locks = join(stateDir(), "operators");
+    mkdirSync(locks, { recursive: true, mode: 0o700 });
+    await withLock(
+      join(locks, `${opened.project.name}-${stack.replaceAll("/", "-")}`),
+      { progress: new Progress(), signal },
+      () => operator.run(),
+      `another operator of ${stack} on this machine`,
+    );
     // The listeners of signals would keep the process.
     process.exit();
   });

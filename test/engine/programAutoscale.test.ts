@@ -68,6 +68,7 @@ function operate(): void {
       PULUMI_CONFIG_PASSPHRASE: "test",
     },
     stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
   });
   createInterface({ input: child.stdout }).on("line", (line) => {
     project.lines.push(line);
@@ -75,6 +76,11 @@ function operate(): void {
   });
   createInterface({ input: child.stderr }).on("line", (line) => project.lines.push(line));
   operator = child;
+}
+
+/** Ends it and all that it has started, whatever they are doing. */
+function killOperator(): void {
+  if (operator?.pid !== undefined && operator.exitCode === null) process.kill(-operator.pid, "SIGKILL");
 }
 
 const workers = async () =>
@@ -106,7 +112,7 @@ beforeAll(async () => {
   ports = await freePorts();
 });
 afterAll(() => {
-  operator?.kill("SIGKILL");
+  killOperator();
   project.remove();
 });
 eachGoesOn(() => project.lines);
@@ -130,7 +136,7 @@ it("grows under load, to its bound and not beyond it", LONG, async () => {
 });
 
 it("stays as large at an update by hand", LONG, async () => {
-  operator?.kill("SIGKILL");
+  killOperator();
   const before = await pids(cluster);
   const { replicas } = await (await project.open("dev")).outputs();
   await (await project.open("dev")).up();
