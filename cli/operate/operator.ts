@@ -92,30 +92,33 @@ export class Operator {
   async #look(state: State): Promise<void> {
     const config = this.options.config();
     const pools = scaledPools(config);
-    if (pools.length > 0) await this.#scale(state, config, pools);
-    if (Date.now() >= this.#nextDrift) await this.#repair(state);
+    const hasChanged = pools.length > 0 && (await this.#scale(state, config, pools));
+    // After a change what is known of the stack is old.
+    if (!hasChanged && Date.now() >= this.#nextDrift) await this.#repair(state);
   }
 
-  async #scale(state: State, config: DeploymentConfig, pools: readonly ScaledPool[]): Promise<void> {
+  /** @returns Whether an update was made. */
+  async #scale(state: State, config: DeploymentConfig, pools: readonly ScaledPool[]): Promise<boolean> {
     const decision = await this.#decision(state, pools);
-    if (decision === undefined || decision === "unknown") return;
+    if (decision === undefined || decision === "unknown") return false;
     const changes = pools.flatMap(({ role }) => {
       const [from, to] = [state.replicas[role], decision.replicas[role]];
       return to === undefined || from === to ? [] : [`${role} ${from ?? "?"} → ${to}`];
     });
     if (changes.length === 0) {
       this.#carriedOut = decision.id;
-      return;
+      return false;
     }
     const what = `the planner decides ${changes.join(", ")}`;
     const hold = this.#pace.hold(config.autoscale, Date.now());
     if (hold !== undefined) {
       this.#once("hold", `${what}, not before ${clock(hold.until)}: ${hold.why}`, state.replicas);
-      return;
+      return false;
     }
     const replicas = { ...state.replicas, ...decision.replicas };
     const done = await this.#up("scale", what, state, replicas);
     if (done) this.#carriedOut = decision.id;
+    return true;
   }
 
   async #decision(state: State, pools: readonly ScaledPool[]): Promise<Decision | undefined | "unknown"> {
