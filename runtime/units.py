@@ -12,6 +12,8 @@ Each request can be repeated from any state, so one that was cut off is complete
         {"failed": {"program": P, "missing": what, "lines": [its last log lines]}}
     {"remove": {"unit": U}} → {"done": true}
     {"keep": {"units": [U, …]}} removes all others → {"line": progress}, {"done": true}
+    {"secrets": {"values": {name: value}, "reread": [names]}} writes the node's secrets, and restarts programs
+        that have a changed one, except for those that they read again by themselves → {"done": true}
     {"state": {"seconds": S}} waits so long for supervisor →
         {"supervisor": bool, "programs": [{"name", "unit", "state", "pid", "unfinished": bool}]}
     {"stop": {"except": [roles]}} stops the programs of all other roles →
@@ -38,11 +40,11 @@ import xmlrpc.client
 import files
 from supervisor_client import supervisor_at
 
-UNITS = "units"
 CALL_SECONDS = 15.0
 LOCK_SECONDS = 60.0
 # Besides a program's own grace: its launcher's, and supervisor's.
 STOP_MARGIN_SECONDS = 25.0
+LONGEST_STOP_SECONDS = 3600.0
 LONGEST_PAUSE_SECONDS = 0.5
 # While nothing changes, a write is the only way to notice that the client has disconnected.
 HEARTBEAT_SECONDS = 2.0
@@ -139,23 +141,31 @@ class Node:
         except (OSError, http.client.HTTPException, xmlrpc.client.Error, ImportError):
             return False
 
+    def until_answers(self, seconds):
+        deadline = time.monotonic() + seconds
+        while not self.answers():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+        return True
+
     def infos(self):
         return {info["name"]: info for info in self.call("getAllProcessInfo")}
 
     def units(self):
         """Specifications by unit."""
         try:
-            names = sorted(os.listdir(self.path(UNITS)))
+            names = sorted(os.listdir(self.path(files.UNITS)))
         except FileNotFoundError:
             return {}
         return {unit: self.programs(unit) for unit in names}
 
     def programs(self, unit):
         try:
-            names = sorted(os.listdir(self.path(UNITS, unit)))
+            names = sorted(os.listdir(self.path(files.UNITS, unit)))
         except FileNotFoundError:
             return []
-        found = [read_json(self.path(UNITS, unit, name)) for name in names if name.endswith(".json")]
+        found = [read_json(self.path(files.UNITS, unit, name)) for name in names if name.endswith(".json")]
         return [spec for spec in found if spec is not None]
 
     def history(self, name):
@@ -218,7 +228,7 @@ def replace(node, unit, specs):
         for spec in gone:
             for kind in ("conf", "json"):
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(node.path(UNITS, unit, "%s.%s" % (spec["name"], kind)))
+                    os.unlink(node.path(files.UNITS, unit, "%s.%s" % (spec["name"], kind)))
         added, changed, _ = node.reload()
     graces = {spec["name"]: spec for spec in [*specs, *before]}
     changed = [graces[name] for name in changed if name in names]
@@ -308,7 +318,7 @@ def take_off(node, unit):
     with node.lock(unit), uninterrupted():
         node.stop(node.programs(unit))
         with node.lock("node"):
-            shutil.rmtree(node.path(UNITS, unit), ignore_errors=True)
+            shutil.rmtree(node.path(files.UNITS, unit), ignore_errors=True)
             node.reload()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(node.mark(unit))
@@ -329,10 +339,40 @@ def keep(node, wanted):
     node.say({"done": True})
 
 
+def secrets(node, wanted):
+    """All values of the node. What is in `reread` is read again by programs that run."""
+    import plan
+
+    path, left = node.path(files.SECRETS), node.path("run", "secrets-to-read")
+    values, before = wanted["values"], read_json(path) or {}
+    differ = {name for name in {*before, *values} if before.get(name) != values.get(name)}
+    # In a file, since another agent goes on where this one was cut off.
+    stale = sorted({*differ, *(read_json(left) or [])} - set(wanted["reread"]))
+    files.write_private(left, json.dumps(stale))
+    if differ:
+        files.write_private(path, json.dumps(values))
+    users = [
+        spec["name"]
+        for specs in node.units().values()
+        for spec in specs
+        if set(stale) & set(plan.secrets_of([spec]))
+    ]
+
+    def start_again(name):
+        node.say({"line": "restarting %s, for which a secret has changed" % name})
+        node.call("stopProcess", name, True, seconds=LONGEST_STOP_SECONDS, fine=NOT_RUNNING)
+        node.call("startProcess", name, False, fine=ALREADY_STARTED)
+
+    with uninterrupted():
+        node.at_once(start_again, users)
+    os.unlink(left)
+    if differ and before and not users:
+        node.say({"line": "new keys and certificate are on the node: nothing is started anew"})
+    node.say({"done": True})
+
+
 def state(node, wanted):
-    deadline = time.monotonic() + wanted["seconds"]
-    while not node.answers() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    node.until_answers(wanted["seconds"])
     try:
         infos = node.infos()
     except (OSError, http.client.HTTPException, xmlrpc.client.Error, ImportError):
@@ -374,6 +414,7 @@ def clean(node, _wanted):
 
 
 VERBS = {
+    "secrets": secrets,
     "apply": apply,
     "remove": remove,
     "keep": keep,
@@ -384,8 +425,9 @@ VERBS = {
 WITHOUT_SUPERVISOR = ("state", "clean")
 
 
-def carry_out(node, verb, wanted):
-    if verb not in WITHOUT_SUPERVISOR and not node.answers():
+def carry_out(node, verb, wanted, seconds):
+    """@param seconds: how long to wait for supervisor"""
+    if verb not in WITHOUT_SUPERVISOR and not node.until_answers(seconds):
         node.say({"silent": True})
     else:
         VERBS[verb](node, wanted)
