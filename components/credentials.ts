@@ -1,4 +1,5 @@
 /** Passwords for connections between a deployment's own processes. */
+
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random/randomPassword";
 import {
@@ -8,7 +9,7 @@ import {
   LOCKSTEP_SECRET,
   NATS_TOKEN,
 } from "../plan/programs/controlPlane";
-import { type DeploymentPlan, secretsOfProgram } from "../plan/types";
+import { type DeploymentPlan, programsOf, secretsOfProgram } from "../plan/types";
 
 type SecretName = (typeof CONTROL_PLANE_SECRETS)[number];
 
@@ -42,6 +43,6 @@ export class Credentials extends pulumi.ComponentResource {
 }
 
 function wantedSecrets({ clusters }: DeploymentPlan): ReadonlySet<string> {
-  const programs = clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf({ clusters });
   return new Set(programs.flatMap(secretsOfProgram));
 }

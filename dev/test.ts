@@ -34,8 +34,8 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
 /** `engines` installs 18 GB: it runs only on request, with a note about that. */
 const byDefault = ["unit", "contract", "engine", "dynamo", "pipelines", "lab"];
 /**
- * Groups that run in parallel, of about the same length; the lab's tests run beside them. They mostly wait, for
- * engines, workers and SkyPilot; within a group one file runs at a time.
+ * Groups that run in parallel, of about the same length; the lab's tests run beside them. They mostly wait,
+ * for engines, workers and SkyPilot; within a group one file runs at a time.
  */
 const sideBySide = [["unit", "dynamo"], ["contract", "engine", "pipelines"], ["engines"]] as const;
 const model = "Qwen/Qwen3-8B";

@@ -1,21 +1,54 @@
 /** Last lines of log files, for error messages. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
-const TAIL_BYTES = 131_072;
+const TAIL_BYTES = 1_048_576;
 
 /**
  * The last lines of the given files, one file after the other, each line indented. Missing files have none.
  */
 export function lastLines(paths: readonly string[], count: number): string[] {
-  return paths.flatMap((path) => {
-    const lines = tail(path).slice(-count);
-    return lines.length === 0 ? [] : [`  ${path}:`, ...lines.map((line) => `    ${line}`)];
-  });
+  return paths.flatMap((path) => indented(path, tail(path).slice(-count)));
+}
+
+/** Lines for a message, below where they are from. */
+export function indented(source: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [`  ${source}:`, ...lines.map((line) => `    ${line}`)];
 }
 
 /** Whether `runtime/launch.py` wrote the line: it does not tell why a program crashed. */
 export function isLaunchers(line: string): boolean {
-  return /^\s*(ended soon after its start \d+ times?|ending what an earlier run left behind)/.test(line);
+  return (
+    STARTED.test(line) ||
+    /^\s*(ended soon after its start \d+ times?|ending what an earlier run left behind)/.test(line)
+  );
+}
+
+/** A program's first line of each start. */
+const STARTED = /^\s*started at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)$/;
+
+/** What a program has said, oldest first. */
+export interface ProgramLog {
+  readonly program: string;
+  readonly lines: readonly string[];
+}
+
+/** One start of a program, and what it said until the next. */
+export interface Run {
+  readonly lines: readonly string[];
+  /** Next start, milliseconds since 1970; undefined if there was none since. */
+  readonly nextAt: number | undefined;
+}
+
+/** A program's log by its starts, oldest first. Lines before the first start that it has are left out. */
+export function runsIn(log: readonly string[]): Run[] {
+  const starts = log.flatMap((line, index) => {
+    const [, at] = STARTED.exec(line) ?? [];
+    return at === undefined ? [] : { index, at: Date.parse(at) };
+  });
+  return starts.map(({ index }, place) => {
+    const next = starts[place + 1];
+    return { lines: log.slice(index + 1, next?.index), nextAt: next?.at };
+  });
 }
 
 const NAMES_AN_ERROR = /\b(\w*(Error|Exception)|error|ERROR|[Ff]atal|panicked|[Cc]annot|No such file)\b/;
@@ -26,7 +59,7 @@ export function causeIn(lines: readonly string[]): string | undefined {
 }
 
 /**
- * The lines at the end of a file, at most 128 KiB of them, without empty ones; none where there is no file.
+ * The lines at the end of a file, at most 1 MiB of them, without empty ones; none where there is no file.
  */
 export function tail(path: string): string[] {
   let file: number;

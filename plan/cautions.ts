@@ -1,8 +1,10 @@
 /** Warnings about a valid deployment, printed by every preview. Pure. */
+
 import { type IgnoredSetting, ignores } from "../config/infra";
 import { listed } from "../config/values";
 import type { DeploymentConfig } from "./config";
 import type { DeploymentPlan } from "./types";
+import { programsOf } from "./types";
 
 const OPEN_INSIDE =
   "The endpoint asks nobody in the cluster's network for a key, and speaks plain HTTP (dynamo-sky:access.gateway: false).";
@@ -16,7 +18,7 @@ export function cautionsOf(
   config: DeploymentConfig,
   { clusters }: Pick<DeploymentPlan, "clusters">,
 ): string[] {
-  const programs = clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf({ clusters });
   return [
     ...(config.target === "sky" && !config.access.gateway ? [OPEN_INSIDE] : []),
     ...(config.engine === "trtllm" && programs.some(({ mpi }) => mpi !== undefined)

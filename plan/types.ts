@@ -178,3 +178,8 @@ export interface DeploymentPlan {
   readonly namespace: string;
   readonly expectedWorkers: ExpectedWorkers;
 }
+
+/** All programs of all nodes. */
+export function programsOf({ clusters }: Pick<DeploymentPlan, "clusters">): ProgramPlan[] {
+  return clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs));
+}

@@ -35,9 +35,11 @@ FOLLOW_SECONDS = 0.25
 # While nothing is logged, a write is the only way to notice that the client has disconnected.
 HEARTBEAT_SECONDS = 2.0
 RUNNING_SECONDS = 60.0
-END_BYTES = 16384
+END_BYTES = 65536
 HISTORY_BYTES = 262144
 END_LINES = 12
+# Of a program that does not run well: its cause may be far above its last line.
+TROUBLED_LINES, TROUBLED_SECONDS = 200, 600.0
 LONGEST_LINE = 16384
 EXITED = re.compile(r"^(\S+ \S+),\d+ \w+ exited: (\S+) \(([^;)]*)")
 # Shorter parts of a secret's value are words such as a key's name.
@@ -151,6 +153,14 @@ def frontend(base, model, series):
         return {"metrics": metrics, "error": str(getattr(error, "reason", error))}
 
 
+def is_troubled(state, ends):
+    return (
+        state is None
+        or state["statename"] != "RUNNING"
+        or (bool(ends) and time.time() - ends[-1]["at"] < TROUBLED_SECONDS)
+    )
+
+
 def report(node_dir, wanted, redact):
     states = supervised(node_dir)
     ended = exits(node_dir)
@@ -158,13 +168,15 @@ def report(node_dir, wanted, redact):
     programs = {}
     for name in wanted["programs"]:
         state = (states or {}).get(name)
+        ends = ended.get(name, [])[-50:]
         history = units.read_json(os.path.join(node_dir, "run", name + ".json"))
+        lines = last_lines(node_dir, name, redact)
         programs[name] = {
             "state": units.state_of(state, history),
             "start": state and state["start"],
             "history": history,
-            "exits": ended.get(name, [])[-50:],
-            "lines": last_lines(node_dir, name, redact)[-END_LINES:],
+            "exits": ends,
+            "lines": lines[-(TROUBLED_LINES if is_troubled(state, ends) else END_LINES) :],
         }
     return {
         "at": time.time(),

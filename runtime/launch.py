@@ -232,6 +232,8 @@ def become(command, env):
 
 
 def launch(path):
+    # `runsIn` of lib/logs.ts: tells what one start has said from what the next one says.
+    say(time.strftime("started at %Y-%m-%dT%H:%M:%SZ", time.gmtime()))
     with open(path, encoding="utf-8") as file:
         spec = json.load(file)
     node_dir = os.environ.setdefault("NODE_DIR", os.getcwd())

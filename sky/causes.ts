@@ -26,6 +26,30 @@ export const FAILURES = {
     advice:
       "Check the name. A gated model: accept its licence at the hub, then 'pulumi config set --secret dynamo-sky:huggingFaceToken' with a token of that account.",
   },
+  template: {
+    title: "the model has no chat template, without which Dynamo's frontend does not take it in",
+    advice:
+      "If it is a base model, set 'dynamo-sky:task' to completions; if it makes vectors or classes, to embedding or classify.",
+  },
+  architecture: {
+    title: "the engine does not know the model's architecture",
+    advice:
+      "Use a newer image or version of the engine, or another engine: 'sky.image', 'engine'. A model with code of its own needs 'trustRemoteCode'.",
+  },
+  setting: {
+    title: "the engine refuses a setting",
+    advice:
+      "Change it in 'engineArgs' or in the setting that it is from; the engine's own '--help' lists its flags.",
+  },
+  gpu: {
+    title: "the GPU or its driver cannot do what the engine needs",
+    advice:
+      "Choose another 'cluster.accelerator', weights of another type or quantization, or an image for the driver that the nodes have.",
+  },
+  program: {
+    title: "a program or a library is not on the node",
+    advice: "Use an image that has it: 'sky.image'.",
+  },
   disk: {
     title: "a disk is full",
     advice: "Raise 'sky.diskSizeGB' (another size makes another cluster), or free space where the lines say.",
@@ -125,6 +149,12 @@ export interface Cause {
    * only SkyPilot's own output.
    */
   readonly onNodes?: true;
+  /**
+   * Set where waiting cannot help: after how many starts in a row that ended with it the wait for a program
+   * is given up. More where what else is on the node has a part in it. 0: the program does not end, and to
+   * say it is enough. Default: a later start may succeed.
+   */
+  readonly finalAfter?: number;
   readonly pattern: RegExp;
   /** Typical messages, for the documentation. */
   readonly words: string;
@@ -139,6 +169,7 @@ export const CAUSES: readonly Cause[] = [
   {
     kind: "certificate",
     onNodes: true,
+    finalAfter: 3,
     words: "`CERTIFICATE_VERIFY_FAILED`, `self-signed certificate`, `x509: certificate`",
     pattern:
       /CERTIFICATE_VERIFY_FAILED|certificate verify failed|SSLCertVerificationError|self[- ]signed certificate|unable to get (local )?issuer certificate|x509: certificate/i,
@@ -154,14 +185,59 @@ export const CAUSES: readonly Cause[] = [
   {
     kind: "model",
     onNodes: true,
+    finalAfter: 2,
     words:
       "`GatedRepoError`, `Access to model … is restricted`, `RepositoryNotFoundError`, `RevisionNotFoundError`",
     pattern:
       /GatedRepo|gated repo|Access to model \S+ is restricted|is not a local folder and is not a valid model identifier|(Repository|Revision)NotFoundError|(Repository|Revision) Not Found for url|could not be fetched \(attempt \d+\): .*\b40[134]\b|(401|403) Client Error.*(huggingface\.co|hf\.co|\/resolve\/)/i,
   },
   {
+    kind: "template",
+    onNodes: true,
+    finalAfter: 0,
+    words: "`chat_template field is required`",
+    // https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/llm/src/preprocessor/prompt/template.rs
+    pattern: /chat_template field is required/,
+  },
+  {
+    kind: "architecture",
+    onNodes: true,
+    finalAfter: 2,
+    words:
+      "`does not recognize this architecture`, `Model architectures … are not supported`, `allow custom code to be run`",
+    // In this order: Transformers, vLLM, SGLang, TensorRT-LLM; the last is for a model's own code.
+    pattern:
+      /does not recognize this architecture|Model architectures .{0,200}(are not supported|failed to be inspected)|has no (SGLang|vLLM) implementation|Unknown architecture for \w+|allow custom code to be run/i,
+  },
+  {
+    kind: "setting",
+    onNodes: true,
+    finalAfter: 2,
+    words: "`error: unrecognized arguments`, `: invalid choice`, `is greater than the derived max_model_len`",
+    // Those of argparse, in which all three engines and Dynamo's components read their flags, and vLLM's.
+    pattern:
+      /\berror: (unrecognized arguments|ambiguous option: |the following arguments are required: |argument \S+: )|: invalid choice|is greater than the derived max_model_len|must be divisible by (the )?tensor parallel size/,
+  },
+  {
+    kind: "gpu",
+    onNodes: true,
+    finalAfter: 2,
+    words:
+      "`no kernel image is available for execution on the device`, `CUDA driver version is insufficient`",
+    pattern:
+      /no kernel image is available for execution|CUDA driver version is insufficient|NVIDIA driver on your system is too old|Minimum capability: \d+/i,
+  },
+  {
+    kind: "program",
+    onNodes: true,
+    finalAfter: 2,
+    words: "`no such program on this node's PATH`, `ModuleNotFoundError: No module named`",
+    pattern: /no such program on this node's PATH|ModuleNotFoundError: No module named/,
+  },
+  {
     kind: "disk",
     onNodes: true,
+    finalAfter: 3,
     words: "`No space left on device`, `Disk quota exceeded`, `low on resource: ephemeral-storage`",
     pattern:
       /No space left on device|\bENOSPC\b|Disk quota exceeded|low on resource: ephemeral-storage|ephemeral local storage usage exceeds|Not enough free disk space|Requested disk size cannot be smaller/i,
@@ -169,9 +245,10 @@ export const CAUSES: readonly Cause[] = [
   {
     kind: "memory",
     onNodes: true,
+    finalAfter: 3,
     words: "`CUDA out of memory`, `OOMKilled`, `oom_kill`",
     pattern:
-      /(CUDA|HIP|GPU) out of memory|torch\.(cuda\.)?OutOfMemoryError|\bOOMKilled\b|\boom[-_]kill|CUDA_ERROR_OUT_OF_MEMORY|Cannot allocate memory|No available memory for the cache blocks|Free memory on device .* less than desired|leave no GPU memory|Not enough memory\. Please try/i,
+      /(CUDA|HIP|GPU)( error:)? out of memory|torch\.(cuda\.)?OutOfMemoryError|\bOOMKilled\b|\boom[-_]kill|CUDA_ERROR_OUT_OF_MEMORY|Cannot allocate memory|No available memory for the cache blocks|Free memory on device .* less than desired|leave no GPU memory|Not enough memory\. Please try/i,
   },
   {
     kind: "image",
@@ -255,8 +332,16 @@ export const CAUSES: readonly Cause[] = [
   {
     kind: "file",
     onNodes: true,
-    words: "`FileNotFoundError`, `does not appear to have a file named`",
-    pattern: /FileNotFoundError|No such file or directory: '|does not appear to have a file named/,
+    finalAfter: 2,
+    words: "`does not appear to have a file named`",
+    pattern: /does not appear to have a file named/,
+  },
+  {
+    kind: "file",
+    onNodes: true,
+    // Not final: a temporary file may be away for a moment, and a file system be mounted late.
+    words: "`FileNotFoundError`",
+    pattern: /FileNotFoundError|No such file or directory: '/,
   },
   {
     kind: "setup",

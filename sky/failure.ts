@@ -1,5 +1,6 @@
 /** Classifies failures of SkyPilot by its output: cause and next step. Pure. */
 import { CausedFailure } from "../lib/errors";
+import { type ProgramLog, runsIn } from "../lib/logs";
 import { CAUSES, type Cause, FAILURES, type FailureKind } from "./causes";
 import { slurmWait } from "./slurmReasons";
 
@@ -43,6 +44,76 @@ export function causeOnNodes(log: readonly string[]): Failure | undefined {
     log,
     CAUSES.filter(({ onNodes }) => onNodes),
   );
+}
+
+/** All causes that a log of a node's programs names. */
+function causesNamed(log: readonly string[]): readonly Cause[] {
+  return CAUSES.filter(({ onNodes, pattern }) => onNodes && log.some((line) => pattern.test(line)));
+}
+
+/** A cause that a program's log names. */
+export interface ProgramFailure extends Failure {
+  readonly program: string;
+}
+
+/** `out of memory: decode-0 says: CUDA out of memory.` */
+export function titledOf({ kind, program, cause }: ProgramFailure): string {
+  return `${FAILURES[kind].title}: ${program} says: ${cause}`;
+}
+
+/** The known cause of each program whose log names one. */
+export function causesOf(logs: readonly ProgramLog[]): ProgramFailure[] {
+  return logs.flatMap(({ program, lines }) => {
+    const found = recentCause(lines);
+    return found === undefined ? [] : { ...found, program };
+  });
+}
+
+/** What to do about it. */
+export function nextOf({ kind }: Failure): string {
+  return `Next: ${FAILURES[kind].advice}`;
+}
+
+/** The cause in the last start that ended, or in the present one; not in those before, which are over. */
+export function recentCause(log: readonly string[]): Failure | undefined {
+  const runs = runsIn(log);
+  return causeOnNodes(runs.length < 2 ? log : runs.slice(-2).flatMap(({ lines }) => lines));
+}
+
+/** Tolerated clock difference between nodes and this machine. Unit: milliseconds. */
+const SKEW_MS = 10_000;
+
+/**
+ * The cause for which a program will not become ready by waiting: as many starts in a row have ended with it
+ * as its {@link Cause.finalAfter} says, and with nothing beside it that passes.
+ *
+ * @param since Milliseconds by this machine's clock: what was said before, or of starts that ended before, is
+ * of a configuration that may have been changed.
+ */
+export function finalCause(log: readonly string[], since: number): Failure | undefined {
+  const isRecent = (at: number) => at >= since - SKEW_MS;
+  const said = log.filter((line) => isRecent(timeOf(line)));
+  const now = causesNamed(said).find(({ finalAfter }) => finalAfter === 0);
+  if (now !== undefined) return firstCause(said, [now]);
+  const ended = runsIn(log).filter(({ nextAt }) => nextAt !== undefined && isRecent(nextAt));
+  const last = finalOf(ended.at(-1)?.lines ?? []);
+  if (last === undefined || ended.length < last.after) return undefined;
+  const others = ended.slice(-last.after).map(({ lines }) => finalOf(lines)?.kind);
+  return others.every((kind) => kind === last.kind) ? last : undefined;
+}
+
+/** The final cause of one start; undefined if anything that it names may pass. */
+function finalOf(lines: readonly string[]): (Failure & { readonly after: number }) | undefined {
+  const named = causesNamed(lines);
+  const found = firstCause(lines, named);
+  if (found === undefined || named.some(({ finalAfter }) => finalAfter === undefined)) return undefined;
+  return { ...found, after: Math.max(...named.map(({ finalAfter = 0 }) => finalAfter)) };
+}
+
+/** Dynamo's lines have their time; anything before it is SkyPilot's prefix. */
+function timeOf(line: string): number {
+  const [written] = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z/.exec(line) ?? [];
+  return written === undefined ? Number.NEGATIVE_INFINITY : Date.parse(written);
 }
 
 function firstCause(lines: readonly string[], causes: readonly Cause[]): Failure | undefined {

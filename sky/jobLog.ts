@@ -1,4 +1,5 @@
-/** Parses the log of a failed job: which rank failed, and its last lines. Pure. */
+/** Parses the log of a job: what each program says; which rank failed, and its last lines. Pure. */
+import type { ProgramLog } from "../lib/logs";
 
 export interface FailedPart {
   /** `rank 1`, `the set-up`, or `the task` if the rank is unknown. */
@@ -9,6 +10,7 @@ export interface FailedPart {
 const LINES = 15;
 /** `(head, rank=0, pid=24327) text` and `(worker1, rank=1, pid=1, ip=…) text`. */
 const RANK_LINE = /^\((?:[^()]*\b)?rank=(\d+)[^()]*\) ?(.*)$/;
+const RANK = "rank";
 /** `(setup pid=25671) text`. */
 const SETUP_LINE = /^\(setup\b[^()]*\) ?(.*)$/;
 
@@ -16,23 +18,32 @@ const SETUP_LINE = /^\(setup\b[^()]*\) ?(.*)$/;
 const PROGRAM_LINE = /^==> logs\/(.+)\.log <==$/;
 
 /**
- * Output of a component's programs: `frontend` matches `frontend-0`, `decode` both `decode-0` and
- * `decode-1-rank1`. The log of a node with a single program has no headings, so all its lines match.
+ * What each program of a job has said. The log of a node with a single program has no headings: that program
+ * is `rank N`.
  */
-export function programLines(log: readonly string[], component: string): string[] {
+export function programLogs(log: readonly string[]): ProgramLog[] {
   const current = new Map<string, string>();
-  return log.flatMap((line) => {
+  const found = new Map<string, string[]>();
+  for (const line of log) {
     const [, rank = "", text = ""] = RANK_LINE.exec(line) ?? [];
-    if (rank === "") return [];
     const program = PROGRAM_LINE.exec(text)?.[1];
-    if (program !== undefined) {
-      current.set(rank, program);
-      return [];
+    if (program !== undefined) current.set(rank, program);
+    else if (rank !== "" && text.trim() !== "") {
+      const name = current.get(rank) ?? `${RANK} ${rank}`;
+      const lines = found.get(name) ?? [];
+      found.set(name, lines);
+      lines.push(text);
     }
-    const name = current.get(rank);
-    const isMeant = name === undefined || name === component || name.startsWith(`${component}-`);
-    return isMeant && text.trim() !== "" ? [`${name ?? `rank ${rank}`}: ${text}`] : [];
-  });
+  }
+  return [...found].map(([program, lines]) => ({ program, lines }));
+}
+
+/**
+ * Whether a program is of a component: `frontend-0` of `frontend`, `decode-1-rank1` of `decode`; one whose
+ * name is not known may be of any.
+ */
+export function isOf(component: string, program: string): boolean {
+  return program === component || program.startsWith(`${component}-`) || program.startsWith(`${RANK} `);
 }
 
 /** The last lines of the part that failed. */

@@ -2,11 +2,12 @@
  * Access of the readiness check to SkyPilot clusters: the endpoint, the state of their tasks, and their logs.
  */
 import { UserError } from "../lib/errors";
+import type { ProgramLog } from "../lib/logs";
 import type { VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { hostAndPort } from "./endpoint";
 import { explained, failureMessage } from "./failure";
-import { failedPart, programLines } from "./jobLog";
+import { failedPart, programLogs } from "./jobLog";
 import { isActive, type JobRecord, latestJob } from "./records";
 import { stillRunning } from "./stillRunning";
 import { canConnect, Tunnel } from "./tunnel";
@@ -21,7 +22,8 @@ export interface RemoteSpec {
 /** Each queue query goes to the cluster's head. */
 const ASK_EVERY_MS = 15_000;
 const LOG_SECONDS = 120;
-const LOG_LINES = "600";
+/** Of all programs of a cluster: several starts of one that crashes must be among them. */
+const LOG_LINES = "5000";
 
 export class RemoteDeployment {
   private tunnel: Tunnel | undefined;
@@ -76,13 +78,15 @@ export class RemoteDeployment {
     );
   }
 
-  /** The last lines of a component's programs (`frontend`, `decode`), of all clusters. */
-  async lastLines(component: string, count: number): Promise<string[]> {
+  /** The logs of all programs of all clusters, with what shows them. */
+  async programLogs(): Promise<(ProgramLog & { readonly source: string })[]> {
     const found = await Promise.all(
-      this.spec.clusters.map(async (cluster) => {
-        const lines = programLines(await this.log(cluster), component).slice(-count);
-        return lines.length === 0 ? [] : [`  sky logs ${cluster}:`, ...lines.map((line) => `    ${line}`)];
-      }),
+      this.spec.clusters.map(async (cluster) =>
+        programLogs(await this.log(cluster)).map((one) => ({
+          ...one,
+          source: `${one.program}, in 'sky logs ${cluster}'`,
+        })),
+      ),
     );
     return found.flat();
   }

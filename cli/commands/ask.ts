@@ -5,6 +5,7 @@ import { exitCodes, withTimeout } from "../commandLine";
 import { deploymentOf, outputsOf } from "../deployment/running";
 import { openStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
+import { withCauses } from "../verify/nodeLogs";
 
 const QUESTION = "Say hello in one sentence.";
 
@@ -22,7 +23,8 @@ and prints what comes back.`,
   .addOption(json("{text,content,tokens,firstMs,totalMs}"))
   .action(async (text, options) => {
     const stack = await openStack({ projectDir: options.cwd, stack: options.stack });
-    const deployment = deploymentOf(await outputsOf(stack));
+    const outputs = await outputsOf(stack);
+    const deployment = deploymentOf(outputs);
     if (options.curl) {
       if (deployment.curl === undefined)
         throw new OperationFailed(
@@ -32,17 +34,13 @@ and prints what comes back.`,
       return;
     }
     let said = "";
-    const answer = await withTimeout(options.timeout, (signal) =>
-      askModel(
-        deployment,
-        text,
-        (piece) => {
-          said += piece;
-          // What a model says must not command the terminal.
-          if (!options.json) process.stdout.write(piece.replace(/[^\P{Cc}\n]/gu, " "));
-        },
-        signal,
-      ),
+    const show = (piece: string): void => {
+      said += piece;
+      // What a model says must not command the terminal.
+      if (!options.json) process.stdout.write(piece.replace(/[^\P{Cc}\n]/gu, " "));
+    };
+    const answer = await withCauses(outputs, () =>
+      withTimeout(options.timeout, (signal) => askModel(deployment, text, show, signal)),
     );
     if (options.json) return console.log(JSON.stringify({ text: said, ...answer }, undefined, 2));
     if (said !== "") process.stdout.write("\n");

@@ -1,4 +1,6 @@
 /** `dynamo-sky logs`: logs of all programs of a deployment, merged by time, wherever it runs. */
+import { stripControls } from "../../lib/progress";
+import { causesOf, nextOf, titledOf } from "../../sky/failure";
 import { CWD, collect, json, OUTPUTS, STACK, timeout, verb } from "../command";
 import { EXIT, exitCodes, wholeNumber } from "../commandLine";
 import { deployedFrom } from "../deployment/outputs";
@@ -10,11 +12,14 @@ import { hasColour, stopOnSignal } from "../status/watch";
 
 const TAIL = 20;
 const MOST_LINES = 1_000_000;
+/** Of each program, in which a cause is looked for. */
+const KEPT_LINES = 2000;
 
 export const command = verb(
   "logs",
   `Prints what the programs of a deployment have written, in one order by the times that the lines say; lines that say none stay
-behind the one before them. Values of the deployment's secrets are left out.`,
+behind the one before them. Values of the deployment's secrets are left out. Where the lines name a cause that is known, it and
+what to do stand at the end, on standard error.`,
   exitCodes({ ok: "all logs were read", failed: "some could not be read" }),
 )
   .addOption(STACK)
@@ -52,6 +57,7 @@ behind the one before them. Values of the deployment's secrets are left out.`,
     const place = await reach(deployed, signal);
     try {
       const shell = await shellOf(place);
+      const shown = new Map<string, string[]>();
       const show = printer(sources, { json: options.json, colour: hasColour() });
       const complete = await readLogs(nodesOfSources(sources, shell), {
         tail,
@@ -59,14 +65,28 @@ behind the one before them. Values of the deployment's secrets are left out.`,
         follow,
         timeoutSeconds,
         signal,
-        onLines: (lines) => process.stdout.write(lines.map((line) => `${show(line)}\n`).join("")),
+        onLines: (lines) => {
+          process.stdout.write(lines.map((line) => `${show(line)}\n`).join(""));
+          for (const { source, text } of lines) keep(shown, sources[source]?.name, text);
+        },
         onProblem: (message) => process.stderr.write(`${message}\n`),
       });
+      const logs = [...shown].map(([program, lines]) => ({ program, lines }));
+      for (const cause of causesOf(logs))
+        process.stderr.write(`\n${stripControls(titledOf(cause))}\n${nextOf(cause)}\n`);
       process.exitCode = complete ? EXIT.ok : EXIT.failed;
     } finally {
       place.close();
     }
   });
+
+/** The last lines of a program that were shown. */
+function keep(shown: Map<string, string[]>, program: string | undefined, line: string): void {
+  if (program === undefined) return;
+  const lines = shown.get(program) ?? [];
+  shown.set(program, lines);
+  if (lines.push(line) >= 2 * KEPT_LINES) lines.splice(0, KEPT_LINES);
+}
 
 function tailOf(written: string): number {
   return wholeNumber("--tail", written, { least: 0, most: MOST_LINES });

@@ -10,7 +10,7 @@ import { deploymentOf, outputsOf } from "../deployment/running";
 import { openStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
 import { judge } from "../verify/judge";
-import { withNodeLogs } from "../verify/nodeLogs";
+import { withCauses, withNodeLogs } from "../verify/nodeLogs";
 import { asJson, asText } from "../verify/report";
 import { promptWorkers, type SendOptions, sendPrefixes, withLogs } from "../verify/send";
 
@@ -35,10 +35,10 @@ computed each prompt, how much of it that worker had cached, and which worker wr
   .addOption(json("{cacheAware,reason,followUps,held,chance,workers,disaggregated,requests:[…]}"))
   .action(async (options) => {
     const { prefixes, followUps } = options;
-    const { groups, verdict } = await withTimeout(options.timeout, async (signal) => {
-      const stack = await openStack({ projectDir: options.cwd, stack: options.stack });
-      return verified(await outputsOf(stack), { prefixes, followUps }, signal);
-    });
+    const outputs = await outputsOf(await openStack({ projectDir: options.cwd, stack: options.stack }));
+    const { groups, verdict } = await withCauses(outputs, () =>
+      withTimeout(options.timeout, (signal) => verified(outputs, { prefixes, followUps }, signal)),
+    );
     process.stdout.write((options.json ? asJson : asText)(groups, verdict));
     process.exitCode = verdict.cacheAware ? EXIT.ok : EXIT.notAsWanted;
   });
@@ -55,7 +55,7 @@ async function verified(
     );
   const sent = await sendPrefixes(target, amounts);
   // Once, after all requests: querying remote nodes takes seconds.
-  const groups = await withNodeLogs(deployedOf(outputs), signal, (logs) => withLogs(sent, logs));
+  const groups = await withNodeLogs(deployedOf(outputs), { signal }, (logs) => withLogs(sent, logs));
   const seen = new Set(groups.flatMap(({ requests }) => requests.map(({ prefillWorker }) => prefillWorker)));
   return { groups, verdict: judge(groups, (await promptWorkers(target)) ?? seen.size) };
 }

@@ -6,16 +6,15 @@ import { tasks } from "../../config/task";
 import { stateDir } from "../../lib/dirs";
 import { UserError } from "../../lib/errors";
 import { callHttp, inWords } from "../../lib/http";
-import { causeIn, lastLines } from "../../lib/logs";
+import { causeIn, indented, type ProgramLog, tail } from "../../lib/logs";
 import { poll } from "../../lib/poll";
 import { defineVerb, type VerbContext } from "../../lib/verb";
 import { proveCluster } from "../../local/proven";
 import { type ReadyInput, readySchema } from "../../plan/readySpec";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
-import { FAILURES } from "../../sky/causes";
-import { causeOnNodes, type Failure } from "../../sky/failure";
+import { causesOf, finalCause, nextOf, type ProgramFailure, titledOf } from "../../sky/failure";
+import { isOf } from "../../sky/jobLog";
 import type { RemoteDeployment, RemoteSpec } from "../../sky/remote";
-import { hopelessIn } from "./hopeless";
 
 const FRONTEND = "frontend";
 const LOG_LINES = 20;
@@ -24,14 +23,8 @@ const REQUEST_MS = 5000;
 /** An engine compiles kernels at its first request: this took up to 17 s on an H200. */
 const COMPLETION_MS = 120_000;
 const MAX_TOKENS = 8;
-/** How often the frontends' logs are checked. Those of a SkyPilot cluster are fetched by ssh. */
+/** How often the programs' logs are checked. Those of a SkyPilot cluster are fetched by ssh. */
 const LOOK_EVERY_MS = { local: 5000, remote: 60_000 };
-/**
- * Per frontend: must include Dynamo's message repeated every 30 s, among an error for each query of a missing
- * model.
- */
-const LOOK_LINES = 400;
-
 export const verb = defineVerb({
   input: readySchema,
   timeoutSeconds: ({ timeoutSeconds }) => timeoutSeconds + COMPLETION_MS / 1000,
@@ -65,7 +58,7 @@ async function waitUntilReady(
   remote: RemoteDeployment | undefined,
 ): Promise<void> {
   let last: Missing | undefined;
-  let known: Failure | undefined;
+  let known: ProgramFailure | undefined;
   const started = Date.now();
   let looked = started;
   const missing = await poll({
@@ -78,10 +71,11 @@ async function waitUntilReady(
       const every = remote === undefined ? LOOK_EVERY_MS.local : LOOK_EVERY_MS.remote;
       if (last !== undefined && Date.now() - looked >= every) {
         looked = Date.now();
-        await assertHope(input, started, remote);
-        known = await knownCause(input, last, remote);
+        const logs = await logsOf(input, remote);
+        assertHope(input, started, logs);
+        known = knownCause(last, logs);
       }
-      const why = known === undefined ? "" : ` (${titled(known)})`;
+      const why = known === undefined ? "" : ` (${titledOf(known)})`;
       return last && `${last.component}: ${last.seen}${why}`;
     },
   });
@@ -93,28 +87,33 @@ async function waitUntilReady(
   throw await notReady(input, last ?? { component: FRONTEND, seen: missing }, remote);
 }
 
-/** @throws UserError if a frontend logs an error that waiting cannot fix. */
-async function assertHope(
-  input: ReadyInput,
-  since: number,
-  remote: RemoteDeployment | undefined,
-): Promise<void> {
-  const remedy = hopelessIn(await linesOf(input, FRONTEND, LOOK_LINES, remote), since);
-  if (remedy !== undefined) throw new UserError(`${remedy} (${input.model} at ${input.endpoint})`);
+/** @throws UserError if a program says again and again what waiting cannot mend. */
+function assertHope({ model, endpoint }: ReadyInput, since: number, logs: readonly SourcedLog[]): void {
+  for (const { program, lines } of logs) {
+    const found = finalCause(lines, since);
+    if (found === undefined) continue;
+    const waited = `Waiting longer would not help ${model} at ${endpoint}.`;
+    throw new UserError([titledOf({ ...found, program }), nextOf(found), waited].join("\n"));
+  }
 }
 
-/** The last log lines of a component's programs. */
-async function linesOf(
-  { logs }: ReadyInput,
-  component: string,
-  count: number,
-  remote: RemoteDeployment | undefined,
-): Promise<string[]> {
-  if (remote !== undefined) return remote.lastLines(component, count);
-  const files = Object.entries(logs)
-    .filter(([name]) => name === component || name.startsWith(`${component}-`))
-    .flatMap(([, paths]) => paths.map((path) => resolve(stateDir(), path)));
-  return lastLines(files, count);
+/** With the file or the command that shows it. */
+type SourcedLog = ProgramLog & { readonly source: string };
+
+/** The logs of workers and frontends. */
+async function logsOf(input: ReadyInput, remote: RemoteDeployment | undefined): Promise<SourcedLog[]> {
+  const components = [...WORKER_ROLES.filter((role) => input.expectedWorkers[role] > 0), FRONTEND];
+  const logs = remote === undefined ? localLogs(input) : await remote.programLogs();
+  return logs.filter(({ program }) => components.some((component) => isOf(component, program)));
+}
+
+function localLogs({ logs }: ReadyInput): SourcedLog[] {
+  return Object.entries(logs).flatMap(([program, paths]) =>
+    paths.map((path) => {
+      const source = resolve(stateDir(), path);
+      return { program, source, lines: tail(source) };
+    }),
+  );
 }
 
 /** Queries the endpoint, or its tunnel. */
@@ -134,18 +133,10 @@ async function firstMissing(
   return (await missingWorkers(asked, signal)) ?? (await missingAnswer(asked, signal));
 }
 
-/** The known cause in the logs of what is missing; if those have none, in those of any worker. */
-async function knownCause(
-  input: ReadyInput,
-  { component }: Missing,
-  remote: RemoteDeployment | undefined,
-): Promise<Failure | undefined> {
-  const workers = WORKER_ROLES.filter((role) => input.expectedWorkers[role] > 0);
-  for (const one of new Set([component, ...workers])) {
-    const found = causeOnNodes(await linesOf(input, one, LOOK_LINES, remote));
-    if (found !== undefined) return { ...found, cause: `${one} says: ${found.cause}` };
-  }
-  return undefined;
+/** The known cause in the logs of what is missing; else in those of workers, then frontends. */
+function knownCause({ component }: Missing, logs: readonly SourcedLog[]): ProgramFailure | undefined {
+  const place = ({ program }: SourcedLog) => (isOf(component, program) ? 0 : isOf(FRONTEND, program) ? 2 : 1);
+  return causesOf(logs.toSorted((a, b) => place(a) - place(b)))[0];
 }
 
 async function notReady(
@@ -154,14 +145,15 @@ async function notReady(
   remote: RemoteDeployment | undefined,
 ): Promise<UserError> {
   const { endpoint, timeoutSeconds } = input;
-  const known = await knownCause(input, { component, seen }, remote);
-  const lines = await linesOf(input, component, LOG_LINES, remote);
+  const logs = await logsOf(input, remote);
+  const known = knownCause({ component, seen }, logs);
+  const lines = lastLinesOf(logs, component, LOG_LINES);
   const cause = causeIn(lines);
   // The frontend's log often has the cause of a worker's problem.
-  if (component !== FRONTEND) lines.push(...(await linesOf(input, FRONTEND, FRONTEND_LOG_LINES, remote)));
+  if (component !== FRONTEND) lines.push(...lastLinesOf(logs, FRONTEND, FRONTEND_LOG_LINES));
   const first =
     known !== undefined
-      ? [titled(known), `Next: ${FAILURES[known.kind].advice}`]
+      ? [titledOf(known), nextOf(known)]
       : cause !== undefined
         ? [`${component} says: ${cause}`]
         : [];
@@ -174,8 +166,10 @@ async function notReady(
   );
 }
 
-function titled({ kind, cause }: Failure): string {
-  return `${FAILURES[kind].title}: ${cause}`;
+function lastLinesOf(logs: readonly SourcedLog[], component: string, count: number): string[] {
+  return logs
+    .filter(({ program }) => isOf(component, program))
+    .flatMap(({ source, lines }) => indented(source, lines.slice(-count)));
 }
 
 async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<Missing | undefined> {

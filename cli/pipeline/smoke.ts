@@ -8,6 +8,7 @@ import { messageOf } from "../../lib/run";
 import { answerInWords, askModel, clientOf, type ModelAnswer } from "../chat";
 import { EXIT } from "../commandLine";
 import { deploymentOf, type RunningDeployment } from "../deployment/running";
+import { withCauses } from "../verify/nodeLogs";
 import { code, failureBlock, markerOf, page, plainText } from "./markdown";
 import type { Report, Run } from "./report";
 
@@ -67,8 +68,9 @@ export async function smoke({ stack, signal }: Run): Promise<Report> {
   const marker = markerOf("smoke", stack.stack);
   const about = { verb: "smoke", stack: stack.stack };
   try {
-    const deployment = deploymentOf(await stack.outputs({ showSecrets: true }));
-    const found = await ask(deployment, signal);
+    const outputs = await stack.outputs({ showSecrets: true });
+    const deployment = deploymentOf(outputs);
+    const found = await withCauses(outputs, () => ask(deployment, signal));
     const markdown = page(marker, [smokeLine(found), `Endpoint: ${code(found.endpoint)}`]);
     return { markdown, json: { ...about, ok: true, ...found }, exitCode: EXIT.ok };
   } catch (error) {

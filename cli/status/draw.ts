@@ -2,6 +2,7 @@
 import type { Traffic } from "./metrics";
 import type {
   ClusterStatus,
+  KnownCause,
   NodeStatus,
   ProgramStatus,
   RequestStatus,
@@ -37,6 +38,7 @@ export function drawStatus(status: Status, options: DrawOptions): string[] {
   const lines: Line[] = [
     ...heading(status, options),
     ...status.problems.map((problem): Line => [{ text: "  ✗ ", style: "red" }, problem]),
+    ...status.causes.flatMap((cause) => causeLines(cause, options.width)),
     [],
     ...status.roles.map((role, index) => labelled(index === 0 ? "Workers" : "", roleLine(role))),
     [],
@@ -59,6 +61,24 @@ function heading(status: Status, { title, width }: DrawOptions): Line[] {
     [{ text: title, style: "bold" }, left.slice(title.length), gap, { text: `${time} UTC`, style: "dim" }],
     verdict,
   ];
+}
+
+/** Whole, over several lines: the end is what to do. */
+function causeLines({ program, title, said, advice }: KnownCause, width: number): Line[] {
+  return [`${program}: ${title}: ${said}`, `Next: ${advice}`].flatMap((text) =>
+    wrapped(text, Math.max(20, width - 4)).map((line): Line => ["    ", { text: line, style: "yellow" }]),
+  );
+}
+
+/** Broken between words; a word longer than the width stays whole. */
+function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + word.length < width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }
 
 function labelled(label: string, line: Line): Line {

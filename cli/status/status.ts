@@ -5,6 +5,8 @@ import { isLaunchers } from "../../lib/logs";
 import type { ClusterState } from "../../lib/nodes";
 import { counted } from "../../lib/words";
 import { WORKER_ROLES, type WorkerRole } from "../../plan/types";
+import { FAILURES } from "../../sky/causes";
+import { causesOf } from "../../sky/failure";
 import type { Deployed, DeployedNode, DeployedProgram } from "../deployment/deployed";
 import { type CostStatus, costOf } from "./cost";
 import { between, samplesOf, type Totals, type Traffic, together, totalsOf, trafficOf } from "./metrics";
@@ -35,6 +37,17 @@ export interface ProgramStatus {
   readonly lastExit: { readonly at: string; readonly how: string } | null;
   /** Its last line of output. */
   readonly lastLine: string | null;
+}
+
+/** Why a program does not run, or is not ready, where its log names a cause that is known. */
+export interface KnownCause {
+  readonly program: string;
+  /** `out of memory`. */
+  readonly title: string;
+  /** The line of the log. */
+  readonly said: string;
+  /** What to do. */
+  readonly advice: string;
 }
 
 export interface NodeStatus {
@@ -72,6 +85,7 @@ export interface Status {
   readonly healthy: boolean;
   /** Problems, one sentence each. */
   readonly problems: readonly string[];
+  readonly causes: readonly KnownCause[];
   readonly endpoint: string;
   readonly model: string;
   /** Task of the model. */
@@ -111,6 +125,7 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
     at: seen.at.toISOString(),
     healthy: problems.length === 0,
     problems,
+    causes: causesIn(clusters, roles, seen),
     endpoint,
     model,
     task: deployment.task,
@@ -122,6 +137,29 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
     cost: costOf(deployed, seen.clusters, seen.at),
     clusters,
   };
+}
+
+/** Of what does not run, of workers of a role that is not complete, and of the frontends that wait for it. */
+function causesIn(
+  clusters: readonly ClusterStatus[],
+  roles: readonly RoleStatus[],
+  { nodes }: Seen,
+): KnownCause[] {
+  const short = new Set<string>(
+    roles.filter(({ ready, wanted }) => ready !== wanted).map(({ role }) => role),
+  );
+  if (short.size > 0) short.add("frontend");
+  const troubled = clusters
+    .flatMap((cluster) => cluster.nodes.flatMap(({ programs }) => programs))
+    .filter(({ state, role }) => state !== "running" || short.has(role));
+  const logs = troubled.map(({ name }) => ({ program: name, lines: linesOf(name, nodes) }));
+  return causesOf(logs).map(({ program, kind, cause }) => ({ program, said: cause, ...FAILURES[kind] }));
+}
+
+function linesOf(name: string, nodes: Seen["nodes"]): readonly string[] {
+  const found = nodes.find(({ programs }) => programs.some((program) => program.name === name));
+  if (found === undefined || "unreachable" in found.answer) return [];
+  return found.answer.now.programs[name]?.lines ?? [];
 }
 
 function nodeStatus({ rank, programs, answer }: DeployedNode & { readonly answer: NodeAnswer }): NodeStatus {

@@ -2,6 +2,7 @@
  * Time of a deployment on SkyPilot, compared with plain SkyPilot and the same recipe: on the lab, one after
  * the other.
  */
+
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,6 +15,7 @@ import { readProject, stackFile } from "../../cli/pulumi/project";
 import { renderStack } from "../../cli/recipe";
 import { portHolder } from "../../lib/processes";
 import { Progress } from "../../lib/progress";
+import { programsOf } from "../../plan/types";
 import { CLUSTER_SECRET } from "../../sky/taskSecrets";
 import { packageRoot } from "../../toolchain/index";
 import { SKY_ENVIRONMENT } from "../../toolchain/labLayout";
@@ -50,7 +52,7 @@ export function ratioOf([bare, up]: readonly LabRow[]): number {
 
 function requireFreePorts(): void {
   const { plan } = planStack(STACK, packageRoot());
-  const programs = plan.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf(plan);
   const taken = programs.flatMap(({ name, ports }) =>
     Object.values(ports).flatMap((port) => {
       const holder = portHolder("127.0.0.1", port);

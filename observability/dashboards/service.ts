@@ -1,8 +1,10 @@
 /** Dashboard of the service for clients: throughput, latency, errors. */
+
 import type { DeploymentConfig } from "../../plan/config";
 import { CLIENT_ERRORS } from "../../plan/metrics/alerts";
 import { JOBS, SERIES, UP } from "../../plan/metrics/series";
 import type { DeploymentPlan } from "../../plan/types";
+import { programsOf } from "../../plan/types";
 import {
   type Dashboard,
   mean,
@@ -134,7 +136,7 @@ function nowPanels(limits: Limits, plan: DeploymentPlan): Panel[] {
 }
 
 function wanted(plan: DeploymentPlan): number {
-  const programs = plan.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf(plan);
   return programs.filter(({ role, rank }) => role in plan.expectedWorkers && rank === 0).length;
 }
 

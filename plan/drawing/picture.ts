@@ -1,6 +1,8 @@
 /** A plan as a picture (SVG): GPUs of each program, and the paths of requests and KV cache. */
+
 import { counted } from "../../lib/words";
 import type { DeploymentPlan, ProgramPlan, WorkerRole } from "../types";
+import { programsOf } from "../types";
 import {
   type Block,
   type Chip,
@@ -311,7 +313,7 @@ function drawChip(plan: DeploymentPlan, { program, box }: Chip): string[] {
 }
 
 function drawLegend(plan: DeploymentPlan, { clusters, hiddenClusters, legendTop }: Layout): string[] {
-  const programs = plan.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf(plan);
   const roles = [...new Set(programs.map(({ role }) => role))].filter(isWorkerRole);
   const swatches = roles.map((role) => ({
     label: WORDS[role],

@@ -1,7 +1,9 @@
 /** A plan as text for a terminal: nodes × GPUs, placement and ports. */
+
 import { quoted } from "../../lib/shell";
 import { counted } from "../../lib/words";
 import type { ClusterPlan, DeploymentPlan, NodePlan, ProgramPlan } from "../types";
+import { programsOf } from "../types";
 import {
   clusterTitle,
   few,
@@ -108,7 +110,7 @@ function programLines(program: ProgramPlan, width: number): string[] {
 }
 
 function legend(plan: DeploymentPlan): string {
-  const programs = plan.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf(plan);
   const roles = [...new Set(programs.map(({ role }) => role))].filter(isWorkerRole);
   const entries = roles.map((role) => `${LETTERS[role]} ${WORDS[role]}`);
   const ranked = programs.find(({ rank }) => rank > 0);

@@ -1,7 +1,8 @@
 /** Prometheus alerts for a deployment. Pure. Their meaning and what to do: docs/metrics.md. */
+
 import type { DeploymentConfig } from "../config";
 import type { DeploymentPlan, WorkerRole } from "../types";
-import { WORKER_ROLES } from "../types";
+import { programsOf, WORKER_ROLES } from "../types";
 import { JOBS, SERIES, type Series, UP } from "./series";
 
 /** An alert: fires when `value op limit` has held for some time. */
@@ -59,7 +60,7 @@ type Limits = DeploymentConfig["metrics"]["limits"];
 
 /** Number of planned replicas of a role. */
 function replicasOf(plan: DeploymentPlan, role: WorkerRole): number {
-  const programs = plan.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf(plan);
   return programs.filter((program) => program.role === role && program.rank === 0).length;
 }
 

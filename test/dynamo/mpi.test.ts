@@ -6,6 +6,7 @@
  * `standIns/`, which documents what it imitates; all nodes are this machine, so the MPI worlds, which listen
  * at all addresses, get separate ports.
  */
+
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -16,6 +17,7 @@ import { parseConfig } from "../../plan/config";
 import { programLog } from "../../plan/node/paths";
 import { plan } from "../../plan/plan";
 import type { ProgramPlan } from "../../plan/types";
+import { programsOf } from "../../plan/types";
 import { locateTools } from "../../toolchain/index";
 import { readHistory } from "../nodes";
 import { listeners, unlisted } from "../sockets";
@@ -45,7 +47,7 @@ const facts = { discovery: "etcd", events: "nats" } as const;
 function served(program: ProgramPlan): readonly string[] {
   const simulated = { target: "local", engine: "mocker", model: "Qwen/Qwen3-8B", ...config };
   const { clusters } = plan(parseConfig(simulated), facts);
-  const programs = clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf({ clusters });
   return [...BECOME, ...(programs.find(({ name }) => name === program.name)?.command ?? [])];
 }
 

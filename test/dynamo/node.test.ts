@@ -217,7 +217,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     expect((await applying).code).toBe(0);
     expect(log("waiting")).toMatch(
       new RegExp(
-        `^waiting for the store at ${address}:7010 \\(at most 60 s\\): .*refused\\nthe store answers after [\\d.]+ s\\nserving`,
+        `^started at \\S+Z\nwaiting for the store at ${address}:7010 \\(at most 60 s\\): .*refused\\nthe store answers after [\\d.]+ s\\nserving`,
       ),
     );
     store.close();

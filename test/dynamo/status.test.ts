@@ -3,14 +3,16 @@
  * to it.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { appendFileSync, renameSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { withCauses } from "../../cli/verify/nodeLogs";
 import { sendPrefixes } from "../../cli/verify/send";
 import { summaryOf, topologyOf } from "../../components/topology";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { programLog } from "../../plan/node/paths";
+import { FAILURES } from "../../sky/causes";
 import { stackOutputs } from "../outputs";
 import { toolWords } from "../tools";
 import { eventually, TestDeployment } from "./support";
@@ -231,6 +233,23 @@ describe("logs", () => {
       "2026-01-01T00:00:02Z after the rotation",
     ]);
     expect(followed[1]?.time).toBe("2026-01-01T00:00:01.000Z");
+  });
+
+  it("end with the cause that they name and what to do, and so does a request that fails", async () => {
+    const file = deployment.logs["decode-0"]?.[0] ?? "";
+    const line = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.";
+    appendFileSync(file, `${line}\n`);
+    const { title, advice } = FAILURES.memory;
+    const told = `${title}: decode-0 says: ${line.replace(/^\S+ /, "")}\nNext: ${advice}`;
+    const { status: code, stderr } = run("logs");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: `\n${told}\n` });
+    expect(run("logs", "--role", "etcd").stderr).toBe("");
+
+    vi.stubEnv("DYNAMO_SKY_STATE", deployment.machine.state);
+    const failed = withCauses(JSON.parse(readFileSync(outputs, "utf8")), () =>
+      Promise.reject(new Error("it answered 500")),
+    ).finally(() => vi.unstubAllEnvs());
+    await expect(failed).rejects.toThrow(`it answered 500\n${told}`);
   });
 
   it("name a node that is gone, with exit code 1, and still show the others", () => {

@@ -8,6 +8,7 @@ import type { RunningDeployment } from "../../cli/deployment/running";
 import { ask as smoke, smokeLine } from "../../cli/pipeline/smoke";
 import { proveRouting } from "../../cli/proof";
 import type { TaskName } from "../../config/task";
+import { FAILURES } from "../../sky/causes";
 import { cacheDir } from "../../toolchain/index";
 import { modelHome } from "../../toolchain/model";
 import { TestDeployment } from "./support";
@@ -86,8 +87,9 @@ test("a model without a chat template that is said to chat is not waited for unt
   deployment = made;
   const started = Date.now();
   await expect(made.up({ timeoutSeconds: 300 })).rejects.toThrow(
-    "The model has no chat template, without which Dynamo's frontend does not take it in. If it is a base model, set " +
-      "dynamo-sky:task to completions",
+    new RegExp(
+      `${FAILURES.template.title}: frontend-0 says: .*\\n.*Next: .*'dynamo-sky:task' to completions`,
+    ),
   );
   expect(Date.now() - started).toBeLessThan(150_000);
 });

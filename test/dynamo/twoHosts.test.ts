@@ -1,11 +1,13 @@
 /**
  * A replica over two hosts with a network between them: the addresses of its programs, and a cut connection.
  */
+
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { LOCKSTEP_SECRET } from "../../plan/programs/controlPlane";
 import type { ProgramPlan } from "../../plan/types";
+import { programsOf } from "../../plan/types";
 import { CABLE, TwoHosts, whyNoTwoHosts } from "../twoHosts";
 import { eventually } from "./support";
 
@@ -23,7 +25,7 @@ function ranks(source: string): ProgramPlan[] {
     }),
     { discovery: "etcd", events: "nats" },
   );
-  const programs = clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf({ clusters });
   return programs
     .filter(({ role }) => role === "aggregated")
     .map((program) => ({

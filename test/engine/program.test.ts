@@ -3,7 +3,7 @@
  * continues from the previous one's state.
  */
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deployedOf } from "../../cli/deployment/deployed";
 import { deploymentOf } from "../../cli/deployment/running";
 import type { OperationResult } from "../../cli/pulumi/openStack";
@@ -13,7 +13,7 @@ import { kill, processesOf } from "../../lib/processes";
 import { clusterDirectory } from "../../local/directories";
 import { eventually } from "../eventually";
 import { filesHolding, SeenProcesses, secretsIn } from "../secrets";
-import { ask, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
+import { ask, eachGoesOn, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 const TOKEN = "hf_not-a-real-token";
 const NO_STEPS: string[] = [];
@@ -80,15 +80,7 @@ beforeAll(async () => {
 
 afterAll(() => project.remove());
 
-let failed = "";
-beforeEach(() => {
-  if (failed !== "") throw new Error(`not tried: it goes on from "${failed}", which failed`);
-});
-afterEach(({ task }) => {
-  if (task.result?.state !== "fail" || failed !== "") return;
-  failed = task.name;
-  process.stderr.write(`${project.lines.slice(-40).join("\n")}\n`);
-});
+eachGoesOn(() => project.lines);
 
 describe("the program on the real engine", { timeout: 120_000 }, () => {
   it("refuses a wrong configuration, all mistakes at once and without a stack trace", async () => {

@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import OpenAI from "openai";
 import { Agent, request } from "undici";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deployedOf } from "../../cli/deployment/deployed";
 import { deploymentOf } from "../../cli/deployment/running";
 import type { ConfigInput } from "../../config/schema";
@@ -18,7 +18,7 @@ import { ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN } from "../../plan/progra
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import { eventually } from "../eventually";
 import { filesHolding, type Secrets, SeenProcesses, secretsIn } from "../secrets";
-import { namespaced, pids, type TestProject, testProject } from "./programHarness";
+import { eachGoesOn, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 let project: TestProject;
 let ports: Ports;
@@ -58,15 +58,7 @@ beforeAll(async () => {
 });
 afterAll(() => project.remove());
 
-let failed = "";
-beforeEach(() => {
-  if (failed !== "") throw new Error(`not tried: it goes on from "${failed}", which failed`);
-});
-afterEach(({ task }) => {
-  if (task.result?.state !== "fail" || failed !== "") return;
-  failed = task.name;
-  process.stderr.write(`${project.lines.slice(-40).join("\n")}\n`);
-});
+eachGoesOn(() => project.lines);
 
 describe("a gateway", { timeout: 120_000 }, () => {
   it("comes up, proven with the key, and answers who has it", async () => {

@@ -2,10 +2,12 @@
  * Runs this repository's program on the real Pulumi engine, in the test's own directories and on its own
  * ports.
  */
+
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { afterEach, beforeEach } from "vitest";
 import { parse, stringify } from "yaml";
 import { type OpenStack, openStack } from "../../cli/pulumi/openStack";
 import type { ConfigInput } from "../../config/schema";
@@ -112,6 +114,22 @@ export function testProject(name: string, program = PROGRAM): TestProject {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * For a file whose tests each go on from the one before: after a failure the others are not tried, and the
+ * last lines of the project are printed.
+ */
+export function eachGoesOn(linesOf: () => readonly string[]): void {
+  let failed = "";
+  beforeEach(() => {
+    if (failed !== "") throw new Error(`not tried: it goes on from "${failed}", which failed`);
+  });
+  afterEach(({ task }) => {
+    if (task.result?.state !== "fail" || failed !== "") return;
+    failed = task.name;
+    process.stderr.write(`${linesOf().slice(-40).join("\n")}\n`);
+  });
 }
 
 /** Keys of a configuration with the program's namespace, as in a stack's file. */

@@ -2,12 +2,14 @@
  * Real gloo, from an installed engine's torch, between two hosts whose own names resolve to 127.0.1.1: the
  * ranks of a replica connect with the plan's and the launcher's settings, and do not without them.
  */
+
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { locateEngine } from "../../dev/engineEnvironments";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { LOCKSTEP_SECRET } from "../../plan/programs/controlPlane";
 import type { ProgramPlan } from "../../plan/types";
+import { programsOf } from "../../plan/types";
 import { TwoHosts, whyNoTwoHosts } from "../twoHosts";
 import { SERVICES } from "../unit/planShapes";
 
@@ -36,7 +38,7 @@ function ranks(engine: "sglang" | "vllm", without: readonly string[]): ProgramPl
     }),
     SERVICES,
   );
-  const programs = clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf({ clusters });
   return programs
     .filter(({ role }) => role === "aggregated")
     .map(

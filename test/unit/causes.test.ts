@@ -5,7 +5,15 @@ import { describe, expect, it } from "vitest";
 import { CAUSES_FILE, renderCauses } from "../../dev/causeReference";
 import { packageRoot } from "../../lib/root";
 import { CAUSES, FAILURES, type FailureKind } from "../../sky/causes";
-import { classify, explained, failureMessage, hopeless } from "../../sky/failure";
+import {
+  causeOnNodes,
+  classify,
+  explained,
+  failureMessage,
+  finalCause,
+  hopeless,
+  recentCause,
+} from "../../sky/failure";
 import { slurmWait, type WaitEnd } from "../../sky/slurmReasons";
 import { SLURM_REASONS } from "./slurmReasons";
 
@@ -111,6 +119,36 @@ const PRINTED: readonly (readonly [FailureKind, string])[] = [
     "ValueError: Free memory on device (3.1/79.1 GiB) on startup is less than desired GPU memory utilization (0.9, 71.2 GiB).",
   ],
   ["memory", "RuntimeError: Loaded weights leave no GPU memory for the KV cache"],
+  [
+    "template",
+    '2026-01-01T10:00:30.123456Z ERROR watcher: retry failed error="chat_template field is required in the file"',
+  ],
+  [
+    "architecture",
+    "ValueError: The checkpoint you are trying to load has model type `new_one` but Transformers does not recognize this architecture.",
+  ],
+  ["architecture", "ValueError: Model architectures ['NewForCausalLM'] are not supported for now."],
+  ["architecture", "RuntimeError: Unknown architecture for AutoModelForCausalLM: NewForCausalLM"],
+  [
+    "architecture",
+    "ValueError: Please pass the argument `trust_remote_code=True` to allow custom code to be run.",
+  ],
+  ["setting", "launch_server.py: error: unrecognized arguments: --no-such-flag 3"],
+  ["setting", "vllm: error: argument --dtype: invalid choice: 'fp5' (choose from 'auto', 'half')"],
+  ["setting", "__main__.py: error: the following arguments are required: --model-path"],
+  [
+    "setting",
+    "ValueError: User-specified max_model_len (99999) is greater than the derived max_model_len (max_position_embeddings=40960).",
+  ],
+  [
+    "gpu",
+    "ValueError: The quantization method fp8 is not supported for the current GPU. Minimum capability: 89. Current capability: 80.",
+  ],
+  ["gpu", "RuntimeError: CUDA error: no kernel image is available for execution on the device"],
+  ["gpu", "CUDA driver version is insufficient for CUDA runtime version"],
+  ["program", "trtllm-llmapi-launch: no such program on this node's PATH (/usr/bin)"],
+  ["program", "ModuleNotFoundError: No module named 'sglang'"],
+  ["memory", "CUDA error: out of memory"],
   ["file", "FileNotFoundError: [Errno 2] No such file or directory: '/models/chat.jinja'"],
   ["file", "OSError: /models/x does not appear to have a file named config.json."],
   [
@@ -180,6 +218,72 @@ describe("a cause", () => {
     const page = readFileSync(join(packageRoot(), CAUSES_FILE), "utf8");
     expect(page, "run: npm run schema").toBe(renderCauses(page));
     for (const { title } of Object.values(FAILURES)) expect(page).toContain(title);
+  });
+});
+
+describe("waiting for a program", () => {
+  const SINCE = Date.parse("2026-01-01T10:00:00Z");
+  const at = (minute: number) =>
+    `started at ${new Date(SINCE + minute * 60_000).toISOString().replace(".000", "")}`;
+  /** So many starts that ended with these lines, one a minute from `first` on; the last one goes on. */
+  const starts = (count: number, lines: readonly string[], first = 0) => [
+    ...Array.from({ length: count }, (_, index) => [at(first + index), "loading", ...lines]).flat(),
+    at(first + count),
+  ];
+  const onNodes = PRINTED.filter(([kind, line]) => causeOnNodes([line])?.kind === kind);
+  const finalAfter = (line: string) =>
+    CAUSES.find(({ onNodes: is, pattern }) => is && pattern.test(line))?.finalAfter;
+  const final = onNodes.filter(([, line]) => (finalAfter(line) ?? 0) > 0);
+  const passing = onNodes.filter(([, line]) => finalAfter(line) === undefined);
+
+  it("has causes of both sorts", () => {
+    const kinds = new Set(final.map(([kind]) => kind));
+    expect([...kinds].sort()).toEqual(
+      ["architecture", "certificate", "disk", "file", "gpu", "memory", "model", "program", "setting"].sort(),
+    );
+    expect(new Set(passing.map(([kind]) => kind))).toContain("network");
+    expect(new Set(passing.map(([kind]) => kind))).toContain("busy");
+  });
+
+  it.each(final)("ends after some starts that ended with %s: %s", (kind, line) => {
+    const enough = finalAfter(line) ?? 0;
+    expect(finalCause(starts(enough, [line, "Traceback"]), SINCE)).toMatchObject({ kind });
+    expect(finalCause(starts(enough - 1, [line]), SINCE)).toBeUndefined();
+    // The last one has not ended: it may be another cause that ends it, or none.
+    expect(finalCause([...starts(enough - 1, [line]), line], SINCE)).toBeUndefined();
+    // Before the wait: of a token, a flag or a disk that has been changed since.
+    expect(finalCause(starts(enough, [line], -60), SINCE)).toBeUndefined();
+    expect(finalCause([...starts(enough, [line], -60), ...starts(1, [line], 1)], SINCE)).toBeUndefined();
+    // A start in between ended otherwise.
+    const otherwise = [...starts(enough - 1, [line]).slice(0, -1), ...starts(1, ["x"], enough - 1)];
+    expect(finalCause([...otherwise.slice(0, -1), ...starts(1, [line], enough)], SINCE)).toBeUndefined();
+  });
+
+  it.each(passing)("goes on in spite of %s: %s", (_, line) => {
+    expect(finalCause(starts(9, [line]), SINCE)).toBeUndefined();
+    // What may pass may also be what the other one comes from.
+    expect(finalCause(starts(9, ["CUDA out of memory", line]), SINCE)).toBeUndefined();
+  });
+
+  it("goes on where logs tell nothing, or no start", () => {
+    expect(finalCause([], SINCE)).toBeUndefined();
+    expect(finalCause(starts(9, ["killed"]), SINCE)).toBeUndefined();
+    expect(finalCause(Array(9).fill("torch.OutOfMemoryError: CUDA out of memory."), SINCE)).toBeUndefined();
+  });
+
+  it("ends at once with what a frontend says now, and not with what it said before", () => {
+    const line = (time: string) =>
+      `(head, rank=0) frontend-0 | ${time} ERROR watcher: retry failed error="chat_template field is required in the file"`;
+    expect(finalCause([line("2026-01-01T09:59:00.5Z")], SINCE)).toBeUndefined();
+    const said = ["2026-01-01T10:01:00Z INFO fine", line("2026-01-01T10:00:30.123456Z")];
+    expect(finalCause(said, SINCE)).toMatchObject({ kind: "template" });
+  });
+
+  it("names the cause of the last start or the one before, not of those that are over", () => {
+    const oom = "CUDA out of memory";
+    expect(recentCause(starts(1, [oom]))).toMatchObject({ kind: "memory" });
+    expect(recentCause([...starts(3, [oom]), "ready", at(9), "ready"])).toBeUndefined();
+    expect(recentCause([oom])).toMatchObject({ kind: "memory" });
   });
 });
 

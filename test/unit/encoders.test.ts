@@ -1,14 +1,12 @@
 /** Encode workers: the images of a vision-language model, separate from its text. */
+
 import { describe, expect, it } from "vitest";
 import { DynamoCluster } from "../../components";
-import { ConfigError } from "../../config/problems";
-import { parseConfig } from "../../plan/config";
 import { drawPlan } from "../../plan/drawing/text";
-import { plan } from "../../plan/plan";
 import { readySchema } from "../../plan/readySpec";
-import type { ProgramPlan } from "../../plan/types";
+import { programsOf } from "../../plan/types";
 import { runOnMocks } from "./componentsMocks";
-import { type Deployment, SERVICES } from "./planShapes";
+import { type Deployment, planned, problemsOf } from "./planShapes";
 
 const VISION = {
   model: "Qwen/Qwen2.5-VL-7B-Instruct",
@@ -19,14 +17,12 @@ const APART = [ENCODE, { role: "prefill" }, { role: "decode" }] as const;
 const TOGETHER = [ENCODE, { role: "aggregated" }] as const;
 type Pools = Deployment["pools"];
 
-const planned = (engine: "sglang" | "vllm" | "trtllm", pools: Pools, more: Partial<Deployment> = {}) =>
-  plan(parseConfig({ ...VISION, engine, pools, ...more }), SERVICES);
+const withEncoders = (engine: "sglang" | "vllm" | "trtllm", pools: Pools, more: Partial<Deployment> = {}) =>
+  planned({ ...VISION, engine, pools, ...more });
 
 /** A worker's flags about its role and images. */
 function told(engine: "sglang" | "vllm" | "trtllm", pools: Pools, name: string): string {
-  const found: ProgramPlan | undefined = planned(engine, pools)
-    .clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs))
-    .find((one) => one.name === name);
+  const found = programsOf(withEncoders(engine, pools)).find((one) => one.name === name);
   const flags = /^--(disaggregation-mode|modality|encode-endpoint|enable-m|route-to|dedicated-mm)/;
   const { command = [] } = found ?? {};
   return command
@@ -39,15 +35,7 @@ function told(engine: "sglang" | "vllm" | "trtllm", pools: Pools, name: string):
     .join(" ");
 }
 
-function refusal(input: Deployment): string {
-  try {
-    plan(parseConfig(input), SERVICES);
-    return "";
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return error.problems.map(({ path, message }) => `${path.join(".")}: ${message}`).join("\n");
-  }
-}
+const refusal = (input: Deployment): string => problemsOf(input).join("\n");
 
 describe("encode workers", () => {
   it.each([
@@ -95,9 +83,7 @@ describe("encode workers", () => {
       router: { blockSize: 64 },
       kvTransfer: { backend: "UCX" },
     } as const;
-    const programs = planned(engine, APART, more).clusters.flatMap(({ nodes }) =>
-      nodes.flatMap((node) => node.programs),
-    );
+    const programs = programsOf(withEncoders(engine, APART, more));
     const encoders = programs.filter(({ role }) => role === "encode");
     expect(encoders).toHaveLength(2);
     for (const { command, env, gpus, ports } of encoders) {
@@ -112,10 +98,10 @@ describe("encode workers", () => {
   });
 
   it("are waited for, drawn, and resources of their own", async () => {
-    const { expectedWorkers } = planned("vllm", APART);
+    const { expectedWorkers } = withEncoders("vllm", APART);
     expect(expectedWorkers).toEqual({ aggregated: 0, prefill: 1, decode: 1, encode: 2 });
     expect(readySchema.shape.expectedWorkers.parse(expectedWorkers)).toEqual(expectedWorkers);
-    expect(drawPlan(planned("vllm", APART))).toContain("E1");
+    expect(drawPlan(withEncoders("vllm", APART))).toContain("E1");
     const { named } = await runOnMocks(
       "update",
       () =>

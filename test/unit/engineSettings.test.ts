@@ -1,37 +1,18 @@
 /**
  * Settings in place of flags set by the plan (`kvTransfer`, `engineConfig`), and the guard of those flags.
  */
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../../config/problems";
 import { reservedFlag } from "../../config/reserved";
-import { parseConfig } from "../../plan/config";
 import { engines } from "../../plan/engines";
-import { plan } from "../../plan/plan";
 import { ENGINES, type ProgramPlan } from "../../plan/types";
-import { type Deployment, SERVICES, SHAPES } from "./planShapes";
+import { type Deployment, planned, problemsOf, programOf, SHAPES } from "./planShapes";
 
-function program(input: Deployment, name: string): ProgramPlan {
-  const { clusters } = plan(parseConfig(input), SERVICES);
-  const found = clusters
-    .flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs))
-    .find((one) => one.name === name);
-  if (found === undefined) throw new Error(`no program ${name}`);
-  return found;
-}
+const program = (input: Deployment, name: string): ProgramPlan => programOf(planned(input), name);
 
 const flagOf = ({ command }: ProgramPlan, flag: string) => command[command.indexOf(flag) + 1];
 const jsonOf = (one: ProgramPlan, flag: string): unknown => JSON.parse(flagOf(one, flag) ?? "");
-
-function problemsOf(input: Deployment): string[] {
-  try {
-    plan(parseConfig(input), SERVICES);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return error.problems.map(({ path, message }) => `${path.join(".")}: ${message}`);
-  }
-}
 
 const with_ = (engine: "sglang" | "vllm" | "trtllm", more: Partial<Deployment>): Deployment => ({
   ...SHAPES.disagg,

@@ -1,24 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../../config/problems";
 import { reservedFlag, reservedFrontendFlag, reservedVariable } from "../../config/reserved";
 import { parseConfig } from "../../plan/config";
 import { engines } from "../../plan/engines";
-import { plan } from "../../plan/plan";
 import { UNASKED_OF_DYNAMO } from "../../plan/programs/environment";
 import { UNASKED_OF_FRONTENDS } from "../../plan/programs/frontend";
 import { UNASKED_OF_WORKERS } from "../../plan/programs/worker";
-import {
-  type DeploymentPlan,
-  ENGINES,
-  type EngineName,
-  type ProgramPlan,
-  WORKER_ROLES,
-} from "../../plan/types";
-import { type Deployment, SERVICES, SHAPES } from "./planShapes";
-
-const planned = (input: Deployment): DeploymentPlan => plan(parseConfig(input), SERVICES);
-const programsOf = ({ clusters }: DeploymentPlan): ProgramPlan[] =>
-  clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs));
+import { ENGINES, type EngineName, type ProgramPlan, programsOf, WORKER_ROLES } from "../../plan/types";
+import { type Deployment, planned, problemsOf, SHAPES } from "./planShapes";
 
 function program(input: Deployment, name: string): ProgramPlan {
   const found = programsOf(planned(input)).find((one) => one.name === name);
@@ -46,16 +34,6 @@ function readable({ name, command, env, gpus }: ProgramPlan): string {
     `${name}: ${lines.join("\n  ")}`,
     ...own.map(([key, value]) => `  ${key}=${value.replace("{{GPUS}}", gpus.join(","))}`),
   ].join("\n");
-}
-
-function problemsOf(input: Deployment): string[] {
-  try {
-    planned(input);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return error.problems.map(({ path, message }) => `${path.join(".")}: ${message}`);
-  }
 }
 
 describe("commands of the documented shapes", () => {

@@ -1,8 +1,10 @@
 /** Features that SkyPilot does not support on Slurm and Kubernetes are rejected, and nothing else. */
+
 import { describe, expect, it, test } from "vitest";
 import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
 import { type ConfigInput, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
+import { programsOf } from "../../plan/types";
 import { type BadInput, messageOf } from "./configMessages";
 
 const TP8 = [{ role: "aggregated", tensorParallel: 8, replicas: 2 }] as const;
@@ -223,7 +225,7 @@ describe("dedicated clusters", () => {
       sky: { infra },
     });
     const { clusters } = plan(config, { discovery: "etcd", events: "nats" });
-    const programs = clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+    const programs = programsOf({ clusters });
     return programs.flatMap((program) => Object.values(program.ports));
   };
 

@@ -1,9 +1,11 @@
 /** How the ranks of a replica over several nodes are kept in step, in the plan and in a node's files. */
+
 import { describe, expect, it } from "vitest";
 import { parseConfig } from "../../plan/config";
 import { programSchema } from "../../plan/node/schema";
 import { plan } from "../../plan/plan";
 import type { ProgramPlan } from "../../plan/types";
+import { programsOf } from "../../plan/types";
 import { specDigest, unitFiles } from "../runtime";
 import { type Deployment, SERVICES } from "./planShapes";
 
@@ -15,7 +17,7 @@ const spanning = {
 
 function workers(change: Deployment = spanning): ProgramPlan[] {
   const { clusters } = plan(parseConfig(change), SERVICES);
-  const programs = clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+  const programs = programsOf({ clusters });
   return programs.filter(({ role }) => role === "aggregated");
 }
 

@@ -8,7 +8,7 @@ import { portSetting } from "../../plan/ports";
 import { nginxConf, specDigest, textOfTask, unitFiles } from "../runtime";
 import { runOnMocks } from "./componentsMocks";
 import { type BadInput, messageOf } from "./configMessages";
-import { GUARDED, ON, planned, programOf, programsOf } from "./metricsPlans";
+import { GUARDED, ON, planned, programOf, programsFor } from "./metricsPlans";
 import { type Deployment, SHAPES } from "./planShapes";
 
 const BAD: readonly BadInput[] = [
@@ -47,12 +47,12 @@ describe("settings", () => {
 
 describe("plan", () => {
   test("without metrics is what it was", () => {
-    const names = programsOf(SHAPES.dev).map(({ name }) => name);
+    const names = programsFor(SHAPES.dev).map(({ name }) => name);
     expect(names).toEqual(["etcd", "nats", "frontend-0", "prefill-0", "decode-0", "decode-1"]);
   });
 
   test("with exporters alone has one on each node, and no Prometheus", () => {
-    const names = programsOf({ ...SHAPES["disagg-multi"], metrics: { exporters: true } }).map(
+    const names = programsFor({ ...SHAPES["disagg-multi"], metrics: { exporters: true } }).map(
       ({ name }) => name,
     );
     expect(names.filter((name) => /exporter|prometheus/.test(name))).toEqual(["exporter-0", "exporter-1"]);

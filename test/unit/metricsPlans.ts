@@ -1,6 +1,8 @@
 /** Plans of deployments with monitoring, for the tests of metrics. */
+
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
+import { programsOf } from "../../plan/types";
 import { type Deployment, SERVICES, SHAPES } from "./planShapes";
 
 export const ON = { metrics: { prometheus: true } } as const;
@@ -13,11 +15,10 @@ export function planned(input: Deployment) {
   return { config, made, cluster };
 }
 
-export const programsOf = (input: Deployment) =>
-  planned(input).made.clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs));
+export const programsFor = (input: Deployment) => programsOf(planned(input).made);
 
 export function programOf(input: Deployment, name: string) {
-  const found = programsOf(input).find((program) => program.name === name);
+  const found = programsFor(input).find((program) => program.name === name);
   if (found === undefined) throw new Error(`no program ${name}`);
   return found;
 }

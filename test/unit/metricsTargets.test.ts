@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { ConfigError } from "../../config/problems";
 import { scrapeTargets } from "../../plan/metrics/targets";
-import { ON, planned, programOf, programsOf } from "./metricsPlans";
+import { ON, planned, programOf, programsFor } from "./metricsPlans";
 import { type Deployment, likelyDeployment, SHAPES } from "./planShapes";
 
 describe("targets", () => {
@@ -102,7 +102,7 @@ describe("of several clusters", () => {
       ],
       http_sd_configs: [{ url: "http://{{NODE_IP}}:9050/targets/dynamo-node" }],
     });
-    expect(programsOf(DEDICATED).filter(({ role }) => role === "prometheus")).toHaveLength(1);
+    expect(programsFor(DEDICATED).filter(({ role }) => role === "prometheus")).toHaveLength(1);
   });
 
   test("the exporter beside it knows what is planned there: nodes, ports and labels, and no address", () => {
@@ -140,7 +140,7 @@ describe("of several clusters", () => {
   });
 
   test("without a Prometheus of their own need none of this", () => {
-    const exporters = programsOf({ ...DEDICATED, metrics: { exporters: true } }).filter(
+    const exporters = programsFor({ ...DEDICATED, metrics: { exporters: true } }).filter(
       ({ role }) => role === "exporter",
     );
     expect(exporters).toHaveLength(4);

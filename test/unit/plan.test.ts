@@ -1,37 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { ConfigError, settingName } from "../../config/problems";
 import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
-import { type PlanFacts, plan } from "../../plan/plan";
 import { portSetting } from "../../plan/ports";
-import { type DeploymentPlan, type ProgramPlan, secretsOfProgram } from "../../plan/types";
-import { type Deployment, NO_SERVICES, SERVICES, SHAPES } from "./planShapes";
-
-const planned = (input: Deployment, facts: PlanFacts = SERVICES): DeploymentPlan =>
-  plan(parseConfig(input), facts);
-const programsOf = ({ clusters }: DeploymentPlan): ProgramPlan[] =>
-  clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs));
-
-function program(from: DeploymentPlan, name: string): ProgramPlan {
-  const found = programsOf(from).find((one) => one.name === name);
-  if (found === undefined) throw new Error(`no program ${name}`);
-  return found;
-}
-
-function problemsOf(input: Deployment): string[] {
-  try {
-    planned(input);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return error.problems.map(({ path, message }) => `${settingName(path)}: ${message}`);
-  }
-}
+import { type DeploymentPlan, programsOf, secretsOfProgram } from "../../plan/types";
+import { type Deployment, NO_SERVICES, planned, problemsOf, programOf, SERVICES, SHAPES } from "./planShapes";
 
 describe("control plane", () => {
   it("is etcd and NATS on the head's own address, and every Dynamo process waits for both", () => {
     const dev = planned(SHAPES.dev);
-    expect(program(dev, "etcd").command).toEqual([
+    expect(programOf(dev, "etcd").command).toEqual([
       ...["python3", "{{NODE_DIR}}/etcd_server.py"],
       ...["etcd", "--name", "etcd", "--data-dir", "{{NODE_DIR}}/etcd"],
       ...[
@@ -55,7 +32,7 @@ describe("control plane", () => {
         "zap",
       ],
     ]);
-    expect(program(dev, "nats")).toMatchObject({
+    expect(programOf(dev, "nats")).toMatchObject({
       command: ["nats-server", "--config", "{{NODE_DIR}}/run/nats/nats.conf"],
       files: {
         "nats.conf":
@@ -64,11 +41,11 @@ describe("control plane", () => {
       env: {},
     });
     for (const name of ["frontend-0", "prefill-0", "decode-0", "decode-1"]) {
-      expect(program(dev, name).waitsFor).toEqual([
+      expect(programOf(dev, name).waitsFor).toEqual([
         { name: "etcd", probe: { kind: "http", url: "http://{{HEAD_IP}}:2379/health" }, timeoutSeconds: 120 },
         { name: "nats", probe: { kind: "tcp", host: "{{HEAD_IP}}", port: 4222 }, timeoutSeconds: 120 },
       ]);
-      expect(program(dev, name).env).toMatchObject({
+      expect(programOf(dev, name).env).toMatchObject({
         ETCD_ENDPOINTS: "http://{{HEAD_IP}}:2379",
         ETCD_AUTH_USERNAME: "dynamo",
         ETCD_LEASE_TTL: "30",
@@ -80,7 +57,7 @@ describe("control plane", () => {
   it("is a directory that the local nodes share, without etcd and NATS", () => {
     const dev = planned(SHAPES.dev, NO_SERVICES);
     expect(programsOf(dev).some(({ role }) => role === "etcd" || role === "nats")).toBe(false);
-    const { env } = program(dev, "decode-0");
+    const { env } = programOf(dev, "decode-0");
     expect(env).toMatchObject({ DYN_DISCOVERY_BACKEND: "file", DYN_FILE_KV: "{{CLUSTER_DIR}}/discovery" });
     expect(env).not.toHaveProperty("ETCD_ENDPOINTS");
     expect(env).not.toHaveProperty("NATS_SERVER");
@@ -88,25 +65,25 @@ describe("control plane", () => {
 
   it("has NATS where requests go over it, whatever carries the events", () => {
     const withNats = planned({ ...SHAPES.dev, controlPlane: { requestPlane: "nats" } }, NO_SERVICES);
-    expect(program(withNats, "nats").role).toBe("nats");
-    expect(program(withNats, "decode-0").env["DYN_REQUEST_PLANE"]).toBe("nats");
+    expect(programOf(withNats, "nats").role).toBe("nats");
+    expect(programOf(withNats, "decode-0").env["DYN_REQUEST_PLANE"]).toBe("nats");
   });
 
   it("reaches no further than its node for what only the node needs", () => {
     const multi = planned(SHAPES.multi);
-    expect(program(multi, "etcd").command).toContain("http://127.0.0.1:2380");
-    expect(program(multi, "nats").files?.["nats.conf"]).toContain('http: "127.0.0.1:8222"');
-    expect(program(multi, "nats").health).toEqual({ kind: "http", url: "http://127.0.0.1:8222/healthz" });
+    expect(programOf(multi, "etcd").command).toContain("http://127.0.0.1:2380");
+    expect(programOf(multi, "nats").files?.["nats.conf"]).toContain('http: "127.0.0.1:8222"');
+    expect(programOf(multi, "nats").health).toEqual({ kind: "http", url: "http://127.0.0.1:8222/healthz" });
   });
 
   it("asks everybody for a password, which stands in no plan", () => {
     const dev = planned(SHAPES.dev);
-    expect(program(dev, "etcd").secretEnv).toEqual(["ETCD_AUTH_PASSWORD", "DYNAMO_SKY_ETCD_ROOT_PASSWORD"]);
-    expect(secretsOfProgram(program(dev, "nats"))).toEqual(["NATS_AUTH_TOKEN"]);
+    expect(programOf(dev, "etcd").secretEnv).toEqual(["ETCD_AUTH_PASSWORD", "DYNAMO_SKY_ETCD_ROOT_PASSWORD"]);
+    expect(secretsOfProgram(programOf(dev, "nats"))).toEqual(["NATS_AUTH_TOKEN"]);
     // The server itself reads it from a file, not from its environment.
-    expect(program(dev, "nats").secretEnv).toEqual([]);
+    expect(programOf(dev, "nats").secretEnv).toEqual([]);
     for (const name of ["frontend-0", "prefill-0", "decode-0"])
-      expect(program(dev, name).secretEnv).toEqual(["ETCD_AUTH_PASSWORD", "NATS_AUTH_TOKEN"]);
+      expect(programOf(dev, name).secretEnv).toEqual(["ETCD_AUTH_PASSWORD", "NATS_AUTH_TOKEN"]);
     const without = planned(SHAPES.dev, NO_SERVICES);
     expect(programsOf(without).flatMap(({ secretEnv }) => secretEnv)).toEqual([]);
   });
@@ -154,38 +131,38 @@ describe("placement dedicated", () => {
   });
 
   it("has workers find the control plane in its cluster, and each other in theirs", () => {
-    const second = program(planned(dedicated), "decode-0-rank1");
+    const second = programOf(planned(dedicated), "decode-0-rank1");
     expect(second.env["ETCD_ENDPOINTS"]).toBe("http://{{CONTROL_IP}}:2379");
     expect(second.command.join(" ")).toContain("--dist-init-addr {{HEAD_IP}}:29500");
-    expect(program(planned(dedicated), "frontend-0").env["ETCD_ENDPOINTS"]).toBe("http://{{HEAD_IP}}:2379");
+    expect(programOf(planned(dedicated), "frontend-0").env["ETCD_ENDPOINTS"]).toBe("http://{{HEAD_IP}}:2379");
   });
 });
 
 describe("frontends", () => {
   it("listen on the node alone when local, and for clients elsewhere", () => {
-    expect(program(planned(SHAPES.dev), "frontend-0").command).toContain("{{NODE_IP}}");
+    expect(programOf(planned(SHAPES.dev), "frontend-0").command).toContain("{{NODE_IP}}");
     const open = { ...SHAPES.single, access: { gateway: false } };
-    expect(program(planned(open), "frontend-0").command).toContain("0.0.0.0");
-    expect(program(planned(SHAPES.single), "frontend-0").command).toContain("127.0.0.1");
+    expect(programOf(planned(open), "frontend-0").command).toContain("0.0.0.0");
+    expect(programOf(planned(SHAPES.single), "frontend-0").command).toContain("127.0.0.1");
   });
 
   it("take the workers' answers at loopback where all of the deployment is on one node", () => {
     const host = (shape: Deployment) =>
-      program(planned(shape), "frontend-0").env["DYN_TCP_RESPONSE_STREAM_HOST"];
+      programOf(planned(shape), "frontend-0").env["DYN_TCP_RESPONSE_STREAM_HOST"];
     expect([SHAPES.dev, SHAPES.single, SHAPES.multi].map(host)).toEqual(["lo", "lo", undefined]);
   });
 
   it("tell each other what they have sent when there are several, each on a port of its own", () => {
     const two = planned({ ...SHAPES.dev, frontend: { replicas: 2, port: 8100 } });
-    expect(["frontend-0", "frontend-1"].map((name) => program(two, name).ports["http"])).toEqual([
+    expect(["frontend-0", "frontend-1"].map((name) => programOf(two, name).ports["http"])).toEqual([
       8100, 8101,
     ]);
-    expect(program(two, "frontend-1").command).toContain("--router-replica-sync");
-    expect(program(planned(SHAPES.dev), "frontend-0").command).not.toContain("--router-replica-sync");
+    expect(programOf(two, "frontend-1").command).toContain("--router-replica-sync");
+    expect(programOf(planned(SHAPES.dev), "frontend-0").command).not.toContain("--router-replica-sync");
   });
 
   it("never fix the port on which they are asked themselves", () => {
-    expect(program(planned(SHAPES.single), "frontend-0").env).not.toHaveProperty("DYN_TCP_RPC_PORT");
+    expect(programOf(planned(SHAPES.single), "frontend-0").env).not.toHaveProperty("DYN_TCP_RPC_PORT");
   });
 
   it("are told the knobs that differ from Dynamo's defaults, switches by name", () => {
@@ -193,7 +170,7 @@ describe("frontends", () => {
       ...SHAPES.dev,
       router: { temperature: 0.5, trackActiveBlocks: false, queuePolicy: "wspt", eventThreads: 4 },
     } as const;
-    const { command } = program(planned(tuned), "frontend-0");
+    const { command } = programOf(planned(tuned), "frontend-0");
     expect(command.slice(command.indexOf("--router-mode"), command.indexOf("--migration-limit"))).toEqual([
       ...["--router-mode", "kv", "--router-temperature", "0.5"],
       ...["--no-router-track-active-blocks", "--router-queue-policy", "wspt"],
@@ -205,7 +182,7 @@ describe("frontends", () => {
       ...SHAPES.dev,
       frontend: { args: ["--tokenizer", "fastokens"], env: { DYN_LOG: "debug" } },
     };
-    const { command, env } = program(planned(own), "frontend-0");
+    const { command, env } = programOf(planned(own), "frontend-0");
     expect(command.slice(-2)).toEqual(["--tokenizer", "fastokens"]);
     expect(env["DYN_LOG"]).toBe("debug");
   });
@@ -213,8 +190,8 @@ describe("frontends", () => {
   it("get the hub's token as a secret and never as text", () => {
     const gated = planned({ ...SHAPES.single, huggingFaceToken: true });
     for (const name of ["frontend-0", "aggregated-0"])
-      expect(program(gated, name).secretEnv).toContain("HF_TOKEN");
-    expect(program(planned(SHAPES.single), "frontend-0").secretEnv).not.toContain("HF_TOKEN");
+      expect(programOf(gated, name).secretEnv).toContain("HF_TOKEN");
+    expect(programOf(planned(SHAPES.single), "frontend-0").secretEnv).not.toContain("HF_TOKEN");
   });
 });
 
@@ -225,7 +202,7 @@ describe("what a change touches", () => {
   it("the router's mode: no worker", () => {
     const other = planned({ ...SHAPES.dev, router: { mode: "round-robin" } });
     expect(workersOf(other)).toEqual(workersOf(planned(SHAPES.dev)));
-    expect(program(other, "frontend-0")).not.toEqual(program(planned(SHAPES.dev), "frontend-0"));
+    expect(programOf(other, "frontend-0")).not.toEqual(programOf(planned(SHAPES.dev), "frontend-0"));
   });
 
   it("the number of decode workers: no other program", () => {
@@ -238,7 +215,7 @@ describe("what a change touches", () => {
 describe("ports", () => {
   it("begin where the configuration says, and skip what another range has taken", () => {
     const crowded = planned({ ...SHAPES.dev, ports: { workerSystem: 7000, workerRpc: 7001 } });
-    const ports = ["prefill-0", "decode-0", "decode-1"].map((name) => program(crowded, name).ports);
+    const ports = ["prefill-0", "decode-0", "decode-1"].map((name) => programOf(crowded, name).ports);
     expect(ports).toEqual([
       { system: 7000, rpc: 7001 },
       { system: 7002, rpc: 7003 },
@@ -248,7 +225,7 @@ describe("ports", () => {
 
   it("that run out are told with the key to change, once", () => {
     expect(problemsOf({ ...SHAPES.throughput, ports: { workerSystem: 65_534 } })).toEqual([
-      "dynamo-sky:ports.workerSystem: 65534 is too high: the programs of one node need ports beyond 65535. Choose a lower one.",
+      "ports.workerSystem: 65534 is too high: the programs of one node need ports beyond 65535. Choose a lower one.",
     ]);
   });
 
@@ -286,15 +263,15 @@ describe("what does not fit", () => {
         pools: [{ role: "aggregated", tensorParallel: 8 }],
       }),
     ).toEqual([
-      "dynamo-sky:cluster.nodes: The pools take 8 GPUs (aggregated 1 × 8), and 1 node of 4 have 4. Set it to 2, or lower replicas or parallelism.",
-      "dynamo-sky:pools[0].tensorParallel: a replica over 2 nodes is not possible with engine vllm and task embedding. Make it fit one node (tensorParallel × pipelineParallel).",
+      "cluster.nodes: The pools take 8 GPUs (aggregated 1 × 8), and 1 node of 4 have 4. Set it to 2, or lower replicas or parallelism.",
+      "pools.0.tensorParallel: a replica over 2 nodes is not possible with engine vllm and task embedding. Make it fit one node (tensorParallel × pipelineParallel).",
     ]);
   });
 
   it("are idle GPUs, unless they are allowed", () => {
     const wasteful = { ...SHAPES.single, pools: [{ role: "aggregated", replicas: 6 }] } as const;
     expect(problemsOf(wasteful)).toEqual([
-      "dynamo-sky:cluster.allowIdleGpus: 2 of 8 GPUs would sit idle (node 0: 2). Set pools[0].replicas to 8, or set cluster.gpusPerNode to 6, or set this to true to accept it.",
+      "cluster.allowIdleGpus: 2 of 8 GPUs would sit idle (node 0: 2). Set pools[0].replicas to 8, or set cluster.gpusPerNode to 6, or set this to true to accept it.",
     ]);
     const allowed = planned({ ...wasteful, cluster: { allowIdleGpus: true } });
     expect(allowed.clusters[0]?.nodes[0]?.idleGpus).toEqual([6, 7]);

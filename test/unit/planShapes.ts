@@ -1,14 +1,37 @@
 /** Deployments of the documented shapes, and random ones, for the tests of the plan. */
 import fc from "fast-check";
-import type { ConfigInput, DeepReadonly } from "../../plan/config";
-import type { PlanFacts } from "../../plan/plan";
-import { ENGINES } from "../../plan/types";
+import { ConfigError } from "../../config/problems";
+import { type ConfigInput, type DeepReadonly, parseConfig } from "../../plan/config";
+import { type PlanFacts, plan } from "../../plan/plan";
+import { type DeploymentPlan, ENGINES, type ProgramPlan, programsOf } from "../../plan/types";
 
 /** A deployment in a test, read-only. */
 export type Deployment = DeepReadonly<ConfigInput>;
 
 export const SERVICES: PlanFacts = { discovery: "etcd", events: "nats" };
 export const NO_SERVICES: PlanFacts = { discovery: "file", events: "zmq" };
+
+export function planned(input: Deployment, facts: PlanFacts = SERVICES): DeploymentPlan {
+  return plan(parseConfig(input), facts);
+}
+
+/** @throws Error if the plan has no program of this name. */
+export function programOf(from: DeploymentPlan, name: string): ProgramPlan {
+  const found = programsOf(from).find((one) => one.name === name);
+  if (found === undefined) throw new Error(`no program ${name}`);
+  return found;
+}
+
+/** Why there is no plan: each problem after its key. Empty if there is one. */
+export function problemsOf(input: Deployment): string[] {
+  try {
+    planned(input);
+    return [];
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    return error.problems.map(({ path, message }) => `${path.join(".")}: ${message}`);
+  }
+}
 
 const qwen = { model: "Qwen/Qwen3-8B" } as const;
 

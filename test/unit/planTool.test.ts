@@ -7,6 +7,7 @@ import { planStack } from "../../cli/plannedStack";
 import { parseConfig } from "../../plan/config";
 import { drawPlan } from "../../plan/drawing/text";
 import { plan } from "../../plan/plan";
+import { programsOf } from "../../plan/types";
 import { packageRoot } from "../../toolchain/index";
 import { toolWords } from "../tools";
 import { type Deployment, SERVICES, SHAPES } from "./planShapes";
@@ -46,7 +47,7 @@ describe("the drawing", () => {
   it("tells every port, however narrow the terminal", () => {
     const planned = plan(parseConfig(SHAPES.multi), SERVICES);
     const text = drawPlan(planned, { width: 60 });
-    const programs = planned.clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+    const programs = programsOf(planned);
     // Numbered ports of one purpose are merged, from the first to the last.
     const first = programs.flatMap(({ ports }) =>
       Object.entries(ports).flatMap(([purpose, port]) => (/\d$/.test(purpose) ? [] : [`${purpose} ${port}`])),

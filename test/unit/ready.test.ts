@@ -19,7 +19,7 @@ afterAll(() => {
 });
 
 /** What it prints, with a worker that has written this. */
-async function said(lines: readonly string[]): Promise<string> {
+async function said(lines: readonly string[], timeoutSeconds = 1): Promise<string> {
   const log = join(directory, "decode-0.log");
   writeFileSync(log, `${lines.join("\n")}\n`);
   const child = spawn(join(__dirname, "..", "..", "bin", "dynamo-sky"), ["ready"], {
@@ -33,7 +33,7 @@ async function said(lines: readonly string[]): Promise<string> {
       namespace: "dynamo",
       expectedWorkers: { aggregated: 0, prefill: 0, decode: 1, encode: 0 },
       logs: { "frontend-0": [join(directory, "none.log")], "decode-0": [log] },
-      timeoutSeconds: 1,
+      timeoutSeconds,
     }),
   );
   const [stderr] = await Promise.all([text(child.stderr), text(child.stdout)]);
@@ -50,7 +50,7 @@ test.each([
 ] as const)("names what only a worker's log tells first, and how to mend it: %s", async (kind, line) => {
   const { title, advice } = FAILURES[kind];
   const output = (await said([...FILLING, line, ...FILLING])).split("\n");
-  const first = output.findIndex((one) => one.includes(`${title}: decode says: `));
+  const first = output.findIndex((one) => one.includes(`${title}: decode-0 says: `));
   expect(output[first], output.join("\n")).toContain(line.replace(/^\S*Error: /, ""));
   expect(output[first + 1]).toContain(`Next: ${advice}`);
   expect(output[first + 2]).toContain("was not ready within 1 s: waited for frontend: HTTP 404");
@@ -61,3 +61,16 @@ test("says what it waited for where no log names a cause that is known", async (
   expect(output).toContain("was not ready within 1 s: waited for frontend: HTTP 404");
   expect(output).not.toContain("Next:");
 });
+
+test("ends the wait early for what no waiting mends, once the program has started often enough", async () => {
+  const now = new Date().toISOString().replace(/\.\d+/, "");
+  const start = [
+    `started at ${now}`,
+    ...FILLING,
+    "GatedRepoError: 403 Client Error. Cannot access gated repo",
+  ];
+  const output = await said([...start, ...start, `started at ${now}`], 600);
+  expect(output).toContain(`${FAILURES.model.title}: decode-0 says: 403 Client Error.`);
+  expect(output).toContain(`Next: ${FAILURES.model.advice}`);
+  expect(output).toContain("Waiting longer would not help a/model at http://127.0.0.1");
+}, 60_000);

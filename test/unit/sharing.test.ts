@@ -1,12 +1,10 @@
 /** Several workers per GPU: placement, start order, and what does not fit. */
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ConfigError } from "../../config/problems";
-import { parseConfig } from "../../plan/config";
 import { drawPlan } from "../../plan/drawing/text";
-import { plan } from "../../plan/plan";
 import type { DeploymentPlan } from "../../plan/types";
-import { type Deployment, SERVICES } from "./planShapes";
+import { type Deployment, planned, problemsOf } from "./planShapes";
 
 const onOneGpu = {
   model: "Qwen/Qwen3-8B",
@@ -17,23 +15,12 @@ const onOneGpu = {
   ],
 } as const satisfies Deployment;
 
-const planned = (deployment: Deployment): DeploymentPlan => plan(parseConfig(deployment), SERVICES);
 const workers = ({ clusters }: DeploymentPlan) =>
   clusters.flatMap(({ nodes }) =>
     nodes.flatMap(({ rank, programs }) =>
       programs.filter(({ gpus }) => gpus.length > 0).map((program) => ({ node: rank, ...program })),
     ),
   );
-const problemsOf = (deployment: Deployment): string[] => {
-  try {
-    planned(deployment);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return error.problems.map(({ path, message }) => `${path.join(".")}: ${message}`);
-  }
-};
-
 describe("workers that share a GPU", () => {
   it("have the same device, and start one after the other", () => {
     const [prefill, decode] = workers(planned(onOneGpu));

@@ -1,7 +1,7 @@
 /** Parsing of SkyPilot's output. */
 import { describe, expect, it } from "vitest";
 import { classify, explained } from "../../sky/failure";
-import { failedPart, failedRank, programLines } from "../../sky/jobLog";
+import { failedPart, failedRank, isOf, programLogs } from "../../sky/jobLog";
 import { jsonIn } from "../../sky/records";
 import { StageTracker, stageOf } from "../../sky/stages";
 import { setupOf, taskName } from "../../sky/taskName";
@@ -82,11 +82,12 @@ describe("a program's lines in the log of a task", () => {
   ];
 
   it.each([
-    ["frontend", ["frontend-0: listening", "rank 1: no heading here"]],
-    ["decode", ["rank 1: no heading here", "decode-0: loading"]],
-    ["front", ["rank 1: no heading here"]],
+    ["frontend", { "frontend-0": ["listening"], "rank 1": ["no heading here"] }],
+    ["decode", { "decode-0": ["loading"], "rank 1": ["no heading here"] }],
+    ["front", { "rank 1": ["no heading here"] }],
   ])("%s", (component, lines) => {
-    expect(programLines(log, component)).toEqual(lines);
+    const found = programLogs(log).filter(({ program }) => isOf(component, program));
+    expect(Object.fromEntries(found.map((one) => [one.program, one.lines]))).toEqual(lines);
   });
 });
 

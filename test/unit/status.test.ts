@@ -4,6 +4,7 @@ import { drawStatus } from "../../cli/status/draw";
 import type { NodeReport, ProgramReport } from "../../cli/status/report";
 import { type Seen, statusOf } from "../../cli/status/status";
 import { duration, latency, rate } from "../../cli/status/units";
+import { FAILURES } from "../../sky/causes";
 import { stackOutputs } from "../outputs";
 
 const NOW = Date.UTC(2026, 10, 24, 12) / 1000;
@@ -198,7 +199,27 @@ describe("what is wrong", () => {
       lastExit: { how: "exit status 1" },
       lastLine: "CUDA error: out of memory",
     });
-    expect(screen(status).join("\n")).toContain("      exit status 1: CUDA error: out of memory");
+    const drawn = screen(status).join("\n");
+    expect(drawn).toContain("      exit status 1: CUDA error: out of memory");
+    const { title, advice } = FAILURES.memory;
+    expect(status.causes).toEqual([
+      { program: "decode-0", title, advice, said: "CUDA error: out of memory" },
+    ]);
+    expect(drawn).toContain(`    decode-0: ${title}: CUDA error: out of memory\n    Next: `);
+    // Over several lines, and whole.
+    expect(drawn.replaceAll(/\n +/g, " ")).toContain(`Next: ${advice}`);
+  });
+
+  it("is named where it is known, of workers that run and are not registered too, and of no others", () => {
+    const frontend = ["2026-01-01T10:00:30Z ERROR chat_template field is required in the file"];
+    const run = { "decode-0": running({ lines: ["torch.OutOfMemoryError: CUDA out of memory."] }) };
+    const both = { ...run, "frontend-0": running({ lines: frontend }) };
+    expect(look(head(both), tail)).toMatchObject({ healthy: true, causes: [] });
+    const short = look(head(both, 30, 1), tail);
+    expect(short.causes.map(({ program, title }) => [program, title])).toEqual([
+      ["frontend-0", FAILURES.template.title],
+      ["decode-0", FAILURES.memory.title],
+    ]);
   });
 
   it("is a worker that runs again, but not yet for longer than those before it", () => {

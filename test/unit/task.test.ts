@@ -1,35 +1,26 @@
 /** Tasks of models: each engine's flags, rejected combinations, and when a response counts. */
+
 import { describe, expect, it, test } from "vitest";
 import { targetOf } from "../../cli/bench/target";
-import { hopelessIn } from "../../cli/internal/hopeless";
 import { chatCommand } from "../../components/topology";
-import { ConfigError } from "../../config/problems";
 import { TASKS, type TaskName, tasks } from "../../config/task";
-import { type ConfigInput, parseConfig } from "../../plan/config";
-import { plan } from "../../plan/plan";
+import type { ConfigInput } from "../../plan/config";
 import type { EngineName } from "../../plan/types";
+import { programsOf } from "../../plan/types";
 import { stackOutputs } from "../outputs";
-import { SERVICES } from "./planShapes";
+import { type Deployment, planned, problemsOf } from "./planShapes";
 
 const MODEL = "Org/Model";
-const planned = (input: Omit<ConfigInput, "model">) =>
-  plan(parseConfig({ model: MODEL, pools: [{ role: "aggregated", replicas: 8 }], ...input }), SERVICES);
-const programs = (input: Omit<ConfigInput, "model">) =>
-  planned(input).clusters.flatMap(({ nodes }) => nodes.flatMap((node) => node.programs));
+const deployment = (input: Omit<ConfigInput, "model">): Deployment => ({
+  model: MODEL,
+  pools: [{ role: "aggregated", replicas: 8 }],
+  ...input,
+});
+const programs = (input: Omit<ConfigInput, "model">) => programsOf(planned(deployment(input)));
 const commandOf = (engine: EngineName, task: TaskName) =>
   programs({ engine, task })
     .find(({ role }) => role === "aggregated")
     ?.command.join(" ") ?? "";
-
-function problemsOf(input: Omit<ConfigInput, "model">): string[] {
-  try {
-    planned(input);
-    return [];
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    return error.problems.map(({ path, message }) => `${path.join(".")}: ${message}`);
-  }
-}
 
 describe("an engine is told its task", () => {
   test.each<[EngineName, TaskName, string]>([
@@ -51,7 +42,7 @@ describe("an engine is told its task", () => {
     ["mocker", "embedding"],
     ["mocker", "classify"],
   ])("%s has no %s", (engine, task) => {
-    expect(problemsOf({ engine, task })).toEqual([
+    expect(problemsOf(deployment({ engine, task }))).toEqual([
       expect.stringMatching(
         `^task: "${task}" is not possible with engine ${engine}. Allowed: chat, .* It is with engine .*vllm.`,
       ),
@@ -60,15 +51,15 @@ describe("an engine is told its task", () => {
 
   test.each(["--endpoint-types", "--dyn-endpoint-types", "--embedding-worker"])("and not by %s", (flag) => {
     for (const engine of ["sglang", "vllm"] as const)
-      expect(problemsOf({ engine, engineArgs: [flag, "x"] })[0]).toContain("use task instead");
+      expect(problemsOf(deployment({ engine, engineArgs: [flag, "x"] }))[0]).toContain("use task instead");
   });
 });
 
 describe("without a KV cache", () => {
   it.each(["embedding", "classify"] as const)("%s is routed by turns, and publishes nothing", (task) => {
-    expect(planned({ engine: "vllm", task }).routerMode).toBe("round-robin");
+    expect(planned(deployment({ engine: "vllm", task })).routerMode).toBe("round-robin");
     expect(commandOf("vllm", task)).not.toContain("--kv-events-config");
-    expect(planned({ engine: "vllm", task: "completions" }).routerMode).toBe("kv");
+    expect(planned(deployment({ engine: "vllm", task: "completions" })).routerMode).toBe("kv");
   });
 
   it("nothing that needs one is accepted", () => {
@@ -79,7 +70,7 @@ describe("without a KV cache", () => {
       pools: [{ role: "prefill" }, { role: "decode" }],
       kvOffload: { hostMemoryGB: 8 },
     };
-    expect(problemsOf(input)).toEqual([
+    expect(problemsOf(deployment(input))).toEqual([
       expect.stringMatching(/^pools.0.role: "prefill" is not possible with task embedding/),
       expect.stringMatching(/^pools.1.role: "decode" is not possible with task embedding/),
       expect.stringMatching(/^router.mode: "kv" does not work with task embedding.*round-robin/),
@@ -89,12 +80,9 @@ describe("without a KV cache", () => {
 
   it("a replica of vLLM is on one node", () => {
     const pools = [{ role: "aggregated", tensorParallel: 16 }] as const;
-    const problems = problemsOf({
-      engine: "vllm",
-      task: "classify",
-      cluster: { nodes: 2 },
-      pools: [...pools],
-    });
+    const problems = problemsOf(
+      deployment({ engine: "vllm", task: "classify", cluster: { nodes: 2 }, pools: [...pools] }),
+    );
     expect(problems).toEqual([expect.stringMatching(/^pools.0.tensorParallel: a replica over 2 nodes/)]);
   });
 });
@@ -142,14 +130,4 @@ test("a load test is for what writes tokens", () => {
   };
   expect(targetOf(outputs("completions")).task).toBe("completions");
   expect(() => targetOf(outputs("embedding"))).toThrow("with task embedding none are");
-});
-
-test("what a frontend said before does not end a wait, and what it says now does", () => {
-  const line = (at: string) =>
-    `(head, rank=0) frontend-0 | ${at} ERROR watcher: retry failed error="chat_template field is required in the file"`;
-  const since = Date.parse("2026-01-01T10:00:00Z");
-  expect(hopelessIn([line("2026-01-01T09:59:00.5Z")], since)).toBeUndefined();
-  expect(
-    hopelessIn(["2026-01-01T10:01:00Z INFO fine", line("2026-01-01T10:00:30.123456Z")], since),
-  ).toContain("dynamo-sky:task");
 });
