@@ -11,7 +11,6 @@ import { runtimeDirectory } from "./runtimeFiles";
 export type NodeRequest =
   | { readonly report: ReportRequest }
   | { readonly logs: LogsRequest }
-  | { readonly secrets: Readonly<Record<string, string>> }
   // `runtime/units.py`
   | UnitChange
   | { readonly state: { readonly seconds: number } }

@@ -24,7 +24,14 @@ export type UnitChange =
   | { readonly apply: UnitPrograms }
   | { readonly remove: { readonly unit: string } }
   /** Removes all units but these. */
-  | { readonly keep: { readonly units: readonly string[] } };
+  | { readonly keep: { readonly units: readonly string[] } }
+  /** Writes all secrets of the node; programs that have a changed one and do not reread it are restarted. */
+  | {
+      readonly secrets: {
+        readonly values: Readonly<Record<string, string>>;
+        readonly reread: readonly string[];
+      };
+    };
 
 /** The programs of a unit on one node. */
 export interface UnitPrograms {

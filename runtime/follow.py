@@ -1,5 +1,5 @@
-"""Prints what the programs of a node write, for ``sky logs``: ``follow.py PID`` in the node's directory, until
-that process ends. Like `tail -F` of several files, but of programs that are given later, too; a heading
+"""Prints what the programs of a node write, for ``sky logs``: ``follow.py PID`` in the node's directory,
+until that process ends. Like `tail -F` of several files, but of programs that are given later, too; a heading
 ``==> logs/decode-0.log <==`` tells whose lines follow. Standard library only, Python 3.9 or later."""
 
 import glob

@@ -12,6 +12,7 @@ import { DEFAULT_DISK_GB } from "../plan/hub";
 import { usesSpot } from "../plan/inventory";
 import { directoryOf } from "../plan/model";
 import { bucketsOf } from "../plan/otherModels";
+import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan, ProgramRole } from "../plan/types";
 import { taskConfig } from "./podConfig";
@@ -214,6 +215,27 @@ export function skyTask(input: TaskInput): SkyTask {
       ],
       plan: compactPlan(cluster, takesModel ? model : undefined),
     },
+  };
+}
+
+/** Names of the secrets that a launch itself needs, without those that programs alone have. */
+export function launchedSecretNames(input: TaskInput): string[] {
+  const ofSetUp = launchSecrets(secretsInput(input)).filter((name) => name === HUGGING_FACE_TOKEN);
+  return [...ofSetUp, ...registrySecrets(input.config)].toSorted();
+}
+
+/**
+ * The task of `up`: the same nodes, set-up and runtime without a plan, and so without a trace of the programs
+ * besides what the set-up must know. The nodes are given their units and secrets afterwards, and keep them.
+ */
+export function launchedTask(input: TaskInput): SkyTask {
+  const { run, secrets: _, ...rest } = skyTask(input);
+  const secrets = launchedSecretNames(input);
+  const options = typeof run === "object" ? run.options : [];
+  return {
+    ...rest,
+    ...(secrets.length > 0 ? { secrets } : {}),
+    run: { options: ["--keep", ...options] },
   };
 }
 

@@ -17,7 +17,7 @@ import { fingerprintOf } from "../../lib/tls/served";
 import { findToolchain, nodeEnvironment } from "../../local/toolchain";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { API_KEYS } from "../../plan/programs/gateway";
+import { API_KEYS, READ_AGAIN } from "../../plan/programs/gateway";
 import type { NodePlan } from "../../plan/types";
 import { eventually } from "../eventually";
 import { RUNTIME, textOfTask } from "../runtime";
@@ -144,9 +144,11 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
       directory: "~/.dynamo-sky/node0",
       sky: { cluster: CLUSTER, rank: 0 },
     };
+    const present = JSON.parse(readFileSync(join(home, "node0", "secrets.json"), "utf8"));
     const answers: unknown[] = [];
-    await askNode(shell, { secrets }, (answer) => answers.push(answer), new AbortController().signal);
-    expect(answers).toEqual([{ changed: true }]);
+    const request = { secrets: { values: { ...present, ...secrets }, reread: READ_AGAIN } };
+    await askNode(shell, request, (answer) => answers.push(answer), new AbortController().signal);
+    expect(answers).toEqual([{ line: expect.stringContaining("nothing is started anew") }, { done: true }]);
     await eventually(async () => (await models(next)) === 200);
     expect(await models(former, "127.0.0.1")).toBe(200);
     expect(processesOf(home).find(({ command }) => command.includes("gateway"))?.pid).toBe(gateway);

@@ -10,7 +10,7 @@ import { renderStack } from "../../cli/recipe";
 import { freePorts } from "../../dev/freePorts";
 import { fingerprintOf } from "../../lib/tls/served";
 import { CLUSTER_SECRET } from "../../sky/taskSecrets";
-import { sshConfig } from "../../sky/tunnel";
+import { sshConfig } from "../../sky/ssh";
 import { LAB, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { ask, clusters, REPOSITORY, reason, requireLab, sky, titled } from "./harness";
 import { processesOf } from "./processes";
