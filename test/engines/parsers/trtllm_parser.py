@@ -21,6 +21,7 @@ _KEYS: dict[str, Any] = {
     "disable_overlap_scheduler": bool,
     "kv_cache_config.tokens_per_block": int,
     "kv_cache_config.free_gpu_memory_fraction": (int, float),
+    "kv_cache_config.host_cache_size": int,
     "kv_cache_config.enable_partial_reuse": bool,
     "kv_cache_config.enable_block_reuse": bool,
     "cuda_graph_config.batch_sizes": list,
