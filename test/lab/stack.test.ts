@@ -137,7 +137,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(told).toContain("nothing is started anew");
     expect(changed(steps).toSorted()).toEqual([
       "create dynamo-key-next",
-      "update dynamo-main-launch",
+      "update dynamo-main-nodes",
       "update dynamo-ready-check",
     ]);
     expect(await seen()).toEqual(before);
@@ -174,18 +174,26 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect((await stack.do("drift")).code).toBe(0);
   });
 
-  it("changes the router mode on the same nodes", async () => {
+  it("changes the router mode by its frontend alone, while the other programs run on", async () => {
+    const others = ["etcd", "nats-server", "aggregated-0", "aggregated-1"];
+    const before = others.map(processOfProgram);
+    const task = await launches();
     stack.configure(config({ router: { mode: "kv" } }));
-    const { code, told, outputs } = await stack.do("up");
+    const { code, told, outputs, steps } = await stack.do("up");
     expect(code, told).toBe(0);
+    expect(changed(steps).filter((step) => !step.endsWith("-ready-check"))).toEqual([
+      "update dynamo-frontend-0",
+    ]);
     await answers(outputs);
+    expect(others.map(processOfProgram)).toEqual(before);
+    expect(await launches()).toEqual(task);
     expect((await onlyCluster()).cluster_hash).toBe(hash);
   });
 
   it("ends at Ctrl-C in the middle of an update, and says so", async () => {
     stack.configure(config(DISAGGREGATED));
     const update = stack.start("up");
-    await update.until(() => /starting the task on the same nodes[\s\S]*optimising/.test(update.told));
+    await update.until(() => /waiting for (prefill|decode)-\d/.test(update.told));
     update.interrupt();
     expect(await update.code).not.toBe(0);
     expect(update.told).toMatch(/cancell?(ed|ing)/);
