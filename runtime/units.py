@@ -88,14 +88,16 @@ def read_json(path):
 
 @contextlib.contextmanager
 def uninterrupted():
-    """Between the stop of a program and its start a signal must not end this process."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.signal(one, signal.SIG_IGN) for one in signals]
+    """Between the stop of a program and its start a signal must not end this process: it waits until then."""
+    signals, came = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP), []
+    before = [signal.signal(one, lambda number, _: came.append(number)) for one in signals]
     try:
         yield
     finally:
         for one, handler in zip(signals, before):
             signal.signal(one, handler)
+        for number in came[:1]:
+            os.kill(os.getpid(), number)
 
 
 class Node:
