@@ -212,7 +212,9 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     });
     const spec = unit("waiting", [server("waiting", 7003, needs(60))]);
     const applying = machine.run("local apply", spec);
-    await eventually(() => existsSync(join(directory, "logs/waiting.log")) && log("waiting").includes("waiting for"));
+    await eventually(
+      () => existsSync(join(directory, "logs/waiting.log")) && log("waiting").includes("waiting for"),
+    );
     const store = await listen(address, 7010);
     expect((await applying).code).toBe(0);
     expect(log("waiting")).toMatch(

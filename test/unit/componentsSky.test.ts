@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { DynamoCluster, type DynamoClusterArgs, type SkyObservation } from "../../components";
 import { skyRepair } from "../../components/skyRepair";
 import { runtimeDigests } from "../../lib/runtimeFiles";
-import { known, LAUNCHED, type Registered, runOnMocks, SUFFIX, stdinOf } from "./componentsMocks";
+import { GIVEN, known, LAUNCHED, type Registered, runOnMocks, SUFFIX, stdinOf } from "./componentsMocks";
 
 const MULTI: DynamoClusterArgs = {
   clusterPrefix: "dynamo-sky-multi",
@@ -33,15 +33,22 @@ const commands = (resources: readonly Registered[]) =>
   resources.filter(({ type }) => type === "command:local:Command").map(({ name }) => name);
 
 describe.each(["preview", "update"] as const)("DynamoCluster on SkyPilot in a %s", (mode) => {
-  it("has a lease and a launch for the cluster, and none for a unit", async () => {
+  it("has a lease, a launch and the nodes of the cluster, and a resource a unit", async () => {
     const { resources, named } = await runOnMocks(mode, make(MULTI));
     expect(commands(resources).toSorted()).toEqual([
+      "dynamo-aggregated-0",
+      "dynamo-control-plane-etcd",
+      "dynamo-control-plane-nats",
+      "dynamo-frontend-0",
       "dynamo-main-launch",
       "dynamo-main-lease",
+      "dynamo-main-nodes",
       "dynamo-ready-check",
     ]);
     expect(named("dynamo-main-launch").dependsOn).toContain("dynamo-main-lease");
-    expect(named("dynamo-ready-check").dependsOn).toContain("dynamo-main-launch");
+    expect(named("dynamo-main-nodes").dependsOn).toContain("dynamo-main-launch");
+    expect(named("dynamo-aggregated-0").dependsOn).toContain("dynamo-main-nodes");
+    expect(named("dynamo-ready-check").dependsOn).toContain("dynamo-aggregated-0");
   });
 
   it("takes the cluster down with the lease, the old one before a new one", async () => {
@@ -57,8 +64,7 @@ describe.each(["preview", "update"] as const)("DynamoCluster on SkyPilot in a %s
 describe("launch", () => {
   it("is given the task, the time limit and the port", async () => {
     const { named } = await runOnMocks("update", make(MULTI));
-    const { task, secrets, ...rest } = stdinOf(named("dynamo-main-launch"));
-    expect(secrets).toEqual(CREDENTIALS);
+    const { task, ...rest } = stdinOf(named("dynamo-main-launch"));
     expect(rest).toEqual({
       cluster: CLUSTER,
       infra: ["aws", "gcp"],
@@ -75,10 +81,13 @@ describe("launch", () => {
   it("is given by default the key, and what the certificate is made from", async () => {
     const { access: _, ...byDefault } = MULTI;
     const { named, result } = await runOnMocks("update", make(byDefault));
-    const { secrets, tls } = stdinOf(named("dynamo-main-launch"));
+    expect(stdinOf(named("dynamo-main-launch"))["tls"]).toBe(true);
+    const nodes = named("dynamo-main-nodes");
+    expect(nodes.additionalSecretOutputs).toEqual(["stdout", "stderr"]);
+    const { secrets, tls } = stdinOf(nodes);
     expect(secrets).toEqual({ ...CREDENTIALS, DYNAMO_SKY_API_KEY: "default:value-of-dynamo-key-default" });
     expect(tls).toEqual({ seed: "value-of-dynamo-tls", names: ["localhost", "127.0.0.1"] });
-    expect(await known(result.certificateFingerprint)).toBe(LAUNCHED.certificate.fingerprint);
+    expect(await known(result.certificateFingerprint)).toBe(GIVEN.certificate.fingerprint);
     expect(await known(result.apiKey)).toBe("value-of-dynamo-key-default");
   });
 
@@ -94,10 +103,40 @@ describe("launch", () => {
     const launch = named("dynamo-main-launch");
     expect(launch.inputs["stdin"]).toHaveProperty("secret");
     const { task, secrets } = stdinOf(launch);
-    expect(secrets).toEqual({ ...CREDENTIALS, HF_TOKEN: token });
+    expect(secrets).toEqual({ HF_TOKEN: token });
+    expect(stdinOf(named("dynamo-main-nodes"))["secrets"]).toEqual({ ...CREDENTIALS, HF_TOKEN: token });
     expect(JSON.stringify(task)).not.toContain(token);
     expect(launch.additionalSecretOutputs).toEqual(["stdout", "stderr"]);
     expect(await known(result.endpoint)).toBe(LAUNCHED.endpoint);
+  });
+});
+
+describe("a change of", () => {
+  const changes: [string, DynamoClusterArgs, string[]][] = [
+    [
+      "the router's mode touches the frontend",
+      { ...MULTI, router: { mode: "round-robin" } },
+      ["dynamo-frontend-0"],
+    ],
+    [
+      "an engine argument touches the replicas",
+      { ...MULTI, engineArgs: ["--log-level", "debug"] },
+      ["dynamo-aggregated-0"],
+    ],
+    [
+      "an environment of the task touches the launch",
+      { ...MULTI, sky: { ...MULTI.sky, envs: { A: "1" } } },
+      ["dynamo-main-launch"],
+    ],
+  ];
+  it.each(changes)("%s", async (_what, changed, touched) => {
+    const inputs = async (args: DynamoClusterArgs) => {
+      const { resources } = await runOnMocks("update", make(args));
+      const all = resources.filter(({ type }) => type === "command:local:Command");
+      return new Map(all.map((one) => [one.name, JSON.stringify(one.inputs["stdin"])]));
+    };
+    const [before, after] = [await inputs(MULTI), await inputs(changed)];
+    expect([...after.keys()].filter((name) => after.get(name) !== before.get(name))).toEqual(touched);
   });
 });
 
@@ -153,13 +192,18 @@ describe("dedicated placement", () => {
     const { resources, named } = await runOnMocks("update", make(DEDICATED));
     expect(commands(resources).filter((name) => name.endsWith("-launch"))).toHaveLength(3);
     const worker = named("dynamo-aggregated-0-launch");
-    const options = ["--control-ip", LAUNCHED.headAddress];
+    const options = ["--keep", "--control-ip", LAUNCHED.headAddress];
     expect(stdinOf(worker)["task"]).toMatchObject({ run: { options } });
     // The administrator's password of etcd stays on etcd's node, and no replica spans nodes here.
     const { ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN } = CREDENTIALS;
-    expect(stdinOf(worker)["secrets"]).toEqual({ ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN });
+    expect(stdinOf(named("dynamo-aggregated-0-nodes"))["secrets"]).toEqual({
+      ETCD_AUTH_PASSWORD,
+      NATS_AUTH_TOKEN,
+    });
     expect(worker.dependenciesOf("stdin")).toContain("dynamo-control-launch");
-    expect(stdinOf(named("dynamo-control-launch"))["task"]).toMatchObject({ run: { options: [] } });
+    expect(stdinOf(named("dynamo-control-launch"))["task"]).toMatchObject({
+      run: { options: ["--keep"] },
+    });
   });
 });
 
