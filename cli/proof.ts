@@ -205,7 +205,7 @@ function programsThatServed(logs: ProofTarget["logs"], requestId: string): Reado
  * effective_cached_blocks=45.0` with disaggregation, `route request completed … overlap_blocks=45
  * phase=Aggregated` without.
  */
-export function cachedBlocks(logs: ProofTarget["logs"], requestId: string): number | undefined {
+function cachedBlocks(logs: ProofTarget["logs"], requestId: string): number | undefined {
   const counts = Object.values(logs)
     .flatMap((files) => linesAbout(files, requestId))
     .flatMap((line) => /\b(?:effective_cached|overlap)_blocks=([\d.]+)/.exec(line)?.[1] ?? [])

@@ -104,8 +104,7 @@ ${secretsToBring(secrets).join("")}  sky launch -c ${CLUSTER}${secrets.map((secr
   ssh -N -L ${LOCAL_PORT}:127.0.0.1:${plan.endpoint.port} ${CLUSTER} &     # the endpoint, at ${address}
 ${howToAsk(made, address)}  sky down ${CLUSTER}
 
-${opened}${aboutAccess(planned, made)}${aboutModel(planned)}
-Written by \`npm run recipes\` from ${planned.file}: edit that, not this.`;
+${opened}${aboutAccess(planned, made)}${aboutModel(planned)}Written by \`npm run recipes\` from ${planned.file}: edit that, not this.`;
 }
 
 /** Local port of the recipes' tunnel. */

@@ -1,6 +1,6 @@
 /**
- * What would make a launch fail, found out before there is one: refused or told, by whether anything has to
- * be launched.
+ * Checks before a launch: what would make it fail is an error if there is something to launch, and a warning
+ * if the deployment already runs.
  */
 import { runtime } from "@pulumi/pulumi";
 import { ConfigError } from "../config/problems";
@@ -10,10 +10,9 @@ import { obstacleCautions, obstacleProblems } from "../plan/obstacles";
 import type { SkyObservation } from "./skyRepair";
 
 /**
- * @returns what a person should know.
- * @throws ConfigError where nothing runs yet, and nodes could not fetch the model, or (but for a preview, in
- *   which a plan and its price can be looked at) no infra can be had. What runs already may be changed in
- *   ways that need neither.
+ * @returns Warnings.
+ * @throws ConfigError if nothing runs yet, and nodes could not fetch the model or, except in a preview, no
+ *   infra is usable. A running deployment can be changed in ways that need neither.
  */
 export function beforeLaunch(
   config: DeploymentConfig,

@@ -61,7 +61,7 @@ export interface DriverCommandArgs {
 /** Environment variable with the reason of a repair. Only its change matters; the driver does not read it. */
 export const OBSERVED = "DYNAMO_SKY_OBSERVED";
 /** Environment variable with {@link DriverCommandArgs.basis}. */
-export const BASIS = "DYNAMO_SKY_BASIS";
+const BASIS = "DYNAMO_SKY_BASIS";
 const HEALTHY = "healthy";
 const TYPE = "command:local:Command";
 

@@ -32,7 +32,7 @@ export const argument = () =>
 
 const parallel = () => whole({ min: 1, max: 1024 });
 
-export const poolSchema = section({
+const poolSchema = section({
   role: required(oneOf("a role", WORKER_ROLES), {
     about:
       "What its workers do: whole requests (`aggregated`), one of the two phases (`prefill`, `decode`), or the pictures of a vision-language model for either (`encode`).",
@@ -88,3 +88,11 @@ export const poolSchema = section({
 });
 
 export const poolsSchema = list("pools", poolSchema, 1);
+
+/** Sizes of a replica, by key of the pool. */
+export const PARALLEL_KEYS = ["tensorParallel", "dataParallel", "pipelineParallel"] as const;
+
+/** GPUs of one replica, each counted once. */
+export function gpusPerReplica(pool: Readonly<Record<(typeof PARALLEL_KEYS)[number], number>>): number {
+  return PARALLEL_KEYS.reduce((gpus, key) => gpus * pool[key], 1);
+}

@@ -33,7 +33,7 @@ export function settingName(path: SettingPath): string {
 }
 
 /** One line: the key, then the message. */
-export function formatProblem(problem: Problem): string {
+function formatProblem(problem: Problem): string {
   return `${settingName(problem.path)}: ${problem.message}`;
 }
 

@@ -41,6 +41,9 @@ const NAMES: Readonly<Record<string, Instead>> = {
   DYN_ZMQ_BROKER_URL: undefined,
   DYN_EVENT_PLANE_HOST: undefined,
   ETCD_LEASE_TTL: "controlPlane.leaseTtlSeconds",
+  // How a worker that hangs is found.
+  DYN_HEALTH_CHECK_ENABLED: "health.canary",
+  DYN_HEALTH_CHECK_REQUEST_TIMEOUT: "health.canarySeconds",
   // Values that all workers and the router must share.
   DYN_ROUTER_MODE: "router.mode",
   DYN_KV_CACHE_BLOCK_SIZE: "router.blockSize",

@@ -5,6 +5,7 @@
 import type { z } from "zod";
 import { accessSchema } from "./access";
 import { filesSchema } from "./files";
+import { healthSchema } from "./health";
 import { kvTransferSchema } from "./kvTransfer";
 import { limitsSchema } from "./limits";
 import { metricsSchema } from "./metrics";
@@ -39,8 +40,8 @@ import {
   whole,
 } from "./values";
 
-export const TARGETS = ["sky", "local"] as const;
-export const PLACEMENTS = ["shared", "dedicated"] as const;
+const TARGETS = ["sky", "local"] as const;
+const PLACEMENTS = ["shared", "dedicated"] as const;
 
 /** Everything below the namespace. */
 export const configSchema = section({
@@ -141,6 +142,10 @@ export const configSchema = section({
   metrics: setting(metricsSchema, {
     ...ALL_DEFAULTS,
     about: "Metrics for Prometheus, and when it raises an alert.",
+  }),
+  health: setting(healthSchema, {
+    ...ALL_DEFAULTS,
+    about: "How workers that hang are found, and started again.",
   }),
   timeouts: setting(timeoutsSchema, { ...ALL_DEFAULTS, about: "How long things may take." }),
   limits: setting(limitsSchema, {

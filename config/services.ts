@@ -51,9 +51,9 @@ export const frontendSchema = section({
   env: setting(environment(), { default: {}, about: "More environment variables for the frontend." }),
 });
 
-export const DISCOVERY_KINDS = ["auto", "etcd", "file"] as const;
-export const EVENT_PLANES = ["auto", "nats", "zmq"] as const;
-export const REQUEST_PLANES = ["tcp", "nats"] as const;
+const DISCOVERY_KINDS = ["auto", "etcd", "file"] as const;
+const EVENT_PLANES = ["auto", "nats", "zmq"] as const;
+const REQUEST_PLANES = ["tcp", "nats"] as const;
 
 export const controlPlaneSchema = section({
   discovery: setting(oneOf("a kind of discovery", DISCOVERY_KINDS), {

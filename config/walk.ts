@@ -17,7 +17,7 @@ export function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> 
 }
 
 /** The schema of a list's items; undefined if the schema is not a list. */
-export function itemOf(schema: z.ZodType): z.ZodType | undefined {
+function itemOf(schema: z.ZodType): z.ZodType | undefined {
   const inner = unwrap(schema);
   return inner instanceof z.ZodArray && inner.element instanceof z.ZodType ? inner.element : undefined;
 }

@@ -1,5 +1,5 @@
 /** The table of causes in the documentation, generated from `sky/causes.ts`. */
-import { CAUSES, FAILURES, type FailureKind } from "../sky/causes";
+import { CAUSES, type Cause, FAILURES, type FailureKind } from "../sky/causes";
 
 export const CAUSES_FILE = "docs/troubleshooting.md";
 
@@ -16,8 +16,22 @@ export function renderCauses(page: string): string {
 function table(): string {
   const rows = (Object.keys(FAILURES) as FailureKind[]).map((kind) => {
     const { title, advice } = FAILURES[kind];
-    const words = CAUSES.filter((cause) => cause.kind === kind).map((cause) => cause.words);
-    return `| ${title} | ${words.join(", ") || "–"} | ${advice.replace(/'([^']+)'/g, "`$1`")} |`;
+    const causes = CAUSES.filter((cause) => cause.kind === kind);
+    const words = causes.map((cause) => cause.words).join(", ") || "–";
+    return `| ${title} | ${words} | ${advice.replace(/'([^']+)'/g, "`$1`")} | ${endOf(causes)} |`;
   });
-  return ["| the message says | typical words of the cause | do |", "|---|---|---|", ...rows].join("\n");
+  return [
+    "| the message says | typical words of the cause | do | ends the wait for workers |",
+    "|---|---|---|---|",
+    ...rows,
+  ].join("\n");
+}
+
+function endOf(causes: readonly Cause[]): string {
+  const ends = causes.flatMap(({ words, finalAfter }) => {
+    if (finalAfter === undefined) return [];
+    const which = causes.length > 1 ? `${words}: ` : "";
+    return `${which}${finalAfter === 0 ? "at once" : `after ${finalAfter} starts`}`;
+  });
+  return ends.join("; ") || "–";
 }

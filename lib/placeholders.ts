@@ -1,7 +1,7 @@
 /** Placeholders for values that are unknown until a node exists; documented in `plan/types.ts`. */
 
 /** Address of the cluster's rank 0. */
-export const HEAD_IP = "{{HEAD_IP}}";
+const HEAD_IP = "{{HEAD_IP}}";
 /** Address of the node itself. */
 export const NODE_IP = "{{NODE_IP}}";
 /** Address of the node with etcd and NATS, if it is in another cluster (dedicated placement). */

@@ -72,4 +72,3 @@ export type LocalPrograms = z.output<typeof localProgramsSchema>;
 
 /** `local observe`: which clusters to look at. */
 export const localObserveSchema = z.strictObject({ clusters: z.array(nameSchema) });
-export type LocalObserveSpec = z.input<typeof localObserveSchema>;

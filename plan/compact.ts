@@ -31,6 +31,7 @@ export interface PlanEntry {
   readonly files?: Env;
   readonly lockstep?: ProgramPlan["lockstep"];
   readonly mpi?: ProgramPlan["mpi"];
+  readonly watch?: ProgramPlan["watch"];
   readonly stopSeconds?: number;
   readonly programs?: readonly PlanEntry[];
 }
@@ -110,7 +111,7 @@ function factored(entries: readonly PlanEntry[]): PlanEntry[] {
     env: inAll("env") as Env,
     waits: inAll("waits"),
     ...Object.fromEntries(
-      (["secrets", "health", "stopSeconds"] as const)
+      (["secrets", "health", "watch", "stopSeconds"] as const)
         .filter(
           (field) => first[field] !== undefined && rest.every((entry) => same(entry[field], first[field])),
         )
@@ -141,7 +142,7 @@ function placeOf({ node, program }: Placed): PlanEntry {
 
 /** All fields except its placement. */
 function bodyOf(program: ProgramPlan): PlanEntry {
-  const { role, replica, rank, name, lockstep, mpi, stopSeconds, files = {} } = program;
+  const { role, replica, rank, name, lockstep, mpi, watch, stopSeconds, files = {} } = program;
   const expected = [role, `${role}-${replica}`, `${role}-${replica}-rank${rank}`];
   if (!expected.includes(name)) throw new RangeError(`the name ${name} does not tell role, replica and rank`);
   return withoutEmpty({
@@ -153,6 +154,7 @@ function bodyOf(program: ProgramPlan): PlanEntry {
     health: urlOf(program.health),
     ...(lockstep === undefined ? {} : { lockstep }),
     ...(mpi === undefined ? {} : { mpi }),
+    ...(watch === undefined ? {} : { watch }),
     ...(stopSeconds === DEFAULT_STOP_SECONDS ? {} : { stopSeconds }),
   });
 }
@@ -210,7 +212,7 @@ function withoutEmpty(entry: PlanEntry): PlanEntry {
 }
 
 const ORDER: readonly string[] = [
-  ...["name", "node", "gpus", "command", "ports", "env", "secrets", "files", "waits", "health"],
+  ...["name", "node", "gpus", "command", "ports", "env", "secrets", "files", "waits", "health", "watch"],
   ...["lockstep", "mpi", "stopSeconds", "programs"],
 ];
 

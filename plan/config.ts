@@ -8,6 +8,7 @@ import { checkAcross, type Known } from "../config/checks";
 import { coerce } from "../config/coerce";
 import { problemsOf } from "../config/issues";
 import { defaultServedName } from "../config/model";
+import { gpusPerReplica } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
 import { type RouterMode, routerMode } from "../config/router";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "../config/schema";
@@ -51,13 +52,6 @@ export type PoolConfig = DeploymentConfig["pools"][number];
 
 /** Configuration as written by the user: every key optional except `model`. */
 export type { ConfigInput };
-
-/** GPUs of one replica, each counted once. */
-export function gpusPerReplica(
-  pool: Pick<PoolConfig, "tensorParallel" | "dataParallel" | "pipelineParallel">,
-): number {
-  return pool.tensorParallel * pool.dataParallel * pool.pipelineParallel;
-}
 
 /** Whether every node has an exporter: configured, or needed by the deployment's Prometheus. */
 export function hasExporters({ metrics }: Pick<DeploymentConfig, "metrics">): boolean {

@@ -130,7 +130,7 @@ function total(dollars: readonly (number | null)[]): number | null {
 }
 
 /** `$196.64`. */
-export function inDollars(amount: number): string {
+function inDollars(amount: number): string {
   return `$${amount.toFixed(2)}`;
 }
 

@@ -3,9 +3,10 @@
  */
 
 import { ENGINES, type EngineName } from "../config/names";
+import { gpusPerReplica } from "../config/pools";
 import type { Problem } from "../config/problems";
 import { reservedFlag } from "../config/reserved";
-import { type DeploymentConfig, gpusPerReplica, type PoolConfig } from "./config";
+import type { DeploymentConfig, PoolConfig } from "./config";
 import { engines } from "./engines";
 import { engineConfigProblems } from "./engines/engineConfig";
 import { transferProblems } from "./engines/transfer";

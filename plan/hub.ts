@@ -1,4 +1,4 @@
-/** Models that nodes could not fetch, or could not hold, from what their hub says. Pure. */
+/** Models that nodes could not fetch, or that do not fit their disks, from the hub's answers. Pure. */
 import { hasCatalog, ignores } from "../config/infra";
 import { modelSource } from "../config/model";
 import type { Problem, SettingPath } from "../config/problems";
@@ -8,7 +8,7 @@ import { BYTES_PER_GB } from "../lib/units";
 import type { DeploymentConfig } from "./config";
 import { otherHubModels } from "./otherModels";
 
-/** What the hub said of a model (`sky/hub.py`). */
+/** The result of the check of a model (`sky/hub.py`). */
 export const HUB_ANSWERS = [
   "there",
   "missing",
@@ -26,13 +26,13 @@ export interface HubModel {
 
 export interface HubAnswer extends HubModel {
   readonly found: (typeof HUB_ANSWERS)[number];
-  /** Why that is not known; null where it is. */
+  /** Why the result is unknown; null if it is known. */
   readonly why: string | null;
-  /** Of its weights; null where the hub does not tell. */
+  /** Size of its weights; null if unknown. */
   readonly bytes: number | null;
 }
 
-/** A hub, and what is to be asked of it. */
+/** A hub, and the models to check there. */
 export interface HubQuestion {
   readonly endpoint: string;
   readonly models: readonly HubModel[];
@@ -41,10 +41,11 @@ export interface HubQuestion {
 const HUB = "https://huggingface.co";
 
 /**
- * What to ask the hub from which the nodes of a deployment fetch; undefined where they fetch nothing, or are
- * told to ask nobody.
+ * The models that the nodes of a deployment fetch from a hub; undefined if they fetch none, or if they must
+ * not use a hub.
  *
- * @param ownEndpoint `HF_ENDPOINT` of this machine: a mirror by which it reaches the hub. Default: none.
+ * @param ownEndpoint `HF_ENDPOINT` of this machine: the mirror through which it reaches the hub. Default:
+ *   none.
  */
 export function hubQuestion(config: DeploymentConfig, ownEndpoint?: string): HubQuestion | undefined {
   const {
@@ -62,7 +63,7 @@ export function hubQuestion(config: DeploymentConfig, ownEndpoint?: string): Hub
   return models.length === 0 || !URL.canParse(endpoint) ? undefined : { endpoint, models };
 }
 
-/** As huggingface_hub reads a truth. */
+/** The values that huggingface_hub takes for true. */
 function isSet(value: string | undefined): boolean {
   return /^(1|on|yes|true)$/i.test(value ?? "");
 }
@@ -70,8 +71,8 @@ function isSet(value: string | undefined): boolean {
 const SET_TOKEN = "pulumi config set --secret dynamo-sky:huggingFaceToken";
 
 /**
- * Models that cannot be fetched, and weights that cannot be held: a launch would fail when the nodes are paid
- * for.
+ * Models that cannot be fetched, and weights that do not fit the disk: the launch would fail after nodes have
+ * been paid for.
  */
 export function hubProblems(
   config: DeploymentConfig,
@@ -82,7 +83,7 @@ export function hubProblems(
   return [...uniqueBy(fetched, ({ message }) => message), ...diskProblems(config, answers)];
 }
 
-/** What could not be found out, and what is likely to be too little. */
+/** Models that could not be checked, and disks that are probably too small. */
 export function hubCautions(
   config: DeploymentConfig,
   { endpoint }: Pick<HubQuestion, "endpoint">,
@@ -137,7 +138,7 @@ function problemOf(config: DeploymentConfig, hub: string, answer: HubAnswer): Pr
   }
 }
 
-/** Without the name and password that an address may have. */
+/** The address without a name and password. */
 function shown(endpoint: string): string {
   const url = new URL(endpoint);
   url.username = "";
@@ -147,10 +148,10 @@ function shown(endpoint: string): string {
 
 /** SkyPilot's own (`DEFAULT_DISK_SIZE_GB` of sky/resources.py). */
 export const DEFAULT_DISK_GB = 256;
-/** What a node's system, SkyPilot and the engine's image take, about. GB. */
+/** Approximate size of a node's system, SkyPilot and the engine's image, in GB. */
 const SYSTEM_GB = 60;
 
-/** How full the disk gets; undefined where the weights are not on it, or their size is not known. */
+/** GB that the disk must hold; undefined if the weights are not on it, or of unknown size. */
 function diskUse({ sky, engineEnv }: DeploymentConfig, answers: readonly HubAnswer[]) {
   const { infra, envs, volumes, diskSizeGB = DEFAULT_DISK_GB } = sky;
   const isElsewhere = ["HF_HOME", "HF_HUB_CACHE"].some((name) => name in envs || name in engineEnv);
@@ -168,7 +169,7 @@ function tooSmall({ sky: { diskSizeGB } }: DeploymentConfig, weightsGB: number):
 function diskProblems(config: DeploymentConfig, answers: readonly HubAnswer[]): Problem[] {
   const use = diskUse(config, answers);
   if (use === undefined || use.weightsGB < use.diskSizeGB) return [];
-  // Elsewhere machines come with disks of their own size.
+  // On other infras the size of the disk is fixed.
   if (config.sky.infra.some((infra) => ignores(infra, "diskSize"))) return [];
   return [{ path: ["sky", "diskSizeGB"], message: tooSmall(config, use.weightsGB) }];
 }

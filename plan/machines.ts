@@ -1,16 +1,16 @@
-/** Machines that no cloud of the configuration has, from what SkyPilot's catalogs say of them. Pure. */
+/** Requested machines that no configured cloud has, from SkyPilot's catalogs. Pure. */
+import { gpusPerReplica } from "../config/pools";
 import type { Problem, SettingPath } from "../config/problems";
 import { listed, show } from "../config/values";
 import { uniqueBy } from "../lib/uniqueBy";
 import type { DeploymentConfig } from "./config";
-import { gpusPerReplica } from "./config";
 import type { ClusterPrice } from "./cost";
 import { usesSpot } from "./inventory";
 import type { ClusterPlan } from "./types";
 
 /**
- * What about a machine is in no catalog; `several` where no one thing is it, `infra` where there is no such
- * region or zone.
+ * Which request no machine of a catalog meets; `several` if no single one is the cause, `infra` if the region
+ * or zone does not exist.
  */
 export const MISSED = [
   "accelerator",
@@ -32,17 +32,17 @@ export interface Miss {
   /** As in the configuration. */
   readonly infra: string;
   readonly cause: Missed;
-  /** What there is of it. */
+  /** The values that the infra has. */
   readonly allowed: readonly string[];
-  /** What else would do if it were asked for otherwise. */
+  /** Other requests that could be changed instead. */
   readonly instead: readonly Missed[];
 }
 
 /**
- * Every reason why a cluster can never be launched, each once. Where SkyPilot was not asked, or has no
- * catalog of an infra (Kubernetes, Slurm, machines by ssh), there is none.
+ * Every reason why a cluster can never be launched, each once. None if SkyPilot was not asked, or if it has
+ * no catalog of an infra (Kubernetes, Slurm, machines by ssh).
  *
- * @param priceOf What SkyPilot says of a cluster; undefined where it was not asked.
+ * @param priceOf SkyPilot's answer about a cluster; undefined if it was not asked.
  */
 export function machineProblems(
   config: DeploymentConfig,
@@ -66,7 +66,7 @@ function problemOf(
   const path = pathOf(config, cluster, first.cause);
   const there = misses.map((miss) => whatThereIs(miss, cluster)).join("; ");
   const missed = misses.flatMap(({ cause, instead }) => [cause, ...instead]);
-  // Another accelerator is a way wherever the number of GPUs is what is missed.
+  // If the number of GPUs is the cause, another accelerator may have it.
   const remedies = new Set(
     missed.flatMap((one): Missed[] => (one === "count" ? ["count", "accelerator"] : [one])),
   );
@@ -75,7 +75,7 @@ function problemOf(
   return { path, message };
 }
 
-/** What is asked for, as SkyPilot has it: `A10G:8, spot, 32+ CPUs in aws/us-east-1`. */
+/** The request in SkyPilot's notation: `A10G:8, spot, 32+ CPUs in aws/us-east-1`. */
 function wanted(config: DeploymentConfig, cluster: ClusterPlan): string {
   const { cpus, memory, instanceType, infra } = config.sky;
   const parts = [
@@ -121,7 +121,7 @@ function whatThereIs({ infra, cause, allowed }: Miss, { accelerator = "GPUs" }: 
   }
 }
 
-/** What to do about each. */
+/** The remedy for each. */
 const REMEDIES: Readonly<Record<Missed, (config: DeploymentConfig) => string>> = {
   accelerator: () => "use another accelerator or sky.infra",
   count: ({ placement }) =>
@@ -145,7 +145,7 @@ function inWords(ways: readonly string[]): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** Settings of `sky` that are asked for and missed as they are. */
+/** Causes that are settings of `sky` with the same name. */
 const OF_SKY = new Set<Missed>(["useSpot", "instanceType", "cpus", "memory", "networkTier", "diskTier"]);
 
 function pathOf(config: DeploymentConfig, cluster: ClusterPlan, cause: Missed): SettingPath {
@@ -162,7 +162,7 @@ function pathOf(config: DeploymentConfig, cluster: ClusterPlan, cause: Missed): 
     : ["pools", pool, "accelerator"];
 }
 
-/** The pool whose replica has the cluster to itself; -1 where several share it. */
+/** Index of the pool whose replica has the cluster to itself; -1 if pools share the cluster. */
 function poolOf(
   { placement, pools, cluster: { accelerator, gpusPerNode } }: DeploymentConfig,
   cluster: ClusterPlan,
@@ -175,7 +175,7 @@ function poolOf(
   );
 }
 
-/** As it may be written: one infra without its list. */
+/** The value as users write it: a list of one infra as that infra. */
 function valueAt(config: DeploymentConfig, path: SettingPath): unknown {
   const value = path.reduce<unknown>(
     (value, key) => (value as Readonly<Record<string | number, unknown>> | undefined)?.[key],

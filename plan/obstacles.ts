@@ -1,31 +1,31 @@
 /**
- * What a launch would fail at although the configuration is right: no access to a cloud, or a program that is
- * not here. Pure.
+ * Why a launch would fail although the configuration is valid: no access to a cloud, or a program missing on
+ * this machine. Pure.
  */
 import type { Problem } from "../config/problems";
 import { listed, show } from "../config/values";
 import type { DeploymentConfig } from "./config";
 
-/** Why nothing could be launched at an infra (`sky/access.py`). */
+/** Why nothing can be launched on an infra (`sky/access.py`). */
 export interface Obstacle {
-  /** As in the configuration; `*` for whatever SkyPilot chooses. */
+  /** As in the configuration; `*` if SkyPilot chooses. */
   readonly infra: string;
   /** `there is no rsync on PATH, by which SkyPilot brings files to nodes`. */
   readonly why: string;
-  /** False where a launch would check again. */
+  /** False if a launch checks again. */
   readonly certain: boolean;
 }
 
 const NAMED: (infra: string) => string = (infra) => (infra === "*" ? "any infra" : infra);
 
-/** What previews say of it: a plan and its price can be looked at without access. */
+/** Warnings of a preview, which shows plan and price without access, too. */
 export function obstacleCautions(obstacles: readonly Obstacle[]): string[] {
   return byReason(obstacles).map(
     ([why, infra]) => `Nothing can be launched on ${listed(infra)}: ${why}.${remedyFor(why, infra)}`,
   );
 }
 
-/** Refuses a launch that cannot succeed at any infra. */
+/** The problem of a launch that cannot succeed on any infra; none if one may work. */
 export function obstacleProblems(
   { sky: { infra } }: Pick<DeploymentConfig, "sky">,
   obstacles: readonly Obstacle[],

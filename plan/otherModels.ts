@@ -8,7 +8,7 @@ import { merged } from "./engines/engineConfig";
 import { pathOf } from "./model";
 
 /** Each once. @param pools Those whose workers load them. */
-export function otherModels(
+function otherModels(
   { engine, engineArgs, engineConfig }: DeploymentConfig,
   pools: readonly PoolConfig[],
 ): OtherModel[] {

@@ -17,7 +17,7 @@ import type { WorkerRole } from "./types";
 export interface PackingPool {
   readonly role: WorkerRole;
   readonly replicas: number;
-  /** GPUs of one replica: tensorParallel × dataParallel × pipelineParallel. */
+  /** GPUs of one replica. */
   readonly gpusPerReplica: number;
 }
 

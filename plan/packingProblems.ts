@@ -1,5 +1,6 @@
 /** Explains why a packing fails: what was found, what is allowed, and a change that makes it fit. */
 
+import { PARALLEL_KEYS } from "../config/pools";
 import type { Problem } from "../config/problems";
 import { counted } from "../lib/words";
 import type { PackingPool, PackingSpace } from "./packing";
@@ -16,7 +17,7 @@ export function problemsOfSize(pools: readonly PackingPool[], { gpusPerNode }: P
       {
         path: ["pools", index, "tensorParallel"],
         message:
-          `One replica takes ${gpus(size)} (tensorParallel × dataParallel × pipelineParallel), more than a node's ` +
+          `One replica takes ${gpus(size)} (${PARALLEL_KEYS.join(" × ")}), more than a node's ` +
           `${gpusPerNode} and no whole number of nodes. Allowed: up to ${gpusPerNode}, or a multiple of ${gpusPerNode}. ` +
           `Make it ${below} or ${below + gpusPerNode}, or change cluster.gpusPerNode.`,
       },

@@ -1,8 +1,8 @@
 /** The clusters, and the placement of each replica. */
 
+import { gpusPerReplica } from "../config/pools";
 import type { Problem } from "../config/problems";
 import type { DeploymentConfig, PoolConfig } from "./config";
-import { gpusPerReplica } from "./config";
 import { type Packing, pack, range } from "./packing";
 import { problemsOfIdleGpus, problemsOfSize } from "./packingProblems";
 import type { ReplicaSeat } from "./programs/worker";

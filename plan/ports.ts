@@ -7,7 +7,7 @@ import type { Problem, SettingPath } from "../config/problems";
 import type { DeploymentConfig } from "./config";
 
 /** Every range, with the configuration key of its start. */
-export const PORT_SETTINGS = {
+const PORT_SETTINGS = {
   /** Port for clients: the gateway's, or the frontends' if there is none. */
   http: ["frontend", "port"],
   /** Frontends behind the gateway. */

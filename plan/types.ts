@@ -1,3 +1,26 @@
+/**
+ * The deployment plan: pure data that says which program runs on which node of which cluster, with which GPUs
+ * and ports. It is made from the configuration (`plan/plan.ts`) and realised by the components, which decide
+ * nothing themselves. The same configuration always gives a byte-identical plan.
+ *
+ * Values that are unknown until a node exists are placeholders in `command`, `env`, and the URLs of probes,
+ * replaced by the node's launcher (`runtime/launch.py`):
+ *
+ * - `{{HEAD_IP}}`: address of the cluster's rank 0, which has the control plane (`HEAD_IP` in the
+ *   environment).
+ * - `{{NODE_IP}}`: address of the node itself.
+ * - `{{NODE_DIR}}`: the node's own directory (data of etcd and NATS, logs, secrets).
+ * - `{{MODELS}}`: directory of the models copied from buckets, filled before any program starts
+ *   (`plan/model.ts`).
+ * - `{{CLUSTER_DIR}}`: a directory shared by all nodes of the cluster. Only with the local target, where all
+ *   nodes are on one machine; used by Dynamo's file discovery.
+ * - `{{RANK_IP_<n>}}`: address of the cluster's node of rank n (`{{RANK_IP_3}}`), for a replica over several
+ *   nodes that does not start on the head.
+ * - `{{CONTROL_IP}}`: address of the node with etcd and NATS, if it is in another cluster (dedicated
+ *   placement).
+ * - `{{GPUS}}`: the program's `gpus`, as CUDA counts them there; `{{NODE_INTERFACE}}`: the network interface
+ *   with the node's address. Both only as the whole value of a variable.
+ */
 import { type EngineName, WORKER_ROLES } from "../config/names";
 import type { TaskName } from "../config/task";
 import { secretsIn } from "../lib/placeholders";
@@ -78,6 +101,19 @@ export interface MpiStart {
   readonly daemonEnv?: Readonly<Record<string, string>>;
 }
 
+/**
+ * When a worker counts as hanging, and is ended and started again, with the other ranks of its replica:
+ * `runtime/health.py`. Nothing counts before its `health` has succeeded once.
+ */
+export interface Watch {
+  /** Seconds from one probe of its `health` to the next. */
+  readonly everySeconds: number;
+  /** Seconds in which an answer must come. */
+  readonly timeoutSeconds: number;
+  /** So many failures in a row are the end. */
+  readonly failures: number;
+}
+
 /** One supervised process on one node. */
 export interface ProgramPlan {
   /**
@@ -117,6 +153,8 @@ export interface ProgramPlan {
   readonly waitsFor: readonly Wait[];
   /** Health probe, run on the node itself. */
   readonly health: Probe;
+  /** Set if it is ended and started again when it hangs: a worker that serves the endpoint. */
+  readonly watch?: Watch;
   /** Seconds between SIGTERM and SIGKILL of its whole process group. */
   readonly stopSeconds: number;
   /** Set if the program is a rank of a replica over several nodes. */

@@ -15,6 +15,13 @@ import time
 
 import processes
 
+# Another part of the replica has ended, or this one hung: EX_TEMPFAIL of sysexits.h.
+EXIT_WITH_REPLICA = 75
+# For a process that can finish no request: it hangs, or has lost another rank. It may still deregister. Open
+# streams end with it. `LAUNCHER_STOP_SECONDS` in plan.py must exceed this.
+GRACE_SECONDS = 5.0
+HANGS = "it hangs: it is ended, and started again"
+
 
 def say(message):
     print(message, flush=True)
@@ -84,9 +91,10 @@ def start(command, env):
 class Single:
     """A program that does not depend on other nodes."""
 
-    def __init__(self, stop_seconds, marker):
+    def __init__(self, stop_seconds, marker, watch=None):
         self.stop_seconds = stop_seconds
         self.marker = marker
+        self.watches = [] if watch is None else [watch]
 
     def run(self, command, env):
         """Runs the program until it exits; returns the launcher's exit code.
@@ -95,12 +103,18 @@ class Single:
         """
         signals = Signals()
         child = start(command, env)
+        for watch in self.watches:
+            watch.begin()
         try:
             while child.poll() is None:
-                select.select([signals], [], [], 5.0)
+                readable, _, _ = select.select([signals, *self.watches], [], [], 5.0)
                 signals.clear()
                 if signals.told_to_stop:
                     return stop(child, self.stop_seconds)
+                if any(watch in readable for watch in self.watches):
+                    say(HANGS)
+                    stop(child, GRACE_SECONDS)
+                    return EXIT_WITH_REPLICA
             return exit_code(child.returncode)
         finally:
             end_group(child)

@@ -10,24 +10,22 @@ keeps the ranks of a replica over several nodes in step (`lockstep.py`), or star
 Environment variables: NODE_DIR, and those of the specification's placeholders (HEAD_IP, NODE_IP, …). Python
 3.9 or later, standard library only: it runs on nodes before anything is installed there.
 
-Exit codes: 75 a service or another rank did not answer in time, or another rank has ended, 78 the
-specification or the secrets are invalid, 127 no such program, 126 it cannot be executed.
+Exit codes: 75 a service or another rank did not answer in time, another rank has ended, or the engine hung,
+78 the specification or the secrets are invalid, 127 no such program, 126 it cannot be executed.
 """
 
 import json
 import os
 import re
-import socket
 import sys
 import time
-import urllib.error
-import urllib.request
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import child
 import gpus
 import network
 from files import Unusable, read_secrets, write_private
+from health import ask, describe, watch_of
 
 EXIT_TIMED_OUT = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_UNUSABLE = 78  # EX_CONFIG of sysexits.h
@@ -70,33 +68,11 @@ def fill_in(text):
     return PLACEHOLDER.sub(value_of, text)
 
 
-def ask(probe):
-    """None if the condition holds, otherwise what was seen instead."""
-    try:
-        if probe["kind"] == "tcp":
-            with socket.create_connection((probe["host"], probe["port"]), PROBE_SECONDS):
-                return None
-        # Bypasses proxies of the environment: both programs are in the same cluster.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(probe["url"], timeout=PROBE_SECONDS):
-            return None
-    except urllib.error.HTTPError as error:
-        return "HTTP %d" % error.code
-    except urllib.error.URLError as error:
-        return str(error.reason)
-    except (OSError, ValueError) as error:
-        return str(error) or type(error).__name__
-
-
-def describe(probe):
-    return probe["url"] if probe["kind"] == "http" else "%s:%d" % (probe["host"], probe["port"])
-
-
 def wait_for(wait):
     """Polls until the probe succeeds. Returns whether it did within the time limit."""
     name, probe, limit = wait["name"], wait["probe"], wait["timeoutSeconds"]
     started = reported = time.monotonic()
-    error = ask(probe)
+    error = ask(probe, PROBE_SECONDS)
     if error is None:
         return True
     say("waiting for %s at %s (at most %g s): %s" % (name, describe(probe), limit, error))
@@ -114,7 +90,7 @@ def wait_for(wait):
             reported = now
         time.sleep(min(pause, max(0.0, limit - (now - started))))
         pause = min(1.0, pause * 1.5)
-        error = ask(probe)
+        error = ask(probe, PROBE_SECONDS)
     say("%s answers after %.1f s" % (name, time.monotonic() - started))
     return True
 
@@ -245,6 +221,7 @@ def launch(path):
         secret = read_secrets(node_dir, [place["secret"]])[place["secret"]]
         place = dict(place, host=fill_in(place["host"]), secret=secret.encode())
     waits = [dict(wait, probe=filled_probe(wait["probe"])) for wait in spec["waitsFor"]]
+    watch = watch_of(spec, filled_probe(spec["health"]))
 
     history = History(node_dir, spec["name"], os.environ.get("DYNAMO_SKY_SPEC", ""))
     pause = history.pause_seconds()
@@ -262,7 +239,8 @@ def launch(path):
             return EXIT_TIMED_OUT
     if place is None:
         history.record_start(assigned_gpus(spec, env))
-        return run(child.Single(spec["stopSeconds"], marker).run if spec["gpus"] else become, command, env)
+        single = child.Single(spec["stopSeconds"], marker, watch)
+        return run(single.run if spec["gpus"] else become, command, env)
     import lockstep  # only on nodes with a rank of a replica
 
     peers = lockstep.join("%s-%d" % (spec["role"], spec["replica"]), spec["rank"], place)
@@ -272,9 +250,9 @@ def launch(path):
     if "mpi" in spec:
         import mpi
 
-        rank = mpi.rank(spec, [fill_in(host) for host in spec["mpi"]["hosts"]], peers, marker)
+        rank = mpi.rank(spec, [fill_in(host) for host in spec["mpi"]["hosts"]], peers, marker, watch)
     else:
-        rank = lockstep.Rank(spec["rank"], peers, spec["stopSeconds"], marker)
+        rank = lockstep.Rank(spec["rank"], peers, spec["stopSeconds"], marker, watch)
     return run(rank.run, command, env)
 
 

@@ -18,18 +18,25 @@ import select
 import socket
 import time
 
-from child import Signals, end_group, end_leftovers, exit_code, meaning, say, start, stop
+from child import (
+    EXIT_WITH_REPLICA,
+    GRACE_SECONDS,
+    HANGS,
+    Signals,
+    end_group,
+    end_leftovers,
+    exit_code,
+    meaning,
+    say,
+    start,
+    stop,
+)
 from peer import Peer
 
-# Another rank or the connection to it has ended: EX_TEMPFAIL of sysexits.h.
-EXIT_WITH_REPLICA = 75
 CONNECT_SECONDS = 2.0
 REPORT_EVERY_SECONDS = 10.0
 # How long a connection may take to authenticate, and how many may be unauthenticated at once.
 INTRODUCTION_SECONDS, MOST_STRANGERS = 10.0, 64
-# For a process that has lost another rank: no request can finish, but it may still deregister. Open streams
-# end with it. `LAUNCHER_STOP_SECONDS` in plan.py must exceed this.
-GRACE_SECONDS = 5.0
 
 
 class Patience:
@@ -173,11 +180,12 @@ def join(replica, rank, place):
 class Rank:
     """This rank's process in the replica. `mpi.py` has subclasses that start something else."""
 
-    def __init__(self, number, peers, stop_seconds, marker):
+    def __init__(self, number, peers, stop_seconds, marker, watch=None):
         self.number = number
         self.peers = peers
         self.stop_seconds = stop_seconds
         self.marker = marker
+        self.watches = [] if watch is None else [watch]
         self.child = None
 
     def run(self, command, env):
@@ -187,6 +195,8 @@ class Rank:
         """
         signals = Signals()
         self.begin(command, env)
+        for watch in self.watches:
+            watch.begin()
         try:
             return self.watch(signals)
         finally:
@@ -222,7 +232,9 @@ class Rank:
         leaving_since = None
         while True:
             wait = 5.0 if leaving_since is None and not self.is_waiting() else 0.2
-            readable, _, _ = select.select([signals, *self.peers, *self.sources()], [], [], wait)
+            readable, _, _ = select.select(
+                [signals, *self.watches, *self.peers, *self.sources()], [], [], wait
+            )
             signals.clear()
             self.attend(readable)
             code = self.ended()
@@ -235,6 +247,11 @@ class Rank:
                     return self.stop(GRACE_SECONDS)
             elif news is not None:
                 return self.end_with(*news)
+            elif any(one in readable for one in self.watches) and not signals.told_to_stop:
+                say(HANGS)
+                self.tell("it hangs")
+                self.stop(GRACE_SECONDS)
+                return EXIT_WITH_REPLICA
             elif signals.told_to_stop and self.number == 0:
                 code = self.stop(self.stop_seconds)
                 self.tell("it was told to stop")

@@ -1,8 +1,8 @@
-"""Models copied from buckets, at one path on all nodes. Standard library only, Python 3.9 or later.
+"""The path of models copied from buckets, the same on all nodes. Standard library only, Python 3.9 or later.
 
-Workers register the path of their model, and the frontend rejects those with a different one ("Checksum for
-new worker does not match"); ranks of an MPI world get that of rank 0. But nodes have their own directories
-and homes.
+Workers register the path of their model, and the frontend rejects a worker whose path differs ("Checksum for
+new worker does not match"); the ranks of an MPI world get the path of rank 0. But the directories of nodes
+differ.
 """
 
 import os

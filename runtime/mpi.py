@@ -28,8 +28,8 @@ import sys
 import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
-from child import Signals, end_group, exit_code, meaning, say, start, stop
-from lockstep import GRACE_SECONDS, Rank
+from child import GRACE_SECONDS, Signals, end_group, exit_code, meaning, say, start, stop
+from lockstep import Rank
 
 # How long `mpirun` and its ranks may take to end after the serving process has exited, and then after they
 # were told to.
@@ -44,12 +44,12 @@ def without_foreign_world(env):
     return {name: value for name, value in env.items() if not name.startswith(FOREIGN_WORLD)}
 
 
-def rank(spec, hosts, peers, marker):
+def rank(spec, hosts, peers, marker, watch):
     """This node's part of the replica.
 
     @param hosts: addresses of the nodes by rank, as passed to `mpirun`
     """
-    common = (spec["rank"], peers, spec["stopSeconds"], marker)
+    common = (spec["rank"], peers, spec["stopSeconds"], marker, watch)
     if spec["rank"] > 0:
         return Host(*common)
     return Leader(*common, spec["name"], hosts, spec["mpi"])
@@ -83,8 +83,8 @@ class Host(Rank):
 class Leader(Rank):
     """The first node, with `mpirun` and the serving process."""
 
-    def __init__(self, number, peers, stop_seconds, marker, name, hosts, start):
-        super().__init__(number, peers, stop_seconds, marker)
+    def __init__(self, number, peers, stop_seconds, marker, watch, name, hosts, start):
+        super().__init__(number, peers, stop_seconds, marker, watch)
         self.name = name
         self.hosts = hosts
         self.worker_from = start["worker"]

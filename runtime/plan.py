@@ -22,7 +22,7 @@ by the inner value:
       - {name: decode-1, gpus: [1], ports: {engine: 31001}}
 
 Further fields: ``files`` (text by name, written to ``run/<program>/`` before each start, {{SECRET.<name>}}
-filled in), ``lockstep`` and ``mpi`` (`plan/types.ts`).
+filled in), ``lockstep``, ``mpi`` and ``watch`` (`plan/types.ts`).
 
 ``{{PORT.<purpose>}}`` and ``{{NAME}}`` are replaced by the values of the program's own entry, ``{{MODEL}}``
 by the task's environment variable of that name. All other placeholders are filled in by `launch.py`.
@@ -49,10 +49,10 @@ WAIT_SECONDS = 120
 DEFAULTS = {"node": 0, "gpus": [], "ports": {}, "env": {}, "secrets": [], "waits": {}, "stopSeconds": 30}
 # Fields of inner entries are added to those of outer ones.
 ADDED = ("env", "waits")
-FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "programs"}
+FIELDS = {*DEFAULTS, "name", "command", "health", "files", "lockstep", "mpi", "watch", "programs"}
 # How long an engine's launcher may take to stop beyond the engine's `stopSeconds`: it kills the engine's
 # remaining processes, and in a replica over several nodes lets rank 0 stop first, and then takes
-# GRACE_SECONDS of lockstep.py itself.
+# GRACE_SECONDS of child.py itself.
 LAUNCHER_STOP_SECONDS = 10
 # The parts of a program whose change restarts it, and nothing else.
 STARTED_WITH = (
@@ -65,6 +65,7 @@ STARTED_WITH = (
     "waitsFor",
     "lockstep",
     "mpi",
+    "watch",
     "brought",
 )
 
@@ -198,7 +199,7 @@ def specification(entry, model):
         ],
         "health": probe(filled(entry["health"])),
         "stopSeconds": entry["stopSeconds"],
-        **{field: filled(entry[field]) for field in ("files", "lockstep", "mpi") if field in entry},
+        **{field: filled(entry[field]) for field in ("files", "lockstep", "mpi", "watch") if field in entry},
     }
 
 

@@ -37,8 +37,7 @@ class Enabled:
 
 
 def obstacles_of(infras, enabled):
-    """Obstacles to a launch, `{"infra": …, "why": …, "certain": …}`: uncertain ones are checked again
-    then."""
+    """Obstacles to a launch, `{"infra": …, "why": …, "certain": …}`. A launch checks uncertain ones again."""
     places = [infra for infra in infras if infra_of(infra).cloud is not None] or [ANY]
     found = [(infra, why, certain) for infra, (why, certain) in without_access(places, enabled)]
     found += [(infra, why, True) for infra in places for why in without_tools(infra)]
@@ -112,7 +111,7 @@ class Check:
         try:
             works, reason = (own_check if is_own_server() else server_check)(infra)
             self.answer = None if works else (in_words(reason), True)
-        except Exception as error:  # a check that fails says nothing of the access
+        except Exception as error:  # a failed check does not mean that there is no access
             self.answer = ("its check failed: %s" % first_line(error), False)
 
     def problem(self):

@@ -36,7 +36,7 @@ export function hostAndPort(endpoint: string): { readonly host: string; readonly
 }
 
 /** Whether the task asks the cloud to open ports. */
-export function opensPorts({ resources }: SkyTask): boolean {
+function opensPorts({ resources }: SkyTask): boolean {
   return resources["ports"] !== undefined;
 }
 

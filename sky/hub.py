@@ -1,24 +1,23 @@
-"""Whether models are on their hub, and may be read: what a node would learn when it fetches them. Downloads
-nothing.
+"""Checks whether models exist on their hub and can be read, before a node fetches them. Downloads nothing.
 
-The answers are taken as huggingface_hub takes them (`hf_raise_for_status` in
-https://github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/utils/_http.py), so that what is
-refused here would fail there. A hub that cannot be reached, or answers otherwise, is no answer.
+Answers are interpreted as in huggingface_hub (`hf_raise_for_status` in
+https://github.com/huggingface/huggingface_hub/blob/main/src/huggingface_hub/utils/_http.py): what is refused
+here would fail on the node. If the hub cannot be reached, or answers in another way, the result is unknown.
 """
 
 import threading
 import time
 from urllib.parse import quote
 
-# Of one request, and of all together: a name may have many addresses, of which none answers.
+# For one request, and for all together: a host may have many addresses, and none may answer.
 CONNECT_SECONDS, ANSWER_SECONDS = 3, 5
 ALL_SECONDS = 8
 INVALID_TOKEN = "Invalid credentials in Authorization header"
 
 
 class Hub:
-    """Asked while other things are done. `{"endpoint": …, "token": … or None, "models": [{"model": …,
-    "revision": …}]}`.
+    """Sends the requests in the background. `question` is `{"endpoint": …, "token": … or None, "models":
+    [{"model": …, "revision": …}]}`.
     """
 
     def __init__(self, question):
@@ -39,7 +38,7 @@ class Hub:
             if found == "there":
                 answer.update(bytes=weights_of(question, answer))
         except Exception as error:  # no network, a proxy that refuses, a certificate that is not trusted
-            # Only its kind: the text may have an address with a password in it.
+            # Only its type: the text may hold an address with a password.
             answer.update(why=type(error).__name__)
 
     def known(self):
@@ -60,7 +59,7 @@ def ask(method, path, question, **more):
     return requests.request(
         method,
         question["endpoint"].rstrip("/") + path,
-        # As a function, since a header would give way to what ~/.netrc has for that host.
+        # A function, since an entry of ~/.netrc for that host would override a header.
         auth=authorized if token else None,
         timeout=(CONNECT_SECONDS, ANSWER_SECONDS),
         **more,
@@ -91,13 +90,11 @@ def access_to(question, asked):
 
 
 def weights_of(question, asked):
-    """Bytes of the weights; None where they are in another form than engines usually load, or the hub does
-    not tell.
-    """
+    """Size of the weights in bytes; None if it is unknown, or if they are not in the usual format."""
     path = "/api/models/%s/revision/%s" % (asked["model"], revision_in_path(asked))
     try:
         files = ask("GET", path, question, params={"blobs": "true"}).json()["siblings"]
-        # Copies in other forms are in directories.
+        # Directories hold copies in other formats.
         return (
             sum(
                 file["size"]
@@ -106,5 +103,5 @@ def weights_of(question, asked):
             )
             or None
         )
-    except Exception:  # a mirror that has no such thing
+    except Exception:  # a mirror without this information
         return None

@@ -1,9 +1,10 @@
-"""Why no machine of a cloud is what a task asks for, from the catalogs on this machine. Provisions nothing,
-and asks no cloud.
+"""Finds out from the catalogs on this machine whether a cloud has the machine that a task asks for, and if
+not, why. Provisions nothing and sends no request to a cloud.
 
-For each infra that is asked for `{"infra": …, "cause": …, "allowed": […], "instead": […]}`: `cause` is the
-one thing without which there would be such a machine (a name of CAUSES, or "several" where no one thing is
-it), `allowed` what there is of it, and `instead` the other things that would do.
+For each infra without such a machine: `{"infra": …, "cause": …, "allowed": […], "instead": […]}`. Without the
+request named by `cause` there would be a machine; it is a name of CAUSES, or "several" if no single request
+is the cause. `allowed` has the values that the infra has, and `instead` the other requests that could be
+changed.
 """
 
 import re

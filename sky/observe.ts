@@ -32,10 +32,7 @@ export interface ObserveRequest {
 }
 
 /** All clusters whose name begins with the prefix. */
-export async function observeSky(
-  request: ObserveRequest,
-  context: VerbContext,
-): Promise<ObservedSkyClusters> {
+async function observeSky(request: ObserveRequest, context: VerbContext): Promise<ObservedSkyClusters> {
   return (await observeAndPrice({ ...request, tasks: [] }, context)).clusters;
 }
 

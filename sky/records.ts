@@ -47,7 +47,7 @@ export type RequestRecord = z.output<typeof requestRecord>;
 export const requestRecords = z.array(requestRecord);
 
 /** An entry of `sky cost-report -o json`. */
-export const costRecord = z.looseObject({
+const costRecord = z.looseObject({
   name: z.string(),
   cluster_hash: z.string().nullish(),
   /** Seconds. */

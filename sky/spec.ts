@@ -31,7 +31,6 @@ export const skyLeaseSchema = z.strictObject({
   /** Time limit of the teardown, seconds. Default 1800. */
   downTimeoutSeconds: seconds.default(1800),
 });
-export type SkyLeaseSpec = z.input<typeof skyLeaseSchema>;
 export type SkyLease = z.output<typeof skyLeaseSchema>;
 
 const names = z.record(z.string(), z.string());
@@ -154,4 +153,3 @@ export const skyObserveSchema = z.strictObject({
   /** Time limit, seconds. Default 120. */
   timeoutSeconds: seconds.default(120),
 });
-export type SkyObserveSpec = z.input<typeof skyObserveSchema>;

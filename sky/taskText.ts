@@ -16,7 +16,7 @@ const SHORT_SECTION = 200;
 const SHORT_ENV = 90;
 
 /** Fields of a plan whose short lists and maps are written on one line. */
-const IN_ONE_LINE = new Set(["gpus", "ports", "secrets", "waits", "lockstep", "mpi"]);
+const IN_ONE_LINE = new Set(["gpus", "ports", "secrets", "waits", "lockstep", "mpi", "watch"]);
 
 /**
  * Deterministic: equal tasks render to equal bytes.

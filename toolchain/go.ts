@@ -27,7 +27,7 @@ export function findGo(): Promise<string | undefined> {
  * As in official builds: without cgo a program needs no C library, and in a container runs as a user who is
  * not in the password file, with `$HOME` as home directory.
  */
-export const GO_ENVIRONMENT = { CGO_ENABLED: "0" } as const;
+const GO_ENVIRONMENT = { CGO_ENABLED: "0" } as const;
 
 /** Go's settings that disable the checksum database, for all or some modules. */
 const UNVERIFIED = ["GONOSUMDB", "GONOSUMCHECK", "GOPRIVATE", "GOINSECURE"] as const;

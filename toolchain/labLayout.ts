@@ -4,7 +4,7 @@
  * All files of the lab are in one directory, except a few lines of `/etc/hosts` and one file of
  * `/etc/profile.d`. There is one lab per machine, since it has fixed ports and names.
  */
-export const LAB_ROOT = "/var/lib/dynamo-sky-lab";
+const LAB_ROOT = "/var/lib/dynamo-sky-lab";
 
 export const LAB = {
   root: LAB_ROOT,

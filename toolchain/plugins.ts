@@ -30,7 +30,7 @@ export interface Plugins {
 const stampKey = `plugins-nodejs-${wanted.map(({ name, version }) => `${name}-${version}`).join("-")}`;
 
 /** Directory of the stand-ins. */
-export function standInDirectory(): string {
+function standInDirectory(): string {
   return join(packageRoot(), "toolchain", "plugins", "bin");
 }
 

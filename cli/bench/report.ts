@@ -55,7 +55,7 @@ const COLUMNS: readonly { readonly key: MetricKey; readonly range: boolean }[] =
 ];
 
 /** Results: a line per number of clients. */
-export function runTable(summary: Summary): string {
+function runTable(summary: Summary): string {
   const shown = COLUMNS.filter(({ key }) => summary.points.some((point) => valuesOf(point, key).length > 0));
   const header = [
     "clients",

@@ -16,7 +16,7 @@ import { code, failureBlock, markerOf, page, plainText, table } from "./markdown
 import type { Report, Run } from "./report";
 
 /** Name of the tag with a stack's expiry time, as ISO 8601. */
-export const EXPIRES = `${CONFIG_NAMESPACE}:expires`;
+const EXPIRES = `${CONFIG_NAMESPACE}:expires`;
 const HOUR_MS = 3_600_000;
 const PREFIX = "pr-";
 

@@ -54,7 +54,7 @@ async function all<T>(api: Api, path: string, item: z.ZodType<T>): Promise<T[]> 
  * https://docs.github.com/en/rest/issues: a pull request's comments are those of the issue of the same
  * number.
  */
-export function gitHub(api: Api, pullRequest: string): Forge {
+function gitHub(api: Api, pullRequest: string): Forge {
   const item = z
     .object({ id: z.number(), body: z.string().nullable() })
     .transform(({ id, body }): Posted => ({ id, body: body ?? "" }));
@@ -75,7 +75,7 @@ export function gitHub(api: Api, pullRequest: string): Forge {
 }
 
 /** https://docs.gitlab.com/api/notes/ and https://docs.gitlab.com/api/issues/ */
-export function gitLab(api: Api, mergeRequest: string): Forge {
+function gitLab(api: Api, mergeRequest: string): Forge {
   const note = z
     .object({ id: z.number(), body: z.string() })
     .transform(({ id, body }): Posted => ({ id, body }));

@@ -1,9 +1,13 @@
 /**
  * What the Pulumi CLI prints, without its notices about plugins on PATH: it says of each where it is, several
- * times in an operation; the toolchain has said so once, when it was set up.
+ * times in an operation; the toolchain has said so once, when it was set up. And without the advice to run
+ * `pulumi stack rm`, which deletes the stack's file, a committed one too.
  */
 
 const NOTICE = /warning: using pulumi-(language|resource)-\S+ from \$PATH/;
+/** Ends what `destroy` prints. Where that is not the user's own command, the state is removed too. */
+const LEFT_BEHIND =
+  /^(The resources in the stack have been deleted, but|If you want to remove the stack completely)/;
 /** Begins the part that repeats all messages, by resource. */
 const TITLE = /^Diagnostics:$/;
 const RESOURCE = /^ {2}\S+ \(.*\):$/;
@@ -14,7 +18,7 @@ const COUNT = /\s+\d+ warnings?$/;
 export function withoutNotices(print: (line: string) => void): (line: string) => void {
   let titles: string[] = [];
   return (line) => {
-    if (NOTICE.test(line) || line.trim() === "") return;
+    if (NOTICE.test(line) || LEFT_BEHIND.test(line) || line.trim() === "") return;
     if (TITLE.test(line)) titles = [line];
     else if (RESOURCE.test(line)) titles = [...titles.filter((title) => TITLE.test(title)), line];
     else {

@@ -76,7 +76,7 @@ function describeChange(metadata: StepEventMetadata, path: string, diff: Propert
 }
 
 /** Descriptions of the differences. The engine has already masked secrets. */
-export function changesOf(metadata: StepEventMetadata): string[] {
+function changesOf(metadata: StepEventMetadata): string[] {
   if (!["update", "replace", "create-replacement", "delete-replaced"].includes(metadata.op)) return [];
   const paths = Object.keys(metadata.detailedDiff ?? {});
   const all = paths.length > 0 ? paths : (metadata.diffs ?? metadata.keys ?? []);

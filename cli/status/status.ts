@@ -271,7 +271,7 @@ function rolesOf({ deployment }: Deployed, frontends: readonly Frontend[]): Role
 }
 
 /** Workers of a role registered with a frontend; none if it does not know the model yet. */
-export function registered(ready: unknown, namespace: string, role: WorkerRole): number {
+function registered(ready: unknown, namespace: string, role: WorkerRole): number {
   const types = field(field(field(ready, "namespaces"), namespace), "worker_types");
   return Number(field(field(types, role), "workers") ?? 0);
 }

@@ -4,8 +4,10 @@
  * (`get_required_cloud_features`) and `execution.py`:
  * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/resources.py
  */
+
 import { cannot, cloudOf, infraKind, isSlurm, kubernetesSections, type SkyFeature } from "../infra";
 import { hasPullSecrets } from "../podConfig";
+import { gpusPerReplica } from "../pools";
 import type { Problem, SettingPath } from "../problems";
 import type { ParsedConfig } from "../schema";
 import { show } from "../values";
@@ -30,10 +32,7 @@ const GPUS_PER_NODE = 8;
 function severalNodes({ cluster, pools = [] }: Known): string | undefined {
   if (cluster === undefined) return undefined;
   const gpus = cluster.gpusPerNode ?? GPUS_PER_NODE;
-  const spans = pools.some(
-    ({ tensorParallel, dataParallel, pipelineParallel }) =>
-      tensorParallel * dataParallel * pipelineParallel > gpus,
-  );
+  const spans = pools.some((pool) => gpusPerReplica(pool) > gpus);
   return cluster.nodes > 1 || spans ? "a cluster of several nodes" : undefined;
 }
 

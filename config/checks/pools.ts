@@ -1,4 +1,5 @@
 import type { WorkerRole } from "../names";
+import { gpusPerReplica, PARALLEL_KEYS } from "../pools";
 import type { Problem } from "../problems";
 import { show } from "../values";
 import { VERSIONS } from "../versions";
@@ -40,13 +41,13 @@ function lonely(role: WorkerRole, missing: WorkerRole): string {
 
 function sizeProblems({ pools }: Known): Problem[] {
   return (pools ?? []).flatMap((pool, index) => {
-    const gpus = pool.tensorParallel * pool.dataParallel * pool.pipelineParallel;
+    const gpus = gpusPerReplica(pool);
     if (pool.role === "encode" && gpus > 1) {
-      const message = `a replica would need ${gpus} GPUs (tensorParallel × dataParallel × pipelineParallel), and an encode worker of Dynamo ${VERSIONS.dynamo} works on one. Leave them at 1, and raise replicas.`;
+      const message = `a replica would need ${gpus} GPUs (${PARALLEL_KEYS.join(" × ")}), and an encode worker of Dynamo ${VERSIONS.dynamo} works on one. Leave them at 1, and raise replicas.`;
       return [{ path: ["pools", index], message }];
     }
     if (gpus <= MOST_GPUS_OF_A_REPLICA) return [];
-    const message = `a replica would need ${pool.tensorParallel} × ${pool.dataParallel} × ${pool.pipelineParallel} = ${gpus} GPUs (tensorParallel × dataParallel × pipelineParallel). Allowed: at most ${MOST_GPUS_OF_A_REPLICA}. Lower one of them.`;
+    const message = `a replica would need ${PARALLEL_KEYS.map((key) => pool[key]).join(" × ")} = ${gpus} GPUs (${PARALLEL_KEYS.join(" × ")}). Allowed: at most ${MOST_GPUS_OF_A_REPLICA}. Lower one of them.`;
     return [{ path: ["pools", index], message }];
   });
 }

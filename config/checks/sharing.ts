@@ -2,6 +2,7 @@
  * Several workers per GPU (`cluster.workersPerGpu`): requirements for the pools. Whether they fit is checked
  * by packing.
  */
+import { PARALLEL_KEYS } from "../pools";
 import type { Problem } from "../problems";
 import { show } from "../values";
 import type { Known } from ".";
@@ -15,12 +16,10 @@ export function sharingChecks({ cluster, pools, placement, engine }: Known): Pro
     return [{ path, message }];
   }
   return (pools ?? []).flatMap((pool, index) => [
-    ...(["tensorParallel", "dataParallel", "pipelineParallel"] as const)
-      .filter((key) => pool[key] > 1)
-      .map((key) => ({
-        path: ["pools", index, key],
-        message: `${show(pool[key])} does not go together with cluster.workersPerGpu ${workersPerGpu}: a replica has a share of one GPU. Set it to 1, or that to 1.`,
-      })),
+    ...PARALLEL_KEYS.filter((key) => pool[key] > 1).map((key) => ({
+      path: ["pools", index, key],
+      message: `${show(pool[key])} does not go together with cluster.workersPerGpu ${workersPerGpu}: a replica has a share of one GPU. Set it to 1, or that to 1.`,
+    })),
     ...(pool.gpuMemoryFraction === undefined && engine !== undefined && engine !== "mocker"
       ? [
           {

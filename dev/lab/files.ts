@@ -75,7 +75,7 @@ function gpuFiles(which: number | string): string {
 }
 
 /** sshd of the lab: one key, on loopback, and the environment that marks a session as the lab's. */
-export function sshdConfig(): string {
+function sshdConfig(): string {
   const environment = Object.entries(SLURM_ENVIRONMENT).map(([name, value]) => `${name}=${value}`);
   return lines(
     `Port ${LAB_PORTS.sshd}`,
@@ -96,7 +96,7 @@ export function sshdConfig(): string {
 }
 
 /** `~/.slurm/config` of the lab's SkyPilot: the login node, as an ssh host. */
-export function slurmSshConfig(): string {
+function slurmSshConfig(): string {
   return lines(
     `Host ${LAB_REGION}`,
     "  HostName 127.0.0.1",
@@ -108,12 +108,12 @@ export function slurmSshConfig(): string {
 }
 
 /** `~/.sky/config.yaml` of the lab's SkyPilot. */
-export function skypilotConfig(): string {
+function skypilotConfig(): string {
   return lines("slurm:", "  cluster_configs:", `    ${LAB_REGION}:`, `      workdir: ${LAB.nodes}`);
 }
 
 /** SkyPilot downloads its catalogue; this part is enough without internet access. */
-export const ACCELERATOR_CATALOGUE = lines(
+const ACCELERATOR_CATALOGUE = lines(
   "AcceleratorName,Clouds",
   ...["A100", "H100", "H200"].map((name) => `${name},"[]"`),
 );

@@ -141,7 +141,7 @@ export function commandOf(pid: number): string {
 }
 
 /** The last lines of a log, or a note that there is none. */
-export function lastLines(path: string, count = 15): string {
+function lastLines(path: string, count = 15): string {
   const text = readOrEmpty(path).trimEnd();
   return text === "" ? "(its log is empty)" : text.split("\n").slice(-count).join("\n");
 }

@@ -69,7 +69,7 @@ export function findProgram(name: string): string | undefined {
 }
 
 /** Whether the password file has a user of this name. */
-export function userExists(name: string): boolean {
+function userExists(name: string): boolean {
   return readFileSync("/etc/passwd", "utf8")
     .split("\n")
     .some((line) => line.startsWith(`${name}:`));

@@ -8,9 +8,9 @@
  * Dynamo takes `--namespace dynamo`, the default, for all namespaces.)
  */
 
+import { gpusPerReplica } from "../../config/pools";
 import { RUNTIME_FLAGS } from "../../config/reserved";
 import { BYTES_PER_GB } from "../../lib/units";
-import { gpusPerReplica } from "../config";
 import { modelPath } from "../model";
 import { type Engine, extraArgs, extraEnv, type WorkerSpec } from "./engine";
 

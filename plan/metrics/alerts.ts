@@ -3,7 +3,7 @@
 import type { DeploymentConfig } from "../config";
 import type { DeploymentPlan, WorkerRole } from "../types";
 import { programsOf, WORKER_ROLES } from "../types";
-import { JOBS, SERIES, type Series, UP } from "./series";
+import { JOBS, SERIES, type Series, UP, whyAbsent } from "./series";
 
 /** An alert: fires when `value op limit` has held for some time. */
 export interface Alert {
@@ -48,7 +48,7 @@ export function alertsOf(config: Pick<DeploymentConfig, "metrics">, plan: Deploy
     ...WORKER_ROLES.flatMap((role) => workerAlerts(plan, role)),
     ...frontendAlerts(limits),
     ...kvCacheAlerts(plan, limits.kvCacheFill),
-    ...(plan.routerMode === "kv" ? [eventsDropped()] : []),
+    ...(whyAbsent(SERIES.eventsDropped, plan) === undefined ? [eventsDropped()] : []),
     ...(has("exporter") ? programAlerts(limits.restarts) : []),
     ...(has("etcd") ? etcdAlerts() : []),
     ...(has("nats") && has("exporter") ? natsAlerts() : []),
@@ -208,7 +208,7 @@ function kvCacheAlerts(plan: DeploymentPlan, limit: number): Alert[] {
       { ...common, value: `max by (cluster, program, role) (${kvUsage.name})`, summary, series: [kvUsage] },
     ];
   }
-  if (plan.routerMode !== "kv") return [];
+  if (whyAbsent(activeBlocks, plan) !== undefined) return [];
   const value = `max by (worker_type, worker_id) (${activeBlocks.name}) / scalar(max(${totalBlocks.name}))`;
   const summary =
     "The KV cache of {{ $labels.worker_type }} worker {{ $labels.worker_id }} is {{ $value | humanizePercentage }} full.";

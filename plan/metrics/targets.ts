@@ -4,7 +4,7 @@
 import { NODE_IP, rankAddress } from "../../lib/placeholders";
 import type { ClusterPlan, ProgramPlan, WorkerRole } from "../types";
 import { WORKER_ROLES } from "../types";
-import { JOBS, type Job } from "./series";
+import type { Job } from "./series";
 
 /** One endpoint with metrics. */
 export interface ScrapeTarget {
@@ -96,9 +96,4 @@ function besideHealth({ name, health }: ProgramPlan, job: Job): Place {
   const [, host, port] = parts ?? [];
   if (host === undefined || port === undefined) throw new TypeError(`${name} tells its health at no URL`);
   return { job, host, port: Number(port) };
-}
-
-/** Value of the `job` label. */
-export function jobLabel({ job }: ScrapeTarget): string {
-  return JOBS[job];
 }

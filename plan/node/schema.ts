@@ -7,6 +7,7 @@ import {
   type Probe,
   type ProgramPlan,
   type Wait,
+  type Watch,
 } from "../types";
 
 /** Names that become file names and supervisor section names, so no other characters are allowed. */
@@ -47,6 +48,12 @@ const mpiSchema: z.ZodType<MpiStart, MpiStart> = z.strictObject({
   daemonEnv: z.record(variable, text).exactOptional(),
 });
 
+const watchSchema: z.ZodType<Watch, Watch> = z.strictObject({
+  everySeconds: z.number().positive(),
+  timeoutSeconds: z.number().positive(),
+  failures: z.int().min(1),
+});
+
 /** One {@link ProgramPlan}. */
 export const programSchema: z.ZodType<ProgramPlan, ProgramPlan> = z.strictObject({
   name: nameSchema,
@@ -62,6 +69,7 @@ export const programSchema: z.ZodType<ProgramPlan, ProgramPlan> = z.strictObject
   ports: z.record(z.string(), port),
   waitsFor: z.array(waitSchema),
   health: probeSchema,
+  watch: watchSchema.exactOptional(),
   stopSeconds: z.number().min(0),
   lockstep: lockstepSchema.exactOptional(),
   mpi: mpiSchema.exactOptional(),

@@ -33,7 +33,6 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
     ...(broker === undefined ? {} : { DYN_ZMQ_BROKER_URL: broker }),
     DYN_SDK_DISABLE_ANSI_LOGGING: "1",
     ...(config.engine === "sglang" ? {} : { DYN_SKIP_SGLANG_LOG_FORMATTING: "1" }),
-    PYTHONUNBUFFERED: "1",
   };
 }
 
@@ -43,7 +42,6 @@ export const UNASKED_OF_DYNAMO: Unasked = {
   // https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/bindings/python/src/dynamo/runtime/logging.py
   DYN_SKIP_SGLANG_LOG_FORMATTING:
     "without SGLang its logging configuration is not needed, of which every start would leave a file in /tmp",
-  PYTHONUNBUFFERED: "a line of a log is there when it was written, also when the process dies",
 };
 
 /** Variable for the token of the Hugging Face libraries. */

@@ -56,7 +56,7 @@ export function exporterProgram(context: PlanContext, node: ExportedNode, ports:
 }
 
 /** Flag of `runtime/exporter.py` with etcd's URL; it then needs `runtime/registry.py`. */
-export const REGISTRY_FLAG = "--etcd";
+const REGISTRY_FLAG = "--etcd";
 
 type Registry = { readonly flags: readonly string[] } & Pick<ProgramPlan, "env" | "secretEnv">;
 
@@ -161,7 +161,7 @@ const CONFIG_FILE = "prometheus.yml";
 const TARGETS_FILE = "targets.json";
 
 /** Prometheus's data directory. */
-export const PROMETHEUS_DATA = `${NODE_DIR}/prometheus`;
+const PROMETHEUS_DATA = `${NODE_DIR}/prometheus`;
 
 /** The cluster with another program on its head. */
 function withProgram({ name, nodes }: TargetSource, program: ProgramPlan): TargetSource {

@@ -90,7 +90,9 @@ function workerProgram(
     env: {
       ...(kind === "bare" ? {} : dynamoEnvironment(context)),
       ...statusEnvironment(config, kind, ports),
-      ...(kind === "worker" && engine.usesGpus ? graceEnvironment(config) : {}),
+      ...(kind === "worker" && engine.usesGpus
+        ? { ...graceEnvironment(config), ...canaryEnvironment(config) }
+        : {}),
       ...(engine.usesGpus ? { CUDA_VISIBLE_DEVICES: OWN_GPUS, ...torchEnvironment(worker) } : {}),
       ...env,
     },
@@ -102,6 +104,7 @@ function workerProgram(
       engine.bareHealth !== undefined && kind === "bare"
         ? engine.bareHealth(worker)
         : statusProbe(config, ports),
+    ...(kind === "worker" ? watchOf(config) : {}),
     stopSeconds: config.timeouts.stopSeconds,
     ...lockstepOf(worker),
     ...(mpi === undefined ? {} : { mpi }),
@@ -121,6 +124,12 @@ function lockstepOf({ config, nodes, leader, leaderPorts }: WorkerSpec): Pick<Pr
       timeoutSeconds,
     },
   };
+}
+
+/** Only the process that serves the endpoint knows whether its replica answers. */
+function watchOf({ health }: DeploymentConfig): Pick<ProgramPlan, "watch"> {
+  const { everySeconds, timeoutSeconds, failures } = health;
+  return failures === 0 ? {} : { watch: { everySeconds, timeoutSeconds, failures } };
 }
 
 function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
@@ -146,6 +155,9 @@ const SERVES_METADATA = "DYN_SELF_HOST_METADATA";
 /** Options that a worker gets by default, besides those of every Dynamo process and its engine, and why. */
 export const UNASKED_OF_WORKERS: Unasked = {
   [HEALTHY_ENDPOINTS]: "its health is that of the endpoint that serves",
+  DYN_HEALTH_CHECK_ENABLED: "an engine that hangs is found out",
+  DYN_HEALTH_CHECK_REQUEST_TIMEOUT:
+    "Dynamo's 3 seconds are too short for an engine with long prompts before it",
   [SERVES_METADATA]: "a frontend has no files of the model, and no revision or bucket to get them from",
   DYN_SYSTEM_STARTING_HEALTH_STATUS: "a rank without an endpoint would never be healthy",
   DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS:
@@ -180,6 +192,15 @@ function statusEnvironment(
 function graceEnvironment({ timeouts: { stopSeconds } }: DeploymentConfig): Record<string, string> {
   const seconds = Math.max(stopSeconds - CLEAN_UP_SECONDS, stopSeconds / 2);
   return { DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS: String(seconds) };
+}
+
+/** Makes `/health` that of the engine, not only of the process around it: `config/health.ts`. */
+function canaryEnvironment({ health }: DeploymentConfig): Record<string, string> {
+  if (!health.canary) return {};
+  return {
+    DYN_HEALTH_CHECK_ENABLED: "true",
+    DYN_HEALTH_CHECK_REQUEST_TIMEOUT: String(health.canarySeconds),
+  };
 }
 
 /** Number of workers that one replica registers with the frontend. */

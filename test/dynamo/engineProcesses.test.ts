@@ -2,7 +2,7 @@
  * An engine's processes, with small programs that behave like SGLang's: they finish current requests, and
  * leave nothing behind.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kill, processesOf } from "../../lib/processes";
@@ -21,7 +21,7 @@ const PORT = 7600;
 /**
  * A main process that responds slowly, and two schedulers, one of which has left the process group. A
  * scheduler exits on SIGTERM, which the main process treats as a crash. The main process itself stops no
- * scheduler.
+ * scheduler. Its health is bad as often as the file `sick` says.
  */
 const ENGINE = `
 import http.server, os, signal, subprocess, sys, threading, time
@@ -31,9 +31,17 @@ def watch():
     print("a scheduler crashed", flush=True)
     os._exit(9)
 threading.Thread(target=watch, daemon=True).start()
+def health():
+    try:
+        with open("sick") as file: left = int(file.read())
+    except OSError: return 200
+    if left > 1:
+        with open("sick", "w") as file: file.write(str(left - 1))
+    else: os.unlink("sick")
+    return 503
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200); self.end_headers()
+        self.send_response(health() if self.path == "/" else 200); self.end_headers()
         if self.path == "/stream":
             for piece in range(20):
                 self.wfile.write(b"%d " % piece); self.wfile.flush(); time.sleep(0.1)
@@ -53,7 +61,12 @@ os._exit(0)
 const engine = script("decode-0", ENGINE, {
   port: PORT,
   args: ["{{NODE_IP}}", String(PORT)],
-  change: { role: "decode", gpus: [0], stopSeconds: 20 },
+  change: {
+    role: "decode",
+    gpus: [0],
+    stopSeconds: 20,
+    watch: { everySeconds: 0.2, timeoutSeconds: 2, failures: 3 },
+  },
 });
 const spec: LocalProgramsSpec = {
   cluster,
@@ -69,6 +82,8 @@ const processes = (): number[] =>
   processesOf(directory)
     .filter(({ command }) => command === "decode-0")
     .map(({ pid }) => pid);
+const starts = (): number => readHistory(directory, "decode-0")?.starts ?? 0;
+const sick = join(directory, "sick");
 const launcher = async (): Promise<number> => (await machine.pids(cluster))["decode-0"] ?? 0;
 /** The engine's main process, which started the others. */
 async function mainProcess(): Promise<number> {
@@ -98,13 +113,40 @@ describe("an engine's processes", () => {
     ["launcher", launcher],
   ])("are all new after a kill -9 of the %s: nothing keeps the GPU's memory", async (_, victim) => {
     const before = processes();
-    const starts = readHistory(directory, "decode-0")?.starts ?? 0;
+    const started = starts();
     kill(await victim());
-    await eventually(() => (readHistory(directory, "decode-0")?.starts ?? 0) === starts + 1);
+    await eventually(() => starts() === started + 1);
     await machine.must("local apply", spec);
     expect(processes()).toHaveLength(3);
     expect(processes().filter((pid) => before.includes(pid))).toEqual([]);
     expect(log()).toMatch(/ending what an earlier run left behind: process \d+/);
+  });
+
+  test.each([
+    ["does not answer at all", async () => process.kill(await mainProcess(), "SIGSTOP"), "timed out"],
+    ["is not well", () => writeFileSync(sick, "3"), "HTTP 503"],
+  ])("are all new when the main process %s", async (_, hang, seen) => {
+    const before = processes();
+    const [started, written] = [starts(), log().length];
+    await hang();
+    await eventually(() => starts() === started + 1, 60);
+    await machine.must("local apply", spec);
+    expect(log().slice(written)).toContain(`not healthy, 3 of 3 times in a row: ${url("/")}: ${seen}`);
+    expect(processes()).toHaveLength(3);
+    expect(processes().filter((pid) => before.includes(pid))).toEqual([]);
+  });
+
+  test("stay when it is well again before that, and however long it starts", async () => {
+    const [started, written] = [starts(), log().length];
+    const before = processes();
+    writeFileSync(sick, "2");
+    await eventually(() => log().slice(written).includes("it is healthy again"));
+    expect([starts(), processes()]).toEqual([started, before]);
+    writeFileSync(sick, "10");
+    kill(await mainProcess());
+    await eventually(() => !existsSync(sick));
+    await machine.must("local apply", spec);
+    expect(starts()).toBe(started + 1);
   });
 
   test("finish a streamed answer when they are told to stop, and leave nothing behind", async () => {

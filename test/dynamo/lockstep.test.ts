@@ -58,6 +58,8 @@ function rank(number: number, change: Partial<ProgramPlan> = {}, source = SERVER
         timeoutSeconds: 60,
       },
       stopSeconds: 5,
+      // Like that of a worker: the process that serves.
+      ...(number === 0 ? { watch: { everySeconds: 0.5, timeoutSeconds: 2, failures: 3 } } : {}),
       ...change,
     },
   });
@@ -131,15 +133,16 @@ describe("the ranks of a replica", () => {
   });
 
   test.each([
-    ["rank 0's program", 0, "program", "its program ended with signal 9"],
-    ["rank 2's program", 2, "program", "its program ended with signal 9"],
-    ["rank 0's launcher", 0, "launcher", "its connection is lost"],
-    ["rank 1's launcher", 1, "launcher", "its connection is lost"],
-  ] as const)("all start again when %s is killed, and each tells why", async (_, number, which, why) => {
+    ["rank 0's program is killed", 0, "program", "SIGKILL", "its program ended with signal 9"],
+    ["rank 2's program is killed", 2, "program", "SIGKILL", "its program ended with signal 9"],
+    ["rank 0's launcher is killed", 0, "launcher", "SIGKILL", "its connection is lost"],
+    ["rank 1's launcher is killed", 1, "launcher", "SIGKILL", "its connection is lost"],
+    ["rank 0's program hangs", 0, "program", "SIGSTOP", "it hangs"],
+  ] as const)("all start again when %s, and each tells why", async (_, number, which, signal, why) => {
     const before = starts();
     const { launcher, program } = await processesOfRank(number);
     const logsBefore = RANKS.map((other) => log(other).length);
-    kill(which === "launcher" ? launcher : (program[0] ?? 0));
+    process.kill(which === "launcher" ? launcher : (program[0] ?? 0), signal);
     await eventually(() => startedAgain(before), 60);
     expect(starts()).toEqual(before.map((count) => count + 1));
     for (const other of RANKS.filter((one) => one !== number)) {

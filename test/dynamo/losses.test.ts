@@ -1,18 +1,18 @@
 /**
- * What a loss costs: 200 open streams and those that come while the dead are still registered, with the
- * KV-aware router.
+ * Programs are killed under load, with the KV-aware router: what becomes of 200 open streams, and of requests
+ * that arrive while the killed worker is still registered.
  */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Amount, type Endpoint, type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
-import { kill, processesOf } from "../../lib/processes";
+import { kill, processesOf, startTime } from "../../lib/processes";
 import { API_KEYS } from "../../plan/programs/gateway";
 import { eventually, TestDeployment } from "./support";
 
 const STREAMS = 200;
-/** So long that a stream is open for seconds after its first token. */
+/** Enough that a stream stays open for seconds after its first token. */
 const TOKENS = 400;
-/** Sent when something has just died, which nobody knows yet. */
+/** Sent right after the kill, before Dynamo has noticed it. */
 const LATE = { requests: 50, clients: 10, answerTokens: 16 };
 const REGISTERED = { discovery: "etcd", events: "nats" } as const;
 
@@ -26,16 +26,24 @@ function counted(answers: readonly StreamedAnswer[]): Counted {
   return { whole: answers.length - broken.length, broken };
 }
 
-/** Kills programs with -9 when all streams are open. */
-async function lose(deployment: TestDeployment, endpoint: Endpoint, programs: readonly string[]) {
+/** Ends programs once all streams are open: with SIGKILL, unless told how. */
+async function lose(
+  deployment: TestDeployment,
+  endpoint: Endpoint,
+  programs: readonly string[],
+  end: (pid: number) => void = kill,
+) {
   let open = 0;
   const amount: Amount = { requests: STREAMS, clients: STREAMS, answerTokens: TOKENS, onFirst: () => open++ };
   const streams = sendStreams(endpoint, amount);
   await eventually(() => open === STREAMS, 60);
-  for (const program of programs) kill(processOf(deployment, program));
+  for (const program of programs) end(processOf(deployment, program));
   const late = counted(await sendStreams(endpoint, LATE));
   return { open: counted(await streams), late };
 }
+
+/** It goes on to exist and to hold its connections, and answers nothing. */
+const stop = (pid: number) => process.kill(pid, "SIGSTOP");
 
 /** A program's own process, which is a child of its launcher. */
 function processOf({ machine, name, cluster }: TestDeployment, program: string): number {
@@ -55,6 +63,7 @@ describe("four workers on two nodes, two frontends behind the gateway", () => {
       frontend: { replicas: 2 },
       cluster: { nodes: 2, gpusPerNode: 2 },
       pools: [{ role: "aggregated", replicas: 4 }],
+      health: { everySeconds: 5 },
     },
     REGISTERED,
   );
@@ -83,6 +92,15 @@ describe("four workers on two nodes, two frontends behind the gateway", () => {
   test("all workers of a node die: every request ends whole", async () => {
     expect(ofNode(1)).toHaveLength(2);
     expect(await lose(deployment, known, ofNode(1))).toEqual(ALL);
+    await deployment.machine.must("ready", deployment.readySpec(ready));
+  });
+
+  test("a worker hangs: it is started again, and every request ends whole", async () => {
+    const [victim = ""] = ofNode(1);
+    const before = processOf(deployment, victim);
+    expect(await lose(deployment, known, [victim], stop)).toEqual(ALL);
+    // The held ones could only move on because it was ended.
+    expect(startTime(before)).toBeUndefined();
     await deployment.machine.must("ready", deployment.readySpec(ready));
   });
 

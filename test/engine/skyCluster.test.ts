@@ -17,7 +17,8 @@ const PROGRAM = `
 require("tsx/cjs");
 const { DynamoCluster } = require(${JSON.stringify(join(REPOSITORY, "components", "index.ts"))});
 module.exports = async () => {
-  new DynamoCluster("dynamo", require("./arguments.json"));
+  const { address, details } = new DynamoCluster("dynamo", require("./arguments.json"));
+  return { endpoint: address, deployment: details };
 };
 `;
 const MODEL = "Qwen/Qwen3-8B";
@@ -125,6 +126,12 @@ describe("clusters of a stack on SkyPilot", { timeout: 120_000 }, () => {
     await expect(operate("up", h("H200"))).rejects.toThrow("no capacity");
     expect(running()).toContain(old);
     expect(happened).not.toContain(`down ${old}`);
+    // Pulumi's display calls them deleted, since this update did not come to them: they are not.
+    const outputs = JSON.parse(await project.pulumi("test", ["stack", "output", "--json"]));
+    expect(outputs).toEqual({
+      endpoint: `http://127.0.0.1:${args.frontend?.port}`,
+      deployment: expect.stringContaining(old),
+    });
     const { launch: _, ...working } = sky.state;
     sky.set(working);
     await operate("up");

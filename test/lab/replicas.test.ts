@@ -5,6 +5,7 @@
 import { statSync } from "node:fs";
 import { relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sendStreams } from "../../dev/benchmarks/streams";
 import { freePorts } from "../../dev/freePorts";
 import { kill } from "../../lib/processes";
 import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
@@ -20,6 +21,15 @@ const TIMEOUT = 600_000;
 const LOST = ["aggregated-1", "aggregated-1-rank1"];
 const OTHERS = ["aggregated-0", "aggregated-0-rank1"];
 const SOON = { timeout: 120_000, interval: 500 };
+/** So long that a stream is open for seconds after its first token. */
+const STREAMS = { requests: 60, clients: 60, answerTokens: 400 };
+
+/** Waits until both ranks of the replica run as other processes: none can go on without the other. */
+async function restarted(before: readonly number[]): Promise<void> {
+  await expect
+    .poll(() => LOST.map(processOfProgram), SOON)
+    .toSatisfy((now: number[]) => now.every((pid, rank) => pid > 0 && pid !== before[rank]));
+}
 
 describe.skipIf(reason !== undefined)(
   titled("two replicas over two nodes each"),
@@ -39,8 +49,7 @@ describe.skipIf(reason !== undefined)(
         labConfig(ports, {
           cluster: { nodes: 4, gpusPerNode: 1, accelerator: "A100" },
           pools: [{ role: "aggregated", replicas: 2, tensorParallel: 2 }],
-          // A request of a lost worker migrates, which Dynamo 1.6.1 does not support with router mode kv.
-          // Each migration goes to the next worker in turn, which may be the lost one again.
+          // A request of a lost worker migrates to the next worker in turn, which may be the lost one again.
           frontend: { ...ports.frontend, migrationLimit: 10 },
           controlPlane: { leaseTtlSeconds: 10 },
           access: { gateway: false },
@@ -99,10 +108,7 @@ describe.skipIf(reason !== undefined)(
       try {
         await expect.poll(() => questions.answered, SOON).toBeGreaterThan(20);
         kill(lost[1] ?? 0);
-        // Both its ranks are restarted, since none can go on without the other.
-        await expect
-          .poll(() => LOST.map(processOfProgram), SOON)
-          .toSatisfy((now: number[]) => now.every((pid, rank) => pid > 0 && pid !== lost[rank]));
+        await restarted(lost);
         const meanwhile = questions.answered;
         await expect.poll(() => questions.workers.size, SOON).toBeGreaterThan(2);
         await expect.poll(() => questions.answered, SOON).toBeGreaterThan(meanwhile + 20);
@@ -111,6 +117,20 @@ describe.skipIf(reason !== undefined)(
       }
       expect(questions.failures).toEqual([]);
       expect(OTHERS.map(processOfProgram)).toEqual(others);
+    });
+
+    it("lose a worker with streams open: each of them ends whole, and those that follow", async () => {
+      const lost = LOST.map(processOfProgram);
+      const known = { url: endpoint.endpoint, model: "Qwen/Qwen3-8B" };
+      let open = 0;
+      const streams = sendStreams(known, { ...STREAMS, onFirst: () => open++ });
+      await expect.poll(() => open, SOON).toBe(STREAMS.requests);
+      kill(lost[0] ?? 0);
+      const late = await sendStreams(known, { requests: 20, clients: 4, answerTokens: 16 });
+      const answers = [...(await streams), ...late];
+      expect(answers).toHaveLength(STREAMS.requests + 20);
+      expect(answers.filter(({ isWhole }) => !isWhole)).toEqual([]);
+      await restarted(lost);
     });
 
     it("are in sync afterwards: nothing has to be repaired", async () => {

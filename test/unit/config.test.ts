@@ -2,10 +2,11 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import { gpusPerReplica } from "../../config/pools";
 import { ConfigError, formatProblems, settingName } from "../../config/problems";
 import { ROUTER_KNOBS, ROUTER_MODES } from "../../config/router";
 import { configSchema } from "../../config/schema";
-import { configKeys, type DeploymentConfig, gpusPerReplica, parseConfig } from "../../plan/config";
+import { configKeys, type DeploymentConfig, parseConfig } from "../../plan/config";
 import { messageOf } from "./configMessages";
 
 const MODEL = { model: "Qwen/Qwen3-8B" };

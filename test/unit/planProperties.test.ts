@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { gpusPerReplica } from "../../config/pools";
 import { ConfigError } from "../../config/problems";
 import { configSchema } from "../../config/schema";
-import { gpusPerReplica, parseConfig } from "../../plan/config";
+import { parseConfig } from "../../plan/config";
 import { type PlanFacts, plan } from "../../plan/plan";
 import type { DeploymentPlan, NodePlan, ProgramPlan } from "../../plan/types";
 import { type Deployment, likelyDeployment, randomDeployment, SERVICES } from "./planShapes";

@@ -371,6 +371,15 @@ describe("what the CLI prints", () => {
     expect(printed(notices)).toEqual([stack, "Resources:"]);
   });
 
+  it("does not advise to remove the stack with its file", () => {
+    const done = ["Resources:", "    - 15 deleted"];
+    const advice = [
+      "The resources in the stack have been deleted, but the history and configuration associated with the stack are still maintained. ",
+      "If you want to remove the stack completely, run `pulumi stack rm dev`.",
+    ];
+    expect(printed([...done, ...advice])).toEqual(done);
+  });
+
   it("has every other message below its resource", () => {
     const title = "Diagnostics:";
     const lease = "  command:local:Command (dynamo-main-lease):";
