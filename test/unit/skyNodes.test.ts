@@ -1,87 +1,107 @@
-/**
- * Changed keys on SkyPilot: they are copied to a running node without a restart. `sky` and ssh are stand-ins;
- * the rest is real.
- */
+/** Secrets and units of nodes on SkyPilot, through a stand-in for ssh; the node's agent is real. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
-import { verb as launchVerb } from "../../sky/launch";
-import { taskName } from "../../sky/taskName";
+import { API_KEYS } from "../../plan/programs/gateway";
+import { verb as nodesVerb } from "../../sky/nodes";
+import { verb as removeVerb } from "../../sky/remove";
+import type { SkyNodesSpec } from "../../sky/spec";
+import { FakeSupervisor } from "./fakeSupervisor";
 import { FakeSky } from "./skyHarness";
 
 const CLUSTER = "demo-main-abc123";
-const TASK = { num_nodes: 2, resources: {}, setup: "echo set up", run: "echo run" };
-const FORMER = { [API_KEYS]: "default:former-key", [TLS_BUNDLE]: "former", HF_TOKEN: "hf_token" };
-const NEXT = { ...FORMER, [API_KEYS]: "default:next-key,old:former-key@2027-01-01T00:00:00Z" };
+const WORKER = { name: "decode-0", role: "decode", stopSeconds: 3, secretEnv: ["HF_TOKEN"] };
+const GATEWAY = { name: "gateway", role: "gateway", stopSeconds: 3, secretEnv: [API_KEYS] };
+const FORMER = { [API_KEYS]: "default:former-key", HF_TOKEN: "hf_token" };
 
-describe("keys that change", () => {
+describe("nodes on SkyPilot", () => {
   const sky = new FakeSky();
-  let home: string;
-  let supervisor: ChildProcess;
-  const files = () => [join(home, "secrets.json"), join(home, "node0", "secrets.json")];
-  const held = () => files().map((file): unknown => JSON.parse(readFileSync(file, "utf8")));
-  const launch = (secrets: Readonly<Record<string, string>>) =>
-    sky.run(launchVerb, { cluster: CLUSTER, infra: ["aws"], task: TASK, port: 8000, secrets });
+  let node: FakeSupervisor;
+  let running: ChildProcess;
+  const held = (): unknown => JSON.parse(readFileSync(join(node.directory, "secrets.json"), "utf8"));
+  const given = (secrets: Readonly<Record<string, string>>, change: Partial<SkyNodesSpec> = {}) =>
+    sky.run(nodesVerb, {
+      cluster: CLUSTER,
+      infra: ["aws"],
+      nodes: [{ rank: 0, secrets: Object.keys(FORMER) }],
+      units: ["decode-0", "gateway"],
+      secrets,
+      endpoint: "https://127.0.0.1:8000",
+      headAddress: "127.0.0.1",
+      ...change,
+    });
 
-  beforeEach(() => {
-    home = mkdtempSync(join(tmpdir(), "hand-over-"));
-    mkdirSync(join(home, "node0"));
-    for (const file of files()) writeFileSync(file, JSON.stringify(FORMER), { mode: 0o600 });
+  beforeEach(async () => {
+    node = new FakeSupervisor();
+    node.put(WORKER);
+    node.put(GATEWAY);
+    writeFileSync(join(node.directory, "secrets.json"), JSON.stringify(FORMER), { mode: 0o600 });
+    await node.listen();
     // A node's supervisor is found by its environment.
     const env = {
       PATH: process.env["PATH"],
       SKYPILOT_NODE_RANK: "0",
       SKYPILOT_CLUSTER_INFO: JSON.stringify({ cluster_name: CLUSTER }),
-      DYNAMO_SKY_NODE_DIR: join(home, "node0"),
+      DYNAMO_SKY_NODE_DIR: node.directory,
     };
-    supervisor = spawn("sleep", ["600"], { env, stdio: "ignore" });
-    const job = { id: 1, name: taskName(CLUSTER, TASK, FORMER).name, status: "RUNNING" };
-    sky.set({ clusters: { [CLUSTER]: { status: "UP", hash: "hash-1", nodes: 2, jobs: [job] } } });
+    running = spawn("sleep", ["600"], { env, stdio: "ignore" });
+    const job = { id: 1, name: "dynamo", status: "RUNNING" };
+    sky.set({ clusters: { [CLUSTER]: { status: "UP", hash: "hash-1", nodes: 1, jobs: [job] } } });
   });
   afterEach(() => {
-    supervisor.kill();
-    rmSync(home, { recursive: true, force: true });
+    running.kill();
+    node.close();
+    rmSync(join(sky.env["FAKE_SKY"] ?? "", "no-ssh"), { force: true });
   });
 
-  it("reach the node that runs, and what a new start would take them from", async () => {
-    const { error, output } = await launch(NEXT);
+  it("get other keys, which what runs reads again", async () => {
+    const next = { ...FORMER, [API_KEYS]: "default:next-key" };
+    const { error, output } = await given(next);
     expect(error).toBeUndefined();
     expect(output).toContain("nothing is started anew");
-    expect(held()).toEqual([NEXT, NEXT]);
-    for (const file of files()) expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(sky.changes).toEqual([]);
+    expect(held()).toEqual(next);
+    expect(statSync(join(node.directory, "secrets.json")).mode & 0o777).toBe(0o600);
+    expect(node.calls).toEqual([]);
     for (const shown of [output, sky.read("ssh"), sky.read("calls")])
       expect(shown).not.toMatch(/-key|hf_token/);
   });
 
-  it("are left alone where the node has them", async () => {
-    const before = files().map((file) => statSync(file).ino);
-    const { error, output } = await launch(FORMER);
+  it("restart the programs that have another changed secret, and no others", async () => {
+    const { error, output } = await given({ ...FORMER, HF_TOKEN: "another" });
     expect(error).toBeUndefined();
-    expect(output).not.toContain("nothing is started anew");
-    expect(files().map((file) => statSync(file).ino)).toEqual(before);
+    expect(output).toContain("restarting decode-0, for which a secret has changed");
+    expect(output).not.toContain("restarting gateway");
+    expect(node.calls).toEqual(["stopProcess", "startProcess"]);
+    node.calls = [];
+    await given({ ...FORMER, HF_TOKEN: "another" });
+    expect(node.calls).toEqual([]);
   });
 
-  it("start the task anew when any other secret changes with them", async () => {
-    const { error } = await launch({ ...NEXT, HF_TOKEN: "another" });
+  it("lose the units that the deployment no longer has", async () => {
+    const { error, output } = await given(FORMER, { units: ["gateway"] });
     expect(error).toBeUndefined();
-    expect(sky.changes.map(([command]) => command)).toEqual(["cancel", "launch"]);
-    expect(held()).toEqual([FORMER, FORMER]);
+    expect(output).toContain("stopping decode-0, which the deployment no longer has");
+    expect(existsSync(node.unit("decode-0"))).toBe(false);
+    expect(existsSync(node.unit("gateway"))).toBe(true);
   });
 
-  it("fail with what ssh says and what to do, so that the next update tries again", async () => {
+  it("are told apart from a cluster that is gone when a unit is removed", async () => {
     writeFileSync(join(sky.env["FAKE_SKY"] ?? "", "no-ssh"), "");
-    const { error } = await launch(NEXT);
-    rmSync(join(sky.env["FAKE_SKY"] ?? "", "no-ssh"));
-    expect(error).toContain("the gateway's new keys could not be handed to the node that runs");
+    const unit = { cluster: CLUSTER, infra: ["aws"], unit: "decode-0", nodes: [{ rank: 0, programs: [] }] };
+    const { error } = await sky.run(removeVerb, unit);
+    expect(error).toContain("node 0 could not be changed; what runs on it runs on");
     expect(error).toContain("Connection refused");
-    expect(error).toContain(`'sky cancel ${CLUSTER} --all'`);
+    sky.set({});
+    expect((await sky.run(removeVerb, unit)).error).toBeUndefined();
+  });
+
+  it("say what ssh says and what to do, and have what they had", async () => {
+    writeFileSync(join(sky.env["FAKE_SKY"] ?? "", "no-ssh"), "");
+    const { error } = await given({ ...FORMER, [API_KEYS]: "default:next-key" });
+    expect(error).toContain("Connection refused");
+    expect(error).toContain(`see that 'ssh ${CLUSTER}' works`);
     expect(error).not.toContain("-key");
-    expect(held()).toEqual([FORMER, FORMER]);
-    expect((await launch(NEXT)).error).toBeUndefined();
-    expect(held()).toEqual([NEXT, NEXT]);
+    expect(held()).toEqual(FORMER);
   });
 });
