@@ -1,5 +1,5 @@
 import OpenAI from "openai";
-import { type Task, tasks } from "../config/task";
+import { type Message, type Task, tasks, textOf } from "../config/task";
 import { counted } from "../lib/words";
 import { dispatcherFor } from "../toolchain/pinned";
 import type { RunningDeployment } from "./deployment/running";
@@ -56,7 +56,7 @@ interface Request {
 interface Piece {
   readonly choices: readonly {
     readonly text?: string | null;
-    readonly delta?: { readonly content?: string | null };
+    readonly delta?: Message;
   }[];
   readonly usage?: { readonly completion_tokens: number } | null;
 }
@@ -74,7 +74,7 @@ async function streamed(
     ...options,
   });
   for await (const { choices, usage } of stream) {
-    const text = choices[0]?.delta?.content ?? choices[0]?.text ?? "";
+    const text = textOf(choices[0]?.delta ?? { content: choices[0]?.text });
     if (text !== "") {
       firstMs ??= performance.now() - started;
       onText(text);

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { modelSource } from "../config/model";
+import { NO_PARSER } from "../config/parsers";
 import { packageRoot } from "../lib/root";
 import { runtimeDirectory } from "../lib/runtimeFiles";
 import { counted } from "../lib/words";
@@ -82,9 +83,11 @@ function aboutAccess({ config }: PlannedStack, made: readonly string[]): string 
 
 /** How to launch another model, if the task's environment sets it. */
 function aboutModel({ config }: PlannedStack): string {
-  return modelSource(config.model) === "hub"
-    ? "Another model that these GPUs hold: --env MODEL=NAME. Launch it from the root of a clone: the nodes get the files of ./runtime.\n"
-    : "Launch it from the root of a clone: the nodes get the files of ./runtime.\n";
+  const launch = "Launch it from the root of a clone: the nodes get the files of ./runtime.\n";
+  if (modelSource(config.model) !== "hub") return launch;
+  const parsers = [config.reasoningParser, config.toolCallParser].filter((name) => name !== NO_PARSER);
+  const fit = parsers.length > 0 ? ` and that ${parsers.join(" and ")} parse` : "";
+  return `Another model that these GPUs hold${fit}: --env MODEL=NAME. ${launch}`;
 }
 
 function heading(stack: string, planned: PlannedStack): string {

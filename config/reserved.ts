@@ -47,6 +47,8 @@ const NAMES: Readonly<Record<string, Instead>> = {
   // Values that all workers and the router must share.
   DYN_ROUTER_MODE: "router.mode",
   DYN_KV_CACHE_BLOCK_SIZE: "router.blockSize",
+  DYN_REASONING_PARSER: "reasoningParser",
+  DYN_TOOL_CALL_PARSER: "toolCallParser",
   DYN_CONNECTOR: "kvTransfer",
   DYN_VLLM_DISAGGREGATION_MODE: "pools[].role",
   DYN_VLLM_HEADLESS: undefined,
@@ -118,6 +120,13 @@ export const RUNTIME_FLAGS = {
   "--event-plane": "controlPlane.events",
   "--request-plane": "controlPlane.requestPlane",
   "--response-plane": undefined,
+} as const satisfies Readonly<Record<string, Instead>>;
+
+/** Those of a real engine's worker, besides. */
+export const WORKER_FLAGS = {
+  ...RUNTIME_FLAGS,
+  "--dyn-reasoning-parser": "reasoningParser",
+  "--dyn-tool-call-parser": "toolCallParser",
 } as const satisfies Readonly<Record<string, Instead>>;
 
 /** Arguments of `python -m dynamo.frontend` for its addresses, or for values that must match its workers. */

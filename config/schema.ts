@@ -11,6 +11,7 @@ import { limitsSchema } from "./limits";
 import { metricsSchema } from "./metrics";
 import { modelName } from "./model";
 import { ENGINES } from "./names";
+import { NO_PARSER, REASONING_PARSERS, TOOL_CALL_PARSERS } from "./parsers";
 import { plainObject } from "./plain";
 import { argument, poolsSchema } from "./pools";
 import { routerSchema } from "./router";
@@ -76,6 +77,16 @@ export const configSchema = section({
     default: "chat",
     about:
       "What clients ask the model for. `chat`: chat completions, and completions beside them. `completions`: those alone, for a base model that has no chat template (`--endpoint-types`). `embedding`: vectors at `/v1/embeddings` (`--embedding-worker`). `classify`: classes and scores at `/v1/classify`, of rerankers too (`--classify-worker`; Dynamo has no `/v1/rerank`).",
+  }),
+  reasoningParser: optional(oneOf("a reasoning parser", [...REASONING_PARSERS, NO_PARSER]), {
+    absent: "by the model's family, as docs/models.md lists them; `none` for others and for engine mocker",
+    about:
+      "How Dynamo finds what the model thinks, which then arrives as `reasoning_content` (`--dyn-reasoning-parser`). `none`: it stays in the answer.",
+  }),
+  toolCallParser: optional(oneOf("a tool call parser", [...TOOL_CALL_PARSERS, NO_PARSER]), {
+    absent: "by the model's family, as docs/models.md lists them; `none` for others and for engine mocker",
+    about:
+      "How Dynamo finds the tools that the model calls, which then arrive as `tool_calls` (`--dyn-tool-call-parser`). `none`: they stay in the answer.",
   }),
   trustRemoteCode: setting(flag(), {
     default: false,

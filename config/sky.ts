@@ -126,6 +126,11 @@ export const skySchema = section({
     about:
       "`best` asks for RDMA, which KV transfer between nodes wants. Places that cannot give it are left out then: on Kubernetes set it where the cluster has RDMA.",
   }),
+  rdma: optional(oneOf("an answer", ["required", "optional"]), {
+    absent: "required where `sky.networkTier` is set to best, else optional",
+    about:
+      "Whether nodes must have an RDMA device, where replicas span nodes or hand over KV blocks to another node. `required`: a node without one starts no engine, instead of using TCP in silence. `optional`: its log says so.",
+  }),
   image: optional(
     text({
       noun: "an image",

@@ -35,9 +35,23 @@ export interface Content {
 
 const usage = z.object({ completion_tokens: z.number().default(0) }).default({ completion_tokens: 0 });
 const text = z.string().nullish();
+/** Of a message, or of a piece of a streamed one: what the model thinks has a field of its own. */
+export interface Message {
+  readonly content?: string | null | undefined;
+  readonly reasoning_content?: string | null | undefined;
+  /** With the frontend's `--reasoning-field-name reasoning`. */
+  readonly reasoning?: string | null | undefined;
+}
+
+/** The text of a message; of a model that still thinks, what it thinks. */
+export const textOf = (message: Message): string =>
+  message.content || message.reasoning_content || message.reasoning || "";
+
 const chatAnswer = z.object({
   usage,
-  choices: z.array(z.object({ message: z.object({ content: text, reasoning_content: text }).default({}) })),
+  choices: z.array(
+    z.object({ message: z.object({ content: text, reasoning_content: text, reasoning: text }).default({}) }),
+  ),
 });
 const textAnswer = z.object({ usage, choices: z.array(z.object({ text })) });
 const vectorAnswer = z.object({ data: z.array(z.object({ embedding: z.array(z.number()) })) });
@@ -75,7 +89,7 @@ const chat: Task = {
     const read = chatAnswer.safeParse(answer);
     if (!read.success) return NOTHING;
     const message = read.data.choices[0]?.message;
-    return written(read.data.usage.completion_tokens, message?.content || message?.reasoning_content);
+    return written(read.data.usage.completion_tokens, message && textOf(message));
   },
 };
 

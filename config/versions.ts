@@ -42,6 +42,14 @@ export const ENGINE_VERSIONS = {
 } as const;
 
 /**
+ * Lowest version of NVIDIA's driver for these engines, on nodes with their images or PyPI's packages: all are
+ * built for CUDA 13. Change it with them. Sources:
+ * https://docs.nvidia.com/dynamo/v1.6.1/reference/compatibility
+ * https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
+ */
+export const LOWEST_DRIVER = 580;
+
+/**
  * NVIDIA's images on NGC by engine; `mocker` needs none: Dynamo's packages on PyPI are a tenth of the size.
  */
 export const ENGINE_IMAGES = {

@@ -8,6 +8,7 @@ import { checkAcross, type Known } from "../config/checks";
 import { coerce } from "../config/coerce";
 import { problemsOf } from "../config/issues";
 import { defaultServedName } from "../config/model";
+import { defaultParsers, type Parsers } from "../config/parsers";
 import { gpusPerReplica } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
 import { type RouterMode, routerMode } from "../config/router";
@@ -26,7 +27,7 @@ export type DeepReadonly<T> = T extends (infer U)[]
     : T;
 
 /** Settings whose default depends on other settings. */
-interface Derived {
+interface Derived extends Parsers {
   engine: EngineName;
   servedModelName: string;
   router: Omit<ParsedConfig["router"], "mode"> & { mode: RouterMode };
@@ -135,9 +136,13 @@ function tlsMode(parsed: ParsedConfig): (typeof TLS_KINDS)[number] {
 /** Applies the defaults that depend on other settings. */
 function complete(parsed: ParsedConfig): DeploymentConfig {
   const isLocal = parsed.target === "local";
+  const engine = engineOf(parsed);
+  const usual = defaultParsers({ ...parsed, engine });
   return {
     ...parsed,
-    engine: engineOf(parsed),
+    engine,
+    reasoningParser: parsed.reasoningParser ?? usual.reasoningParser,
+    toolCallParser: parsed.toolCallParser ?? usual.toolCallParser,
     servedModelName: parsed.servedModelName ?? defaultServedName(parsed.model),
     router: { ...parsed.router, mode: routerMode(parsed.router, parsed.task) },
     cluster: {

@@ -11,6 +11,8 @@ node's part of the plan (`plan.py`) and its secrets, prints the programs' logs, 
     --control-ip ADDR address of the control plane, if it is on another cluster
     --models NAME,NAME models copied from buckets, in ~/.dynamo-sky/models
     --files NAME,NAME files of the deployment, in ~/.dynamo-sky/files
+    --driver MAJOR    lowest version of NVIDIA's driver, where programs use GPUs (`node_check.py`)
+    --rdma HOW        whether they need an RDMA device: required or expected
 
 Python 3.9 or later; this interpreter's environment has Dynamo and `supervisor`.
 """
@@ -31,6 +33,7 @@ sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import generated_access
 import models
 import node
+import node_check
 import plan as plans
 from files import SECRETS, UNITS, write_private
 from launch import FILES
@@ -152,6 +155,8 @@ def main():
     parser.add_argument("--control-ip")
     parser.add_argument("--models", type=lambda text: text.split(","), default=[])
     parser.add_argument("--files", type=lambda text: text.split(","), default=[])
+    parser.add_argument("--driver", type=int)
+    parser.add_argument("--rdma", choices=["required", "expected"])
     arguments = parser.parse_args()
     os.umask(0o077)
     runtime = os.path.dirname(os.path.abspath(__file__))
@@ -166,6 +171,7 @@ def main():
         nodes = read_plan(sys.stdin, os.environ.pop("MODEL", None))
         specs = nodes.get(rank, [])
         everywhere = [spec for programs in nodes.values() for spec in programs]
+    node_check.ensure(specs, os.environ, arguments.driver, arguments.rdma)
     has_data = any(spec["role"] == "prometheus" for spec in everywhere)
     clear(directory, [*([DATA] if has_data else []), *(GIVEN if arguments.keep else [])])
     os.makedirs(os.path.join(directory, "logs"), exist_ok=True)

@@ -46,6 +46,11 @@ export const FAILURES = {
     advice:
       "Choose another 'cluster.accelerator', weights of another type or quantization, or an image for the driver that the nodes have.",
   },
+  node: {
+    title: "a node cannot run the engine",
+    advice:
+      "Choose nodes that have what is named, or change what asks for it ('cluster.gpusPerNode', 'sky.image', 'sky.rdma'). Kernel and driver: who runs the machine can mend them.",
+  },
   program: {
     title: "a program or a library is not on the node",
     advice: "Use an image that has it: 'sky.image'.",
@@ -217,6 +222,14 @@ export const CAUSES: readonly Cause[] = [
     // Those of argparse, in which all three engines and Dynamo's components read their flags, and vLLM's.
     pattern:
       /\berror: (unrecognized arguments|ambiguous option: |the following arguments are required: |argument \S+: )|: invalid choice|is greater than the derived max_model_len|must be divisible by (the )?tensor parallel size/,
+  },
+  {
+    kind: "node",
+    onNodes: true,
+    finalAfter: 0,
+    words: "`node check, problem: …`",
+    // `runtime/node_check.py`.
+    pattern: /node check, problem: /,
   },
   {
     kind: "gpu",

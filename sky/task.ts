@@ -6,6 +6,8 @@ import { areUsualKeys } from "../config/access";
 import { hasNetworkTiers, runsContainers } from "../config/infra";
 import { modelSource } from "../config/model";
 import { quotedSkyConfig } from "../config/skyText";
+import { LOWEST_DRIVER } from "../config/versions";
+import { OWN_GPUS } from "../lib/placeholders";
 import { compactPlan } from "../plan/compact";
 import type { DeploymentConfig, PoolConfig } from "../plan/config";
 import { DEFAULT_DISK_GB } from "../plan/hub";
@@ -212,6 +214,7 @@ export function skyTask(input: TaskInput): SkyTask {
         ...(controlIp === undefined ? [] : ["--control-ip", controlIp]),
         ...(buckets.length === 0 ? [] : ["--models", buckets.map(directoryOf).join(",")]),
         ...(files.length === 0 ? [] : ["--files", files.toSorted().join(",")]),
+        ...nodeCheck(input),
       ],
       plan: compactPlan(cluster, takesModel ? model : undefined),
     },
@@ -237,6 +240,26 @@ export function launchedTask(input: TaskInput): SkyTask {
     ...(secrets.length > 0 ? { secrets } : {}),
     run: { options: ["--keep", ...options] },
   };
+}
+
+/**
+ * What `runtime/node_check.py` demands of nodes before engines start on GPUs. Which driver an image of the
+ * user's needs is not known.
+ */
+function nodeCheck(input: TaskInput): string[] {
+  const { config, cluster } = input;
+  const programs = cluster.nodes.flatMap((node) => node.programs);
+  if (!programs.some(({ env }) => Object.values(env).includes(OWN_GPUS))) return [];
+  const { image, rdma, networkTier } = config.sky;
+  // On one node GPUs reach each other without a network.
+  const isSpread =
+    (cluster.nodes.length > 1 || config.placement === "dedicated") &&
+    programs.some(({ role, rank }) => rank > 0 || role === "prefill" || role === "decode");
+  const isRequired = (rdma ?? (networkTier === "best" ? "required" : "optional")) === "required";
+  return [
+    ...(image === undefined ? ["--driver", String(LOWEST_DRIVER)] : []),
+    ...(isSpread ? ["--rdma", isRequired ? "required" : "expected"] : []),
+  ];
 }
 
 /**

@@ -15,6 +15,7 @@ import { infraChecks } from "./infra";
 import { labelChecks } from "./labels";
 import { modelChecks } from "./model";
 import { mountChecks } from "./mounts";
+import { parserChecks } from "./parsers";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
@@ -49,5 +50,6 @@ export function checkAcross(known: Known): Problem[] {
     imageChecks,
     sharingChecks,
     taskChecks,
+    parserChecks,
   ].flatMap((check) => check(known));
 }

@@ -1,4 +1,5 @@
 /** Checks of the router and its frontend. */
+import { chatProcessor } from "../parsers";
 import type { Problem } from "../problems";
 import { ROUTER_KNOBS, type RouterMode, routerMode } from "../router";
 import { show } from "../values";
@@ -114,12 +115,7 @@ function startProblems({ router, pools }: Known): Problem[] {
  * regardless of the workers' block size.
  */
 function chatProcessorProblems({ frontend, router, task }: Known): Problem[] {
-  const args = frontend?.args ?? [];
-  const isVllm = args.some(
-    (argument, at) =>
-      argument === "--dyn-chat-processor=vllm" ||
-      (argument === "vllm" && args[at - 1] === "--dyn-chat-processor"),
-  );
+  const isVllm = chatProcessor(frontend?.args ?? []) === "vllm";
   if (!isVllm || router === undefined || routerMode(router, task) !== "kv" || router.blockSize !== undefined)
     return [];
   const message =

@@ -1,5 +1,6 @@
 /** The interface of an engine: from a worker's specification to its start command. */
 
+import { NO_PARSER } from "../../config/parsers";
 import type { PlainObject } from "../../config/plain";
 import { spelling } from "../../config/reserved";
 import { type TaskName, tasks } from "../../config/task";
@@ -165,6 +166,19 @@ export function objectIn(json: string): Readonly<Record<string, unknown>> | unde
 /** The user's arguments come last, so that they override repeated flags. */
 export function extraArgs({ config, pool }: ReplicaSpec): string[] {
   return [...config.engineArgs, ...pool.engineArgs];
+}
+
+/**
+ * Names of Dynamo's parsers of the model's output, which its frontend reads from the workers that answer:
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/common/configuration/groups/runtime_args.py
+ */
+export function parserFlags({ config, pool }: ReplicaSpec): string[] {
+  if (pool.role === "prefill" || pool.role === "encode") return [];
+  const named = (flag: string, name: string) => (name === NO_PARSER ? [] : [flag, name]);
+  return [
+    ...named("--dyn-reasoning-parser", config.reasoningParser),
+    ...named("--dyn-tool-call-parser", config.toolCallParser),
+  ];
 }
 
 /** Whether the pool's workers send or receive KV blocks. */

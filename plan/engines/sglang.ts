@@ -5,7 +5,7 @@
  * Dynamo's side https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/sglang/args.py
  */
 
-import { RUNTIME_FLAGS } from "../../config/reserved";
+import { WORKER_FLAGS } from "../../config/reserved";
 import { NODE_DIR } from "../../lib/placeholders";
 import { BYTES_PER_GB } from "../../lib/units";
 import { hasExporters } from "../config";
@@ -25,6 +25,7 @@ import {
   objectIn,
   option,
   otherModel,
+  parserFlags,
   publishesKvEvents,
   type RankSpec,
   type ReplicaSpec,
@@ -58,7 +59,7 @@ function publishers(spec: RankSpec): number[] {
 
 /** Including the aliases of SGLang's parser. */
 const RESERVED = {
-  ...RUNTIME_FLAGS,
+  ...WORKER_FLAGS,
   "--model-path": "model",
   "--model": "model",
   "--served-model-name": "servedModelName",
@@ -159,6 +160,8 @@ export const sglang: Engine = {
         // and another one there every request ends without a token.
         ...["--host", worker.address],
         ...option("--port", worker.ports.engine),
+        // Rank 0 answers clients.
+        ...(worker.rank === 0 ? parserFlags(worker) : []),
         ...cacheFlags(worker),
         ...disaggregationFlags(worker),
         ...pictureFlags(worker),
@@ -181,7 +184,8 @@ function adapterIn(written: string): OtherModel[] {
   return otherModel(objectIn(written)?.["lora_path"] ?? written.replace(/^[^=]*=/, ""));
 }
 
-function modelFlags({ config }: WorkerSpec): string[] {
+function modelFlags(worker: WorkerSpec): string[] {
+  const { config } = worker;
   return [
     ...["--model-path", modelPath(config)],
     ...option("--revision", config.modelRevision),

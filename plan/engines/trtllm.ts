@@ -13,7 +13,7 @@
  */
 
 import type { Json, PlainObject } from "../../config/plain";
-import { RUNTIME_FLAGS, reservedFlag, spelling, TRTLLM_KEY } from "../../config/reserved";
+import { reservedFlag, spelling, TRTLLM_KEY, WORKER_FLAGS } from "../../config/reserved";
 import { BYTES_PER_GB } from "../../lib/units";
 import type { PoolConfig } from "../config";
 import { NAMESPACE } from "../context";
@@ -28,6 +28,7 @@ import {
   keepsPrefixes,
   option,
   otherModel,
+  parserFlags,
   publishesKvEvents,
   type ReplicaSpec,
   type ReservedFlags,
@@ -65,7 +66,7 @@ const RESERVED_KEYS: ReservedFlags = {
 };
 
 const RESERVED: ReservedFlags = {
-  ...RUNTIME_FLAGS,
+  ...WORKER_FLAGS,
   ...Object.fromEntries(
     Object.entries(RESERVED_KEYS).map(([key, instead]) => [`${TRTLLM_KEY}${key}`, instead]),
   ),
@@ -157,12 +158,14 @@ function draftIn(args: readonly string[], { speculative_config: group }: PlainOb
   return otherModel(valuesOf(args, [flag]).at(-1) ?? (isGroup(group) ? group[key] : undefined));
 }
 
-function modelFlags({ config }: WorkerSpec): string[] {
+function modelFlags(worker: WorkerSpec): string[] {
+  const { config } = worker;
   return [
     ...["--model", modelPath(config)],
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
     ...(trtllm.taskFlags[config.task] ?? []),
+    ...parserFlags(worker),
     ...option("--max-seq-len", config.contextLength),
   ];
 }

@@ -13,7 +13,7 @@
  *   vLLM rejects others.
  */
 
-import { RUNTIME_FLAGS } from "../../config/reserved";
+import { WORKER_FLAGS } from "../../config/reserved";
 import { tasks } from "../../config/task";
 import { modelPath } from "../model";
 import { onePort } from "../ports";
@@ -29,6 +29,7 @@ import {
   objectIn,
   option,
   otherModel,
+  parserFlags,
   publishesKvEvents,
   type RankSpec,
   type ReplicaSpec,
@@ -49,7 +50,7 @@ function localGroups({ pool, nodes, rank }: RankSpec): number[] {
 
 /** Including the aliases of vLLM's parser. */
 const RESERVED = {
-  ...RUNTIME_FLAGS,
+  ...WORKER_FLAGS,
   "--model": "model",
   "--served-model-name": "servedModelName",
   "--endpoint-types": "task",
@@ -183,12 +184,14 @@ function speculation(args: readonly string[], key: string): unknown {
   return [...inJson, ...byKey].findLast((value) => value !== undefined);
 }
 
-function modelFlags({ config }: WorkerSpec): string[] {
+function modelFlags(worker: WorkerSpec): string[] {
+  const { config } = worker;
   return [
     ...["--model", modelPath(config)],
     ...option("--revision", config.modelRevision),
     ...["--served-model-name", config.servedModelName],
     ...(vllm.taskFlags[config.task] ?? []),
+    ...(isHeadless(worker) ? [] : parserFlags(worker)),
     ...flag("--trust-remote-code", config.trustRemoteCode),
     ...option("--max-model-len", config.contextLength),
   ];

@@ -1,7 +1,8 @@
-/** The router's options in the configuration, compared with the argument parser of the installed Dynamo. */
+/** The router's options and the parsers in the configuration, compared with those of the installed Dynamo. */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { REASONING_PARSERS, TOOL_CALL_PARSERS } from "../../config/parsers";
 import { ROUTER_KNOBS, ROUTER_MODES } from "../../config/router";
 import { ensureToolchain } from "../../toolchain/index";
 
@@ -41,18 +42,27 @@ const NO_KNOBS = new Set([
   "--router-conditional-disagg-config",
 ]);
 
-async function dynamoOptions(): Promise<Option[]> {
+/** The output of a script in the environment of the installed Dynamo. */
+async function ofDynamo(script: string): Promise<string> {
   const { python } = await ensureToolchain({ need: ["python"] });
   if (python === undefined) throw new Error("no Python environment with Dynamo");
   // Without the shell's DYN_* variables, which would change the defaults.
-  const { stdout } = await promisify(execFile)(python.path, ["-c", SCRIPT], {
+  const { stdout } = await promisify(execFile)(python.path, ["-c", script], {
     env: { PATH: process.env["PATH"] },
   });
-  return JSON.parse(stdout) as Option[];
+  return stdout;
 }
 
+test("parsers are those of Dynamo", async () => {
+  const script =
+    "import json; from dynamo import _core as core; print(json.dumps([sorted(core.get_reasoning_parser_names()), sorted(core.get_tool_parser_names())]))";
+  const [reasoning, toolCalls] = JSON.parse(await ofDynamo(script));
+  expect([...REASONING_PARSERS].sort()).toEqual(reasoning);
+  expect([...TOOL_CALL_PARSERS].sort()).toEqual(toolCalls);
+});
+
 test("knobs, defaults and modes are those of Dynamo's own router", async () => {
-  const options = await dynamoOptions();
+  const options: Option[] = JSON.parse(await ofDynamo(SCRIPT));
   const knobs = new Map(ROUTER_KNOBS.map((knob) => [knob.flag, knob]));
   for (const option of options) {
     if (option.flags.some((flag) => NO_KNOBS.has(flag))) continue;

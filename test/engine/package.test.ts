@@ -69,6 +69,7 @@ describe("the package", () => {
     const allowed = [
       /^(LICENSE|README\.md|package\.json)$/,
       /^bin\/dynamo-sky$/,
+      /^cli\/bench\/requirements\.txt$/,
       /^dist\/(cli|components|config|lib|local|observability|plan|runtime|sky|toolchain)\/.*\.(js|d\.ts)$/,
       // The directory runtime/ is copied to nodes as a whole.
       /^runtime\/[\w.]+$/,
@@ -80,6 +81,32 @@ describe("the package", () => {
     expect(packed).toEqual(
       expect.arrayContaining(["dist/components/index.js", "dist/cli/main.js", "bin/dynamo-sky"]),
     );
+  });
+
+  it("has the files that its code reads", () => {
+    const rooms = [
+      "cli",
+      "components",
+      "config",
+      "lib",
+      "local",
+      "observability",
+      "plan",
+      "sky",
+      "toolchain",
+    ];
+    const sources = run("git", ["ls-files", ...rooms.map((room) => `${room}/*.ts`)], root).split("\n");
+    const texts = sources.filter(Boolean).map((file) => readFileSync(join(root, file), "utf8"));
+    const read = texts.flatMap((text) =>
+      [...text.matchAll(/join\(packageRoot\(\), ("[^)]+")\)/g)].map(([, words = ""]) =>
+        join(...(JSON.parse(`[${words}]`) as string[])),
+      ),
+    );
+    expect(read).toContain("cli/bench/requirements.txt");
+    // Stand-ins for Pulumi's plugins are for those who work on this.
+    const needed = read.filter((path) => !path.startsWith("toolchain/plugins/"));
+    const isThere = (path: string) => packed.some((file) => file === path || file.startsWith(`${path}/`));
+    expect(needed.filter((path) => !isThere(path))).toEqual([]);
   });
 
   it("has the command line", () => {

@@ -1,5 +1,6 @@
 /** Random valid deployments for a model and an engine, to test against the engine. */
 import fc from "fast-check";
+import { NO_PARSER, REASONING_PARSERS, TOOL_CALL_PARSERS } from "../../config/parsers";
 import { type Deployment, likelyDeployment } from "../unit/planShapes";
 import type { ParsedEngine } from "./parser";
 
@@ -18,6 +19,8 @@ const settings = fc.record({
   trustRemoteCode: fc.boolean(),
   gpuMemoryFraction: fc.constantFrom(undefined, 0.8),
   modelRevision: fc.constantFrom(undefined, "main"),
+  reasoningParser: fc.constantFrom(undefined, NO_PARSER, ...REASONING_PARSERS),
+  toolCallParser: fc.constantFrom(undefined, NO_PARSER, ...TOOL_CALL_PARSERS),
   transfer: fc.boolean(),
   configured: fc.boolean(),
 });
@@ -52,6 +55,8 @@ export function deploymentOf(engine: ParsedEngine): fc.Arbitrary<Deployment> {
       contextLength: more.contextLength,
       trustRemoteCode: more.trustRemoteCode,
       modelRevision: more.modelRevision,
+      reasoningParser: more.reasoningParser,
+      toolCallParser: more.toolCallParser,
       kvTransfer: more.transfer && pools.some(({ role }) => role === "prefill") ? TRANSFERS[engine] : {},
       engineConfig: more.configured && engine === "trtllm" ? ENGINE_CONFIG : {},
       // Idle GPUs do not change a command; how the rest is packed does.

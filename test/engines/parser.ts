@@ -29,6 +29,9 @@ const answerSchema = z.object({
       blockSize: z.number().nullable(),
       role: z.enum(["agg", "prefill", "decode", "encode"]),
       publishesKvEvents: z.boolean(),
+      /** What the frontend is told to parse by; null for nothing. */
+      reasoningParser: z.string().nullable(),
+      toolCallParser: z.string().nullable(),
     })
     .optional(),
 });

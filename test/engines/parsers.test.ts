@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planStack } from "../../cli/plannedStack";
 import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import { NO_PARSER } from "../../config/parsers";
 import { ConfigError } from "../../config/problems";
 import { packageRoot } from "../../lib/root";
 import { type DeploymentConfig, parseConfig } from "../../plan/config";
@@ -66,6 +67,7 @@ async function check(parser: EngineParser, { config, plan: planned }: Planned): 
           ...blockSizeOf(config),
           role: ROLES[program.role],
           publishesKvEvents: publishes(config, program),
+          ...parsersOf(config, program),
         },
       });
     }
@@ -91,7 +93,10 @@ async function checkWorld(
     gpus.slice(1).map(() => ["orted"]),
   );
   const { facts } = await parser.ask(leader);
-  expect(facts).toMatchObject({ world, ...blockSizeOf(config), role: ROLES[leader.role] });
+  expect(facts).toMatchObject({
+    ...{ world, ...blockSizeOf(config), role: ROLES[leader.role] },
+    ...parsersOf(config, leader),
+  });
 }
 
 /** Tokens per block: the configured size, else the engine's choice. */
@@ -102,6 +107,16 @@ function blockSizeOf({ router: { blockSize } }: DeploymentConfig): { blockSize: 
 /** Whether the command enables KV events: if it should, and the worker supports it. */
 function publishes({ router }: DeploymentConfig, { role, command }: ProgramPlan): boolean {
   return router.kvEvents && role !== "decode" && !command.includes("--headless");
+}
+
+/** The parsers that the frontend is told: by the processes that answer it. */
+function parsersOf(config: DeploymentConfig, { role, command, name }: ProgramPlan) {
+  const answers =
+    !["prefill", "encode"].includes(role) &&
+    !command.includes("--headless") &&
+    !(config.engine === "sglang" && name.includes("-rank"));
+  const named = (parser: string) => (answers && parser !== NO_PARSER ? parser : null);
+  return { reasoningParser: named(config.reasoningParser), toolCallParser: named(config.toolCallParser) };
 }
 
 function tryPlan(input: Deployment): Planned | undefined {

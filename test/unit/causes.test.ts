@@ -144,6 +144,10 @@ const PRINTED: readonly (readonly [FailureKind, string])[] = [
     "gpu",
     "ValueError: The quantization method fp8 is not supported for the current GPU. Minimum capability: 89. Current capability: 80.",
   ],
+  [
+    "node",
+    "node check, problem: NVIDIA's driver is 535.183.06, and this engine's CUDA needs 580 or newer: update it",
+  ],
   ["gpu", "RuntimeError: CUDA error: no kernel image is available for execution on the device"],
   ["gpu", "CUDA driver version is insufficient for CUDA runtime version"],
   ["program", "trtllm-llmapi-launch: no such program on this node's PATH (/usr/bin)"],

@@ -259,7 +259,7 @@ const FREE: Readonly<Record<(typeof ENGINES)[number], readonly string[]>> = {
       "--kv-cache-dtype",
       "--dist-timeout",
       "--ep-num-redundant-experts",
-      "--dyn-tool-call-parser",
+      "--dyn-default-thinking-mode",
     ],
   ],
   vllm: [

@@ -10,18 +10,10 @@ import { verb as leaseVerb } from "../../sky/lease";
 import { verb as observeVerb } from "../../sky/observe";
 import type { SkyTask } from "../../sky/spec";
 import { taskName } from "../../sky/taskName";
-import { type FakeCluster, FakeSky, type FakeState } from "./skyHarness";
+import { CLUSTER, type FakeCluster, FakeSky, type FakeState, launchInput, nameOf, TASK } from "./skyHarness";
 
-const CLUSTER = "demo-main-abc123";
-const TASK: SkyTask = {
-  num_nodes: 2,
-  resources: { accelerators: "H100:8" },
-  setup: "echo set up",
-  run: "echo run",
-};
 const SAME_SETUP = { ...TASK, run: "echo run again" };
 const OTHER_SETUP = { ...TASK, setup: "echo set up otherwise" };
-const launchInput = { cluster: CLUSTER, infra: ["aws"], task: TASK, port: 8000 };
 const leaseInput = { cluster: CLUSTER, infra: ["aws"] };
 
 let sky: FakeSky;
@@ -29,10 +21,6 @@ beforeEach(() => {
   sky = new FakeSky();
 });
 afterEach(() => sky.remove());
-
-function nameOf(task: SkyTask): string {
-  return taskName(CLUSTER, task, {}).name;
-}
 
 function upWith(task: SkyTask, status = "RUNNING", more: Partial<FakeCluster> = {}): FakeState {
   const job = { id: 1, name: nameOf(task), status };
@@ -211,166 +199,6 @@ describe("sky launch", () => {
     const { error, output } = await sky.run(launchVerb, launchInput);
     expect(error).toBeUndefined();
     expect(Math.max(...output.split("\n").map((line) => Buffer.byteLength(line)))).toBeLessThan(1100);
-  });
-});
-
-describe("sky launch fails", () => {
-  const failing = (line: string): FakeState => ({ launch: { lines: [line], exit: 1, left: false } });
-
-  it.each([
-    [
-      "no capacity",
-      "sky.exceptions.ResourcesUnavailableError: Failed to acquire resources in all zones in us-east-1 (InsufficientInstanceCapacity)",
-      "sky.infra",
-    ],
-    [
-      "the account's quota",
-      "An error occurred (VcpuLimitExceeded) when calling RunInstances: more vCPU capacity than your current limit",
-      "higher quota",
-    ],
-    [
-      "no access to the cloud",
-      "sky.exceptions.ResourcesUnavailableError: Task requires aws which is not enabled. To enable access, run: sky check aws",
-      "sky check",
-    ],
-    [
-      "the request cannot be met",
-      "sky.exceptions.ResourcesUnavailableError: Catalog does not contain any instances satisfying the request: 1x AWS({'B999': 8}).",
-      "sky gpus list",
-    ],
-    [
-      "the request cannot be met",
-      "sky.exceptions.InvalidSkyPilotConfigError: Invalid resources YAML: Instead of 'accelerator', did you mean 'accelerators'?",
-      "configuration",
-    ],
-    ["SkyPilot failed", "Something that nobody has foreseen", "sky api status"],
-  ])("%s", async (title, line, advice) => {
-    sky.set(failing(line));
-    const { error = "" } = await sky.run(launchVerb, launchInput);
-    expect(error).toContain(`The launch of ${CLUSTER} failed while optimising: ${title}`);
-    expect(error).toContain(`Cause: ${line.replace(/^sky\.exceptions\.\w+: /, "")}`);
-    expect(error).toContain("Left running: nothing");
-    expect(error.split("\n").at(-1)).toMatch(/^Next: /);
-    expect(error.split("\n").at(-1)).toContain(advice);
-  });
-
-  it("setting up the nodes: the last lines of the provisioning log, what is left and what that costs", async () => {
-    sky.set({
-      launch: {
-        lines: [
-          "Launching on AWS us-east-1.",
-          "sky.exceptions.ClusterSetUpError: Failed to set up SkyPilot runtime",
-        ],
-        exit: 1,
-        status: "INIT",
-      },
-      provisionLog: "installing\nno space left on device",
-    });
-    const { error = "" } = await sky.run(launchVerb, launchInput);
-    expect(error).toContain("failed while provisioning: a disk is full");
-    expect(error).toContain("Cause: no space left on device (Failed to set up SkyPilot runtime)");
-    expect(error).toContain("Last lines of the provisioning log:\n  installing\n  no space left on device");
-    expect(error).toContain(
-      `Left running: ${CLUSTER} (INIT; 2 nodes on AWS us-east-1; 2x(gpus=H100:8)), $196.60 an hour`,
-    );
-  });
-
-  it("the task: the last lines of the rank that failed", async () => {
-    sky.set({
-      launch: { job: ["FAILED"] },
-      log: [
-        "(head, rank=0, pid=1) rank 0 is fine",
-        "(worker1, rank=1, pid=2) loading",
-        "(worker1, rank=1, pid=2) no such model",
-        "ERROR: Job 1 failed with return code list: [137, 7]",
-      ].join("\n"),
-    });
-    const { error = "" } = await sky.run(launchVerb, launchInput);
-    expect(error).toContain(
-      "the task failed.\nCause: job 1 ended as FAILED\nLast lines of rank 1:\n  loading\n  no such model\nLeft",
-    );
-    expect(error).not.toContain("rank 0 is fine");
-  });
-
-  it("the task's set-up: its own lines", async () => {
-    sky.set({
-      launch: { job: ["FAILED_SETUP"] },
-      log: "(setup pid=1) no such package\nERROR: Job 1's setup failed",
-    });
-    const { error = "" } = await sky.run(launchVerb, launchInput);
-    expect(error).toContain(
-      "setting up the nodes failed.\nCause: job 1 ended as FAILED_SETUP\nLast lines of the set-up:\n  no such package",
-    );
-  });
-
-  it("after its time limit, ends the request at the API server, and says what it waited for", async () => {
-    sky.set({ launch: { lines: ["Launching on AWS us-east-1."], hang: true, status: "INIT" } });
-    const { error = "" } = await sky.run(launchVerb, { ...launchInput, timeoutSeconds: 2 });
-    expect(error).toContain("failed while provisioning: it took too long");
-    expect(error).toContain("(INIT;");
-    expect(sky.changes.map((args) => args.slice(0, 2).join(" "))).toEqual(["launch -y", "api cancel"]);
-  });
-
-  it.each([
-    ["QOSMaxGRESPerJob", true, "Slurm does not take the job as it is"],
-    ["AssocGrpGRES", false, "Slurm starts the job only after others have done something"],
-  ])(
-    "at once when no waiting helps, with Slurm's reason and what to do: %s",
-    async (code, retryUntilUp, title) => {
-      const reason = `Launching (pending: ${code}; partition: h100)`;
-      const lines = ["Launching on Slurm lab (h100)."];
-      sky.set({ launch: { lines, hang: true, status: "INIT", reason } });
-      const { error = "", output } = await sky.run(launchVerb, { ...launchInput, retryUntilUp });
-      expect(output).toContain(`waiting for machines: ${reason}`);
-      expect(error).toContain(`failed while provisioning: ${title}`);
-      expect(error).toMatch(new RegExp(`\nCause: ${code}: \\w.*\\. SkyPilot says: `));
-      expect(error.split("\n").at(-1)).toMatch(/^Next: .*(sbatch_options|retryUntilUp)/);
-      // The waiting request is cancelled.
-      expect(sky.changes.map((args) => args.slice(0, 2).join(" "))).toEqual(["launch -y", "api cancel"]);
-    },
-    60_000,
-  );
-
-  it("waits on for what others end, when told to", async () => {
-    const reason = "Launching (pending: AssocGrpGRES; partition: h100)";
-    sky.set({ launch: { lines: ["Launching on Slurm lab."], hang: true, status: "INIT", reason } });
-    const patient = { ...launchInput, retryUntilUp: true, timeoutSeconds: 14 };
-    const { error = "" } = await sky.run(launchVerb, patient);
-    expect(error).toContain("failed while provisioning: no capacity");
-    expect(error).toContain(`Cause: it still waited at its time limit: ${reason}`);
-  }, 60_000);
-
-  it("the task: with the cause where its log has one that can mean nothing else", async () => {
-    sky.set({
-      launch: { job: ["FAILED"] },
-      log: [
-        "(head, rank=0, pid=1) torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.",
-        "(head, rank=0, pid=1) bye",
-        "ERROR: Job 1 failed with return code list: [1, 137]",
-      ].join("\n"),
-    });
-    const { error = "" } = await sky.run(launchVerb, launchInput);
-    expect(error).toContain(
-      "failed: out of memory.\nCause: CUDA out of memory. Tried to allocate 2.00 GiB. (job 1 ended as FAILED)\nLast lines of rank 0:",
-    );
-  });
-
-  it("when the API server cannot be reached", async () => {
-    sky.set({ unreachable: true });
-    const { error = "" } = await sky.run(launchVerb, launchInput);
-    expect(error).toContain("SkyPilot's API server cannot be reached");
-    expect(error).toContain("SKYPILOT_API_SERVER_ENDPOINT");
-    expect(sky.changes).toEqual([]);
-  });
-
-  it("at once when it is told to stop, and leaves no process behind", async () => {
-    sky.set({ launch: { lines: ["Launching on AWS us-east-1."], hang: true, status: "INIT" } });
-    const stop = new AbortController();
-    const running = sky.run(launchVerb, launchInput, stop.signal);
-    await expect.poll(() => sky.read("pid"), { timeout: 10_000 }).not.toBe("");
-    stop.abort(new Error("Stopped by SIGTERM."));
-    expect((await running).error).toBe("Stopped by SIGTERM.");
-    expect(() => process.kill(Number(sky.read("pid")), 0)).toThrow("ESRCH");
   });
 });
 

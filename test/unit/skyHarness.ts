@@ -1,10 +1,28 @@
 /** Runs the verbs of the SkyPilot driver against a stand-in for `sky`. */
+
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import type { z } from "zod";
 import { Progress } from "../../lib/progress";
 import type { Verb } from "../../lib/verb";
+import type { SkyTask } from "../../sky/spec";
+import { taskName } from "../../sky/taskName";
+
+/** A launch, as most tests ask for it. */
+export const CLUSTER = "demo-main-abc123";
+export const TASK: SkyTask = {
+  num_nodes: 2,
+  resources: { accelerators: "H100:8" },
+  setup: "echo set up",
+  run: "echo run",
+};
+export const launchInput = { cluster: CLUSTER, infra: ["aws"], task: TASK, port: 8000 };
+
+/** The name of a cluster's task. */
+export function nameOf(task: SkyTask): string {
+  return taskName(CLUSTER, task, {}).name;
+}
 
 /** State and behaviour of the stand-in; see `fakeSky/sky`. */
 export interface FakeState {

@@ -129,6 +129,29 @@ describe("task", () => {
     expect(task({ ...multi, sky }).resources).toMatchObject({ instance_type: "p5.48xlarge" });
   });
 
+  const checks = ({ run }: Task) => /start\.py *(.*?) *<</.exec(run)?.[1];
+
+  it("has nodes checked for the driver of the engine, and for RDMA where workers talk", () => {
+    const one: ConfigInput = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", tensorParallel: 8 }] };
+    const apart: ConfigInput = {
+      model: "Qwen/Qwen3-8B",
+      cluster: { nodes: 2, gpusPerNode: 1 },
+      pools: [{ role: "prefill" }, { role: "decode" }],
+      sky: { rdma: "required" },
+    };
+    expect(checks(task(one))).toBe("--driver 580");
+    expect(checks(task({ ...one, sky: { networkTier: "best" } }))).toBe("--driver 580");
+    // SkyPilot's own choice of a network is no demand of the user's.
+    expect(checks(task(multi))).toBe("--driver 580 --rdma expected");
+    expect(checks(task({ ...multi, sky: { networkTier: "best" } }))).toBe("--driver 580 --rdma required");
+    expect(checks(task(apart))).toBe("--driver 580 --rdma required");
+    expect(checks(task({ ...apart, cluster: { gpusPerNode: 2 } }))).toBe("--driver 580");
+    const accepted = { networkTier: "best", rdma: "optional" } as const;
+    expect(checks(task({ ...multi, sky: accepted }))).toBe("--driver 580 --rdma expected");
+    expect(checks(task({ ...one, sky: { image: "docker:example.org/of/the/user:1" } }))).toBe("");
+    expect(checks(task({ ...multi, engine: "mocker" }))).toBe("");
+  });
+
   it("names secrets and holds no value of one", () => {
     const { secrets } = task({ ...multi, huggingFaceToken: "hf_notARealToken" });
     expect(secrets).toEqual({ ...SPANNING, ...ACCESS, HF_TOKEN: null });
@@ -141,7 +164,7 @@ describe("task", () => {
       "~/.dynamo-sky/runtime": RUNTIME,
       "~/.dynamo-sky/models/qwen-e5fc47f4": { source: "s3://weights/qwen", mode: "COPY" },
     });
-    expect(parsed.run).toContain("start.py --models qwen-e5fc47f4 <<");
+    expect(parsed.run).toContain("start.py --models qwen-e5fc47f4 --driver 580 --rdma expected <<");
   });
 
   it("is small: the programs' files come as files", () => {

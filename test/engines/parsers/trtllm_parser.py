@@ -73,6 +73,8 @@ def parse(argv: list[str]) -> dict[str, Any]:
         "blockSize": config.kv_block_size,
         "role": _ROLES.get(config.disaggregation_mode.value, config.disaggregation_mode.value),
         "publishesKvEvents": config.use_kv_events,
+        "reasoningParser": config.dyn_reasoning_parser,
+        "toolCallParser": config.dyn_tool_call_parser,
     }
 
 

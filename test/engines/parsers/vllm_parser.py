@@ -77,6 +77,8 @@ def parse(argv: list[str]) -> dict[str, Any]:
         "blockSize": engine.cache_config.block_size,
         "role": config.disaggregation_mode.value,
         "publishesKvEvents": config.use_kv_events,
+        "reasoningParser": config.dyn_reasoning_parser,
+        "toolCallParser": config.dyn_tool_call_parser,
     }
 
 
