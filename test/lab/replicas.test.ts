@@ -2,8 +2,6 @@
  * Another stack after the first one on the same lab, through an API server other than the machine's default:
  * two replicas, each over two nodes, of which one loses a rank.
  */
-import { statSync } from "node:fs";
-import { relative } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { sendStreams } from "../../dev/benchmarks/streams";
 import { freePorts } from "../../dev/freePorts";
@@ -74,19 +72,12 @@ describe.skipIf(reason !== undefined)(
       cluster = only?.name ?? "";
     });
 
-    it("leave their secrets beyond the nodes with that API server alone, among the files that it was sent", () => {
+    it("leave their secrets on the nodes alone: no API server is sent any", () => {
       const nodes = nodesDirectory(cluster) ?? "";
-      const files = filesOf(secretsOnNodes(cluster), stack.directory).filter(
-        ({ path }) => !path.startsWith(nodes),
-      );
-      const blob = /^\.sky\/api_server\/clients\/\w+\/file_mounts\/blobs\/\w+\/.*\/secrets\.json$/;
-      expect(files.map(({ path }) => relative(LAB.remoteHome, path))).toEqual(
-        files.map(() => expect.stringMatching(blob)),
-      );
+      const files = filesOf(secretsOnNodes(cluster), stack.directory);
+      expect(files.length).toBeGreaterThan(0);
+      expect(files.filter(({ path }) => !path.startsWith(nodes))).toEqual([]);
       expect(new Set(files.map(({ secret }) => secret))).toEqual(new Set(CONTROL_PLANE_SECRETS));
-      // SkyPilot loses a file's mode when it copies it through another machine; its directory on the nodes is
-      // private all the same.
-      expect(statSync(nodes).mode & 0o777).toBe(0o700);
     });
 
     it("have another name than the stack before", () => {
