@@ -7,7 +7,6 @@ import { sendStreams } from "../../dev/benchmarks/streams";
 import { freePorts } from "../../dev/freePorts";
 import { kill } from "../../lib/processes";
 import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
-import { LAB } from "../../toolchain/labLayout";
 import { clusters, type Endpoint, LabStack, labConfig, reason, requireLab, titled } from "./harness";
 import { processesOf, processOfProgram } from "./processes";
 import { Questions } from "./questions";
