@@ -1,7 +1,7 @@
 /** Common parts of all verbs of `dynamo-sky`: descriptions and shared options. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { Command, Option } from "@commander-js/extra-typings";
+import { Command, Help, Option } from "@commander-js/extra-typings";
 import { packageRoot } from "../lib/root";
 import { fromCaller, seconds } from "./commandLine";
 
@@ -15,7 +15,7 @@ export function verb(name: string, description: string, exits: string) {
     new Command(name)
       .description(description)
       .helpOption("-h, --help", "print this")
-      .configureHelp({ helpWidth: HELP_WIDTH })
+      .configureHelp({ helpWidth: HELP_WIDTH, optionDescription: aboutOption })
       .addHelpText("after", `\n${exits}`)
       // The caller exits the process, with the exit codes of all commands.
       .exitOverride()
@@ -23,6 +23,11 @@ export function verb(name: string, description: string, exits: string) {
 }
 
 export const HELP_WIDTH = 130;
+
+/** As Commander has it, but for flags, of which everybody knows that they are off by default. */
+function aboutOption(option: Option): string {
+  return new Help().optionDescription(option).replace(/ ?\(default: false\)$/, "");
+}
 
 /** Default directory of Pulumi.yaml: the working directory if it has one, else this package's. */
 function usualProject(): string {

@@ -5,7 +5,7 @@ import type { Problem, SettingPath } from "../config/problems";
 import { show } from "../config/values";
 import { uniqueBy } from "../lib/uniqueBy";
 import { BYTES_PER_GB } from "../lib/units";
-import type { DeploymentConfig } from "./config";
+import type { DeploymentConfig, PoolConfig } from "./config";
 import { otherHubModels } from "./otherModels";
 
 /** The result of the check of a model (`sky/hub.py`). */
@@ -55,12 +55,45 @@ export function hubQuestion(config: DeploymentConfig, ownEndpoint?: string): Hub
     modelRevision,
     sky: { envs },
   } = config;
-  if (target === "local" || engine === "mocker" || isSet(envs["HF_HUB_OFFLINE"])) return undefined;
+  if (target === "local" || engine === "mocker" || isSet(envs[HUB_OFFLINE])) return undefined;
   const own = modelSource(model) === "hub" ? [{ model, revision: modelRevision ?? null }] : [];
   const others = otherHubModels(config).map(({ name, revision = null }) => ({ model: name, revision }));
   const models = [...own, ...others];
   const endpoint = envs["HF_ENDPOINT"] || ownEndpoint || HUB;
   return models.length === 0 || !URL.canParse(endpoint) ? undefined : { endpoint, models };
+}
+
+/** Variable of the hub's libraries: nothing is asked of the hub. */
+export const HUB_OFFLINE = "HF_HUB_OFFLINE";
+
+/**
+ * Of workers: offline where all that they load was fetched before (`runtime/fetch_model.py`). Else each start
+ * asks the hub again, and Dynamo 1.6.1 downloads the newest revision beside a pinned one. Not where something
+ * may have to be fetched yet: a model's own code, which may be in another repository, adapters that clients
+ * load, anything else in the options that may be a name on the hub; and not where the user has decided.
+ */
+export function hubEnvironment(config: DeploymentConfig, pool: PoolConfig): Record<string, string> {
+  const { target, engine, model, trustRemoteCode, sky } = config;
+  const isFetched = target === "sky" && engine !== "mocker" && modelSource(model) === "hub";
+  const isDecided = sky.envs[HUB_OFFLINE] !== undefined;
+  if (!isFetched || isDecided || trustRemoteCode || mayFetchMore(config, pool)) return {};
+  return { [HUB_OFFLINE]: "1" };
+}
+
+/** `owner/name`, which is no part of a path or an address. */
+const HUB_NAME = /(?<![\w./:@{}~-])\w[\w.-]*\/[\w.-]+(?![\w./:-])/g;
+/** Options with which clients load adapters, or that name adapters in a form of their own. */
+const TAKES_ADAPTERS = /enable.lora|lora.(modules|config|dir)|RUNTIME_LORA/i;
+
+function mayFetchMore(config: DeploymentConfig, pool: PoolConfig): boolean {
+  const args = [...config.engineArgs, ...pool.engineArgs];
+  const options = [...args, JSON.stringify([config.engineConfig, pool.engineConfig])];
+  const fetched = new Set([config.model, ...otherHubModels(config, [pool]).map(({ name }) => name)]);
+  const named = options.flatMap((option) => option.match(HUB_NAME) ?? []);
+  return (
+    named.some((name) => !fetched.has(name)) ||
+    [...options, ...Object.keys(config.sky.envs)].some((option) => TAKES_ADAPTERS.test(option))
+  );
 }
 
 /** The values that huggingface_hub takes for true. */

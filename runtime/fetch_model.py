@@ -172,8 +172,8 @@ class Turn:
 def remember(snapshot):
     """Makes a revision the cache's default for the model.
 
-    Dynamo's own library looks that up with HF_HUB_OFFLINE=1, whatever revision the engine gets. Otherwise
-    Dynamo 1.6.1 asks the hub for the newest revision, and downloads that too.
+    Dynamo 1.6.1's own library looks that up whatever revision the engine gets: with HF_HUB_OFFLINE=1, which
+    workers have by `hubEnvironment` of plan/hub.ts, in the cache; else at the hub, and it downloads that too.
     """
     repository, commit = os.path.dirname(os.path.dirname(snapshot)), os.path.basename(snapshot)
     name = os.path.join(repository, "refs", "main")

@@ -11,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 
+PROBE_SECONDS = 2.0
 # Between two questions while an engine starts: one that hangs soon after must have been seen well before.
 STARTING_SECONDS = 1.0
 
@@ -19,7 +20,7 @@ def say(message):
     print(message, flush=True)
 
 
-def ask(probe, seconds):
+def ask(probe, seconds=PROBE_SECONDS):
     """None if the probe succeeds, otherwise what was seen instead."""
     try:
         if probe["kind"] == "tcp":

@@ -39,7 +39,6 @@ FILES = "files"
 OWN_GPUS, OWN_INTERFACE = "{{GPUS}}", "{{NODE_INTERFACE}}"
 # A secret in one of the program's files.
 SECRET = re.compile(r"\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}")
-PROBE_SECONDS = 2.0
 REPORT_EVERY_SECONDS = 10.0
 # A program that exits sooner than this after its start is 'crashing', and is restarted after a growing pause.
 CRASH_SECONDS = 10.0
@@ -72,7 +71,7 @@ def wait_for(wait):
     """Polls until the probe succeeds. Returns whether it did within the time limit."""
     name, probe, limit = wait["name"], wait["probe"], wait["timeoutSeconds"]
     started = reported = time.monotonic()
-    error = ask(probe, PROBE_SECONDS)
+    error = ask(probe)
     if error is None:
         return True
     say("waiting for %s at %s (at most %g s): %s" % (name, describe(probe), limit, error))
@@ -90,7 +89,7 @@ def wait_for(wait):
             reported = now
         time.sleep(min(pause, max(0.0, limit - (now - started))))
         pause = min(1.0, pause * 1.5)
-        error = ask(probe, PROBE_SECONDS)
+        error = ask(probe)
     say("%s answers after %.1f s" % (name, time.monotonic() - started))
     return True
 

@@ -8,12 +8,13 @@
 #     --model NAME           model on the Hugging Face hub whose weights are fetched, with the token in HF_TOKEN where there is one
 #     --revision NAME        of the model. Default: the newest
 #     --also "NAME[@REVISION] …"  models besides that the engine loads: drafts for speculative decoding, adapters
+#     --ranks "RANK …"       nodes that have an engine, which alone need the weights. Default: all
 set -euo pipefail
 
-engine="" dynamo="" supervisor="" services="" model="" revision="" also=""
+engine="" dynamo="" supervisor="" services="" model="" revision="" also="" ranks=""
 while [ $# -gt 0 ]; do
   case "$1" in
-    --engine | --dynamo | --supervisor | --services | --model | --revision | --also)
+    --engine | --dynamo | --supervisor | --services | --model | --revision | --also | --ranks)
       [ $# -ge 2 ] || { echo "setup.sh: $1 needs a value" >&2; exit 64; }
       declare "${1#--}=$2"
       shift 2
@@ -129,8 +130,24 @@ retry() {
 
 # The models' files, once a node and not once a worker. Engines then find them in the hub's cache.
 fetch_models() {
-  # The token is in the task's environment, unless the launch has put it into a file.
-  "$python" -B "$runtime/fetch_model.py" "$home/secrets.json" ${model:+"$model${revision:+@$revision}"} $also
+  local models=(${model:+"$model${revision:+@$revision}"} $also)
+  # Nodes may share a home directory.
+  local left="$home/weights/$(uname -n)"
+  if has_engine; then
+    rm -f "$left"
+    # The token is in the task's environment, unless the launch has put it into a file.
+    "$python" -B "$runtime/fetch_model.py" "$home/secrets.json" "${models[@]}"
+  else
+    echo "no engine runs on this node: it gets no weights"
+    mkdir -p "$home/weights"
+    printf '%s\n' "${models[@]}" > "$left"
+  fi
+}
+
+# By the rank in the set-up. On Slurm the task may give this node another one: then start.py fetches what was
+# left out.
+has_engine() {
+  [ -z "$ranks" ] || [ -z "${SKYPILOT_SETUP_NODE_RANK:-}" ] || [[ " $ranks " == *" $SKYPILOT_SETUP_NODE_RANK "* ]]
 }
 
 find_dynamo

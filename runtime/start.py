@@ -142,6 +142,22 @@ def bring(kind, names, home, directory):
     os.symlink(files, os.path.join(directory, kind))
 
 
+def fetch_left_out(home, runtime, specs):
+    """Fetches the weights that the set-up left out on this node, if the task has given it an engine after
+    all: its rank in the set-up need not be the one in the task. Before the secrets leave the environment.
+    """
+    left = os.path.join(home, "weights", os.uname().nodename)
+    if not any(spec["gpus"] for spec in specs) or not os.path.exists(left):
+        return
+    with open(left, encoding="utf-8") as file:
+        names = file.read().split()
+    script = [os.path.join(runtime, "fetch_model.py"), os.path.join(home, SECRETS)]
+    code = subprocess.call([sys.executable, "-B"] + script + names)
+    if code != 0:
+        raise SystemExit(code)
+    os.unlink(left)
+
+
 def show():
     """Prints the programs' output for `sky logs`; ends with this process, which becomes the supervisor."""
     command = [sys.executable, "-B", "follow.py", str(os.getpid())]
@@ -172,6 +188,7 @@ def main():
         specs = nodes.get(rank, [])
         everywhere = [spec for programs in nodes.values() for spec in programs]
     node_check.ensure(specs, os.environ, arguments.driver, arguments.rdma)
+    fetch_left_out(home, runtime, specs)
     has_data = any(spec["role"] == "prometheus" for spec in everywhere)
     clear(directory, [*([DATA] if has_data else []), *(GIVEN if arguments.keep else [])])
     os.makedirs(os.path.join(directory, "logs"), exist_ok=True)

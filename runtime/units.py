@@ -260,7 +260,7 @@ def missing_of(node, spec, infos):
     if state != "RUNNING":
         return "%s to run: %s" % (name, WAITING.get(state, state))
     probe = launch.filled_probe(spec["health"])
-    error = launch.ask(probe, launch.PROBE_SECONDS)
+    error = launch.ask(probe)
     if error is None:
         return None
     crashes = (history or {}).get("crashes", 0)

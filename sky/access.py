@@ -37,11 +37,14 @@ class Enabled:
 
 
 def obstacles_of(infras, enabled):
-    """Obstacles to a launch, `{"infra": …, "why": …, "certain": …}`. A launch checks uncertain ones again."""
+    """Obstacles to a launch, `{"infra": …, "kind": …, "why": …, "certain": …}`: uncertain ones are checked
+    again then. Kinds: `OBSTACLE_KINDS` of plan/obstacles.ts."""
     places = [infra for infra in infras if infra_of(infra).cloud is not None] or [ANY]
-    found = [(infra, why, certain) for infra, (why, certain) in without_access(places, enabled)]
-    found += [(infra, why, True) for infra in places for why in without_tools(infra)]
-    return [{"infra": infra, "why": why, "certain": certain} for infra, why, certain in found]
+    found = [(infra, "access", why, certain) for infra, (why, certain) in without_access(places, enabled)]
+    found += [(infra, "program", why, True) for infra in places for why in without_tools(infra)]
+    return [
+        {"infra": infra, "kind": kind, "why": why, "certain": certain} for infra, kind, why, certain in found
+    ]
 
 
 def without_access(infras, enabled):

@@ -3,7 +3,7 @@
  * several commands that need it. Without it each process loads its own.
  */
 import { spawn } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
@@ -30,7 +30,8 @@ export async function preloadSkyPilot(infra: readonly string[]): Promise<() => v
   const program = process.platform === "linux" ? await skyAtHand(infra) : undefined;
   const python = program && interpreterOf(program.command);
   if (program === undefined || python === undefined || tmpdir().length > LONGEST_PATH) return nothing;
-  const socket = join(mkdtempSync(join(tmpdir(), "dsky-preload-")), "sky");
+  const directory = mkdtempSync(join(tmpdir(), "dsky-preload-"));
+  const socket = join(directory, "sky");
   const child = spawn(python, [QUESTIONS, "--listen", socket], {
     env: { ...process.env, ...program.env, ...PLAIN_OUTPUT },
     // It ends when its stdin closes, and ignores Ctrl-C, after which commands still have to be stopped in
@@ -39,6 +40,8 @@ export async function preloadSkyPilot(infra: readonly string[]): Promise<() => v
     stdio: ["pipe", "ignore", "ignore"],
   });
   child.on("error", nothing);
+  // It removes its directory itself, unless it was killed or SkyPilot did not load.
+  child.on("close", () => rmSync(directory, { recursive: true, force: true }));
   child.stdin.on("error", nothing);
   child.unref();
   process.env[PRELOADED] = JSON.stringify({ command: program.command, socket });

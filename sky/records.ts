@@ -1,7 +1,9 @@
 /** Schemas of SkyPilot's JSON output (`-o json`). Fields that are not used pass through unchecked. */
+
 import { z } from "zod";
 import { HUB_ANSWERS } from "../plan/hub";
 import { MISSED } from "../plan/machines";
+import { OBSTACLE_KINDS } from "../plan/obstacles";
 
 /** An entry of `sky status -o json`. */
 export const clusterRecord = z.looseObject({
@@ -117,6 +119,7 @@ export const priceRecords = z.strictObject({
   obstacles: z.array(
     z.strictObject({
       infra: z.string(),
+      kind: z.enum(OBSTACLE_KINDS),
       why: z.string(),
       /** False where a launch would check again. */
       certain: z.boolean(),

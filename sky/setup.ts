@@ -79,12 +79,14 @@ function moreModels(config: DeploymentConfig, pools: readonly PoolConfig[]): str
 /**
  * @param model Shell expression for the model. Default: its name.
  * @param pools Those whose workers the nodes run. Default: all.
+ * @param ranks Nodes that have workers. Default: all.
  */
 export function setupCommand(
   config: DeploymentConfig,
   services: NodeServices,
   model = quoted(config.model),
   pools: readonly PoolConfig[] = config.pools,
+  ranks?: readonly number[],
 ): string {
   const { engine, model: name, modelRevision } = config;
   const wanted = serviceNames(services);
@@ -99,6 +101,7 @@ export function setupCommand(
     ].join(" "),
     ...(isFetched && modelRevision !== undefined ? [`--revision ${quoted(modelRevision)}`] : []),
     ...(more.length > 0 ? [`--also ${quoted(more.join(" "))}`] : []),
+    ...((isFetched || more.length > 0) && ranks !== undefined ? [`--ranks ${quoted(ranks.join(" "))}`] : []),
   ];
   return `bash ${RUNTIME}/setup.sh ${options.filter(Boolean).join(" \\\n  ")}\n`;
 }

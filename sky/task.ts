@@ -198,6 +198,8 @@ export function skyTask(input: TaskInput): SkyTask {
     ...sky.fileMounts,
   };
   const own = taskConfig(sky, imageOf(input));
+  const withEngine = cluster.nodes.filter(({ programs }) => programs.some(({ gpus }) => gpus.length > 0));
+  const ranks = withEngine.length < cluster.nodes.length ? withEngine.map(({ rank }) => rank) : undefined;
   return {
     num_nodes: cluster.nodes.length,
     resources: resources(input),
@@ -207,7 +209,7 @@ export function skyTask(input: TaskInput): SkyTask {
     // Copied once per node, so that all its workers read the weights from disk.
     ...(Object.keys(mounts).length > 0 ? { file_mounts: mounts } : {}),
     ...(Object.keys(sky.volumes).length > 0 ? { volumes: { ...sky.volumes } } : {}),
-    setup: setupCommand(neededConfig(input), services, takesModel ? `"$${MODEL}"` : undefined, pools),
+    setup: setupCommand(neededConfig(input), services, takesModel ? `"$${MODEL}"` : undefined, pools, ranks),
     run: {
       options: [
         ...(standalone ? ["--standalone"] : []),

@@ -56,6 +56,8 @@ function kvProblems(router: Router): Problem[] {
       "ttlSecs",
       `${router.ttlSecs} has no effect while router.kvEvents is true. Remove it, or set that to false.`,
     );
+  if (router.trackOutputBlocks && !router.trackActiveBlocks)
+    add("trackOutputBlocks", "true needs router.trackActiveBlocks, which is false. Set it to true.");
   if (router.useRemoteIndexer && router.serveIndexer)
     add("serveIndexer", "true excludes router.useRemoteIndexer. Set one of the two to false.");
   return [...problems, ...trackingProblems(router)];

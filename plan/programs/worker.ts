@@ -7,6 +7,7 @@ import { addressOf, metricsAddress, nodeAddress, type PlanContext } from "../con
 import { engines } from "../engines";
 import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../engines/engine";
 import { torchEnvironment } from "../engines/torch";
+import { HUB_OFFLINE, hubEnvironment } from "../hub";
 import { withPaths } from "../otherModels";
 import type { Share } from "../packing";
 import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
@@ -94,6 +95,7 @@ function workerProgram(
         ? { ...graceEnvironment(config), ...canaryEnvironment(config) }
         : {}),
       ...(engine.usesGpus ? { CUDA_VISIBLE_DEVICES: OWN_GPUS, ...torchEnvironment(worker) } : {}),
+      ...hubEnvironment(config, pool),
       ...env,
     },
     secretEnv: kind === "bare" ? modelSecrets(context) : dynamoSecrets(context),
@@ -162,6 +164,7 @@ export const UNASKED_OF_WORKERS: Unasked = {
   DYN_SYSTEM_STARTING_HEALTH_STATUS: "a rank without an endpoint would never be healthy",
   DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS:
     "requests in progress have the time that `timeouts.stopSeconds` gives them",
+  [HUB_OFFLINE]: "all that they load was fetched before they start",
   GLOO_SOCKET_IFNAME: "gloo takes the address of the node's own name, by which ranks often never meet",
   NCCL_SOCKET_IFNAME: "nothing leaves a deployment of one node, so nothing has to listen beyond it",
 };

@@ -8,12 +8,19 @@ import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { obstacleProblems } from "../../plan/obstacles";
+import { OBSTACLE_KINDS, obstacleProblems } from "../../plan/obstacles";
 import { interpreterOf } from "../../sky/interpreter";
 import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 
 const answers = z.array(
-  z.array(z.strictObject({ infra: z.string(), why: z.string(), certain: z.boolean() })),
+  z.array(
+    z.strictObject({
+      infra: z.string(),
+      kind: z.enum(OBSTACLE_KINDS),
+      why: z.string(),
+      certain: z.boolean(),
+    }),
+  ),
 );
 
 const home = mkdtempSync(join(tmpdir(), "dsky-access-"));
@@ -60,9 +67,9 @@ describe("what a launch would fail at", () => {
       // SkyPilot's own programs (`aws`), as `findSky` has them on PATH.
       path: [process.env["PATH"] ?? "", dirname(python)],
     });
-    expect(found.map(({ infra, certain }) => [infra, certain])).toEqual([
-      ["aws/us-east-1", true],
-      ["gcp", true],
+    expect(found.map(({ infra, kind, certain }) => [infra, kind, certain])).toEqual([
+      ["aws/us-east-1", "access", true],
+      ["gcp", "access", true],
     ]);
     expect(found[0]?.why).toMatch(/credentials/i);
     const [problem] = obstacleProblems({ sky: { infra: ["aws/us-east-1", "gcp"] } } as never, found);
@@ -71,14 +78,16 @@ describe("what a launch would fail at", () => {
 
   it("is a Slurm cluster that this machine's configuration does not know, and not one of several that may do", () => {
     const found = obstacles(["slurm/hpc", "aws"], { enabled: ["aws"] });
-    expect(found).toMatchObject([{ infra: "slurm/hpc", certain: true }]);
+    expect(found).toMatchObject([{ infra: "slurm/hpc", kind: "access", certain: true }]);
     expect(found[0]?.why).toContain(".slurm/config");
     expect(obstacleProblems({ sky: { infra: ["slurm/hpc", "aws"] } } as never, found)).toEqual([]);
     expect(obstacles(["slurm/hpc"], { enabled: ["slurm"] })[0]?.why).toContain("Cluster hpc not found");
   }, 120_000);
 
   it("is a program that this machine lacks", () => {
-    expect(obstacles(["aws"], { enabled: ["aws"], tools: false }).map(({ why }) => why)).toEqual([
+    const lacking = obstacles(["aws"], { enabled: ["aws"], tools: false });
+    expect(lacking.map(({ kind }) => kind)).toEqual(["program", "program"]);
+    expect(lacking.map(({ why }) => why)).toEqual([
       "there is no ssh on PATH, by which nodes, their logs and the endpoint are reached",
       "there is no rsync on PATH, by which SkyPilot brings files to nodes",
     ]);

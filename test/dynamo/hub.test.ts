@@ -23,6 +23,8 @@ const WEIGHTS = randomBytes(24_000_000);
 /** Stand-in for the Hugging Face hub, with one model of one file. */
 class Hub {
   asked: string[] = [];
+  /** All requests, also those about it. */
+  requests = 0;
   /** Failures of the next requests for the file. */
   troubles: ("busy" | "cut" | "gone")[] = [];
   private readonly server;
@@ -45,6 +47,7 @@ class Hub {
 
   private answer(request: IncomingMessage, response: ServerResponse): void {
     const { method, url = "", headers } = request;
+    this.requests++;
     if (url.startsWith("/api/models/")) {
       response.setHeader("Content-Type", "application/json");
       if (url.includes("/tree/")) {
@@ -170,15 +173,20 @@ fetch_model.main()`,
     expect(existsSync(join(home, "hub", ".dynamo-sky-a--model"))).toBe(false);
   });
 
-  test("of a revision is what Dynamo's own library takes too while it is offline", async () => {
-    expect((await fetchModel(`a/model@${OLDER}`)).code).toBe(0);
+  test.each([
+    ["a/model", COMMIT],
+    [`a/model@${OLDER}`, OLDER],
+  ])("%s is what Dynamo's own library takes too, without a question to the hub", async (model, commit) => {
+    expect((await fetchModel(model)).code).toBe(0);
+    const { requests } = hub;
     const script = `import asyncio
 from dynamo._core import fetch_model
 async def main():
     print(await fetch_model("a/model", False), flush=True)
 asyncio.run(main())`;
     const { output } = await run(["-c", script], { HF_HUB_OFFLINE: "1" });
-    expect(output).toContain(join("snapshots", OLDER));
+    expect(output).toContain(join("snapshots", commit));
+    expect(hub.requests).toBe(requests);
     expect(hub.asked).toEqual(["all"]);
   });
 

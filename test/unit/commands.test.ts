@@ -77,6 +77,7 @@ describe.each(commands)("$name", ({ name }) => {
     expect({ code, stderr }).toEqual({ code: EXIT.ok, stderr: "" });
     expect(stdout).toMatch(new RegExp(`^Usage: (npm (run )?|dynamo-sky )${name}\\b`));
     expect(codesIn(stdout).slice(0, 2)).toEqual(["0", expect.any(String)]);
+    expect(stdout).not.toContain("default: false");
   });
 
   it("prints its result as JSON too, but for tests and recipes, which are files of others, and what has steps", () => {

@@ -301,6 +301,13 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
+    "blocks of the answer counted, and no others",
+    { router: { trackOutputBlocks: true, trackActiveBlocks: false } },
+    [
+      "dynamo-sky:router.trackOutputBlocks: true needs router.trackActiveBlocks, which is false. Set it to true.",
+    ],
+  ],
+  [
     "conditional disaggregation of what is not apart, without events",
     { router: { conditionalDisagg: true, kvEvents: false } },
     [

@@ -5,18 +5,32 @@ import { DynamoCluster, type DynamoClusterArgs } from "../../components";
 import { type Obstacle, obstacleCautions, obstacleProblems } from "../../plan/obstacles";
 import { runOnMocks } from "./componentsMocks";
 
-const on = (infra: string, why: string, certain = true): Obstacle => ({ infra, why, certain });
+const on = (
+  infra: string,
+  why: string,
+  { kind = "access", certain = true }: Partial<Obstacle> = {},
+): Obstacle => ({ infra, kind, why, certain });
 const NO_AWS = on("aws/us-east-1", "AWS credentials are not set");
-const NO_RSYNC = "there is no rsync on PATH, by which SkyPilot brings files to nodes";
+const NO_RSYNC = "rsync is not here, by which SkyPilot brings files to nodes";
+const PROGRAM = { kind: "program" } as const;
+/** Its words are a missing program's, and its kind is not. */
+const NO_KEY = on("gcp", "there is no key on PATH");
 
 describe("cautions", () => {
   it("say a reason once, with every infra that has it, and what to do", () => {
-    const told = obstacleCautions([NO_AWS, on("aws/us-east-1", NO_RSYNC), on("gcp", NO_RSYNC)]);
+    const told = obstacleCautions([
+      NO_AWS,
+      on("aws/us-east-1", NO_RSYNC, PROGRAM),
+      on("gcp", NO_RSYNC, PROGRAM),
+    ]);
     expect(told).toEqual([
       "Nothing can be launched on aws/us-east-1: AWS credentials are not set. Set it up, or take it out of sky.infra; what is missing, and how it is set up, says: sky check aws",
       `Nothing can be launched on aws/us-east-1, gcp: ${NO_RSYNC}. Install it.`,
     ]);
-    expect(obstacleCautions([on("*", NO_RSYNC)])).toEqual([
+    expect(obstacleCautions([NO_KEY])[0]).toMatch(
+      /on PATH\. Set it up, or take it out of sky\.infra; .*: sky check gcp$/,
+    );
+    expect(obstacleCautions([on("*", NO_RSYNC, PROGRAM)])).toEqual([
       `Nothing can be launched on any infra: ${NO_RSYNC}. Install it.`,
     ]);
   });
@@ -34,13 +48,15 @@ describe("a launch", () => {
           '"aws/us-east-1": nothing can be launched there. aws/us-east-1: AWS credentials are not set. Set it up, or take it out of sky.infra; what is missing, and how it is set up, says: sky check aws',
       },
     ]);
-    expect(problems(["aws/us-east-1", "gcp"], [NO_AWS, on("gcp", NO_RSYNC)])).toHaveLength(1);
-    expect(problems([], [on("*", NO_RSYNC)])).toHaveLength(1);
+    expect(problems(["aws/us-east-1", "gcp"], [NO_AWS, on("gcp", NO_RSYNC, PROGRAM)])).toHaveLength(1);
+    expect(problems([], [on("*", NO_RSYNC, PROGRAM)])).toHaveLength(1);
   });
 
   it("is not where one can, or a launch would check again", () => {
     expect(problems(["aws/us-east-1", "gcp"], [NO_AWS])).toEqual([]);
-    expect(problems(["aws"], [on("aws", "its check did not end within 20 s", false)])).toEqual([]);
+    expect(problems(["aws"], [on("aws", "its check did not end within 20 s", { certain: false })])).toEqual(
+      [],
+    );
     expect(problems(["aws"], [])).toEqual([]);
   });
 });

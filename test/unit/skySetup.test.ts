@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { VERSIONS } from "../../config/versions";
 import { parseConfig } from "../../plan/config";
 import { setupCommand } from "../../sky/setup";
-import { RUNTIME } from "../runtime";
+import { python, RUNTIME } from "../runtime";
 
 const SERVICES = { controlPlane: true, gateway: false, prometheus: false };
 const commandOf = (more: Readonly<Record<string, unknown>>) =>
@@ -42,8 +42,9 @@ describe("the set-up of a node", () => {
   afterEach(() => rmSync(home, { recursive: true, force: true }));
 
   /** Runs it on a node that has `has`. */
-  const setUp = (command: string, has = "") => {
+  const setUp = (command: string, has = "", more: Readonly<Record<string, string>> = {}) => {
     const env = {
+      ...more,
       HOME: home,
       PATH: `${join(home, "bin")}:/usr/bin:/bin`,
       HAS: has,
@@ -85,6 +86,40 @@ describe("the set-up of a node", () => {
     ["sglang", ["--speculative-draft-model-path", "a/$(id)"]],
   ])("fetches nothing for %s %j, which names no model of the hub", (engine, engineArgs) => {
     expect(commandOf({ engine, engineArgs })).not.toContain("--draft");
+  });
+
+  it("fetches weights where an engine runs, and where the task runs one after all", () => {
+    const config = parseConfig({
+      model: "Qwen/Qwen3-8B",
+      engineArgs: ["--speculative-draft-model-path", "a/draft"],
+    });
+    const command = setupCommand(config, SERVICES, undefined, undefined, [0, 12]);
+    const at = (rank: string) => setUp(command, "supervisor", { SKYPILOT_SETUP_NODE_RANK: rank });
+    const fetched = "/secrets.json Qwen/Qwen3-8B a/draft\n";
+    expect(at("0").calls).toContain(fetched);
+    expect(at("1")).toEqual({ status: 0, stderr: "", calls: "" });
+    // As before SkyPilot had the variable.
+    expect(setUp(command, "supervisor").calls).toContain(fetched);
+
+    const runtime = join(home, ".dynamo-sky", "runtime");
+    writeFileSync(join(runtime, "fetch_model.py"), "import sys\nprint(*sys.argv[1:])\n");
+    const start = (gpus: readonly number[]) =>
+      python("import json, sys, start; start.fetch_left_out(*json.load(sys.stdin))", [
+        join(home, ".dynamo-sky"),
+        runtime,
+        [{ gpus }],
+      ]);
+    expect(at("1").calls).toBe("");
+    expect(start([])).toBe("");
+    expect(start([0])).toContain(fetched);
+    // Once.
+    expect(start([0])).toBe("");
+    at("1");
+    at("12");
+    expect(start([0])).toBe("");
+    at("1");
+    writeFileSync(join(runtime, "fetch_model.py"), "raise SystemExit('no access')\n");
+    expect(() => start([0])).toThrow("no access");
   });
 
   it("tries again what fails in passing, with growing pauses that differ", () => {

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { VERSIONS } from "../../config/versions";
@@ -20,6 +20,7 @@ import { installDirectory, readStamp, withLock, writeStamp } from "../../toolcha
 import { modelDirectoryName } from "../../toolchain/model";
 import { officialPluginsArePresent } from "../../toolchain/plugins";
 import { requirementsFile } from "../../toolchain/python";
+import { findSky, skyAtHand, skyPilotDirectory } from "../../toolchain/skypilot";
 import { isAtLeast, isCompatible, isUsableEtcd, isUsableNats, parseVersion } from "../../toolchain/version";
 
 let scratch: string;
@@ -142,6 +143,35 @@ describe("stamps", () => {
     mkdirSync(join(scratch, "stamps"));
     writeFileSync(join(scratch, "stamps", "tool.json"), '{"path": "/bin/sh"');
     expect(readStamp(scratch, "tool")).toBeUndefined();
+  });
+});
+
+describe("SkyPilot of this project", () => {
+  const before = { ...process.env };
+  afterEach(() => {
+    process.env = { ...before };
+  });
+
+  it("finds the programs of its clouds that were installed beside it, behind the user's own", async () => {
+    const own = join(scratch, "own");
+    mkdirSync(own);
+    Object.assign(process.env, { DYNAMO_SKY_CACHE: join(scratch, "cache"), PATH: own });
+    const bin = join(skyPilotDirectory(["aws"]), "bin");
+    expect(await skyAtHand(["aws"])).toBeUndefined();
+    mkdirSync(bin, { recursive: true });
+    for (const name of ["sky", "aws"])
+      writeFileSync(join(bin, name), "#!/bin/sh\necho installed\n", { mode: 0o755 });
+    const program = { command: join(bin, "sky"), env: { PATH: `${own}${delimiter}${bin}` } };
+    expect(await skyAtHand(["aws"])).toEqual(program);
+    expect(await findSky(["aws/us-east-1"], () => undefined)).toEqual(program);
+    const answers = async () =>
+      (await run("/bin/sh", ["-c", "aws"], { env: program.env, timeoutSeconds: 60 })).stdout.trim();
+    expect(await answers()).toBe("installed");
+    writeFileSync(join(own, "aws"), "#!/bin/sh\necho mine\n", { mode: 0o755 });
+    expect(await answers()).toBe("mine");
+    // Without a PATH of its own there is nothing before it, not even the working directory.
+    process.env["PATH"] = "";
+    expect((await skyAtHand(["aws"]))?.env).toEqual({ PATH: bin });
   });
 });
 

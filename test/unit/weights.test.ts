@@ -105,6 +105,70 @@ describe("with placement dedicated", () => {
   });
 });
 
+describe("with placement shared", () => {
+  it("nodes without an engine get no weights, and all nodes do where each has one", () => {
+    const pools = [{ role: "aggregated" as const, replicas: 2, tensorParallel: 8 }];
+    const spare = { nodes: 3, allowIdleGpus: true };
+    const some = tasksOf({ model: "Qwen/Qwen3-8B", pools, cluster: spare });
+    expect(some["main"]?.setup).toContain("--ranks '0 1'\n");
+    const every = tasksOf({ model: "Qwen/Qwen3-8B", pools, cluster: { nodes: 2 } });
+    expect(every["main"]?.setup).not.toContain("--ranks");
+    // A path and the mocker fetch nothing.
+    for (const input of [{ model: "/models/x" }, { model: "Qwen/Qwen3-8B", engine: "mocker" as const }])
+      expect(tasksOf({ ...input, pools, cluster: spare })["main"]?.setup).not.toContain("--ranks");
+  });
+});
+
+describe("workers ask the hub for nothing", () => {
+  const offline = (input: Partial<ConfigInput>) => {
+    const one = { pools: [{ role: "aggregated" as const }], cluster: { gpusPerNode: 1 } };
+    const workers = workersOf(planned({ model: "Qwen/Qwen3-8B", ...one, ...input }));
+    expect(workers).not.toHaveLength(0);
+    return new Set(workers.map(({ env }) => env["HF_HUB_OFFLINE"]));
+  };
+  const args = (...engineArgs: string[]) => ({ engineArgs });
+
+  it.each<Partial<ConfigInput>>([
+    {},
+    { engine: "vllm", modelRevision: "v1" },
+    { engine: "trtllm" },
+    args("--speculative-draft-model-path", "a/draft"),
+    args("--lora-paths", "x=a/one", "b/two"),
+    args("--chat-template", "/models/chat.jinja", "--log-level", "warning"),
+    { engine: "vllm", ...args("--speculative-config", '{"method":"eagle3","model":"a/draft"}') },
+    { engine: "trtllm", engineConfig: { speculative_config: { speculative_model: "a/draft" } } },
+    {
+      placement: "dedicated",
+      pools: [
+        { role: "prefill" },
+        { role: "decode", engineArgs: ["--speculative-draft-model-path", "a/draft"] },
+      ],
+    },
+  ])("where all was fetched: %j", (input) => {
+    expect(offline(input)).toEqual(new Set(["1"]));
+  });
+
+  it.each<Partial<ConfigInput>>([
+    { engine: "mocker" },
+    { target: "local", engine: "mocker" },
+    { model: "/models/x" },
+    { trustRemoteCode: true },
+    { sky: { envs: { HF_HUB_OFFLINE: "0" } } },
+    { sky: { envs: { HF_HUB_OFFLINE: "1" } } },
+    { engine: "vllm", sky: { envs: { VLLM_ALLOW_RUNTIME_LORA_UPDATING: "1" } } },
+    args("--enable-lora"),
+    args("--tokenizer-path", "another/tokenizer"),
+    args("--tokenizer-path=another/tokenizer"),
+    { engine: "vllm", ...args("--enable-lora") },
+    { engine: "vllm", ...args("--lora-modules", "x=a/one") },
+    { engine: "vllm", ...args("--speculative-config", '{"model":"a/draft","tokenizer":"b/other"}') },
+    { engine: "trtllm", engineConfig: { lora_config: { lora_dir: ["a/one"] } } },
+    { pools: [{ role: "aggregated", engineArgs: ["--tokenizer-path", "another/tokenizer"] }] },
+  ])("but where something may be missing, or the user has decided: %j", (input) => {
+    expect(offline(input)).toEqual(new Set([undefined]));
+  });
+});
+
 describe("another model that the engine loads", () => {
   const also = (input: Partial<ConfigInput>) => {
     const { main } = tasksOf({ model: "Qwen/Qwen3-8B", ...ONE, ...input });
