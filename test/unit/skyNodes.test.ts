@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { API_KEYS } from "../../plan/programs/gateway";
 import { verb as nodesVerb } from "../../sky/nodes";
 import { verb as removeVerb } from "../../sky/remove";
@@ -49,6 +49,7 @@ describe("nodes on SkyPilot", () => {
     const job = { id: 1, name: "dynamo", status: "RUNNING" };
     sky.set({ clusters: { [CLUSTER]: { status: "UP", hash: "hash-1", nodes: 1, jobs: [job] } } });
   });
+  afterAll(() => sky.remove());
   afterEach(() => {
     running.kill();
     node.close();
