@@ -164,11 +164,9 @@ async function served({ endpoint, logs }: ProofTarget, text: string): Promise<Se
  * the line, with a time limit, where a log on this machine knows the request.
  */
 async function untilLogged(logs: ProofTarget["logs"], requestId: string): Promise<void> {
+  if (!Object.values(logs).some((files) => linesAbout(files, requestId).length > 0)) return;
   const deadline = Date.now() + LOG_MS;
-  while (cachedBlocks(logs, requestId) === undefined && Date.now() < deadline) {
-    if (!Object.values(logs).some((files) => linesAbout(files, requestId).length > 0)) return;
-    await delay(LOG_RETRY_MS);
-  }
+  while (cachedBlocks(logs, requestId) === undefined && Date.now() < deadline) await delay(LOG_RETRY_MS);
 }
 
 /** Adds data from the logs. */

@@ -52,7 +52,7 @@ function secretsToBring(names: readonly string[]): string[] {
       from: "cat key.pem fullchain.pem | base64 -w0",
       about: "your certificate and its key",
     },
-    { secret: CLUSTER_SECRET, from: random, about: "from it come the passwords of etcd and NATS" },
+    { secret: CLUSTER_SECRET, from: random, about: "from it come passwords and certificates between nodes" },
   ];
   return known
     .filter(({ secret }) => names.includes(secret))

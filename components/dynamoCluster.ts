@@ -183,7 +183,12 @@ export class DynamoCluster extends pulumi.ComponentResource {
     { keys, tls }: AccessInputs,
   ): Map<string, ClusterHost> {
     const { huggingFaceToken } = args;
-    const credentials = new Credentials(`${name}-credentials`, deployment.plan, { parent: this });
+    const credentials = new Credentials(
+      `${name}-credentials`,
+      deployment.plan,
+      deployment.config.controlPlane.generation,
+      { parent: this },
+    );
     const secrets = {
       ...credentials.values,
       ...(huggingFaceToken === undefined ? {} : { [HUGGING_FACE_TOKEN]: huggingFaceToken }),

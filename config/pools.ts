@@ -26,8 +26,9 @@ export const acceleratorName = () =>
 export const argument = () =>
   text({
     noun: "an argument",
-    allowed: 'text on one line, such as "--max-running-requests"',
-    pattern: /^[^\n\r\0]*$/,
+    allowed:
+      'text on one line, a flag and its value as two arguments or with =, such as "--max-running-requests", "64"',
+    pattern: /^(?!--?[\w-]+\s)[^\n\r\0]*$/,
   });
 
 const parallel = () => whole({ min: 1, max: 1024 });

@@ -91,6 +91,7 @@ const NAMES: Readonly<Record<string, Instead>> = {
 const BEGINNINGS: Readonly<Record<string, Instead>> = {
   ETCD_: "controlPlane",
   NATS_: "controlPlane",
+  DYN_TCP_TLS_: "controlPlane.tls",
   // Another prefix of the fields of `DYN_SYSTEM_…`, which Dynamo reads too.
   DYN_RUNTIME_SYSTEM_: undefined,
   DYNAMO_SKY_: undefined,

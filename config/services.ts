@@ -16,6 +16,8 @@ import {
 const seconds = (max: number) => whole({ min: 1, max, noun: "a whole number of seconds" });
 const DAY = 86_400;
 
+/** Of machines with H100: the default, except on target local. */
+export const USUAL_GPUS_OF_A_NODE = 8;
 /** More than any machine has; local nodes, whose GPUs are simulated, may have many. */
 export const MOST_GPUS_OF_A_NODE = 1024;
 
@@ -33,11 +35,11 @@ export const frontendSchema = section({
     about: "OpenAI-compatible frontends, each with a router of its own.",
   }),
   port: setting(port(), { default: 8000, about: "Port that clients connect to (`--http-port`)." }),
-  migrationLimit: setting(whole({ min: 0, max: 100 }), {
-    default: 3,
+  migrationLimit: optional(whole({ min: 0, max: 100 }), {
+    absent: "3, or 2 more than a node has room for workers, if that is more",
     unit: "moves per request",
     about:
-      "How often a request may move on to another worker when its worker is lost (`--migration-limit`). Until a lost worker is forgotten (`controlPlane.leaseTtlSeconds`) a move may come back to it: with few workers give more moves, such as 10.",
+      "How often a request may move on to another worker when its worker is lost (`--migration-limit`). Until a lost worker is forgotten (`controlPlane.leaseTtlSeconds`) a move may come to it, or to another worker of its node that is lost too. A request that makes workers crash may reach as many of them.",
   }),
   migrationMaxSeqLen: optional(whole({ min: 1, max: 4_294_967_295 }), {
     absent: "no limit",
@@ -71,6 +73,17 @@ export const controlPlaneSchema = section({
     about:
       "How requests reach workers (`--request-plane`). With nats, a restart of NATS fails the requests in progress.",
   }),
+  tls: optional(flag(), {
+    absent:
+      "true where there are several nodes, except with placement dedicated off Slurm, where a cluster may be known to the others by an address that it does not know itself; else false",
+    about:
+      "Mutual TLS between Dynamo's processes, etcd and NATS: requests and answers are encrypted, and a peer without a certificate of this deployment is refused. Nodes make the certificates at every start.",
+  }),
+  generation: setting(whole({ min: 1, max: 1_000_000 }), {
+    default: 1,
+    about:
+      "Another number makes new passwords and a new authority for the deployment's own connections; all programs restart with them.",
+  }),
   leaseTtlSeconds: setting(whole({ min: 2, max: 3600, noun: "a whole number of seconds" }), {
     default: 30,
     unit: "seconds",
@@ -83,6 +96,10 @@ export const controlPlaneSchema = section({
 export const portsSchema = section({
   etcdClient: setting(port(), { default: 2379, about: "etcd, for its clients." }),
   etcdPeer: setting(port(), { default: 2380, about: "etcd, among its members." }),
+  etcdMetrics: setting(port(), {
+    default: 2381,
+    about: "etcd, health and metrics over HTTP; only with `controlPlane.tls`.",
+  }),
   nats: setting(port(), { default: 4222, about: "NATS, for its clients." }),
   natsMonitor: setting(port(), { default: 8222, about: "NATS, health and metrics over HTTP." }),
   eventsIn: setting(port(), {

@@ -47,8 +47,14 @@ const infras = () => {
 const amount = (noun: string, example: string, units = "") => {
   const allowed = `a number, or in quotes with + for at least${units === "" ? "" : " and a unit (KB, MB, GB, TB, PB)"}, such as ${example}`;
   const error = wrong(noun, allowed);
-  const written = text({ noun, allowed, pattern: new RegExp(`^\\d+(\\.\\d+)?${units}\\+?$`, "i") });
-  const number = z.number({ error }).positive({ error }).transform(String);
+  const pattern = new RegExp(`^\\d+(\\.\\d+)?${units}\\+?$`, "i");
+  const written = text({ noun, allowed, pattern });
+  // Numbers such as 1e-7 are written in a way that SkyPilot does not read.
+  const plain = z
+    .number({ error })
+    .positive({ error })
+    .refine((amount) => pattern.test(String(amount)), { error });
+  const number = plain.transform(String);
   return z.union([written, number], { error }).register(allowedText, { allowed });
 };
 

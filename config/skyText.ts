@@ -10,6 +10,7 @@
  * - `slurm.quota`, `slurm.cpu_partition`: names, which also become part of commands on the login node.
  */
 import type { Problem, SettingPath } from "./problems";
+import { spelling } from "./reserved";
 import { show } from "./values";
 
 type Json = string | number | boolean | null | readonly Json[] | Settings;
@@ -81,8 +82,35 @@ function pastedProblems(path: SettingPath, value: unknown, key: string, place: P
           message: "is not one value. Allowed: text, a number, true, false, such as gpu[01-04].",
         },
       ];
+    const ignored = place.hasNames ? ignoredOption(name) : undefined;
+    if (ignored !== undefined) return [{ path: here, message: ignored }];
     return pastedProblems(here, part, isItem ? key : name, place);
   });
+}
+
+/**
+ * Options of sbatch that SkyPilot 0.14.1 sets itself and ignores here (`_SBATCH_PROTECTED_OPTIONS`), and
+ * what to use:
+ * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/slurm/instance.py
+ */
+export const IGNORED_SBATCH: Readonly<Record<string, string | undefined>> = {
+  "job-name": undefined,
+  output: undefined,
+  error: undefined,
+  nodes: "cluster.nodes",
+  "wait-all-nodes": undefined,
+  "no-requeue": undefined,
+  "cpus-per-task": "sky.cpus",
+  mem: "sky.memory",
+  gres: "cluster.accelerator and cluster.gpusPerNode",
+  partition: "sky.infra: slurm/CLUSTER/PARTITION",
+};
+
+function ignoredOption(name: string): string | undefined {
+  const option = spelling(name);
+  if (!Object.hasOwn(IGNORED_SBATCH, option)) return undefined;
+  const instead = IGNORED_SBATCH[option];
+  return `is set by SkyPilot, which ignores it here. Remove it${instead === undefined ? "" : `; use ${instead} instead`}.`;
 }
 
 /** `sky.config`, quoted for SkyPilot. */

@@ -33,11 +33,6 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
 };
 /** `engines` installs 18 GB: it runs only on request, with a note about that. */
 const byDefault = ["unit", "contract", "engine", "dynamo", "pipelines", "lab"];
-/**
- * Groups that run in parallel, of about the same length; the lab's tests run beside them. They mostly wait,
- * for engines, workers and SkyPilot; within a group one file runs at a time.
- */
-const sideBySide = [["unit", "dynamo"], ["contract", "engine", "pipelines"], ["engines"]] as const;
 const model = "Qwen/Qwen3-8B";
 
 /** The kinds of test in the arguments, from `--project` or a path. */
@@ -176,9 +171,10 @@ async function main(): Promise<void> {
     for (const engine of INSTALLED_ENGINES)
       await ensureEngine(engine, (line) => process.stderr.write(`${line}\n`));
   const rest = withoutKinds(args);
-  const chosen = sideBySide.map((group) => group.filter((kind) => kinds.includes(kind)));
+  const others = kinds.filter((kind) => kind !== "lab");
+  // The lab's tests mostly wait for SkyPilot and Slurm: the others run in parallel.
   const begun = [
-    ...chosen.filter((group) => group.length > 0).map((group) => runKinds(group, rest)),
+    ...(others.length > 0 ? [runKinds(others, rest)] : []),
     ...(kinds.includes("lab") ? [runLab(rest)] : []),
   ];
   const runs = await ended(begun);

@@ -13,7 +13,7 @@ import { gpusPerReplica } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
 import { type RouterMode, routerMode } from "../config/router";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "../config/schema";
-import { MOST_GPUS_OF_A_NODE } from "../config/services";
+import { MOST_GPUS_OF_A_NODE, USUAL_GPUS_OF_A_NODE } from "../config/services";
 import { show } from "../config/values";
 import { pack } from "./packing";
 import type { EngineName } from "./types";
@@ -31,6 +31,7 @@ interface Derived extends Parsers {
   engine: EngineName;
   servedModelName: string;
   router: Omit<ParsedConfig["router"], "mode"> & { mode: RouterMode };
+  frontend: Omit<ParsedConfig["frontend"], "migrationLimit"> & { migrationLimit: number };
   cluster: Omit<ParsedConfig["cluster"], "gpusPerNode" | "allowIdleGpus"> & {
     gpusPerNode: number;
     allowIdleGpus: boolean;
@@ -138,16 +139,18 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
   const isLocal = parsed.target === "local";
   const engine = engineOf(parsed);
   const usual = defaultParsers({ ...parsed, engine });
+  const { migrationLimit = movesFrom(parsed) } = parsed.frontend;
   return {
     ...parsed,
     engine,
+    frontend: { ...parsed.frontend, migrationLimit },
     reasoningParser: parsed.reasoningParser ?? usual.reasoningParser,
     toolCallParser: parsed.toolCallParser ?? usual.toolCallParser,
     servedModelName: parsed.servedModelName ?? defaultServedName(parsed.model),
     router: { ...parsed.router, mode: routerMode(parsed.router, parsed.task) },
     cluster: {
       ...parsed.cluster,
-      gpusPerNode: parsed.cluster.gpusPerNode ?? (isLocal ? fittingGpus(parsed) : 8),
+      gpusPerNode: parsed.cluster.gpusPerNode ?? (isLocal ? fittingGpus(parsed) : USUAL_GPUS_OF_A_NODE),
       allowIdleGpus: parsed.cluster.allowIdleGpus ?? isLocal,
     },
     access: {
@@ -157,6 +160,21 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
     },
     timeouts: { ...parsed.timeouts, readySeconds: parsed.timeouts.readySeconds ?? (isLocal ? 180 : 3600) },
   };
+}
+
+const LEAST_MOVES = 3;
+
+/**
+ * Moves enough for the loss of a node: a request may be sent back once to its own worker and once to each
+ * other worker of that node before the router knows that they are gone. The number of replicas has no part
+ * in it: with one more or fewer no frontend is restarted.
+ */
+function movesFrom({
+  pools,
+  cluster: { gpusPerNode = USUAL_GPUS_OF_A_NODE, workersPerGpu },
+}: ParsedConfig): number {
+  const smallest = Math.min(...pools.map(gpusPerReplica));
+  return Math.max(LEAST_MOVES, Math.floor((gpusPerNode * workersPerGpu) / smallest) + 2);
 }
 
 /** The fewest GPUs per node that hold all pools: local GPUs are simulated, so there are as many as needed. */

@@ -1,3 +1,4 @@
+import { isSlurm } from "../config/infra";
 import { LOOPBACK, NODE_IP, rankAddress } from "../lib/placeholders";
 import type { DeploymentConfig } from "./config";
 
@@ -25,6 +26,16 @@ export function ownAddress({ config }: Pick<PlanContext, "config">): string {
 /** Whether the whole deployment is on one SkyPilot node: then only clients connect from elsewhere. */
 function isOneNode({ target, placement, cluster }: DeploymentConfig): boolean {
   return target === "sky" && placement === "shared" && cluster.nodes === 1;
+}
+
+/**
+ * Whether Dynamo's processes, etcd and NATS talk TLS to each other. The default with several clusters is off
+ * where SkyPilot may know a node by an external address, which the node's certificate cannot name.
+ */
+export function isEncrypted({ target, placement, cluster, controlPlane, sky }: DeploymentConfig): boolean {
+  if (controlPlane.tls !== undefined) return controlPlane.tls;
+  if (placement === "shared") return cluster.nodes > 1;
+  return target === "local" || (sky.infra.length > 0 && sky.infra.every(isSlurm));
 }
 
 /**

@@ -70,7 +70,8 @@ export const HUB_OFFLINE = "HF_HUB_OFFLINE";
  * Of workers: offline where all that they load was fetched before (`runtime/fetch_model.py`). Else each start
  * asks the hub again, and Dynamo 1.6.1 downloads the newest revision beside a pinned one. Not where something
  * may have to be fetched yet: a model's own code, which may be in another repository, adapters that clients
- * load, anything else in the options that may be a name on the hub; and not where the user has decided.
+ * load, other revisions, another cache, anything else in the options that may be a name on the hub; and not
+ * where the user has decided.
  */
 export function hubEnvironment(config: DeploymentConfig, pool: PoolConfig): Record<string, string> {
   const { target, engine, model, trustRemoteCode, sky } = config;
@@ -82,17 +83,26 @@ export function hubEnvironment(config: DeploymentConfig, pool: PoolConfig): Reco
 
 /** `owner/name`, which is no part of a path or an address. */
 const HUB_NAME = /(?<![\w./:@{}~-])\w[\w.-]*\/[\w.-]+(?![\w./:-])/g;
-/** Options with which clients load adapters, or that name adapters in a form of their own. */
-const TAKES_ADAPTERS = /enable.lora|lora.(modules|config|dir)|RUNTIME_LORA/i;
+/**
+ * Options and variables with which clients load adapters, or that name adapters in a form of their own; that
+ * let a model's code run or ask for a revision; and that look for models elsewhere than where they were
+ * fetched to.
+ */
+const MAY_FETCH =
+  /enable.lora|lora.(modules|config|dir)|RUNTIME_LORA|trust.remote.code|revision|download.dir|modelscope/i;
+const MOVES_CACHE = /^(HF_HOME|HF_HUB_CACHE|HUGGINGFACE_HUB_CACHE|TRANSFORMERS_CACHE|XDG_CACHE_HOME|HOME)$/;
 
 function mayFetchMore(config: DeploymentConfig, pool: PoolConfig): boolean {
   const args = [...config.engineArgs, ...pool.engineArgs];
   const options = [...args, JSON.stringify([config.engineConfig, pool.engineConfig])];
   const fetched = new Set([config.model, ...otherHubModels(config, [pool]).map(({ name }) => name)]);
   const named = options.flatMap((option) => option.match(HUB_NAME) ?? []);
+  const ownVariables = Object.keys({ ...config.engineEnv, ...pool.engineEnv });
+  const variables = [...Object.keys(config.sky.envs), ...ownVariables];
   return (
     named.some((name) => !fetched.has(name)) ||
-    [...options, ...Object.keys(config.sky.envs)].some((option) => TAKES_ADAPTERS.test(option))
+    [...options, ...variables].some((option) => MAY_FETCH.test(option)) ||
+    ownVariables.some((name) => MOVES_CACHE.test(name))
   );
 }
 

@@ -16,6 +16,8 @@ const PORT_SETTINGS = {
   response: ["ports", "frontendResponse"],
   etcdClient: ["ports", "etcdClient"],
   etcdPeer: ["ports", "etcdPeer"],
+  /** Health and metrics, where clients need a certificate. */
+  etcdMetrics: ["ports", "etcdMetrics"],
   natsClient: ["ports", "nats"],
   natsMonitor: ["ports", "natsMonitor"],
   /** Broker of KV events, for publishers and subscribers. */
@@ -115,6 +117,7 @@ export class NodePorts {
 const PURPOSES: Readonly<Partial<Record<PortRange, string>>> = {
   etcdClient: "client",
   etcdPeer: "peer",
+  etcdMetrics: "metrics",
   natsClient: "client",
   natsMonitor: "monitor",
   eventsIn: "publishers",

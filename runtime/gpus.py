@@ -17,6 +17,8 @@ Standard library only, Python 3.9 or later, like `launch.py`.
 import re
 
 VARIABLE = "CUDA_VISIBLE_DEVICES"
+# The value of a variable that gives a program its GPUs: `OWN_GPUS` of lib/placeholders.ts.
+OWN_GPUS = "{{GPUS}}"
 ENTRY = re.compile(r"\d+|(GPU|MIG)-[0-9A-Za-z/-]+")
 
 

@@ -21,6 +21,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
+import certificates
 import child
 import gpus
 import network
@@ -35,8 +36,8 @@ PLACEHOLDER = re.compile(
 )
 # The deployment's files, in the node's directory: `NODE_FILES` of lib/placeholders.ts.
 FILES = "files"
-# Values determined here; each is the whole value of a variable, never a part of an argument.
-OWN_GPUS, OWN_INTERFACE = "{{GPUS}}", "{{NODE_INTERFACE}}"
+# Determined here, as `gpus.OWN_GPUS` is; each is the whole value of a variable, never a part of an argument.
+OWN_INTERFACE = "{{NODE_INTERFACE}}"
 # A secret in one of the program's files.
 SECRET = re.compile(r"\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}")
 REPORT_EVERY_SECONDS = 10.0
@@ -147,20 +148,32 @@ def environment_of(spec, node_dir):
 
         env = mpi.without_foreign_world(env)
     for name, value in spec["env"].items():
-        if value == OWN_GPUS:
+        if value == gpus.OWN_GPUS:
             set_gpus(env, name, spec["gpus"])
         elif value == OWN_INTERFACE:
             set_interface(env, name)
         else:
             env[name] = fill_in(value)
-    env.update(read_secrets(node_dir, spec["secretEnv"]))
+    secrets = read_secrets(node_dir, spec["secretEnv"])
+    authority = secrets.pop(certificates.SECRET, None)
+    env.update(secrets)
+    if authority is not None:
+        env.update(certificates.environment(spec, node_dir, authority, own_addresses()))
     # Identifies every process of the program later, even one that left its process group.
     env["DYNAMO_SKY_PROGRAM"] = "%s/%s" % (node_dir, spec["name"])
     return env
 
 
+def own_addresses():
+    """Those by which other programs may reach this node's."""
+    given = [os.environ["NODE_IP"]] if "NODE_IP" in os.environ else []
+    return [*given, "127.0.0.1", *network.addresses()]
+
+
 def assigned_gpus(spec, env):
-    return [gpu for name, value in spec["env"].items() if value == OWN_GPUS for gpu in env[name].split(",")]
+    return [
+        gpu for name, value in spec["env"].items() if value == gpus.OWN_GPUS for gpu in env[name].split(",")
+    ]
 
 
 def set_gpus(env, name, numbers):

@@ -21,6 +21,17 @@ def interface_of(address):
         return None
 
 
+def addresses():
+    """All addresses of this machine's interfaces; none if the system does not tell."""
+    found = []
+    for pairs in (of_version_4, of_version_6):
+        try:
+            found += [str(address) for _, address in pairs()]
+        except (ImportError, OSError, ValueError):
+            pass
+    return found
+
+
 def of_version_4():
     """(interface, address) of every address, including secondary ones, which SIOCGIFADDR does not return."""
     import array

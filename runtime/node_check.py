@@ -15,8 +15,6 @@ import subprocess
 
 import gpus
 
-# The value of a variable that gives a program its GPUs: `OWN_GPUS` of lib/placeholders.ts.
-OWN_GPUS = "{{GPUS}}"
 QUERY = "index,driver_version,memory.total,memory.used,mig.mode.current,ecc.errors.uncorrected.volatile.total"
 TOOL_SECONDS = 60
 # A share of a GPU's memory that the driver itself may use.
@@ -34,7 +32,7 @@ DEVICES, DEVICE_FILES = "/sys/class/infiniband/*", "/dev/infiniband/uverbs*"
 
 def gpus_of(specs):
     """The plan's numbers of the GPUs that programs use; none where all are mockers."""
-    return sorted({gpu for spec in specs if OWN_GPUS in spec["env"].values() for gpu in spec["gpus"]})
+    return sorted({gpu for spec in specs if gpus.OWN_GPUS in spec["env"].values() for gpu in spec["gpus"]})
 
 
 def told_by(command, path=None):

@@ -5,12 +5,15 @@ Prometheus runs on the cluster with the control plane, which is up before the ot
 node of another cluster registers its own (`Announcer`), again whenever etcd has lost it, and Prometheus gets
 its targets (`Finder`) by HTTP: https://prometheus.io/docs/prometheus/latest/http_sd/
 
-Environment variables: ETCD_AUTH_USERNAME, ETCD_AUTH_PASSWORD. Python 3.9 or later, standard library only.
+Environment variables: ETCD_AUTH_USERNAME and ETCD_AUTH_PASSWORD, or with an https URL the files
+DYNAMO_SKY_TLS_AUTHORITY, DYNAMO_SKY_TLS_CERTIFICATE and DYNAMO_SKY_TLS_KEY. Python 3.9 or later, standard
+library only.
 """
 
 import base64
 import json
 import os
+import ssl
 import threading
 import time
 import urllib.error
@@ -30,6 +33,12 @@ class Registry:
 
     def __init__(self, url):
         self.url = url
+        self.context = None
+        if url.startswith("https:"):
+            self.context = ssl.create_default_context(cafile=os.environ["DYNAMO_SKY_TLS_AUTHORITY"])
+            self.context.load_cert_chain(
+                os.environ["DYNAMO_SKY_TLS_CERTIFICATE"], os.environ["DYNAMO_SKY_TLS_KEY"]
+            )
 
     def call(self, path, body, token=None):
         headers = {"Content-Type": "application/json"}
@@ -37,11 +46,15 @@ class Registry:
             headers["Authorization"] = token
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
         # Bypasses proxies of the environment between two nodes.
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        handlers = [] if self.context is None else [urllib.request.HTTPSHandler(context=self.context)]
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), *handlers)
         with opener.open(request, timeout=CALL_SECONDS) as answer:
             return json.loads(answer.read())
 
     def log_in(self):
+        """A token; None with a certificate, which is enough."""
+        if self.context is not None:
+            return None
         user = {"name": os.environ["ETCD_AUTH_USERNAME"], "password": os.environ["ETCD_AUTH_PASSWORD"]}
         return self.call("/v3/auth/authenticate", user)["token"]
 

@@ -47,6 +47,7 @@ DERIVED = (
     "DYNAMO_SKY_ETCD_ROOT_PASSWORD",
     "NATS_AUTH_TOKEN",
     "DYNAMO_SKY_LOCKSTEP_SECRET",
+    "DYNAMO_SKY_NODES_AUTHORITY",
 )
 # SkyPilot logs in to the image's registry with these, and passes them to the task too.
 REGISTRY_LOGIN = ("SKYPILOT_DOCKER_SERVER", "SKYPILOT_DOCKER_USERNAME", "SKYPILOT_DOCKER_PASSWORD")

@@ -51,6 +51,8 @@ HEARTBEAT_SECONDS = 2.0
 LOG_LINES = 20
 # `supervisor/xmlrpc.py`
 BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90
+# What a call raises where no supervisor answers, or the node's environment is gone.
+NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error, ImportError)
 # States that supervisor does not leave by itself: http://supervisord.org/subprocess.html#process-states
 STOPPED = ("STOPPED", "EXITED", "FATAL")
 WAITING = {
@@ -140,7 +142,7 @@ class Node:
         try:
             self.call("getState", seconds=2.0)
             return True
-        except (OSError, http.client.HTTPException, xmlrpc.client.Error, ImportError):
+        except NO_ANSWER:
             return False
 
     def until_answers(self, seconds):
@@ -377,7 +379,7 @@ def state(node, wanted):
     node.until_answers(wanted["seconds"])
     try:
         infos = node.infos()
-    except (OSError, http.client.HTTPException, xmlrpc.client.Error, ImportError):
+    except NO_ANSWER:
         infos = None
     programs = []
     for unit, specs in node.units().items():

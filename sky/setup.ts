@@ -52,16 +52,16 @@ export interface NodeServices {
   /** nginx. */
   readonly gateway: boolean;
   readonly prometheus: boolean;
-  /** openssl, if the node issues the gateway's certificate. Default: false. */
-  readonly ownCertificate?: boolean;
+  /** openssl, if the node issues certificates: the gateway's, or its programs'. Default: false. */
+  readonly certificates?: boolean;
 }
 
 /** Programs by their names in `runtime/setup.sh`. */
-function serviceNames({ controlPlane, gateway, prometheus, ownCertificate }: NodeServices): string[] {
+function serviceNames({ controlPlane, gateway, prometheus, certificates }: NodeServices): string[] {
   return [
     ...(controlPlane ? ["etcd", "nats-server"] : []),
     ...(gateway ? ["nginx"] : []),
-    ...(ownCertificate ? ["openssl"] : []),
+    ...(certificates ? ["openssl"] : []),
     ...(prometheus ? ["prometheus"] : []),
   ];
 }

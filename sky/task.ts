@@ -10,6 +10,7 @@ import { LOWEST_DRIVER } from "../config/versions";
 import { OWN_GPUS } from "../lib/placeholders";
 import { compactPlan } from "../plan/compact";
 import type { DeploymentConfig, PoolConfig } from "../plan/config";
+import { isEncrypted } from "../plan/context";
 import { DEFAULT_DISK_GB } from "../plan/hub";
 import { usesSpot } from "../plan/inventory";
 import { directoryOf } from "../plan/model";
@@ -185,7 +186,7 @@ export function skyTask(input: TaskInput): SkyTask {
     controlPlane: roles.has("etcd") || roles.has("nats"),
     gateway: roles.has("gateway"),
     prometheus: roles.has("prometheus"),
-    ownCertificate: madeOnNode(input).includes(TLS_BUNDLE),
+    certificates: madeOnNode(input).includes(TLS_BUNDLE) || isEncrypted(config),
   };
   const buckets = pools.length === 0 ? [] : bucketsOf(config, pools);
   const takesModel = standalone && modelSource(model) === "hub";

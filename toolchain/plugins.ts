@@ -2,7 +2,6 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { VERSIONS } from "../config/versions";
 import { cacheDir, type Environment, pulumiHome } from "../lib/dirs";
-import { UserError } from "../lib/errors";
 import { packageRoot } from "../lib/root";
 import { messageOf, run } from "../lib/run";
 import { type Progress, readStamp, writeStamp } from "./install";
@@ -58,9 +57,10 @@ export async function ensurePlugins(cache: string, pulumi: string, onProgress: P
   if (await installOfficial(pulumi, onProgress)) return { kind: "official" };
   const pathDirectory = standInDirectory();
   const names = wanted.map(({ name, version }) => `${name} ${version}`).join(" and ");
-  for (const { name } of wanted) {
-    const file = join(pathDirectory, `pulumi-resource-${name}`);
-    if (!existsSync(file)) throw new UserError(`The stand-in plugin ${file} is missing; restore it with git`);
+  // The package has no stand-ins: they are for those who work on this repository.
+  if (!wanted.every(({ name }) => existsSync(join(pathDirectory, `pulumi-resource-${name}`)))) {
+    onProgress(`Pulumi's plugins ${names} cannot be downloaded: using what Pulumi finds on PATH`);
+    return { kind: "official" };
   }
   onProgress(
     `Pulumi's plugins ${names} cannot be downloaded: using this repository's stand-ins for them, ${pathDirectory}`,

@@ -10,6 +10,7 @@ import { hasPullSecrets } from "../podConfig";
 import { gpusPerReplica } from "../pools";
 import type { Problem, SettingPath } from "../problems";
 import type { ParsedConfig } from "../schema";
+import { USUAL_GPUS_OF_A_NODE } from "../services";
 import { show } from "../values";
 import type { Known } from ".";
 
@@ -26,12 +27,10 @@ interface Feature {
   readonly except?: (infra: string, sky: Sky) => boolean;
 }
 
-const GPUS_PER_NODE = 8;
-
 /** Whether the shared cluster, or a replica's own, has several nodes. */
 function severalNodes({ cluster, pools = [] }: Known): string | undefined {
   if (cluster === undefined) return undefined;
-  const gpus = cluster.gpusPerNode ?? GPUS_PER_NODE;
+  const gpus = cluster.gpusPerNode ?? USUAL_GPUS_OF_A_NODE;
   const spans = pools.some((pool) => gpusPerReplica(pool) > gpus);
   return cluster.nodes > 1 || spans ? "a cluster of several nodes" : undefined;
 }

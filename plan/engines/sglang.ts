@@ -60,6 +60,7 @@ function publishers(spec: RankSpec): number[] {
 /** Including the aliases of SGLang's parser. */
 const RESERVED = {
   ...WORKER_FLAGS,
+  "--revision": "modelRevision",
   "--model-path": "model",
   "--model": "model",
   "--served-model-name": "servedModelName",

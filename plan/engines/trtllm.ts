@@ -66,6 +66,7 @@ const RESERVED_KEYS: ReservedFlags = {
 };
 
 const RESERVED: ReservedFlags = {
+  "--revision": "modelRevision",
   ...WORKER_FLAGS,
   ...Object.fromEntries(
     Object.entries(RESERVED_KEYS).map(([key, instead]) => [`${TRTLLM_KEY}${key}`, instead]),

@@ -51,6 +51,7 @@ function localGroups({ pool, nodes, rank }: RankSpec): number[] {
 /** Including the aliases of vLLM's parser. */
 const RESERVED = {
   ...WORKER_FLAGS,
+  "--revision": "modelRevision",
   "--model": "model",
   "--served-model-name": "servedModelName",
   "--endpoint-types": "task",

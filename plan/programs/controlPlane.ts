@@ -1,6 +1,6 @@
 /** etcd (discovery) and NATS (KV events) on one node. */
 import { NODE_DIR, programFile, secretPlaceholder } from "../../lib/placeholders";
-import { nodeAddress, ownAddress, type PlanContext } from "../context";
+import { isEncrypted, nodeAddress, ownAddress, type PlanContext } from "../context";
 import { firstPort, type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { ProgramPlan, Wait } from "../types";
 
@@ -24,12 +24,18 @@ export const NATS_TOKEN = "NATS_AUTH_TOKEN";
  * has it in its environment.
  */
 export const LOCKSTEP_SECRET = "DYNAMO_SKY_LOCKSTEP_SECRET";
+/**
+ * Where nodes compute the deployment's authority from. A program that is given it finds a certificate of its
+ * own in its environment instead, made by `runtime/certificates.py` before each start.
+ */
+export const NODES_AUTHORITY = "DYNAMO_SKY_NODES_AUTHORITY";
 /** All of them: generated, for internal use only. */
 export const CONTROL_PLANE_SECRETS = [
   ETCD_PASSWORD,
   ETCD_ROOT_PASSWORD,
   NATS_TOKEN,
   LOCKSTEP_SECRET,
+  NODES_AUTHORITY,
 ] as const;
 
 /**
@@ -41,28 +47,37 @@ export const ETCD_USER = "dynamo";
 const NATS = "nats";
 const NATS_CONF = "nats.conf";
 
+/** Directory of a program's certificate, and its files: as in `runtime/certificates.py`. */
+const tlsFile = (program: string, name: string) => programFile(program, `tls/${name}.pem`);
+
 /**
  * One etcd member on the head. It listens for clients on one address of the node, never on all of them; there
  * are no peers, but etcd always opens that port, so it gets an address reachable from the node only.
- * `runtime/etcd_server.py` sets up password authentication. Flags:
+ * With TLS it asks clients for a certificate (its environment, `runtime/certificates.py`), and has health and
+ * metrics on a port of their own; else `runtime/etcd_server.py` sets up password authentication. Flags:
  * https://etcd.io/docs/v3.4/op-guide/configuration/
  */
 function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
-  const needs = [onePort("etcdClient"), onePort("etcdPeer")];
+  const isTls = isEncrypted(context.config);
+  const needs = [onePort("etcdClient"), onePort("etcdPeer"), ...(isTls ? [onePort("etcdMetrics")] : [])];
   const taken = ports.takeAll(needs);
-  const clientUrl = `http://${nodeAddress(context.config)}:${taken.etcdClient}`;
+  const host = nodeAddress(context.config);
+  const clientUrl = `${isTls ? "https" : "http"}://${host}:${taken.etcdClient}`;
+  const openUrl = isTls ? `http://${host}:${taken.etcdMetrics}` : clientUrl;
   const peerUrl = `http://${ownAddress(context)}:${taken.etcdPeer}`;
   return {
     name: "etcd",
     role: "etcd",
     ...ONLY_ONE,
     command: [
-      ...["python3", `${NODE_DIR}/etcd_server.py`],
+      ...(isTls ? [] : ["python3", `${NODE_DIR}/etcd_server.py`]),
       "etcd",
       ...["--name", "etcd"],
-      ...["--data-dir", `${NODE_DIR}/etcd`],
+      // Data in which there are users are of no use without passwords.
+      ...["--data-dir", `${NODE_DIR}/${isTls ? "etcd-tls" : "etcd"}`],
       ...["--listen-client-urls", clientUrl],
       ...["--advertise-client-urls", clientUrl],
+      ...(isTls ? ["--listen-metrics-urls", openUrl] : []),
       ...["--listen-peer-urls", peerUrl],
       ...["--initial-advertise-peer-urls", peerUrl],
       ...["--initial-cluster", `etcd=${peerUrl}`],
@@ -72,13 +87,15 @@ function etcdProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
       ...["--logger", "zap"],
     ],
     env: {},
-    secretEnv: [ETCD_PASSWORD, ETCD_ROOT_PASSWORD],
+    secretEnv: isTls ? [NODES_AUTHORITY] : [ETCD_PASSWORD, ETCD_ROOT_PASSWORD],
     ...NEEDS_NOTHING,
     ports: portsByPurpose(needs, taken),
-    health: { kind: "http", url: `${clientUrl}/health` },
+    health: { kind: "http", url: `${openUrl}/health` },
     stopSeconds: STOP_SECONDS,
   };
 }
+
+const NATS_TLS = `tls { cert_file: "${tlsFile(NATS, "certificate")}", key_file: "${tlsFile(NATS, "key")}", ca_file: "${tlsFile(NATS, "authority")}", verify: true }`;
 
 /**
  * One nats-server on the head, without JetStream: Dynamo 1.6.1 publishes KV events on core NATS. Clients need
@@ -90,15 +107,20 @@ function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
   const taken = ports.takeAll(needs);
   const monitor = `${ownAddress(context)}:${taken.natsMonitor}`;
   const listen = `${nodeAddress(context.config)}:${taken.natsClient}`;
+  const isTls = isEncrypted(context.config);
   return {
     name: NATS,
     role: "nats",
     ...ONLY_ONE,
     command: ["nats-server", "--config", programFile(NATS, NATS_CONF)],
     env: {},
-    secretEnv: [],
+    secretEnv: isTls ? [NODES_AUTHORITY] : [],
     files: {
-      [NATS_CONF]: `listen: "${listen}"\nhttp: "${monitor}"\nauthorization { token: "${secretPlaceholder(NATS_TOKEN)}" }\n`,
+      [NATS_CONF]: [
+        `listen: "${listen}"; http: "${monitor}"; authorization { token: "${secretPlaceholder(NATS_TOKEN)}" }`,
+        ...(isTls ? [NATS_TLS] : []),
+        "",
+      ].join("\n"),
     },
     ...NEEDS_NOTHING,
     ports: portsByPurpose(needs, taken),
@@ -154,8 +176,9 @@ export function controlPlanePrograms(context: PlanContext, ports: NodePorts): Pr
 
 /** Addresses of the control plane, for the programs that need it. */
 export interface ControlPlaneAddresses {
-  /** Host and port; undefined if there is none. */
+  /** URL for clients; undefined if there is none. */
   readonly etcd: string | undefined;
+  /** URL for clients; undefined if there is none. */
   readonly nats: string | undefined;
   /** Publisher and subscriber addresses of the broker, in the format of `DYN_ZMQ_BROKER_URL`. */
   readonly broker: string | undefined;
@@ -163,9 +186,12 @@ export interface ControlPlaneAddresses {
 
 export function controlPlaneAddresses(context: PlanContext): ControlPlaneAddresses {
   const { config, controlHost, facts } = context;
+  const isTls = isEncrypted(config);
+  const etcd = `${isTls ? "https" : "http"}://${controlHost}:${firstPort(config, "etcdClient")}`;
+  const nats = `${isTls ? "tls" : "nats"}://${controlHost}:${firstPort(config, "natsClient")}`;
   return {
-    etcd: facts.discovery === "etcd" ? `${controlHost}:${firstPort(config, "etcdClient")}` : undefined,
-    nats: needsNats(context) ? `${controlHost}:${firstPort(config, "natsClient")}` : undefined,
+    etcd: facts.discovery === "etcd" ? etcd : undefined,
+    nats: needsNats(context) ? nats : undefined,
     broker: facts.events === "zmq" ? brokerUrl(context) : undefined,
   };
 }
@@ -173,7 +199,12 @@ export function controlPlaneAddresses(context: PlanContext): ControlPlaneAddress
 /** Secrets with which a Dynamo process authenticates. */
 export function controlPlaneSecrets(context: PlanContext): string[] {
   const { etcd, nats } = controlPlaneAddresses(context);
-  return [...(etcd === undefined ? [] : [ETCD_PASSWORD]), ...(nats === undefined ? [] : [NATS_TOKEN])];
+  const isTls = isEncrypted(context.config);
+  return [
+    ...(isTls ? [NODES_AUTHORITY] : []),
+    ...(etcd === undefined || isTls ? [] : [ETCD_PASSWORD]),
+    ...(nats === undefined ? [] : [NATS_TOKEN]),
+  ];
 }
 
 function brokerUrl({ config, controlHost }: PlanContext): string {
@@ -190,8 +221,11 @@ export function controlPlaneWaits(context: PlanContext): Wait[] {
   const { etcd, nats, broker } = controlPlaneAddresses(context);
   const timeoutSeconds = config.timeouts.dependencySeconds;
   const waits: Wait[] = [];
-  if (etcd !== undefined)
-    waits.push({ name: "etcd", probe: { kind: "http", url: `http://${etcd}/health` }, timeoutSeconds });
+  if (etcd !== undefined) {
+    const port = firstPort(config, isEncrypted(config) ? "etcdMetrics" : "etcdClient");
+    const probe = { kind: "http", url: `http://${controlHost}:${port}/health` } as const;
+    waits.push({ name: "etcd", probe, timeoutSeconds });
+  }
   if (nats !== undefined) {
     const probe = { kind: "tcp", host: controlHost, port: firstPort(config, "natsClient") } as const;
     waits.push({ name: "nats", probe, timeoutSeconds });

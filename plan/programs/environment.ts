@@ -1,6 +1,6 @@
 /** Environment of every Dynamo process, frontends and workers. */
 import { CLUSTER_DIR, LOOPBACK, NODE_DIR } from "../../lib/placeholders";
-import { NAMESPACE, nodeAddress, type PlanContext } from "../context";
+import { isEncrypted, NAMESPACE, nodeAddress, type PlanContext } from "../context";
 import type { Unasked } from "../engines/engine";
 import { controlPlaneAddresses, controlPlaneSecrets, ETCD_USER } from "./controlPlane";
 
@@ -25,11 +25,12 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
     ...(etcd === undefined
       ? { DYN_FILE_KV: `${isLocal ? CLUSTER_DIR : NODE_DIR}/discovery` }
       : {
-          ETCD_ENDPOINTS: `http://${etcd}`,
-          ETCD_AUTH_USERNAME: ETCD_USER,
+          ETCD_ENDPOINTS: etcd,
+          // Dynamo uses either a password or a certificate.
+          ...(isEncrypted(config) ? {} : { ETCD_AUTH_USERNAME: ETCD_USER }),
           ETCD_LEASE_TTL: String(config.controlPlane.leaseTtlSeconds),
         }),
-    ...(nats === undefined ? {} : { NATS_SERVER: `nats://${nats}` }),
+    ...(nats === undefined ? {} : { NATS_SERVER: nats }),
     ...(broker === undefined ? {} : { DYN_ZMQ_BROKER_URL: broker }),
     DYN_SDK_DISABLE_ANSI_LOGGING: "1",
     ...(config.engine === "sglang" ? {} : { DYN_SKIP_SGLANG_LOG_FORMATTING: "1" }),

@@ -1,12 +1,12 @@
 /** Monitoring of a deployment: an exporter on every node, and a Prometheus on the head. */
 import { NODE_DIR, programFile } from "../../lib/placeholders";
-import { metricsAddress, ownAddress, type PlanContext } from "../context";
+import { isEncrypted, metricsAddress, ownAddress, type PlanContext } from "../context";
 import type { Alert } from "../metrics/alerts";
 import { RULES_FILE, renderElsewhere, renderPrometheus, renderRules } from "../metrics/prometheus";
 import { nodeKey, scrapeTargets, type TargetSource } from "../metrics/targets";
 import { type NodePorts, onePort, portsByPurpose } from "../ports";
 import type { NodePlan, ProgramPlan } from "../types";
-import { controlPlaneAddresses, ETCD_PASSWORD, ETCD_USER } from "./controlPlane";
+import { controlPlaneAddresses, ETCD_PASSWORD, ETCD_USER, NODES_AUTHORITY } from "./controlPlane";
 import { gatewayStatusUrl } from "./gateway";
 
 /** Prometheus writes its memory to disk when it stops. Unit: seconds. */
@@ -73,9 +73,10 @@ function registryOf(context: PlanContext, { cluster, rank, isHead }: ExportedNod
     ? ["--find", programFile(PROMETHEUS, TARGETS_FILE)]
     : ["--announce", nodeKey(cluster, rank)];
   return {
-    flags: [REGISTRY_FLAG, `http://${etcd}`, ...task],
-    env: { ETCD_AUTH_USERNAME: ETCD_USER },
-    secretEnv: [ETCD_PASSWORD],
+    flags: [REGISTRY_FLAG, etcd, ...task],
+    ...(isEncrypted(context.config)
+      ? { env: {}, secretEnv: [NODES_AUTHORITY] }
+      : { env: { ETCD_AUTH_USERNAME: ETCD_USER }, secretEnv: [ETCD_PASSWORD] }),
   };
 }
 

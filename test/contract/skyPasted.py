@@ -2,7 +2,7 @@
 of each.
 
     [{"run_options": [...]}, {"sbatch_options": {...}}] → [{"commands": [...], "words": [...]}, {"directives":
-    "..."}]
+    "...", "ignored": [...]}]
 """
 
 import json
@@ -45,7 +45,8 @@ def answer(case):
     if "run_options" in case:
         words = [word for option in case["written"] for word in shlex.split(option)]
         return {"commands": commands(case["run_options"]), "words": words}
-    return {"directives": instance._build_custom_sbatch_directives(case["sbatch_options"])}
+    directives = instance._build_custom_sbatch_directives(case["sbatch_options"])
+    return {"directives": directives, "ignored": sorted(instance._SBATCH_PROTECTED_OPTIONS)}
 
 
 assert len(parts()) > 5, "SkyPilot's templates have another form"

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { quotedSkyConfig, skyTextProblems } from "../../config/skyText";
+import { IGNORED_SBATCH, quotedSkyConfig, skyTextProblems } from "../../config/skyText";
 import { interpreterOf } from "../../sky/interpreter";
 import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 import { CANARY, PAYLOADS } from "../dynamo/hostileValues";
@@ -20,6 +20,7 @@ const answersSchema = z.array(
     commands: z.array(z.string()).optional(),
     words: z.array(z.string()).optional(),
     directives: z.string().optional(),
+    ignored: z.array(z.string()).optional(),
   }),
 );
 let python = "";
@@ -208,6 +209,11 @@ describe("slurm.sbatch_options", { timeout: TIMEOUT }, () => {
     return script.split("\n").slice(1, -2);
   }
 
+  it("that SkyPilot ignores are those that are refused", () => {
+    const [answer] = rendered([{ sbatch_options: { comment: "x" } }]);
+    expect(answer?.ignored).toEqual(Object.keys(IGNORED_SBATCH).toSorted());
+  });
+
   it("of every day are taken, and sbatch reads what was written", () => {
     expect(skyTextProblems([], { slurm: { sbatch_options: EVERYDAY } })).toEqual([]);
     const read = lines(EVERYDAY).map((line) => sbatchWords(line.replace(/^#SBATCH /, "")));
@@ -240,6 +246,8 @@ describe("slurm.sbatch_options", { timeout: TIMEOUT }, () => {
     [{ sbatch_options: { "x\ny": "a" } }, "slurm.sbatch_options.x\ny", "not the name of an option"],
     [{ sbatch_options: { "comment=a b": "c" } }, "slurm.sbatch_options.comment=a b", "not the name"],
     [{ sbatch_options: { account: "a; id" } }, "slurm.sbatch_options.account", "goes into a command"],
+    [{ sbatch_options: { gres: "gpu:h100:8" } }, "slurm.sbatch_options.gres", "use cluster.accelerator"],
+    [{ sbatch_options: { cpus_per_task: 8 } }, "slurm.sbatch_options.cpus_per_task", "use sky.cpus"],
     [{ sbatch_options: { exclude: ["a", "b"] } }, "slurm.sbatch_options.exclude", "is not one value"],
     [
       { cluster_configs: { lab: { sbatch_options: { comment: "a\nb" } } } },

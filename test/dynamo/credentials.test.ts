@@ -12,6 +12,7 @@ import {
   greetNats,
   NATS_REFUSAL,
 } from "../controlPlane";
+import { NEEDLES, overhear, sendPrompt } from "../encryption";
 import { eventually, TestDeployment } from "./support";
 
 const deployment = new TestDeployment(
@@ -41,6 +42,15 @@ const leaseOfDynamo = async () => {
   if (lease === undefined) throw new Error("nothing is registered under a lease");
   return lease;
 };
+
+test("on one node nothing is encrypted, and a listener on it reads all", async () => {
+  // Answers go to whatever address the interface `lo` has first.
+  const { seen } = await overhear([host, "127.0.0.1"], NEEDLES, () =>
+    sendPrompt(deployment.endpoint, deployment.plan.model),
+  );
+  expect(Object.keys(seen).toSorted()).toEqual(["answer", "events", "prompt"]);
+  expect(seen["prompt"]).toContain(portOf("aggregated-0", "rpc"));
+});
 
 describe("etcd", () => {
   test("refuses who has no password, to read, to write and to make users", async () => {

@@ -17,6 +17,7 @@ import {
   ETCD_ROOT_PASSWORD,
   LOCKSTEP_SECRET,
   NATS_TOKEN,
+  NODES_AUTHORITY,
 } from "../../plan/programs/controlPlane";
 import type { ReadySpec } from "../../plan/readySpec";
 import {
@@ -104,6 +105,7 @@ export class TestDeployment {
     [ETCD_ROOT_PASSWORD]: newPassword(),
     [NATS_TOKEN]: newPassword(),
     [LOCKSTEP_SECRET]: newPassword(),
+    [NODES_AUTHORITY]: newPassword(),
   };
 
   /** @param change Changes a program of the plan for the test. */

@@ -48,5 +48,5 @@ it("is told to leave it by the variables that `bin/dynamo-sky env` prints", { ti
   const args = [bootstrap, "dynamo-sky", "env", "--stack", "dev", "--cwd", project];
   const env = { ...process.env, PULUMI_HOME: home, DYNAMO_SKY_STATE: home };
   const { stdout, stderr } = spawnSync("node", args, { env, encoding: "utf8" });
-  expect(stdout, stderr).toContain("export PULUMI_OPTION_PRESERVE_CONFIG='true'\n");
+  expect(stdout, stderr).toContain("export PULUMI_OPTION_PRESERVE_CONFIG=true\n");
 });

@@ -58,6 +58,6 @@ describe("with a proxy for everything and no exemption", () => {
   it("hands the exemptions to plain `pulumi`", async () => {
     const { stdout } = await stack("env");
     for (const name of ["no_proxy", "NO_PROXY"])
-      expect(stdout).toContain(`export ${name}='localhost,127.0.0.1,::1,127.0.0.0/8'`);
+      expect(stdout.replaceAll("'", "")).toContain(`export ${name}=localhost,127.0.0.1,::1,127.0.0.0/8\n`);
   });
 });

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { expect } from "vitest";
-import { ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN } from "../../plan/programs/controlPlane";
+import { NATS_TOKEN, NODES_AUTHORITY } from "../../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import { type DeploymentPlan, type ProgramPlan, secretsOfProgram } from "../../plan/types";
 import { ENVIRONMENT } from "../../sky/setup";
@@ -18,9 +18,6 @@ import type { LabStack } from "./harness";
 const NEEDED: Readonly<Record<string, string>> = {
   [API_KEYS]: "run/gateway-keys.conf",
   [TLS_BUNDLE]: "run/gateway-tls.pem",
-  // etcd 3.4 writes authentication requests into its write-ahead log.
-  [ETCD_ROOT_PASSWORD]: "etcd/member/wal/0000000000000000-0000000000000000.wal",
-  [ETCD_PASSWORD]: "etcd/member/wal/0000000000000000-0000000000000000.wal",
   [NATS_TOKEN]: "run/nats/nats.conf",
 };
 
@@ -78,7 +75,9 @@ export class Secrecy {
     const generated = await this.stack.generated();
     const onNodes = secretsOnNodes(cluster);
     this.secrets = { ...this.secrets, ...onNodes, seed: generated["dynamo-tls"] ?? "" };
-    expect(Object.keys(onNodes).toSorted()).toEqual([...Object.keys(NEEDED), "HF_TOKEN"].toSorted());
+    expect(Object.keys(onNodes).toSorted()).toEqual(
+      [...Object.keys(NEEDED), NODES_AUTHORITY, "HF_TOKEN"].toSorted(),
+    );
     const directory = nodesDirectory(cluster) ?? "";
     const ownFiles = planned?.nodes.flatMap(({ rank, programs }) =>
       [...new Set(programs.flatMap(secretsOfProgram))].map((secret) => `${secret}: node${rank}/secrets.json`),

@@ -13,7 +13,7 @@ import { plan } from "../../plan/plan";
 import type { NodePlan } from "../../plan/types";
 import { STAGES } from "../../sky/stages";
 import { LAB_NODES } from "../../toolchain/labLayout";
-import { askEtcd, DYNAMO_KEYS, ETCD_REFUSAL, greetNats, NATS_REFUSAL } from "../controlPlane";
+import { certificateFrom, knock } from "../encryption";
 import { listeners, unlisted } from "../sockets";
 import {
   ask,
@@ -226,14 +226,23 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(unlisted(found, listened)).toEqual([]);
   });
 
-  it("refuses at etcd and NATS who has no password", async () => {
+  it("refuses at etcd, NATS and workers who has no certificate", async () => {
     const [head] = planned(DISAGGREGATED).clusters[0]?.nodes ?? [];
-    const portOf = (program: string) =>
-      head?.programs.find(({ name }) => name === program)?.ports["client"] ?? 0;
+    const portOf = (role: string, purpose: string) =>
+      head?.programs.find((program) => program.role === role)?.ports[purpose] ?? 0;
     const host = head === undefined ? "" : addressOf(head);
-    for (const path of ["kv/range", "kv/deleterange"])
-      expect((await askEtcd(`${host}:${portOf("etcd")}`, path, DYNAMO_KEYS)).error).toMatch(ETCD_REFUSAL);
-    expect(await greetNats(host, portOf("nats"), {})).toBe(NATS_REFUSAL);
+    const foreign = certificateFrom("of another deployment, which has a secret too");
+    const doors = [
+      { host, port: portOf("etcd", "client"), greeting: "GET /version HTTP/1.1\r\nhost: x\r\n\r\n" },
+      { host, port: portOf("nats", "client"), isNats: true },
+      { host, port: portOf("prefill", "rpc") },
+    ];
+    for (const door of doors)
+      expect([door.port, await knock(door), await knock(door, foreign)]).toEqual([
+        door.port,
+        "refused",
+        "refused",
+      ]);
   });
 
   it("still has each secret where a program needs it alone, after an update that was interrupted", async () => {

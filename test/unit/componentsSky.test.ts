@@ -21,8 +21,7 @@ const DEDICATED: DynamoClusterArgs = {
 };
 /** Generated secrets of etcd and NATS. */
 const CREDENTIALS = {
-  DYNAMO_SKY_ETCD_ROOT_PASSWORD: "value-of-dynamo-credentials-etcd-root",
-  ETCD_AUTH_PASSWORD: "value-of-dynamo-credentials-etcd",
+  DYNAMO_SKY_NODES_AUTHORITY: "value-of-dynamo-credentials-nodes-authority",
   NATS_AUTH_TOKEN: "value-of-dynamo-credentials-nats",
   DYNAMO_SKY_LOCKSTEP_SECRET: "value-of-dynamo-credentials-lockstep",
 };
@@ -192,12 +191,12 @@ describe("dedicated placement", () => {
     const { resources, named } = await runOnMocks("update", make(DEDICATED));
     expect(commands(resources).filter((name) => name.endsWith("-launch"))).toHaveLength(3);
     const worker = named("dynamo-aggregated-0-launch");
-    const options = expect.arrayContaining(["--keep", "--control-ip", LAUNCHED.headAddress]);
+    const options = expect.arrayContaining(["--keep", "--control-ip", LAUNCHED.headAddress]) as unknown;
     expect(stdinOf(worker)["task"]).toMatchObject({ run: { options } });
     // The administrator's password of etcd stays on etcd's node, and no replica spans nodes here.
-    const { ETCD_AUTH_PASSWORD, NATS_AUTH_TOKEN } = CREDENTIALS;
+    const { NATS_AUTH_TOKEN } = CREDENTIALS;
     expect(stdinOf(named("dynamo-aggregated-0-nodes"))["secrets"]).toEqual({
-      ETCD_AUTH_PASSWORD,
+      ETCD_AUTH_PASSWORD: "value-of-dynamo-credentials-etcd",
       NATS_AUTH_TOKEN,
     });
     expect(worker.dependenciesOf("stdin")).toContain("dynamo-control-launch");

@@ -25,7 +25,7 @@ describe("defaults", () => {
       cluster: { nodes: 1, gpusPerNode: 8, accelerator: "H100", allowIdleGpus: false },
       placement: "shared",
       router: { mode: "kv", kvEvents: true },
-      frontend: { replicas: 1, port: 8000, migrationLimit: 3 },
+      frontend: { replicas: 1, port: 8000, migrationLimit: 10 },
       controlPlane: { discovery: "auto", events: "auto", requestPlane: "tcp", leaseTtlSeconds: 30 },
       kvOffload: {},
       timeouts: { readySeconds: 3600, dependencySeconds: 120, stopSeconds: 30, provisionMinutes: 60 },
@@ -137,7 +137,17 @@ describe("shapes that users ask for", () => {
       { router: { mode: "random" } },
     ],
     ["no published events", { router: { kvEvents: false, ttlSecs: 30 } }, { router: { ttlSecs: 30 } }],
-    ["migration where it works", { router: { mode: "random" }, frontend: { migrationLimit: 3 } }, {}],
+    ["moves that are set", { frontend: { migrationLimit: 0 } }, { frontend: { migrationLimit: 0 } }],
+    [
+      "moves for one worker a node",
+      { target: "sky", pools: [{ role: "aggregated", tensorParallel: 8 }], cluster: { gpusPerNode: 8 } },
+      { frontend: { migrationLimit: 3 } },
+    ],
+    [
+      "moves away from a node of eight workers",
+      { target: "sky", pools: [{ role: "aggregated", replicas: 16 }], cluster: { nodes: 2, gpusPerNode: 8 } },
+      { frontend: { migrationLimit: 10 } },
+    ],
     [
       "replicas on clusters of their own, of two kinds",
       {

@@ -122,6 +122,13 @@ describe("any input", () => {
     fc.assert(fc.property(likely, expectReadOrRefused), { numRuns: 300 });
   });
 
+  test.each(["cpus", "memory"])("a number for sky.%s that would be written with an exponent", (key) => {
+    for (const amount of [5e-324, 1e-7, 1e21]) {
+      expectReadOrRefused({ model: "Org/Name", target: "sky", sky: { [key]: amount } });
+      expect(read({ model: "Org/Name", target: "sky", sky: { [key]: amount } })).toBeInstanceOf(ConfigError);
+    }
+  });
+
   test("that no file holds", () => {
     const cyclic: Record<string, unknown> = {};
     cyclic["router"] = cyclic;

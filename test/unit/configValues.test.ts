@@ -162,14 +162,14 @@ const BAD: readonly BadInput[] = [
     "engine argument is a number",
     { engineArgs: ["--max-running-requests", 8] },
     [
-      'dynamo-sky:engineArgs[1]: 8 is not an argument. Allowed: text on one line, such as "--max-running-requests". Write it in quotes: "8".',
+      'dynamo-sky:engineArgs[1]: 8 is not an argument. Allowed: text on one line, a flag and its value as two arguments or with =, such as "--max-running-requests", "64". Write it in quotes: "8".',
     ],
   ],
   [
     "engine argument with a line break",
     { engineArgs: ["--a\n--b"] },
     [
-      'dynamo-sky:engineArgs[0]: "--a\\n--b" is not an argument. Allowed: text on one line, such as "--max-running-requests".',
+      'dynamo-sky:engineArgs[0]: "--a\\n--b" is not an argument. Allowed: text on one line, a flag and its value as two arguments or with =, such as "--max-running-requests", "64".',
     ],
   ],
   [

@@ -1,21 +1,7 @@
 /** What each engine is told: its flags, environment and ports. */
 import { describe, expect, it } from "vitest";
-import { type ProgramPlan, programsOf } from "../../plan/types";
-import { type Deployment, planned, problemsOf, SHAPES } from "./planShapes";
-
-function program(input: Deployment, name: string): ProgramPlan {
-  const found = programsOf(planned(input)).find((one) => one.name === name);
-  if (found === undefined) throw new Error(`no program ${name}`);
-  return found;
-}
-
-/** Value of a flag in a command. */
-function flagOf({ command }: ProgramPlan, flag: string): string | undefined {
-  const at = command.indexOf(flag);
-  return at < 0 ? undefined : command[at + 1];
-}
-
-/** Flags on separate lines, with their values; then the engines' environment variables. */
+import { programsOf } from "../../plan/types";
+import { type Deployment, flagOf, planned, plannedProgram, problemsOf, SHAPES } from "./planShapes";
 
 describe("sglang", () => {
   it("counts the whole world in --tp-size with attention data parallelism, over all nodes", () => {
@@ -39,17 +25,19 @@ describe("sglang", () => {
       cluster: { nodes: 4 },
       pools: [{ role: "aggregated", replicas: 2, tensorParallel: 16 }],
     } as const;
-    expect(flagOf(program(deployment, "aggregated-1-rank1"), "--dist-init-addr")).toBe("{{RANK_IP_2}}:29500");
+    expect(flagOf(plannedProgram(deployment, "aggregated-1-rank1"), "--dist-init-addr")).toBe(
+      "{{RANK_IP_2}}:29500",
+    );
   });
 
   it("listens on the address that it tells the others", () => {
-    const prefill = program(SHAPES.disagg, "prefill-0");
+    const prefill = plannedProgram(SHAPES.disagg, "prefill-0");
     expect(flagOf(prefill, "--host")).toBe(prefill.env["SGLANG_HOST_IP"]);
   });
 
   it("publishes KV events, each attention group on a port of its own", () => {
     const [leader, follower] = ["aggregated-0", "aggregated-0-rank1"].map((name) =>
-      program(SHAPES.multi, name),
+      plannedProgram(SHAPES.multi, name),
     );
     expect(leader?.ports["kvEvents"]).toBe(5557);
     expect(follower?.ports["kvEvents"]).toBe(5558);
@@ -57,8 +45,8 @@ describe("sglang", () => {
 
   it("publishes none where the router is told not to expect any", () => {
     const silent = { ...SHAPES.disagg, router: { kvEvents: false } };
-    expect(program(silent, "prefill-0").command).not.toContain("--kv-events-config");
-    expect(program(silent, "frontend-0").command).toContain("--no-router-kv-events");
+    expect(plannedProgram(silent, "prefill-0").command).not.toContain("--kv-events-config");
+    expect(plannedProgram(silent, "frontend-0").command).toContain("--no-router-kv-events");
   });
 
   it("offloads where prefixes are kept, in whole GB for each rank", () => {
@@ -67,11 +55,11 @@ describe("sglang", () => {
       kvOffload: { hostMemoryGB: 19.5, diskGB: 0.5, diskPath: "/data" },
       router: { blockSize: 64 },
     };
-    const prefill = program(offloading, "prefill-0");
+    const prefill = plannedProgram(offloading, "prefill-0");
     expect(flagOf(prefill, "--hicache-size")).toBe("20");
     expect(prefill.env["SGLANG_HICACHE_FILE_BACKEND_MAX_SIZE"]).toBe("500000000");
     expect(prefill.env["SGLANG_HICACHE_FILE_BACKEND_STORAGE_DIR"]).toBe("/data/prefill-0");
-    expect(program(offloading, "decode-0").command).not.toContain("--enable-hierarchical-cache");
+    expect(plannedProgram(offloading, "decode-0").command).not.toContain("--enable-hierarchical-cache");
   });
 
   it("refuses attention groups that cannot be spread evenly", () => {
@@ -91,7 +79,7 @@ describe("vllm", () => {
 
   it("starts the second node of an attention group without a worker, which Dynamo cannot be asked about", () => {
     const spanning = { ...twoNodes, pools: [{ role: "aggregated", tensorParallel: 16 }] } as const;
-    const second = program(spanning, "aggregated-0-rank1");
+    const second = plannedProgram(spanning, "aggregated-0-rank1");
     expect(second.command).toContain("--headless");
     expect(second.env).not.toHaveProperty("DYN_SYSTEM_PORT");
     expect(second.health).toEqual({ kind: "tcp", host: "{{HEAD_IP}}", port: 29500 });
@@ -103,7 +91,7 @@ describe("vllm", () => {
       ...twoNodes,
       pools: [{ role: "aggregated", dataParallel: 16, expertParallel: 16 }],
     } as const;
-    const second = program(spread, "aggregated-0-rank1");
+    const second = plannedProgram(spread, "aggregated-0-rank1");
     expect(flagOf(second, "--data-parallel-start-rank")).toBe("8");
     expect(flagOf(second, "--data-parallel-size-local")).toBe("8");
     expect(second.command).toContain("--enable-expert-parallel");
@@ -124,7 +112,7 @@ describe("vllm", () => {
       kv_connector_extra_config: { cpu_bytes_to_use: gb * 1e9 },
     });
     const configOf = (shape: Deployment, name: string): unknown =>
-      JSON.parse(flagOf(program(shape, name), "--kv-transfer-config") ?? "");
+      JSON.parse(flagOf(plannedProgram(shape, name), "--kv-transfer-config") ?? "");
     expect(configOf(offloading, "prefill-1")).toMatchObject({
       kv_connector: "MultiConnector",
       kv_connector_extra_config: { connectors: [keeps(40), { kv_connector: "NixlConnector" }] },
@@ -148,7 +136,7 @@ describe("trtllm", () => {
       router: { blockSize: 32 },
       pools: SHAPES.trtllm.pools.map((pool) => ({ ...pool, gpuMemoryFraction: 0.8 })),
     };
-    const prefill = program(tuned, "prefill-0");
+    const prefill = plannedProgram(tuned, "prefill-0");
     expect(flagOf(prefill, "--trtllm.kv_cache_config.tokens_per_block")).toBe("32");
     expect(flagOf(prefill, "--trtllm.kv_cache_config.free_gpu_memory_fraction")).toBe("0.8");
   });
@@ -161,7 +149,7 @@ describe("trtllm", () => {
     } as const;
 
     it("is one MPI world with a rank for each GPU, which runs the documented command", () => {
-      const first = program(spanning, "aggregated-0");
+      const first = plannedProgram(spanning, "aggregated-0");
       expect(first.command.slice(0, 13).join(" ")).toBe(
         "mpirun --allow-run-as-root -n 16 --host {{HEAD_IP}}:8,{{RANK_IP_1}}:8 --map-by slot --bind-to none trtllm-llmapi-launch python3 -m",
       );
@@ -172,7 +160,7 @@ describe("trtllm", () => {
     });
 
     it("has Open MPI's daemon and nothing of Dynamo on the other node, which works when the first one serves", () => {
-      const second = program(spanning, "aggregated-0-rank1");
+      const second = plannedProgram(spanning, "aggregated-0-rank1");
       expect(second.command).toEqual(["orted"]);
       expect(Object.keys(second.env).filter((name) => /^(DYN_|ETCD_|NATS_)/.test(name))).toEqual([]);
       expect(second.env["CUDA_VISIBLE_DEVICES"]).toBe("{{GPUS}}");
@@ -182,7 +170,9 @@ describe("trtllm", () => {
     });
 
     it("listens at ports of the plan: mpirun's, a daemon's, the ranks'", () => {
-      const [first, second] = ["aggregated-0", "aggregated-0-rank1"].map((name) => program(spanning, name));
+      const [first, second] = ["aggregated-0", "aggregated-0-rank1"].map((name) =>
+        plannedProgram(spanning, name),
+      );
       for (const family of ["v4", "v6"]) {
         const daemons = `OMPI_MCA_oob_tcp_dynamic_ip${family}_ports`;
         expect([first?.env[daemons], first?.mpi?.daemonEnv?.[daemons]]).toEqual([
@@ -198,7 +188,7 @@ describe("trtllm", () => {
     });
 
     it("offloads to the host memory of every rank", () => {
-      const leader = program({ ...spanning, kvOffload: { hostMemoryGB: 20 } }, "aggregated-0");
+      const leader = plannedProgram({ ...spanning, kvOffload: { hostMemoryGB: 20 } }, "aggregated-0");
       expect(flagOf(leader, "--trtllm.kv_cache_config.host_cache_size")).toBe("20000000000");
     });
   });
@@ -206,7 +196,7 @@ describe("trtllm", () => {
   it("offloads nothing of decode workers, which keep no prefixes", () => {
     const offloading = { ...SHAPES.trtllm, kvOffload: { hostMemoryGB: 20 } };
     const flag = "--trtllm.kv_cache_config.host_cache_size";
-    expect(flagOf(program(offloading, "prefill-1"), flag)).toBe("20000000000");
-    expect(flagOf(program(offloading, "decode-0"), flag)).toBeUndefined();
+    expect(flagOf(plannedProgram(offloading, "prefill-1"), flag)).toBe("20000000000");
+    expect(flagOf(plannedProgram(offloading, "decode-0"), flag)).toBeUndefined();
   });
 });

@@ -7,11 +7,8 @@ import { describe, expect, it } from "vitest";
 import { reservedFlag } from "../../config/reserved";
 import { engines } from "../../plan/engines";
 import { ENGINES, type ProgramPlan } from "../../plan/types";
-import { type Deployment, planned, problemsOf, programOf, SHAPES } from "./planShapes";
+import { type Deployment, flagOf, plannedProgram, problemsOf, SHAPES } from "./planShapes";
 
-const program = (input: Deployment, name: string): ProgramPlan => programOf(planned(input), name);
-
-const flagOf = ({ command }: ProgramPlan, flag: string) => command[command.indexOf(flag) + 1];
 const jsonOf = (one: ProgramPlan, flag: string): unknown => JSON.parse(flagOf(one, flag) ?? "");
 
 const with_ = (engine: "sglang" | "vllm" | "trtllm", more: Partial<Deployment>): Deployment => ({
@@ -23,12 +20,14 @@ const with_ = (engine: "sglang" | "vllm" | "trtllm", more: Partial<Deployment>):
 describe("kvTransfer", () => {
   it("has NIXL take another of its backends, with each engine", () => {
     const kvTransfer = { backend: "LIBFABRIC" } as const;
-    expect(jsonOf(program(with_("vllm", { kvTransfer }), "decode-0"), "--kv-transfer-config")).toEqual({
-      kv_connector: "NixlConnector",
-      kv_role: "kv_both",
-      kv_connector_extra_config: { backends: ["LIBFABRIC"] },
-    });
-    const sglang = program(
+    expect(jsonOf(plannedProgram(with_("vllm", { kvTransfer }), "decode-0"), "--kv-transfer-config")).toEqual(
+      {
+        kv_connector: "NixlConnector",
+        kv_role: "kv_both",
+        kv_connector_extra_config: { backends: ["LIBFABRIC"] },
+      },
+    );
+    const sglang = plannedProgram(
       with_("sglang", { kvTransfer: { ...kvTransfer, extra: { num_threads: "8" } } }),
       "prefill-0",
     );
@@ -37,7 +36,7 @@ describe("kvTransfer", () => {
       SGLANG_DISAGGREGATION_NIXL_BACKEND: "LIBFABRIC",
       SGLANG_DISAGGREGATION_NIXL_BACKEND_PARAMS: '{"num_threads":"8"}',
     });
-    const trtllm = program(with_("trtllm", { kvTransfer }), "decode-0");
+    const trtllm = plannedProgram(with_("trtllm", { kvTransfer }), "decode-0");
     expect(trtllm.env).toMatchObject({ TRTLLM_NIXL_KVCACHE_BACKEND: "LIBFABRIC" });
   });
 
@@ -45,7 +44,7 @@ describe("kvTransfer", () => {
     const pools = (["prefill", "decode"] as const).map((role) => ({ role, tensorParallel: 16 }));
     const spanning = with_("trtllm", { pools, cluster: { nodes: 4 }, kvTransfer: { backend: "LIBFABRIC" } });
     for (const name of ["prefill-0", "prefill-0-rank1", "decode-0-rank1"])
-      expect(program(spanning, name).env).toMatchObject({ TRTLLM_NIXL_KVCACHE_BACKEND: "LIBFABRIC" });
+      expect(plannedProgram(spanning, name).env).toMatchObject({ TRTLLM_NIXL_KVCACHE_BACKEND: "LIBFABRIC" });
   });
 
   it("has another connector hand over, by the engine's own name for it", () => {
@@ -53,19 +52,19 @@ describe("kvTransfer", () => {
       kvTransfer: { connector: "MooncakeConnector", extra: { protocol: "rdma" } },
     });
     const extra = { kv_connector_extra_config: { protocol: "rdma" } };
-    expect(jsonOf(program(mooncake, "prefill-0"), "--kv-transfer-config")).toEqual({
+    expect(jsonOf(plannedProgram(mooncake, "prefill-0"), "--kv-transfer-config")).toEqual({
       kv_connector: "MooncakeConnector",
       kv_role: "kv_producer",
       ...extra,
     });
-    expect(jsonOf(program(mooncake, "decode-0"), "--kv-transfer-config")).toMatchObject({
+    expect(jsonOf(plannedProgram(mooncake, "decode-0"), "--kv-transfer-config")).toMatchObject({
       kv_role: "kv_consumer",
     });
-    const prefill = program(mooncake, "prefill-0");
+    const prefill = plannedProgram(mooncake, "prefill-0");
     expect(prefill.env["VLLM_MOONCAKE_BOOTSTRAP_PORT"]).toBe(String(prefill.ports["sideChannel"]));
-    const sglang = program(with_("sglang", { kvTransfer: { connector: "mooncake" } }), "decode-0");
+    const sglang = plannedProgram(with_("sglang", { kvTransfer: { connector: "mooncake" } }), "decode-0");
     expect(flagOf(sglang, "--disaggregation-transfer-backend")).toBe("mooncake");
-    const trtllm = program(with_("trtllm", { kvTransfer: { connector: "UCX" } }), "decode-0");
+    const trtllm = plannedProgram(with_("trtllm", { kvTransfer: { connector: "UCX" } }), "decode-0");
     expect(flagOf(trtllm, "--trtllm.cache_transceiver_config.backend")).toBe("UCX");
   });
 
@@ -84,16 +83,16 @@ describe("kvTransfer", () => {
         kv_connector_extra_config: { backends: ["LIBFABRIC"] },
       };
       const disaggregated = with_("vllm", { kvTransfer });
-      expect(jsonOf(program(disaggregated, "prefill-0"), "--kv-transfer-config")).toMatchObject({
+      expect(jsonOf(plannedProgram(disaggregated, "prefill-0"), "--kv-transfer-config")).toMatchObject({
         kv_connector: "MultiConnector",
         kv_connector_extra_config: { connectors: [keeps, moves] },
       });
-      expect(jsonOf(program(disaggregated, "decode-0"), "--kv-transfer-config")).toEqual(moves);
+      expect(jsonOf(plannedProgram(disaggregated, "decode-0"), "--kv-transfer-config")).toEqual(moves);
       const aggregated = with_("vllm", {
         kvTransfer: { connector, extra: { chunk: 256 } },
         pools: [{ role: "aggregated", tensorParallel: 8 }],
       });
-      expect(jsonOf(program(aggregated, "aggregated-0"), "--kv-transfer-config")).toEqual(keeps);
+      expect(jsonOf(plannedProgram(aggregated, "aggregated-0"), "--kv-transfer-config")).toEqual(keeps);
     },
   );
 
@@ -163,7 +162,7 @@ describe("engineConfig", () => {
       router: { blockSize: 64 },
       pools: [{ ...prefill, engineConfig: { cuda_graph_config: { enable_padding: false } } }, decode],
     });
-    const worker = program(input, "prefill-0");
+    const worker = plannedProgram(input, "prefill-0");
     expect(jsonOf(worker, "--override-engine-args")).toEqual({
       kv_cache_config: { tokens_per_block: 64, dtype: "fp8" },
       cache_transceiver_config: { backend: "DEFAULT", max_tokens_in_buffer: 8192 },
@@ -172,13 +171,13 @@ describe("engineConfig", () => {
     });
     // Dynamo's worker accepts one form only.
     expect(worker.command.filter((argument) => argument.startsWith("--trtllm."))).toEqual([]);
-    expect(jsonOf(program(input, "decode-0"), "--override-engine-args")).toMatchObject({
+    expect(jsonOf(plannedProgram(input, "decode-0"), "--override-engine-args")).toMatchObject({
       cuda_graph_config: { enable_padding: true },
     });
   });
 
   it("comes before a file of the engine's configuration, whose sizes do not count", () => {
-    const worker = program(
+    const worker = plannedProgram(
       with_("trtllm", { engineArgs: ["--extra-engine-args", "/etc/prefill.yaml"] }),
       "prefill-0",
     );

@@ -6,19 +6,7 @@ import { UNASKED_OF_DYNAMO } from "../../plan/programs/environment";
 import { UNASKED_OF_FRONTENDS } from "../../plan/programs/frontend";
 import { UNASKED_OF_WORKERS } from "../../plan/programs/worker";
 import { ENGINES, type EngineName, type ProgramPlan, programsOf, WORKER_ROLES } from "../../plan/types";
-import { type Deployment, planned, problemsOf, SHAPES } from "./planShapes";
-
-function program(input: Deployment, name: string): ProgramPlan {
-  const found = programsOf(planned(input)).find((one) => one.name === name);
-  if (found === undefined) throw new Error(`no program ${name}`);
-  return found;
-}
-
-/** Value of a flag in a command. */
-function flagOf({ command }: ProgramPlan, flag: string): string | undefined {
-  const at = command.indexOf(flag);
-  return at < 0 ? undefined : command[at + 1];
-}
+import { type Deployment, flagOf, planned, plannedProgram, problemsOf, SHAPES } from "./planShapes";
 
 /** Flags on separate lines, with their values; then the engines' environment variables. */
 function readable({ name, command, env, gpus }: ProgramPlan): string {
@@ -71,15 +59,15 @@ describe("the size of a KV block", () => {
   it.each(engineNames)("is the same for %s and the router where it is set", (engine) => {
     for (const name of ["prefill-0", "decode-0"])
       for (const flag of BLOCK_SIZE_FLAGS[engine])
-        expect(flagOf(program(input(engine, { blockSize: 64 }), name), flag)).toBe("64");
-    expect(flagOf(program(input(engine, { blockSize: 64 }), "frontend-0"), "--kv-cache-block-size")).toBe(
-      "64",
-    );
+        expect(flagOf(plannedProgram(input(engine, { blockSize: 64 }), name), flag)).toBe("64");
+    expect(
+      flagOf(plannedProgram(input(engine, { blockSize: 64 }), "frontend-0"), "--kv-cache-block-size"),
+    ).toBe("64");
   });
 
   it("is 16 tokens for the mocker, which simulates no model that could choose", () => {
-    expect(flagOf(program(SHAPES.dev, "prefill-0"), "--block-size")).toBe("16");
-    expect(program(SHAPES.dev, "frontend-0").command).not.toContain("--kv-cache-block-size");
+    expect(flagOf(plannedProgram(SHAPES.dev, "prefill-0"), "--block-size")).toBe("16");
+    expect(plannedProgram(SHAPES.dev, "frontend-0").command).not.toContain("--kv-cache-block-size");
   });
 
   it("has to be said where blocks become files, or a part of the frontend counts in blocks of its own", () => {
@@ -183,8 +171,8 @@ describe("a worker that is told to stop", () => {
   ])("with %d seconds for it has %s for the requests in progress", (stopSeconds, expected) => {
     const stopping = { ...SHAPES.vllm, timeouts: { stopSeconds } };
     const name = "DYN_GRACEFUL_SHUTDOWN_GRACE_PERIOD_SECS";
-    expect(program(stopping, "prefill-0").env[name]).toBe(expected);
-    expect(program(stopping, "frontend-0").env[name]).toBeUndefined();
+    expect(plannedProgram(stopping, "prefill-0").env[name]).toBe(expected);
+    expect(plannedProgram(stopping, "frontend-0").env[name]).toBeUndefined();
   });
 });
 
@@ -196,28 +184,28 @@ describe("mocker with offload", () => {
   } as const satisfies Deployment;
 
   it("simulates host memory of as many blocks as the gigabytes of all GPUs hold", () => {
-    const prefill = program(offloading, "prefill-0");
+    const prefill = plannedProgram(offloading, "prefill-0");
     expect(flagOf(prefill, "--engine-type")).toBe("vllm");
     // 147456 bytes a token, 16 tokens a block.
     expect(flagOf(prefill, "--num-host-blocks")).toBe("1695");
     expect(flagOf(prefill, "--kv-bytes-per-token")).toBe("147456");
-    expect(flagOf(program(offloading, "decode-0"), "--num-host-blocks")).toBeUndefined();
-    expect(flagOf(program(offloading, "decode-0"), "--engine-type")).toBe("sglang");
+    expect(flagOf(plannedProgram(offloading, "decode-0"), "--num-host-blocks")).toBeUndefined();
+    expect(flagOf(plannedProgram(offloading, "decode-0"), "--engine-type")).toBe("sglang");
   });
 });
 
 describe("mocker", () => {
   it("has a process on every node of a replica, and lets only the first be seen by frontends", () => {
     const spanning = { ...SHAPES.multi, engine: "mocker" } as const;
-    const second = program(spanning, "aggregated-0-rank1");
+    const second = plannedProgram(spanning, "aggregated-0-rank1");
     expect(flagOf(second, "--discovery-backend")).toBe("mem");
-    expect(program(spanning, "aggregated-0").command).not.toContain("--discovery-backend");
+    expect(plannedProgram(spanning, "aggregated-0").command).not.toContain("--discovery-backend");
     expect(planned(spanning).expectedWorkers.aggregated).toBe(1);
   });
 
   it("is not told which GPUs it has", () => {
-    expect(program(SHAPES.dev, "decode-1").env).not.toHaveProperty("CUDA_VISIBLE_DEVICES");
-    expect(program(SHAPES.dev, "decode-1").gpus).toEqual([2]);
+    expect(plannedProgram(SHAPES.dev, "decode-1").env).not.toHaveProperty("CUDA_VISIBLE_DEVICES");
+    expect(plannedProgram(SHAPES.dev, "decode-1").gpus).toEqual([2]);
   });
 });
 
@@ -236,7 +224,7 @@ describe("any engine", () => {
         },
       ],
     } as const;
-    const worker = program(added, "aggregated-7");
+    const worker = plannedProgram(added, "aggregated-7");
     expect(worker.command.slice(-4)).toEqual(["--log-level", "warning", "--log-level", "debug"]);
     expect(worker.env).toMatchObject({
       NCCL_DEBUG: "INFO",
@@ -255,11 +243,11 @@ describe("any engine", () => {
       pools: [{ role: "aggregated", tensorParallel: 4 }],
     } as const;
     for (const name of ["aggregated-0", "aggregated-0-rank1"])
-      expect(interfaces(program(two, name))).toEqual(["{{NODE_INTERFACE}}", undefined]);
+      expect(interfaces(plannedProgram(two, name))).toEqual(["{{NODE_INTERFACE}}", undefined]);
     // All ranks of a replica on one node; with a single node NCCL too, which otherwise may carry KV caches
     // between nodes.
     const [a, b] = [two.cluster, { ...two.cluster, nodes: 1 }].map((cluster) =>
-      program(
+      plannedProgram(
         { ...two, cluster, pools: [{ role: "aggregated", replicas: cluster.nodes, tensorParallel: 2 }] },
         "aggregated-0",
       ),
@@ -276,7 +264,7 @@ describe("any engine", () => {
       cluster: { nodes: 2, gpusPerNode: 2 },
       pools: [{ role: "aggregated", tensorParallel: 4 }],
     } as const;
-    const told = (change: Deployment) => program(change, "aggregated-0").env["GLOO_SOCKET_IFNAME"];
+    const told = (change: Deployment) => plannedProgram(change, "aggregated-0").env["GLOO_SOCKET_IFNAME"];
     const own = { GLOO_SOCKET_IFNAME: "bond0" };
     expect(told({ ...two, engineEnv: own })).toBe("bond0");
     expect(told({ ...two, pools: [{ ...two.pools[0], engineEnv: own }] })).toBe("bond0");
@@ -321,7 +309,7 @@ describe("any engine", () => {
 
   it("finds a model of a bucket where the node has put it", () => {
     expect(
-      flagOf(program({ ...SHAPES.single, model: "s3://models/qwen" }, "aggregated-0"), "--model-path"),
+      flagOf(plannedProgram({ ...SHAPES.single, model: "s3://models/qwen" }, "aggregated-0"), "--model-path"),
     ).toMatch(/^{{MODELS}}\/qwen-[0-9a-f]{8}$/);
   });
 });

@@ -257,7 +257,7 @@ test("a recipe mounts the files from where they are, and tells the nodes their n
     "~/.dynamo-sky/files/z.json": "files/z.json",
     "~/.dynamo-sky/files/maps": "maps",
   });
-  expect(task.run).toContain("--files chat.jinja,maps,z.json <<");
+  expect(task.run).toContain("--files chat.jinja,maps,z.json ");
   expect(task.run).toContain("--chat-template {{FILES}}/chat.jinja");
 });
 

@@ -8,8 +8,8 @@ import { portSetting } from "../../plan/ports";
 import { nginxConf, specDigest, textOfTask, unitFiles } from "../runtime";
 import { runOnMocks } from "./componentsMocks";
 import { type BadInput, messageOf } from "./configMessages";
-import { GUARDED, ON, planned, programOf, programsFor } from "./metricsPlans";
-import { type Deployment, SHAPES } from "./planShapes";
+import { GUARDED, ON, planned, programsFor } from "./metricsPlans";
+import { type Deployment, plannedProgram, SHAPES } from "./planShapes";
 
 const BAD: readonly BadInput[] = [
   [
@@ -59,7 +59,7 @@ describe("plan", () => {
   });
 
   test("the exporter asks the services of its own node", () => {
-    const { command, ports, health } = programOf(GUARDED, "exporter-0");
+    const { command, ports, health } = plannedProgram(GUARDED, "exporter-0");
     expect(command).toEqual([
       ...["python3", "{{NODE_DIR}}/exporter.py", "{{NODE_IP}}", "9050"],
       ...["--nats", "http://{{NODE_IP}}:8222/varz"],
@@ -72,7 +72,7 @@ describe("plan", () => {
   });
 
   test("the gateway serves its metrics to its own node, and only with exporters", () => {
-    const conf = (input: Deployment) => nginxConf(programOf(input, "gateway"));
+    const conf = (input: Deployment) => nginxConf(plannedProgram(input, "gateway"));
     const { metrics: _, ...guarded } = GUARDED;
     expect(conf(GUARDED)).toContain(
       "listen {{NODE_IP}}:9850;\n    access_log off;\n    location = /stub_status { stub_status; }",
@@ -84,13 +84,13 @@ describe("plan", () => {
   });
 
   test("Prometheus listens where only its own node reaches it", () => {
-    const address = (input: Deployment) => programOf(input, "prometheus").command[2];
+    const address = (input: Deployment) => plannedProgram(input, "prometheus").command[2];
     expect(address({ ...SHAPES.single, ...ON })).toBe("--web.listen-address=127.0.0.1:9090");
     expect(address({ ...SHAPES.dev, ...ON })).toBe("--web.listen-address={{NODE_IP}}:9090");
   });
 
   test("Prometheus's files and flags", () => {
-    const { command, files } = programOf(GUARDED, "prometheus");
+    const { command, files } = plannedProgram(GUARDED, "prometheus");
     expect(command).toMatchInlineSnapshot(`
       [
         "prometheus",
@@ -106,12 +106,13 @@ describe("plan", () => {
   });
 
   test("SGLang is told to keep metrics, and only then", () => {
-    const has = (input: Deployment) => programOf(input, "prefill-0").command.includes("--enable-metrics");
+    const has = (input: Deployment) =>
+      plannedProgram(input, "prefill-0").command.includes("--enable-metrics");
     expect([has(SHAPES.disagg), has({ ...SHAPES.disagg, ...ON })]).toEqual([false, true]);
   });
 
   test("its files are part of what restarts a program, and pass the driver's check", () => {
-    const program = programOf(GUARDED, "prometheus");
+    const program = plannedProgram(GUARDED, "prometheus");
     const { files: _, ...without } = program;
     expect(specDigest(program)).not.toBe(specDigest(without));
     const rendered = unitFiles("u", [program]);

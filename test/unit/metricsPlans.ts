@@ -17,10 +17,4 @@ export function planned(input: Deployment) {
 
 export const programsFor = (input: Deployment) => programsOf(planned(input).made);
 
-export function programOf(input: Deployment, name: string) {
-  const found = programsFor(input).find((program) => program.name === name);
-  if (found === undefined) throw new Error(`no program ${name}`);
-  return found;
-}
-
 export const GUARDED = { ...SHAPES.dev, access: { gateway: true }, ...ON } as const;

@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { ConfigError } from "../../config/problems";
 import { scrapeTargets } from "../../plan/metrics/targets";
-import { ON, planned, programOf, programsFor } from "./metricsPlans";
-import { type Deployment, likelyDeployment, SHAPES } from "./planShapes";
+import { ON, planned, programsFor } from "./metricsPlans";
+import { type Deployment, likelyDeployment, plannedProgram, SHAPES } from "./planShapes";
 
 describe("targets", () => {
   const rows = (input: Deployment) =>
@@ -17,7 +17,7 @@ describe("targets", () => {
   test("of two nodes, as the head reaches them", () => {
     expect(rows({ ...SHAPES.multi, ...ON })).toMatchInlineSnapshot(`
       [
-        "etcd etcd {{HEAD_IP}}:2379 node 0 rank 0",
+        "etcd etcd {{HEAD_IP}}:2381 node 0 rank 0",
         "frontend frontend-0 127.0.0.1:9800 node 0 rank 0",
         "worker aggregated-0 {{HEAD_IP}}:9100 node 0 rank 0",
         "node exporter-0 {{HEAD_IP}}:9050 node 0 rank 0",
@@ -88,7 +88,7 @@ describe("of several clusters", () => {
   } as const satisfies Deployment;
 
   test("Prometheus is with the control plane, and asks the exporter beside it where the others are", () => {
-    const { files } = programOf(DEDICATED, "prometheus");
+    const { files } = plannedProgram(DEDICATED, "prometheus");
     const jobs: readonly Record<string, unknown>[] = parse(files?.["prometheus.yml"] ?? "").scrape_configs;
     const worker = jobs.find((job) => job["job_name"] === "dynamo-worker");
     expect(worker).toEqual({
@@ -106,7 +106,7 @@ describe("of several clusters", () => {
   });
 
   test("the exporter beside it knows what is planned there: nodes, ports and labels, and no address", () => {
-    const { files } = programOf(DEDICATED, "prometheus");
+    const { files } = plannedProgram(DEDICATED, "prometheus");
     const listed: Record<string, readonly { node: string; port: number; labels: Record<string, string> }[]> =
       JSON.parse(files?.["targets.json"] ?? "{}");
     const rows = Object.entries(listed).flatMap(([job, targets]) =>
@@ -124,7 +124,7 @@ describe("of several clusters", () => {
   });
 
   test("every other node tells etcd where it is, with etcd's password", () => {
-    const [head, other] = ["exporter-0", "exporter-3"].map((name) => programOf(DEDICATED, name));
+    const [head, other] = ["exporter-0", "exporter-3"].map((name) => plannedProgram(DEDICATED, name));
     expect(head?.command.slice(-4)).toEqual([
       ...["--etcd", "http://{{HEAD_IP}}:2379"],
       ...["--find", "{{NODE_DIR}}/run/prometheus/targets.json"],

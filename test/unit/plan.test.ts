@@ -5,6 +5,46 @@ import { portSetting } from "../../plan/ports";
 import { type DeploymentPlan, programsOf, secretsOfProgram } from "../../plan/types";
 import { type Deployment, NO_SERVICES, planned, problemsOf, programOf, SERVICES, SHAPES } from "./planShapes";
 
+const DEDICATED = {
+  ...SHAPES.disagg,
+  placement: "dedicated",
+  pools: [
+    { role: "prefill", replicas: 2, tensorParallel: 2, accelerator: "L40S" },
+    { role: "decode", tensorParallel: 16 },
+  ],
+} as const satisfies Deployment;
+
+describe("TLS between a deployment's programs", () => {
+  const isOn = (input: Deployment) =>
+    programsOf(planned(input)).some(({ secretEnv }) => secretEnv.includes("DYNAMO_SKY_NODES_AUTHORITY"));
+
+  it.each<[boolean, string, Deployment]>([
+    [false, "one node", SHAPES.dev],
+    [true, "several nodes", SHAPES.multi],
+    [true, "one node that was asked to", { ...SHAPES.dev, controlPlane: { tls: true } }],
+    [false, "several nodes that were asked not to", { ...SHAPES.multi, controlPlane: { tls: false } }],
+    [false, "clusters that may be known by an external address", DEDICATED],
+    [true, "clusters on Slurm", { ...DEDICATED, sky: { infra: ["slurm/lab"] } }],
+  ])("is %s with %s", (expected, _where, input) => {
+    expect(isOn(input)).toBe(expected);
+  });
+
+  it("takes the place of etcd's password, and is in every URL", () => {
+    const multi = planned(SHAPES.multi);
+    const { env, secretEnv, waitsFor } = programOf(multi, "frontend-0");
+    expect(secretEnv).toEqual(["DYNAMO_SKY_NODES_AUTHORITY", "NATS_AUTH_TOKEN"]);
+    expect(env).toMatchObject({
+      ETCD_ENDPOINTS: "https://{{HEAD_IP}}:2379",
+      NATS_SERVER: "tls://{{HEAD_IP}}:4222",
+    });
+    expect(env).not.toHaveProperty("ETCD_AUTH_USERNAME");
+    expect(waitsFor[0]?.probe).toEqual({ kind: "http", url: "http://{{HEAD_IP}}:2381/health" });
+    expect(programOf(multi, "etcd").secretEnv).toEqual(["DYNAMO_SKY_NODES_AUTHORITY"]);
+    expect(programOf(multi, "etcd").command).toContain("https://{{NODE_IP}}:2379");
+    expect(programOf(multi, "nats").files?.["nats.conf"]).toMatch(/^tls \{.*verify: true \}$/m);
+  });
+});
+
 describe("control plane", () => {
   it("is etcd and NATS on the head's own address, and every Dynamo process waits for both", () => {
     const dev = planned(SHAPES.dev);
@@ -36,7 +76,7 @@ describe("control plane", () => {
       command: ["nats-server", "--config", "{{NODE_DIR}}/run/nats/nats.conf"],
       files: {
         "nats.conf":
-          'listen: "{{NODE_IP}}:4222"\nhttp: "{{NODE_IP}}:8222"\nauthorization { token: "{{SECRET.NATS_AUTH_TOKEN}}" }\n',
+          'listen: "{{NODE_IP}}:4222"; http: "{{NODE_IP}}:8222"; authorization { token: "{{SECRET.NATS_AUTH_TOKEN}}" }\n',
       },
       env: {},
     });
@@ -105,17 +145,8 @@ describe("facts", () => {
 });
 
 describe("placement dedicated", () => {
-  const dedicated = {
-    ...SHAPES.disagg,
-    placement: "dedicated",
-    pools: [
-      { role: "prefill", replicas: 2, tensorParallel: 2, accelerator: "L40S" },
-      { role: "decode", tensorParallel: 16 },
-    ],
-  } as const satisfies Deployment;
-
   it("gives control plane and frontends a cluster without GPUs, and every replica one of just its size", () => {
-    const { clusters, endpoint } = planned(dedicated);
+    const { clusters, endpoint } = planned(DEDICATED);
     expect(
       clusters.map(({ name, accelerator, nodes }) => [name, accelerator, nodes.map(({ gpus }) => gpus)]),
     ).toEqual([
@@ -131,10 +162,10 @@ describe("placement dedicated", () => {
   });
 
   it("has workers find the control plane in its cluster, and each other in theirs", () => {
-    const second = programOf(planned(dedicated), "decode-0-rank1");
+    const second = programOf(planned(DEDICATED), "decode-0-rank1");
     expect(second.env["ETCD_ENDPOINTS"]).toBe("http://{{CONTROL_IP}}:2379");
     expect(second.command.join(" ")).toContain("--dist-init-addr {{HEAD_IP}}:29500");
-    expect(programOf(planned(dedicated), "frontend-0").env["ETCD_ENDPOINTS"]).toBe("http://{{HEAD_IP}}:2379");
+    expect(programOf(planned(DEDICATED), "frontend-0").env["ETCD_ENDPOINTS"]).toBe("http://{{HEAD_IP}}:2379");
   });
 });
 

@@ -22,6 +22,17 @@ export function programOf(from: DeploymentPlan, name: string): ProgramPlan {
   return found;
 }
 
+/** A program of the plan for this input. */
+export function plannedProgram(input: Deployment, name: string): ProgramPlan {
+  return programOf(planned(input), name);
+}
+
+/** Value of a flag in a command; undefined if it is not there. */
+export function flagOf({ command }: Pick<ProgramPlan, "command">, flag: string): string | undefined {
+  const at = command.indexOf(flag);
+  return at < 0 ? undefined : command[at + 1];
+}
+
 /** Why there is no plan: each problem after its key. Empty if there is one. */
 export function problemsOf(input: Deployment): string[] {
   try {

@@ -91,6 +91,20 @@ describe("where things listen, and who finds whom, is set by the plan", () => {
     },
   );
 
+  test.each(["sglang", "vllm", "trtllm"] as const)(
+    "against another revision for the workers of %s",
+    (engine) => {
+      expect(refusal({ engine, engineArgs: ["--revision=v1"] })).toBe(
+        "dynamo-sky:engineArgs[0]: --revision is set by the plan. Remove it; use modelRevision instead.",
+      );
+    },
+  );
+
+  test.each(["--mem-fraction-static 0.9", "-tp 8"])("against a flag and its value in one: %s", (argument) => {
+    for (const input of [{ engineArgs: [argument] }, { frontend: { args: [argument] } }])
+      expect(refusal(input)).toMatch(/Allowed: text on one line, a flag and its value as two arguments/);
+  });
+
   test("and other arguments are taken", () => {
     const args = [
       "--tokenizer",

@@ -37,7 +37,9 @@ function text(input: ConfigInput, standalone = false): string {
 
 const task = (input: ConfigInput): Task => parse(text(input));
 /** Secrets of etcd and NATS, by their names in a task. */
-const CREDENTIALS = { DYNAMO_SKY_ETCD_ROOT_PASSWORD: null, ETCD_AUTH_PASSWORD: null, NATS_AUTH_TOKEN: null };
+const OF_ONE_NODE = { DYNAMO_SKY_ETCD_ROOT_PASSWORD: null, ETCD_AUTH_PASSWORD: null, NATS_AUTH_TOKEN: null };
+/** The same where there are several nodes. */
+const CREDENTIALS = { DYNAMO_SKY_NODES_AUTHORITY: null, NATS_AUTH_TOKEN: null };
 /** If a replica spans nodes its launchers have a secret too. */
 const SPANNING = { ...CREDENTIALS, DYNAMO_SKY_LOCKSTEP_SECRET: null };
 
@@ -222,12 +224,12 @@ print(json.dumps(start.values_of(names, home, True)))`;
     // The second node runs no etcd and no gateway, and does not have their secrets.
     expect(Object.keys(second).toSorted()).toEqual([
       "DYNAMO_SKY_LOCKSTEP_SECRET",
-      "ETCD_AUTH_PASSWORD",
+      "DYNAMO_SKY_NODES_AUTHORITY",
       "NATS_AUTH_TOKEN",
     ]);
     expect(head).toMatchObject(second);
     const passwords = Object.keys(SPANNING).map((name) => head[name]);
-    expect(new Set(passwords).size).toBe(4);
+    expect(new Set(passwords).size).toBe(3);
     for (const value of passwords) expect(value).toMatch(/^[0-9a-f]{64}$/);
   });
 
@@ -245,9 +247,9 @@ print(json.dumps(start.values_of(names, home, True)))`;
       ({ stdout }): Record<string, string> => JSON.parse(stdout),
     );
     expect(Object.keys(first ?? {}).toSorted()).toEqual(
-      Object.keys({ ...ACCESS, ...CREDENTIALS }).toSorted(),
+      Object.keys({ ...ACCESS, ...OF_ONE_NODE }).toSorted(),
     );
-    for (const name of Object.keys(CREDENTIALS)) expect(second?.[name]).not.toBe(first?.[name]);
+    for (const name of Object.keys(OF_ONE_NODE)) expect(second?.[name]).not.toBe(first?.[name]);
   });
 
   describe("has its first node make a key and a certificate", () => {

@@ -1,0 +1,113 @@
+/** Peers without a certificate, and listeners between nodes. */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { connect as connectTls } from "node:tls";
+import { RUNTIME } from "./runtime";
+
+const LIMIT_MS = 20_000;
+
+/** What a peer shows: its key and its certificate, PEM. */
+export interface PeerCertificate {
+  readonly key: string;
+  readonly cert: string;
+}
+
+/** A certificate as nodes make it from this secret. */
+export function certificateFrom(secret: string): PeerCertificate {
+  const code = `import json, os, sys; sys.path.insert(0, sys.argv[1]); sys.dont_write_bytecode = True
+import certificates
+print(json.dumps(certificates.issue(os.environ["AUTHORITY"], ["127.0.0.1"])))`;
+  const env = { ...process.env, AUTHORITY: secret };
+  const files = JSON.parse(execFileSync("python3", ["-c", code, RUNTIME], { env, encoding: "utf8" }));
+  return { key: files["key.pem"], cert: files["certificate.pem"] };
+}
+
+/** A port that speaks TLS, and what a client says first; NATS speaks before TLS begins. */
+export interface Door {
+  readonly host: string;
+  readonly port: number;
+  readonly isNats?: boolean;
+  readonly greeting?: string;
+}
+
+/**
+ * Whether a server lets a peer in. It tells only after the handshake: an accepted peer gets a ticket for its
+ * next connection, or an answer, a refused one an alert or nothing.
+ */
+export async function knock(door: Door, certificate?: PeerCertificate): Promise<"accepted" | "refused"> {
+  const plain = connect(door.port, door.host);
+  await once(plain, "connect", { signal: AbortSignal.timeout(LIMIT_MS) });
+  if (door.isNats === true) await once(plain, "data", { signal: AbortSignal.timeout(LIMIT_MS) });
+  return await outcome(plain, door, certificate);
+}
+
+function outcome(plain: Socket, { greeting }: Door, certificate: PeerCertificate | undefined) {
+  return new Promise<"accepted" | "refused">((resolve, reject) => {
+    const socket = connectTls({ socket: plain, rejectUnauthorized: false, ...certificate });
+    const end = (result: "accepted" | "refused"): void => {
+      socket.destroy();
+      resolve(result);
+    };
+    socket.setTimeout(LIMIT_MS, () => reject(new Error("neither accepted nor refused")));
+    socket.on("secureConnect", () => socket.write(greeting ?? ""));
+    socket.on("session", () => end("accepted"));
+    socket.on("data", () => end("accepted"));
+    socket.on("error", () => end("refused"));
+    socket.on("close", () => end("refused"));
+  });
+}
+
+/** What a listener saw: the ports with each text in the clear, and the number of packets by port. */
+export interface Overheard {
+  readonly seen: Readonly<Record<string, readonly number[]>>;
+  readonly packets: Readonly<Record<string, number>>;
+}
+
+/** Listens to all that these addresses of this machine say to each other, while `act` runs. Needs root. */
+export async function overhear(
+  addresses: readonly string[],
+  needles: Readonly<Record<string, Buffer>>,
+  act: () => Promise<void>,
+): Promise<Overheard> {
+  const hex = Object.values(needles).map((needle) => needle.toString("hex"));
+  const script = join(__dirname, "listener.py");
+  const listener = spawn("python3", [script, JSON.stringify(addresses), JSON.stringify(hex)]);
+  listener.stderr.pipe(process.stderr);
+  try {
+    await once(listener.stdout, "readable", { signal: AbortSignal.timeout(LIMIT_MS) });
+    await act();
+  } finally {
+    listener.stdin.end();
+  }
+  const { seen, packets } = JSON.parse((await text(listener.stdout)).replace(/^listening\n/, ""));
+  const named = Object.entries(needles).flatMap(([name, needle]) => {
+    const ports: readonly number[] | undefined = seen[needle.toString("hex")];
+    return ports === undefined ? [] : [[name, ports] as const];
+  });
+  return { seen: Object.fromEntries(named), packets };
+}
+
+/** A prompt as the numbers of its tokens, which is what travels between frontend and workers. */
+export const PROMPT = Array.from({ length: 64 }, (_, index) => 1000 + index * 7);
+
+/** What a listener finds in Dynamo's messages, which are MessagePack. */
+export const NEEDLES = {
+  prompt: Buffer.concat(PROMPT.slice(0, 16).map((token) => Buffer.from([0xcd, token >> 8, token & 0xff]))),
+  answer: Buffer.from("\xa9token_ids\x91\xcd", "latin1"),
+  events: Buffer.from(".kv-events "),
+} as const;
+
+/** Sends {@link PROMPT}. */
+export async function sendPrompt(endpoint: string, model: string): Promise<void> {
+  const answer = await fetch(`${endpoint}/v1/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ model, prompt: PROMPT, max_tokens: 24, ignore_eos: true }),
+    signal: AbortSignal.timeout(LIMIT_MS),
+  });
+  if (!answer.ok) throw new Error(`HTTP ${answer.status}: ${await answer.text()}`);
+  await answer.text();
+}
