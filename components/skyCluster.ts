@@ -9,11 +9,13 @@ import { clusterInventory } from "../plan/inventory";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import { type ClusterPlan, secretsOfProgram } from "../plan/types";
 import { type Unit, unitsOf } from "../plan/units";
+import { fetchedModels } from "../sky/setup";
 import type { SkyLaunched, SkyLaunchSpec, SkyNodesResult } from "../sky/spec";
 import { launchedSecretNames, launchedTask, type TaskInput, taskIdentity } from "../sky/task";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand, digestOf } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
+import type { SkyRepairs } from "./skyRepair";
 
 export interface SkyClusterArgs {
   /** Full name of the SkyPilot cluster. */
@@ -34,8 +36,8 @@ export interface SkyClusterArgs {
   readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
   /** Certificate of the gateway, if it is on this cluster. Default: plain HTTP. */
   readonly certificate?: HostCertificate;
-  /** Why the task must be launched again although nothing changed. Default: no repair. */
-  readonly repair?: string | undefined;
+  /** What must be launched or started again although nothing changed. Default: nothing. */
+  readonly repairs?: SkyRepairs;
 }
 
 /**
@@ -77,13 +79,13 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
     this.headAddress = launched.headAddress;
     this.#endpoint = launched.endpoint;
     this.#machines = pulumi.all([launched.clusterHash, this.#lease.instance]).apply(digestOf);
-    const { certificate, repair } = args;
+    const { certificate } = args;
     this.#nodes = this.#given(name, launch, launched);
     this.certificate = servedBy(certificate, this.#nodes);
     this.run = {
       resources: [launch.resource, this.#nodes.resource],
       digest: this.#nodes.digest,
-      repair,
+      repair: args.repairs?.launch,
     };
     this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
   }
@@ -116,7 +118,8 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
         secretInput: secrets !== undefined,
         // Replacing the lease tears the cluster down: it must be launched again with the same input.
         basis: this.#lease.instance,
-        repair: args.repair === undefined ? undefined : { reason: args.repair, isCause: true },
+        repair:
+          args.repairs?.launch === undefined ? undefined : { reason: args.repairs.launch, isCause: true },
       },
       { parent: this, dependsOn: this.#lease.resource },
     );
@@ -124,7 +127,7 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
 
   #given(name: string, launch: DriverCommand, launched: pulumi.Output<SkyLaunched>): DriverCommand {
     const args = this.#args;
-    const { repair } = args;
+    const repair = args.repairs?.launch;
     const input = nodesInput(args, launched);
     return new DriverCommand(
       `${name}-nodes`,
@@ -140,7 +143,9 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   }
 
   runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun {
-    const { clusterName, config, repair } = this.#args;
+    const { clusterName, config, repairs } = this.#args;
+    const reason = repairs?.launch ?? repairs?.units.get(unit.name);
+    const models = modelsOf(unit, config);
     const command = new DriverCommand(
       name,
       {
@@ -152,9 +157,12 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
           unit: unit.name,
           nodes: unit.nodes.map(({ rank, programs }) => ({ rank, programs: [...programs] })),
           timeoutSeconds: config.timeouts.readySeconds,
+          ...(models.length === 0
+            ? {}
+            : { weights: { models, seconds: config.timeouts.provisionMinutes * 60 } }),
         },
         basis: this.#machines,
-        repair: repair === undefined ? undefined : { reason: repair, isCause: false },
+        repair: reason === undefined ? undefined : { reason, isCause: repairs?.launch === undefined },
       },
       // The cluster goes with all that runs on it.
       pulumi.mergeOptions(opts, {
@@ -162,7 +170,7 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
         deletedWith: this.#lease.resource,
       }),
     );
-    return { resources: [command.resource], digest: command.digest, repair };
+    return { resources: [command.resource], digest: command.digest, repair: reason };
   }
 
   url(_rank: number, _port: number): pulumi.Output<string> {
@@ -182,6 +190,14 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
 /** A short digest of the values whose change replaces the cluster, known before anything is created. */
 export function clusterIdentity(args: Pick<SkyClusterArgs, "plan" | "config">): string {
   return stableJson(taskIdentity({ cluster: args.plan, config: args.config }));
+}
+
+/** What the nodes of a unit download. */
+function modelsOf(unit: Unit, config: DeploymentConfig): string[] {
+  return fetchedModels(
+    config,
+    config.pools.filter(({ role }) => role === unit.role),
+  );
 }
 
 /** The driver's result: the last line of its standard output. */

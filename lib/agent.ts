@@ -100,7 +100,7 @@ export function askNode(
 }
 
 /** Modules imported by the agent, sent with it, since a node may have another version, or none yet. */
-const IMPORTED = ["files", "processes", "supervisor_client", "units"] as const;
+const IMPORTED = ["files", "processes", "supervisor_client", "supervision", "weights", "units"] as const;
 
 /** `runtime/agent.py` and its imports as one text. JSON is valid Python, too. */
 function agentScript(): string {

@@ -40,6 +40,8 @@ export interface UnitPrograms {
   readonly programs: readonly object[];
   /** Time limit for all of them to become healthy. */
   readonly timeoutSeconds: number;
+  /** Models on the hub that they load, and the time limit to download them. Default: none. */
+  readonly weights?: { readonly models: readonly string[]; readonly seconds: number };
 }
 
 /**

@@ -27,6 +27,7 @@ import urllib.request
 
 import files
 import processes
+import supervision
 import units
 from supervisor_client import supervisor_at
 
@@ -169,10 +170,10 @@ def report(node_dir, wanted, redact):
     for name in wanted["programs"]:
         state = (states or {}).get(name)
         ends = ended.get(name, [])[-50:]
-        history = units.read_json(os.path.join(node_dir, "run", name + ".json"))
+        history = supervision.read_json(os.path.join(node_dir, "run", name + ".json"))
         lines = last_lines(node_dir, name, redact)
         programs[name] = {
-            "state": units.state_of(state, history),
+            "state": supervision.state_of(state, history),
             "start": state and state["start"],
             "history": history,
             "exits": ends,
@@ -348,7 +349,7 @@ def main():
         else:
             [verb] = changes
             redact = Redaction(node_dir)
-            node = units.Node(node_dir, say, lambda name: last_lines(node_dir, name, redact))
+            node = supervision.Node(node_dir, say, lambda name: last_lines(node_dir, name, redact))
             # On SkyPilot nobody else starts it.
             units.carry_out(node, verb, request[verb], RUNNING_SECONDS if request.get("sky") else 0)
     except BrokenPipeError:

@@ -13,6 +13,7 @@ node's part of the plan (`plan.py`) and its secrets, prints the programs' logs, 
     --files NAME,NAME files of the deployment, in ~/.dynamo-sky/files
     --driver MAJOR    lowest version of NVIDIA's driver, where programs use GPUs (`node_check.py`)
     --rdma HOW        whether they need an RDMA device: required or expected
+    --gpus NUMBER     GPUs that a node must have, where the plan comes later
 
 Python 3.9 or later; this interpreter's environment has Dynamo and `supervisor`.
 """
@@ -54,8 +55,11 @@ REGISTRY_LOGIN = ("SKYPILOT_DOCKER_SERVER", "SKYPILOT_DOCKER_USERNAME", "SKYPILO
 # Prometheus's data are kept, to compare a deployment before and after a change. `PROMETHEUS_DATA` of
 # plan/programs/metrics.ts.
 DATA = "prometheus"
-# What the agent has written.
-GIVEN = [UNITS, SECRETS, "run"]
+# What the agent has written, and for which cluster.
+GIVEN = [UNITS, SECRETS, "run", "allocation"]
+# Slurm's number of the job that is the cluster. A cluster of the same name has the same directory, in which a
+# cluster that was not taken down by SkyPilot has left its plan.
+ALLOCATION = "SLURM_JOB_ID"
 
 
 def clear(directory, kept):
@@ -68,6 +72,20 @@ def clear(directory, kept):
             shutil.rmtree(entry.path)
         else:
             os.unlink(entry.path)
+
+
+def forget_others(directory, allocation):
+    """Removes a plan that a former cluster was given."""
+    path = os.path.join(directory, "allocation")
+    try:
+        with open(path, encoding="utf-8") as file:
+            former = file.read()
+    except FileNotFoundError:
+        former = ""
+    if former != allocation:
+        clear(directory, [])
+    os.makedirs(directory, exist_ok=True)
+    write_private(path, allocation)
 
 
 def remove(entry):
@@ -174,6 +192,7 @@ def main():
     parser.add_argument("--files", type=lambda text: text.split(","), default=[])
     parser.add_argument("--driver", type=int)
     parser.add_argument("--rdma", choices=["required", "expected"])
+    parser.add_argument("--gpus", type=int, default=0)
     arguments = parser.parse_args()
     os.umask(0o077)
     runtime = os.path.dirname(os.path.abspath(__file__))
@@ -183,12 +202,14 @@ def main():
     # Nodes may share a home directory, so each node's directory has its rank in the name.
     directory = os.path.join(home, "node%d" % rank)
     if arguments.keep:
+        forget_others(directory, os.environ.get(ALLOCATION, ""))
         specs = everywhere = plans.given(directory)
     else:
         nodes = read_plan(sys.stdin, os.environ.pop("MODEL", None))
         specs = nodes.get(rank, [])
         everywhere = [spec for programs in nodes.values() for spec in programs]
-    node_check.ensure(specs, os.environ, arguments.driver, arguments.rdma)
+    used = {*node_check.gpus_of(specs), *range(arguments.gpus)}
+    node_check.ensure(sorted(used), os.environ, arguments.driver, arguments.rdma)
     fetch_left_out(home, runtime, specs)
     has_data = any(spec["role"] == "prometheus" for spec in everywhere)
     clear(directory, [*([DATA] if has_data else []), *(GIVEN if arguments.keep else [])])

@@ -8,15 +8,15 @@ const OVERHEAD_SECONDS = 300;
 
 export const verb = defineVerb({
   input: skyUnitSchema,
-  timeoutSeconds: ({ timeoutSeconds, nodes }) => {
+  timeoutSeconds: ({ timeoutSeconds, nodes, weights }) => {
     const stops = nodes.flatMap(({ programs }) => programs.map(({ stopSeconds }) => stopSeconds));
-    return timeoutSeconds + Math.max(0, ...stops) + OVERHEAD_SECONDS;
+    return timeoutSeconds + (weights?.seconds ?? 0) + Math.max(0, ...stops) + OVERHEAD_SECONDS;
   },
-  run: async ({ cluster, infra, unit, nodes, timeoutSeconds }, context) => {
+  run: async ({ cluster, infra, nodes, ...shared }, context) => {
     const shellOf = await shells(cluster, infra, context);
     await Promise.all(
       nodes.map(({ rank, programs }) =>
-        onNode(cluster, rank, shellOf(rank), { apply: { unit, programs, timeoutSeconds } }, context),
+        onNode(cluster, rank, shellOf(rank), { apply: { ...shared, programs } }, context),
       ),
     );
   },

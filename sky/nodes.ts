@@ -14,10 +14,7 @@ import { READ_AGAIN, TLS_BUNDLE } from "../plan/programs/gateway";
 import { findSky } from "../toolchain/skypilot";
 import { Sky } from "./cli";
 import { type SkyNodes, type SkyNodesResult, skyNodesSchema } from "./spec";
-import { hasSshEntry, sharedSockets, sshShell } from "./ssh";
-
-const CONNECT_SECONDS = 45;
-const PERSIST_SECONDS = 30;
+import { hasSshEntry, sharedConnection, sshShell } from "./ssh";
 
 export const verb = defineVerb({
   input: skyNodesSchema,
@@ -68,12 +65,7 @@ export async function shells(
     const sky = await Sky.find(infra, context);
     await sky.cluster(cluster).finally(() => sky.close());
   }
-  const connection = {
-    env,
-    sockets: sharedSockets(),
-    connectSeconds: CONNECT_SECONDS,
-    persistSeconds: PERSIST_SECONDS,
-  };
+  const connection = sharedConnection(env);
   return (rank) => sshShell(cluster, rank, connection);
 }
 

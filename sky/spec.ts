@@ -142,6 +142,11 @@ export const skyUnitSchema = z.strictObject({
   nodes: z.array(z.strictObject({ rank: z.int().min(0), programs: z.array(programSchema) })).min(1),
   /** Time limit for all programs of the unit to become healthy, seconds. Default 600. */
   timeoutSeconds: seconds.default(600),
+  /**
+   * Models on the hub that the programs load, as `runtime/fetch_model.py` takes them, and the time limit to
+   * download them. A node that has them downloads nothing. Default: none.
+   */
+  weights: z.strictObject({ models: z.array(z.string()).min(1), seconds }).exactOptional(),
 });
 export type SkyUnitSpec = z.input<typeof skyUnitSchema>;
 

@@ -76,12 +76,27 @@ export function sshConfig(cluster: string, home: string | undefined): string[] {
   return hasSshEntry(cluster, { HOME: home }) ? ["-F", entryOf(cluster, home), "-i", key] : [];
 }
 
+/** A busy node may be slow to accept ssh. */
+const CONNECT_SECONDS = 45;
+/** Opening a connection through SkyPilot takes seconds. */
+const PERSIST_SECONDS = 30;
+
+/** The connection that all commands of this user share. @throws UserError as {@link sharedSockets}. */
+export function sharedConnection(env: Readonly<Record<string, string>>): Connection {
+  return {
+    env,
+    sockets: sharedSockets(),
+    connectSeconds: CONNECT_SECONDS,
+    persistSeconds: PERSIST_SECONDS,
+  };
+}
+
 /**
  * The directory of control sockets that all commands of this user share; short, as a socket's path must be.
  *
  * @throws UserError if it is another user's.
  */
-export function sharedSockets(): string {
+function sharedSockets(): string {
   const uid = process.getuid?.() ?? 0;
   const directory = `/tmp/dynamo-sky-ssh-${uid}`;
   mkdirSync(directory, { recursive: true, mode: 0o700 });

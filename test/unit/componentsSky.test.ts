@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { DynamoCluster, type DynamoClusterArgs, type SkyObservation } from "../../components";
-import { skyRepair } from "../../components/skyRepair";
+import { skyRepairs } from "../../components/skyRepair";
 import { runtimeDigests } from "../../lib/runtimeFiles";
+import { parseConfig } from "../../plan/config";
+import { factsOf } from "../../plan/facts";
+import { plan } from "../../plan/plan";
+import type { ClusterPlan } from "../../plan/types";
 import { GIVEN, known, LAUNCHED, type Registered, runOnMocks, SUFFIX, stdinOf } from "./componentsMocks";
 
 const MULTI: DynamoClusterArgs = {
@@ -25,7 +29,18 @@ const CREDENTIALS = {
   NATS_AUTH_TOKEN: "value-of-dynamo-credentials-nats",
   DYNAMO_SKY_LOCKSTEP_SECRET: "value-of-dynamo-credentials-lockstep",
 };
+const PLAN = planOf(MULTI);
 const CLUSTER = `dynamo-sky-multi-main-${SUFFIX}`;
+
+function planOf({ clusterPrefix: _, ...input }: DynamoClusterArgs): ClusterPlan {
+  const config = parseConfig(input);
+  const [cluster] = plan(
+    config,
+    factsOf(config, () => true),
+  ).clusters;
+  if (cluster === undefined) throw new RangeError("no cluster");
+  return cluster;
+}
 
 const make = (args: DynamoClusterArgs) => () => new DynamoCluster("dynamo", args);
 const commands = (resources: readonly Registered[]) =>
@@ -100,18 +115,22 @@ describe("launch", () => {
     const token = "hf_notARealToken";
     const { named, result } = await runOnMocks("update", make({ ...MULTI, huggingFaceToken: token }));
     const launch = named("dynamo-main-launch");
-    expect(launch.inputs["stdin"]).toHaveProperty("secret");
-    const { task, secrets } = stdinOf(launch);
-    expect(secrets).toEqual({ HF_TOKEN: token });
-    expect(stdinOf(named("dynamo-main-nodes"))["secrets"]).toEqual({ ...CREDENTIALS, HF_TOKEN: token });
-    expect(JSON.stringify(task)).not.toContain(token);
-    expect(launch.additionalSecretOutputs).toEqual(["stdout", "stderr"]);
+    expect(JSON.stringify(launch.inputs)).not.toContain(token);
+    const nodes = named("dynamo-main-nodes");
+    expect(nodes.inputs["stdin"]).toHaveProperty("secret");
+    expect(nodes.additionalSecretOutputs).toEqual(["stdout", "stderr"]);
+    expect(stdinOf(nodes)["secrets"]).toEqual({ ...CREDENTIALS, HF_TOKEN: token });
     expect(await known(result.endpoint)).toBe(LAUNCHED.endpoint);
   });
 });
 
 describe("a change of", () => {
-  const changes: [string, DynamoClusterArgs, string[]][] = [
+  const replicas = (count: number): DynamoClusterArgs => ({
+    ...MULTI,
+    cluster: { nodes: 2, allowIdleGpus: true },
+    pools: [{ role: "aggregated", tensorParallel: 8, replicas: count }],
+  });
+  const changes: [string, DynamoClusterArgs, string[], DynamoClusterArgs?][] = [
     [
       "the router's mode touches the frontend",
       { ...MULTI, router: { mode: "round-robin" } },
@@ -123,19 +142,31 @@ describe("a change of", () => {
       ["dynamo-aggregated-0"],
     ],
     [
+      "the number of replicas, on a node that had no engine, touches that replica",
+      replicas(2),
+      ["dynamo-aggregated-1", "dynamo-main-nodes", "dynamo-ready-check"],
+      replicas(1),
+    ],
+    [
+      "the model's revision touches the replicas",
+      { ...MULTI, modelRevision: "0".repeat(40) },
+      ["dynamo-aggregated-0"],
+    ],
+    [
       "an environment of the task touches the launch",
       { ...MULTI, sky: { ...MULTI.sky, envs: { A: "1" } } },
       ["dynamo-main-launch"],
     ],
   ];
-  it.each(changes)("%s", async (_what, changed, touched) => {
+  it.each(changes)("%s", async (_what, changed, touched, before = MULTI) => {
     const inputs = async (args: DynamoClusterArgs) => {
       const { resources } = await runOnMocks("update", make(args));
       const all = resources.filter(({ type }) => type === "command:local:Command");
       return new Map(all.map((one) => [one.name, JSON.stringify(one.inputs["stdin"])]));
     };
-    const [before, after] = [await inputs(MULTI), await inputs(changed)];
-    expect([...after.keys()].filter((name) => after.get(name) !== before.get(name))).toEqual(touched);
+    const [former, after] = [await inputs(before), await inputs(changed)];
+    const differ = [...after.keys()].filter((name) => after.get(name) !== former.get(name));
+    expect(differ.toSorted()).toEqual(touched);
   });
 });
 
@@ -206,16 +237,40 @@ describe("dedicated placement", () => {
   });
 });
 
-describe("skyRepair", () => {
+describe("repairs of a cluster", () => {
   const base = "dynamo-sky-multi-main";
   const at = "2026-01-01T00:00:00.000Z";
   const up = { status: "UP", clusterHash: "b3f1" };
   const seen = (clusters: SkyObservation["clusters"]): SkyObservation => ({ at, clusters });
+  const repairsOf = (clusters: SkyObservation["clusters"]) => skyRepairs(PLAN, base, seen(clusters));
   const name = `${base}-${SUFFIX}`;
 
   it("finds nothing wrong with a cluster whose task runs or is about to", () => {
     for (const status of ["RUNNING", "PENDING", "SETTING_UP", "INIT"])
-      expect(skyRepair(base, seen({ [name]: { ...up, job: { name: "d", status } } }))).toBeUndefined();
+      expect(repairsOf({ [name]: { ...up, job: { name: "d", status } } })).toEqual({ units: new Map() });
+  });
+
+  it("finds the units that are lost, unfinished or stopped on nodes that answer", async () => {
+    const program = (unit: string, state = "RUNNING", suffix = "") => ({ name: unit + suffix, unit, state });
+    const job = { name: "d", status: "RUNNING" };
+    const head = [program("etcd"), program("nats", "UNFINISHED"), program("aggregated-0", "STARTING")];
+    const node = { rank: 0, supervisor: true, programs: head };
+    const clusters = { [name]: { ...up, job, nodes: [node] } };
+    // Nothing is known of the second node.
+    const lost = {
+      nats: `the last change of nats failed, seen ${at}`,
+      "frontend-0": `frontend-0 does not run, seen ${at}`,
+    };
+    expect(repairsOf(clusters)).toEqual({ units: new Map(Object.entries(lost)) });
+    const both = { [name]: { ...up, job, nodes: [node, { ...node, rank: 1, programs: [] }] } };
+    expect(repairsOf(both).units.get("aggregated-0")).toBe(`aggregated-0-rank1 does not run, seen ${at}`);
+
+    const { named } = await runOnMocks("update", make({ ...MULTI, observedSky: seen(clusters) }));
+    const reasonOf = (command: string) => named(command).inputs["environment"];
+    expect(reasonOf("dynamo-frontend-0")).toMatchObject({ DYNAMO_SKY_OBSERVED: lost["frontend-0"] });
+    expect(named("dynamo-frontend-0").beforeUpdate).toHaveLength(1);
+    for (const healthy of ["dynamo-main-launch", "dynamo-main-nodes", "dynamo-aggregated-0"])
+      expect(reasonOf(healthy)).toMatchObject({ DYNAMO_SKY_OBSERVED: "healthy" });
   });
 
   const lost: [SkyObservation["clusters"], string][] = [
@@ -226,7 +281,7 @@ describe("skyRepair", () => {
     [{ [name]: { ...up, job: { name: "d", status: "FAILED" } } }, "the cluster's task is FAILED"],
   ];
   it.each(lost)("says of %j: %s", (clusters, reason) => {
-    expect(skyRepair(base, seen(clusters))).toBe(`${reason}, seen ${at}`);
+    expect(repairsOf(clusters)).toEqual({ launch: `${reason}, seen ${at}`, units: new Map() });
   });
 
   it("marks the launch, and only where something is lost", async () => {

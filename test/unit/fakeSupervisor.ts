@@ -57,6 +57,7 @@ export class FakeSupervisor {
   }
 
   private reply(method: string): string {
+    if (method === "getPID") return answer(`<int>${process.pid}</int>`);
     if (method === "getState") return answer("<int>1</int>");
     if (method === "getAllProcessInfo") return answer(list());
     if (method === "reloadConfig") return answer(list(list(list(), list(), list())));

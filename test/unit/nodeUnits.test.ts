@@ -2,7 +2,7 @@
  * Units of a node, changed by its agent, with a stand-in for supervisor: what cannot be done is said, and can
  * be repeated.
  */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { changeUnits, stopUnits, unitsState } from "../../lib/nodeUnits";
@@ -70,6 +70,35 @@ test("the programs of a role that others need stay, and how long they may take i
   expect(node.calls).toEqual([]);
   await stopUnits(shell(), ["etcd"], context.signal);
   expect(node.calls).toEqual(["stopProcessGroup", "removeProcessGroup"]);
+});
+
+test("weights are fetched before a unit is changed, once a node, and why they cannot be is said", async () => {
+  await node.listen();
+  const script = join(node.directory, "fetch_model.py");
+  const calls = join(node.directory, "calls");
+  const apply = (...models: readonly string[]) => {
+    const weights = { models, seconds: 60 };
+    const programs: readonly object[] = [];
+    return changeUnits(
+      shell(),
+      { apply: { unit: "none", programs, timeoutSeconds: 1, weights } },
+      () => "",
+      context,
+    );
+  };
+  writeFileSync(script, `import sys\nprint(*sys.argv[2:], file=open(${JSON.stringify(calls)}, "a"))\n`);
+  await apply("a/b", "c/d@main");
+  await Promise.all([apply("a/b"), apply("a/b", "e/f"), apply("e/f")]);
+  expect(readFileSync(calls, "utf8")).toBe("a/b c/d@main\ne/f\n");
+  writeFileSync(script, 'raise SystemExit("GatedRepoError: no access to g/h")\n');
+  const wanted = { unit: "decode-0", programs: [PROGRAM], timeoutSeconds: 1 };
+  node.calls = [];
+  const gated = { ...wanted, weights: { models: ["g/h"], seconds: 60 } };
+  await expect(changeUnits(shell(), { apply: gated }, () => "its log", context)).rejects.toThrow(
+    /GatedRepoError: no access to g\/h[\s\S]*waited for the weights of its model/,
+  );
+  // What ran runs on.
+  expect(node.calls).toEqual([]);
 });
 
 test("an interpreter that is gone is said", async () => {

@@ -87,12 +87,16 @@ describe("nodes on SkyPilot", () => {
     expect(existsSync(node.unit("gateway"))).toBe(true);
   });
 
-  it("are told apart from a cluster that is gone when a unit is removed", async () => {
+  it("are told apart from a cluster or a node that is gone when a unit is removed", async () => {
     writeFileSync(join(sky.env["FAKE_SKY"] ?? "", "no-ssh"), "");
     const unit = { cluster: CLUSTER, infra: ["aws"], unit: "decode-0", nodes: [{ rank: 0, programs: [] }] };
     const { error } = await sky.run(removeVerb, unit);
     expect(error).toContain("node 0 could not be changed; what runs on it runs on");
     expect(error).toContain("Connection refused");
+    // The cluster was made anew with one node.
+    expect(
+      (await sky.run(removeVerb, { ...unit, nodes: [{ rank: 1, programs: [] }] })).error,
+    ).toBeUndefined();
     sky.set({});
     expect((await sky.run(removeVerb, unit)).error).toBeUndefined();
   });
