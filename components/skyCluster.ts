@@ -64,6 +64,11 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   readonly #args: SkyClusterArgs;
   readonly #lease: DriverCommand;
   readonly #nodes: DriverCommand;
+  /**
+   * The frontend whose turn was last: the next one is changed when that is healthy, so that the gateway has
+   * one to ask.
+   */
+  #frontend: pulumi.Resource | undefined;
   /** Which machines: others have neither secrets nor units. The same, launched again, have both. */
   readonly #machines: pulumi.Output<string>;
 
@@ -166,10 +171,14 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
       },
       // The cluster goes with all that runs on it.
       pulumi.mergeOptions(opts, {
-        dependsOn: this.#nodes.resource,
+        dependsOn: [
+          this.#nodes.resource,
+          ...(unit.role === "frontend" && this.#frontend !== undefined ? [this.#frontend] : []),
+        ],
         deletedWith: this.#lease.resource,
       }),
     );
+    if (unit.role === "frontend") this.#frontend = command.resource;
     return { resources: [command.resource], digest: command.digest, repair: reason };
   }
 

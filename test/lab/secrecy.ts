@@ -85,8 +85,6 @@ export class Secrecy {
     const files = filesOf(this.secrets, this.stack.directory);
     expect(files.map(({ secret, path }) => `${secret}: ${relative(directory, path)}`).toSorted()).toEqual(
       [
-        // The set-up, which comes with the launch, fetches the model with it.
-        "HF_TOKEN: secrets.json",
         ...(ownFiles ?? []),
         ...Object.entries(NEEDED).map(([secret, file]) => `${secret}: node0/${file}`),
       ].toSorted(),
