@@ -55,10 +55,10 @@ REGISTRY_LOGIN = ("SKYPILOT_DOCKER_SERVER", "SKYPILOT_DOCKER_USERNAME", "SKYPILO
 # Prometheus's data are kept, to compare a deployment before and after a change. `PROMETHEUS_DATA` of
 # plan/programs/metrics.ts.
 DATA = "prometheus"
-# What the agent has written, and for which cluster.
-GIVEN = [UNITS, SECRETS, "run", "allocation"]
-# Slurm's number of the job that is the cluster. A cluster of the same name has the same directory, in which a
-# cluster that was not taken down by SkyPilot has left its plan.
+# What the agent has written.
+GIVEN = [UNITS, SECRETS, "run"]
+# Slurm's number of the job that is the cluster. The next cluster of the name has the same directory, in which
+# one that did not end through SkyPilot has left its plan.
 ALLOCATION = "SLURM_JOB_ID"
 
 
@@ -76,16 +76,13 @@ def clear(directory, kept):
 
 def forget_others(directory, allocation):
     """Removes a plan that a former cluster was given."""
-    path = os.path.join(directory, "allocation")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(os.path.join(directory, "allocation"), encoding="utf-8") as file:
             former = file.read()
     except FileNotFoundError:
         former = ""
     if former != allocation:
         clear(directory, [])
-    os.makedirs(directory, exist_ok=True)
-    write_private(path, allocation)
 
 
 def remove(entry):
@@ -201,8 +198,9 @@ def main():
     ips = os.environ["SKYPILOT_NODE_IPS"].split()
     # Nodes may share a home directory, so each node's directory has its rank in the name.
     directory = os.path.join(home, "node%d" % rank)
+    allocation = os.environ.get(ALLOCATION, "")
     if arguments.keep:
-        forget_others(directory, os.environ.get(ALLOCATION, ""))
+        forget_others(directory, allocation)
         specs = everywhere = plans.given(directory)
     else:
         nodes = read_plan(sys.stdin, os.environ.pop("MODEL", None))
@@ -213,6 +211,7 @@ def main():
     fetch_left_out(home, runtime, specs)
     has_data = any(spec["role"] == "prometheus" for spec in everywhere)
     clear(directory, [*([DATA] if has_data else []), *(GIVEN if arguments.keep else [])])
+    write_private(os.path.join(directory, "allocation"), allocation)
     os.makedirs(os.path.join(directory, "logs"), exist_ok=True)
     for name in os.listdir(runtime):
         if name.endswith((".py", ".conf")):
