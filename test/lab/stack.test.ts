@@ -91,7 +91,8 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   beforeAll(async () => {
     requireLab();
     const ports = await freePorts();
-    config = (changes) => labConfig(ports, { frontend: { replicas: 2 }, ...changes });
+    const frontend = { ...ports.frontend, replicas: 2 };
+    config = (changes) => labConfig(ports, { frontend, ...changes });
     stack = new LabStack("labtest");
     await stack.encrypt("huggingFaceToken", TOKEN);
     secrecy = new Secrecy(stack, { HF_TOKEN: TOKEN });
