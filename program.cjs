@@ -4,6 +4,6 @@
  * check` checks the types.
  */
 "use strict";
-require("tsx/cjs");
+require("./lib/runTypeScript.cjs");
 
 module.exports = require("./index.ts");

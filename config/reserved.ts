@@ -3,20 +3,14 @@
  * cluster. The only list of them.
  */
 
+import { FLAGS, type FlagTable, flagOfVariable } from "./flags";
+import { ROUTER_KNOBS } from "./router";
+
 /** The setting to use instead; undefined if it is derived from others. */
 type Instead = string | undefined;
 
 /** Names: https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/config/environment_names.rs */
 const NAMES: Readonly<Record<string, Instead>> = {
-  // Addresses and ports of a frontend.
-  DYN_HTTP_HOST: undefined,
-  DYN_HTTP_PORT: "frontend.port",
-  DYN_TLS_CERT_PATH: undefined,
-  DYN_TLS_KEY_PATH: undefined,
-  DYN_TLS_CLIENT_CA_CERT_PATH: undefined,
-  DYN_KSERVE_GRPC_SERVER: undefined,
-  DYN_GRPC_METRICS_PORT: undefined,
-  DYN_INTERACTIVE: undefined,
   // Address of a worker.
   DYN_SYSTEM_HOST: undefined,
   DYN_SYSTEM_PORT: "ports.workerSystem",
@@ -27,16 +21,31 @@ const NAMES: Readonly<Record<string, Instead>> = {
   DYN_TCP_RESPONSE_STREAM_PORT: "ports.frontendResponse",
   VLLM_NIXL_SIDE_CHANNEL_HOST: undefined,
   VLLM_NIXL_SIDE_CHANNEL_PORT: "ports.sideChannel",
-  // Service discovery.
-  DYN_NAMESPACE: undefined,
-  DYN_NAMESPACE_PREFIX: undefined,
+  VLLM_MOONCAKE_BOOTSTRAP_PORT: "ports.sideChannel",
+  VLLM_HOST_IP: undefined,
+  SGLANG_HOST_IP: undefined,
+  // SGLang's second name for it.
+  HOST_IP: undefined,
+  // The ranks of a replica, and where they meet: engines take flags for these from the plan.
+  VLLM_PORT: undefined,
+  VLLM_LOOPBACK_IP: undefined,
+  VLLM_DP_RANK: undefined,
+  VLLM_DP_RANK_LOCAL: undefined,
+  VLLM_DP_SIZE: "pools[].dataParallel",
+  VLLM_DP_MASTER_IP: undefined,
+  VLLM_DP_MASTER_PORT: "ports.distInit",
+  SGLANG_PORT: "ports.engine",
+  SGLANG_TCP_STORE_PORT: undefined,
+  MASTER_ADDR: undefined,
+  MASTER_PORT: "ports.distInit",
+  RANK: undefined,
+  LOCAL_RANK: undefined,
+  NODE_RANK: undefined,
+  GROUP_RANK: undefined,
+  WORLD_SIZE: "pools[].tensorParallel",
+  LOCAL_WORLD_SIZE: "pools[].tensorParallel",
+  // Service discovery: those without a flag of a frontend.
   DYN_NAMESPACE_WORKER_SUFFIX: undefined,
-  DYN_DISCOVERY_BACKEND: "controlPlane.discovery",
-  DYN_EVENT_PLANE: "controlPlane.events",
-  DYN_REQUEST_PLANE: "controlPlane.requestPlane",
-  DYN_RESPONSE_PLANE: undefined,
-  DYN_ENDPOINT: undefined,
-  DYN_KV_STATE_ENDPOINT: undefined,
   DYN_FILE_KV: undefined,
   DYN_ZMQ_BROKER_URL: undefined,
   DYN_EVENT_PLANE_HOST: undefined,
@@ -44,31 +53,7 @@ const NAMES: Readonly<Record<string, Instead>> = {
   // How a worker that hangs is found.
   DYN_HEALTH_CHECK_ENABLED: "health.canary",
   DYN_HEALTH_CHECK_REQUEST_TIMEOUT: "health.canarySeconds",
-  // Values that all workers and the router must share.
-  DYN_ROUTER_MODE: "router.mode",
-  DYN_KV_CACHE_BLOCK_SIZE: "router.blockSize",
-  DYN_REASONING_PARSER: "reasoningParser",
-  DYN_TOOL_CALL_PARSER: "toolCallParser",
-  DYN_CONNECTOR: "kvTransfer",
-  DYN_VLLM_DISAGGREGATION_MODE: "pools[].role",
-  DYN_VLLM_HEADLESS: undefined,
-  DYN_VLLM_ROUTE_TO_ENCODER: "pools[].role",
-  DYN_SGL_DEDICATED_MM_ENCODER: "pools[].role",
-  DYN_TRTLLM_ENCODE_ENDPOINT: "pools[].role",
-  DYN_SGL_DISAGG_CONFIG: "engineArgs",
-  DYN_SGL_DISAGG_CONFIG_KEY: "engineArgs",
-  DYN_TRTLLM_MODEL: "model",
-  DYN_TRTLLM_SERVED_MODEL_NAME: "servedModelName",
-  DYN_TRTLLM_TENSOR_PARALLEL_SIZE: "pools[].tensorParallel",
-  DYN_TRTLLM_PIPELINE_PARALLEL_SIZE: "pools[].pipelineParallel",
-  DYN_TRTLLM_EXPERT_PARALLEL_SIZE: "pools[].expertParallel",
-  DYN_TRTLLM_ENABLE_ATTENTION_DP: "pools[].dataParallel",
-  DYN_TRTLLM_GPUS_PER_NODE: "cluster.gpusPerNode",
-  DYN_TRTLLM_KV_BLOCK_SIZE: "router.blockSize",
-  DYN_TRTLLM_PUBLISH_KV_EVENTS: "router.kvEvents",
   DYN_TRTLLM_PUBLISH_EVENTS_AND_METRICS: "router.kvEvents",
-  DYN_TRTLLM_DISAGGREGATION_MODE: "pools[].role",
-  DYN_TRTLLM_OVERRIDE_ENGINE_ARGS: "engineConfig",
   // GPU assignment.
   CUDA_VISIBLE_DEVICES: undefined,
   // Start and address of an MPI world: `plan/engines/mpi.ts`.
@@ -102,11 +87,16 @@ const BEGINNINGS: Readonly<Record<string, Instead>> = {
   SKYPILOT_: undefined,
 };
 
-/** Whether the plan sets a variable, and which setting to use instead. */
+/**
+ * Whether the plan sets a variable, and which setting to use instead. Variables of an engine's own flags are
+ * those of its table (`plan/engineProblems.ts`).
+ */
 export function reservedVariable(name: string): { readonly instead: Instead } | undefined {
   if (Object.hasOwn(NAMES, name)) return { instead: NAMES[name] };
   const beginning = Object.keys(BEGINNINGS).find((start) => name.startsWith(start));
-  return beginning === undefined ? undefined : { instead: BEGINNINGS[beginning] };
+  if (beginning !== undefined) return { instead: BEGINNINGS[beginning] };
+  const flag = flagOfVariable(FLAGS.frontend, name);
+  return flag === undefined ? undefined : reservedFrontendFlag(flag);
 }
 
 /**
@@ -123,9 +113,20 @@ export const RUNTIME_FLAGS = {
   "--response-plane": undefined,
 } as const satisfies Readonly<Record<string, Instead>>;
 
+/**
+ * Flags of the router. A worker takes them too, and then overrides the frontend's for itself
+ * (`parse_worker_router_config` of
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/common/configuration/groups/router_args.py).
+ */
+export const ROUTER_FLAGS: Readonly<Record<string, Instead>> = {
+  "--router-mode": "router.mode",
+  ...Object.fromEntries(ROUTER_KNOBS.map(({ flag, key }) => [flag, `router.${key}`])),
+};
+
 /** Those of a real engine's worker, besides. */
 export const WORKER_FLAGS = {
   ...RUNTIME_FLAGS,
+  ...ROUTER_FLAGS,
   "--dyn-reasoning-parser": "reasoningParser",
   "--dyn-tool-call-parser": "toolCallParser",
 } as const satisfies Readonly<Record<string, Instead>>;
@@ -153,29 +154,46 @@ const FRONTEND_FLAGS: Readonly<Record<string, Instead>> = {
  * The frontend flag of an argument, and which setting to use instead; undefined if the plan does not set it.
  */
 export function reservedFrontendFlag(argument: string) {
-  return reservedFlag(FRONTEND_FLAGS, argument);
+  return reservedFlag(FRONTEND_FLAGS, argument, FLAGS.frontend);
 }
+
+const NO_ALIASES = { aliases: {} };
 
 /** A reserved flag, and which setting to use instead. */
-export interface Reserved {
+export interface Reserved<V = Instead> {
   readonly flag: string;
-  readonly instead: Instead;
+  readonly instead: V | undefined;
 }
 
-/** The reserved flag of an argument, in any notation; undefined for all others. */
-export function reservedFlag(
-  reserved: Readonly<Record<string, Instead>>,
+/**
+ * The reserved flag of an argument, in any notation, aliases of the program's table included; undefined for
+ * all others.
+ */
+export function reservedFlag<V = Instead>(
+  reserved: Readonly<Record<string, V>>,
   argument: string,
-): Reserved | undefined {
-  if (!/^-[^-]|^--./.test(argument)) return undefined;
+  { aliases }: Pick<FlagTable, "aliases"> = NO_ALIASES,
+): Reserved<V> | undefined {
+  if (!isFlag(argument)) return undefined;
   const flags = Object.keys(reserved);
   const exact = (written: string) => flags.find((flag) => spelling(flag) === written);
   const forms = formsOf(argument);
+  // `-tp` where only `--tp` is there, and `-tp8`: no parser takes them, and everybody means `--tp 8`.
+  const meant = forms
+    .flatMap((form) => [form, form.replace(/\d+$/, "")])
+    .flatMap((form) => [form, `-${form}`]);
   const flag =
-    forms.map(exact).find((found) => found !== undefined) ??
+    meant
+      .flatMap((form) => [form, aliases[form] ?? form])
+      .map(exact)
+      .find((found) => found !== undefined) ??
     flags.find((one) => forms.some((written) => standsFor(written, spelling(one))));
   return flag === undefined ? undefined : { flag, instead: reserved[flag] };
 }
+
+/** Whether an argument is a flag: a number below zero is a value, and `--` ends the flags. */
+export const isFlag = (argument: string): boolean =>
+  /^-[^-]|^--./.test(argument) && !/^-\d*\.?\d+$/.test(argument);
 
 /** vLLM's parser accepts `_` for `-`, and keys of TensorRT-LLM use it. */
 export const spelling = (name: string): string => name.replaceAll("_", "-");

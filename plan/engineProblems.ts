@@ -1,11 +1,11 @@
 /**
- * Requests of a configuration that the engine does not support, and arguments that conflict with the plan.
+ * Requests of a configuration that the engine does not support. Arguments: `argumentProblems.ts`.
  */
 
 import { ENGINES, type EngineName } from "../config/names";
 import { gpusPerReplica } from "../config/pools";
 import type { Problem } from "../config/problems";
-import { reservedFlag } from "../config/reserved";
+import { argumentProblems } from "./argumentProblems";
 import type { DeploymentConfig, PoolConfig } from "./config";
 import { engines } from "./engines";
 import { engineConfigProblems } from "./engines/engineConfig";
@@ -13,13 +13,14 @@ import { transferProblems } from "./engines/transfer";
 
 /** Every reason why the engine cannot be started as configured. */
 export function engineProblems(config: DeploymentConfig): Problem[] {
-  const { transfer, reservedKeys } = engines[config.engine];
+  const engine = engines[config.engine];
+  const spans = config.pools.filter((pool) => nodesOf(config, pool) > 1);
   return [
     ...taskProblems(config),
     ...shapeProblems(config),
-    ...argumentProblems(config),
-    ...transferProblems(config, transfer),
-    ...engineConfigProblems(config, reservedKeys),
+    ...argumentProblems(config, spans),
+    ...transferProblems(config, engine.transfer),
+    ...engineConfigProblems(config, engine),
   ];
 }
 
@@ -45,23 +46,5 @@ function shapeProblems(config: DeploymentConfig): Problem[] {
     (engines[config.engine].shapeProblems?.({ config, pool, nodes: nodesOf(config, pool) }) ?? []).map(
       ({ key, message }) => ({ path: ["pools", index, key], message }),
     ),
-  );
-}
-
-/** Arguments that conflict with the plan. */
-function argumentProblems(config: DeploymentConfig): Problem[] {
-  const { reservedFlags } = engines[config.engine];
-  const lists = [
-    { path: ["engineArgs"], given: config.engineArgs },
-    ...config.pools.map((pool, index) => ({ path: ["pools", index, "engineArgs"], given: pool.engineArgs })),
-  ];
-  return lists.flatMap(({ path, given }) =>
-    given.flatMap((argument, index): Problem[] => {
-      const reserved = reservedFlag(reservedFlags, argument);
-      if (reserved === undefined) return [];
-      const { flag, instead } = reserved;
-      const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
-      return [{ path: [...path, index], message: `${flag} is set by the plan. Remove it; ${remedy}.` }];
-    }),
   );
 }

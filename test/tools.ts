@@ -7,7 +7,7 @@ import { packageRoot } from "../lib/root";
 export function toolWords(name: string, args: readonly string[] = []): string[] {
   const words = name in VERBS ? [join("cli", "main.ts"), name] : [join("dev", `${name}.ts`)];
   const [file = "", ...verb] = words;
-  return ["--import", "tsx", join(packageRoot(), file), ...verb, ...args];
+  return ["--require", "tsx/cjs", join(packageRoot(), file), ...verb, ...args];
 }
 
 /** Arguments of `toolchain/bootstrap.mjs` for a command about a stack: Pulumi's go through `stack`. */

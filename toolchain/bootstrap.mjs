@@ -10,7 +10,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { constants, homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const modules = join(root, "node_modules");
@@ -131,7 +131,8 @@ if (Number(process.versions.node.split(".")[0]) < 20)
   fail(`Node ≥ 20 is needed; this is ${process.version}.`);
 if (!isInstalled()) await withLock(npmCi);
 
-const preloads = ["--import", "tsx", "--import", pathToFileURL(join(root, "lib", "bypassProxies.ts")).href];
+// tsx for CommonJS alone, which all of this is: for ES modules it starts a thread besides.
+const preloads = ["--require", "tsx/cjs", "--require", join(root, "lib", "bypassProxies.ts")];
 const file = tool === "dynamo-sky" ? join(root, "cli", "main.ts") : join(root, "dev", `${tool}.ts`);
 const child = spawn(node, [...preloads, file, ...args], {
   stdio: "inherit",

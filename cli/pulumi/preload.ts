@@ -5,6 +5,7 @@ import { writtenInfra } from "./writtenConfig";
 export async function preload(stack: string, cwd: string): Promise<void> {
   const infra = writtenInfra(stack, cwd);
   if (infra === undefined) return;
-  const { preloadSkyPilot } = await import("../../sky/preloaded.js");
+  // Loaded when it is needed; `import()` would bypass tsx's CommonJS hook.
+  const { preloadSkyPilot } = require("../../sky/preloaded") as typeof import("../../sky/preloaded");
   await preloadSkyPilot(infra);
 }

@@ -12,6 +12,13 @@ export function isDynamoImage(image: string): boolean {
   return DYNAMO_IMAGE.test(image);
 }
 
+/** Whether the nodes run the release whose flags are known here, as far as their image tells. */
+export function isKnownRelease(image: string | undefined): boolean {
+  if (image === undefined) return true;
+  const [, , tag] = DYNAMO_IMAGE.exec(image) ?? [];
+  return tag === VERSIONS.dynamo || tag?.startsWith(`${VERSIONS.dynamo}-`) === true;
+}
+
 export function imageChecks(known: Known): Problem[] {
   return [...releaseProblems(known), ...acceleratorProblems(known)];
 }

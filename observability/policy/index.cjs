@@ -3,6 +3,6 @@
  * program.
  */
 "use strict";
-require("tsx/cjs");
+require("../../lib/runTypeScript.cjs");
 
 require("./pack.ts");

@@ -82,6 +82,9 @@ export interface ShapeProblem {
  */
 export type ReservedFlags = Readonly<Record<string, string | undefined>>;
 
+/** Flags, keys or variables that the plan sets where a setting is used, each with that setting. */
+export type SettingFlags = Readonly<Record<string, string>>;
+
 /**
  * Flags and variables that are always set although no setting or wiring needs them, each with the reason.
  * Values that an engine chooses by model, GPU or version do not belong here: its choice is better than a
@@ -91,6 +94,17 @@ export type Unasked = Readonly<Record<string, string>>;
 
 export interface Engine {
   readonly reservedFlags: ReservedFlags;
+  /** Flags left to the user where the setting is not used: both would contradict each other. */
+  readonly settingFlags?: SettingFlags;
+  /** The same, of variables that no flag stands for. */
+  readonly settingVariables?: SettingFlags;
+  /** The same, of keys of `engineConfig`. */
+  readonly settingKeys?: SettingFlags;
+  /**
+   * Flags that choose who starts the ranks of a replica, which the plan does itself over several nodes: only
+   * these values go with that.
+   */
+  readonly acrossNodes?: Readonly<Record<string, readonly string[]>>;
   /** Flags for each supported task; others are rejected. */
   readonly taskFlags: Readonly<Partial<Record<TaskName, readonly string[]>>>;
   readonly unasked: Unasked;

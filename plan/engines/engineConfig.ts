@@ -5,7 +5,8 @@ import type { Problem, SettingPath } from "../../config/problems";
 import { TRTLLM_KEY } from "../../config/reserved";
 import { show } from "../../config/values";
 import type { DeepReadonly, DeploymentConfig } from "../config";
-import type { ReservedFlags } from "./engine";
+import { isUsed, saidTwice, settingOf } from "../saidTwice";
+import type { Engine, ReservedFlags } from "./engine";
 
 type Config = DeepReadonly<PlainObject>;
 type Value = DeepReadonly<Json> | undefined;
@@ -27,17 +28,19 @@ export function merged(first: Config, second: Config): PlainObject {
 const own = (config: Config, key: string): Value => (Object.hasOwn(config, key) ? config[key] : undefined);
 
 /**
- * Keys that `engineConfig` must not set. `reserved` is undefined for an engine without such a configuration.
+ * Keys that `engineConfig` must not set: ever, or beside a setting. An engine without such a configuration
+ * has no list of them.
  */
 export function engineConfigProblems(
   config: DeploymentConfig,
-  reserved: ReservedFlags | undefined,
+  { reservedKeys: reserved, settingKeys = {} }: Pick<Engine, "reservedKeys" | "settingKeys">,
 ): Problem[] {
   const places = [
-    { path: ["engineConfig"], said: config.engineConfig },
-    ...config.pools.map(({ engineConfig }, at) => ({
+    { path: ["engineConfig"], said: config.engineConfig, pools: config.pools },
+    ...config.pools.map((pool, at) => ({
       path: ["pools", at, "engineConfig"],
-      said: engineConfig,
+      said: pool.engineConfig,
+      pools: [pool],
     })),
   ].filter(({ said }) => Object.keys(said).length > 0);
   if (reserved === undefined) {
@@ -45,10 +48,22 @@ export function engineConfigProblems(
     return places.map(({ path }) => ({ path, message }));
   }
   return [
-    ...places.flatMap(({ path, said }) => reservedProblems(path, said, reserved)),
+    ...places.flatMap(({ path, said, pools }) => [
+      ...reservedProblems(path, said, reserved),
+      ...Object.entries(settingKeys).flatMap(([key, setting]): Problem[] => {
+        if (valueAt(said, key) === undefined) return [];
+        const value = pools.map((pool) => settingOf(config, pool, setting)).find(isUsed);
+        const message = saidTwice(key, setting, value);
+        return message === undefined ? [] : [{ path: [...path, ...key.split(".")], message }];
+      }),
+    ]),
     ...(places.length > 0 ? flagProblems(config) : []),
   ];
 }
+
+/** The value of a key such as `a.b`. */
+const valueAt = (said: Config, key: string): Value =>
+  key.split(".").reduce<Value>((value, part) => (isGroup(value) ? own(value, part) : undefined), said);
 
 function reservedProblems(path: SettingPath, said: Config, reserved: ReservedFlags): Problem[] {
   return Object.entries(reserved).flatMap(([key, instead]): Problem[] => {

@@ -9,7 +9,7 @@
  */
 
 import { gpusPerReplica } from "../../config/pools";
-import { RUNTIME_FLAGS } from "../../config/reserved";
+import { ROUTER_FLAGS, RUNTIME_FLAGS } from "../../config/reserved";
 import { BYTES_PER_GB } from "../../lib/units";
 import { modelPath } from "../model";
 import { type Engine, extraArgs, extraEnv, type WorkerSpec } from "./engine";
@@ -21,6 +21,7 @@ const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode:
 export const mocker: Engine = {
   reservedFlags: {
     ...RUNTIME_FLAGS,
+    ...ROUTER_FLAGS,
     "--model-path": "model",
     "--model-name": "servedModelName",
     "--engine-type": undefined,

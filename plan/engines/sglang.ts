@@ -93,6 +93,7 @@ const RESERVED = {
   "--dedicated-mm-encoder": "pools[].role",
   "--disaggregation-bootstrap-port": "ports.bootstrap",
   "--disaggregation-transfer-backend": "kvTransfer.connector",
+  "--connector": "kvTransfer",
   "--base-gpu-id": undefined,
   "--gpu-id-step": undefined,
   // A file that may set any of these, unknown when the plan is made.
@@ -110,6 +111,23 @@ const TRANSFER: TransferRules = {
 
 export const sglang: Engine = {
   reservedFlags: RESERVED,
+  settingFlags: {
+    "--context-length": "contextLength",
+    "--mem-fraction-static": "pools[].gpuMemoryFraction",
+    "--trust-remote-code": "trustRemoteCode",
+    "--enable-hierarchical-cache": "kvOffload.hostMemoryGB",
+    "--hicache-size": "kvOffload.hostMemoryGB",
+    // SGLang takes one of the two.
+    "--hicache-ratio": "kvOffload.hostMemoryGB",
+    "--hicache-storage-backend": "kvOffload.diskGB",
+  },
+  settingVariables: {
+    SGLANG_HICACHE_FILE_BACKEND_STORAGE_DIR: "kvOffload.diskGB",
+    SGLANG_HICACHE_FILE_BACKEND_MAX_SIZE: "kvOffload.diskGB",
+    SGLANG_DISAGGREGATION_NIXL_BACKEND: "kvTransfer.backend",
+    SGLANG_DISAGGREGATION_NIXL_BACKEND_PARAMS: "kvTransfer.extra",
+  },
+  acrossNodes: { "--use-ray": [] },
   taskFlags: {
     chat: [],
     completions: ["--endpoint-types", "completions"],

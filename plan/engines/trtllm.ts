@@ -32,6 +32,7 @@ import {
   publishesKvEvents,
   type ReplicaSpec,
   type ReservedFlags,
+  type SettingFlags,
   valuesOf,
   type WorkerCommand,
   type WorkerSpec,
@@ -58,6 +59,8 @@ const RESERVED_KEYS: ReservedFlags = {
   moe_expert_parallel_size: "pools[].expertParallel",
   enable_attention_dp: "pools[].dataParallel",
   context_parallel_size: undefined,
+  // Who starts the ranks: MPI, if nothing is said (`mpi.ts`).
+  orchestrator_type: undefined,
   gpus_per_node: "cluster.gpusPerNode",
   "kv_cache_config.tokens_per_block": "router.blockSize",
   "cache_transceiver_config.backend": "kvTransfer.connector",
@@ -65,12 +68,15 @@ const RESERVED_KEYS: ReservedFlags = {
   kv_connector_config: "kvOffload",
 };
 
+/** Each key as a flag. */
+function flagsOfKeys<V>(keys: Readonly<Record<string, V>>): Record<string, V> {
+  return Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${TRTLLM_KEY}${key}`, value]));
+}
+
 const RESERVED: ReservedFlags = {
   "--revision": "modelRevision",
   ...WORKER_FLAGS,
-  ...Object.fromEntries(
-    Object.entries(RESERVED_KEYS).map(([key, instead]) => [`${TRTLLM_KEY}${key}`, instead]),
-  ),
+  ...flagsOfKeys(RESERVED_KEYS),
   "--model": "model",
   "--model-path": "model",
   "--served-model-name": "servedModelName",
@@ -91,6 +97,14 @@ const RESERVED: ReservedFlags = {
   "--override-engine-args": "engineConfig",
 };
 
+/** Keys that the plan sets for a setting, and the user may where that setting is not used. */
+const SETTING_KEYS = {
+  max_seq_len: "contextLength",
+  "kv_cache_config.free_gpu_memory_fraction": "pools[].gpuMemoryFraction",
+  trust_remote_code: "trustRemoteCode",
+  revision: "modelRevision",
+} as const satisfies SettingFlags;
+
 const TRANSFER: TransferRules = {
   connectors: {
     DEFAULT: "transfer",
@@ -109,6 +123,13 @@ export const trtllm: Engine = {
   reservedFlags: RESERVED,
   taskFlags: { chat: [], completions: ["--endpoint-types", "completions"] },
   reservedKeys: RESERVED_KEYS,
+  settingFlags: {
+    "--max-seq-len": "contextLength",
+    "--free-gpu-memory-fraction": "pools[].gpuMemoryFraction",
+    ...flagsOfKeys(SETTING_KEYS),
+  },
+  settingKeys: SETTING_KEYS,
+  settingVariables: { TRTLLM_NIXL_KVCACHE_BACKEND: "kvTransfer.backend" },
   transfer: TRANSFER,
   unasked: {
     "--trtllm.cache_transceiver_config.backend": "without one TensorRT-LLM moves no KV blocks at all",

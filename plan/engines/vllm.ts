@@ -59,6 +59,8 @@ const RESERVED = {
   "--embedding-worker": "task",
   "--classify-worker": "task",
   "--runner": "task",
+  // Gone from vLLM, and in many examples.
+  "--task": "task",
   "--tensor-parallel-size": "pools[].tensorParallel",
   "-tp": "pools[].tensorParallel",
   "--pipeline-parallel-size": "pools[].pipelineParallel",
@@ -105,6 +107,17 @@ const RESERVED = {
 
 export const vllm: Engine = {
   reservedFlags: RESERVED,
+  settingFlags: {
+    "--max-model-len": "contextLength",
+    "--gpu-memory-utilization": "pools[].gpuMemoryFraction",
+    // With it vLLM ignores the fraction.
+    "--kv-cache-memory-bytes": "pools[].gpuMemoryFraction",
+    "--trust-remote-code": "trustRemoteCode",
+  },
+  acrossNodes: {
+    "--distributed-executor-backend": ["mp"],
+    "--data-parallel-backend": ["mp"],
+  },
   taskFlags: {
     chat: [],
     completions: ["--endpoint-types", "completions"],

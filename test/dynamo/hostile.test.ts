@@ -357,7 +357,7 @@ describe("a hostile value", () => {
     const cases = samples.flatMap(({ name, argument, value, label }) => {
       const input: Partial<ConfigInput> = {
         servedModelName: name,
-        engineArgs: [argument],
+        engineArgs: ["--chat-template", argument],
         engineEnv: { HOSTILE: value },
         sky: { envs: { HOSTILE: value }, labels: { hostile: label } },
       };

@@ -205,6 +205,7 @@ export interface Slot {
 const first = (values: readonly string[]): string => values[0] ?? "";
 const valued = (values: readonly string[]) =>
   Object.fromEntries(values.map((value, index) => [`HOSTILE_${index}`, value]));
+const after = (flag: string, values: readonly string[]) => values.flatMap((value) => [flag, value]);
 const named = (values: readonly string[]) => Object.fromEntries(values.map((value) => [value, "value"]));
 const one = (setting: string, put: (value: string) => Partial<ConfigInput>): Slot => ({
   setting,
@@ -224,17 +225,19 @@ export const SLOTS: readonly Slot[] = [
     kvOffload: { ...DISK, diskPath },
     router: { blockSize: 64 },
   })),
-  many("engineArgs", (values) => ({ engineArgs: [...values] })),
+  many("engineArgs", (values) => ({ engineArgs: after("--chat-template", values) })),
   many("engineEnv", (values) => ({ engineEnv: valued(values) })),
   many("engineEnv", (values) => ({ engineEnv: named(values) })),
-  many("pools[0].engineArgs", (values) => ({ pools: [{ ...pool, engineArgs: [...values] }] })),
+  many("pools[0].engineArgs", (values) => ({
+    pools: [{ ...pool, engineArgs: after("--chat-template", values) }],
+  })),
   many("pools[0].engineEnv", (values) => ({ pools: [{ ...pool, engineEnv: valued(values) }] })),
   one("pools[0].accelerator", (accelerator) => ({
     placement: "dedicated",
     pools: [{ ...pool, accelerator }],
   })),
   one("cluster.accelerator", (accelerator) => ({ cluster: { gpusPerNode: 1, accelerator } })),
-  many("frontend.args", (values) => ({ frontend: { args: [...values] } })),
+  many("frontend.args", (values) => ({ frontend: { args: after("--metrics-prefix", values) } })),
   many("frontend.env", (values) => ({ frontend: { env: valued(values) } })),
   one("access.keys[0]", (key) => ({ access: { gateway: true, keys: [key] } })),
   one("access.retiredKeys[0].name", (name) => ({

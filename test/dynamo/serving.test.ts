@@ -56,9 +56,9 @@ describe("serving", () => {
     });
     const pieces: string[] = [];
     for await (const chunk of stream) pieces.push(chunk.choices[0]?.delta.content ?? "");
-    const contents = pieces.filter((piece) => piece !== "");
-    expect(contents.length).toBeGreaterThan(3);
-    expect(contents.join("")).toMatch(/\S/);
+    // Pieces of random tokens may be without text.
+    expect(pieces.length).toBeGreaterThan(3);
+    expect(pieces.join("")).toMatch(/\S/);
   });
 
   test("sends the second prompt with a prefix to the worker that holds it, and splits the two phases", async () => {

@@ -75,10 +75,16 @@ describe("a generated certificate", () => {
       max_tokens: 8,
     };
     expect((await client.chat.completions.create(request)).usage?.completion_tokens).toBe(8);
-    const stream = await client.chat.completions.create({ ...request, stream: true });
+    const streamed = { ...request, stream: true, stream_options: { include_usage: true } } as const;
     let pieces = 0;
-    for await (const { choices } of stream) pieces += choices[0]?.delta.content ? 1 : 0;
-    expect(pieces).toBeGreaterThan(3);
+    let tokens = 0;
+    for await (const { choices, usage } of await client.chat.completions.create(streamed)) {
+      pieces += choices.length;
+      tokens = usage?.completion_tokens ?? tokens;
+    }
+    // Text of random tokens may be empty, and a busy frontend puts several into one piece.
+    expect(pieces).toBeGreaterThan(1);
+    expect(tokens).toBe(8);
   });
 
   test("is not taken by who does not trust it, or trusts another deployment's", async () => {

@@ -75,7 +75,7 @@ describe("an update that fails", () => {
   });
 
   it("tells the cause first, once, and names all that it has hit", async () => {
-    configure({ engineArgs: ["--no-such-flag", "7"], timeouts: { readySeconds: 12 } });
+    configure({ engineArgs: ["--speedup-ratio", "x7"], timeouts: { readySeconds: 12 } });
     const { worked, lines } = await up();
     expect(worked).toBe(false);
     const told = section(lines, "Diagnostics:");
@@ -84,7 +84,7 @@ describe("an update that fails", () => {
     const causes = told.flatMap((line, at) =>
       /error: exit status 1/.test(line) ? [told[at + 1]?.trim()] : [],
     );
-    const cause = ".*unrecognized arguments: --no-such-flag 7";
+    const cause = ".*argument --speedup-ratio: invalid float value: 'x7'";
     const [full, ...others] = causes.toSorted((a) => (a?.includes(" as ") ? 1 : -1));
     expect(full).toMatch(new RegExp(`^aggregated-\\d failed: ${cause}$`));
     const first = full?.split(" ")[0];
@@ -98,7 +98,7 @@ describe("an update that fails", () => {
   });
 
   it("tells of progress once, above the causes", async () => {
-    configure({ engineArgs: ["--no-such-flag", "8"], timeouts: { readySeconds: 12 } });
+    configure({ engineArgs: ["--speedup-ratio", "x8"], timeouts: { readySeconds: 12 } });
     const { lines } = await up();
     const above = lines.slice(0, lines.indexOf("Diagnostics:"));
     const waits = above.filter((line) => /\] waiting for aggregated/.test(line));
@@ -107,11 +107,13 @@ describe("an update that fails", () => {
     const told = section(lines, "Diagnostics:").join("\n");
     expect(told).not.toMatch(/\[ +[\d.]+ s\]/);
     // Another mistake: what was told of the first one does not count.
-    expect(told.match(/^ +aggregated-\d failed: .*--no-such-flag 8$/gm)).toHaveLength(1);
+    expect(
+      told.match(/^ +aggregated-\d failed: .*--speedup-ratio: invalid float value: 'x8'$/gm),
+    ).toHaveLength(1);
   });
 
   it("leaves the outputs", async () => {
-    configure({ engineArgs: ["--no-such-flag", "9"], timeouts: { readySeconds: 6 } });
+    configure({ engineArgs: ["--speedup-ratio", "x9"], timeouts: { readySeconds: 6 } });
     const { lines } = await up();
     const outputs = section(lines, "Outputs:");
     expect(outputs.join("\n")).toContain("endpoint");

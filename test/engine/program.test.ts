@@ -246,11 +246,13 @@ describe("the program on the real engine", { timeout: 120_000 }, () => {
   });
 
   it("names the component and its last words when a change fails", async () => {
-    const broken = { pools: [{ role: "aggregated" as const, replicas: 2, engineArgs: ["--no-such-flag"] }] };
+    const broken = {
+      pools: [{ role: "aggregated" as const, replicas: 2, engineArgs: ["--speedup-ratio", "x"] }],
+    };
     configure(dev({ router: { mode: "round-robin" }, ...broken, timeouts: { readySeconds: 8 } }));
     const error = await failure(up());
     expect(error).toContain("aggregated-");
-    expect(error).toContain("unrecognized arguments: --no-such-flag");
+    expect(error).toContain("argument --speedup-ratio: invalid float value");
   });
 
   it("repairs what a failed change has left when going back to what was before", async () => {
@@ -291,9 +293,9 @@ describe("a creation that fails", { timeout: 120_000 }, () => {
   });
 
   it("half way is cleaned up by destroy", async () => {
-    configure(dev({ engineArgs: ["--no-such-flag"], timeouts: { readySeconds: 8 } }));
+    configure(dev({ engineArgs: ["--speedup-ratio", "x"], timeouts: { readySeconds: 8 } }));
     const error = await failure(up());
-    expect(error).toContain("unrecognized arguments: --no-such-flag");
+    expect(error).toContain("argument --speedup-ratio: invalid float value");
     expect(processesOf(project.state).length).toBeGreaterThan(0);
     await destroy();
     expect(processesOf(project.state)).toEqual([]);

@@ -65,6 +65,16 @@ describe("the program as Pulumi's own Node.js host loads it", { timeout: 120_000
     expect(node(script)).toBe("function");
   });
 
+  it("loads the compiler, which takes longer than all else, only for a function that is turned into text", () => {
+    const script = `
+      require("./program.cjs");
+      const isLate = () => require("node:util").types.isProxy(require.cache[require.resolve("typescript")].exports);
+      const before = isLate();
+      require("@pulumi/pulumi").runtime.serializeFunction(() => 42).then(({ text }) =>
+        process.stdout.write([before, isLate(), text.includes("42")].join()));`;
+    expect(node(script)).toBe("true,false,true");
+  });
+
   // With `typescript: true` in Pulumi.yaml and `main: index.ts`; the options are those of
   // @pulumi/pulumi/cmd/run/run.js.
   it("is a function through ts-node, too", () => {

@@ -20,6 +20,9 @@ export { freePorts, listen, type Ports } from "../../dev/freePorts";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 /** The program of the repository, by absolute path, since a test's project is elsewhere. */
+/** First line of a program that loads sources of this project. */
+export const RUN_TYPESCRIPT = `require(${JSON.stringify(join(REPOSITORY, "lib", "runTypeScript.cjs"))});`;
+
 const PROGRAM = `module.exports = require(${JSON.stringify(join(REPOSITORY, "program.cjs"))});\n`;
 
 /** A Pulumi project of a test. */

@@ -10,11 +10,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { DynamoClusterArgs } from "../../components";
 import { freePorts } from "../../dev/freePorts";
 import { FakeSky } from "../unit/skyHarness";
-import { REPOSITORY, type TestProject, testProject } from "./programHarness";
+import { REPOSITORY, RUN_TYPESCRIPT, type TestProject, testProject } from "./programHarness";
 
 /** Creates the deployment described by `arguments.json`. */
 const PROGRAM = `
-require("tsx/cjs");
+${RUN_TYPESCRIPT}
 const { DynamoCluster } = require(${JSON.stringify(join(REPOSITORY, "components", "index.ts"))});
 module.exports = async () => {
   const { address, details } = new DynamoCluster("dynamo", require("./arguments.json"));

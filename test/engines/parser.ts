@@ -19,6 +19,10 @@ const ENVIRONMENTS = { sglang: "sglang", vllm: "vllm", trtllm: "sglang" } as con
 const answerSchema = z.object({
   id: z.number(),
   refused: z.string().optional(),
+  /** The flags of a program, as `config/flags/` has them. */
+  table: z.record(z.string(), z.record(z.string(), z.string())).optional(),
+  /** All variables that the engine reads, where it has a list of them. */
+  variables: z.array(z.string()).optional(),
   facts: z
     .object({
       /** Ranks that this process starts on its node, one per GPU. */
@@ -87,6 +91,11 @@ export class EngineParser {
     if (!isWorker) throw new Error(`not a command of ${this.engine}: ${command.join(" ")}`);
     const filledEnv = Object.entries(env).map(([name, value]) => [name, filledIn(value)]);
     return this.askOnce(JSON.stringify({ argv, env: Object.fromEntries(filledEnv) }));
+  }
+
+  /** The flags of a program of Dynamo: this engine's worker, or what is the same with every engine. */
+  flags(program: ParsedEngine | "frontend" | "mocker"): Promise<Answer> {
+    return this.askOnce(JSON.stringify({ flags: program }));
   }
 
   /** Cached: many random deployments share commands. */

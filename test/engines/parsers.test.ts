@@ -1,10 +1,13 @@
 /** Every planned command of a real engine, parsed by that engine's own parser: `npm run test:engines`. */
+import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planStack } from "../../cli/plannedStack";
 import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import type { FlagValues } from "../../config/flags";
 import { NO_PARSER } from "../../config/parsers";
 import { ConfigError } from "../../config/problems";
+import { reservedVariable } from "../../config/reserved";
 import { packageRoot } from "../../lib/root";
 import { type DeploymentConfig, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
@@ -12,6 +15,26 @@ import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
 import { type Deployment, SERVICES } from "../unit/planShapes";
 import { deploymentOf } from "./deployments";
 import { EngineParser, PARSED_ENGINES, type ParsedEngine } from "./parser";
+
+/** Whose flags each engine's parser tells. */
+const PROGRAMS = {
+  sglang: ["sglang", "frontend", "mocker"],
+  vllm: ["vllm"],
+  trtllm: ["trtllm"],
+} as const;
+
+const ADDRESS_OR_RANK =
+  /_(IP|ADDR|HOST|HOSTNAME|PORT)$|(^|_)(RANK|RANK_LOCAL|WORLD_SIZE|DP_SIZE)$(?<!_(PER|SLOW)_RANK)/;
+
+/** Those of what no plan starts: a store of Mooncake, other side channels, SGLang's gRPC server and tests. */
+const HARMLESS = new Set([
+  ...["MOONCAKE_LOCAL_HOSTNAME", "MOONCAKE_MASTER_METRICS_PORT", "MOONCAKE_REQUESTER_LOCAL_HOSTNAME"],
+  ...["VLLM_EC_SIDE_CHANNEL_HOST", "VLLM_EC_SIDE_CHANNEL_PORT"],
+  ...["VLLM_P2P_SIDE_CHANNEL_HOST", "VLLM_P2P_SIDE_CHANNEL_PORT"],
+  ...["SGLANG_GRPC_PORT", "SGLANG_TEST_SCRIPTED_RUNTIME_IPC_ADDR"],
+  // A switch.
+  "SGLANG_DISAGGREGATION_FORCE_QUERY_PREFILL_DP_RANK",
+]);
 
 interface Planned {
   readonly config: DeploymentConfig;
@@ -174,6 +197,22 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
       { numRuns: RUNS, maxSkipsPerRun: 20 },
     );
     expect(planned).toBeGreaterThanOrEqual(RUNS);
+  });
+
+  it.each(PROGRAMS[engine])("and Dynamo have the flags of %s that are known here", async (program) => {
+    const { table } = await parser.flags(program);
+    await expect(`${JSON.stringify(table, null, 2)}\n`).toMatchFileSnapshot(
+      join(packageRoot(), "config", "flags", `${program}.json`),
+    );
+    const kinds: readonly FlagValues[] = ["none", "one", "JSON", "at most one", "several", "exits"];
+    for (const [flag, kind] of Object.entries(table?.["flags"] ?? {})) expect(kinds, flag).toContain(kind);
+  });
+
+  it("reads no address and no rank of variables that a user may set", async () => {
+    const { variables = [] } = await parser.flags(engine);
+    expect(variables.length > 100).toBe(engine !== "trtllm");
+    const told = variables.filter((name) => ADDRESS_OR_RANK.test(name));
+    expect(told.filter((name) => reservedVariable(name) === undefined && !HARMLESS.has(name))).toEqual([]);
   });
 
   it("refuses every flag of the plans when it is mistyped", async () => {

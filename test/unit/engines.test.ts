@@ -214,7 +214,7 @@ describe("any engine", () => {
     const added = {
       ...SHAPES.single,
       engineArgs: ["--log-level", "warning"],
-      engineEnv: { NCCL_DEBUG: "WARN", SGLANG_HOST_IP: "10.0.0.9" },
+      engineEnv: { NCCL_DEBUG: "WARN", SGLANG_LOG_MS: "1" },
       pools: [
         {
           role: "aggregated",
@@ -228,7 +228,7 @@ describe("any engine", () => {
     expect(worker.command.slice(-4)).toEqual(["--log-level", "warning", "--log-level", "debug"]);
     expect(worker.env).toMatchObject({
       NCCL_DEBUG: "INFO",
-      SGLANG_HOST_IP: "10.0.0.9",
+      SGLANG_LOG_MS: "1",
     });
     expect(worker.gpus).toEqual([7]);
   });

@@ -227,7 +227,7 @@ describe("a changed file", () => {
       cluster: { nodes: 1 },
       pools: [{ role: "aggregated", tensorParallel: 8 }],
       files: { "chat.jinja": path },
-      frontend: { args: ["--some-file", "{{FILES}}/chat.jinja"] },
+      frontend: { args: ["--router-policy-config", "{{FILES}}/chat.jinja"] },
     };
     const launch = async () => {
       const { named } = await runOnMocks("update", () => new DynamoCluster("dynamo", args));
@@ -247,7 +247,7 @@ test("a recipe mounts the files from where they are, and tells the nodes their n
     cluster: { nodes: 1 },
     pools: [{ role: "aggregated", tensorParallel: 8 }],
     files: { "z.json": "files/z.json", "chat.jinja": "files/chat.jinja", maps: "maps/" },
-    engineArgs: ["--chat-template", "{{FILES}}/chat.jinja"],
+    engineArgs: ["--custom-jinja-template", "{{FILES}}/chat.jinja"],
   });
   const [cluster] = plan(config, { discovery: "etcd", events: "nats" }).clusters;
   if (cluster === undefined) throw new Error("no cluster");
@@ -258,7 +258,7 @@ test("a recipe mounts the files from where they are, and tells the nodes their n
     "~/.dynamo-sky/files/maps": "maps",
   });
   expect(task.run).toContain("--files chat.jinja,maps,z.json ");
-  expect(task.run).toContain("--chat-template {{FILES}}/chat.jinja");
+  expect(task.run).toContain("--custom-jinja-template {{FILES}}/chat.jinja");
 });
 
 describe("what SkyPilot mounts", () => {

@@ -59,8 +59,8 @@ describe("the drawing", () => {
   });
 
   it("quotes what a shell would take apart", () => {
-    const text = draw({ ...SHAPES.dev, engineArgs: ["--reasoning", `{"a": 'b'}`] }, { commands: true });
-    expect(text).toContain(`--reasoning '{"a": '\\''b'\\''}'`);
+    const text = draw({ ...SHAPES.dev, engineArgs: ["--reasoning", `{"a": "'b'"}`] }, { commands: true });
+    expect(text).toContain(`--reasoning '{"a": "'\\''b'\\''"}'`);
     expect(text).toContain(`DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS='["generate"]' \\`);
   });
 });

@@ -177,7 +177,7 @@ describe("task", () => {
   });
 
   it("is a shell script that bash can read", () => {
-    for (const input of [multi, { ...multi, engineArgs: ["'; $(id) `id` %s \""] }]) {
+    for (const input of [multi, { ...multi, engineArgs: ["--chat-template", "'; $(id) `id` %s \""] }]) {
       const { setup, run } = task(input);
       for (const script of [setup, run]) {
         const { status, stderr } = spawnSync("bash", ["-n"], { input: script, encoding: "utf8" });
@@ -188,7 +188,7 @@ describe("task", () => {
 
   it("hands what a user wrote to the node as it is", () => {
     const hostile = "'; $(touch x) `id` %(ENV_X)s \" EOF";
-    const { run } = task({ ...multi, engineArgs: [hostile] });
+    const { run } = task({ ...multi, engineArgs: ["--chat-template", hostile] });
     const [nodes] = programsOfPlans([parse(planIn(run), { version: "1.1" })]);
     const program = nodes?.["0"]?.find(({ name }) => name === "aggregated-0");
     expect(program?.command).toContain(hostile);

@@ -1,8 +1,9 @@
 """Answers requests on standard input, one JSON object per line, with an engine's interpretation of a command
-line.
+line, or with the flags of a program.
 
 Request: {"id": 1, "argv": ["--model", ...], "env": {"NAME": "value"}} Answer: {"id": 1, "facts": {...}} or
 {"id": 1, "refused": "why"}
+Request: {"id": 1, "flags": "vllm"} Answer: {"id": 1, "table": {...}, "variables": [...]}
 
 Importing an engine takes most of a minute, parsing a command line milliseconds: so one process serves all
 requests. Standard output is reserved for answers; output of an engine goes to standard error. Import this
@@ -14,7 +15,9 @@ import contextlib
 import json
 import os
 import sys
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterable, Iterator
+
+from flags import flags_of, parse_frontend, parse_mocker
 
 _answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)
@@ -36,16 +39,21 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def serve(parse: Callable[[list[str]], dict[str, Any]]) -> None:
+def serve(parse: Callable[[list[str]], dict[str, Any]], variables: Iterable[str] = ()) -> None:
     """Reads requests until standard input is closed. `parse` returns the facts of a command line, or
-    raises."""
+    raises. `variables`: names of all that the engine reads from its environment."""
+    programs = {"frontend": parse_frontend, "mocker": parse_mocker}
     argparse.ArgumentParser.error = _raise  # type: ignore[method-assign, assignment]
     for line in sys.stdin:
         request = json.loads(line)
         answer = {"id": request["id"]}
+        if "flags" in request:
+            answer["table"] = flags_of(programs.get(request["flags"], parse))
+            answer["variables"] = sorted(variables)
         try:
-            with _environment(request["env"]):
-                answer["facts"] = parse(request["argv"])
+            if "argv" in request:
+                with _environment(request["env"]):
+                    answer["facts"] = parse(request["argv"])
         except SystemExit as stop:
             answer["refused"] = f"the parser ended the process with {stop.code}"
         except Exception as error:  # noqa: BLE001 - whatever the engine raises is its refusal

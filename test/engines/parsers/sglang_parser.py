@@ -12,6 +12,7 @@ from serve import serve  # isort: skip
 from dynamo.sglang.args import parse_args
 from sglang.srt import runtime_context
 from sglang.srt.entrypoints.engine import _calculate_rank_ranges
+from sglang.srt.environ import Envs
 
 
 def parse(argv: list[str]) -> dict[str, Any]:
@@ -33,4 +34,4 @@ def parse(argv: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    serve(parse)
+    serve(parse, (name for name in vars(Envs) if name.isupper()))

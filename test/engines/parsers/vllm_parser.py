@@ -63,6 +63,7 @@ def _inspect(architecture: str, _model: Any) -> Any:
 registry._try_inspect_model_cls = _inspect
 
 from dynamo.vllm.args import parse_args  # noqa: E402
+from vllm.envs import environment_variables  # noqa: E402
 from vllm.usage.usage_lib import UsageContext  # noqa: E402
 
 
@@ -83,4 +84,4 @@ def parse(argv: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    serve(parse)
+    serve(parse, environment_variables)

@@ -1,0 +1,38 @@
+/**
+ * Lets Pulumi's SDK and this project's TypeScript be loaded, quickly: each preview and update does it anew.
+ *
+ * The SDK loads the TypeScript compiler and npm's dependency resolver only to turn functions into text for a
+ * cloud, which nothing here does. They take most of its start, and so are loaded when something of them is
+ * read. tsx looks at every file that is loaded after it: the SDK's hundreds come first.
+ */
+"use strict";
+const { createRequire } = require("node:module");
+
+const sdk = createRequire(require.resolve("@pulumi/pulumi/package.json"));
+
+/** Puts an object in a package's place that loads the package at the first use. */
+function loadLate(name) {
+  const file = sdk.resolve(name);
+  if (file in require.cache) return;
+  let loaded;
+  const load = () => {
+    if (loaded === undefined) {
+      delete require.cache[file];
+      loaded = sdk(name);
+    }
+    return loaded;
+  };
+  // Compiled TypeScript asks every package for `__esModule` while it loads it, and copies those without it.
+  const exports = new Proxy(
+    {},
+    {
+      get: (_, key) => (key === "__esModule" ? true : load()[key]),
+      has: (_, key) => key in load(),
+    },
+  );
+  require.cache[file] = { id: file, filename: file, loaded: true, exports, children: [], paths: [] };
+}
+
+for (const name of ["typescript", "@npmcli/arborist"]) loadLate(name);
+require("@pulumi/pulumi");
+require("tsx/cjs");
