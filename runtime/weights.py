@@ -6,7 +6,6 @@ Python 3.9 or later, standard library only.
 
 import collections
 import json
-import os
 import subprocess
 import sys
 import threading

@@ -31,8 +31,8 @@ export const verb = defineVerb({
 });
 
 /**
- * How many nodes can run anything: a cluster may have been made anew with fewer, and a task that has ended has
- * no programs.
+ * How many nodes can run anything: a cluster may have been made anew with fewer, and a task that has ended
+ * has no programs.
  */
 async function nodesOf(cluster: string, infra: readonly string[], context: VerbContext): Promise<number> {
   const sky = await Sky.find(infra, context);
