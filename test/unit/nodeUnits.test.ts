@@ -81,7 +81,7 @@ test("weights are fetched before a unit is changed, once a node, and why they ca
     const programs: readonly object[] = [];
     return changeUnits(
       shell(),
-      { apply: { unit: "none", programs, timeoutSeconds: 1, weights } },
+      { apply: { unit: "none", programs, timeoutSeconds: 60, weights } },
       () => "",
       context,
     );
@@ -91,7 +91,7 @@ test("weights are fetched before a unit is changed, once a node, and why they ca
   await Promise.all([apply("a/b"), apply("a/b", "e/f"), apply("e/f")]);
   expect(readFileSync(calls, "utf8")).toBe("a/b c/d@main\ne/f\n");
   writeFileSync(script, 'raise SystemExit("GatedRepoError: no access to g/h")\n');
-  const wanted = { unit: "decode-0", programs: [PROGRAM], timeoutSeconds: 1 };
+  const wanted = { unit: "decode-0", programs: [PROGRAM], timeoutSeconds: 60 };
   node.calls = [];
   const gated = { ...wanted, weights: { models: ["g/h"], seconds: 60 } };
   await expect(changeUnits(shell(), { apply: gated }, () => "its log", context)).rejects.toThrow(
