@@ -1,5 +1,5 @@
 /**
- * Planning time by number of nodes: `node --import tsx dev/benchmarks/planning.ts` prints the table of
+ * Planning time by number of nodes: `node --require tsx/cjs dev/benchmarks/planning.ts` prints the table of
  * docs/benchmarks.md. Each row is a configuration that is parsed, planned and written as JSON, in a warm
  * process.
  */

@@ -1,8 +1,7 @@
 /**
- * What the Pulumi engine loads (`main` in package.json): pack.ts, through tsx, as program.cjs does for the
- * program.
+ * What the Pulumi engine loads (`main` in package.json): pack.ts, bundled, as program.cjs does with index.ts.
  */
 "use strict";
-require("../../lib/runTypeScript.cjs");
+require("../../lib/pulumiSdk.cjs");
 
-require("./pack.ts");
+require("../../lib/bundle.cjs").load("observability/policy/pack");

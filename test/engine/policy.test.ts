@@ -8,7 +8,7 @@ import type { Violation } from "../../cli/pulumi/events";
 import type { OpenStack, OperationResult } from "../../cli/pulumi/openStack";
 import { OperationFailed } from "../../cli/pulumi/problem";
 import type { DynamoClusterArgs } from "../../components";
-import { REPOSITORY, RUN_TYPESCRIPT, type TestProject, testProject } from "./programHarness";
+import { COMPONENTS, REPOSITORY, type TestProject, testProject } from "./programHarness";
 
 const directory = join(REPOSITORY, "observability/policy");
 const workers = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] } as const;
@@ -50,9 +50,7 @@ beforeAll(async () => {
 afterAll(() => project.remove());
 
 /** Creates all of them in one program. */
-const PROGRAM = `
-${RUN_TYPESCRIPT}
-const { DynamoCluster } = require(${JSON.stringify(join(REPOSITORY, "components", "index.ts"))});
+const PROGRAM = `${COMPONENTS}
 module.exports = async () => {
   for (const [name, args] of Object.entries(${JSON.stringify(deployments)})) new DynamoCluster(name, args);
 };

@@ -20,10 +20,14 @@ export { freePorts, listen, type Ports } from "../../dev/freePorts";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 /** The program of the repository, by absolute path, since a test's project is elsewhere. */
-/** First line of a program that loads sources of this project. */
-export const RUN_TYPESCRIPT = `require(${JSON.stringify(join(REPOSITORY, "lib", "runTypeScript.cjs"))});`;
+const fromHere = (file: string) => `require(${JSON.stringify(join(REPOSITORY, file))})`;
 
-const PROGRAM = `module.exports = require(${JSON.stringify(join(REPOSITORY, "program.cjs"))});\n`;
+/** First line of a program of its own: the components, loaded as program.cjs loads index.ts. */
+export const COMPONENTS = `
+${fromHere("lib/pulumiSdk.cjs")};
+const { DynamoCluster } = ${fromHere("lib/bundle.cjs")}.load("components/index");`;
+
+const PROGRAM = `module.exports = ${fromHere("program.cjs")};\n`;
 
 /** A Pulumi project of a test. */
 export interface TestProject {

@@ -10,12 +10,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { DynamoClusterArgs } from "../../components";
 import { freePorts } from "../../dev/freePorts";
 import { FakeSky } from "../unit/skyHarness";
-import { REPOSITORY, RUN_TYPESCRIPT, type TestProject, testProject } from "./programHarness";
+import { COMPONENTS, type TestProject, testProject } from "./programHarness";
 
 /** Creates the deployment described by `arguments.json`. */
-const PROGRAM = `
-${RUN_TYPESCRIPT}
-const { DynamoCluster } = require(${JSON.stringify(join(REPOSITORY, "components", "index.ts"))});
+const PROGRAM = `${COMPONENTS}
 module.exports = async () => {
   const { address, details } = new DynamoCluster("dynamo", require("./arguments.json"));
   return { endpoint: address, deployment: details };

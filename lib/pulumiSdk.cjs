@@ -1,9 +1,8 @@
 /**
- * Lets Pulumi's SDK and this project's TypeScript be loaded, quickly: each preview and update does it anew.
+ * Loads Pulumi's SDK without what nothing here needs: every preview and update loads it anew.
  *
  * The SDK loads the TypeScript compiler and npm's dependency resolver only to turn functions into text for a
- * cloud, which nothing here does. They take most of its start, and so are loaded when something of them is
- * read. tsx looks at every file that is loaded after it: the SDK's hundreds come first.
+ * cloud. They take most of its start, and so are loaded when something of them is read.
  */
 "use strict";
 const { createRequire } = require("node:module");
@@ -35,4 +34,3 @@ function loadLate(name) {
 
 for (const name of ["typescript", "@npmcli/arborist"]) loadLate(name);
 require("@pulumi/pulumi");
-require("tsx/cjs");
