@@ -122,6 +122,14 @@ function checkCertificate({ access: { tls } }: DeploymentConfig): void {
   throw new ConfigError([{ path: ["access", "tls", "certificate"], message }]);
 }
 
+/** What SkyPilot mounts: text is a source itself, a storage has one, or a list of them to upload. */
+function sourcesOf(mount: DeploymentConfig["sky"]["fileMounts"][string]) {
+  if (typeof mount === "string") return [{ path: [], source: mount }];
+  const { source = [] } = mount;
+  if (typeof source === "string") return [{ path: ["source"], source }];
+  return source.map((one, index) => ({ path: ["source", index], source: one }));
+}
+
 /** Missing files are reported before a node is created. */
 function broughtFiles({ files, sky }: DeploymentConfig): BroughtFiles {
   const problems: Problem[] = [];
@@ -135,16 +143,12 @@ function broughtFiles({ files, sky }: DeploymentConfig): BroughtFiles {
       return [];
     }
   });
-  for (const [at, source] of Object.entries(sky.fileMounts)) {
-    if (
-      typeof source !== "string" ||
-      source.includes("://") ||
-      existsSync(source.replace(/^~(?=\/)/, homedir()))
-    )
-      continue;
-    const message = `${show(source)} is not there (${resolve(source)}). Allowed: a path of this machine or a URL of a bucket.`;
-    problems.push({ path: ["sky", "fileMounts", at], message });
-  }
+  for (const [at, mount] of Object.entries(sky.fileMounts))
+    for (const { path, source } of sourcesOf(mount)) {
+      if (source.includes("://") || existsSync(source.replace(/^~(?=\/)/, homedir()))) continue;
+      const message = `${show(source)} is not there (${resolve(source)}). Allowed: a path of this machine or a URL of a bucket.`;
+      problems.push({ path: ["sky", "fileMounts", at, ...path], message });
+    }
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.fromEntries(read);
 }

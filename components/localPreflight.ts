@@ -3,7 +3,7 @@ import { statfsSync } from "node:fs";
 import { modelSource } from "../config/model";
 import { ConfigError, type Problem } from "../config/problems";
 import { show } from "../config/values";
-import { cacheDir } from "../lib/dirs";
+import { cacheDir, ensureOwnDirectories } from "../lib/dirs";
 import { modelDirectoryProblem } from "../local/modelFiles";
 import { takenPorts } from "../local/ports";
 import type { DeploymentConfig } from "../plan/config";
@@ -22,6 +22,7 @@ const LOGS = 100e6;
  * @throws ConfigError that lists all obstacles.
  */
 export async function preflightLocal(config: DeploymentConfig, own: readonly string[]): Promise<void> {
+  ensureOwnDirectories();
   const problems = [...modelProblems(config), ...diskProblems(), ...(await portProblems(config, own))];
   if (problems.length > 0) throw new ConfigError(problems);
 }

@@ -29,6 +29,12 @@ export function modelSource(model: string): ModelSource | undefined {
   return isHubId ? "hub" : undefined;
 }
 
+/**
+ * A name for clients. Dynamo takes a comma or a space between two names of one model
+ * (`split_served_model_names` of dynamo/common/configuration/utils.py).
+ */
+export const SERVED_NAME = /^[^\s,\p{Cc}\p{Cs}]+$/u;
+
 /** Default name of the model for clients: the hub id, else the last part of the path. */
 export function defaultServedName(model: string): string {
   if (modelSource(model) === "hub") return model;

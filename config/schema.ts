@@ -9,7 +9,7 @@ import { healthSchema } from "./health";
 import { kvTransferSchema } from "./kvTransfer";
 import { limitsSchema } from "./limits";
 import { metricsSchema } from "./metrics";
-import { modelName } from "./model";
+import { modelName, SERVED_NAME } from "./model";
 import { ENGINES } from "./names";
 import { NO_PARSER, REASONING_PARSERS, TOOL_CALL_PARSERS } from "./parsers";
 import { plainObject } from "./plain";
@@ -65,8 +65,8 @@ export const configSchema = section({
   servedModelName: optional(
     text({
       noun: "a model name",
-      allowed: "text without spaces and control characters",
-      pattern: /^[^\s\p{Cc}\p{Cs}]+$/u,
+      allowed: "text without spaces, commas and control characters",
+      pattern: SERVED_NAME,
     }),
     {
       absent: "`model` when that is a hub id, else the last part of its path",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { infraKind } from "./infra";
 import { fileMountsSchema, volumesSchema } from "./mounts";
 import { plainObject } from "./plain";
 import { notPlain } from "./plainYaml";
@@ -23,10 +24,14 @@ const infraName = () =>
     noun: "an infra",
     allowed: "what `sky launch --infra` takes, such as aws, gcp/us-central1, k8s/my-context or slurm/lab",
     accepts: (infra) => {
-      const [cloud = "", ...place] = infra.split("/");
-      // A context may have slashes; SkyPilot puts it into YAML as it is.
-      const isPlain = place.every((part) => part === "*") || notPlain(place.join("/")) === undefined;
-      return /^(\w[\w-]*|\*)$/.test(cloud) && place.every((part) => PLACE.test(part)) && isPlain;
+      const [cloud = "", ...parts] = infra.split("/");
+      // A context may have slashes; elsewhere it is a region and a zone, or a cluster and a partition.
+      const isContext = infraKind(cloud) === "Kubernetes";
+      const places = isContext && parts.length > 0 ? [parts.join("/")] : parts;
+      // SkyPilot puts them into YAML as they are, but none that may be any.
+      const isPlain = places.every((place) => place === "*" || notPlain(place) === undefined);
+      const isKnown = /^(\w[\w-]*|\*)$/.test(cloud) && parts.every((part) => PLACE.test(part));
+      return isKnown && isPlain && places.length <= 2;
     },
   });
 

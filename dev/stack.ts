@@ -4,8 +4,10 @@
  */
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
+import { createInterface } from "node:readline";
 import { Command } from "@commander-js/extra-typings";
 import { EXIT, exitCodeOf, fromCaller } from "../cli/commandLine";
+import { LEFT_BEHIND } from "../cli/pulumi/notices";
 import { type OpenStack, openStack } from "../cli/pulumi/openStack";
 import { preload } from "../cli/pulumi/preload";
 import { packageRoot } from "../lib/root";
@@ -32,6 +34,8 @@ const OPERATIONS: ReadonlyMap<string, boolean> = new Map([
   ...(["preview", "pre", "up", "update", "import", "watch"] as const).map((verb) => [verb, true] as const),
   ...(["refresh", "destroy", "down", "dn"] as const).map((verb) => [verb, false] as const),
 ]);
+
+const DESTROYS: ReadonlySet<string | undefined> = new Set(["destroy", "down", "dn"]);
 
 /** Commands that only read or write the stack's file. */
 const ABOUT_THE_FILE: ReadonlySet<string | undefined> = new Set(["config", "logs"]);
@@ -72,7 +76,12 @@ async function runPulumi(words: readonly string[]): Promise<number> {
     ...(cwd === undefined ? ["--cwd", directory] : []),
     ...(configFile === undefined ? more : []),
   ];
-  const code = await run(opened, args);
+  const destroys = DESTROYS.has(command);
+  const code = await run(opened, args, destroys && !process.stdout.isTTY ? LEFT_BEHIND : undefined);
+  if (destroys && !removes && stack !== undefined && code === EXIT.ok)
+    console.error(
+      `The history of stack ${stack} is kept. The same with --remove removes it too and leaves the stack's file alone, which plain pulumi stack rm would delete.`,
+    );
   if (removes && code === EXIT.ok) {
     await opened.remove();
     console.error(`--remove: the stack ${stack} and its history are gone too; its file stays.`);
@@ -84,7 +93,12 @@ async function runPulumi(words: readonly string[]): Promise<number> {
   return code;
 }
 
-function run({ toolchain, environment }: OpenStack, args: readonly string[]): Promise<number> {
+/** `without`: lines that are not passed on; Pulumi has no pipe between itself and a terminal. */
+function run(
+  { toolchain, environment }: OpenStack,
+  args: readonly string[],
+  without: RegExp | undefined,
+): Promise<number> {
   const hasTerminal = process.stdin.isTTY === true;
   return new Promise((resolve, reject) => {
     const child = spawn(toolchain.pulumi?.path ?? "pulumi", args, {
@@ -94,11 +108,15 @@ function run({ toolchain, environment }: OpenStack, args: readonly string[]): Pr
         ...environment,
         ...(hasTerminal ? {} : { PULUMI_SKIP_CONFIRMATIONS: "true" }),
       },
-      stdio: "inherit",
+      stdio: ["inherit", without === undefined ? "inherit" : "pipe", "inherit"],
       // A terminal sends Ctrl-C to its whole process group; otherwise signals are forwarded to the CLI from
       // here, only once: it takes a second one as "at once".
       detached: !hasTerminal,
     });
+    if (child.stdout !== null)
+      createInterface({ input: child.stdout }).on("line", (line) => {
+        if (without?.test(line) !== true) process.stdout.write(`${line}\n`);
+      });
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
       process.on(signal, () => {
         if (signal !== "SIGINT" || !hasTerminal) child.kill("SIGINT");

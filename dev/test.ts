@@ -10,7 +10,7 @@
  * The last line is `N passed, N failed, N skipped`. The exit code is vitest's.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Progress } from "../lib/progress";
@@ -57,7 +57,12 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
     for (const child of running) child.kill(signal);
   });
 
-function runVitest(args: readonly string[], report: string, isLab: boolean): Promise<number> {
+function runVitest(
+  args: readonly string[],
+  report: string,
+  isLab: boolean,
+  environment: Readonly<Record<string, string>>,
+): Promise<number> {
   const vitest = join(packageRoot(), "node_modules", "vitest", "vitest.mjs");
   // The lab's tests take a minute each, so each one's result is printed when it is done.
   const reporters = [
@@ -67,6 +72,7 @@ function runVitest(args: readonly string[], report: string, isLab: boolean): Pro
   ];
   const child = spawn(process.execPath, [vitest, "run", ...reporters, ...args], {
     cwd: packageRoot(),
+    env: { ...process.env, ...environment },
     stdio: "inherit",
   });
   running.add(child);
@@ -93,15 +99,32 @@ interface Run {
   readonly counts: Counts;
 }
 
-/** Runs kinds of test in one vitest process. */
+/** Caches of tools in the directory for temporary files. */
+const CACHES = /^(tsx-\d+|node-compile-cache)$/;
+
+/** What tests have left in their directory for temporary files, told. */
+function toldLeft(temporary: string): boolean {
+  const left = readdirSync(temporary).filter((name) => !CACHES.test(name));
+  if (left.length > 0)
+    console.error(`The tests have left files in their directory for temporary ones: ${left.join(", ")}`);
+  return left.length > 0;
+}
+
+/**
+ * Runs kinds of test in one vitest process. Unit tests get a directory of their own for temporary files, that
+ * has to be empty afterwards. Services keep theirs in the usual one: Dynamo leaves some there.
+ */
 async function runKinds(kinds: readonly string[], args: readonly string[]): Promise<Run> {
   if (isStopped) return { code: 1, counts: [0, 0, 0] };
   const directory = mkdtempSync(join(tmpdir(), "dynamo-sky-test-"));
   const report = join(directory, "report.json");
+  const temporary = join(directory, "tmp");
+  mkdirSync(temporary);
   try {
     const projects = kinds.flatMap((kind) => ["--project", kind]);
-    const code = await runVitest([...projects, ...args], report, kinds.includes("lab"));
-    return { code, counts: countsIn(report) };
+    const environment = kinds.every((kind) => kind === "unit") ? { TMPDIR: temporary } : {};
+    const code = await runVitest([...projects, ...args], report, kinds.includes("lab"), environment);
+    return { code: toldLeft(temporary) ? code || 1 : code, counts: countsIn(report) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -122,13 +145,20 @@ function runLab(args: readonly string[]): Promise<Run> {
  * Waits for all runs, so that none is left running when another cannot be set up; that one counts as failed,
  * with its reason.
  */
-async function ended(runs: readonly Promise<Run>[]): Promise<Run[]> {
+async function ended(runs: readonly Promise<readonly Run[]>[]): Promise<Run[]> {
   const results = await Promise.allSettled(runs);
-  return results.map((result): Run => {
+  return results.flatMap((result): readonly Run[] => {
     if (result.status === "fulfilled") return result.value;
     console.error(messageOf(result.reason));
-    return { code: 1, counts: [0, 0, 0] };
+    return [{ code: 1, counts: [0, 0, 0] }];
   });
+}
+
+/** Runs groups of kinds one after the other. */
+async function inTurn(groups: readonly (readonly string[])[], args: readonly string[]): Promise<Run[]> {
+  const runs: Run[] = [];
+  for (const group of groups) runs.push(await runKinds(group, args));
+  return runs;
 }
 
 /** Names of skipped tests, with reasons. */
@@ -172,10 +202,15 @@ async function main(): Promise<void> {
       await ensureEngine(engine, (line) => process.stderr.write(`${line}\n`));
   const rest = withoutKinds(args);
   const others = kinds.filter((kind) => kind !== "lab");
+  // With names of files, one run looks for them in all kinds.
+  const groups = rest.length > 0 ? [others] : [["unit"], others.filter((kind) => kind !== "unit")];
   // The lab's tests mostly wait for SkyPilot and Slurm: the others run in parallel.
   const begun = [
-    ...(others.length > 0 ? [runKinds(others, rest)] : []),
-    ...(kinds.includes("lab") ? [runLab(rest)] : []),
+    inTurn(
+      groups.map((group) => group.filter((kind) => others.includes(kind))).filter(({ length }) => length > 0),
+      rest,
+    ),
+    ...(kinds.includes("lab") ? [runLab(rest).then((run) => [run])] : []),
   ];
   const runs = await ended(begun);
   process.exitCode = runs.find(({ code }) => code !== 0)?.code ?? 0;

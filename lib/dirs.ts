@@ -1,5 +1,7 @@
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { UserError } from "./errors";
 
 /** The variables of `process.env` that set directories. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -47,4 +49,53 @@ function homeOfPasswordFile(): string | null {
  */
 export function pulumiHome(env: Environment = process.env, registered = homeOfPasswordFile()): string {
   return env["PULUMI_HOME"] || join(registered ?? (env["HOME"] || homedir()), ".pulumi");
+}
+
+/**
+ * Makes a directory of this program's, with those above it that are missing. One by one: `recursive` of
+ * Node's `mkdir` never ends in /proc.
+ * @param what Begins the message; `variable` chooses another directory.
+ * @throws UserError that says what is in the way.
+ */
+export function ensureDirectory(directory: string, what: string, variable: string): void {
+  const missing: string[] = [];
+  for (let path = directory; !existsSync(path); path = dirname(path)) missing.unshift(path);
+  try {
+    for (const path of missing) makeDirectory(path);
+    // Only writing proves it: root is told that it may write to what is mounted read-only.
+    rmdirSync(mkdtempSync(join(directory, ".writable-")));
+  } catch (error) {
+    const code = codeOf(error);
+    const why = (code === undefined ? undefined : REASONS[code]) ?? `cannot be used (${code})`;
+    throw new UserError(
+      `${what} ${directory} ${why}. Set ${variable} to a directory that you can write to, or mend this one.`,
+    );
+  }
+}
+
+/** Another process may make it at the same time. */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+  }
+}
+
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error && "code" in error ? String(error.code) : undefined;
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOTDIR: "is a file, or below one",
+  EACCES: "cannot be written to: permission denied",
+  EPERM: "cannot be written to: operation not permitted",
+  EROFS: "is on a file system that is read-only",
+  ENOENT: "is where no directory can be made",
+  ENOSPC: "is on a disk that is full",
+};
+
+/** Checks the two before anything is downloaded or started. */
+export function ensureOwnDirectories(env: Environment = process.env): void {
+  ensureDirectory(stateDir(env), "The directory of states", "DYNAMO_SKY_STATE");
+  ensureDirectory(cacheDir(env), "The cache", "DYNAMO_SKY_CACHE");
 }

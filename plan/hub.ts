@@ -90,7 +90,9 @@ const HUB_NAME = /(?<![\w./:@{}~-])\w[\w.-]*\/[\w.-]+(?![\w./:-])/g;
  */
 const MAY_FETCH =
   /enable.lora|lora.(modules|config|dir)|RUNTIME_LORA|trust.remote.code|revision|download.dir|modelscope/i;
+/** Variables that move the hub's cache. */
 const MOVES_CACHE = /^(HF_HOME|HF_HUB_CACHE|HUGGINGFACE_HUB_CACHE|TRANSFORMERS_CACHE|XDG_CACHE_HOME|HOME)$/;
+const movesCache = (env: object): boolean => Object.keys(env).some((name) => MOVES_CACHE.test(name));
 
 function mayFetchMore(config: DeploymentConfig, pool: PoolConfig): boolean {
   const args = [...config.engineArgs, ...pool.engineArgs];
@@ -102,7 +104,7 @@ function mayFetchMore(config: DeploymentConfig, pool: PoolConfig): boolean {
   return (
     named.some((name) => !fetched.has(name)) ||
     [...options, ...variables].some((option) => MAY_FETCH.test(option)) ||
-    ownVariables.some((name) => MOVES_CACHE.test(name))
+    movesCache({ ...config.engineEnv, ...pool.engineEnv })
   );
 }
 
@@ -197,8 +199,12 @@ const SYSTEM_GB = 60;
 /** GB that the disk must hold; undefined if the weights are not on it, or of unknown size. */
 function diskUse({ sky, engineEnv }: DeploymentConfig, answers: readonly HubAnswer[]) {
   const { infra, envs, volumes, diskSizeGB = DEFAULT_DISK_GB } = sky;
-  const isElsewhere = ["HF_HOME", "HF_HUB_CACHE"].some((name) => name in envs || name in engineEnv);
-  if (isElsewhere || Object.keys(volumes).length > 0 || infra.length === 0 || !infra.every(hasCatalog))
+  if (
+    movesCache({ ...envs, ...engineEnv }) ||
+    Object.keys(volumes).length > 0 ||
+    infra.length === 0 ||
+    !infra.every(hasCatalog)
+  )
     return undefined;
   const bytes = answers.reduce((sum, answer) => sum + (answer.bytes ?? 0), 0);
   return bytes === 0 ? undefined : { weightsGB: Math.ceil(bytes / BYTES_PER_GB), diskSizeGB };

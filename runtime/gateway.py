@@ -59,8 +59,9 @@ STATUS_SERVER = """server {
     location = /stub_status { stub_status; }
     location / { return 404; }
   }"""
-# A frontend that refused a connection gets no requests for this long.
-FRONTEND = "server %s max_fails=1 fail_timeout=5s;"
+# None is left out for a while after a failure: it is on this node, so asking one that does not run takes no
+# time, and one that was just started again is needed before the next one is stopped.
+FRONTEND = "server %s max_fails=0;"
 PLACEHOLDER = re.compile(r"\{\{([A-Z_]+)\}\}")
 
 

@@ -19,6 +19,10 @@ export interface Deployed {
   readonly prices: Readonly<Record<string, number | null>>;
 }
 
+/** What outputs without an endpoint mean. */
+export const NO_ENDPOINT =
+  "The stack has no endpoint: it is not up, or its `up` has not ended. `up` goes on with it.";
+
 /**
  * @param outputs A stack's outputs; those of other programs are ignored.
  * @throws OperationFailed if they do not describe a deployment, with what to do.
@@ -29,8 +33,7 @@ export function deployedOf(outputs: Readonly<Record<string, unknown>>): Deployed
     const { endpoint, model, cost, deployment } = parsed.data;
     return { endpoint, model, cost, ...deployment };
   }
-  if (outputs["endpoint"] === undefined)
-    throw new OperationFailed("The stack has no endpoint: its `up` has not come so far yet.");
+  if (outputs["endpoint"] === undefined) throw new OperationFailed(NO_ENDPOINT);
   const [issue] = parsed.error.issues;
   throw new OperationFailed(
     `The stack's outputs do not tell where it runs (${issue?.path.join(".")}: ${issue?.message}). ` +

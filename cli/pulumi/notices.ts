@@ -6,7 +6,7 @@
 
 const NOTICE = /warning: using pulumi-(language|resource)-\S+ from \$PATH/;
 /** Ends what `destroy` prints. Where that is not the user's own command, the state is removed too. */
-const LEFT_BEHIND =
+export const LEFT_BEHIND =
   /^(The resources in the stack have been deleted, but|If you want to remove the stack completely)/;
 /** Begins the part that repeats all messages, by resource. */
 const TITLE = /^Diagnostics:$/;

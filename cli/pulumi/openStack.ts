@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Environment } from "../../lib/dirs";
+import { ensureOwnDirectories } from "../../lib/dirs";
 import { bypassProxies, proxyExemptions, usesProxy } from "../../lib/proxies";
 import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../../toolchain/index";
 import { writeFileAtomically } from "../../toolchain/install";
@@ -89,6 +90,7 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
   const project = readProject(options.projectDir);
   const onProgress = options.onProgress ?? ((line) => process.stderr.write(`${line}\n`));
   const env = { ...process.env, ...options.env };
+  ensureOwnDirectories(env);
   const state = stateDir(env);
   const backend = await resolveBackend(env, state, project);
   const toolchain = await ensureToolchain({ need: ["pulumi", "plugins"], onProgress });

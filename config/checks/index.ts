@@ -10,6 +10,7 @@ import { accessChecks } from "./access";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
 import { fileChecks } from "./files";
+import { idleChecks } from "./idle";
 import { imageChecks } from "./image";
 import { infraChecks } from "./infra";
 import { labelChecks } from "./labels";
@@ -19,6 +20,7 @@ import { parserChecks } from "./parsers";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
+import { secretChecks } from "./secrets";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
 import { skyConfigChecks } from "./skyConfig";
@@ -51,5 +53,7 @@ export function checkAcross(known: Known): Problem[] {
     sharingChecks,
     taskChecks,
     parserChecks,
+    idleChecks,
+    secretChecks,
   ].flatMap((check) => check(known));
 }

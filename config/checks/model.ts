@@ -1,4 +1,4 @@
-import { modelSource } from "../model";
+import { defaultServedName, modelSource, SERVED_NAME } from "../model";
 import type { Problem } from "../problems";
 import { show } from "../values";
 import type { Known } from ".";
@@ -11,7 +11,16 @@ import { environments } from "./environments";
 const TOKEN_VARIABLES = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
 
 export function modelChecks(known: Known): Problem[] {
-  return [...sourceProblems(known), ...tokenProblems(known)];
+  return [...sourceProblems(known), ...nameProblems(known), ...tokenProblems(known)];
+}
+
+/** A path may have characters that a name cannot have. */
+function nameProblems({ model, servedModelName }: Known): Problem[] {
+  if (model === undefined || servedModelName !== undefined) return [];
+  const name = defaultServedName(model);
+  if (SERVED_NAME.test(name)) return [];
+  const message = `is required here: ${show(name)}, the last part of dynamo-sky:model, is no name for clients, which has no spaces and commas. Set it.`;
+  return [{ path: ["servedModelName"], message }];
 }
 
 function sourceProblems({ model, modelRevision, target }: Known): Problem[] {

@@ -7,7 +7,34 @@ import type { Known } from ".";
 
 export function skyChecks(known: Known): Problem[] {
   const [path, config] = [["sky", "config"], known.sky?.config];
-  return [...registryProblems(known), ...portProblems(path, config), ...skyTextProblems(path, config)];
+  return [
+    ...registryProblems(known),
+    ...variableProblems(known),
+    ...portProblems(path, config),
+    ...skyTextProblems(path, config),
+  ];
+}
+
+/** Variables of a task that it sets itself, or by which it and SkyPilot find programs and files on a node. */
+const OF_THE_TASK: Readonly<Record<string, string>> = {
+  MODEL: "the task says there which model it serves. Remove it; use model instead",
+  ...Object.fromEntries(
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "PWD", "IFS", "BASH_ENV", "ENV", "PYTHONHOME"].map(
+      (name) => [
+        name,
+        "the task and SkyPilot itself find their programs and files on a node by it. Remove it; engineEnv sets it for the engine alone",
+      ],
+    ),
+  ),
+};
+
+function variableProblems({ sky }: Known): Problem[] {
+  return Object.keys(sky?.envs ?? {}).flatMap((name): Problem[] => {
+    const why = Object.hasOwn(OF_THE_TASK, name) ? OF_THE_TASK[name] : undefined;
+    return why === undefined
+      ? []
+      : [{ path: ["sky", "envs", name], message: `cannot be set for a whole node: ${why}.` }];
+  });
 }
 
 function registryProblems({ sky, registryPassword, target }: Known): Problem[] {

@@ -61,26 +61,55 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function keyProblems(config: unknown, path: readonly string[] = []): Problem[] {
-  if (!isObject(config)) {
-    // A key that must hold an object, with something else in it.
-    const message = `${show(config)} is not an object. Allowed: an object with keys of SkyPilot's config.yaml.`;
-    return [{ path: ["sky", "config", ...path], message }];
-  }
-  return Object.entries(config).flatMap(([key, value]): Problem[] => {
+/** A key that SkyPilot does not take, or what is no object where one has to be. */
+interface Wrong {
+  readonly path: readonly string[];
+  readonly value: unknown;
+  readonly isKey: boolean;
+}
+
+function wrongIn(config: unknown, path: readonly string[] = []): Wrong[] {
+  if (!isObject(config)) return [{ path, value: config, isKey: false }];
+  return Object.entries(config).flatMap(([key, value]): Wrong[] => {
     const here = [...path, key];
     const name = here.join(".");
     if (KEYS.includes(name)) return [];
-    if (KEYS.some((allowed) => allowed.startsWith(`${name}.`))) return keyProblems(value, here);
-    return [{ path: ["sky", "config", ...here], message: notTaken(name, path) }];
+    if (KEYS.some((allowed) => allowed.startsWith(`${name}.`))) return wrongIn(value, here);
+    return [{ path: here, value, isKey: true }];
   });
 }
 
-function notTaken(name: string, path: readonly string[]): string {
-  const near = nearest(name, KEYS);
-  const siblings = KEYS.filter((key) => key.startsWith(path.map((part) => `${part}.`).join("")));
-  const hint = near === undefined ? `Allowed: ${listed(siblings)}` : `Did you mean ${show(near)}?`;
-  return `SkyPilot does not take this from a task. ${hint}${near === undefined ? "." : ""} Put all else into SkyPilot's own ~/.sky/config.yaml, or that of its API server.`;
+const ELSEWHERE = "Put all else into SkyPilot's own ~/.sky/config.yaml, or that of its API server.";
+
+/** What is allowed is listed once. */
+function keyProblems(config: unknown): Problem[] {
+  const wrong = wrongIn(config);
+  const groupOf = ({ path }: Wrong) => path.slice(0, -1).join(".");
+  const first = (one: Wrong) =>
+    wrong
+      .filter((other) => other.isKey && nearKey(other) === undefined && groupOf(other) === groupOf(one))
+      .map(({ path }) => path.join("."))
+      .toSorted()[0];
+  return wrong.map((one) => ({
+    path: ["sky", "config", ...one.path],
+    message: notTaken(one, groupOf(one), first(one) === one.path.join(".")),
+  }));
+}
+
+/** The key that was meant: a similar one, or the same one at another place. */
+function nearKey({ path }: Wrong): string | undefined {
+  return nearest(path.join("."), KEYS) ?? KEYS.find((key) => key.endsWith(`.${path.at(-1)}`));
+}
+
+function notTaken(wrong: Wrong, group: string, lists: boolean): string {
+  if (!wrong.isKey)
+    return `${show(wrong.value)} is not an object. Allowed: an object with keys of SkyPilot's config.yaml.`;
+  const near = nearKey(wrong);
+  if (near !== undefined)
+    return `SkyPilot does not take this from a task. Did you mean ${show(near)}? ${ELSEWHERE}`;
+  if (!lists) return "SkyPilot does not take this from a task either.";
+  const siblings = KEYS.filter((key) => group === "" || key.startsWith(`${group}.`));
+  return `SkyPilot does not take this from a task. Allowed: ${listed(siblings)}. ${ELSEWHERE}`;
 }
 
 /** Sections for one cloud only. */

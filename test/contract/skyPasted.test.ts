@@ -223,6 +223,23 @@ describe("slurm.sbatch_options", { timeout: TIMEOUT }, () => {
     expect(read.sort()).toEqual(wanted);
   });
 
+  it.each([60, "60", "12:30", "12:30:00", "2-00", "2-12:30", "2-12:30:00", false])(
+    "have times that SkyPilot takes too: %s",
+    (time) => {
+      expect(skyTextProblems([], { slurm: { sbatch_options: { time } } })).toEqual([]);
+      expect(lines({ time })).toEqual(time === false ? [] : [`#SBATCH --time=${time}`]);
+    },
+  );
+
+  it.each(["2 days", "UNLIMITED", "1:2:3:4", "1-", "60m", 1.5, -5, true])("have no other: %s", (time) => {
+    expect(skyTextProblems([], { slurm: { sbatch_options: { time } } })).toEqual([
+      {
+        path: ["slurm", "sbatch_options", "time"],
+        message: expect.stringContaining("is no time of Slurm"),
+      },
+    ]);
+  });
+
   it("that are quoted already stay as they are", () => {
     expect(lines({ comment: "'a b'", constraint: '"x y"' })).toEqual([
       "#SBATCH --comment='a b'",
@@ -248,6 +265,15 @@ describe("slurm.sbatch_options", { timeout: TIMEOUT }, () => {
     [{ sbatch_options: { account: "a; id" } }, "slurm.sbatch_options.account", "goes into a command"],
     [{ sbatch_options: { gres: "gpu:h100:8" } }, "slurm.sbatch_options.gres", "use cluster.accelerator"],
     [{ sbatch_options: { cpus_per_task: 8 } }, "slurm.sbatch_options.cpus_per_task", "use sky.cpus"],
+    [{ sbatch_options: { c: 8 } }, "slurm.sbatch_options.c", "use sky.cpus"],
+    [
+      { sbatch_options: { t: 60 } },
+      "slurm.sbatch_options.t",
+      "writes --t=…, which sbatch does not know. Use time",
+    ],
+    [{ sbatch_options: { w: "gpu01" } }, "slurm.sbatch_options.w", "Use nodelist"],
+    [{ sbatch_options: { z: 1 } }, "slurm.sbatch_options.z", "Use its long name"],
+    [{ sbatch_options: { exclusive: null } }, "slurm.sbatch_options.exclusive", "Write true"],
     [{ sbatch_options: { exclude: ["a", "b"] } }, "slurm.sbatch_options.exclude", "is not one value"],
     [
       { cluster_configs: { lab: { sbatch_options: { comment: "a\nb" } } } },

@@ -6,7 +6,9 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { withCauses } from "../../cli/verify/nodeLogs";
+import { command as askCommand } from "../../cli/commands/ask";
+import { command as verifyCommand } from "../../cli/commands/verify";
+import { smoke } from "../../cli/pipeline/smoke";
 import { sendPrefixes } from "../../cli/verify/send";
 import { summaryOf, topologyOf } from "../../components/topology";
 import { packageRoot } from "../../lib/root";
@@ -16,6 +18,10 @@ import { FAILURES } from "../../sky/causes";
 import { stackOutputs } from "../outputs";
 import { toolWords } from "../tools";
 import { eventually, TestDeployment } from "./support";
+
+/** The stack that the verbs open: the outputs of the deployment below. */
+const opened = vi.hoisted(() => ({ outputs: async (): Promise<Record<string, unknown>> => ({}) }));
+vi.mock("../../cli/pulumi/openStack", () => ({ openStack: async () => opened }));
 
 const root = packageRoot();
 const KEY = `${"k".repeat(20)}0123456789abcdef`;
@@ -245,11 +251,24 @@ describe("logs", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: `\n${told}\n` });
     expect(run("logs", "--role", "etcd").stderr).toBe("");
 
+    // Nobody listens there, so that every request fails.
+    const broken = { ...JSON.parse(readFileSync(outputs, "utf8")), endpoint: "http://127.0.0.1:9" };
+    opened.outputs = async () => broken;
     vi.stubEnv("DYNAMO_SKY_STATE", deployment.machine.state);
-    const failed = withCauses(JSON.parse(readFileSync(outputs, "utf8")), () =>
-      Promise.reject(new Error("it answered 500")),
-    ).finally(() => vi.unstubAllEnvs());
-    await expect(failed).rejects.toThrow(`it answered 500\n${told}`);
+    try {
+      const words = ["--stack", "dev"];
+      for (const command of [askCommand, verifyCommand])
+        await expect(command.parseAsync(words, { from: "user" }), command.name()).rejects.toThrow(
+          `\n${told}`,
+        );
+      const stack: unknown = { ...opened, stack: "dev" };
+      const report = await smoke({ stack, signal: AbortSignal.timeout(60_000) } as Parameters<
+        typeof smoke
+      >[0]);
+      expect(report.json).toMatchObject({ ok: false, failure: expect.stringContaining(`\n${told}`) });
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 
   it("name a node that is gone, with exit code 1, and still show the others", () => {

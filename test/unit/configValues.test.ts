@@ -101,14 +101,14 @@ const BAD: readonly BadInput[] = [
     "served name with spaces",
     { servedModelName: "my model" },
     [
-      'dynamo-sky:servedModelName: "my model" is not a model name. Allowed: text without spaces and control characters.',
+      'dynamo-sky:servedModelName: "my model" is not a model name. Allowed: text without spaces, commas and control characters.',
     ],
   ],
   [
     "served name is a number",
     { servedModelName: 7 },
     [
-      'dynamo-sky:servedModelName: 7 is not a model name. Allowed: text without spaces and control characters. Write it in quotes: "7".',
+      'dynamo-sky:servedModelName: 7 is not a model name. Allowed: text without spaces, commas and control characters. Write it in quotes: "7".',
     ],
   ],
   [

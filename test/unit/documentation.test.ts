@@ -143,6 +143,21 @@ it("installs the SkyPilot that is tried here", () => {
   expect(new Set(versions)).toEqual(new Set([VERSIONS.skypilot]));
 });
 
+it("installs the npm packages that are tried here", () => {
+  const { devDependencies } = JSON.parse(textOf("package.json")) as {
+    devDependencies: Readonly<Record<string, string>>;
+  };
+  const [line = ""] = textOf("docs/own-program.md").match(/^npm install .*$/m) ?? [];
+  const installed = [...line.matchAll(/ (@?[\w/-]+)(?:@([\d.]+))?(?= |$)/g)].map(([, name, version]) => [
+    name,
+    version,
+  ]);
+  expect(installed.length).toBeGreaterThan(3);
+  expect(Object.fromEntries(installed)).toEqual(
+    Object.fromEntries(installed.map(([name = ""]) => [name, devDependencies[name]])),
+  );
+});
+
 describe("what listens", () => {
   it.each(OF_ENGINES)("tells of $what", ({ what, where }) => {
     const rows = textOf("docs/security.md")

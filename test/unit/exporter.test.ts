@@ -33,7 +33,8 @@ b_total 2.5
 
   test("counts the gateway's answers while its log grows, is cut in the middle of a line and moved away", () => {
     const script = `import json, os, tempfile, exporter
-path = os.path.join(tempfile.mkdtemp(), "gateway.log")
+kept = tempfile.TemporaryDirectory()
+path = os.path.join(kept.name, "gateway.log")
 line = '2027-01-31T18:00:00+00:00 127.0.0.1 key="%s" "POST /v1/chat/completions" %d 12 bytes 0.1 s\\n'
 def write(text, mode="a"):
     with open(path, mode) as file: file.write(text)

@@ -271,7 +271,7 @@ describe("what SkyPilot mounts", () => {
   const input = {
     model: "Qwen/Qwen3-8B",
     cluster: { nodes: 1 },
-    pools: [{ role: "aggregated", replicas: 8 }],
+    pools: [{ role: "aggregated" as const, replicas: 8 }],
     sky,
   };
   const taskOf = (written: object) => {
@@ -288,6 +288,26 @@ describe("what SkyPilot mounts", () => {
     expect(task.volumes).toEqual(sky.volumes);
     expect(identity["volumes"]).toEqual(sky.volumes);
     expect(identity).not.toHaveProperty("file_mounts");
+  });
+
+  it("is refused before anything is made where it is not on this machine, of a storage too", async () => {
+    const at = (name: string) => join(directory, name);
+    const fileMounts = {
+      "/a": at("gone"),
+      "/b": { source: at("gone"), mode: "COPY" as const },
+      "/c": { name: "up", source: [put("here", ""), at("gone")] },
+      "/d": { name: "mine", store: "s3" },
+      "/e": { source: "s3://bucket/data" },
+    };
+    const made = runOnMocks(
+      "preview",
+      () => new DynamoCluster("dynamo", { ...input, sky: { ...sky, fileMounts } }),
+    );
+    const problem = (path: string) =>
+      `dynamo-sky:sky.fileMounts${path}: "${at("gone")}" is not there (${at("gone")}). Allowed: a path of this machine or a URL of a bucket.`;
+    await expect(made).rejects.toThrow(
+      [problem('["/a"]'), problem('["/b"].source'), problem('["/c"].source[1]')].join("\n"),
+    );
   });
 
   test.each([

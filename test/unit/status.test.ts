@@ -328,7 +328,7 @@ it("outputs tell where a deployment runs", () => {
 
 describe("outputs that tell nothing", () => {
   it.each([
-    [{}, "its `up` has not come so far yet"],
+    [{}, "it is not up, or its `up` has not ended"],
     [{ endpoint: "http://x", model: "m", deployment: {} }, "run `up` once with this one"],
   ])("are refused with what to do: %j", (outputs, message) => {
     expect(() => deployedOf(outputs)).toThrow(message);
