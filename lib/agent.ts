@@ -1,8 +1,10 @@
 /** Runs `runtime/agent.py` on a node, and reads its answers. */
+
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { inherited } from "./inherited";
 import type { NodeShell } from "./nodes";
 import type { UnitChange } from "./nodeUnits";
 import { runtimeDirectory } from "./runtimeFiles";
@@ -59,7 +61,7 @@ export function askNode(
       shell.command,
       shell.args(["-c", `import sys; exec(sys.stdin.read(${script.length}))`]),
       {
-        env: { ...process.env, ...shell.env },
+        env: { ...inherited(), ...shell.env },
         stdio: "pipe",
       },
     );

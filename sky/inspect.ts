@@ -1,8 +1,10 @@
 /** Read-only access to a deployment's SkyPilot clusters: their state, and a shell on their nodes. */
+
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inherited } from "../lib/inherited";
 import type { ClusterState, NodeShell } from "../lib/nodes";
 import type { VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
@@ -98,7 +100,7 @@ export class SkyClusters {
     for (const tunnel of this.tunnels) tunnel.close();
     for (const entry of this.reached) {
       const [cluster = "", host = ""] = entry.split(" ");
-      const env = { ...process.env, ...this.sky.env };
+      const env = { ...inherited(), ...this.sky.env };
       spawnSync("ssh", [...sshArguments(cluster, this.connection), "-O", "exit", host], {
         env,
         stdio: "ignore",

@@ -1,7 +1,9 @@
 /** A tunnel through SkyPilot's ssh to a port of a cluster's head that is not reachable directly. */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { type AddressInfo, connect, createServer } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inherited } from "../lib/inherited";
 import type { Sky } from "./cli";
 import { sshConfig } from "./ssh";
 
@@ -79,7 +81,7 @@ export class Tunnel {
         this.cluster,
         "cat",
       ],
-      { env: { ...process.env, ...this.sky.env }, stdio: ["pipe", "ignore", "pipe"] },
+      { env: { ...inherited(), ...this.sky.env }, stdio: ["pipe", "ignore", "pipe"] },
     );
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.complaint = (this.complaint + text).slice(-500);
