@@ -29,6 +29,11 @@ export interface ClusterHost {
   /** Address of rank 0. */
   readonly headAddress: pulumi.Output<string>;
   /**
+   * Whether the unit does not run as it should, seen before anything was changed; false if that was not
+   * looked at.
+   */
+  isBroken(unit: Unit): boolean;
+  /**
    * Makes the unit run.
    *
    * @param name Name of the resource, if one is created.

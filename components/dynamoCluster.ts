@@ -7,6 +7,7 @@ import { inventoryOf } from "../plan/inventory";
 import { detailsText } from "../plan/outputs";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
+import { type RolloutPlan, rolloutOf, withClusters } from "../plan/rollout";
 import {
   type ClusterPlan,
   CONTROL_PLANE_ROLES,
@@ -198,6 +199,10 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const suffix = this.#suffix(`${name}-suffix`);
     const prefix = args.clusterPrefix ?? `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
     const hosts = new Map<string, ClusterHost>();
+    const nameOf = (cluster: string, end: string) => `${clusterBaseName(prefix, cluster)}-${end}`;
+    const planned = rolloutOf(deployment.config, deployment.plan);
+    const rollout =
+      planned && suffix.result.apply((end) => withClusters(planned, (cluster) => nameOf(cluster, end)));
     for (const cluster of headFirst(deployment.plan)) {
       const base = clusterBaseName(prefix, cluster.name);
       const own = this.#ownSuffix(`${name}-${cluster.name}-suffix`, cluster, deployment);
@@ -212,6 +217,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
         hosts,
         secrets,
         certificate,
+        rollout,
       };
       hosts.set(cluster.name, this.#host(made, args, deployment));
     }
@@ -247,6 +253,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
         addresses: addresses.get(cluster.name) ?? [],
         model: config.model,
         unitTimeoutSeconds: config.timeouts.readySeconds,
+        ...(made.rollout === undefined ? {} : { rollout: made.rollout }),
         ...(observed === undefined ? {} : { repairs: localRepairs(cluster, base, observed) }),
       };
       return new LocalCluster(made.name, local, parent);
@@ -316,6 +323,8 @@ interface NewHost {
   readonly secrets: Readonly<Record<string, pulumi.Input<string>>>;
   /** Certificate of the gateway, if it runs on this cluster. */
   readonly certificate: HostCertificate | undefined;
+  /** Which units are changed one after the other; undefined if none is. */
+  readonly rollout: pulumi.Output<RolloutPlan> | undefined;
 }
 
 /** SkyPilot's login at the image's registry. */

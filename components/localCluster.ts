@@ -6,6 +6,7 @@ import type { ServedCertificate } from "../lib/tls/served";
 import { programLog } from "../plan/node/paths";
 import { portSetting } from "../plan/ports";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
+import type { RolloutPlan } from "../plan/rollout";
 import {
   type ClusterPlan,
   type NodePlan,
@@ -30,6 +31,8 @@ export interface LocalClusterArgs {
   readonly controlAddress?: string;
   /** Model whose tokenizer must be in the machine's cache. Default: not checked. */
   readonly model?: string;
+  /** How units of the deployment are changed, with the full names of its clusters. Default: each at once. */
+  readonly rollout?: pulumi.Input<RolloutPlan>;
   /** Local files for its programs. Default: none. */
   readonly files?: BroughtFiles;
   /** Values of variables from the node's secrets file, by name. Default: none. */
@@ -99,6 +102,11 @@ export class LocalCluster extends pulumi.ComponentResource implements ClusterHos
       unproven: args.repairs?.readiness,
     };
     this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
+  }
+
+  isBroken(unit: Unit): boolean {
+    const { lease, units } = this.#args.repairs ?? {};
+    return lease !== undefined || units?.has(unit.name) === true;
   }
 
   runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun {
@@ -184,6 +192,7 @@ function leaseInput(args: LocalClusterArgs) {
     services: hasRole(args.plan, "etcd", "nats"),
     ...(hasRole(args.plan, "gateway") ? { gateway: true } : {}),
     ...(hasRole(args.plan, "prometheus") ? { prometheus: true } : {}),
+    ...(args.rollout === undefined ? {} : { rollout: args.rollout }),
     ...(args.leaseTimeoutSeconds === undefined ? {} : { timeoutSeconds: args.leaseTimeoutSeconds }),
   };
 }

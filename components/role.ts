@@ -10,7 +10,7 @@ export interface RoleArgs {
   readonly after?: readonly UnitRun[];
 }
 
-/** Runs units in parallel and independently, so that a change of one does not affect others. */
+/** Runs units in parallel; those of a role that do not run yet, or no more, before those that do. */
 export abstract class Role extends pulumi.ComponentResource {
   /** The units in the resource graph, for dependants. */
   readonly runs: readonly UnitRun[];
@@ -24,10 +24,24 @@ export abstract class Role extends pulumi.ComponentResource {
     called: (unit: Unit) => string,
   ) {
     super(`dynamo-sky:index:${type}`, name, {}, opts);
-    const dependsOn = (args.after ?? []).flatMap((run) => run.resources);
-    this.runs = args.units.map(({ unit, host }) =>
-      host.runUnit(`${name}-${called(unit)}`, unit, { parent: this, dependsOn }),
-    );
+    const after = (args.after ?? []).flatMap((run) => run.resources);
+    const runs = new Map<PlacedUnit, UnitRun>();
+    const run = (placed: PlacedUnit, more: readonly UnitRun[]) => {
+      const dependsOn = [...after, ...more.flatMap(({ resources }) => resources)];
+      const { unit, host } = placed;
+      const made = host.runUnit(`${name}-${called(unit)}`, unit, { parent: this, dependsOn });
+      runs.set(placed, made);
+      return made;
+    };
+    for (const role of new Set(args.units.map(({ unit }) => unit.role))) {
+      // What does not serve goes first: as long as it does not, none that serves may be changed
+      // (`lib/rollout.ts`). By the order of resources, since Pulumi may run fewer commands at a time than
+      // wait for each other.
+      const own = args.units.filter(({ unit }) => unit.role === role);
+      const broken = own.filter(({ unit, host }) => host.isBroken(unit)).map((placed) => run(placed, []));
+      for (const placed of own) if (!runs.has(placed)) run(placed, broken);
+    }
+    this.runs = args.units.flatMap((placed) => runs.get(placed) ?? []);
   }
 }
 

@@ -147,6 +147,10 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
     );
   }
 
+  isBroken(unit: Unit): boolean {
+    return this.#args.repairs?.units.has(unit.name) ?? false;
+  }
+
   runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun {
     const { clusterName, config, repairs } = this.#args;
     const reason = repairs?.launch ?? repairs?.units.get(unit.name);

@@ -1,6 +1,8 @@
 import { WORKER_ROLES } from "./names";
 import { plainObject } from "./plain";
+import { updateSchema } from "./update";
 import {
+  ALL_DEFAULTS,
   decimal,
   environment,
   list,
@@ -86,6 +88,7 @@ const poolSchema = section({
     unit: "fraction of GPU memory",
     about: "GPU memory for weights and KV cache together.",
   }),
+  update: setting(updateSchema, { ...ALL_DEFAULTS, about: "How running workers are changed." }),
 });
 
 export const poolsSchema = list("pools", poolSchema, 1);

@@ -268,17 +268,6 @@ const knobs = {
       about: "Threads that keep the index of the workers' caches.",
     }),
   ),
-  useRemoteIndexer: kv(
-    "--use-remote-indexer",
-    setting(flag(), {
-      default: false,
-      about: "Experimental. Asks another process for the index instead of keeping one.",
-    }),
-  ),
-  serveIndexer: kv(
-    "--serve-indexer",
-    setting(flag(), { default: false, about: "Serves this frontend's index to others." }),
-  ),
   sharedCacheMultiplier: kv(
     "--shared-cache-multiplier",
     optional(weight(), {

@@ -1,5 +1,7 @@
 import { acceleratorName, argument } from "./pools";
+import { updateSchema } from "./update";
 import {
+  ALL_DEFAULTS,
   decimal,
   environment,
   flag,
@@ -51,6 +53,7 @@ export const frontendSchema = section({
     about: "More arguments for `python -m dynamo.frontend`.",
   }),
   env: setting(environment(), { default: {}, about: "More environment variables for the frontend." }),
+  update: setting(updateSchema, { ...ALL_DEFAULTS, about: "How running frontends are changed." }),
 });
 
 const DISCOVERY_KINDS = ["auto", "etcd", "file"] as const;

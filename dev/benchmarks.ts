@@ -17,6 +17,7 @@ import { labRows, ratioOf } from "./benchmarks/lab";
 import { planningBenchmark } from "./benchmarks/planning";
 import { routingBenchmark } from "./benchmarks/routing";
 import { median, timed } from "./benchmarks/timing";
+import { tlsBenchmark } from "./benchmarks/tls";
 
 const REPEATS = 5;
 /** Each takes minutes. */
@@ -24,6 +25,7 @@ const LAB_REPEATS = 3;
 /** The fewest that can show a difference at a level of 5 %. */
 const ROUTING_REPEATS = 4;
 const GATEWAY_REPEATS = 5;
+const TLS_REPEATS = 5;
 const MOST_REPEATS = 20;
 /** Limit for --routing: its significance test enumerates all permutations. */
 const MOST_ROUTING_REPEATS = 8;
@@ -92,8 +94,9 @@ const KINDS = {
     most: MOST_REPEATS,
     measure: (runs: number) => gatewayBenchmark(say, runs),
   },
+  tls: { usual: TLS_REPEATS, most: MOST_REPEATS, measure: (runs: number) => tlsBenchmark(say, runs) },
 } as const;
-const KIND_NAMES = ["lab", "routing", "gateway"] as const;
+const KIND_NAMES = ["lab", "routing", "gateway", "tls"] as const;
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -130,7 +133,7 @@ async function benchmark(values: Options): Promise<void> {
   const [kind, ...others] = KIND_NAMES.filter((name) => values[name]);
   if (others.length > 0) throw new UsageProblem(`One at a time: --${kind} or --${others.join(", --")}.`);
   if (kind === undefined && values.runs !== undefined)
-    throw new UsageProblem("--runs goes with --lab, --routing or --gateway.");
+    throw new UsageProblem("--runs goes with --lab, --routing, --gateway or --tls.");
   const measure = measurement(kind, values.runs);
   const machine = {
     cores: cpus().length,
@@ -176,8 +179,13 @@ runTool(
       false,
     )
     .option(
+      "--tls",
+      "what TLS between Dynamo's processes costs, on this machine; about a minute a run",
+      false,
+    )
+    .option(
       "--runs <n>",
-      `how often (default: ${LAB_REPEATS}; of --routing ${ROUTING_REPEATS}; of --gateway ${GATEWAY_REPEATS})`,
+      `how often (default: ${LAB_REPEATS}; of --routing ${ROUTING_REPEATS}; of --gateway ${GATEWAY_REPEATS}; of --tls ${TLS_REPEATS})`,
     )
     .addOption(json("{machine,benchmarks:{NAME:[a row with every run]}}; progress goes to standard error"))
     .action(benchmark),

@@ -7,6 +7,7 @@ import { createInterface } from "node:readline";
 import { inherited } from "./inherited";
 import type { NodeShell } from "./nodes";
 import type { UnitChange } from "./nodeUnits";
+import type { ProcessId } from "./processes";
 import { runtimeDirectory } from "./runtimeFiles";
 
 /** A request to a node; documented in `runtime/agent.py`. */
@@ -15,6 +16,9 @@ export type NodeRequest =
   | { readonly logs: LogsRequest }
   // `runtime/units.py`
   | UnitChange
+  | { readonly begin: { readonly unit: string; readonly owner: ProcessId } }
+  | { readonly finish: { readonly unit: string } }
+  | { readonly changes: { readonly unit: string; readonly programs: readonly object[] } }
   | { readonly state: { readonly seconds: number } }
   | { readonly stop: { readonly except: readonly string[] } }
   | { readonly clean: object };

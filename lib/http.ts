@@ -10,6 +10,8 @@ import { connect, type TLSSocket } from "node:tls";
 export interface HttpCall {
   /** Sent as JSON by POST. Default: a GET without a body. */
   readonly body?: unknown;
+  /** The same, as JSON already. */
+  readonly rawBody?: string | undefined;
   readonly headers?: Readonly<Record<string, string>>;
   /**
    * SHA-256 fingerprint that the server's certificate must have, regardless of its issuer and names. Default:
@@ -31,9 +33,10 @@ export interface HttpAnswer {
  */
 export async function callHttp(
   url: string,
-  { body, headers, fingerprint, timeoutMs, signal }: HttpCall,
+  { body, rawBody, headers, fingerprint, timeoutMs, signal }: HttpCall,
 ): Promise<HttpAnswer> {
-  const payload = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+  const json = rawBody ?? (body === undefined ? undefined : JSON.stringify(body));
+  const payload = json === undefined ? undefined : Buffer.from(json);
   const timeout = AbortSignal.timeout(timeoutMs);
   const options = {
     method: payload === undefined ? "GET" : "POST",

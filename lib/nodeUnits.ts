@@ -5,6 +5,7 @@ import { CausedFailure, UserError } from "./errors";
 import { causeIn } from "./logs";
 import type { NodeShell } from "./nodes";
 import { lineSchedule } from "./poll";
+import type { ProcessId } from "./processes";
 import type { VerbContext } from "./verb";
 
 const failed = z.object({ program: z.string(), missing: z.string(), lines: z.array(z.string()) });
@@ -42,6 +43,11 @@ export interface UnitPrograms {
   readonly timeoutSeconds: number;
   /** Models on the hub that they load, and the time limit to download them. Default: none. */
   readonly weights?: { readonly models: readonly string[]; readonly seconds: number };
+  /**
+   * Who has begun the change with {@link beginUnit}, and finishes it. Default: the change ends when they are
+   * healthy.
+   */
+  readonly owner?: ProcessId | undefined;
 }
 
 /**
@@ -108,6 +114,8 @@ const stateSchema = z.object({
       pid: z.number(),
       /** Whether the last change of its unit has not ended. */
       unfinished: z.boolean(),
+      /** The process on this machine that has begun that change with {@link beginUnit}, else null. */
+      owner: z.object({ pid: z.number(), startTime: z.string() }).nullable(),
     }),
   ),
 });
@@ -127,6 +135,36 @@ export async function unitsState(
   await askNode(shell, { state: { seconds } }, (said) => (state = stateSchema.parse(said)), signal);
   if (state === undefined) throw new Error("the node told nothing");
   return state;
+}
+
+/** Marks a unit of a node as being changed by this process, until {@link finishUnit}. */
+export async function beginUnit(
+  shell: NodeShell,
+  unit: string,
+  owner: ProcessId,
+  signal: AbortSignal,
+): Promise<void> {
+  await askNode(shell, { begin: { unit, owner } }, () => undefined, signal);
+}
+
+/** Marks a unit of a node as running as planned. */
+export async function finishUnit(shell: NodeShell, unit: string, signal: AbortSignal): Promise<void> {
+  await askNode(shell, { finish: { unit } }, () => undefined, signal);
+}
+
+const changesSchema = z.strictObject({ changed: z.array(z.string()) });
+
+/** The programs of a unit on a node that these would restart or end; nothing is changed. */
+export async function changedPrograms(
+  shell: NodeShell,
+  unit: string,
+  programs: readonly object[],
+  signal: AbortSignal,
+): Promise<string[]> {
+  let changed: string[] = [];
+  const onAnswer = (said: unknown) => ({ changed } = changesSchema.parse(said));
+  await askNode(shell, { changes: { unit, programs } }, onAnswer, signal);
+  return changed;
 }
 
 const stoppedSchema = z.union([

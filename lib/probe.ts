@@ -30,7 +30,8 @@ export function describeProbe(probe: Probe, values: Placeholders): string {
   return probe.kind === "http" ? fillIn(probe.url, values) : `${fillIn(probe.host, values)}:${probe.port}`;
 }
 
-function fillIn(text: string, values: Placeholders): string {
+/** The text with the values of its placeholders. */
+export function fillIn(text: string, values: Placeholders): string {
   return text.replace(/\{\{([A-Z0-9_]+)\}\}/g, (placeholder, name: string) => values[name] ?? placeholder);
 }
 

@@ -8,6 +8,7 @@ import { ensureSupervisor, isOutdated, makeNodeDirectory, writeNode } from "./no
 import { assertPortsFree, nodeAddress } from "./ports";
 import { type NodeRecord, nodeShell } from "./record";
 import { endNodes } from "./release";
+import { writeRollout } from "./rollout";
 import { type LocalLease, localLeaseSchema } from "./spec";
 import { findToolchain, nodeEnvironment } from "./toolchain";
 
@@ -27,6 +28,7 @@ async function lease(input: LocalLease, context: VerbContext): Promise<void> {
   await Promise.all(
     input.nodes.map((node) => leaseNode(input, node, nodeRecord(input, node, toolchain), context)),
   );
+  writeRollout(input.cluster, input.rollout);
 }
 
 type LeaseNode = LocalLease["nodes"][number];

@@ -71,7 +71,7 @@ function startDigest(directory: string): string {
 }
 
 /** Writes files readable by their owner only, each atomically: other drivers and programs read them. */
-function writeFiles(directory: string, files: Readonly<Record<string, string>>): void {
+export function writeFiles(directory: string, files: Readonly<Record<string, string>>): void {
   for (const [name, content] of Object.entries(files)) {
     const path = join(directory, name);
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });

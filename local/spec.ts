@@ -3,6 +3,7 @@
  * driver.
  */
 import { z } from "zod";
+import { TASKS } from "../config/task";
 import { broughtSchema } from "../lib/broughtFiles";
 import { nameSchema, programSchema } from "../plan/node/schema";
 
@@ -28,6 +29,26 @@ const portSchema = z.strictObject({
   configKey: z.string().optional(),
 });
 
+/**
+ * How the units of a deployment are changed while it serves: `RolloutPlan` of `plan/rollout.ts`, with the
+ * clusters' full names.
+ */
+export const localRolloutSchema = z.strictObject({
+  pools: z.array(
+    z.strictObject({
+      name: nameSchema,
+      units: z.array(z.strictObject({ cluster: nameSchema, unit: nameSchema })),
+      maxUnavailable: z.int().min(1),
+      minReadySeconds: z.number().min(0),
+      generation: z.string().optional(),
+    }),
+  ),
+  frontends: z.array(z.string()),
+  home: nameSchema,
+  model: z.string(),
+  task: z.enum(TASKS),
+});
+
 /** `local lease` and `local release`: the nodes of one cluster. */
 export const localLeaseSchema = z.strictObject({
   /** Full name, unique on this machine; also the name of the directory. */
@@ -50,6 +71,8 @@ export const localLeaseSchema = z.strictObject({
   gateway: z.boolean().default(false),
   /** Whether Prometheus is needed. Default: false. */
   prometheus: z.boolean().default(false),
+  /** Which of them are changed one after the other. Default: none, each is changed at once. */
+  rollout: localRolloutSchema.optional(),
   /** Time limit of the whole verb, seconds. Default 900: the first start installs Python packages. */
   timeoutSeconds: z.number().positive().default(900),
 });

@@ -10,12 +10,18 @@ Each request can be repeated from any state, so one that was cut off is complete
     {"apply": {"unit": U, "programs": [specifications], "timeoutSeconds": S, "weights": {"models": [names],
         "seconds": S} or absent}} → {"line": progress} and {"waiting": for what}, at last {"done": true}, or
         {"failed": {"program": P, "missing": what, "lines": [its last log lines]}}
+    {"begin": {"unit": U, "owner": O}} marks the unit as being changed by O, whatever that means to the
+        client, until it says {"finish": {"unit": U}} → {"done": true}. Within, an apply with "owner": O is
+        no end of the change.
+    {"changes": {"unit": U, "programs": [specifications]}} → {"changed": [names of its programs that an apply
+        of these would restart or end]}
     {"remove": {"unit": U}} → {"done": true}
     {"keep": {"units": [U, …]}} removes all others → {"line": progress}, {"done": true}
     {"secrets": {"values": {name: value}, "reread": [names]}} writes the node's secrets, and restarts programs
         that have a changed one, except for those that they read again by themselves → {"done": true}
     {"state": {"seconds": S}} waits so long for supervisor →
-        {"supervisor": bool, "programs": [{"name", "unit", "state", "pid", "unfinished": bool}]}
+        {"supervisor": bool, "programs": [{"name", "unit", "state", "pid", "unfinished": bool,
+        "owner": O or null}]}
     {"stop": {"except": [roles]}} stops the programs of all other roles →
         {"graceSeconds": how long what is left may take}
     {"clean": {}} removes the socket that a killed supervisor has left → {"done": true}
@@ -160,7 +166,7 @@ def apply(node, wanted):
     with node.lock(unit, seconds):
         # After a failed change Pulumi keeps the previous input; reverting to it makes no difference to
         # Pulumi, while the node has the changed programs.
-        files.write_private(node.mark(unit), "")
+        files.write_private(node.mark(unit), json.dumps(wanted.get("owner")))
         wants = wanted.get("weights") or {"models": [], "seconds": 0}
         # What runs serves on meanwhile.
         lines = weights.ensure(node, wants["models"], wants["seconds"])
@@ -176,8 +182,46 @@ def apply(node, wanted):
             lines = node.lines(name)[-LOG_LINES:]
             node.say({"failed": {"program": name, "missing": missing, "lines": lines}})
             return
-        os.unlink(node.mark(unit))
+        if wanted.get("owner") is None:
+            os.unlink(node.mark(unit))
     node.say({"done": True})
+
+
+def begin(node, wanted):
+    files.write_private(node.mark(wanted["unit"]), json.dumps(wanted["owner"]))
+    node.say({"done": True})
+
+
+def finish(node, wanted):
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(node.mark(wanted["unit"]))
+    node.say({"done": True})
+
+
+def read_mark(node, unit):
+    """Whether the unit's change has not ended, and who has begun it. Read once: its end removes the mark."""
+    try:
+        with open(node.mark(unit), encoding="utf-8") as file:
+            text = file.read()
+    except FileNotFoundError:
+        return False, None
+    # Older marks are empty.
+    return True, json.loads(text) if text else None
+
+
+def changes(node, wanted):
+    """Supervisor restarts a program whose configuration differs, and that holds a digest of the program."""
+    import plan
+
+    unit = wanted["unit"]
+    planned = plan.unit_files(unit, wanted["programs"])
+    changed = []
+    for spec in node.programs(unit):
+        path = "%s/%s/%s.conf" % (files.UNITS, unit, spec["name"])
+        with contextlib.suppress(FileNotFoundError), open(node.path(path), encoding="utf-8") as file:
+            if file.read() != planned.get(path):
+                changed.append(spec["name"])
+    node.say({"changed": changed})
 
 
 def take_off(node, unit):
@@ -245,7 +289,7 @@ def state(node, wanted):
         infos = None
     programs = []
     for unit, specs in node.units().items():
-        unfinished = os.path.exists(node.mark(unit))
+        unfinished, owner = read_mark(node, unit)
         for spec in specs:
             name = spec["name"]
             seen = (infos or {}).get(name)
@@ -256,6 +300,7 @@ def state(node, wanted):
                     "state": state_of(seen, node.history(name)),
                     "pid": seen["pid"] if seen else 0,
                     "unfinished": unfinished,
+                    "owner": owner,
                 }
             )
     node.say({"supervisor": infos is not None, "programs": programs})
@@ -282,13 +327,16 @@ def clean(node, _wanted):
 VERBS = {
     "secrets": secrets,
     "apply": apply,
+    "begin": begin,
+    "finish": finish,
+    "changes": changes,
     "remove": remove,
     "keep": keep,
     "state": state,
     "stop": stop,
     "clean": clean,
 }
-WITHOUT_SUPERVISOR = ("state", "clean")
+WITHOUT_SUPERVISOR = ("state", "begin", "finish", "changes", "clean")
 
 
 def carry_out(node, verb, wanted, seconds):

@@ -26,6 +26,7 @@ import { skyChecks } from "./sky";
 import { skyConfigChecks } from "./skyConfig";
 import { taskChecks } from "./task";
 import { textChecks } from "./text";
+import { updateChecks } from "./update";
 
 /** The valid part of the configuration. Lists and objects are complete or absent. */
 export type Known = { readonly [K in keyof Omit<ParsedConfig, "engine">]?: ParsedConfig[K] | undefined } & {
@@ -53,6 +54,7 @@ export function checkAcross(known: Known): Problem[] {
     sharingChecks,
     taskChecks,
     parserChecks,
+    updateChecks,
     idleChecks,
     secretChecks,
   ].flatMap((check) => check(known));

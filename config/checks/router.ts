@@ -19,6 +19,7 @@ export function routerChecks(known: Known): Problem[] {
     ...startProblems(known),
     ...affinityProblems(known),
     ...conditionalProblems(known),
+    ...outputBlockProblems(known),
     ...simulationProblems(known),
     ...chatProcessorProblems(known),
     ...migrationProblems(known),
@@ -58,8 +59,6 @@ function kvProblems(router: Router): Problem[] {
     );
   if (router.trackOutputBlocks && !router.trackActiveBlocks)
     add("trackOutputBlocks", "true needs router.trackActiveBlocks, which is false. Set it to true.");
-  if (router.useRemoteIndexer && router.serveIndexer)
-    add("serveIndexer", "true excludes router.useRemoteIndexer. Set one of the two to false.");
   return [...problems, ...trackingProblems(router)];
 }
 
@@ -87,6 +86,17 @@ function conditionalProblems({ router, pools }: Known): Problem[] {
   const message =
     "true has no effect: there are no prefill and decode pools to choose between. Remove it, or use such pools.";
   return [{ path: ["router", "conditionalDisagg"], message }];
+}
+
+/**
+ * The router of a prefill pool never counts active blocks, and does not start with this: requests then fail
+ * with 503 for ever. Tried with 1.6.1: `router_track_output_blocks requires router_track_active_blocks=true`.
+ */
+function outputBlockProblems({ router, pools }: Known): Problem[] {
+  if (router?.trackOutputBlocks !== true || !pools?.some(({ role }) => role === "prefill")) return [];
+  const message =
+    "true does not work with prefill pools: their router would not start. Remove it, or use aggregated pools.";
+  return [{ path: ["router", "trackOutputBlocks"], message }];
 }
 
 /**

@@ -18,6 +18,8 @@ export interface Endpoint {
 /** Number and size of requests. */
 export interface Amount {
   readonly requests: number;
+  /** No more are sent once it is true. Default: never. */
+  readonly isOver?: () => boolean;
   /** Number of concurrent requests, each on its own keep-alive connection. */
   readonly clients: number;
   readonly answerTokens: number;
@@ -34,6 +36,8 @@ export interface StreamedAnswer {
    * response. Unit: milliseconds.
    */
   readonly firstMs: number;
+  /** Longest time without a chunk, from the request on. Unit: milliseconds. */
+  readonly pauseMs: number;
   /** Whether the stream was complete, with `[DONE]` and the requested number of tokens. */
   readonly isWhole: boolean;
   /** The error, or the response instead of a stream. */
@@ -54,7 +58,7 @@ export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<S
   const answers: StreamedAnswer[] = [];
   let left = amount.requests;
   const client = async () => {
-    while (left > 0) {
+    while (left > 0 && amount.isOver?.() !== true) {
       left -= 1;
       answers.push(await send(pool, endpoint, amount));
     }
@@ -87,20 +91,29 @@ async function send(
   let status = 0;
   let firstMs = Number.NaN;
   let text = "";
+  let pauseMs = 0;
+  let last = started;
+  const heard = () => {
+    const now = performance.now();
+    pauseMs = Math.max(pauseMs, now - last);
+    last = now;
+  };
   try {
     const answer = await pool.request({ method: "POST", path: "/v1/chat/completions", headers, body });
     status = answer.statusCode;
     for await (const piece of answer.body.setEncoding("utf8")) {
       text += piece;
+      heard();
       if (!Number.isNaN(firstMs)) continue;
       firstMs = performance.now() - started;
       onFirst?.();
     }
   } catch (error) {
-    return { status, firstMs, isWhole: false, problem: String(error) };
+    heard();
+    return { status, firstMs, pauseMs, isWhole: false, problem: String(error) };
   }
   const isWhole = status === 200 && isComplete(text, answerTokens);
-  return { status, firstMs, isWhole, problem: isWhole ? undefined : text };
+  return { status, firstMs, pauseMs, isWhole, problem: isWhole ? undefined : text };
 }
 
 /**

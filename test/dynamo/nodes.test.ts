@@ -1,13 +1,17 @@
-/** Two nodes: a deployment over both, encrypted between them, and the loss of one. */
+/** Two nodes: a deployment over both, encrypted between them, its credentials anew, and the loss of one. */
+import { execFileSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { proveRouting } from "../../cli/proof";
+import { sendStreams } from "../../dev/benchmarks/streams";
 import { kill, processesOf } from "../../lib/processes";
-import { NODES_AUTHORITY } from "../../plan/programs/controlPlane";
-import { certificateFrom, knock, NEEDLES, overhear, sendPrompt } from "../encryption";
+import { CONTROL_PLANE_SECRETS, NODES_AUTHORITY } from "../../plan/programs/controlPlane";
+import { certificateFrom, type Door, knock, NEEDLES, overhear, sendPrompt } from "../encryption";
+import { RUNTIME } from "../runtime";
 import { listeners } from "../sockets";
-import { TestDeployment } from "./support";
+import { eventually, TestDeployment } from "./support";
 
 const deployment = new TestDeployment(
   {
@@ -15,6 +19,8 @@ const deployment = new TestDeployment(
     cluster: { nodes: 2, gpusPerNode: 1 },
     // etcd stays up here, and the deployment is not ready until a lost worker's lease expires.
     controlPlane: { leaseTtlSeconds: 10 },
+    // A limit only: programs stop as soon as the requests that they have are answered.
+    timeouts: { stopSeconds: 90, dependencySeconds: 60 },
     pools: [
       { role: "prefill", replicas: 1 },
       { role: "decode", replicas: 1 },
@@ -23,6 +29,35 @@ const deployment = new TestDeployment(
   { discovery: "etcd", events: "nats" },
 );
 const { machine, name } = deployment;
+
+/** The sockets of all programs that ask for a certificate. */
+function encryptedDoors(): (Door & { readonly program: string })[] {
+  const open = [8000, 9100, 2380, 2381, 8222]; // endpoint, metrics, etcd's own, NATS's monitor
+  return listeners(machine.processes())
+    .filter(({ port }) => !open.includes(port))
+    .map(({ address: host, port, program }) => {
+      if (program === "etcd")
+        return { program, host, port, greeting: "GET /version HTTP/1.1\r\nhost: x\r\n\r\n" };
+      return program === "nats" ? { program, host, port, isNats: true } : { program, host, port };
+    });
+}
+
+/** Tells etcd this node's address with a program's certificate, and asks for all: `runtime/registry.py`. */
+function registered(program: string, rank: number): unknown {
+  const tls = join(machine.nodeDirectory(name, rank), "run", program, "tls");
+  const script = `import json, sys; sys.path.insert(0, sys.argv[1]); sys.dont_write_bytecode = True
+from registry import Registry
+registry = Registry(sys.argv[2])
+print(json.dumps([registry.announce("other/0", "192.0.2.7"), registry.addresses()]))`;
+  const env = {
+    PATH: process.env["PATH"],
+    DYNAMO_SKY_TLS_AUTHORITY: join(tls, "authority.pem"),
+    DYNAMO_SKY_TLS_CERTIFICATE: join(tls, "certificate.pem"),
+    DYNAMO_SKY_TLS_KEY: join(tls, "key.pem"),
+  };
+  const url = `https://${deployment.address(0)}:2379`;
+  return JSON.parse(execFileSync("python3", ["-c", script, RUNTIME, url], { env, encoding: "utf8" }));
+}
 
 beforeAll(() => deployment.up());
 afterAll(() => deployment.close());
@@ -38,14 +73,7 @@ describe("two nodes", () => {
   });
 
   test("let no peer in without a certificate of the deployment", async () => {
-    const open = [8000, 9100, 2380, 2381, 8222]; // endpoint, metrics, etcd's own, NATS's monitor
-    const doors = listeners(machine.processes())
-      .filter(({ port }) => !open.includes(port))
-      .map(({ address: host, port, program }) => {
-        if (program === "etcd")
-          return { program, host, port, greeting: "GET /version HTTP/1.1\r\nhost: x\r\n\r\n" };
-        return program === "nats" ? { program, host, port, isNats: true } : { program, host, port };
-      });
+    const doors = encryptedDoors();
     const programs = new Set(doors.map(({ program }) => program));
     expect([...programs].toSorted()).toEqual(["decode-0", "etcd", "frontend-0", "nats", "prefill-0"]);
     // Where the frontend takes answers: it binds an interface, not an address.
@@ -73,6 +101,34 @@ describe("two nodes", () => {
     expect(readdirSync(directory).toSorted()).toEqual(["authority.pem", "certificate.pem", "key.pem"]);
     expect(statSync(directory).mode & 0o777).toBe(0o700);
     expect(statSync(join(directory, "key.pem")).mode & 0o777).toBe(0o600);
+  });
+
+  test("tell etcd their addresses with a certificate instead of a password", () => {
+    expect(registered("decode-0", 1)).toEqual([true, { "other/0": "192.0.2.7" }]);
+    expect(registered("decode-0", 1)).toEqual([false, { "other/0": "192.0.2.7" }]);
+  });
+
+  test("take new credentials all at once: open streams end whole, and who has the old ones is refused", async () => {
+    const { endpoint: url, plan } = deployment;
+    const [old, streams] = [certificateFrom(deployment.credentials[NODES_AUTHORITY]), 20];
+    let open = 0;
+    const amount = { requests: streams, clients: streams, answerTokens: 400, onFirst: () => open++ };
+    const answers = sendStreams({ url, model: plan.model }, amount);
+    await eventually(() => open === streams, 60);
+    deployment.secrets = Object.fromEntries(
+      CONTROL_PLANE_SECRETS.map((secret) => [secret, randomBytes(20).toString("hex")]),
+    );
+    await deployment.up();
+    expect((await answers).filter(({ isWhole }) => !isWhole)).toEqual([]);
+    const fresh = certificateFrom(deployment.secrets[NODES_AUTHORITY] ?? "");
+    for (const door of encryptedDoors())
+      expect([door.program, await knock(door, old), await knock(door, fresh)]).toEqual([
+        door.program,
+        "refused",
+        "accepted",
+      ]);
+    const proof = await proveRouting({ endpoint: url, model: plan.model, logs: deployment.logs });
+    expect(proof).toMatchObject({ cacheAware: true, disaggregated: true });
   });
 
   test("one is lost with all that ran on it, and made again while the other runs on", async () => {

@@ -1,10 +1,20 @@
-/** The router's options and the parsers in the configuration, compared with those of the installed Dynamo. */
+/**
+ * The router's options and the parsers in the configuration, compared with those of the installed Dynamo; and
+ * a real frontend with each option.
+ */
 import { execFile } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { promisify } from "node:util";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { REASONING_PARSERS, TOOL_CALL_PARSERS } from "../../config/parsers";
-import { ROUTER_KNOBS, ROUTER_MODES } from "../../config/router";
+import { ROUTER_KNOBS, ROUTER_MODES, type RouterKnob } from "../../config/router";
+import { parseConfig } from "../../plan/config";
+import { plan } from "../../plan/plan";
 import { ensureToolchain } from "../../toolchain/index";
+import { clientOf } from "./clients";
+import { eventually, TestDeployment } from "./support";
 
 /** Prints every option of the router: its flags, default, and choices. */
 const SCRIPT = `
@@ -38,6 +48,9 @@ const NO_KNOBS = new Set([
   // Going with Dynamo 1.7, for `policyConfig`.
   "--router-prefill-policy",
   "--router-decode-policy",
+  // All frontends of a deployment have the same options, so there is nobody to serve an index to the others:
+  // each request then fails with 500 (`Indexer is offline`).
+  "--use-remote-indexer",
   // JSON, for `frontend.args`.
   "--router-conditional-disagg-config",
 ]);
@@ -71,8 +84,138 @@ test("knobs, defaults and modes are those of Dynamo's own router", async () => {
     expect(knob?.default ?? null, option.flags.join(" ")).toBe(option.default);
     if (knob !== undefined) knobs.delete(knob.flag);
   }
-  // Options of the frontend itself, not of its router.
-  expect([...knobs.keys()]).toEqual(["--serve-indexer"]);
+  expect([...knobs.keys()]).toEqual([]);
   const mode = options.find((option) => option.flags.includes("--router-mode"));
   expect([...(mode?.choices ?? [])].sort()).toEqual([...ROUTER_MODES].sort());
+});
+
+const files = mkdtempSync(join(tmpdir(), "dsky-router-"));
+writeFileSync(join(files, "key"), "k".repeat(32));
+writeFileSync(
+  join(files, "policies.yaml"),
+  `
+default_policy_family: all
+uncached_isl_buckets: [{ min_tokens: 0, bucket: any }]
+policy_classes: [{ name: one, policy_family: all, cache_bucket: any, quantum: 1 }]
+`,
+);
+
+type Router = Readonly<Partial<Record<RouterKnob["key"] | "mode", unknown>>>;
+
+/** Every option, at a value other than its default, in frontends whose options agree with each other. */
+const FRONTENDS: readonly Router[] = [
+  {},
+  {
+    minInitialWorkers: 1,
+    sessionAffinityTtlSecs: 60,
+    activeDecodeBlocksThreshold: 0.9,
+    activePrefillTokensThreshold: 100_000,
+    activePrefillTokensThresholdFrac: 10,
+    kvOverlapScoreCredit: 0.5,
+    kvOverlapScoreCreditDecay: 0.5,
+    prefillLoadScale: 0.5,
+    decodeActiveRequestWeight: 1,
+    hostCacheHitWeight: 0.5,
+    diskCacheHitWeight: 0.5,
+    temperature: 0.5,
+    replicaSync: true,
+    trackingHash: "keyed-xxh3-v1",
+    trackingKeyFile: join(files, "key"),
+    trackingKeyId: "first",
+    predictedTtlSecs: 5,
+    queueThreshold: 4,
+    queuePolicy: "wspt",
+    eventThreads: 2,
+  },
+  { conditionalDisagg: true },
+  {
+    kvEvents: false,
+    ttlSecs: 60,
+    approximateCachePolicy: "lru",
+    trackActiveBlocks: false,
+    assumeKvReuse: false,
+    trackPrefillTokens: false,
+  },
+  { loadAware: true },
+  { sessionAffinityTtlSecs: 60, sessionAffinityMode: "soft", policyConfig: join(files, "policies.yaml") },
+  { sharedCacheType: "hicache", sharedCacheMultiplier: 0.3 },
+];
+
+const facts = { discovery: "file", events: "zmq" } as const;
+
+/** A deployment whose frontends have different options; one of its own plans each frontend. */
+class Frontends {
+  readonly deployment: TestDeployment;
+
+  constructor(
+    readonly routers: readonly Router[],
+    pools: readonly { readonly role: string }[],
+  ) {
+    const base = {
+      target: "local",
+      engine: "mocker",
+      model: "Qwen/Qwen3-8B",
+      pools,
+      frontend: { replicas: routers.length },
+    };
+    const planned = (index: number) => {
+      const { clusters } = plan(parseConfig({ ...base, router: routers[index] }), facts);
+      const found = clusters[0]?.nodes[0]?.programs.find(({ name }) => name === `frontend-${index}`);
+      if (found === undefined) throw new Error(`no frontend ${index}`);
+      return found;
+    };
+    this.deployment = new TestDeployment(base, facts, (program) =>
+      program.role === "frontend" ? { ...program, command: planned(program.replica).command } : program,
+    );
+  }
+
+  /** Waits until each frontend has answered. */
+  async answer(): Promise<void> {
+    await this.deployment.up();
+    for (const { role, replica, ports } of this.deployment.cluster.nodes.flatMap(({ programs }) => programs))
+      if (role === "frontend") await this.#answers(replica, ports["http"]);
+  }
+
+  async #answers(replica: number, port: number | undefined): Promise<void> {
+    const client = clientOf({ endpoint: `http://${this.deployment.address(0)}:${port}` });
+    const ask = async () => {
+      const answer = await client.chat.completions.create({
+        model: this.deployment.plan.model,
+        messages: [{ role: "user", content: "Hello?" }],
+        max_tokens: 4,
+      });
+      return answer.usage?.completion_tokens === 4;
+    };
+    // Whoever asks a direct router names the worker.
+    const list = async () => (await client.models.list()).data.length === 1;
+    const router = this.routers[replica];
+    await eventually(router?.mode === "direct" ? list : ask, 90).catch((error: unknown) => {
+      throw new Error(`with ${JSON.stringify(router)}: ${String(error)}`);
+    });
+  }
+}
+
+const DISAGGREGATED = [{ role: "prefill" }, { role: "decode" }];
+const DEPLOYMENTS = [
+  new Frontends(FRONTENDS, DISAGGREGATED),
+  new Frontends([{ trackOutputBlocks: true }], [{ role: "aggregated" }]),
+  new Frontends(
+    ROUTER_MODES.filter((mode) => mode !== "kv").map((mode) => ({ mode })),
+    DISAGGREGATED,
+  ),
+];
+
+afterAll(() => {
+  for (const { deployment } of DEPLOYMENTS) deployment.close();
+  rmSync(files, { recursive: true, force: true });
+});
+
+test("a frontend starts and answers with each option", async () => {
+  const tried = new Set(DEPLOYMENTS.flatMap(({ routers }) => routers.flatMap(Object.keys)));
+  expect(ROUTER_KNOBS.map(({ key }) => key).filter((key) => !tried.has(key))).toEqual([]);
+  for (const frontends of DEPLOYMENTS) {
+    await frontends.answer();
+    // Each one watches files, of which a machine lets a user watch a limited number.
+    frontends.deployment.close();
+  }
 });

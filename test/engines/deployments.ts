@@ -23,6 +23,7 @@ const settings = fc.record({
   toolCallParser: fc.constantFrom(undefined, NO_PARSER, ...TOOL_CALL_PARSERS),
   transfer: fc.boolean(),
   configured: fc.boolean(),
+  hostMemoryGB: fc.constantFrom(undefined, undefined, 2.5, 20),
 });
 
 /** NIXL's other backend, and other connectors. */
@@ -58,6 +59,7 @@ export function deploymentOf(engine: ParsedEngine): fc.Arbitrary<Deployment> {
       reasoningParser: more.reasoningParser,
       toolCallParser: more.toolCallParser,
       kvTransfer: more.transfer && pools.some(({ role }) => role === "prefill") ? TRANSFERS[engine] : {},
+      kvOffload: { hostMemoryGB: more.hostMemoryGB },
       engineConfig: more.configured && engine === "trtllm" ? ENGINE_CONFIG : {},
       // Idle GPUs do not change a command; how the rest is packed does.
       cluster: { ...drawn.cluster, allowIdleGpus: true },

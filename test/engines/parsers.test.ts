@@ -90,6 +90,7 @@ async function check(parser: EngineParser, { config, plan: planned }: Planned): 
           ...blockSizeOf(config),
           role: ROLES[program.role],
           publishesKvEvents: publishes(config, program),
+          hostCacheGB: hostCacheOf(config, program),
           ...parsersOf(config, program),
         },
       });
@@ -118,6 +119,7 @@ async function checkWorld(
   const { facts } = await parser.ask(leader);
   expect(facts).toMatchObject({
     ...{ world, ...blockSizeOf(config), role: ROLES[leader.role] },
+    hostCacheGB: hostCacheOf(config, leader),
     ...parsersOf(config, leader),
   });
 }
@@ -130,6 +132,12 @@ function blockSizeOf({ router: { blockSize } }: DeploymentConfig): { blockSize: 
 /** Whether the command enables KV events: if it should, and the worker supports it. */
 function publishes({ router }: DeploymentConfig, { role, command }: ProgramPlan): boolean {
   return router.kvEvents && role !== "decode" && !command.includes("--headless");
+}
+
+/** Host memory for each GPU's blocks: SGLang takes whole GB. Decode workers keep no prefixes. */
+function hostCacheOf({ engine, kvOffload: { hostMemoryGB } }: DeploymentConfig, { role }: ProgramPlan) {
+  if (hostMemoryGB === undefined || role === "decode") return null;
+  return expect.closeTo(engine === "sglang" ? Math.ceil(hostMemoryGB) : hostMemoryGB, 6);
 }
 
 /** The parsers that the frontend is told: by the processes that answer it. */

@@ -260,9 +260,17 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
-    "indexer served and fetched",
-    { router: { serveIndexer: true, useRemoteIndexer: true } },
-    ["dynamo-sky:router.serveIndexer: true excludes router.useRemoteIndexer. Set one of the two to false."],
+    "blocks of answers, with a prefill pool",
+    {
+      pools: [
+        { role: "prefill", replicas: 1 },
+        { role: "decode", replicas: 1 },
+      ],
+      router: { trackOutputBlocks: true },
+    },
+    [
+      "dynamo-sky:router.trackOutputBlocks: true does not work with prefill pools: their router would not start. Remove it, or use aggregated pools.",
+    ],
   ],
   [
     "keyed hash without its key",
@@ -327,6 +335,48 @@ const BAD: readonly BadInput[] = [
     { router: { minInitialWorkers: 4 }, pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }] },
     [
       "dynamo-sky:router.minInitialWorkers: 4 is more than the 3 workers of all pools, so the router would wait for ever. Allowed: 0 to 3.",
+    ],
+  ],
+  [
+    "updates that would leave nobody to serve",
+    {
+      target: "local",
+      pools: [{ role: "aggregated", replicas: 2, update: { maxUnavailable: 2 } }],
+      frontend: { replicas: 3, update: { maxUnavailable: 5 } },
+    },
+    [
+      'dynamo-sky:pools[0].update.maxUnavailable: 2 would leave none of the 2 replicas to serve. Allowed: 1; or use strategy "recreate".',
+      'dynamo-sky:frontend.update.maxUnavailable: 5 would leave none of the 3 replicas to serve. Allowed: 1 to 2; or use strategy "recreate".',
+    ],
+  ],
+  [
+    "updates of what is changed at once",
+    {
+      target: "local",
+      pools: [
+        { role: "prefill", update: { strategy: "rolling" } },
+        {
+          role: "decode",
+          replicas: 4,
+          update: { strategy: "recreate", maxUnavailable: 2, minReadySeconds: 5 },
+        },
+      ],
+    },
+    [
+      'dynamo-sky:pools[0].update.strategy: "rolling" has no effect with one replica, which is changed at once. Remove it, or set replicas to 2 or more.',
+      "dynamo-sky:pools[1].update.maxUnavailable: 2 has no effect with strategy recreate, which changes all at once. Remove it.",
+      "dynamo-sky:pools[1].update.minReadySeconds: 5 has no effect with strategy recreate, which changes all at once. Remove it.",
+    ],
+  ],
+  [
+    "updates in turn on SkyPilot",
+    {
+      target: "sky",
+      pools: [{ role: "aggregated", replicas: 4, update: { strategy: "rolling", minReadySeconds: 5 } }],
+    },
+    [
+      'dynamo-sky:pools[0].update.strategy: "rolling" has no effect on SkyPilot, where replicas are not changed one after the other yet. Remove it.',
+      "dynamo-sky:pools[0].update.minReadySeconds: 5 has no effect on SkyPilot, where replicas are not changed one after the other yet. Remove it.",
     ],
   ],
   [

@@ -118,6 +118,22 @@ const BAD: readonly BadInput[] = [
     ["dynamo-sky:controlPlane.leaseTtlSeconds: 1 is too small. Allowed: 2 to 3600."],
   ],
   [
+    "update with an unknown strategy, none away, a wait with a unit, a typo",
+    {
+      pools: [
+        { role: "aggregated", replicas: 2, update: { strategy: "roling" } },
+        { role: "aggregated", replicas: 2, update: { maxUnavailable: 0, minReadySeconds: "5s" } },
+      ],
+      frontend: { update: { maxUnavailible: 1 } },
+    },
+    [
+      'dynamo-sky:pools[0].update.strategy: "roling" is not a strategy. Allowed: rolling, recreate. Did you mean "rolling"?',
+      "dynamo-sky:pools[1].update.maxUnavailable: 0 is too small. Allowed: 1 to 10000.",
+      'dynamo-sky:pools[1].update.minReadySeconds: "5s" is not a whole number of seconds. Allowed: 0 to 86400.',
+      'dynamo-sky:frontend.update.maxUnavailible: unknown key. Did you mean "maxUnavailable"?',
+    ],
+  ],
+  [
     "time limit of zero",
     { timeouts: { readySeconds: 0 } },
     ["dynamo-sky:timeouts.readySeconds: 0 is too small. Allowed: 1 to 86400."],

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { changeUnits, stopUnits, unitsState } from "../../lib/nodeUnits";
+import { beginUnit, changeUnits, finishUnit, stopUnits, unitsState } from "../../lib/nodeUnits";
 import { Progress } from "../../lib/progress";
 import type { VerbContext } from "../../lib/verb";
 import { FakeSupervisor } from "./fakeSupervisor";
@@ -41,8 +41,24 @@ test("nothing is changed where no supervisor answers, and what should run is tol
   const { supervisor: answers, programs } = await unitsState(shell(), 0, context.signal);
   expect(answers).toBe(false);
   expect(programs).toEqual([
-    { name: "decode-0", unit: "decode-0", state: "MISSING", pid: 0, unfinished: false },
+    { name: "decode-0", unit: "decode-0", state: "MISSING", pid: 0, unfinished: false, owner: null },
   ]);
+});
+
+test("who has begun a change is told until it is finished, and a mark of nobody is a change all the same", async () => {
+  const owner = { pid: 12, startTime: "34" };
+  const told = async () => {
+    const { programs } = await unitsState(shell(), 0, context.signal);
+    return programs.map(({ unfinished, owner: by }) => ({ unfinished, by }));
+  };
+  await beginUnit(shell(), "decode-0", owner, context.signal);
+  expect(await told()).toEqual([{ unfinished: true, by: owner }]);
+  await finishUnit(shell(), "decode-0", context.signal);
+  expect(await told()).toEqual([{ unfinished: false, by: null }]);
+  writeFileSync(join(node.directory, "run", "decode-0.unfinished"), "");
+  expect(await told()).toEqual([{ unfinished: true, by: null }]);
+  await finishUnit(shell(), "decode-0", context.signal);
+  await finishUnit(shell(), "decode-0", context.signal);
 });
 
 test("a unit is forgotten only when its programs are stopped, so that a removal can be repeated", async () => {

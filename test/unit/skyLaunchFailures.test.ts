@@ -149,6 +149,26 @@ describe("sky launch fails", () => {
     );
   });
 
+  it("the task: with what a node found wrong with itself before engines start", async () => {
+    const driver = "NVIDIA's driver is 535.183.06, and this engine's CUDA needs 580 or newer: update it";
+    sky.set({
+      launch: { job: ["FAILED"] },
+      log: [
+        "(head, rank=0, pid=1) node check, note: GPU 0: 70000 of its 81559 MiB are in use already",
+        "(worker1, rank=1, pid=2) node check, note: the kernel's log cannot be read: not permitted",
+        `(worker1, rank=1, pid=2) node check, problem: ${driver}`,
+        "(worker1, rank=1, pid=2) this node cannot run what the plan asks of it: no engine is started",
+        "ERROR: Job 1 failed with return code list: [137, 1]",
+      ].join("\n"),
+    });
+    const { error = "" } = await sky.run(launchVerb, launchInput);
+    expect(error).toContain("failed: a node cannot run the engine.\n");
+    expect(error).toContain(`\nCause: node check, problem: ${driver} (job 1 ended as FAILED)\n`);
+    expect(error).toContain("\nLast lines of rank 1:\n");
+    expect(error).toContain("no engine is started");
+    expect(error.split("\n").at(-1)).toMatch(/^Next: .*sky\.image.*sky\.rdma/);
+  });
+
   it("when the API server cannot be reached", async () => {
     sky.set({ unreachable: true });
     const { error = "" } = await sky.run(launchVerb, launchInput);

@@ -28,6 +28,7 @@ def parse(argv: list[str]) -> dict[str, Any]:
         "blockSize": args.page_size,
         "role": config.serving_mode.value,
         "publishesKvEvents": config.dynamo_args.use_kv_events,
+        "hostCacheGB": args.hicache_size if args.enable_hierarchical_cache else None,
         "reasoningParser": config.dynamo_args.dyn_reasoning_parser,
         "toolCallParser": config.dynamo_args.dyn_tool_call_parser,
     }

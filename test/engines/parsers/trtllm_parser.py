@@ -66,6 +66,7 @@ def parse(argv: list[str]) -> dict[str, Any]:
             raise ValueError(f"--trtllm.{key} {value!r} is of the wrong type")
     if config.kv_block_size != overrides.get("kv_cache_config.tokens_per_block", _BLOCK_TOKENS):
         raise ValueError("the block size of Dynamo and that of the engine differ")
+    host_bytes = overrides.get("kv_cache_config.host_cache_size")
     world = config.tensor_parallel_size * config.pipeline_parallel_size
     return {
         "processes": world,
@@ -73,6 +74,7 @@ def parse(argv: list[str]) -> dict[str, Any]:
         "blockSize": config.kv_block_size,
         "role": _ROLES.get(config.disaggregation_mode.value, config.disaggregation_mode.value),
         "publishesKvEvents": config.use_kv_events,
+        "hostCacheGB": None if host_bytes is None else host_bytes / 1e9,
         "reasoningParser": config.dyn_reasoning_parser,
         "toolCallParser": config.dyn_tool_call_parser,
     }

@@ -63,8 +63,27 @@ def _inspect(architecture: str, _model: Any) -> Any:
 registry._try_inspect_model_cls = _inspect
 
 from dynamo.vllm.args import parse_args  # noqa: E402
+from vllm.config import KVTransferConfig  # noqa: E402
+from vllm.distributed.kv_transfer.kv_connector.factory import KVConnectorFactory  # noqa: E402
 from vllm.envs import environment_variables  # noqa: E402
 from vllm.usage.usage_lib import UsageContext  # noqa: E402
+from vllm.v1.kv_offload.cpu.spec import CPUOffloadingSpec  # noqa: E402
+from vllm.v1.kv_offload.factory import OffloadingSpecFactory  # noqa: E402
+
+
+def _host_cache_gb(transfer: KVTransferConfig | None, ranks: int) -> float | None:
+    """What its own offloading is given for the blocks of each rank. Names that vLLM does not have raise."""
+    if transfer is None:
+        return None
+    KVConnectorFactory.get_connector_class(transfer)
+    nested = transfer.kv_connector_extra_config.get("connectors", [])
+    for one in [transfer, *(KVTransferConfig(**each) for each in nested)]:
+        KVConnectorFactory.get_connector_class(one)
+        if one.kv_connector == "OffloadingConnector":
+            extra = one.kv_connector_extra_config
+            assert OffloadingSpecFactory.get_spec_cls(extra) is CPUOffloadingSpec
+            return extra["cpu_bytes_to_use"] / ranks / 1e9
+    return None
 
 
 def parse(argv: list[str]) -> dict[str, Any]:
@@ -78,6 +97,7 @@ def parse(argv: list[str]) -> dict[str, Any]:
         "blockSize": engine.cache_config.block_size,
         "role": config.disaggregation_mode.value,
         "publishesKvEvents": config.use_kv_events,
+        "hostCacheGB": _host_cache_gb(engine.kv_transfer_config, parallel.world_size),
         "reasoningParser": config.dyn_reasoning_parser,
         "toolCallParser": config.dyn_tool_call_parser,
     }

@@ -1,0 +1,43 @@
+import type { Problem, SettingPath } from "../problems";
+import type { Known } from ".";
+
+interface Updated {
+  readonly replicas: number;
+  readonly update: NonNullable<Known["frontend"]>["update"];
+}
+
+/** Rejects settings of updates that would change nothing, or that would leave nobody who serves. */
+export function updateChecks({ target, pools, frontend }: Known): Problem[] {
+  return [
+    ...(pools ?? []).flatMap((pool, index) => problemsOf(["pools", index], pool, target)),
+    ...(frontend === undefined ? [] : problemsOf(["frontend"], frontend, target)),
+  ];
+}
+
+function problemsOf(path: SettingPath, { replicas, update }: Updated, target: Known["target"]): Problem[] {
+  const { strategy, maxUnavailable, minReadySeconds } = update;
+  const at = (key: string, message: string): Problem[] => [{ path: [...path, "update", key], message }];
+  const isSet = { maxUnavailable: maxUnavailable !== 1, minReadySeconds: minReadySeconds !== 0 };
+  const knobs = { maxUnavailable, minReadySeconds };
+  const unused = (why: string) =>
+    (["maxUnavailable", "minReadySeconds"] as const).flatMap((key) =>
+      isSet[key] ? at(key, `${knobs[key]} has no effect ${why}`) : [],
+    );
+  const rolling = (why: string) =>
+    strategy === "rolling" ? at("strategy", `"rolling" has no effect ${why}`) : [];
+  if (strategy === "recreate") return unused("with strategy recreate, which changes all at once. Remove it.");
+  if (target !== undefined && target !== "local") {
+    const why = "on SkyPilot, where replicas are not changed one after the other yet. Remove it.";
+    return [...rolling(why), ...unused(why)];
+  }
+  if (replicas === 1) {
+    const why = "with one replica, which is changed at once. Remove it, or set replicas to 2 or more.";
+    return [...rolling(why), ...unused(why)];
+  }
+  if (maxUnavailable < replicas) return [];
+  const allowed = replicas === 2 ? "1" : `1 to ${replicas - 1}`;
+  return at(
+    "maxUnavailable",
+    `${maxUnavailable} would leave none of the ${replicas} replicas to serve. Allowed: ${allowed}; or use strategy "recreate".`,
+  );
+}

@@ -1,0 +1,219 @@
+/**
+ * Changes of a deployment that serves, on the real Pulumi engine with real Dynamo processes: every stream of
+ * a steady load comes to its end. Each test continues from the previous one's state.
+ */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { deployedOf } from "../../cli/deployment/deployed";
+import type { ConfigInput } from "../../config/schema";
+import { type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
+import { freePorts, type Ports } from "../../dev/freePorts";
+import { enginePath, ensureToolchain } from "../../toolchain";
+import { namespaced, pids, type TestProject, testProject } from "./programHarness";
+
+const STREAMS = 50;
+const ANSWER_TOKENS = 24;
+const DECODE = ["decode-0", "decode-1", "decode-2", "decode-3"];
+const FRONTENDS = ["frontend-0", "frontend-1"];
+const FRONTENDS_CHANGED: Changes = { migrationLimit: 5, router: { mode: "round-robin" } };
+const GOOD = ["--max-num-seqs", "128"];
+/** The mocker ends at once with it. */
+const REFUSED = ["--max-num-seqs", "many"];
+
+let project: TestProject;
+let ports: Ports;
+let cluster = "";
+let running: Record<string, number> = {};
+let isOver = false;
+let load: Promise<StreamedAnswer[]> = Promise.resolve([]);
+
+interface Changes extends Partial<ConfigInput> {
+  readonly decode?: number;
+  readonly decodeArgs?: readonly string[];
+  readonly migrationLimit?: number;
+}
+
+function configure({ decode = 4, decodeArgs = [], migrationLimit = 3, ...changes }: Changes): void {
+  const config = {
+    target: "local",
+    model: "Qwen/Qwen3-8B",
+    engine: "mocker",
+    // Streams that are long enough to be cut, and few enough tokens for a small machine.
+    engineArgs: ["--speedup-ratio", "0.1"],
+    pools: [
+      { role: "prefill", replicas: 1 },
+      { role: "decode", replicas: decode, engineArgs: [...decodeArgs] },
+    ],
+    ...ports,
+    access: { gateway: true, requestsPerSecond: 100_000, burst: 1_000_000, connectionsPerKey: 1000 },
+    frontend: { ...ports.frontend, replicas: 2, migrationLimit },
+    ...changes,
+  };
+  project.configure("dev", namespaced(config as ConfigInput));
+}
+
+const up = async () => (await project.open("dev")).up();
+const outputs = async () => (await project.open("dev")).outputs({ showSecrets: true });
+
+/** Names of the programs whose process has changed; records the new ones. */
+async function restarted(): Promise<string[]> {
+  const now = await pids(cluster);
+  const names = [...new Set([...Object.keys(running), ...Object.keys(now)])];
+  const changed = names.filter((name) => running[name] !== now[name]);
+  running = now;
+  return changed.toSorted();
+}
+
+/**
+ * What was said of the programs since `start`, in order: `restarting decode-0`, `decode-0 has answered a
+ * request`.
+ */
+function said(start: number): string[] {
+  const lines = project.lines.slice(start).join("\n");
+  return [...lines.matchAll(/restarting [a-z]+-\d|[a-z]+-\d has answered a request/g)].map(([text]) => text);
+}
+
+/** That each was restarted only when the one before had answered. */
+function expectInTurn(start: number, programs: readonly string[]): void {
+  const lines = said(start).filter((line, index, all) => all.indexOf(line) === index);
+  const names = lines.filter((_, index) => index % 2 === 0).map((line) => line.replace("restarting ", ""));
+  expect(names.toSorted()).toEqual([...programs]);
+  expect(lines).toEqual(names.flatMap((name) => [`restarting ${name}`, `${name} has answered a request`]));
+}
+
+/** Runs `pulumi up` like a user, and kills it with all that it has started as soon as it says the text. */
+async function killedUp(text: string): Promise<void> {
+  const toolchain = await ensureToolchain({ need: ["pulumi", "plugins"] });
+  const child = spawn(
+    toolchain.pulumi?.path ?? "pulumi",
+    ["up", "--yes", "--skip-preview", "--color", "never", "--stack", "dev", "--non-interactive"],
+    {
+      cwd: project.directory,
+      env: {
+        ...process.env,
+        PATH: enginePath(toolchain),
+        PULUMI_BACKEND_URL: `file://${project.state}`,
+        PULUMI_CONFIG_PASSPHRASE: "test",
+      },
+      stdio: ["ignore", "pipe", "inherit"],
+      detached: true,
+    },
+  );
+  let wasSaid = false;
+  for await (const line of createInterface({ input: child.stdout })) {
+    project.lines.push(line);
+    if (!wasSaid && line.includes(text) && child.pid !== undefined) {
+      wasSaid = true;
+      process.kill(-child.pid, "SIGKILL");
+    }
+  }
+  expect(wasSaid, `pulumi said: ${text}`).toBe(true);
+}
+
+beforeAll(async () => {
+  project = testProject("rollout");
+  ports = await freePorts();
+});
+afterAll(() => {
+  isOver = true;
+  project.remove();
+});
+
+let failed = "";
+beforeEach(() => {
+  if (failed !== "") throw new Error(`not tried: it goes on from "${failed}", which failed`);
+});
+afterEach(({ task }) => {
+  if (task.result?.state !== "fail" || failed !== "") return;
+  failed = task.name;
+  process.stderr.write(`${project.lines.slice(-60).join("\n")}\n`);
+});
+
+const LONG = { timeout: 240_000 };
+
+it("starts all at once", LONG, async () => {
+  configure({});
+  const start = project.lines.length;
+  await up();
+  expect(said(start)).toEqual([]);
+  const all = await outputs();
+  [cluster = ""] = deployedOf(all).topology.map((entry) => entry.cluster);
+  await restarted();
+  load = sendStreams(
+    {
+      url: String(all["endpoint"]),
+      model: "Qwen/Qwen3-8B",
+      authorization: `Bearer ${String(all["apiKey"])}`,
+    },
+    {
+      requests: Number.POSITIVE_INFINITY,
+      clients: STREAMS,
+      answerTokens: ANSWER_TOKENS,
+      isOver: () => isOver,
+    },
+  );
+});
+
+it("changes an argument of four workers one after the other", LONG, async () => {
+  configure({ decodeArgs: GOOD });
+  const start = project.lines.length;
+  await up();
+  expectInTurn(start, DECODE);
+  expect(await restarted()).toEqual(DECODE);
+});
+
+it(
+  "changes router and argument of two frontends one after the other, beside one more worker",
+  LONG,
+  async () => {
+    configure({ ...FRONTENDS_CHANGED, decodeArgs: GOOD, decode: 5 });
+    const start = project.lines.length;
+    await up();
+    expectInTurn(start, FRONTENDS);
+    expect(await restarted()).toEqual(["decode-4", ...FRONTENDS]);
+  },
+);
+
+it(
+  "stops at the first worker that does not come up, beside one worker less, and the others serve as before",
+  LONG,
+  async () => {
+    configure({
+      ...FRONTENDS_CHANGED,
+      decodeArgs: REFUSED,
+      timeouts: { readySeconds: 10 },
+    });
+    const error = await up().then(() => "it did not fail", String);
+    expect(error).toContain("invalid int value: 'many'");
+    expect(error).toMatch(/The rollout of decode stops here: the others serve as before\. Mend the setting/);
+    expect(error).toMatch(/The rollout of decode was stopped because the change of decode-\d failed/);
+    const changed = await restarted();
+    expect(changed).toHaveLength(2);
+    expect([...DECODE, "decode-4"]).toEqual(expect.arrayContaining(changed));
+    expect(changed).toContain("decode-4");
+  },
+);
+
+it("goes on with another argument from where it stopped, and from where it was killed", LONG, async () => {
+  configure({ ...FRONTENDS_CHANGED, decodeArgs: ["--max-num-seqs", "64"] });
+  const broken = DECODE.filter((name) => project.lines.some((line) => line.includes(`${name} failed`)));
+  const start = project.lines.length;
+  await killedUp("has answered a request");
+  // What did not serve went first.
+  expect(said(start).at(-1)).toBe(`${broken[0]} has answered a request`);
+  await up();
+  expect(await restarted()).toEqual(DECODE);
+  expect((await (await project.open("dev")).preview()).steps).toEqual([]);
+});
+
+it("has lost no stream", LONG, async () => {
+  isOver = true;
+  const answers = await load;
+  const lost = answers.filter(({ isWhole }) => !isWhole);
+  const longest = Math.max(...answers.map(({ pauseMs }) => pauseMs));
+  process.stderr.write(`${answers.length} streams, longest pause ${(longest / 1000).toFixed(1)} s\n`);
+  expect(lost.slice(0, 5)).toEqual([]);
+  expect(answers.length).toBeGreaterThan(STREAMS);
+  await (await project.open("dev")).destroy();
+});
