@@ -4,7 +4,7 @@
  */
 
 import { FLAGS, type FlagTable, flagOfVariable } from "./flags";
-import { ROUTER_KNOBS } from "./router";
+import { ROUTER_SETTINGS } from "./router";
 
 /** The setting to use instead; undefined if it is derived from others. */
 type Instead = string | undefined;
@@ -120,7 +120,7 @@ export const RUNTIME_FLAGS = {
  */
 export const ROUTER_FLAGS: Readonly<Record<string, Instead>> = {
   "--router-mode": "router.mode",
-  ...Object.fromEntries(ROUTER_KNOBS.map(({ flag, key }) => [flag, `router.${key}`])),
+  ...ROUTER_SETTINGS,
 };
 
 /** Those of a real engine's worker, besides. */

@@ -56,7 +56,8 @@ const knobs = {
     setting(whole({ min: 0 }), {
       default: 0,
       unit: "workers",
-      about: "Workers that must have registered before the router starts; 0 does not wait.",
+      about:
+        "Workers of each kind (prefill and decode, or aggregated) that must have registered before the router starts; 0 does not wait.",
     }),
   ),
   sessionAffinityTtlSecs: common(
@@ -318,6 +319,11 @@ function knobOf(key: keyof typeof knobs): RouterKnob {
 
 /** All options, in the order of the schema. Boolean options are switches: `--flag` and `--no-flag`. */
 export const ROUTER_KNOBS: readonly RouterKnob[] = (Object.keys(knobs) as (keyof typeof knobs)[]).map(knobOf);
+
+/** The setting of each flag. */
+export const ROUTER_SETTINGS: Readonly<Record<string, string>> = Object.fromEntries(
+  ROUTER_KNOBS.map(({ flag, key }) => [flag, `router.${key}`]),
+);
 
 /** The router mode, with its default. A task that generates no tokens has no prefixes to route by. */
 export function routerMode(

@@ -2,6 +2,7 @@
  * The deployment's own files (`files` of the configuration) on this machine: their contents, and copies for a
  * node.
  */
+
 import { createHash, scryptSync } from "node:crypto";
 import {
   chmodSync,
@@ -16,6 +17,7 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { z } from "zod";
+import { codeOf } from "./errors";
 import { filesNamedIn } from "./placeholders";
 
 /** A local file or directory. */
@@ -75,7 +77,7 @@ function what(at: string, name: string): string {
 }
 
 function reasonOf(error: unknown, at: string): string {
-  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  const code = codeOf(error);
   if (code === "ENOENT" || code === "ENOTDIR") return `is not there (${at})`;
   if (code === "EACCES" || code === "EPERM") return `cannot be read by this user (${at})`;
   return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, mkdtempSync, rmdirSync } from "node:fs";
 import { homedir, userInfo } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { UserError } from "./errors";
+import { codeOf, UserError } from "./errors";
 
 /** The variables of `process.env` that set directories. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -81,9 +81,6 @@ function makeDirectory(path: string): void {
     if (codeOf(error) !== "EEXIST") throw error;
   }
 }
-
-const codeOf = (error: unknown): string | undefined =>
-  error instanceof Error && "code" in error ? String(error.code) : undefined;
 
 const REASONS: Readonly<Record<string, string>> = {
   ENOTDIR: "is a file, or below one",

@@ -10,6 +10,11 @@ export class UserError extends Error {
   override readonly stack: string = "";
 }
 
+/** Code of an error of Node's: `ENOENT`, `ECONNREFUSED`; undefined if it has none. */
+export function codeOf(error: unknown): string | undefined {
+  return error instanceof Error && "code" in error ? String(error.code) : undefined;
+}
+
 /** A failure whose cause others may share: whoever fails for the same one needs but a line. */
 export class CausedFailure extends UserError {
   /**

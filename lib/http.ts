@@ -6,6 +6,7 @@ import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
 import { connect, type TLSSocket } from "node:tls";
+import { codeOf } from "./errors";
 
 export interface HttpCall {
   /** Sent as JSON by POST. Default: a GET without a body. */
@@ -95,7 +96,7 @@ function connectPinned(url: string, fingerprint: string, signal: AbortSignal): P
 /** Describes a connection error. */
 export function inWords(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if ("code" in error && error.code === "ECONNREFUSED") return "nothing listens there yet";
-  if ("code" in error && error.code === "ECONNRESET") return "the connection was closed";
+  if (codeOf(error) === "ECONNREFUSED") return "nothing listens there yet";
+  if (codeOf(error) === "ECONNRESET") return "the connection was closed";
   return error.message;
 }

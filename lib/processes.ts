@@ -5,8 +5,10 @@
  * `runtime/processes.py` searches on nodes, which have no Node.js. This machine may have no Python: ports are
  * looked at before one is installed, and a cluster can be removed after it is gone.
  */
+
 import { execFileSync } from "node:child_process";
 import { basename } from "node:path";
+import { codeOf } from "./errors";
 import {
   commandLineOf,
   environmentOf,
@@ -95,7 +97,7 @@ export function kill(pid: number, signal: NodeJS.Signals = "SIGKILL"): void {
   try {
     process.kill(pid, signal);
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    if (codeOf(error) !== "ESRCH") throw error;
   }
 }
 

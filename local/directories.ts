@@ -1,7 +1,8 @@
 /** Directories of local clusters on this machine. */
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { stateDir } from "../lib/dirs";
+import { codeOf } from "../lib/errors";
 
 /**
  * Directory of one local cluster. The name is validated (`nameSchema`), so it cannot escape the state
@@ -28,7 +29,17 @@ export function ranksOnDisk(cluster: string): number[] {
   }
 }
 
+/** Text of a file; undefined if it is not there. */
+export function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}
+
 /** Whether a file-system error is ENOENT. */
 export function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
+  return codeOf(error) === "ENOENT";
 }

@@ -4,6 +4,7 @@
  */
 import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { codeOf } from "../lib/errors";
 import { isMissing } from "./directories";
 
 const CONFIG = "config.json";
@@ -22,8 +23,7 @@ export function modelDirectoryProblem(path: string): string | undefined {
     names = readdirSync(path);
   } catch (error) {
     if (isMissing(error)) return "does not exist on this machine";
-    const code = error instanceof Error && "code" in error ? error.code : undefined;
-    return code === "ENOTDIR" ? "is a file; a model is a directory" : "cannot be read by this user";
+    return codeOf(error) === "ENOTDIR" ? "is a file; a model is a directory" : "cannot be read by this user";
   }
   if (!names.includes(CONFIG)) return `has no ${CONFIG}, which every model of the hub's layout has`;
   const tokenizer = TOKENIZERS.find((files) => files.every((file) => names.includes(file)));

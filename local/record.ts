@@ -1,9 +1,8 @@
 /** How a local node is started; kept in its directory. */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../lib/errors";
 import type { NodeShell } from "../lib/nodes";
-import { isMissing, nodeDirectory } from "./directories";
+import { nodeDirectory, readIfThere } from "./directories";
 
 /**
  * Start parameters of a node's supervisor; stored in the node's {@link RECORD}, so that any verb can start it
@@ -23,12 +22,8 @@ export const RECORD = "node.json";
 
 /** Undefined if the node does not exist. */
 export function findNodeRecord(cluster: string, rank: number): NodeRecord | undefined {
-  try {
-    return JSON.parse(readFileSync(join(nodeDirectory(cluster, rank), RECORD), "utf8"));
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    return undefined;
-  }
+  const text = readIfThere(join(nodeDirectory(cluster, rank), RECORD));
+  return text === undefined ? undefined : JSON.parse(text);
 }
 
 /** @throws UserError if the node does not exist. */

@@ -1,5 +1,4 @@
 /** Changes the units of a pool one after the other on this machine's clusters. */
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { z } from "zod";
 import { tasks } from "../config/task";
@@ -11,9 +10,9 @@ import { type ProcessId, startTime } from "../lib/processes";
 import { type Proof, prove, workerId } from "../lib/proof";
 import { stopRollout, type Turn, takeTurn, type UnitState, unitState } from "../lib/rollout";
 import type { VerbContext } from "../lib/verb";
-import { WORKER_PINS } from "../plan/rollout";
+import { baseUrl, WORKER_PINS } from "../plan/rollout";
 import type { ProgramPlan } from "../plan/types";
-import { clusterDirectory, isMissing, nodeDirectory, ranksOnDisk } from "./directories";
+import { clusterDirectory, nodeDirectory, ranksOnDisk, readIfThere } from "./directories";
 import { writeFiles } from "./node";
 import { findNodeRecord, nodeShell, placeholdersOf, readNodeRecord } from "./record";
 import { type LocalPrograms, localRolloutSchema } from "./spec";
@@ -34,13 +33,8 @@ export function writeRollout(cluster: string, rollout: Rollout | undefined): voi
 }
 
 function readRollout(cluster: string): Rollout | undefined {
-  let text: string;
-  try {
-    text = readFileSync(join(clusterDirectory(cluster), FILE), "utf8");
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
+  const text = readIfThere(join(clusterDirectory(cluster), FILE));
+  if (text === undefined) return undefined;
   return localRolloutSchema.nullable().parse(JSON.parse(text)) ?? undefined;
 }
 
@@ -229,8 +223,7 @@ export class UnitRollout {
       isAnswer: (response: unknown) => task.read(response).isThere,
     };
     const own = statusUrl(program, this.#input.cluster, rank);
-    if (program.role === "frontend")
-      return { frontends: [own.replace(/\/live$/, "")], model, request, role: program.role };
+    if (program.role === "frontend") return { frontends: [baseUrl(own)], model, request, role: program.role };
     const values = placeholdersOf(home, 0);
     const frontends = this.#rollout.frontends.map((url) => fillIn(url, values));
     const pin = name === "chat" ? WORKER_PINS[program.role] : undefined;
@@ -245,12 +238,7 @@ function generationFile(unit: string): string {
 }
 
 function readGeneration(cluster: string, unit: string): string | undefined {
-  try {
-    return readFileSync(join(clusterDirectory(cluster), generationFile(unit)), "utf8");
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  }
+  return readIfThere(join(clusterDirectory(cluster), generationFile(unit)));
 }
 
 function shellOf(cluster: string, rank: number) {

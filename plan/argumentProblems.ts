@@ -8,7 +8,7 @@ import { FLAGS, flagOfVariable } from "../config/flags";
 import { chatProcessor } from "../config/parsers";
 import type { Problem, SettingPath } from "../config/problems";
 import { reservedFlag, reservedVariable, spelling } from "../config/reserved";
-import { ROUTER_KNOBS } from "../config/router";
+import { ROUTER_KNOBS, ROUTER_SETTINGS } from "../config/router";
 import { show } from "../config/values";
 import type { DeploymentConfig, PoolConfig } from "./config";
 import { engines } from "./engines";
@@ -80,7 +80,7 @@ const without = (others: object, env: Readonly<Record<string, string>>) =>
 const FRONTEND_SETTINGS: SettingFlags = {
   "--migration-max-seq-len": "frontend.migrationMaxSeqLen",
   "--trust-remote-code": "trustRemoteCode",
-  ...Object.fromEntries(ROUTER_KNOBS.map(({ flag, key }) => [flag, `router.${key}`])),
+  ...ROUTER_SETTINGS,
   // What it was called before.
   "--router-kv-overlap-score-weight": "router.prefillLoadScale",
 };
@@ -89,7 +89,7 @@ const FRONTEND_SETTINGS: SettingFlags = {
 const USUAL = new Map<string, unknown>(ROUTER_KNOBS.map((knob) => [`router.${knob.key}`, knob.default]));
 
 function frontendGiven(config: DeploymentConfig): Given {
-  const { frontend, sky, pools } = config;
+  const { frontend, sky } = config;
   // Another processor of chats brings its engine's flags with it.
   const processor = chatProcessor(frontend.args) ?? "dynamo";
   return {
@@ -105,7 +105,7 @@ function frontendGiven(config: DeploymentConfig): Given {
     settingFlags: FRONTEND_SETTINGS,
     settingVariables: {},
     used(setting) {
-      const [value] = pools.map((pool) => settingOf(config, pool, setting));
+      const value = settingOf(config, undefined, setting);
       return USUAL.has(setting) && value === USUAL.get(setting) ? undefined : value;
     },
     knowsAll: isKnownRelease(sky.image) && processor === "dynamo",

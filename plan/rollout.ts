@@ -102,8 +102,13 @@ function poolsOf(role: ProgramRole, settings: readonly Settings[], units: readon
 
 function baseUrls({ nodes }: Unit): string[] {
   return nodes.flatMap(({ programs }) =>
-    programs.flatMap(({ health }) => (health.kind === "http" ? health.url.replace(/\/live$/, "") : [])),
+    programs.flatMap(({ health }) => (health.kind === "http" ? baseUrl(health.url) : [])),
   );
+}
+
+/** Base URL of a frontend, from that of its health (`plan/programs/frontend.ts`). */
+export function baseUrl(healthUrl: string): string {
+  return healthUrl.replace(/\/live$/, "");
 }
 
 /** Request field with which Dynamo sends a request to one worker of a role, and where its answer names it. */

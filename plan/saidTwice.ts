@@ -4,8 +4,11 @@ import type { DeploymentConfig, PoolConfig } from "./config";
 
 const OF_POOL = "pools[].";
 
-/** A setting's value, for the workers of a pool: `pools[].role`, `router.mode`. */
-export function settingOf(config: DeploymentConfig, pool: PoolConfig, setting: string): unknown {
+/**
+ * A setting's value, for the workers of a pool: `pools[].role`, `router.mode`. Without a pool those of pools
+ * are unknown.
+ */
+export function settingOf(config: DeploymentConfig, pool: PoolConfig | undefined, setting: string): unknown {
   return setting
     .replace(OF_POOL, "")
     .split(".")

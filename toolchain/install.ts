@@ -4,7 +4,7 @@ import { link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/p
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { UserError } from "../lib/errors";
+import { codeOf, UserError } from "../lib/errors";
 import { isAlive } from "../lib/run";
 
 /** Called with one line of progress, for users. */
@@ -166,7 +166,7 @@ async function tryLock(file: string): Promise<boolean> {
     await link(temporary, file);
     return true;
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "EEXIST") return false;
+    if (codeOf(error) === "EEXIST") return false;
     throw error;
   } finally {
     await rm(temporary, { force: true });

@@ -5,6 +5,7 @@ import { request as requestHttps } from "node:https";
 import { text } from "node:stream/consumers";
 import { rootCertificates } from "node:tls";
 import { type TaskName, tasks } from "../../config/task";
+import { codeOf } from "../../lib/errors";
 import { messageOf } from "../../lib/run";
 import { deployedOf, nodesOf } from "../deployment/deployed";
 import { deploymentOf } from "../deployment/running";
@@ -80,7 +81,7 @@ export async function checkAnswers(target: BenchTarget): Promise<void> {
 }
 
 function advice(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = codeOf(error) ?? "";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
     return "Its certificate is for other names: give the outputs with such a name in their endpoint (--outputs FILE)";
   return /CERT|SIGNATURE|ISSUER/.test(code)

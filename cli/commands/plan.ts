@@ -3,9 +3,11 @@
  * are; Pulumi is not needed.
  */
 import { writeFileSync } from "node:fs";
+import type { DeploymentConfig } from "../../plan/config";
+import { costLine, type DeploymentCost } from "../../plan/cost";
 import { drawPicture } from "../../plan/drawing/picture";
 import { drawPlan } from "../../plan/drawing/text";
-import { refuseByCatalogs } from "../catalogs";
+import { costByCatalogs } from "../catalogs";
 import { CWD, json, NEEDED_STACK, verb } from "../command";
 import { exitCodes, fromCaller } from "../commandLine";
 import { planStack } from "../plannedStack";
@@ -22,13 +24,21 @@ export const command = verb(
   .addOption(json("{clusters:[{name,nodes:[{rank,programs:[{name,role,replica,command,env,gpus,ports}]}]}]}"))
   .action(async ({ stack, cwd, svg, ...options }) => {
     const { config, plan: planned } = planStack(stack, cwd);
-    await refuseByCatalogs(config, planned);
+    const cost = await costByCatalogs(config, planned);
     if (svg !== undefined) {
       writeFileSync(svg, drawPicture(planned));
       if (!options.json) return console.log(svg);
     }
     const text = options.json
       ? `${JSON.stringify(planned, undefined, 2)}\n`
-      : drawPlan(planned, { width: process.stdout.columns ?? 120, commands: options.commands });
+      : `${drawPlan(planned, { width: process.stdout.columns ?? 120, commands: options.commands })}${whereAndCost(config, cost)}`;
     process.stdout.write(text);
   });
+
+/** The plan itself knows neither. */
+function whereAndCost({ target, sky }: DeploymentConfig, cost: DeploymentCost | undefined): string {
+  if (target === "local") return "";
+  const infra = sky.infra.length === 0 ? "any that SkyPilot may use" : sky.infra.join(", ");
+  const price = cost === undefined ? "cost: `pulumi preview` asks SkyPilot" : costLine(cost);
+  return `\ninfra: ${infra}\n${price}\n`;
+}

@@ -80,9 +80,12 @@ function affinityProblems({ router }: Known): Problem[] {
   return [{ path: ["router", "sessionAffinityMode"], message }];
 }
 
+const hasPrefill = (pools: NonNullable<Known["pools"]>): boolean =>
+  pools.some(({ role }) => role === "prefill");
+
 function conditionalProblems({ router, pools }: Known): Problem[] {
   if (router?.conditionalDisagg !== true || pools === undefined) return [];
-  if (pools.some(({ role }) => role === "prefill")) return [];
+  if (hasPrefill(pools)) return [];
   const message =
     "true has no effect: there are no prefill and decode pools to choose between. Remove it, or use such pools.";
   return [{ path: ["router", "conditionalDisagg"], message }];
@@ -93,7 +96,7 @@ function conditionalProblems({ router, pools }: Known): Problem[] {
  * with 503 for ever. Tried with 1.6.1: `router_track_output_blocks requires router_track_active_blocks=true`.
  */
 function outputBlockProblems({ router, pools }: Known): Problem[] {
-  if (router?.trackOutputBlocks !== true || !pools?.some(({ role }) => role === "prefill")) return [];
+  if (router?.trackOutputBlocks !== true || pools === undefined || !hasPrefill(pools)) return [];
   const message =
     "true does not work with prefill pools: their router would not start. Remove it, or use aggregated pools.";
   return [{ path: ["router", "trackOutputBlocks"], message }];
@@ -114,11 +117,16 @@ function simulationProblems({ frontend, engine }: Known): Problem[] {
   return [{ path: ["frontend", "args", at], message }];
 }
 
+/** Dynamo has a router for each kind of worker, and each waits for that many of its own: tried with 1.6.1. */
 function startProblems({ router, pools }: Known): Problem[] {
   if (router === undefined || pools === undefined) return [];
-  const workers = pools.reduce((sum, pool) => sum + pool.replicas, 0);
-  if (router.minInitialWorkers <= workers) return [];
-  const message = `${router.minInitialWorkers} is more than the ${workers} workers of all pools, so the router would wait for ever. Allowed: 0 to ${workers}.`;
+  const workers = new Map<string, number>();
+  for (const { role, replicas } of pools)
+    if (role !== "encode") workers.set(role, (workers.get(role) ?? 0) + replicas);
+  const [fewest] = [...workers].sort(([, a], [, b]) => a - b);
+  if (fewest === undefined || router.minInitialWorkers <= fewest[1]) return [];
+  const [role, count] = fewest;
+  const message = `${router.minInitialWorkers} is more than the number of ${role} workers (${count}), so their router would wait for ever. Allowed: 0 to ${count}.`;
   return [{ path: ["router", "minInitialWorkers"], message }];
 }
 

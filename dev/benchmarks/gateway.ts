@@ -20,11 +20,9 @@ import {
   ENGINES,
   type Engine,
   measureWays,
-  rowsOf,
-  tableOf,
+  resultOf,
+  WORKERS,
 } from "./ways";
-
-const WORKERS = 2;
 
 /**
  * Brings the deployments up, measures, and removes them, also on an interrupt.
@@ -35,7 +33,7 @@ export function gatewayBenchmark(say: Progress, repeats: number): Promise<Benchm
   return withBenchmarkStacks("dynamo-sky-gateway", say, async (stacks) => {
     const cells: Cell[] = [];
     for (const engine of ENGINES) cells.push(...(await measureEngine(engine, stacks, say, repeats)));
-    return { text: [explanation(repeats), "", tableOf(cells)].join("\n"), rows: rowsOf(cells) };
+    return resultOf(cells, explanation(repeats));
   });
 }
 

@@ -16,12 +16,11 @@ import {
   ENGINES,
   type Engine,
   measureWays,
-  rowsOf,
-  tableOf,
+  resultOf,
   type Way,
+  WORKERS,
 } from "./ways";
 
-const WORKERS = 2;
 const WAYS = [
   { name: "plain", suffix: "", tls: false },
   { name: "TLS", suffix: "-tls", tls: true },
@@ -42,7 +41,7 @@ export function tlsBenchmark(say: Progress, repeats: number): Promise<Benchmark>
       cells.push(...(await measureWays(engine, ways, say, repeats)));
       for (const { suffix } of WAYS) await stacks.takeDown(`${engine.stack}${suffix}`);
     }
-    return { text: [explanation(repeats), "", tableOf(cells)].join("\n"), rows: rowsOf(cells) };
+    return resultOf(cells, explanation(repeats));
   });
 }
 

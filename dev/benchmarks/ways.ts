@@ -9,6 +9,8 @@ import type { Benchmark } from "./benchmark";
 import { type Endpoint, sendStreams } from "./streams";
 import { median } from "./timing";
 
+/** Of every deployment. */
+export const WORKERS = 2;
 /** Tokens of every answer. */
 export const ANSWER_TOKENS = 16;
 
@@ -102,8 +104,13 @@ export function amounts(): string {
   return LOADS.map(({ clients, requests }) => `${requests} with ${clients}`).join(", ");
 }
 
+/** The whole result, with what was measured in front. */
+export function resultOf(cells: readonly Cell[], explanation: string): Benchmark {
+  return { text: [explanation, "", tableOf(cells)].join("\n"), rows: rowsOf(cells) };
+}
+
 /** Rows for programs. */
-export function rowsOf(cells: readonly Cell[]): Benchmark["rows"] {
+function rowsOf(cells: readonly Cell[]): Benchmark["rows"] {
   return cells.flatMap(({ engine, load, ways }) =>
     ways.map(({ name, runs: { perSecond, firstMs } }) => {
       const quantiles = { ttftP50Ms: quantile(firstMs, 0.5), ttftP99Ms: quantile(firstMs, 0.99) };
@@ -113,7 +120,7 @@ export function rowsOf(cells: readonly Cell[]): Benchmark["rows"] {
 }
 
 /** The table of docs/benchmarks.md. */
-export function tableOf(cells: readonly Cell[]): string {
+function tableOf(cells: readonly Cell[]): string {
   const against = `against ${cells[0]?.ways[0]?.name ?? ""}`;
   const header = ["engine", "clients", "way", "requests/s", against, "TTFT p50, ms", against, "TTFT p99, ms"];
   const rows = cells.flatMap(({ engine, load, ways }) =>

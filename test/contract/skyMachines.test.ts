@@ -188,7 +188,9 @@ describe("a machine that SkyPilot's catalogs do not have", () => {
       const refused = planned("eight");
       expect(refused.stderr).toContain("dynamo-sky:cluster.gpusPerNode: 8 cannot be had");
       expect(refused.status).toBe(2);
-      expect(planned("four")).toMatchObject({ status: 0, stderr: "" });
+      const four = planned("four");
+      expect(four).toMatchObject({ status: 0, stderr: "" });
+      expect(four.stdout).toMatch(/\ninfra: aws, gcp\ncost: 4 GPUs, \$\d+\.\d\d an hour \(.+ in .+\)/);
     } finally {
       rmSync(directory, { recursive: true, force: true });
     }

@@ -12,7 +12,7 @@ import { locateModel } from "../../toolchain/model";
 import { TestDeployment } from "./support";
 
 const scratch = mkdtempSync(join(tmpdir(), "dsky-model-"));
-const path = join(scratch, "my models +", "Qwen für alle=8B");
+const path = join(scratch, "my models +", "Qwen-für-alle=8B");
 const deployment = new TestDeployment({ model: path }, { discovery: "file", events: "zmq" });
 
 beforeAll(() => {
@@ -32,5 +32,5 @@ test("is served under the directory's name, without the hub", async () => {
     timeoutMs: 10_000,
     signal: new AbortController().signal,
   });
-  expect(JSON.parse(answer.text).data.map(({ id }: { id: string }) => id)).toEqual(["Qwen für alle=8B"]);
+  expect(JSON.parse(answer.text).data.map(({ id }: { id: string }) => id)).toEqual(["Qwen-für-alle=8B"]);
 });

@@ -24,7 +24,8 @@ function configure(changes: Partial<ConfigInput> = {}): void {
       model: "Qwen/Qwen3-8B",
       engine: "mocker",
       cluster: { nodes: 2, gpusPerNode: 4 },
-      pools: [{ role: "aggregated", replicas: WORKERS.length }],
+      // All at once: a rolling update stops at the first.
+      pools: [{ role: "aggregated", replicas: WORKERS.length, update: { strategy: "recreate" } }],
       ...ports,
       ...changes,
     }),

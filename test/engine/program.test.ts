@@ -13,7 +13,16 @@ import { kill, processesOf } from "../../lib/processes";
 import { clusterDirectory } from "../../local/directories";
 import { eventually } from "../eventually";
 import { filesHolding, SeenProcesses, secretsIn } from "../secrets";
-import { ask, eachGoesOn, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
+import {
+  ask,
+  eachGoesOn,
+  leftOf,
+  namespaced,
+  pids,
+  processChanges,
+  type TestProject,
+  testProject,
+} from "./programHarness";
 
 const TOKEN = "hf_not-a-real-token";
 const NO_STEPS: string[] = [];
@@ -21,7 +30,6 @@ const NO_STEPS: string[] = [];
 let project: TestProject;
 let ports: Ports;
 let cluster = "";
-let running: Record<string, number> = {};
 
 /** The dev stack on the test's own ports. */
 function dev(changes: Partial<ConfigInput> = {}, decode = 2): ConfigInput {
@@ -49,14 +57,7 @@ function stepsOf({ steps }: OperationResult): string[] {
   return steps.map(({ op, name }) => `${op} ${name}`).toSorted();
 }
 
-/** Names of the programs whose process has changed; records the new ones. */
-async function restarted(): Promise<string[]> {
-  const now = await pids(cluster);
-  const names = [...new Set([...Object.keys(running), ...Object.keys(now)])];
-  const changed = names.filter((name) => running[name] !== now[name]);
-  running = now;
-  return changed.toSorted();
-}
+const restarted = processChanges(() => cluster);
 
 const preview = async () => (await project.open("dev")).preview();
 const up = async () => (await project.open("dev")).up();

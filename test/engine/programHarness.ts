@@ -149,6 +149,18 @@ export async function pids(cluster: string, rank = 0): Promise<Record<string, nu
   return pidsOf(nodeDirectory(cluster, rank));
 }
 
+/** Names of the programs whose process is another one than at the call before. */
+export function processChanges(cluster: () => string): () => Promise<string[]> {
+  let running: Record<string, number> = {};
+  return async () => {
+    const now = await pids(cluster());
+    const names = [...new Set([...Object.keys(running), ...Object.keys(now)])];
+    const changed = names.filter((name) => running[name] !== now[name]);
+    running = now;
+    return changed.toSorted();
+  };
+}
+
 /** Leftovers of a cluster: its processes and its directory. */
 export function leftOf(cluster: string): { processes: FoundProcess[]; directory: boolean } {
   const directory = clusterDirectory(cluster);

@@ -4,13 +4,13 @@
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, beforeAll, expect, it } from "vitest";
 import { deployedOf } from "../../cli/deployment/deployed";
 import type { ConfigInput } from "../../config/schema";
 import { type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
 import { freePorts, type Ports } from "../../dev/freePorts";
 import { enginePath, ensureToolchain } from "../../toolchain";
-import { namespaced, pids, type TestProject, testProject } from "./programHarness";
+import { eachGoesOn, namespaced, processChanges, type TestProject, testProject } from "./programHarness";
 
 const STREAMS = 50;
 const ANSWER_TOKENS = 24;
@@ -24,7 +24,6 @@ const REFUSED = ["--max-num-seqs", "many"];
 let project: TestProject;
 let ports: Ports;
 let cluster = "";
-let running: Record<string, number> = {};
 let isOver = false;
 let load: Promise<StreamedAnswer[]> = Promise.resolve([]);
 
@@ -56,14 +55,7 @@ function configure({ decode = 4, decodeArgs = [], migrationLimit = 3, ...changes
 const up = async () => (await project.open("dev")).up();
 const outputs = async () => (await project.open("dev")).outputs({ showSecrets: true });
 
-/** Names of the programs whose process has changed; records the new ones. */
-async function restarted(): Promise<string[]> {
-  const now = await pids(cluster);
-  const names = [...new Set([...Object.keys(running), ...Object.keys(now)])];
-  const changed = names.filter((name) => running[name] !== now[name]);
-  running = now;
-  return changed.toSorted();
-}
+const restarted = processChanges(() => cluster);
 
 /**
  * What was said of the programs since `start`, in order: `restarting decode-0`, `decode-0 has answered a
@@ -120,15 +112,7 @@ afterAll(() => {
   project.remove();
 });
 
-let failed = "";
-beforeEach(() => {
-  if (failed !== "") throw new Error(`not tried: it goes on from "${failed}", which failed`);
-});
-afterEach(({ task }) => {
-  if (task.result?.state !== "fail" || failed !== "") return;
-  failed = task.name;
-  process.stderr.write(`${project.lines.slice(-60).join("\n")}\n`);
-});
+eachGoesOn(() => project.lines);
 
 const LONG = { timeout: 240_000 };
 

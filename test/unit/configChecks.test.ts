@@ -332,9 +332,9 @@ const BAD: readonly BadInput[] = [
   ],
   [
     "router that waits for ever",
-    { router: { minInitialWorkers: 4 }, pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }] },
+    { router: { minInitialWorkers: 2 }, pools: [{ role: "prefill" }, { role: "decode", replicas: 2 }] },
     [
-      "dynamo-sky:router.minInitialWorkers: 4 is more than the 3 workers of all pools, so the router would wait for ever. Allowed: 0 to 3.",
+      "dynamo-sky:router.minInitialWorkers: 2 is more than the number of prefill workers (1), so their router would wait for ever. Allowed: 0 to 1.",
     ],
   ],
   [

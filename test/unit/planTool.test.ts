@@ -102,6 +102,16 @@ describe("bin/dynamo-sky plan", () => {
     expect(JSON.parse(stdout)).toEqual(JSON.parse(JSON.stringify(planStack("good", directory).plan)));
   });
 
+  it("ends with where it runs, and where its price is told", () => {
+    const { status, stdout } = run("--stack", "good");
+    expect(status).toBe(0);
+    expect(stdout.split("\n").slice(-3)).toEqual([
+      "infra: any that SkyPilot may use",
+      "cost: `pulumi preview` asks SkyPilot",
+      "",
+    ]);
+  });
+
   it("tells a mistake in the configuration without a stack trace, exit code 2", () => {
     const { status, stdout, stderr } = run("--stack", "bad");
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
