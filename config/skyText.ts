@@ -232,7 +232,7 @@ function quoteDocker(text: string): string {
 /**
  * The words of a POSIX command line; or why they are unknown: expansions of a shell cannot be evaluated here.
  */
-function shellWords(text: string): readonly string[] | string {
+export function shellWords(text: string): readonly string[] | string {
   const words: string[] = [];
   let word: string | undefined;
   for (const [part = "", single, double, escaped, space] of text.matchAll(SHELL_PARTS)) {
