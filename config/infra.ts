@@ -78,8 +78,8 @@ export type SkyFeature =
  * Features that SkyPilot does not support on a cloud: `_CLOUD_UNSUPPORTED_FEATURES` and
  * `_unsupported_features_for_resources` of https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/clouds,
  * and for logins and containers the templates of
- * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates too. Clouds that are not listed are left
- * to SkyPilot.
+ * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates too. Clouds that are not listed are
+ * left to SkyPilot.
  */
 export const UNABLE: Readonly<Record<string, readonly SkyFeature[]>> = {
   aws: [],

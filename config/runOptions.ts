@@ -1,5 +1,5 @@
 /** The user of a container in SkyPilot's options of `docker run` (`docker.run_options`). */
-import { shellWords } from "./skyText";
+import { shellWords } from "./shellWords";
 
 /** Below `sky.config`. */
 export const RUN_OPTIONS = ["docker", "run_options"] as const;

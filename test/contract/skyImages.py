@@ -1,5 +1,5 @@
-"""What SkyPilot installs on a node that runs an image, as whom, and from where, out of its own text. Reads task
-YAMLs as a JSON list from standard input, answers in JSON. Nothing is installed or provisioned.
+"""What SkyPilot installs on a node that runs an image, as whom, and from where, out of its own text. Reads
+task YAMLs as a JSON list from standard input, answers in JSON. Nothing is installed or provisioned.
 """
 
 import json

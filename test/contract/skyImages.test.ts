@@ -1,6 +1,6 @@
 /**
- * What SkyPilot demands of an image, by SkyPilot's own text: packages with an ssh server and rsync, Python, and
- * a user who is root or has sudo. What this project gives for it, and what its documentation says.
+ * What SkyPilot demands of an image, by SkyPilot's own text: packages with an ssh server and rsync, Python,
+ * and a user who is root or has sudo. What this project gives for it, and what its documentation says.
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
