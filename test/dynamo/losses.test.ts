@@ -135,4 +135,22 @@ describe("two prefill and two decode workers", () => {
     expect(await lose(deployment, known, [victim])).toEqual(ALL);
     await deployment.machine.must("ready", deployment.readySpec());
   });
+
+  test("a prefill worker dies with prompts in it", async () => {
+    let begun = 0;
+    let sent = 0;
+    const streams = sendStreams(known, {
+      requests: 100,
+      clients: 100,
+      answerTokens: 16,
+      prompt: () => `${++sent} ${"a word ".repeat(2000)}`,
+      onFirst: () => begun++,
+    });
+    await eventually(() => begun > 0, 60);
+    const at = begun;
+    kill(processOf(deployment, "prefill-1"));
+    const answers = await streams;
+    const { whole, broken } = counted(answers);
+    console.log(at, whole, broken.slice(0, 3), Math.max(...answers.map(({ firstMs }) => firstMs)));
+  });
 });
