@@ -168,13 +168,19 @@ describe("a gateway", { timeout: 120_000 }, () => {
     const before = secretsOnNode();
     const passwords = [ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN];
     await project.pulumi("dev", ["config", "set", "--path", "dynamo-sky:controlPlane.generation", "2"]);
-    expect(await up()).toEqual(
-      expect.arrayContaining(["", "-root"].map((end) => `replace dynamo-credentials-etcd${end}`)),
-    );
+    const replaced = ["etcd", "etcd-root", "nats"].map((of) => `dynamo-credentials-${of}`);
+    expect(await up()).toEqual([
+      ...replaced.map((name) => `create-replacement ${name}`),
+      ...replaced.map((name) => `delete-replaced ${name}`),
+      "update dynamo-main-lease",
+      "update dynamo-ready-check",
+    ]);
     const after = secretsOnNode();
-    expect(Object.keys(after).filter((name) => after[name] !== before[name]).toSorted()).toEqual(
-      passwords.toSorted(),
-    );
+    expect(
+      Object.keys(after)
+        .filter((name) => after[name] !== before[name])
+        .toSorted(),
+    ).toEqual(passwords.toSorted());
     const etcd = `127.0.0.1:${ports.ports.etcdClient}`;
     const logIn = async (name: string, password = "") =>
       (await askEtcd(etcd, "auth/authenticate", { name, password })).token !== undefined;
