@@ -53,7 +53,7 @@ export type Answer = Omit<z.infer<typeof answerSchema>, "id">;
 const MODELS = join(__dirname, "models");
 
 /** Time limit for an answer. The first one includes importing the engine on a busy machine. */
-const ANSWER_MS = 300_000;
+const ANSWER_MS = 900_000;
 const LINES_IN_ERROR = 20;
 
 export class EngineParser {
