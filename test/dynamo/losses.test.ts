@@ -154,7 +154,6 @@ describe("two prefill and two decode workers", () => {
     kill(processOf(deployment, "prefill-1"));
     expect(counted(await streams)).toEqual({ whole: PROMPTS, broken: [] });
     expect((await migrations(deployment)) - before).toBeGreaterThan(1);
-    console.log((await migrations(deployment)) - before, begun);
   });
 });
 
