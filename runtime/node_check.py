@@ -22,7 +22,8 @@ FREE_MEMORY = 0.95
 # Errors of the GPU, its memory and its links. The others come from programs, such as 13, 31 and 43:
 # https://docs.nvidia.com/deploy/xid-errors/
 XID = re.compile(r"NVRM: Xid \(([^)]*)\): (48|62|63|64|74|79|92|94|95|119|120|140|143|154)\b.*")
-# In place of a value, of a GPU that no longer answers; others, such as [N/A], are of one that has no such value.
+# In place of a value, of a GPU that no longer answers. Others, such as [N/A], are of one that has no such
+# value.
 BROKEN = re.compile(r"unknown error|is lost|requires reset|\bERR!", re.IGNORECASE)
 # Transports of UCX that use RDMA: InfiniBand and RoCE (rc, dc, ud), and EFA (srd).
 RDMA_TRANSPORT = re.compile(r"Transport: *(rc|dc|ud|srd)(_|\b)")
