@@ -6,7 +6,7 @@ import type { DeploymentConfig } from "../../plan/config";
 import { replicasSchema } from "../../plan/outputs";
 import { type Replicas, type ScaledPool, scaledPools } from "../../plan/scale";
 import { type Deployed, deployedOf } from "../deployment/deployed";
-import { reach as reachNodes } from "../deployment/reach";
+import { type Reach, reach as reachNodes } from "../deployment/reach";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
 import { type Decision, openDecision } from "./decisions";
@@ -124,16 +124,22 @@ export class Operator {
   async #decision(state: State, pools: readonly ScaledPool[]): Promise<Decision | undefined | "unknown"> {
     const { signal } = this.options;
     try {
-      const reach = await reachNodes(state.deployed, signal);
-      try {
-        return await openDecision(state.deployed, reach, pools, this.#carriedOut, signal);
-      } finally {
-        reach.close();
-      }
+      return await this.#reached(state, (reach) =>
+        openDecision(state.deployed, reach, pools, this.#carriedOut, signal),
+      );
     } catch (error) {
       if (!signal.aborted)
         this.#once("failed", `the planner's node does not answer: ${messageOf(error)}`, state.replicas);
       return "unknown";
+    }
+  }
+
+  async #reached<T>({ deployed }: State, work: (reach: Reach) => Promise<T>): Promise<T> {
+    const reach = await reachNodes(deployed, this.options.signal);
+    try {
+      return await work(reach);
+    } finally {
+      reach.close();
     }
   }
 
@@ -143,7 +149,7 @@ export class Operator {
     this.#nextDrift = Date.now() + driftSeconds * 1000;
     let lost: string[];
     try {
-      lost = await lostOf(state.deployed, signal);
+      lost = await this.#reached(state, (reach) => lostOf(state.deployed, reach, signal));
     } catch (error) {
       if (!signal.aborted)
         this.#once("failed", `what runs cannot be found out: ${firstLine(error)}`, state.replicas);
