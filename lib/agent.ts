@@ -19,6 +19,8 @@ export type NodeRequest =
   | { readonly begin: { readonly unit: string; readonly owner: ProcessId } }
   | { readonly finish: { readonly unit: string } }
   | { readonly changes: { readonly unit: string; readonly programs: readonly object[] } }
+  | { readonly call: { readonly url: string; readonly body: string | null; readonly seconds: number } }
+  | { readonly rollout: object }
   | { readonly state: { readonly seconds: number } }
   | { readonly stop: { readonly except: readonly string[] } }
   | { readonly clean: object };
@@ -99,7 +101,7 @@ export function askNode(
       process.removeListener("exit", kill);
       if (signal.aborted) reject(signal.reason);
       else if (problem !== undefined) reject(problem);
-      else if (failure !== undefined) reject(new Error(failure));
+      else if (failure !== undefined) reject(shell.failure?.(failure) ?? new Error(failure));
       else resolve();
     }
   });

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { broughtSchema } from "../lib/broughtFiles";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { PlanEntry } from "../plan/compact";
-import { nameSchema, programSchema } from "../plan/node/schema";
+import { nameSchema, programSchema, rolloutSchema } from "../plan/node/schema";
 
 /**
  * Valid on every cloud, and safe as a part of a path.
@@ -121,6 +121,11 @@ export const skyNodesSchema = z.strictObject({
   headAddress: z.string(),
   /** How to issue the gateway's certificate for those. Default: none is issued. */
   tls: z.strictObject({ seed: z.string(), names: z.array(z.string()).default([]) }).optional(),
+  /**
+   * How the deployment's units are changed one after the other; null if all are at once. Absent for clusters
+   * without frontends.
+   */
+  rollout: rolloutSchema.nullable().exactOptional(),
   /** Time limit, seconds; includes the wait for a task that has just started. Default 600. */
   timeoutSeconds: seconds.default(600),
 });
@@ -139,6 +144,11 @@ export const skyUnitSchema = z.strictObject({
   infra,
   /** Unique in the cluster; its programs are applied and removed together. */
   unit: nameSchema,
+  /**
+   * Full name of the cluster with the frontends, whose first node knows how the unit is changed. Default: the
+   * unit is changed at once.
+   */
+  home: clusterName.exactOptional(),
   nodes: z.array(z.strictObject({ rank: z.int().min(0), programs: z.array(programSchema) })).min(1),
   /** Time limit for all programs of the unit to become healthy, seconds. Default 600. */
   timeoutSeconds: seconds.default(600),
@@ -148,6 +158,7 @@ export const skyUnitSchema = z.strictObject({
    */
   weights: z.strictObject({ models: z.array(z.string()).min(1), seconds }).exactOptional(),
 });
+export type SkyUnit = z.output<typeof skyUnitSchema>;
 export type SkyUnitSpec = z.input<typeof skyUnitSchema>;
 
 /** Input of `sky observe`. */
