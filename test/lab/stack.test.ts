@@ -308,7 +308,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     await questions.stop();
     expect(code, told).toBe(0);
     const again = /prefill-(\d) has answered/.exec(update.told)?.[1] === "0" ? "prefill-1" : "prefill-0";
-    expect(told.match(/restarting prefill-\d/g)).toEqual([`restarting ${again}`]);
+    expect(new Set(told.match(/restarting prefill-\d/g))).toEqual(new Set([`restarting ${again}`]));
     expect(changed(steps)).toContain(`update dynamo-${again}`);
     expect(questions.failures).toEqual([]);
     expect(others.map(processOfProgram)).toEqual(before);
