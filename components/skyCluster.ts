@@ -1,6 +1,6 @@
 /** A cluster of nodes provisioned by SkyPilot. */
 import * as pulumi from "@pulumi/pulumi";
-import type { BroughtFiles } from "../lib/broughtFiles";
+import { type BroughtFiles, broughtTo, withDigests } from "../lib/broughtFiles";
 import { runtimeDigests } from "../lib/runtimeFiles";
 import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
@@ -155,9 +155,10 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   }
 
   runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun {
-    const { clusterName, config, home, repairs } = this.#args;
+    const { clusterName, config, files = {}, home, repairs } = this.#args;
     const reason = repairs?.launch ?? repairs?.units.get(unit.name);
     const models = modelsOf(unit, config);
+    const brought = broughtTo(unit, files);
     const command = new DriverCommand(
       name,
       {
@@ -168,7 +169,11 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
           infra: [...config.sky.infra],
           unit: unit.name,
           ...(isReplica(unit) ? { home: home ?? clusterName } : {}),
-          nodes: unit.nodes.map(({ rank, programs }) => ({ rank, programs: [...programs] })),
+          nodes: unit.nodes.map(({ rank, programs }) => ({
+            rank,
+            programs: programs.map((program) => withDigests(program, brought)),
+          })),
+          ...(Object.keys(brought).length === 0 ? {} : { files: brought }),
           timeoutSeconds: config.timeouts.readySeconds,
           ...(models.length === 0
             ? {}
@@ -268,14 +273,13 @@ function leaseInput({ clusterName, config }: SkyClusterArgs) {
 }
 
 function launchInput(args: SkyClusterArgs, secrets: Record<string, pulumi.Input<string>> | undefined) {
-  const { clusterName, config, controlIp, files = {}, port, certificate } = args;
+  const { clusterName, config, controlIp, port, certificate } = args;
   const { retryUntilUp, infra } = config.sky;
   const fixed: Omit<SkyLaunchSpec, "cluster" | "task" | "secrets"> = {
     infra: [...infra],
     retryUntilUp,
     port,
     runtime: runtimeDigests(),
-    ...(Object.keys(files).length === 0 ? {} : { files }),
     ...(certificate === undefined ? {} : { tls: true }),
     timeoutSeconds: config.timeouts.provisionMinutes * 60,
   };
@@ -302,6 +306,7 @@ function nodesInput(args: SkyClusterArgs, launched: pulumi.Output<SkyLaunched>) 
     infra: [...config.sky.infra],
     nodes,
     units: unitsOf(plan).map(({ name }) => name),
+    files: Object.keys(config.files).toSorted(),
     endpoint: launched.endpoint,
     headAddress: launched.headAddress,
     ...(args.hasEndpoint ? { rollout: args.rollout ?? null } : {}),

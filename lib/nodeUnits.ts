@@ -20,12 +20,20 @@ const answerSchema = z.union([
 /** Before and after the line that says why. */
 const LINES_AROUND_CAUSE = 3;
 
+/** What a node keeps; all else is removed. */
+interface Kept {
+  readonly units: readonly string[];
+  /** Names of the deployment's files. Default: nothing is removed. */
+  readonly files?: readonly string[];
+  /** How units are changed; null if each is at once. Default: as before. */
+  readonly rollout?: object | null;
+}
+
 /** A change of a node's units. */
 export type UnitChange =
   | { readonly apply: UnitPrograms }
   | { readonly remove: { readonly unit: string } }
-  /** Removes all units but these, and keeps how units are changed, if that is given; null for at once. */
-  | { readonly keep: { readonly units: readonly string[]; readonly rollout?: object | null } }
+  | { readonly keep: Kept }
   /** Writes all secrets of the node; programs that have a changed one and do not reread it are restarted. */
   | {
       readonly secrets: {

@@ -19,7 +19,8 @@ Each request can be repeated from any state, so one that was cut off is complete
         in → {"status": N, "text": answer} or {"error": why there is none}
     {"rollout": {}} → {"rollout": as it was given with `keep`, or null}
     {"remove": {"unit": U}} → {"done": true}
-    {"keep": {"units": [U, …], "rollout": anything or absent}} removes all others, and keeps the latter → {"line": progress}, {"done": true}
+    {"keep": {"units": [U, …], "files": [names] or absent, "rollout": anything or absent}} removes all other
+        units, and files that were brought; keeps the last → {"line": progress}, {"done": true}
     {"secrets": {"values": {name: value}, "reread": [names]}} writes the node's secrets, and restarts programs
         that have a changed one, except for those that they read again by themselves → {"done": true}
     {"state": {"seconds": S}} waits so long for supervisor →
@@ -45,6 +46,7 @@ import urllib.error
 import urllib.request
 import xmlrpc.client
 
+import brought
 import files
 import weights
 from supervision import (
@@ -299,6 +301,8 @@ def keep(node, wanted):
     node.at_once(lambda unit: node.stop(node.programs(unit)), others)
     for unit in others:
         take_off(node, unit)
+    if "files" in wanted:
+        brought.forget_others(node, wanted["files"])
     if "rollout" in wanted:
         write_or_remove(node.path(ROLLOUT), wanted["rollout"])
     node.say({"done": True})
@@ -386,6 +390,8 @@ VERBS = {
     "finish": finish,
     "changes": changes,
     "call": call,
+    "lacking": brought.lacking,
+    "bring": brought.bring,
     "rollout": rollout,
     "remove": remove,
     "keep": keep,
@@ -393,7 +399,7 @@ VERBS = {
     "stop": stop,
     "clean": clean,
 }
-WITHOUT_SUPERVISOR = ("state", "begin", "finish", "changes", "call", "rollout", "clean")
+WITHOUT_SUPERVISOR = ("state", "begin", "finish", "changes", "call", "rollout", "lacking", "bring", "clean")
 
 
 def carry_out(node, verb, wanted, seconds):

@@ -1,4 +1,5 @@
 /** `sky apply`: brings the programs of one unit to the planned state, and waits until they are healthy. */
+import { bringFiles } from "../lib/nodeFiles";
 import type { UnitRollout } from "../lib/unitRollout";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { onNode, shells } from "./nodes";
@@ -32,7 +33,7 @@ function limited(context: VerbContext, seconds: number): VerbContext {
 }
 
 async function applyUnit(
-  { cluster, infra, unit, nodes, timeoutSeconds, weights }: SkyUnit,
+  { cluster, infra, unit, nodes, files, timeoutSeconds, weights }: SkyUnit,
   rollout: UnitRollout | undefined,
   context: VerbContext,
 ): Promise<void> {
@@ -42,8 +43,10 @@ async function applyUnit(
     ...(weights === undefined ? {} : { weights }),
   };
   await Promise.all(
-    nodes.map(({ rank, programs }) =>
-      onNode(cluster, rank, shellOf(rank), { apply: { ...shared, programs } }, context),
-    ),
+    nodes.map(async ({ rank, programs }) => {
+      const brought = await bringFiles(shellOf(rank), files, context.signal);
+      if (brought.length > 0) context.progress.line(`${brought.join(", ")} brought to node ${rank}`);
+      await onNode(cluster, rank, shellOf(rank), { apply: { ...shared, programs } }, context);
+    }),
   );
 }

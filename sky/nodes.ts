@@ -20,7 +20,7 @@ export const verb = defineVerb({
   timeoutSeconds: ({ timeoutSeconds }) => timeoutSeconds,
   run: async (input, context) => {
     const { certificate, secrets } = await certified(input, context);
-    const { cluster, infra, nodes, units, rollout } = input;
+    const { cluster, infra, nodes, units, files, rollout } = input;
     const shellOf = await shells(cluster, infra, context);
     await Promise.all(
       nodes.map(async ({ rank, secrets: names }) => {
@@ -28,7 +28,7 @@ export const verb = defineVerb({
           names.flatMap((name) => (secrets[name] === undefined ? [] : [[name, secrets[name]]])),
         );
         await onNode(cluster, rank, shellOf(rank), { secrets: { values, reread: READ_AGAIN } }, context);
-        const keep = rollout !== undefined && rank === 0 ? { units, rollout } : { units };
+        const keep = { units, files, ...(rollout !== undefined && rank === 0 ? { rollout } : {}) };
         await onNode(cluster, rank, shellOf(rank), { keep }, context);
       }),
     );

@@ -76,8 +76,6 @@ export const skyLaunchSchema = z.strictObject({
   task: skyTaskSchema,
   /** Digests of the files of `runtime/`, by name: a changed file makes another task. Default: none needed. */
   runtime: names.default({}),
-  /** Local files to copy to the nodes, by name. Default: none. */
-  files: z.record(z.string().regex(/^[A-Za-z0-9][\w.-]*$/), broughtSchema).default({}),
   /**
    * Values of the task's secrets, by name. They reach the nodes in a private file, the login of a registry
    * SkyPilot only; never on a command line.
@@ -113,6 +111,8 @@ export const skyNodesSchema = z.strictObject({
   nodes: z.array(z.strictObject({ rank: z.int().min(0), secrets: z.array(z.string()) })).min(1),
   /** Units of the deployment; any other is taken off. */
   units: z.array(nameSchema),
+  /** Names of its files; any other that was brought is removed. Default: none. */
+  files: z.array(z.string()).default([]),
   /** Values of the secrets. They go through ssh's standard input. */
   secrets: names.default({}),
   /** URL for clients. */
@@ -150,6 +150,8 @@ export const skyUnitSchema = z.strictObject({
    */
   home: clusterName.exactOptional(),
   nodes: z.array(z.strictObject({ rank: z.int().min(0), programs: z.array(programSchema) })).min(1),
+  /** Local files that its programs read, by name. Default: none. */
+  files: z.record(z.string().regex(/^[A-Za-z0-9][\w.-]*$/), broughtSchema).default({}),
   /** Time limit for all programs of the unit to become healthy, seconds. Default 600. */
   timeoutSeconds: seconds.default(600),
   /**

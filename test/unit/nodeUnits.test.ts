@@ -71,7 +71,7 @@ test("who has begun a change is told until it is finished, and a mark of nobody 
   expect(await told()).toEqual([{ unfinished: true, by: null }]);
   await finishUnit(shell(), "decode-0", context.signal);
   await finishUnit(shell(), "decode-0", context.signal);
-});
+}, 60_000);
 
 test("what a unit was applied with, and how units are changed, is kept", async () => {
   await node.listen();
@@ -81,14 +81,15 @@ test("what a unit was applied with, and how units are changed, is kept", async (
   expect(await changeUnits(shell(), { keep }, () => "", context)).toBe(true);
   expect(await keptRollout(shell(), context.signal)).toEqual(rollout);
   writeFileSync(join(node.directory, "run", "decode-0.generation.json"), JSON.stringify("former"));
-  expect(await pendingChange(shell(), "decode-0", [PROGRAM], context.signal)).toMatchObject({
+  expect(await pendingChange(shell(), "decode-0", [], context.signal)).toEqual({
+    changed: ["decode-0"],
     generation: "former",
   });
   await remove();
   const { generation } = await pendingChange(shell(), "decode-0", [], context.signal);
   expect(generation).toBeNull();
   expect(await keptRollout(shell(), context.signal)).toEqual(rollout);
-});
+}, 60_000);
 
 test("a node asks for others, with its own addresses", async () => {
   writeFileSync(join(node.directory, "run", "addresses.json"), JSON.stringify({ NODE_IP: "127.0.0.1" }));
@@ -107,7 +108,7 @@ test("a node asks for others, with its own addresses", async () => {
     await new Promise((resolve) => server.close(resolve));
   }
   expect(await asked(undefined)).toEqual({ error: expect.stringContaining("refused") });
-});
+}, 60_000);
 
 test("a unit is forgotten only when its programs are stopped, so that a removal can be repeated", async () => {
   await node.listen();
