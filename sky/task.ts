@@ -17,7 +17,7 @@ import { directoryOf } from "../plan/model";
 import { bucketsOf } from "../plan/otherModels";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan, ProgramRole } from "../plan/types";
-import { taskConfig } from "./podConfig";
+import { taskConfig } from "./rootUser";
 import type { NodeServices } from "./setup";
 import { BROUGHT, BUCKETS, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
