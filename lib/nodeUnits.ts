@@ -20,12 +20,20 @@ const answerSchema = z.union([
 /** Before and after the line that says why. */
 const LINES_AROUND_CAUSE = 3;
 
+/** What a node keeps; all else is removed. */
+interface Kept {
+  readonly units: readonly string[];
+  /** Names of the deployment's files. Default: nothing is removed. */
+  readonly files?: readonly string[];
+  /** How units are changed; null if each is at once. Default: as before. */
+  readonly rollout?: object | null;
+}
+
 /** A change of a node's units. */
 export type UnitChange =
   | { readonly apply: UnitPrograms }
   | { readonly remove: { readonly unit: string } }
-  /** Removes all units but these. */
-  | { readonly keep: { readonly units: readonly string[] } }
+  | { readonly keep: Kept }
   /** Writes all secrets of the node; programs that have a changed one and do not reread it are restarted. */
   | {
       readonly secrets: {
@@ -48,6 +56,8 @@ export interface UnitPrograms {
    * healthy.
    */
   readonly owner?: ProcessId | undefined;
+  /** Kept with the unit for {@link pendingChange}. Default: none. */
+  readonly generation?: string | undefined;
 }
 
 /**
@@ -152,19 +162,56 @@ export async function finishUnit(shell: NodeShell, unit: string, signal: AbortSi
   await askNode(shell, { finish: { unit } }, () => undefined, signal);
 }
 
-const changesSchema = z.strictObject({ changed: z.array(z.string()) });
+const pendingSchema = z.strictObject({ changed: z.array(z.string()), generation: z.string().nullable() });
 
-/** The programs of a unit on a node that these would restart or end; nothing is changed. */
-export async function changedPrograms(
+/** What an `apply` of these programs would do to a unit on a node; nothing is changed. */
+export async function pendingChange(
   shell: NodeShell,
   unit: string,
   programs: readonly object[],
   signal: AbortSignal,
-): Promise<string[]> {
-  let changed: string[] = [];
-  const onAnswer = (said: unknown) => ({ changed } = changesSchema.parse(said));
+): Promise<{
+  /** The unit's programs that it would restart or end. */
+  readonly changed: readonly string[];
+  /** Generation with which the unit was applied last; null if with none. */
+  readonly generation: string | null;
+}> {
+  let pending: z.output<typeof pendingSchema> = { changed: [], generation: null };
+  const onAnswer = (said: unknown) => (pending = pendingSchema.parse(said));
   await askNode(shell, { changes: { unit, programs } }, onAnswer, signal);
-  return changed;
+  return pending;
+}
+
+const rolloutSchema = z.strictObject({ rollout: z.unknown() });
+
+/** How the deployment's units are changed, as a node was given it; null if it was not. */
+export async function keptRollout(shell: NodeShell, signal: AbortSignal): Promise<unknown> {
+  let kept: unknown = null;
+  await askNode(shell, { rollout: {} }, (said) => (kept = rolloutSchema.parse(said).rollout), signal);
+  return kept;
+}
+
+const calledSchema = z.union([
+  z.strictObject({ status: z.number(), text: z.string() }),
+  z.strictObject({ error: z.string() }),
+]);
+
+/**
+ * One HTTP request from a node, placeholders of the URL filled in there.
+ *
+ * @param body JSON, for a POST. Undefined for a GET.
+ */
+export async function callFromNode(
+  shell: NodeShell,
+  url: string,
+  body: string | undefined,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<z.output<typeof calledSchema>> {
+  let called: z.output<typeof calledSchema> = { error: "the node told nothing" };
+  const request = { call: { url, body: body ?? null, seconds } };
+  await askNode(shell, request, (said) => (called = calledSchema.parse(said)), signal);
+  return called;
 }
 
 const stoppedSchema = z.union([

@@ -139,8 +139,8 @@ export interface ProgramPlan {
    */
   readonly files?: Readonly<Record<string, string>>;
   /**
-   * Digests of the deployment's own files that it reads, by name: a change restarts it. Only with target
-   * local; SkyPilot restarts the whole task.
+   * Digests of the deployment's own files that it reads, by name: a change restarts it. Not in a recipe,
+   * whose task has the files.
    */
   readonly brought?: Readonly<Record<string, string>>;
   /**

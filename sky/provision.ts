@@ -2,16 +2,13 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type BroughtFiles, copyBrought } from "../lib/broughtFiles";
 import type { UserError } from "../lib/errors";
-import { NODE_FILES } from "../lib/placeholders";
 import { copyRuntime } from "../lib/runtimeFiles";
 import { classify, explained, type Failure, hopeless, launchFailure } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
 import { cancelRequests } from "./requests";
 import { withSecrets } from "./secrets";
-import { BROUGHT } from "./setup";
 import type { SkyTask } from "./spec";
 import type { Stage } from "./stages";
 import { stillRunning } from "./stillRunning";
@@ -33,7 +30,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
   const stop = new AbortController();
   try {
     const { task: given, args: secretArgs, env } = await withSecrets(input, directory);
-    await writeFile(file, taskText(withFiles(given, directory, input.files)), { mode: 0o600 });
+    await writeFile(file, taskText(withFiles(given, directory)), { mode: 0o600 });
     const args = ["launch", "-y", "--detach-run", "-c", input.cluster, "-n", task.name];
     if (fast) args.push("--fast");
     if (input.retryUntilUp) args.push("--retry-until-up");
@@ -69,15 +66,11 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
 }
 
 /** The task with the files of its nodes, if its `run` is a plan. */
-function withFiles(task: SkyTask, directory: string, brought: BroughtFiles): SkyTask {
+function withFiles(task: SkyTask, directory: string): SkyTask {
   if (task.run === undefined || typeof task.run === "string") return task;
   const runtime = join(directory, "runtime");
   copyRuntime(runtime);
-  if (Object.keys(brought).length === 0) return withRuntime(task, runtime);
-  // Copied, since SkyPilot does not upload files listed in a `.gitignore` next to them, as keys often are.
-  const files = join(directory, NODE_FILES);
-  copyBrought(brought, files);
-  return withRuntime({ ...task, file_mounts: { [BROUGHT]: files, ...task.file_mounts } }, runtime);
+  return withRuntime(task, runtime);
 }
 
 /** SkyPilot's latest reason for waiting for machines. */

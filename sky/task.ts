@@ -213,7 +213,7 @@ export function skyTask(input: TaskInput): SkyTask {
         ...(standalone ? ["--standalone"] : []),
         ...(controlIp === undefined ? [] : ["--control-ip", controlIp]),
         ...(buckets.length === 0 ? [] : ["--models", buckets.map(directoryOf).join(",")]),
-        ...(files.length === 0 ? [] : ["--files", files.toSorted().join(",")]),
+        ...(files.length === 0 || !standalone ? [] : ["--files", files.toSorted().join(",")]),
         ...nodeCheck(input),
       ],
       plan: compactPlan(cluster, takesModel ? model : undefined),
