@@ -29,7 +29,7 @@ interface Pool {
   readonly pin?: { readonly ask: string; readonly seen: string } | undefined;
 }
 
-/** How the units of a deployment are changed: `RolloutPlan` of `plan/rollout.ts`, and the request of a proof. */
+/** How a deployment's units are changed: `RolloutPlan` of `plan/rollout.ts`, and the request of a proof. */
 export interface Rollout {
   readonly pools: readonly Pool[];
   readonly frontends: readonly string[];

@@ -8,7 +8,8 @@ the node's plan: there is no other copy. They are written by the node's own `pla
 Each request can be repeated from any state, so one that was cut off is completed by the next.
 
     {"apply": {"unit": U, "programs": [specifications], "timeoutSeconds": S, "weights": {"models": [names],
-        "seconds": S} or absent, "generation": text that is kept with the unit, or absent}} → {"line": progress} and {"waiting": for what}, at last {"done": true}, or
+        "seconds": S} or absent, "generation": text that is kept with the unit, or absent}}
+        → {"line": progress} and {"waiting": for what}, at last {"done": true}, or
         {"failed": {"program": P, "missing": what, "lines": [its last log lines]}}
     {"begin": {"unit": U, "owner": O}} marks the unit as being changed by O, whatever that means to the
         client, until it says {"finish": {"unit": U}} → {"done": true}. Within, an apply with "owner": O is
