@@ -1,6 +1,7 @@
 /** Finds which of a deployment's SkyPilot clusters are lost and must be launched again. */
+
 import * as pulumi from "@pulumi/pulumi";
-import type { DeploymentConfig } from "../plan/config";
+import type { DeploymentConfig } from "../config/deployment";
 import { type HubAnswer, type HubQuestion, hubQuestion } from "../plan/hub";
 import type { Obstacle } from "../plan/obstacles";
 import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";

@@ -4,9 +4,9 @@
  * images, and images built on them, set another user and have no sudo, so a pod with an image runs as root
  * unless the configuration sets another user. Pure.
  */
+import type { DeploymentConfig } from "../config/deployment";
 import { kubernetesSections } from "../config/infra";
 import { podUsers, RAY_NODE, withPodSection } from "../config/podConfig";
-import type { DeploymentConfig } from "../plan/config";
 
 type SkyConfig = NonNullable<DeploymentConfig["sky"]["config"]>;
 

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { z } from "zod";
-import { type InstalledEngine, locateEngine } from "../../dev/engineEnvironments";
+import { locateEngine } from "../../dev/engineEnvironments";
+import type { EngineName } from "../../engines";
 import type { ProgramPlan } from "../../plan/types";
 
 /** Every real engine. TensorRT-LLM's parser runs in SGLang's environment: Dynamo's own parser is in both. */
@@ -13,7 +14,7 @@ export const PARSED_ENGINES = ["sglang", "vllm", "trtllm"] as const;
 export type ParsedEngine = (typeof PARSED_ENGINES)[number];
 
 const ENVIRONMENTS = { sglang: "sglang", vllm: "vllm", trtllm: "sglang" } as const satisfies Readonly<
-  Record<ParsedEngine, InstalledEngine>
+  Record<ParsedEngine, EngineName>
 >;
 
 const answerSchema = z.object({

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { reservedFlag, reservedFrontendFlag, reservedVariable } from "../../config/reserved";
+import { reservedFlag, reservedFrontendFlag } from "../../config/reserved";
+import { reservedVariable } from "../../config/reservedVariables";
+import { engines } from "../../engines";
 import { parseConfig } from "../../plan/config";
-import { engines } from "../../plan/engines";
 import { UNASKED_OF_DYNAMO } from "../../plan/programs/environment";
 import { UNASKED_OF_FRONTENDS } from "../../plan/programs/frontend";
 import { UNASKED_OF_WORKERS } from "../../plan/programs/worker";
