@@ -86,9 +86,8 @@ export function reservedFlag<V = Instead>(
 ): Reserved<V> | undefined {
   if (!isFlag(argument)) return undefined;
   const flags = Object.keys(reserved);
-  const hasKeys = flags.some((one) => one.includes("."));
   const exact = (written: string) => flags.find((flag) => spelling(flag) === written);
-  const forms = formsOf(argument, hasKeys);
+  const forms = formsOf(argument, flags);
   // `-tp` where only `--tp` is there, and `-tp8`: no parser takes them, and everybody means `--tp 8`.
   const meant = forms
     .flatMap((form) => [form, form.replace(/\d+$/, "")])
@@ -111,11 +110,12 @@ export const spelling = (name: string): string => name.replaceAll("_", "-");
 
 /**
  * Names that an argument may have: without its value (`--flag=value`), as a negated switch (`--no-flag`), and
- * without a key inside a JSON value (`--flag.key`), unless the list itself names keys.
+ * without a key inside a JSON value (`--flag.key`), unless the list names keys of that flag.
  */
-function formsOf(argument: string, hasKeys: boolean): string[] {
+function formsOf(argument: string, flags: readonly string[]): string[] {
   const written = spelling(argument.replace(/=.*/s, ""));
-  const whole = hasKeys ? written : written.replace(/\..*/s, "");
+  const plain = written.replace(/\..*/s, "");
+  const whole = flags.some((flag) => spelling(flag).startsWith(`${plain}.`)) ? written : plain;
   return whole.startsWith("--no-") ? [whole, whole.replace(/^--no-/, "--")] : [whole];
 }
 

@@ -11,7 +11,7 @@
  * - `{{NODE_IP}}`: address of the node itself.
  * - `{{NODE_DIR}}`: the node's own directory (data of etcd and NATS, logs, secrets).
  * - `{{MODELS}}`: directory of the models copied from buckets, filled before any program starts
- *   (`plan/model.ts`).
+ *   (`config/model.ts`).
  * - `{{CLUSTER_DIR}}`: a directory shared by all nodes of the cluster. Only with the local target, where all
  *   nodes are on one machine; used by Dynamo's file discovery.
  * - `{{RANK_IP_<n>}}`: address of the cluster's node of rank n (`{{RANK_IP_3}}`), for a replica over several

@@ -2,7 +2,7 @@
  * Rejects secrets in plain text: all that is not a setting for a secret is in the state, in the task and in
  * the recipe, readable by everybody who reads those. Messages never show the value.
  */
-import { engines } from "../../engines";
+import { ENGINES, engines } from "../../engines";
 import { FILES } from "../../lib/placeholders";
 import type { Problem, SettingPath } from "../problems";
 import { spelling } from "../reserved";
@@ -79,10 +79,15 @@ function argumentProblems({ engine, engineArgs = [], pools = [], frontend }: Kno
   );
 }
 
+/** Keys that a server would ask its clients for. */
+const API_KEYS = [...ENGINES.map((engine) => engine.toUpperCase()), "OPENAI", "DYN"].map(
+  (owner) => `${owner}_API_KEY`,
+);
+
 function insteadOf(name: string): string {
   if (/hf|hugging/i.test(name))
     return "use the secret huggingFaceToken instead: pulumi config set --secret dynamo-sky:huggingFaceToken";
-  if (/^--(admin-)?api-key$|^[A-Z]+_API_KEY$/.test(name))
+  if (/^--(admin-)?api-key$/.test(name) || API_KEYS.includes(name))
     return "the gateway asks clients for keys (access.keys), and nothing else reaches the workers";
   return BY_FILE;
 }

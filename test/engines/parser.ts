@@ -20,7 +20,7 @@ const ENVIRONMENTS = { sglang: "sglang", vllm: "vllm", trtllm: "sglang" } as con
 const answerSchema = z.object({
   id: z.number(),
   refused: z.string().optional(),
-  /** The flags of a program, as `config/flags/` has them. */
+  /** The flags of a program, as its table has them (`FlagTable`). */
   table: z.record(z.string(), z.record(z.string(), z.string())).optional(),
   /** All variables that the engine reads, where it has a list of them. */
   variables: z.array(z.string()).optional(),

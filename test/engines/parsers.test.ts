@@ -212,7 +212,9 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
   it.each(PROGRAMS[engine])("and Dynamo have the flags of %s that are known here", async (program) => {
     const { table } = await parser.flags(program);
     await expect(`${JSON.stringify(table, null, 2)}\n`).toMatchFileSnapshot(
-      join(packageRoot(), "config", "flags", `${program}.json`),
+      program === "frontend"
+        ? join(packageRoot(), "config", "flags", "frontend.json")
+        : join(packageRoot(), "engines", program, "flags.json"),
     );
     const kinds: readonly FlagValues[] = ["none", "one", "JSON", "at most one", "several", "exits"];
     for (const [flag, kind] of Object.entries(table?.["flags"] ?? {})) expect(kinds, flag).toContain(kind);

@@ -161,7 +161,7 @@ const FRONTEND_SETTINGS: Readonly<Record<string, string>> = {
   "--migration-limit": "frontend.migrationLimit",
 };
 
-/** Variables of an MPI world: `plan/engines/mpi.ts`. */
+/** Variables of an MPI world: `engines/trtllm/mpi.ts`. */
 const OF_MPI = /^OMPI_MCA_/;
 
 describe("a worker that is told to stop", () => {
