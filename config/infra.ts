@@ -77,15 +77,16 @@ export type SkyFeature =
 /**
  * Features that SkyPilot does not support on a cloud: `_CLOUD_UNSUPPORTED_FEATURES` and
  * `_unsupported_features_for_resources` of https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/clouds,
- * and for logins the templates of https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates. Clouds
- * that are not listed are left to SkyPilot.
+ * and for logins and containers the templates of
+ * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates too. Clouds that are not listed are
+ * left to SkyPilot.
  */
 export const UNABLE: Readonly<Record<string, readonly SkyFeature[]>> = {
   aws: [],
   azure: ["networkTier"],
   cudo: ["spot", "stop", "diskTier", "networkTier", "containers", "machineImages", "registryLogin"],
   do: ["spot", "diskTier", "networkTier"],
-  fluidstack: ["spot", "stop", "diskTier", "networkTier", "machineImages", "registryLogin"],
+  fluidstack: ["spot", "stop", "diskTier", "networkTier", "containers", "machineImages", "registryLogin"],
   gcp: [],
   hyperbolic: [
     "spot",
@@ -171,11 +172,25 @@ export function cannot(infra: string, feature: SkyFeature): boolean {
 }
 
 /**
- * Whether nodes run a container by default: not if SkyPilot does not support it, nor on Slurm, which needs
- * Pyxis.
+ * Whether nodes run NVIDIA's image by default: not if SkyPilot does not support containers there, nor on
+ * Slurm, which needs Pyxis, nor where a container runs as its image's user.
  */
 export function runsContainers(infra: string): boolean {
-  return !has(UNABLE, infra, "containers") && !has(UNCERTAIN, infra, "containers");
+  return !has(UNABLE, infra, "containers") && !has(UNCERTAIN, infra, "containers") && !runsAsImageUser(infra);
+}
+
+/** Whether the options of `docker run` in SkyPilot's configuration have an effect there. */
+export function takesRunOptions(infra: string): boolean {
+  return HEEDS.runOptions.includes(cloudOf(infra)) && !cannot(infra, "containers");
+}
+
+/**
+ * Whether a container there runs as the user of its image, whatever the task says: it is what the cloud
+ * rents, so there is neither a pod nor a `docker run` that could say otherwise.
+ */
+export function runsAsImageUser(infra: string): boolean {
+  const isKnown = UNABLE[cloudOf(infra)] !== undefined && infraKind(infra) === undefined;
+  return isKnown && !cannot(infra, "containers") && !takesRunOptions(infra);
 }
 
 /**

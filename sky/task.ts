@@ -19,7 +19,7 @@ import { usesSpot } from "../plan/inventory";
 import { bucketsOf } from "../plan/otherModels";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan, ProgramRole } from "../plan/types";
-import { taskConfig } from "./podConfig";
+import { taskConfig } from "./rootUser";
 import { BROUGHT, BUCKETS, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
 import type { SecretsInput } from "./taskSecrets";

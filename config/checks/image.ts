@@ -1,7 +1,9 @@
 /** Checks of the nodes' image: an NVIDIA image must have the supported release and contain the engine. */
 import { ENGINES, type EngineName, engines, isSimulated } from "../../engines";
+import { cloudOf, runsAsImageUser } from "../infra";
 import type { Problem } from "../problems";
-import { show } from "../values";
+import { isRootUser } from "../runOptions";
+import { listed, show } from "../values";
 import { IMAGE_REGISTRY, VERSIONS } from "../versions";
 import type { Known } from ".";
 
@@ -27,7 +29,7 @@ export function isKnownRelease(image: string | undefined): boolean {
 }
 
 export function imageChecks(known: Known): Problem[] {
-  return [...releaseProblems(known), ...acceleratorProblems(known)];
+  return [...releaseProblems(known), ...acceleratorProblems(known), ...userProblems(known)];
 }
 
 /**
@@ -52,6 +54,22 @@ function acceleratorProblems({ sky, engine, target, cluster, pools = [] }: Known
     const message = `${show(accelerator)} is no GPU of NVIDIA's, and ${sky.image ?? "what the nodes run by default"} is built for CUDA. Use a GPU of NVIDIA's, or set sky.image to an image with Dynamo and ${engine} for this accelerator.`;
     return [{ path, message }];
   });
+}
+
+/** The user of NVIDIA's images is neither root nor has sudo, and SkyPilot needs one of the two. */
+function userProblems({ sky, target }: Known): Problem[] {
+  if (sky?.image === undefined || target === "local" || !isDynamoImage(sky.image)) return [];
+  const without = sky.infra.filter((infra) => runsAsImageUser(infra) && !hasVastUser(infra, sky.config));
+  if (without.length === 0) return [];
+  const message = `${show(sky.image)} runs as its own user on ${listed(without)}, without the root or sudo that SkyPilot needs there. Remove it: nodes run SkyPilot's own image then, with Dynamo from PyPI.`;
+  return [{ path: ["sky", "image"], message }];
+}
+
+/** Vast can be asked for another user: https://docs.vast.ai/api-reference/instances/create-instance */
+function hasVastUser(infra: string, config: unknown): boolean {
+  const vast = (config as { readonly vast?: { readonly create_instance_kwargs?: object } } | undefined)?.vast;
+  const { user } = (vast?.create_instance_kwargs ?? {}) as { readonly user?: unknown };
+  return cloudOf(infra) === "vast" && typeof user === "string" && isRootUser(user);
 }
 
 function releaseProblems({ sky, engine }: Known): Problem[] {

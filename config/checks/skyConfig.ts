@@ -6,6 +6,7 @@ import { isSimulated } from "../../engines";
 import { cloudOf, kubernetesSections } from "../infra";
 import { podUsers } from "../podConfig";
 import type { Problem, SettingPath } from "../problems";
+import { isRootUser, RUN_OPTIONS, userOfRunOptions } from "../runOptions";
 import { listed, nearest, show } from "../values";
 import type { Known } from ".";
 import { isDynamoImage } from "./image";
@@ -134,13 +135,17 @@ function idleSections(config: object, infra: readonly string[]): Problem[] {
   });
 }
 
-/** Without root or sudo SkyPilot gives up on a running pod, and NVIDIA's images have no sudo. */
+/** Without root or sudo SkyPilot gives up on a running node, and NVIDIA's images have no sudo. */
 function userProblems(config: object, { infra, image }: NonNullable<Known["sky"]>): Problem[] {
   if (image !== undefined && !isDynamoImage(image)) return [];
-  return kubernetesSections(infra)
+  const pods = kubernetesSections(infra)
     .flatMap((section) => podUsers(config, section))
-    .map(({ path, value }) => ({
-      path: ["sky", "config", ...path] satisfies SettingPath,
-      message: `${show(value)} makes the pod's user another one than root, and SkyPilot needs root or sudo in a pod, which NVIDIA's image does not have. Remove it, or set sky.image to an image with sudo for its user.`,
-    }));
+    .map(({ path, value }) => ({ path, value, where: "pod" }));
+  const user = userOfRunOptions(config);
+  const containers =
+    user === undefined || isRootUser(user) ? [] : [{ path: RUN_OPTIONS, value: user, where: "container" }];
+  return [...pods, ...containers].map(({ path, value, where }) => ({
+    path: ["sky", "config", ...path] satisfies SettingPath,
+    message: `${show(value)} makes the ${where}'s user another one than root, and SkyPilot needs root or sudo in a ${where}, which NVIDIA's image does not have. Remove it, or set sky.image to an image with sudo for its user.`,
+  }));
 }

@@ -34,17 +34,26 @@ POD = {
 }
 
 
-def unsupported(cloud):
+def template_of(name):
+    return (ROOT / "templates" / ("%s-ray.yml.j2" % ("kubernetes" if name == "ssh" else name))).read_text()
+
+
+def takes_image(name):
+    """Whether the image reaches the cloud: it is in the template."""
+    return any(word in template_of(name) for word in ("docker_image", "image_id"))
+
+
+def unsupported(name, cloud):
     try:
         features = cloud._unsupported_features_for_resources(sky.Resources())
     except ImportError:  # Kubernetes, whose package is not installed here
         features = cloud._CLOUD_UNSUPPORTED_FEATURES
-    return sorted(feature.name for feature in features)
+    names = {feature.name for feature in features}
+    return sorted(names if takes_image(name) else names | {"DOCKER_IMAGE"})
 
 
 def logs_in(name):
-    template = ROOT / "templates" / ("%s-ray.yml.j2" % ("kubernetes" if name == "ssh" else name))
-    return "docker_login_config" in template.read_text()
+    return "docker_login_config" in template_of(name)
 
 
 def privilege_check():
@@ -86,7 +95,7 @@ clouds = dict(CLOUD_REGISTRY.items())
 print(
     json.dumps(
         {
-            "unsupported": {name: unsupported(cloud) for name, cloud in clouds.items()},
+            "unsupported": {name: unsupported(name, cloud) for name, cloud in clouds.items()},
             "logins": [name for name in clouds if logs_in(name)],
             "configKeys": [".".join(key) for key in constants.OVERRIDEABLE_CONFIG_KEYS_IN_TASK],
             "container": "name: ray-node" in (ROOT / "templates" / "kubernetes-ray.yml.j2").read_text(),

@@ -212,8 +212,9 @@ describe("what an infra cannot do", () => {
   });
 
   it("decides where NVIDIA's image is what the nodes run", () => {
-    expect(["aws", "k8s/a", "runpod"].filter(runsContainers)).toEqual(["aws", "k8s/a", "runpod"]);
-    expect(["slurm/hpc", "oci", "ibm", "scp"].filter(runsContainers)).toEqual([]);
+    expect(["aws", "k8s/a", "ssh/rack"].filter(runsContainers)).toEqual(["aws", "k8s/a", "ssh/rack"]);
+    const without = ["slurm/hpc", "oci", "ibm", "scp", "fluidstack", "runpod", "vast", "yotta"];
+    expect(without.filter(runsContainers)).toEqual([]);
   });
 });
 

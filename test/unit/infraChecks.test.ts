@@ -1,6 +1,7 @@
 /** Features that SkyPilot does not support on Slurm and Kubernetes are rejected, and nothing else. */
 
 import { describe, expect, it, test } from "vitest";
+import { dynamoImage } from "../../config/checks/image";
 import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
 import { type ConfigInput, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
@@ -10,6 +11,7 @@ import { type BadInput, messageOf } from "./configMessages";
 const TP8 = [{ role: "aggregated", tensorParallel: 8, replicas: 2 }] as const;
 const TP16 = [{ role: "aggregated", tensorParallel: 16 }] as const;
 const REGISTRY = { server: "nvcr.io", username: "$oauthtoken" };
+const NVIDIA = dynamoImage("sglang");
 const PRIVATE = { registryPassword: "nvapi-x" };
 
 const BAD: readonly BadInput[] = [
@@ -157,6 +159,27 @@ const BAD: readonly BadInput[] = [
       "dynamo-sky:sky.config.kubernetes.pod_config.spec.containers[1].securityContext.runAsUser: 1000 makes the pod's user another one than root, and SkyPilot needs root or sudo in a pod, which NVIDIA's image does not have. Remove it, or set sky.image to an image with sudo for its user.",
     ],
   ],
+  [
+    "another user than root for NVIDIA's image on a cloud's machine",
+    { sky: { infra: "aws", config: { docker: { run_options: ["--ipc=host", "-u 1000:0"] } } } },
+    [
+      "dynamo-sky:sky.config.docker.run_options: \"1000:0\" makes the container's user another one than root, and SkyPilot needs root or sudo in a container, which NVIDIA's image does not have. Remove it, or set sky.image to an image with sudo for its user.",
+    ],
+  ],
+  [
+    "NVIDIA's image where a container runs as its image's user",
+    { sky: { infra: ["runpod", "aws", "vast"], image: NVIDIA } },
+    [
+      `dynamo-sky:sky.image: "${NVIDIA}" runs as its own user on runpod, vast, without the root or sudo that SkyPilot needs there. Remove it: nodes run SkyPilot's own image then, with Dynamo from PyPI.`,
+    ],
+  ],
+  [
+    "a container on FluidStack, whose template has none",
+    { sky: { infra: "fluidstack", image: "docker:ubuntu:24.04" } },
+    [
+      'dynamo-sky:sky.image: asks "fluidstack" for a container, which SkyPilot cannot do on fluidstack. Remove sky.image: Dynamo comes from PyPI then.',
+    ],
+  ],
 ];
 
 const GOOD: readonly (readonly [string, ConfigInput["sky"]])[] = [
@@ -179,6 +202,20 @@ const GOOD: readonly (readonly [string, ConfigInput["sky"]])[] = [
       config: { kubernetes: { pod_config: { spec: { securityContext: { runAsUser: 1000 } } } } },
     },
   ],
+  [
+    "another user than root in a container that has sudo",
+    {
+      infra: "aws",
+      image: "docker:registry.example.com/mine:1",
+      config: { docker: { run_options: ["--user=1000"] } },
+    },
+  ],
+  ["root by a name of its own", { infra: "aws", config: { docker: { run_options: "--user root:root" } } }],
+  [
+    "NVIDIA's image on Vast, which is asked for root",
+    { infra: "vast", image: NVIDIA, config: { vast: { create_instance_kwargs: { user: "root" } } } },
+  ],
+  ["an image of one's own on RunPod", { infra: "runpod", image: "docker:registry.example.com/mine:1" }],
   [
     "root by its own words",
     { infra: "k8s", config: { kubernetes: { pod_config: { spec: { securityContext: { runAsUser: 0 } } } } } },
