@@ -1,4 +1,7 @@
-/** The type of a validated configuration, from which a deployment is planned (`parseConfig` in `plan/config.ts`). */
+/**
+ * The type of a validated configuration, from which a deployment is planned (`parseConfig` in
+ * `plan/config.ts`).
+ */
 import type { EngineName } from "../engines";
 import type { TLS_KINDS } from "./access";
 import type { Parsers } from "./parsers";

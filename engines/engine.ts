@@ -168,7 +168,10 @@ export interface DiskRules {
 }
 
 export interface Engine {
-  /** Undefined for an engine that is simulated: Dynamo's packages on PyPI bring it, a tenth of the images' size. */
+  /**
+   * Undefined for an engine that is simulated: Dynamo's packages on PyPI bring it, a tenth of the images'
+   * size.
+   */
   readonly release?: Release;
   readonly rules: Rules;
   /** Every flag that its worker takes. */
@@ -179,7 +182,9 @@ export interface Engine {
   readonly ownToolParser?: string;
   /** Why it has no output that could be parsed, to follow a parser's name. */
   readonly unparsed?: string;
-  /** Variables that the plan sets, with the setting to use instead; refused for all programs of all engines. */
+  /**
+   * Variables that the plan sets, with the setting to use instead; refused for all programs of all engines.
+   */
   readonly reservedVariables?: ReservedFlags;
   /** Variables of all programs of a deployment with another engine, each with the reason. */
   readonly elsewhere?: Readonly<Record<string, { readonly value: string; readonly why: string }>>;

@@ -46,7 +46,10 @@ export const counter = series("counter");
 export const gauge = series("gauge");
 export const histogram = series("histogram");
 
-/** Grafana's id of a unit: https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts */
+/**
+ * Grafana's id of a unit:
+ * https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts
+ */
 export type Unit = "s" | "ms" | "reqps" | "short" | "percentunit" | "bytes" | "cps" | "Bps" | "none" | "GBs";
 
 /**

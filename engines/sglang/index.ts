@@ -115,7 +115,9 @@ const TRANSFER: TransferRules = {
   takesExtra: ["nixl"],
 };
 
-/** https://github.com/sgl-project/sglang/blob/v0.5.21/python/sglang/srt/server_args.py (`check_server_args`) */
+/**
+ * https://github.com/sgl-project/sglang/blob/v0.5.21/python/sglang/srt/server_args.py (`check_server_args`)
+ */
 const RULES: Rules = {
   pool(pool) {
     const { expertParallel } = pool;

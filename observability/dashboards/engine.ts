@@ -1,4 +1,7 @@
-/** Dashboard of the engine: batches, KV cache, transfer. Each engine has its own series, and says how to draw them. */
+/**
+ * Dashboard of the engine: batches, KV cache, transfer. Each engine has its own series, and says how to draw
+ * them.
+ */
 import { engines, isSimulated } from "../../engines";
 import type { EngineSeries, Unit } from "../../engines/series";
 import { SERIES, type Series } from "../../plan/metrics/series";

@@ -18,7 +18,9 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
   "config/checks/router.ts": "a frontend can parse as an engine does: --dyn-chat-processor takes its name",
 };
 
-/** Without comments: they may give an example. Lines are formatted, so that none begins inside a statement. */
+/**
+ * Without comments: they may give an example. Lines are formatted, so that none begins inside a statement.
+ */
 function code(path: string, text: string): string {
   const plain = /\.(ts|cjs|mjs)$/.test(path)
     ? text.replaceAll(/^\s*(\/\*\*?|\*|\/\/).*$/gm, "").replaceAll(/ \/\/ .*$/gm, "")
@@ -26,7 +28,9 @@ function code(path: string, text: string): string {
   return plain;
 }
 
-/** Lines that name one of the engines, in any spelling that a program uses: `vllm`, `VLLM_PORT`, `vllmHits`. */
+/**
+ * Lines that name one of the engines, in any spelling that a program uses: `vllm`, `VLLM_PORT`, `vllmHits`.
+ */
 function naming(path: string, text: string, engines: readonly string[]): string[] {
   const name = new RegExp(engines.flatMap((one) => [one, one.toUpperCase()]).join("|"));
   return code(path, text)
