@@ -1,6 +1,7 @@
 /**
- * Every flag that a program of Dynamo 1.6.1 takes. The tables are what the programs' own parsers say: the frontend's
- * here, an engine's beside its file. `npm run test:engines -- flags` compares them, and `-u` writes them anew.
+ * Every flag that a program of Dynamo 1.6.1 takes. The tables are what the programs' own parsers say: the
+ * frontend's here, an engine's beside its file. `npm run test:engines -- flags` compares them, and `-u`
+ * writes them anew.
  */
 import frontend from "./flags/frontend.json";
 

@@ -1,6 +1,6 @@
 /**
- * Environment variables set by the plan: another value would bypass the gateway, or leave the cluster. Those of
- * an engine are in its file.
+ * Environment variables set by the plan: another value would bypass the gateway, or leave the cluster. Those
+ * of an engine are in its file.
  */
 
 import { engines } from "../engines";

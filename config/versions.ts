@@ -28,8 +28,8 @@ export const VERSIONS = {
 } as const;
 
 /**
- * Lowest version of NVIDIA's driver for Dynamo's engines, on nodes with their images or PyPI's packages: all are
- * built for CUDA 13. Change it with them. Sources:
+ * Lowest version of NVIDIA's driver for Dynamo's engines, on nodes with their images or PyPI's packages: all
+ * are built for CUDA 13. Change it with them. Sources:
  * https://docs.nvidia.com/dynamo/v1.6.1/reference/compatibility
  * https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
  */

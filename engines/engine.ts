@@ -132,10 +132,11 @@ export interface Rules {
 }
 
 /**
- * The version of a real engine on nodes: `pypi` with the extra of `ai-dynamo`, `image` in NVIDIA's image on NGC.
+ * The version of a real engine on nodes: `pypi` with the extra of `ai-dynamo`, `image` in NVIDIA's image on
+ * NGC.
  *
- * The plan uses one set of flags, which is right for both as long as the two are equal (a test checks that); if
- * they differ, the flags that differ belong beside them. Images of other releases are rejected
+ * The plan uses one set of flags, which is right for both as long as the two are equal (a test checks that);
+ * if they differ, the flags that differ belong beside them. Images of other releases are rejected
  * (`config/checks/image.ts`). Source of `image`, and of the versions in older releases:
  * https://docs.nvidia.com/dynamo/v1.6.1/reference/releases/deprecations
  */

@@ -1,6 +1,6 @@
 /**
- * The list of engines. A new one is a folder beside this file and a line here: flags, rules, image, metrics and
- * whatever else is particular to it are in that folder (`engine.ts` says what there can be).
+ * The list of engines. A new one is a folder beside this file and a line here: flags, rules, image, metrics
+ * and whatever else is particular to it are in that folder (`engine.ts` says what there can be).
  */
 import type { Engine } from "./engine";
 import { mocker } from "./mocker";

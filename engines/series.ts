@@ -54,7 +54,8 @@ export type Unit = "s" | "ms" | "reqps" | "short" | "percentunit" | "bytes" | "c
 
 /**
  * How the dashboard of an engine draws a series of each worker: its highest value, the sum of its values, its
- * increase per second, its 95th percentile, its mean; or the increase as a share of another series' (by name).
+ * increase per second, its 95th percentile, its mean; or the increase as a share of another series' (by
+ * name).
  */
 export type Drawing =
   | "max"
