@@ -25,7 +25,14 @@ export type UnitChange =
   | { readonly apply: UnitPrograms }
   | { readonly remove: { readonly unit: string } }
   /** Removes all units but these. */
-  | { readonly keep: { readonly units: readonly string[] } };
+  | { readonly keep: { readonly units: readonly string[] } }
+  /** Writes all secrets of the node; programs that have a changed one and do not reread it are restarted. */
+  | {
+      readonly secrets: {
+        readonly values: Readonly<Record<string, string>>;
+        readonly reread: readonly string[];
+      };
+    };
 
 /** The programs of a unit on one node. */
 export interface UnitPrograms {
@@ -34,6 +41,8 @@ export interface UnitPrograms {
   readonly programs: readonly object[];
   /** Time limit for all of them to become healthy. */
   readonly timeoutSeconds: number;
+  /** Models on the hub that they load, and the time limit to download them. Default: none. */
+  readonly weights?: { readonly models: readonly string[]; readonly seconds: number };
   /**
    * Who has begun the change with {@link beginUnit}, and finishes it. Default: the change ends when they are
    * healthy.

@@ -63,14 +63,14 @@ def last_line(text):
     return (text.splitlines() or ["no output"])[-1].strip()
 
 
-def check(specs, env, driver=None, rdma=None):
+def check(used, env, driver=None, rdma=None):
     """(problems, notes) of this node; both empty where no program uses a GPU.
 
+    @param used: the plan's numbers of the GPUs that are used, in order
     @param driver: lowest major version of NVIDIA's driver. Default: any
     @param rdma: `required` or `expected` where programs talk to other nodes or among each other. Default: not
         looked for
     """
-    used = gpus_of(specs)
     if not used:
         return [], []
     problems, notes = gpu_findings(used, env, driver)
@@ -170,9 +170,9 @@ def kernel_notes():
     return ["the kernel has logged: %s" % line for line in latest.values()]
 
 
-def ensure(specs, env, driver=None, rdma=None):
+def ensure(used, env, driver=None, rdma=None):
     """Prints notes and problems. @raises SystemExit if there is a problem."""
-    problems, notes = check(specs, env, driver, rdma)
+    problems, notes = check(used, env, driver, rdma)
     for note in notes:
         print("node check, note: " + note, flush=True)
     for problem in problems:

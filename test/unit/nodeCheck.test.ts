@@ -53,7 +53,7 @@ specs, env, driver, rdma, home = json.load(sys.stdin)
 os.environ["PATH"] = env["PATH"]
 node_check.UCX = home
 node_check.DEVICES, node_check.DEVICE_FILES = home + "/sys/*", home + "/dev/*"
-print(json.dumps(node_check.check(specs, env, driver, rdma)))`;
+print(json.dumps(node_check.check(node_check.gpus_of(specs), env, driver, rdma)))`;
     const [problems, notes] = JSON.parse(python(script, [specs, env, driver, rdma ?? null, directory])) as [
       string[],
       string[],
@@ -177,7 +177,7 @@ print(json.dumps(node_check.check(specs, env, driver, rdma)))`;
     const script = `import os, node_check
 os.environ["PATH"] = ${JSON.stringify(join(directory, "bin"))}
 node_check.DEVICES = "/nowhere/*"
-try: node_check.ensure([{"gpus": [0, 1], "env": {"CUDA_VISIBLE_DEVICES": "{{GPUS}}"}}], {}, 580, "required")
+try: node_check.ensure([0, 1], {}, 580, "required")
 except SystemExit as end: print("ended:", end)`;
     const lines = python(script, null).trim().split("\n");
     expect(lines.filter((line) => line.startsWith("node check, problem: "))).toHaveLength(3);
