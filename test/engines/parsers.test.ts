@@ -182,6 +182,17 @@ async function refusesMistyped(parser: EngineParser, seen: ReadonlyMap<string, P
   }
 }
 
+/** One of each, since importing an engine takes most of a minute. */
+const parsers = new Map<ParsedEngine, EngineParser>();
+function parserOf(engine: ParsedEngine): EngineParser {
+  const parser = parsers.get(engine) ?? new EngineParser(engine);
+  parsers.set(engine, parser);
+  return parser;
+}
+afterAll(async () => {
+  for (const parser of parsers.values()) await parser.close();
+});
+
 describe.each(PARSED_ENGINES)("%s", (engine) => {
   let parser: EngineParser;
   /** Every planned flag, with one command that has it. */
@@ -192,9 +203,8 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
         if (argument.startsWith("--")) seen.set(argument, program);
   };
   beforeAll(() => {
-    parser = new EngineParser(engine);
+    parser = parserOf(engine);
   });
-  afterAll(() => parser.close());
 
   it.each(stacksOf(engine))(
     "takes every command of the stack $stack, and uses every GPU of it",
@@ -242,11 +252,7 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
 });
 
 describe.each(DYNAMO_PROGRAMS)("Dynamo's %s", (name) => {
-  let parser: EngineParser;
-  beforeAll(() => {
-    parser = new EngineParser("sglang");
-  });
-  afterAll(() => parser.close());
+  const parser = () => parserOf("sglang");
 
   it("takes every command of the stacks and of random deployments, and refuses each flag mistyped", async () => {
     const plans = stacks.map(({ plan: planned }) => planned);
@@ -259,9 +265,9 @@ describe.each(DYNAMO_PROGRAMS)("Dynamo's %s", (name) => {
     for (const program of plans.flatMap(programsOf)) {
       if (program.command[2] !== `dynamo.${name}`) continue;
       for (const argument of program.command) if (argument.startsWith("--")) seen.set(argument, program);
-      expect([program.command, await parser.ask(program)]).toEqual([program.command, {}]);
+      expect([program.command, await parser().ask(program)]).toEqual([program.command, {}]);
     }
-    await refusesMistyped(parser, seen);
+    await refusesMistyped(parser(), seen);
   });
 });
 
@@ -274,9 +280,8 @@ const RECIPE = [
 describe("the number of ranks", () => {
   let parser: EngineParser;
   beforeAll(() => {
-    parser = new EngineParser("sglang");
+    parser = parserOf("sglang");
   });
-  afterAll(() => parser.close());
 
   it("shows that half of the GPUs are idle where --tp-size is taken for a node's share", async () => {
     const answers = await Promise.all(
