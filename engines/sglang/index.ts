@@ -146,7 +146,8 @@ export const sglang: Engine = {
   },
   rules: RULES,
   table: flagTable(flags),
-  // HiCache's file backend writes one file per page: `HiCacheFile` in sglang/srt/mem_cache/hicache_storage.py.
+  // HiCache's file backend writes one file per page: `HiCacheFile` in
+  // sglang/srt/mem_cache/hicache_storage.py.
   disk: {
     needsBlockSize: "SGLang writes a file for each block, and its own choice is one token for most models",
   },
