@@ -331,8 +331,10 @@ export const CAUSES: readonly Cause[] = [
   {
     kind: "busy",
     onNodes: true,
-    words: "`429 Client Error`, `Too Many Requests`, `RequestLimitExceeded`",
-    pattern: /429 (Client Error|Too Many)|Too Many Requests|RequestLimitExceeded|rate limited|RATE_EXCEEDED/i,
+    words: "`429 Client Error`, `Too Many Requests`, `RequestLimitExceeded`, `SlowDown`",
+    // The last ones are the buckets' of AWS, Azure and Google.
+    pattern:
+      /429 (Client Error|Too Many)|Too Many Requests|RequestLimitExceeded|rate limited|RATE_EXCEEDED|\bSlowDown\b|reduce your request rate|\bServerBusy\b|ServiceException: (429|503)/i,
   },
   {
     kind: "network",
