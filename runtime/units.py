@@ -8,7 +8,8 @@ the node's plan: there is no other copy. They are written by the node's own `pla
 Each request can be repeated from any state, so one that was cut off is completed by the next.
 
     {"apply": {"unit": U, "programs": [specifications], "timeoutSeconds": S}} → {"line": progress} and
-        {"waiting": for what}, at last {"done": true}, or
+        {"waiting": for what}, of a program that was started more than once with "again": as "failed"; at
+        last {"done": true}, or
         {"failed": {"program": P, "missing": what, "lines": [its last log lines]}}
     {"begin": {"unit": U, "owner": O}} marks the unit as being changed by O, whatever that means to the
         client, until it says {"finish": {"unit": U}} → {"done": true}. Within, an apply with "owner": O is
@@ -53,6 +54,8 @@ LONGEST_PAUSE_SECONDS = 0.5
 # While nothing changes, a write is the only way to notice that the client has disconnected.
 HEARTBEAT_SECONDS = 2.0
 LOG_LINES = 20
+# Of several starts, each with a trace.
+RESTARTED_LINES = 1000
 # `supervisor/xmlrpc.py`
 BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90
 # What a call raises where no supervisor answers, or the node's environment is gone.
@@ -267,6 +270,16 @@ def missing_of(node, spec, infos):
     return "%s at %s: %s%s" % (name, launch.describe(probe), error, again)
 
 
+def restarted(node, missing):
+    """The last lines of a program that was started more than once, from which the client tells whether the
+    next start can end otherwise.
+    """
+    for name, what in missing:
+        if (node.history(name) or {}).get("starts", 0) > 1:
+            return {"again": {"program": name, "missing": what, "lines": node.lines(name)[-RESTARTED_LINES:]}}
+    return {}
+
+
 def until_healthy(node, specs, seconds):
     """The first program that is not healthy in time and what was missing, else None."""
     import node as own
@@ -289,7 +302,7 @@ def until_healthy(node, specs, seconds):
             return missing[0] if missing else None
         if missing[0][1] != told or now - beat >= HEARTBEAT_SECONDS:
             told, beat = missing[0][1], now
-            node.say({"waiting": told})
+            node.say(dict({"waiting": told}, **restarted(node, missing)))
             if not node.is_heard:
                 raise BrokenPipeError
         time.sleep(min(pause, max(0.0, begun + seconds - now)))

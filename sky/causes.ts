@@ -127,6 +127,10 @@ export const FAILURES = {
     advice:
       "Check its name and whether it can be reached from where the lines are from; a site's proxy has to be set there (nodes: 'sky.envs').",
   },
+  ends: {
+    title: "a program ends with the same error whenever it is started",
+    advice: "Change the setting that the line is about; 'bin/dynamo-sky logs' has the lines before it.",
+  },
   setup: {
     title: "setting up the nodes failed",
     advice: "Repair what the lines say, then run this again: it goes on with the same nodes.",

@@ -1,7 +1,7 @@
 /**
  * Failures of a launch that pass by themselves: SkyPilot copies buckets and files to the nodes once, and ends
- * the launch where a bucket is busy or a connection breaks. Launched again it goes on with the same nodes, and
- * with the files that are there already. Pure.
+ * the launch where a bucket is busy or a connection breaks. Launched again it goes on with the same nodes,
+ * and with the files that are there already. Pure.
  */
 import type { Failure } from "./failure";
 import type { Stage } from "./stages";

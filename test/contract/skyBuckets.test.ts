@@ -1,6 +1,6 @@
 /**
- * Copies a bucket as SkyPilot does on a node, with the real client of the cloud, from a server that fails: what
- * that client gets over by itself, and what the launch has to try again.
+ * Copies a bucket as SkyPilot does on a node, with the real client of the cloud, from a server that fails:
+ * what that client gets over by itself, and what the launch has to try again.
  */
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
