@@ -20,6 +20,9 @@ export type DriverVerb =
   | "ready"
   | "sky lease"
   | "sky launch"
+  | "sky nodes"
+  | "sky apply"
+  | "sky remove"
   | "sky down";
 
 /** Why a command must run again although nothing has changed. */

@@ -32,7 +32,7 @@ import { Readiness } from "./readiness";
 import { localRepairs } from "./repair";
 import { Router } from "./router";
 import { clusterIdentity, SkyCluster } from "./skyCluster";
-import { skyRepair } from "./skyRepair";
+import { skyRepairs } from "./skyRepair";
 import { type ClusterTopology, chatCommand, type DeploymentSummary, summaryOf, topologyOf } from "./topology";
 import { DecodeWorkers, EncodeWorkers, PrefillWorkers, Workers } from "./workers";
 
@@ -265,7 +265,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
       port: plan.endpoint.port,
       hasEndpoint: control === undefined,
       ...(control === undefined ? {} : { controlIp: control.headAddress }),
-      repair: observedSky && skyRepair(base, observedSky),
+      ...(observedSky === undefined ? {} : { repairs: skyRepairs(cluster, base, observedSky) }),
     };
     return new SkyCluster(made.name, sky, parent);
   }

@@ -2,7 +2,8 @@
 import { type Dirent, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { stateDir } from "../lib/dirs";
-import { type ObservedNode, observeCluster } from "../local/observe";
+import type { ObservedNode } from "../lib/observedNode";
+import { observeCluster } from "../local/observe";
 import { isUnproven } from "../local/proven";
 import type { DeploymentConfig } from "../plan/config";
 import { preflightLocal } from "./localPreflight";

@@ -4,7 +4,7 @@
  * A reason includes the time of the observation: Pulumi compares it with the stored reason of the last
  * repair, so a second, otherwise equal loss would not be repaired.
  */
-import { type ObservedNode, UNFINISHED } from "../local/observe";
+import { type ObservedNode, UNFINISHED } from "../lib/observedNode";
 import type { ClusterPlan } from "../plan/types";
 import { type Unit, unitsOf } from "../plan/units";
 import { SUFFIX_LENGTH } from "./names";
@@ -48,16 +48,26 @@ function severity({ lease, units }: LocalRepairs): number {
 
 function repairsOf(plan: ClusterPlan, { nodes, unproven }: ObservedCluster, at: string): LocalRepairs {
   const lost = plan.nodes.find(({ rank }) => !nodes.some((node) => node.rank === rank && node.supervisor));
-  const units = new Map<string, string>();
-  for (const unit of unitsOf(plan)) {
-    const broken = firstBroken(unit, nodes);
-    if (broken !== undefined) units.set(unit.name, `${broken}, seen ${at}`);
-  }
+  const units = unitRepairs(plan, nodes, at);
   return {
     ...(lost === undefined ? {} : { lease: `node ${lost.rank} does not run, seen ${at}` }),
     units,
     ...(unproven ? { readiness: `not ready at the end of the last update, seen ${at}` } : {}),
   };
+}
+
+/** Why units must be started again, by unit name. */
+export function unitRepairs(
+  plan: ClusterPlan,
+  nodes: readonly ObservedNode[],
+  at: string,
+): ReadonlyMap<string, string> {
+  return new Map(
+    unitsOf(plan).flatMap((unit) => {
+      const broken = firstBroken(unit, nodes);
+      return broken === undefined ? [] : [[unit.name, `${broken}, seen ${at}`] as const];
+    }),
+  );
 }
 
 /** Describes the first program of the unit that does not run. */

@@ -7,13 +7,15 @@ import type { ServedCertificate } from "../lib/tls/served";
 import type { DeploymentConfig } from "../plan/config";
 import { clusterInventory } from "../plan/inventory";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
-import type { ClusterPlan } from "../plan/types";
-import type { Unit } from "../plan/units";
-import type { SkyLaunched, SkyLaunchSpec } from "../sky/spec";
-import { skyTask, type TaskInput, taskIdentity, taskSecretNames } from "../sky/task";
+import { type ClusterPlan, secretsOfProgram } from "../plan/types";
+import { type Unit, unitsOf } from "../plan/units";
+import { fetchedModels } from "../sky/setup";
+import type { SkyLaunched, SkyLaunchSpec, SkyNodesResult } from "../sky/spec";
+import { launchedSecretNames, launchedTask, type TaskInput, taskIdentity } from "../sky/task";
 import type { ClusterHost, UnitRun } from "./clusterHost";
-import { DriverCommand } from "./driverCommand";
+import { DriverCommand, digestOf } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
+import type { SkyRepairs } from "./skyRepair";
 
 export interface SkyClusterArgs {
   /** Full name of the SkyPilot cluster. */
@@ -34,19 +36,21 @@ export interface SkyClusterArgs {
   readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
   /** Certificate of the gateway, if it is on this cluster. Default: plain HTTP. */
   readonly certificate?: HostCertificate;
-  /** Why the task must be launched again although nothing changed. Default: no repair. */
-  readonly repair?: string | undefined;
+  /** What must be launched or started again although nothing changed. Default: nothing. */
+  readonly repairs?: SkyRepairs;
 }
 
 /**
- * Nodes of one SkyPilot cluster, which runs one task: all programs of the plan, kept running by a supervisor
- * on each node.
+ * Nodes of one SkyPilot cluster. Its one task starts the runtime on each; what that runs is given to it
+ * afterwards by ssh, unit by unit.
  *
- * It consists of two command resources. The *lease* comes first and only runs checks; deleting it tears the
- * cluster down and waits until it is gone. The *launch* depends on it. So `destroy` finds the cluster even if
- * provisioning failed. A change of infra, accelerator, number of nodes or image replaces the cluster; the old
- * one is deleted first, unless `sky.deleteBeforeReplace` is off and the new one has another name. Any other
- * change restarts the task on the same nodes.
+ * It consists of three command resources, and one of each unit. The *lease* comes first and only runs
+ * checks; deleting it tears the cluster down and waits until it is gone. The *launch* depends on it. So
+ * `destroy` finds the cluster even if provisioning failed. The *nodes* give all nodes their secrets, and take
+ * off what the deployment no longer has. A change of infra, accelerator, number of nodes or image replaces
+ * the cluster; the old one is deleted first, unless `sky.deleteBeforeReplace` is off and the new one has
+ * another name. A change of the runtime, the set-up or the mounts restarts the task on the same nodes; any
+ * other only the programs that it concerns.
  */
 export class SkyCluster extends pulumi.ComponentResource implements ClusterHost {
   /** Full name: project, stack, the plan's name and a random suffix. */
@@ -57,12 +61,43 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   readonly certificate: pulumi.Output<ServedCertificate> | undefined;
   readonly run: UnitRun;
   readonly #endpoint: pulumi.Output<string>;
+  readonly #args: SkyClusterArgs;
+  readonly #lease: DriverCommand;
+  readonly #nodes: DriverCommand;
+  /**
+   * The frontend whose turn was last: the next one is changed when that is healthy, so that the gateway has
+   * one to ask.
+   */
+  #frontend: pulumi.Resource | undefined;
+  /** Which machines: others have neither secrets nor units. The same, launched again, have both. */
+  readonly #machines: pulumi.Output<string>;
 
   constructor(name: string, args: SkyClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     // Inputs are visible to policies before anything is created.
     super("dynamo-sky:index:SkyCluster", name, clusterInventory(args.config, args.plan), opts);
+    this.#args = args;
     this.clusterName = pulumi.output(args.clusterName);
-    const lease = new DriverCommand(
+    this.#lease = this.#leased(name);
+    const launch = this.#launched(name);
+    // Addresses are not secret, even if the launch's input is.
+    const launched = pulumi.unsecret(launch.resource.stdout).apply((text) => resultOf<SkyLaunched>(text));
+    this.headAddress = launched.headAddress;
+    this.#endpoint = launched.endpoint;
+    this.#machines = pulumi.all([launched.clusterHash, this.#lease.instance]).apply(digestOf);
+    const { certificate } = args;
+    this.#nodes = this.#given(name, launch, launched);
+    this.certificate = servedBy(certificate, this.#nodes);
+    this.run = {
+      resources: [launch.resource, this.#nodes.resource],
+      digest: this.#nodes.digest,
+      repair: args.repairs?.launch,
+    };
+    this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
+  }
+
+  #leased(name: string): DriverCommand {
+    const args = this.#args;
+    return new DriverCommand(
       `${name}-lease`,
       {
         apply: "sky lease",
@@ -75,35 +110,80 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
       },
       { parent: this },
     );
-    const secrets = secretsOf(args);
-    const launch = new DriverCommand(
+  }
+
+  #launched(name: string): DriverCommand {
+    const args = this.#args;
+    const secrets = valuesOf(args, launchedSecretNames({ cluster: args.plan, config: args.config }));
+    return new DriverCommand(
       `${name}-launch`,
       {
         apply: "sky launch",
         input: launchInput(args, secrets),
         secretInput: secrets !== undefined,
         // Replacing the lease tears the cluster down: it must be launched again with the same input.
-        basis: lease.instance,
-        repair: args.repair === undefined ? undefined : { reason: args.repair, isCause: true },
+        basis: this.#lease.instance,
+        repair:
+          args.repairs?.launch === undefined ? undefined : { reason: args.repairs.launch, isCause: true },
       },
-      { parent: this, dependsOn: lease.resource },
+      { parent: this, dependsOn: this.#lease.resource },
     );
-    // Addresses are not secret, even if the launch's input is.
-    const launched = pulumi.unsecret(launch.resource.stdout).apply(launchedOf);
-    this.headAddress = launched.headAddress;
-    this.#endpoint = launched.endpoint;
-    this.certificate = servedBy(args.certificate, launched);
-    this.run = { resources: [launch.resource], digest: launch.digest, repair: args.repair };
-    this.registerOutputs({ clusterName: this.clusterName, headAddress: this.headAddress });
   }
 
-  /** The task runs all units: each is up when the task is. */
-  isBroken(): boolean {
-    return false;
+  #given(name: string, launch: DriverCommand, launched: pulumi.Output<SkyLaunched>): DriverCommand {
+    const args = this.#args;
+    const repair = args.repairs?.launch;
+    const input = nodesInput(args, launched);
+    return new DriverCommand(
+      `${name}-nodes`,
+      {
+        apply: "sky nodes",
+        input,
+        secretInput: input.secrets !== undefined || input.tls !== undefined,
+        basis: this.#machines,
+        repair: repair === undefined ? undefined : { reason: repair, isCause: false },
+      },
+      { parent: this, dependsOn: launch.resource },
+    );
   }
 
-  runUnit(_name: string, _unit: Unit, _opts: pulumi.CustomResourceOptions): UnitRun {
-    return this.run;
+  isBroken(unit: Unit): boolean {
+    return this.#args.repairs?.units.has(unit.name) ?? false;
+  }
+
+  runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun {
+    const { clusterName, config, repairs } = this.#args;
+    const reason = repairs?.launch ?? repairs?.units.get(unit.name);
+    const models = modelsOf(unit, config);
+    const command = new DriverCommand(
+      name,
+      {
+        apply: "sky apply",
+        remove: "sky remove",
+        input: {
+          cluster: clusterName,
+          infra: [...config.sky.infra],
+          unit: unit.name,
+          nodes: unit.nodes.map(({ rank, programs }) => ({ rank, programs: [...programs] })),
+          timeoutSeconds: config.timeouts.readySeconds,
+          ...(models.length === 0
+            ? {}
+            : { weights: { models, seconds: config.timeouts.provisionMinutes * 60 } }),
+        },
+        basis: this.#machines,
+        repair: reason === undefined ? undefined : { reason, isCause: repairs?.launch === undefined },
+      },
+      // The cluster goes with all that runs on it.
+      pulumi.mergeOptions(opts, {
+        dependsOn: [
+          this.#nodes.resource,
+          ...(unit.role === "frontend" && this.#frontend !== undefined ? [this.#frontend] : []),
+        ],
+        deletedWith: this.#lease.resource,
+      }),
+    );
+    if (unit.role === "frontend") this.#frontend = command.resource;
+    return { resources: [command.resource], digest: command.digest, repair: reason };
   }
 
   url(_rank: number, _port: number): pulumi.Output<string> {
@@ -125,24 +205,31 @@ export function clusterIdentity(args: Pick<SkyClusterArgs, "plan" | "config">): 
   return stableJson(taskIdentity({ cluster: args.plan, config: args.config }));
 }
 
+/** What the nodes of a unit download. */
+function modelsOf(unit: Unit, config: DeploymentConfig): string[] {
+  return fetchedModels(
+    config,
+    config.pools.filter(({ role }) => role === unit.role),
+  );
+}
+
 /** The driver's result: the last line of its standard output. */
-function launchedOf(stdout: string): SkyLaunched {
-  const line = stdout.trim().split("\n").at(-1) ?? "";
-  return JSON.parse(line) as SkyLaunched;
+function resultOf<T>(stdout: string): T {
+  return JSON.parse(stdout.trim().split("\n").at(-1) ?? "");
 }
 
 /**
- * The public part of the certificate: a generated one comes with the launch's result, which knows its
- * address.
+ * The public part of the certificate: a generated one is issued when the nodes are known, for their address.
  */
 function servedBy(
   certificate: HostCertificate | undefined,
-  launched: pulumi.Output<SkyLaunched>,
+  nodes: DriverCommand,
 ): pulumi.Output<ServedCertificate> | undefined {
   if (certificate === undefined) return undefined;
   if (certificate.kind === "own") return pulumi.output(certificate.served);
-  return launched.apply(({ certificate: served }) => {
-    if (served === undefined) throw new RangeError("the launch told no certificate");
+  return pulumi.unsecret(nodes.resource.stdout).apply((text) => {
+    const { certificate: served } = resultOf<SkyNodesResult>(text);
+    if (served === undefined) throw new RangeError("the nodes told no certificate");
     return served;
   });
 }
@@ -156,14 +243,11 @@ function taskInput(args: SkyClusterArgs, controlIp?: string): TaskInput {
   };
 }
 
-/** The secrets required by programs of the plan; undefined if there are none. */
-function secretsOf({
-  plan,
-  config,
-  certificate,
-  secrets = {},
-}: SkyClusterArgs): Record<string, pulumi.Input<string>> | undefined {
-  const wanted = taskSecretNames({ cluster: plan, config });
+/** The values of some secrets; undefined if there are none. */
+function valuesOf(
+  { certificate, secrets = {} }: SkyClusterArgs,
+  wanted: readonly string[],
+): Record<string, pulumi.Input<string>> | undefined {
   const own = certificate?.kind === "own" ? { [TLS_BUNDLE]: inOneLine(certificate.bundle) } : {};
   const found = Object.entries({ ...secrets, ...own }).filter(([name]) => wanted.includes(name));
   return found.length === 0 ? undefined : Object.fromEntries(found);
@@ -181,24 +265,43 @@ function leaseInput({ clusterName, config }: SkyClusterArgs) {
 function launchInput(args: SkyClusterArgs, secrets: Record<string, pulumi.Input<string>> | undefined) {
   const { clusterName, config, controlIp, files = {}, port, certificate } = args;
   const { retryUntilUp, infra } = config.sky;
-  const fixed: Omit<SkyLaunchSpec, "cluster" | "task" | "secrets" | "tls"> = {
+  const fixed: Omit<SkyLaunchSpec, "cluster" | "task" | "secrets"> = {
     infra: [...infra],
     retryUntilUp,
     port,
     runtime: runtimeDigests(),
     ...(Object.keys(files).length === 0 ? {} : { files }),
+    ...(certificate === undefined ? {} : { tls: true }),
     timeoutSeconds: config.timeouts.provisionMinutes * 60,
   };
   return {
     ...fixed,
     cluster: clusterName,
-    task: pulumi.output(controlIp).apply((address) => skyTask(taskInput(args, address))),
+    task: pulumi.output(controlIp).apply((address) => launchedTask(taskInput(args, address))),
     ...(secrets === undefined ? {} : { secrets }),
-    ...(certificate === undefined ? {} : { tls: tlsOf(certificate) }),
   };
 }
 
-/** TLS input of the launch: how to issue the certificate. */
-function tlsOf(certificate: HostCertificate) {
-  return certificate.kind === "own" ? {} : { seed: certificate.seed, names: certificate.names };
+function nodesInput(args: SkyClusterArgs, launched: pulumi.Output<SkyLaunched>) {
+  const { clusterName, config, plan, certificate } = args;
+  const nodes = plan.nodes.map(({ rank, programs }) => ({
+    rank,
+    secrets: [...new Set(programs.flatMap(secretsOfProgram))].toSorted(),
+  }));
+  const secrets = valuesOf(
+    args,
+    nodes.flatMap(({ secrets }) => secrets),
+  );
+  return {
+    cluster: clusterName,
+    infra: [...config.sky.infra],
+    nodes,
+    units: unitsOf(plan).map(({ name }) => name),
+    endpoint: launched.endpoint,
+    headAddress: launched.headAddress,
+    ...(secrets === undefined ? {} : { secrets }),
+    ...(certificate?.kind === "generated"
+      ? { tls: { seed: certificate.seed, names: certificate.names } }
+      : {}),
+  };
 }

@@ -1,12 +1,14 @@
-/** Finds which of a deployment's SkyPilot clusters are lost and must be launched again. */
+/** Finds what of a deployment's SkyPilot clusters is lost, and must be launched or started again. */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../plan/config";
 import { type HubAnswer, type HubQuestion, hubQuestion } from "../plan/hub";
 import type { Obstacle } from "../plan/obstacles";
+import type { ClusterPlan } from "../plan/types";
 import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
 import { answersTo, priceQuestions, type SkyPrices } from "./prices";
 import { reported, reportedLater } from "./problems";
+import { unitRepairs } from "./repair";
 
 /** The observed state, and when it was read. */
 export interface SkyObservation {
@@ -78,20 +80,35 @@ export async function observeSky(
 /** Includes the first installation of SkyPilot. */
 const OBSERVE_SECONDS = 900;
 
+/** What is broken in a cluster. */
+export interface SkyRepairs {
+  /** Why its task must be launched again, and all units started. */
+  readonly launch?: string;
+  /** Why units must be started again, by unit name. */
+  readonly units: ReadonlyMap<string, string>;
+}
+
 /**
- * Why a cluster's task must be launched again; undefined if it runs.
+ * Compares a cluster's plan with its observed state. Nodes that did not answer are taken to be well: they may
+ * be busy, and their task runs.
  *
  * A reason includes the time of the observation, as in `repair.ts`, so that a second loss differs from the
  * first.
  *
  * @param base The cluster's name without its random suffix, which is unknown while resources are declared.
  */
-export function skyRepair(base: string, { at, clusters }: SkyObservation): string | undefined {
+export function skyRepairs(plan: ClusterPlan, base: string, { at, clusters }: SkyObservation): SkyRepairs {
   const name = new RegExp(`^${base}-[a-z0-9]{${SUFFIX_LENGTH}}$`);
-  const found = Object.entries(clusters).filter(([cluster]) => name.test(cluster));
-  const reasons = found.map(([, seen]) => broken(seen));
-  if (reasons.includes(undefined)) return undefined;
-  return `${reasons[0] ?? "SkyPilot knows no such cluster"}, seen ${at}`;
+  const found = Object.entries(clusters).flatMap(([cluster, seen]) => (name.test(cluster) ? [seen] : []));
+  const well = found.find((seen) => broken(seen) === undefined);
+  if (well !== undefined) {
+    const { nodes = [] } = well;
+    const answered = new Set(nodes.map(({ rank }) => rank));
+    const known = { ...plan, nodes: plan.nodes.filter(({ rank }) => answered.has(rank)) };
+    return { units: unitRepairs(known, nodes, at) };
+  }
+  const [reason = "SkyPilot knows no such cluster"] = found.map(broken);
+  return { launch: `${reason}, seen ${at}`, units: new Map() };
 }
 
 function broken({ status, job }: ObservedSkyCluster): string | undefined {

@@ -1,8 +1,10 @@
 /** Runs `runtime/agent.py` on a node, and reads its answers. */
+
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { inherited } from "./inherited";
 import type { NodeShell } from "./nodes";
 import type { UnitChange } from "./nodeUnits";
 import type { ProcessId } from "./processes";
@@ -12,7 +14,6 @@ import { runtimeDirectory } from "./runtimeFiles";
 export type NodeRequest =
   | { readonly report: ReportRequest }
   | { readonly logs: LogsRequest }
-  | { readonly secrets: Readonly<Record<string, string>> }
   // `runtime/units.py`
   | UnitChange
   | { readonly begin: { readonly unit: string; readonly owner: ProcessId } }
@@ -64,7 +65,7 @@ export function askNode(
       shell.command,
       shell.args(["-c", `import sys; exec(sys.stdin.read(${script.length}))`]),
       {
-        env: { ...process.env, ...shell.env },
+        env: { ...inherited(), ...shell.env },
         stdio: "pipe",
       },
     );
@@ -105,7 +106,7 @@ export function askNode(
 }
 
 /** Modules imported by the agent, sent with it, since a node may have another version, or none yet. */
-const IMPORTED = ["files", "processes", "supervisor_client", "units"] as const;
+const IMPORTED = ["files", "processes", "supervisor_client", "supervision", "weights", "units"] as const;
 
 /** `runtime/agent.py` and its imports as one text. JSON is valid Python, too. */
 function agentScript(): string {

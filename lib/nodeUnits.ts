@@ -13,7 +13,7 @@ import type { VerbContext } from "./verb";
 const failed = z.object({ program: z.string(), missing: z.string(), lines: z.array(z.string()) });
 const answerSchema = z.union([
   z.strictObject({ line: z.string() }),
-  z.strictObject({ waiting: z.string(), again: failed.optional() }),
+  z.strictObject({ waiting: z.string(), again: failed.extend({ since: z.number() }).optional() }),
   z.strictObject({ failed }),
   z.strictObject({ done: z.literal(true) }),
   z.strictObject({ silent: z.literal(true) }),
@@ -27,7 +27,14 @@ export type UnitChange =
   | { readonly apply: UnitPrograms }
   | { readonly remove: { readonly unit: string } }
   /** Removes all units but these. */
-  | { readonly keep: { readonly units: readonly string[] } };
+  | { readonly keep: { readonly units: readonly string[] } }
+  /** Writes all secrets of the node; programs that have a changed one and do not reread it are restarted. */
+  | {
+      readonly secrets: {
+        readonly values: Readonly<Record<string, string>>;
+        readonly reread: readonly string[];
+      };
+    };
 
 /** The programs of a unit on one node. */
 export interface UnitPrograms {
@@ -36,6 +43,8 @@ export interface UnitPrograms {
   readonly programs: readonly object[];
   /** Time limit for all of them to become healthy. */
   readonly timeoutSeconds: number;
+  /** Models on the hub that they load, and the time limit to download them. Default: none. */
+  readonly weights?: { readonly models: readonly string[]; readonly seconds: number };
   /**
    * Who has begun the change with {@link beginUnit}, and finishes it. Default: the change ends when they are
    * healthy.
@@ -59,8 +68,6 @@ export async function changeUnits(
 ): Promise<boolean> {
   const seconds = "apply" in request ? request.apply.timeoutSeconds : 0;
   const started = performance.now();
-  // The launcher writes seconds.
-  const since = Math.floor(Date.now() / 1000) * 1000;
   const hopeless = new AbortController();
   const isDue = lineSchedule();
   let isSilent = false;
@@ -76,8 +83,9 @@ export async function changeUnits(
         progress.line(
           `waiting for ${answer.waiting} (${Math.round(elapsed / 1000)} of at most ${seconds} s)`,
         );
-      if (answer.again === undefined || repeatedError(answer.again.lines, since) === undefined) return;
-      failure = answer.again;
+      const { again } = answer;
+      if (again === undefined || repeatedError(again.lines, again.since * 1000) === undefined) return;
+      failure = again;
       hopeless.abort();
     }
   };

@@ -3,6 +3,7 @@ import { accessSync } from "node:fs";
 import { access, constants } from "node:fs/promises";
 import { delimiter, join } from "node:path";
 import { codeOf, UserError } from "./errors";
+import { inherited } from "./inherited";
 
 /** Options to run a program. */
 export interface RunOptions {
@@ -90,7 +91,7 @@ export function run(command: string, args: readonly string[], options: RunOption
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: options.cwd,
-      env: { ...process.env, ...options.env },
+      env: { ...inherited(), ...options.env },
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],
     });

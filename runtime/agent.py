@@ -11,12 +11,7 @@ output. Values of the node's secrets file never leave it: they are masked in log
                           "times": N or null, "every": seconds}}
     {"dir": D, "sky": …, "logs": {"programs": [names], "tail": N or null, "since": seconds since 1970 or null,
     "follow": bool}}
-    {"dir": D, "sky": …, "secrets": {name: value}} → {"changed": bool}
-    {"dir": D, "sky": …, "apply" | "remove" | "keep" | "state" | "stop": …} as in `units.py`
-
-"secrets" is for those that programs reload at run time: the gateway's keys and certificate. They are written
-to the node's secrets file, and to the one that came with the launch, which a restart reads. Only existing
-names are changed.
+    {"dir": D, "sky": …, "secrets" | "apply" | "remove" | "keep" | "state" | "stop": …} as in `units.py`
 
 Python 3.9 or later, standard library only, since it runs with any interpreter of the node.
 """
@@ -32,6 +27,7 @@ import urllib.request
 
 import files
 import processes
+import supervision
 import units
 from supervisor_client import supervisor_at
 
@@ -174,10 +170,10 @@ def report(node_dir, wanted, redact):
     for name in wanted["programs"]:
         state = (states or {}).get(name)
         ends = ended.get(name, [])[-50:]
-        history = units.read_json(os.path.join(node_dir, "run", name + ".json"))
+        history = supervision.read_json(os.path.join(node_dir, "run", name + ".json"))
         lines = last_lines(node_dir, name, redact)
         programs[name] = {
-            "state": units.state_of(state, history),
+            "state": supervision.state_of(state, history),
             "start": state and state["start"],
             "history": history,
             "exits": ends,
@@ -324,7 +320,7 @@ def directory_of(place, usual):
 
 
 def until_running(place):
-    """Waits for a task that has just started and is still writing its files."""
+    """Waits for a task that has just started, and is still writing its files."""
     deadline = time.monotonic() + RUNNING_SECONDS
     while True:
         directory = processes.node_directory(place["cluster"], place["rank"])
@@ -335,34 +331,13 @@ def until_running(place):
         time.sleep(FOLLOW_SECONDS)
 
 
-def renew(path, values):
-    """Returns whether anything changed."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            present = json.load(file)
-    except FileNotFoundError:
-        return False
-    renewed = {name: values.get(name, value) for name, value in present.items()}
-    if renewed == present:
-        return False
-    files.write_private(path, json.dumps(renewed))
-    return True
-
-
-def secrets(node_dir, values):
-    # The launch's file first: if this is interrupted, it can be repeated.
-    paths = [os.path.join(directory, files.SECRETS) for directory in (os.path.dirname(node_dir), node_dir)]
-    changed = [renew(path, values) for path in paths]
-    say({"changed": any(changed)})
-
-
 def main():
     request = json.load(sys.stdin)
     node_dir = os.path.abspath(os.path.expanduser(request["dir"]))
-    if "secrets" in request:
-        return secrets(until_running(request["sky"]), request["secrets"])
+    changes = [verb for verb in units.VERBS if verb in request]
     if request.get("sky"):
-        node_dir = directory_of(request["sky"], node_dir)
+        waits = changes and changes != ["state"]
+        node_dir = until_running(request["sky"]) if waits else directory_of(request["sky"], node_dir)
     # The node has its own `node.py` and `launch.py`.
     sys.path.insert(0, node_dir)
     sys.dont_write_bytecode = True
@@ -372,10 +347,11 @@ def main():
         elif "logs" in request:
             logs(node_dir, request["logs"])
         else:
-            [verb] = set(units.VERBS) & set(request)
+            [verb] = changes
             redact = Redaction(node_dir)
-            node = units.Node(node_dir, say, lambda name: last_lines(node_dir, name, redact))
-            units.carry_out(node, verb, request[verb])
+            node = supervision.Node(node_dir, say, lambda name: last_lines(node_dir, name, redact))
+            # On SkyPilot nobody else starts it.
+            units.carry_out(node, verb, request[verb], RUNNING_SECONDS if request.get("sky") else 0)
     except BrokenPipeError:
         # The client has disconnected. Without this Python would report the broken pipe again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

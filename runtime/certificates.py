@@ -27,6 +27,7 @@ SECRET = "DYNAMO_SKY_NODES_AUTHORITY"
 DIRECTORY, AUTHORITY, CERTIFICATE, KEY = "tls", "authority.pem", "certificate.pem", "key.pem"
 # Name of every program, for clients that ask for a name instead of an address.
 SERVER_NAME = "node.dynamo-sky.internal"
+AUTHORITY_SUBJECT, PROGRAM_SUBJECT = "/CN=dynamo-sky nodes", "/CN=dynamo-sky node"
 # Longer than any program runs: each start makes another certificate. Clocks of nodes may differ by a day.
 DAYS, EARLIER_SECONDS = 3650, 86400
 SECONDS = 30
@@ -36,10 +37,8 @@ ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 BEFORE, AFTER = bytes.fromhex("30310201010420"), bytes.fromhex("a00a06082a8648ce3d030107")
 
 CONFIG = """[req]
-distinguished_name = authority
-prompt = no
-[authority]
-CN = dynamo-sky nodes
+distinguished_name = none
+[none]
 [ca]
 default_ca = issue
 [issue]
@@ -101,6 +100,11 @@ def time_of(seconds):
     return time.strftime("%Y%m%d%H%M%SZ", time.gmtime(seconds))
 
 
+def keep(work, name, text):
+    with open(os.path.join(work, name), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
 def names_of(addresses):
     unique = sorted({str(ipaddress.ip_address(one)) for one in addresses})
     return ["DNS:" + SERVER_NAME] + ["IP:" + one for one in unique]
@@ -110,26 +114,26 @@ def issue(secret, addresses):
     """Texts by file name: the authority's certificate, and a new key with its certificate."""
     work = tempfile.mkdtemp(prefix="dynamo-sky-tls-")
     try:
-        with open(os.path.join(work, "config"), "w", encoding="utf-8") as file:
-            file.write(CONFIG % ",".join(names_of(addresses)))
-        open(os.path.join(work, "index.txt"), "w", encoding="utf-8").close()
+        keep(work, "config", CONFIG % ",".join(names_of(addresses)))
+        keep(work, "index.txt", "")
         config = ("-config", "config")
         root = authority_key(secret)
-        new = ("req", "-new", *config, "-key", "/dev/stdin")
-        authority = openssl(work, *new, "-x509", "-days", str(DAYS), "-extensions", "of_authority", text=root)
-        key = openssl(work, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
-        request = openssl(work, *new, "-subj", "/CN=dynamo-sky node", text=key)
-        for name, text in (("authority", authority), ("request", request)):
-            with open(os.path.join(work, name), "w", encoding="utf-8") as file:
-                file.write(text)
         now = time.time()
-        certificate = openssl(
-            work,
-            *("ca", "-batch", "-notext", *config, "-extensions", "of_program"),
-            *("-cert", "authority", "-keyfile", "/dev/stdin", "-in", "request"),
-            *("-startdate", time_of(now - EARLIER_SECONDS), "-enddate", time_of(now + DAYS * 86400)),
-            text=root,
-        )
+        dates = ("-startdate", time_of(now - EARLIER_SECONDS), "-enddate", time_of(now + DAYS * 86400))
+
+        def certify(name, subject, extensions, *issuer, text):
+            new = ("req", "-new", *config, "-key", "/dev/stdin", "-subj", subject)
+            keep(work, "request", openssl(work, *new, text=text))
+            sign = ("ca", "-batch", "-notext", *config, "-extensions", extensions, "-in", "request", *dates)
+            issued = openssl(work, *sign, *issuer, "-keyfile", "/dev/stdin", text=root)
+            keep(work, name, issued)
+            return issued
+
+        key = openssl(work, "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        # Not by `req -x509`, which before OpenSSL 3.4 makes none that is valid earlier than now.
+        authority = certify("authority", AUTHORITY_SUBJECT, "of_authority", "-selfsign", text=root)
+        issuer = ("-cert", "authority")
+        certificate = certify("certificate", PROGRAM_SUBJECT, "of_program", *issuer, text=key)
         return {AUTHORITY: authority, CERTIFICATE: certificate, KEY: key}
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -6,6 +6,7 @@ import os
 import stat
 
 SECRETS = "secrets.json"
+UNITS = "units"
 
 
 class Unusable(Exception):

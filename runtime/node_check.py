@@ -22,6 +22,9 @@ FREE_MEMORY = 0.95
 # Errors of the GPU, its memory and its links. The others come from programs, such as 13, 31 and 43:
 # https://docs.nvidia.com/deploy/xid-errors/
 XID = re.compile(r"NVRM: Xid \(([^)]*)\): (48|62|63|64|74|79|92|94|95|119|120|140|143|154)\b.*")
+# In place of a value, of a GPU that no longer answers. Others, such as [N/A], are of one that has no such
+# value.
+BROKEN = re.compile(r"unknown error|is lost|requires reset|\bERR!", re.IGNORECASE)
 # Transports of UCX that use RDMA: InfiniBand and RoCE (rc, dc, ud), and EFA (srd).
 RDMA_TRANSPORT = re.compile(r"Transport: *(rc|dc|ud|srd)(_|\b)")
 # Not on PATH in NVIDIA's images.
@@ -60,14 +63,14 @@ def last_line(text):
     return (text.splitlines() or ["no output"])[-1].strip()
 
 
-def check(specs, env, driver=None, rdma=None):
+def check(used, env, driver=None, rdma=None):
     """(problems, notes) of this node; both empty where no program uses a GPU.
 
+    @param used: the plan's numbers of the GPUs that are used, in order
     @param driver: lowest major version of NVIDIA's driver. Default: any
     @param rdma: `required` or `expected` where programs talk to other nodes or among each other. Default: not
         looked for
     """
-    used = gpus_of(specs)
     if not used:
         return [], []
     problems, notes = gpu_findings(used, env, driver)
@@ -96,20 +99,37 @@ def gpu_findings(used, env, driver):
     rows = [row for row in rows if len(row) == len(QUERY.split(","))]
     problems, notes = driver_problems(rows, driver), []
     entries = gpus.given(env)
+    own = own_indices(used, entries)
     # A part of a GPU (MIG) is no row of its own.
     has_parts = any(row[4] == "Enabled" for row in rows)
     there = len(rows) if entries is None else len(entries)
+    # CUDA stops at a number that is none of a GPU.
+    if not has_parts and entries is not None:
+        there = next((at for at, one in enumerate(entries) if one.isdigit() and int(one) >= len(rows)), there)
     if used[-1] >= there and not (has_parts and entries is None):
         problems.append(
             "the plan uses GPU %s of this node (counted from 0), and it has %d: ask for as many as "
             "cluster.gpusPerNode says" % (", ".join(map(str, used)), there)
         )
-    for index, _, total, taken, _, ecc in rows:
+    for row in rows:
+        index, _, total, taken, _, ecc = row
+        if own is not None and index not in own:
+            continue
+        broken = next((field for field in row if BROKEN.search(field)), None)
+        if broken is not None:
+            problems.append("GPU %s is broken: nvidia-smi says '%s' of it" % (index, broken))
         if ecc.isdigit() and int(ecc):
             notes.append("GPU %s has had %s uncorrected ECC errors since its last reset" % (index, ecc))
         if total.isdigit() and taken.isdigit() and int(taken) > (1 - FREE_MEMORY) * int(total):
             notes.append("GPU %s: %s of its %s MiB are in use already" % (index, taken, total))
     return problems, notes
+
+
+def own_indices(used, entries):
+    """nvidia-smi's numbers of the plan's GPUs; None where they are known by other names."""
+    named = used if entries is None else [entries[gpu] for gpu in used if gpu < len(entries)]
+    indices = [str(one) for one in named]
+    return indices if all(one.isdigit() for one in indices) else None
 
 
 def driver_problems(rows, driver):
@@ -150,9 +170,9 @@ def kernel_notes():
     return ["the kernel has logged: %s" % line for line in latest.values()]
 
 
-def ensure(specs, env, driver=None, rdma=None):
+def ensure(used, env, driver=None, rdma=None):
     """Prints notes and problems. @raises SystemExit if there is a problem."""
-    problems, notes = check(specs, env, driver, rdma)
+    problems, notes = check(used, env, driver, rdma)
     for note in notes:
         print("node check, note: " + note, flush=True)
     for problem in problems:

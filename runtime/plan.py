@@ -31,6 +31,7 @@ by the task's environment variable of that name. All other placeholders are fill
 Python 3.9 or later, standard library only.
 """
 
+import glob
 import hashlib
 import json
 import math
@@ -38,7 +39,7 @@ import os
 import re
 import shlex
 
-from files import write_private
+from files import UNITS, write_private
 
 NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 PLACE = re.compile(r"(?P<role>[a-z]+)(-(?P<replica>[0-9]+)(-rank(?P<rank>[0-9]+))?)?")
@@ -241,7 +242,7 @@ def unit_files(unit, specs):
     files = {}
     for spec in specs:
         check_name("program", spec["name"])
-        path = "units/%s/%s" % (unit, spec["name"])
+        path = "%s/%s/%s" % (UNITS, unit, spec["name"])
         if path + ".json" in files:
             raise BadPlan("two programs of unit '%s' are named '%s'" % (unit, spec["name"]))
         has_launcher = spec["gpus"] or "lockstep" in spec
@@ -267,7 +268,16 @@ def check_name(what, name):
         )
 
 
+def given(directory):
+    """Specifications that were written into a node's directory."""
+    found = []
+    for path in sorted(glob.glob(os.path.join(glob.escape(directory), UNITS, "*", "*.json"))):
+        with open(path, encoding="utf-8") as file:
+            found.append(json.load(file))
+    return found
+
+
 def write_unit(directory, unit, specs):
-    os.makedirs(os.path.join(directory, "units", unit), mode=0o700, exist_ok=True)
+    os.makedirs(os.path.join(directory, UNITS, unit), mode=0o700, exist_ok=True)
     for path, text in unit_files(unit, specs).items():
         write_private(os.path.join(directory, path), text)

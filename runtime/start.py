@@ -6,12 +6,14 @@ It creates the node's directory anew (``~/.dynamo-sky/node<rank>``) with the fil
 node's part of the plan (`plan.py`) and its secrets, prints the programs' logs, and becomes supervisord
 (exec). On SIGTERM or SIGINT it stops all programs and exits.
 
+    --keep       no plan: the node starts with the units and secrets that its agent was given last
     --standalone generate missing secrets: passwords of etcd and NATS, the gateway's key and certificate
     --control-ip ADDR address of the control plane, if it is on another cluster
     --models NAME,NAME models copied from buckets, in ~/.dynamo-sky/models
     --files NAME,NAME files of the deployment, in ~/.dynamo-sky/files
     --driver MAJOR    lowest version of NVIDIA's driver, where programs use GPUs (`node_check.py`)
     --rdma HOW        whether they need an RDMA device: required or expected
+    --gpus NUMBER     GPUs that a node must have, where the plan comes later
 
 Python 3.9 or later; this interpreter's environment has Dynamo and `supervisor`.
 """
@@ -34,7 +36,7 @@ import models
 import node
 import node_check
 import plan as plans
-from files import SECRETS, write_private
+from files import SECRETS, UNITS, write_private
 from launch import FILES
 
 # The only secret of a launch over several nodes without generated ones: each node derives the others from it.
@@ -52,11 +54,16 @@ DERIVED = (
 REGISTRY_LOGIN = ("SKYPILOT_DOCKER_SERVER", "SKYPILOT_DOCKER_USERNAME", "SKYPILOT_DOCKER_PASSWORD")
 # Prometheus's data are kept, to compare a deployment before and after a change. `PROMETHEUS_DATA` of
 # plan/programs/metrics.ts.
-KEPT = "prometheus"
+DATA = "prometheus"
+# What the agent has written.
+GIVEN = [UNITS, SECRETS, "run"]
+# Slurm's number of the job that is the cluster. The next cluster of the name has the same directory, in which
+# one that did not end through SkyPilot has left its plan.
+ALLOCATION = "SLURM_JOB_ID"
 
 
 def clear(directory, kept):
-    """All nodes restart together, so old files are not needed."""
+    """All nodes restart together, so other files are not needed."""
     os.makedirs(directory, exist_ok=True)
     for entry in os.scandir(directory):
         if entry.name in kept:
@@ -65,6 +72,17 @@ def clear(directory, kept):
             shutil.rmtree(entry.path)
         else:
             os.unlink(entry.path)
+
+
+def forget_others(directory, allocation):
+    """Removes a plan that a former cluster was given."""
+    try:
+        with open(os.path.join(directory, "allocation"), encoding="utf-8") as file:
+            former = file.read()
+    except FileNotFoundError:
+        former = ""
+    if former != allocation:
+        clear(directory, [])
 
 
 def remove(entry):
@@ -156,37 +174,44 @@ def fetch_left_out(home, runtime, specs):
     os.unlink(left)
 
 
-def show(logs):
+def show():
     """Prints the programs' output for `sky logs`; ends with this process, which becomes the supervisor."""
-    for log in logs:
-        open(log, "a", encoding="utf-8").close()
-    command = ["tail", "--pid=%d" % os.getpid(), "-n", "+1", "-F"] + logs
+    command = [sys.executable, "-B", "follow.py", str(os.getpid())]
     subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Starts the programs of one node.")
+    parser.add_argument("--keep", action="store_true")
     parser.add_argument("--standalone", action="store_true")
     parser.add_argument("--control-ip")
     parser.add_argument("--models", type=lambda text: text.split(","), default=[])
     parser.add_argument("--files", type=lambda text: text.split(","), default=[])
     parser.add_argument("--driver", type=int)
     parser.add_argument("--rdma", choices=["required", "expected"])
+    parser.add_argument("--gpus", type=int, default=0)
     arguments = parser.parse_args()
     os.umask(0o077)
     runtime = os.path.dirname(os.path.abspath(__file__))
     home = os.path.dirname(runtime)
     rank = int(os.environ["SKYPILOT_NODE_RANK"])
     ips = os.environ["SKYPILOT_NODE_IPS"].split()
-    nodes = read_plan(sys.stdin, os.environ.pop("MODEL", None))
-    specs = nodes.get(rank, [])
-    everywhere = [spec for programs in nodes.values() for spec in programs]
-    node_check.ensure(specs, os.environ, arguments.driver, arguments.rdma)
-    fetch_left_out(home, runtime, specs)
-
     # Nodes may share a home directory, so each node's directory has its rank in the name.
     directory = os.path.join(home, "node%d" % rank)
-    clear(directory, [KEPT] if any(spec["role"] == "prometheus" for spec in everywhere) else [])
+    allocation = os.environ.get(ALLOCATION, "")
+    if arguments.keep:
+        forget_others(directory, allocation)
+        specs = everywhere = plans.given(directory)
+    else:
+        nodes = read_plan(sys.stdin, os.environ.pop("MODEL", None))
+        specs = nodes.get(rank, [])
+        everywhere = [spec for programs in nodes.values() for spec in programs]
+    used = {*node_check.gpus_of(specs), *range(arguments.gpus)}
+    node_check.ensure(sorted(used), os.environ, arguments.driver, arguments.rdma)
+    fetch_left_out(home, runtime, specs)
+    has_data = any(spec["role"] == "prometheus" for spec in everywhere)
+    clear(directory, [*([DATA] if has_data else []), *(GIVEN if arguments.keep else [])])
+    write_private(os.path.join(directory, "allocation"), allocation)
     os.makedirs(os.path.join(directory, "logs"), exist_ok=True)
     for name in os.listdir(runtime):
         if name.endswith((".py", ".conf")):
@@ -195,8 +220,9 @@ def main():
         plans.write_unit(directory, unit, [spec for spec in specs if plans.unit_of(spec) == unit])
     bring(FILES, arguments.files, home, directory)
     bring(models.MODELS, arguments.models, home, directory)
-    names = plans.secrets_of(specs)
-    write_private(os.path.join(directory, SECRETS), json.dumps(values_of(names, home, arguments.standalone)))
+    if not arguments.keep:
+        values = values_of(plans.secrets_of(specs), home, arguments.standalone)
+        write_private(os.path.join(directory, SECRETS), json.dumps(values))
     for name in {*plans.secrets_of(everywhere), CLUSTER_SECRET, *REGISTRY_LOGIN}:
         os.environ.pop(name, None)
 
@@ -210,7 +236,7 @@ def main():
             os.environ.get("PATH", os.defpath),
         ]
     )
-    show(["logs/%s.log" % spec["name"] for spec in specs])
+    show()
     node.start(
         argparse.Namespace(
             dir=".",

@@ -7,9 +7,9 @@ the node's plan: there is no other copy. They are written by the node's own `pla
 
 Each request can be repeated from any state, so one that was cut off is completed by the next.
 
-    {"apply": {"unit": U, "programs": [specifications], "timeoutSeconds": S}} → {"line": progress} and
-        {"waiting": for what}, of a program that was started more than once with "again": as "failed"; at
-        last {"done": true}, or
+    {"apply": {"unit": U, "programs": [specifications], "timeoutSeconds": S, "weights": {"models": [names],
+        "seconds": S} or absent}} → {"line": progress} and {"waiting": for what}, of a program that was
+        started more than once with "again": as "failed", and "since": S; at last {"done": true}, or
         {"failed": {"program": P, "missing": what, "lines": [its last log lines]}}
     {"begin": {"unit": U, "owner": O}} marks the unit as being changed by O, whatever that means to the
         client, until it says {"finish": {"unit": U}} → {"done": true}. Within, an apply with "owner": O is
@@ -18,6 +18,8 @@ Each request can be repeated from any state, so one that was cut off is complete
         of these would restart or end]}
     {"remove": {"unit": U}} → {"done": true}
     {"keep": {"units": [U, …]}} removes all others → {"line": progress}, {"done": true}
+    {"secrets": {"values": {name: value}, "reread": [names]}} writes the node's secrets, and restarts programs
+        that have a changed one, except for those that they read again by themselves → {"done": true}
     {"state": {"seconds": S}} waits so long for supervisor →
         {"supervisor": bool, "programs": [{"name", "unit", "state", "pid", "unfinished": bool,
         "owner": O or null}]}
@@ -30,69 +32,38 @@ The answer is {"silent": true} where a request needs supervisor and none answers
 Python 3.9 or later, standard library only.
 """
 
-import concurrent.futures
 import contextlib
-import fcntl
-import http.client
 import json
 import os
 import shutil
 import signal
-import sys
 import time
 import xmlrpc.client
 
 import files
-from supervisor_client import supervisor_at
+import weights
+from supervision import (
+    ALREADY_ADDED,
+    ALREADY_STARTED,
+    LONGEST_PAUSE_SECONDS,
+    NO_ANSWER,
+    NOT_RUNNING,
+    read_json,
+    state_of,
+)
 
-UNITS = "units"
-CALL_SECONDS = 15.0
-LOCK_SECONDS = 60.0
-# Besides a program's own grace: its launcher's, and supervisor's.
-STOP_MARGIN_SECONDS = 25.0
-LONGEST_PAUSE_SECONDS = 0.5
+LONGEST_STOP_SECONDS = 3600.0
 # While nothing changes, a write is the only way to notice that the client has disconnected.
 HEARTBEAT_SECONDS = 2.0
 LOG_LINES = 20
 # Of several starts, each with a trace.
 RESTARTED_LINES = 1000
-# `supervisor/xmlrpc.py`
-BAD_NAME, ALREADY_STARTED, NOT_RUNNING, ALREADY_ADDED = 10, 60, 70, 90
-# What a call raises where no supervisor answers, or the node's environment is gone.
-NO_ANSWER = (OSError, http.client.HTTPException, xmlrpc.client.Error, ImportError)
 # States that supervisor does not leave by itself: http://supervisord.org/subprocess.html#process-states
 STOPPED = ("STOPPED", "EXITED", "FATAL")
 WAITING = {
     "STARTING": "it waits for what it needs",
     "BACKOFF": "it ended right after its start, and is held back",
 }
-
-
-def state_of(seen, history):
-    """State of a program in supervisor's terms: RUNNING, STARTING while its launcher waits for what it needs,
-    BACKOFF while the launcher delays the restart of a crashing program (supervisor itself sees the launcher
-    and reports both as running), MISSING if supervisor does not know it.
-
-    @param seen: supervisor's process info
-    @param history: content of the launcher's `run/<name>.json`
-    """
-    if seen is None:
-        return "MISSING"
-    # An exited program is restarted within a second, whatever its exit code.
-    if seen["statename"] not in ("RUNNING", "EXITED"):
-        return seen["statename"]
-    history = history or {}
-    if seen["statename"] == "RUNNING" and history.get("pid") == seen["pid"]:
-        return "RUNNING"
-    return "BACKOFF" if history.get("crashes", 0) > 0 else "STARTING"
-
-
-def read_json(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)
-    except (OSError, ValueError):
-        return None
 
 
 @contextlib.contextmanager
@@ -107,112 +78,6 @@ def uninterrupted():
             signal.signal(one, handler)
         for number in came[:1]:
             os.kill(os.getpid(), number)
-
-
-class Node:
-    """A node's directory and its supervisor.
-
-    @param say: sends an answer to the client
-    @param lines: the last log lines of a program
-    """
-
-    def __init__(self, directory, say, lines):
-        self.directory = directory
-        self.answer = say
-        self.lines = lines
-        self.is_heard = True
-
-    def say(self, answer):
-        """A client that has disconnected does not keep a change from its end."""
-        try:
-            if self.is_heard:
-                self.answer(answer)
-        except BrokenPipeError:
-            self.is_heard = False
-
-    def path(self, *parts):
-        return os.path.join(self.directory, *parts)
-
-    def call(self, method, *arguments, seconds=CALL_SECONDS, fine=None):
-        """@param fine: a fault's code that means that there is nothing to do"""
-        import node
-
-        try:
-            supervisor = supervisor_at(node.socket_path(self.directory), seconds)
-            return getattr(supervisor, method)(*arguments)
-        except xmlrpc.client.Fault as fault:
-            if fault.faultCode != fine:
-                raise
-            return None
-
-    def answers(self):
-        try:
-            self.call("getState", seconds=2.0)
-            return True
-        except NO_ANSWER:
-            return False
-
-    def infos(self):
-        return {info["name"]: info for info in self.call("getAllProcessInfo")}
-
-    def units(self):
-        """Specifications by unit."""
-        try:
-            names = sorted(os.listdir(self.path(UNITS)))
-        except FileNotFoundError:
-            return {}
-        return {unit: self.programs(unit) for unit in names}
-
-    def programs(self, unit):
-        try:
-            names = sorted(os.listdir(self.path(UNITS, unit)))
-        except FileNotFoundError:
-            return []
-        found = [read_json(self.path(UNITS, unit, name)) for name in names if name.endswith(".json")]
-        return [spec for spec in found if spec is not None]
-
-    def history(self, name):
-        return read_json(self.path("run", name + ".json"))
-
-    @contextlib.contextmanager
-    def lock(self, name, seconds=LOCK_SECONDS):
-        """Held by one agent at a time; it ends with its process."""
-        with open(self.path("run", name + ".lock"), "w", encoding="utf-8") as file:
-            deadline = time.monotonic() + seconds
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        sys.exit("gave up after %g s: another update works on %s" % (seconds, name))
-                    self.say({"waiting": "another update that works on " + name})
-                    if not self.is_heard:
-                        raise BrokenPipeError from None
-                    time.sleep(LONGEST_PAUSE_SECONDS)
-            yield
-
-    def mark(self, unit):
-        return self.path("run", unit + ".unfinished")
-
-    def reload(self):
-        """Names that are new, that differ, and that are gone, of all units."""
-        return self.call("reloadConfig")[0]
-
-    def at_once(self, action, items):
-        items = list(items)
-        with concurrent.futures.ThreadPoolExecutor(max(1, len(items))) as pool:
-            list(pool.map(action, items))
-
-    def stop(self, specs):
-        """Stops programs, each with its own grace, and makes supervisor forget them."""
-
-        def end(spec):
-            name, seconds = spec["name"], spec["stopSeconds"] + STOP_MARGIN_SECONDS
-            self.call("stopProcessGroup", name, True, seconds=seconds, fine=BAD_NAME)
-            self.call("removeProcessGroup", name, fine=BAD_NAME)
-
-        self.at_once(end, specs)
 
 
 def replace(node, unit, specs):
@@ -231,7 +96,7 @@ def replace(node, unit, specs):
         for spec in gone:
             for kind in ("conf", "json"):
                 with contextlib.suppress(FileNotFoundError):
-                    os.unlink(node.path(UNITS, unit, "%s.%s" % (spec["name"], kind)))
+                    os.unlink(node.path(files.UNITS, unit, "%s.%s" % (spec["name"], kind)))
         added, changed, _ = node.reload()
     graces = {spec["name"]: spec for spec in [*specs, *before]}
     changed = [graces[name] for name in changed if name in names]
@@ -270,13 +135,16 @@ def missing_of(node, spec, infos):
     return "%s at %s: %s%s" % (name, launch.describe(probe), error, again)
 
 
-def restarted(node, missing):
+def restarted(node, missing, since):
     """The last lines of a program that was started more than once, from which the client tells whether the
     next start can end otherwise.
+
+    @param since: when its specification was put on the node, by the node's clock
     """
     for name, what in missing:
         if (node.history(name) or {}).get("starts", 0) > 1:
-            return {"again": {"program": name, "missing": what, "lines": node.lines(name)[-RESTARTED_LINES:]}}
+            lines = node.lines(name)[-RESTARTED_LINES:]
+            return {"again": {"program": name, "missing": what, "lines": lines, "since": since}}
     return {}
 
 
@@ -286,6 +154,8 @@ def until_healthy(node, specs, seconds):
 
     os.environ.update(read_json(node.path(own.ADDRESSES)) or {}, NODE_DIR=node.directory)
     begun = beat = time.monotonic()
+    # In whole seconds, as the launcher writes starts.
+    since = int(time.time())
     pending, pause, told = list(specs), 0.05, None
     while True:
         infos, missing = node.infos(), []
@@ -302,7 +172,7 @@ def until_healthy(node, specs, seconds):
             return missing[0] if missing else None
         if missing[0][1] != told or now - beat >= HEARTBEAT_SECONDS:
             told, beat = missing[0][1], now
-            node.say(dict({"waiting": told}, **restarted(node, missing)))
+            node.say(dict({"waiting": told}, **restarted(node, missing, since)))
             if not node.is_heard:
                 raise BrokenPipeError
         time.sleep(min(pause, max(0.0, begun + seconds - now)))
@@ -315,6 +185,13 @@ def apply(node, wanted):
         # After a failed change Pulumi keeps the previous input; reverting to it makes no difference to
         # Pulumi, while the node has the changed programs.
         files.write_private(node.mark(unit), json.dumps(wanted.get("owner")))
+        wants = wanted.get("weights") or {"models": [], "seconds": 0}
+        # What runs serves on meanwhile.
+        lines = weights.ensure(node, wants["models"], wants["seconds"])
+        if lines is not None:
+            failed = {"program": specs[0]["name"], "missing": "the weights of its model", "lines": lines}
+            node.say({"failed": failed})
+            return
         with uninterrupted():
             replace(node, unit, specs)
         late = until_healthy(node, specs, seconds)
@@ -358,7 +235,7 @@ def changes(node, wanted):
     planned = plan.unit_files(unit, wanted["programs"])
     changed = []
     for spec in node.programs(unit):
-        path = "%s/%s/%s.conf" % (UNITS, unit, spec["name"])
+        path = "%s/%s/%s.conf" % (files.UNITS, unit, spec["name"])
         with contextlib.suppress(FileNotFoundError), open(node.path(path), encoding="utf-8") as file:
             if file.read() != planned.get(path):
                 changed.append(spec["name"])
@@ -369,7 +246,7 @@ def take_off(node, unit):
     with node.lock(unit), uninterrupted():
         node.stop(node.programs(unit))
         with node.lock("node"):
-            shutil.rmtree(node.path(UNITS, unit), ignore_errors=True)
+            shutil.rmtree(node.path(files.UNITS, unit), ignore_errors=True)
             node.reload()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(node.mark(unit))
@@ -390,10 +267,40 @@ def keep(node, wanted):
     node.say({"done": True})
 
 
+def secrets(node, wanted):
+    """All values of the node. What is in `reread` is read again by programs that run."""
+    import plan
+
+    path, left = node.path(files.SECRETS), node.path("run", "secrets-to-read")
+    values, before = wanted["values"], read_json(path) or {}
+    differ = {name for name in {*before, *values} if before.get(name) != values.get(name)}
+    # In a file, since another agent goes on where this one was cut off.
+    stale = sorted({*differ, *(read_json(left) or [])} - set(wanted["reread"]))
+    files.write_private(left, json.dumps(stale))
+    if differ:
+        files.write_private(path, json.dumps(values))
+    users = [
+        spec["name"]
+        for specs in node.units().values()
+        for spec in specs
+        if set(stale) & set(plan.secrets_of([spec]))
+    ]
+
+    def start_again(name):
+        node.say({"line": "restarting %s, for which a secret has changed" % name})
+        node.call("stopProcess", name, True, seconds=LONGEST_STOP_SECONDS, fine=NOT_RUNNING)
+        node.call("startProcess", name, False, fine=ALREADY_STARTED)
+
+    with uninterrupted():
+        node.at_once(start_again, users)
+    os.unlink(left)
+    if differ and before and not users:
+        node.say({"line": "new keys and certificate are on the node: nothing is started anew"})
+    node.say({"done": True})
+
+
 def state(node, wanted):
-    deadline = time.monotonic() + wanted["seconds"]
-    while not node.answers() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    node.until_answers(wanted["seconds"])
     try:
         infos = node.infos()
     except NO_ANSWER:
@@ -436,6 +343,7 @@ def clean(node, _wanted):
 
 
 VERBS = {
+    "secrets": secrets,
     "apply": apply,
     "begin": begin,
     "finish": finish,
@@ -449,8 +357,9 @@ VERBS = {
 WITHOUT_SUPERVISOR = ("state", "begin", "finish", "changes", "clean")
 
 
-def carry_out(node, verb, wanted):
-    if verb not in WITHOUT_SUPERVISOR and not node.answers():
+def carry_out(node, verb, wanted, seconds):
+    """@param seconds: how long to wait for supervisor"""
+    if verb not in WITHOUT_SUPERVISOR and not node.until_answers(seconds):
         node.say({"silent": True})
     else:
         VERBS[verb](node, wanted)

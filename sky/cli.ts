@@ -1,7 +1,9 @@
 /** Runs `sky` with a time limit, so that no process of it outlives the driver. */
+
 import { createInterface } from "node:readline";
 import type { z } from "zod";
 import { UserError } from "../lib/errors";
+import { inherited } from "../lib/inherited";
 import { printable } from "../lib/progress";
 import { bypassProxies } from "../lib/proxies";
 import type { VerbContext } from "../lib/verb";
@@ -93,7 +95,7 @@ export class Sky {
     const signal = AbortSignal.any(signals);
     const env = options.env ?? {};
     const given = await this.session?.become(args, env);
-    const all = { ...process.env, ...env, ...this.program.env, ...PLAIN_OUTPUT };
+    const all = { ...inherited(), ...env, ...this.program.env, ...PLAIN_OUTPUT };
     const child = given ?? spawnProcess(this.program.command, args, all);
     if (given === undefined) child.input.end();
     return outcomeOf(child, this.program.command, options, signal);

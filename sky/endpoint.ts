@@ -13,7 +13,7 @@ export async function findEndpoint(
 ): Promise<Pick<SkyLaunched, "endpoint" | "headAddress">> {
   const { input, sky, context } = launch;
   const headAddress = cluster.head_ip ?? lastWord((await sky.must(["status", "--ip", input.cluster])).stdout);
-  const scheme = input.tls === undefined ? "http" : "https";
+  const scheme = input.tls ? "https" : "http";
   const direct = { headAddress, endpoint: `${scheme}://${bracketed(headAddress)}:${input.port}` };
   if (!opensPorts(input.task)) return direct;
   const args = ["status", "--endpoint", String(input.port), input.cluster];

@@ -1,15 +1,16 @@
 /** Read-only access to a deployment's SkyPilot clusters: their state, and a shell on their nodes. */
+
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inherited } from "../lib/inherited";
 import type { ClusterState, NodeShell } from "../lib/nodes";
-import { quoted } from "../lib/shell";
 import type { VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { latestJob } from "./records";
-import { ENVIRONMENT } from "./setup";
-import { sshConfig, Tunnel } from "./tunnel";
+import { type Connection, sshArguments, sshHost, sshShell } from "./ssh";
+import { Tunnel } from "./tunnel";
 
 export interface InspectOptions {
   readonly infra: readonly string[];
@@ -68,17 +69,9 @@ export class SkyClusters {
     return Object.fromEntries(await Promise.all(states));
   }
 
-  /** SkyPilot calls the nodes after the head `<cluster>-worker<rank>`. */
   shell(cluster: string, rank: number): NodeShell {
-    const host = rank === 0 ? cluster : `${cluster}-worker${rank}`;
-    this.reached.add(`${cluster} ${host}`);
-    return {
-      command: "ssh",
-      args: (words) => [...this.ssh(cluster), host, remoteCommand(words)],
-      env: { ...this.sky.env },
-      directory: `~/${ENVIRONMENT}/node${rank}`,
-      sky: { cluster, rank },
-    };
+    this.reached.add(`${cluster} ${sshHost(cluster, rank)}`);
+    return sshShell(cluster, rank, this.connection);
   }
 
   /**
@@ -92,17 +85,13 @@ export class SkyClusters {
     return tunnel.localPort(signal);
   }
 
-  private ssh(cluster: string): string[] {
-    const options = [
-      "BatchMode=yes",
-      "LogLevel=ERROR",
-      `ConnectTimeout=${CONNECT_SECONDS}`,
-      "ServerAliveInterval=15",
-      "ControlMaster=auto",
-      `ControlPath=${join(this.sockets, "%C")}`,
-      `ControlPersist=${PERSIST_SECONDS}`,
-    ];
-    return [...sshConfig(cluster, this.sky.env["HOME"]), ...options.flatMap((option) => ["-o", option])];
+  private get connection(): Connection {
+    return {
+      env: { ...this.sky.env },
+      sockets: this.sockets,
+      connectSeconds: CONNECT_SECONDS,
+      persistSeconds: PERSIST_SECONDS,
+    };
   }
 
   readonly close = (): void => {
@@ -111,15 +100,13 @@ export class SkyClusters {
     for (const tunnel of this.tunnels) tunnel.close();
     for (const entry of this.reached) {
       const [cluster = "", host = ""] = entry.split(" ");
-      const env = { ...process.env, ...this.sky.env };
-      spawnSync("ssh", [...this.ssh(cluster), "-O", "exit", host], { env, stdio: "ignore", timeout: END_MS });
+      const env = { ...inherited(), ...this.sky.env };
+      spawnSync("ssh", [...sshArguments(cluster, this.connection), "-O", "exit", host], {
+        env,
+        stdio: "ignore",
+        timeout: END_MS,
+      });
     }
     rmSync(this.sockets, { recursive: true, force: true });
   };
-}
-
-/** Uses the interpreter installed by the set-up, or the node's own. */
-function remoteCommand(words: readonly string[]): string {
-  const own = `"$HOME/${ENVIRONMENT}/bin/node-python"`;
-  return `python=python3; [ -x ${own} ] && python=${own}; exec "$python" ${words.map(quoted).join(" ")}`;
 }

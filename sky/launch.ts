@@ -4,13 +4,11 @@
  * the same nodes).
  */
 import { defineVerb, type VerbContext } from "../lib/verb";
-import { certify } from "./certificate";
 import { Sky } from "./cli";
 import { findEndpoint } from "./endpoint";
 import { cancelJobs, untilRunning } from "./job";
 import { provision } from "./provision";
 import { type ClusterRecord, isUnderWay, type JobRecord } from "./records";
-import { renewSecrets } from "./renewSecrets";
 import { cancelRequests } from "./requests";
 import { type SkyLaunch, type SkyLaunched, skyLaunchSchema } from "./spec";
 import { StageTracker } from "./stages";
@@ -39,15 +37,8 @@ export const verb = defineVerb({
       context.progress.line(`${stage}${detail && `: ${detail}`}`),
     );
     const secondsLeft = () => Math.max(1, (deadline - performance.now()) / 1000);
-    const launchOf = (given: SkyLaunch): Launch => {
-      const task = taskName(given.cluster, given.task, given.secrets, given.runtime, given.files);
-      return { input: given, task, sky, context, stages, secondsLeft };
-    };
-    const seed = input.tls?.seed;
-    if (seed === undefined) return context.result(await converge(launchOf(input)));
-    const { secrets, certificate } = await certify(launchOf(input), seed, launchOf);
-    const launched = await converge(launchOf({ ...input, secrets }));
-    context.result({ ...launched, certificate } satisfies SkyLaunched);
+    const task = taskName(input.cluster, input.task, input.secrets, input.runtime, input.files);
+    context.result(await converge({ input, task, sky, context, stages, secondsLeft }));
   },
 });
 
@@ -55,29 +46,24 @@ async function converge(launch: Launch): Promise<SkyLaunched> {
   const { input, sky, context, stages } = launch;
   await cancelRequests(launch);
   const before = await sky.cluster(input.cluster);
-  const wasThere = await start(launch, before);
+  await start(launch, before);
   const cluster = await sky.cluster(input.cluster);
   if (cluster === undefined) throw takenDown(input.cluster);
   const address = await findEndpoint(launch, cluster);
   const job = await untilRunning(launch, address.endpoint);
-  if (wasThere) await renewSecrets(launch);
   stages.enter("ready", `job ${job.job_id} runs on ${cluster.nodes ?? "its"} nodes, ${address.endpoint}`);
   context.progress.line(`logs: sky logs ${input.cluster}`);
   return { ...address, clusterHash: cluster.cluster_hash };
 }
 
-/**
- * Starts the task unless it runs.
- *
- * @returns Whether it ran already: then it may have been started with other keys.
- */
-async function start(launch: Launch, cluster: ClusterRecord | undefined): Promise<boolean> {
+/** Starts the task unless it runs. */
+async function start(launch: Launch, cluster: ClusterRecord | undefined): Promise<void> {
   const { input, sky, task, context } = launch;
   if (cluster?.status !== "UP") {
     if (cluster !== undefined)
       context.progress.line(`${input.cluster} is there, ${cluster.status}: launching it again`);
     await provision(launch, { fast: false });
-    return false;
+    return;
   }
   const jobs: readonly JobRecord[] = (await sky.jobs([input.cluster]))[input.cluster] ?? [];
   const active = jobs.filter(isUnderWay);
@@ -85,12 +71,11 @@ async function start(launch: Launch, cluster: ClusterRecord | undefined): Promis
     context.progress.line(
       `${input.cluster} is up with this very task (job ${active[0].job_id}): nothing to start`,
     );
-    return true;
+    return;
   }
   await cancelJobs(launch, active);
   context.progress.line(`${input.cluster} is up: starting the task on the same nodes`);
   await provision(launch, { fast: isSetUp(jobs, task.setup) });
-  return false;
 }
 
 /**

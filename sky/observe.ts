@@ -1,9 +1,11 @@
 /** `sky observe`: state of all clusters of a deployment, in one call. Read-only. */
+import { type ObservedNode, observeNode } from "../lib/observedNode";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { type ClusterRecord, type JobRecord, latestJob, type PriceRecords } from "./records";
 import type { BeforeLaunch } from "./session";
 import { skyObserveSchema } from "./spec";
+import { sharedConnection, sshShell } from "./ssh";
 
 /** State of one cluster. */
 export interface ObservedSkyCluster {
@@ -12,6 +14,8 @@ export interface ObservedSkyCluster {
   readonly clusterHash: string;
   /** The latest job and its SkyPilot status; absent if there is none. */
   readonly job?: { readonly name: string; readonly status: string };
+  /** Those of its nodes that have answered. Absent if its task does not run yet, or any more. */
+  readonly nodes?: readonly ObservedNode[];
 }
 
 /** By full name; only clusters known to SkyPilot. */
@@ -89,7 +93,32 @@ async function observeClusters(sky: Sky, prefix: string): Promise<ObservedSkyClu
   const up = records.filter(({ status }) => status === "UP").map(({ name }) => name);
   const jobs = await sky.jobs(up);
   const silent = up.filter((name) => jobs[name] === undefined);
-  return observed(await refreshed(sky, records, silent), jobs);
+  const [fresh, nodes] = await Promise.all([
+    refreshed(sky, records, silent),
+    observeNodes(sky, records, jobs),
+  ]);
+  return observed(fresh, jobs, nodes);
+}
+
+/** A node that is slower is not waited for: what is not known is not repaired. */
+const NODE_SECONDS = 45;
+
+/** Asks the nodes of all clusters whose task runs, at once. Those that do not answer are left out. */
+async function observeNodes(
+  sky: Sky,
+  records: readonly ClusterRecord[],
+  jobs: Readonly<Record<string, readonly JobRecord[]>>,
+): Promise<ReadonlyMap<string, readonly ObservedNode[]>> {
+  const running = records.filter(({ name }) => latestJob(jobs[name] ?? [])?.status === "RUNNING");
+  const connection = sharedConnection(sky.env);
+  const signal = AbortSignal.timeout(NODE_SECONDS * 1000);
+  const seen = running.map(async ({ name, nodes }) => {
+    const ranks = Array.from({ length: nodes ?? 1 }, (_, rank) => rank);
+    const asked = ranks.map((rank) => observeNode(sshShell(name, rank, connection), rank, signal));
+    const answers = await Promise.allSettled(asked);
+    return [name, answers.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []))] as const;
+  });
+  return new Map(await Promise.all(seen));
 }
 
 /**
@@ -105,11 +134,13 @@ async function refreshed(sky: Sky, records: readonly ClusterRecord[], silent: re
 function observed(
   records: readonly ClusterRecord[],
   jobs: Readonly<Record<string, readonly JobRecord[]>>,
+  nodesOf: ReadonlyMap<string, readonly ObservedNode[]>,
 ): ObservedSkyClusters {
   return Object.fromEntries(
     records.map(({ name, status, cluster_hash }) => {
       const job = latestJob(jobs[name] ?? []);
-      const seen = { status, clusterHash: cluster_hash };
+      const nodes = nodesOf.get(name);
+      const seen = { status, clusterHash: cluster_hash, ...(nodes === undefined ? {} : { nodes }) };
       return [name, job === undefined ? seen : { ...seen, job: { name: job.job_name, status: job.status } }];
     }),
   );

@@ -2,11 +2,13 @@
  * SkyPilot, loaded once per Pulumi operation. Loading takes seconds, and an operation runs a program and
  * several commands that need it. Without it each process loads its own.
  */
+
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
+import { inherited } from "../lib/inherited";
 import { type SkyProgram, skyAtHand } from "../toolchain/skypilot";
 import { interpreterOf, PLAIN_OUTPUT, QUESTIONS } from "./interpreter";
 import { forkProcess, type SkyProcess } from "./process";
@@ -33,7 +35,7 @@ export async function preloadSkyPilot(infra: readonly string[]): Promise<() => v
   const directory = mkdtempSync(join(tmpdir(), "dsky-preload-"));
   const socket = join(directory, "sky");
   const child = spawn(python, [QUESTIONS, "--listen", socket], {
-    env: { ...process.env, ...program.env, ...PLAIN_OUTPUT },
+    env: { ...inherited(), ...program.env, ...PLAIN_OUTPUT },
     // It ends when its stdin closes, and ignores Ctrl-C, after which commands still have to be stopped in
     // order.
     detached: true,

@@ -2,8 +2,10 @@
  * A process that answers many questions about SkyPilot (`questions.py`), since loading SkyPilot takes seconds
  * each time.
  */
+
 import { createInterface, type Interface } from "node:readline";
 import { z } from "zod";
+import { inherited } from "../lib/inherited";
 import type { HubQuestion } from "../plan/hub";
 import type { SkyProgram } from "../toolchain/skypilot";
 import { PLAIN_OUTPUT, QUESTIONS } from "./interpreter";
@@ -119,7 +121,7 @@ export class SkySession {
 
   private async open(stop: AbortSignal): Promise<Answering> {
     const forked = isPreloaded(this.program) ? await preloadedProcess(stop) : undefined;
-    const env = { ...process.env, ...this.program.env, ...PLAIN_OUTPUT };
+    const env = { ...inherited(), ...this.program.env, ...PLAIN_OUTPUT };
     const opened = forked ?? spawnProcess(this.python, [QUESTIONS], env);
     if (stop.aborted) opened.kill();
     else stop.addEventListener("abort", opened.kill, { once: true });

@@ -71,37 +71,56 @@ function serviceNames({ controlPlane, gateway, prometheus, certificates }: NodeS
  * worker.
  */
 function moreModels(config: DeploymentConfig, pools: readonly PoolConfig[]): string[] {
-  return otherHubModels(config, pools).map(({ name, revision }) =>
-    revision === undefined ? name : `${name}@${revision}`,
-  );
+  return otherHubModels(config, pools).map(({ name, revision }) => atRevision(name, revision));
 }
 
-/**
- * @param model Shell expression for the model. Default: its name.
- * @param pools Those whose workers the nodes run. Default: all.
- * @param ranks Nodes that have workers. Default: all.
- */
+function atRevision(name: string, revision: string | undefined): string {
+  return revision === undefined ? name : `${name}@${revision}`;
+}
+
+/** Whether nodes download the deployment's model. */
+function isFetched({ engine, model }: DeploymentConfig): boolean {
+  return engine !== "mocker" && modelSource(model) === "hub";
+}
+
+/** All models that a node with workers of these pools downloads, as `runtime/fetch_model.py` takes them. */
+export function fetchedModels(config: DeploymentConfig, pools: readonly PoolConfig[]): string[] {
+  if (pools.length === 0) return [];
+  const { model, modelRevision } = config;
+  return [...(isFetched(config) ? [atRevision(model, modelRevision)] : []), ...moreModels(config, pools)];
+}
+
+/** Which weights the set-up downloads. */
+export interface SetupWeights {
+  /** Shell expression for the model. Default: its name. */
+  readonly model?: string | undefined;
+  /** Pools whose workers the nodes run. Default: all. */
+  readonly pools?: readonly PoolConfig[];
+  /** Nodes that have workers. Default: all. */
+  readonly ranks?: readonly number[] | undefined;
+}
+
+/** @param weights Default: the set-up downloads none. */
 export function setupCommand(
   config: DeploymentConfig,
   services: NodeServices,
-  model = quoted(config.model),
-  pools: readonly PoolConfig[] = config.pools,
-  ranks?: readonly number[],
+  weights?: SetupWeights,
 ): string {
-  const { engine, model: name, modelRevision } = config;
+  const { engine, modelRevision } = config;
   const wanted = serviceNames(services);
-  const more = moreModels(config, pools);
-  const isFetched = engine !== "mocker" && modelSource(name) === "hub";
+  const { model = quoted(config.model), pools = config.pools, ranks } = weights ?? {};
+  const more = weights === undefined ? [] : moreModels(config, pools);
+  const hasModel = weights !== undefined && isFetched(config);
   const own = engine === "mocker" ? "" : ` --engine ${engine}`;
   const options = [
     `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}${own}`,
     [
       ...(wanted.length === 0 ? [] : [`--services ${quoted(wanted.join(" "))}`]),
-      ...(isFetched ? [`--model ${model}`] : []),
+      ...(hasModel ? [`--model ${model}`] : []),
     ].join(" "),
-    ...(isFetched && modelRevision !== undefined ? [`--revision ${quoted(modelRevision)}`] : []),
+    ...(hasModel && modelRevision !== undefined ? [`--revision ${quoted(modelRevision)}`] : []),
     ...(more.length > 0 ? [`--also ${quoted(more.join(" "))}`] : []),
-    ...((isFetched || more.length > 0) && ranks !== undefined ? [`--ranks ${quoted(ranks.join(" "))}`] : []),
+    ...((hasModel || more.length > 0) && ranks !== undefined ? [`--ranks ${quoted(ranks.join(" "))}`] : []),
   ];
   return `bash ${RUNTIME}/setup.sh ${options.filter(Boolean).join(" \\\n  ")}\n`;
 }

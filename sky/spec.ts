@@ -3,6 +3,7 @@ import { z } from "zod";
 import { broughtSchema } from "../lib/broughtFiles";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { PlanEntry } from "../plan/compact";
+import { nameSchema, programSchema } from "../plan/node/schema";
 
 /**
  * Valid on every cloud, and safe as a part of a path.
@@ -55,7 +56,14 @@ export const skyTaskSchema = z.strictObject({
   setup: z.string().exactOptional(),
   /** A command, or the input of `runtime/start.py` on each node. */
   run: z
-    .union([z.string(), z.strictObject({ options: z.array(z.string()), plan: z.custom<PlanEntry>() })])
+    .union([
+      z.string(),
+      z.strictObject({
+        options: z.array(z.string()),
+        /** Absent if `up` gives the nodes their units afterwards. */
+        plan: z.custom<PlanEntry>().exactOptional(),
+      }),
+    ])
     .exactOptional(),
 });
 export type SkyTask = Readonly<z.output<typeof skyTaskSchema>>;
@@ -75,11 +83,8 @@ export const skyLaunchSchema = z.strictObject({
    * SkyPilot only; never on a command line.
    */
   secrets: z.record(z.string(), z.string()).default({}),
-  /**
-   * Present if the endpoint uses TLS. With a seed, a certificate is issued for the cluster's address, and
-   * passed to the nodes as one of the secrets. Default: plain HTTP.
-   */
-  tls: z.strictObject({ seed: z.string().optional(), names: z.array(z.string()).default([]) }).optional(),
+  /** Whether the endpoint uses TLS. Default: plain HTTP. */
+  tls: z.boolean().default(false),
   /** Retries until there is capacity, within the time limit. Default false. */
   retryUntilUp: z.boolean().default(false),
   /** Port of the endpoint. */
@@ -98,9 +103,52 @@ export interface SkyLaunched {
   readonly endpoint: string;
   /** SkyPilot's hash of the cluster: it differs for another set of machines. */
   readonly clusterHash: string;
+}
+
+/** Input of `sky nodes`. */
+export const skyNodesSchema = z.strictObject({
+  cluster: clusterName,
+  infra,
+  /** All nodes, each with the names of the secrets that its programs have. */
+  nodes: z.array(z.strictObject({ rank: z.int().min(0), secrets: z.array(z.string()) })).min(1),
+  /** Units of the deployment; any other is taken off. */
+  units: z.array(nameSchema),
+  /** Values of the secrets. They go through ssh's standard input. */
+  secrets: names.default({}),
+  /** URL for clients. */
+  endpoint: z.string(),
+  /** Address of rank 0. */
+  headAddress: z.string(),
+  /** How to issue the gateway's certificate for those. Default: none is issued. */
+  tls: z.strictObject({ seed: z.string(), names: z.array(z.string()).default([]) }).optional(),
+  /** Time limit, seconds; includes the wait for a task that has just started. Default 600. */
+  timeoutSeconds: seconds.default(600),
+});
+export type SkyNodesSpec = z.input<typeof skyNodesSchema>;
+export type SkyNodes = z.output<typeof skyNodesSchema>;
+
+/** Result of `sky nodes`, on standard output. */
+export interface SkyNodesResult {
   /** The public part of an issued certificate. */
   readonly certificate?: ServedCertificate;
 }
+
+/** Input of `sky apply` and `sky remove`: the programs of one unit (a service, or one replica of a pool). */
+export const skyUnitSchema = z.strictObject({
+  cluster: clusterName,
+  infra,
+  /** Unique in the cluster; its programs are applied and removed together. */
+  unit: nameSchema,
+  nodes: z.array(z.strictObject({ rank: z.int().min(0), programs: z.array(programSchema) })).min(1),
+  /** Time limit for all programs of the unit to become healthy, seconds. Default 600. */
+  timeoutSeconds: seconds.default(600),
+  /**
+   * Models on the hub that the programs load, as `runtime/fetch_model.py` takes them, and the time limit to
+   * download them. A node that has them downloads nothing. Default: none.
+   */
+  weights: z.strictObject({ models: z.array(z.string()).min(1), seconds }).exactOptional(),
+});
+export type SkyUnitSpec = z.input<typeof skyUnitSchema>;
 
 /** Input of `sky observe`. */
 export const skyObserveSchema = z.strictObject({

@@ -18,6 +18,7 @@ import { bucketsOf } from "../plan/otherModels";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan, ProgramRole } from "../plan/types";
 import { taskConfig } from "./rootUser";
+import type { NodeServices } from "./setup";
 import { BROUGHT, BUCKETS, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
 import type { SecretsInput } from "./taskSecrets";
@@ -179,14 +180,7 @@ export function skyTask(input: TaskInput): SkyTask {
   const { cluster, config, controlIp, standalone = false } = input;
   const { sky, model } = config;
   const secrets = taskSecretNames(input);
-  const roles = rolesOf(cluster);
   const pools = poolsOf(input);
-  const services = {
-    controlPlane: roles.has("etcd") || roles.has("nats"),
-    gateway: roles.has("gateway"),
-    prometheus: roles.has("prometheus"),
-    certificates: madeOnNode(input).includes(TLS_BUNDLE) || isEncrypted(config),
-  };
   const buckets = pools.length === 0 ? [] : bucketsOf(config, pools);
   const takesModel = standalone && modelSource(model) === "hub";
   const envs = { ...(takesModel ? { [MODEL]: model } : {}), ...sky.envs };
@@ -209,7 +203,11 @@ export function skyTask(input: TaskInput): SkyTask {
     // Copied once per node, so that all its workers read the weights from disk.
     ...(Object.keys(mounts).length > 0 ? { file_mounts: mounts } : {}),
     ...(Object.keys(sky.volumes).length > 0 ? { volumes: { ...sky.volumes } } : {}),
-    setup: setupCommand(neededConfig(input), services, takesModel ? `"$${MODEL}"` : undefined, pools, ranks),
+    setup: setupCommand(neededConfig(input), servicesOf(input), {
+      model: takesModel ? `"$${MODEL}"` : undefined,
+      pools,
+      ranks,
+    }),
     run: {
       options: [
         ...(standalone ? ["--standalone"] : []),
@@ -223,14 +221,55 @@ export function skyTask(input: TaskInput): SkyTask {
   };
 }
 
+function servicesOf(input: TaskInput): NodeServices {
+  const roles = rolesOf(input.cluster);
+  return {
+    controlPlane: roles.has("etcd") || roles.has("nats"),
+    gateway: roles.has("gateway"),
+    prometheus: roles.has("prometheus"),
+    certificates: madeOnNode(input).includes(TLS_BUNDLE) || isEncrypted(input.config),
+  };
+}
+
+/** Names of the secrets that a launch itself needs, without those that programs have. */
+export function launchedSecretNames({ config }: TaskInput): string[] {
+  return registrySecrets(config).toSorted();
+}
+
+/**
+ * The task of `up`: the same nodes, programs and runtime, without a plan and without weights, so that a
+ * change of those starts no task. The nodes are given their units and secrets afterwards, and keep them; a
+ * node gets weights with its first engine.
+ */
+export function launchedTask(input: TaskInput): SkyTask {
+  const { run, secrets: _, ...rest } = skyTask(input);
+  const secrets = launchedSecretNames(input);
+  const options = typeof run === "object" ? run.options : [];
+  const { gpus } = input.cluster.nodes[0] ?? { gpus: 0 };
+  return {
+    ...rest,
+    ...(secrets.length > 0 ? { secrets } : {}),
+    setup: setupCommand(neededConfig(input), servicesOf(input)),
+    // All of a node's GPUs are checked: which of them are used is not known to the task, and may change.
+    run: { options: ["--keep", ...options, ...(hasRealEngines(input) ? ["--gpus", String(gpus)] : [])] },
+  };
+}
+
+/** Whether programs use GPUs, as mockers do not. */
+function hasRealEngines({ cluster }: TaskInput): boolean {
+  return cluster.nodes.some(({ programs }) =>
+    programs.some(({ env }) => Object.values(env).includes(OWN_GPUS)),
+  );
+}
+
 /**
  * What `runtime/node_check.py` demands of nodes before engines start on GPUs. Which driver an image of the
  * user's needs is not known.
  */
 function nodeCheck(input: TaskInput): string[] {
   const { config, cluster } = input;
+  if (!hasRealEngines(input)) return [];
   const programs = cluster.nodes.flatMap((node) => node.programs);
-  if (!programs.some(({ env }) => Object.values(env).includes(OWN_GPUS))) return [];
   const { image, rdma, networkTier } = config.sky;
   // On one node GPUs reach each other without a network.
   const isSpread =

@@ -50,6 +50,7 @@ export function taskText(task: SkyTask, heading?: string): string {
 function runText(run: SkyTask["run"]): string | undefined {
   if (run === undefined || typeof run === "string") return run;
   const words = ["exec", `~/${ENVIRONMENT}/bin/node-python`, `${RUNTIME}/start.py`, ...run.options];
+  if (run.plan === undefined) return `${words.join(" ")}\n`;
   return `${words.join(" ")} ${hereDocument(planText(run.plan), "PLAN")}\n`;
 }
 

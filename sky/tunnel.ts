@@ -1,11 +1,11 @@
 /** A tunnel through SkyPilot's ssh to a port of a cluster's head that is not reachable directly. */
+
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync } from "node:fs";
 import { type AddressInfo, connect, createServer } from "node:net";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { inherited } from "../lib/inherited";
 import type { Sky } from "./cli";
+import { sshConfig } from "./ssh";
 
 const CONNECT_MS = 4000;
 const OPEN_SECONDS = 30;
@@ -81,7 +81,7 @@ export class Tunnel {
         this.cluster,
         "cat",
       ],
-      { env: { ...process.env, ...this.sky.env }, stdio: ["pipe", "ignore", "pipe"] },
+      { env: { ...inherited(), ...this.sky.env }, stdio: ["pipe", "ignore", "pipe"] },
     );
     child.stderr?.setEncoding("utf8").on("data", (text: string) => {
       this.complaint = (this.complaint + text).slice(-500);
@@ -96,17 +96,6 @@ export class Tunnel {
   close(): void {
     this.child?.kill();
   }
-}
-
-/**
- * SkyPilot's ssh entry for the cluster if its HOME is not the user's: ssh uses the home directory of the
- * password file, regardless of HOME.
- */
-export function sshConfig(cluster: string, home: string | undefined): string[] {
-  if (home === undefined || home === homedir()) return [];
-  const entry = join(home, ".sky", "generated", "ssh", cluster);
-  const key = join(home, ".sky", "generated", "ssh-keys", `${cluster}.key`);
-  return existsSync(entry) ? ["-F", entry, "-i", key] : [];
 }
 
 function listens(port: number): Promise<boolean> {

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
 import { RUNTIME } from "./runtime";
+import { listeners } from "./sockets";
 
 const LIMIT_MS = 20_000;
 
@@ -58,6 +59,24 @@ function outcome(plain: Socket, { greeting }: Door, certificate: PeerCertificate
     socket.on("error", () => end("refused"));
     socket.on("close", () => end("refused"));
   });
+}
+
+/**
+ * The sockets of a deployment's processes that ask for a certificate.
+ * @param open Ports of the others.
+ */
+export function encryptedDoors(pids: readonly number[], open: readonly number[]): (Door & NamedProgram)[] {
+  return listeners(pids)
+    .filter(({ port }) => !open.includes(port))
+    .map(({ address: host, port, program }) => {
+      if (program === "etcd")
+        return { program, host, port, greeting: "GET /version HTTP/1.1\r\nhost: x\r\n\r\n" };
+      return program === "nats" ? { program, host, port, isNats: true } : { program, host, port };
+    });
+}
+
+interface NamedProgram {
+  readonly program: string;
 }
 
 /** What a listener saw: the ports with each text in the clear, and the number of packets by port. */

@@ -23,6 +23,8 @@ export interface Amount {
   /** Number of concurrent requests, each on its own keep-alive connection. */
   readonly clients: number;
   readonly answerTokens: number;
+  /** Of the next request. Default: the same short one each time. */
+  readonly prompt?: () => string;
   /** Is called at the first piece of each answer. */
   readonly onFirst?: () => void;
 }
@@ -74,11 +76,11 @@ export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<S
 async function send(
   pool: Pool,
   { model, authorization }: Endpoint,
-  { answerTokens, onFirst }: Amount,
+  { answerTokens, prompt, onFirst }: Amount,
 ): Promise<StreamedAnswer> {
   const body = JSON.stringify({
     model,
-    messages: [{ role: "user", content: "Hello?" }],
+    messages: [{ role: "user", content: prompt?.() ?? "Hello?" }],
     max_tokens: answerTokens,
     stream: true,
     stream_options: { include_usage: true },

@@ -12,6 +12,8 @@ import { eventually, TestDeployment } from "./support";
 const STREAMS = 200;
 /** Enough that a stream stays open for seconds after its first token. */
 const TOKENS = 400;
+/** Long ones, for two prefill workers. */
+const PROMPTS = 40;
 /** Sent right after the kill, before Dynamo has noticed it. */
 const LATE = { requests: 50, clients: 10, answerTokens: 16 };
 const REGISTERED = { discovery: "etcd", events: "nats" } as const;
@@ -121,7 +123,8 @@ describe("two prefill and two decode workers", () => {
     {
       cluster: { nodes: 1, gpusPerNode: 4 },
       pools: [
-        { role: "prefill", replicas: 2 },
+        // A tenth of its speed, to be killed with prompts in it.
+        { role: "prefill", replicas: 2, engineArgs: ["--speedup-ratio", "0.1"] },
         { role: "decode", replicas: 2 },
       ],
     },
@@ -135,4 +138,28 @@ describe("two prefill and two decode workers", () => {
     expect(await lose(deployment, known, [victim])).toEqual(ALL);
     await deployment.machine.must("ready", deployment.readySpec());
   });
+
+  test("a prefill worker dies with prompts in it: each is sent to the other one", async () => {
+    const before = await migrations(deployment);
+    let [sent, begun] = [0, 0];
+    const streams = sendStreams(known, {
+      requests: PROMPTS,
+      clients: PROMPTS,
+      answerTokens: 16,
+      // Each with a beginning of its own, since what a worker has in its cache takes no time.
+      prompt: () => `${++sent}${" word".repeat(1000)}`,
+      onFirst: () => begun++,
+    });
+    await eventually(() => begun > 0, 60);
+    kill(processOf(deployment, "prefill-1"));
+    expect(counted(await streams)).toEqual({ whole: PROMPTS, broken: [] });
+    expect((await migrations(deployment)) - before).toBeGreaterThan(1);
+  });
 });
+
+/** Requests that the frontend has sent to another worker. */
+async function migrations({ endpoint }: TestDeployment): Promise<number> {
+  const text = await (await fetch(`${endpoint}/metrics`)).text();
+  const counts = text.matchAll(/^dynamo_frontend_model_migration_total\{.*\} (\d+)$/gm);
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+}

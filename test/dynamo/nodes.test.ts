@@ -3,14 +3,14 @@ import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { proveRouting } from "../../cli/proof";
-import { sendStreams } from "../../dev/benchmarks/streams";
+import { type Endpoint, type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
 import { kill, processesOf } from "../../lib/processes";
 import { CONTROL_PLANE_SECRETS, NODES_AUTHORITY } from "../../plan/programs/controlPlane";
-import { certificateFrom, type Door, knock, NEEDLES, overhear, sendPrompt } from "../encryption";
+import { certificateFrom, encryptedDoors, knock, NEEDLES, overhear, sendPrompt } from "../encryption";
 import { RUNTIME } from "../runtime";
-import { listeners } from "../sockets";
 import { eventually, TestDeployment } from "./support";
 
 const deployment = new TestDeployment(
@@ -30,17 +30,9 @@ const deployment = new TestDeployment(
 );
 const { machine, name } = deployment;
 
-/** The sockets of all programs that ask for a certificate. */
-function encryptedDoors(): (Door & { readonly program: string })[] {
-  const open = [8000, 9100, 2380, 2381, 8222]; // endpoint, metrics, etcd's own, NATS's monitor
-  return listeners(machine.processes())
-    .filter(({ port }) => !open.includes(port))
-    .map(({ address: host, port, program }) => {
-      if (program === "etcd")
-        return { program, host, port, greeting: "GET /version HTTP/1.1\r\nhost: x\r\n\r\n" };
-      return program === "nats" ? { program, host, port, isNats: true } : { program, host, port };
-    });
-}
+/** Endpoint, metrics, etcd's own, NATS's monitor. */
+const OPEN = [8000, 9100, 2380, 2381, 8222];
+const doorsNow = () => encryptedDoors(machine.processes(), OPEN);
 
 /** Tells etcd this node's address with a program's certificate, and asks for all: `runtime/registry.py`. */
 function registered(program: string, rank: number): unknown {
@@ -59,6 +51,31 @@ print(json.dumps([registry.announce("other/0", "192.0.2.7"), registry.addresses(
   return JSON.parse(execFileSync("python3", ["-c", script, RUNTIME, url], { env, encoding: "utf8" }));
 }
 
+/** Sends short requests until it is stopped. */
+class OneAfterTheOther {
+  private isOver = false;
+  private readonly answers: Promise<StreamedAnswer[]>;
+
+  constructor(to: Endpoint) {
+    this.answers = this.send(to);
+  }
+
+  stop(): Promise<StreamedAnswer[]> {
+    this.isOver = true;
+    return this.answers;
+  }
+
+  private async send(to: Endpoint): Promise<StreamedAnswer[]> {
+    const answers: StreamedAnswer[] = [];
+    while (!this.isOver || answers.at(-1)?.isWhole !== true) {
+      answers.push(...(await sendStreams(to, { requests: 1, clients: 1, answerTokens: 4 })));
+      // Whoever is refused does not ask again at once.
+      if (answers.at(-1)?.isWhole !== true) await setTimeout(100);
+    }
+    return answers;
+  }
+}
+
 beforeAll(() => deployment.up());
 afterAll(() => deployment.close());
 
@@ -73,7 +90,7 @@ describe("two nodes", () => {
   });
 
   test("let no peer in without a certificate of the deployment", async () => {
-    const doors = encryptedDoors();
+    const doors = doorsNow();
     const programs = new Set(doors.map(({ program }) => program));
     expect([...programs].toSorted()).toEqual(["decode-0", "etcd", "frontend-0", "nats", "prefill-0"]);
     // Where the frontend takes answers: it binds an interface, not an address.
@@ -108,20 +125,26 @@ describe("two nodes", () => {
     expect(registered("decode-0", 1)).toEqual([false, { "other/0": "192.0.2.7" }]);
   });
 
-  test("take new credentials all at once: open streams end whole, and who has the old ones is refused", async () => {
+  test("take new credentials all at once: what has begun ends whole, and who has the old ones is refused", async () => {
     const { endpoint: url, plan } = deployment;
+    const to = { url, model: plan.model };
     const [old, streams] = [certificateFrom(deployment.credentials[NODES_AUTHORITY]), 20];
     let open = 0;
     const amount = { requests: streams, clients: streams, answerTokens: 400, onFirst: () => open++ };
-    const answers = sendStreams({ url, model: plan.model }, amount);
+    const answers = sendStreams(to, amount);
     await eventually(() => open === streams, 60);
+    const meanwhile = new OneAfterTheOther(to);
     deployment.secrets = Object.fromEntries(
       CONTROL_PLANE_SECRETS.map((secret) => [secret, randomBytes(20).toString("hex")]),
     );
     await deployment.up();
     expect((await answers).filter(({ isWhole }) => !isWhole)).toEqual([]);
+    const later = await meanwhile.stop();
+    // Those that arrive in between are refused, by an error or no response: none is accepted and then lost.
+    expect(later.filter(({ isWhole, status }) => !isWhole && status === 200)).toEqual([]);
+    expect(later.at(-1)?.isWhole).toBe(true);
     const fresh = certificateFrom(deployment.secrets[NODES_AUTHORITY] ?? "");
-    for (const door of encryptedDoors())
+    for (const door of doorsNow())
       expect([door.program, await knock(door, old), await knock(door, fresh)]).toEqual([
         door.program,
         "refused",

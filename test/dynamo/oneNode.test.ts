@@ -3,7 +3,16 @@
  * home, with real Dynamo, etcd, NATS and nginx. Listening sockets, authentication, and key rotation.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -17,7 +26,7 @@ import { fingerprintOf } from "../../lib/tls/served";
 import { findToolchain, nodeEnvironment } from "../../local/toolchain";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { API_KEYS } from "../../plan/programs/gateway";
+import { API_KEYS, READ_AGAIN } from "../../plan/programs/gateway";
 import type { NodePlan } from "../../plan/types";
 import { eventually } from "../eventually";
 import { RUNTIME, textOfTask } from "../runtime";
@@ -39,6 +48,8 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
   let node: NodePlan | undefined;
   let port = 0;
   let running: ChildProcess;
+  /** Runs the command of a task, in a job of Slurm. */
+  let start: (run: string, allocation: string) => void;
   let log = "";
 
   const models = async (key: string, host = ADDRESS): Promise<number> => {
@@ -90,26 +101,34 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
     mkdirSync(bin, { recursive: true });
     const wrapper = `#!/bin/sh\nexec "${tools.pythonBin}" "$@"\n`;
     writeFileSync(join(bin, "node-python"), wrapper, { mode: 0o755 });
-    running = spawn("bash", ["-c", task.run], {
-      env: {
-        ...nodeEnvironment(tools),
-        HOME: home,
-        MODEL,
-        SKYPILOT_NODE_RANK: "0",
-        SKYPILOT_NODE_IPS: ADDRESS,
-        SKYPILOT_CLUSTER_INFO: JSON.stringify({ cluster_name: CLUSTER }),
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    for (const stream of [running.stdout, running.stderr])
-      stream?.setEncoding("utf8").on("data", (text: string) => {
-        log += text;
+    start = (run, allocation) => {
+      running = spawn("bash", ["-c", run], {
+        env: {
+          ...nodeEnvironment(tools),
+          HOME: home,
+          MODEL,
+          SKYPILOT_NODE_RANK: "0",
+          SKYPILOT_NODE_IPS: ADDRESS,
+          SKYPILOT_CLUSTER_INFO: JSON.stringify({ cluster_name: CLUSTER }),
+          SLURM_JOB_ID: allocation,
+        },
+        stdio: ["ignore", "pipe", "pipe"],
       });
+      for (const stream of [running.stdout, running.stderr])
+        stream?.setEncoding("utf8").on("data", (text: string) => {
+          log += text;
+        });
+    };
+    start(task.run, "7");
   }, 10 * MINUTE);
 
-  afterAll(async () => {
+  const end = () => {
     running?.kill();
-    await eventually(() => processesOf(home).length === 0).catch(() => undefined);
+    return eventually(() => processesOf(home).length === 0);
+  };
+
+  afterAll(async () => {
+    await end().catch(() => undefined);
     for (const { pid } of processesOf(home)) kill(pid);
     rmSync(home, { recursive: true, force: true });
   }, MINUTE);
@@ -144,11 +163,28 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
       directory: "~/.dynamo-sky/node0",
       sky: { cluster: CLUSTER, rank: 0 },
     };
+    const present = JSON.parse(readFileSync(join(home, ".dynamo-sky", "node0", "secrets.json"), "utf8"));
     const answers: unknown[] = [];
-    await askNode(shell, { secrets }, (answer) => answers.push(answer), new AbortController().signal);
-    expect(answers).toEqual([{ changed: true }]);
+    const request = { secrets: { values: { ...present, ...secrets }, reread: READ_AGAIN } };
+    await askNode(shell, request, (answer) => answers.push(answer), new AbortController().signal);
+    expect(answers).toEqual([{ line: expect.stringContaining("nothing is started anew") }, { done: true }]);
     await eventually(async () => (await models(next)) === 200);
     expect(await models(former, "127.0.0.1")).toBe(200);
     expect(processesOf(home).find(({ command }) => command.includes("gateway"))?.pid).toBe(gateway);
+  });
+
+  test("comes back with the plan and the keys that it was given last, and another cluster without", async () => {
+    const keep = `exec ~/.dynamo-sky/bin/node-python ~/.dynamo-sky/runtime/start.py --keep`;
+    const units = () => readdirSync(join(home, ".dynamo-sky", "node0", "units"));
+    const supervisor = () => processesOf(home).some(({ command }) => command.includes("supervisor"));
+    await end();
+    start(keep, "7");
+    await eventually(async () => (await models("n".repeat(40))) === 200, 150);
+    await end();
+    expect(units()).toContain("decode-0");
+    start(keep, "8");
+    await eventually(supervisor);
+    expect(units()).toEqual([]);
+    expect(existsSync(join(home, ".dynamo-sky", "node0", "secrets.json"))).toBe(false);
   });
 });

@@ -7,16 +7,14 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { kill, processesOf } from "../../lib/processes";
 import { programLog } from "../../plan/node/paths";
+import { NODES_AUTHORITY } from "../../plan/programs/controlPlane";
+import { certificateFrom, encryptedDoors, knock } from "../encryption";
 import { readHistory } from "../nodes";
 import { Clients } from "./clients";
 import { eventually, TestDeployment } from "./support";
 
 const deployment = new TestDeployment(
   {
-    // A request of a lost worker migrates, which Dynamo 1.6.1 does not support with router mode kv. Each
-    // migration goes to the next worker in turn, which may be the lost one again.
-    router: { mode: "round-robin" },
-    frontend: { migrationLimit: 10 },
     controlPlane: { leaseTtlSeconds: 10 },
     cluster: { nodes: 4, gpusPerNode: 1 },
     pools: [{ role: "aggregated", replicas: 2, tensorParallel: 2 }],
@@ -24,6 +22,8 @@ const deployment = new TestDeployment(
   { discovery: "etcd", events: "nats" },
 );
 const { machine, name } = deployment;
+/** Endpoint, metrics, etcd's own, NATS's monitor. */
+const OPEN = [8000, 9100, 2380, 2381, 8222];
 /** Placement of the ranks: replica 0 on nodes 0 and 1, replica 1 on nodes 2 and 3. */
 const RANKS = [
   { node: 0, program: "aggregated-0" },
@@ -54,6 +54,18 @@ describe("two replicas over two nodes each", () => {
     expect(deployment.plan.expectedWorkers.aggregated).toBe(2);
     expect(starts()).toEqual([1, 1, 1, 1]);
     for (const rank of RANKS) expect(logOf(rank)).toContain("all 2 ranks of aggregated-");
+  });
+
+  test("let no peer in without a certificate of the deployment", async () => {
+    const doors = encryptedDoors(machine.processes(), OPEN);
+    const programs = doors.map(({ program }) => program);
+    expect(programs).toEqual(expect.arrayContaining(RANKS.map(({ program }) => program)));
+    const own = certificateFrom(deployment.credentials[NODES_AUTHORITY]);
+    const foreign = certificateFrom("of another deployment, which has a secret too");
+    for (const door of doors) {
+      const told = await Promise.all([knock(door), knock(door, foreign), knock(door, own)]);
+      expect([door.program, ...told]).toEqual([door.program, "refused", "refused", "accepted"]);
+    }
   });
 
   test.each([

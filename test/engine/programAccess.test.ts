@@ -14,8 +14,9 @@ import type { ConfigInput } from "../../config/schema";
 import { freePorts, listen, type Ports } from "../../dev/freePorts";
 import { issueCertificate } from "../../lib/tls/issue";
 import { nodeDirectory } from "../../local/directories";
-import { ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN } from "../../plan/programs/controlPlane";
+import { ETCD_PASSWORD, ETCD_ROOT_PASSWORD, ETCD_USER, NATS_TOKEN } from "../../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
+import { askEtcd, greetNats, NATS_REFUSAL } from "../controlPlane";
 import { eventually } from "../eventually";
 import { filesHolding, type Secrets, SeenProcesses, secretsIn } from "../secrets";
 import { eachGoesOn, namespaced, pids, type TestProject, testProject } from "./programHarness";
@@ -161,6 +162,41 @@ describe("a gateway", { timeout: 120_000 }, () => {
     });
     expect((await client.models.list()).data).toHaveLength(1);
     expectAllKept();
+  });
+
+  it("makes new passwords for another controlPlane.generation, and the former ones are refused", async () => {
+    const before = secretsOnNode();
+    const passwords = [ETCD_PASSWORD, ETCD_ROOT_PASSWORD, NATS_TOKEN];
+    await project.pulumi("dev", ["config", "set", "--path", "dynamo-sky:controlPlane.generation", "2"]);
+    const replaced = ["etcd", "etcd-root", "nats"].map((of) => `dynamo-credentials-${of}`);
+    expect(await up()).toEqual([
+      ...replaced.map((name) => `create-replacement ${name}`),
+      ...replaced.map((name) => `delete-replaced ${name}`),
+      "update dynamo-main-lease",
+      "update dynamo-ready-check",
+    ]);
+    const after = secretsOnNode();
+    expect(
+      Object.keys(after)
+        .filter((name) => after[name] !== before[name])
+        .toSorted(),
+    ).toEqual(passwords.toSorted());
+    const etcd = `127.0.0.1:${ports.ports.etcdClient}`;
+    const logIn = async (name: string, password = "") =>
+      (await askEtcd(etcd, "auth/authenticate", { name, password })).token !== undefined;
+    const greet = (token?: string) => greetNats("127.0.0.1", ports.ports.nats, { auth_token: token });
+    for (const [secrets, taken] of [
+      [before, false],
+      [after, true],
+    ] as const) {
+      expect(await logIn(ETCD_USER, secrets[ETCD_PASSWORD])).toBe(taken);
+      expect(await logIn("root", secrets[ETCD_ROOT_PASSWORD])).toBe(taken);
+      expect(await greet(secrets[NATS_TOKEN])).toBe(taken ? "PONG" : NATS_REFUSAL);
+    }
+    expect(filesHolding({ former: before[NATS_TOKEN] ?? "" }, [project.directory])).toEqual([]);
+    const { apiKey } = await outputs();
+    expect(JSON.parse(await pasteChat(String(apiKey))).usage.completion_tokens).toBeGreaterThan(0);
+    expect(await up()).toEqual([]);
   });
 
   it("goes, and leaves no secret behind", async () => {

@@ -45,6 +45,7 @@ describe("clusters of a stack on SkyPilot", { timeout: 120_000 }, () => {
     const { PATH = "", FAKE_SKY = "" } = sky.env;
     Object.assign(process.env, { PATH, FAKE_SKY });
     sky.set({ ip: "127.0.0.1" });
+    writeFileSync(join(FAKE_SKY, "willing-node"), "");
     args = {
       ...ports,
       clusterPrefix: "clusters-test",
@@ -103,9 +104,10 @@ describe("clusters of a stack on SkyPilot", { timeout: 120_000 }, () => {
     expect(await operate("up", h("H200"))).toEqual([`down ${name}`, `launch ${name}`]);
   });
 
-  it("stay when only the task changes", async () => {
+  it("stay when only programs or the task change; a change of programs launches nothing", async () => {
     const [name = ""] = running();
-    expect(await operate("up", { router: { mode: "round-robin" } })).toEqual([`launch ${name}`]);
+    expect(await operate("up", { router: { mode: "round-robin" } })).toEqual([]);
+    expect(await operate("up", { sky: { infra: "aws", envs: { A: "1" } } })).toEqual([`launch ${name}`]);
   });
 
   it("are replaced without a gap when asked for: the new one first, under another name", async () => {

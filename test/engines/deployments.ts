@@ -72,6 +72,14 @@ export function deploymentOf(engine: ParsedEngine): fc.Arbitrary<Deployment> {
   });
 }
 
+/** Deployments of the mocker, which has no layers to cut into stages. */
+export const simulatedDeployment: fc.Arbitrary<Deployment> = likelyDeployment.map((drawn) => ({
+  ...drawn,
+  engine: "mocker",
+  cluster: { ...drawn.cluster, allowIdleGpus: true },
+  pools: drawn.pools?.map((pool) => ({ ...pool, pipelineParallel: undefined })),
+}));
+
 function shape(engine: ParsedEngine, pool: Pool) {
   const dataParallel = pool.dataParallel ?? 1;
   // With TensorRT-LLM every attention group is one GPU.

@@ -12,6 +12,10 @@ import type { ProgramPlan } from "../../plan/types";
 export const PARSED_ENGINES = ["sglang", "vllm", "trtllm"] as const;
 export type ParsedEngine = (typeof PARSED_ENGINES)[number];
 
+/** Programs of Dynamo that are the same with every engine: their parsers are in every environment. */
+export const DYNAMO_PROGRAMS = ["frontend", "mocker"] as const;
+export type DynamoProgram = (typeof DYNAMO_PROGRAMS)[number];
+
 const ENVIRONMENTS = { sglang: "sglang", vllm: "vllm", trtllm: "sglang" } as const satisfies Readonly<
   Record<ParsedEngine, InstalledEngine>
 >;
@@ -33,6 +37,8 @@ const answerSchema = z.object({
       blockSize: z.number().nullable(),
       role: z.enum(["agg", "prefill", "decode", "encode"]),
       publishesKvEvents: z.boolean(),
+      /** Host memory of each GPU's offloaded blocks; null for none. Unit: GB. */
+      hostCacheGB: z.number().nullable(),
       /** What the frontend is told to parse by; null for nothing. */
       reasoningParser: z.string().nullable(),
       toolCallParser: z.string().nullable(),
@@ -47,7 +53,7 @@ export type Answer = Omit<z.infer<typeof answerSchema>, "id">;
 const MODELS = join(__dirname, "models");
 
 /** Time limit for an answer. The first one includes importing the engine on a busy machine. */
-const ANSWER_MS = 300_000;
+const ANSWER_MS = 900_000;
 const LINES_IN_ERROR = 20;
 
 export class EngineParser {
@@ -83,18 +89,20 @@ export class EngineParser {
 
   /**
    * The engine's interpretation of a program's command, in the program's environment, on a node at 127.0.0.1.
+   * Of a program of Dynamo only whether its parser takes it.
    */
   ask({ command, env, mpi }: Pick<ProgramPlan, "command" | "env" | "mpi">): Promise<Answer> {
     // The command that MPI starts on each rank comes after the launcher's.
-    const [python, dashM, module, ...argv] = command.slice(mpi?.worker ?? 0).map(filledIn);
-    const isWorker = python === "python3" && dashM === "-m" && module === `dynamo.${this.engine}`;
-    if (!isWorker) throw new Error(`not a command of ${this.engine}: ${command.join(" ")}`);
+    const [python, dashM, module = "", ...argv] = command.slice(mpi?.worker ?? 0).map(filledIn);
+    const program = [this.engine, ...DYNAMO_PROGRAMS].find((name) => module === `dynamo.${name}`);
+    if (python !== "python3" || dashM !== "-m" || program === undefined)
+      throw new Error(`not a command of ${this.engine}, nor of Dynamo: ${command.join(" ")}`);
     const filledEnv = Object.entries(env).map(([name, value]) => [name, filledIn(value)]);
-    return this.askOnce(JSON.stringify({ argv, env: Object.fromEntries(filledEnv) }));
+    return this.askOnce(JSON.stringify({ program, argv, env: Object.fromEntries(filledEnv) }));
   }
 
   /** The flags of a program of Dynamo: this engine's worker, or what is the same with every engine. */
-  flags(program: ParsedEngine | "frontend" | "mocker"): Promise<Answer> {
+  flags(program: ParsedEngine | DynamoProgram): Promise<Answer> {
     return this.askOnce(JSON.stringify({ flags: program }));
   }
 

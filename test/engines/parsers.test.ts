@@ -11,14 +11,14 @@ import { reservedVariable } from "../../config/reserved";
 import { packageRoot } from "../../lib/root";
 import { type DeploymentConfig, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import type { DeploymentPlan, ProgramPlan } from "../../plan/types";
+import { type DeploymentPlan, type ProgramPlan, programsOf } from "../../plan/types";
 import { type Deployment, SERVICES } from "../unit/planShapes";
-import { deploymentOf } from "./deployments";
-import { EngineParser, PARSED_ENGINES, type ParsedEngine } from "./parser";
+import { deploymentOf, simulatedDeployment } from "./deployments";
+import { DYNAMO_PROGRAMS, EngineParser, PARSED_ENGINES, type ParsedEngine } from "./parser";
 
 /** Whose flags each engine's parser tells. */
 const PROGRAMS = {
-  sglang: ["sglang", "frontend", "mocker"],
+  sglang: ["sglang", ...DYNAMO_PROGRAMS],
   vllm: ["vllm"],
   trtllm: ["trtllm"],
 } as const;
@@ -169,6 +169,28 @@ function mistyped(flag: string): string {
   throw new Error(`nothing to mistype in ${flag}`);
 }
 
+/** @param seen Flags, each with a program whose command has it. */
+async function refusesMistyped(parser: EngineParser, seen: ReadonlyMap<string, ProgramPlan>): Promise<void> {
+  expect(seen.size).toBeGreaterThan(5);
+  for (const [flag, program] of seen) {
+    const wrong = mistyped(flag);
+    const command = program.command.map((argument) => (argument === flag ? wrong : argument));
+    const { refused } = await parser.ask({ ...program, command });
+    expect(refused, `${wrong} was taken`).toBeDefined();
+  }
+}
+
+/** One of each, since importing an engine takes most of a minute. */
+const parsers = new Map<ParsedEngine, EngineParser>();
+function parserOf(engine: ParsedEngine): EngineParser {
+  const parser = parsers.get(engine) ?? new EngineParser(engine);
+  parsers.set(engine, parser);
+  return parser;
+}
+afterAll(async () => {
+  for (const parser of parsers.values()) await parser.close();
+});
+
 describe.each(PARSED_ENGINES)("%s", (engine) => {
   let parser: EngineParser;
   /** Every planned flag, with one command that has it. */
@@ -179,9 +201,8 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
         if (argument.startsWith("--")) seen.set(argument, program);
   };
   beforeAll(() => {
-    parser = new EngineParser(engine);
+    parser = parserOf(engine);
   });
-  afterAll(() => parser.close());
 
   it.each(stacksOf(engine))(
     "takes every command of the stack $stack, and uses every GPU of it",
@@ -223,14 +244,26 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
     expect(told.filter((name) => reservedVariable(name) === undefined && !HARMLESS.has(name))).toEqual([]);
   });
 
-  it("refuses every flag of the plans when it is mistyped", async () => {
-    expect(seen.size).toBeGreaterThan(10);
-    for (const [flag, program] of seen) {
-      const wrong = mistyped(flag);
-      const command = program.command.map((argument) => (argument === flag ? wrong : argument));
-      const { refused } = await parser.ask({ ...program, command });
-      expect(refused, `${wrong} was taken`).toBeDefined();
+  it("refuses every flag of the plans when it is mistyped", () => refusesMistyped(parser, seen));
+});
+
+describe.each(DYNAMO_PROGRAMS)("Dynamo's %s", (name) => {
+  const parser = () => parserOf("sglang");
+
+  it("takes every command of the stacks and of random deployments, and refuses each flag mistyped", async () => {
+    const plans = stacks.map(({ plan: planned }) => planned);
+    for (const input of fc.sample(fc.oneof(simulatedDeployment, deploymentOf("sglang")), RUNS)) {
+      const drawn = tryPlan(input);
+      if (drawn !== undefined) plans.push(drawn.plan);
     }
+    expect(plans.length).toBeGreaterThan(stacks.length + RUNS / 3);
+    const seen = new Map<string, ProgramPlan>();
+    for (const program of plans.flatMap(programsOf)) {
+      if (program.command[2] !== `dynamo.${name}`) continue;
+      for (const argument of program.command) if (argument.startsWith("--")) seen.set(argument, program);
+      expect([program.command, await parser().ask(program)]).toEqual([program.command, {}]);
+    }
+    await refusesMistyped(parser(), seen);
   });
 });
 
@@ -243,9 +276,8 @@ const RECIPE = [
 describe("the number of ranks", () => {
   let parser: EngineParser;
   beforeAll(() => {
-    parser = new EngineParser("sglang");
+    parser = parserOf("sglang");
   });
-  afterAll(() => parser.close());
 
   it("shows that half of the GPUs are idle where --tp-size is taken for a node's share", async () => {
     const answers = await Promise.all(

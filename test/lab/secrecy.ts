@@ -30,9 +30,9 @@ export function nodesDirectory(cluster: string): string | undefined {
   return home === undefined ? undefined : join(clusters, home, ENVIRONMENT);
 }
 
-/** The secrets that a launch has copied to the nodes of a cluster, by name. */
+/** The secrets that the first node of a cluster was given, by name. */
 export function secretsOnNodes(cluster: string): Secrets {
-  return JSON.parse(readFileSync(join(nodesDirectory(cluster) ?? "", "secrets.json"), "utf8"));
+  return JSON.parse(readFileSync(join(nodesDirectory(cluster) ?? "", "node0", "secrets.json"), "utf8"));
 }
 
 /**
@@ -85,7 +85,6 @@ export class Secrecy {
     const files = filesOf(this.secrets, this.stack.directory);
     expect(files.map(({ secret, path }) => `${secret}: ${relative(directory, path)}`).toSorted()).toEqual(
       [
-        ...Object.keys(onNodes).map((secret) => `${secret}: secrets.json`),
         ...(ownFiles ?? []),
         ...Object.entries(NEEDED).map(([secret, file]) => `${secret}: node0/${file}`),
       ].toSorted(),

@@ -4,9 +4,12 @@
  */
 import { randomBytes } from "node:crypto";
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../config/schema";
 import { freePorts } from "../../dev/freePorts";
+import { changeUnits } from "../../lib/nodeUnits";
+import { Progress } from "../../lib/progress";
 import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { plan } from "../../plan/plan";
@@ -29,21 +32,23 @@ import {
 } from "./harness";
 import { processesOf, processIdsOf, processOfProgram } from "./processes";
 import { Questions } from "./questions";
-import { Secrecy } from "./secrecy";
+import { nodesDirectory, Secrecy } from "./secrecy";
 
 const TIMEOUT = 600_000;
 const GONE = { timeout: 60_000, interval: 1000 };
 
 const TOKEN = `hf_${randomBytes(16).toString("hex")}`;
 
-/** Two prefill and two decode workers, one of each on each node. */
-const DISAGGREGATED: Partial<ConfigInput> = {
+/** Two prefill workers and some decode workers; two of each fill both nodes. */
+const disaggregated = (decode: number): Partial<ConfigInput> => ({
+  cluster: { nodes: 2, gpusPerNode: 8, accelerator: "H100", allowIdleGpus: true },
   pools: [
     { role: "prefill", replicas: 2, tensorParallel: 4 },
-    { role: "decode", replicas: 2, tensorParallel: 4 },
+    { role: "decode", replicas: decode, tensorParallel: 4 },
   ],
   router: { mode: "kv" },
-};
+});
+const DISAGGREGATED = disaggregated(2);
 
 describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: TIMEOUT }, () => {
   let stack: LabStack;
@@ -86,7 +91,8 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   beforeAll(async () => {
     requireLab();
     const ports = await freePorts();
-    config = (changes) => labConfig(ports, changes);
+    const frontend = { ...ports.frontend, replicas: 2 };
+    config = (changes) => labConfig(ports, { frontend, ...changes });
     stack = new LabStack("labtest");
     await stack.encrypt("huggingFaceToken", TOKEN);
     secrecy = new Secrecy(stack, { HF_TOKEN: TOKEN });
@@ -123,7 +129,9 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
 
   it("takes a new key beside the old one while it answers, and starts nothing anew", async () => {
     const seen = async () => ({
-      processes: ["gateway", "frontend-0", "aggregated-0", "aggregated-1"].map(processOfProgram),
+      processes: ["gateway", "frontend-0", "frontend-1", "aggregated-0", "aggregated-1"].map(
+        processOfProgram,
+      ),
       jobs: (await jobs(cluster)).map(({ job_id, status }) => `${job_id} ${status}`),
     });
     const { endpoint, fingerprint } = await stack.deployment();
@@ -137,7 +145,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(told).toContain("nothing is started anew");
     expect(changed(steps).toSorted()).toEqual([
       "create dynamo-key-next",
-      "update dynamo-main-launch",
+      "update dynamo-main-nodes",
       "update dynamo-ready-check",
     ]);
     expect(await seen()).toEqual(before);
@@ -174,30 +182,82 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect((await stack.do("drift")).code).toBe(0);
   });
 
-  it("changes the router mode on the same nodes", async () => {
-    stack.configure(config({ router: { mode: "kv" } }));
-    const { code, told, outputs } = await stack.do("up");
-    expect(code, told).toBe(0);
+  /**
+   * Changes the stack while clients ask: preview and update touch what is named and nothing else, what runs
+   * besides runs on, and no answer is lost.
+   */
+  const changesAlone = async (
+    changes: Partial<ConfigInput>,
+    touched: readonly string[],
+    others: readonly string[],
+  ) => {
+    const before = others.map(processOfProgram);
+    const task = await launches();
+    const { endpoint, fingerprint } = await stack.deployment();
+    stack.configure(config(changes));
+    const preview = await stack.do("preview");
+    const questions = new Questions({ endpoint, apiKey, fingerprint }, 2);
+    const { code, told, outputs, steps } = await stack.do("up");
     await answers(outputs);
+    await questions.stop();
+    expect(code, told).toBe(0);
+    for (const seen of [preview.steps, steps])
+      expect(changed(seen).toSorted()).toEqual([...touched, "update dynamo-ready-check"]);
+    expect(others.map(processOfProgram)).toEqual(before);
+    expect(await launches()).toEqual(task);
     expect((await onlyCluster()).cluster_hash).toBe(hash);
+    expect(questions.answered).toBeGreaterThan(10);
+    expect(questions.failures).toEqual([]);
+  };
+
+  it("changes the router mode by its frontends alone, one after the other, and loses no request", async () => {
+    await changesAlone(
+      { router: { mode: "kv" } },
+      ["update dynamo-frontend-0", "update dynamo-frontend-1"],
+      ["etcd", "nats-server", "gateway", "aggregated-0", "aggregated-1"],
+    );
+  });
+
+  it("shows a unit that a node has lost, with the reason, and starts it again alone", async () => {
+    const others = ["etcd", "nats-server", "frontend-0", "frontend-1", "aggregated-0"];
+    const before = others.map(processOfProgram);
+    await takeOff(cluster, 1, "aggregated-1");
+    const drift = await stack.do("drift");
+    expect(drift.code).toBe(2);
+    expect(drift.told).toContain("aggregated-1 does not run");
+    const { code, told, outputs, steps } = await stack.do("up");
+    expect(code, told).toBe(0);
+    expect(changed(steps)).toEqual(["update dynamo-aggregated-1", "update dynamo-ready-check"]);
+    await answers(outputs);
+    expect(processOfProgram("aggregated-1")).toBeGreaterThan(0);
+    expect(others.map(processOfProgram)).toEqual(before);
+    expect((await stack.do("drift")).code).toBe(0);
   });
 
   it("ends at Ctrl-C in the middle of an update, and says so", async () => {
-    stack.configure(config(DISAGGREGATED));
+    stack.configure(config(disaggregated(1)));
     const update = stack.start("up");
-    await update.until(() => /starting the task on the same nodes[\s\S]*optimising/.test(update.told));
+    await update.until(() => /waiting for (prefill|decode)-\d/.test(update.told));
     update.interrupt();
     expect(await update.code).not.toBe(0);
     expect(update.told).toMatch(/cancell?(ed|ing)/);
     await expect.poll(() => stack.processes(), GONE).toEqual([]);
   });
 
-  it("converges with the next up, to two prefill and two decode workers over the two nodes", async () => {
+  it("converges with the next up, to two prefill workers and one decode worker over the two nodes", async () => {
     const { code, told, outputs } = await stack.do("up");
     expect(code, told).toBe(0);
     await answers(outputs);
     expect((await onlyCluster()).cluster_hash).toBe(hash);
     expect((await jobs(cluster)).filter(({ status }) => status === "RUNNING")).toHaveLength(1);
+  });
+
+  it("grows by a decode worker on free GPUs alone, and loses no request", async () => {
+    await changesAlone(
+      DISAGGREGATED,
+      ["create dynamo-decode-1", "update dynamo-main-nodes"],
+      ["etcd", "nats-server", "gateway", "frontend-0", "frontend-1", "prefill-0", "prefill-1", "decode-0"],
+    );
   });
 
   it("listens on both nodes on what is on the written list, and on nothing else", () => {
@@ -360,6 +420,21 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(await clusters()).toEqual([]);
   });
 });
+
+/** Takes a unit off a node as nobody should: by hand. */
+async function takeOff(cluster: string, rank: number, unit: string): Promise<void> {
+  const context = {
+    progress: new Progress(() => undefined),
+    signal: AbortSignal.timeout(TIMEOUT),
+    result: () => undefined,
+  };
+  const shell = {
+    command: "python3",
+    args: (words: readonly string[]) => words,
+    directory: join(nodesDirectory(cluster) ?? "", `node${rank}`),
+  };
+  expect(await changeUnits(shell, { remove: { unit } }, () => "", context)).toBe(true);
+}
 
 /** Addresses of a cluster's nodes for each other. */
 function addressOf({ rank }: NodePlan): string {

@@ -48,11 +48,21 @@ export const LAUNCHED = {
   headAddress: "10.0.0.1",
   endpoint: "http://203.0.113.7:8000",
   clusterHash: "b3f1",
+};
+
+/** The same for its nodes. */
+export const GIVEN = {
   certificate: { authority: "PEM of the authority", fingerprint: "AB:CD", publicKeyPin: "sha256//pin" },
 };
 
-function isLaunch(inputs: Readonly<Record<string, unknown>>): boolean {
-  return String(inputs["create"]).endsWith("sky launch");
+const RESULTS: readonly (readonly [verb: string, result: object])[] = [
+  ["sky launch", LAUNCHED],
+  ["sky nodes", GIVEN],
+];
+
+function stdoutOf(inputs: Readonly<Record<string, unknown>>): string {
+  const [, result] = RESULTS.find(([verb]) => String(inputs["create"]).endsWith(verb)) ?? [];
+  return result === undefined ? "" : `${JSON.stringify(result)}\n`;
 }
 
 /** Mocks of the providers, as far as the components use them. Anything else throws. */
@@ -67,7 +77,7 @@ export function mocks(preview: boolean): pulumi.runtime.Mocks {
       if (type === "command:local:Command") {
         const done = {
           ...inputs,
-          stdout: isLaunch(inputs) ? `${JSON.stringify(LAUNCHED)}\n` : "",
+          stdout: stdoutOf(inputs),
           stderr: "",
         };
         return { id, state: preview ? inputs : done };

@@ -3,7 +3,7 @@ import { asName, clusterBaseName } from "../../components/names";
 import type { Observation } from "../../components/observation";
 import { localRepairs } from "../../components/repair";
 import { chatCommand } from "../../components/topology";
-import type { ObservedNode } from "../../local/observe";
+import type { ObservedNode } from "../../lib/observedNode";
 import type { ClusterPlan, ProgramPlan, WorkerRole } from "../../plan/types";
 import { unitsOf } from "../../plan/units";
 

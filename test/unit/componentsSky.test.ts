@@ -1,8 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { DynamoCluster, type DynamoClusterArgs, type SkyObservation } from "../../components";
-import { skyRepair } from "../../components/skyRepair";
+import { skyRepairs } from "../../components/skyRepair";
 import { runtimeDigests } from "../../lib/runtimeFiles";
-import { known, LAUNCHED, type Registered, runOnMocks, SUFFIX, stdinOf } from "./componentsMocks";
+import { parseConfig } from "../../plan/config";
+import { factsOf } from "../../plan/facts";
+import { plan } from "../../plan/plan";
+import type { ClusterPlan } from "../../plan/types";
+import { GIVEN, known, LAUNCHED, type Registered, runOnMocks, SUFFIX, stdinOf } from "./componentsMocks";
 
 const MULTI: DynamoClusterArgs = {
   clusterPrefix: "dynamo-sky-multi",
@@ -25,22 +29,40 @@ const CREDENTIALS = {
   NATS_AUTH_TOKEN: "value-of-dynamo-credentials-nats",
   DYNAMO_SKY_LOCKSTEP_SECRET: "value-of-dynamo-credentials-lockstep",
 };
+const PLAN = planOf(MULTI);
 const CLUSTER = `dynamo-sky-multi-main-${SUFFIX}`;
+
+function planOf({ clusterPrefix: _, ...input }: DynamoClusterArgs): ClusterPlan {
+  const config = parseConfig(input);
+  const [cluster] = plan(
+    config,
+    factsOf(config, () => true),
+  ).clusters;
+  if (cluster === undefined) throw new RangeError("no cluster");
+  return cluster;
+}
 
 const make = (args: DynamoClusterArgs) => () => new DynamoCluster("dynamo", args);
 const commands = (resources: readonly Registered[]) =>
   resources.filter(({ type }) => type === "command:local:Command").map(({ name }) => name);
 
 describe.each(["preview", "update"] as const)("DynamoCluster on SkyPilot in a %s", (mode) => {
-  it("has a lease and a launch for the cluster, and none for a unit", async () => {
+  it("has a lease, a launch and the nodes of the cluster, and a resource a unit", async () => {
     const { resources, named } = await runOnMocks(mode, make(MULTI));
     expect(commands(resources).toSorted()).toEqual([
+      "dynamo-aggregated-0",
+      "dynamo-control-plane-etcd",
+      "dynamo-control-plane-nats",
+      "dynamo-frontend-0",
       "dynamo-main-launch",
       "dynamo-main-lease",
+      "dynamo-main-nodes",
       "dynamo-ready-check",
     ]);
     expect(named("dynamo-main-launch").dependsOn).toContain("dynamo-main-lease");
-    expect(named("dynamo-ready-check").dependsOn).toContain("dynamo-main-launch");
+    expect(named("dynamo-main-nodes").dependsOn).toContain("dynamo-main-launch");
+    expect(named("dynamo-aggregated-0").dependsOn).toContain("dynamo-main-nodes");
+    expect(named("dynamo-ready-check").dependsOn).toContain("dynamo-aggregated-0");
   });
 
   it("takes the cluster down with the lease, the old one before a new one", async () => {
@@ -56,8 +78,7 @@ describe.each(["preview", "update"] as const)("DynamoCluster on SkyPilot in a %s
 describe("launch", () => {
   it("is given the task, the time limit and the port", async () => {
     const { named } = await runOnMocks("update", make(MULTI));
-    const { task, secrets, ...rest } = stdinOf(named("dynamo-main-launch"));
-    expect(secrets).toEqual(CREDENTIALS);
+    const { task, ...rest } = stdinOf(named("dynamo-main-launch"));
     expect(rest).toEqual({
       cluster: CLUSTER,
       infra: ["aws", "gcp"],
@@ -74,10 +95,13 @@ describe("launch", () => {
   it("is given by default the key, and what the certificate is made from", async () => {
     const { access: _, ...byDefault } = MULTI;
     const { named, result } = await runOnMocks("update", make(byDefault));
-    const { secrets, tls } = stdinOf(named("dynamo-main-launch"));
+    expect(stdinOf(named("dynamo-main-launch"))["tls"]).toBe(true);
+    const nodes = named("dynamo-main-nodes");
+    expect(nodes.additionalSecretOutputs).toEqual(["stdout", "stderr"]);
+    const { secrets, tls } = stdinOf(nodes);
     expect(secrets).toEqual({ ...CREDENTIALS, DYNAMO_SKY_API_KEY: "default:value-of-dynamo-key-default" });
     expect(tls).toEqual({ seed: "value-of-dynamo-tls", names: ["localhost", "127.0.0.1"] });
-    expect(await known(result.certificateFingerprint)).toBe(LAUNCHED.certificate.fingerprint);
+    expect(await known(result.certificateFingerprint)).toBe(GIVEN.certificate.fingerprint);
     expect(await known(result.apiKey)).toBe("value-of-dynamo-key-default");
   });
 
@@ -91,12 +115,58 @@ describe("launch", () => {
     const token = "hf_notARealToken";
     const { named, result } = await runOnMocks("update", make({ ...MULTI, huggingFaceToken: token }));
     const launch = named("dynamo-main-launch");
-    expect(launch.inputs["stdin"]).toHaveProperty("secret");
-    const { task, secrets } = stdinOf(launch);
-    expect(secrets).toEqual({ ...CREDENTIALS, HF_TOKEN: token });
-    expect(JSON.stringify(task)).not.toContain(token);
-    expect(launch.additionalSecretOutputs).toEqual(["stdout", "stderr"]);
+    expect(JSON.stringify(launch.inputs)).not.toContain(token);
+    const nodes = named("dynamo-main-nodes");
+    expect(nodes.inputs["stdin"]).toHaveProperty("secret");
+    expect(nodes.additionalSecretOutputs).toEqual(["stdout", "stderr"]);
+    expect(stdinOf(nodes)["secrets"]).toEqual({ ...CREDENTIALS, HF_TOKEN: token });
     expect(await known(result.endpoint)).toBe(LAUNCHED.endpoint);
+  });
+});
+
+describe("a change of", () => {
+  const replicas = (count: number): DynamoClusterArgs => ({
+    ...MULTI,
+    cluster: { nodes: 2, allowIdleGpus: true },
+    pools: [{ role: "aggregated", tensorParallel: 8, replicas: count }],
+  });
+  const changes: [string, DynamoClusterArgs, string[], DynamoClusterArgs?][] = [
+    [
+      "the router's mode touches the frontend",
+      { ...MULTI, router: { mode: "round-robin" } },
+      ["dynamo-frontend-0"],
+    ],
+    [
+      "an engine argument touches the replicas",
+      { ...MULTI, engineArgs: ["--log-level", "debug"] },
+      ["dynamo-aggregated-0"],
+    ],
+    [
+      "the number of replicas, on a node that had no engine, touches that replica",
+      replicas(2),
+      ["dynamo-aggregated-1", "dynamo-main-nodes", "dynamo-ready-check"],
+      replicas(1),
+    ],
+    [
+      "the model's revision touches the replicas",
+      { ...MULTI, modelRevision: "0".repeat(40) },
+      ["dynamo-aggregated-0"],
+    ],
+    [
+      "an environment of the task touches the launch",
+      { ...MULTI, sky: { ...MULTI.sky, envs: { A: "1" } } },
+      ["dynamo-main-launch"],
+    ],
+  ];
+  it.each(changes)("%s", async (_what, changed, touched, before = MULTI) => {
+    const inputs = async (args: DynamoClusterArgs) => {
+      const { resources } = await runOnMocks("update", make(args));
+      const all = resources.filter(({ type }) => type === "command:local:Command");
+      return new Map(all.map((one) => [one.name, JSON.stringify(one.inputs["stdin"])]));
+    };
+    const [former, after] = [await inputs(before), await inputs(changed)];
+    const differ = [...after.keys()].filter((name) => after.get(name) !== former.get(name));
+    expect(differ.toSorted()).toEqual(touched);
   });
 });
 
@@ -152,29 +222,55 @@ describe("dedicated placement", () => {
     const { resources, named } = await runOnMocks("update", make(DEDICATED));
     expect(commands(resources).filter((name) => name.endsWith("-launch"))).toHaveLength(3);
     const worker = named("dynamo-aggregated-0-launch");
-    const options = expect.arrayContaining(["--control-ip", LAUNCHED.headAddress]) as unknown;
+    const options = expect.arrayContaining(["--keep", "--control-ip", LAUNCHED.headAddress]) as unknown;
     expect(stdinOf(worker)["task"]).toMatchObject({ run: { options } });
     // The administrator's password of etcd stays on etcd's node, and no replica spans nodes here.
     const { NATS_AUTH_TOKEN } = CREDENTIALS;
-    expect(stdinOf(worker)["secrets"]).toEqual({
+    expect(stdinOf(named("dynamo-aggregated-0-nodes"))["secrets"]).toEqual({
       ETCD_AUTH_PASSWORD: "value-of-dynamo-credentials-etcd",
       NATS_AUTH_TOKEN,
     });
     expect(worker.dependenciesOf("stdin")).toContain("dynamo-control-launch");
-    expect(stdinOf(named("dynamo-control-launch"))["task"]).toMatchObject({ run: { options: [] } });
+    expect(stdinOf(named("dynamo-control-launch"))["task"]).toMatchObject({
+      run: { options: ["--keep"] },
+    });
   });
 });
 
-describe("skyRepair", () => {
+describe("repairs of a cluster", () => {
   const base = "dynamo-sky-multi-main";
   const at = "2026-01-01T00:00:00.000Z";
   const up = { status: "UP", clusterHash: "b3f1" };
   const seen = (clusters: SkyObservation["clusters"]): SkyObservation => ({ at, clusters });
+  const repairsOf = (clusters: SkyObservation["clusters"]) => skyRepairs(PLAN, base, seen(clusters));
   const name = `${base}-${SUFFIX}`;
 
   it("finds nothing wrong with a cluster whose task runs or is about to", () => {
     for (const status of ["RUNNING", "PENDING", "SETTING_UP", "INIT"])
-      expect(skyRepair(base, seen({ [name]: { ...up, job: { name: "d", status } } }))).toBeUndefined();
+      expect(repairsOf({ [name]: { ...up, job: { name: "d", status } } })).toEqual({ units: new Map() });
+  });
+
+  it("finds the units that are lost, unfinished or stopped on nodes that answer", async () => {
+    const program = (unit: string, state = "RUNNING", suffix = "") => ({ name: unit + suffix, unit, state });
+    const job = { name: "d", status: "RUNNING" };
+    const head = [program("etcd"), program("nats", "UNFINISHED"), program("aggregated-0", "STARTING")];
+    const node = { rank: 0, supervisor: true, programs: head };
+    const clusters = { [name]: { ...up, job, nodes: [node] } };
+    // Nothing is known of the second node.
+    const lost = {
+      nats: `the last change of nats failed, seen ${at}`,
+      "frontend-0": `frontend-0 does not run, seen ${at}`,
+    };
+    expect(repairsOf(clusters)).toEqual({ units: new Map(Object.entries(lost)) });
+    const both = { [name]: { ...up, job, nodes: [node, { ...node, rank: 1, programs: [] }] } };
+    expect(repairsOf(both).units.get("aggregated-0")).toBe(`aggregated-0-rank1 does not run, seen ${at}`);
+
+    const { named } = await runOnMocks("update", make({ ...MULTI, observedSky: seen(clusters) }));
+    const reasonOf = (command: string) => named(command).inputs["environment"];
+    expect(reasonOf("dynamo-frontend-0")).toMatchObject({ DYNAMO_SKY_OBSERVED: lost["frontend-0"] });
+    expect(named("dynamo-frontend-0").beforeUpdate).toHaveLength(1);
+    for (const healthy of ["dynamo-main-launch", "dynamo-main-nodes", "dynamo-aggregated-0"])
+      expect(reasonOf(healthy)).toMatchObject({ DYNAMO_SKY_OBSERVED: "healthy" });
   });
 
   const lost: [SkyObservation["clusters"], string][] = [
@@ -185,7 +281,7 @@ describe("skyRepair", () => {
     [{ [name]: { ...up, job: { name: "d", status: "FAILED" } } }, "the cluster's task is FAILED"],
   ];
   it.each(lost)("says of %j: %s", (clusters, reason) => {
-    expect(skyRepair(base, seen(clusters))).toBe(`${reason}, seen ${at}`);
+    expect(repairsOf(clusters)).toEqual({ launch: `${reason}, seen ${at}`, units: new Map() });
   });
 
   it("marks the launch, and only where something is lost", async () => {

@@ -14,6 +14,9 @@ const RDMA = "#      Transport: rc_mlx5\n#         Device: mlx5_0:1";
 const TCP = "#      Transport: tcp\n#         Device: eth0";
 const LOST = "Unable to determine the device handle for GPU0000:3B:00.0: GPU is lost.  Reboot the system";
 
+const UNKNOWN = "[Unknown Error], [Unknown Error], Disabled, [Unknown Error]";
+const RESET = "81559, [GPU requires reset], Disabled, 0";
+
 describe("a node's check before engines start", () => {
   let directory = "";
   beforeEach(() => {
@@ -50,7 +53,7 @@ specs, env, driver, rdma, home = json.load(sys.stdin)
 os.environ["PATH"] = env["PATH"]
 node_check.UCX = home
 node_check.DEVICES, node_check.DEVICE_FILES = home + "/sys/*", home + "/dev/*"
-print(json.dumps(node_check.check(specs, env, driver, rdma)))`;
+print(json.dumps(node_check.check(node_check.gpus_of(specs), env, driver, rdma)))`;
     const [problems, notes] = JSON.parse(python(script, [specs, env, driver, rdma ?? null, directory])) as [
       string[],
       string[],
@@ -77,6 +80,23 @@ print(json.dumps(node_check.check(specs, env, driver, rdma)))`;
     ["fewer that a job may use", EIGHT, 0, { gpus: [0, 1], visible: "5" }, "and it has 1"],
     ["an old driver", gpu(0, { driver: "535.183.06" }), 0, { gpus: [0] }, "driver is 535.183.06, and this"],
     ["a lost GPU", LOST, 15, {}, `nvidia-smi ends with code 15: ${LOST}`],
+    [
+      "a GPU that no longer answers",
+      `${gpu(0)}\n1, 580.95.05, ${UNKNOWN}`,
+      0,
+      { gpus: [0, 1] },
+      "GPU 1 is broken",
+    ],
+    ["one to be reset", `0, 580.95.05, ${RESET}`, 0, { gpus: [0] }, "says '[GPU requires reset]' of it"],
+    ["no GPU behind a driver", "No devices were found", 0, { gpus: [0] }, "and it has 0"],
+    ["a list of GPUs that are not there", gpu(0), 0, { gpus: [0, 1], visible: "0,1" }, "and it has 1"],
+    [
+      "a list of none that are there",
+      "No devices were found",
+      0,
+      { gpus: [0], visible: "0" },
+      "and it has 0",
+    ],
     ["no driver", "NVIDIA-SMI has failed because it couldn't communicate", 9, {}, "ends with code 9"],
   ] as const)("refuses %s", (_, text, code, how, said) => {
     fake("nvidia-smi", text, code);
@@ -87,6 +107,13 @@ print(json.dumps(node_check.check(specs, env, driver, rdma)))`;
   it.each([
     ["its driver for an image of the user's", gpu(0, { driver: "535.183.06" }), { gpus: [0], driver: 0 }],
     ["parts of a GPU, which are no rows", gpu(0, { mig: "Enabled" }), { gpus: [0, 1] }],
+    [
+      "warnings beside the rows",
+      `WARNING: infoROM is corrupted at gpu 0000:3B:00.0\n${gpu(0)}\n`,
+      { gpus: [0] },
+    ],
+    ["a memory that is the machine's", "0, 580.95.05, [N/A], [N/A], [N/A], [N/A]", { gpus: [0] }],
+    ["a broken GPU of others", `0, 580.95.05, ${UNKNOWN}\n${gpu(1)}`, { gpus: [0], visible: "1" }],
     ["GPUs that a scheduler names", EIGHT, { gpus: [0, 1], visible: "GPU-1,GPU-2" }],
   ])("takes %s", (_, text, how) => {
     fake("nvidia-smi", text);
@@ -104,6 +131,12 @@ print(json.dumps(node_check.check(specs, env, driver, rdma)))`;
       "GPU 1 has had 3 uncorrected ECC errors since its last reset",
       `the kernel has logged: ${xid}`,
     ]);
+  });
+
+  it("says nothing of GPUs that other jobs of the machine use", () => {
+    fake("nvidia-smi", [gpu(0, { used: 70_000 }), gpu(1), gpu(2, { ecc: "3" })].join("\n"));
+    fake("dmesg", "");
+    expect(check({ gpus: [0], visible: "1" })).toEqual({ problems: [], notes: [] });
   });
 
   it("says once what it cannot see, and starts", () => {
@@ -144,7 +177,7 @@ print(json.dumps(node_check.check(specs, env, driver, rdma)))`;
     const script = `import os, node_check
 os.environ["PATH"] = ${JSON.stringify(join(directory, "bin"))}
 node_check.DEVICES = "/nowhere/*"
-try: node_check.ensure([{"gpus": [0, 1], "env": {"CUDA_VISIBLE_DEVICES": "{{GPUS}}"}}], {}, 580, "required")
+try: node_check.ensure([0, 1], {}, 580, "required")
 except SystemExit as end: print("ended:", end)`;
     const lines = python(script, null).trim().split("\n");
     expect(lines.filter((line) => line.startsWith("node check, problem: "))).toHaveLength(3);

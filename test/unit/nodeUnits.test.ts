@@ -2,72 +2,37 @@
  * Units of a node, changed by its agent, with a stand-in for supervisor: what cannot be done is said, and can
  * be repeated.
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { beginUnit, changeUnits, finishUnit, stopUnits, unitsState } from "../../lib/nodeUnits";
 import { Progress } from "../../lib/progress";
-import { runtimeFiles } from "../../lib/runtimeFiles";
 import type { VerbContext } from "../../lib/verb";
+import { FakeSupervisor } from "./fakeSupervisor";
 
 const PROGRAM = { name: "decode-0", role: "decode", stopSeconds: 3 };
 const BAD_NAME = 10;
-const fault = (code: number) => `<methodResponse><fault><value><struct>
-<member><name>faultCode</name><value><int>${code}</int></value></member>
-<member><name>faultString</name><value><string>BECAUSE: x</string></value></member></struct></value></fault></methodResponse>`;
-const answer = (value: string) =>
-  `<methodResponse><params><param><value>${value}</value></param></params></methodResponse>`;
-const list = (...values: readonly string[]) =>
-  `<array><data>${values.map((value) => `<value>${value}</value>`).join("")}</data></array>`;
 
 const context: VerbContext = {
   progress: new Progress(() => undefined),
   signal: new AbortController().signal,
   result: () => undefined,
 };
-let directory: string;
-let supervisor: Server | undefined;
-let calls: string[];
-/** What stopping a program is answered with. */
-let refusal: number | undefined;
+let node: FakeSupervisor;
 
-const shell = () => ({ command: "python3", args: (words: readonly string[]) => words, directory });
+const shell = () => ({
+  command: "python3",
+  args: (words: readonly string[]) => words,
+  directory: node.directory,
+});
 const remove = () => changeUnits(shell(), { remove: { unit: "decode-0" } }, () => "", context);
-const unit = () => join(directory, "units", "decode-0");
-
-function reply(method: string): string {
-  if (method === "getState") return answer("<int>1</int>");
-  if (method === "getAllProcessInfo") return answer(list());
-  if (method === "reloadConfig") return answer(list(list(list(), list(), list("decode-0"))));
-  return refusal === undefined ? answer(list()) : fault(refusal);
-}
-
-async function supervise(): Promise<void> {
-  supervisor = createServer(async (request, response) => {
-    const method = /supervisor\.(\w+)</.exec(await text(request))?.[1] ?? "";
-    if (!method.startsWith("get")) calls.push(method);
-    response.end(reply(method));
-  });
-  await new Promise<void>((resolve) => supervisor?.listen(join(directory, "supervisor.sock"), resolve));
-}
+const unit = () => node.unit("decode-0");
 
 beforeEach(() => {
-  directory = mkdtempSync(join(tmpdir(), "dsky-units-"));
-  [calls, refusal] = [[], undefined];
-  for (const [name, content] of Object.entries(runtimeFiles())) writeFileSync(join(directory, name), content);
-  mkdirSync(unit(), { recursive: true });
-  mkdirSync(join(directory, "run"));
-  writeFileSync(join(unit(), "decode-0.json"), JSON.stringify(PROGRAM));
-  writeFileSync(join(unit(), "decode-0.conf"), "");
+  node = new FakeSupervisor();
+  node.put(PROGRAM);
 });
-afterEach(() => {
-  supervisor?.close();
-  supervisor = undefined;
-  rmSync(directory, { recursive: true, force: true });
-});
+afterEach(() => node.close());
 
 test("nothing is changed where no supervisor answers, and what should run is told", async () => {
   expect(await remove()).toBe(false);
@@ -90,40 +55,69 @@ test("who has begun a change is told until it is finished, and a mark of nobody 
   expect(await told()).toEqual([{ unfinished: true, by: owner }]);
   await finishUnit(shell(), "decode-0", context.signal);
   expect(await told()).toEqual([{ unfinished: false, by: null }]);
-  writeFileSync(join(directory, "run", "decode-0.unfinished"), "");
+  writeFileSync(join(node.directory, "run", "decode-0.unfinished"), "");
   expect(await told()).toEqual([{ unfinished: true, by: null }]);
   await finishUnit(shell(), "decode-0", context.signal);
   await finishUnit(shell(), "decode-0", context.signal);
 });
 
 test("a unit is forgotten only when its programs are stopped, so that a removal can be repeated", async () => {
-  await supervise();
-  refusal = 30;
+  await node.listen();
+  node.refusal = 30;
   await expect(remove()).rejects.toThrow("BECAUSE: x");
   expect(existsSync(unit())).toBe(true);
-  refusal = undefined;
-  calls = [];
+  node.refusal = undefined;
+  node.calls = [];
   expect(await remove()).toBe(true);
-  expect(calls).toEqual(["stopProcessGroup", "removeProcessGroup", "reloadConfig"]);
+  expect(node.calls).toEqual(["stopProcessGroup", "removeProcessGroup", "reloadConfig"]);
   expect(existsSync(unit())).toBe(false);
 });
 
 test("a program that supervisor does not know is stopped already", async () => {
-  await supervise();
-  refusal = BAD_NAME;
+  await node.listen();
+  node.refusal = BAD_NAME;
   expect(await remove()).toBe(true);
   expect(existsSync(unit())).toBe(false);
 });
 
 test("the programs of a role that others need stay, and how long they may take is told", async () => {
-  await supervise();
+  await node.listen();
   expect(await stopUnits(shell(), ["decode"], context.signal)).toBe(3);
-  expect(calls).toEqual([]);
+  expect(node.calls).toEqual([]);
   await stopUnits(shell(), ["etcd"], context.signal);
-  expect(calls).toEqual(["stopProcessGroup", "removeProcessGroup"]);
+  expect(node.calls).toEqual(["stopProcessGroup", "removeProcessGroup"]);
+});
+
+test("weights are fetched before a unit is changed, once a node, and why they cannot be is said", async () => {
+  await node.listen();
+  const script = join(node.directory, "fetch_model.py");
+  const calls = join(node.directory, "calls");
+  const apply = (...models: readonly string[]) => {
+    const weights = { models, seconds: 60 };
+    const programs: readonly object[] = [];
+    return changeUnits(
+      shell(),
+      { apply: { unit: "none", programs, timeoutSeconds: 60, weights } },
+      () => "",
+      context,
+    );
+  };
+  writeFileSync(script, `import sys\nprint(*sys.argv[2:], file=open(${JSON.stringify(calls)}, "a"))\n`);
+  await apply("a/b", "c/d@main");
+  await Promise.all([apply("a/b"), apply("a/b", "e/f"), apply("e/f")]);
+  expect(readFileSync(calls, "utf8")).toBe("a/b c/d@main\ne/f\n");
+  writeFileSync(script, 'raise SystemExit("GatedRepoError: no access to g/h")\n');
+  const wanted = { unit: "decode-0", programs: [PROGRAM], timeoutSeconds: 60 };
+  node.calls = [];
+  const gated = { ...wanted, weights: { models: ["g/h"], seconds: 60 } };
+  await expect(changeUnits(shell(), { apply: gated }, () => "its log", context)).rejects.toThrow(
+    /GatedRepoError: no access to g\/h[\s\S]*waited for the weights of its model/,
+  );
+  // What ran runs on.
+  expect(node.calls).toEqual([]);
 });
 
 test("an interpreter that is gone is said", async () => {
-  const gone = { ...shell(), command: join(directory, "python") };
+  const gone = { ...shell(), command: join(node.directory, "python") };
   await expect(unitsState(gone, 0, context.signal)).rejects.toThrow(/ENOENT/);
 });

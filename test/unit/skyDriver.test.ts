@@ -259,8 +259,11 @@ describe("sky observe", () => {
     const state = upWith(TASK);
     sky.set({ clusters: { ...state.clusters, "demo-decode-0-abc123": other, "someone-else": foreign } });
     const { result } = await sky.run(observeVerb, { prefix: "demo-", infra: ["aws"] });
+    // On this machine no node of it runs, so they have nothing.
+    const nodes = [0, 1].map((rank) => ({ rank, supervisor: false, programs: [] }));
+    const job = { name: nameOf(TASK), status: "RUNNING" };
     expect(result).toEqual({
-      [CLUSTER]: { status: "UP", clusterHash: "hash-1", job: { name: nameOf(TASK), status: "RUNNING" } },
+      [CLUSTER]: { status: "UP", clusterHash: "hash-1", job, nodes },
       "demo-decode-0-abc123": { status: "INIT", clusterHash: "hash-2" },
     });
     const questions = sky.calls.filter(([command]) => command !== "--version");

@@ -10,7 +10,7 @@ import { python, RUNTIME } from "../runtime";
 
 const SERVICES = { controlPlane: true, gateway: false, prometheus: false };
 const commandOf = (more: Readonly<Record<string, unknown>>) =>
-  setupCommand(parseConfig({ model: "Qwen/Qwen3-8B", ...more }), SERVICES);
+  setupCommand(parseConfig({ model: "Qwen/Qwen3-8B", ...more }), SERVICES, {});
 
 /** Stand-in for Python: it has the packages in `HAS`, and records what it should install or run. */
 const PYTHON = `#!/bin/bash
@@ -93,7 +93,7 @@ describe("the set-up of a node", () => {
       model: "Qwen/Qwen3-8B",
       engineArgs: ["--speculative-draft-model-path", "a/draft"],
     });
-    const command = setupCommand(config, SERVICES, undefined, undefined, [0, 12]);
+    const command = setupCommand(config, SERVICES, { ranks: [0, 12] });
     const at = (rank: string) => setUp(command, "supervisor", { SKYPILOT_SETUP_NODE_RANK: rank });
     const fetched = "/secrets.json Qwen/Qwen3-8B a/draft\n";
     expect(at("0").calls).toContain(fetched);
@@ -158,7 +158,7 @@ describe("the set-up of a node", () => {
   });
 
   it("takes the model from the task's environment where it is told to", () => {
-    const command = setupCommand(parseConfig({ model: "a/b" }), SERVICES, '"$MODEL"');
+    const command = setupCommand(parseConfig({ model: "a/b" }), SERVICES, { model: '"$MODEL"' });
     expect(setUp(`MODEL=c/d; ${command}`, "supervisor").calls).toContain("/secrets.json c/d\n");
   });
 

@@ -11,6 +11,7 @@ import { fingerprintOf, problemOfPair } from "../../lib/tls/served";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { secretsOfProgram } from "../../plan/types";
+import { launchedTask } from "../../sky/task";
 import { planIn, programsOfPlans, RUNTIME, textOfTask } from "../runtime";
 
 interface Task {
@@ -312,6 +313,42 @@ print(json.dumps(start.values_of(names, home, True)))`;
 
 /** Arguments of `openssl verify` that check a certificate for this name. */
 const checking = (name: string) => [isIP(name) === 0 ? "-verify_hostname" : "-verify_ip", name];
+
+describe("the task of up", () => {
+  const launched = (input: ConfigInput) => {
+    const config = parseConfig(input);
+    const [cluster] = plan(config, { discovery: "etcd", events: "nats" }).clusters;
+    if (cluster === undefined) throw new Error("no cluster");
+    return launchedTask({ cluster, config });
+  };
+  const idle: ConfigInput = { ...multi, cluster: { nodes: 2, allowIdleGpus: true } };
+  const replicas = (count: number): ConfigInput => ({
+    ...idle,
+    pools: [{ role: "aggregated", tensorParallel: 8, replicas: count }],
+  });
+
+  it("has neither plan, secrets nor weights, and checks all GPUs of a node", () => {
+    const one = launched({ ...replicas(1), huggingFaceToken: "hf_notARealToken" });
+    expect(one.secrets).toBeUndefined();
+    expect(one.run).toEqual({ options: ["--keep", "--driver", "580", "--gpus", "8"] });
+    expect(one.setup).toContain("--engine sglang");
+    expect(one.setup).not.toMatch(/--model|--ranks|Qwen/);
+    expect(launched({ ...replicas(1), engine: "mocker" }).run).toEqual({ options: ["--keep"] });
+  });
+
+  it("does not change with programs, replicas, the model or the token", () => {
+    const changed: ConfigInput[] = [
+      replicas(2),
+      { ...replicas(1), model: "Qwen/Qwen3-14B" },
+      { ...replicas(1), modelRevision: "0".repeat(40) },
+      { ...replicas(1), engineArgs: ["--speculative-draft-model-path", "a/draft"] },
+      { ...replicas(1), router: { mode: "random" }, frontend: { replicas: 3 } },
+      { ...replicas(1), huggingFaceToken: "hf_notARealToken" },
+    ];
+    for (const input of changed) expect(launched(input)).toEqual(launched(replicas(1)));
+    expect(launched({ ...replicas(1), sky: { envs: { A: "1" } } })).not.toEqual(launched(replicas(1)));
+  });
+});
 
 describe("shell", () => {
   it.each(["plain", "with space", "it's", "$(id)", "a\nb", "", "-n", "%s", "`id`"])("quotes %j", (word) => {

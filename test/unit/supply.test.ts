@@ -113,11 +113,8 @@ describe("what is downloaded", () => {
   });
 
   it.each(ENGINES)("onto nodes with engine %s is in an exact version", (engine) => {
-    const command = setupCommand(parseConfig({ model: "Qwen/Qwen3-8B", engine }), {
-      controlPlane: true,
-      gateway: true,
-      prometheus: true,
-    });
+    const services = { controlPlane: true, gateway: true, prometheus: true };
+    const command = setupCommand(parseConfig({ model: "Qwen/Qwen3-8B", engine }), services, {});
     const versions = [...command.matchAll(/--(?:dynamo|supervisor) (\S+)/g)].map(([, version]) => version);
     expect(versions.length).toBe(2);
     for (const version of versions) expect(version).toMatch(/^\d+\.\d+\.\d+$/);

@@ -1,8 +1,8 @@
 """Answers requests on standard input, one JSON object per line, with an engine's interpretation of a command
 line, or with the flags of a program.
 
-Request: {"id": 1, "argv": ["--model", ...], "env": {"NAME": "value"}} Answer: {"id": 1, "facts": {...}} or
-{"id": 1, "refused": "why"}
+Request: {"id": 1, "program": "vllm", "argv": ["--model", ...], "env": {"NAME": "value"}} Answer: {"id": 1,
+"facts": {...}} or {"id": 1, "refused": "why"}; without facts for a program that every engine has
 Request: {"id": 1, "flags": "vllm"} Answer: {"id": 1, "table": {...}, "variables": [...]}
 
 Importing an engine takes most of a minute, parsing a command line milliseconds: so one process serves all
@@ -53,7 +53,10 @@ def serve(parse: Callable[[list[str]], dict[str, Any]], variables: Iterable[str]
         try:
             if "argv" in request:
                 with _environment(request["env"]):
-                    answer["facts"] = parse(request["argv"])
+                    if other := programs.get(request["program"]):
+                        other(request["argv"])
+                    else:
+                        answer["facts"] = parse(request["argv"])
         except SystemExit as stop:
             answer["refused"] = f"the parser ended the process with {stop.code}"
         except Exception as error:  # noqa: BLE001 - whatever the engine raises is its refusal
