@@ -13,8 +13,8 @@ const PASSING =
   /connect|refused|reset by peer|broken pipe|timed? ?out|unavailable|unreachable|resol(ve|ution)|temporar|try again|retry|not ready|lease|lock|in use|out of memory|OOM|busy|too many|rate limit|no responders|gone|\b(408|429|50\d)\b/i;
 
 /**
- * The error with which as many starts in a row have ended as tell that the next one will end so too; undefined
- * if they have not, or it may pass.
+ * The error with which as many starts in a row have ended as tell that the next one will end so too;
+ * undefined if they have not, or it may pass.
  *
  * @param log The program's, with its launcher's lines.
  * @param since Starts before are not counted: their configuration may have been changed. Milliseconds since
