@@ -2,8 +2,8 @@
  * Rejects secrets in plain text: all that is not a setting for a secret is in the state, in the task and in
  * the recipe, readable by everybody who reads those. Messages never show the value.
  */
+import { ENGINES, engines } from "../../engines";
 import { FILES } from "../../lib/placeholders";
-import { FLAGS } from "../flags";
 import type { Problem, SettingPath } from "../problems";
 import { spelling } from "../reserved";
 import type { Known } from ".";
@@ -75,7 +75,7 @@ function argumentProblems({ engine, engineArgs = [], pools = [], frontend }: Kno
       if (!SECRET_FLAG.test(flag) || !isSecret(value.length > 0 ? value.join("=") : (args[index + 1] ?? "")))
         return [];
       // A name that this engine has for something else.
-      if (engine !== undefined && FLAGS[engine].flags[flag] === "none") return [];
+      if (engine !== undefined && engines[engine].table.flags[flag] === "none") return [];
       return [
         {
           path: [...path, index],
@@ -86,10 +86,15 @@ function argumentProblems({ engine, engineArgs = [], pools = [], frontend }: Kno
   );
 }
 
+/** Keys that a server would ask its clients for. */
+const API_KEYS = [...ENGINES.map((engine) => engine.toUpperCase()), "OPENAI", "DYN"].map(
+  (owner) => `${owner}_API_KEY`,
+);
+
 function insteadOf(name: string): string {
   if (/hf|hugging/i.test(name))
     return "use the secret huggingFaceToken instead: pulumi config set --secret dynamo-sky:huggingFaceToken";
-  if (/^--(admin-)?api-key$|^(VLLM|SGLANG|OPENAI|DYN)_API_KEY$/.test(name))
+  if (/^--(admin-)?api-key$/.test(name) || API_KEYS.includes(name))
     return "the gateway asks clients for keys (access.keys), and nothing else reaches the workers";
   return BY_FILE;
 }
