@@ -1,10 +1,11 @@
 /** A cluster of nodes provisioned by SkyPilot. */
+
 import * as pulumi from "@pulumi/pulumi";
+import type { DeploymentConfig } from "../config/deployment";
 import type { BroughtFiles } from "../lib/broughtFiles";
 import { runtimeDigests } from "../lib/runtimeFiles";
 import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
-import type { DeploymentConfig } from "../plan/config";
 import { clusterInventory } from "../plan/inventory";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import { type ClusterPlan, secretsOfProgram } from "../plan/types";

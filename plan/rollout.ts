@@ -1,7 +1,7 @@
 /** Which units are changed one after the other, and how. Pure. */
+import type { DeploymentConfig } from "../config/deployment";
 import type { TaskName } from "../config/task";
 import type { UpdateStrategy } from "../config/update";
-import type { DeploymentConfig } from "./config";
 import { type DeploymentPlan, type ProgramRole, WORKER_ROLES } from "./types";
 import { type Unit, unitsOf } from "./units";
 

@@ -90,6 +90,7 @@ describe("the package", () => {
       "cli",
       "components",
       "config",
+      "engines",
       "lib",
       "local",
       "observability",

@@ -1,15 +1,17 @@
 /** Every planned command of a real engine, parsed by that engine's own parser: `npm run test:engines`. */
+
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planStack } from "../../cli/plannedStack";
 import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import type { DeploymentConfig } from "../../config/deployment";
 import type { FlagValues } from "../../config/flags";
-import { NO_PARSER } from "../../config/parsers";
+import { NO_PARSER } from "../../config/names";
 import { ConfigError } from "../../config/problems";
-import { reservedVariable } from "../../config/reserved";
+import { reservedVariable } from "../../config/reservedVariables";
 import { packageRoot } from "../../lib/root";
-import { type DeploymentConfig, parseConfig } from "../../plan/config";
+import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { type DeploymentPlan, type ProgramPlan, programsOf } from "../../plan/types";
 import { type Deployment, SERVICES } from "../unit/planShapes";
@@ -231,7 +233,9 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
   it.each(PROGRAMS[engine])("and Dynamo have the flags of %s that are known here", async (program) => {
     const { table } = await parser.flags(program);
     await expect(`${JSON.stringify(table, null, 2)}\n`).toMatchFileSnapshot(
-      join(packageRoot(), "config", "flags", `${program}.json`),
+      program === "frontend"
+        ? join(packageRoot(), "config", "flags", "frontend.json")
+        : join(packageRoot(), "engines", program, "flags.json"),
     );
     const kinds: readonly FlagValues[] = ["none", "one", "JSON", "at most one", "several", "exits"];
     for (const [flag, kind] of Object.entries(table?.["flags"] ?? {})) expect(kinds, flag).toContain(kind);
