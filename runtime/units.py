@@ -8,7 +8,8 @@ the node's plan: there is no other copy. They are written by the node's own `pla
 Each request can be repeated from any state, so one that was cut off is completed by the next.
 
     {"apply": {"unit": U, "programs": [specifications], "timeoutSeconds": S, "weights": {"models": [names],
-        "seconds": S} or absent}} → {"line": progress} and {"waiting": for what}, at last {"done": true}, or
+        "seconds": S} or absent}} → {"line": progress} and {"waiting": for what}, of a program that was
+        started more than once with "again": as "failed", and "since": S; at last {"done": true}, or
         {"failed": {"program": P, "missing": what, "lines": [its last log lines]}}
     {"begin": {"unit": U, "owner": O}} marks the unit as being changed by O, whatever that means to the
         client, until it says {"finish": {"unit": U}} → {"done": true}. Within, an apply with "owner": O is
@@ -55,6 +56,8 @@ LONGEST_STOP_SECONDS = 3600.0
 # While nothing changes, a write is the only way to notice that the client has disconnected.
 HEARTBEAT_SECONDS = 2.0
 LOG_LINES = 20
+# Of several starts, each with a trace.
+RESTARTED_LINES = 1000
 # States that supervisor does not leave by itself: http://supervisord.org/subprocess.html#process-states
 STOPPED = ("STOPPED", "EXITED", "FATAL")
 WAITING = {
@@ -132,12 +135,27 @@ def missing_of(node, spec, infos):
     return "%s at %s: %s%s" % (name, launch.describe(probe), error, again)
 
 
+def restarted(node, missing, since):
+    """The last lines of a program that was started more than once, from which the client tells whether the
+    next start can end otherwise.
+
+    @param since: when its specification was put on the node, by the node's clock
+    """
+    for name, what in missing:
+        if (node.history(name) or {}).get("starts", 0) > 1:
+            lines = node.lines(name)[-RESTARTED_LINES:]
+            return {"again": {"program": name, "missing": what, "lines": lines, "since": since}}
+    return {}
+
+
 def until_healthy(node, specs, seconds):
     """The first program that is not healthy in time and what was missing, else None."""
     import node as own
 
     os.environ.update(read_json(node.path(own.ADDRESSES)) or {}, NODE_DIR=node.directory)
     begun = beat = time.monotonic()
+    # In whole seconds, as the launcher writes starts.
+    since = int(time.time())
     pending, pause, told = list(specs), 0.05, None
     while True:
         infos, missing = node.infos(), []
@@ -154,7 +172,7 @@ def until_healthy(node, specs, seconds):
             return missing[0] if missing else None
         if missing[0][1] != told or now - beat >= HEARTBEAT_SECONDS:
             told, beat = missing[0][1], now
-            node.say({"waiting": told})
+            node.say(dict({"waiting": told}, **restarted(node, missing, since)))
             if not node.is_heard:
                 raise BrokenPipeError
         time.sleep(min(pause, max(0.0, begun + seconds - now)))
