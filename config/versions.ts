@@ -22,9 +22,9 @@ export const VERSIONS = {
   /** uv on PyPI: creates the Python environments. */
   uv: "0.13.9",
   /** etcd, if built from its Go module; the system's or Debian's is preferred. */
-  etcd: "3.6.16",
+  etcd: "3.7.3",
   /** NATS server, if built from its Go module; the system's or Debian's is preferred. */
-  natsServer: "2.15.2",
+  natsServer: "2.15.3",
 } as const;
 
 /**

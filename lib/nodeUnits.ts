@@ -6,12 +6,14 @@ import { causeIn } from "./logs";
 import type { NodeShell } from "./nodes";
 import { lineSchedule } from "./poll";
 import type { ProcessId } from "./processes";
+import { repeatedError } from "./repeated";
 import type { VerbContext } from "./verb";
 
+/** A program that is not healthy, and its last lines. */
 const failed = z.object({ program: z.string(), missing: z.string(), lines: z.array(z.string()) });
 const answerSchema = z.union([
   z.strictObject({ line: z.string() }),
-  z.strictObject({ waiting: z.string() }),
+  z.strictObject({ waiting: z.string(), again: failed.extend({ since: z.number() }).optional() }),
   z.strictObject({ failed }),
   z.strictObject({ done: z.literal(true) }),
   z.strictObject({ silent: z.literal(true) }),
@@ -65,7 +67,8 @@ export interface UnitPrograms {
  *
  * @param logOf Where a program's log is, for the message.
  * @returns False if no supervisor answers there: nothing was changed.
- * @throws UserError with the cause and the log of a program that did not become healthy in time.
+ * @throws UserError with the cause and the log of a program that did not become healthy in time, or that ends
+ * with the same error again and again.
  */
 export async function changeUnits(
   shell: NodeShell,
@@ -75,6 +78,7 @@ export async function changeUnits(
 ): Promise<boolean> {
   const seconds = "apply" in request ? request.apply.timeoutSeconds : 0;
   const started = performance.now();
+  const hopeless = new AbortController();
   const isDue = lineSchedule();
   let isSilent = false;
   let failure: z.output<typeof failed> | undefined;
@@ -84,11 +88,26 @@ export async function changeUnits(
     if ("line" in answer) progress.line(answer.line);
     else if ("failed" in answer) failure = answer.failed;
     else if ("silent" in answer) isSilent = true;
-    else if ("waiting" in answer && isDue(answer.waiting, elapsed))
-      progress.line(`waiting for ${answer.waiting} (${Math.round(elapsed / 1000)} of at most ${seconds} s)`);
+    else if ("waiting" in answer) {
+      if (isDue(answer.waiting, elapsed))
+        progress.line(
+          `waiting for ${answer.waiting} (${Math.round(elapsed / 1000)} of at most ${seconds} s)`,
+        );
+      const { again } = answer;
+      if (again === undefined || repeatedError(again.lines, again.since * 1000) === undefined) return;
+      failure = again;
+      hopeless.abort();
+    }
   };
-  await askNode(shell, request, onAnswer, signal);
-  if (failure !== undefined) throw notHealthy(failure, logOf(failure.program), seconds);
+  await askNode(shell, request, onAnswer, AbortSignal.any([signal, hopeless.signal])).catch(
+    (error: unknown) => {
+      if (signal.aborted || !hopeless.signal.aborted) throw error;
+    },
+  );
+  if (failure !== undefined) {
+    const within = hopeless.signal.aborted ? ", and waiting longer would not help" : ` within ${seconds} s`;
+    throw notHealthy(failure, logOf(failure.program), within);
+  }
   return !isSilent;
 }
 
@@ -96,10 +115,10 @@ export async function changeUnits(
 function notHealthy(
   { program, missing, lines }: z.output<typeof failed>,
   log: string,
-  seconds: number,
+  within: string,
 ): UserError {
   const cause = causeIn(lines);
-  const waited = `${program} did not become healthy within ${seconds} s: waited for ${missing}.`;
+  const waited = `${program} did not become healthy${within}: waited for ${missing}.`;
   const where = `Its log: ${log}`;
   const at = cause === undefined ? undefined : lines.findLastIndex((line) => line.trim() === cause);
   const shown =

@@ -9,7 +9,8 @@ Each request can be repeated from any state, so one that was cut off is complete
 
     {"apply": {"unit": U, "programs": [specifications], "timeoutSeconds": S, "weights": {"models": [names],
         "seconds": S} or absent, "generation": text that is kept with the unit, or absent}}
-        → {"line": progress} and {"waiting": for what}, at last {"done": true}, or
+        → {"line": progress} and {"waiting": for what}, of a program that was
+        started more than once with "again": as "failed", and "since": S; at last {"done": true}, or
         {"failed": {"program": P, "missing": what, "lines": [its last log lines]}}
     {"begin": {"unit": U, "owner": O}} marks the unit as being changed by O, whatever that means to the
         client, until it says {"finish": {"unit": U}} → {"done": true}. Within, an apply with "owner": O is
@@ -64,6 +65,8 @@ LONGEST_STOP_SECONDS = 3600.0
 # While nothing changes, a write is the only way to notice that the client has disconnected.
 HEARTBEAT_SECONDS = 2.0
 LOG_LINES = 20
+# Of several starts, each with a trace.
+RESTARTED_LINES = 1000
 # How the deployment's units are changed; not of this module's concern.
 ROLLOUT = "run/rollout.json"
 # States that supervisor does not leave by itself: http://supervisord.org/subprocess.html#process-states
@@ -143,6 +146,19 @@ def missing_of(node, spec, infos):
     return "%s at %s: %s%s" % (name, launch.describe(probe), error, again)
 
 
+def restarted(node, missing, since):
+    """The last lines of a program that was started more than once, from which the client tells whether the
+    next start can end otherwise.
+
+    @param since: when its specification was put on the node, by the node's clock
+    """
+    for name, what in missing:
+        if (node.history(name) or {}).get("starts", 0) > 1:
+            lines = node.lines(name)[-RESTARTED_LINES:]
+            return {"again": {"program": name, "missing": what, "lines": lines, "since": since}}
+    return {}
+
+
 def fill_addresses(node):
     """Values of the placeholders, for `launch.py`."""
     import node as own
@@ -154,6 +170,8 @@ def until_healthy(node, specs, seconds):
     """The first program that is not healthy in time and what was missing, else None."""
     fill_addresses(node)
     begun = beat = time.monotonic()
+    # In whole seconds, as the launcher writes starts.
+    since = int(time.time())
     pending, pause, told = list(specs), 0.05, None
     while True:
         infos, missing = node.infos(), []
@@ -170,7 +188,7 @@ def until_healthy(node, specs, seconds):
             return missing[0] if missing else None
         if missing[0][1] != told or now - beat >= HEARTBEAT_SECONDS:
             told, beat = missing[0][1], now
-            node.say({"waiting": told})
+            node.say(dict({"waiting": told}, **restarted(node, missing, since)))
             if not node.is_heard:
                 raise BrokenPipeError
         time.sleep(min(pause, max(0.0, begun + seconds - now)))

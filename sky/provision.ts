@@ -7,6 +7,7 @@ import { copyRuntime } from "../lib/runtimeFiles";
 import { classify, explained, type Failure, hopeless, launchFailure } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
+import { pauseBefore } from "./passing";
 import { cancelRequests } from "./requests";
 import { withSecrets } from "./secrets";
 import type { SkyTask } from "./spec";
@@ -22,8 +23,31 @@ const LOG_SECONDS = 120;
 const WARM: ReadonlySet<Stage> = new Set(["setting up", "syncing"]);
 const LAST_LINES = 15;
 
-/** @throws UserError with why the cluster is not up, what is left of it, and what to do. */
-export async function provision(launch: Launch, { fast }: { readonly fast: boolean }): Promise<void> {
+/**
+ * Tries again where a bucket or a connection was away while files were copied.
+ *
+ * @throws UserError with why the cluster is not up, what is left of it, and what to do.
+ */
+export async function provision(launch: Launch, options: { readonly fast: boolean }): Promise<void> {
+  const { context, stages } = launch;
+  for (let attempt = 0; ; attempt++) {
+    const failed = await launchOnce(launch, options);
+    if (failed === undefined) return;
+    const pause = pauseBefore({ stage: stages.stage, ...failed }, attempt, Math.random());
+    if (pause === undefined || pause > launch.secondsLeft())
+      throw await provisionFailure(launch, failed.failure, failed.lines);
+    context.progress.line(`copying files failed (${failed.failure.cause}); again in ${pause.toFixed(0)} s`);
+    await sleep(pause * 1000, undefined, { signal: context.signal });
+  }
+}
+
+interface Failed {
+  readonly failure: Failure;
+  /** What `sky launch` printed. */
+  readonly lines: readonly string[];
+}
+
+async function launchOnce(launch: Launch, { fast }: { readonly fast: boolean }): Promise<Failed | undefined> {
   const { input, task, sky, context, stages } = launch;
   const directory = await makeLaunchDirectory(input.cluster);
   const file = join(directory, "task.sky.yaml");
@@ -50,7 +74,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
     stop.abort();
     context.signal.throwIfAborted();
     await watch;
-    if (outcome.code === 0) return;
+    if (outcome.code === 0) return undefined;
     const isWaiting = outcome.code === undefined && stages.stage === "provisioning";
     const failure =
       waits.hopeless ??
@@ -58,7 +82,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
       classify(outcome.lines, outcome.code === undefined);
     // Otherwise the request would go on in the API server.
     if (outcome.code === undefined) await cancelRequests(launch);
-    throw await provisionFailure(launch, failure, outcome.lines);
+    return { failure, lines: outcome.lines };
   } finally {
     stop.abort();
     await rm(directory, { recursive: true, force: true });

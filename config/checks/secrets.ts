@@ -9,8 +9,14 @@ import { spelling } from "../reserved";
 import type { Known } from ".";
 import { environments } from "./environments";
 
-/** `https://user:password@host`: https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1 */
-const PASSWORD_IN_URL = /\b[a-z][a-z0-9+.-]*:\/\/[^\s/?#@:]*:[^\s/?#@]+@/i;
+/**
+ * `https://user:password@host` (https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1), also where the
+ * password has characters that ought to be escaped; `https://host:443/@scope` has none.
+ */
+const PASSWORD_IN_URL = /\b[a-z][a-z0-9+.-]*:\/\/(?!\[)[^\s/?#@:]*:(?!\d+(?:[/?#,;"'\]]|$))[^\s@]+@/i;
+/** Clients take a proxy without `http://` too. */
+const PROXY = /(?<!^no)_proxy$/i;
+const PASSWORD_IN_PROXY = /^[^\s/?#@:]+:[^\s@]+@/;
 /** Flags whose value is a secret: of `--api-key`, `--hf-token`, `--ssl-keyfile-password`. */
 const SECRET_FLAG = /^--(.*-)?(api-key|token|password|secret)$(?<!-per-token)/;
 /** Names of variables whose value is one. The name of a file with one is not. */
@@ -32,7 +38,8 @@ export function secretChecks(known: Known): Problem[] {
 
 function urlProblems(path: SettingPath, value: unknown): Problem[] {
   if (typeof value === "string") {
-    if (!PASSWORD_IN_URL.test(value)) return [];
+    const isProxy = PROXY.test(String(path.at(-1)));
+    if (!PASSWORD_IN_URL.test(value) && !(isProxy && PASSWORD_IN_PROXY.test(value))) return [];
     const message = `has an address with a password in it, which ${PLAIN}. Remove the password: let a proxy or a mirror admit the nodes by their address, or set the variable in the nodes' image; for a program, ${BY_FILE}.`;
     return [{ path, message }];
   }
