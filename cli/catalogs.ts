@@ -2,10 +2,11 @@
  * What SkyPilot's catalogs on this machine say of a deployment, for commands that only look: no server and no
  * cloud is asked.
  */
+
 import { affordableCost, answersTo, priceQuestions } from "../components/prices";
+import type { DeploymentConfig } from "../config/deployment";
 import { hasCatalog } from "../config/infra";
 import { Progress } from "../lib/progress";
-import type { DeploymentConfig } from "../plan/config";
 import type { DeploymentCost } from "../plan/cost";
 import type { DeploymentPlan } from "../plan/types";
 import { pricesAtHand } from "../sky/observe";

@@ -1,6 +1,8 @@
 /** A stack's configuration and plan, read from its file without Pulumi: for read-only tools. */
+
 import { relative } from "node:path";
-import { type DeploymentConfig, parseConfig } from "../plan/config";
+import type { DeploymentConfig } from "../config/deployment";
+import { parseConfig } from "../plan/config";
 import { factsOf } from "../plan/facts";
 import { plan } from "../plan/plan";
 import type { DeploymentPlan } from "../plan/types";

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { modelSource } from "../config/model";
-import { NO_PARSER } from "../config/parsers";
+import { NO_PARSER } from "../config/names";
 import { packageRoot } from "../lib/root";
 import { runtimeDirectory } from "../lib/runtimeFiles";
 import { counted } from "../lib/words";

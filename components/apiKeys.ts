@@ -1,7 +1,8 @@
 /** API keys of the gateway. */
+
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random/randomPassword";
-import type { DeploymentConfig } from "../plan/config";
+import type { DeploymentConfig } from "../config/deployment";
 import { keepSecretsOutOfDebugMessages } from "./debugMessages";
 
 export interface ApiKeysArgs {

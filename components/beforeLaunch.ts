@@ -2,9 +2,10 @@
  * Checks before a launch: what would make it fail is an error if there is something to launch, and a warning
  * if the deployment already runs.
  */
+
 import { runtime } from "@pulumi/pulumi";
+import type { DeploymentConfig } from "../config/deployment";
 import { ConfigError } from "../config/problems";
-import type { DeploymentConfig } from "../plan/config";
 import { hubCautions, hubProblems } from "../plan/hub";
 import { obstacleCautions, obstacleProblems } from "../plan/obstacles";
 import type { SkyObservation } from "./skyRepair";

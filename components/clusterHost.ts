@@ -16,8 +16,7 @@ export interface UnitRun {
 }
 
 /**
- * A cluster that runs units. `LocalCluster` makes a command resource per unit, so that they change
- * independently; `SkyCluster` runs its whole plan as one task, so its units are up when the task is.
+ * A cluster that runs units, each a command resource of its own, so that they change independently.
  */
 export interface ClusterHost {
   /** Full name in SkyPilot and the driver. */

@@ -1,6 +1,6 @@
 /** How many replicas a pool with bounds has now. */
 import * as pulumi from "@pulumi/pulumi";
-import type { DeploymentConfig } from "../plan/config";
+import type { DeploymentConfig } from "../config/deployment";
 import { replicasSchema } from "../plan/outputs";
 import { isAutoscaled, type Replicas, scaledPools, withReplicas } from "../plan/scale";
 import { ProgramError } from "./problems";

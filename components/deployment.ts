@@ -1,15 +1,17 @@
 /** From the user's configuration to the input of the components; creates no resources. */
+
 import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import type * as pulumi from "@pulumi/pulumi";
+import type { DeepReadonly, DeploymentConfig } from "../config/deployment";
 import { ConfigError, type Problem } from "../config/problems";
 import type { ConfigInput } from "../config/schema";
 import { show } from "../config/values";
 import { type BroughtFiles, LARGEST, NotBrought, readBrought } from "../lib/broughtFiles";
 import { problemOfCertificate } from "../lib/tls/served";
 import { cautionsOf } from "../plan/cautions";
-import { type DeepReadonly, type DeploymentConfig, parseConfig } from "../plan/config";
+import { parseConfig } from "../plan/config";
 import type { DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
 import { localAddresses } from "../plan/localAddresses";

@@ -200,14 +200,23 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const suffix = this.#suffix(`${name}-suffix`);
     const prefix = args.clusterPrefix ?? `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
     const hosts = new Map<string, ClusterHost>();
-    const nameOf = (cluster: string, end: string) => `${clusterBaseName(prefix, cluster)}-${end}`;
+    const ordered = headFirst(deployment.plan);
+    const names = new Map(
+      ordered.map((cluster) => {
+        const own = this.#ownSuffix(`${name}-${cluster.name}-suffix`, cluster, deployment);
+        const base = clusterBaseName(prefix, cluster.name);
+        return [cluster.name, (own ?? suffix).result.apply((end) => `${base}-${end}`)];
+      }),
+    );
     const planned = rolloutOf(deployment.config, deployment.plan);
     const rollout =
-      planned && suffix.result.apply((end) => withClusters(planned, (cluster) => nameOf(cluster, end)));
-    for (const cluster of headFirst(deployment.plan)) {
+      planned &&
+      pulumi
+        .all(Object.fromEntries(names))
+        .apply((full) => withClusters(planned, (cluster) => full[cluster] ?? cluster));
+    for (const cluster of ordered) {
       const base = clusterBaseName(prefix, cluster.name);
-      const own = this.#ownSuffix(`${name}-${cluster.name}-suffix`, cluster, deployment);
-      const clusterName = (own ?? suffix).result.apply((end) => `${base}-${end}`);
+      const clusterName = names.get(cluster.name) ?? pulumi.output(base);
       const isHead = cluster.name === deployment.plan.endpoint.cluster;
       const certificate = isHead ? tls : undefined;
       const made = {
@@ -265,7 +274,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
       config,
       port: plan.endpoint.port,
       hasEndpoint: control === undefined,
-      ...(control === undefined ? {} : { controlIp: control.headAddress }),
+      ...(control === undefined ? {} : { controlIp: control.headAddress, home: control.clusterName }),
+      ...(made.rollout === undefined || control !== undefined ? {} : { rollout: made.rollout }),
       ...(observedSky === undefined ? {} : { repairs: skyRepairs(cluster, base, observedSky) }),
     };
     return new SkyCluster(made.name, sky, parent);

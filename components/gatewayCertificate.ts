@@ -1,8 +1,9 @@
 /** The gateway's certificate, and how it is deployed. */
+
 import * as pulumi from "@pulumi/pulumi";
 import { RandomPassword } from "@pulumi/random/randomPassword";
+import type { DeploymentConfig } from "../config/deployment";
 import { problemOfPair, type ServedCertificate, servedCertificate } from "../lib/tls/served";
-import type { DeploymentConfig } from "../plan/config";
 import { ProgramError } from "./problems";
 
 /** Input for the host, which knows the addresses of its gateway. */

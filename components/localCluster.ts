@@ -1,19 +1,13 @@
 /** A cluster of nodes on this machine. */
 import * as pulumi from "@pulumi/pulumi";
-import { type BroughtFiles, broughtTo } from "../lib/broughtFiles";
+import { type BroughtFiles, broughtTo, withDigests } from "../lib/broughtFiles";
 import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
 import { programLog } from "../plan/node/paths";
 import { portSetting } from "../plan/ports";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
 import type { RolloutPlan } from "../plan/rollout";
-import {
-  type ClusterPlan,
-  type NodePlan,
-  type ProgramPlan,
-  type ProgramRole,
-  secretsOfProgram,
-} from "../plan/types";
+import { type ClusterPlan, type NodePlan, type ProgramRole, secretsOfProgram } from "../plan/types";
 import { type Unit, unitsOf } from "../plan/units";
 import type { ClusterHost, UnitRun } from "./clusterHost";
 import { DriverCommand } from "./driverCommand";
@@ -227,12 +221,6 @@ function unitInput(args: LocalClusterArgs, unit: Unit) {
     ...(Object.keys(files).length === 0 ? {} : { files }),
     ...(args.unitTimeoutSeconds === undefined ? {} : { timeoutSeconds: args.unitTimeoutSeconds }),
   };
-}
-
-/** Adds digests, so that a program restarts if a file that it reads changes. */
-function withDigests(program: ProgramPlan, files: BroughtFiles): ProgramPlan {
-  const own = Object.entries(broughtTo(program, files)).map(([name, { digest }]) => [name, digest] as const);
-  return own.length === 0 ? program : { ...program, brought: Object.fromEntries(own) };
 }
 
 function addressOf(addresses: readonly string[], rank: number): string {

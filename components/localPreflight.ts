@@ -1,12 +1,13 @@
 /** Checks of this machine that can fail in a preview instead of half-way through an `up`. */
+
 import { statfsSync } from "node:fs";
+import type { DeploymentConfig } from "../config/deployment";
 import { modelSource } from "../config/model";
 import { ConfigError, type Problem } from "../config/problems";
 import { show } from "../config/values";
 import { cacheDir, ensureOwnDirectories } from "../lib/dirs";
 import { modelDirectoryProblem } from "../local/modelFiles";
 import { takenPorts } from "../local/ports";
-import type { DeploymentConfig } from "../plan/config";
 import { factsOf } from "../plan/facts";
 import { localAddresses } from "../plan/localAddresses";
 import { plan } from "../plan/plan";

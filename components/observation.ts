@@ -1,11 +1,12 @@
 /** Actual state of a stack's local clusters, read once when a program starts. Read-only. */
+
 import { type Dirent, readdirSync } from "node:fs";
 import { join } from "node:path";
+import type { DeploymentConfig } from "../config/deployment";
 import { stateDir } from "../lib/dirs";
 import type { ObservedNode } from "../lib/observedNode";
 import { observeCluster } from "../local/observe";
 import { isUnproven } from "../local/proven";
-import type { DeploymentConfig } from "../plan/config";
 import { preflightLocal } from "./localPreflight";
 import { clusterPrefixName } from "./names";
 import { reportedLater } from "./problems";

@@ -1,8 +1,8 @@
 /** Price queries to SkyPilot for the clusters of a deployment, and their total. */
 
+import type { DeploymentConfig } from "../config/deployment";
 import { ConfigError } from "../config/problems";
 import { stableJson } from "../lib/stableJson";
-import type { DeploymentConfig } from "../plan/config";
 import { assertAffordable, type ClusterPrice, costOf, type DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
 import { machineProblems } from "../plan/machines";

@@ -1,13 +1,15 @@
 /** A cluster of nodes provisioned by SkyPilot. */
+
 import * as pulumi from "@pulumi/pulumi";
-import type { BroughtFiles } from "../lib/broughtFiles";
+import type { DeploymentConfig } from "../config/deployment";
+import { type BroughtFiles, broughtTo, withDigests } from "../lib/broughtFiles";
 import { runtimeDigests } from "../lib/runtimeFiles";
 import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
-import type { DeploymentConfig } from "../plan/config";
 import { clusterInventory } from "../plan/inventory";
 import { TLS_BUNDLE } from "../plan/programs/gateway";
-import { type ClusterPlan, secretsOfProgram } from "../plan/types";
+import type { RolloutPlan } from "../plan/rollout";
+import { type ClusterPlan, secretsOfProgram, WORKER_ROLES } from "../plan/types";
 import { type Unit, unitsOf } from "../plan/units";
 import { fetchedModels } from "../sky/setup";
 import type { SkyLaunched, SkyLaunchSpec, SkyNodesResult } from "../sky/spec";
@@ -36,6 +38,13 @@ export interface SkyClusterArgs {
   readonly secrets?: Readonly<Record<string, pulumi.Input<string>>>;
   /** Certificate of the gateway, if it is on this cluster. Default: plain HTTP. */
   readonly certificate?: HostCertificate;
+  /**
+   * How units of the deployment are changed, with the full names of its clusters; for the cluster with the
+   * frontends, which keeps it. Default: each at once.
+   */
+  readonly rollout?: pulumi.Input<RolloutPlan>;
+  /** Full name of the cluster with the frontends. Default: this one. */
+  readonly home?: pulumi.Input<string>;
   /** What must be launched or started again although nothing changed. Default: nothing. */
   readonly repairs?: SkyRepairs;
 }
@@ -64,11 +73,6 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   readonly #args: SkyClusterArgs;
   readonly #lease: DriverCommand;
   readonly #nodes: DriverCommand;
-  /**
-   * The frontend whose turn was last: the next one is changed when that is healthy, so that the gateway has
-   * one to ask.
-   */
-  #frontend: pulumi.Resource | undefined;
   /** Which machines: others have neither secrets nor units. The same, launched again, have both. */
   readonly #machines: pulumi.Output<string>;
 
@@ -152,9 +156,10 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
   }
 
   runUnit(name: string, unit: Unit, opts: pulumi.CustomResourceOptions): UnitRun {
-    const { clusterName, config, repairs } = this.#args;
+    const { clusterName, config, files = {}, home, repairs } = this.#args;
     const reason = repairs?.launch ?? repairs?.units.get(unit.name);
     const models = modelsOf(unit, config);
+    const brought = broughtTo(unit, files);
     const command = new DriverCommand(
       name,
       {
@@ -164,7 +169,12 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
           cluster: clusterName,
           infra: [...config.sky.infra],
           unit: unit.name,
-          nodes: unit.nodes.map(({ rank, programs }) => ({ rank, programs: [...programs] })),
+          ...(isReplica(unit) ? { home: home ?? clusterName } : {}),
+          nodes: unit.nodes.map(({ rank, programs }) => ({
+            rank,
+            programs: programs.map((program) => withDigests(program, brought)),
+          })),
+          ...(Object.keys(brought).length === 0 ? {} : { files: brought }),
           timeoutSeconds: config.timeouts.readySeconds,
           ...(models.length === 0
             ? {}
@@ -175,14 +185,10 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
       },
       // The cluster goes with all that runs on it.
       pulumi.mergeOptions(opts, {
-        dependsOn: [
-          this.#nodes.resource,
-          ...(unit.role === "frontend" && this.#frontend !== undefined ? [this.#frontend] : []),
-        ],
+        dependsOn: this.#nodes.resource,
         deletedWith: this.#lease.resource,
       }),
     );
-    if (unit.role === "frontend") this.#frontend = command.resource;
     return { resources: [command.resource], digest: command.digest, repair: reason };
   }
 
@@ -203,6 +209,11 @@ export class SkyCluster extends pulumi.ComponentResource implements ClusterHost 
 /** A short digest of the values whose change replaces the cluster, known before anything is created. */
 export function clusterIdentity(args: Pick<SkyClusterArgs, "plan" | "config">): string {
   return stableJson(taskIdentity({ cluster: args.plan, config: args.config }));
+}
+
+/** Whether there may be others like it, so that they are changed one after the other. */
+function isReplica({ role }: Unit): boolean {
+  return role === "frontend" || WORKER_ROLES.some((worker) => worker === role);
 }
 
 /** What the nodes of a unit download. */
@@ -263,14 +274,13 @@ function leaseInput({ clusterName, config }: SkyClusterArgs) {
 }
 
 function launchInput(args: SkyClusterArgs, secrets: Record<string, pulumi.Input<string>> | undefined) {
-  const { clusterName, config, controlIp, files = {}, port, certificate } = args;
+  const { clusterName, config, controlIp, port, certificate } = args;
   const { retryUntilUp, infra } = config.sky;
   const fixed: Omit<SkyLaunchSpec, "cluster" | "task" | "secrets"> = {
     infra: [...infra],
     retryUntilUp,
     port,
     runtime: runtimeDigests(),
-    ...(Object.keys(files).length === 0 ? {} : { files }),
     ...(certificate === undefined ? {} : { tls: true }),
     timeoutSeconds: config.timeouts.provisionMinutes * 60,
   };
@@ -297,8 +307,10 @@ function nodesInput(args: SkyClusterArgs, launched: pulumi.Output<SkyLaunched>) 
     infra: [...config.sky.infra],
     nodes,
     units: unitsOf(plan).map(({ name }) => name),
+    files: Object.keys(config.files).toSorted(),
     endpoint: launched.endpoint,
     headAddress: launched.headAddress,
+    ...(args.hasEndpoint ? { rollout: args.rollout ?? null } : {}),
     ...(secrets === undefined ? {} : { secrets }),
     ...(certificate?.kind === "generated"
       ? { tls: { seed: certificate.seed, names: certificate.names } }

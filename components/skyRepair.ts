@@ -1,6 +1,6 @@
 /** Finds what of a deployment's SkyPilot clusters is lost, and must be launched or started again. */
 import * as pulumi from "@pulumi/pulumi";
-import type { DeploymentConfig } from "../plan/config";
+import type { DeploymentConfig } from "../config/deployment";
 import { type HubAnswer, type HubQuestion, hubQuestion } from "../plan/hub";
 import type { Obstacle } from "../plan/obstacles";
 import type { ClusterPlan } from "../plan/types";

@@ -1,8 +1,8 @@
 /** Stack outputs that describe a deployment. */
 
+import type { DeploymentConfig } from "../config/deployment";
 import { tasks } from "../config/task";
 import { quoted } from "../lib/shell";
-import type { DeploymentConfig } from "../plan/config";
 import type { DeployedCluster, DeploymentDetails } from "../plan/outputs";
 import type { DeploymentPlan } from "../plan/types";
 

@@ -2,12 +2,21 @@
  * A command line of the user's, as the program's own parser will read it: Python's argparse, with the flags
  * of `flags.ts`. What it would refuse ends a worker only once its node is paid for.
  */
-import { FLAGS, type FlagTable, type FlagValues } from "./flags";
-import { isFlag, spelling, TRTLLM_KEY } from "./reserved";
+import { type EngineName, engines } from "../engines";
+import type { Notation } from "../engines/engine";
+import { type FlagTable, type FlagValues, FRONTEND_TABLE } from "./flags";
+import { isFlag, spelling } from "./reserved";
 import { nearest, show } from "./values";
 
 /** Whose arguments they are. */
-export type ArgumentsOf = keyof typeof FLAGS;
+export type ArgumentsOf = EngineName | "frontend";
+
+/** Every flag of a program. */
+export const tableOf = (program: ArgumentsOf): FlagTable =>
+  program === "frontend" ? FRONTEND_TABLE : engines[program].table;
+
+const notationOf = (program: ArgumentsOf): Notation =>
+  program === "frontend" ? {} : (engines[program].notation ?? {});
 
 /** What is wrong with one argument of a list. */
 export interface ArgumentProblem {
@@ -71,11 +80,11 @@ const stray =
 
 /** What may follow a flag, written in any way that its parser takes; undefined if there is no such flag. */
 function kindOf(program: ArgumentsOf, name: string): FlagValues | undefined {
-  const { flags } = FLAGS[program];
-  if (program === "trtllm" && name.startsWith(TRTLLM_KEY)) return "one";
-  // vLLM takes `_` for `-`, keys of a JSON value one by one (`--flag.key`), and its level of optimisation.
-  if (program === "vllm" && /^-O./.test(name)) return "none";
-  const [plain = "", key] = program === "vllm" ? spelling(name).split(/\.(.*)/s) : [name];
+  const { flags } = tableOf(program);
+  const { keysOfJson, other } = notationOf(program);
+  const unlisted = other?.(name);
+  if (unlisted !== undefined) return unlisted;
+  const [plain = "", key] = keysOfJson ? spelling(name).split(/\.(.*)/s) : [name];
   const flag = Object.hasOwn(flags, plain) ? plain : longer(flags, plain);
   const kind = flag === undefined ? undefined : flags[flag];
   return kind !== undefined && key !== undefined ? "one" : kind;
@@ -138,7 +147,7 @@ function jsonProblems(name: string, kind: FlagValues, { index, text }: { index: 
 
 /** Where a flag that is gone has gone to: vLLM's own hint for `--task`. */
 function unknown(program: ArgumentsOf, name: string): string {
-  const flags = Object.keys(FLAGS[program].flags);
+  const flags = Object.keys(tableOf(program).flags);
   const near = nearest(name, flags) ?? nearest(`-${name}`, flags);
   const hint = near === undefined ? "" : ` Did you mean ${near}?`;
   return `${name} is no flag of ${program} as Dynamo's release has it.${hint} Remove it, or set sky.image to an image whose ${program} has it.`;

@@ -1,12 +1,9 @@
 /**
- * Every flag that a program of Dynamo 1.6.1 takes. The tables in `flags/` are what the programs' own parsers
- * say: `npm run test:engines -- flags` compares them, and `-u` writes them anew.
+ * Every flag that a program of Dynamo 1.6.1 takes. The tables are what the programs' own parsers say: the
+ * frontend's here, an engine's beside its file. `npm run test:engines -- flags` compares them, and `-u`
+ * writes them anew.
  */
 import frontend from "./flags/frontend.json";
-import mocker from "./flags/mocker.json";
-import sglang from "./flags/sglang.json";
-import trtllm from "./flags/trtllm.json";
-import vllm from "./flags/vllm.json";
 
 /** What follows a flag; `exits`: it prints something, and the program ends. */
 export type FlagValues = "none" | "one" | "JSON" | "at most one" | "several" | "exits";
@@ -20,16 +17,9 @@ export interface FlagTable {
 }
 
 /** The JSON has these values as text: the test of the tables knows that there are no others. */
-const table = (read: unknown): FlagTable => read as FlagTable;
+export const flagTable = (read: unknown): FlagTable => read as FlagTable;
 
-/** By program: an engine's worker, or the frontend. */
-export const FLAGS = {
-  sglang: table(sglang),
-  vllm: table(vllm),
-  trtllm: table(trtllm),
-  mocker: table(mocker),
-  frontend: table(frontend),
-} as const;
+export const FRONTEND_TABLE = flagTable(frontend);
 
 /** The flag that a variable stands for; undefined if it stands for none. */
 export function flagOfVariable({ variables }: FlagTable, name: string): string | undefined {

@@ -18,7 +18,7 @@ export const healthSchema = section({
   canary: setting(flag(), {
     default: true,
     about:
-      "Asks an engine that has answered nothing for 10 seconds for one token (`DYN_HEALTH_CHECK_ENABLED`). Without it only processes that answer nothing at all count as hanging. The mocker is never asked.",
+      "Asks an engine that has answered nothing for 10 seconds for one token (`DYN_HEALTH_CHECK_ENABLED`). Without it only processes that answer nothing at all count as hanging. A simulated engine is never asked.",
   }),
   canarySeconds: setting(seconds(3600), {
     default: 60,

@@ -1,3 +1,4 @@
+import { engines, realEngines } from "../engines";
 import { plainObject } from "./plain";
 import { oneOf, optional, section, text } from "./values";
 
@@ -7,11 +8,17 @@ import { oneOf, optional, section, text } from "./values";
  */
 export const NIXL_BACKENDS = ["UCX", "LIBFABRIC", "Mooncake", "UCCL", "GPUNETIO"] as const;
 
+/** Each engine's name for NIXL. */
+const examples = () =>
+  realEngines()
+    .map((name) => `${engines[name].transfer?.byNixl.at(-1)} (${name})`)
+    .join(", ");
+
 export const kvTransferSchema = section({
   connector: optional(
     text({
       noun: "a connector",
-      allowed: "the engine's own name for one, such as NixlConnector (vllm), nixl (sglang), NIXL (trtllm)",
+      allowed: `the engine's own name for one, such as ${examples()}`,
       pattern: /^\w+$/,
     }),
     {

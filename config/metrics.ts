@@ -67,3 +67,12 @@ export const metricsSchema = section({
     about: "Where an alert begins.",
   }),
 });
+
+/** Whether every node has an exporter: configured, or needed by the deployment's Prometheus. */
+export function hasExporters({
+  metrics,
+}: {
+  readonly metrics: { readonly exporters: boolean; readonly prometheus: boolean };
+}): boolean {
+  return metrics.exporters || metrics.prometheus;
+}

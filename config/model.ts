@@ -1,3 +1,5 @@
+import { digest } from "../lib/digest";
+import { MODELS } from "../lib/placeholders";
 import { show, text } from "./values";
 
 const HUB_ID = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/;
@@ -60,4 +62,23 @@ function modelHint(written: string): string {
   if (onHub !== undefined && modelSource(onHub) === "hub") return ` Did you mean ${show(onHub)}?`;
   if (/^\.{1,2}\/|^~\//.test(written)) return " Write the whole path, from /.";
   return /^\w[\w.-]*$/.test(written) ? ` Write it with its organisation: Org/${written}.` : "";
+}
+
+/** Model argument of a node's engines. */
+export function modelPath({ model }: { readonly model: string }): string {
+  return pathOf(model);
+}
+
+/**
+ * Model argument of an engine: a hub id or a path unchanged; for a bucket a directory that is filled before
+ * the programs start.
+ */
+export function pathOf(model: string): string {
+  return modelSource(model) === "bucket" ? `${MODELS}/${directoryOf(model)}` : model;
+}
+
+/** Directory into which a bucket is copied: each bucket has its own, so that files of two never mix. */
+export function directoryOf(bucket: string): string {
+  const last = bucket.split("/").findLast((part) => part !== "") ?? "";
+  return `${last.replaceAll(/[^\w.-]/g, "-")}-${digest(bucket)}`;
 }

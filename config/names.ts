@@ -1,8 +1,11 @@
 /** Names that both the configuration and the plan use. */
 
-export const ENGINES = ["sglang", "vllm", "trtllm", "mocker"] as const;
-export type EngineName = (typeof ENGINES)[number];
-
 /** What a worker does: whole requests, one of their two phases, or image encoding. */
 export const WORKER_ROLES = ["aggregated", "prefill", "decode", "encode"] as const;
 export type WorkerRole = (typeof WORKER_ROLES)[number];
+
+/** Turns the default of a model's family off, of `reasoningParser` and `toolCallParser`. */
+export const NO_PARSER = "none";
+
+/** Dynamo namespace of frontends and workers; Dynamo's own default. */
+export const NAMESPACE = "dynamo";

@@ -2,6 +2,8 @@
  * Which parser takes a model's output apart: what it thinks (`reasoning_content`) and the tools that it calls
  * (`tool_calls`). Dynamo's frontend parses, by the name that a worker registers; it never chooses by model.
  */
+import { type EngineName, engines } from "../engines";
+import { NO_PARSER } from "./names";
 import { reservedFlag } from "./reserved";
 
 /**
@@ -25,9 +27,6 @@ export const TOOL_CALL_PARSERS = [
   ...["nemotron_deci", "nemotron_nano", "phi4", "pythonic", "qwen25", "qwen3", "qwen3_coder"],
 ] as const;
 export type ToolCallParser = (typeof TOOL_CALL_PARSERS)[number];
-
-/** Turns a family's default off. */
-export const NO_PARSER = "none";
 
 /** The two settings. */
 export interface Parsers {
@@ -138,7 +137,7 @@ export function familyOf(model: string): Family | undefined {
 /** What the defaults depend on. */
 interface Setting {
   readonly model: string;
-  readonly engine: string;
+  readonly engine: EngineName;
   readonly task: string;
   readonly engineArgs: readonly string[];
   readonly pools: readonly { readonly engineArgs: readonly string[] }[];
@@ -161,8 +160,8 @@ export function defaultParsers(setting: Setting): Parsers {
 
 /** Why nothing is parsed; undefined if Dynamo's frontend parses. */
 export function unparsed({ engine, task, frontend }: Known): string | undefined {
-  if (engine === "mocker")
-    return "has no meaning for engine mocker, whose text is made up. Remove it, or use a real engine.";
+  const none = engine && engines[engine].unparsed;
+  if (none !== undefined) return none;
   if (task !== undefined && task !== "chat")
     return `has no effect with task ${task}: only chat completions are parsed. Remove it.`;
   const processor = chatProcessor(frontend?.args ?? []);
@@ -185,11 +184,13 @@ export function chatProcessor(args: readonly string[]): string | undefined {
     .findLast((value) => value !== undefined);
 }
 
-/** SGLang's own parser of tool calls in the user's arguments, which it refuses beside Dynamo's. */
+/** The engine's own parser of tool calls in the user's arguments, if it refuses that beside Dynamo's. */
 export function ownToolParser({ engine, engineArgs = [], pools = [] }: Known): string | undefined {
-  if (engine !== "sglang") return undefined;
-  const own = { "--tool-call-parser": undefined };
+  const name = engine && engines[engine].ownToolParser;
+  if (name === undefined) return undefined;
+  const own = { [name]: undefined };
+  const shortest = name.indexOf("-", "--".length) + 1;
   return [...engineArgs, ...pools.flatMap((pool) => pool.engineArgs)].find(
-    (argument) => argument.length > "--tool-".length && reservedFlag(own, argument) !== undefined,
+    (argument) => argument.length > shortest && reservedFlag(own, argument) !== undefined,
   );
 }

@@ -1,103 +1,13 @@
 /**
- * Environment variables and flags set by the plan: another value would bypass the gateway, or leave the
- * cluster. The only list of them.
+ * Flags set by the plan: another value would bypass the gateway, or leave the cluster. An engine's own are in
+ * its file, variables in `reservedVariables.ts`.
  */
 
-import { FLAGS, type FlagTable, flagOfVariable } from "./flags";
+import { type FlagTable, FRONTEND_TABLE } from "./flags";
 import { ROUTER_SETTINGS } from "./router";
 
 /** The setting to use instead; undefined if it is derived from others. */
-type Instead = string | undefined;
-
-/** Names: https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/runtime/src/config/environment_names.rs */
-const NAMES: Readonly<Record<string, Instead>> = {
-  // Address of a worker.
-  DYN_SYSTEM_HOST: undefined,
-  DYN_SYSTEM_PORT: "ports.workerSystem",
-  DYN_SYSTEM_ENABLED: undefined,
-  DYN_TCP_RPC_HOST: undefined,
-  DYN_TCP_RPC_PORT: "ports.workerRpc",
-  DYN_TCP_RESPONSE_STREAM_HOST: undefined,
-  DYN_TCP_RESPONSE_STREAM_PORT: "ports.frontendResponse",
-  VLLM_NIXL_SIDE_CHANNEL_HOST: undefined,
-  VLLM_NIXL_SIDE_CHANNEL_PORT: "ports.sideChannel",
-  VLLM_MOONCAKE_BOOTSTRAP_PORT: "ports.sideChannel",
-  VLLM_HOST_IP: undefined,
-  SGLANG_HOST_IP: undefined,
-  // SGLang's second name for it.
-  HOST_IP: undefined,
-  // The ranks of a replica, and where they meet: engines take flags for these from the plan.
-  VLLM_PORT: undefined,
-  VLLM_LOOPBACK_IP: undefined,
-  VLLM_DP_RANK: undefined,
-  VLLM_DP_RANK_LOCAL: undefined,
-  VLLM_DP_SIZE: "pools[].dataParallel",
-  VLLM_DP_MASTER_IP: undefined,
-  VLLM_DP_MASTER_PORT: "ports.distInit",
-  SGLANG_PORT: "ports.engine",
-  SGLANG_TCP_STORE_PORT: undefined,
-  MASTER_ADDR: undefined,
-  MASTER_PORT: "ports.distInit",
-  RANK: undefined,
-  LOCAL_RANK: undefined,
-  NODE_RANK: undefined,
-  GROUP_RANK: undefined,
-  WORLD_SIZE: "pools[].tensorParallel",
-  LOCAL_WORLD_SIZE: "pools[].tensorParallel",
-  // Service discovery: those without a flag of a frontend.
-  DYN_NAMESPACE_WORKER_SUFFIX: undefined,
-  DYN_FILE_KV: undefined,
-  DYN_ZMQ_BROKER_URL: undefined,
-  DYN_EVENT_PLANE_HOST: undefined,
-  ETCD_LEASE_TTL: "controlPlane.leaseTtlSeconds",
-  // How a worker that hangs is found.
-  DYN_HEALTH_CHECK_ENABLED: "health.canary",
-  DYN_HEALTH_CHECK_REQUEST_TIMEOUT: "health.canarySeconds",
-  DYN_TRTLLM_PUBLISH_EVENTS_AND_METRICS: "router.kvEvents",
-  // GPU assignment.
-  CUDA_VISIBLE_DEVICES: undefined,
-  // Start and address of an MPI world: `plan/engines/mpi.ts`.
-  OMPI_MCA_plm: undefined,
-  OMPI_MCA_oob_tcp_dynamic_ipv4_ports: "ports.mpi",
-  OMPI_MCA_oob_tcp_dynamic_ipv6_ports: "ports.mpi",
-  OMPI_MCA_orte_leave_session_attached: undefined,
-  // The node's own variables: `runtime/node.py`.
-  HEAD_IP: undefined,
-  CONTROL_IP: undefined,
-  NODE_IP: undefined,
-  NODE_DIR: undefined,
-  CLUSTER_DIR: undefined,
-};
-
-/**
- * etcd reads all its flags from `ETCD_…`; Dynamo locates etcd and NATS by these prefixes. The others belong
- * to this program and SkyPilot.
- */
-const BEGINNINGS: Readonly<Record<string, Instead>> = {
-  ETCD_: "controlPlane",
-  NATS_: "controlPlane",
-  DYN_TCP_TLS_: "controlPlane.tls",
-  // Another prefix of the fields of `DYN_SYSTEM_…`, which Dynamo reads too.
-  DYN_RUNTIME_SYSTEM_: undefined,
-  DYNAMO_SKY_: undefined,
-  RANK_IP_: undefined,
-  OMPI_MCA_plm_rsh_: undefined,
-  OMPI_MCA_btl_tcp_port_: "ports.mpi",
-  SKYPILOT_DOCKER_: "sky.registry and the secret registryPassword",
-  SKYPILOT_: undefined,
-};
-
-/**
- * Whether the plan sets a variable, and which setting to use instead. Variables of an engine's own flags are
- * those of its table (`plan/engineProblems.ts`).
- */
-export function reservedVariable(name: string): { readonly instead: Instead } | undefined {
-  if (Object.hasOwn(NAMES, name)) return { instead: NAMES[name] };
-  const beginning = Object.keys(BEGINNINGS).find((start) => name.startsWith(start));
-  if (beginning !== undefined) return { instead: BEGINNINGS[beginning] };
-  const flag = flagOfVariable(FLAGS.frontend, name);
-  return flag === undefined ? undefined : reservedFrontendFlag(flag);
-}
+export type Instead = string | undefined;
 
 /**
  * Flags of all Dynamo processes that would break or change how they find each other:
@@ -154,7 +64,7 @@ const FRONTEND_FLAGS: Readonly<Record<string, Instead>> = {
  * The frontend flag of an argument, and which setting to use instead; undefined if the plan does not set it.
  */
 export function reservedFrontendFlag(argument: string) {
-  return reservedFlag(FRONTEND_FLAGS, argument, FLAGS.frontend);
+  return reservedFlag(FRONTEND_FLAGS, argument, FRONTEND_TABLE);
 }
 
 const NO_ALIASES = { aliases: {} };
@@ -177,7 +87,7 @@ export function reservedFlag<V = Instead>(
   if (!isFlag(argument)) return undefined;
   const flags = Object.keys(reserved);
   const exact = (written: string) => flags.find((flag) => spelling(flag) === written);
-  const forms = formsOf(argument);
+  const forms = formsOf(argument, flags);
   // `-tp` where only `--tp` is there, and `-tp8`: no parser takes them, and everybody means `--tp 8`.
   const meant = forms
     .flatMap((form) => [form, form.replace(/\d+$/, "")])
@@ -195,21 +105,19 @@ export function reservedFlag<V = Instead>(
 export const isFlag = (argument: string): boolean =>
   /^-[^-]|^--./.test(argument) && !/^-\d*\.?\d+$/.test(argument);
 
-/** vLLM's parser accepts `_` for `-`, and keys of TensorRT-LLM use it. */
+/** Parsers of engines accept `_` for `-`, and keys of their configuration use it. */
 export const spelling = (name: string): string => name.replaceAll("_", "-");
 
 /**
  * Names that an argument may have: without its value (`--flag=value`), as a negated switch (`--no-flag`), and
- * without a key inside a JSON value (vLLM's `--flag.key`: `FlexibleArgumentParser`).
+ * without a key inside a JSON value (`--flag.key`), unless the list names keys of that flag.
  */
-function formsOf(argument: string): string[] {
+function formsOf(argument: string, flags: readonly string[]): string[] {
   const written = spelling(argument.replace(/=.*/s, ""));
-  const whole = written.startsWith(spelling(TRTLLM_KEY)) ? written : written.replace(/\..*/s, "");
+  const plain = written.replace(/\..*/s, "");
+  const whole = flags.some((flag) => spelling(flag).startsWith(`${plain}.`)) ? written : plain;
   return whole.startsWith("--no-") ? [whole, whole.replace(/^--no-/, "--")] : [whole];
 }
-
-/** Prefix of `dynamo.trtllm` for a key of the engine's configuration: `--trtllm.<group>.<key>`. */
-export const TRTLLM_KEY = "--trtllm.";
 
 /**
  * Python's argument parsers accept any unambiguous prefix of a flag (`--http-h`, `-t` for `-tp`), and a value
@@ -218,5 +126,5 @@ export const TRTLLM_KEY = "--trtllm.";
  */
 function standsFor(written: string, flag: string): boolean {
   if (/^-[^-]$/.test(flag)) return written.startsWith(flag);
-  return flag.startsWith(written) || (flag.startsWith(TRTLLM_KEY) && written.startsWith(`${flag}.`));
+  return flag.startsWith(written) || (flag.includes(".") && written.startsWith(`${flag}.`));
 }

@@ -3,6 +3,7 @@
  * reference. Each setting's description, unit, default and error message are defined here.
  */
 import type { z } from "zod";
+import { ENGINES, SIMULATED, usualEngine } from "../engines";
 import { accessSchema } from "./access";
 import { autoscaleSchema } from "./autoscale";
 import { filesSchema } from "./files";
@@ -11,8 +12,8 @@ import { kvTransferSchema } from "./kvTransfer";
 import { limitsSchema } from "./limits";
 import { metricsSchema } from "./metrics";
 import { modelName, SERVED_NAME } from "./model";
-import { ENGINES } from "./names";
-import { NO_PARSER, REASONING_PARSERS, TOOL_CALL_PARSERS } from "./parsers";
+import { NO_PARSER } from "./names";
+import { REASONING_PARSERS, TOOL_CALL_PARSERS } from "./parsers";
 import { plainObject } from "./plain";
 import { argument, poolsSchema } from "./pools";
 import { routerSchema } from "./router";
@@ -80,12 +81,12 @@ export const configSchema = section({
       "What clients ask the model for. `chat`: chat completions, and completions beside them. `completions`: those alone, for a base model that has no chat template (`--endpoint-types`). `embedding`: vectors at `/v1/embeddings` (`--embedding-worker`). `classify`: classes and scores at `/v1/classify`, of rerankers too (`--classify-worker`; Dynamo has no `/v1/rerank`).",
   }),
   reasoningParser: optional(oneOf("a reasoning parser", [...REASONING_PARSERS, NO_PARSER]), {
-    absent: "by the model's family, as docs/models.md lists them; `none` for others and for engine mocker",
+    absent: `by the model's family, as docs/models.md lists them; \`none\` for others and for engine ${SIMULATED}`,
     about:
       "How Dynamo finds what the model thinks, which then arrives as `reasoning_content` (`--dyn-reasoning-parser`). `none`: it stays in the answer.",
   }),
   toolCallParser: optional(oneOf("a tool call parser", [...TOOL_CALL_PARSERS, NO_PARSER]), {
-    absent: "by the model's family, as docs/models.md lists them; `none` for others and for engine mocker",
+    absent: `by the model's family, as docs/models.md lists them; \`none\` for others and for engine ${SIMULATED}`,
     about:
       "How Dynamo finds the tools that the model calls, which then arrive as `tool_calls` (`--dyn-tool-call-parser`). `none`: they stay in the answer.",
   }),
@@ -99,9 +100,8 @@ export const configSchema = section({
     about: "Longest prompt and answer together.",
   }),
   engine: optional(oneOf("an engine", ENGINES), {
-    absent: "sglang; mocker on target local",
-    about:
-      "What computes: a real engine, or Dynamo's `mocker`, which needs no GPU and answers with made-up text.",
+    absent: `${usualEngine("sky")}; ${usualEngine("local")} on target local`,
+    about: `What computes: a real engine, or Dynamo's \`${SIMULATED}\`, which needs no GPU and answers with made-up text.`,
   }),
   engineArgs: setting(list("arguments", argument()), {
     default: [],
@@ -110,7 +110,7 @@ export const configSchema = section({
   engineConfig: setting(plainObject("an object with keys of TensorRT-LLM's configuration"), {
     default: {},
     about:
-      "For engine trtllm: its own configuration, as its YAML files have it. Merged with what the plan sets; each pool's goes over it.",
+      "For engines with one (TensorRT-LLM): its own configuration, as its YAML files have it. Merged with what the plan sets; each pool's goes over it.",
   }),
   engineEnv: setting(environment(), {
     default: {},

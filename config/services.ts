@@ -166,7 +166,7 @@ export const portsSchema = section({
   }),
   sideChannel: setting(port(), {
     default: 5600,
-    about: "First port of the KV transfer's side channel (`VLLM_NIXL_SIDE_CHANNEL_PORT`).",
+    about: "First port of the side channel of the KV transfer, which vLLM has.",
   }),
 });
 

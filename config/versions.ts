@@ -1,4 +1,4 @@
-/** All versions that this project installs or was written for. */
+/** All versions that this project installs or was written for; an engine's are in its folder (`release`). */
 export const VERSIONS = {
   /** Pulumi CLI; the same as the `@pulumi/pulumi` package. */
   pulumi: "3.255.0",
@@ -22,41 +22,18 @@ export const VERSIONS = {
   /** uv on PyPI: creates the Python environments. */
   uv: "0.13.9",
   /** etcd, if built from its Go module; the system's or Debian's is preferred. */
-  etcd: "3.6.16",
+  etcd: "3.7.3",
   /** NATS server, if built from its Go module; the system's or Debian's is preferred. */
-  natsServer: "2.15.2",
+  natsServer: "2.15.3",
 } as const;
 
 /**
- * The engine versions of nodes: `pypi` with the extra of `ai-dynamo`, `image` in NVIDIA's image on NGC.
- *
- * The plan uses one set of flags, which is right for both as long as the two columns are equal (a test checks
- * that); if they differ, the flags that differ belong here, next to the versions. Images of other releases
- * are rejected (`config/checks/image.ts`). Source of `image`, and of the versions in older releases:
- * https://docs.nvidia.com/dynamo/v1.6.1/reference/releases/deprecations
- */
-export const ENGINE_VERSIONS = {
-  sglang: { pypi: "0.5.21", image: "0.5.21" },
-  vllm: { pypi: "0.31.0", image: "0.31.0" },
-  trtllm: { pypi: "1.3.0rc29", image: "1.3.0rc29" },
-} as const;
-
-/**
- * Lowest version of NVIDIA's driver for these engines, on nodes with their images or PyPI's packages: all are
- * built for CUDA 13. Change it with them. Sources:
+ * Lowest version of NVIDIA's driver for Dynamo's engines, on nodes with their images or PyPI's packages: all
+ * are built for CUDA 13. Change it with them. Sources:
  * https://docs.nvidia.com/dynamo/v1.6.1/reference/compatibility
  * https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html
  */
 export const LOWEST_DRIVER = 580;
 
-/**
- * NVIDIA's images on NGC by engine; `mocker` needs none: Dynamo's packages on PyPI are a tenth of the size.
- */
-export const ENGINE_IMAGES = {
-  sglang: "sglang-runtime",
-  vllm: "vllm-runtime",
-  trtllm: "tensorrtllm-runtime",
-} as const;
-
-/** Registry of these images. */
+/** Registry of NVIDIA's images; their names: `release` of each engine. */
 export const IMAGE_REGISTRY = "nvcr.io/nvidia/ai-dynamo";

@@ -8,7 +8,19 @@ import { EXIT, exitCodes, runTool } from "../cli/commandLine";
 import { packageRoot } from "../toolchain/index";
 
 const ROOMS = [
-  ...["lib", "config", "plan", "toolchain", "local", "sky", "components", "observability", "cli", "dev"],
+  ...[
+    "lib",
+    "engines",
+    "config",
+    "plan",
+    "toolchain",
+    "local",
+    "sky",
+    "components",
+    "observability",
+    "cli",
+    "dev",
+  ],
   "index.ts",
 ];
 

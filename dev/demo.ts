@@ -2,6 +2,7 @@
  * `npm run demo`: a Dynamo cluster on this machine, from a fresh clone to an answer.
  * `npm run demo -- --down` removes it.
  */
+
 import { answerInWords, askModel, type ModelAnswer } from "../cli/chat";
 import { json, verb } from "../cli/command";
 import { exitCodes, runTool } from "../cli/commandLine";
@@ -9,6 +10,7 @@ import { deploymentOf, type RunningDeployment } from "../cli/deployment/running"
 import { type Proof, proveRouting, type Served } from "../cli/proof";
 import { type OpenStack, openStack } from "../cli/pulumi/openStack";
 import { tasks } from "../config/task";
+import { isSimulated } from "../engines";
 import { cacheDir, ensureToolchain, packageRoot, stateDir } from "../toolchain/index";
 import { Screen } from "./demo/screen";
 
@@ -32,8 +34,10 @@ async function ask(deployment: RunningDeployment, screen: Screen): Promise<Model
   const answer = await askModel(deployment, question, (text) => screen.stream(text));
   if (answer.tokens !== undefined) screen.endStream();
   screen.say(`${answerInWords(answer)}.`);
-  if (deployment.engine === "mocker")
-    screen.say("The words are random: Dynamo's mocker keeps an engine's time and cache, but holds no model.");
+  if (isSimulated(deployment.engine))
+    screen.say(
+      "The words are random: a simulated engine keeps an engine's time and cache, but holds no model.",
+    );
   return answer;
 }
 

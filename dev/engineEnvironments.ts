@@ -6,29 +6,25 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { VERSIONS } from "../config/versions";
+import { ENGINES, type EngineName, engines } from "../engines";
 import { cacheDir, type Progress, packageRoot } from "../toolchain/index";
 import { readStamp, type Stamp, withHeartbeat, withLock, writeStamp } from "../toolchain/install";
 import { ensureUv, installEnvironment } from "../toolchain/python";
 
-/** Engines on PyPI. TensorRT-LLM is there only as a source package that downloads the rest from NVIDIA. */
-export const INSTALLED_ENGINES = ["sglang", "vllm"] as const;
-export type InstalledEngine = (typeof INSTALLED_ENGINES)[number];
+const sizeOf = (engine: EngineName) => engines[engine].release?.environmentGB;
 
-/** Size of an environment on disk, and approximately of its download, in GB. */
-const SIZES: Readonly<Record<InstalledEngine, { readonly disk: number; readonly download: number }>> = {
-  sglang: { disk: 9.7, download: 5 },
-  vllm: { disk: 8.6, download: 5 },
-};
+/** Engines that PyPI has wheels of. */
+export const INSTALLED_ENGINES = ENGINES.filter((engine) => sizeOf(engine) !== undefined);
 
 const INSTALL_SECONDS = 3600;
 
 /** The exact packages of an engine's environment, with their hashes. */
-export function engineRequirements(engine: InstalledEngine): string {
+export function engineRequirements(engine: EngineName): string {
   return join(packageRoot(), "test", "engines", "environments", `${engine}.txt`);
 }
 
 /** The same, one per line: `torch==2.11.0`. */
-export function enginePins(engine: InstalledEngine): string[] {
+export function enginePins(engine: EngineName): string[] {
   return readFileSync(engineRequirements(engine), "utf8")
     .split("\n")
     .filter((line) => /^\S/.test(line))
@@ -36,7 +32,7 @@ export function enginePins(engine: InstalledEngine): string[] {
 }
 
 /** Name of the environment in the cache: another list of packages makes another environment. */
-function environmentName(engine: InstalledEngine): string {
+function environmentName(engine: EngineName): string {
   const hash = createHash("sha256")
     .update(`${enginePins(engine).join("\n")}\n`)
     .digest("hex");
@@ -44,12 +40,12 @@ function environmentName(engine: InstalledEngine): string {
 }
 
 /** The `python` of an engine's environment, if installed. */
-export function locateEngine(engine: InstalledEngine): string | undefined {
+export function locateEngine(engine: EngineName): string | undefined {
   return readStamp(cacheDir(), environmentName(engine))?.path;
 }
 
 /** Installs an engine's environment into the cache if it is not there. @returns The path of its `python`. */
-export async function ensureEngine(engine: InstalledEngine, onProgress: Progress): Promise<string> {
+export async function ensureEngine(engine: EngineName, onProgress: Progress): Promise<string> {
   const cache = cacheDir();
   const name = environmentName(engine);
   const known = locateEngine(engine);
@@ -59,10 +55,9 @@ export async function ensureEngine(engine: InstalledEngine, onProgress: Progress
   const stamp = await withLock(join(cache, "locks", name), lock, async (): Promise<Stamp> => {
     const made = readStamp(cache, name);
     if (made !== undefined) return made;
-    const { disk, download } = SIZES[engine];
-    onProgress(
-      `${what} from PyPI into ${join(cache, name)} (${disk} GB, of which about ${download} GB to fetch)`,
-    );
+    const size = sizeOf(engine);
+    const room = size && ` (${size.disk} GB, of which about ${size.download} GB to fetch)`;
+    onProgress(`${what} from PyPI into ${join(cache, name)}${room ?? ""}`);
     const uv = await ensureUv(cache, onProgress);
     // The list is complete, and some of its packages have requirements that it does not satisfy
     // (`vllm.override.in`).

@@ -1,6 +1,8 @@
 /** Free ports for tests and benchmarks; fixed ones could be in use. */
+
 import { createServer, type Server } from "node:net";
-import { type DeploymentConfig, parseConfig } from "../plan/config";
+import type { DeploymentConfig } from "../config/deployment";
+import { parseConfig } from "../plan/config";
 
 /** A configuration's ports. */
 export interface Ports {

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Entries } from "./broughtFiles";
 import { inherited } from "./inherited";
 import type { NodeShell } from "./nodes";
 import type { UnitChange } from "./nodeUnits";
@@ -21,6 +22,11 @@ export type NodeRequest =
   | { readonly begin: { readonly unit: string; readonly owner: ProcessId } }
   | { readonly finish: { readonly unit: string } }
   | { readonly changes: { readonly unit: string; readonly programs: readonly object[] } }
+  | { readonly call: { readonly url: string; readonly body: string | null; readonly seconds: number } }
+  | { readonly rollout: object }
+  // `runtime/brought.py`
+  | { readonly lacking: { readonly files: Readonly<Record<string, string>> } }
+  | { readonly bring: { readonly name: string; readonly digest: string; readonly entries: Entries } }
   | { readonly state: { readonly seconds: number } }
   | { readonly stop: { readonly except: readonly string[] } }
   | { readonly clean: object };
@@ -101,7 +107,7 @@ export function askNode(
       process.removeListener("exit", kill);
       if (signal.aborted) reject(signal.reason);
       else if (problem !== undefined) reject(problem);
-      else if (failure !== undefined) reject(new Error(failure));
+      else if (failure !== undefined) reject(shell.failure?.(failure) ?? new Error(failure));
       else resolve();
     }
   });
@@ -115,6 +121,7 @@ const IMPORTED = [
   "supervisor_client",
   "supervision",
   "weights",
+  "brought",
   "units",
 ] as const;
 

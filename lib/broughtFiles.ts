@@ -83,6 +83,33 @@ function reasonOf(error: unknown, at: string): string {
   return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }
 
+/** What a file or directory consists of: path below it, whether it is executable, and base64 of a file. */
+export type Entries = readonly (readonly [path: string, isExecutable: boolean, content: string | null])[];
+
+/** The contents of a file or directory, a directory before what it holds. */
+export function entriesOf({ path }: Brought): Entries {
+  const below = (at: string, name: string): Entries => {
+    const entry = statSync(at);
+    if (!entry.isDirectory()) return [[name, (entry.mode & 0o100) !== 0, readFileSync(at, "base64")]];
+    const children = readdirSync(at).flatMap((child) =>
+      below(join(at, child), name === "" ? child : `${name}/${child}`),
+    );
+    return [[name, false, null], ...children];
+  };
+  return below(resolve(path), "");
+}
+
+/** A specification with the digests of the files that it reads, so that a program restarts if one changes. */
+export function withDigests<T extends object>(
+  specification: T,
+  files: BroughtFiles,
+): T & { readonly brought?: Readonly<Record<string, string>> } {
+  const own = Object.entries(broughtTo(specification, files)).map(
+    ([name, { digest }]) => [name, digest] as const,
+  );
+  return own.length === 0 ? specification : { ...specification, brought: Object.fromEntries(own) };
+}
+
 /** Files that a program reads: those named anywhere in its specification. */
 export function broughtTo(specification: object, files: BroughtFiles): BroughtFiles {
   const named = new Set(filesNamedIn(JSON.stringify(specification)));

@@ -35,6 +35,8 @@ export interface ProgramLog {
 /** One start of a program, and what it said until the next. */
 export interface Run {
   readonly lines: readonly string[];
+  /** Milliseconds since 1970; the launcher writes seconds. */
+  readonly startedAt: number;
   /** Next start, milliseconds since 1970; undefined if there was none since. */
   readonly nextAt: number | undefined;
 }
@@ -45,9 +47,9 @@ export function runsIn(log: readonly string[]): Run[] {
     const [, at] = STARTED.exec(line) ?? [];
     return at === undefined ? [] : { index, at: Date.parse(at) };
   });
-  return starts.map(({ index }, place) => {
+  return starts.map(({ index, at }, place) => {
     const next = starts[place + 1];
-    return { lines: log.slice(index + 1, next?.index), nextAt: next?.at };
+    return { lines: log.slice(index + 1, next?.index), startedAt: at, nextAt: next?.at };
   });
 }
 

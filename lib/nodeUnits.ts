@@ -6,12 +6,14 @@ import { causeIn } from "./logs";
 import type { NodeShell } from "./nodes";
 import { lineSchedule } from "./poll";
 import type { ProcessId } from "./processes";
+import { repeatedError } from "./repeated";
 import type { VerbContext } from "./verb";
 
+/** A program that is not healthy, and its last lines. */
 const failed = z.object({ program: z.string(), missing: z.string(), lines: z.array(z.string()) });
 const answerSchema = z.union([
   z.strictObject({ line: z.string() }),
-  z.strictObject({ waiting: z.string() }),
+  z.strictObject({ waiting: z.string(), again: failed.extend({ since: z.number() }).optional() }),
   z.strictObject({ failed }),
   z.strictObject({ done: z.literal(true) }),
   z.strictObject({ silent: z.literal(true) }),
@@ -20,12 +22,20 @@ const answerSchema = z.union([
 /** Before and after the line that says why. */
 const LINES_AROUND_CAUSE = 3;
 
+/** What a node keeps; all else is removed. */
+interface Kept {
+  readonly units: readonly string[];
+  /** Names of the deployment's files. Default: nothing is removed. */
+  readonly files?: readonly string[];
+  /** How units are changed; null if each is at once. Default: as before. */
+  readonly rollout?: object | null;
+}
+
 /** A change of a node's units. */
 export type UnitChange =
   | { readonly apply: UnitPrograms }
   | { readonly remove: { readonly unit: string } }
-  /** Removes all units but these. */
-  | { readonly keep: { readonly units: readonly string[] } }
+  | { readonly keep: Kept }
   /** Writes all secrets of the node; programs that have a changed one and do not reread it are restarted. */
   | {
       readonly secrets: {
@@ -48,6 +58,8 @@ export interface UnitPrograms {
    * healthy.
    */
   readonly owner?: ProcessId | undefined;
+  /** Kept with the unit for {@link pendingChange}. Default: none. */
+  readonly generation?: string | undefined;
 }
 
 /**
@@ -55,7 +67,8 @@ export interface UnitPrograms {
  *
  * @param logOf Where a program's log is, for the message.
  * @returns False if no supervisor answers there: nothing was changed.
- * @throws UserError with the cause and the log of a program that did not become healthy in time.
+ * @throws UserError with the cause and the log of a program that did not become healthy in time, or that ends
+ * with the same error again and again.
  */
 export async function changeUnits(
   shell: NodeShell,
@@ -65,6 +78,7 @@ export async function changeUnits(
 ): Promise<boolean> {
   const seconds = "apply" in request ? request.apply.timeoutSeconds : 0;
   const started = performance.now();
+  const hopeless = new AbortController();
   const isDue = lineSchedule();
   let isSilent = false;
   let failure: z.output<typeof failed> | undefined;
@@ -74,11 +88,26 @@ export async function changeUnits(
     if ("line" in answer) progress.line(answer.line);
     else if ("failed" in answer) failure = answer.failed;
     else if ("silent" in answer) isSilent = true;
-    else if ("waiting" in answer && isDue(answer.waiting, elapsed))
-      progress.line(`waiting for ${answer.waiting} (${Math.round(elapsed / 1000)} of at most ${seconds} s)`);
+    else if ("waiting" in answer) {
+      if (isDue(answer.waiting, elapsed))
+        progress.line(
+          `waiting for ${answer.waiting} (${Math.round(elapsed / 1000)} of at most ${seconds} s)`,
+        );
+      const { again } = answer;
+      if (again === undefined || repeatedError(again.lines, again.since * 1000) === undefined) return;
+      failure = again;
+      hopeless.abort();
+    }
   };
-  await askNode(shell, request, onAnswer, signal);
-  if (failure !== undefined) throw notHealthy(failure, logOf(failure.program), seconds);
+  await askNode(shell, request, onAnswer, AbortSignal.any([signal, hopeless.signal])).catch(
+    (error: unknown) => {
+      if (signal.aborted || !hopeless.signal.aborted) throw error;
+    },
+  );
+  if (failure !== undefined) {
+    const within = hopeless.signal.aborted ? ", and waiting longer would not help" : ` within ${seconds} s`;
+    throw notHealthy(failure, logOf(failure.program), within);
+  }
   return !isSilent;
 }
 
@@ -86,10 +115,10 @@ export async function changeUnits(
 function notHealthy(
   { program, missing, lines }: z.output<typeof failed>,
   log: string,
-  seconds: number,
+  within: string,
 ): UserError {
   const cause = causeIn(lines);
-  const waited = `${program} did not become healthy within ${seconds} s: waited for ${missing}.`;
+  const waited = `${program} did not become healthy${within}: waited for ${missing}.`;
   const where = `Its log: ${log}`;
   const at = cause === undefined ? undefined : lines.findLastIndex((line) => line.trim() === cause);
   const shown =
@@ -152,19 +181,56 @@ export async function finishUnit(shell: NodeShell, unit: string, signal: AbortSi
   await askNode(shell, { finish: { unit } }, () => undefined, signal);
 }
 
-const changesSchema = z.strictObject({ changed: z.array(z.string()) });
+const pendingSchema = z.strictObject({ changed: z.array(z.string()), generation: z.string().nullable() });
 
-/** The programs of a unit on a node that these would restart or end; nothing is changed. */
-export async function changedPrograms(
+/** What an `apply` of these programs would do to a unit on a node; nothing is changed. */
+export async function pendingChange(
   shell: NodeShell,
   unit: string,
   programs: readonly object[],
   signal: AbortSignal,
-): Promise<string[]> {
-  let changed: string[] = [];
-  const onAnswer = (said: unknown) => ({ changed } = changesSchema.parse(said));
+): Promise<{
+  /** The unit's programs that it would restart or end. */
+  readonly changed: readonly string[];
+  /** Generation with which the unit was applied last; null if with none. */
+  readonly generation: string | null;
+}> {
+  let pending: z.output<typeof pendingSchema> = { changed: [], generation: null };
+  const onAnswer = (said: unknown) => (pending = pendingSchema.parse(said));
   await askNode(shell, { changes: { unit, programs } }, onAnswer, signal);
-  return changed;
+  return pending;
+}
+
+const rolloutSchema = z.strictObject({ rollout: z.unknown() });
+
+/** How the deployment's units are changed, as a node was given it; null if it was not. */
+export async function keptRollout(shell: NodeShell, signal: AbortSignal): Promise<unknown> {
+  let kept: unknown = null;
+  await askNode(shell, { rollout: {} }, (said) => (kept = rolloutSchema.parse(said).rollout), signal);
+  return kept;
+}
+
+const calledSchema = z.union([
+  z.strictObject({ status: z.number(), text: z.string() }),
+  z.strictObject({ error: z.string() }),
+]);
+
+/**
+ * One HTTP request from a node, placeholders of the URL filled in there.
+ *
+ * @param body JSON, for a POST. Undefined for a GET.
+ */
+export async function callFromNode(
+  shell: NodeShell,
+  url: string,
+  body: string | undefined,
+  seconds: number,
+  signal: AbortSignal,
+): Promise<z.output<typeof calledSchema>> {
+  let called: z.output<typeof calledSchema> = { error: "the node told nothing" };
+  const request = { call: { url, body: body ?? null, seconds } };
+  await askNode(shell, request, (said) => (called = calledSchema.parse(said)), signal);
+  return called;
 }
 
 const stoppedSchema = z.union([

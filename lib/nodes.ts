@@ -10,6 +10,8 @@ export interface NodeShell {
   readonly directory: string;
   /** On SkyPilot: how to find the node's processes, since the directory may be elsewhere. */
   readonly sky?: { readonly cluster: string; readonly rank: number };
+  /** The error for a script that did not run, or failed, from its last line. Default: that line. */
+  readonly failure?: (said: string) => Error;
 }
 
 /** State of a cluster, observed from outside of its nodes. */

@@ -1,19 +1,17 @@
 /** `local apply`: brings the programs of one unit to the planned state, and waits until they are healthy. */
 import { join } from "node:path";
 import { copyBrought } from "../lib/broughtFiles";
-import { CausedFailure, UserError } from "../lib/errors";
 import { withLock } from "../lib/lock";
 import { changeUnits } from "../lib/nodeUnits";
 import { NODE_FILES } from "../lib/placeholders";
-import type { ProcessId } from "../lib/processes";
-import { goOn } from "../lib/rollout";
+import type { UnitRollout } from "../lib/unitRollout";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { programLog } from "../plan/node/paths";
 import { nodeDirectory } from "./directories";
 import { ensureSupervisor } from "./node";
 import { beginChange } from "./proven";
 import { nodeShell, readNodeRecord } from "./record";
-import { UnitRollout } from "./rollout";
+import { rolloutOfUnit } from "./rollout";
 import { type LocalPrograms, localProgramsSchema } from "./spec";
 
 /** Time to stop the old programs and start a supervisor, besides the wait for health. */
@@ -22,14 +20,15 @@ const OVERHEAD_SECONDS = 120;
 export const verb = defineVerb({
   input: localProgramsSchema,
   timeoutSeconds: (input) => {
-    const rollout = UnitRollout.of(input);
     const own = changeSeconds(input);
-    return rollout === undefined ? own : rollout.waitSeconds(own) + rollout.turnSeconds(own);
+    return rolloutOfUnit(input)?.limitSeconds(own) ?? own;
   },
   run: async (input, context) => {
-    const rollout = UnitRollout.of(input);
-    if (rollout === undefined) await change(input, undefined, context);
-    else await changeInTurn(input, rollout, context);
+    const rollout = rolloutOfUnit(input);
+    const change = async () => {
+      await Promise.all(input.nodes.map((node) => applyNode(input, node, rollout, context)));
+    };
+    await (rollout === undefined ? change() : rollout.change(change, changeSeconds(input), context));
   },
 });
 
@@ -38,40 +37,10 @@ function changeSeconds({ timeoutSeconds, nodes }: LocalPrograms): number {
   return timeoutSeconds + Math.max(0, ...stops) + OVERHEAD_SECONDS;
 }
 
-async function change(
-  input: LocalPrograms,
-  owner: ProcessId | undefined,
-  context: VerbContext,
-): Promise<void> {
-  await Promise.all(input.nodes.map((node) => applyNode(input, node, owner, context)));
-}
-
-async function changeInTurn(input: LocalPrograms, rollout: UnitRollout, context: VerbContext): Promise<void> {
-  const isReplaced = await rollout.takeTurn(changeSeconds(input), context);
-  try {
-    await change(input, rollout.owner, context);
-    rollout.keepGeneration();
-    if (isReplaced) await rollout.prove(context);
-  } catch (error) {
-    rollout.stop();
-    throw isReplaced ? stopped(error, rollout) : error;
-  }
-  await rollout.finish(context.signal);
-}
-
-/** The failure, with what it means for the others of the pool, and what to do. */
-function stopped(error: unknown, { pool }: UnitRollout): unknown {
-  if (!(error instanceof UserError)) return error;
-  const advice = `The rollout of ${pool} stops here: the others serve as before. ${goOn({ pool })}`;
-  const message = `${error.message}\n${advice}`;
-  if (!(error instanceof CausedFailure)) return new UserError(message);
-  return new CausedFailure(error.who, error.reason, message, [error.own ?? [], advice].flat().join("\n"));
-}
-
 async function applyNode(
   { cluster, unit, files, timeoutSeconds }: LocalPrograms,
   { rank, programs }: LocalPrograms["nodes"][number],
-  owner: ProcessId | undefined,
+  rollout: UnitRollout | undefined,
   context: VerbContext,
 ): Promise<void> {
   const record = readNodeRecord(cluster, rank);
@@ -83,8 +52,9 @@ async function applyNode(
       copyBrought(files, join(directory, NODE_FILES)),
     );
   const logOf = (program: string) => join(directory, programLog(program));
+  const { owner, generation } = rollout ?? {};
   const apply = () =>
-    changeUnits(shell, { apply: { unit, programs, timeoutSeconds, owner } }, logOf, context);
+    changeUnits(shell, { apply: { unit, programs, timeoutSeconds, owner, generation } }, logOf, context);
   await withSupervisor(cluster, rank, context, apply);
 }
 

@@ -40,15 +40,3 @@ export function readNodeRecord(cluster: string, rank: number): NodeRecord {
 export function nodeShell(directory: string, { pythonBin }: Pick<NodeRecord, "pythonBin">): NodeShell {
   return { command: pythonBin, args: (words) => words, directory };
 }
-
-/** Values of the placeholders in a plan, on a node. */
-export function placeholdersOf(cluster: string, rank: number): Record<string, string> {
-  const record = readNodeRecord(cluster, rank);
-  return {
-    NODE_IP: record.address,
-    HEAD_IP: record.rankAddresses[0] ?? record.address,
-    CONTROL_IP: record.controlAddress,
-    NODE_DIR: nodeDirectory(cluster, rank),
-    ...Object.fromEntries(record.rankAddresses.map((address, rank) => [`RANK_IP_${rank}`, address])),
-  };
-}

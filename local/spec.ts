@@ -3,9 +3,8 @@
  * driver.
  */
 import { z } from "zod";
-import { TASKS } from "../config/task";
 import { broughtSchema } from "../lib/broughtFiles";
-import { nameSchema, programSchema } from "../plan/node/schema";
+import { nameSchema, programSchema, rolloutSchema } from "../plan/node/schema";
 
 /** A loopback address: a local cluster must not be reachable from other machines. */
 const addressSchema = z
@@ -27,26 +26,6 @@ const portSchema = z.strictObject({
   port: z.int().min(1).max(65535),
   /** The setting for another port (`frontend.port`), named in the error if this one is in use. */
   configKey: z.string().optional(),
-});
-
-/**
- * How the units of a deployment are changed while it serves: `RolloutPlan` of `plan/rollout.ts`, with the
- * clusters' full names.
- */
-export const localRolloutSchema = z.strictObject({
-  pools: z.array(
-    z.strictObject({
-      name: nameSchema,
-      units: z.array(z.strictObject({ cluster: nameSchema, unit: nameSchema })),
-      maxUnavailable: z.int().min(1),
-      minReadySeconds: z.number().min(0),
-      generation: z.string().optional(),
-    }),
-  ),
-  frontends: z.array(z.string()),
-  home: nameSchema,
-  model: z.string(),
-  task: z.enum(TASKS),
 });
 
 /** `local lease` and `local release`: the nodes of one cluster. */
@@ -74,7 +53,7 @@ export const localLeaseSchema = z.strictObject({
   /** Whether Prometheus is needed. Default: false. */
   prometheus: z.boolean().default(false),
   /** Which of them are changed one after the other. Default: none, each is changed at once. */
-  rollout: localRolloutSchema.optional(),
+  rollout: rolloutSchema.optional(),
   /** Time limit of the whole verb, seconds. Default 900: the first start installs Python packages. */
   timeoutSeconds: z.number().positive().default(900),
 });

@@ -2,17 +2,19 @@
  * The user's arguments and variables for the programs: those that contradict the plan or a setting, and those
  * that the program itself would refuse.
  */
-import { type ArgumentsOf, argumentProblems as refusedBy } from "../config/arguments";
+
+import { type ArgumentsOf, argumentProblems as refusedBy, tableOf } from "../config/arguments";
 import { isKnownRelease } from "../config/checks/image";
-import { FLAGS, flagOfVariable } from "../config/flags";
+import type { DeploymentConfig, PoolConfig } from "../config/deployment";
+import { FRONTEND_TABLE, flagOfVariable } from "../config/flags";
 import { chatProcessor } from "../config/parsers";
 import type { Problem, SettingPath } from "../config/problems";
-import { reservedFlag, reservedVariable, spelling } from "../config/reserved";
+import { reservedFlag, spelling } from "../config/reserved";
+import { reservedVariable } from "../config/reservedVariables";
 import { ROUTER_KNOBS, ROUTER_SETTINGS } from "../config/router";
 import { show } from "../config/values";
-import type { DeploymentConfig, PoolConfig } from "./config";
-import { engines } from "./engines";
-import { type ReservedFlags, type SettingFlags, valuesOf } from "./engines/engine";
+import { engines } from "../engines";
+import { type ReservedFlags, type SettingFlags, valuesOf } from "../engines/engine";
 import { isUsed, saidTwice, settingOf } from "./saidTwice";
 
 /** Every problem of them. `spans`: the pools whose replicas have several nodes. */
@@ -68,7 +70,7 @@ function engineGivens(config: DeploymentConfig): EngineGiven[] {
   const top = at([], config, pools);
   return [
     // What frontends read too is looked at with theirs.
-    { ...top, env: [...top.env, { path: ["sky", "envs"], of: without(FLAGS.frontend.variables, sky.envs) }] },
+    { ...top, env: [...top.env, { path: ["sky", "envs"], of: without(FRONTEND_TABLE.variables, sky.envs) }] },
     ...pools.map((pool, index) => at(["pools", index], pool, [pool])),
   ];
 }
@@ -128,7 +130,7 @@ function problemsOf(given: Given): Problem[] {
       // The others are refused already, wherever they stand.
       .filter(({ name }) => reservedVariable(name) === undefined)
       .map(({ path: at, name }) => {
-        const flag = flagOfVariable(FLAGS[program], name);
+        const flag = flagOfVariable(tableOf(program), name);
         const setting = settingVariables[name];
         const message =
           setting === undefined
@@ -142,7 +144,7 @@ function problemsOf(given: Given): Problem[] {
 /** Why a flag, or a variable that stands for it, cannot stay beside the plan; undefined if it can. */
 function contradiction(given: Given, argument: string, name?: string): string | undefined {
   const { program, reservedFlags, settingFlags, used } = given;
-  const table = FLAGS[program];
+  const table = tableOf(program);
   const reserved = reservedFlag(reservedFlags, argument, table);
   if (reserved !== undefined) {
     const { flag, instead } = reserved;
@@ -157,7 +159,7 @@ function contradiction(given: Given, argument: string, name?: string): string | 
 function starterProblems({ engine }: DeploymentConfig, { args, path }: Given): Problem[] {
   const { acrossNodes = {} } = engines[engine];
   return args.flatMap((argument, index): Problem[] => {
-    const found = reservedFlag(acrossNodes, argument, FLAGS[engine]);
+    const found = reservedFlag(acrossNodes, argument, tableOf(engine));
     if (found === undefined) return [];
     const { flag, instead: allowed = [] } = found;
     const [value = ""] = valuesOf(args.slice(index, index + 2), [spelling(argument.replace(/=.*/s, ""))]);

@@ -6,60 +6,22 @@
 import { hasGateway, type TLS_KINDS } from "../config/access";
 import { checkAcross, type Known } from "../config/checks";
 import { coerce } from "../config/coerce";
+import type { DeploymentConfig } from "../config/deployment";
 import { problemsOf } from "../config/issues";
 import { defaultServedName } from "../config/model";
-import { defaultParsers, type Parsers } from "../config/parsers";
+import { defaultParsers } from "../config/parsers";
 import { firstReplicas, gpusPerReplica, mostReplicas } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
-import { type RouterMode, routerMode } from "../config/router";
+import { routerMode } from "../config/router";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "../config/schema";
 import { MOST_GPUS_OF_A_NODE, USUAL_GPUS_OF_A_NODE } from "../config/services";
 import { show } from "../config/values";
+import { type EngineName, usualEngine } from "../engines";
 import { pack } from "./packing";
-import type { EngineName } from "./types";
-
-export { configKeys };
-
-export type DeepReadonly<T> = T extends (infer U)[]
-  ? readonly DeepReadonly<U>[]
-  : T extends object
-    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
-    : T;
-
-/** Settings whose default depends on other settings. */
-interface Derived extends Parsers {
-  engine: EngineName;
-  servedModelName: string;
-  pools: (ParsedConfig["pools"][number] & { replicas: number })[];
-  router: Omit<ParsedConfig["router"], "mode"> & { mode: RouterMode };
-  frontend: Omit<ParsedConfig["frontend"], "migrationLimit"> & { migrationLimit: number };
-  cluster: Omit<ParsedConfig["cluster"], "gpusPerNode" | "allowIdleGpus"> & {
-    gpusPerNode: number;
-    allowIdleGpus: boolean;
-  };
-  access: Omit<ParsedConfig["access"], "tls" | "gateway"> & {
-    gateway: boolean;
-    tls: Omit<ParsedConfig["access"]["tls"], "mode"> & { mode: (typeof TLS_KINDS)[number] };
-  };
-  timeouts: Omit<ParsedConfig["timeouts"], "readySeconds"> & { readySeconds: number };
-}
-
-/**
- * A validated configuration with every default applied. It is a valid input of `parseConfig`, which returns
- * it unchanged.
- */
-export type DeploymentConfig = DeepReadonly<Omit<ParsedConfig, keyof Derived> & Derived>;
-
-/** One pool of equal replicas. */
-export type PoolConfig = DeploymentConfig["pools"][number];
 
 /** Configuration as written by the user: every key optional except `model`. */
 export type { ConfigInput };
-
-/** Whether every node has an exporter: configured, or needed by the deployment's Prometheus. */
-export function hasExporters({ metrics }: Pick<DeploymentConfig, "metrics">): boolean {
-  return metrics.exporters || metrics.prometheus;
-}
+export { configKeys };
 
 /**
  * Parses a configuration: the object of all keys below the namespace `dynamo-sky`. Top-level values may be
@@ -124,7 +86,7 @@ function readable(coerced: Readonly<Record<string, unknown>>, failed: ReadonlySe
 }
 
 function engineOf({ engine, target }: Pick<ParsedConfig, "engine" | "target">): EngineName {
-  return engine ?? (target === "local" ? "mocker" : "sglang");
+  return engine ?? usualEngine(target);
 }
 
 /** Plain HTTP is the default only without a gateway, or if nothing leaves this machine. */

@@ -1,6 +1,6 @@
+import type { DeploymentConfig } from "../config/deployment";
 import { isSlurm } from "../config/infra";
 import { LOOPBACK, NODE_IP, rankAddress } from "../lib/placeholders";
-import type { DeploymentConfig } from "./config";
 
 /** Facts determined before planning: the resolved values of `auto`. */
 export interface PlanFacts {
@@ -57,6 +57,3 @@ export function addressOf(config: DeploymentConfig, rank: number): string {
 export function metricsAddress(config: DeploymentConfig): string {
   return config.metrics.exporters ? NODE_IP : nodeAddress(config);
 }
-
-/** Dynamo namespace of frontends and workers; Dynamo's own default. */
-export const NAMESPACE = "dynamo";

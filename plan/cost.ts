@@ -1,8 +1,8 @@
 /** The cost of a deployment, from SkyPilot's prices of its clusters. Pure. */
 
+import type { DeploymentConfig } from "../config/deployment";
 import { ConfigError, type Problem } from "../config/problems";
 import { counted } from "../lib/words";
-import type { DeploymentConfig } from "./config";
 import type { Miss } from "./machines";
 import type { ClusterPlan, DeploymentPlan } from "./types";
 

@@ -2,14 +2,13 @@
  * Requests of a configuration that the engine does not support. Arguments: `argumentProblems.ts`.
  */
 
-import { ENGINES, type EngineName } from "../config/names";
+import type { DeploymentConfig, PoolConfig } from "../config/deployment";
 import { gpusPerReplica } from "../config/pools";
 import type { Problem } from "../config/problems";
+import { ENGINES, type EngineName, engines } from "../engines";
 import { argumentProblems } from "./argumentProblems";
-import type { DeploymentConfig, PoolConfig } from "./config";
-import { engines } from "./engines";
-import { engineConfigProblems } from "./engines/engineConfig";
-import { transferProblems } from "./engines/transfer";
+import { engineConfigProblems } from "./engineConfigProblems";
+import { transferProblems } from "./transferProblems";
 
 /** Every reason why the engine cannot be started as configured. */
 export function engineProblems(config: DeploymentConfig): Problem[] {

@@ -1,4 +1,4 @@
-import type { DeploymentConfig } from "./config";
+import type { DeploymentConfig } from "../config/deployment";
 import type { PlanFacts } from "./context";
 
 /**

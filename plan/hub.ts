@@ -1,11 +1,12 @@
 /** Models that nodes could not fetch, or that do not fit their disks, from the hub's answers. Pure. */
+import type { DeploymentConfig, PoolConfig } from "../config/deployment";
 import { hasCatalog, ignores } from "../config/infra";
 import { modelSource } from "../config/model";
 import type { Problem, SettingPath } from "../config/problems";
 import { show } from "../config/values";
+import { isSimulated } from "../engines";
 import { uniqueBy } from "../lib/uniqueBy";
 import { BYTES_PER_GB } from "../lib/units";
-import type { DeploymentConfig, PoolConfig } from "./config";
 import { otherHubModels } from "./otherModels";
 
 /** The result of the check of a model (`sky/hub.py`). */
@@ -55,7 +56,7 @@ export function hubQuestion(config: DeploymentConfig, ownEndpoint?: string): Hub
     modelRevision,
     sky: { envs },
   } = config;
-  if (target === "local" || engine === "mocker" || isSet(envs[HUB_OFFLINE])) return undefined;
+  if (target === "local" || isSimulated(engine) || isSet(envs[HUB_OFFLINE])) return undefined;
   const own = modelSource(model) === "hub" ? [{ model, revision: modelRevision ?? null }] : [];
   const others = otherHubModels(config).map(({ name, revision = null }) => ({ model: name, revision }));
   const models = [...own, ...others];
@@ -75,7 +76,7 @@ export const HUB_OFFLINE = "HF_HUB_OFFLINE";
  */
 export function hubEnvironment(config: DeploymentConfig, pool: PoolConfig): Record<string, string> {
   const { target, engine, model, trustRemoteCode, sky } = config;
-  const isFetched = target === "sky" && engine !== "mocker" && modelSource(model) === "hub";
+  const isFetched = target === "sky" && !isSimulated(engine) && modelSource(model) === "hub";
   const isDecided = sky.envs[HUB_OFFLINE] !== undefined;
   if (!isFetched || isDecided || trustRemoteCode || mayFetchMore(config, pool)) return {};
   return { [HUB_OFFLINE]: "1" };

@@ -2,8 +2,9 @@
  * Summary of a deployment for policies: they read it from the inputs of the `DynamoCluster` and `SkyCluster`
  * resources, so its fields are a public interface. Holds no secret.
  */
+
 import { z } from "zod";
-import type { DeploymentConfig } from "./config";
+import type { DeploymentConfig } from "../config/deployment";
 import { type DeploymentCost, gpusOf } from "./cost";
 import { type ClusterPlan, type DeploymentPlan, PROGRAM_ROLES, WORKER_ROLES } from "./types";
 

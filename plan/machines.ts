@@ -1,9 +1,9 @@
 /** Requested machines that no configured cloud has, from SkyPilot's catalogs. Pure. */
+import type { DeploymentConfig } from "../config/deployment";
 import { gpusPerReplica } from "../config/pools";
 import type { Problem, SettingPath } from "../config/problems";
 import { listed, show } from "../config/values";
 import { uniqueBy } from "../lib/uniqueBy";
-import type { DeploymentConfig } from "./config";
 import type { ClusterPrice } from "./cost";
 import { usesSpot } from "./inventory";
 import type { ClusterPlan } from "./types";

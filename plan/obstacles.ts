@@ -2,10 +2,10 @@
  * Why a launch would fail although the configuration is valid: no access to a cloud, or a program missing on
  * this machine. Pure.
  */
+import type { DeploymentConfig } from "../config/deployment";
 import type { Problem } from "../config/problems";
 import { listed, show } from "../config/values";
 import { uniqueBy } from "../lib/uniqueBy";
-import type { DeploymentConfig } from "./config";
 
 /** `access`: to a cloud, or to what the configuration names there. `program`: missing on this machine. */
 export const OBSTACLE_KINDS = ["access", "program"] as const;

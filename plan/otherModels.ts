@@ -1,11 +1,10 @@
 /** Models besides the deployment's, named by the user's options of the engine: draft models, adapters. */
-import { modelSource } from "../config/model";
+import type { DeploymentConfig, PoolConfig } from "../config/deployment";
+import { modelSource, pathOf } from "../config/model";
+import { engines } from "../engines";
+import type { OtherModel } from "../engines/engine";
+import { merged } from "../engines/engineConfig";
 import { uniqueBy } from "../lib/uniqueBy";
-import type { DeploymentConfig, PoolConfig } from "./config";
-import { engines } from "./engines";
-import type { OtherModel } from "./engines/engine";
-import { merged } from "./engines/engineConfig";
-import { pathOf } from "./model";
 
 /** Each once. @param pools Those whose workers load them. */
 function otherModels(

@@ -1,8 +1,8 @@
 /** The clusters, and the placement of each replica. */
 
+import type { DeploymentConfig, PoolConfig } from "../config/deployment";
 import { gpusPerReplica } from "../config/pools";
 import type { Problem } from "../config/problems";
-import type { DeploymentConfig, PoolConfig } from "./config";
 import { type Packing, pack, range } from "./packing";
 import { problemsOfIdleGpus, problemsOfSize } from "./packingProblems";
 import type { ReplicaSeat } from "./programs/worker";

@@ -1,13 +1,14 @@
 /** From a validated configuration to the deployment plan: nodes, GPUs and ports of all programs. */
 
+import type { DeploymentConfig } from "../config/deployment";
 import { isSlurm } from "../config/infra";
+import { hasExporters } from "../config/metrics";
+import { NAMESPACE } from "../config/names";
 import { isScaled } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
 import { CONTROL_IP } from "../lib/placeholders";
 import { uniqueBy } from "../lib/uniqueBy";
-import type { DeploymentConfig } from "./config";
-import { hasExporters } from "./config";
-import { addressOf, NAMESPACE, type PlanContext, type PlanFacts } from "./context";
+import { addressOf, type PlanContext, type PlanFacts } from "./context";
 import { gpuLimitProblems } from "./cost";
 import { engineProblems, nodesOf } from "./engineProblems";
 import { alertsOf } from "./metrics/alerts";

@@ -1,7 +1,7 @@
 /** Which units are changed one after the other, and how. Pure. */
-import type { TaskName } from "../config/task";
+import type { DeploymentConfig } from "../config/deployment";
+import { type TaskName, tasks } from "../config/task";
 import type { UpdateStrategy } from "../config/update";
-import type { DeploymentConfig } from "./config";
 import { type DeploymentPlan, type ProgramRole, WORKER_ROLES } from "./types";
 import { type Unit, unitsOf } from "./units";
 
@@ -9,7 +9,12 @@ import { type Unit, unitsOf } from "./units";
 export interface RollingPool {
   /** `decode`, `frontend`; with a number where there are several pools of a role. */
   readonly name: string;
-  readonly units: readonly { readonly cluster: string; readonly unit: string }[];
+  readonly units: readonly {
+    readonly cluster: string;
+    readonly unit: string;
+    /** Nodes of the cluster that have programs of it. */
+    readonly ranks: readonly number[];
+  }[];
   /** How many may be away at a time. */
   readonly maxUnavailable: number;
   /** How long a changed one must have served before the next one is changed. */
@@ -19,6 +24,16 @@ export interface RollingPool {
    * at once, since an old one must not meet a new one. Absent without disaggregation.
    */
   readonly generation?: string;
+  /**
+   * Request field with which Dynamo sends a request to one of its workers, and where the answer names it.
+   * Absent where requests cannot be sent to one.
+   */
+  readonly pin?: WorkerPin;
+}
+
+interface WorkerPin {
+  readonly ask: string;
+  readonly seen: string;
 }
 
 /** How the units of a deployment are changed while it serves. */
@@ -43,7 +58,8 @@ export function rolloutOf(config: DeploymentConfig, plan: DeploymentPlan): Rollo
   const pools = groups.flatMap(({ role, settings }) =>
     poolsOf(role, settings, units).map((pool): RollingPool => {
       const generation = generationOf(config, role);
-      return generation === undefined ? pool : { ...pool, generation };
+      const pin = plan.task === "chat" ? WORKER_PINS[role] : undefined;
+      return { ...pool, ...(generation === undefined ? {} : { generation }), ...(pin && { pin }) };
     }),
   );
   if (pools.length === 0) return undefined;
@@ -67,7 +83,7 @@ export function withClusters(rollout: RolloutPlan, nameOf: (cluster: string) => 
     home: nameOf(rollout.home),
     pools: rollout.pools.map((pool) => ({
       ...pool,
-      units: pool.units.map(({ cluster, unit }) => ({ cluster: nameOf(cluster), unit })),
+      units: pool.units.map((unit) => ({ ...unit, cluster: nameOf(unit.cluster) })),
     })),
   };
 }
@@ -94,7 +110,11 @@ function poolsOf(role: ProgramRole, settings: readonly Settings[], units: readon
     );
     return {
       name: settings.length === 1 ? role : `${role}-pool${index}`,
-      units: own.map(({ cluster, name }) => ({ cluster, unit: name })),
+      units: own.map(({ cluster, name, nodes }) => ({
+        cluster,
+        unit: name,
+        ranks: nodes.map(({ rank }) => rank),
+      })),
       maxUnavailable: update.maxUnavailable,
       minReadySeconds: update.minReadySeconds,
     };
@@ -108,13 +128,24 @@ function baseUrls({ nodes }: Unit): string[] {
 }
 
 /** Base URL of a frontend, from that of its health (`plan/programs/frontend.ts`). */
-export function baseUrl(healthUrl: string): string {
+function baseUrl(healthUrl: string): string {
   return healthUrl.replace(/\/live$/, "");
 }
 
-/** Request field with which Dynamo sends a request to one worker of a role, and where its answer names it. */
-export const WORKER_PINS: Readonly<Partial<Record<ProgramRole, { ask: string; seen: string }>>> = {
+const WORKER_PINS: Readonly<Partial<Record<ProgramRole, WorkerPin>>> = {
   aggregated: { ask: "backend_instance_id", seen: "decode_worker_id" },
   prefill: { ask: "prefill_worker_id", seen: "prefill_worker_id" },
   decode: { ask: "decode_worker_id", seen: "decode_worker_id" },
 };
+
+const ANSWER_TOKENS = 4;
+
+/** The request that proves a replica, and whether its answer does. */
+export function proofRequest({ model, task: name }: Pick<RolloutPlan, "model" | "task">) {
+  const task = tasks[name];
+  return {
+    path: task.path,
+    body: task.body(model, "Say hello.", ANSWER_TOKENS),
+    isAnswer: (response: unknown) => task.read(response).isThere,
+  };
+}

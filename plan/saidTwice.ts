@@ -1,6 +1,6 @@
 /** Settings that are also said by the flag, the variable or the key that the plan makes of them. */
+import type { DeploymentConfig, PoolConfig } from "../config/deployment";
 import { show } from "../config/values";
-import type { DeploymentConfig, PoolConfig } from "./config";
 
 const OF_POOL = "pools[].";
 

@@ -1,6 +1,7 @@
 /** Pools whose number of replicas changes between two bounds. Pure. */
+
+import type { DeploymentConfig } from "../config/deployment";
 import { isScaled, mostReplicas } from "../config/pools";
-import type { DeploymentConfig } from "./config";
 import type { WorkerRole } from "./types";
 
 /** Replicas of the pools that change, by role: such a pool is the only one of its role. */

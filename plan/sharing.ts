@@ -4,8 +4,8 @@
  * some of every role.
  */
 
+import type { DeploymentConfig } from "../config/deployment";
 import type { Problem } from "../config/problems";
-import type { DeploymentConfig } from "./config";
 import { type Packing, type PackingResult, pack, range } from "./packing";
 import type { ProgramPlan } from "./types";
 

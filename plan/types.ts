@@ -11,7 +11,7 @@
  * - `{{NODE_IP}}`: address of the node itself.
  * - `{{NODE_DIR}}`: the node's own directory (data of etcd and NATS, logs, secrets).
  * - `{{MODELS}}`: directory of the models copied from buckets, filled before any program starts
- *   (`plan/model.ts`).
+ *   (`config/model.ts`).
  * - `{{CLUSTER_DIR}}`: a directory shared by all nodes of the cluster. Only with the local target, where all
  *   nodes are on one machine; used by Dynamo's file discovery.
  * - `{{RANK_IP_<n>}}`: address of the cluster's node of rank n (`{{RANK_IP_3}}`), for a replica over several
@@ -21,12 +21,16 @@
  * - `{{GPUS}}`: the program's `gpus`, as CUDA counts them there; `{{NODE_INTERFACE}}`: the network interface
  *   with the node's address. Both only as the whole value of a variable.
  */
-import { type EngineName, WORKER_ROLES } from "../config/names";
+import { WORKER_ROLES } from "../config/names";
 import type { TaskName } from "../config/task";
+import type { EngineName } from "../engines";
+import type { MpiStart } from "../engines/engine";
 import { secretsIn } from "../lib/placeholders";
 import type { Probe } from "../lib/probe";
 
-export { ENGINES, type EngineName, WORKER_ROLES, type WorkerRole } from "../config/names";
+export { WORKER_ROLES, type WorkerRole } from "../config/names";
+export { ENGINES, type EngineName } from "../engines";
+export type { MpiStart } from "../engines/engine";
 export type { Probe } from "../lib/probe";
 
 /** Every kind of program of a node: control plane, gateway and frontend, workers, monitoring. */
@@ -83,26 +87,6 @@ export interface Lockstep {
 }
 
 /**
- * How a replica over several nodes becomes one MPI world with a rank per GPU: `runtime/mpi.py`. Rank 0's
- * program is `mpirun`, the others' are Open MPI's daemon, which their launchers start with `mpirun`'s
- * arguments when it requests it.
- */
-export interface MpiStart {
-  /** Addresses of the replica's nodes by rank, as passed to `mpirun`; may be placeholders. */
-  readonly hosts: readonly string[];
-  /**
-   * Rank 0 only: index in `command` at which the serving process's command starts. The launcher passes it in
-   * a file, because the program before it splits its arguments at spaces.
-   */
-  readonly worker?: number;
-  /**
-   * Rank 0 only: environment that differs for a daemon on its own node. There is one if the node's address is
-   * on none of its interfaces (a container behind another address).
-   */
-  readonly daemonEnv?: Readonly<Record<string, string>>;
-}
-
-/**
  * When a worker counts as hanging, and is ended and started again, with the other ranks of its replica:
  * `runtime/health.py`. Nothing counts before its `health` has succeeded once.
  */
@@ -140,8 +124,8 @@ export interface ProgramPlan {
    */
   readonly files?: Readonly<Record<string, string>>;
   /**
-   * Digests of the deployment's own files that it reads, by name: a change restarts it. Only with target
-   * local; SkyPilot restarts the whole task.
+   * Digests of the deployment's own files that it reads, by name: a change restarts it. Not in a recipe,
+   * whose task has the files.
    */
   readonly brought?: Readonly<Record<string, string>>;
   /**

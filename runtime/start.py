@@ -56,7 +56,7 @@ REGISTRY_LOGIN = ("SKYPILOT_DOCKER_SERVER", "SKYPILOT_DOCKER_USERNAME", "SKYPILO
 # plan/programs/metrics.ts.
 DATA = "prometheus"
 # What the agent has written.
-GIVEN = [UNITS, SECRETS, "run"]
+GIVEN = [UNITS, SECRETS, FILES, "run"]
 # Slurm's number of the job that is the cluster. The next cluster of the name has the same directory, in which
 # one that did not end through SkyPilot has left its plan.
 ALLOCATION = "SLURM_JOB_ID"
@@ -66,7 +66,8 @@ def clear(directory, kept):
     """All nodes restart together, so other files are not needed."""
     os.makedirs(directory, exist_ok=True)
     for entry in os.scandir(directory):
-        if entry.name in kept:
+        # A link to the files of a launch is not what the agent has brought.
+        if entry.name in kept and not entry.is_symlink():
             continue
         if entry.is_dir(follow_symlinks=False):
             shutil.rmtree(entry.path)
@@ -218,7 +219,8 @@ def main():
             shutil.copyfile(os.path.join(runtime, name), os.path.join(directory, name))
     for unit in {plans.unit_of(spec) for spec in specs}:
         plans.write_unit(directory, unit, [spec for spec in specs if plans.unit_of(spec) == unit])
-    bring(FILES, arguments.files, home, directory)
+    if not arguments.keep:
+        bring(FILES, arguments.files, home, directory)
     bring(models.MODELS, arguments.models, home, directory)
     if not arguments.keep:
         values = values_of(plans.secrets_of(specs), home, arguments.standalone)

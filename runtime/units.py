@@ -8,15 +8,21 @@ the node's plan: there is no other copy. They are written by the node's own `pla
 Each request can be repeated from any state, so one that was cut off is completed by the next.
 
     {"apply": {"unit": U, "programs": [specifications], "timeoutSeconds": S, "weights": {"models": [names],
-        "seconds": S} or absent}} → {"line": progress} and {"waiting": for what}, at last {"done": true}, or
+        "seconds": S} or absent, "generation": text that is kept with the unit, or absent}}
+        → {"line": progress} and {"waiting": for what}, of a program that was
+        started more than once with "again": as "failed", and "since": S; at last {"done": true}, or
         {"failed": {"program": P, "missing": what, "lines": [its last log lines]}}
     {"begin": {"unit": U, "owner": O}} marks the unit as being changed by O, whatever that means to the
         client, until it says {"finish": {"unit": U}} → {"done": true}. Within, an apply with "owner": O is
         no end of the change.
     {"changes": {"unit": U, "programs": [specifications]}} → {"changed": [names of its programs that an apply
-        of these would restart or end]}
+        of these would restart or end], "generation": as it was applied last, or null}
+    {"call": {"url": U, "body": JSON or null, "seconds": S}} asks from the node, the URL's placeholders filled
+        in → {"status": N, "text": answer} or {"error": why there is none}
+    {"rollout": {}} → {"rollout": as it was given with `keep`, or null}
     {"remove": {"unit": U}} → {"done": true}
-    {"keep": {"units": [U, …]}} removes all others → {"line": progress}, {"done": true}
+    {"keep": {"units": [U, …], "files": [names] or absent, "rollout": anything or absent}} removes all other
+        units, and files that were brought; keeps the last → {"line": progress}, {"done": true}
     {"secrets": {"values": {name: value}, "reread": [names]}} writes the node's secrets, and restarts programs
         that have a changed one, except for those that they read again by themselves → {"done": true}
     {"state": {"seconds": S}} waits so long for supervisor →
@@ -32,13 +38,17 @@ Python 3.9 or later, standard library only.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
 import signal
 import time
+import urllib.error
+import urllib.request
 import xmlrpc.client
 
+import brought
 import files
 import weights
 from supervision import (
@@ -55,6 +65,10 @@ LONGEST_STOP_SECONDS = 3600.0
 # While nothing changes, a write is the only way to notice that the client has disconnected.
 HEARTBEAT_SECONDS = 2.0
 LOG_LINES = 20
+# Of several starts, each with a trace.
+RESTARTED_LINES = 1000
+# How the deployment's units are changed; not of this module's concern.
+ROLLOUT = "run/rollout.json"
 # States that supervisor does not leave by itself: http://supervisord.org/subprocess.html#process-states
 STOPPED = ("STOPPED", "EXITED", "FATAL")
 WAITING = {
@@ -132,12 +146,32 @@ def missing_of(node, spec, infos):
     return "%s at %s: %s%s" % (name, launch.describe(probe), error, again)
 
 
-def until_healthy(node, specs, seconds):
-    """The first program that is not healthy in time and what was missing, else None."""
+def restarted(node, missing, since):
+    """The last lines of a program that was started more than once, from which the client tells whether the
+    next start can end otherwise.
+
+    @param since: when its specification was put on the node, by the node's clock
+    """
+    for name, what in missing:
+        if (node.history(name) or {}).get("starts", 0) > 1:
+            lines = node.lines(name)[-RESTARTED_LINES:]
+            return {"again": {"program": name, "missing": what, "lines": lines, "since": since}}
+    return {}
+
+
+def fill_addresses(node):
+    """Values of the placeholders, for `launch.py`."""
     import node as own
 
     os.environ.update(read_json(node.path(own.ADDRESSES)) or {}, NODE_DIR=node.directory)
+
+
+def until_healthy(node, specs, seconds):
+    """The first program that is not healthy in time and what was missing, else None."""
+    fill_addresses(node)
     begun = beat = time.monotonic()
+    # In whole seconds, as the launcher writes starts.
+    since = int(time.time())
     pending, pause, told = list(specs), 0.05, None
     while True:
         infos, missing = node.infos(), []
@@ -154,7 +188,7 @@ def until_healthy(node, specs, seconds):
             return missing[0] if missing else None
         if missing[0][1] != told or now - beat >= HEARTBEAT_SECONDS:
             told, beat = missing[0][1], now
-            node.say({"waiting": told})
+            node.say(dict({"waiting": told}, **restarted(node, missing, since)))
             if not node.is_heard:
                 raise BrokenPipeError
         time.sleep(min(pause, max(0.0, begun + seconds - now)))
@@ -182,9 +216,22 @@ def apply(node, wanted):
             lines = node.lines(name)[-LOG_LINES:]
             node.say({"failed": {"program": name, "missing": missing, "lines": lines}})
             return
+        write_or_remove(generation_path(node, unit), wanted.get("generation"))
         if wanted.get("owner") is None:
             os.unlink(node.mark(unit))
     node.say({"done": True})
+
+
+def generation_path(node, unit):
+    return node.path("run", unit + ".generation.json")
+
+
+def write_or_remove(path, value):
+    if value is not None:
+        files.write_private(path, json.dumps(value))
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
 
 
 def begin(node, wanted):
@@ -221,7 +268,34 @@ def changes(node, wanted):
         with contextlib.suppress(FileNotFoundError), open(node.path(path), encoding="utf-8") as file:
             if file.read() != planned.get(path):
                 changed.append(spec["name"])
-    node.say({"changed": changed})
+    node.say({"changed": changed, "generation": read_json(generation_path(node, unit))})
+
+
+def call(node, wanted):
+    import launch
+
+    fill_addresses(node)
+    body = wanted["body"]
+    request = urllib.request.Request(
+        launch.fill_in(wanted["url"]),
+        data=None if body is None else body.encode(),
+        headers={"content-type": "application/json"},
+    )
+    # Bypasses proxies of the environment: what is asked is in the same cluster.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        try:
+            answer = opener.open(request, timeout=wanted["seconds"])
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            node.say({"status": answer.status, "text": answer.read().decode("utf-8", "replace")})
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        node.say({"error": str(getattr(error, "reason", error)) or type(error).__name__})
+
+
+def rollout(node, _wanted):
+    node.say({"rollout": read_json(node.path(ROLLOUT))})
 
 
 def take_off(node, unit):
@@ -230,8 +304,8 @@ def take_off(node, unit):
         with node.lock("node"):
             shutil.rmtree(node.path(files.UNITS, unit), ignore_errors=True)
             node.reload()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(node.mark(unit))
+        for path in (node.mark(unit), generation_path(node, unit)):
+            write_or_remove(path, None)
 
 
 def remove(node, wanted):
@@ -246,6 +320,10 @@ def keep(node, wanted):
     node.at_once(lambda unit: node.stop(node.programs(unit)), others)
     for unit in others:
         take_off(node, unit)
+    if "files" in wanted:
+        brought.forget_others(node, wanted["files"])
+    if "rollout" in wanted:
+        write_or_remove(node.path(ROLLOUT), wanted["rollout"])
     node.say({"done": True})
 
 
@@ -330,13 +408,17 @@ VERBS = {
     "begin": begin,
     "finish": finish,
     "changes": changes,
+    "call": call,
+    "lacking": brought.lacking,
+    "bring": brought.bring,
+    "rollout": rollout,
     "remove": remove,
     "keep": keep,
     "state": state,
     "stop": stop,
     "clean": clean,
 }
-WITHOUT_SUPERVISOR = ("state", "begin", "finish", "changes", "clean")
+WITHOUT_SUPERVISOR = ("state", "begin", "finish", "changes", "call", "rollout", "lacking", "bring", "clean")
 
 
 def carry_out(node, verb, wanted, seconds):

@@ -127,6 +127,10 @@ export const FAILURES = {
     advice:
       "Check its name and whether it can be reached from where the lines are from; a site's proxy has to be set there (nodes: 'sky.envs').",
   },
+  ends: {
+    title: "a program ends with the same error whenever it is started",
+    advice: "Change the setting that the line is about; 'bin/dynamo-sky logs' has the lines before it.",
+  },
   setup: {
     title: "setting up the nodes failed",
     advice: "Repair what the lines say, then run this again: it goes on with the same nodes.",
@@ -331,8 +335,10 @@ export const CAUSES: readonly Cause[] = [
   {
     kind: "busy",
     onNodes: true,
-    words: "`429 Client Error`, `Too Many Requests`, `RequestLimitExceeded`",
-    pattern: /429 (Client Error|Too Many)|Too Many Requests|RequestLimitExceeded|rate limited|RATE_EXCEEDED/i,
+    words: "`429 Client Error`, `Too Many Requests`, `RequestLimitExceeded`, `SlowDown`",
+    // The last ones are the buckets' of AWS, Azure and Google.
+    pattern:
+      /429 (Client Error|Too Many)|Too Many Requests|RequestLimitExceeded|rate limited|RATE_EXCEEDED|\bSlowDown\b|reduce your request rate|\bServerBusy\b|ServiceException: (429|503)/i,
   },
   {
     kind: "network",

@@ -1,10 +1,12 @@
 /** `sky down`: tears the cluster down, and waits until SkyPilot no longer lists it. */
+import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { UserError } from "../lib/errors";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { classify, failureMessage } from "./failure";
 import { removeLaunchDirectories } from "./launchFiles";
+import { rolloutDirectory } from "./rollout";
 import { type SkyLease, skyLeaseSchema } from "./spec";
 import { stillRunning } from "./stillRunning";
 
@@ -21,6 +23,7 @@ async function down({ cluster, infra, downTimeoutSeconds }: SkyLease, context: V
   const sky = await Sky.find(infra, context);
   const deadline = performance.now() + downTimeoutSeconds * 1000;
   await removeLaunchDirectories(cluster);
+  rmSync(rolloutDirectory(cluster), { recursive: true, force: true });
   // Also run if SkyPilot does not list the cluster: a launch that is just starting has no record yet.
   let lines: readonly string[] = [];
   for (;;) {

@@ -1,6 +1,7 @@
 /** Classifies failures of SkyPilot by its output: cause and next step. Pure. */
 import { CausedFailure } from "../lib/errors";
 import { type ProgramLog, runsIn } from "../lib/logs";
+import { repeatedError } from "../lib/repeated";
 import { CAUSES, type Cause, FAILURES, type FailureKind } from "./causes";
 import { slurmWait } from "./slurmReasons";
 
@@ -97,9 +98,17 @@ export function finalCause(log: readonly string[], since: number): Failure | und
   if (now !== undefined) return firstCause(said, [now]);
   const ended = runsIn(log).filter(({ nextAt }) => nextAt !== undefined && isRecent(nextAt));
   const last = finalOf(ended.at(-1)?.lines ?? []);
-  if (last === undefined || ended.length < last.after) return undefined;
+  if (last === undefined) return repeated(log, since);
+  if (ended.length < last.after) return undefined;
   const others = ended.slice(-last.after).map(({ lines }) => finalOf(lines)?.kind);
   return others.every((kind) => kind === last.kind) ? last : undefined;
+}
+
+/** An error that no table has, but with which each start ends. */
+function repeated(log: readonly string[], since: number): Failure | undefined {
+  const cause = repeatedError(log, since - SKEW_MS);
+  const passes = causesNamed(log).some(({ finalAfter }) => finalAfter === undefined);
+  return cause === undefined || passes ? undefined : { kind: "ends", cause: tidy(cause) };
 }
 
 /** The final cause of one start; undefined if anything that it names may pass. */

@@ -37,7 +37,7 @@ export const verb = defineVerb({
       context.progress.line(`${stage}${detail && `: ${detail}`}`),
     );
     const secondsLeft = () => Math.max(1, (deadline - performance.now()) / 1000);
-    const task = taskName(input.cluster, input.task, input.secrets, input.runtime, input.files);
+    const task = taskName(input.cluster, input.task, input.secrets, input.runtime);
     context.result(await converge({ input, task, sky, context, stages, secondsLeft }));
   },
 });

@@ -7,7 +7,6 @@ import { UserError } from "../lib/errors";
 import type { NodeShell } from "../lib/nodes";
 import { changeUnits } from "../lib/nodeUnits";
 import { bypassProxies } from "../lib/proxies";
-import { messageOf } from "../lib/run";
 import type { ServedCertificate } from "../lib/tls/served";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { READ_AGAIN, TLS_BUNDLE } from "../plan/programs/gateway";
@@ -21,7 +20,7 @@ export const verb = defineVerb({
   timeoutSeconds: ({ timeoutSeconds }) => timeoutSeconds,
   run: async (input, context) => {
     const { certificate, secrets } = await certified(input, context);
-    const { cluster, infra, nodes, units } = input;
+    const { cluster, infra, nodes, units, files, rollout } = input;
     const shellOf = await shells(cluster, infra, context);
     await Promise.all(
       nodes.map(async ({ rank, secrets: names }) => {
@@ -29,7 +28,8 @@ export const verb = defineVerb({
           names.flatMap((name) => (secrets[name] === undefined ? [] : [[name, secrets[name]]])),
         );
         await onNode(cluster, rank, shellOf(rank), { secrets: { values, reread: READ_AGAIN } }, context);
-        await onNode(cluster, rank, shellOf(rank), { keep: { units } }, context);
+        const keep = { units, files, ...(rollout !== undefined && rank === 0 ? { rollout } : {}) };
+        await onNode(cluster, rank, shellOf(rank), { keep }, context);
       }),
     );
     context.progress.line(`secrets are on ${nodes.length === 1 ? "the node" : `${nodes.length} nodes`}`);
@@ -53,20 +53,34 @@ async function certified(
   return { secrets: { ...secrets, [TLS_BUNDLE]: Buffer.from(bundle).toString("base64") }, certificate };
 }
 
-/** A shell on each node of a cluster, by rank. */
+/** A shell on each node of a cluster, by rank; undefined if SkyPilot knows no such cluster. */
+export async function findShells(
+  cluster: string,
+  infra: readonly string[],
+  context: VerbContext,
+): Promise<((rank: number) => NodeShell) | undefined> {
+  bypassProxies();
+  const { env } = await findSky(infra, context.progress.line);
+  if (!hasSshEntry(cluster, env)) {
+    const sky = await Sky.find(infra, context);
+    if ((await sky.cluster(cluster).finally(() => sky.close())) === undefined) return undefined;
+  }
+  const connection = sharedConnection(env);
+  return (rank) => ({
+    ...sshShell(cluster, rank, connection),
+    failure: (said) => unreachable(cluster, rank, said),
+  });
+}
+
+/** The same. @throws UserError if SkyPilot knows no such cluster. */
 export async function shells(
   cluster: string,
   infra: readonly string[],
   context: VerbContext,
 ): Promise<(rank: number) => NodeShell> {
-  bypassProxies();
-  const { env } = await findSky(infra, context.progress.line);
-  if (!hasSshEntry(cluster, env)) {
-    const sky = await Sky.find(infra, context);
-    await sky.cluster(cluster).finally(() => sky.close());
-  }
-  const connection = sharedConnection(env);
-  return (rank) => sshShell(cluster, rank, connection);
+  const found = await findShells(cluster, infra, context);
+  if (found !== undefined) return found;
+  throw new UserError(`SkyPilot knows no cluster ${cluster}: run \`pulumi up\` again, which launches it.`);
 }
 
 /**
@@ -82,15 +96,8 @@ export async function onNode(
   context: VerbContext,
 ): Promise<void> {
   const logOf = () => `sky logs ${cluster}`;
-  let isSilent = false;
-  try {
-    isSilent = !(await changeUnits(shell, change, logOf, context));
-  } catch (error) {
-    context.signal.throwIfAborted();
-    if (error instanceof UserError) throw error;
-    throw unreachable(cluster, rank, messageOf(error));
-  }
-  if (isSilent) throw unreachable(cluster, rank, "its supervisor does not answer");
+  if (!(await changeUnits(shell, change, logOf, context)))
+    throw unreachable(cluster, rank, "its supervisor does not answer");
 }
 
 function unreachable(cluster: string, rank: number, said: string): UserError {

@@ -2,16 +2,14 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type BroughtFiles, copyBrought } from "../lib/broughtFiles";
 import type { UserError } from "../lib/errors";
-import { NODE_FILES } from "../lib/placeholders";
 import { copyRuntime } from "../lib/runtimeFiles";
 import { classify, explained, type Failure, hopeless, launchFailure } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
+import { pauseBefore } from "./passing";
 import { cancelRequests } from "./requests";
 import { withSecrets } from "./secrets";
-import { BROUGHT } from "./setup";
 import type { SkyTask } from "./spec";
 import type { Stage } from "./stages";
 import { stillRunning } from "./stillRunning";
@@ -25,15 +23,38 @@ const LOG_SECONDS = 120;
 const WARM: ReadonlySet<Stage> = new Set(["setting up", "syncing"]);
 const LAST_LINES = 15;
 
-/** @throws UserError with why the cluster is not up, what is left of it, and what to do. */
-export async function provision(launch: Launch, { fast }: { readonly fast: boolean }): Promise<void> {
+/**
+ * Tries again where a bucket or a connection was away while files were copied.
+ *
+ * @throws UserError with why the cluster is not up, what is left of it, and what to do.
+ */
+export async function provision(launch: Launch, options: { readonly fast: boolean }): Promise<void> {
+  const { context, stages } = launch;
+  for (let attempt = 0; ; attempt++) {
+    const failed = await launchOnce(launch, options);
+    if (failed === undefined) return;
+    const pause = pauseBefore({ stage: stages.stage, ...failed }, attempt, Math.random());
+    if (pause === undefined || pause > launch.secondsLeft())
+      throw await provisionFailure(launch, failed.failure, failed.lines);
+    context.progress.line(`copying files failed (${failed.failure.cause}); again in ${pause.toFixed(0)} s`);
+    await sleep(pause * 1000, undefined, { signal: context.signal });
+  }
+}
+
+interface Failed {
+  readonly failure: Failure;
+  /** What `sky launch` printed. */
+  readonly lines: readonly string[];
+}
+
+async function launchOnce(launch: Launch, { fast }: { readonly fast: boolean }): Promise<Failed | undefined> {
   const { input, task, sky, context, stages } = launch;
   const directory = await makeLaunchDirectory(input.cluster);
   const file = join(directory, "task.sky.yaml");
   const stop = new AbortController();
   try {
     const { task: given, args: secretArgs, env } = await withSecrets(input, directory);
-    await writeFile(file, taskText(withFiles(given, directory, input.files)), { mode: 0o600 });
+    await writeFile(file, taskText(withFiles(given, directory)), { mode: 0o600 });
     const args = ["launch", "-y", "--detach-run", "-c", input.cluster, "-n", task.name];
     if (fast) args.push("--fast");
     if (input.retryUntilUp) args.push("--retry-until-up");
@@ -53,7 +74,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
     stop.abort();
     context.signal.throwIfAborted();
     await watch;
-    if (outcome.code === 0) return;
+    if (outcome.code === 0) return undefined;
     const isWaiting = outcome.code === undefined && stages.stage === "provisioning";
     const failure =
       waits.hopeless ??
@@ -61,7 +82,7 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
       classify(outcome.lines, outcome.code === undefined);
     // Otherwise the request would go on in the API server.
     if (outcome.code === undefined) await cancelRequests(launch);
-    throw await provisionFailure(launch, failure, outcome.lines);
+    return { failure, lines: outcome.lines };
   } finally {
     stop.abort();
     await rm(directory, { recursive: true, force: true });
@@ -69,15 +90,11 @@ export async function provision(launch: Launch, { fast }: { readonly fast: boole
 }
 
 /** The task with the files of its nodes, if its `run` is a plan. */
-function withFiles(task: SkyTask, directory: string, brought: BroughtFiles): SkyTask {
+function withFiles(task: SkyTask, directory: string): SkyTask {
   if (task.run === undefined || typeof task.run === "string") return task;
   const runtime = join(directory, "runtime");
   copyRuntime(runtime);
-  if (Object.keys(brought).length === 0) return withRuntime(task, runtime);
-  // Copied, since SkyPilot does not upload files listed in a `.gitignore` next to them, as keys often are.
-  const files = join(directory, NODE_FILES);
-  copyBrought(brought, files);
-  return withRuntime({ ...task, file_mounts: { [BROUGHT]: files, ...task.file_mounts } }, runtime);
+  return withRuntime(task, runtime);
 }
 
 /** SkyPilot's latest reason for waiting for machines. */

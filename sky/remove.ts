@@ -1,7 +1,7 @@
 /** `sky remove`: stops the programs of one unit and forgets it; fine if the cluster or a node is gone. */
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
-import { onNode, shells } from "./nodes";
+import { findShells, onNode } from "./nodes";
 import { isUnderWay } from "./records";
 import { skyUnitSchema } from "./spec";
 
@@ -14,7 +14,8 @@ export const verb = defineVerb({
     return Math.max(0, ...stops) + OVERHEAD_SECONDS;
   },
   run: async ({ cluster, infra, unit, nodes }, context) => {
-    const shellOf = await shells(cluster, infra, context);
+    const shellOf = await findShells(cluster, infra, context);
+    if (shellOf === undefined) return;
     const removals = await Promise.all(
       nodes.map(({ rank }) =>
         onNode(cluster, rank, shellOf(rank), { remove: { unit } }, context).then(

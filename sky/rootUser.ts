@@ -5,10 +5,10 @@
  * built on them, set another user and have no sudo, so an image runs as root unless the configuration sets
  * another user: in a pod by its specification, on clouds' machines by the options of `docker run`. Pure.
  */
+import type { DeploymentConfig } from "../config/deployment";
 import { cloudOf, kubernetesSections, takesRunOptions } from "../config/infra";
 import { podUsers, RAY_NODE, withPodSection } from "../config/podConfig";
 import { isRootUser, RUN_OPTIONS, runOptions, userOfRunOptions } from "../config/runOptions";
-import type { DeploymentConfig } from "../plan/config";
 
 type SkyConfig = NonNullable<DeploymentConfig["sky"]["config"]>;
 

@@ -2,20 +2,13 @@
  * The task's `setup`: the command that prepares a node with `runtime/setup.sh`. Runs once per node, and again
  * when it changes. Pure.
  */
+import type { DeploymentConfig, PoolConfig } from "../config/deployment";
 import { modelSource } from "../config/model";
-import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../config/versions";
+import { VERSIONS } from "../config/versions";
+import { isSimulated } from "../engines";
 import { NODE_FILES, NODE_MODELS } from "../lib/placeholders";
 import { quoted } from "../lib/shell";
-import type { DeploymentConfig, PoolConfig } from "../plan/config";
 import { otherHubModels } from "../plan/otherModels";
-import type { EngineName } from "../plan/types";
-
-/** The image of the nodes (`image_id`), or undefined if packages from PyPI are installed instead. */
-export function engineImage(engine: EngineName): string | undefined {
-  return engine === "mocker"
-    ? undefined
-    : `docker:${IMAGE_REGISTRY}/${ENGINE_IMAGES[engine]}:${VERSIONS.dynamo}`;
-}
 
 /** Directory of all files of this program on a node, relative to the user's home. */
 export const ENVIRONMENT = ".dynamo-sky";
@@ -83,7 +76,7 @@ function atRevision(name: string, revision: string | undefined): string {
 
 /** Whether nodes download the deployment's model. */
 function isFetched({ engine, model }: DeploymentConfig): boolean {
-  return engine !== "mocker" && modelSource(model) === "hub";
+  return !isSimulated(engine) && modelSource(model) === "hub";
 }
 
 /** All models that a node with workers of these pools downloads, as `runtime/fetch_model.py` takes them. */
@@ -114,7 +107,7 @@ export function setupCommand(
   const { model = quoted(config.model), pools = config.pools, ranks } = weights ?? {};
   const more = weights === undefined ? [] : moreModels(config, pools);
   const hasModel = weights !== undefined && isFetched(config);
-  const own = engine === "mocker" ? "" : ` --engine ${engine}`;
+  const own = isSimulated(engine) ? "" : ` --engine ${engine}`;
   const options = [
     `--dynamo ${VERSIONS.dynamo} --supervisor ${VERSIONS.supervisor}${own}`,
     [

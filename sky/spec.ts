@@ -3,7 +3,7 @@ import { z } from "zod";
 import { broughtSchema } from "../lib/broughtFiles";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { PlanEntry } from "../plan/compact";
-import { nameSchema, programSchema } from "../plan/node/schema";
+import { nameSchema, programSchema, rolloutSchema } from "../plan/node/schema";
 
 /**
  * Valid on every cloud, and safe as a part of a path.
@@ -76,8 +76,6 @@ export const skyLaunchSchema = z.strictObject({
   task: skyTaskSchema,
   /** Digests of the files of `runtime/`, by name: a changed file makes another task. Default: none needed. */
   runtime: names.default({}),
-  /** Local files to copy to the nodes, by name. Default: none. */
-  files: z.record(z.string().regex(/^[A-Za-z0-9][\w.-]*$/), broughtSchema).default({}),
   /**
    * Values of the task's secrets, by name. They reach the nodes in a private file, the login of a registry
    * SkyPilot only; never on a command line.
@@ -113,6 +111,8 @@ export const skyNodesSchema = z.strictObject({
   nodes: z.array(z.strictObject({ rank: z.int().min(0), secrets: z.array(z.string()) })).min(1),
   /** Units of the deployment; any other is taken off. */
   units: z.array(nameSchema),
+  /** Names of its files; any other that was brought is removed. Default: none. */
+  files: z.array(z.string()).default([]),
   /** Values of the secrets. They go through ssh's standard input. */
   secrets: names.default({}),
   /** URL for clients. */
@@ -121,6 +121,11 @@ export const skyNodesSchema = z.strictObject({
   headAddress: z.string(),
   /** How to issue the gateway's certificate for those. Default: none is issued. */
   tls: z.strictObject({ seed: z.string(), names: z.array(z.string()).default([]) }).optional(),
+  /**
+   * How the deployment's units are changed one after the other; null if all are at once. Absent for clusters
+   * without frontends.
+   */
+  rollout: rolloutSchema.nullable().exactOptional(),
   /** Time limit, seconds; includes the wait for a task that has just started. Default 600. */
   timeoutSeconds: seconds.default(600),
 });
@@ -139,7 +144,14 @@ export const skyUnitSchema = z.strictObject({
   infra,
   /** Unique in the cluster; its programs are applied and removed together. */
   unit: nameSchema,
+  /**
+   * Full name of the cluster with the frontends, whose first node knows how the unit is changed. Default: the
+   * unit is changed at once.
+   */
+  home: clusterName.exactOptional(),
   nodes: z.array(z.strictObject({ rank: z.int().min(0), programs: z.array(programSchema) })).min(1),
+  /** Local files that its programs read, by name. Default: none. */
+  files: z.record(z.string().regex(/^[A-Za-z0-9][\w.-]*$/), broughtSchema).default({}),
   /** Time limit for all programs of the unit to become healthy, seconds. Default 600. */
   timeoutSeconds: seconds.default(600),
   /**
@@ -148,6 +160,7 @@ export const skyUnitSchema = z.strictObject({
    */
   weights: z.strictObject({ models: z.array(z.string()).min(1), seconds }).exactOptional(),
 });
+export type SkyUnit = z.output<typeof skyUnitSchema>;
 export type SkyUnitSpec = z.input<typeof skyUnitSchema>;
 
 /** Input of `sky observe`. */

@@ -76,8 +76,8 @@ export function sshConfig(cluster: string, home: string | undefined): string[] {
   return hasSshEntry(cluster, { HOME: home }) ? ["-F", entryOf(cluster, home), "-i", key] : [];
 }
 
-/** A busy node may be slow to accept ssh. */
-const CONNECT_SECONDS = 45;
+/** A busy node was seen to take a minute to accept ssh. */
+const CONNECT_SECONDS = 120;
 /** Opening a connection through SkyPilot takes seconds. */
 const PERSIST_SECONDS = 30;
 

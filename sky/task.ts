@@ -2,24 +2,26 @@
  * A cluster of the plan → a SkyPilot task. Pure. The task is complete: `sky launch -c NAME FILE` runs it
  * without this program. Fields: https://docs.skypilot.co/en/latest/reference/yaml-spec.html
  */
+
 import { areUsualKeys } from "../config/access";
+import { dynamoImage } from "../config/checks/image";
+import type { DeploymentConfig, PoolConfig } from "../config/deployment";
 import { hasNetworkTiers, runsContainers } from "../config/infra";
-import { modelSource } from "../config/model";
+import { directoryOf, modelSource } from "../config/model";
 import { quotedSkyConfig } from "../config/skyText";
 import { LOWEST_DRIVER } from "../config/versions";
+import { SIMULATED } from "../engines";
 import { OWN_GPUS } from "../lib/placeholders";
 import { compactPlan } from "../plan/compact";
-import type { DeploymentConfig, PoolConfig } from "../plan/config";
 import { isEncrypted } from "../plan/context";
 import { DEFAULT_DISK_GB } from "../plan/hub";
 import { usesSpot } from "../plan/inventory";
-import { directoryOf } from "../plan/model";
 import { bucketsOf } from "../plan/otherModels";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan, ProgramRole } from "../plan/types";
 import { taskConfig } from "./rootUser";
 import type { NodeServices } from "./setup";
-import { BROUGHT, BUCKETS, engineImage, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
+import { BROUGHT, BUCKETS, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
 import type { SecretsInput } from "./taskSecrets";
 import { generatedAccess, launchSecrets } from "./taskSecrets";
@@ -36,7 +38,7 @@ export interface TaskInput extends Pick<SecretsInput, "cluster" | "standalone"> 
 
 /** A cluster of control plane and frontend alone needs no engine: PyPI's packages are enough. */
 function neededConfig(input: TaskInput): DeploymentConfig {
-  return poolsOf(input).length === 0 ? { ...input.config, engine: "mocker" } : input.config;
+  return poolsOf(input).length === 0 ? { ...input.config, engine: SIMULATED } : input.config;
 }
 
 /**
@@ -72,7 +74,7 @@ function machinesOf(input: TaskInput): DeploymentConfig["sky"] {
 /** The image of the nodes; undefined for SkyPilot's own image with Dynamo from PyPI. */
 function imageOf(input: TaskInput): string | undefined {
   const { image, infra } = input.config.sky;
-  return image ?? (infra.every(runsContainers) ? engineImage(neededConfig(input).engine) : undefined);
+  return image ?? (infra.every(runsContainers) ? dynamoImage(neededConfig(input).engine) : undefined);
 }
 
 /** Fields of `resources`; unset options are left to SkyPilot. */
@@ -213,7 +215,7 @@ export function skyTask(input: TaskInput): SkyTask {
         ...(standalone ? ["--standalone"] : []),
         ...(controlIp === undefined ? [] : ["--control-ip", controlIp]),
         ...(buckets.length === 0 ? [] : ["--models", buckets.map(directoryOf).join(",")]),
-        ...(files.length === 0 ? [] : ["--files", files.toSorted().join(",")]),
+        ...(files.length === 0 || !standalone ? [] : ["--files", files.toSorted().join(",")]),
         ...nodeCheck(input),
       ],
       plan: compactPlan(cluster, takesModel ? model : undefined),

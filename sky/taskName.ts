@@ -1,6 +1,5 @@
 /** The name of a task, from which the driver later knows what a cluster runs. */
 import { scryptSync } from "node:crypto";
-import type { BroughtFiles } from "../lib/broughtFiles";
 import { digest } from "../lib/digest";
 import { stableJson } from "../lib/stableJson";
 import { READ_AGAIN } from "../plan/programs/gateway";
@@ -20,7 +19,6 @@ const NAME = /^dynamo-([0-9a-f]{8})-[0-9a-f]{8}$/;
 
 /**
  * @param runtime Digests of the files of `runtime/`, by name.
- * @param files Other files of the nodes; other contents make another task.
  * @param secrets Values of secrets. A changed value changes the name, and so restarts the task, except for
  * secrets that a running task reloads (`renewSecrets.ts`). The digest is slow to compute, since names are
  * public and a short secret could be guessed from a fast one.
@@ -30,7 +28,6 @@ export function taskName(
   task: SkyTask,
   secrets: Readonly<Record<string, string>>,
   runtime: Readonly<Record<string, string>> = {},
-  files: BroughtFiles = {},
 ): TaskName {
   const setup = digest(
     stableJson([task.setup, task.file_mounts, runtime["setup.sh"], runtime["overrides.txt"]]),
@@ -38,9 +35,7 @@ export function taskName(
   const fixed = Object.entries(secrets).filter(([name]) => !READ_AGAIN.includes(name));
   const values = fixed.toSorted(([a], [b]) => (a < b ? -1 : 1));
   const secret = values.length === 0 ? "" : scryptSync(JSON.stringify(values), cluster, 16).toString("hex");
-  const brought =
-    Object.keys(files).length === 0 ? [] : [Object.entries(files).map(([name, file]) => [name, file.digest])];
-  return { name: `dynamo-${setup}-${digest(stableJson([task, runtime, secret, ...brought]))}`, setup };
+  return { name: `dynamo-${setup}-${digest(stableJson([task, runtime, secret]))}`, setup };
 }
 
 /** Set-up digest of the task with this name; undefined if the name has another form. */

@@ -43,6 +43,8 @@ export function taskText(task: SkyTask, heading?: string): string {
   // Deeply nested, and not interesting to readers of the task.
   for (const { value } of isMap(sections) ? sections.items : [])
     if (isMap(value) && JSON.stringify(value).length <= SHORT_SECTION) value.flow = true;
+  const given = document.get("secrets", true);
+  if (isMap(given) && given.items.length === 1) given.flow = true;
   if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
   return withEscapes(document.toString({ lineWidth: 0 }));
 }

@@ -23,7 +23,9 @@ export async function askEtcd(at: string, path: string, body: unknown, token?: s
     timeoutMs: LIMIT_MS,
     signal: AbortSignal.timeout(LIMIT_MS),
   });
-  return JSON.parse(text);
+  const answer: EtcdAnswer = JSON.parse(text);
+  // etcd 3.4 gives an error under both names, later ones under the second alone.
+  return answer.message === undefined ? answer : { error: answer.message, ...answer };
 }
 
 /** All keys from a prefix up to the end of its range. */

@@ -39,7 +39,7 @@ function stampKey(model: string): string {
 }
 
 /** Recorded for a tokenizer that is not the model's own. */
-const builtHere = "the hub cannot be used, a small one was built here (mocker only)";
+const builtHere = "the hub cannot be used, a small one was built here (for simulated engines only)";
 
 /** A model's tokenizer, as found or built before; fast. */
 export function locateModel(cache: string, model: string): Stamp | undefined {

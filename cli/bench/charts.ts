@@ -1,5 +1,7 @@
 /** Charts of one or several runs: Vega-Lite specifications, rendered to SVG without a browser. */
+
 import type { TopLevelSpec } from "vega-lite";
+import { SIMULATED } from "../../engines";
 import { valuesOf } from "./compare";
 import type { MetricKey } from "./metrics";
 import { spread } from "./statistics";
@@ -125,7 +127,7 @@ function subtitleOf(runs: readonly Summary[]): string[] {
       ? "one run of each"
       : `median of ${load.repeats} runs, bands from the least to the most`;
   return [
-    `${deployment.model}${simulated ? " · SIMULATED by Dynamo's mocker, not a GPU" : ""}`,
+    `${deployment.model}${simulated ? ` · SIMULATED by Dynamo's ${SIMULATED}, not a GPU` : ""}`,
     `${prefix}prompts of ${tokens(load.prompt)} tokens, answers of ${tokens(load.answer)}`,
     repeats,
   ];

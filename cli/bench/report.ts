@@ -2,6 +2,7 @@
  * Output of `bin/dynamo-sky bench`, also written next to its metrics: Markdown that reads as a table in a
  * terminal too. Pure.
  */
+import { SIMULATED } from "../../engines";
 import { counted } from "../../lib/words";
 import { type ComparedRuns, valuesOf } from "./compare";
 import { type Metric, type MetricKey, metric } from "./metrics";
@@ -96,7 +97,7 @@ export function runReport(summary: Summary): string {
     "",
     ...(deployment.isSimulated
       ? [
-          "**Simulated**: the engine is Dynamo's mocker, so times and tokens per GPU are those of its model of an engine.",
+          `**Simulated**: the engine is Dynamo's ${SIMULATED}, so times and tokens per GPU are those of its model of an engine.`,
           "",
         ]
       : []),

@@ -1,12 +1,14 @@
 /**
  * `bin/dynamo-sky bench --stack S`: measures a stack, and writes metrics, tables and charts to a directory.
  */
+
 import { randomInt } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, type as osType, release, totalmem } from "node:os";
 import { join } from "node:path";
 import { VERSIONS } from "../../config/versions";
+import { isSimulated } from "../../engines";
 import { cacheDir, type Progress, packageRoot } from "../../toolchain/index";
 import { withLock } from "../../toolchain/install";
 import { ensureHubModel, ensureModel, modelHome } from "../../toolchain/model";
@@ -83,7 +85,7 @@ async function fetchTokenizer(
   const cache = cacheDir();
   const lock = { purpose: "fetching a tokenizer", waitSeconds: MODEL_LOCK_SECONDS, onProgress: say };
   await withLock(join(cache, "locks", "model"), lock, async () => {
-    if (engine === "mocker") return ensureModel(cache, aiperf.python, name, say);
+    if (isSimulated(engine)) return ensureModel(cache, aiperf.python, name, say);
     const found = await ensureHubModel(cache, aiperf.python, name, say);
     if (found !== undefined) return found;
     throw new Error(
@@ -121,7 +123,7 @@ async function runLoad(context: LoadContext, name: LoadName, directory: string):
     seconds: (Date.now() - started.getTime()) / 1000,
     quick: options.quick,
     load: { ...load, clients: [...load.clients] },
-    deployment: { endpoint, model, engine, isSimulated: engine === "mocker", gpus, nodes, programs },
+    deployment: { endpoint, model, engine, isSimulated: isSimulated(engine), gpus, nodes, programs },
     environment: environment(),
     points,
   });

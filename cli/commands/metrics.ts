@@ -2,9 +2,10 @@
  * `dynamo-sky metrics`: files for your own Prometheus and Grafana, or a check that a Prometheus has all
  * metrics of the dashboards and alerts.
  */
+
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import type { DeploymentConfig } from "../../plan/config";
+import type { DeploymentConfig } from "../../config/deployment";
 import { localAddresses } from "../../plan/localAddresses";
 import { nodeKey, scrapeTargets } from "../../plan/metrics/targets";
 import type { DeploymentPlan } from "../../plan/types";

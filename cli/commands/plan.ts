@@ -2,8 +2,9 @@
  * `dynamo-sky plan`: what a stack would run where. Reads the stack's file, and SkyPilot's catalogs where they
  * are; Pulumi is not needed.
  */
+
 import { writeFileSync } from "node:fs";
-import type { DeploymentConfig } from "../../plan/config";
+import type { DeploymentConfig } from "../../config/deployment";
 import { costLine, type DeploymentCost } from "../../plan/cost";
 import { drawPicture } from "../../plan/drawing/picture";
 import { drawPlan } from "../../plan/drawing/text";

@@ -89,11 +89,12 @@ async function waitUntilReady(
 
 /** @throws UserError if a program says again and again what waiting cannot mend. */
 function assertHope({ model, endpoint }: ReadyInput, since: number, logs: readonly SourcedLog[]): void {
-  for (const { program, lines } of logs) {
+  for (const { program, source, lines } of logs) {
     const found = finalCause(lines, since);
     if (found === undefined) continue;
     const waited = `Waiting longer would not help ${model} at ${endpoint}.`;
-    throw new UserError([titledOf({ ...found, program }), nextOf(found), waited].join("\n"));
+    const where = `Its log: ${source}`;
+    throw new UserError([titledOf({ ...found, program }), nextOf(found), waited, where].join("\n"));
   }
 }
 

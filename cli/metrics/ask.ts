@@ -1,7 +1,8 @@
 /** Runs all queries of a deployment's dashboards and alerts against a Prometheus. */
+
 import { z } from "zod";
+import type { DeploymentConfig } from "../../config/deployment";
 import { dashboardsOf, VARIABLES } from "../../observability/dashboards";
-import type { DeploymentConfig } from "../../plan/config";
 import { alertsOf } from "../../plan/metrics/alerts";
 import type { Series } from "../../plan/metrics/series";
 import type { DeploymentPlan } from "../../plan/types";

@@ -1,7 +1,7 @@
 /**
  * `bin/dynamo-sky metrics --check`: which metrics of a deployment a Prometheus has, and which are missing.
  */
-import type { DeploymentConfig } from "../../plan/config";
+import type { DeploymentConfig } from "../../config/deployment";
 import { SERIES, type Series, whyAbsent } from "../../plan/metrics/series";
 import type { ScrapeTarget } from "../../plan/metrics/targets";
 import type { DeploymentPlan } from "../../plan/types";

@@ -1,8 +1,9 @@
 /** Files for your own Prometheus and Grafana, by path. Pure. */
+
 import { stringify } from "yaml";
+import type { DeploymentConfig } from "../../config/deployment";
+import { hasExporters } from "../../config/metrics";
 import { dashboardsOf, grafanaJson } from "../../observability/dashboards";
-import type { DeploymentConfig } from "../../plan/config";
-import { hasExporters } from "../../plan/config";
 import { alertsOf } from "../../plan/metrics/alerts";
 import { RULES_FILE, renderRules, targetGroup } from "../../plan/metrics/prometheus";
 import { JOBS } from "../../plan/metrics/series";

@@ -1,5 +1,5 @@
 /** Access to a deployment's own Prometheus, which is reachable from its node only. */
-import type { DeploymentConfig } from "../../plan/config";
+import type { DeploymentConfig } from "../../config/deployment";
 import { localAddresses } from "../../plan/localAddresses";
 import { firstPort } from "../../plan/ports";
 import type { DeploymentPlan } from "../../plan/types";

@@ -1,8 +1,8 @@
 /** Keeps a stack as it should be, and as large as its planner decides, through Pulumi. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { REPLICAS_VARIABLE } from "../../components/currentReplicas";
+import type { DeploymentConfig } from "../../config/deployment";
 import { messageOf } from "../../lib/run";
-import type { DeploymentConfig } from "../../plan/config";
 import { replicasSchema } from "../../plan/outputs";
 import { type Replicas, type ScaledPool, scaledPools } from "../../plan/scale";
 import { type Deployed, deployedOf } from "../deployment/deployed";

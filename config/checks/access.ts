@@ -2,7 +2,8 @@
 
 import { areUsualKeys, hasGateway } from "../access";
 import type { Problem } from "../problems";
-import { reservedFrontendFlag, reservedVariable } from "../reserved";
+import { reservedFrontendFlag } from "../reserved";
+import { reservedVariable } from "../reservedVariables";
 import { show } from "../values";
 import type { Known } from ".";
 import { environments } from "./environments";

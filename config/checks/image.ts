@@ -1,13 +1,20 @@
 /** Checks of the nodes' image: an NVIDIA image must have the supported release and contain the engine. */
+import { ENGINES, type EngineName, engines, isSimulated } from "../../engines";
 import { cloudOf, runsAsImageUser } from "../infra";
 import type { Problem } from "../problems";
 import { isRootUser } from "../runOptions";
 import { listed, show } from "../values";
-import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../versions";
+import { IMAGE_REGISTRY, VERSIONS } from "../versions";
 import type { Known } from ".";
 
 /** `nvcr.io/nvidia/ai-dynamo/<name>:<tag>`; a tag may end with a variant, such as `-efa`. */
 const DYNAMO_IMAGE = /(?:^|:)nvcr\.io\/nvidia\/ai-dynamo\/([\w.-]+)(?::([\w.-]+))?/;
+
+/** NVIDIA's image of an engine, as SkyPilot takes it; undefined if PyPI's packages are enough. */
+export function dynamoImage(engine: EngineName): string | undefined {
+  const { release } = engines[engine];
+  return release && `docker:${IMAGE_REGISTRY}/${release.imageName}:${VERSIONS.dynamo}`;
+}
 
 /** Whether the image is one of NVIDIA's Dynamo images. */
 export function isDynamoImage(image: string): boolean {
@@ -36,7 +43,7 @@ const NOT_NVIDIA = /^(MI\d|Radeon|Gaudi|tpu-|Trainium|Inferentia)/i;
  * start on these.
  */
 function acceleratorProblems({ sky, engine, target, cluster, pools = [] }: Known): Problem[] {
-  if (sky === undefined || target === "local" || engine === undefined || engine === "mocker") return [];
+  if (sky === undefined || target === "local" || engine === undefined || isSimulated(engine)) return [];
   if (sky.image !== undefined && !isDynamoImage(sky.image)) return [];
   const named = [
     { path: ["cluster", "accelerator"], accelerator: cluster?.accelerator },
@@ -67,12 +74,12 @@ function hasVastUser(infra: string, config: unknown): boolean {
 
 function releaseProblems({ sky, engine }: Known): Problem[] {
   const [, name, tag] = DYNAMO_IMAGE.exec(sky?.image ?? "") ?? [];
-  if (sky?.image === undefined || name === undefined || engine === undefined || engine === "mocker")
+  const right = engine && dynamoImage(engine);
+  if (sky?.image === undefined || name === undefined || engine === undefined || right === undefined)
     return [];
   const path = ["sky", "image"];
-  const right = `docker:${IMAGE_REGISTRY}/${ENGINE_IMAGES[engine]}:${VERSIONS.dynamo}`;
   const remedy = `Use ${right}, or remove this.`;
-  if (name !== ENGINE_IMAGES[engine] && Object.values<string>(ENGINE_IMAGES).includes(name)) {
+  if (ENGINES.some((other) => other !== engine && engines[other].release?.imageName === name)) {
     return [{ path, message: `${show(sky.image)} holds another engine than ${engine}. ${remedy}` }];
   }
   const release = VERSIONS.dynamo.replace(/\.\d+$/, "");

@@ -3,7 +3,7 @@
  * one is absent, and checks that depend on it are skipped, so that one mistake is not reported twice.
  */
 
-import type { EngineName } from "../names";
+import type { EngineName } from "../../engines";
 import type { Problem } from "../problems";
 import type { ParsedConfig } from "../schema";
 import { accessChecks } from "./access";

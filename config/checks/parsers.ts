@@ -1,5 +1,6 @@
 /** Parsers that are set and would do nothing, or keep an engine from starting. */
-import { NO_PARSER, ownToolParser, unparsed } from "../parsers";
+import { NO_PARSER } from "../names";
+import { ownToolParser, unparsed } from "../parsers";
 import type { Problem } from "../problems";
 import { show } from "../values";
 import type { Known } from ".";
@@ -13,7 +14,7 @@ export function parserChecks(known: Known): Problem[] {
     const reason =
       why ??
       (own &&
-        `excludes ${own} in engineArgs: engine sglang takes one parser of tool calls. Remove one of the two.`);
+        `excludes ${own} in engineArgs: engine ${known.engine} takes one parser of tool calls. Remove one of the two.`);
     return reason === undefined ? [] : [{ path: [key], message: `${show(value)} ${reason}` }];
   });
 }

@@ -1,4 +1,5 @@
 /** Checks of placement, nodes and resource requests. */
+import { engines, realEngines } from "../../engines";
 import type { Problem } from "../problems";
 import { show } from "../values";
 import type { Known } from ".";
@@ -44,11 +45,11 @@ function skyProblems({ sky }: Known): Problem[] {
   return problems;
 }
 
-/** vLLM: `FileSystemTierManager` in vllm/v1/kv_offload/tiering/fs/manager.py. */
-const NO_DISK = {
-  vllm: "whose files of KV blocks nothing bounds",
-  trtllm: "which offloads to host memory alone",
-} as const;
+/** Engines that keep KV blocks on disks, for a message. */
+const withDisk = () =>
+  realEngines()
+    .filter((name) => engines[name].disk?.refused === undefined)
+    .join(" or ");
 
 function offloadProblems({ kvOffload, engine, router }: Known): Problem[] {
   if (kvOffload === undefined) return [];
@@ -60,21 +61,20 @@ function offloadProblems({ kvOffload, engine, router }: Known): Problem[] {
       message: `${diskGB} needs kvOffload.hostMemoryGB: blocks reach the disk through host memory. Set both.`,
     });
   }
-  // HiCache's file backend writes one file per page: `HiCacheFile` in
-  // sglang/srt/mem_cache/hicache_storage.py.
   const isSet = diskGB !== undefined && hostMemoryGB !== undefined;
-  if (isSet && engine === "sglang" && router !== undefined && router.blockSize === undefined) {
+  const { needsBlockSize, refused } = (engine && engines[engine].disk) ?? {};
+  if (isSet && needsBlockSize !== undefined && router !== undefined && router.blockSize === undefined) {
     problems.push({
       path: ["router", "blockSize"],
       message:
-        "is needed with kvOffload.diskGB: SGLang writes a file for each block, and its own choice is one token for most models. " +
+        `is needed with kvOffload.diskGB: ${needsBlockSize}. ` +
         "Set it, such as to 64, or remove kvOffload.diskGB.",
     });
   }
-  if (isSet && (engine === "vllm" || engine === "trtllm")) {
+  if (isSet && refused !== undefined) {
     problems.push({
       path: ["kvOffload", "diskGB"],
-      message: `${diskGB} is not possible with engine ${engine}, ${NO_DISK[engine]}. Remove it, or use engine sglang.`,
+      message: `${diskGB} is not possible with engine ${engine}, ${refused}. Remove it, or use engine ${withDisk()}.`,
     });
   }
   if (diskPath !== undefined && diskGB === undefined) {

@@ -1,4 +1,6 @@
 /** Checks of the router and its frontend. */
+
+import { isSimulated } from "../../engines";
 import { chatProcessor } from "../parsers";
 import { firstReplicas } from "../pools";
 import type { Problem } from "../problems";
@@ -113,8 +115,8 @@ function simulationProblems({ frontend, engine }: Known): Problem[] {
       argument === "--router-prefill-load-model=ais" ||
       (argument === "ais" && args[index - 1] === "--router-prefill-load-model"),
   );
-  if (at < 0 || engine !== "mocker") return [];
-  const message = `${show(args[at])} needs the package aisimulate, which NVIDIA's images have and PyPI has not, and engine mocker is installed from there. Remove it, or use a real engine.`;
+  if (at < 0 || engine === undefined || !isSimulated(engine)) return [];
+  const message = `${show(args[at])} needs the package aisimulate, which NVIDIA's images have and PyPI has not, and engine ${engine} is installed from there. Remove it, or use a real engine.`;
   return [{ path: ["frontend", "args", at], message }];
 }
 

@@ -2,15 +2,21 @@
  * Rejects secrets in plain text: all that is not a setting for a secret is in the state, in the task and in
  * the recipe, readable by everybody who reads those. Messages never show the value.
  */
+import { ENGINES, engines } from "../../engines";
 import { FILES } from "../../lib/placeholders";
-import { FLAGS } from "../flags";
 import type { Problem, SettingPath } from "../problems";
 import { spelling } from "../reserved";
 import type { Known } from ".";
 import { environments } from "./environments";
 
-/** `https://user:password@host`: https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1 */
-const PASSWORD_IN_URL = /\b[a-z][a-z0-9+.-]*:\/\/[^\s/?#@:]*:[^\s/?#@]+@/i;
+/**
+ * `https://user:password@host` (https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1), also where the
+ * password has characters that ought to be escaped; `https://host:443/@scope` has none.
+ */
+const PASSWORD_IN_URL = /\b[a-z][a-z0-9+.-]*:\/\/(?!\[)[^\s/?#@:]*:(?!\d+(?:[/?#,;"'\]]|$))[^\s@]+@/i;
+/** Clients take a proxy without `http://` too. */
+const PROXY = /(?<!^no)_proxy$/i;
+const PASSWORD_IN_PROXY = /^[^\s/?#@:]+:[^\s@]+@/;
 /** Flags whose value is a secret: of `--api-key`, `--hf-token`, `--ssl-keyfile-password`. */
 const SECRET_FLAG = /^--(.*-)?(api-key|token|password|secret)$(?<!-per-token)/;
 /** Names of variables whose value is one. The name of a file with one is not. */
@@ -32,7 +38,8 @@ export function secretChecks(known: Known): Problem[] {
 
 function urlProblems(path: SettingPath, value: unknown): Problem[] {
   if (typeof value === "string") {
-    if (!PASSWORD_IN_URL.test(value)) return [];
+    const isProxy = PROXY.test(String(path.at(-1)));
+    if (!PASSWORD_IN_URL.test(value) && !(isProxy && PASSWORD_IN_PROXY.test(value))) return [];
     const message = `has an address with a password in it, which ${PLAIN}. Remove the password: let a proxy or a mirror admit the nodes by their address, or set the variable in the nodes' image; for a program, ${BY_FILE}.`;
     return [{ path, message }];
   }
@@ -68,7 +75,7 @@ function argumentProblems({ engine, engineArgs = [], pools = [], frontend }: Kno
       if (!SECRET_FLAG.test(flag) || !isSecret(value.length > 0 ? value.join("=") : (args[index + 1] ?? "")))
         return [];
       // A name that this engine has for something else.
-      if (engine !== undefined && FLAGS[engine].flags[flag] === "none") return [];
+      if (engine !== undefined && engines[engine].table.flags[flag] === "none") return [];
       return [
         {
           path: [...path, index],
@@ -79,10 +86,15 @@ function argumentProblems({ engine, engineArgs = [], pools = [], frontend }: Kno
   );
 }
 
+/** Keys that a server would ask its clients for. */
+const API_KEYS = [...ENGINES.map((engine) => engine.toUpperCase()), "OPENAI", "DYN"].map(
+  (owner) => `${owner}_API_KEY`,
+);
+
 function insteadOf(name: string): string {
   if (/hf|hugging/i.test(name))
     return "use the secret huggingFaceToken instead: pulumi config set --secret dynamo-sky:huggingFaceToken";
-  if (/^--(admin-)?api-key$|^(VLLM|SGLANG|OPENAI|DYN)_API_KEY$/.test(name))
+  if (/^--(admin-)?api-key$/.test(name) || API_KEYS.includes(name))
     return "the gateway asks clients for keys (access.keys), and nothing else reaches the workers";
   return BY_FILE;
 }

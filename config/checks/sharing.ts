@@ -2,6 +2,7 @@
  * Several workers per GPU (`cluster.workersPerGpu`): requirements for the pools. Whether they fit is checked
  * by packing.
  */
+import { isSimulated } from "../../engines";
 import { PARALLEL_KEYS } from "../pools";
 import type { Problem } from "../problems";
 import { show } from "../values";
@@ -20,7 +21,7 @@ export function sharingChecks({ cluster, pools, placement, engine }: Known): Pro
       path: ["pools", index, key],
       message: `${show(pool[key])} does not go together with cluster.workersPerGpu ${workersPerGpu}: a replica has a share of one GPU. Set it to 1, or that to 1.`,
     })),
-    ...(pool.gpuMemoryFraction === undefined && engine !== undefined && engine !== "mocker"
+    ...(pool.gpuMemoryFraction === undefined && engine !== undefined && !isSimulated(engine)
       ? [
           {
             path: ["pools", index, "gpuMemoryFraction"],

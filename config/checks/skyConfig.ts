@@ -2,6 +2,7 @@
  * SkyPilot's own configuration of a task: only keys that SkyPilot accepts in a task, and no pod user without
  * the required rights.
  */
+import { isSimulated } from "../../engines";
 import { cloudOf, kubernetesSections } from "../infra";
 import { podUsers } from "../podConfig";
 import type { Problem, SettingPath } from "../problems";
@@ -54,7 +55,7 @@ export function skyConfigChecks({ sky, target, engine }: Known): Problem[] {
   return [
     ...keyProblems(sky.config),
     ...idleSections(sky.config, sky.infra),
-    ...(engine === "mocker" ? [] : userProblems(sky.config, sky)),
+    ...(engine !== undefined && isSimulated(engine) ? [] : userProblems(sky.config, sky)),
   ];
 }
 

@@ -9,16 +9,16 @@ interface Updated {
 }
 
 /** Rejects settings of updates that would change nothing, or that would leave nobody who serves. */
-export function updateChecks({ target, pools, frontend }: Known): Problem[] {
+export function updateChecks({ pools, frontend }: Known): Problem[] {
   return [
     ...(pools ?? []).flatMap((pool, index) =>
-      problemsOf(["pools", index], { ...pool, replicas: mostReplicas(pool) }, target),
+      problemsOf(["pools", index], { ...pool, replicas: mostReplicas(pool) }),
     ),
-    ...(frontend === undefined ? [] : problemsOf(["frontend"], frontend, target)),
+    ...(frontend === undefined ? [] : problemsOf(["frontend"], frontend)),
   ];
 }
 
-function problemsOf(path: SettingPath, { replicas, update }: Updated, target: Known["target"]): Problem[] {
+function problemsOf(path: SettingPath, { replicas, update }: Updated): Problem[] {
   const { strategy, maxUnavailable, minReadySeconds } = update;
   const at = (key: string, message: string): Problem[] => [{ path: [...path, "update", key], message }];
   const isSet = { maxUnavailable: maxUnavailable !== 1, minReadySeconds: minReadySeconds !== 0 };
@@ -30,10 +30,6 @@ function problemsOf(path: SettingPath, { replicas, update }: Updated, target: Kn
   const rolling = (why: string) =>
     strategy === "rolling" ? at("strategy", `"rolling" has no effect ${why}`) : [];
   if (strategy === "recreate") return unused("with strategy recreate, which changes all at once. Remove it.");
-  if (target !== undefined && target !== "local") {
-    const why = "on SkyPilot, where replicas are not changed one after the other yet. Remove it.";
-    return [...rolling(why), ...unused(why)];
-  }
   if (replicas === 1) {
     const why = "with one replica, which is changed at once. Remove it, or set replicas to 2 or more.";
     return [...rolling(why), ...unused(why)];

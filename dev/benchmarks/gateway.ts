@@ -8,6 +8,7 @@
 import { deploymentOf } from "../../cli/deployment/running";
 import type { ConfigInput } from "../../config/schema";
 import { VERSIONS } from "../../config/versions";
+import { SIMULATED } from "../../engines";
 import type { Progress } from "../../toolchain/index";
 import { freePorts } from "../freePorts";
 import type { Benchmark } from "./benchmark";
@@ -69,7 +70,7 @@ async function bringUp(
   const config: ConfigInput = {
     target: "local",
     model: "Qwen/Qwen3-8B",
-    engine: "mocker",
+    engine: SIMULATED,
     engineArgs: [...engine.args],
     router: { mode: "round-robin" },
     pools: [{ role: "aggregated", replicas: WORKERS }],
@@ -93,7 +94,7 @@ async function bringUp(
 
 function explanation(repeats: number): string {
   return [
-    `${WORKERS} workers of Dynamo ${VERSIONS.dynamo}'s mocker, streamed answers of ${ANSWER_TOKENS} tokens; requests a run: ${amounts()} clients, on connections that are kept;`,
+    `${WORKERS} workers of Dynamo ${VERSIONS.dynamo}'s ${SIMULATED}, streamed answers of ${ANSWER_TOKENS} tokens; requests a run: ${amounts()} clients, on connections that are kept;`,
     `${repeats} runs of each way in turns. Requests/s: median of the runs, in brackets the least and the most; TTFT: of the requests of all runs.`,
   ].join("\n");
 }

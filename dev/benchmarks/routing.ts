@@ -3,6 +3,7 @@
  * with long shared prefixes. Two deployments on this machine that differ in nothing else, with four workers
  * of Dynamo's mocker each, are measured in turns, so that other load on the machine affects both equally.
  */
+
 import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { type Load, requestsOf, warmUpsOf } from "../../cli/bench/loads";
@@ -14,6 +15,7 @@ import { pValue, type Spread, spread } from "../../cli/bench/statistics";
 import { type BenchTarget, targetOf } from "../../cli/bench/target";
 import type { ConfigInput } from "../../config/schema";
 import { VERSIONS } from "../../config/versions";
+import { SIMULATED } from "../../engines";
 import type { Progress } from "../../toolchain/index";
 import { freePorts } from "../freePorts";
 import type { Benchmark } from "./benchmark";
@@ -133,13 +135,13 @@ async function bringUp(mode: Mode, stacks: BenchmarkStacks, say: Progress): Prom
   const config: ConfigInput = {
     target: "local",
     model: "Qwen/Qwen3-8B",
-    engine: "mocker",
+    engine: SIMULATED,
     engineArgs: ["--num-gpu-blocks-override", String(CACHE_BLOCKS)],
     router: { mode, blockSize: BLOCK_TOKENS },
     pools: [{ role: "aggregated", replicas: WORKERS }],
     ...(await freePorts()),
   };
-  say(`Bringing up ${WORKERS} workers of the mocker, router mode ${mode}`);
+  say(`Bringing up ${WORKERS} simulated workers, router mode ${mode}`);
   return targetOf(await stacks.bringUp(mode, config));
 }
 
@@ -147,7 +149,7 @@ function explanation(repeats: number): string {
   const [first] = PREFIXES;
   const load = loadWith(first);
   return [
-    `${WORKERS} workers of Dynamo ${VERSIONS.dynamo}'s mocker, each with a cache of ${CACHE_BLOCKS} blocks of ${BLOCK_TOKENS} tokens; aiperf ${VERSIONS.aiperf};`,
+    `${WORKERS} workers of Dynamo ${VERSIONS.dynamo}'s ${SIMULATED}, each with a cache of ${CACHE_BLOCKS} blocks of ${BLOCK_TOKENS} tokens; aiperf ${VERSIONS.aiperf};`,
     `${requestsOf(load, 1)} requests a run after a warm-up of 2 for each beginning (${warmUpsOf(load, 1)} for ${first.count}), answers of ${load.answer.mean} tokens;`,
     `median of ${repeats} runs of each router in turns, in brackets the least and the most.`,
   ].join("\n");

@@ -3,8 +3,10 @@
  * (`controlPlane.tls`). Two deployments on this machine that differ in it only; the same streamed requests
  * are sent to both frontends.
  */
+
 import { deploymentOf } from "../../cli/deployment/running";
 import { VERSIONS } from "../../config/versions";
+import { SIMULATED } from "../../engines";
 import type { Progress } from "../../toolchain/index";
 import { freePorts } from "../freePorts";
 import type { Benchmark } from "./benchmark";
@@ -49,7 +51,7 @@ async function bringUp(engine: Engine, way: (typeof WAYS)[number], stacks: Bench
   const outputs = await stacks.bringUp(`${engine.stack}${way.suffix}`, {
     target: "local",
     model: "Qwen/Qwen3-8B",
-    engine: "mocker",
+    engine: SIMULATED,
     engineArgs: [...engine.args],
     pools: [{ role: "aggregated", replicas: WORKERS }],
     // The same control plane in both, whatever this machine has.
@@ -62,7 +64,7 @@ async function bringUp(engine: Engine, way: (typeof WAYS)[number], stacks: Bench
 
 function explanation(repeats: number): string {
   return [
-    `${WORKERS} workers of Dynamo ${VERSIONS.dynamo}'s mocker behind its KV-aware router, with etcd and NATS; streamed answers of ${ANSWER_TOKENS} tokens; requests a run: ${amounts()} clients,`,
+    `${WORKERS} workers of Dynamo ${VERSIONS.dynamo}'s ${SIMULATED} behind its KV-aware router, with etcd and NATS; streamed answers of ${ANSWER_TOKENS} tokens; requests a run: ${amounts()} clients,`,
     `on connections that are kept; ${repeats} runs of each in turns. Requests/s: median of the runs, in brackets the least and the most; TTFT: of the requests of all runs.`,
   ].join("\n");
 }

@@ -1,86 +1,66 @@
-/** Dashboard of the engine: batches, KV cache, transfer. Each engine has its own series. */
+/**
+ * Dashboard of the engine: batches, KV cache, transfer. Each engine has its own series, and says how to draw
+ * them.
+ */
+import { engines, isSimulated } from "../../engines";
+import type { EngineSeries, Unit } from "../../engines/series";
 import { SERIES, type Series } from "../../plan/metrics/series";
-import type { DeploymentPlan, EngineName } from "../../plan/types";
-import { type Dashboard, mean, type Panel, quantile, rate, select, sum, type Unit } from "./panels";
+import type { DeploymentPlan } from "../../plan/types";
+import { type Dashboard, mean, type Panel, quantile, rate, select, sum } from "./panels";
 
 const WORKER = ["program"];
 const legend = "{{program}}";
 
-const gauge = (series: Series, title: string, unit: Unit, more: Partial<Panel> = {}): Panel => ({
+const max = (series: Series, title: string, unit: Unit): Panel => ({
   title,
   about: series.about,
   unit,
   queries: [{ expr: `max by (program) (${select(series.name)})`, legend }],
   series: [series],
-  ...more,
 });
-const total = (series: Series, title: string): Panel =>
-  gauge(series, title, "short", { queries: [{ expr: sum(series, WORKER), legend }] });
-const perSecond = (series: Series, title: string, unit: Unit): Panel =>
-  gauge(series, title, unit, { queries: [{ expr: rate(series, WORKER), legend }] });
-const p95 = (series: Series, title: string, unit: Unit): Panel =>
-  gauge(series, title, unit, { queries: [{ expr: quantile(0.95, series, WORKER), legend }] });
-const average = (series: Series, title: string, unit: Unit): Panel =>
-  gauge(series, title, unit, { queries: [{ expr: mean(series, WORKER), legend }] });
-
-const S = SERIES;
 
 /** Panels from Dynamo's metrics common to all real engines. */
 const COMMON = [
-  gauge(S.kvUsage, "KV cache in use", "percentunit"),
-  gauge(S.kvBlocks, "KV blocks", "short"),
-  gauge(S.loadTime, "Loading the model", "s"),
+  max(SERIES.kvUsage, "KV cache in use", "percentunit"),
+  max(SERIES.kvBlocks, "KV blocks", "short"),
+  max(SERIES.loadTime, "Loading the model", "s"),
 ];
 
-const SGLANG = [
-  total(S.sglangRunning, "Running batch"),
-  total(S.sglangQueue, "Waiting for the batch"),
-  gauge(S.sglangHitRate, "Cache hit rate", "percentunit"),
-  p95(S.sglangTtft, "TTFT in the engine, p95", "s"),
-  p95(S.sglangItl, "ITL in the engine, p95", "s"),
-  gauge(S.sglangUsage, "KV pool in use", "percentunit"),
-  total(S.sglangThroughput, "Tokens written per second"),
-  total(S.sglangRetracted, "Thrown out of the batch"),
-];
-const SGLANG_TRANSFER = [
-  average(S.sglangTransfer, "KV transfer", "ms"),
-  average(S.sglangTransferSpeed, "KV transfer, speed", "GBs"),
-  perSecond(S.sglangTransferFailed, "KV transfers that failed", "reqps"),
-];
+/** None for a series that only serves another's panel. */
+function panelOf({ name, panel }: EngineSeries): Panel[] {
+  const series = namedSeries(name);
+  if (panel === undefined) return [];
+  const { title, unit, draw } = panel;
+  const plain = max(series, title, unit);
+  if (typeof draw === "object") {
+    const whole = namedSeries(draw.shareOf);
+    const expr = `${rate(series, WORKER)} / ${rate(whole, WORKER)}`;
+    return [{ ...plain, about: draw.about, queries: [{ expr, legend }], series: [series, whole] }];
+  }
+  if (draw === "max") return [plain];
+  return [{ ...plain, queries: [{ expr: EXPRESSIONS[draw](series), legend }] }];
+}
 
-const hits = `${rate(S.vllmHits, WORKER)} / ${rate(S.vllmQueries, WORKER)}`;
-const VLLM = [
-  total(S.vllmRunning, "Running batch"),
-  total(S.vllmWaiting, "Waiting for the batch"),
-  gauge(S.vllmUsage, "KV cache in use, in the engine's words", "percentunit"),
-  gauge(S.vllmHits, "Cache hit rate", "percentunit", {
-    about: "Share of prompt tokens found in the cache.",
-    queries: [{ expr: hits, legend }],
-    series: [S.vllmHits, S.vllmQueries],
-  }),
-  perSecond(S.vllmPreemptions, "Thrown out of the batch", "cps"),
-  perSecond(S.vllmTokens, "Tokens written per second", "cps"),
-];
+const EXPRESSIONS = {
+  sum: (series: Series) => sum(series, WORKER),
+  rate: (series: Series) => rate(series, WORKER),
+  p95: (series: Series) => quantile(0.95, series, WORKER),
+  mean: (series: Series) => mean(series, WORKER),
+} as const;
 
-const TRTLLM = [
-  gauge(S.trtllmUsage, "KV cache in use, in the engine's words", "percentunit"),
-  gauge(S.trtllmHitRate, "Cache hit rate", "percentunit"),
-  p95(S.trtllmQueue, "Waiting for the batch, p95", "s"),
-];
-
-/** Panels by engine. The mocker simulates SGLang and has some of its series. */
-const PANELS: Readonly<Record<EngineName, readonly Panel[]>> = {
-  sglang: [...COMMON, ...SGLANG, ...SGLANG_TRANSFER],
-  mocker: SGLANG,
-  vllm: [...COMMON, ...VLLM],
-  trtllm: [...COMMON, ...TRTLLM],
-};
+function namedSeries(name: string): Series {
+  const all: readonly Series[] = Object.values(SERIES);
+  const found = all.find((series) => series.name === name);
+  if (found === undefined) throw new Error(`no series has the name ${name}`);
+  return found;
+}
 
 export function engineDashboard({ engine }: Pick<DeploymentPlan, "engine">): Dashboard {
+  const panels = [...(isSimulated(engine) ? [] : COMMON), ...engines[engine].series.flatMap(panelOf)];
   return {
     uid: "dynamo-engine",
     title: `Dynamo: engine (${engine})`,
     about: "Inside the engine of each worker: batches, KV cache, transfer between prefill and decode.",
-    rows: [{ title: engine, panels: PANELS[engine] }],
+    rows: [{ title: engine, panels }],
   };
 }

@@ -1,5 +1,5 @@
 /** The dashboards of a deployment, as data and as JSON for Grafana. Pure. */
-import type { DeploymentConfig } from "../../plan/config";
+import type { DeploymentConfig } from "../../config/deployment";
 import { type Series, whyAbsent } from "../../plan/metrics/series";
 import type { DeploymentPlan } from "../../plan/types";
 import { engineDashboard } from "./engine";

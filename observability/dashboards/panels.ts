@@ -22,10 +22,8 @@ import {
 import { DataqueryBuilder } from "@grafana/grafana-foundation-sdk/prometheus";
 import { PanelBuilder as StatBuilder } from "@grafana/grafana-foundation-sdk/stat";
 import { PanelBuilder as TimeseriesBuilder } from "@grafana/grafana-foundation-sdk/timeseries";
+import type { Unit } from "../../engines/series";
 import type { Series } from "../../plan/metrics/series";
-
-/** Grafana's id of a unit: https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts */
-export type Unit = "s" | "ms" | "reqps" | "short" | "percentunit" | "bytes" | "cps" | "Bps" | "none" | "GBs";
 
 /** One curve, or one for each combination of labels. */
 export interface Query {

@@ -1,6 +1,6 @@
 /** Dashboard of the service for clients: throughput, latency, errors. */
 
-import type { DeploymentConfig } from "../../plan/config";
+import type { DeploymentConfig } from "../../config/deployment";
 import { CLIENT_ERRORS } from "../../plan/metrics/alerts";
 import { JOBS, SERIES, UP } from "../../plan/metrics/series";
 import type { DeploymentPlan } from "../../plan/types";

@@ -1,6 +1,7 @@
 /** Prometheus alerts for a deployment. Pure. Their meaning and what to do: docs/metrics.md. */
 
-import type { DeploymentConfig } from "../config";
+import type { DeploymentConfig } from "../../config/deployment";
+import { isSimulated } from "../../engines";
 import type { DeploymentPlan, WorkerRole } from "../types";
 import { programsOf, WORKER_ROLES } from "../types";
 import { JOBS, SERIES, type Series, UP, whyAbsent } from "./series";
@@ -202,7 +203,7 @@ function kvCacheAlerts(plan: DeploymentPlan, limit: number): Alert[] {
     action:
       "Requests are thrown out of the batch and computed again: more replicas, shorter contexts, a smaller share of weights, or `kvOffload`.",
   } as const;
-  if (plan.engine !== "mocker") {
+  if (!isSimulated(plan.engine)) {
     const summary = "The KV cache of {{ $labels.program }} is {{ $value | humanizePercentage }} full.";
     return [
       { ...common, value: `max by (cluster, program, role) (${kvUsage.name})`, summary, series: [kvUsage] },

@@ -1,5 +1,5 @@
 /** Series of Dynamo itself, independent of the engine. Taken from a running 1.6.1. */
-import { counter, gauge, histogram } from "./define";
+import { counter, gauge, histogram } from "../../engines/series";
 
 const KV = { kvRouter: true } as const;
 

@@ -3,22 +3,21 @@
  * of Dynamo were taken from a running 1.6.1 (`test/dynamo/metrics.test.ts` verifies all of them); those that
  * need a GPU, from the engines' source.
  */
-import type { DeploymentPlan, EngineName } from "../types";
-import type { Series } from "./define";
+import { type EngineName, isSimulated } from "../../engines";
+import type { Series } from "../../engines/series";
+import type { DeploymentPlan } from "../types";
 import { FRONTEND, ROUTER, WORKER } from "./dynamoSeries";
-import { ENGINE, SGLANG, TRTLLM, VLLM } from "./engineSeries";
+import { ENGINE, OWN } from "./engineSeries";
 import { ETCD, NODE, PROMETHEUS } from "./serviceSeries";
 
-export { JOBS, type Job, type Series } from "./define";
+export { JOBS, type Job, type Series } from "../../engines/series";
 
 export const SERIES = {
   ...FRONTEND,
   ...ROUTER,
   ...WORKER,
   ...ENGINE,
-  ...SGLANG,
-  ...VLLM,
-  ...TRTLLM,
+  ...OWN,
   ...ETCD,
   ...NODE,
   ...PROMETHEUS,
@@ -48,8 +47,9 @@ export function whyAbsent(series: Series, plan: DeploymentPlan): string | undefi
 }
 
 function engineReason(engines: readonly EngineName[]): string {
-  const named = engines.filter((engine) => engine !== "mocker").join(", ");
-  return engines.includes("mocker")
-    ? `only with engine ${named} (or the mocker)`
-    : `needs a GPU: only with engine ${named}`;
+  const named = engines.filter((engine) => !isSimulated(engine)).join(", ");
+  const simulated = engines.filter(isSimulated).join(", ");
+  return simulated === ""
+    ? `needs a GPU: only with engine ${named}`
+    : `only with engine ${named} (or the ${simulated})`;
 }

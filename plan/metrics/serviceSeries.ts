@@ -1,5 +1,5 @@
 /** Series of the services besides Dynamo. */
-import { counter, gauge, histogram } from "./define";
+import { counter, gauge, histogram } from "../../engines/series";
 
 /** https://etcd.io/docs/v3.4/metrics/ */
 export const ETCD = {

@@ -1,5 +1,7 @@
 /** Zod schemas of the plan's programs, for input from outside (the driver's standard input). */
 import { z } from "zod";
+import { TASKS } from "../../config/task";
+import type { RolloutPlan } from "../rollout";
 import {
   type Lockstep,
   type MpiStart,
@@ -73,4 +75,24 @@ export const programSchema: z.ZodType<ProgramPlan, ProgramPlan> = z.strictObject
   stopSeconds: z.number().min(0),
   lockstep: lockstepSchema.exactOptional(),
   mpi: mpiSchema.exactOptional(),
+});
+
+/** A {@link RolloutPlan}, with the clusters' full names. */
+export const rolloutSchema: z.ZodType<RolloutPlan, RolloutPlan> = z.strictObject({
+  pools: z.array(
+    z.strictObject({
+      name: nameSchema,
+      units: z.array(
+        z.strictObject({ cluster: nameSchema, unit: nameSchema, ranks: z.array(z.int().min(0)) }),
+      ),
+      maxUnavailable: z.int().min(1),
+      minReadySeconds: z.number().min(0),
+      generation: z.string().exactOptional(),
+      pin: z.strictObject({ ask: z.string(), seen: z.string() }).exactOptional(),
+    }),
+  ),
+  frontends: z.array(z.string()),
+  home: nameSchema,
+  model: z.string(),
+  task: z.enum(TASKS),
 });

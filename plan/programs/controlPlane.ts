@@ -1,7 +1,8 @@
 /** etcd (discovery) and NATS (KV events) on one node. */
+import { onePort } from "../../config/ports";
 import { NODE_DIR, programFile, secretPlaceholder } from "../../lib/placeholders";
 import { isEncrypted, nodeAddress, ownAddress, type PlanContext } from "../context";
-import { firstPort, type NodePorts, onePort, portsByPurpose } from "../ports";
+import { firstPort, type NodePorts, portsByPurpose } from "../ports";
 import type { ProgramPlan, Wait } from "../types";
 
 /** etcd and NATS write little and stop fast; this is only a limit. Unit: seconds. */

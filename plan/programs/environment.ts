@@ -1,7 +1,10 @@
 /** Environment of every Dynamo process, frontends and workers. */
+
+import { NAMESPACE } from "../../config/names";
+import { ENGINES, type EngineName, engines } from "../../engines";
+import type { Unasked } from "../../engines/engine";
 import { CLUSTER_DIR, LOOPBACK, NODE_DIR } from "../../lib/placeholders";
-import { isEncrypted, NAMESPACE, nodeAddress, type PlanContext } from "../context";
-import type { Unasked } from "../engines/engine";
+import { isEncrypted, nodeAddress, type PlanContext } from "../context";
 import { controlPlaneAddresses, controlPlaneSecrets, ETCD_USER } from "./controlPlane";
 
 /**
@@ -33,17 +36,22 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
     ...(nats === undefined ? {} : { NATS_SERVER: nats }),
     ...(broker === undefined ? {} : { DYN_ZMQ_BROKER_URL: broker }),
     DYN_SDK_DISABLE_ANSI_LOGGING: "1",
-    ...(config.engine === "sglang" ? {} : { DYN_SKIP_SGLANG_LOG_FORMATTING: "1" }),
+    ...Object.fromEntries(elsewhere(config.engine).map(([name, { value }]) => [name, value])),
   };
 }
 
 /** Variables that every Dynamo process gets by default, besides service discovery, and why. */
 export const UNASKED_OF_DYNAMO: Unasked = {
   DYN_SDK_DISABLE_ANSI_LOGGING: "logs are read by programs, and merged",
-  // https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/bindings/python/src/dynamo/runtime/logging.py
-  DYN_SKIP_SGLANG_LOG_FORMATTING:
-    "without SGLang its logging configuration is not needed, of which every start would leave a file in /tmp",
+  ...Object.fromEntries(elsewhere().map(([name, { why }]) => [name, why])),
 };
+
+/** Variables for deployments with another engine than the one that has them. */
+function elsewhere(engine?: EngineName) {
+  return ENGINES.filter((name) => name !== engine).flatMap((name) =>
+    Object.entries(engines[name].elsewhere ?? {}),
+  );
+}
 
 /** Variable for the token of the Hugging Face libraries. */
 export const HUGGING_FACE_TOKEN = "HF_TOKEN";

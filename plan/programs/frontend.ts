@@ -1,11 +1,13 @@
 /** The OpenAI-compatible frontend with its embedded router. */
 
+import type { DeploymentConfig } from "../../config/deployment";
+import { NAMESPACE } from "../../config/names";
+import { onePort } from "../../config/ports";
 import { ROUTER_KNOBS, type RouterKnob } from "../../config/router";
+import { flag, option, type Unasked } from "../../engines/engine";
 import { NODE_IP } from "../../lib/placeholders";
-import type { DeploymentConfig } from "../config";
-import { NAMESPACE, ownAddress, type PlanContext } from "../context";
-import { flag, option, type Unasked } from "../engines/engine";
-import { type NodePorts, onePort, portsByPurpose } from "../ports";
+import { ownAddress, type PlanContext } from "../context";
+import { type NodePorts, portsByPurpose } from "../ports";
 import type { ProgramPlan } from "../types";
 import { controlPlaneWaits } from "./controlPlane";
 import { dynamoEnvironment, dynamoSecrets } from "./environment";

@@ -3,11 +3,13 @@
  * clients by key, limits the requests of a key, and balances requests over the frontends.
  * `runtime/gateway.py` runs it and has the keys; the plan has none.
  */
+
+import { hasExporters } from "../../config/metrics";
+import { onePort } from "../../config/ports";
 import { tasks } from "../../config/task";
 import { NODE_DIR, NODE_IP } from "../../lib/placeholders";
-import { hasExporters } from "../config";
 import { ownAddress, type PlanContext } from "../context";
-import { type NodePorts, onePort, portsByPurpose } from "../ports";
+import { type NodePorts, portsByPurpose } from "../ports";
 import type { ProgramPlan } from "../types";
 import { frontendPrograms } from "./frontend";
 

@@ -1,10 +1,11 @@
 /** Monitoring of a deployment: an exporter on every node, and a Prometheus on the head. */
+import { onePort } from "../../config/ports";
 import { NODE_DIR, programFile } from "../../lib/placeholders";
 import { isEncrypted, metricsAddress, ownAddress, type PlanContext } from "../context";
 import type { Alert } from "../metrics/alerts";
 import { RULES_FILE, renderElsewhere, renderPrometheus, renderRules } from "../metrics/prometheus";
 import { nodeKey, scrapeTargets, type TargetSource } from "../metrics/targets";
-import { type NodePorts, onePort, portsByPurpose } from "../ports";
+import { type NodePorts, portsByPurpose } from "../ports";
 import type { NodePlan, ProgramPlan } from "../types";
 import { controlPlaneAddresses, ETCD_PASSWORD, ETCD_USER, NODES_AUTHORITY } from "./controlPlane";
 import { gatewayStatusUrl } from "./gateway";

@@ -1,9 +1,11 @@
 /** NVIDIA's planner, which decides how many workers there should be. */
+
+import type { DeploymentConfig } from "../../config/deployment";
 import { gpusPerReplica } from "../../config/pools";
+import { onePort } from "../../config/ports";
 import { NODE_DIR, programFile } from "../../lib/placeholders";
-import type { DeploymentConfig } from "../config";
 import { metricsAddress, type PlanContext } from "../context";
-import { type NodePorts, onePort, portsByPurpose } from "../ports";
+import { type NodePorts, portsByPurpose } from "../ports";
 import { isAutoscaled, scaledPools } from "../scale";
 import type { ProgramPlan, WorkerRole } from "../types";
 import { controlPlaneWaits } from "./controlPlane";

@@ -1,19 +1,20 @@
 /** Engine workers: one process per node of a replica. */
 
+import type { DeploymentConfig, PoolConfig } from "../../config/deployment";
+import { onePort, type PortNeed, type PortsTaken } from "../../config/ports";
 import { CLEAN_UP_SECONDS } from "../../config/services";
+import { engines } from "../../engines";
+import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../../engines/engine";
 import { OWN_GPUS } from "../../lib/placeholders";
-import type { DeploymentConfig, PoolConfig } from "../config";
 import { addressOf, metricsAddress, nodeAddress, type PlanContext } from "../context";
-import { engines } from "../engines";
-import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../engines/engine";
-import { torchEnvironment } from "../engines/torch";
 import { HUB_OFFLINE, hubEnvironment } from "../hub";
 import { withPaths } from "../otherModels";
 import type { Share } from "../packing";
-import { type NodePorts, onePort, type PortNeed, type PortsTaken, portsByPurpose } from "../ports";
+import { type NodePorts, portsByPurpose } from "../ports";
 import type { Probe, ProgramPlan } from "../types";
 import { controlPlaneWaits, LOCKSTEP_SECRET } from "./controlPlane";
 import { dynamoEnvironment, dynamoSecrets, modelSecrets } from "./environment";
+import { torchEnvironment } from "./torch";
 
 /** One replica, placed. */
 export interface ReplicaSeat {

@@ -4,6 +4,7 @@
  * library, its `setup` and `run` under bash, supervisor, the launcher, nginx. Only the programs themselves
  * are stand-ins that record their arguments and environment.
  */
+
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -23,13 +24,14 @@ import { delimiter, dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chatCommand } from "../../components/topology";
+import type { DeploymentConfig } from "../../config/deployment";
 import { ConfigError } from "../../config/problems";
 import type { ConfigInput } from "../../config/schema";
 import { quotedSkyConfig } from "../../config/skyText";
 import { OWN_GPUS } from "../../lib/placeholders";
 import { issueCertificate } from "../../lib/tls/issue";
 import type { PlanEntry } from "../../plan/compact";
-import { type DeploymentConfig, parseConfig } from "../../plan/config";
+import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";

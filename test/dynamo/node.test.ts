@@ -201,6 +201,17 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     await machine.must("local remove", spec);
   });
 
+  test("a program that ends with the same error at each start is not waited for", async () => {
+    const source = "import os; raise ValueError('policy %d is not among those of this router' % os.getpid())";
+    const spec = unit("refusing", [script("refusing", source, { port: 7004 })], 300);
+    const run = await machine.run("local apply", spec);
+    expect(run.code).toBe(1);
+    expect(run.stderr).toMatch(/refusing failed: ValueError: policy \d+ is not among those of this router/);
+    expect(run.stderr).toMatch(/refusing did not become healthy, and waiting longer would not help: waited/);
+    expect(run.stderr).toContain("Its log: /");
+    await machine.must("local remove", spec);
+  });
+
   test("waits for what a program needs, and says so in its log", async () => {
     const needs = (timeoutSeconds: number) => ({
       waitsFor: [

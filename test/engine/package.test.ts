@@ -71,8 +71,8 @@ describe("the package", () => {
       /^bin\/dynamo-sky$/,
       /^cli\/bench\/requirements\.txt$/,
       // The flags that Dynamo's programs and the engines know, read by the checks of arguments.
-      /^dist\/config\/flags\/\w+\.json$/,
-      /^dist\/(cli|components|config|lib|local|observability|plan|runtime|sky|toolchain)\/.*\.(js|d\.ts)$/,
+      /^dist\/(config\/flags\/frontend|engines\/\w+\/flags)\.json$/,
+      /^dist\/(cli|components|config|engines|lib|local|observability|plan|runtime|sky|toolchain)\/.*\.(js|d\.ts)$/,
       // The directory runtime/ is copied to nodes as a whole.
       /^runtime\/[\w.]+$/,
       /^sky\/\w+\.py$/,
@@ -90,6 +90,7 @@ describe("the package", () => {
       "cli",
       "components",
       "config",
+      "engines",
       "lib",
       "local",
       "observability",

@@ -1,6 +1,8 @@
 /** Random valid deployments for a model and an engine, to test against the engine. */
+
 import fc from "fast-check";
-import { NO_PARSER, REASONING_PARSERS, TOOL_CALL_PARSERS } from "../../config/parsers";
+import { NO_PARSER } from "../../config/names";
+import { REASONING_PARSERS, TOOL_CALL_PARSERS } from "../../config/parsers";
 import { type Deployment, likelyDeployment } from "../unit/planShapes";
 import type { ParsedEngine } from "./parser";
 

@@ -5,7 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { z } from "zod";
-import { type InstalledEngine, locateEngine } from "../../dev/engineEnvironments";
+import { locateEngine } from "../../dev/engineEnvironments";
+import type { EngineName } from "../../engines";
 import type { ProgramPlan } from "../../plan/types";
 
 /** Every real engine. TensorRT-LLM's parser runs in SGLang's environment: Dynamo's own parser is in both. */
@@ -17,13 +18,13 @@ export const DYNAMO_PROGRAMS = ["frontend", "mocker"] as const;
 export type DynamoProgram = (typeof DYNAMO_PROGRAMS)[number];
 
 const ENVIRONMENTS = { sglang: "sglang", vllm: "vllm", trtllm: "sglang" } as const satisfies Readonly<
-  Record<ParsedEngine, InstalledEngine>
+  Record<ParsedEngine, EngineName>
 >;
 
 const answerSchema = z.object({
   id: z.number(),
   refused: z.string().optional(),
-  /** The flags of a program, as `config/flags/` has them. */
+  /** The flags of a program, as its table has them (`FlagTable`). */
   table: z.record(z.string(), z.record(z.string(), z.string())).optional(),
   /** All variables that the engine reads, where it has a list of them. */
   variables: z.array(z.string()).optional(),

@@ -1,15 +1,17 @@
 /** Every planned command of a real engine, parsed by that engine's own parser: `npm run test:engines`. */
+
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planStack } from "../../cli/plannedStack";
 import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import type { DeploymentConfig } from "../../config/deployment";
 import type { FlagValues } from "../../config/flags";
-import { NO_PARSER } from "../../config/parsers";
+import { NO_PARSER } from "../../config/names";
 import { ConfigError } from "../../config/problems";
-import { reservedVariable } from "../../config/reserved";
+import { reservedVariable } from "../../config/reservedVariables";
 import { packageRoot } from "../../lib/root";
-import { type DeploymentConfig, parseConfig } from "../../plan/config";
+import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { type DeploymentPlan, type ProgramPlan, programsOf } from "../../plan/types";
 import { type Deployment, SERVICES } from "../unit/planShapes";
@@ -180,6 +182,17 @@ async function refusesMistyped(parser: EngineParser, seen: ReadonlyMap<string, P
   }
 }
 
+/** One of each, since importing an engine takes most of a minute. */
+const parsers = new Map<ParsedEngine, EngineParser>();
+function parserOf(engine: ParsedEngine): EngineParser {
+  const parser = parsers.get(engine) ?? new EngineParser(engine);
+  parsers.set(engine, parser);
+  return parser;
+}
+afterAll(async () => {
+  for (const parser of parsers.values()) await parser.close();
+});
+
 describe.each(PARSED_ENGINES)("%s", (engine) => {
   let parser: EngineParser;
   /** Every planned flag, with one command that has it. */
@@ -190,9 +203,8 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
         if (argument.startsWith("--")) seen.set(argument, program);
   };
   beforeAll(() => {
-    parser = new EngineParser(engine);
+    parser = parserOf(engine);
   });
-  afterAll(() => parser.close());
 
   it.each(stacksOf(engine))(
     "takes every command of the stack $stack, and uses every GPU of it",
@@ -221,7 +233,9 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
   it.each(PROGRAMS[engine])("and Dynamo have the flags of %s that are known here", async (program) => {
     const { table } = await parser.flags(program);
     await expect(`${JSON.stringify(table, null, 2)}\n`).toMatchFileSnapshot(
-      join(packageRoot(), "config", "flags", `${program}.json`),
+      program === "frontend"
+        ? join(packageRoot(), "config", "flags", "frontend.json")
+        : join(packageRoot(), "engines", program, "flags.json"),
     );
     const kinds: readonly FlagValues[] = ["none", "one", "JSON", "at most one", "several", "exits"];
     for (const [flag, kind] of Object.entries(table?.["flags"] ?? {})) expect(kinds, flag).toContain(kind);
@@ -238,11 +252,7 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
 });
 
 describe.each(DYNAMO_PROGRAMS)("Dynamo's %s", (name) => {
-  let parser: EngineParser;
-  beforeAll(() => {
-    parser = new EngineParser("sglang");
-  });
-  afterAll(() => parser.close());
+  const parser = () => parserOf("sglang");
 
   it("takes every command of the stacks and of random deployments, and refuses each flag mistyped", async () => {
     const plans = stacks.map(({ plan: planned }) => planned);
@@ -255,9 +265,9 @@ describe.each(DYNAMO_PROGRAMS)("Dynamo's %s", (name) => {
     for (const program of plans.flatMap(programsOf)) {
       if (program.command[2] !== `dynamo.${name}`) continue;
       for (const argument of program.command) if (argument.startsWith("--")) seen.set(argument, program);
-      expect([program.command, await parser.ask(program)]).toEqual([program.command, {}]);
+      expect([program.command, await parser().ask(program)]).toEqual([program.command, {}]);
     }
-    await refusesMistyped(parser, seen);
+    await refusesMistyped(parser(), seen);
   });
 });
 
@@ -270,9 +280,8 @@ const RECIPE = [
 describe("the number of ranks", () => {
   let parser: EngineParser;
   beforeAll(() => {
-    parser = new EngineParser("sglang");
+    parser = parserOf("sglang");
   });
-  afterAll(() => parser.close());
 
   it("shows that half of the GPUs are idle where --tp-size is taken for a node's share", async () => {
     const answers = await Promise.all(

@@ -40,15 +40,16 @@ const GONE = { timeout: 60_000, interval: 1000 };
 const TOKEN = `hf_${randomBytes(16).toString("hex")}`;
 
 /** Two prefill workers and some decode workers; two of each fill both nodes. */
-const disaggregated = (decode: number): Partial<ConfigInput> => ({
+const disaggregated = (decode: number, minReadySeconds = 0): Partial<ConfigInput> => ({
   cluster: { nodes: 2, gpusPerNode: 8, accelerator: "H100", allowIdleGpus: true },
   pools: [
-    { role: "prefill", replicas: 2, tensorParallel: 4 },
+    { role: "prefill", replicas: 2, tensorParallel: 4, update: { minReadySeconds } },
     { role: "decode", replicas: decode, tensorParallel: 4 },
   ],
   router: { mode: "kv" },
 });
 const DISAGGREGATED = disaggregated(2);
+const WORKERS = ["prefill-0", "prefill-1", "decode-0", "decode-1"];
 
 describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: TIMEOUT }, () => {
   let stack: LabStack;
@@ -208,14 +209,33 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect((await onlyCluster()).cluster_hash).toBe(hash);
     expect(questions.answered).toBeGreaterThan(10);
     expect(questions.failures).toEqual([]);
+    return told;
+  };
+  /** That of each pair no two were away at a time: the second was stopped when the first had answered. */
+  const expectInTurn = (told: string, ...pairs: readonly (readonly [string, string])[]) => {
+    for (const pair of pairs) {
+      const names = pair.join("|");
+      const said = [
+        ...told.matchAll(new RegExp(`restarting (${names})|(${names}) has answered a request`, "g")),
+      ];
+      const lines = said.map(([line]) => line).filter((line, index, all) => all.indexOf(line) === index);
+      const [first = "", second = ""] = lines.flatMap((line) => /^restarting (.*)/.exec(line)?.[1] ?? []);
+      expect([first, second].toSorted()).toEqual([...pair]);
+      const turns = [first, second].flatMap((name) => [
+        `restarting ${name}`,
+        `${name} has answered a request`,
+      ]);
+      expect(lines).toEqual(turns);
+    }
   };
 
   it("changes the router mode by its frontends alone, one after the other, and loses no request", async () => {
-    await changesAlone(
+    const told = await changesAlone(
       { router: { mode: "kv" } },
       ["update dynamo-frontend-0", "update dynamo-frontend-1"],
       ["etcd", "nats-server", "gateway", "aggregated-0", "aggregated-1"],
     );
+    expectInTurn(told, ["frontend-0", "frontend-1"]);
   });
 
   it("shows a unit that a node has lost, with the reason, and starts it again alone", async () => {
@@ -258,6 +278,41 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
       ["create dynamo-decode-1", "update dynamo-main-nodes"],
       ["etcd", "nats-server", "gateway", "frontend-0", "frontend-1", "prefill-0", "prefill-1", "decode-0"],
     );
+  });
+
+  it("changes an argument of its workers, those of a role one after the other, and loses no request", async () => {
+    const told = await changesAlone(
+      { ...DISAGGREGATED, engineArgs: ["--max-num-seqs", "128"] },
+      WORKERS.map((name) => `update dynamo-${name}`).toSorted(),
+      ["etcd", "nats-server", "gateway", "frontend-0", "frontend-1"],
+    );
+    expectInTurn(told, ["prefill-0", "prefill-1"], ["decode-0", "decode-1"]);
+  });
+
+  it("serves on when its update is killed between two workers, refuses a second one beside it, and goes on", async () => {
+    const others = ["etcd", "nats-server", "gateway", "frontend-0", "frontend-1"];
+    const before = others.map(processOfProgram);
+    const { endpoint, fingerprint } = await stack.deployment();
+    const questions = new Questions({ endpoint, apiKey, fingerprint }, 2);
+    // Long enough that the second prefill worker is not reached.
+    stack.configure(config(disaggregated(2, 300)));
+    const update = stack.start("up");
+    await update.until(() => /prefill-\d has answered a request/.test(update.told));
+    const second = await stack.do("up");
+    stack.killAll();
+    await expect.poll(() => stack.processes(), GONE).toEqual([]);
+    expect(second.code).not.toBe(0);
+    expect(second.told).toMatch(/locked/);
+    stack.configure(config(DISAGGREGATED));
+    const { code, told, steps } = await stack.do("up");
+    await questions.stop();
+    expect(code, told).toBe(0);
+    const again = /prefill-(\d) has answered/.exec(update.told)?.[1] === "0" ? "prefill-1" : "prefill-0";
+    expect(new Set(told.match(/restarting prefill-\d/g))).toEqual(new Set([`restarting ${again}`]));
+    expect(changed(steps)).toContain(`update dynamo-${again}`);
+    expect(questions.failures).toEqual([]);
+    expect(others.map(processOfProgram)).toEqual(before);
+    expect(changed((await stack.do("preview")).steps)).toEqual([]);
   });
 
   it("listens on both nodes on what is on the written list, and on nothing else", () => {
@@ -340,6 +395,21 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
       .map((line) => JSON.parse(line));
     expect(new Set(lines.map(({ program }) => program))).toEqual(new Set(["decode-0", "decode-1"]));
     expect(lines).toHaveLength(6);
+  });
+
+  it("shrinks by a decode worker, and changes an argument of its frontends, and loses no request", async () => {
+    const frontend = { ...config().frontend, migrationLimit: 5 };
+    const told = await changesAlone(
+      { ...disaggregated(1), frontend },
+      [
+        "delete dynamo-decode-1",
+        "update dynamo-frontend-0",
+        "update dynamo-frontend-1",
+        "update dynamo-main-nodes",
+      ],
+      ["etcd", "nats-server", "gateway", "prefill-0", "prefill-1", "decode-0"],
+    );
+    expectInTurn(told, ["frontend-0", "frontend-1"]);
   });
 
   it("shows a task that was ended outside, with the reason, and starts it again on the same nodes", async () => {

@@ -1,15 +1,16 @@
 /** Arguments and variables of the user's that a program would refuse, or that say what a setting says. */
+
 import { describe, expect, it } from "vitest";
-import { argumentProblems } from "../../config/arguments";
-import { FLAGS, type FlagTable, flagOfVariable } from "../../config/flags";
-import { ENGINES, type EngineName } from "../../config/names";
-import { reservedFlag, reservedFrontendFlag, reservedVariable } from "../../config/reserved";
+import { type ArgumentsOf, argumentProblems, tableOf } from "../../config/arguments";
+import { type FlagTable, FRONTEND_TABLE, flagOfVariable } from "../../config/flags";
+import { reservedFlag, reservedFrontendFlag } from "../../config/reserved";
+import { reservedVariable } from "../../config/reservedVariables";
 import { ROUTER_KNOBS } from "../../config/router";
 import type { ConfigInput } from "../../config/schema";
-import { engines } from "../../plan/engines";
+import { ENGINES, type EngineName, engines } from "../../engines";
 import { type Deployment, plannedProgram, problemsOf, SHAPES } from "./planShapes";
 
-const told = (program: keyof typeof FLAGS, args: readonly string[], knowsAll = true) =>
+const told = (program: ArgumentsOf, args: readonly string[], knowsAll = true) =>
   argumentProblems(program, args, { knowsAll }).map(({ index, message }) => `${index}: ${message}`);
 
 describe("arguments that a program takes", () => {
@@ -106,22 +107,22 @@ describe("arguments that it would refuse", () => {
 });
 
 describe("names of what the plan sets", () => {
-  const reservedOf = (program: keyof typeof FLAGS) => (flag: string) =>
+  const reservedOf = (program: ArgumentsOf) => (flag: string) =>
     program === "frontend"
       ? reservedFrontendFlag(flag)
-      : reservedFlag(engines[program].reservedFlags, flag, FLAGS[program]);
+      : reservedFlag(engines[program].reservedFlags, flag, tableOf(program));
   const programs = [...ENGINES, "frontend"] as const;
 
   it.each(programs)("are reserved with all other spellings, of %s too", (program) => {
     const reserved = reservedOf(program);
-    for (const [alias, flag] of Object.entries(FLAGS[program].aliases))
+    for (const [alias, flag] of Object.entries(tableOf(program).aliases))
       expect(reserved(alias)?.instead ?? reserved(alias)?.flag, alias).toBe(
         reserved(flag)?.instead ?? reserved(alias)?.flag,
       );
   });
 
   it.each(programs)("are taken for no other flag of %s", (program) => {
-    const { flags, aliases } = FLAGS[program];
+    const { flags, aliases } = tableOf(program);
     const ofTable = (flag: string) => aliases[flag] ?? flag;
     for (const flag of Object.keys(flags)) {
       const found = reservedOf(program)(flag)?.flag;
@@ -129,7 +130,7 @@ describe("names of what the plan sets", () => {
     }
   });
 
-  const variableOf = (program: keyof typeof FLAGS, name: string): string[] => {
+  const variableOf = (program: ArgumentsOf, name: string): string[] => {
     const engine: EngineName = program === "frontend" ? "sglang" : program;
     const env = { [name]: "1" };
     return problemsOf({
@@ -140,7 +141,7 @@ describe("names of what the plan sets", () => {
   };
 
   it.each(programs)("are reserved as variables of %s", (program) => {
-    const named = Object.entries(FLAGS[program].variables).filter(([, flag]) => reservedOf(program)(flag));
+    const named = Object.entries(tableOf(program).variables).filter(([, flag]) => reservedOf(program)(flag));
     expect(named.length > 0).toBe(program !== "mocker" || named.length > 0);
     for (const [name] of named)
       expect(variableOf(program, name).join(), name).toContain(`${name} is set by the plan`);
@@ -336,12 +337,12 @@ describe("a setting and what the plan makes of it", () => {
   });
 
   it("has every option of the router as a flag of the frontend", () => {
-    const { flags, variables }: FlagTable = FLAGS.frontend;
+    const { flags, variables }: FlagTable = FRONTEND_TABLE;
     for (const { flag } of ROUTER_KNOBS) {
       expect(flags).toHaveProperty([flag]);
       expect(Object.values(variables), flag).toContain(flag);
     }
-    expect(flagOfVariable(FLAGS.frontend, "PATH")).toBeUndefined();
+    expect(flagOfVariable(FRONTEND_TABLE, "PATH")).toBeUndefined();
   });
 });
 

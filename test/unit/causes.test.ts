@@ -269,6 +269,34 @@ describe("waiting for a program", () => {
     expect(finalCause(starts(9, ["CUDA out of memory", line]), SINCE)).toBeUndefined();
   });
 
+  const policy = (pid: number) => `[${pid}] ValueError: the policy 'spread' is not one of this router`;
+  /** Starts that ended with these lines, so many seconds after one another. */
+  const ending = (errors: readonly string[], seconds: number, from = 0) => [
+    ...errors.flatMap((error, index) => [at(from + (index * seconds) / 60), "loading", error]),
+    at(from + (errors.length * seconds) / 60),
+  ];
+
+  it("ends where no table has the error, but four starts in a row ended with it soon", () => {
+    const errors = [1, 22, 333, 4444].map(policy);
+    expect(finalCause(ending(errors, 20), SINCE)).toEqual({ kind: "ends", cause: policy(4444) });
+    expect(finalCause(ending(errors.slice(1), 20), SINCE)).toBeUndefined();
+    expect(finalCause(ending(errors, 20, -60), SINCE)).toBeUndefined();
+    // It had begun its work.
+    expect(finalCause(ending(errors, 600), SINCE)).toBeUndefined();
+    expect(finalCause(ending([...errors.slice(1), "KeyError: 'model'"], 20), SINCE)).toBeUndefined();
+    expect(finalCause(ending(errors, 20).slice(0, -1), SINCE)).toBeUndefined();
+  });
+
+  it.each([
+    "error: cannot connect to etcd at 10.0.0.1:2379",
+    "OSError: [Errno 98] Address already in use",
+    "TimeoutError: the store did not answer",
+    "requests.exceptions.HTTPError: 503 Server Error",
+    "RuntimeError: Lost lease of the worker",
+  ])("goes on where each start ends with what may pass: %s", (error) => {
+    expect(finalCause(ending(Array(9).fill(error), 20), SINCE)).toBeUndefined();
+  });
+
   it("goes on where logs tell nothing, or no start", () => {
     expect(finalCause([], SINCE)).toBeUndefined();
     expect(finalCause(starts(9, ["killed"]), SINCE)).toBeUndefined();

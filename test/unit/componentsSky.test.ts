@@ -170,6 +170,51 @@ describe("a change of", () => {
   });
 });
 
+describe("replicas that are changed one after the other", () => {
+  const units = (role: string, cluster: (replica: number) => string, ranks: readonly number[]) =>
+    ranks.map((rank, replica) => ({ cluster: cluster(replica), unit: `${role}-${replica}`, ranks: [rank] }));
+  const rolloutOf = (nodes: Registered) => stdinOf(nodes)["rollout"];
+
+  it("are told to the cluster's nodes, and start side by side", async () => {
+    const pools = [{ role: "aggregated" as const, tensorParallel: 8, replicas: 2 }];
+    const args = { ...MULTI, pools, access: { gateway: true }, frontend: { replicas: 2 } };
+    const { named } = await runOnMocks("update", make(args));
+    const cluster = String(stdinOf(named("dynamo-main-nodes"))["cluster"]);
+    expect(rolloutOf(named("dynamo-main-nodes"))).toMatchObject({
+      home: cluster,
+      pools: [
+        { name: "frontend", maxUnavailable: 1, units: units("frontend", () => cluster, [0, 0]) },
+        { name: "aggregated", units: units("aggregated", () => cluster, [0, 1]) },
+      ],
+    });
+    expect(named("dynamo-frontend-1").dependsOn).not.toContain("dynamo-frontend-0");
+    for (const name of ["dynamo-frontend-0", "dynamo-aggregated-1"])
+      expect(stdinOf(named(name))["home"]).toBe(cluster);
+    expect(stdinOf(named("dynamo-control-plane-etcd"))).not.toHaveProperty("home");
+  });
+
+  it("are told to the cluster of the frontends alone, with the names of all, whatever those are made of", async () => {
+    const args = { ...DEDICATED, sky: { ...DEDICATED.sky, deleteBeforeReplace: false } };
+    const { named, resources } = await runOnMocks("update", make(args));
+    const nameOf = (cluster: string) => String(stdinOf(named(`dynamo-${cluster}-nodes`))["cluster"]);
+    const head = named("dynamo-control-nodes");
+    expect(rolloutOf(head)).toMatchObject({
+      home: nameOf("control"),
+      pools: [{ units: units("aggregated", (replica) => nameOf(`aggregated-${replica}`), [0, 0]) }],
+    });
+    expect(stdinOf(named("dynamo-aggregated-0-nodes"))).not.toHaveProperty("rollout");
+    // Its cluster has the same name.
+    const unit = resources.filter(({ type }) => type === "command:local:Command");
+    const [worker] = unit.filter(({ name }) => name === "dynamo-aggregated-0");
+    expect(worker && stdinOf(worker)["home"]).toBe(nameOf("control"));
+  });
+
+  it("are none where there is one of each", async () => {
+    const { named } = await runOnMocks("update", make(MULTI));
+    expect(rolloutOf(named("dynamo-main-nodes"))).toBeNull();
+  });
+});
+
 /** The inputs of the lease that decide whether the cluster is replaced. */
 async function identity(args: DynamoClusterArgs): Promise<unknown> {
   const { named } = await runOnMocks("update", make(args));

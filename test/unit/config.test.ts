@@ -2,11 +2,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parse } from "yaml";
+import type { DeploymentConfig } from "../../config/deployment";
 import { gpusPerReplica } from "../../config/pools";
 import { ConfigError, formatProblems, settingName } from "../../config/problems";
 import { ROUTER_KNOBS, ROUTER_MODES } from "../../config/router";
 import { configSchema } from "../../config/schema";
-import { configKeys, type DeploymentConfig, parseConfig } from "../../plan/config";
+import { configKeys, parseConfig } from "../../plan/config";
 import { messageOf } from "./configMessages";
 
 const MODEL = { model: "Qwen/Qwen3-8B" };

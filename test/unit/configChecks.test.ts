@@ -369,17 +369,6 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
-    "updates in turn on SkyPilot",
-    {
-      target: "sky",
-      pools: [{ role: "aggregated", replicas: 4, update: { strategy: "rolling", minReadySeconds: 5 } }],
-    },
-    [
-      'dynamo-sky:pools[0].update.strategy: "rolling" has no effect on SkyPilot, where replicas are not changed one after the other yet. Remove it.',
-      "dynamo-sky:pools[0].update.minReadySeconds: 5 has no effect on SkyPilot, where replicas are not changed one after the other yet. Remove it.",
-    ],
-  ],
-  [
     "limit of migration without migration",
     { frontend: { migrationLimit: 0, migrationMaxSeqLen: 100 } },
     [

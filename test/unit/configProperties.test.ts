@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { DeploymentConfig } from "../../config/deployment";
 import { ConfigError } from "../../config/problems";
 import { ROUTER_MODES } from "../../config/router";
 import { configSchema } from "../../config/schema";
 import { settingsOf } from "../../config/walk";
-import { type DeploymentConfig, parseConfig } from "../../plan/config";
+import { parseConfig } from "../../plan/config";
 import { ENGINES, WORKER_ROLES } from "../../plan/types";
 
 /** Parses the configuration, or returns the problems. Any error other than a ConfigError fails the test. */

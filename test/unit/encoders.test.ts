@@ -112,7 +112,7 @@ describe("encode workers", () => {
 
   it("are refused where the engine has none, plainly", () => {
     expect(refusal({ ...VISION, engine: "mocker", pools: APART })).toBe(
-      'pools.0.role: "encode" is not there with engine mocker: Dynamo\'s simulated engine has no workers that look at pictures. Use engine sglang, vllm or trtllm, or remove the pool.',
+      'pools.0.role: "encode" is not there with engine mocker: Dynamo\'s simulated engine has no workers that look at pictures. Use a real engine, or remove the pool.',
     );
   });
 

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { ENGINE_VERSIONS, VERSIONS } from "../../config/versions";
+import { VERSIONS } from "../../config/versions";
 import { enginePins, engineRequirements, INSTALLED_ENGINES } from "../../dev/engineEnvironments";
+import { engines, realEngines } from "../../engines";
 
 describe.each(INSTALLED_ENGINES)("the environment of %s", (engine) => {
   const pins = enginePins(engine);
@@ -13,7 +14,7 @@ describe.each(INSTALLED_ENGINES)("the environment of %s", (engine) => {
   });
 
   it("has the version of the engine that the table of versions names", () => {
-    expect(pins).toContain(`${engine}==${ENGINE_VERSIONS[engine].pypi}`);
+    expect(pins).toContain(`${engine}==${engines[engine].release?.pypi}`);
   });
 
   it("names an exact version of every package, and no index", () => {
@@ -22,9 +23,11 @@ describe.each(INSTALLED_ENGINES)("the environment of %s", (engine) => {
   });
 });
 
-describe("the table of versions", () => {
-  it.each(Object.entries(ENGINE_VERSIONS))(
-    "has the same %s on PyPI and in NVIDIA's image, so that one set of flags is right for both",
-    (_, { pypi, image }) => expect(image).toBe(pypi),
+describe("the version of", () => {
+  it.each(realEngines())(
+    "%s is the same on PyPI and in NVIDIA's image: one set of flags is right for both",
+    (engine) => {
+      expect(engines[engine].release?.image).toBe(engines[engine].release?.pypi);
+    },
   );
 });

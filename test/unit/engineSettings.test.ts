@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { reservedFlag } from "../../config/reserved";
-import { engines } from "../../plan/engines";
+import { engines } from "../../engines";
 import { ENGINES, type ProgramPlan } from "../../plan/types";
 import { type Deployment, flagOf, plannedProgram, problemsOf, SHAPES } from "./planShapes";
 

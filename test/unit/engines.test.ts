@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { reservedFlag, reservedFrontendFlag, reservedVariable } from "../../config/reserved";
+import { reservedFlag, reservedFrontendFlag } from "../../config/reserved";
+import { reservedVariable } from "../../config/reservedVariables";
+import { engines } from "../../engines";
 import { parseConfig } from "../../plan/config";
-import { engines } from "../../plan/engines";
 import { UNASKED_OF_DYNAMO } from "../../plan/programs/environment";
 import { UNASKED_OF_FRONTENDS } from "../../plan/programs/frontend";
 import { UNASKED_OF_WORKERS } from "../../plan/programs/worker";
@@ -160,7 +161,7 @@ const FRONTEND_SETTINGS: Readonly<Record<string, string>> = {
   "--migration-limit": "frontend.migrationLimit",
 };
 
-/** Variables of an MPI world: `plan/engines/mpi.ts`. */
+/** Variables of an MPI world: `engines/trtllm/mpi.ts`. */
 const OF_MPI = /^OMPI_MCA_/;
 
 describe("a worker that is told to stop", () => {

@@ -21,6 +21,9 @@ import { afterEach, beforeEach, describe, expect, it, test } from "vitest";
 import { parse } from "yaml";
 import { DynamoCluster, type DynamoClusterArgs } from "../../components";
 import { copyBrought, readBrought } from "../../lib/broughtFiles";
+import { bringFiles } from "../../lib/nodeFiles";
+import { changeUnits } from "../../lib/nodeUnits";
+import { Progress } from "../../lib/progress";
 import type { LocalProgramsSpec } from "../../local/spec";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
@@ -28,6 +31,7 @@ import { taskIdentity } from "../../sky/task";
 import { python, textOfTask } from "../runtime";
 import { runOnMocks, stdinOf } from "./componentsMocks";
 import { messageOf } from "./configMessages";
+import { FakeSupervisor } from "./fakeSupervisor";
 
 let directory: string;
 beforeEach(() => {
@@ -220,7 +224,7 @@ describe("a changed file", () => {
     expect(command).toContain("{{FILES}}/policies");
   });
 
-  it("is another launch on SkyPilot", async () => {
+  it("starts anew what reads it on SkyPilot, and launches nothing", async () => {
     const path = put("chat.jinja", "{{ a }}");
     const args: DynamoClusterArgs = {
       model: "Qwen/Qwen3-8B",
@@ -229,16 +233,51 @@ describe("a changed file", () => {
       files: { "chat.jinja": path },
       frontend: { args: ["--router-policy-config", "{{FILES}}/chat.jinja"] },
     };
-    const launch = async () => {
-      const { named } = await runOnMocks("update", () => new DynamoCluster("dynamo", args));
-      return stdinOf(named("dynamo-main-launch"));
+    const inputs = async () => {
+      const { resources } = await runOnMocks("update", () => new DynamoCluster("dynamo", args));
+      const commands = resources.filter(({ inputs }) => String(inputs["create"]).includes("bin/dynamo-sky"));
+      return new Map(commands.map((one) => [one.name, JSON.stringify(stdinOf(one))]));
     };
-    const before = await launch();
-    expect(before["files"]).toEqual({ "chat.jinja": readBrought(path) });
+    const before = await inputs();
     put("chat.jinja", "{{ b }}");
-    expect(await launch()).not.toEqual(before);
+    const after = await inputs();
+    const changed = [...after.keys()].filter((name) => after.get(name) !== before.get(name));
+    expect(changed).toEqual(["dynamo-frontend-0"]);
+    const { files, nodes } = JSON.parse(after.get("dynamo-frontend-0") ?? "");
+    expect(files).toEqual({ "chat.jinja": readBrought(path) });
+    expect(nodes[0].programs[0].brought).toEqual({ "chat.jinja": readBrought(path).digest });
   });
 });
+
+test("a node gets the files that it lacks, for its own user alone, and loses those that are no more", async () => {
+  const node = new FakeSupervisor();
+  const { signal } = new AbortController();
+  const shell = { command: "python3", args: (words: readonly string[]) => words, directory: node.directory };
+  const files = () => ({
+    key: readBrought(join(directory, "key")),
+    maps: readBrought(join(directory, "maps")),
+  });
+  put("key", "first", 0o644);
+  mkdirSync(join(directory, "maps", "deep"), { recursive: true });
+  put("maps/deep/one", "1");
+  put("maps/tool", "t", 0o755);
+  try {
+    expect(await bringFiles(shell, files(), signal)).toEqual(["key", "maps"]);
+    expect(await bringFiles(shell, files(), signal)).toEqual([]);
+    put("key", "second");
+    expect(await bringFiles(shell, files(), signal)).toEqual(["key"]);
+    const at = (name: string) => join(node.directory, "files", name);
+    expect(readFileSync(at("key"), "utf8")).toBe("second");
+    expect(readFileSync(at("maps/deep/one"), "utf8")).toBe("1");
+    expect(["key", "maps", "maps/tool"].map((name) => modeOf(at(name)))).toEqual([0o600, 0o700, 0o700]);
+    await node.listen();
+    const context = { progress: new Progress(() => undefined), signal, result: () => undefined };
+    await changeUnits(shell, { keep: { units: [], files: ["maps"] } }, () => "", context);
+    expect([existsSync(at("key")), existsSync(at("maps/tool"))]).toEqual([false, true]);
+  } finally {
+    node.close();
+  }
+}, 60_000);
 
 test("a recipe mounts the files from where they are, and tells the nodes their names", () => {
   const config = parseConfig({

@@ -1,8 +1,8 @@
 /** Features that SkyPilot does not support on Slurm and Kubernetes are rejected, and nothing else. */
 
 import { describe, expect, it, test } from "vitest";
+import { dynamoImage } from "../../config/checks/image";
 import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
-import { ENGINE_IMAGES, IMAGE_REGISTRY, VERSIONS } from "../../config/versions";
 import { type ConfigInput, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { programsOf } from "../../plan/types";
@@ -11,7 +11,7 @@ import { type BadInput, messageOf } from "./configMessages";
 const TP8 = [{ role: "aggregated", tensorParallel: 8, replicas: 2 }] as const;
 const TP16 = [{ role: "aggregated", tensorParallel: 16 }] as const;
 const REGISTRY = { server: "nvcr.io", username: "$oauthtoken" };
-const NVIDIA = `docker:${IMAGE_REGISTRY}/${ENGINE_IMAGES.sglang}:${VERSIONS.dynamo}`;
+const NVIDIA = dynamoImage("sglang");
 const PRIVATE = { registryPassword: "nvapi-x" };
 
 const BAD: readonly BadInput[] = [

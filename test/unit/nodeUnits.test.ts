@@ -3,9 +3,21 @@
  * be repeated.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { beginUnit, changeUnits, finishUnit, stopUnits, unitsState } from "../../lib/nodeUnits";
+import {
+  beginUnit,
+  callFromNode,
+  changeUnits,
+  finishUnit,
+  keptRollout,
+  pendingChange,
+  stopUnits,
+  unitsState,
+} from "../../lib/nodeUnits";
 import { Progress } from "../../lib/progress";
 import type { VerbContext } from "../../lib/verb";
 import { FakeSupervisor } from "./fakeSupervisor";
@@ -59,7 +71,44 @@ test("who has begun a change is told until it is finished, and a mark of nobody 
   expect(await told()).toEqual([{ unfinished: true, by: null }]);
   await finishUnit(shell(), "decode-0", context.signal);
   await finishUnit(shell(), "decode-0", context.signal);
-});
+}, 60_000);
+
+test("what a unit was applied with, and how units are changed, is kept", async () => {
+  await node.listen();
+  const rollout = { pools: [], model: "x" };
+  expect(await keptRollout(shell(), context.signal)).toBeNull();
+  const keep = { units: ["decode-0"], rollout };
+  expect(await changeUnits(shell(), { keep }, () => "", context)).toBe(true);
+  expect(await keptRollout(shell(), context.signal)).toEqual(rollout);
+  writeFileSync(join(node.directory, "run", "decode-0.generation.json"), JSON.stringify("former"));
+  expect(await pendingChange(shell(), "decode-0", [], context.signal)).toEqual({
+    changed: ["decode-0"],
+    generation: "former",
+  });
+  await remove();
+  const { generation } = await pendingChange(shell(), "decode-0", [], context.signal);
+  expect(generation).toBeNull();
+  expect(await keptRollout(shell(), context.signal)).toEqual(rollout);
+}, 60_000);
+
+test("a node asks for others, with its own addresses", async () => {
+  writeFileSync(join(node.directory, "run", "addresses.json"), JSON.stringify({ NODE_IP: "127.0.0.1" }));
+  const server = createServer(async (request, response) => {
+    response.statusCode = request.method === "POST" ? 400 : 200;
+    response.end(`${request.url} ${await text(request)}`);
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const asked = (body: string | undefined) =>
+    callFromNode(shell(), `http://{{NODE_IP}}:${port}/live`, body, 20, context.signal);
+  try {
+    expect(await asked(undefined)).toEqual({ status: 200, text: "/live " });
+    expect(await asked('{"a":1}')).toEqual({ status: 400, text: '/live {"a":1}' });
+  } finally {
+    await new Promise((resolve) => server.close(resolve));
+  }
+  expect(await asked(undefined)).toEqual({ error: expect.stringContaining("refused") });
+}, 60_000);
 
 test("a unit is forgotten only when its programs are stopped, so that a removal can be repeated", async () => {
   await node.listen();

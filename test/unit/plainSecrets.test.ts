@@ -14,6 +14,8 @@ describe("a secret in plain text", () => {
       { sky: { envs: { HTTPS_PROXY: `http://me:${VALUE}@proxy:3128` } } },
       "let a proxy",
     ],
+    ["sky.envs.https_proxy", { sky: { envs: { https_proxy: `me:${VALUE}@proxy:3128` } } }, "let a proxy"],
+    ["sky.envs.ALL_PROXY", { sky: { envs: { ALL_PROXY: `socks5://me:1/2#${VALUE}@proxy` } } }, "let a proxy"],
     ["engineEnv.HF_ENDPOINT", { engineEnv: { HF_ENDPOINT: `https://x:${VALUE}@mirror/hf` } }, "let a proxy"],
     ["engineEnv.REDIS_URL", { engineEnv: { REDIS_URL: `redis://:${VALUE}@cache:6379` } }, "{{FILES}}/NAME"],
     [
@@ -65,6 +67,8 @@ describe("a secret in plain text", () => {
     { engineEnv: { AWS_SHARED_CREDENTIALS_FILE: "{{FILES}}/aws" }, files: { aws: "package.json" } },
     { engineEnv: { GOOGLE_APPLICATION_CREDENTIALS: "/etc/google.json", SSL_KEY_PASSWORD: "" } },
     { engineEnv: { MY_TOKEN: "/run/secrets/token", SGLANG_MORI_NUM_MAX_DISPATCH_TOKENS_PER_RANK: "4" } },
+    { sky: { envs: { HTTP_PROXY: "proxy:3128", NO_PROXY: "a:1,b@c" } } },
+    { engineEnv: { NPM_CONFIG_REGISTRY: "http://npm:4873/@scope", A: "http://[::1]:80/@x" } },
     { engineArgs: ["--kt-max-deferred-experts-per-token", "2"] },
     { model: "s3://bucket/llama", servedModelName: "https://host:8000/llama@v2" },
   ])("is none where no secret stands: %j", (input) => {

@@ -1,7 +1,9 @@
 /** Deployments of the documented shapes, and random ones, for the tests of the plan. */
+
 import fc from "fast-check";
+import type { DeepReadonly } from "../../config/deployment";
 import { ConfigError } from "../../config/problems";
-import { type ConfigInput, type DeepReadonly, parseConfig } from "../../plan/config";
+import { type ConfigInput, parseConfig } from "../../plan/config";
 import { type PlanFacts, plan } from "../../plan/plan";
 import { type DeploymentPlan, ENGINES, type ProgramPlan, programsOf } from "../../plan/types";
 

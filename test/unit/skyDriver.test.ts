@@ -1,8 +1,6 @@
-import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { parse } from "yaml";
-import { readBrought } from "../../lib/broughtFiles";
 import { runtimeDigests } from "../../lib/runtimeFiles";
 import { verb as downVerb } from "../../sky/down";
 import { verb as launchVerb } from "../../sky/launch";
@@ -64,27 +62,6 @@ describe("sky launch", () => {
     const { name } = taskName(CLUSTER, task, {}, runtime);
     expect(sky.changes[0]).toContain(name);
     expect(taskName(CLUSTER, task, {}, { ...runtime, "launch.py": "another" }).name).not.toBe(name);
-  });
-
-  it("gives the nodes copies of the deployment's files, of which others are another task", async () => {
-    const programs = [{ name: "etcd", command: "etcd", health: "http://127.0.0.1:2379/health" }];
-    const task: SkyTask = { ...TASK, run: { options: ["--files", "a.key"], plan: { programs } } };
-    const path = join(sky.env["TMPDIR"] ?? "", "secret.key");
-    writeFileSync(path, "of my own", { mode: 0o644 });
-    // SkyPilot skips files listed there.
-    writeFileSync(join(sky.env["TMPDIR"] ?? "", ".gitignore"), "*.key\n");
-    const files = { "a.key": readBrought(path) };
-    const { error } = await sky.run(launchVerb, { ...launchInput, task, files });
-    expect(error).toBeUndefined();
-    expect(sky.read("brought")).toBe("600 a.key of my own\n");
-    const source: string = parse(sky.read("tasks")).file_mounts["~/.dynamo-sky/files"];
-    expect(existsSync(source)).toBe(false);
-    const { name, setup } = taskName(CLUSTER, task, {}, {}, files);
-    expect(sky.changes[0]).toContain(name);
-    writeFileSync(path, "another");
-    const changed = taskName(CLUSTER, task, {}, {}, { "a.key": readBrought(path) });
-    expect(changed.name).not.toBe(name);
-    expect(changed.setup).toBe(setup);
   });
 
   it("changes nothing when the cluster runs this very task", async () => {

@@ -28,15 +28,9 @@ export function nameOf(task: SkyTask): string {
 export interface FakeState {
   clusters?: Record<string, FakeCluster>;
   requests?: { request_id: string; name: string; status: string }[];
-  launch?: {
-    lines?: string[];
-    exit?: number;
-    status?: string;
-    reason?: string;
-    hang?: boolean;
-    left?: boolean;
-    job?: string[];
-  };
+  launch?: FakeLaunch;
+  /** What the next launches do, before `launch`. */
+  launches?: FakeLaunch[];
   down?: string[];
   stays?: boolean;
   log?: string;
@@ -44,6 +38,16 @@ export interface FakeState {
   unreachable?: boolean;
   /** Address of every cluster without its own. */
   ip?: string;
+}
+
+export interface FakeLaunch {
+  lines?: string[];
+  exit?: number;
+  status?: string;
+  reason?: string;
+  hang?: boolean;
+  left?: boolean;
+  job?: string[];
 }
 
 export interface FakeCluster {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { verb as launchVerb } from "../../sky/launch";
+import { pauseBefore } from "../../sky/passing";
 import { CLUSTER, FakeSky, type FakeState, launchInput } from "./skyHarness";
 
 let sky: FakeSky;
@@ -67,6 +68,49 @@ describe("sky launch fails", () => {
     expect(error).toContain(
       `Left running: ${CLUSTER} (INIT; 2 nodes on AWS us-east-1; 2x(gpus=H100:8)), $196.60 an hour`,
     );
+  });
+
+  const COPIES = ["Instances are up.", "Syncing files."];
+  const NOT_COPIED = "Failed to run command before rsync s3://weights/qwen -> ~/.dynamo-sky/models/qwen.";
+  const copying = (...lines: string[]) => ({ lines: [...COPIES, NOT_COPIED, ...lines], exit: 1 });
+
+  it("not where a bucket was away for a moment: it goes on with the same nodes", async () => {
+    const busy = copying(
+      "fatal error: An error occurred (SlowDown) when calling the ListObjectsV2 operation",
+      "Retry-After: 0",
+    );
+    const cut = copying("download failed: Connection broken: IncompleteRead", "retry-after: 0");
+    sky.set({ launches: [busy, cut] });
+    const { error, output } = await sky.run(launchVerb, launchInput);
+    expect(error).toBeUndefined();
+    expect(output.match(/copying files failed \(.*\); again in 0 s/g)).toHaveLength(2);
+    expect(sky.changes.filter(([verb]) => verb === "launch")).toHaveLength(3);
+  });
+
+  it("at once where a bucket refuses", async () => {
+    sky.set({ launch: copying("fatal error: An error occurred (AccessDenied) when calling ListObjectsV2") });
+    const { error } = await sky.run(launchVerb, launchInput);
+    expect(error).toContain("failed while syncing");
+    expect(sky.changes.filter(([verb]) => verb === "launch")).toHaveLength(1);
+  });
+
+  it("after its attempts where a bucket stays away", async () => {
+    sky.set({
+      launch: copying("An error occurred (SlowDown) when calling the GetObject operation", "Retry-After=0"),
+    });
+    const { error } = await sky.run(launchVerb, launchInput);
+    expect(error).toContain("failed while syncing: a server asks to come back later");
+    expect(sky.changes.filter(([verb]) => verb === "launch")).toHaveLength(5);
+  });
+
+  it.each([0, 1, 2, 3])("with pauses that grow and differ, within a bound: %d", (attempt) => {
+    const lines = [NOT_COPIED];
+    const failed = { stage: "syncing", failure: { kind: "unknown", cause: "" }, lines } as const;
+    const pause = (at: number, random: number) => pauseBefore(failed, at, random) ?? 0;
+    expect(pause(attempt, 1)).toBe(pause(attempt, 0) * 1.5);
+    expect(pause(attempt, 0)).toBe(15 * 2 ** attempt);
+    expect(pauseBefore({ ...failed, lines: [...lines, "Retry-After: 9000"] }, attempt, 0)).toBe(300);
+    expect(pauseBefore({ ...failed, stage: "starting" }, attempt, 0)).toBeUndefined();
   });
 
   it("the task: the last lines of the rank that failed", async () => {

@@ -3,11 +3,12 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { dynamoImage } from "../../config/checks/image";
 import { VERSIONS } from "../../config/versions";
 import { engineRequirements, INSTALLED_ENGINES } from "../../dev/engineEnvironments";
 import { parseConfig } from "../../plan/config";
 import { ENGINES } from "../../plan/types";
-import { engineImage, setupCommand } from "../../sky/setup";
+import { setupCommand } from "../../sky/setup";
 import { packageRoot } from "../../toolchain/index";
 import { requirementsFile, uvRequirementsFile } from "../../toolchain/python";
 import { skyPilotLock } from "../../toolchain/skypilot";
@@ -124,7 +125,7 @@ describe("what is downloaded", () => {
     ];
     expect(packages.length).toBe(2);
     expect(setup).not.toMatch(/\b(curl|wget)\b|http:|\| *(ba)?sh\b/);
-    const image = engineImage(engine);
+    const image = dynamoImage(engine);
     if (image !== undefined) expect(image).toMatch(/^docker:[\w./-]+:\d+\.\d+\.\d+$/);
   });
 

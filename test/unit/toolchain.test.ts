@@ -57,8 +57,8 @@ describe("versions", () => {
 
   it("refuses etcd that can corrupt data, and services that are too old", () => {
     expect(["3.3.25", "3.5.0", "3.5.1", "3.5.2"].filter(isUsableEtcd)).toEqual([]);
-    expect(["3.4.23", "3.5.3", "3.6.16"].filter((version) => !isUsableEtcd(version))).toEqual([]);
-    expect([isUsableNats("2.8.4"), isUsableNats("2.9.10"), isUsableNats("2.15.2")]).toEqual([
+    expect(["3.4.23", "3.5.3", "3.6.16", "3.7.3"].filter((version) => !isUsableEtcd(version))).toEqual([]);
+    expect([isUsableNats("2.8.4"), isUsableNats("2.9.10"), isUsableNats("2.15.3")]).toEqual([
       false,
       true,
       true,

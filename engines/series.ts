@@ -1,5 +1,5 @@
-/** Definition of a series. */
-import type { EngineName } from "../types";
+/** Definition of a series, and of what an engine's dashboard shows of it. */
+import type { EngineName } from ".";
 
 /** Kinds of scrape targets: the `job` label of every series. */
 export const JOBS = {
@@ -45,3 +45,44 @@ const series =
 export const counter = series("counter");
 export const gauge = series("gauge");
 export const histogram = series("histogram");
+
+/**
+ * Grafana's id of a unit:
+ * https://github.com/grafana/grafana/blob/main/packages/grafana-data/src/valueFormats/categories.ts
+ */
+export type Unit = "s" | "ms" | "reqps" | "short" | "percentunit" | "bytes" | "cps" | "Bps" | "none" | "GBs";
+
+/**
+ * How the dashboard of an engine draws a series of each worker: its highest value, the sum of its values, its
+ * increase per second, its 95th percentile, its mean; or the increase as a share of another series' (by
+ * name).
+ */
+export type Drawing =
+  | "max"
+  | "sum"
+  | "rate"
+  | "p95"
+  | "mean"
+  | { readonly shareOf: string; readonly about: string };
+
+/** An engine's series; it is in no panel of its own without `panel`. */
+export interface EngineSeries extends Omit<Series, "engines"> {
+  readonly panel?: { readonly title: string; readonly unit: Unit; readonly draw: Drawing };
+}
+
+/** A series of an engine's workers, with its panel. */
+export const worker =
+  (kind: Series["kind"]) =>
+  (
+    name: string,
+    about: string,
+    panel?: EngineSeries["panel"],
+    only: Pick<Series, "kvRouter" | "disaggregated" | "onceHappened"> = {},
+  ): EngineSeries => ({
+    name,
+    kind,
+    from: "worker",
+    about,
+    ...only,
+    ...(panel === undefined ? {} : { panel }),
+  });

@@ -1,12 +1,16 @@
-/** The interface of an engine: from a worker's specification to its start command. */
+/** What an engine says of itself, and what the engines' files share. */
 
-import { NO_PARSER } from "../../config/parsers";
-import type { PlainObject } from "../../config/plain";
-import { spelling } from "../../config/reserved";
-import { type TaskName, tasks } from "../../config/task";
-import type { DeploymentConfig, PoolConfig } from "../config";
-import type { PortNeed, PortsTaken } from "../ports";
-import type { MpiStart, Probe } from "../types";
+import type { Known } from "../config/checks";
+import type { DeploymentConfig, PoolConfig } from "../config/deployment";
+import type { FlagTable, FlagValues } from "../config/flags";
+import { NO_PARSER } from "../config/names";
+import type { PlainObject } from "../config/plain";
+import type { PortNeed, PortsTaken } from "../config/ports";
+import type { Problem } from "../config/problems";
+import { spelling } from "../config/reserved";
+import { type TaskName, tasks } from "../config/task";
+import type { Probe } from "../lib/probe";
+import type { EngineSeries } from "./series";
 import type { TransferRules } from "./transfer";
 
 /** Common to the processes of one replica. */
@@ -36,6 +40,26 @@ export interface WorkerSpec extends RankSpec {
   readonly ports: PortsTaken;
   /** Ports of rank 0; the same as `ports` on rank 0. */
   readonly leaderPorts: PortsTaken;
+}
+
+/**
+ * How a replica over several nodes becomes one MPI world with a rank per GPU: `runtime/mpi.py`. Rank 0's
+ * program is `mpirun`, the others' are Open MPI's daemon, which their launchers start with `mpirun`'s
+ * arguments when it requests it.
+ */
+export interface MpiStart {
+  /** Addresses of the replica's nodes by rank, as passed to `mpirun`; may be placeholders. */
+  readonly hosts: readonly string[];
+  /**
+   * Rank 0 only: index in `command` at which the serving process's command starts. The launcher passes it in
+   * a file, because the program before it splits its arguments at spaces.
+   */
+  readonly worker?: number;
+  /**
+   * Rank 0 only: environment that differs for a daemon on its own node. There is one if the node's address is
+   * on none of its interfaces (a container behind another address).
+   */
+  readonly daemonEnv?: Readonly<Record<string, string>>;
 }
 
 /** How to start a worker's process. */
@@ -92,7 +116,85 @@ export type SettingFlags = Readonly<Record<string, string>>;
  */
 export type Unasked = Readonly<Record<string, string>>;
 
+/** A pool as the configuration has it, before defaults that depend on others. */
+export type PoolInput = NonNullable<Known["pools"]>[number];
+
+/** Why a pool is refused, and the key that is to blame. */
+export interface PoolProblem {
+  readonly key: keyof PoolInput;
+  readonly message: string;
+}
+
+/** Limits of an engine: flags and their combinations. What fits the GPUs is checked by packing. */
+export interface Rules {
+  pool(pool: PoolInput): PoolProblem[];
+  whole(known: Known): Problem[];
+}
+
+/**
+ * The version of a real engine on nodes: `pypi` with the extra of `ai-dynamo`, `image` in NVIDIA's image on
+ * NGC.
+ *
+ * The plan uses one set of flags, which is right for both as long as the two are equal (a test checks that);
+ * if they differ, the flags that differ belong beside them. Images of other releases are rejected
+ * (`config/checks/image.ts`). Source of `image`, and of the versions in older releases:
+ * https://docs.nvidia.com/dynamo/v1.6.1/reference/releases/deprecations
+ */
+export interface Release {
+  readonly pypi: string;
+  readonly image: string;
+  /** Name of NVIDIA's image on NGC. */
+  readonly imageName: string;
+  /**
+   * Size of its Python environment on disk, and approximately of its download, in GB: an engine whose own
+   * parsers the tests ask. Default: PyPI has no wheels of it.
+   */
+  readonly environmentGB?: { readonly disk: number; readonly download: number };
+}
+
+/** How the engine's parser reads flags, beyond Python's argparse. */
+export interface Notation {
+  /** Whether `_` stands for `-`, and `--flag.key` is a key of a JSON value. Default: no. */
+  readonly keysOfJson?: boolean;
+  /** Flags that the table cannot list. */
+  other?(name: string): FlagValues | undefined;
+}
+
+/** `kvOffload.diskGB`, where the engine cannot do it or needs something for it. */
+export interface DiskRules {
+  /** Why it cannot, to follow its name: "which …". */
+  readonly refused?: string;
+  /** Why `router.blockSize` has to be set with it: a sentence's first part. */
+  readonly needsBlockSize?: string;
+}
+
 export interface Engine {
+  /**
+   * Undefined for an engine that is simulated: Dynamo's packages on PyPI bring it, a tenth of the images'
+   * size.
+   */
+  readonly release?: Release;
+  readonly rules: Rules;
+  /** Every flag that its worker takes. */
+  readonly table: FlagTable;
+  readonly notation?: Notation;
+  readonly disk?: DiskRules;
+  /** Its own flag for a parser of tool calls, which it refuses beside Dynamo's. */
+  readonly ownToolParser?: string;
+  /** Why it has no output that could be parsed, to follow a parser's name. */
+  readonly unparsed?: string;
+  /**
+   * Variables that the plan sets, with the setting to use instead; refused for all programs of all engines.
+   */
+  readonly reservedVariables?: ReservedFlags;
+  /** Variables of all programs of a deployment with another engine, each with the reason. */
+  readonly elsewhere?: Readonly<Record<string, { readonly value: string; readonly why: string }>>;
+  /** Prefix of a flag for one key of `engineConfig`: `--engine.<group>.<key>`. */
+  readonly keyFlag?: string;
+  /** Its own series, besides Dynamo's, and how the dashboard shows them. */
+  readonly series: readonly EngineSeries[];
+  /** What users should know of its replicas over several nodes: a warning of every preview with one. */
+  readonly cautionAcrossNodes?: readonly string[];
   readonly reservedFlags: ReservedFlags;
   /** Flags left to the user where the setting is not used: both would contradict each other. */
   readonly settingFlags?: SettingFlags;
@@ -175,6 +277,21 @@ export function objectIn(json: string): Readonly<Record<string, unknown>> | unde
   } catch {
     return undefined;
   }
+}
+
+/** GPUs that share a model's experts. */
+export const world = (pool: PoolInput): number => pool.tensorParallel * pool.dataParallel;
+
+/** `router.blockSize` that the engine does not have. */
+export function blockSizeProblem(
+  size: number | undefined,
+  engine: string,
+  allowed: string,
+  accepts: (size: number) => boolean,
+): Problem[] {
+  if (size === undefined || accepts(size)) return [];
+  const message = `${size} is not possible with engine ${engine}. Allowed: ${allowed}, such as 16 or 32.`;
+  return [{ path: ["router", "blockSize"], message }];
 }
 
 /** The user's arguments come last, so that they override repeated flags. */

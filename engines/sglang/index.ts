@@ -5,12 +5,14 @@
  * Dynamo's side https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/sglang/args.py
  */
 
+import { flagTable } from "../../config/flags";
+import { hasExporters } from "../../config/metrics";
+import { defaultServedName, modelPath } from "../../config/model";
+import { neighbours, onePort } from "../../config/ports";
 import { WORKER_FLAGS } from "../../config/reserved";
+import { show } from "../../config/values";
 import { NODE_DIR } from "../../lib/placeholders";
 import { BYTES_PER_GB } from "../../lib/units";
-import { hasExporters } from "../config";
-import { modelPath } from "../model";
-import { neighbours, onePort } from "../ports";
 import {
   disaggregated,
   type Engine,
@@ -30,10 +32,14 @@ import {
   type RankSpec,
   type ReplicaSpec,
   type ReservedFlags,
+  type Rules,
   valuesOf,
   type WorkerSpec,
-} from "./engine";
-import { connectorOf, type TransferRules } from "./transfer";
+  world,
+} from "../engine";
+import { connectorOf, type TransferRules } from "../transfer";
+import flags from "./flags.json";
+import { SERIES } from "./series";
 
 /**
  * Consecutive ports used by attention data parallelism from `--dist-init-addr` on: that one, five for its
@@ -109,7 +115,58 @@ const TRANSFER: TransferRules = {
   takesExtra: ["nixl"],
 };
 
+/**
+ * https://github.com/sgl-project/sglang/blob/v0.5.21/python/sglang/srt/server_args.py (`check_server_args`)
+ */
+const RULES: Rules = {
+  pool(pool) {
+    const { expertParallel } = pool;
+    if (expertParallel === undefined || world(pool) % expertParallel === 0) return [];
+    return [
+      {
+        key: "expertParallel",
+        message: `${expertParallel} does not divide the ${world(pool)} GPUs of tensorParallel × dataParallel, as engine sglang demands (--ep-size). Use a divisor of ${world(pool)}.`,
+      },
+    ];
+  },
+  whole({ model, servedModelName }) {
+    const name = servedModelName ?? (model === undefined ? "" : defaultServedName(model));
+    if (!name.includes(":")) return [];
+    const message = `${show(name)} has a colon, which engine sglang keeps for LoRA adapters (model:adapter). Set a name without one.`;
+    return [{ path: ["servedModelName"], message }];
+  },
+};
+
 export const sglang: Engine = {
+  release: {
+    pypi: "0.5.21",
+    image: "0.5.21",
+    imageName: "sglang-runtime",
+    environmentGB: { disk: 9.7, download: 5 },
+  },
+  rules: RULES,
+  table: flagTable(flags),
+  // HiCache's file backend writes one file per page: `HiCacheFile` in
+  // sglang/srt/mem_cache/hicache_storage.py.
+  disk: {
+    needsBlockSize: "SGLang writes a file for each block, and its own choice is one token for most models",
+  },
+  ownToolParser: "--tool-call-parser",
+  reservedVariables: {
+    SGLANG_HOST_IP: undefined,
+    // Its second name.
+    HOST_IP: undefined,
+    SGLANG_PORT: "ports.engine",
+    SGLANG_TCP_STORE_PORT: undefined,
+  },
+  elsewhere: {
+    // https://github.com/ai-dynamo/dynamo/blob/v1.6.1/lib/bindings/python/src/dynamo/runtime/logging.py
+    DYN_SKIP_SGLANG_LOG_FORMATTING: {
+      value: "1",
+      why: "without SGLang its logging configuration is not needed, of which every start would leave a file in /tmp",
+    },
+  },
+  series: SERIES,
   reservedFlags: RESERVED,
   settingFlags: {
     "--context-length": "contextLength",

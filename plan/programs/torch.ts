@@ -1,6 +1,7 @@
 /** Network interface of torch.distributed, which connects the processes of SGLang, vLLM and TensorRT-LLM. */
+
+import type { WorkerSpec } from "../../engines/engine";
 import { LOOPBACK, NODE_INTERFACE } from "../../lib/placeholders";
-import type { WorkerSpec } from "./engine";
 
 /**
  * gloo uses the address of the node's own host name, which the installers of Debian and Ubuntu set to

@@ -8,17 +8,53 @@
  * Dynamo takes `--namespace dynamo`, the default, for all namespaces.)
  */
 
+import { flagTable } from "../../config/flags";
+import { modelPath } from "../../config/model";
 import { gpusPerReplica } from "../../config/pools";
 import { ROUTER_FLAGS, RUNTIME_FLAGS } from "../../config/reserved";
+import { show } from "../../config/values";
 import { BYTES_PER_GB } from "../../lib/units";
-import { modelPath } from "../model";
-import { type Engine, extraArgs, extraEnv, type WorkerSpec } from "./engine";
+import { type Engine, extraArgs, extraEnv, type PoolProblem, type Rules, type WorkerSpec } from "../engine";
+import { ALSO_SIMULATED } from "../sglang/series";
+import flags from "./flags.json";
 
-/** No encode workers: the configuration rejects them (`config/checks/engines.ts`). */
+/** No encode workers: `RULES` reject them. */
 const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode: "encode" } as const;
+
+/** Mocker simulates scheduling and a KV cache; it has no GPU, no weights and no layers to cut. */
+const RULES: Rules = {
+  pool(pool) {
+    const found: PoolProblem[] = [];
+    const refuse = (key: PoolProblem["key"], what: string) =>
+      found.push({
+        key,
+        message: `${show(pool[key])} has no meaning for engine mocker, which has no ${what}. Remove it, or use a real engine.`,
+      });
+    if (pool.role === "encode")
+      found.push({
+        key: "role",
+        message: `"encode" is not there with engine mocker: Dynamo's simulated engine has no workers that look at pictures. Use a real engine, or remove the pool.`,
+      });
+    if (pool.pipelineParallel > 1) refuse("pipelineParallel", "layers to cut into stages");
+    if (pool.expertParallel !== undefined) refuse("expertParallel", "experts");
+    if (pool.gpuMemoryFraction !== undefined) refuse("gpuMemoryFraction", "GPU memory");
+    return found;
+  },
+  whole({ trustRemoteCode }) {
+    if (trustRemoteCode !== true) return [];
+    const message =
+      "true has no meaning for engine mocker, which loads no code of a model. Remove it, or use a real engine.";
+    return [{ path: ["trustRemoteCode"], message }];
+  },
+};
 
 /** Flags: `python -m dynamo.mocker --help`. */
 export const mocker: Engine = {
+  rules: RULES,
+  table: flagTable(flags),
+  unparsed: "has no meaning for engine mocker, whose text is made up. Remove it, or use a real engine.",
+  // It simulates that engine, and has some of its series.
+  series: ALSO_SIMULATED,
   reservedFlags: {
     ...RUNTIME_FLAGS,
     ...ROUTER_FLAGS,

@@ -1,31 +1,12 @@
-/** `engineConfig`: an engine's own configuration in its YAML form, merged with the plan's. */
+/** `engineConfig`: keys that the plan sets, or that contradict a setting. */
 
-import type { Json, PlainObject } from "../../config/plain";
-import type { Problem, SettingPath } from "../../config/problems";
-import { TRTLLM_KEY } from "../../config/reserved";
-import { show } from "../../config/values";
-import type { DeepReadonly, DeploymentConfig } from "../config";
-import { isUsed, saidTwice, settingOf } from "../saidTwice";
-import type { Engine, ReservedFlags } from "./engine";
-
-type Config = DeepReadonly<PlainObject>;
-type Value = DeepReadonly<Json> | undefined;
-
-export const isGroup = (value: Value): value is Config & PlainObject =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
-
-/** Deep merge by group; the second one's values win. */
-export function merged(first: Config, second: Config): PlainObject {
-  const both = { ...first, ...second };
-  return Object.fromEntries(
-    Object.entries(both).map(([key, value]) => {
-      const [one, other] = [own(first, key), own(second, key)];
-      return [key, isGroup(one) && isGroup(other) ? merged(one, other) : value];
-    }),
-  ) as PlainObject;
-}
-
-const own = (config: Config, key: string): Value => (Object.hasOwn(config, key) ? config[key] : undefined);
+import type { DeploymentConfig } from "../config/deployment";
+import type { Problem, SettingPath } from "../config/problems";
+import { show } from "../config/values";
+import { ENGINES, engines } from "../engines";
+import type { Engine, ReservedFlags } from "../engines/engine";
+import { type Config, isGroup, own, type Value } from "../engines/engineConfig";
+import { isUsed, saidTwice, settingOf } from "./saidTwice";
 
 /**
  * Keys that `engineConfig` must not set: ever, or beside a setting. An engine without such a configuration
@@ -33,7 +14,11 @@ const own = (config: Config, key: string): Value => (Object.hasOwn(config, key) 
  */
 export function engineConfigProblems(
   config: DeploymentConfig,
-  { reservedKeys: reserved, settingKeys = {} }: Pick<Engine, "reservedKeys" | "settingKeys">,
+  {
+    reservedKeys: reserved,
+    settingKeys = {},
+    keyFlag,
+  }: Pick<Engine, "reservedKeys" | "settingKeys" | "keyFlag">,
 ): Problem[] {
   const places = [
     { path: ["engineConfig"], said: config.engineConfig, pools: config.pools },
@@ -44,7 +29,8 @@ export function engineConfigProblems(
     })),
   ].filter(({ said }) => Object.keys(said).length > 0);
   if (reserved === undefined) {
-    const message = `is for engine trtllm; ${config.engine} takes arguments alone. Say it in engineArgs.`;
+    const takes = ENGINES.filter((name) => engines[name].reservedKeys !== undefined).join(", ");
+    const message = `is for engine ${takes}; ${config.engine} takes arguments alone. Say it in engineArgs.`;
     return places.map(({ path }) => ({ path, message }));
   }
   return [
@@ -57,7 +43,7 @@ export function engineConfigProblems(
         return message === undefined ? [] : [{ path: [...path, ...key.split(".")], message }];
       }),
     ]),
-    ...(places.length > 0 ? flagProblems(config) : []),
+    ...(places.length > 0 && keyFlag !== undefined ? flagProblems(config, keyFlag) : []),
   ];
 }
 
@@ -82,14 +68,14 @@ function reservedProblems(path: SettingPath, said: Config, reserved: ReservedFla
 }
 
 /** Dynamo's worker accepts a whole configuration or single keys, and exits if it gets both. */
-function flagProblems(config: DeploymentConfig): Problem[] {
+function flagProblems(config: DeploymentConfig, keyFlag: string): Problem[] {
   const lists = [
     { path: ["engineArgs"], given: config.engineArgs },
     ...config.pools.map(({ engineArgs }, at) => ({ path: ["pools", at, "engineArgs"], given: engineArgs })),
   ];
   return lists.flatMap(({ path, given }) =>
     given.flatMap((argument, at): Problem[] => {
-      if (!argument.startsWith(TRTLLM_KEY)) return [];
+      if (!argument.startsWith(keyFlag)) return [];
       const message = `${show(argument)} does not go with engineConfig: Dynamo takes one of the two. Say it there.`;
       return [{ path: [...path, at], message }];
     }),

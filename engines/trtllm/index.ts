@@ -12,13 +12,15 @@
  * which is Dynamo's worker on rank 0, and waits for work on the others.
  */
 
+import type { PoolConfig } from "../../config/deployment";
+import { flagTable } from "../../config/flags";
+import { modelPath } from "../../config/model";
+import { NAMESPACE } from "../../config/names";
 import type { Json, PlainObject } from "../../config/plain";
-import { reservedFlag, spelling, TRTLLM_KEY, WORKER_FLAGS } from "../../config/reserved";
+import { reservedFlag, spelling, WORKER_FLAGS } from "../../config/reserved";
 import { BYTES_PER_GB } from "../../lib/units";
-import type { PoolConfig } from "../config";
-import { NAMESPACE } from "../context";
-import { modelPath } from "../model";
 import {
+  blockSizeProblem,
   disaggregated,
   type Engine,
   extraArgs,
@@ -28,18 +30,26 @@ import {
   keepsPrefixes,
   option,
   otherModel,
+  type PoolProblem,
   parserFlags,
   publishesKvEvents,
   type ReplicaSpec,
   type ReservedFlags,
+  type Rules,
   type SettingFlags,
   valuesOf,
   type WorkerCommand,
   type WorkerSpec,
-} from "./engine";
-import { isGroup, merged } from "./engineConfig";
+  world,
+} from "../engine";
+import { isGroup, merged } from "../engineConfig";
+import { connectorOf, type TransferRules } from "../transfer";
+import flags from "./flags.json";
 import { mpiDaemon, mpiPorts, mpirun } from "./mpi";
-import { connectorOf, type TransferRules } from "./transfer";
+import { SERIES } from "./series";
+
+/** Prefix of `dynamo.trtllm` for a key of the engine's configuration: `--trtllm.<group>.<key>`. */
+const KEY_FLAG = "--trtllm.";
 
 const MODES = { aggregated: "agg", prefill: "prefill", decode: "decode", encode: "encode" } as const;
 
@@ -70,7 +80,7 @@ const RESERVED_KEYS: ReservedFlags = {
 
 /** Each key as a flag. */
 function flagsOfKeys<V>(keys: Readonly<Record<string, V>>): Record<string, V> {
-  return Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${TRTLLM_KEY}${key}`, value]));
+  return Object.fromEntries(Object.entries(keys).map(([key, value]) => [`${KEY_FLAG}${key}`, value]));
 }
 
 const RESERVED: ReservedFlags = {
@@ -119,7 +129,49 @@ const TRANSFER: TransferRules = {
   insteadOfExtra: "engineConfig.cache_transceiver_config",
 };
 
+/**
+ * Attention data parallelism is a switch in TensorRT-LLM that makes every rank a group: `dynamo.trtllm
+ * --enable-attention-dp`.
+ */
+const RULES: Rules = {
+  pool(pool) {
+    const { dataParallel, expertParallel, tensorParallel } = pool;
+    const found: PoolProblem[] = [];
+    if (dataParallel > 1 && tensorParallel > 1) {
+      found.push({
+        key: "dataParallel",
+        message: `${dataParallel} with tensorParallel ${tensorParallel} is not possible with engine trtllm, where every attention group is one GPU (--enable-attention-dp). Use tensorParallel 1 with dataParallel ${dataParallel * tensorParallel}, or dataParallel 1 with tensorParallel ${dataParallel * tensorParallel}.`,
+      });
+    }
+    if (expertParallel !== undefined && world(pool) % expertParallel !== 0) {
+      found.push({
+        key: "expertParallel",
+        message: `${expertParallel} does not divide the ${world(pool)} GPUs of tensorParallel × dataParallel, as engine trtllm demands (--expert-parallel-size). Use a divisor of ${world(pool)}.`,
+      });
+    }
+    return found;
+  },
+  // https://nvidia.github.io/TensorRT-LLM/features/kvcache.html: tokens per block must be a power of two.
+  whole: ({ router }) =>
+    blockSizeProblem(router?.blockSize, "trtllm", "a power of two", (n) => Number.isInteger(Math.log2(n))),
+};
+
 export const trtllm: Engine = {
+  // PyPI has it as a source package alone, which downloads the rest from NVIDIA.
+  release: { pypi: "1.3.0rc29", image: "1.3.0rc29", imageName: "tensorrtllm-runtime" },
+  rules: RULES,
+  table: flagTable(flags),
+  notation: { other: (name) => (name.startsWith(KEY_FLAG) ? "one" : undefined) },
+  keyFlag: KEY_FLAG,
+  disk: { refused: "which offloads to host memory alone" },
+  reservedVariables: {
+    DYN_TRTLLM_PUBLISH_EVENTS_AND_METRICS: "router.kvEvents",
+  },
+  cautionAcrossNodes: [
+    "TensorRT-LLM over several nodes is experimental: it has not run on real nodes yet. Rehearse it with a small model " +
+      "first (docs/decisions/0007-tensorrt-llm-over-several-nodes-by-mpi.md).",
+  ],
+  series: SERIES,
   reservedFlags: RESERVED,
   taskFlags: { chat: [], completions: ["--endpoint-types", "completions"] },
   reservedKeys: RESERVED_KEYS,
@@ -176,7 +228,7 @@ const DRAFT_KEYS = ["speculative_model", "speculative_model_dir"];
 
 /** https://nvidia.github.io/TensorRT-LLM/features/speculative-decoding.html */
 function draftIn(args: readonly string[], { speculative_config: group }: PlainObject, key: string) {
-  const flag = spelling(`${TRTLLM_KEY}speculative_config.${key}`);
+  const flag = spelling(`${KEY_FLAG}speculative_config.${key}`);
   return otherModel(valuesOf(args, [flag]).at(-1) ?? (isGroup(group) ? group[key] : undefined));
 }
 
@@ -269,7 +321,7 @@ function engineConfigFlags(worker: WorkerSpec): string[] {
   const asked = merged(worker.config.engineConfig, worker.pool.engineConfig);
   if (Object.keys(asked).length > 0)
     return ["--override-engine-args", JSON.stringify(merged(planned(worker), asked))];
-  return leaves(planned(worker)).flatMap(([key, value]) => [`${TRTLLM_KEY}${key}`, String(value)]);
+  return leaves(planned(worker)).flatMap(([key, value]) => [`${KEY_FLAG}${key}`, String(value)]);
 }
 
 /** `[["a.b", 1]]` of `{ a: { b: 1 } }`. */

@@ -5,8 +5,8 @@
  * those that Dynamo can transfer with: `KV_CONNECTOR_PROTOCOLS` in dynamo/vllm/kv_connector_protocols.py.
  */
 import { BYTES_PER_GB } from "../../lib/units";
-import { disaggregated, keepsPrefixes, type WorkerSpec } from "./engine";
-import { connectorOf, type TransferRules } from "./transfer";
+import { disaggregated, keepsPrefixes, type WorkerSpec } from "../engine";
+import { connectorOf, type TransferRules } from "../transfer";
 
 const NIXL = "NixlConnector";
 const MOONCAKE = "MooncakeConnector";
@@ -19,6 +19,7 @@ export const VLLM_TRANSFER: TransferRules = {
     FlexKVConnectorV1: "cache",
   },
   usual: NIXL,
+  offloadIsConnector: true,
   byNixl: [NIXL],
   takesExtra: [NIXL, MOONCAKE, "LMCacheConnectorV1", "FlexKVConnectorV1"],
 };

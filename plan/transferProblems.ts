@@ -1,35 +1,10 @@
-/** KV transfer between workers, and what each engine supports. */
+/** Settings of the KV transfer that the engine does not support. */
 
-import { NIXL_BACKENDS } from "../../config/kvTransfer";
-import type { Problem } from "../../config/problems";
-import { show } from "../../config/values";
-import type { DeploymentConfig } from "../config";
-
-/**
- * A connector transfers blocks from prefill to decode workers, or caches them, in addition to one that
- * transfers.
- */
-export type ConnectorKind = "transfer" | "cache";
-
-export interface TransferRules {
-  /** The engine's own names. */
-  readonly connectors: Readonly<Record<string, ConnectorKind>>;
-  /** The default transfer connector. */
-  readonly usual: string;
-  /** Connectors that use NIXL, and so have a NIXL backend. */
-  readonly byNixl: readonly string[];
-  /** Connectors that accept `kvTransfer.extra`. */
-  readonly takesExtra: readonly string[];
-  /** Alternative to `kvTransfer.extra` if it is not supported. */
-  readonly insteadOfExtra?: string;
-}
-
-type Transfer = DeploymentConfig["kvTransfer"];
-
-/** The connector that transfers blocks. */
-export function connectorOf({ usual, connectors }: TransferRules, { connector }: Transfer): string {
-  return connector !== undefined && connectors[connector] === "transfer" ? connector : usual;
-}
+import type { DeploymentConfig } from "../config/deployment";
+import { NIXL_BACKENDS } from "../config/kvTransfer";
+import type { Problem } from "../config/problems";
+import { show } from "../config/values";
+import { type ConnectorKind, connectorOf, type TransferRules } from "../engines/transfer";
 
 /**
  * Requests of `kvTransfer` that the engine does not support. `rules` is undefined for an engine without KV
@@ -59,7 +34,7 @@ export function transferProblems(config: DeploymentConfig, rules: TransferRules 
   return [
     ...backendProblems(config, rules),
     ...extraProblems(config, rules),
-    ...offloadProblems(config, kind),
+    ...offloadProblems(config, rules, kind),
   ];
 }
 
@@ -104,11 +79,14 @@ function extraProblems({ kvTransfer, engine }: DeploymentConfig, rules: Transfer
   return [{ path: ["kvTransfer", "extra"], message }];
 }
 
-/** `kvOffload` of vLLM is a connector itself, and can be combined with one that hands over. */
-function offloadProblems(config: DeploymentConfig, kind: ConnectorKind | undefined): Problem[] {
-  const { kvTransfer, kvOffload, engine } = config;
+/** Where `kvOffload` is a connector itself, it can be combined with one that hands over. */
+function offloadProblems(
+  { kvTransfer, kvOffload }: DeploymentConfig,
+  { offloadIsConnector = false }: TransferRules,
+  kind: ConnectorKind | undefined,
+): Problem[] {
   const { connector } = kvTransfer;
-  if (engine !== "vllm" || connector === undefined || kvOffload.hostMemoryGB === undefined) return [];
+  if (!offloadIsConnector || connector === undefined || kvOffload.hostMemoryGB === undefined) return [];
   if (kind === "transfer") return [];
   const message = `${show(connector)} does not go with kvOffload: both keep blocks that leave the GPU. Remove one of the two.`;
   return [{ path: ["kvTransfer", "connector"], message }];

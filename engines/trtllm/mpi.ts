@@ -7,9 +7,10 @@
  * Parameters: `ompi_info --all`, https://docs.open-mpi.org/en/v4.1.x/ and
  * https://www.open-mpi.org/faq/?category=tcp
  */
+
+import { neighbours, type PortNeed } from "../../config/ports";
 import { NODE_DIR, NODE_IP } from "../../lib/placeholders";
-import { neighbours, type PortNeed } from "../ports";
-import type { RankSpec, ReplicaSpec, WorkerCommand, WorkerSpec } from "./engine";
+import type { RankSpec, ReplicaSpec, WorkerCommand, WorkerSpec } from "../engine";
 
 /**
  * `mpirun` listens on all ports of its range, a daemon on one. A port with closed connections stays in use

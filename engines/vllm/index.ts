@@ -13,11 +13,13 @@
  *   vLLM rejects others.
  */
 
+import { flagTable } from "../../config/flags";
+import { modelPath } from "../../config/model";
+import { onePort } from "../../config/ports";
 import { WORKER_FLAGS } from "../../config/reserved";
 import { tasks } from "../../config/task";
-import { modelPath } from "../model";
-import { onePort } from "../ports";
 import {
+  blockSizeProblem,
   disaggregated,
   type Engine,
   extraArgs,
@@ -34,10 +36,14 @@ import {
   type RankSpec,
   type ReplicaSpec,
   type ReservedFlags,
+  type Rules,
   valuesOf,
   type WorkerSpec,
-} from "./engine";
-import { kvTransferFlags, sideChannelEnv, VLLM_TRANSFER } from "./vllmTransfer";
+  world,
+} from "../engine";
+import flags from "./flags.json";
+import { SERIES } from "./series";
+import { kvTransferFlags, sideChannelEnv, VLLM_TRANSFER } from "./transfer";
 
 const usesDp = ({ pool }: ReplicaSpec): boolean => pool.dataParallel > 1;
 const isHeadless = (spec: RankSpec): boolean => spec.rank > 0 && !usesDp(spec);
@@ -105,7 +111,51 @@ const RESERVED = {
   "--route-to-encoder": "pools[].role",
 } as const satisfies ReservedFlags;
 
+/**
+ * Expert parallelism is a switch in vLLM:
+ * https://docs.vllm.ai/en/latest/serving/expert_parallel_deployment.html
+ */
+const RULES: Rules = {
+  pool(pool) {
+    const { expertParallel } = pool;
+    if (expertParallel === undefined || expertParallel === 1 || expertParallel === world(pool)) return [];
+    return [
+      {
+        key: "expertParallel",
+        message: `${expertParallel} is not possible with engine vllm, which spreads experts over all GPUs or none (--enable-expert-parallel). Allowed: 1, ${world(pool)}.`,
+      },
+    ];
+  },
+  whole: ({ router }) => blockSizeProblem(router?.blockSize, "vllm", "a multiple of 16", (n) => n % 16 === 0),
+};
+
 export const vllm: Engine = {
+  release: {
+    pypi: "0.31.0",
+    image: "0.31.0",
+    imageName: "vllm-runtime",
+    environmentGB: { disk: 8.6, download: 5 },
+  },
+  rules: RULES,
+  table: flagTable(flags),
+  // `FlexibleArgumentParser`; `-O3` is a level of optimisation.
+  notation: { keysOfJson: true, other: (name) => (/^-O./.test(name) ? "none" : undefined) },
+  // `FileSystemTierManager` in vllm/v1/kv_offload/tiering/fs/manager.py.
+  disk: { refused: "whose files of KV blocks nothing bounds" },
+  reservedVariables: {
+    VLLM_NIXL_SIDE_CHANNEL_HOST: undefined,
+    VLLM_NIXL_SIDE_CHANNEL_PORT: "ports.sideChannel",
+    VLLM_MOONCAKE_BOOTSTRAP_PORT: "ports.sideChannel",
+    VLLM_HOST_IP: undefined,
+    VLLM_PORT: undefined,
+    VLLM_LOOPBACK_IP: undefined,
+    VLLM_DP_RANK: undefined,
+    VLLM_DP_RANK_LOCAL: undefined,
+    VLLM_DP_SIZE: "pools[].dataParallel",
+    VLLM_DP_MASTER_IP: undefined,
+    VLLM_DP_MASTER_PORT: "ports.distInit",
+  },
+  series: SERIES,
   reservedFlags: RESERVED,
   settingFlags: {
     "--max-model-len": "contextLength",

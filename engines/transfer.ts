@@ -1,0 +1,30 @@
+/** KV transfer between workers: what an engine says of its own. */
+import type { DeploymentConfig } from "../config/deployment";
+
+/**
+ * A connector transfers blocks from prefill to decode workers, or caches them, in addition to one that
+ * transfers.
+ */
+export type ConnectorKind = "transfer" | "cache";
+
+export interface TransferRules {
+  /** The engine's own names. */
+  readonly connectors: Readonly<Record<string, ConnectorKind>>;
+  /** The default transfer connector. */
+  readonly usual: string;
+  /** Connectors that use NIXL, and so have a NIXL backend. */
+  readonly byNixl: readonly string[];
+  /** Connectors that accept `kvTransfer.extra`. */
+  readonly takesExtra: readonly string[];
+  /** Alternative to `kvTransfer.extra` if it is not supported. */
+  readonly insteadOfExtra?: string;
+  /** Whether `kvOffload` is a connector too. Default: it is not. */
+  readonly offloadIsConnector?: boolean;
+}
+
+type Transfer = DeploymentConfig["kvTransfer"];
+
+/** The connector that transfers blocks. */
+export function connectorOf({ usual, connectors }: TransferRules, { connector }: Transfer): string {
+  return connector !== undefined && connectors[connector] === "transfer" ? connector : usual;
+}
