@@ -18,7 +18,7 @@ import { recipeText } from "../../sky/task";
 import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 
 /** SkyPilot's name of each feature. */
-const FEATURES: Readonly<Record<Exclude<SkyFeature, "registryLogin">, string>> = {
+const FEATURES: Readonly<Record<Exclude<SkyFeature, "registryLogin" | "volumes">, string>> = {
   spot: "SPOT_INSTANCE",
   ports: "OPEN_PORTS",
   stop: "STOP",
@@ -39,6 +39,7 @@ interface Container {
 interface Answer {
   readonly unsupported: Readonly<Record<string, readonly string[]>>;
   readonly logins: readonly string[];
+  readonly volumeKinds: readonly string[];
   readonly configKeys: readonly string[];
   readonly container: boolean;
   readonly privilegeCheck: string;
@@ -193,7 +194,7 @@ describe("what an infra cannot do", () => {
 
   it("is what SkyPilot says, but for what it finds out of a cluster", () => {
     const ours = Object.entries(UNABLE).map(([cloud, features]) => {
-      const known = [...features.filter((one) => one !== "registryLogin"), ...(UNCERTAIN[cloud] ?? [])];
+      const known = [...features.filter((one) => one in FEATURES), ...(UNCERTAIN[cloud] ?? [])];
       return [cloud, known.map((one) => FEATURES[one as keyof typeof FEATURES]).toSorted()];
     });
     const named = new Set(Object.values(FEATURES));
@@ -209,6 +210,14 @@ describe("what an infra cannot do", () => {
   it("is a login at a registry where no template of SkyPilot's has it", () => {
     const ours = Object.keys(UNABLE).filter((cloud) => !UNABLE[cloud]?.includes("registryLogin"));
     expect(ours.toSorted()).toEqual(answer.logins.toSorted());
+  });
+
+  it("is a volume where SkyPilot has no kind of them", () => {
+    const kinds = [...new Set(answer.volumeKinds.map((kind) => kind.split("-")[0]))].toSorted();
+    expect(kinds).toEqual(["k8s", "runpod"]);
+    const ours = Object.keys(UNABLE).filter((cloud) => !UNABLE[cloud]?.includes("volumes"));
+    // Node pools by ssh are Kubernetes to SkyPilot.
+    expect(ours.toSorted()).toEqual(["kubernetes", "runpod", "ssh"]);
   });
 
   it("decides where NVIDIA's image is what the nodes run", () => {
