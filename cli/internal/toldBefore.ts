@@ -1,6 +1,6 @@
 /**
- * One cause often fails many: four workers of one mistake in their arguments are four resources of Pulumi. Only
- * the first reports it.
+ * One cause often fails many: four workers of one mistake in their arguments are four resources of Pulumi.
+ * Only the first reports it.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";

@@ -19,8 +19,8 @@ export function environments({
 }
 
 /**
- * Variables that SkyPilot's own configuration gives to the nodes' container: `docker run`'s `--env`, and those
- * of pods.
+ * Variables that SkyPilot's own configuration gives to the nodes' container: by `docker run`'s `--env`, and
+ * by pods.
  */
 export function containerEnvironments({
   sky,
