@@ -19,8 +19,8 @@ def prices_of(tasks, infras=None, hub=None):
 
     `prices` has for each task (`num_nodes` and `resources`, as in YAML)
     `{"candidates": […], "problem": text or None, "misses": […], "refused": text or None}`: without
-    candidates, `misses` lists what no machine of the catalogs offers (`machines.py`); empty if unknown. `refused`: why
-    SkyPilot does not take the task at all.
+    candidates, `misses` lists what no machine of the catalogs offers (`machines.py`); empty if unknown.
+    `refused`: why SkyPilot does not take the task at all.
 
     `infras` are those whose access to check (`access.py`). Without them no server and no cloud is queried,
     and access is assumed.
