@@ -13,9 +13,8 @@ import type { ConfigInput } from "../../config/schema";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { interpreterOf } from "../../sky/interpreter";
 import { recipeText } from "../../sky/task";
-import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
+import { skyAnswer } from "./skyAnswer";
 
 /** SkyPilot's name of each feature. */
 const FEATURES: Readonly<Record<Exclude<SkyFeature, "registryLogin" | "volumes">, string>> = {
@@ -170,20 +169,12 @@ beforeAll(async () => {
   mkdirSync(bin);
   chmodSync(home, 0o755);
   for (const program of ["id", "timeout"]) symlinkSync(`/usr/bin/${program}`, join(bin, program));
-  const command = await ensureOwnSkyPilot(["aws", "gcp"], (line) => process.stderr.write(`${line}\n`));
   const pods = PODS.map(([, section, , sky]) => ({ section, task: taskOf(sky) }));
-  const asked = spawnSync(
-    interpreterOf(command) ?? "",
-    [join(packageRoot(), "test", "contract", "skyAccepts.py")],
-    {
-      input: JSON.stringify({ pods, tasks: TASKS.map(taskOf), clusters: tasksOf(FROM_BUCKETS) }),
-      env: { ...process.env, HOME: home, SKYPILOT_DISABLE_USAGE_COLLECTION: "1" },
-      encoding: "utf8",
-      timeout: 240_000,
-    },
+  answer = await skyAnswer<Answer>(
+    "skyAccepts.py",
+    { pods, tasks: TASKS.map(taskOf), clusters: tasksOf(FROM_BUCKETS) },
+    home,
   );
-  if (asked.status !== 0) throw new Error(asked.stderr);
-  answer = JSON.parse(asked.stdout.trim().split("\n").at(-1) ?? "") as Answer;
 }, 900_000);
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
