@@ -13,7 +13,7 @@ export async function cloudsInterpreter(): Promise<string> {
 
 export const skyScript = (name: string): string => join(packageRoot(), "test", "contract", name);
 
-/** Runs a script with JSON on its standard input. @returns The last line that it prints, which is JSON too. */
+/** Gives a script JSON on its standard input. @returns The last line that it prints, which is JSON too. */
 export async function skyAnswer<T>(script: string, input: unknown, home: string): Promise<T> {
   const asked = spawnSync(await cloudsInterpreter(), [skyScript(script)], {
     input: JSON.stringify(input),
