@@ -9,10 +9,10 @@ import { VERBS } from "./verbs";
 function programFor(called: string | undefined): Command {
   const program = new Command("dynamo-sky")
     .description(
-      "NVIDIA Dynamo on GPUs that SkyPilot provisions, or on this machine: what is beside `pulumi up`.",
+      "NVIDIA Dynamo on GPUs that SkyPilot provisions, or on this machine: what `pulumi` itself does not do.",
     )
     .version(packageVersion(), "-V, --version", "print the version")
-    .helpOption("-h, --help", "print this; after a verb, what it takes")
+    .helpOption("-h, --help", "print this; after a verb: its options")
     .helpCommand(false)
     // Options after a verb belong to that verb, even if a parent command has an option of the same name.
     .enablePositionalOptions()

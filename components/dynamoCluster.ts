@@ -200,23 +200,17 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const suffix = this.#suffix(`${name}-suffix`);
     const prefix = args.clusterPrefix ?? `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
     const hosts = new Map<string, ClusterHost>();
-    const ordered = headFirst(deployment.plan);
-    const names = new Map(
-      ordered.map((cluster) => {
-        const own = this.#ownSuffix(`${name}-${cluster.name}-suffix`, cluster, deployment);
-        const base = clusterBaseName(prefix, cluster.name);
-        return [cluster.name, (own ?? suffix).result.apply((end) => `${base}-${end}`)];
-      }),
-    );
+    const named = headFirst(deployment.plan).map((cluster) => {
+      const own = this.#ownSuffix(`${name}-${cluster.name}-suffix`, cluster, deployment);
+      const base = clusterBaseName(prefix, cluster.name);
+      return { cluster, base, clusterName: (own ?? suffix).result.apply((end) => `${base}-${end}`) };
+    });
     const planned = rolloutOf(deployment.config, deployment.plan);
+    const names = Object.fromEntries(named.map(({ cluster, clusterName }) => [cluster.name, clusterName]));
     const rollout =
       planned &&
-      pulumi
-        .all(Object.fromEntries(names))
-        .apply((full) => withClusters(planned, (cluster) => full[cluster] ?? cluster));
-    for (const cluster of ordered) {
-      const base = clusterBaseName(prefix, cluster.name);
-      const clusterName = names.get(cluster.name) ?? pulumi.output(base);
+      pulumi.all(names).apply((full) => withClusters(planned, (cluster) => full[cluster] ?? cluster));
+    for (const { cluster, base, clusterName } of named) {
       const isHead = cluster.name === deployment.plan.endpoint.cluster;
       const certificate = isHead ? tls : undefined;
       const made = {

@@ -72,7 +72,9 @@ export type SkyFeature =
   | "machineImages"
   | "severalNodes"
   /** A login at the image's registry. */
-  | "registryLogin";
+  | "registryLogin"
+  /** Volumes, by name (`sky volumes`). */
+  | "volumes";
 
 /**
  * Features that SkyPilot does not support on a cloud: `_CLOUD_UNSUPPORTED_FEATURES` and
@@ -82,12 +84,30 @@ export type SkyFeature =
  * left to SkyPilot.
  */
 export const UNABLE: Readonly<Record<string, readonly SkyFeature[]>> = {
-  aws: [],
-  azure: ["networkTier"],
-  cudo: ["spot", "stop", "diskTier", "networkTier", "containers", "machineImages", "registryLogin"],
-  do: ["spot", "diskTier", "networkTier"],
-  fluidstack: ["spot", "stop", "diskTier", "networkTier", "containers", "machineImages", "registryLogin"],
-  gcp: [],
+  aws: ["volumes"],
+  azure: ["networkTier", "volumes"],
+  cudo: [
+    "spot",
+    "stop",
+    "diskTier",
+    "networkTier",
+    "containers",
+    "machineImages",
+    "registryLogin",
+    "volumes",
+  ],
+  do: ["spot", "diskTier", "networkTier", "volumes"],
+  fluidstack: [
+    "spot",
+    "stop",
+    "diskTier",
+    "networkTier",
+    "containers",
+    "machineImages",
+    "registryLogin",
+    "volumes",
+  ],
+  gcp: ["volumes"],
   hyperbolic: [
     "spot",
     "ports",
@@ -99,14 +119,15 @@ export const UNABLE: Readonly<Record<string, readonly SkyFeature[]>> = {
     "machineImages",
     "severalNodes",
     "registryLogin",
+    "volumes",
   ],
-  ibm: ["ports", "diskTier", "containers", "registryLogin"],
+  ibm: ["ports", "diskTier", "containers", "registryLogin", "volumes"],
   kubernetes: ["stop", "diskTier", "registryLogin"],
-  lambda: ["spot", "stop", "diskTier", "networkTier", "machineImages"],
-  mithril: ["ports", "diskTier", "networkTier", "machineImages"],
-  nebius: [],
-  oci: ["containers", "registryLogin"],
-  paperspace: ["spot", "diskTier", "networkTier", "machineImages"],
+  lambda: ["spot", "stop", "diskTier", "networkTier", "machineImages", "volumes"],
+  mithril: ["ports", "diskTier", "networkTier", "machineImages", "volumes"],
+  nebius: ["volumes"],
+  oci: ["containers", "registryLogin", "volumes"],
+  paperspace: ["spot", "diskTier", "networkTier", "machineImages", "volumes"],
   primeintellect: [
     "stop",
     "autodown",
@@ -116,10 +137,11 @@ export const UNABLE: Readonly<Record<string, readonly SkyFeature[]>> = {
     "machineImages",
     "severalNodes",
     "registryLogin",
+    "volumes",
   ],
   runpod: ["stop", "diskTier", "networkTier", "severalNodes"],
-  scp: ["spot", "diskTier", "networkTier", "containers", "machineImages", "registryLogin"],
-  seeweb: ["spot", "diskTier", "networkTier", "machineImages", "severalNodes"],
+  scp: ["spot", "diskTier", "networkTier", "containers", "machineImages", "registryLogin", "volumes"],
+  seeweb: ["spot", "diskTier", "networkTier", "machineImages", "severalNodes", "volumes"],
   shadeform: [
     "spot",
     "stop",
@@ -129,11 +151,12 @@ export const UNABLE: Readonly<Record<string, readonly SkyFeature[]>> = {
     "machineImages",
     "severalNodes",
     "registryLogin",
+    "volumes",
   ],
-  slurm: ["spot", "ports", "stop", "registryLogin"],
+  slurm: ["spot", "ports", "stop", "registryLogin", "volumes"],
   ssh: ["stop", "diskTier", "registryLogin"],
-  vast: ["diskTier", "networkTier", "severalNodes", "registryLogin"],
-  verda: ["ports", "stop", "autodown", "diskTier", "networkTier", "containers", "severalNodes"],
+  vast: ["diskTier", "networkTier", "severalNodes", "registryLogin", "volumes"],
+  verda: ["ports", "stop", "autodown", "diskTier", "networkTier", "containers", "severalNodes", "volumes"],
   vsphere: [
     "spot",
     "ports",
@@ -143,8 +166,9 @@ export const UNABLE: Readonly<Record<string, readonly SkyFeature[]>> = {
     "machineImages",
     "severalNodes",
     "registryLogin",
+    "volumes",
   ],
-  yotta: ["spot", "stop", "autodown", "diskTier", "networkTier", "severalNodes"],
+  yotta: ["spot", "stop", "autodown", "diskTier", "networkTier", "severalNodes", "volumes"],
 };
 
 /**

@@ -32,7 +32,7 @@ const source = () => {
     { error },
   );
   return z
-    .union([z.string().regex(/^[^\p{Cc}\p{Cs}]*[^/\s\p{Cc}\p{Cs}]$/u), storage], { error })
+    .union([z.string().regex(/^[^\p{Cc}\p{Cs}]*[^/\s\p{Cc}\p{Cs}]$/u, { error }), storage], { error })
     .register(allowedText, { allowed });
 };
 

@@ -55,6 +55,26 @@ export function podUsers(config: unknown, section: PodSection): readonly PodUser
   );
 }
 
+/** A variable of one of the pod's containers. */
+export interface PodVariable {
+  /** Path below `sky.config`. */
+  readonly path: SettingPath;
+  readonly name: string;
+  readonly value: string;
+}
+
+/** Variables with a value; those from a secret of the cluster have none. */
+export function podVariables(config: unknown, section: PodSection): readonly PodVariable[] {
+  const spec = [section, "pod_config", "spec"];
+  return listAt(config, ...spec, "containers").flatMap((container, index) =>
+    listAt(container, "env").flatMap((entry, position): PodVariable[] => {
+      const [name, value] = [at(entry, "name"), at(entry, "value")];
+      if (typeof name !== "string" || typeof value !== "string") return [];
+      return [{ path: [...spec, "containers", index, "env", position], name, value }];
+    }),
+  );
+}
+
 function isRayNode(container: unknown): boolean {
   const name = at(container, "name");
   return isObject(container) && (name === undefined || name === RAY_NODE);

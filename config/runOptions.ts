@@ -10,15 +10,20 @@ export function runOptions(config: unknown): readonly string[] {
   return [docker?.run_options].flat().filter((option) => typeof option === "string");
 }
 
+/** Their words, as a shell reads them. */
+export function runOptionWords(config: unknown): string[] {
+  return runOptions(config).flatMap((option) => {
+    const found = shellWords(option);
+    return typeof found === "string" ? [] : found;
+  });
+}
+
 /**
  * The user that they set, of whom Docker takes the last: `-u 1000`, `-u1000`, `--user=1000:1000`
  * (https://docs.docker.com/reference/cli/docker/container/run/#user). Undefined without one.
  */
 export function userOfRunOptions(config: unknown): string | undefined {
-  const words = runOptions(config).flatMap((option) => {
-    const found = shellWords(option);
-    return typeof found === "string" ? [] : found;
-  });
+  const words = runOptionWords(config);
   const users = words.flatMap((word, index) => {
     if (word === "-u" || word === "--user") return words[index + 1] ?? [];
     return /^(?:-u=?|--user=)(.+)$/.exec(word)?.[1] ?? [];

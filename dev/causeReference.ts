@@ -9,7 +9,8 @@ const END = "<!-- end: causes -->";
 /** @throws Error if the page has no place for the table. */
 export function renderCauses(page: string): string {
   const [start, end] = [page.indexOf(BEGIN), page.indexOf(END)];
-  if (start < 0 || end < start) throw new Error(`${CAUSES_FILE} has lost the marks of the table of causes`);
+  if (start < 0 || end < start)
+    throw new Error(`${CAUSES_FILE} lacks the comments around the table of causes`);
   return `${page.slice(0, start + BEGIN.length)}\n\n${table()}\n\n${page.slice(end)}`;
 }
 

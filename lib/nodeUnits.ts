@@ -62,6 +62,13 @@ export interface UnitPrograms {
   readonly generation?: string | undefined;
 }
 
+/** The longest time that a program of a unit may take to stop. Unit: seconds. */
+export function longestStop(
+  nodes: readonly { readonly programs: readonly { readonly stopSeconds: number }[] }[],
+): number {
+  return Math.max(0, ...nodes.flatMap(({ programs }) => programs.map(({ stopSeconds }) => stopSeconds)));
+}
+
 /**
  * Carries out a change on a node.
  *

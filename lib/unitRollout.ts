@@ -15,26 +15,42 @@ import type { VerbContext } from "./verb";
 /** After which a proof does without what others lack. */
 const ELSEWHERE_SECONDS = 20;
 
-/** A pool whose units are changed one after the other. */
-interface Pool {
+/** Replicas that are changed one after the other. */
+export interface RollingPool {
+  /** `decode`, `frontend`; with a number where there are several pools of a role. */
   readonly name: string;
   readonly units: readonly {
     readonly cluster: string;
     readonly unit: string;
+    /** Nodes of the cluster that have programs of it. */
     readonly ranks: readonly number[];
   }[];
+  /** How many may be away at a time. */
   readonly maxUnavailable: number;
+  /** How long a changed one must have served before the next one is changed. */
   readonly minReadySeconds: number;
-  readonly generation?: string | undefined;
-  readonly pin?: { readonly ask: string; readonly seen: string } | undefined;
+  /**
+   * What a prefill and a decode worker must share to exchange caches: those of another generation are changed
+   * at once, since an old one must not meet a new one. Absent without disaggregation.
+   */
+  readonly generation?: string;
+  /**
+   * Request field with which Dynamo sends a request to one of its workers, and where the answer names it.
+   * Absent where requests cannot be sent to one.
+   */
+  readonly pin?: { readonly ask: string; readonly seen: string };
 }
 
-/** How a deployment's units are changed: `RolloutPlan` of `plan/rollout.ts`, and the request of a proof. */
+/** How a deployment's units are changed while it serves. */
 export interface Rollout {
-  readonly pools: readonly Pool[];
+  /** Pools whose replicas are changed one after the other; those of all others are changed at once. */
+  readonly pools: readonly RollingPool[];
+  /** Base URLs of the frontends for their own node; may hold placeholders. */
   readonly frontends: readonly string[];
+  /** Cluster of the frontends; they are on its first node. */
   readonly home: string;
   readonly model: string;
+  /** What proves a replica. */
   readonly request: Proof["request"];
 }
 
@@ -67,13 +83,13 @@ export interface RolloutNodes {
 export class UnitRollout {
   readonly #input: ChangedUnit;
   readonly #rollout: Rollout;
-  readonly #pool: Pool;
+  readonly #pool: RollingPool;
   readonly #nodes: RolloutNodes;
   readonly #began = new Date();
   /** This process, as the one that changes the unit. */
   readonly owner: ProcessId = { pid: process.pid, startTime: startTime(process.pid) ?? "" };
 
-  private constructor(input: ChangedUnit, rollout: Rollout, pool: Pool, nodes: RolloutNodes) {
+  private constructor(input: ChangedUnit, rollout: Rollout, pool: RollingPool, nodes: RolloutNodes) {
     this.#input = input;
     this.#rollout = rollout;
     this.#pool = pool;

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { copyBrought } from "../lib/broughtFiles";
 import { withLock } from "../lib/lock";
-import { changeUnits } from "../lib/nodeUnits";
+import { changeUnits, longestStop } from "../lib/nodeUnits";
 import { NODE_FILES } from "../lib/placeholders";
 import type { UnitRollout } from "../lib/unitRollout";
 import { defineVerb, type VerbContext } from "../lib/verb";
@@ -33,8 +33,7 @@ export const verb = defineVerb({
 });
 
 function changeSeconds({ timeoutSeconds, nodes }: LocalPrograms): number {
-  const stops = nodes.flatMap(({ programs }) => programs.map(({ stopSeconds }) => stopSeconds));
-  return timeoutSeconds + Math.max(0, ...stops) + OVERHEAD_SECONDS;
+  return timeoutSeconds + longestStop(nodes) + OVERHEAD_SECONDS;
 }
 
 async function applyNode(

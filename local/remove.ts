@@ -1,6 +1,6 @@
 /** `local remove`: stops the programs of one unit and removes their files; fine if the cluster is gone. */
 import { existsSync } from "node:fs";
-import { changeUnits } from "../lib/nodeUnits";
+import { changeUnits, longestStop } from "../lib/nodeUnits";
 import { defineVerb } from "../lib/verb";
 import { withSupervisor } from "./apply";
 import { nodeDirectory } from "./directories";
@@ -11,10 +11,7 @@ const OVERHEAD_SECONDS = 120;
 
 export const verb = defineVerb({
   input: localProgramsSchema,
-  timeoutSeconds: ({ nodes }) => {
-    const stops = nodes.flatMap(({ programs }) => programs.map(({ stopSeconds }) => stopSeconds));
-    return Math.max(0, ...stops) + OVERHEAD_SECONDS;
-  },
+  timeoutSeconds: ({ nodes }) => longestStop(nodes) + OVERHEAD_SECONDS,
   run: async ({ cluster, unit, nodes }, context) => {
     await Promise.all(
       nodes.map(async ({ rank }) => {

@@ -28,6 +28,8 @@ export interface ClusterPrice {
    * or nobody can be sure.
    */
   readonly misses?: readonly Miss[];
+  /** Why SkyPilot does not take the task at all, in its words. Default: it does. */
+  readonly refused?: string | null;
 }
 
 /** Cost of one cluster, in US dollars an hour. */

@@ -50,11 +50,24 @@ export function machineProblems(
   priceOf: (cluster: ClusterPlan) => ClusterPrice | undefined,
 ): Problem[] {
   const problems = clusters.flatMap((cluster): Problem[] => {
-    const misses = priceOf(cluster)?.misses ?? [];
+    const { misses = [], refused } = priceOf(cluster) ?? {};
+    if (typeof refused === "string") return [refusedProblem(refused)];
     const [first] = misses;
     return first === undefined ? [] : [problemOf(config, cluster, first, misses)];
   });
   return uniqueBy(problems, (problem) => JSON.stringify(problem));
+}
+
+/**
+ * SkyPilot's own check of a task: `Invalid task YAML: 'yes' is not of type 'boolean'. Check problematic
+ * field(s): $.config.gcp.enable_gpu_direct`. Of the task only `config` is the user's as it is.
+ */
+function refusedProblem(refused: string): Problem {
+  const [, field = ""] = /field\(s\): \$\.config\.(\S+)/.exec(refused) ?? [];
+  const why = refused.replace(/^Invalid task YAML: /, "").replace(/\.? Check problematic field.*$/, "");
+  const path = ["sky", "config", ...field.split(".").filter((part) => part !== "")];
+  const message = `SkyPilot does not take it: ${why.replace(/\.$/, "")}. Allowed: what https://docs.skypilot.co/en/latest/reference/config.html has.`;
+  return { path, message };
 }
 
 function problemOf(

@@ -2,49 +2,12 @@
 import type { DeploymentConfig } from "../config/deployment";
 import { type TaskName, tasks } from "../config/task";
 import type { UpdateStrategy } from "../config/update";
+import type { RollingPool, Rollout } from "../lib/unitRollout";
 import { type DeploymentPlan, type ProgramRole, WORKER_ROLES } from "./types";
 import { type Unit, unitsOf } from "./units";
 
-/** Replicas that are changed one after the other. */
-export interface RollingPool {
-  /** `decode`, `frontend`; with a number where there are several pools of a role. */
-  readonly name: string;
-  readonly units: readonly {
-    readonly cluster: string;
-    readonly unit: string;
-    /** Nodes of the cluster that have programs of it. */
-    readonly ranks: readonly number[];
-  }[];
-  /** How many may be away at a time. */
-  readonly maxUnavailable: number;
-  /** How long a changed one must have served before the next one is changed. */
-  readonly minReadySeconds: number;
-  /**
-   * What a prefill and a decode worker must share to exchange caches: those of another generation are changed
-   * at once, since an old one must not meet a new one. Absent without disaggregation.
-   */
-  readonly generation?: string;
-  /**
-   * Request field with which Dynamo sends a request to one of its workers, and where the answer names it.
-   * Absent where requests cannot be sent to one.
-   */
-  readonly pin?: WorkerPin;
-}
-
-interface WorkerPin {
-  readonly ask: string;
-  readonly seen: string;
-}
-
 /** How the units of a deployment are changed while it serves. */
-export interface RolloutPlan {
-  /** Pools whose replicas are changed one after the other; those of all others are changed at once. */
-  readonly pools: readonly RollingPool[];
-  /** Base URLs of the frontends for their own node; may hold placeholders. */
-  readonly frontends: readonly string[];
-  /** Cluster of the frontends; they are on its first node. */
-  readonly home: string;
-  readonly model: string;
+export interface RolloutPlan extends Omit<Rollout, "request"> {
   readonly task: TaskName;
 }
 
@@ -132,7 +95,7 @@ function baseUrl(healthUrl: string): string {
   return healthUrl.replace(/\/live$/, "");
 }
 
-const WORKER_PINS: Readonly<Partial<Record<ProgramRole, WorkerPin>>> = {
+const WORKER_PINS: Readonly<Partial<Record<ProgramRole, RollingPool["pin"]>>> = {
   aggregated: { ask: "backend_instance_id", seen: "decode_worker_id" },
   prefill: { ask: "prefill_worker_id", seen: "prefill_worker_id" },
   decode: { ask: "decode_worker_id", seen: "decode_worker_id" },

@@ -11,7 +11,6 @@ Python 3.9 or later, standard library only.
 import base64
 import json
 import os
-import shutil
 
 import files
 from supervision import read_json
@@ -23,13 +22,6 @@ def directory_of(node):
     import launch
 
     return node.path(launch.FILES)
-
-
-def remove(path):
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
 
 
 def lacking(node, wanted):
@@ -54,7 +46,7 @@ def bring(node, wanted):
     os.makedirs(directory, 0o700, exist_ok=True)
     with node.lock("files"):
         partial = os.path.join(directory, ".%s.partial" % name)
-        remove(partial)
+        files.remove(partial)
         for below, is_executable, content in wanted["entries"]:
             path = os.path.join(partial, *below.split("/")) if below else partial
             if content is None:
@@ -62,7 +54,7 @@ def bring(node, wanted):
             else:
                 write(path, is_executable, content)
         note(node, name, None)
-        remove(os.path.join(directory, name))
+        files.remove(os.path.join(directory, name))
         os.rename(partial, os.path.join(directory, name))
         note(node, name, wanted["digest"])
     node.say({"done": True})
@@ -78,5 +70,5 @@ def note(node, name, digest):
 def forget_others(node, names):
     with node.lock("files"):
         for name in set(read_json(node.path(DIGESTS)) or {}) - set(names):
-            remove(os.path.join(directory_of(node), name))
+            files.remove(os.path.join(directory_of(node), name))
             note(node, name, None)

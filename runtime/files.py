@@ -3,6 +3,7 @@ library only, Python 3.9 or later."""
 
 import json
 import os
+import shutil
 import stat
 
 SECRETS = "secrets.json"
@@ -11,6 +12,14 @@ UNITS = "units"
 
 class Unusable(Exception):
     """An invalid specification or secret: an error message without values of secrets."""
+
+
+def remove(path):
+    """A file or a directory with all that is in it; fine if there is none."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
 
 
 def write_private(path, text):

@@ -36,7 +36,7 @@ import models
 import node
 import node_check
 import plan as plans
-from files import SECRETS, UNITS, write_private
+from files import SECRETS, UNITS, remove, write_private
 from launch import FILES
 
 # The only secret of a launch over several nodes without generated ones: each node derives the others from it.
@@ -67,12 +67,8 @@ def clear(directory, kept):
     os.makedirs(directory, exist_ok=True)
     for entry in os.scandir(directory):
         # A link to the files of a launch is not what the agent has brought.
-        if entry.name in kept and not entry.is_symlink():
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)
+        if entry.name not in kept or entry.is_symlink():
+            remove(entry.path)
 
 
 def forget_others(directory, allocation):
@@ -86,7 +82,7 @@ def forget_others(directory, allocation):
         clear(directory, [])
 
 
-def remove(entry):
+def remove_if_there(entry):
     """Another node that shares the home directory may have removed it already."""
     if entry.is_dir(follow_symlinks=False):
         shutil.rmtree(entry.path, ignore_errors=True)
@@ -153,7 +149,7 @@ def bring(kind, names, home, directory):
         return
     for entry in os.scandir(files):
         if entry.name not in names:
-            remove(entry)
+            remove_if_there(entry)
     if kind == FILES:
         own(files)
     os.symlink(files, os.path.join(directory, kind))

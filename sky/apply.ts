@@ -1,5 +1,6 @@
 /** `sky apply`: brings the programs of one unit to the planned state, and waits until they are healthy. */
 import { bringFiles } from "../lib/nodeFiles";
+import { longestStop } from "../lib/nodeUnits";
 import type { UnitRollout } from "../lib/unitRollout";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { onNode, shells } from "./nodes";
@@ -24,8 +25,7 @@ export const verb = defineVerb({
 });
 
 function changeSeconds({ timeoutSeconds, nodes, weights }: SkyUnit): number {
-  const stops = nodes.flatMap(({ programs }) => programs.map(({ stopSeconds }) => stopSeconds));
-  return timeoutSeconds + (weights?.seconds ?? 0) + Math.max(0, ...stops) + OVERHEAD_SECONDS;
+  return timeoutSeconds + (weights?.seconds ?? 0) + longestStop(nodes) + OVERHEAD_SECONDS;
 }
 
 function limited(context: VerbContext, seconds: number): VerbContext {

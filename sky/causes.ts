@@ -39,7 +39,7 @@ export const FAILURES = {
   setting: {
     title: "the engine refuses a setting",
     advice:
-      "Change it in 'engineArgs' or in the setting that it is from; the engine's own '--help' lists its flags.",
+      "Change it in 'engineArgs' or in the setting that it is from; '--help' of the engine lists its flags.",
   },
   gpu: {
     title: "the GPU or its driver cannot do what the engine needs",

@@ -185,7 +185,7 @@ export class Sky {
   async prices(tasks: readonly unknown[], asked: BeforeLaunch = {}): Promise<PriceRecords> {
     if (tasks.length === 0) return { prices: [], obstacles: [], models: [] };
     const none = (problem: string): PriceRecords => ({
-      prices: tasks.map(() => ({ candidates: [], problem, misses: [] })),
+      prices: tasks.map(() => ({ candidates: [], problem, misses: [], refused: null })),
       obstacles: [],
       models: [],
     });

@@ -18,8 +18,9 @@ def prices_of(tasks, infras=None, hub=None):
     """Returns `{"prices": […], "obstacles": […], "models": […]}`.
 
     `prices` has for each task (`num_nodes` and `resources`, as in YAML)
-    `{"candidates": […], "problem": text or None, "misses": […]}`: without candidates, `misses` lists what no
-    machine of the catalogs offers (`machines.py`); empty if unknown.
+    `{"candidates": […], "problem": text or None, "misses": […], "refused": text or None}`: without
+    candidates, `misses` lists what no machine of the catalogs offers (`machines.py`); empty if unknown.
+    `refused`: why SkyPilot does not take the task at all.
 
     `infras` are those whose access to check (`access.py`). Without them no server and no cloud is queried,
     and access is assumed.
@@ -43,10 +44,16 @@ def obstacles_at(infras, enabled):
 
 
 def price_of(config, enabled):
+    refused = None
     try:
+        from sky import exceptions
         from sky import task as task_lib
 
-        task = task_lib.Task.from_yaml_config(copy.deepcopy(config))
+        try:
+            task = task_lib.Task.from_yaml_config(copy.deepcopy(config))
+        except exceptions.InvalidSkyPilotConfigError as error:
+            refused = first_line(error)
+            raise
         candidates = []
         hints = []
         for resources, cloud in choices(task, enabled):
@@ -57,7 +64,8 @@ def price_of(config, enabled):
         problem = None if candidates else " ".join(hints) or "it finds no such machines"
     except Exception as error:  # whatever SkyPilot raises: a missing price is a result, not a failure
         candidates, problem = [], first_line(error)
-    return {"candidates": candidates, "problem": problem, "misses": [] if candidates else misses(config)}
+    missed = [] if candidates or refused else misses(config)
+    return {"candidates": candidates, "problem": problem, "misses": missed, "refused": refused}
 
 
 def misses(config):

@@ -114,6 +114,8 @@ export const priceRecords = z.strictObject({
           instead: z.array(z.enum(MISSED)),
         }),
       ),
+      /** Why SkyPilot does not take the task at all; null if it does. */
+      refused: z.string().nullable(),
     }),
   ),
   obstacles: z.array(

@@ -1,4 +1,5 @@
 /** `sky remove`: stops the programs of one unit and forgets it; fine if the cluster or a node is gone. */
+import { longestStop } from "../lib/nodeUnits";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
 import { findShells, onNode } from "./nodes";
@@ -9,10 +10,7 @@ const OVERHEAD_SECONDS = 300;
 
 export const verb = defineVerb({
   input: skyUnitSchema,
-  timeoutSeconds: ({ nodes }) => {
-    const stops = nodes.flatMap(({ programs }) => programs.map(({ stopSeconds }) => stopSeconds));
-    return Math.max(0, ...stops) + OVERHEAD_SECONDS;
-  },
+  timeoutSeconds: ({ nodes }) => longestStop(nodes) + OVERHEAD_SECONDS,
   run: async ({ cluster, infra, unit, nodes }, context) => {
     const shellOf = await findShells(cluster, infra, context);
     if (shellOf === undefined) return;

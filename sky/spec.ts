@@ -77,8 +77,8 @@ export const skyLaunchSchema = z.strictObject({
   /** Digests of the files of `runtime/`, by name: a changed file makes another task. Default: none needed. */
   runtime: names.default({}),
   /**
-   * Values of the task's secrets, by name. They reach the nodes in a private file, the login of a registry
-   * SkyPilot only; never on a command line.
+   * Values of the task's secrets, by name: never on a command line. Of `up` only the login of a registry,
+   * which SkyPilot alone gets; nodes are given theirs by `sky nodes`.
    */
   secrets: z.record(z.string(), z.string()).default({}),
   /** Whether the endpoint uses TLS. Default: plain HTTP. */

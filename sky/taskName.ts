@@ -20,7 +20,7 @@ const NAME = /^dynamo-([0-9a-f]{8})-[0-9a-f]{8}$/;
 /**
  * @param runtime Digests of the files of `runtime/`, by name.
  * @param secrets Values of secrets. A changed value changes the name, and so restarts the task, except for
- * secrets that a running task reloads (`renewSecrets.ts`). The digest is slow to compute, since names are
+ * secrets that a running program reads again (`READ_AGAIN`). The digest is slow to compute, since names are
  * public and a short secret could be guessed from a fast one.
  */
 export function taskName(

@@ -44,7 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
   const load = VERBS[name];
   if (load === undefined)
     return tell(
-      `'${name}' is no verb of dynamo-sky. The verbs are: ${Object.keys(VERBS).join(", ")}.`,
+      `'${name}' is none of the commands that Pulumi's resources run (${Object.keys(VERBS).join(", ")}). For people: dynamo-sky --help`,
       EXIT_USAGE,
     );
   const stop = stopSignal();

@@ -1,6 +1,6 @@
 /**
- * One cause often fails many: four workers of one mistake in their arguments are four resources of Pulumi. It
- * is told once.
+ * One cause often fails many: four workers of one mistake in their arguments are four resources of Pulumi.
+ * Only the first reports it.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { isOlder, removeOlder } from "../../lib/staleFiles";
 const KEPT_MS = 3_600_000;
 
 /**
- * Who has told the same cause since then; undefined where nobody has, and then it is for `who` to tell.
+ * The resource that has already reported this cause; undefined if `who` is the first, and must report it.
  *
  * @param reason Numbers in it do not count: ports, times and process numbers differ.
  * @param began When the work began that has failed.
@@ -23,7 +23,7 @@ export function toldBefore(who: string, reason: string, began: Date): string | u
   const same = reason.replaceAll(who, "").replace(/\d+/g, "0");
   const file = join(directory, createHash("sha256").update(same).digest("hex"));
   removeOlder(directory, Date.now() - KEPT_MS);
-  if (isOlder(file, began.getTime())) buried(file);
+  if (isOlder(file, began.getTime())) setAside(file);
   try {
     writeFileSync(file, who, { flag: "wx", mode: 0o600 });
     return undefined;
@@ -34,12 +34,12 @@ export function toldBefore(who: string, reason: string, began: Date): string | u
 }
 
 /** Moved away before it is removed: of several that find it, one succeeds. */
-function buried(file: string): void {
-  const grave = `${file}.${process.pid}`;
+function setAside(file: string): void {
+  const aside = `${file}.${process.pid}`;
   try {
-    renameSync(file, grave);
+    renameSync(file, aside);
   } catch {
     // Another one did.
   }
-  rmSync(grave, { force: true });
+  rmSync(aside, { force: true });
 }

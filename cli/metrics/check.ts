@@ -84,11 +84,11 @@ export function asJson({ targets, answers, absent }: MetricsCheck): object {
 /** Lines for users. */
 export function asText(check: MetricsCheck): string[] {
   const { targets, answers, absent } = check;
-  const [names, askers] = [
+  const [names, sources] = [
     targets.map(({ job, program, cluster, node }) => `${job}: ${program} on node ${node} of ${cluster}`),
     answers.map(({ source }) => source),
   ];
-  const width = Math.max(0, ...[...names, ...askers].map((name) => name.length));
+  const width = Math.max(0, ...[...names, ...sources].map((name) => name.length));
   const up = targets.filter(({ problem }) => problem === null).length;
   return [
     ...targets.map(({ problem }, index) => row(names[index] ?? "", problem ?? "up")),

@@ -1,6 +1,6 @@
 /** Checks of the nodes' image: an NVIDIA image must have the supported release and contain the engine. */
 import { ENGINES, type EngineName, engines, isSimulated } from "../../engines";
-import { cloudOf, runsAsImageUser } from "../infra";
+import { cloudOf, infraKind, runsAsImageUser } from "../infra";
 import type { Problem } from "../problems";
 import { isRootUser } from "../runOptions";
 import { listed, show } from "../values";
@@ -29,7 +29,26 @@ export function isKnownRelease(image: string | undefined): boolean {
 }
 
 export function imageChecks(known: Known): Problem[] {
-  return [...releaseProblems(known), ...acceleratorProblems(known), ...userProblems(known)];
+  return [
+    ...prefixProblems(known),
+    ...releaseProblems(known),
+    ...acceleratorProblems(known),
+    ...userProblems(known),
+  ];
+}
+
+/** A registry's host and a path, which no machine image of a cloud has. */
+export function isOfRegistry(image: string): boolean {
+  return /^[\w-]+(\.[\w-]+)+(:\d+)?\/[^:]+/.test(image);
+}
+
+/** SkyPilot takes an image without `docker:` for one of the cloud's machines, except on Kubernetes. */
+function prefixProblems({ sky, target }: Known): Problem[] {
+  if (sky?.image === undefined || target === "local" || !isOfRegistry(sky.image)) return [];
+  const machines = sky.infra.filter((infra) => infraKind(infra) !== "Kubernetes");
+  if (sky.infra.length > 0 && machines.length === 0) return [];
+  const message = `${show(sky.image)} is taken for an image of the cloud's machines. Write docker:${sky.image} for a container.`;
+  return [{ path: ["sky", "image"], message }];
 }
 
 /**

@@ -13,6 +13,7 @@ import type { ParsedConfig } from "../schema";
 import { USUAL_GPUS_OF_A_NODE } from "../services";
 import { show } from "../values";
 import type { Known } from ".";
+import { isOfRegistry } from "./image";
 
 type Sky = ParsedConfig["sky"];
 
@@ -89,7 +90,9 @@ const FEATURES: readonly Feature[] = [
     feature: "machineImages",
     setting: ["sky", "image"],
     asked: ({ image }) =>
-      image === undefined || image.startsWith("docker:") ? undefined : `the machine image ${show(image)}`,
+      image === undefined || image.startsWith("docker:") || isOfRegistry(image)
+        ? undefined
+        : `the machine image ${show(image)}`,
     remedy: "Remove sky.image, or name a container's image (docker:…)",
   },
   {
@@ -109,6 +112,12 @@ const FEATURES: readonly Feature[] = [
     except: (infra, { config }) =>
       infraKind(infra) === "Kubernetes" &&
       kubernetesSections([infra]).every((section) => hasPullSecrets(config, section)),
+  },
+  {
+    feature: "volumes",
+    setting: ["sky", "volumes"],
+    asked: ({ volumes }) => (Object.keys(volumes).length > 0 ? "volumes" : undefined),
+    remedy: "Remove sky.volumes; sky.fileMounts brings buckets",
   },
 ];
 

@@ -7,7 +7,7 @@ import { FILES } from "../../lib/placeholders";
 import type { Problem, SettingPath } from "../problems";
 import { spelling } from "../reserved";
 import type { Known } from ".";
-import { environments } from "./environments";
+import { containerEnvironments, environments } from "./environments";
 
 /**
  * `https://user:password@host` (https://datatracker.ietf.org/doc/html/rfc3986#section-3.2.1), also where the
@@ -16,7 +16,7 @@ import { environments } from "./environments";
 const PASSWORD_IN_URL = /\b[a-z][a-z0-9+.-]*:\/\/(?!\[)[^\s/?#@:]*:(?!\d+(?:[/?#,;"'\]]|$))[^\s@]+@/i;
 /** Clients take a proxy without `http://` too. */
 const PROXY = /(?<!^no)_proxy$/i;
-const PASSWORD_IN_PROXY = /^[^\s/?#@:]+:[^\s@]+@/;
+const PASSWORD_IN_PROXY = /^(?=((?:[a-z][a-z0-9+.-]*:\/\/)?))\1[^\s/?#@:]+:[^\s@]+@/i;
 /** Flags whose value is a secret: of `--api-key`, `--hf-token`, `--ssl-keyfile-password`. */
 const SECRET_FLAG = /^--(.*-)?(api-key|token|password|secret)$(?<!-per-token)/;
 /** Names of variables whose value is one. The name of a file with one is not. */
@@ -52,14 +52,19 @@ function urlProblems(path: SettingPath, value: unknown): Problem[] {
 const isSecret = (value: string): boolean => value !== "" && !/^(\/|~\/|\{\{)/.test(value);
 
 function variableProblems(known: Known): Problem[] {
-  return environments(known).flatMap(({ path, env = {} }) =>
-    Object.entries(env)
-      .filter(([name, value]) => SECRET_VARIABLE.test(name) && !OF_THE_HUB.test(name) && isSecret(value))
-      .map(([name]) => ({
-        path: [...path, name],
-        message: `holds a secret, which ${PLAIN}. Remove it; ${insteadOf(name)}.`,
-      })),
-  );
+  const holds = (name: string) => `holds a secret, which ${PLAIN}. Remove it; ${insteadOf(name)}.`;
+  return [
+    ...environments(known).flatMap(({ path, env = {} }) =>
+      Object.entries(env)
+        .filter(([name, value]) => SECRET_VARIABLE.test(name) && !OF_THE_HUB.test(name) && isSecret(value))
+        .map(([name]) => ({ path: [...path, name], message: holds(name) })),
+    ),
+    ...containerEnvironments(known).flatMap(({ path, env }) =>
+      Object.entries(env)
+        .filter(([name, value]) => SECRET_VARIABLE.test(name) && isSecret(value))
+        .map(([name]) => ({ path, message: `${name} ${holds(name)}` })),
+    ),
+  ];
 }
 
 function argumentProblems({ engine, engineArgs = [], pools = [], frontend }: Known): Problem[] {

@@ -146,6 +146,6 @@ function userProblems(config: object, { infra, image }: NonNullable<Known["sky"]
     user === undefined || isRootUser(user) ? [] : [{ path: RUN_OPTIONS, value: user, where: "container" }];
   return [...pods, ...containers].map(({ path, value, where }) => ({
     path: ["sky", "config", ...path] satisfies SettingPath,
-    message: `${show(value)} makes the ${where}'s user another one than root, and SkyPilot needs root or sudo in a ${where}, which NVIDIA's image does not have. Remove it, or set sky.image to an image with sudo for its user.`,
+    message: `${show(value)} makes the ${where}'s user another one than root, and SkyPilot needs root or sudo in a ${where}, which NVIDIA's image does not have. ${value === "0" ? "Write it without quotes: 0. Or remove it" : "Remove it"}, or set sky.image to an image with sudo for its user.`,
   }));
 }

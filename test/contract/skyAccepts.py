@@ -16,7 +16,7 @@ import yaml
 from sky import exceptions
 from sky import task as task_lib
 from sky.skylet import constants
-from sky.utils import config_utils
+from sky.utils import config_utils, volume
 from sky.utils.registry import CLOUD_REGISTRY
 
 ROOT = pathlib.Path(sky.__file__).parent
@@ -97,6 +97,7 @@ print(
         {
             "unsupported": {name: unsupported(name, cloud) for name, cloud in clouds.items()},
             "logins": [name for name in clouds if logs_in(name)],
+            "volumeKinds": [kind.value for kind in volume.VolumeType],
             "configKeys": [".".join(key) for key in constants.OVERRIDEABLE_CONFIG_KEYS_IN_TASK],
             "container": "name: ray-node" in (ROOT / "templates" / "kubernetes-ray.yml.j2").read_text(),
             "privilegeCheck": privilege_check(),

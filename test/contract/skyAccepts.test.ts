@@ -13,12 +13,11 @@ import type { ConfigInput } from "../../config/schema";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { interpreterOf } from "../../sky/interpreter";
 import { recipeText } from "../../sky/task";
-import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
+import { skyAnswer } from "./skyAnswer";
 
 /** SkyPilot's name of each feature. */
-const FEATURES: Readonly<Record<Exclude<SkyFeature, "registryLogin">, string>> = {
+const FEATURES: Readonly<Record<Exclude<SkyFeature, "registryLogin" | "volumes">, string>> = {
   spot: "SPOT_INSTANCE",
   ports: "OPEN_PORTS",
   stop: "STOP",
@@ -39,6 +38,7 @@ interface Container {
 interface Answer {
   readonly unsupported: Readonly<Record<string, readonly string[]>>;
   readonly logins: readonly string[];
+  readonly volumeKinds: readonly string[];
   readonly configKeys: readonly string[];
   readonly container: boolean;
   readonly privilegeCheck: string;
@@ -169,20 +169,12 @@ beforeAll(async () => {
   mkdirSync(bin);
   chmodSync(home, 0o755);
   for (const program of ["id", "timeout"]) symlinkSync(`/usr/bin/${program}`, join(bin, program));
-  const command = await ensureOwnSkyPilot(["aws", "gcp"], (line) => process.stderr.write(`${line}\n`));
   const pods = PODS.map(([, section, , sky]) => ({ section, task: taskOf(sky) }));
-  const asked = spawnSync(
-    interpreterOf(command) ?? "",
-    [join(packageRoot(), "test", "contract", "skyAccepts.py")],
-    {
-      input: JSON.stringify({ pods, tasks: TASKS.map(taskOf), clusters: tasksOf(FROM_BUCKETS) }),
-      env: { ...process.env, HOME: home, SKYPILOT_DISABLE_USAGE_COLLECTION: "1" },
-      encoding: "utf8",
-      timeout: 240_000,
-    },
+  answer = await skyAnswer<Answer>(
+    "skyAccepts.py",
+    { pods, tasks: TASKS.map(taskOf), clusters: tasksOf(FROM_BUCKETS) },
+    home,
   );
-  if (asked.status !== 0) throw new Error(asked.stderr);
-  answer = JSON.parse(asked.stdout.trim().split("\n").at(-1) ?? "") as Answer;
 }, 900_000);
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
@@ -193,7 +185,7 @@ describe("what an infra cannot do", () => {
 
   it("is what SkyPilot says, but for what it finds out of a cluster", () => {
     const ours = Object.entries(UNABLE).map(([cloud, features]) => {
-      const known = [...features.filter((one) => one !== "registryLogin"), ...(UNCERTAIN[cloud] ?? [])];
+      const known = [...features.filter((one) => one in FEATURES), ...(UNCERTAIN[cloud] ?? [])];
       return [cloud, known.map((one) => FEATURES[one as keyof typeof FEATURES]).toSorted()];
     });
     const named = new Set(Object.values(FEATURES));
@@ -209,6 +201,14 @@ describe("what an infra cannot do", () => {
   it("is a login at a registry where no template of SkyPilot's has it", () => {
     const ours = Object.keys(UNABLE).filter((cloud) => !UNABLE[cloud]?.includes("registryLogin"));
     expect(ours.toSorted()).toEqual(answer.logins.toSorted());
+  });
+
+  it("is a volume where SkyPilot has no kind of them", () => {
+    const kinds = [...new Set(answer.volumeKinds.map((kind) => kind.split("-")[0]))].toSorted();
+    expect(kinds).toEqual(["k8s", "runpod"]);
+    const ours = Object.keys(UNABLE).filter((cloud) => !UNABLE[cloud]?.includes("volumes"));
+    // Node pools by ssh are Kubernetes to SkyPilot.
+    expect(ours.toSorted()).toEqual(["kubernetes", "runpod", "ssh"]);
   });
 
   it("decides where NVIDIA's image is what the nodes run", () => {

@@ -9,8 +9,7 @@ import { delimiter, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { OBSTACLE_KINDS, obstacleProblems } from "../../plan/obstacles";
-import { interpreterOf } from "../../sky/interpreter";
-import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
+import { cloudsInterpreter } from "./skyAnswer";
 
 const answers = z.array(
   z.array(
@@ -27,8 +26,7 @@ const home = mkdtempSync(join(tmpdir(), "dsky-access-"));
 let python = "";
 
 beforeAll(async () => {
-  python =
-    interpreterOf(await ensureOwnSkyPilot(["aws", "gcp"], (line) => process.stderr.write(`${line}\n`))) ?? "";
+  python = await cloudsInterpreter();
   mkdirSync(join(home, "bin"));
   for (const tool of ["ssh", "rsync"]) {
     writeFileSync(join(home, "bin", tool), "#!/bin/sh\n");

@@ -9,11 +9,9 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { packageRoot } from "../../lib/root";
 import { classify } from "../../sky/failure";
-import { interpreterOf } from "../../sky/interpreter";
 import { pauseBefore } from "../../sky/passing";
-import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
+import { cloudsInterpreter, skyScript } from "./skyAnswer";
 
 const FILES: Readonly<Record<string, string>> = {
   "qwen/config.json": "{}",
@@ -71,8 +69,7 @@ class Bucket {
 
 let interpreter = "";
 beforeAll(async () => {
-  const command = await ensureOwnSkyPilot(["aws", "gcp"], (line) => process.stderr.write(`${line}\n`));
-  interpreter = interpreterOf(command) ?? "";
+  interpreter = await cloudsInterpreter();
 }, 900_000);
 
 describe("a bucket that is copied to a node", () => {
@@ -82,8 +79,9 @@ describe("a bucket that is copied to a node", () => {
   let command = "";
   let endpoint = "";
   beforeAll(() => {
-    const script = join(packageRoot(), "test", "contract", "skyBuckets.py");
-    command = execFileSync(interpreter, [script, "s3://weights/qwen", target], { encoding: "utf8" });
+    command = execFileSync(interpreter, [skyScript("skyBuckets.py"), "s3://weights/qwen", target], {
+      encoding: "utf8",
+    });
   });
   beforeEach(async () => {
     endpoint = await bucket.open();

@@ -12,9 +12,8 @@ import type { ConfigInput } from "../../config/schema";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { interpreterOf } from "../../sky/interpreter";
 import { recipeText } from "../../sky/task";
-import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
+import { skyAnswer } from "./skyAnswer";
 
 interface Answer {
   /** Packages by where an image runs. */
@@ -77,19 +76,11 @@ beforeAll(async () => {
   mkdirSync(bin);
   chmodSync(scratch, 0o755);
   for (const program of ["whoami", "true"]) symlinkSync(`/usr/bin/${program}`, join(bin, program));
-  const command = await ensureOwnSkyPilot(["aws", "gcp"], (line) => process.stderr.write(`${line}\n`));
-  const asked = spawnSync(
-    interpreterOf(command) ?? "",
-    [join(packageRoot(), "test", "contract", "skyImages.py")],
-    {
-      input: JSON.stringify(RUNS.map(([, sky]) => taskOf(sky))),
-      env: { ...process.env, HOME: scratch, SKYPILOT_DISABLE_USAGE_COLLECTION: "1" },
-      encoding: "utf8",
-      timeout: 240_000,
-    },
+  answer = await skyAnswer<Answer>(
+    "skyImages.py",
+    RUNS.map(([, sky]) => taskOf(sky)),
+    scratch,
   );
-  if (asked.status !== 0) throw new Error(asked.stderr);
-  answer = JSON.parse(asked.stdout.trim().split("\n").at(-1) ?? "") as Answer;
 }, 900_000);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 

@@ -159,6 +159,18 @@ describe("a machine that SkyPilot's catalogs do not have", () => {
     expect(await refusal(input)).toBeUndefined();
   });
 
+  it.each<[object, string]>([
+    [{ gcp: { enable_gpu_direct: "yes" } }, "gcp.enable_gpu_direct: SkyPilot does not take it: 'yes' is not"],
+    [{ hooks: { x: 1 } }, "hooks: SkyPilot does not take it: {'x': 1} is not of type 'array'."],
+    [{ kubernetes: { kueue: { queue: "u" } } }, "config: SkyPilot does not take it: Found unsupported field"],
+  ])(
+    "is not asked for, with a configuration of a form that SkyPilot does not take: %j",
+    async (config, said) => {
+      const infra = ["aws", "gcp", "kubernetes"];
+      expect(await refusal(machines("A10G", 4, { infra, config: config as never }))).toContain(said);
+    },
+  );
+
   it("is not where another API server has catalogs of its own", async () => {
     expect(await refusal(machines("A10G", 8, { infra: "aws" }), elsewhere)).toBeUndefined();
   });

@@ -11,13 +11,12 @@ import type { ConfigInput } from "../../config/schema";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { interpreterOf } from "../../sky/interpreter";
 import { recipeText } from "../../sky/task";
-import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
+import { cloudsInterpreter } from "./skyAnswer";
 
 let python = "";
 beforeAll(async () => {
-  python = interpreterOf(await ensureOwnSkyPilot(["aws", "gcp"], () => undefined)) ?? "";
+  python = await cloudsInterpreter();
 }, 600_000);
 const TIMEOUT = 300_000;
 

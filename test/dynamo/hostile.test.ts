@@ -215,6 +215,11 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
+/** SkyPilot's own configuration of a task. */
+interface SkyConfig extends Record<string, unknown> {
+  readonly docker?: { readonly run_options?: string | readonly string[] };
+}
+
 describe("a hostile value", () => {
   test("is taken or refused by name, in every setting that takes text", () => {
     for (const { slot, refused } of JUDGED) {
@@ -336,14 +341,15 @@ describe("a hostile value", () => {
       const { labels = {}, image_id, instance_type } = task["resources"] as Record<string, unknown>;
       expect(labels).toEqual(config.sky.labels);
       expect(task["envs"] ?? {}).toEqual(config.sky.envs);
-      // Pod settings are next to it.
-      const { kubernetes: _pods, ssh: _hosts, ...rest } = (task["config"] ?? {}) as Record<string, unknown>;
-      const { kubernetes: _own, ...own } = quotedSkyConfig(config.sky.config ?? {}) as Record<
-        string,
-        unknown
-      >;
+      // Settings of pods and options of containers are next to it.
+      const { kubernetes: _pods, ssh: _hosts, docker, ...rest } = (task["config"] ?? {}) as SkyConfig;
+      const asked = quotedSkyConfig(config.sky.config ?? {}) as SkyConfig;
+      const { kubernetes: _own, docker: ownDocker, ...own } = asked;
       expect(rest).toEqual(own);
-      expect(task["config"]).toMatchObject(quotedSkyConfig(config.sky.config ?? {}));
+      const options = [ownDocker?.run_options ?? []].flat();
+      const given = [docker?.run_options ?? []].flat();
+      expect(given.slice(given.length - options.length)).toEqual(options);
+      expect(task["config"]).toMatchObject({ ...asked, ...(docker === undefined ? {} : { docker }) });
       if (config.sky.image !== undefined) expect(image_id).toBe(config.sky.image);
       expect(instance_type).toBe(config.sky.instanceType);
     }

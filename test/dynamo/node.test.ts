@@ -348,7 +348,7 @@ describe("the driver", () => {
     const internal = await machine.run("local fly", {});
     expect(internal).toMatchObject({
       code: 2,
-      stderr: expect.stringContaining("'local fly' is no verb of dynamo-sky."),
+      stderr: expect.stringContaining("'local fly' is none of the commands that Pulumi's resources run"),
     });
     const other = await machine.run("fly away", {});
     expect(other).toMatchObject({ code: 2, stderr: expect.stringContaining("unknown command 'fly'") });

@@ -201,5 +201,13 @@ describe("DynamoCluster", () => {
     expect(await refused(args(undefined, new Map([...prices.keys()].map((key) => [key, none]))))).toContain(
       "dynamo-sky:cluster.gpusPerNode: 8 cannot be had",
     );
+    const text =
+      "Invalid task YAML: 'yes' is not of type 'boolean'. Check problematic field(s): $.config.gcp.enable_gpu_direct";
+    const invalid: ClusterPrice = { candidates: [], problem: text, refused: text };
+    expect(
+      await refused(args(undefined, new Map([...prices.keys()].map((key) => [key, invalid])))),
+    ).toContain(
+      "dynamo-sky:sky.config.gcp.enable_gpu_direct: SkyPilot does not take it: 'yes' is not of type 'boolean'. Allowed:",
+    );
   });
 });

@@ -371,6 +371,11 @@ describe("what SkyPilot mounts", () => {
       'dynamo-sky:sky.volumes["/mnt"]: is mounted by sky.fileMounts already. Choose another path for one of the two.',
     ],
     [
+      "from a URL with a slash at its end",
+      { sky: { fileMounts: { "/mnt": "s3://bucket/" } } },
+      'dynamo-sky:sky.fileMounts["/mnt"]: "s3://bucket/" is not something to mount. Allowed: a path of this machine or a URL of a bucket that does not end with /, or an object with name, source, store, persistent, mode, type, config; mode is MOUNT, COPY, MOUNT_CACHED.',
+    ],
+    [
       "in a way that SkyPilot has not",
       { sky: { fileMounts: { "/mnt": { source: "s3://a/b", mode: "LINK" } } } },
       'dynamo-sky:sky.fileMounts["/mnt"]: {"source":"s3://a/b","mode":"LINK"} is not something to mount. Allowed: a path of this machine or a URL of a bucket that does not end with /, or an object with name, source, store, persistent, mode, type, config; mode is MOUNT, COPY, MOUNT_CACHED.',

@@ -16,6 +16,20 @@ const PRIVATE = { registryPassword: "nvapi-x" };
 
 const BAD: readonly BadInput[] = [
   [
+    "volumes on a cloud that has none of SkyPilot's",
+    { sky: { infra: ["aws", "k8s/a"], volumes: { "/mnt": "weights" } } },
+    [
+      'dynamo-sky:sky.volumes: asks "aws" for volumes, which SkyPilot cannot do on aws. Remove sky.volumes; sky.fileMounts brings buckets, or take aws out of sky.infra.',
+    ],
+  ],
+  [
+    "a container's image without its prefix",
+    { sky: { infra: "lambda", image: "nvcr.io/org/dynamo:1" } },
+    [
+      'dynamo-sky:sky.image: "nvcr.io/org/dynamo:1" is taken for an image of the cloud\'s machines. Write docker:nvcr.io/org/dynamo:1 for a container.',
+    ],
+  ],
+  [
     "spot on Slurm",
     { sky: { infra: "slurm/hpc", useSpot: true } },
     [

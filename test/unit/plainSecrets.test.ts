@@ -33,6 +33,30 @@ describe("a secret in plain text", () => {
       "let a proxy",
     ],
     ["engineArgs.0", { engineArgs: ["--api-key", VALUE] }, "access.keys"],
+    [
+      "sky.config.docker.run_options",
+      { sky: { infra: "aws", config: { docker: { run_options: ["--ipc=host", `-e HF_TOKEN=${VALUE}`] } } } },
+      "huggingFaceToken",
+    ],
+    [
+      "sky.config.docker.run_options",
+      { sky: { infra: "aws", config: { docker: { run_options: `--env=WANDB_API_KEY=${VALUE}` } } } },
+      "dynamo-sky:files",
+    ],
+    [
+      "sky.config.kubernetes.pod_config.spec.containers.0.env.0",
+      {
+        sky: {
+          infra: "k8s",
+          config: {
+            kubernetes: {
+              pod_config: { spec: { containers: [{ env: [{ name: "HF_TOKEN", value: VALUE }] }] } },
+            },
+          },
+        },
+      },
+      "huggingFaceToken",
+    ],
     ["engineArgs.0", { engineArgs: [`--admin-api-key=${VALUE}`] }, "access.keys"],
     [
       "pools.0.engineArgs.0",
@@ -68,6 +92,22 @@ describe("a secret in plain text", () => {
     { engineEnv: { GOOGLE_APPLICATION_CREDENTIALS: "/etc/google.json", SSL_KEY_PASSWORD: "" } },
     { engineEnv: { MY_TOKEN: "/run/secrets/token", SGLANG_MORI_NUM_MAX_DISPATCH_TOKENS_PER_RANK: "4" } },
     { sky: { envs: { HTTP_PROXY: "proxy:3128", NO_PROXY: "a:1,b@c" } } },
+    { sky: { envs: { https_proxy: "http://alice@proxy:3128" } } },
+    { sky: { infra: "aws", config: { docker: { run_options: ["--ipc=host", "-e", "NCCL_DEBUG=INFO"] } } } },
+    {
+      sky: {
+        infra: "k8s",
+        config: {
+          kubernetes: {
+            pod_config: {
+              spec: {
+                containers: [{ env: [{ name: "HF_TOKEN", valueFrom: { secretKeyRef: { name: "hf" } } }] }],
+              },
+            },
+          },
+        },
+      },
+    },
     { engineEnv: { NPM_CONFIG_REGISTRY: "http://npm:4873/@scope", A: "http://[::1]:80/@x" } },
     { engineArgs: ["--kt-max-deferred-experts-per-token", "2"] },
     { model: "s3://bucket/llama", servedModelName: "https://host:8000/llama@v2" },

@@ -195,7 +195,7 @@ describe("task", () => {
   });
 });
 
-describe("a recipe, which nobody hands generated secrets", () => {
+describe("a recipe, which nobody hands generated secrets", { timeout: 90_000 }, () => {
   const SECRET = "c".repeat(64);
   const recipe = (input: ConfigInput): Task => parse(text(input, true));
   const home = mkdtempSync(join(tmpdir(), "recipe-"));
