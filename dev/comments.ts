@@ -29,7 +29,9 @@ function breakOf(line: string, start: number, width: number): number | undefined
   return undefined;
 }
 
-/** What takes the place of a wide line and the next, into which its paragraph flows where it goes on there. */
+/**
+ * What takes the place of a wide line and the next, into which its paragraph flows where it goes on there.
+ */
 function broken(line: string, next: string, width: number): string[] | undefined {
   const single = /^(\s*)\/\*\* (.*) \*\/$/.exec(line);
   if (single) return [`${single[1]}/**`, `${single[1]} * ${single[2]}`, `${single[1]} */`, next];
