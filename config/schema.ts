@@ -17,6 +17,7 @@ import { REASONING_PARSERS, TOOL_CALL_PARSERS } from "./parsers";
 import { plainObject } from "./plain";
 import { argument, poolsSchema } from "./pools";
 import { routerSchema } from "./router";
+import { idleSchema, scheduleSchema } from "./schedule";
 import {
   clusterSchema,
   controlPlaneSchema,
@@ -125,6 +126,15 @@ export const configSchema = section({
     default: [{ role: "aggregated" }],
     defaultText: "one aggregated pool",
     about: "The workers: pools of equal replicas, each with one role.",
+  }),
+  schedule: setting(scheduleSchema, {
+    default: [],
+    about:
+      "When the deployment is larger, smaller, or not there at all; kept by `dynamo-sky operate`. What counts is the entry whose time was last.",
+  }),
+  idle: setting(idleSchema, {
+    ...ALL_DEFAULTS,
+    about: "What happens when nobody asks; done by `dynamo-sky operate`.",
   }),
   autoscale: setting(autoscaleSchema, {
     ...ALL_DEFAULTS,

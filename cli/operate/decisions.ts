@@ -16,8 +16,6 @@ const answerSchema = z.object({
       prefill: z.number().nullable(),
       /** Workers of role decode, or of role aggregated. */
       decode: z.number().nullable(),
-      /** Seconds since 1970. */
-      at: z.number(),
     })
     .nullable(),
   done: idSchema.nullable(),
@@ -26,7 +24,6 @@ const answerSchema = z.object({
 export interface Decision {
   readonly id: string | number;
   readonly replicas: Replicas;
-  readonly at: number;
 }
 
 /**
@@ -49,7 +46,7 @@ export async function openDecision(
   await askNode(shell, { decision: { done: done ?? null } }, (answer) => (said = answer), signal);
   const { decision, done: last } = answerSchema.parse(said);
   if (decision === null || decision.id === last) return undefined;
-  return { id: decision.id, at: decision.at, replicas: replicasOf(decision, pools) };
+  return { id: decision.id, replicas: replicasOf(decision, pools) };
 }
 
 /** By role: what the planner calls decode may be the pool that does all. */
@@ -58,9 +55,9 @@ function replicasOf(
   pools: readonly ScaledPool[],
 ): Replicas {
   return Object.fromEntries(
-    pools.flatMap(({ role, min, max }) => {
+    pools.flatMap(({ role }) => {
       const wanted = role === "prefill" ? prefill : decode;
-      return wanted === null ? [] : [[role, Math.min(Math.max(wanted, min), max)]];
+      return wanted === null ? [] : [[role, wanted]];
     }),
   );
 }

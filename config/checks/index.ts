@@ -21,6 +21,7 @@ import { parserChecks } from "./parsers";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
+import { scheduleChecks } from "./schedule";
 import { secretChecks } from "./secrets";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
@@ -40,6 +41,7 @@ export function checkAcross(known: Known): Problem[] {
     modelChecks,
     poolChecks,
     autoscaleChecks,
+    scheduleChecks,
     engineChecks,
     placementChecks,
     routerChecks,

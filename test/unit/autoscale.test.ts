@@ -1,10 +1,13 @@
 /** Pools whose number of replicas the planner decides: what is refused, and what a plan keeps. */
 import { describe, expect, it } from "vitest";
 import { Backoff, Pace } from "../../cli/operate/pace";
+import { restNow } from "../../cli/operate/rest";
+import { Quiet } from "../../cli/operate/traffic";
 import type { ConfigInput } from "../../config/schema";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { withReplicas } from "../../plan/scale";
+import { scaledPools, withReplicas } from "../../plan/scale";
+import { boundsOf, dueAt } from "../../plan/schedule";
 import { programsOf, type WorkerRole } from "../../plan/types";
 import { problemsOf } from "./planShapes";
 
@@ -129,6 +132,32 @@ describe("a plan with bounds", () => {
     expect(others(1).map(({ name }) => name)).toContain("planner");
   });
 
+  it.each<[ConfigInput["engine"], object]>([
+    ["sglang", { flag: true, variable: undefined, port: undefined }],
+    ["vllm", { flag: false, variable: "20380", port: 20380 }],
+    ["trtllm", { flag: false, variable: "1", port: undefined }],
+  ])("has workers of %s tell the planner what they do, and no others", (engine, expected) => {
+    const told = (pools: ConfigInput["pools"]) => {
+      const all = workersOf(planned({ target: "sky", engine, pools, cluster: { allowIdleGpus: true } }));
+      return Object.values(all).map(({ command, env, ports }) => ({
+        flag: command.includes("--enable-forward-pass-metrics"),
+        variable: env["DYN_FORWARDPASS_METRIC_PORT"],
+        port: ports["forwardPass"],
+      }));
+    };
+    expect(told(SCALED)).toEqual([expected]);
+    expect(told([{ role: "aggregated" }])).toEqual([{ flag: false, variable: undefined, port: undefined }]);
+  });
+
+  it("has no port of two workers twice", () => {
+    const two = planned(
+      { ...ON_SKY, engine: "vllm", pools: SCALED, cluster: { gpusPerNode: 4 } },
+      { aggregated: 2 },
+    );
+    const ports = Object.values(workersOf(two)).map((worker) => worker.ports["forwardPass"]);
+    expect(ports).toEqual([20380, 20381]);
+  });
+
   it("has no planner where nothing is to decide", () => {
     expect(programsOf(planned({})).map(({ name }) => name)).not.toContain("planner");
   });
@@ -157,5 +186,94 @@ describe("an operator's pace", () => {
     expect(backoff.mayTry(Number.MAX_SAFE_INTEGER)).toBe(false);
     backoff.succeeded();
     expect(backoff.mayTry(30_000)).toBe(true);
+  });
+});
+
+describe("a schedule", () => {
+  const WEEK: ConfigInput["schedule"] = [
+    { at: "0 8 * * 1-5", zone: "Europe/Berlin", minReplicas: { aggregated: 3 } },
+    { at: "0 20 * * 1-5", zone: "Europe/Berlin", maxReplicas: { aggregated: 2 } },
+    { at: "0 22 * * 5", zone: "Europe/Berlin", down: true },
+  ];
+  const config = (input: Partial<ConfigInput>) => parseConfig({ ...LOCAL, pools: SCALED, ...input });
+  const bounds = (at: string) => {
+    const given = config({ schedule: WEEK });
+    const [pool] = boundsOf(scaledPools(given), dueAt(given, new Date(at)));
+    return pool && [pool.min, pool.max];
+  };
+
+  it.each([
+    // A Thursday. Summer time until 25 October: 8:00 there is 6:00 UTC.
+    ["2026-10-22T05:59:59Z", [1, 2]],
+    ["2026-10-22T06:00:00Z", [3, 4]],
+    ["2026-10-22T18:00:00Z", [1, 2]],
+    ["2026-10-29T06:30:00Z", [1, 2]],
+    ["2026-10-29T07:00:00Z", [3, 4]],
+  ])("bounds the replicas: %s", (at, expected) => {
+    expect(bounds(at)).toEqual(expected);
+  });
+
+  it.each<[NonNullable<ConfigInput["schedule"]>[number], string]>([
+    [{ at: "0 8 * *" }, 'schedule.0.at: "0 8 * *" is not a time of cron'],
+    [{ at: "0 25 * * *" }, 'schedule.0.at: "0 25 * * *" is not a time of cron'],
+    [{ at: "0 8 * * *", zone: "Berlin" }, 'schedule.0.zone: "Berlin" is not a time zone'],
+    [{ at: "0 8 * * *", down: true, minReplicas: { aggregated: 2 } }, "schedule.0.down: true leaves no"],
+    [{ at: "0 8 * * *", minReplicas: { decode: 2 } }, "schedule.0.minReplicas.decode: 2 has no effect"],
+    [{ at: "0 8 * * *", maxReplicas: { aggregated: 5 } }, "Allowed: 1 to 4"],
+    [
+      { at: "0 8 * * *", minReplicas: { aggregated: 3 }, maxReplicas: { aggregated: 2 } },
+      "2 is less than minReplicas of this entry, 3",
+    ],
+  ])("is refused: %j", (entry, message) => {
+    expect(told({ pools: SCALED, schedule: [entry] })).toEqual([expect.stringContaining(message)]);
+  });
+
+  const at = (text: string) => new Date(text);
+  const awake = { asleep: undefined, updated: undefined, quiet: undefined };
+  const friday = at("2026-10-23T20:00:00Z");
+  const rest = (state: object, now: Date, idle = {}) => {
+    const given = config({ schedule: WEEK, idle });
+    return restNow(given, dueAt(given, now), { ...awake, ...state }, now)?.to;
+  };
+
+  it("takes it down at its time, and brings it up at the next", () => {
+    expect(rest({}, at("2026-10-23T19:59:00Z"))).toBeUndefined();
+    expect(rest({}, friday)).toBe("sleep");
+    expect(rest({ asleep: friday }, at("2026-10-25T12:00:00Z"))).toBeUndefined();
+    expect(rest({ asleep: friday }, at("2026-10-26T07:00:00Z"))).toBe("wake");
+  });
+
+  it("leaves up what a person has brought up since, until the next time", () => {
+    const saturday = at("2026-10-24T10:00:00Z");
+    expect(rest({ updated: saturday }, at("2026-10-24T10:00:01Z"))).toBeUndefined();
+    expect(rest({ updated: saturday }, at("2026-10-30T21:00:00Z"))).toBe("sleep");
+  });
+
+  it("takes it down when nobody asks, and leaves it down", () => {
+    const idle = { afterMinutes: 30 };
+    const quiet = at("2026-10-22T10:00:00Z");
+    expect(rest({ quiet }, at("2026-10-22T10:29:59Z"), idle)).toBeUndefined();
+    expect(rest({ quiet }, at("2026-10-22T10:30:00Z"), idle)).toBe("sleep");
+    expect(rest({}, at("2026-10-22T10:30:00Z"), idle)).toBeUndefined();
+    expect(rest({ asleep: at("2026-10-22T10:30:00Z") }, at("2026-10-22T11:00:00Z"), idle)).toBeUndefined();
+  });
+});
+
+describe("the time without requests", () => {
+  const minute = (count: number) => new Date(count * 60_000);
+
+  it("begins with the last request that was counted, and again with every one that is open", () => {
+    const quiet = new Quiet();
+    quiet.note({ requests: 4, open: 0 }, minute(1));
+    quiet.note({ requests: 4, open: 0 }, minute(2));
+    expect(quiet.since).toEqual(minute(1));
+    quiet.note({ requests: 5, open: 0 }, minute(3));
+    quiet.note({ requests: 5, open: 1 }, minute(4));
+    quiet.note({ requests: 5, open: 0 }, minute(5));
+    expect(quiet.since).toEqual(minute(4));
+    // Where a frontend does not answer, somebody may have asked.
+    quiet.note(undefined, minute(6));
+    quiet.note({ requests: 5, open: 0 }, minute(7));
+    expect(quiet.since).toEqual(minute(7));
   });
 });

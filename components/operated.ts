@@ -1,4 +1,4 @@
-/** How many replicas a pool with bounds has now. */
+/** What `dynamo-sky operate` decides, and an update by hand keeps: how many replicas a pool has, whether all is asleep. */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../config/deployment";
 import { replicasSchema } from "../plan/outputs";
@@ -10,6 +10,19 @@ import { ProgramError } from "./problems";
  * `dynamo-sky operate` carries out a decision.
  */
 export const REPLICAS_VARIABLE = "DYNAMO_SKY_REPLICAS";
+
+/**
+ * Variable that takes a deployment down while its names and keys stay: since when, ISO 8601. An update without
+ * it brings the deployment up again.
+ */
+export const ASLEEP_VARIABLE = "DYNAMO_SKY_ASLEEP";
+
+/** Since when the deployment is to be asleep, ISO 8601; undefined if it is to run. @throws ProgramError */
+export function asleepSince(): string | undefined {
+  const since = process.env[ASLEEP_VARIABLE];
+  if (since === undefined || !Number.isNaN(Date.parse(since))) return since;
+  throw new ProgramError(`${ASLEEP_VARIABLE}=${since} is not a time such as 2027-03-01T00:00:00Z. Unset it.`);
+}
 
 /** Output of the stack with the numbers. */
 const REPLICAS_OUTPUT = "replicas";
