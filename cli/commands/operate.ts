@@ -31,14 +31,21 @@ maxReplicas) and what its schedule says, takes it down when nobody asks (idle.af
       await preload(stack, cwd);
       // The engine's own output would hide the lines of this.
       const opened = await openStack({ projectDir: cwd, stack, onProgress: () => undefined });
-      const { signal } = cancellation();
+      const { signal: engineSignal, asked: signal } = cancellation();
       const metrics = new OperatorMetrics(stack);
       const tell = (action: Action) => {
         metrics.note(action);
         console.log(json ? JSON.stringify(action) : line(action));
       };
       const config = () => planStack(stack, cwd).config;
-      const operator = new Operator(opened, { lookSeconds, driftSeconds, tell, signal, config });
+      const operator = new Operator(opened, {
+        lookSeconds,
+        driftSeconds,
+        tell,
+        signal,
+        engineSignal,
+        config,
+      });
       const locks = join(stateDir(), "operators");
       mkdirSync(locks, { recursive: true, mode: 0o700 });
       await withLock(

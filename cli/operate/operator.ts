@@ -35,7 +35,10 @@ export interface OperatorOptions {
   /** Time between two looks for drift, seconds. */
   readonly driftSeconds: number;
   readonly tell: (action: Action) => void;
+  /** Ends it. */
   readonly signal: AbortSignal;
+  /** Cancels an update that runs. */
+  readonly engineSignal: AbortSignal;
   /** The stack's configuration now: it may change while this runs. */
   readonly config: () => DeploymentConfig;
 }
@@ -217,12 +220,12 @@ export class Operator {
     replicas: Replicas = state.replicas,
     env: Readonly<Record<string, string>> = {},
   ): Promise<"done" | "refused" | "failed"> {
-    const { signal } = this.options;
+    const { signal, engineSignal } = this.options;
     const backoff = this.#backoff[kind];
     if (!backoff.mayTry(Date.now())) return "failed";
     try {
       const variables = { [REPLICAS_VARIABLE]: JSON.stringify(replicas), ...env };
-      const { seconds } = await this.stack.up({ signal, env: variables });
+      const { seconds } = await this.stack.up({ signal: engineSignal, env: variables });
       if (kind !== "repair") backoff.succeeded();
       if (kind === "scale") this.#pace.note(Date.now());
       this.#tell(kind, why, replicas, seconds);

@@ -66,6 +66,7 @@ describe("bounds of replicas", () => {
       { pools: SCALED, autoscale: { scaleUpKvPercent: 60 } },
       "autoscale.scaleUpKvPercent: 60 has no effect with this target",
     ],
+    [{ ...ON_SKY, pools: SCALED }, "4 of 8 GPUs would sit idle (node 0: 4). Set pools[0].maxReplicas to 8"],
     [{ pools: SCALED, autoscale: { target: "sla" as "load" } }, 'autoscale.target: "sla" is not a target'],
   ])("are refused: %j", (input, message) => {
     expect(told(input)).toEqual([expect.stringContaining(message)]);
