@@ -10,7 +10,7 @@ import { deployedOf } from "../../cli/deployment/deployed";
 import type { Action } from "../../cli/operate/operator";
 import type { ConfigInput } from "../../config/schema";
 import { type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
-import { freePorts, type Ports } from "../../dev/freePorts";
+import { freePorts, freeRange, type Ports } from "../../dev/freePorts";
 import { kill, processesOf } from "../../lib/processes";
 import { nodeDirectory } from "../../local/directories";
 import { eventually } from "../eventually";
@@ -29,6 +29,7 @@ const MOST = 3;
 
 let project: TestProject;
 let ports: Ports;
+let metricsPort = 0;
 let cluster = "";
 let operator: ChildProcess | undefined;
 let actions: Action[] = [];
@@ -43,6 +44,7 @@ function configure(changes: Partial<ConfigInput> = {}): void {
       engine: "mocker",
       // Few blocks of the KV cache, so that few streams fill it.
       engineArgs: [...["--speedup-ratio", "0.1", "--num-gpu-blocks-override", "60", "--max-num-seqs", "16"]],
+      access: { gateway: true },
       pools: [{ role: "aggregated", minReplicas: 1, maxReplicas: MOST }],
       autoscale: {
         target: "load",
@@ -60,7 +62,8 @@ function configure(changes: Partial<ConfigInput> = {}): void {
 
 function operate(): void {
   const args = ["operate", "--stack", "dev", "--cwd", project.directory, "--json", "--every", "1"];
-  const child = spawn(`${REPOSITORY}/bin/dynamo-sky`, [...args, "--drift-every", "2"], {
+  const more = ["--drift-every", "2", "--metrics-port", String(metricsPort)];
+  const child = spawn(`${REPOSITORY}/bin/dynamo-sky`, [...args, ...more], {
     env: {
       ...process.env,
       DYNAMO_SKY_STATE: project.state,
@@ -93,7 +96,7 @@ async function underLoad(until: () => boolean | Promise<boolean>): Promise<void>
   const all = await (await project.open("dev")).outputs({ showSecrets: true });
   let isOver = false;
   const load = sendStreams(
-    { url: String(all["endpoint"]), model: "Qwen/Qwen3-8B" },
+    { url: String(all["endpoint"]), model: "Qwen/Qwen3-8B", authorization: `Bearer ${all["apiKey"]}` },
     { requests: Number.POSITIVE_INFINITY, clients: STREAMS, answerTokens: 24, isOver: () => isOver },
   );
   try {
@@ -110,6 +113,7 @@ const scaled = () =>
 beforeAll(async () => {
   project = testProject("autoscale");
   ports = await freePorts();
+  metricsPort = await freeRange(1);
 });
 afterAll(() => {
   killOperator();
@@ -172,6 +176,45 @@ it("has lost no stream", () => {
   expect(answers.filter(({ isWhole }) => !isWhole).slice(0, 5)).toEqual([]);
   expect(answers.length).toBeGreaterThan(STREAMS);
 });
+
+it("goes on after kill -9 of operator and engine in the middle of a change", LONG, async () => {
+  actions = [];
+  await underLoad(async () => {
+    const [worker] = (await workers()).filter((name) => name !== "aggregated-0");
+    return worker !== undefined && !actions.some(({ kind }) => kind === "scale");
+  });
+  killOperator();
+  expect(actions.filter(({ kind }) => kind === "scale")).toEqual([]);
+  operate();
+  await eventually(() => scaled().at(-1) === 1, 200_000);
+  expect(await workers()).toEqual(["aggregated-0"]);
+});
+
+it("tells Prometheus what it did", LONG, async () => {
+  const page = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  expect(page).toContain('dynamo_sky_operator_actions_total{kind="scale",stack="dev"}');
+  expect(page).toContain('dynamo_sky_operator_replicas{role="aggregated",stack="dev"} 1');
+});
+
+it(
+  "is taken down when nobody asks, and comes back with its name and its key by an update",
+  LONG,
+  async () => {
+    const before = await (await project.open("dev")).outputs({ showSecrets: true });
+    configure({ idle: { afterMinutes: 0.05 } });
+    await eventually(() => actions.some(({ kind }) => kind === "sleep"), 150_000);
+    expect(leftOf(cluster)).toEqual({ processes: [], directory: false });
+    const asleep = await (await project.open("dev")).outputs({ showSecrets: true });
+    expect(asleep).toMatchObject({ asleep: expect.any(String), replicas: { aggregated: 1 } });
+    expect(asleep["endpoint"]).toBeUndefined();
+    configure();
+    await (await project.open("dev")).up();
+    const after = await (await project.open("dev")).outputs({ showSecrets: true });
+    expect(deployedOf(after).topology.map((entry) => entry.cluster)).toEqual([cluster]);
+    expect(after["apiKey"]).toBe(before["apiKey"]);
+    expect(await workers()).toEqual(["aggregated-0"]);
+  },
+);
 
 it("ends its operator when it is destroyed, and leaves nothing", LONG, async () => {
   const ended = new Promise<number | null>((resolve) => operator?.once("exit", resolve));
