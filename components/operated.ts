@@ -1,4 +1,7 @@
-/** What `dynamo-sky operate` decides, and an update by hand keeps: how many replicas a pool has, whether all is asleep. */
+/**
+ * What `dynamo-sky operate` decides, and an update by hand keeps: how many replicas a pool has, whether all
+ * is asleep.
+ */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../config/deployment";
 import { replicasSchema } from "../plan/outputs";
@@ -12,8 +15,8 @@ import { ProgramError } from "./problems";
 export const REPLICAS_VARIABLE = "DYNAMO_SKY_REPLICAS";
 
 /**
- * Variable that takes a deployment down while its names and keys stay: since when, ISO 8601. An update without
- * it brings the deployment up again.
+ * Variable that takes a deployment down while its names and keys stay: since when, ISO 8601. An update
+ * without it brings the deployment up again.
  */
 export const ASLEEP_VARIABLE = "DYNAMO_SKY_ASLEEP";
 

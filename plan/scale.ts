@@ -26,7 +26,9 @@ export function isAutoscaled({ pools }: Pick<DeploymentConfig, "pools">): boolea
   return pools.some(isScaled);
 }
 
-/** The deployment with other numbers of replicas, each kept within its bounds; other pools are not changed. */
+/**
+ * The deployment with other numbers of replicas, each kept within its bounds; other pools are not changed.
+ */
 export function withReplicas(config: DeploymentConfig, replicas: Replicas): DeploymentConfig {
   const pools = config.pools.map((pool) => {
     const wanted = replicas[pool.role];

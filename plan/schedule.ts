@@ -9,7 +9,9 @@ export interface Due {
   readonly entry: ScheduleEntry;
 }
 
-/** The entry whose time was last; undefined without a schedule. Of several at one time the last one counts. */
+/**
+ * The entry whose time was last; undefined without a schedule. Of several at one time the last one counts.
+ */
 export function dueAt({ schedule }: Pick<DeploymentConfig, "schedule">, now: Date): Due | undefined {
   return schedule
     .map((entry): Due => ({ entry, since: lastTime(entry, now) }))

@@ -26,7 +26,7 @@ UNDECIDED = -1
 
 
 def stand_in():
-    """Stands in for `aisimulate_core` where that is not there: PyPI has a stub of it, NVIDIA's images the package.
+    """Stands in for `aisimulate_core` where it is not: PyPI has a stub of it, NVIDIA's images have it.
 
     The planner imports two of its names whatever its target is, and uses them for target `sla` alone. These
     two cannot be used.
@@ -44,7 +44,10 @@ def stand_in():
     package.sdk.RustForwardPassPerfModel = type("RustForwardPassPerfModel", (NotThere,), {})
     sys.modules["aisimulate_core"] = package
     sys.modules["aisimulate_core.sdk"] = package.sdk
-    print("aisimulate is not on this node: a stand-in takes its place, with which target sla is not there", flush=True)
+    print(
+        "aisimulate is not on this node: a stand-in takes its place, with which target sla is not there",
+        flush=True,
+    )
 
 
 def number(decided):
@@ -90,7 +93,10 @@ def main():
     @dynamo_worker()
     async def run(runtime):
         client = VirtualConnectorClient(runtime, config.namespace)
-        ends = [asyncio.ensure_future(init_planner(runtime, config)), asyncio.ensure_future(tell(client, node_dir))]
+        ends = [
+            asyncio.ensure_future(init_planner(runtime, config)),
+            asyncio.ensure_future(tell(client, node_dir)),
+        ]
         # Either alone is of no use: supervisor starts both again.
         done, _pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for end in done:

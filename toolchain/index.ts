@@ -15,7 +15,10 @@ export { packageRoot } from "../lib/root";
 export type { Progress } from "./install";
 export type { Plugins } from "./plugins";
 
-/** A tool to ensure. `planner` is `python` with what Dynamo's planner imports; `model` is the tokenizer of a model and includes `python`. */
+/**
+ * A tool to ensure. `planner` is `python` with what Dynamo's planner imports; `model` is the tokenizer of a
+ * model and includes `python`.
+ */
 export type ToolName = "pulumi" | "plugins" | PythonName | ServiceName | "model";
 
 /** A program that was found or installed. */

@@ -1,4 +1,6 @@
-/** What of a deployment should run and does not. Asks its nodes and SkyPilot; Pulumi's state is not locked. */
+/**
+ * What of a deployment should run and does not. Asks its nodes and SkyPilot; Pulumi's state is not locked.
+ */
 import { firstBroken } from "../../components/repair";
 import { brokenCluster } from "../../components/skyRepair";
 import { type ObservedNode, observeNode } from "../../lib/observedNode";

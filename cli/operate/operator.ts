@@ -118,7 +118,9 @@ export class Operator {
     if (!hasChanged && Date.now() >= this.#nextDrift) await this.#repair(state);
   }
 
-  /** Takes it down, or brings it up, where its schedule or its idle time says so. @returns Whether it tried. */
+  /**
+   * Takes it down, or brings it up, where its schedule or its idle time says so. @returns Whether it tried.
+   */
   async #rest(state: State, config: DeploymentConfig, due: Due | undefined): Promise<boolean> {
     const now = new Date();
     if (isAwake(state) && config.idle.afterMinutes !== undefined && now.getTime() >= this.#nextCount) {

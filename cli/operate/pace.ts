@@ -40,7 +40,9 @@ export interface BackoffLimits {
   readonly firstPauseSeconds: number;
 }
 
-/** Spaces attempts at something that fails: each failure doubles the pause, and after the last one it stops. */
+/**
+ * Spaces attempts at something that fails: each failure doubles the pause, and after the last one it stops.
+ */
 export class Backoff {
   #failures = 0;
   #next = 0;

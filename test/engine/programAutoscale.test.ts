@@ -1,6 +1,6 @@
 /**
- * A deployment that grows and shrinks with its load: NVIDIA's planner decides, `dynamo-sky operate` carries it
- * out on the real Pulumi engine, and every stream comes to its end. Each test continues from the previous
+ * A deployment that grows and shrinks with its load: NVIDIA's planner decides, `dynamo-sky operate` carries
+ * it out on the real Pulumi engine, and every stream comes to its end. Each test continues from the previous
  * one's state.
  */
 import { type ChildProcess, spawn } from "node:child_process";
