@@ -16,7 +16,7 @@ export type NodeRequest =
   | { readonly report: ReportRequest }
   | { readonly logs: LogsRequest }
   // `runtime/decisions.py`
-  | { readonly decision: { readonly done: string | number | null } }
+  | { readonly decision: { readonly done: string | null } }
   // `runtime/units.py`
   | UnitChange
   | { readonly begin: { readonly unit: string; readonly owner: ProcessId } }

@@ -38,4 +38,4 @@ def answer(node_dir, wanted):
     """The last decision, after noting that one was carried out."""
     if wanted.get("done") is not None:
         write(node_dir, DONE, {"id": wanted["done"]})
-    return {"decision": read(node_dir, DECISION), "done": (read(node_dir, DONE) or {}).get("id")}
+    return {"decision": read(node_dir, DECISION)}

@@ -16,11 +16,12 @@ import os
 import sys
 import time
 import types
+import uuid
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import decisions
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 1.0
 # What the planner means by a number that it has not decided.
 UNDECIDED = -1
 
@@ -54,14 +55,15 @@ def number(decided):
     return None if decided == UNDECIDED else decided
 
 
-async def tell(client, node_dir):
+async def tell(client, run, node_dir):
     """Passes decisions to the agent, and its answers back."""
     told = completed = None
     decisions.forget(node_dir)
     while True:
         decision = await client.get()
-        if decision.decision_id not in (UNDECIDED, told):
-            told = decision.decision_id
+        decided = "%s-%d" % (run, decision.decision_id)
+        if decision.decision_id != UNDECIDED and decided != told:
+            told = decided
             answer = {
                 "id": told,
                 "prefill": number(decision.num_prefill_workers),
@@ -85,17 +87,43 @@ def main():
     from dynamo._core import VirtualConnectorClient
     from dynamo.planner.__main__ import init_planner
     from dynamo.planner.config.planner_config import PlannerConfig
+    from dynamo.planner.connectors import virtual
+    from dynamo.planner.core import planner_factory
     from dynamo.runtime import dynamo_worker
 
+    class Answered(planner_factory.VirtualConnector):
+        """Takes workers for settled once a decision was answered.
+
+        A limit or a schedule may have left others than it decided, and the planner would wait for those for ever.
+        """
+
+        def __init__(self, runtime, dynamo_namespace, *args, **kwargs):
+            super().__init__(runtime, dynamo_namespace, *args, **kwargs)
+            waits = (
+                virtual.SCALING_CHECK_INTERVAL,
+                virtual.SCALING_MAX_WAIT_TIME,
+                virtual.SCALING_MAX_RETRIES,
+            )
+            self.coord = virtual.VirtualConnectorCoordinator(runtime, room, *waits)
+
+        async def get_actual_worker_counts(self, *args, **kwargs):
+            prefill, decode, _settled = await super().get_actual_worker_counts(*args, **kwargs)
+            return prefill, decode, await self.coord.is_scaling_ready()
+
+    planner_factory.VirtualConnector = Answered
     config = PlannerConfig.from_config_arg(sys.argv[1])
     node_dir = os.environ["NODE_DIR"]
+    # Its decisions are its own: of one that ran before it would take up what was decided, and not that it was
+    # answered, and wait for that.
+    run_id = uuid.uuid4().hex[:8]
+    room = "%s-planner-%s" % (config.namespace, run_id)
 
     @dynamo_worker()
     async def run(runtime):
-        client = VirtualConnectorClient(runtime, config.namespace)
+        client = VirtualConnectorClient(runtime, room)
         ends = [
             asyncio.ensure_future(init_planner(runtime, config)),
-            asyncio.ensure_future(tell(client, node_dir)),
+            asyncio.ensure_future(tell(client, run_id, node_dir)),
         ]
         # Either alone is of no use: supervisor starts both again.
         done, _pending = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

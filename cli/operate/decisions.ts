@@ -5,34 +5,32 @@ import type { Replicas, ScaledPool } from "../../plan/scale";
 import { type Deployed, nodesOf } from "../deployment/deployed";
 import type { Reach } from "../deployment/reach";
 
-const idSchema = z.union([z.string(), z.number()]);
-
 /** As `runtime/decisions.py` writes it. */
 const answerSchema = z.object({
   decision: z
     .object({
-      id: idSchema,
+      /** Of the planner that runs: another one counts anew. */
+      id: z.string(),
       /** Workers of role prefill; null if the planner has not decided. */
       prefill: z.number().nullable(),
       /** Workers of role decode, or of role aggregated. */
       decode: z.number().nullable(),
     })
     .nullable(),
-  done: idSchema.nullable(),
 });
 
 export interface Decision {
-  readonly id: string | number;
+  readonly id: string;
   readonly replicas: Replicas;
 }
 
 /**
- * The planner's last decision that was not carried out yet; undefined if there is none.
+ * The planner's last decision, also one that was answered; undefined if there is none.
  *
- * @param done A decision that was carried out: the planner waits for that before it decides anew.
+ * @param done A decision that was answered: the planner waits for that before it decides anew.
  * @throws Error if the node with the planner does not answer.
  */
-export async function openDecision(
+export async function lastDecision(
   deployed: Deployed,
   reach: Reach,
   pools: readonly ScaledPool[],
@@ -44,8 +42,8 @@ export async function openDecision(
   if (shell === undefined) return undefined;
   let said: unknown;
   await askNode(shell, { decision: { done: done ?? null } }, (answer) => (said = answer), signal);
-  const { decision, done: last } = answerSchema.parse(said);
-  if (decision === null || decision.id === last) return undefined;
+  const { decision } = answerSchema.parse(said);
+  if (decision === null) return undefined;
   return { id: decision.id, replicas: replicasOf(decision, pools) };
 }
 

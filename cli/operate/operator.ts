@@ -10,7 +10,7 @@ import { type Deployed, deployedOf } from "../deployment/deployed";
 import { type Reach, reach as reachNodes } from "../deployment/reach";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed, UsageProblem } from "../pulumi/problem";
-import { type Decision, openDecision } from "./decisions";
+import { type Decision, lastDecision } from "./decisions";
 import { lostOf } from "./lost";
 import { Backoff, Pace } from "./pace";
 import { restNow } from "./rest";
@@ -66,7 +66,7 @@ export class Operator {
     wake: new Backoff(LIMITS),
   };
   readonly #quiet = new Quiet();
-  #carriedOut: Decision["id"] | undefined;
+  #answered: Decision["id"] | undefined;
   /** What was told since the last action of something that lasts: it is told once. */
   readonly #told = new Set<string>();
   #nextDrift = 0;
@@ -155,11 +155,11 @@ export class Operator {
       return from === to ? [] : [`${role} ${from ?? "?"} → ${to}`];
     });
     if (changes.length === 0) {
-      this.#carriedOut = decision?.id ?? this.#carriedOut;
+      this.#answered = decision?.id ?? this.#answered;
       return false;
     }
-    const who = decision === undefined ? "the schedule asks for" : "the planner decides";
-    const what = `${who} ${changes.join(", ")}`;
+    const isPlanned = pools.every(({ role }) => (decision?.replicas[role] ?? target[role]) === target[role]);
+    const what = `${decision !== undefined && isPlanned ? "the planner decides" : "the schedule asks for"} ${changes.join(", ")}`;
     const hold = this.#pace.hold(config.autoscale, Date.now());
     if (hold !== undefined) {
       const text = `${what}, not before ${clock(hold.until)}: ${hold.why}`;
@@ -168,7 +168,7 @@ export class Operator {
     }
     const done = await this.#up("scale", what, state, { ...state.replicas, ...target });
     // One that is refused is as good as carried out: the planner decides anew.
-    if (done !== "failed") this.#carriedOut = decision?.id ?? this.#carriedOut;
+    if (done !== "failed") this.#answered = decision?.id ?? this.#answered;
     return true;
   }
 
@@ -176,7 +176,7 @@ export class Operator {
     const { signal } = this.options;
     try {
       return await this.#reached(state, (reach) =>
-        openDecision(state.deployed, reach, pools, this.#carriedOut, signal),
+        lastDecision(state.deployed, reach, pools, this.#answered, signal),
       );
     } catch (error) {
       if (!signal.aborted)

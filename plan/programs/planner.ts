@@ -84,6 +84,7 @@ function plannerConfig(config: DeploymentConfig): Record<string, unknown> {
     load_predictor: "constant",
     // They would listen, and write reports, without anybody who reads them.
     control_api_port: 0,
+    live_dashboard_port: 0,
     report_interval_hours: null,
   };
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
