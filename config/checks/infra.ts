@@ -14,6 +14,7 @@ import { USUAL_GPUS_OF_A_NODE } from "../services";
 import { show } from "../values";
 import type { Known } from ".";
 import { isOfRegistry } from "./image";
+import { isHostVolume } from "./volumes";
 
 type Sky = ParsedConfig["sky"];
 
@@ -29,7 +30,7 @@ interface Feature {
 }
 
 /** Whether the shared cluster, or a replica's own, has several nodes. */
-function severalNodes({ cluster, pools = [] }: Known): string | undefined {
+export function severalNodes({ cluster, pools = [] }: Known): string | undefined {
   if (cluster === undefined) return undefined;
   const gpus = cluster.gpusPerNode ?? USUAL_GPUS_OF_A_NODE;
   const spans = pools.some((pool) => gpusPerReplica(pool) > gpus);
@@ -116,7 +117,7 @@ const FEATURES: readonly Feature[] = [
   {
     feature: "volumes",
     setting: ["sky", "volumes"],
-    asked: ({ volumes }) => (Object.keys(volumes).length > 0 ? "volumes" : undefined),
+    asked: ({ volumes }) => (Object.values(volumes).every(isHostVolume) ? undefined : "volumes"),
     remedy: "Remove sky.volumes; sky.fileMounts brings buckets",
   },
 ];
