@@ -2,7 +2,9 @@
 import "./lib/bypassProxies";
 import * as pulumi from "@pulumi/pulumi";
 import { checkedConfig, costLine, DynamoCluster, KEY_VARIABLE, observeLocal, observeSky } from "./components";
+import { asleepSince, replicasOutput, withCurrentReplicas } from "./components/operated";
 import { ProgramError } from "./components/problems";
+import type { DeploymentConfig } from "./config/deployment";
 import { CONFIG_NAMESPACE } from "./config/problems";
 
 /**
@@ -29,26 +31,30 @@ function configOfStack(): Record<string, string> {
   );
 }
 
+/** What is there now of the deployment. */
+async function observed(prefix: string, config: DeploymentConfig, token: string | undefined) {
+  if (config.target === "local") return { observed: await observeLocal(prefix, config) };
+  return { observedSky: await observeSky(prefix, config.sky.infra, config, token) };
+}
+
 async function program() {
   const text = configOfStack();
-  const written = checkedConfig(text);
+  const written = await withCurrentReplicas(checkedConfig(text));
   const { huggingFaceToken: _token, registryPassword: _password, tlsKey: _key, ...config } = written;
   const clusterPrefix = `${pulumi.getProject()}-${pulumi.getStack()}`;
   const settings = new pulumi.Config(CONFIG_NAMESPACE);
   const token = settings.getSecret("huggingFaceToken");
   const password = settings.getSecret("registryPassword");
   const tlsKey = settings.getSecret("tlsKey");
+  const asleep = asleepSince();
   const cluster = new DynamoCluster("dynamo", {
     ...config,
+    asleep: asleep !== undefined,
     ...(token === undefined ? {} : { huggingFaceToken: token }),
     ...(password === undefined ? {} : { registryPassword: password }),
     ...(tlsKey === undefined ? {} : { tlsKey }),
     clusterPrefix,
-    ...(config.target === "local"
-      ? { observed: await observeLocal(clusterPrefix, written) }
-      : {
-          observedSky: await observeSky(clusterPrefix, config.sky.infra, written, text["huggingFaceToken"]),
-        }),
+    ...(asleep === undefined ? await observed(clusterPrefix, written, text["huggingFaceToken"]) : {}),
   });
   const { address, model, certificate, certificateFingerprint, apiKey, apiKeys, details, cost } = cluster;
   if (config.target === "sky") void pulumi.log.info(costLine(cost));
@@ -60,6 +66,8 @@ async function program() {
   const access = cluster.asksForKey ? { apiKey, ...several, key } : {};
   const tls = cluster.speaksTls ? { certificate, certificateFingerprint } : {};
   const { gpus, dollarsPerHour, mostDollarsPerHour } = cost;
+  // Without an endpoint, by which commands know that something runs.
+  if (asleep !== undefined) return { asleep, model, ...access, ...replicasOutput(written) };
   return {
     // Not the one that waits for an answer: after a failed update Pulumi would tell of all outputs that they
     // were deleted.
@@ -68,6 +76,7 @@ async function program() {
     chat: `bin/dynamo-sky ask --stack ${stack}`,
     ...{ model, ...access, ...tls },
     cost: { gpus, dollarsPerHour, mostDollarsPerHour },
+    ...replicasOutput(written),
     look: `bin/dynamo-sky status --stack ${stack}`,
     // For such commands: all that they have to know, on one line.
     deployment: details,

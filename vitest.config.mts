@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 /**
- * One project a kind of test, so that `npm test -- --project unit` runs one kind. Those that start engines, services and
- * workers run one file at a time: they would otherwise measure each other's load.
+ * One project a kind of test, so that `npm test -- --project unit` runs one kind. Those that start engines,
+ * services and workers run one file at a time: they would otherwise measure each other's load.
  */
 function project(name: string, seconds: number, alone: boolean) {
   return {

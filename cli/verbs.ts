@@ -44,6 +44,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: "is a stack as its configuration wants it, and if not, why?",
     load: () => require("./commands/drift") as typeof import("./commands/drift"),
   },
+  operate: {
+    summary: "keep a stack as large as its load asks for, and repair what is lost",
+    load: () => require("./commands/operate") as typeof import("./commands/operate"),
+  },
   env: {
     summary: "the variables with which plain pulumi works in this shell",
     load: () => require("./commands/env") as typeof import("./commands/env"),

@@ -16,7 +16,7 @@ import type { DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
 import { localAddresses } from "../plan/localAddresses";
 import { plan } from "../plan/plan";
-import type { DeploymentPlan } from "../plan/types";
+import type { ClusterPlan, DeploymentPlan } from "../plan/types";
 import { locateTools } from "../toolchain";
 import { beforeLaunch } from "./beforeLaunch";
 import type { Observation } from "./observation";
@@ -55,12 +55,19 @@ export interface DynamoClusterArgs extends Written {
   readonly observed?: Observation;
   /** The same for SkyPilot's clusters, from {@link observeSky}. Default: everything is assumed to run. */
   readonly observedSky?: SkyObservation;
+  /**
+   * Nothing runs and nothing costs: only names, keys and credentials are kept, so that the deployment comes
+   * back with them. Default: false.
+   */
+  readonly asleep?: boolean;
 }
 
 /** A validated deployment. */
 export interface Deployment {
   readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
+  /** Those of the plan that run: none while it is asleep. */
+  readonly clusters: readonly ClusterPlan[];
   readonly cost: DeploymentCost;
   /** What a person should know before it is made, although it is allowed. */
   readonly cautions: readonly string[];
@@ -91,6 +98,7 @@ export function prepare(args: DynamoClusterArgs): Deployment {
     clusterPrefix: _prefix,
     observed: _local,
     observedSky,
+    asleep = false,
     ...written
   } = args;
   return reported(() => {
@@ -106,12 +114,13 @@ export function prepare(args: DynamoClusterArgs): Deployment {
       config,
       factsOf(config, () => localServices ?? locateTools().servicesObtainable),
     );
-    const cost = affordableCost(config, planned, observedSky?.prices);
+    const clusters = asleep ? [] : planned.clusters;
+    const cost = affordableCost(config, { ...planned, clusters }, observedSky?.prices);
     const cautions = [
       ...cautionsOf(config, planned),
       ...(observedSky === undefined ? [] : beforeLaunch(config, observedSky)),
     ];
-    return { config, plan: planned, cost, cautions, files, addresses: localAddresses(planned) };
+    return { config, plan: planned, clusters, cost, cautions, files, addresses: localAddresses(planned) };
   });
 }
 

@@ -28,6 +28,7 @@ import { gatewayCertificate, type HostCertificate } from "./gatewayCertificate";
 import { LocalCluster } from "./localCluster";
 import { Metrics } from "./metrics";
 import { clusterBaseName, SUFFIX_LENGTH } from "./names";
+import { Planner } from "./planner";
 import { Readiness } from "./readiness";
 import { localRepairs } from "./repair";
 import { Router } from "./router";
@@ -38,7 +39,10 @@ import { DecodeWorkers, EncodeWorkers, PrefillWorkers, Workers } from "./workers
 
 /** An NVIDIA Dynamo inference cluster with an OpenAI-compatible endpoint. */
 export class DynamoCluster extends pulumi.ComponentResource {
-  /** Base URL of the OpenAI-compatible API, without `/v1`. Resolves once a request to it has succeeded. */
+  /**
+   * Base URL of the OpenAI-compatible API, without `/v1`. Resolves once a request to it has succeeded. Empty
+   * while it is asleep, as are all that tell of what runs.
+   */
   readonly endpoint: pulumi.Output<string>;
   /** Same as `endpoint`, but resolves as soon as the clusters exist: it may not answer yet. */
   readonly address: pulumi.Output<string>;
@@ -95,7 +99,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
   constructor(name: string, args: DynamoClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     // Validated first, so that a mistake leaves no trace in the state.
     const deployment = prepare(args);
-    const { config, plan, cost } = deployment;
+    const { config, cost } = deployment;
+    const plan = { ...deployment.plan, clusters: deployment.clusters };
     // Inputs are visible to policies before anything is created.
     super("dynamo-sky:index:DynamoCluster", name, inventoryOf(config, plan, cost), opts);
     keepSecretsOutOfDebugMessages();
@@ -108,40 +113,20 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const placed = placedUnits(plan, hosts);
     const runs = this.#programs(name, plan, placed);
 
-    const clusters = [...hosts.values()];
-    const head = hostOf(hosts, plan.endpoint.cluster);
+    // None while it is asleep.
+    const head = hosts.get(plan.endpoint.cluster);
     this.logs = pulumi
       .all(placed.map(({ unit, host }) => host.logs(unit)))
       .apply((parts) => Object.fromEntries(parts.flatMap((part) => Object.entries(part))));
-    this.address = head.url(plan.endpoint.rank, plan.endpoint.port);
-    const ready = new Readiness(
-      `${name}-ready`,
-      {
-        endpoint: this.address,
-        model: plan.model,
-        task: plan.task,
-        namespace: plan.namespace,
-        expectedWorkers: plan.expectedWorkers,
-        ...(keys === undefined ? {} : { apiKey: keys.first }),
-        ...(head.certificate === undefined
-          ? {}
-          : { fingerprint: head.certificate.apply(({ fingerprint }) => fingerprint) }),
-        timeoutSeconds: deployment.config.timeouts.readySeconds,
-        logs: this.logs,
-        localClusters: clusters.filter(({ isLocal }) => isLocal).map(({ clusterName }) => clusterName),
-        sky: skyClusters(deployment, head, clusters),
-        runs: [...clusters.map(({ run }) => run), ...runs],
-      },
-      { parent: this },
-    );
-
-    this.endpoint = ready.endpoint;
+    this.address = head?.url(plan.endpoint.rank, plan.endpoint.port) ?? pulumi.output("");
+    this.endpoint =
+      head === undefined ? this.address : this.#ready(name, { deployment, hosts, head, keys, runs });
     this.model = pulumi.output(plan.model);
     this.asksForKey = keys !== undefined;
     this.apiKey = pulumi.output(keys?.first);
     this.apiKeys = keys?.values ?? pulumi.output<Record<string, string>>({});
     this.speaksTls = tls !== undefined;
-    const shown = pulumi.output<ServedCertificate | undefined>(head.certificate);
+    const shown = pulumi.output<ServedCertificate | undefined>(head?.certificate);
     this.certificate = shown.apply((served) => served?.authority);
     this.certificateFingerprint = shown.apply((served) => served?.fingerprint);
     const { asksForKey } = this;
@@ -176,7 +161,30 @@ export class DynamoCluster extends pulumi.ComponentResource {
     });
   }
 
-  /** The clusters, by their name in the plan. */
+  /** The endpoint, as soon as it answers. */
+  #ready(name: string, { deployment, hosts, head, keys, runs }: Proven): pulumi.Output<string> {
+    const { plan, config } = deployment;
+    const clusters = [...hosts.values()];
+    const args = {
+      endpoint: this.address,
+      model: plan.model,
+      task: plan.task,
+      namespace: plan.namespace,
+      expectedWorkers: plan.expectedWorkers,
+      ...(keys === undefined ? {} : { apiKey: keys.first }),
+      ...(head.certificate === undefined
+        ? {}
+        : { fingerprint: head.certificate.apply(({ fingerprint }) => fingerprint) }),
+      timeoutSeconds: config.timeouts.readySeconds,
+      logs: this.logs,
+      localClusters: clusters.filter(({ isLocal }) => isLocal).map(({ clusterName }) => clusterName),
+      sky: skyClusters(deployment, head, clusters),
+      runs: [...clusters.map(({ run }) => run), ...runs],
+    };
+    return new Readiness(`${name}-ready`, args, { parent: this }).endpoint;
+  }
+
+  /** The clusters that run, by their name in the plan. */
   #hosts(
     name: string,
     args: DynamoClusterArgs,
@@ -199,7 +207,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const suffix = this.#suffix(`${name}-suffix`);
     const prefix = args.clusterPrefix ?? `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
     const hosts = new Map<string, ClusterHost>();
-    const named = headFirst(deployment.plan).map((cluster) => {
+    const named = headFirst(deployment).map((cluster) => {
       const own = this.#ownSuffix(`${name}-${cluster.name}-suffix`, cluster, deployment);
       const base = clusterBaseName(prefix, cluster.name);
       return { cluster, base, clusterName: (own ?? suffix).result.apply((end) => `${base}-${end}`) };
@@ -304,7 +312,10 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const watchers = having(...METRICS_ROLES);
     const metrics =
       watchers.length > 0 ? new Metrics(`${name}-metrics`, { units: watchers }, parent).runs : [];
-    return [...control.runs, ...frontend.runs, ...workers, ...metrics];
+    const planners = having("planner");
+    const planner =
+      planners.length > 0 ? new Planner(`${name}-planner`, { units: planners, after }, parent).runs : [];
+    return [...control.runs, ...frontend.runs, ...workers, ...planner, ...metrics];
   }
 }
 
@@ -312,6 +323,15 @@ export class DynamoCluster extends pulumi.ComponentResource {
 interface AccessInputs {
   readonly keys: ApiKeys | undefined;
   readonly tls: HostCertificate | undefined;
+}
+
+/** What has to answer. */
+interface Proven {
+  readonly deployment: Deployment;
+  readonly hosts: ReadonlyMap<string, ClusterHost>;
+  readonly head: ClusterHost;
+  readonly keys: ApiKeys | undefined;
+  readonly runs: readonly UnitRun[];
 }
 
 /** A cluster to create. */
@@ -342,8 +362,8 @@ function registryLogin({ sky, registryPassword }: DynamoClusterArgs): Record<str
   };
 }
 
-/** The plan's clusters, the one with control plane and endpoint first: the others need its address. */
-function headFirst({ clusters, endpoint }: DeploymentPlan): ClusterPlan[] {
+/** The clusters, the one with control plane and endpoint first: the others need its address. */
+function headFirst({ clusters, plan: { endpoint } }: Deployment): ClusterPlan[] {
   return clusters.toSorted(
     (a, b) => Number(b.name === endpoint.cluster) - Number(a.name === endpoint.cluster),
   );

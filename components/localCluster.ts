@@ -185,6 +185,7 @@ function leaseInput(args: LocalClusterArgs) {
     ...(args.model === undefined ? {} : { model: args.model }),
     services: hasRole(args.plan, "etcd", "nats"),
     ...(hasRole(args.plan, "gateway") ? { gateway: true } : {}),
+    ...(hasRole(args.plan, "planner") ? { planner: true } : {}),
     ...(hasRole(args.plan, "prometheus") ? { prometheus: true } : {}),
     ...(args.rollout === undefined ? {} : { rollout: args.rollout }),
     ...(args.leaseTimeoutSeconds === undefined ? {} : { timeoutSeconds: args.leaseTimeoutSeconds }),

@@ -6,7 +6,7 @@
  */
 import { type ObservedNode, UNFINISHED } from "../lib/observedNode";
 import type { ClusterPlan } from "../plan/types";
-import { type Unit, unitsOf } from "../plan/units";
+import { unitsOf } from "../plan/units";
 import { SUFFIX_LENGTH } from "./names";
 import type { Observation, ObservedCluster } from "./observation";
 
@@ -70,9 +70,17 @@ export function unitRepairs(
   );
 }
 
-/** Describes the first program of the unit that does not run. */
-function firstBroken(unit: Unit, nodes: readonly ObservedNode[]): string | undefined {
-  for (const { rank, programs } of unit.nodes) {
+/** What should run on some nodes. */
+interface Placed {
+  readonly nodes: readonly {
+    readonly rank: number;
+    readonly programs: readonly { readonly name: string }[];
+  }[];
+}
+
+/** Describes the first program that does not run; undefined if all do. */
+export function firstBroken(placed: Placed, nodes: readonly ObservedNode[]): string | undefined {
+  for (const { rank, programs } of placed.nodes) {
     const seen = nodes.find((node) => node.rank === rank)?.programs ?? [];
     for (const { name } of programs) {
       const state = seen.find((program) => program.name === name)?.state;

@@ -4,7 +4,7 @@ import type { DeploymentConfig } from "../config/deployment";
 import { type HubAnswer, type HubQuestion, hubQuestion } from "../plan/hub";
 import type { Obstacle } from "../plan/obstacles";
 import type { ClusterPlan } from "../plan/types";
-import type { ObservedSkyCluster, ObservedSkyClusters } from "../sky/observe";
+import type { ObservedSkyClusters } from "../sky/observe";
 import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
 import { answersTo, priceQuestions, type SkyPrices } from "./prices";
 import { reported, reportedLater } from "./problems";
@@ -100,18 +100,25 @@ export interface SkyRepairs {
 export function skyRepairs(plan: ClusterPlan, base: string, { at, clusters }: SkyObservation): SkyRepairs {
   const name = new RegExp(`^${base}-[a-z0-9]{${SUFFIX_LENGTH}}$`);
   const found = Object.entries(clusters).flatMap(([cluster, seen]) => (name.test(cluster) ? [seen] : []));
-  const well = found.find((seen) => broken(seen) === undefined);
+  const well = found.find((seen) => brokenCluster(seen) === undefined);
   if (well !== undefined) {
     const { nodes = [] } = well;
     const answered = new Set(nodes.map(({ rank }) => rank));
     const known = { ...plan, nodes: plan.nodes.filter(({ rank }) => answered.has(rank)) };
     return { units: unitRepairs(known, nodes, at) };
   }
-  const [reason = "SkyPilot knows no such cluster"] = found.map(broken);
+  const [reason = "SkyPilot knows no such cluster"] = found.map(brokenCluster);
   return { launch: `${reason}, seen ${at}`, units: new Map() };
 }
 
-function broken({ status, job }: ObservedSkyCluster): string | undefined {
+/** Status of a cluster, and of its latest job. */
+interface ClusterStatus {
+  readonly status: string;
+  readonly job?: { readonly status: string } | undefined;
+}
+
+/** Why a cluster's task does not serve; undefined if it does. */
+export function brokenCluster({ status, job }: ClusterStatus): string | undefined {
   if (status !== "UP") return `the cluster is ${status}`;
   if (job === undefined) return "the cluster runs no task";
   return ALIVE.has(job.status) ? undefined : `the cluster's task is ${job.status}`;

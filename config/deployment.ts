@@ -18,6 +18,7 @@ export type DeepReadonly<T> = T extends (infer U)[]
 interface Derived extends Parsers {
   engine: EngineName;
   servedModelName: string;
+  pools: (ParsedConfig["pools"][number] & { replicas: number })[];
   router: Omit<ParsedConfig["router"], "mode"> & { mode: RouterMode };
   frontend: Omit<ParsedConfig["frontend"], "migrationLimit"> & { migrationLimit: number };
   cluster: Omit<ParsedConfig["cluster"], "gpusPerNode" | "allowIdleGpus"> & {

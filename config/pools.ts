@@ -35,15 +35,28 @@ export const argument = () =>
 
 const parallel = () => whole({ min: 1, max: 1024 });
 
+const replicas = () => whole({ min: 1, max: 10_000 });
+
 const poolSchema = section({
   role: required(oneOf("a role", WORKER_ROLES), {
     about:
       "What its workers do: whole requests (`aggregated`), one of the two phases (`prefill`, `decode`), or the pictures of a vision-language model for either (`encode`).",
   }),
-  replicas: setting(whole({ min: 1, max: 10_000 }), {
-    default: 1,
+  replicas: optional(replicas(), {
+    absent: "1, or `minReplicas`",
     unit: "copies of the model",
-    about: "How many workers of this kind there are.",
+    about: "How many workers of this kind there are; with `maxReplicas`, to begin with.",
+  }),
+  minReplicas: optional(replicas(), {
+    absent: "1",
+    unit: "copies of the model",
+    about: "The fewest that the planner may leave (`autoscale`).",
+  }),
+  maxReplicas: optional(replicas(), {
+    absent: "`replicas`: their number does not change",
+    unit: "copies of the model",
+    about:
+      "The most that the planner may ask for (`autoscale`). With placement shared, nodes and GPUs for so many must be there.",
   }),
   tensorParallel: setting(parallel(), {
     default: 1,
@@ -92,6 +105,21 @@ const poolSchema = section({
 });
 
 export const poolsSchema = list("pools", poolSchema, 1);
+
+interface Numbered {
+  readonly replicas?: number | undefined;
+  readonly minReplicas?: number | undefined;
+  readonly maxReplicas?: number | undefined;
+}
+
+/** Whether the number of a pool's replicas changes with the load. */
+export const isScaled = ({ maxReplicas }: Numbered): boolean => maxReplicas !== undefined;
+
+/** How many replicas a pool has to begin with. */
+export const firstReplicas = ({ replicas, minReplicas = 1 }: Numbered): number => replicas ?? minReplicas;
+
+/** How many it may have. */
+export const mostReplicas = (pool: Numbered): number => pool.maxReplicas ?? firstReplicas(pool);
 
 /** Sizes of a replica, by key of the pool. */
 export const PARALLEL_KEYS = ["tensorParallel", "dataParallel", "pipelineParallel"] as const;

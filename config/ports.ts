@@ -24,6 +24,8 @@ export const PORT_SETTINGS = {
   rpc: ["ports", "workerRpc"],
   /** KV events, one per attention group. */
   kvEvents: ["ports", "kvEvents"],
+  /** What an engine tells the planner, one per attention group. */
+  forwardPass: ["ports", "forwardPass"],
   /** Bootstrap server of prefill workers for decode workers. */
   bootstrap: ["ports", "bootstrap"],
   /** The engine's own server. */

@@ -5,6 +5,7 @@
 import type { z } from "zod";
 import { ENGINES, SIMULATED, usualEngine } from "../engines";
 import { accessSchema } from "./access";
+import { autoscaleSchema } from "./autoscale";
 import { filesSchema } from "./files";
 import { healthSchema } from "./health";
 import { kvTransferSchema } from "./kvTransfer";
@@ -16,6 +17,7 @@ import { REASONING_PARSERS, TOOL_CALL_PARSERS } from "./parsers";
 import { plainObject } from "./plain";
 import { argument, poolsSchema } from "./pools";
 import { routerSchema } from "./router";
+import { idleSchema, scheduleSchema } from "./schedule";
 import {
   clusterSchema,
   controlPlaneSchema,
@@ -124,6 +126,19 @@ export const configSchema = section({
     default: [{ role: "aggregated" }],
     defaultText: "one aggregated pool",
     about: "The workers: pools of equal replicas, each with one role.",
+  }),
+  schedule: setting(scheduleSchema, {
+    default: [],
+    about:
+      "When the deployment is larger, smaller, or not there at all; kept by `dynamo-sky operate`. What counts is the entry whose time was last.",
+  }),
+  idle: setting(idleSchema, {
+    ...ALL_DEFAULTS,
+    about: "What happens when nobody asks; done by `dynamo-sky operate`.",
+  }),
+  autoscale: setting(autoscaleSchema, {
+    ...ALL_DEFAULTS,
+    about: "How many replicas there are of pools with `maxReplicas`: NVIDIA's planner decides by load.",
   }),
   cluster: setting(clusterSchema, { ...ALL_DEFAULTS, about: "The nodes." }),
   placement: setting(oneOf("a placement", PLACEMENTS), {

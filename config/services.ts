@@ -142,6 +142,11 @@ export const portsSchema = section({
     about: "Prometheus (`metrics.prometheus`); only its own node reaches it.",
   }),
   kvEvents: setting(port(), { default: 5557, about: "First port on which engines publish KV events (ZMQ)." }),
+  forwardPass: setting(port(), {
+    default: 20380,
+    about:
+      "First port on which vLLM tells what the planner decides by (`DYN_FORWARDPASS_METRIC_PORT`), with a pool that has `maxReplicas`.",
+  }),
   bootstrap: setting(port(), {
     default: 30001,
     about: "First port on which prefill workers meet decode workers (`--disaggregation-bootstrap-port`).",

@@ -60,11 +60,14 @@ export function renderJsonSchema(): string {
 /** The configuration reference, in Markdown. */
 export function renderReference(): string {
   const entries = settingsOf(configSchema);
-  const groups = entries.filter(({ name, key, isGroup }) => (isGroup || name === "pools") && name === key);
   const top = entries.filter(({ name, key, isGroup }) => name === key && !isGroup);
-  const sections = groups.map((group) => {
-    const prefix = group.name === "pools" ? "pools[]." : `${group.name}.`;
-    const rows = entries.filter(({ name }) => name.startsWith(prefix));
+  const sections = entries.flatMap((group) => {
+    if (group.name !== group.key) return [];
+    // Of a list the settings of an item.
+    const rows = entries.filter(
+      ({ name }) => name.startsWith(`${group.name}.`) || name.startsWith(`${group.name}[].`),
+    );
+    if (rows.length === 0) return [];
     return [`## ${group.name}`, aboutOf(group), ...table(rows)].join("\n\n");
   });
   return `${[INTRODUCTION, "## Top level", ...table(top), ...sections].join("\n\n")}\n`;

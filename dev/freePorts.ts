@@ -20,7 +20,7 @@ export async function freePorts(): Promise<Ports> {
 }
 
 /** First of `count` consecutive free ports, below the kernel's ephemeral range. */
-async function freeRange(count: number): Promise<number> {
+export async function freeRange(count: number): Promise<number> {
   const [lowest, highest, tries] = [10_000, 32_000, 50];
   for (let attempt = 0; attempt < tries; attempt++) {
     const first = lowest + Math.floor(Math.random() * (highest - lowest - count));

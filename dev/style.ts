@@ -9,9 +9,12 @@ import { join } from "node:path";
 import { PositionEncoding, Workspace } from "@astral-sh/ruff-wasm-nodejs";
 import { z } from "zod";
 import { packageRoot } from "../lib/root";
+import { rewrapped, wideComments } from "./comments";
 
-/** Columns of a line, as in biome.json. */
-const WIDTH = 110;
+/** Columns of a line, also of a comment: Biome's limit, which holds for all. */
+const WIDTH = z
+  .object({ formatter: z.object({ lineWidth: z.int() }) })
+  .parse(JSON.parse(readFileSync(join(packageRoot(), "biome.json"), "utf8"))).formatter.lineWidth;
 
 /**
  * Rules: https://docs.astral.sh/ruff/rules/. Not E4: scripts set `sys.path` before they import what lies
@@ -40,35 +43,26 @@ function pythonProblems(ruff: Workspace, text: string, formatted: string): strin
   return [...unformatted, ...found];
 }
 
-/** Comments that are too wide. A line that one link fills cannot be broken. */
-function wideComments(text: string): string[] {
-  return text.split("\n").flatMap((line, index) => {
-    const comment = /^\s*(?:\/\/|\/\*\*|\*)\s(.*)$/.exec(line)?.[1];
-    if (comment === undefined || line.length <= WIDTH || /\S{80}/.test(comment)) return [];
-    return [`${index + 1}: a comment of ${line.length} columns, ${WIDTH} at most`];
-  });
+/** The problems of a file that are left, after those that can be mended were, if they shall be. */
+function problemsOf(ruff: Workspace, path: string, mends: boolean): string[] {
+  const text = readFileSync(path, "utf8");
+  const python = path.endsWith(".py");
+  const better = python ? ruff.format(text) : rewrapped(text, WIDTH);
+  if (mends && better !== text) writeFileSync(path, better);
+  const now = mends ? better : text;
+  return python ? pythonProblems(ruff, now, better) : wideComments(now, WIDTH);
 }
 
 function main(): void {
   const ruff = new Workspace(RUFF, PositionEncoding.Utf16);
   const root = packageRoot();
-  const tracked = execFileSync("git", ["ls-files", "*.py", "*.ts", "*.mjs", "*.cjs"], {
-    cwd: root,
-    encoding: "utf8",
-  });
+  const mends = process.argv.includes("--fix");
+  const kinds = ["*.py", "*.ts", "*.mts", "*.mjs", "*.cjs"];
+  const tracked = execFileSync("git", ["ls-files", ...kinds], { cwd: root, encoding: "utf8" });
   const problems = tracked
     .trim()
     .split("\n")
-    .flatMap((file) => {
-      const path = join(root, file);
-      const text = readFileSync(path, "utf8");
-      if (!file.endsWith(".py")) return wideComments(text).map((problem) => `${file}:${problem}`);
-      const formatted = ruff.format(text);
-      const mends = formatted !== text && process.argv.includes("--fix");
-      if (mends) writeFileSync(path, formatted);
-      const found = pythonProblems(ruff, mends ? formatted : text, formatted);
-      return found.map((problem) => `${file}:${problem}`);
-    });
+    .flatMap((file) => problemsOf(ruff, join(root, file), mends).map((problem) => `${file}:${problem}`));
   for (const problem of problems) console.error(problem);
   if (problems.length > 0) process.exitCode = 1;
 }

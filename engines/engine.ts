@@ -5,6 +5,7 @@ import type { DeploymentConfig, PoolConfig } from "../config/deployment";
 import type { FlagTable, FlagValues } from "../config/flags";
 import { NO_PARSER } from "../config/names";
 import type { PlainObject } from "../config/plain";
+import { isScaled } from "../config/pools";
 import type { PortNeed, PortsTaken } from "../config/ports";
 import type { Problem } from "../config/problems";
 import { spelling } from "../config/reserved";
@@ -337,6 +338,17 @@ export function publishesKvEvents(replica: ReplicaSpec): boolean {
   const { router, task } = replica.config;
   return router.kvEvents && keepsPrefixes(replica) && tasks[task].generates;
 }
+
+/** Whether the pool's workers tell what each pass of theirs did, by which the planner decides. */
+export function tellsPlanner({ config, pool }: ReplicaSpec): boolean {
+  return pool.role !== "encode" && config.pools.some(isScaled);
+}
+
+/**
+ * Makes Dynamo's worker pass on what {@link tellsPlanner} means. vLLM uses the port:
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/vllm/envs.py
+ */
+export const FORWARD_PASS_VARIABLE = "DYN_FORWARDPASS_METRIC_PORT";
 
 /**
  * `--kv-events-config` of SGLang and vLLM. The port is the first of a block: each attention group adds its

@@ -15,6 +15,8 @@ import { runtimeDirectory } from "./runtimeFiles";
 export type NodeRequest =
   | { readonly report: ReportRequest }
   | { readonly logs: LogsRequest }
+  // `runtime/decisions.py`
+  | { readonly decision: { readonly done: string | number | null } }
   // `runtime/units.py`
   | UnitChange
   | { readonly begin: { readonly unit: string; readonly owner: ProcessId } }
@@ -114,6 +116,7 @@ export function askNode(
 /** Modules imported by the agent, sent with it, since a node may have another version, or none yet. */
 const IMPORTED = [
   "files",
+  "decisions",
   "processes",
   "supervisor_client",
   "supervision",

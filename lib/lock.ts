@@ -13,15 +13,21 @@ const LOCK_SECONDS = 60;
  * Runs `work` while holding the lock. A lock whose owner has exited is taken over.
  *
  * @param path Directory used as the lock; its parent must exist.
- * @throws UserError if another driver holds it for more than a minute.
+ * @param holder Who holds it, for the message.
+ * @throws UserError if another one holds it for more than a minute.
  */
-export async function withLock<T>(path: string, context: VerbContext, work: () => Promise<T>): Promise<T> {
+export async function withLock<T>(
+  path: string,
+  context: Pick<VerbContext, "progress" | "signal">,
+  work: () => Promise<T>,
+  holder = `another driver that works on ${path}`,
+): Promise<T> {
   const { progress, signal } = context;
   const missing = await poll({
     timeoutSeconds: LOCK_SECONDS,
     progress,
     signal,
-    check: async () => (tryLock(path) ? undefined : `another driver that works on ${path}`),
+    check: async () => (tryLock(path) ? undefined : holder),
   });
   if (missing !== undefined) {
     throw new UserError(`Gave up after ${LOCK_SECONDS} s of waiting for ${missing}: ${describeOwner(path)}.`);

@@ -20,8 +20,8 @@ export const verb = defineVerb({
 
 async function lease(input: LocalLease, context: VerbContext): Promise<void> {
   await assertPortsFree(input);
-  const { model, services, gateway, prometheus } = input;
-  const toolchain = await findToolchain({ model, services, gateway, prometheus }, context);
+  const { model, services, gateway, planner, prometheus } = input;
+  const toolchain = await findToolchain({ model, services, gateway, planner, prometheus }, context);
   const wanted = new Set(input.nodes.map(({ rank }) => rank));
   const surplus = ranksOnDisk(input.cluster).filter((rank) => !wanted.has(rank));
   await endNodes(input.cluster, surplus, context);

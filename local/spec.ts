@@ -48,6 +48,8 @@ export const localLeaseSchema = z.strictObject({
   services: z.boolean().default(true),
   /** Whether nginx is needed. Default: false. */
   gateway: z.boolean().default(false),
+  /** Whether Dynamo's planner is needed. Default: false. */
+  planner: z.boolean().default(false),
   /** Whether Prometheus is needed. Default: false. */
   prometheus: z.boolean().default(false),
   /** Which of them are changed one after the other. Default: none, each is changed at once. */

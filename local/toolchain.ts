@@ -52,6 +52,8 @@ export interface ToolchainNeeds {
   readonly services: boolean;
   /** Whether nginx is needed. */
   readonly gateway: boolean;
+  /** Whether Dynamo's planner is needed. */
+  readonly planner: boolean;
   /** Whether Prometheus is needed. */
   readonly prometheus: boolean;
   /**
@@ -67,14 +69,14 @@ export interface ToolchainNeeds {
  * @throws UserError if a tool can be neither found nor installed.
  */
 export async function findToolchain(
-  { services, gateway, prometheus, model }: ToolchainNeeds,
+  { services, gateway, planner, prometheus, model }: ToolchainNeeds,
   { progress }: VerbContext,
 ): Promise<LocalToolchain> {
   // A model in a directory needs no download.
   const isOfHub = model !== undefined && modelSource(model) === "hub";
   const tools = await ensureToolchain({
     need: [
-      "python",
+      planner ? "planner" : "python",
       ...(services ? (["etcd", "nats-server"] as const) : []),
       ...(gateway ? (["nginx"] as const) : []),
       ...(prometheus ? (["prometheus"] as const) : []),
@@ -85,7 +87,8 @@ export async function findToolchain(
   }).catch((error: unknown) => {
     throw new UserError(error instanceof Error ? error.message : String(error));
   });
-  const { python, etcd, natsServer, nginx } = tools;
+  const { etcd, natsServer, nginx } = tools;
+  const python = planner ? tools.planner : tools.python;
   if (python === undefined || (services && (etcd === undefined || natsServer === undefined))) {
     const missing = [python ? [] : "Python", etcd ? [] : "etcd", natsServer ? [] : "nats-server"].flat();
     throw new UserError(

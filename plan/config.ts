@@ -10,7 +10,7 @@ import type { DeploymentConfig } from "../config/deployment";
 import { problemsOf } from "../config/issues";
 import { defaultServedName } from "../config/model";
 import { defaultParsers } from "../config/parsers";
-import { gpusPerReplica } from "../config/pools";
+import { firstReplicas, gpusPerReplica, mostReplicas } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
 import { routerMode } from "../config/router";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "../config/schema";
@@ -109,6 +109,7 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
     frontend: { ...parsed.frontend, migrationLimit },
     reasoningParser: parsed.reasoningParser ?? usual.reasoningParser,
     toolCallParser: parsed.toolCallParser ?? usual.toolCallParser,
+    pools: parsed.pools.map((pool) => ({ ...pool, replicas: firstReplicas(pool) })),
     servedModelName: parsed.servedModelName ?? defaultServedName(parsed.model),
     router: { ...parsed.router, mode: routerMode(parsed.router, parsed.task) },
     cluster: {
@@ -143,10 +144,14 @@ function movesFrom({
 /** The fewest GPUs per node that hold all pools: local GPUs are simulated, so there are as many as needed. */
 function fittingGpus({ pools, cluster: { nodes, workersPerGpu } }: ParsedConfig): number {
   if (workersPerGpu > 1) {
-    const workers = pools.reduce((sum, pool) => sum + pool.replicas, 0);
+    const workers = pools.reduce((sum, pool) => sum + mostReplicas(pool), 0);
     return Math.min(Math.ceil(workers / (nodes * workersPerGpu)), MOST_GPUS_OF_A_NODE);
   }
-  const sizes = pools.map((pool) => ({ ...pool, gpusPerReplica: gpusPerReplica(pool) }));
+  const sizes = pools.map((pool) => ({
+    ...pool,
+    replicas: mostReplicas(pool),
+    gpusPerReplica: gpusPerReplica(pool),
+  }));
   const needed = sizes.reduce((sum, pool) => sum + pool.replicas * pool.gpusPerReplica, 0);
   const least = Math.ceil(needed / nodes);
   const most = Math.min(needed, MOST_GPUS_OF_A_NODE);

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { TASKS } from "../config/task";
-import { PROGRAM_ROLES } from "./types";
+import { PROGRAM_ROLES, WORKER_ROLES } from "./types";
 
 const programSchema = z.object({
   name: z.string(),
@@ -98,6 +98,9 @@ export const costSchema = z.object({
   mostDollarsPerHour: z.number().nullable(),
 });
 
+/** The output `replicas`: how many there are of pools with `maxReplicas`, by role. */
+export const replicasSchema = z.partialRecord(z.enum(WORKER_ROLES), z.int().min(0));
+
 /** The outputs in `pulumi stack output --json`. Absent or null ones do not apply to this deployment. */
 export const outputsSchema = z.object({
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
@@ -110,5 +113,6 @@ export const outputsSchema = z.object({
   /** SHA-256 fingerprint of the endpoint's certificate. */
   certificateFingerprint: z.string().nullish(),
   cost: costSchema.optional().catch(undefined),
+  replicas: replicasSchema.optional().catch(undefined),
   deployment: detailsTextSchema,
 });

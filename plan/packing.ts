@@ -19,6 +19,8 @@ export interface PackingPool {
   readonly replicas: number;
   /** GPUs of one replica. */
   readonly gpusPerReplica: number;
+  /** Set if `replicas` is the most that there may be. */
+  readonly maxReplicas?: number | undefined;
 }
 
 /** The nodes to pack onto, all equal. */

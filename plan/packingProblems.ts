@@ -93,7 +93,8 @@ function moreReplicas(pools: readonly PackingPool[], idle: readonly (readonly nu
   const pool = pools[index];
   if (pool === undefined) return [];
   const more = idle.reduce((sum, free) => sum + free.length / pool.gpusPerReplica, 0);
-  return [`Set pools[${index}].replicas to ${pool.replicas + more}`];
+  const key = pool.maxReplicas === undefined ? "replicas" : "maxReplicas";
+  return [`Set pools[${index}].${key} to ${pool.replicas + more}`];
 }
 
 /** Fewer or smaller nodes that leave nothing idle. */

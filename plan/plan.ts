@@ -4,6 +4,7 @@ import type { DeploymentConfig } from "../config/deployment";
 import { isSlurm } from "../config/infra";
 import { hasExporters } from "../config/metrics";
 import { NAMESPACE } from "../config/names";
+import { isScaled } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
 import { CONTROL_IP } from "../lib/placeholders";
 import { uniqueBy } from "../lib/uniqueBy";
@@ -17,7 +18,9 @@ import { firstPort, NodePorts } from "./ports";
 import { controlPlanePrograms } from "./programs/controlPlane";
 import { endpointPrograms } from "./programs/gateway";
 import { exporterProgram, prometheusProgram } from "./programs/metrics";
-import { registeredWorkers, replicaPrograms } from "./programs/worker";
+import { plannerPrograms } from "./programs/planner";
+import { type ReplicaSeat, registeredWorkers, replicaPrograms } from "./programs/worker";
+import { atMost } from "./scale";
 import { inTurn } from "./sharing";
 import type {
   ClusterPlan,
@@ -35,7 +38,8 @@ export type { PlanFacts } from "./context";
  * @throws ConfigError listing every reason why the deployment cannot be planned.
  */
 export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan {
-  const { clusters, problems } = placeReplicas(config);
+  // Room is kept for all that may ever run, so that one replica more or fewer moves no other.
+  const { clusters, problems } = placeReplicas(atMost(config));
   const found = [...problems, ...engineProblems(config)];
   if (found.length > 0) throw new ConfigError(found);
   const portsOf = portsOfNodes(config);
@@ -51,7 +55,7 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
     task: config.task,
     engine: config.engine,
     routerMode: config.router.mode,
-    clusters: planned.map(({ cluster }) => cluster),
+    clusters: planned.filter(({ isUsed }) => isUsed).map(({ cluster }) => cluster),
     endpoint: { cluster: head?.name ?? "", rank: 0, port: firstPort(config, "http") },
     namespace: NAMESPACE,
     expectedWorkers: expectedWorkers(config),
@@ -93,6 +97,8 @@ function distinct(problems: readonly Problem[]): Problem[] {
 }
 
 interface PlannedCluster {
+  /** False if it is for replicas that the deployment does not have now. */
+  readonly isUsed: boolean;
   readonly context: PlanContext;
   readonly cluster: ClusterPlan;
   /** By rank. */
@@ -108,6 +114,18 @@ function portsOfNodes(config: DeploymentConfig): () => NodePorts {
   if (!mayShareMachines) return () => new NodePorts(config);
   const all = new NodePorts(config);
   return () => all;
+}
+
+/** Whether a replica runs now: with `maxReplicas` there is room for others. */
+function isTaken({ pools }: DeploymentConfig, { pool, replica }: ReplicaSeat): boolean {
+  const current = pools.find(({ role }) => role === pool.role)?.replicas ?? 0;
+  return !isScaled(pool) || replica < current;
+}
+
+/** GPUs that nothing uses, with those that are kept for more replicas. */
+function idleGpus(unused: readonly number[], kept: readonly number[], programs: readonly ProgramPlan[]) {
+  const used = new Set(programs.flatMap(({ gpus }) => gpus));
+  return [...new Set([...unused, ...kept])].filter((gpu) => !used.has(gpu)).toSorted((a, b) => a - b);
 }
 
 /** Data about the other clusters for a cluster's plan. */
@@ -126,7 +144,11 @@ function planCluster(
     const ports = portsOf();
     const isHead = layout.hasControlPlane && rank === 0;
     const programs: ProgramPlan[] = isHead
-      ? [...controlPlanePrograms(context, ports), ...endpointPrograms(context, ports)]
+      ? [
+          ...controlPlanePrograms(context, ports),
+          ...endpointPrograms(context, ports),
+          ...plannerPrograms(context, ports),
+        ]
       : [];
     return { rank, ports, programs };
   });
@@ -135,9 +157,12 @@ function planCluster(
     if (node === undefined) throw new RangeError(`cluster ${layout.name} has no node ${rank}`);
     return node;
   };
+  const free = new Map<number, number[]>();
   for (const seat of layout.seats) {
     const seated = replicaPrograms(context, seat, (node) => at(node).ports);
-    for (const { node, program } of seated) at(node).programs.push(program);
+    if (isTaken(context.config, seat))
+      for (const { node, program } of seated) at(node).programs.push(program);
+    else for (const { node, gpus } of seat.shares) free.set(node, [...(free.get(node) ?? []), ...gpus]);
   }
   if (hasExporters(context.config)) {
     for (const node of nodes) {
@@ -150,6 +175,7 @@ function planCluster(
   const { accelerator } = layout;
   const sharesGpus = context.config.cluster.workersPerGpu > 1;
   return {
+    isUsed: layout.hasControlPlane || layout.seats.some((seat) => isTaken(context.config, seat)),
     context,
     cluster: {
       name: layout.name,
@@ -158,7 +184,7 @@ function planCluster(
         ({ rank, programs }): NodePlan => ({
           rank,
           gpus: layout.gpusPerNode,
-          idleGpus: layout.idle[rank] ?? [],
+          idleGpus: idleGpus(layout.idle[rank] ?? [], free.get(rank) ?? [], programs),
           programs: sharesGpus ? inTurn(programs, context.config.timeouts.readySeconds) : programs,
         }),
       ),

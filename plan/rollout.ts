@@ -53,6 +53,7 @@ export function withClusters(rollout: RolloutPlan, nameOf: (cluster: string) => 
 
 interface Settings {
   readonly replicas: number;
+  readonly maxReplicas?: number | undefined;
   readonly update: {
     readonly strategy?: UpdateStrategy | undefined;
     readonly maxUnavailable: number;
@@ -62,10 +63,10 @@ interface Settings {
 
 function poolsOf(role: ProgramRole, settings: readonly Settings[], units: readonly Unit[]): RollingPool[] {
   let next = 0;
-  return settings.flatMap(({ replicas, update }, index) => {
+  return settings.flatMap(({ replicas, maxReplicas = replicas, update }, index) => {
     const first = next;
     next += replicas;
-    if (replicas === 1 || update.strategy === "recreate") return [];
+    if (maxReplicas === 1 || update.strategy === "recreate") return [];
     // Replicas are numbered across the pools of a role.
     const own = units.filter(
       (unit) => unit.role === role && unit.replica >= first && unit.replica < first + replicas,

@@ -40,6 +40,7 @@ export const PROGRAM_ROLES = [
   "events",
   "gateway",
   "frontend",
+  "planner",
   ...WORKER_ROLES,
   "exporter",
   "prometheus",

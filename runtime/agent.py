@@ -11,6 +11,7 @@ output. Values of the node's secrets file never leave it: they are masked in log
                           "times": N or null, "every": seconds}}
     {"dir": D, "sky": …, "logs": {"programs": [names], "tail": N or null, "since": seconds since 1970 or null,
     "follow": bool}}
+    {"dir": D, "sky": …, "decision": {"done": id or null}} as in `decisions.py`
     {"dir": D, "sky": …, "secrets" | "apply" | "remove" | "keep" | "state" | "stop": …} as in `units.py`
 
 Python 3.9 or later, standard library only, since it runs with any interpreter of the node.
@@ -25,6 +26,7 @@ import time
 import urllib.error
 import urllib.request
 
+import decisions
 import files
 import processes
 import supervision
@@ -346,6 +348,8 @@ def main():
             reports(node_dir, request["report"])
         elif "logs" in request:
             logs(node_dir, request["logs"])
+        elif "decision" in request:
+            say(decisions.answer(node_dir, request["decision"]))
         else:
             [verb] = changes
             redact = Redaction(node_dir)

@@ -4,7 +4,7 @@
 #
 #   setup.sh --dynamo VERSION --supervisor VERSION [options]
 #     --engine NAME          sglang, vllm or trtllm: the extra of ai-dynamo on PyPI that brings it. Default: Dynamo alone
-#     --services "NAME …"    programs that have to be there: etcd, nats-server, nginx, openssl, prometheus
+#     --services "NAME …"    programs that have to be there: etcd, nats-server, nginx, openssl, planner, prometheus
 #     --model NAME           model on the Hugging Face hub whose weights are fetched, with the token in HF_TOKEN where there is one
 #     --revision NAME        of the model. Default: the newest
 #     --also "NAME[@REVISION] …"  models besides that the engine loads: drafts for speculative decoding, adapters
@@ -106,6 +106,12 @@ find_service() {
         echo "nginx does not run on this node ($(nginx -v 2>&1 | head -n 1)): use an image that has it." >&2
         exit 1
       }
+      ;;
+    # What Dynamo's planner imports.
+    planner)
+      for module in filterpy plotly pmdarima prometheus_api_client prophet sklearn; do
+        has_module "$module" || { add_packages -r "$runtime/planner.txt"; break; }
+      done
       ;;
     nats-server | openssl | prometheus) unpack "$1" "$1" ;;
     *)

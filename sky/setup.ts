@@ -45,16 +45,19 @@ export interface NodeServices {
   /** nginx. */
   readonly gateway: boolean;
   readonly prometheus: boolean;
+  /** Packages of Dynamo's planner. Default: false. */
+  readonly planner?: boolean;
   /** openssl, if the node issues certificates: the gateway's, or its programs'. Default: false. */
   readonly certificates?: boolean;
 }
 
 /** Programs by their names in `runtime/setup.sh`. */
-function serviceNames({ controlPlane, gateway, prometheus, certificates }: NodeServices): string[] {
+function serviceNames({ controlPlane, gateway, planner, prometheus, certificates }: NodeServices): string[] {
   return [
     ...(controlPlane ? ["etcd", "nats-server"] : []),
     ...(gateway ? ["nginx"] : []),
     ...(certificates ? ["openssl"] : []),
+    ...(planner ? ["planner"] : []),
     ...(prometheus ? ["prometheus"] : []),
   ];
 }

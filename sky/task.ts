@@ -228,6 +228,7 @@ function servicesOf(input: TaskInput): NodeServices {
   return {
     controlPlane: roles.has("etcd") || roles.has("nats"),
     gateway: roles.has("gateway"),
+    planner: roles.has("planner"),
     prometheus: roles.has("prometheus"),
     certificates: madeOnNode(input).includes(TLS_BUNDLE) || isEncrypted(input.config),
   };

@@ -7,7 +7,7 @@ import { languageHostOnPath } from "./languageHost";
 import { ensureModel, locateModel, modelHome } from "./model";
 import { ensurePlugins, locatePlugins, type Plugins } from "./plugins";
 import { ensurePulumi, locatePulumi } from "./pulumi";
-import { ensurePython, pythonKey } from "./python";
+import { ensurePython, type PythonName, pythonKey } from "./python";
 import { ensureService, locateService, type ServiceName, serviceIsObtainable } from "./services";
 
 export { cacheDir, stateDir } from "../lib/dirs";
@@ -15,8 +15,11 @@ export { packageRoot } from "../lib/root";
 export type { Progress } from "./install";
 export type { Plugins } from "./plugins";
 
-/** A tool to ensure. `model` is the tokenizer of a model and includes `python`. */
-export type ToolName = "pulumi" | "plugins" | "python" | ServiceName | "model";
+/**
+ * A tool to ensure. `planner` is `python` with what Dynamo's planner imports; `model` is the tokenizer of a
+ * model and includes `python`.
+ */
+export type ToolName = "pulumi" | "plugins" | PythonName | ServiceName | "model";
 
 /** A program that was found or installed. */
 export interface Program {
@@ -39,6 +42,7 @@ export interface Toolchain {
   readonly pulumi: Program | undefined;
   readonly plugins: Plugins | undefined;
   readonly python: PythonEnvironment | undefined;
+  readonly planner: PythonEnvironment | undefined;
   readonly etcd: Program | undefined;
   readonly natsServer: Program | undefined;
   readonly nginx: Program | undefined;
@@ -90,6 +94,7 @@ export function locateTools(model?: string): LocatedTools {
     pulumi: locatePulumi(cache),
     plugins: locatePlugins(),
     python: pythonEnvironment(readStamp(cache, pythonKey())),
+    planner: pythonEnvironment(readStamp(cache, pythonKey("planner"))),
     etcd: locateService(cache, "etcd"),
     natsServer: locateService(cache, "nats-server"),
     nginx: locateService(cache, "nginx"),
@@ -140,6 +145,7 @@ export async function ensureToolchain(options: EnsureOptions): Promise<Toolchain
   await settleAll([
     python,
     pulumi,
+    locked("planner", () => ensurePython(cache, onProgress, "planner")),
     locked("etcd", () => ensureService(cache, "etcd", onProgress)),
     locked("nats-server", () => ensureService(cache, "nats-server", onProgress)),
     locked("nginx", () => ensureService(cache, "nginx", onProgress)),

@@ -15,9 +15,16 @@ const pythonVersions = ">=3.10,<3.14";
 const installSeconds = 900;
 const uvSeconds = 180;
 
-/** The exact packages of the Python environment, with their hashes. */
-export function requirementsFile(): string {
-  return join(packageRoot(), "toolchain", "requirements.txt");
+/** The Python environments of nodes on this machine: Dynamo alone, or with what its planner imports. */
+export type PythonName = "python" | "planner";
+
+const LOCKS: Readonly<Record<PythonName, string>> = { python: "requirements.txt", planner: "planner.txt" };
+
+const SIZES: Readonly<Record<PythonName, number>> = { python: 450, planner: 900 };
+
+/** The exact packages of a Python environment, with their hashes. */
+export function requirementsFile(name: PythonName = "python"): string {
+  return join(packageRoot(), "toolchain", LOCKS[name]);
 }
 
 /** uv's version with the hashes of its files. */
@@ -26,23 +33,29 @@ export function uvRequirementsFile(): string {
 }
 
 /** Name of the environment's directory and stamp: another lock file makes another environment. */
-export function pythonKey(): string {
-  const hash = createHash("sha256").update(readFileSync(requirementsFile())).digest("hex");
-  return `python-${VERSIONS.dynamo}-${hash.slice(0, 12)}`;
+export function pythonKey(name: PythonName = "python"): string {
+  const hash = createHash("sha256")
+    .update(readFileSync(requirementsFile(name)))
+    .digest("hex");
+  return `${name}-${VERSIONS.dynamo}-${hash.slice(0, 12)}`;
 }
 
 /** A Python environment with Dynamo and supervisor; the stamp's path is its `python`. */
-export async function ensurePython(cache: string, onProgress: Progress): Promise<Stamp> {
-  const key = pythonKey();
+export async function ensurePython(
+  cache: string,
+  onProgress: Progress,
+  name: PythonName = "python",
+): Promise<Stamp> {
+  const key = pythonKey(name);
   const known = readStamp(cache, key);
   if (known) return known;
   const started = Date.now();
   const uv = await ensureUv(cache, onProgress);
   onProgress(
-    `Installing Dynamo ${VERSIONS.dynamo} and supervisor ${VERSIONS.supervisor} from PyPI into ${join(cache, key)} (about 450 MB)`,
+    `Installing Dynamo ${VERSIONS.dynamo}${name === "planner" ? " with its planner" : ""} and supervisor ${VERSIONS.supervisor} from PyPI into ${join(cache, key)} (about ${SIZES[name]} MB)`,
   );
   // The list is complete, and Dynamo asks for more than is in it (`runtime/overrides.txt`).
-  const requirements = ["--no-deps", "--require-hashes", "-r", requirementsFile()];
+  const requirements = ["--no-deps", "--require-hashes", "-r", requirementsFile(name)];
   await withHeartbeat("installing the Python packages", installSeconds, onProgress, () =>
     installEnvironment({ cache, name: key, uv, requirements, timeoutSeconds: installSeconds }),
   );

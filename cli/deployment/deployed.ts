@@ -20,8 +20,11 @@ export interface Deployed {
 }
 
 /** What outputs without an endpoint mean. */
-export const NO_ENDPOINT =
-  "The stack has no endpoint: it is not up, or its `up` has not ended. `up` goes on with it.";
+export function noEndpoint({ asleep }: Readonly<Record<string, unknown>>): string {
+  return typeof asleep === "string"
+    ? `The stack is asleep since ${asleep}: nothing of it runs, and nothing costs. \`up\` brings it up again.`
+    : "The stack has no endpoint: it is not up, or its `up` has not ended. `up` goes on with it.";
+}
 
 /**
  * @param outputs A stack's outputs; those of other programs are ignored.
@@ -33,7 +36,7 @@ export function deployedOf(outputs: Readonly<Record<string, unknown>>): Deployed
     const { endpoint, model, cost, deployment } = parsed.data;
     return { endpoint, model, cost, ...deployment };
   }
-  if (outputs["endpoint"] === undefined) throw new OperationFailed(NO_ENDPOINT);
+  if (outputs["endpoint"] === undefined) throw new OperationFailed(noEndpoint(outputs));
   const [issue] = parsed.error.issues;
   throw new OperationFailed(
     `The stack's outputs do not tell where it runs (${issue?.path.join(".")}: ${issue?.message}). ` +

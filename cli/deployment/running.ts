@@ -7,7 +7,7 @@ import { outputsSchema } from "../../plan/outputs";
 import { stateDir } from "../../toolchain/index";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
-import { NO_ENDPOINT } from "./deployed";
+import { noEndpoint } from "./deployed";
 
 export interface RunningDeployment {
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
@@ -33,7 +33,7 @@ export interface RunningDeployment {
  */
 export function deploymentOf(outputs: Readonly<Record<string, unknown>>): RunningDeployment {
   const parsed = outputsSchema.safeParse(outputs);
-  if (!parsed.success) throw new Error(NO_ENDPOINT);
+  if (!parsed.success) throw new Error(noEndpoint(outputs));
   const { endpoint, model, apiKey, certificate, certificateFingerprint, deployment } = parsed.data;
   const { engine, logs, curl } = deployment;
   const absolute = (file: string) => (isAbsolute(file) ? file : join(stateDir(), file));

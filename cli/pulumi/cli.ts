@@ -73,13 +73,29 @@ export async function initStack(cli: Cli, keepsFile: boolean): Promise<void> {
   }
 }
 
-const stackListSchema = z.array(z.object({ name: z.string() }));
+const stackListSchema = z.array(z.object({ name: z.string(), lastUpdate: z.string().optional() }));
 
-/** Names of the project's stacks in the backend, sorted; in Pulumi Cloud without their owner. */
-export async function stackNames(cli: Cli): Promise<string[]> {
+/** A stack of the project in the backend. */
+export interface ListedStack {
+  /** In Pulumi Cloud without its owner. */
+  readonly name: string;
+  /** When its last update ended; undefined if there was none. */
+  readonly updated: Date | undefined;
+}
+
+/** The project's stacks in the backend. */
+export async function listStacks(cli: Cli): Promise<ListedStack[]> {
   const args = ["stack", "ls", "--json", "--project", cli.project.name];
   const stacks = stackListSchema.parse(JSON.parse(await runCli(cli, args)));
-  return stacks.map(({ name }) => shortName(name)).sort();
+  return stacks.map(({ name, lastUpdate }) => ({
+    name: shortName(name),
+    updated: lastUpdate === undefined ? undefined : new Date(lastUpdate),
+  }));
+}
+
+/** Their names, sorted. */
+export async function stackNames(cli: Cli): Promise<string[]> {
+  return (await listStacks(cli)).map(({ name }) => name).sort();
 }
 
 /** Tags of the stack. */

@@ -7,7 +7,7 @@ import { bypassProxies, proxyExemptions, usesProxy } from "../../lib/proxies";
 import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../../toolchain/index";
 import { writeFileAtomically } from "../../toolchain/install";
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
-import { type Cli, initStack, runCli, stackNames, tagsOf } from "./cli";
+import { type Cli, initStack, listStacks, runCli, stackNames, tagsOf } from "./cli";
 import { type OperationKind, type OperationOptions, type OperationResult, runOperation } from "./operation";
 import { wrongPassphrase } from "./passphrase";
 import { UsageProblem } from "./problem";
@@ -65,6 +65,8 @@ export interface OpenStack {
   remove(): Promise<void>;
   /** Creates the stack if there is none yet. */
   init(): Promise<void>;
+  /** When its last update ended; undefined if there was none. */
+  lastUpdate(): Promise<Date | undefined>;
   /** Names of all stacks of the project in this backend, sorted. */
   siblings(): Promise<string[]>;
   /** Tags of the stack, stored with its state. */
@@ -147,6 +149,8 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
     init: async () => {
       if (!(await stackNames(cli)).includes(options.stack)) await init();
     },
+    lastUpdate: async () =>
+      (await listStacks(cli)).find(({ name }) => name === shortName(options.stack))?.updated,
     siblings: () => stackNames(cli),
     tags: () => tagsOf(cli),
     setTag: async (name, value) => {

@@ -24,6 +24,8 @@ export interface OperationOptions {
    * `signal`.
    */
   readonly isCancelled?: () => boolean;
+  /** More variables for the program. Default: none. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Policy packs for `preview` and `up`, absolute directories. Default: none. */
   readonly policyPacks?: readonly PolicyPackChoice[];
 }
@@ -82,7 +84,7 @@ interface Ended {
 async function runOnce(
   { cli, configFile, onProgress }: OperationContext,
   kind: OperationKind,
-  { signal, policyPacks = [] }: OperationOptions,
+  { signal, env = {}, policyPacks = [] }: OperationOptions,
 ): Promise<Ended> {
   const scratch = mkdtempSync(join(tmpdir(), "dynamo-sky-events-"));
   const log = join(scratch, "events.jsonl");
@@ -97,7 +99,7 @@ async function runOnce(
   try {
     const child = spawn(cli.command, args, {
       cwd: cli.project.directory,
-      env: { ...process.env, ...cli.env, ...EVENT_LOG_ENVIRONMENT },
+      env: { ...process.env, ...cli.env, ...EVENT_LOG_ENVIRONMENT, ...env },
       stdio: ["ignore", "pipe", "pipe"],
       // Makes the CLI receive signals once: from a terminal, or from this process.
       detached: !process.stdin.isTTY,

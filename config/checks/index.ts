@@ -7,6 +7,7 @@ import type { EngineName } from "../../engines";
 import type { Problem } from "../problems";
 import type { ParsedConfig } from "../schema";
 import { accessChecks } from "./access";
+import { autoscaleChecks } from "./autoscale";
 import { controlPlaneChecks } from "./controlPlane";
 import { engineChecks } from "./engines";
 import { fileChecks } from "./files";
@@ -20,6 +21,7 @@ import { parserChecks } from "./parsers";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
 import { routerChecks } from "./router";
+import { scheduleChecks } from "./schedule";
 import { secretChecks } from "./secrets";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
@@ -38,6 +40,8 @@ export function checkAcross(known: Known): Problem[] {
   return [
     modelChecks,
     poolChecks,
+    autoscaleChecks,
+    scheduleChecks,
     engineChecks,
     placementChecks,
     routerChecks,

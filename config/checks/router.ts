@@ -2,6 +2,7 @@
 
 import { isSimulated } from "../../engines";
 import { chatProcessor } from "../parsers";
+import { firstReplicas } from "../pools";
 import type { Problem } from "../problems";
 import { ROUTER_KNOBS, type RouterMode, routerMode } from "../router";
 import { show } from "../values";
@@ -123,8 +124,10 @@ function simulationProblems({ frontend, engine }: Known): Problem[] {
 function startProblems({ router, pools }: Known): Problem[] {
   if (router === undefined || pools === undefined) return [];
   const workers = new Map<string, number>();
-  for (const { role, replicas } of pools)
-    if (role !== "encode") workers.set(role, (workers.get(role) ?? 0) + replicas);
+  for (const pool of pools) {
+    const { role, minReplicas = firstReplicas(pool) } = pool;
+    if (role !== "encode") workers.set(role, (workers.get(role) ?? 0) + minReplicas);
+  }
   const [fewest] = [...workers].sort(([, a], [, b]) => a - b);
   if (fewest === undefined || router.minInitialWorkers <= fewest[1]) return [];
   const [role, count] = fewest;

@@ -1,7 +1,9 @@
+import { mostReplicas } from "../pools";
 import type { Problem, SettingPath } from "../problems";
 import type { Known } from ".";
 
 interface Updated {
+  /** How many there may be. */
   readonly replicas: number;
   readonly update: NonNullable<Known["frontend"]>["update"];
 }
@@ -9,7 +11,9 @@ interface Updated {
 /** Rejects settings of updates that would change nothing, or that would leave nobody who serves. */
 export function updateChecks({ pools, frontend }: Known): Problem[] {
   return [
-    ...(pools ?? []).flatMap((pool, index) => problemsOf(["pools", index], pool)),
+    ...(pools ?? []).flatMap((pool, index) =>
+      problemsOf(["pools", index], { ...pool, replicas: mostReplicas(pool) }),
+    ),
     ...(frontend === undefined ? [] : problemsOf(["frontend"], frontend)),
   ];
 }

@@ -18,6 +18,7 @@ import {
   type Engine,
   extraArgs,
   extraEnv,
+  FORWARD_PASS_VARIABLE,
   flag,
   hasEncoders,
   keepsPrefixes,
@@ -33,6 +34,7 @@ import {
   type ReplicaSpec,
   type ReservedFlags,
   type Rules,
+  tellsPlanner,
   valuesOf,
   type WorkerSpec,
   world,
@@ -177,8 +179,10 @@ export const sglang: Engine = {
     // SGLang takes one of the two.
     "--hicache-ratio": "kvOffload.hostMemoryGB",
     "--hicache-storage-backend": "kvOffload.diskGB",
+    "--enable-forward-pass-metrics": "pools[].maxReplicas",
   },
   settingVariables: {
+    [FORWARD_PASS_VARIABLE]: "pools[].maxReplicas",
     SGLANG_HICACHE_FILE_BACKEND_STORAGE_DIR: "kvOffload.diskGB",
     SGLANG_HICACHE_FILE_BACKEND_MAX_SIZE: "kvOffload.diskGB",
     SGLANG_DISAGGREGATION_NIXL_BACKEND: "kvTransfer.backend",
@@ -243,6 +247,7 @@ export const sglang: Engine = {
         ...pictureFlags(worker),
         // Enables SGLang's own metrics; Dynamo exposes them with the worker's.
         ...flag("--enable-metrics", hasExporters(worker.config)),
+        ...flag("--enable-forward-pass-metrics", tellsPlanner(worker)),
         ...extraArgs(worker),
       ],
       env: {

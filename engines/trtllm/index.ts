@@ -25,6 +25,7 @@ import {
   type Engine,
   extraArgs,
   extraEnv,
+  FORWARD_PASS_VARIABLE,
   flag,
   hasEncoders,
   keepsPrefixes,
@@ -37,6 +38,7 @@ import {
   type ReservedFlags,
   type Rules,
   type SettingFlags,
+  tellsPlanner,
   valuesOf,
   type WorkerCommand,
   type WorkerSpec,
@@ -181,7 +183,10 @@ export const trtllm: Engine = {
     ...flagsOfKeys(SETTING_KEYS),
   },
   settingKeys: SETTING_KEYS,
-  settingVariables: { TRTLLM_NIXL_KVCACHE_BACKEND: "kvTransfer.backend" },
+  settingVariables: {
+    TRTLLM_NIXL_KVCACHE_BACKEND: "kvTransfer.backend",
+    [FORWARD_PASS_VARIABLE]: "pools[].maxReplicas",
+  },
   transfer: TRANSFER,
   unasked: {
     "--trtllm.cache_transceiver_config.backend": "without one TensorRT-LLM moves no KV blocks at all",
@@ -218,6 +223,8 @@ function serve(worker: WorkerSpec): WorkerCommand {
     ],
     env: {
       ...transferEnv(worker),
+      // The port is of no use to it, the variable is.
+      ...(tellsPlanner(worker) ? { [FORWARD_PASS_VARIABLE]: "1" } : {}),
       ...extraEnv(worker),
     },
   };

@@ -24,6 +24,7 @@ import {
   type Engine,
   extraArgs,
   extraEnv,
+  FORWARD_PASS_VARIABLE,
   flag,
   hasEncoders,
   keepsPrefixes,
@@ -37,6 +38,7 @@ import {
   type ReplicaSpec,
   type ReservedFlags,
   type Rules,
+  tellsPlanner,
   valuesOf,
   type WorkerSpec,
   world,
@@ -163,7 +165,10 @@ export const vllm: Engine = {
     // With it vLLM ignores the fraction.
     "--kv-cache-memory-bytes": "pools[].gpuMemoryFraction",
     "--trust-remote-code": "trustRemoteCode",
+    // Dynamo's own tells the planner, and gives way to another one.
+    "--scheduler-cls": "pools[].maxReplicas",
   },
+  settingVariables: { [FORWARD_PASS_VARIABLE]: "pools[].maxReplicas" },
   acrossNodes: {
     "--distributed-executor-backend": ["mp"],
     "--data-parallel-backend": ["mp"],
@@ -214,6 +219,7 @@ export const vllm: Engine = {
       ...(spec.nodes > 1 && spec.rank === 0 ? [onePort("distInit")] : []),
       ...(disaggregated(spec) ? [{ range: "sideChannel" as const, offsets: groups }] : []),
       ...(publishesKvEvents(spec) ? [{ range: "kvEvents" as const, offsets: groups }] : []),
+      ...(tellsPlanner(spec) ? [{ range: "forwardPass" as const, offsets: groups }] : []),
     ];
   },
   start(worker) {
@@ -229,7 +235,7 @@ export const vllm: Engine = {
       env: {
         VLLM_HOST_IP: worker.address,
         PYTHONHASHSEED: "0",
-        ...(isHeadless(worker) ? {} : sideChannelEnv(worker)),
+        ...(isHeadless(worker) ? {} : { ...sideChannelEnv(worker), ...plannerEnv(worker) }),
         ...extraEnv(worker),
       },
     };
@@ -288,6 +294,10 @@ function acrossNodes(worker: WorkerSpec): string[] {
     ...["--master-addr", leader, "--master-port", String(leaderPorts.distInit)],
     ...flag("--headless", isHeadless(worker)),
   ];
+}
+
+function plannerEnv({ ports }: WorkerSpec): Record<string, string> {
+  return ports.forwardPass === undefined ? {} : { [FORWARD_PASS_VARIABLE]: String(ports.forwardPass) };
 }
 
 function cacheFlags(worker: WorkerSpec): string[] {

@@ -9,7 +9,7 @@ import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / "sky"))
-from access import obstacles_of  # noqa: E402
+from access import obstacles_of
 
 
 class Enabled:

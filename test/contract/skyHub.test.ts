@@ -195,7 +195,9 @@ describe("a model of the hub", () => {
     // Machines there come with disks of their own size.
     expect((await large({ infra: "lambda", diskSizeGB: 100 })).refused).toEqual([]);
     expect(await large({ infra: "k8s", diskSizeGB: 100 })).toEqual(NOTHING);
-    expect(await large({ diskSizeGB: 100, volumes: { "/models": "models" } })).toEqual(NOTHING);
+    const own = { infra: "runpod", image: "docker:me/own:1", diskSizeGB: 100 };
+    expect((await large(own)).refused[0]).toContain("100 is too little");
+    expect(await large({ ...own, volumes: { "/models": "models" } })).toEqual(NOTHING);
   });
 });
 

@@ -180,11 +180,11 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
 
   test("a program that ends at once is named, with its last lines, and is held back and seen as failing", async () => {
     const source = "print('cannot find the thing'); raise SystemExit(0)";
-    const spec = unit("broken", [script("broken", source, { port: 7002 })], 5);
+    const spec = unit("broken", [script("broken", source, { port: 7002 })], 15);
     const run = await machine.run("local apply", spec);
     expect(run.code).toBe(1);
     expect(run.stderr).toMatch(
-      /\nbroken did not become healthy within 5 s: waited for broken .*it ended right after its start/,
+      /\nbroken did not become healthy within 15 s: waited for broken .*it ended right after its start/,
     );
     expect(run.stderr).toContain("    cannot find the thing");
     // First line of the output, for users who read only one line.

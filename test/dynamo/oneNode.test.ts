@@ -74,7 +74,7 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
 
   beforeAll(async () => {
     const context = { progress: new Progress(() => undefined), signal: new AbortController().signal };
-    const needs = { services: true, gateway: true, prometheus: false, model: MODEL };
+    const needs = { services: true, gateway: true, planner: false, prometheus: false, model: MODEL };
     const tools = await findToolchain(needs, { ...context, result: () => undefined });
     const ports = await freePorts();
     ({ port } = ports.frontend);

@@ -149,6 +149,7 @@ export class TestDeployment {
       model: this.model,
       services: this.units.some(({ role }) => role === "etcd" || role === "nats"),
       gateway: this.units.some(({ role }) => role === "gateway"),
+      planner: this.units.some(({ role }) => role === "planner"),
       prometheus: this.units.some(({ role }) => role === "prometheus"),
       secrets: { ...this.credentials, ...this.secrets },
       nodes: this.cluster.nodes.map(({ rank, programs }) => ({

@@ -90,6 +90,6 @@ def _takes_json(kind: Any) -> bool:
 def _refusal(kind: Callable[[str], Any], text: str) -> str:
     try:
         kind(text)
-    except Exception as refusal:  # noqa: BLE001 - each type has an error of its own
+    except Exception as refusal:  # each type has an error of its own
         return str(refusal)
     return ""

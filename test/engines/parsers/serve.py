@@ -59,7 +59,7 @@ def serve(parse: Callable[[list[str]], dict[str, Any]], variables: Iterable[str]
                         answer["facts"] = parse(request["argv"])
         except SystemExit as stop:
             answer["refused"] = f"the parser ended the process with {stop.code}"
-        except Exception as error:  # noqa: BLE001 - whatever the engine raises is its refusal
+        except Exception as error:  # whatever the engine raises is its refusal
             answer["refused"] = f"{type(error).__name__}: {error}"
         _answers.write(json.dumps(answer) + "\n")
         _answers.flush()

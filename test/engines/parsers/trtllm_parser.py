@@ -45,7 +45,7 @@ def _pretend_engine() -> None:
 
 
 _pretend_engine()
-from dynamo.trtllm.args import parse_args  # noqa: E402
+from dynamo.trtllm.args import parse_args
 
 
 def _flat(overrides: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -14,9 +14,9 @@ from serve import serve
 for _extension in ("_C", "_C_stable_libtorch", "_moe_C", "_custom_ops", "vllm_flash_attn"):
     sys.modules[f"vllm.{_extension}"] = MagicMock()
 
-from vllm import platforms  # noqa: E402
-from vllm.platforms.cuda import NonNvmlCudaPlatform  # noqa: E402
-from vllm.platforms.interface import DeviceCapability  # noqa: E402
+from vllm import platforms
+from vllm.platforms.cuda import NonNvmlCudaPlatform
+from vllm.platforms.interface import DeviceCapability
 
 
 class H100(NonNvmlCudaPlatform):
@@ -41,7 +41,7 @@ class H100(NonNvmlCudaPlatform):
 
 platforms._current_platform = H100()
 
-from vllm.model_executor.models import registry  # noqa: E402
+from vllm.model_executor.models import registry
 
 
 def _inspect(architecture: str, _model: Any) -> Any:
@@ -62,13 +62,13 @@ def _inspect(architecture: str, _model: Any) -> Any:
 
 registry._try_inspect_model_cls = _inspect
 
-from dynamo.vllm.args import parse_args  # noqa: E402
-from vllm.config import KVTransferConfig  # noqa: E402
-from vllm.distributed.kv_transfer.kv_connector.factory import KVConnectorFactory  # noqa: E402
-from vllm.envs import environment_variables  # noqa: E402
-from vllm.usage.usage_lib import UsageContext  # noqa: E402
-from vllm.v1.kv_offload.cpu.spec import CPUOffloadingSpec  # noqa: E402
-from vllm.v1.kv_offload.factory import OffloadingSpecFactory  # noqa: E402
+from dynamo.vllm.args import parse_args
+from vllm.config import KVTransferConfig
+from vllm.distributed.kv_transfer.kv_connector.factory import KVConnectorFactory
+from vllm.envs import environment_variables
+from vllm.usage.usage_lib import UsageContext
+from vllm.v1.kv_offload.cpu.spec import CPUOffloadingSpec
+from vllm.v1.kv_offload.factory import OffloadingSpecFactory
 
 
 def _host_cache_gb(transfer: KVTransferConfig | None, ranks: int) -> float | None:

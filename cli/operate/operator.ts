@@ -1,0 +1,309 @@
+/** Keeps a stack as it should be, and as large as its planner decides, through Pulumi. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { ASLEEP_VARIABLE, REPLICAS_VARIABLE } from "../../components/operated";
+import type { DeploymentConfig } from "../../config/deployment";
+import { messageOf } from "../../lib/run";
+import { replicasSchema } from "../../plan/outputs";
+import { type Replicas, type ScaledPool, scaledPools } from "../../plan/scale";
+import { boundsOf, type Due, dueAt } from "../../plan/schedule";
+import { type Deployed, deployedOf } from "../deployment/deployed";
+import { type Reach, reach as reachNodes } from "../deployment/reach";
+import type { OpenStack } from "../pulumi/openStack";
+import { OperationFailed, UsageProblem } from "../pulumi/problem";
+import { type Decision, openDecision } from "./decisions";
+import { lostOf } from "./lost";
+import { Backoff, Pace } from "./pace";
+import { restNow } from "./rest";
+import { countOf, Quiet } from "./traffic";
+
+/** What an operator did, or why it did not. */
+export interface Action {
+  /** ISO 8601. */
+  readonly at: string;
+  readonly kind: "started" | "scale" | "repair" | "sleep" | "wake" | "hold" | "failed" | "stopped";
+  /** What, and why: one line. */
+  readonly text: string;
+  /** Replicas after it, by role. */
+  readonly replicas: Replicas;
+  /** How long it took. */
+  readonly seconds?: number;
+}
+
+export interface OperatorOptions {
+  /** Time between two looks for a decision, seconds. */
+  readonly lookSeconds: number;
+  /** Time between two looks for drift, seconds. */
+  readonly driftSeconds: number;
+  readonly tell: (action: Action) => void;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** Cancels an update that runs. */
+  readonly engineSignal: AbortSignal;
+  /** The stack's configuration now: it may change while this runs. */
+  readonly config: () => DeploymentConfig;
+}
+
+/**
+ * After as many failures in a row nothing is tried again. What is lost again before a look has found all well
+ * counts as one: what is started again and again costs money, and serves nobody.
+ */
+const TRIES = 5;
+const FIRST_PAUSE_SECONDS = 15;
+const LIMITS = { tries: TRIES, firstPauseSeconds: FIRST_PAUSE_SECONDS };
+
+/** What an operator does by an update. */
+type Update = "scale" | "repair" | "sleep" | "wake";
+
+/** Another update holds the stack's lock. */
+const LOCKED = /the stack is currently locked|conflict: another update/i;
+
+export class Operator {
+  readonly #pace = new Pace();
+  readonly #backoff: Readonly<Record<Update, Backoff>> = {
+    scale: new Backoff(LIMITS),
+    repair: new Backoff(LIMITS),
+    sleep: new Backoff(LIMITS),
+    wake: new Backoff(LIMITS),
+  };
+  readonly #quiet = new Quiet();
+  #carriedOut: Decision["id"] | undefined;
+  /** What was told since the last action of something that lasts: it is told once. */
+  readonly #told = new Set<string>();
+  #nextDrift = 0;
+  #nextCount = 0;
+
+  constructor(
+    private readonly stack: OpenStack,
+    private readonly options: OperatorOptions,
+  ) {}
+
+  /** Runs until it is cancelled, or the stack is destroyed. */
+  async run(): Promise<void> {
+    const { signal, lookSeconds } = this.options;
+    const state = await this.#state();
+    if (state === undefined) throw new OperationFailed(`Stack ${this.stack.stack} is not up. Bring it up.`);
+    this.#tell("started", `operating ${this.stack.stack}`, state.replicas);
+    while (!signal.aborted) {
+      const now = await this.#state().catch((error: unknown) => this.#cannotTell(error));
+      if (now === undefined) return this.#tell("stopped", `${this.stack.stack} was destroyed`, {});
+      if (now !== "unknown") await this.#look(now);
+      await sleep(lookSeconds * 1000, undefined, { signal }).catch(() => undefined);
+    }
+    this.#tell("stopped", "cancelled; the stack stays as it is", {});
+  }
+
+  #cannotTell(error: unknown): "unknown" {
+    this.#once("failed", `the stack's outputs cannot be read: ${messageOf(error)}`, {});
+    return "unknown";
+  }
+
+  /** Undefined if the stack is not up, and not asleep. */
+  async #state(): Promise<State | undefined> {
+    const outputs = await this.stack.outputs();
+    const parsed = replicasSchema.safeParse(outputs["replicas"]);
+    const replicas = parsed.success ? parsed.data : {};
+    const { asleep } = outputs;
+    if (typeof asleep === "string") return { asleep: new Date(asleep), replicas };
+    return outputs["endpoint"] === undefined ? undefined : { deployed: deployedOf(outputs), replicas };
+  }
+
+  async #look(state: State): Promise<void> {
+    const config = this.options.config();
+    const due = dueAt(config, new Date());
+    if (await this.#rest(state, config, due)) return;
+    if (!isAwake(state)) return;
+    const pools = boundsOf(scaledPools(config), due);
+    const hasChanged = pools.length > 0 && (await this.#scale(state, config, pools));
+    // After a change what is known of the stack is old.
+    if (!hasChanged && Date.now() >= this.#nextDrift) await this.#repair(state);
+  }
+
+  /**
+   * Takes it down, or brings it up, where its schedule or its idle time says so. @returns Whether it tried.
+   */
+  async #rest(state: State, config: DeploymentConfig, due: Due | undefined): Promise<boolean> {
+    const now = new Date();
+    if (isAwake(state) && config.idle.afterMinutes !== undefined && now.getTime() >= this.#nextCount) {
+      this.#nextCount = now.getTime() + this.options.driftSeconds * 1000;
+      this.#quiet.note(await this.#count(state), now);
+    }
+    const updated = due === undefined ? undefined : await this.stack.lastUpdate();
+    const { asleep } = state;
+    const wanted = restNow(config, due, { asleep, updated, quiet: this.#quiet.since }, now);
+    if (wanted === undefined) return false;
+    this.#quiet.forget();
+    const env = wanted.to === "sleep" ? { [ASLEEP_VARIABLE]: now.toISOString() } : {};
+    await this.#up(wanted.to, wanted.why, state, state.replicas, env);
+    return true;
+  }
+
+  async #count(state: Awake): Promise<Awaited<ReturnType<typeof countOf>>> {
+    try {
+      return await this.#reached(state, (reach) => countOf(state.deployed, reach, this.options.signal));
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** @returns Whether an update was tried. */
+  async #scale(state: Awake, config: DeploymentConfig, pools: readonly ScaledPool[]): Promise<boolean> {
+    const decision = await this.#decision(state, pools);
+    if (decision === "unknown") return false;
+    const target = targetOf(state.replicas, decision?.replicas ?? {}, pools);
+    const changes = pools.flatMap(({ role }) => {
+      const [from, to] = [state.replicas[role], target[role]];
+      return from === to ? [] : [`${role} ${from ?? "?"} → ${to}`];
+    });
+    if (changes.length === 0) {
+      this.#carriedOut = decision?.id ?? this.#carriedOut;
+      return false;
+    }
+    const who = decision === undefined ? "the schedule asks for" : "the planner decides";
+    const what = `${who} ${changes.join(", ")}`;
+    const hold = this.#pace.hold(config.autoscale, Date.now());
+    if (hold !== undefined) {
+      const text = `${what}, not before ${clock(hold.until)}: ${hold.why}`;
+      this.#once("hold", text, state.replicas, what);
+      return false;
+    }
+    const done = await this.#up("scale", what, state, { ...state.replicas, ...target });
+    // One that is refused is as good as carried out: the planner decides anew.
+    if (done !== "failed") this.#carriedOut = decision?.id ?? this.#carriedOut;
+    return true;
+  }
+
+  async #decision(state: Awake, pools: readonly ScaledPool[]): Promise<Decision | undefined | "unknown"> {
+    const { signal } = this.options;
+    try {
+      return await this.#reached(state, (reach) =>
+        openDecision(state.deployed, reach, pools, this.#carriedOut, signal),
+      );
+    } catch (error) {
+      if (!signal.aborted)
+        this.#once("failed", `the planner's node does not answer: ${messageOf(error)}`, state.replicas);
+      return "unknown";
+    }
+  }
+
+  async #reached<T>({ deployed }: Awake, work: (reach: Reach) => Promise<T>): Promise<T> {
+    const reach = await reachNodes(deployed, this.options.signal);
+    try {
+      return await work(reach);
+    } finally {
+      reach.close();
+    }
+  }
+
+  /** Looks for what is lost, and repairs it. */
+  async #repair(state: Awake): Promise<void> {
+    const { signal, driftSeconds } = this.options;
+    this.#nextDrift = Date.now() + driftSeconds * 1000;
+    let lost: string[];
+    try {
+      lost = await this.#reached(state, (reach) => lostOf(state.deployed, reach, signal));
+    } catch (error) {
+      if (!signal.aborted)
+        this.#once("failed", `what runs cannot be found out: ${firstLine(error)}`, state.replicas);
+      return;
+    }
+    if (lost.length === 0) return this.#backoff.repair.succeeded();
+    const done = await this.#up("repair", lost.join("; "), state);
+    if (done === "done") this.#backoff.repair.failed(Date.now());
+  }
+
+  /**
+   * @param replicas Default: as many as there are.
+   * @param env Further variables of the program.
+   */
+  async #up(
+    kind: Update,
+    why: string,
+    state: State,
+    replicas: Replicas = state.replicas,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<"done" | "refused" | "failed"> {
+    const { signal, engineSignal } = this.options;
+    const backoff = this.#backoff[kind];
+    if (!backoff.mayTry(Date.now())) return "failed";
+    try {
+      const variables = { [REPLICAS_VARIABLE]: JSON.stringify(replicas), ...env };
+      const { seconds } = await this.stack.up({ signal: engineSignal, env: variables });
+      if (kind !== "repair") backoff.succeeded();
+      if (kind === "scale") this.#pace.note(Date.now());
+      this.#tell(kind, why, replicas, seconds);
+      return "done";
+    } catch (error) {
+      return signal.aborted ? "failed" : this.#failed(kind, why, state, error);
+    }
+  }
+
+  #failed(kind: Update, why: string, { replicas }: State, error: unknown) {
+    const message = firstLine(error);
+    if (LOCKED.test(messageOf(error))) {
+      this.#once("hold", `${why}: another update of the stack runs`, replicas);
+      return "failed";
+    }
+    if (error instanceof UsageProblem && kind === "scale") {
+      // Beyond a limit, as for a person: nothing was changed.
+      this.#pace.note(Date.now());
+      this.#once("hold", `${why}: refused. ${message}`, replicas);
+      return "refused";
+    }
+    const pause = this.#backoff[kind].failed(Date.now());
+    const next =
+      pause === undefined
+        ? `after ${TRIES} failures nothing is tried again; repair it, run \`up\`, and start this anew`
+        : `tried again in ${pause} s`;
+    this.#tell("failed", `${why}: ${message} (${next})`, replicas);
+    return "failed";
+  }
+
+  #tell(kind: Action["kind"], text: string, replicas: Replicas, seconds?: number): void {
+    this.#told.clear();
+    this.#say(kind, text, replicas, seconds);
+  }
+
+  /** @param what What stays the same while it lasts. Default: the text. */
+  #once(kind: Action["kind"], text: string, replicas: Replicas, what = text): void {
+    if (this.#told.has(what)) return;
+    this.#told.add(what);
+    this.#say(kind, text, replicas);
+  }
+
+  #say(kind: Action["kind"], text: string, replicas: Replicas, seconds?: number): void {
+    const at = new Date().toISOString();
+    this.options.tell({ at, kind, text, replicas, ...(seconds === undefined ? {} : { seconds }) });
+  }
+}
+
+/** A stack that runs. */
+interface Awake {
+  readonly deployed: Deployed;
+  readonly replicas: Replicas;
+  readonly asleep?: undefined;
+}
+
+type State = Awake | { readonly asleep: Date; readonly replicas: Replicas };
+
+const isAwake = (state: State): state is Awake => state.asleep === undefined;
+
+/** As many as were decided, else as there are; within the bounds of now. */
+function targetOf(now: Replicas, decided: Replicas, pools: readonly ScaledPool[]): Replicas {
+  return Object.fromEntries(
+    pools.map(({ role, min, max, replicas }) => {
+      const wanted = decided[role] ?? now[role] ?? replicas;
+      return [role, Math.min(Math.max(wanted, min), max)];
+    }),
+  );
+}
+
+function firstLine(error: unknown): string {
+  const lines = messageOf(error)
+    .split("\n")
+    .filter((line) => line.trim() !== "");
+  return lines.slice(0, 2).join(" ");
+}
+
+function clock(at: number): string {
+  return new Date(at).toISOString().slice(11, 19);
+}

@@ -1,0 +1,225 @@
+/**
+ * A deployment that grows and shrinks with its load: NVIDIA's planner decides, `dynamo-sky operate` carries
+ * it out on the real Pulumi engine, and every stream comes to its end. Each test continues from the previous
+ * one's state.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { deployedOf } from "../../cli/deployment/deployed";
+import type { Action } from "../../cli/operate/operator";
+import type { ConfigInput } from "../../config/schema";
+import { type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
+import { freePorts, freeRange, type Ports } from "../../dev/freePorts";
+import { kill, processesOf } from "../../lib/processes";
+import { nodeDirectory } from "../../local/directories";
+import { eventually } from "../eventually";
+import {
+  eachGoesOn,
+  leftOf,
+  namespaced,
+  pids,
+  REPOSITORY,
+  type TestProject,
+  testProject,
+} from "./programHarness";
+
+const STREAMS = 40;
+const MOST = 3;
+
+let project: TestProject;
+let ports: Ports;
+let metricsPort = 0;
+let cluster = "";
+let operator: ChildProcess | undefined;
+let actions: Action[] = [];
+const answers: StreamedAnswer[] = [];
+
+function configure(changes: Partial<ConfigInput> = {}): void {
+  project.configure(
+    "dev",
+    namespaced({
+      target: "local",
+      model: "Qwen/Qwen3-8B",
+      engine: "mocker",
+      // Few blocks of the KV cache, so that few streams fill it.
+      engineArgs: [...["--speedup-ratio", "0.1", "--num-gpu-blocks-override", "60", "--max-num-seqs", "16"]],
+      access: { gateway: true },
+      pools: [{ role: "aggregated", minReplicas: 1, maxReplicas: MOST }],
+      autoscale: {
+        target: "load",
+        scaleUpKvPercent: 50,
+        scaleDownKvPercent: 10,
+        intervalSeconds: 2,
+        cooldownSeconds: 1,
+        changesPerHour: 100,
+      },
+      ...ports,
+      ...changes,
+    } as ConfigInput),
+  );
+}
+
+function operate(): void {
+  const args = ["operate", "--stack", "dev", "--cwd", project.directory, "--json", "--every", "1"];
+  const more = ["--drift-every", "2", "--metrics-port", String(metricsPort)];
+  const child = spawn(`${REPOSITORY}/bin/dynamo-sky`, [...args, ...more], {
+    env: {
+      ...process.env,
+      DYNAMO_SKY_STATE: project.state,
+      PULUMI_BACKEND_URL: `file://${project.state}`,
+      PULUMI_CONFIG_PASSPHRASE: "test",
+    },
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  createInterface({ input: child.stdout }).on("line", (line) => {
+    project.lines.push(line);
+    actions.push(JSON.parse(line) as Action);
+  });
+  createInterface({ input: child.stderr }).on("line", (line) => project.lines.push(line));
+  operator = child;
+}
+
+/** Ends it and all that it has started, whatever they are doing. */
+function killOperator(): void {
+  if (operator?.pid !== undefined && operator.exitCode === null) process.kill(-operator.pid, "SIGKILL");
+}
+
+const workers = async () =>
+  Object.keys(await pids(cluster))
+    .filter((name) => name.startsWith("aggregated-"))
+    .toSorted();
+
+/** Load until the condition holds; its streams are counted. */
+async function underLoad(until: () => boolean | Promise<boolean>): Promise<void> {
+  const all = await (await project.open("dev")).outputs({ showSecrets: true });
+  let isOver = false;
+  const load = sendStreams(
+    { url: String(all["endpoint"]), model: "Qwen/Qwen3-8B", authorization: `Bearer ${all["apiKey"]}` },
+    { requests: Number.POSITIVE_INFINITY, clients: STREAMS, answerTokens: 24, isOver: () => isOver },
+  );
+  try {
+    await eventually(until, 150_000);
+  } finally {
+    isOver = true;
+    answers.push(...(await load));
+  }
+}
+
+const scaled = () =>
+  actions.filter(({ kind }) => kind === "scale").map(({ replicas }) => replicas.aggregated);
+
+beforeAll(async () => {
+  project = testProject("autoscale");
+  ports = await freePorts();
+  metricsPort = await freeRange(1);
+});
+afterAll(() => {
+  killOperator();
+  project.remove();
+});
+eachGoesOn(() => project.lines);
+
+const LONG = { timeout: 240_000 };
+
+it("begins with the fewest", LONG, async () => {
+  configure();
+  await (await project.open("dev")).up();
+  const all = await (await project.open("dev")).outputs();
+  [cluster = ""] = deployedOf(all).topology.map((entry) => entry.cluster);
+  expect(all["replicas"]).toEqual({ aggregated: 1 });
+  expect(await workers()).toEqual(["aggregated-0"]);
+});
+
+it("grows under load, to its bound and not beyond it", LONG, async () => {
+  operate();
+  await underLoad(() => scaled().at(-1) === MOST);
+  expect(scaled()).toEqual([2, 3]);
+  expect(await workers()).toEqual(["aggregated-0", "aggregated-1", "aggregated-2"]);
+});
+
+it("stays as large at an update by hand", LONG, async () => {
+  killOperator();
+  const before = await pids(cluster);
+  const { replicas } = await (await project.open("dev")).outputs();
+  await (await project.open("dev")).up();
+  expect((await (await project.open("dev")).outputs())["replicas"]).toEqual(replicas);
+  expect(await pids(cluster)).toEqual(before);
+});
+
+it("shrinks when the load is over", LONG, async () => {
+  actions = [];
+  operate();
+  await eventually(() => scaled().at(-1) === 1, 150_000);
+  expect(await workers()).toEqual(["aggregated-0"]);
+});
+
+it("repairs what is lost, by itself", LONG, async () => {
+  actions = [];
+  const planner = (await pids(cluster))["planner"] ?? 0;
+  const [node] = processesOf(nodeDirectory(cluster, 0)).filter(({ command }) =>
+    command.includes("supervisord"),
+  );
+  kill(planner);
+  kill(node?.pid ?? 0);
+  await eventually(() => actions.some(({ kind }) => kind === "repair"), 150_000);
+  expect(actions[0]?.text).toMatch(/^autoscale-dev-main-\w+: node 0 does not run/);
+  expect(await workers()).toEqual(["aggregated-0"]);
+  await underLoad(() => scaled().at(-1) === 2);
+  // Its planner decides again, too.
+  await eventually(() => scaled().at(-1) === 1, 150_000);
+});
+
+it("has lost no stream", () => {
+  process.stderr.write(`${answers.length} streams\n`);
+  expect(answers.filter(({ isWhole }) => !isWhole).slice(0, 5)).toEqual([]);
+  expect(answers.length).toBeGreaterThan(STREAMS);
+});
+
+it("goes on after kill -9 of operator and engine in the middle of a change", LONG, async () => {
+  actions = [];
+  await underLoad(async () => {
+    const [worker] = (await workers()).filter((name) => name !== "aggregated-0");
+    return worker !== undefined && !actions.some(({ kind }) => kind === "scale");
+  });
+  killOperator();
+  expect(actions.filter(({ kind }) => kind === "scale")).toEqual([]);
+  operate();
+  await eventually(() => scaled().at(-1) === 1, 200_000);
+  expect(await workers()).toEqual(["aggregated-0"]);
+});
+
+it("tells Prometheus what it did", LONG, async () => {
+  const page = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  expect(page).toContain('dynamo_sky_operator_actions_total{kind="scale",stack="dev"}');
+  expect(page).toContain('dynamo_sky_operator_replicas{role="aggregated",stack="dev"} 1');
+});
+
+it(
+  "is taken down when nobody asks, and comes back with its name and its key by an update",
+  LONG,
+  async () => {
+    const before = await (await project.open("dev")).outputs({ showSecrets: true });
+    configure({ idle: { afterMinutes: 0.05 } });
+    await eventually(() => actions.some(({ kind }) => kind === "sleep"), 150_000);
+    expect(leftOf(cluster)).toEqual({ processes: [], directory: false });
+    const asleep = await (await project.open("dev")).outputs({ showSecrets: true });
+    expect(asleep).toMatchObject({ asleep: expect.any(String), replicas: { aggregated: 1 } });
+    expect(asleep["endpoint"]).toBeUndefined();
+    configure();
+    await (await project.open("dev")).up();
+    const after = await (await project.open("dev")).outputs({ showSecrets: true });
+    expect(deployedOf(after).topology.map((entry) => entry.cluster)).toEqual([cluster]);
+    expect(after["apiKey"]).toBe(before["apiKey"]);
+    expect(await workers()).toEqual(["aggregated-0"]);
+  },
+);
+
+it("ends its operator when it is destroyed, and leaves nothing", LONG, async () => {
+  const ended = new Promise<number | null>((resolve) => operator?.once("exit", resolve));
+  await (await project.open("dev")).destroy();
+  expect(await ended).toBe(0);
+  expect(actions.at(-1)).toMatchObject({ kind: "stopped", text: "dev was destroyed" });
+  expect(leftOf(cluster)).toEqual({ processes: [], directory: false });
+});
