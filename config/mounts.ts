@@ -28,7 +28,7 @@ const storage = (error: ReturnType<typeof wrong>) =>
       persistent: flag().exactOptional(),
       mode: z
         .string()
-        .regex(new RegExp(`^(${MODES.join("|")})$`, "i"))
+        .regex(new RegExp(`^(${MODES.join("|")})$`, "i"), { error: wrong("a mode", listed(MODES)) })
         .exactOptional(),
       type: text({ noun: "a type", allowed: "text" }).exactOptional(),
       config: z.record(z.string(), z.json()).exactOptional(),
@@ -82,3 +82,8 @@ export const volumesSchema = () => {
 export type Volume = z.output<ReturnType<typeof volumesSchema>>[string];
 export type NewVolume = z.output<typeof newVolume>;
 export type HostVolume = z.output<typeof hostVolume>;
+
+/** Whether it is a directory of the machines, and so nothing that a cloud makes. */
+export function isHostVolume(volume: Volume): volume is HostVolume {
+  return typeof volume === "object" && "host_path" in volume;
+}

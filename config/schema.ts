@@ -35,6 +35,7 @@ import {
   list,
   oneOf,
   optional,
+  password,
   privateKey,
   required,
   section,
@@ -179,10 +180,10 @@ export const configSchema = section({
     about: "Guard rails: what the deployment may take and cost; checked in `preview`.",
   }),
   sky: setting(skySchema, { ...ALL_DEFAULTS, about: "What SkyPilot is asked for; for target sky." }),
-  registryPassword: optional(token(), {
+  registryPassword: optional(password(), {
     absent: "none: public images only",
     about:
-      "Secret password or access token for the private registry `sky.registry`: `pulumi config set --secret dynamo-sky:registryPassword`. It goes to SkyPilot as a secret, and to nothing that runs on the nodes.",
+      "Secret password or access token for the private registry `sky.registry`: `pulumi config set --secret dynamo-sky:registryPassword`; for a key file of Google's, with user `_json_key`, `… < key.json`. It goes to SkyPilot as a secret, and to nothing that runs on the nodes.",
   }),
   tlsKey: setting(privateKey(), {
     default: false,

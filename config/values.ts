@@ -197,6 +197,31 @@ export function token() {
   return z.union([secret, z.literal(true)], { error: () => message }).register(allowedText, { allowed });
 }
 
+/**
+ * A password, handled like {@link token}: text on one line, which may have spaces, or a key file in JSON, as
+ * Google's registries take one. SkyPilot carries it in a block of YAML, which a space at its start breaks.
+ */
+export function password() {
+  const allowed = "text on one line without spaces around it, or a whole key file in JSON";
+  const message = `not a password (its value is not shown). Allowed: ${allowed}.`;
+  const isLine = (value: string) =>
+    /^\S([^\p{Cc}\p{Cs}\u2028\u2029]*\S)?$/u.test(value) && !/[\p{Cc}\u2028\u2029]/u.test(value);
+  const secret = z
+    .string()
+    .refine((value) => isLine(value) || isKeyFile(value))
+    .transform(() => true as const);
+  return z.union([secret, z.literal(true)], { error: () => message }).register(allowedText, { allowed });
+}
+
+function isKeyFile(value: string): boolean {
+  if (!/^\{[^\0\u0085\u2028\u2029]*\}\s*$/.test(value)) return false;
+  try {
+    return typeof JSON.parse(value) === "object";
+  } catch {
+    return false;
+  }
+}
+
 /** A private key, handled like {@link token}: only its presence is passed on. */
 export function privateKey() {
   const allowed = "a private key in PEM, without a passphrase";

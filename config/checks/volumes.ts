@@ -6,7 +6,7 @@
  * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/slurm/instance.py.
  */
 import { infraKind, isSlurm } from "../infra";
-import type { HostVolume, NewVolume, Volume } from "../mounts";
+import { type HostVolume, isHostVolume, type NewVolume, type Volume } from "../mounts";
 import type { Problem, SettingPath } from "../problems";
 import { listed, nearest, show } from "../values";
 import type { Known } from ".";
@@ -26,11 +26,6 @@ export const CLAIM_KEYS = [
   "cleanup_on_deletion",
 ] as const;
 export const ACCESS_MODES = ["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany", "ReadOnlyMany"] as const;
-
-/** Whether it is a directory of the machines, and so nothing that a cloud makes. */
-export function isHostVolume(volume: Volume): volume is HostVolume {
-  return typeof volume === "object" && "host_path" in volume;
-}
 
 export function volumeProblems(volumes: Readonly<Record<string, Volume>>, known: Known): Problem[] {
   return Object.entries(volumes).flatMap(([at, volume]) => {
@@ -55,9 +50,15 @@ function hostProblems(path: SettingPath, at: string, volume: HostVolume, { sky }
     problems.push({ path: key === undefined ? path : [...path, key], message });
   const allowed = "letters, digits and . _ ~ + @ % = / -, and variables such as $USER";
   if (!PYXIS_PATH.test(host) || host === "/")
-    say("host_path", `${show(host)} cannot be mounted. Allowed: a path from / on, but not / itself; ${allowed}.`);
+    say(
+      "host_path",
+      `${show(host)} cannot be mounted. Allowed: a path from / on, but not / itself; ${allowed}.`,
+    );
   if (!PYXIS_PATH.test(at))
-    say(undefined, `${show(at)} cannot be a directory's place on Slurm. Allowed: a path from / on; ${allowed}.`);
+    say(
+      undefined,
+      `${show(at)} cannot be a directory's place on Slurm. Allowed: a path from / on; ${allowed}.`,
+    );
   if (mode !== "ro" && mode !== "rw")
     say("mode", `${show(mode)} is no mode. Allowed: ro, which is the default, and rw.`);
   if (infra.length === 0 || !infra.every(isSlurm))
@@ -75,7 +76,8 @@ function hostProblems(path: SettingPath, at: string, volume: HostVolume, { sky }
 
 function newProblems(path: SettingPath, { size, type, config = {} }: NewVolume, known: Known): Problem[] {
   const problems: Problem[] = [];
-  const say = (keys: readonly string[], message: string) => problems.push({ path: [...path, ...keys], message });
+  const say = (keys: readonly string[], message: string) =>
+    problems.push({ path: [...path, ...keys], message });
   const elsewhere = (known.sky?.infra ?? []).filter((one) => infraKind(one) !== "Kubernetes");
   if (elsewhere.length > 0)
     say(
