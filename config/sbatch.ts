@@ -21,7 +21,7 @@ export const IGNORED_SBATCH: Readonly<Record<string, string | undefined>> = {
 };
 
 const BY_GRES =
-  "asks for GPUs in another way than SkyPilot, which says --gres, and the two exclude each other. Remove it; use cluster.accelerator and cluster.gpusPerNode instead";
+  "asks for GPUs a second time: SkyPilot does, by --gres. Remove it; use cluster.accelerator and cluster.gpusPerNode instead";
 const BY_MEM =
   "excludes --mem, which SkyPilot gives. Remove it; use sky.memory instead, which is that of a node";
 const TASKS =

@@ -9,7 +9,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BUCKETS, CACHE_TYPES, STORES } from "../../config/checks/fileMounts";
 import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
+import { ACCESS_MODES, CLAIM_KEYS } from "../../config/checks/volumes";
 import { runsContainers, type SkyFeature, UNABLE, UNCERTAIN } from "../../config/infra";
+import { ConfigError } from "../../config/problems";
 import type { ConfigInput } from "../../config/schema";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
@@ -97,7 +99,6 @@ const VOLUMES = [
   { host_path: "/lustre", mode: "w" },
   { host_path: "lustre" },
   { host_path: "/" },
-  { host_path: "/lustre", size: "1" },
   { sub_path: "a" },
 ] as const;
 

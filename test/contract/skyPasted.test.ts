@@ -200,7 +200,7 @@ describe("slurm.sbatch_options", { timeout: TIMEOUT }, () => {
     exclusive: true,
     reservation: "it's ours",
     wckey: "$x;y",
-    gpus_per_task: 1,
+    mail_type: "END,FAIL",
   };
 
   function lines(options: Record<string, string | number | boolean>): string[] {

@@ -308,7 +308,7 @@ const UNFIT: readonly (readonly [title: string, written: object, message: string
   [
     "GPUs by Slurm's other way",
     sbatch({ "gpus-per-node": "h100:8" }),
-    "slurm.sbatch_options.gpus-per-node: asks for GPUs in another way than SkyPilot, which says --gres, and the two exclude each other. Remove it; use cluster.accelerator and cluster.gpusPerNode instead.",
+    "slurm.sbatch_options.gpus-per-node: asks for GPUs a second time: SkyPilot does, by --gres. Remove it; use cluster.accelerator and cluster.gpusPerNode instead.",
   ],
   [
     "a job without a number",
