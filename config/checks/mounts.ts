@@ -1,4 +1,4 @@
-/** Checks of SkyPilot's mounts: their paths, and conflicts. What is mounted: `fileMounts.ts`, `volumes.ts`. */
+/** Checks of SkyPilot's mounts: paths and conflicts. What is mounted: `fileMounts.ts`, `volumes.ts`. */
 import type { Problem } from "../problems";
 import type { Known } from ".";
 import { fileMountProblems } from "./fileMounts";
