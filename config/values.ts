@@ -49,14 +49,20 @@ export function listed(values: readonly (string | number)[]): string {
   return values.join(", ");
 }
 
-/** The choice most similar to the text, if similar enough to be a typing error; undefined otherwise. */
-export function nearest(written: string, choices: readonly string[]): string | undefined {
+/**
+ * The choice most similar to the text, if similar enough to be a typing error; undefined otherwise.
+ * @param most Most slips of the keyboard. Default: one in three letters.
+ */
+export function nearest(
+  written: string,
+  choices: readonly string[],
+  most = Math.max(1, Math.floor(written.length / 3)),
+): string | undefined {
   const ranked = choices
     .map((choice) => ({ choice, slips: slips(written.toLowerCase(), choice.toLowerCase()) }))
     .sort((a, b) => a.slips - b.slips);
   const best = ranked[0];
-  const tolerated = Math.max(1, Math.floor(written.length / 3));
-  return best !== undefined && best.slips <= tolerated ? best.choice : undefined;
+  return best !== undefined && best.slips <= most ? best.choice : undefined;
 }
 
 /** Longer than any key or choice; beyond it nothing is similar, and comparing would be slow. */
