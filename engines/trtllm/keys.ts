@@ -1,6 +1,6 @@
 /**
- * Keys of TensorRT-LLM's configuration for PyTorch, which refuses all others (`extra="forbid"`): `TorchLlmArgs`
- * and the groups of https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/llm_args.py. A
+ * Keys of TensorRT-LLM's configuration for PyTorch, which refuses all others (`extra="forbid"`):
+ * `TorchLlmArgs` and the groups of https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/llm_args.py. A
  * release may have more: only those like a known key, and known ones of before, are mistakes for certain.
  */
 export const LLM_KEYS = [

@@ -16,8 +16,9 @@ const OFFLOADING = "OffloadingConnector";
 const KEEPERS = ["LMCacheConnectorV1", "LMCacheMPConnector", "FlexKVConnectorV1", OFFLOADING] as const;
 
 /**
- * Fields of the configuration itself (https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/config/kv_transfer.py),
- * which a connector would not look for in its own settings: those of the user, and those of the plan.
+ * Fields of the configuration itself, which a connector would not look for in its own settings: those of the
+ * user, and those of the plan.
+ * https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/config/kv_transfer.py
  */
 const OWN_FIELDS = [
   "kv_load_failure_policy",
