@@ -77,7 +77,7 @@ export const configSchema = section({
       about: "What clients call the model in their requests.",
     },
   ),
-  task: setting(oneOf("a task", TASKS), {
+  task: setting(oneOf("a task", TASKS, { generate: "completions" }), {
     default: "chat",
     about:
       "What clients ask the model for. `chat`: chat completions, and completions beside them. `completions`: those alone, for a base model that has no chat template (`--endpoint-types`). `embedding`: vectors at `/v1/embeddings` (`--embedding-worker`). `classify`: classes and scores at `/v1/classify`, of rerankers too (`--classify-worker`; Dynamo has no `/v1/rerank`).",

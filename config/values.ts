@@ -157,11 +157,28 @@ export function flag() {
   return z.boolean({ error }).register(allowedText, { allowed: "true, false" });
 }
 
-/** One of several words. */
-export function oneOf<const T extends readonly [string, ...string[]]>(noun: string, choices: T) {
+/** Shortest beginning of a word that is taken for it. */
+const SHORTEST = 3;
+
+/** The only choice that the text is the beginning of: `agg` of `aggregated`. */
+function begun(written: string, choices: readonly string[]): string | undefined {
+  const [only, ...others] = choices.filter((choice) => choice.startsWith(written.toLowerCase()));
+  return written.length >= SHORTEST && others.length === 0 ? only : undefined;
+}
+
+/** One of several words. `others`: what it is called elsewhere. */
+export function oneOf<const T extends readonly [string, ...string[]]>(
+  noun: string,
+  choices: T,
+  others: Readonly<Record<string, T[number]>> = {},
+) {
   const allowed = listed(choices);
   const error = wrong(noun, allowed, (input) => {
-    const near = typeof input === "string" ? nearest(input, choices) : undefined;
+    if (typeof input !== "string") return "";
+    const near =
+      (Object.hasOwn(others, input) ? others[input] : undefined) ??
+      begun(input, choices) ??
+      nearest(input, choices);
     return near === undefined ? "" : ` Did you mean ${show(near)}?`;
   });
   return z.enum(choices, { error }).register(allowedText, { allowed });
