@@ -1,6 +1,6 @@
 /** From the user's configuration to the input of the components; creates no resources. */
 
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { resolve } from "node:path";
 import type * as pulumi from "@pulumi/pulumi";
@@ -156,7 +156,15 @@ function broughtFiles({ files, sky }: DeploymentConfig): BroughtFiles {
   });
   for (const [at, mount] of Object.entries(sky.fileMounts))
     for (const { path, source } of sourcesOf(mount)) {
-      if (source.includes("://") || existsSync(source.replace(/^~(?=\/)/, homedir()))) continue;
+      if (source.includes("://")) continue;
+      const here = source.replace(/^~(?=\/)/, homedir());
+      const isFileOfStorage =
+        path.length === 1 && statSync(here, { throwIfNoEntry: false })?.isFile() === true;
+      if (isFileOfStorage) {
+        const message = `${show(source)} is a file, and SkyPilot makes a bucket of a directory. Write it in a list, [${source}], or its path alone, without an object.`;
+        problems.push({ path: ["sky", "fileMounts", at, ...path], message });
+      }
+      if (existsSync(here)) continue;
       const message = `${show(source)} is not there (${resolve(source)}). Allowed: a path of this machine or a URL of a bucket.`;
       problems.push({ path: ["sky", "fileMounts", at, ...path], message });
     }

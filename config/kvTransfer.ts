@@ -24,7 +24,7 @@ export const kvTransferSchema = section({
     {
       absent: "NIXL",
       about:
-        "What hands KV blocks from prefill to decode workers, by the engine's own name: vLLM's `kv_connector`, SGLang's `--disaggregation-transfer-backend`, TensorRT-LLM's `cache_transceiver_config.backend`. With vLLM also what keeps blocks beside it, such as LMCacheConnectorV1.",
+        "What hands KV blocks from prefill to decode workers, by the engine's own name: vLLM's `kv_connector`, SGLang's `--disaggregation-transfer-backend`, TensorRT-LLM's `cache_transceiver_config.backend`. With vLLM also what keeps blocks beside it, such as LMCacheConnectorV1; the server of LMCacheMPConnector is yours to run.",
     },
   ),
   backend: optional(oneOf("a backend of NIXL", NIXL_BACKENDS), {
@@ -34,6 +34,6 @@ export const kvTransferSchema = section({
   extra: optional(plainObject("an object with settings of the connector"), {
     absent: "none",
     about:
-      "More settings of the connector: vLLM's `kv_connector_extra_config`; with SGLang parameters of NIXL's backend. With TensorRT-LLM they go into `engineConfig.cache_transceiver_config`.",
+      "More settings of the connector: vLLM's `kv_connector_extra_config`, and of its own fields `kv_load_failure_policy`, `kv_buffer_size`, `kv_buffer_device`; with SGLang parameters of NIXL's backend. With TensorRT-LLM they go into `engineConfig.cache_transceiver_config`.",
   }),
 });

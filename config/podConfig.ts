@@ -3,6 +3,7 @@
  * `merge_k8s_configs`.
  */
 import type { SettingPath } from "./problems";
+import { nearest } from "./values";
 
 /** Plain data, as in YAML. */
 type Plain = Readonly<Record<string, unknown>>;
@@ -36,23 +37,73 @@ export interface PodUser {
   readonly value: unknown;
 }
 
-/** Settings of a container user other than root. */
+/**
+ * Settings of a user of SkyPilot's container other than root. What the container says of a user counts, and
+ * the pod's else: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/.
+ */
 export function podUsers(config: unknown, section: PodSection): readonly PodUser[] {
   const spec = [section, "pod_config", "spec"];
-  const containers = listAt(config, ...spec, "containers");
-  const contexts = [
-    { path: [...spec, "securityContext"], context: at(config, ...spec, "securityContext") },
-    ...containers.flatMap((container, index) => {
-      const path = [...spec, "containers", index, "securityContext"];
-      return isRayNode(container) ? [{ path, context: at(container, "securityContext") }] : [];
-    }),
-  ];
-  return contexts.flatMap(({ path, context }) =>
-    ["runAsUser", "runAsNonRoot"].flatMap((key) => {
-      const value = at(context, key);
-      return value === undefined || value === false || value === 0 ? [] : [{ path: [...path, key], value }];
-    }),
+  const inContainer = listAt(config, ...spec, "containers").flatMap((container, index) =>
+    isRayNode(container) ? userSettings(container, [...spec, "containers", index]) : [],
   );
+  const ofPod = userSettings(at(config, ...spec), spec).filter(({ key }) =>
+    inContainer.every((one) => one.key !== key),
+  );
+  return [...ofPod, ...inContainer]
+    .filter(({ value }) => value !== false && value !== 0)
+    .map(({ path, value }) => ({ path, value }));
+}
+
+function userSettings(owner: unknown, above: SettingPath) {
+  return ["runAsUser", "runAsNonRoot"].flatMap((key) => {
+    const value = at(owner, "securityContext", key);
+    return value === undefined ? [] : [{ key, path: [...above, "securityContext", key], value }];
+  });
+}
+
+/** Keys of a pod that SkyPilot takes, and of its specification, in Kubernetes' own API. */
+const POD_KEYS = ["apiVersion", "kind", "metadata", "spec", "status"];
+export const POD_SPEC_KEYS = [
+  ...["activeDeadlineSeconds", "affinity", "automountServiceAccountToken", "containers", "dnsConfig"],
+  ...["dnsPolicy", "enableServiceLinks", "ephemeralContainers", "hostAliases", "hostIPC", "hostNetwork"],
+  ...["hostPID", "hostUsers", "hostname", "hostnameOverride", "imagePullSecrets", "initContainers"],
+  ...["nodeName", "nodeSelector", "os", "overhead", "preemptionPolicy", "priority", "priorityClassName"],
+  ...["readinessGates", "resourceClaims", "resources", "restartPolicy", "runtimeClassName", "schedulerName"],
+  ...["schedulingGates", "securityContext", "serviceAccount", "serviceAccountName", "setHostnameAsFQDN"],
+  ...["shareProcessNamespace", "subdomain", "terminationGracePeriodSeconds", "tolerations"],
+  ...["topologySpreadConstraints", "volumes", "workloadRef"],
+];
+
+/** A key of the pod that Kubernetes does not know. */
+export interface UnknownPodKey {
+  /** Path below `sky.config`. */
+  readonly path: SettingPath;
+  readonly near: string | undefined;
+  /** What is allowed there. */
+  readonly keys: readonly string[];
+}
+
+/**
+ * Keys that Kubernetes does not know. Of a specification those that belong above it or are like a known one:
+ * a newer Kubernetes may know others.
+ */
+export function unknownPodKeys(config: unknown, section: PodSection): UnknownPodKey[] {
+  const pod = at(config, section, "pod_config");
+  if (!isObject(pod)) return [];
+  const path = [section, "pod_config"];
+  const unknown = (object: unknown, keys: readonly string[], above: SettingPath) =>
+    Object.keys(isObject(object) ? object : {})
+      .filter((key) => !keys.includes(key))
+      .map((key) => ({ path: [...above, key], key, near: nearest(key, keys), keys }));
+  return [
+    // What belongs one group below is told so.
+    ...unknown(pod, POD_KEYS, path).map((one) =>
+      one.near === undefined && POD_SPEC_KEYS.includes(one.key) ? { ...one, near: `spec.${one.key}` } : one,
+    ),
+    ...unknown(pod["spec"], POD_SPEC_KEYS, [...path, "spec"]).filter(
+      ({ near, key }) => near !== undefined || POD_KEYS.includes(key),
+    ),
+  ];
 }
 
 /** A variable of one of the pod's containers. */

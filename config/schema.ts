@@ -35,6 +35,7 @@ import {
   list,
   oneOf,
   optional,
+  password,
   privateKey,
   required,
   section,
@@ -76,7 +77,7 @@ export const configSchema = section({
       about: "What clients call the model in their requests.",
     },
   ),
-  task: setting(oneOf("a task", TASKS), {
+  task: setting(oneOf("a task", TASKS, { generate: "completions" }), {
     default: "chat",
     about:
       "What clients ask the model for. `chat`: chat completions, and completions beside them. `completions`: those alone, for a base model that has no chat template (`--endpoint-types`). `embedding`: vectors at `/v1/embeddings` (`--embedding-worker`). `classify`: classes and scores at `/v1/classify`, of rerankers too (`--classify-worker`; Dynamo has no `/v1/rerank`).",
@@ -179,10 +180,10 @@ export const configSchema = section({
     about: "Guard rails: what the deployment may take and cost; checked in `preview`.",
   }),
   sky: setting(skySchema, { ...ALL_DEFAULTS, about: "What SkyPilot is asked for; for target sky." }),
-  registryPassword: optional(token(), {
+  registryPassword: optional(password(), {
     absent: "none: public images only",
     about:
-      "Secret password or access token for the private registry `sky.registry`: `pulumi config set --secret dynamo-sky:registryPassword`. It goes to SkyPilot as a secret, and to nothing that runs on the nodes.",
+      "Secret password or access token for the private registry `sky.registry`: `pulumi config set --secret dynamo-sky:registryPassword`; for a key file of Google's, with user `_json_key`, `… < key.json`. It goes to SkyPilot as a secret, and to nothing that runs on the nodes.",
   }),
   tlsKey: setting(privateKey(), {
     default: false,

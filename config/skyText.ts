@@ -10,7 +10,7 @@
  * - `slurm.quota`, `slurm.cpu_partition`: names, which also become part of commands on the login node.
  */
 import type { Problem, SettingPath } from "./problems";
-import { spelling } from "./reserved";
+import { sbatchProblem } from "./sbatch";
 import { shellWords } from "./shellWords";
 import { show } from "./values";
 
@@ -83,64 +83,10 @@ function pastedProblems(path: SettingPath, value: unknown, key: string, place: P
           message: "is not one value. Allowed: text, a number, true, false, such as gpu[01-04].",
         },
       ];
-    const why = place.hasNames ? optionProblem(name, part) : undefined;
+    const why = place.hasNames ? sbatchProblem(name, part) : undefined;
     if (why !== undefined) return [{ path: here, message: why }];
     return pastedProblems(here, part, isItem ? key : name, place);
   });
-}
-
-/**
- * Options of sbatch that SkyPilot 0.14.1 sets itself and ignores here (`_SBATCH_PROTECTED_OPTIONS`), and
- * what to use:
- * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/slurm/instance.py
- */
-export const IGNORED_SBATCH: Readonly<Record<string, string | undefined>> = {
-  "job-name": undefined,
-  output: undefined,
-  error: undefined,
-  nodes: "cluster.nodes",
-  "wait-all-nodes": undefined,
-  "no-requeue": undefined,
-  "cpus-per-task": "sky.cpus",
-  mem: "sky.memory",
-  gres: "cluster.accelerator and cluster.gpusPerNode",
-  partition: "sky.infra: slurm/CLUSTER/PARTITION",
-};
-
-/**
- * Options of one letter, by the name that SkyPilot has to have: it writes `--t=60`, which sbatch refuses, and
- * looks for its own among the long ones. https://slurm.schedmd.com/sbatch.html
- */
-const LONG_NAMES: Readonly<Record<string, string>> = {
-  ...{ A: "account", a: "array", b: "begin", B: "extra-node-info", C: "constraint", c: "cpus-per-task" },
-  ...{ D: "chdir", d: "dependency", e: "error", F: "nodefile", G: "gpus", H: "hold", i: "input" },
-  ...{ J: "job-name", k: "no-kill", L: "licenses", M: "clusters", m: "distribution", N: "nodes" },
-  ...{ n: "ntasks", O: "overcommit", o: "output", p: "partition", Q: "quiet", q: "qos", S: "core-spec" },
-  ...{ s: "oversubscribe", t: "time", v: "verbose", W: "wait", w: "nodelist", x: "exclude" },
-};
-
-/** What SkyPilot and sbatch take: `validate_sbatch_time` of sky/provision/slurm/utils.py. */
-const TIME = /^(\d+(:\d+){0,2}|\d+-\d+(:\d+){0,2})$/;
-
-/** Why SkyPilot or sbatch would not take an option; undefined if they would. */
-function optionProblem(name: string, value: unknown): string | undefined {
-  const option = spelling(name);
-  if (option.length === 1) {
-    const long = Object.hasOwn(LONG_NAMES, option) ? LONG_NAMES[option] : undefined;
-    const letter = `is an option of one letter: SkyPilot writes --${option}=…, which sbatch does not know. Use ${long ?? "its long name"} instead.`;
-    return long === undefined ? letter : (ignoredOption(long) ?? letter);
-  }
-  if (value === null)
-    return "null has no effect: SkyPilot leaves the option out. Write true for an option without a value, or remove it.";
-  if ((option === "time" || option === "time-min") && value !== false && !TIME.test(String(value)))
-    return `${show(value)} is no time of Slurm. Allowed: minutes, or text such as "12:00:00" (hours:minutes:seconds), "2-00" (days-hours) or "2-12:30:00".`;
-  return ignoredOption(option);
-}
-
-function ignoredOption(option: string): string | undefined {
-  if (!Object.hasOwn(IGNORED_SBATCH, option)) return undefined;
-  const instead = IGNORED_SBATCH[option];
-  return `is set by SkyPilot, which ignores it here. Remove it${instead === undefined ? "" : `; use ${instead} instead`}.`;
 }
 
 /** `sky.config`, quoted for SkyPilot. */

@@ -49,14 +49,20 @@ export function listed(values: readonly (string | number)[]): string {
   return values.join(", ");
 }
 
-/** The choice most similar to the text, if similar enough to be a typing error; undefined otherwise. */
-export function nearest(written: string, choices: readonly string[]): string | undefined {
+/**
+ * The choice most similar to the text, if similar enough to be a typing error; undefined otherwise.
+ * @param most Most slips of the keyboard. Default: one in three letters.
+ */
+export function nearest(
+  written: string,
+  choices: readonly string[],
+  most = Math.max(1, Math.floor(written.length / 3)),
+): string | undefined {
   const ranked = choices
     .map((choice) => ({ choice, slips: slips(written.toLowerCase(), choice.toLowerCase()) }))
     .sort((a, b) => a.slips - b.slips);
   const best = ranked[0];
-  const tolerated = Math.max(1, Math.floor(written.length / 3));
-  return best !== undefined && best.slips <= tolerated ? best.choice : undefined;
+  return best !== undefined && best.slips <= most ? best.choice : undefined;
 }
 
 /** Longer than any key or choice; beyond it nothing is similar, and comparing would be slow. */
@@ -151,11 +157,28 @@ export function flag() {
   return z.boolean({ error }).register(allowedText, { allowed: "true, false" });
 }
 
-/** One of several words. */
-export function oneOf<const T extends readonly [string, ...string[]]>(noun: string, choices: T) {
+/** Shortest beginning of a word that is taken for it. */
+const SHORTEST = 3;
+
+/** The only choice that the text is the beginning of: `agg` of `aggregated`. */
+function begun(written: string, choices: readonly string[]): string | undefined {
+  const [only, ...others] = choices.filter((choice) => choice.startsWith(written.toLowerCase()));
+  return written.length >= SHORTEST && others.length === 0 ? only : undefined;
+}
+
+/** One of several words. `others`: what it is called elsewhere. */
+export function oneOf<const T extends readonly [string, ...string[]]>(
+  noun: string,
+  choices: T,
+  others: Readonly<Record<string, T[number]>> = {},
+) {
   const allowed = listed(choices);
   const error = wrong(noun, allowed, (input) => {
-    const near = typeof input === "string" ? nearest(input, choices) : undefined;
+    if (typeof input !== "string") return "";
+    const near =
+      (Object.hasOwn(others, input) ? others[input] : undefined) ??
+      begun(input, choices) ??
+      nearest(input, choices);
     return near === undefined ? "" : ` Did you mean ${show(near)}?`;
   });
   return z.enum(choices, { error }).register(allowedText, { allowed });
@@ -195,6 +218,31 @@ export function token() {
     .regex(/^\S+$/)
     .transform(() => true as const);
   return z.union([secret, z.literal(true)], { error: () => message }).register(allowedText, { allowed });
+}
+
+/**
+ * A password, handled like {@link token}: text on one line, which may have spaces, or a key file in JSON, as
+ * Google's registries take one. SkyPilot carries it in a block of YAML, which a space at its start breaks.
+ */
+export function password() {
+  const allowed = "text on one line without spaces around it, or a whole key file in JSON";
+  const message = `not a password (its value is not shown). Allowed: ${allowed}.`;
+  const isLine = (value: string) =>
+    /^\S([^\p{Cc}\p{Cs}\u2028\u2029]*\S)?$/u.test(value) && !/[\p{Cc}\u2028\u2029]/u.test(value);
+  const secret = z
+    .string()
+    .refine((value) => isLine(value) || isKeyFile(value))
+    .transform(() => true as const);
+  return z.union([secret, z.literal(true)], { error: () => message }).register(allowedText, { allowed });
+}
+
+function isKeyFile(value: string): boolean {
+  if (!/^\{[^\0\u0085\u2028\u2029]*\}\s*$/.test(value)) return false;
+  try {
+    return typeof JSON.parse(value) === "object";
+  } catch {
+    return false;
+  }
 }
 
 /** A private key, handled like {@link token}: only its presence is passed on. */

@@ -4,7 +4,7 @@ import type { Known } from "../config/checks";
 import type { DeploymentConfig, PoolConfig } from "../config/deployment";
 import type { FlagTable, FlagValues } from "../config/flags";
 import { NO_PARSER } from "../config/names";
-import type { PlainObject } from "../config/plain";
+import type { Json, PlainObject } from "../config/plain";
 import { isScaled } from "../config/pools";
 import type { PortNeed, PortsTaken } from "../config/ports";
 import type { Problem } from "../config/problems";
@@ -218,6 +218,12 @@ export interface Engine {
    * `a.b`.
    */
   readonly reservedKeys?: ReservedFlags;
+  /** What the plan gives to those keys, which may be said again. A key without a value is never said. */
+  plannedKeys?(config: DeploymentConfig, pool: PoolConfig): Readonly<Record<string, Json | undefined>>;
+  /** Keys that the engine has; those like one of them are mistakes. */
+  readonly knownKeys?: readonly string[];
+  /** Keys that the engine has not any more, and what is used instead. */
+  readonly formerKeys?: Readonly<Record<string, string | undefined>>;
   /** Whether processes get GPUs assigned (`CUDA_VISIBLE_DEVICES`). */
   readonly usesGpus: boolean;
   /** Reasons why this engine does not support a replica of this shape. Default: it supports all. */

@@ -14,6 +14,15 @@ export interface TransferRules {
   readonly usual: string;
   /** Connectors that use NIXL, and so have a NIXL backend. */
   readonly byNixl: readonly string[];
+  /** NIXL's backends that the engine takes. Default: all. */
+  readonly nixlBackends?: readonly string[];
+  /** What `kvTransfer.extra` cannot say, and why. */
+  readonly extraProblems?: (
+    connector: string,
+    extra: Readonly<Record<string, unknown>> | undefined,
+  ) => readonly { readonly key?: string; readonly message: string }[];
+  /** Connectors that somebody may ask for, and that the plan cannot give. */
+  readonly refused?: Readonly<Record<string, string>>;
   /** Connectors that accept `kvTransfer.extra`. */
   readonly takesExtra: readonly string[];
   /** Alternative to `kvTransfer.extra` if it is not supported. */

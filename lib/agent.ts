@@ -122,6 +122,7 @@ const IMPORTED = [
   "supervision",
   "weights",
   "brought",
+  "unit_changes",
   "units",
 ] as const;
 

@@ -2,9 +2,11 @@
  * Changes the units of a pool one after the other, though their commands run side by side: each takes its
  * turn when few enough of the others are away. What a unit is, and how it is looked at, is the caller's.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+
+import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "./errors";
+import { writePrivate } from "./files";
 import { withLock } from "./lock";
 import type { UnitsState } from "./nodeUnits";
 import { poll } from "./poll";
@@ -145,7 +147,7 @@ export function goOn({ pool }: Pick<Turn, "pool">): string {
 
 /** Stops the rollout for all commands that run now; the next update knows nothing of it. */
 export function stopRollout(turn: Pick<Turn, "directory" | "pool" | "unit">): void {
-  writeFileSync(markOf(turn), JSON.stringify({ unit: turn.unit, at: Date.now() }), { mode: 0o600 });
+  writePrivate(markOf(turn), JSON.stringify({ unit: turn.unit, at: Date.now() }));
 }
 
 function assertNotStopped(turn: Turn): void {

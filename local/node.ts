@@ -1,9 +1,11 @@
 /** One local node: its directory, its files, and its supervisor. */
+
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { UserError } from "../lib/errors";
+import { writePrivate } from "../lib/files";
 import { lastLines } from "../lib/logs";
 import { unitsState } from "../lib/nodeUnits";
 import { poll } from "../lib/poll";
@@ -70,16 +72,9 @@ function startDigest(directory: string): string {
   return hash.digest("hex");
 }
 
-/** Writes files readable by their owner only, each atomically: other drivers and programs read them. */
+/** Writes private files of a node: other drivers and programs read them. */
 export function writeFiles(directory: string, files: Readonly<Record<string, string>>): void {
-  for (const [name, content] of Object.entries(files)) {
-    const path = join(directory, name);
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    const partial = `${path}.${process.pid}`;
-    writeFileSync(partial, content, { mode: 0o600 });
-    chmodSync(partial, 0o600);
-    renameSync(partial, path);
-  }
+  for (const [name, content] of Object.entries(files)) writePrivate(join(directory, name), content);
 }
 
 /**

@@ -1,6 +1,8 @@
 /** Whether a local deployment has been proven to serve since its last change: a marker file. */
-import { existsSync, rmSync, writeFileSync } from "node:fs";
+
+import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { writePrivate } from "../lib/files";
 import { clusterDirectory } from "./directories";
 
 function marker(cluster: string): string {
@@ -9,7 +11,7 @@ function marker(cluster: string): string {
 
 /** Marks the deployment as not proven to serve. */
 export function beginChange(cluster: string): void {
-  writeFileSync(marker(cluster), "", { mode: 0o600 });
+  writePrivate(marker(cluster), "");
 }
 
 /** Marks the deployment as proven to serve. */

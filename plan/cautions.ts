@@ -2,6 +2,7 @@
 
 import type { DeploymentConfig } from "../config/deployment";
 import { type IgnoredSetting, ignores } from "../config/infra";
+import { skySchema } from "../config/sky";
 import { listed } from "../config/values";
 import { engines } from "../engines";
 import type { DeploymentPlan } from "./types";
@@ -21,8 +22,19 @@ export function cautionsOf(
     ...(programs.some(({ lockstep }) => lockstep !== undefined)
       ? (engines[config.engine].cautionAcrossNodes ?? [])
       : []),
-    ...(config.target === "sky" ? ignoredSettings(config) : []),
+    ...(config.target === "sky" ? ignoredSettings(config) : idleSettings(config)),
   ];
+}
+
+/** What is said of SkyPilot where it is not asked: a deployment may be tried here before it goes there. */
+function idleSettings({ sky }: DeploymentConfig): string[] {
+  const usual: Readonly<Record<string, unknown>> = skySchema.parse({});
+  const said = Object.entries(sky)
+    .filter(([key, value]) => JSON.stringify(value) !== JSON.stringify(usual[key]))
+    .map(([key]) => `sky.${key}`);
+  if (said.length === 0) return [];
+  const verb = said.length === 1 ? "has" : "have";
+  return [`dynamo-sky:${listed(said)} ${verb} no effect on target local, where SkyPilot is not asked.`];
 }
 
 /** Settings that SkyPilot takes and drops, which nobody would find out before something is missed. */

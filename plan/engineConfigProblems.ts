@@ -2,7 +2,7 @@
 
 import type { DeploymentConfig } from "../config/deployment";
 import type { Problem, SettingPath } from "../config/problems";
-import { show } from "../config/values";
+import { nearest, show } from "../config/values";
 import { ENGINES, engines } from "../engines";
 import type { Engine, ReservedFlags } from "../engines/engine";
 import { type Config, isGroup, own, type Value } from "../engines/engineConfig";
@@ -18,7 +18,10 @@ export function engineConfigProblems(
     reservedKeys: reserved,
     settingKeys = {},
     keyFlag,
-  }: Pick<Engine, "reservedKeys" | "settingKeys" | "keyFlag">,
+    plannedKeys,
+    knownKeys = [],
+    formerKeys = {},
+  }: Pick<Engine, "reservedKeys" | "settingKeys" | "keyFlag" | "plannedKeys" | "knownKeys" | "formerKeys">,
 ): Problem[] {
   const places = [
     { path: ["engineConfig"], said: config.engineConfig, pools: config.pools },
@@ -35,10 +38,16 @@ export function engineConfigProblems(
   }
   return [
     ...places.flatMap(({ path, said, pools }) => [
-      ...reservedProblems(path, said, reserved),
+      ...reservedProblems(path, said, reserved, (key, value) =>
+        pools.every((pool) => plannedKeys?.(config, pool)[key] === value),
+      ),
+      ...unknownProblems(path, said, knownKeys, formerKeys),
       ...Object.entries(settingKeys).flatMap(([key, setting]): Problem[] => {
-        if (valueAt(said, key) === undefined) return [];
-        const value = pools.map((pool) => settingOf(config, pool, setting)).find(isUsed);
+        const own = valueAt(said, key);
+        if (own === undefined) return [];
+        const values = pools.map((pool) => settingOf(config, pool, setting));
+        if (values.every((value) => value === own)) return [];
+        const value = values.find(isUsed);
         const message = saidTwice(key, setting, value);
         return message === undefined ? [] : [{ path: [...path, ...key.split(".")], message }];
       }),
@@ -51,7 +60,42 @@ export function engineConfigProblems(
 const valueAt = (said: Config, key: string): Value =>
   key.split(".").reduce<Value>((value, part) => (isGroup(value) ? own(value, part) : undefined), said);
 
-function reservedProblems(path: SettingPath, said: Config, reserved: ReservedFlags): Problem[] {
+/** Keys that the engine would refuse: those of before, and misspelt ones. */
+function unknownProblems(
+  path: SettingPath,
+  said: Config,
+  known: readonly string[],
+  former: Readonly<Record<string, string | undefined>>,
+): Problem[] {
+  const groups = [...new Set(known.flatMap((key) => (key.includes(".") ? [key.replace(/\..*/, "")] : [])))];
+  const names = [
+    ...Object.keys(said),
+    ...groups.flatMap((group) => {
+      const below = own(said, group);
+      return isGroup(below) ? Object.keys(below).map((key) => `${group}.${key}`) : [];
+    }),
+  ];
+  return names.flatMap((name): Problem[] => {
+    if (known.includes(name)) return [];
+    const at = [...path, ...name.split(".")];
+    if (Object.hasOwn(former, name)) {
+      const instead = former[name];
+      const remedy = instead === undefined ? "Remove it" : `Use ${instead} instead`;
+      return [{ path: at, message: `is not a key that the engine takes any more. ${remedy}.` }];
+    }
+    const near = nearest(name, known, 2);
+    if (near === undefined) return [];
+    return [{ path: at, message: `is not a key that the engine takes. Did you mean ${show(near)}?` }];
+  });
+}
+
+/** @param isPlanned Whether the plan says the same of every pool. */
+function reservedProblems(
+  path: SettingPath,
+  said: Config,
+  reserved: ReservedFlags,
+  isPlanned: (key: string, value: Value) => boolean,
+): Problem[] {
   return Object.entries(reserved).flatMap(([key, instead]): Problem[] => {
     const parts = key.split(".");
     const groups = parts.slice(0, -1);
@@ -61,7 +105,8 @@ function reservedProblems(path: SettingPath, said: Config, reserved: ReservedFla
       const message = `${show(group)} is no group of settings. Allowed: an object, with its keys one by one.`;
       return [{ path: [...path, ...groups], message }];
     }
-    if (own(group, parts.at(-1) ?? "") === undefined) return [];
+    const value = own(group, parts.at(-1) ?? "");
+    if (value === undefined || isPlanned(key, value)) return [];
     const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
     return [{ path: [...path, ...parts], message: `is set by the plan. Remove it; ${remedy}.` }];
   });

@@ -44,6 +44,8 @@ function unknownConnector(
 ): Problem | undefined {
   const { connector } = kvTransfer;
   if (connector === undefined || Object.hasOwn(rules.connectors, connector)) return undefined;
+  const why = rules.refused?.[connector];
+  if (why !== undefined) return { path: ["kvTransfer", "connector"], message: `${show(connector)} ${why}` };
   const names = Object.keys(rules.connectors);
   const same = names.find((name) => name.toLowerCase().startsWith(connector.toLowerCase()));
   const backend = NIXL_BACKENDS.find((name) => name.toLowerCase() === connector.toLowerCase());
@@ -57,13 +59,17 @@ function unknownConnector(
   return { path: ["kvTransfer", "connector"], message };
 }
 
-function backendProblems({ kvTransfer }: DeploymentConfig, rules: TransferRules): Problem[] {
+function backendProblems({ kvTransfer, engine }: DeploymentConfig, rules: TransferRules): Problem[] {
   const { backend, extra } = kvTransfer;
   if (backend === undefined) return [];
   const path = ["kvTransfer", "backend"];
   const by = connectorOf(rules, kvTransfer);
   if (!rules.byNixl.includes(by)) {
     const message = `${show(backend)} has no effect with the connector ${by}, which is not NIXL. Remove it, or set kvTransfer.connector to one of: ${rules.byNixl.join(", ")}.`;
+    return [{ path, message }];
+  }
+  if (rules.nixlBackends?.includes(backend) === false) {
+    const message = `${show(backend)} is no backend of NIXL that engine ${engine} takes. Allowed: ${rules.nixlBackends.join(", ")}.`;
     return [{ path, message }];
   }
   if (extra?.["backends"] === undefined) return [];
@@ -73,7 +79,11 @@ function backendProblems({ kvTransfer }: DeploymentConfig, rules: TransferRules)
 
 function extraProblems({ kvTransfer, engine }: DeploymentConfig, rules: TransferRules): Problem[] {
   const connector = kvTransfer.connector ?? rules.usual;
-  if (kvTransfer.extra === undefined || rules.takesExtra.includes(connector)) return [];
+  if (kvTransfer.extra === undefined || rules.takesExtra.includes(connector))
+    return (rules.extraProblems?.(connector, kvTransfer.extra) ?? []).map(({ key, message }) => ({
+      path: ["kvTransfer", "extra", ...(key === undefined ? [] : [key])],
+      message,
+    }));
   const remedy = rules.insteadOfExtra === undefined ? "Remove it" : `Use ${rules.insteadOfExtra} instead`;
   const message = `is not possible with engine ${engine} and the connector ${connector}. ${remedy}.`;
   return [{ path: ["kvTransfer", "extra"], message }];

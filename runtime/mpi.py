@@ -29,6 +29,7 @@ import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 from child import GRACE_SECONDS, Signals, end_group, exit_code, meaning, say, start, stop
+from files import write_private
 from lockstep import Rank
 
 # How long `mpirun` and its ranks may take to end after the serving process has exited, and then after they
@@ -100,9 +101,7 @@ class Leader(Rank):
         self.env = env
         directory = directory_of(self.name)
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        path = os.path.join(directory, "worker.json")
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-            json.dump(command[self.worker_from :], file)
+        write_private(os.path.join(directory, "worker.json"), json.dumps(command[self.worker_from :]))
         # Many helpers open and close the orders pipe, so it is held open; the end of the other pipe means
         # that its writer has exited.
         self.orders = Lines(pipe_in(directory, "orders"), os.O_RDWR)

@@ -1,8 +1,10 @@
 /** Runs `sky launch`, reports its stages, and watches why it waits. */
-import { rm, writeFile } from "node:fs/promises";
+
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { UserError } from "../lib/errors";
+import { writePrivate } from "../lib/files";
 import { copyRuntime } from "../lib/runtimeFiles";
 import { classify, explained, type Failure, hopeless, launchFailure } from "./failure";
 import type { Launch } from "./launch";
@@ -54,7 +56,7 @@ async function launchOnce(launch: Launch, { fast }: { readonly fast: boolean }):
   const stop = new AbortController();
   try {
     const { task: given, args: secretArgs, env } = await withSecrets(input, directory);
-    await writeFile(file, taskText(withFiles(given, directory)), { mode: 0o600 });
+    writePrivate(file, taskText(withFiles(given, directory)));
     const args = ["launch", "-y", "--detach-run", "-c", input.cluster, "-n", task.name];
     if (fast) args.push("--fast");
     if (input.retryUntilUp) args.push("--retry-until-up");

@@ -1,6 +1,7 @@
 /** How values of secrets are passed to SkyPilot. */
-import { writeFile } from "node:fs/promises";
+
 import { join } from "node:path";
+import { writePrivate } from "../lib/files";
 import { REGISTRY_SECRETS, SECRETS_FILE } from "./setup";
 import type { SkyLaunch, SkyTask } from "./spec";
 
@@ -30,7 +31,7 @@ export async function withSecrets(input: SkyLaunch, directory: string): Promise<
   const told = { args: login.flatMap(([name]) => ["--secret", name]), env: Object.fromEntries(login) };
   if (others.length === 0) return { task: input.task, ...told };
   const file = join(directory, "secrets.json");
-  await writeFile(file, JSON.stringify(Object.fromEntries(others)), { mode: 0o600 });
+  writePrivate(file, JSON.stringify(Object.fromEntries(others)));
   const { secrets = [], file_mounts, ...rest } = input.task;
   const names = secrets.filter((name) => login.some(([known]) => known === name));
   const task: SkyTask = {

@@ -51,7 +51,7 @@ export const skyTaskSchema = z.strictObject({
    */
   secrets: z.array(z.string()).exactOptional(),
   file_mounts: anything.exactOptional(),
-  volumes: names.exactOptional(),
+  volumes: anything.exactOptional(),
   /** Prepares a node. */
   setup: z.string().exactOptional(),
   /** A command, or the input of `runtime/start.py` on each node. */

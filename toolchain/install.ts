@@ -5,6 +5,7 @@ import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { codeOf, UserError } from "../lib/errors";
+import { writePublic } from "../lib/files";
 import { isAlive } from "../lib/run";
 
 /** Called with one line of progress, for users. */
@@ -64,16 +65,8 @@ export async function writeStamp(
     throw new UserError(`${found.path} does not exist, though it was just made or found`);
   const stamp = { ...found, fingerprint: print };
   const file = stampFile(cache, key);
-  await writeFileAtomically(file, `${JSON.stringify(stamp, undefined, 2)}\n`);
+  writePublic(file, `${JSON.stringify(stamp, undefined, 2)}\n`);
   return stamp;
-}
-
-/** Writes a file atomically: a reader sees the old or the new text, never a part. */
-export async function writeFileAtomically(file: string, text: string, mode = 0o644): Promise<void> {
-  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  await mkdir(dirname(file), { recursive: true });
-  await writeFile(temporary, text, { mode });
-  await rename(temporary, file);
 }
 
 /**

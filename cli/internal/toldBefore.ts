@@ -2,10 +2,12 @@
  * One cause often fails many: four workers of one mistake in their arguments are four resources of Pulumi.
  * Only the first reports it.
  */
+
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { stateDir } from "../../lib/dirs";
+import { createPrivate } from "../../lib/files";
 import { isOlder, removeOlder } from "../../lib/staleFiles";
 
 /** What is older was told in another operation, which is over. */
@@ -24,13 +26,7 @@ export function toldBefore(who: string, reason: string, began: Date): string | u
   const file = join(directory, createHash("sha256").update(same).digest("hex"));
   removeOlder(directory, Date.now() - KEPT_MS);
   if (isOlder(file, began.getTime())) setAside(file);
-  try {
-    writeFileSync(file, who, { flag: "wx", mode: 0o600 });
-    return undefined;
-  } catch {
-    // Another one was first.
-    return readFileSync(file, "utf8");
-  }
+  return createPrivate(file, who) ? undefined : readFileSync(file, "utf8");
 }
 
 /** Moved away before it is removed: of several that find it, one succeeds. */

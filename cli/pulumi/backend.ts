@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { link, mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Environment, pulumiHome } from "../../lib/dirs";
+import { createPrivate } from "../../lib/files";
 
 /** Location of the stacks' state, and the encryption of its secrets. */
 export interface Backend {
@@ -30,18 +31,9 @@ function loggedInBackend(env: Environment): string | undefined {
 }
 
 /** The passphrase of this machine's own state: generated once, readable by its owner only. */
-async function ensurePassphrase(file: string): Promise<void> {
-  if (existsSync(file)) return;
-  const temporary = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
-  await writeFile(temporary, randomBytes(32).toString("base64url"), { mode: 0o600 });
-  try {
-    // Never replaces one that another process has just created: that would lose secrets.
-    await link(temporary, file);
-  } catch (error) {
-    if (!existsSync(file)) throw error;
-  } finally {
-    await rm(temporary, { force: true });
-  }
+function ensurePassphrase(file: string): void {
+  // Never replaces one that another process has just created: that would lose secrets.
+  if (!existsSync(file)) createPrivate(file, randomBytes(32).toString("base64url"));
 }
 
 /**
@@ -64,7 +56,7 @@ export async function resolveBackend(
     env["PULUMI_CONFIG_PASSPHRASE"] !== undefined || env["PULUMI_CONFIG_PASSPHRASE_FILE"] !== undefined;
   if (hasPassphrase) return { url, isOwn: true, env: { PULUMI_BACKEND_URL: url } };
   const file = join(state, "passphrase");
-  await ensurePassphrase(file);
+  ensurePassphrase(file);
   return { url, isOwn: true, env: { PULUMI_BACKEND_URL: url, PULUMI_CONFIG_PASSPHRASE_FILE: file } };
 }
 

@@ -3,9 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Environment } from "../../lib/dirs";
 import { ensureOwnDirectories } from "../../lib/dirs";
+import { writePrivate } from "../../lib/files";
 import { bypassProxies, proxyExemptions, usesProxy } from "../../lib/proxies";
 import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../../toolchain/index";
-import { writeFileAtomically } from "../../toolchain/install";
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
 import { type Cli, initStack, listStacks, runCli, stackNames, tagsOf } from "./cli";
 import { type OperationKind, type OperationOptions, type OperationResult, runOperation } from "./operation";
@@ -120,7 +120,7 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
       removeStaleLocks(directory, project.name, shortName(options.stack), onProgress);
       if (!stateExists(directory, project, options.stack)) await init();
     }
-    if (privateFile !== undefined) await writeFileAtomically(privateFile, repositoryText, 0o600);
+    if (privateFile !== undefined) writePrivate(privateFile, repositoryText);
     return configFileArguments(configFile);
   };
   const init = () => initStack(cli, configFile !== undefined);

@@ -1,7 +1,9 @@
 /** Copies the logs of a deployment's nodes to this machine. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { writePrivate } from "../../lib/files";
 import { tail } from "../../lib/logs";
 import { messageOf } from "../../lib/run";
 import { causesOf, nextOf, type ProgramFailure, titledOf } from "../../sky/failure";
@@ -54,7 +56,7 @@ export async function withNodeLogs<T>(
     });
     const files = sources.map(({ name }, index): [string, string[]] => {
       const file = join(directory, `${name}.log`);
-      writeFileSync(file, (lines[index] ?? []).join("\n"), { mode: 0o600 });
+      writePrivate(file, (lines[index] ?? []).join("\n"));
       return [name, [file]];
     });
     return work(Object.fromEntries(files));

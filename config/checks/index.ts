@@ -20,6 +20,7 @@ import { mountChecks } from "./mounts";
 import { parserChecks } from "./parsers";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
+import { registryChecks } from "./registry";
 import { routerChecks } from "./router";
 import { scheduleChecks } from "./schedule";
 import { secretChecks } from "./secrets";
@@ -55,6 +56,7 @@ export function checkAcross(known: Known): Problem[] {
     mountChecks,
     controlPlaneChecks,
     imageChecks,
+    registryChecks,
     sharingChecks,
     taskChecks,
     parserChecks,

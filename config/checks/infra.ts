@@ -6,6 +6,7 @@
  */
 
 import { cannot, cloudOf, infraKind, isSlurm, kubernetesSections, type SkyFeature } from "../infra";
+import { isHostVolume } from "../mounts";
 import { hasPullSecrets } from "../podConfig";
 import { gpusPerReplica } from "../pools";
 import type { Problem, SettingPath } from "../problems";
@@ -23,13 +24,13 @@ interface Feature {
   readonly setting: SettingPath;
   /** The request, as messages show it; undefined if not requested. */
   readonly asked: (sky: Sky, known: Known) => string | undefined;
-  readonly remedy: string;
+  readonly remedy: string | ((infra: string) => string);
   /** Whether this infra supports it nevertheless. Default: none does. */
   readonly except?: (infra: string, sky: Sky) => boolean;
 }
 
 /** Whether the shared cluster, or a replica's own, has several nodes. */
-function severalNodes({ cluster, pools = [] }: Known): string | undefined {
+export function severalNodes({ cluster, pools = [] }: Known): string | undefined {
   if (cluster === undefined) return undefined;
   const gpus = cluster.gpusPerNode ?? USUAL_GPUS_OF_A_NODE;
   const spans = pools.some((pool) => gpusPerReplica(pool) > gpus);
@@ -107,8 +108,10 @@ const FEATURES: readonly Feature[] = [
     asked: ({ registry, infra }) =>
       // Slurm has its own message.
       registry === undefined || infra.some(isSlurm) ? undefined : "a login at a registry",
-    remedy:
-      "Make a secret of type docker-registry there and name it in sky.config (kubernetes.pod_config.spec.imagePullSecrets), and remove sky.registry and registryPassword where no other infra needs them",
+    remedy: (infra) =>
+      infraKind(infra) === "Kubernetes"
+        ? "Make a secret of type docker-registry there and name it in sky.config (kubernetes.pod_config.spec.imagePullSecrets), and remove sky.registry and registryPassword where no other infra needs them"
+        : "Use an image that needs no login, and remove sky.registry and registryPassword where no other infra needs them",
     except: (infra, { config }) =>
       infraKind(infra) === "Kubernetes" &&
       kubernetesSections([infra]).every((section) => hasPullSecrets(config, section)),
@@ -116,7 +119,7 @@ const FEATURES: readonly Feature[] = [
   {
     feature: "volumes",
     setting: ["sky", "volumes"],
-    asked: ({ volumes }) => (Object.keys(volumes).length > 0 ? "volumes" : undefined),
+    asked: ({ volumes }) => (Object.values(volumes).every(isHostVolume) ? undefined : "volumes"),
     remedy: "Remove sky.volumes; sky.fileMounts brings buckets",
   },
 ];
@@ -131,7 +134,7 @@ export function infraChecks(known: Known): Problem[] {
     if (what === undefined || first === undefined) return [];
     const others =
       unable.length === sky.infra.length ? "" : `, or take ${unable.join(", ")} out of sky.infra`;
-    const message = `asks ${show(first)} for ${what}, which SkyPilot cannot do on ${infraKind(first) ?? cloudOf(first)}. ${remedy}${others}.`;
+    const message = `asks ${show(first)} for ${what}, which SkyPilot cannot do on ${infraKind(first) ?? cloudOf(first)}. ${typeof remedy === "string" ? remedy : remedy(first)}${others}.`;
     return [{ path: setting, message }];
   });
 }

@@ -1,11 +1,14 @@
-/** Checks of SkyPilot's mounts: their paths, and conflicts. */
+/** Checks of SkyPilot's mounts: paths and conflicts. What is mounted: `fileMounts.ts`, `volumes.ts`. */
 import type { Problem } from "../problems";
 import type { Known } from ".";
+import { fileMountProblems } from "./fileMounts";
+import { volumeProblems } from "./volumes";
 
-export function mountChecks({ sky, target }: Known): Problem[] {
+export function mountChecks(known: Known): Problem[] {
+  const { sky, target } = known;
   if (sky === undefined) return [];
   const { fileMounts, volumes } = sky;
-  return (["fileMounts", "volumes"] as const).flatMap((key) => {
+  const places = (["fileMounts", "volumes"] as const).flatMap((key) => {
     const paths = Object.keys(sky[key]);
     if (target === "local" && paths.length > 0) {
       const message =
@@ -36,4 +39,6 @@ export function mountChecks({ sky, target }: Known): Problem[] {
       ];
     });
   });
+  if (target === "local") return places;
+  return [...places, ...fileMountProblems(fileMounts), ...volumeProblems(volumes, known)];
 }

@@ -1,5 +1,4 @@
-/** Checks of SkyPilot's input: the registry login, and its own configuration. */
-import { isSlurm } from "../infra";
+/** Checks of SkyPilot's input: variables of its task, and its own configuration. */
 import type { Problem, SettingPath } from "../problems";
 import { skyTextProblems } from "../skyText";
 import { show } from "../values";
@@ -7,12 +6,7 @@ import type { Known } from ".";
 
 export function skyChecks(known: Known): Problem[] {
   const [path, config] = [["sky", "config"], known.sky?.config];
-  return [
-    ...registryProblems(known),
-    ...variableProblems(known),
-    ...portProblems(path, config),
-    ...skyTextProblems(path, config),
-  ];
+  return [...variableProblems(known), ...portProblems(path, config), ...skyTextProblems(path, config)];
 }
 
 /** Variables of a task that it sets itself, or by which it and SkyPilot find programs and files on a node. */
@@ -35,28 +29,6 @@ function variableProblems({ sky }: Known): Problem[] {
       ? []
       : [{ path: ["sky", "envs", name], message: `cannot be set for a whole node: ${why}.` }];
   });
-}
-
-function registryProblems({ sky, registryPassword, target }: Known): Problem[] {
-  if (sky === undefined) return [];
-  const { registry, infra } = sky;
-  if (registry === undefined) {
-    if (registryPassword === undefined) return [];
-    const message =
-      "has no effect without sky.registry, which says where it is for. Set that, or remove this.";
-    return [{ path: ["registryPassword"], message }];
-  }
-  const path = ["sky", "registry"];
-  if (registryPassword === undefined) {
-    const message =
-      "needs a password. Run: pulumi config set --secret dynamo-sky:registryPassword (it asks for the value).";
-    return [{ path, message }];
-  }
-  if (target === "local" || infra.some(isSlurm)) {
-    const message = `has no effect ${target === "local" ? "on target local" : "on Slurm"}, where no image is pulled. Remove it.`;
-    return [{ path, message }];
-  }
-  return [];
 }
 
 /** Settings that would expose a node's port outside the cluster. */

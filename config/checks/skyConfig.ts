@@ -4,7 +4,7 @@
  */
 import { isSimulated } from "../../engines";
 import { cloudOf, kubernetesSections } from "../infra";
-import { podUsers } from "../podConfig";
+import { podUsers, unknownPodKeys } from "../podConfig";
 import type { Problem, SettingPath } from "../problems";
 import { isRootUser, RUN_OPTIONS, userOfRunOptions } from "../runOptions";
 import { listed, nearest, show } from "../values";
@@ -55,6 +55,7 @@ export function skyConfigChecks({ sky, target, engine }: Known): Problem[] {
   return [
     ...keyProblems(sky.config),
     ...idleSections(sky.config, sky.infra),
+    ...podProblems(sky.config),
     ...(engine !== undefined && isSimulated(engine) ? [] : userProblems(sky.config, sky)),
   ];
 }
@@ -98,10 +99,26 @@ function keyProblems(config: unknown): Problem[] {
   }));
 }
 
-/** The key that was meant: a similar one, or the same one at another place. */
+/**
+ * The key that was meant: a similar one of its group, its group misspelt, or the same one at another place.
+ * Whole names are not compared: most of a long one is its group's.
+ */
 function nearKey({ path }: Wrong): string | undefined {
-  return nearest(path.join("."), KEYS) ?? KEYS.find((key) => key.endsWith(`.${path.at(-1)}`));
+  const last = path.at(-1) ?? "";
+  const group = path.slice(0, -1).join(".");
+  const below = (above: string) =>
+    KEYS.filter((key) => key.startsWith(`${above}.`)).map((key) => key.slice(above.length + 1));
+  const near = nearest(
+    last,
+    group === "" ? [...GROUPS, ...KEYS.filter((key) => !key.includes("."))] : below(group),
+  );
+  if (near !== undefined) return group === "" ? near : `${group}.${near}`;
+  return KEYS.find((key) => key.endsWith(`.${last}`));
 }
+
+const GROUPS = [
+  ...new Set(KEYS.flatMap((key) => (key.includes(".") ? [key.slice(0, key.indexOf("."))] : []))),
+];
 
 function notTaken(wrong: Wrong, group: string, lists: boolean): string {
   if (!wrong.isKey)
@@ -133,6 +150,19 @@ function idleSections(config: object, infra: readonly string[]): Problem[] {
     const message = `has no effect: none of sky.infra (${infra.join(", ")}) is ${section}. Remove it, or add that infra.`;
     return [{ path: ["sky", "config", section], message }];
   });
+}
+
+/** SkyPilot merges them into the pod, where they are lost or refused by Kubernetes. */
+function podProblems(config: object): Problem[] {
+  return (["kubernetes", "ssh"] as const).flatMap((section) =>
+    unknownPodKeys(config, section).map(({ path, near, keys }) => ({
+      path: ["sky", "config", ...path],
+      message:
+        near === undefined
+          ? `is nothing that a pod has. Allowed: ${listed(keys)}.`
+          : `is nothing that a pod has here. Did you mean ${show(near)}?`,
+    })),
+  );
 }
 
 /** Without root or sudo SkyPilot gives up on a running node, and NVIDIA's images have no sudo. */

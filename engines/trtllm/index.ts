@@ -12,7 +12,7 @@
  * which is Dynamo's worker on rank 0, and waits for work on the others.
  */
 
-import type { PoolConfig } from "../../config/deployment";
+import type { DeploymentConfig, PoolConfig } from "../../config/deployment";
 import { flagTable } from "../../config/flags";
 import { modelPath } from "../../config/model";
 import { NAMESPACE } from "../../config/names";
@@ -47,6 +47,7 @@ import {
 import { isGroup, merged } from "../engineConfig";
 import { connectorOf, type TransferRules } from "../transfer";
 import flags from "./flags.json";
+import { FORMER_KEYS, LLM_KEYS } from "./keys";
 import { mpiDaemon, mpiPorts, mpirun } from "./mpi";
 import { SERIES } from "./series";
 
@@ -117,6 +118,17 @@ const SETTING_KEYS = {
   revision: "modelRevision",
 } as const satisfies SettingFlags;
 
+function plannedKeys(config: DeploymentConfig, pool: PoolConfig): Record<string, Json | undefined> {
+  const hands = pool.role === "prefill" || pool.role === "decode";
+  return {
+    ...sizes(pool),
+    model: modelPath(config),
+    gpus_per_node: config.cluster.gpusPerNode,
+    "kv_cache_config.tokens_per_block": config.router.blockSize,
+    "cache_transceiver_config.backend": hands ? connectorOf(TRANSFER, config.kvTransfer) : undefined,
+  };
+}
+
 const TRANSFER: TransferRules = {
   connectors: {
     DEFAULT: "transfer",
@@ -127,6 +139,8 @@ const TRANSFER: TransferRules = {
   },
   usual: "DEFAULT",
   byNixl: ["DEFAULT", "NIXL"],
+  // https://nvidia.github.io/TensorRT-LLM/features/disagg-serving.html
+  nixlBackends: ["UCX", "LIBFABRIC"],
   takesExtra: [],
   insteadOfExtra: "engineConfig.cache_transceiver_config",
 };
@@ -177,6 +191,9 @@ export const trtllm: Engine = {
   reservedFlags: RESERVED,
   taskFlags: { chat: [], completions: ["--endpoint-types", "completions"] },
   reservedKeys: RESERVED_KEYS,
+  plannedKeys,
+  knownKeys: LLM_KEYS,
+  formerKeys: FORMER_KEYS,
   settingFlags: {
     "--max-seq-len": "contextLength",
     "--free-gpu-memory-fraction": "pools[].gpuMemoryFraction",

@@ -11,23 +11,80 @@ import { connectorOf, type TransferRules } from "../transfer";
 const NIXL = "NixlConnector";
 const MOONCAKE = "MooncakeConnector";
 
+const OFFLOADING = "OffloadingConnector";
+/** Connectors that keep blocks, beside those that move them. */
+const KEEPERS = ["LMCacheConnectorV1", "LMCacheMPConnector", "FlexKVConnectorV1", OFFLOADING] as const;
+
+/**
+ * Fields of the configuration itself, which a connector would not look for in its own settings: those of the
+ * user, and those of the plan.
+ * https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/config/kv_transfer.py
+ */
+const OWN_FIELDS = [
+  "kv_load_failure_policy",
+  "kv_buffer_size",
+  "kv_buffer_device",
+  "enable_permute_local_kv",
+] as const;
+const PLANNED_FIELDS = [
+  ...["kv_connector", "kv_role", "engine_id", "kv_rank", "kv_parallel_size", "kv_ip", "kv_port"],
+  ...["kv_connector_module_path", "kv_connector_extra_config"],
+];
+const POLICIES = ["recompute", "fail"];
+
 export const VLLM_TRANSFER: TransferRules = {
   connectors: {
     [NIXL]: "transfer",
     [MOONCAKE]: "transfer",
-    LMCacheConnectorV1: "cache",
-    FlexKVConnectorV1: "cache",
+    ...Object.fromEntries(KEEPERS.map((name) => [name, "cache" as const])),
   },
+  refused: {
+    DynamoConnector:
+      "is KVBM, which wants memory and ports of its own for each worker, and the plan gives it none. Use kvOffload.hostMemoryGB, or another connector that keeps blocks.",
+    MultiConnector: "is what the plan makes of two. Name the one that keeps blocks; NIXL moves them.",
+    PdConnector: "is what Dynamo makes of two. Name the one that keeps blocks; NIXL moves them.",
+  },
+  extraProblems: wrongExtra,
   usual: NIXL,
   offloadIsConnector: true,
   byNixl: [NIXL],
-  takesExtra: [NIXL, MOONCAKE, "LMCacheConnectorV1", "FlexKVConnectorV1"],
+  takesExtra: [NIXL, MOONCAKE, ...KEEPERS],
 };
+
+function wrongExtra(connector: string, extra: Readonly<Record<string, unknown>> = {}) {
+  const { kv_load_failure_policy: policy, cpu_bytes_to_use: bytes } = extra;
+  const planned = Object.keys(extra).filter((key) => PLANNED_FIELDS.includes(key));
+  return [
+    ...planned.map((key) => ({
+      key,
+      message:
+        key === "kv_connector_extra_config"
+          ? "is what kvTransfer.extra itself becomes. Write its keys here."
+          : "is set by the plan. Remove it; it follows from kvTransfer.connector and pools.",
+    })),
+    ...(policy === undefined || POLICIES.includes(String(policy))
+      ? []
+      : [
+          {
+            key: "kv_load_failure_policy",
+            message: `${JSON.stringify(policy)} is no policy of vLLM's. Allowed: ${POLICIES.join(", ")}.`,
+          },
+        ]),
+    ...(connector === OFFLOADING && bytes === undefined
+      ? [
+          {
+            message: `needs cpu_bytes_to_use with the connector ${OFFLOADING}. Set it, or use kvOffload.hostMemoryGB instead of the connector.`,
+          },
+        ]
+      : []),
+  ];
+}
 
 interface Connector {
   readonly kv_connector: string;
   readonly kv_role: string;
   readonly kv_connector_extra_config?: object;
+  readonly [field: string]: unknown;
 }
 
 /** The flag, or nothing for a worker that neither transfers nor caches blocks. */
@@ -39,7 +96,14 @@ export function kvTransferFlags(worker: WorkerSpec): string[] {
 }
 
 function paired(connectors: readonly Connector[]): Connector {
-  return { kv_connector: "MultiConnector", kv_role: "kv_both", kv_connector_extra_config: { connectors } };
+  // vLLM's scheduler reads the fields of the whole, and a connector those of its own.
+  const own = Object.fromEntries(connectors.flatMap((one) => Object.entries(pick(one, OWN_FIELDS))));
+  return {
+    kv_connector: "MultiConnector",
+    kv_role: "kv_both",
+    ...own,
+    kv_connector_extra_config: { connectors },
+  };
 }
 
 /** Connector that caches blocks evicted from the GPU. Decode workers cache no prefixes. */
@@ -81,9 +145,19 @@ function kvRole({ pool }: WorkerSpec, connector: string): string {
   return pool.role === "prefill" ? "kv_producer" : "kv_consumer";
 }
 
-function extraConfig(extra: object | undefined): Pick<Connector, "kv_connector_extra_config"> {
-  if (extra === undefined || Object.keys(extra).length === 0) return {};
-  return { kv_connector_extra_config: extra };
+function pick(from: Readonly<Record<string, unknown>>, keys: readonly string[]) {
+  return Object.fromEntries(Object.entries(from).filter(([key]) => keys.includes(key)));
+}
+
+/** `kvTransfer.extra`: fields of vLLM's own configuration, and the connector's settings. */
+function extraConfig(extra: Readonly<Record<string, unknown>> = {}): Record<string, unknown> {
+  const settings = Object.fromEntries(
+    Object.entries(extra).filter(([key]) => !OWN_FIELDS.some((own) => own === key)),
+  );
+  return {
+    ...pick(extra, OWN_FIELDS),
+    ...(Object.keys(settings).length === 0 ? {} : { kv_connector_extra_config: settings }),
+  };
 }
 
 /** Where the other side requests KV blocks: the port is the first of a block, each group adds its index. */

@@ -13,10 +13,11 @@ import sys
 
 import sky
 import yaml
-from sky import exceptions
+from sky import cloud_stores, exceptions
 from sky import task as task_lib
+from sky.data import storage as storage_lib
 from sky.skylet import constants
-from sky.utils import config_utils, volume
+from sky.utils import config_utils, schemas, volume
 from sky.utils.registry import CLOUD_REGISTRY
 
 ROOT = pathlib.Path(sky.__file__).parent
@@ -90,6 +91,35 @@ def copied(text):
     return {path: [mount.source, mount.mode.value] for path, mount in task.storage_mounts.items()}
 
 
+def mount_refusal(mount):
+    """Of a file mount as SkyPilot finds it when it makes buckets, or fetches from one."""
+    try:
+        task = task_lib.Task.from_yaml_config({"run": "true", "file_mounts": {"/mnt": mount}})
+        task.expand_and_validate_file_mounts()
+        for storage in task.storage_mounts.values():
+            storage._validate_storage_spec(storage.name)
+        for source in (task.file_mounts or {}).values():
+            if "://" in source:
+                cloud_stores.get_storage_from_path(source)
+        return None
+    except Exception as error:  # the names of schemes are asserted
+        return str(error) or type(error).__name__
+
+
+def volume_refusal(mounted):
+    try:
+        slurm = {"infra": "slurm/hpc"} if "host_path" in mounted else {}
+        task = task_lib.Task.from_yaml_config(
+            {"run": "true", "resources": slurm, "volumes": {"/mnt": mounted}}
+        )
+        task.resolve_and_validate_volumes()
+        return None
+    except exceptions.VolumeNotFoundError:  # its form is right
+        return None
+    except Exception as error:
+        return str(error) or type(error).__name__
+
+
 request = json.load(sys.stdin)
 clouds = dict(CLOUD_REGISTRY.items())
 print(
@@ -105,6 +135,15 @@ print(
             "pods": [pod_of(one["task"], one["section"]) for one in request["pods"]],
             "copied": [copied(text) for text in request["clusters"]],
             "refusals": [refusal(text) for text in request["tasks"]],
+            "mounts": [mount_refusal(mount) for mount in request["mounts"]],
+            "volumes": [volume_refusal(one) for one in request["volumes"]],
+            "words": {
+                "stores": [store.value for store in storage_lib.StoreType],
+                "types": [kind.value for kind in storage_lib.FileMountType],
+                "schemes": list(cloud_stores._REGISTRY),
+                "access": [mode.value for mode in volume.VolumeAccessMode],
+                "claims": list(schemas.get_volume_schema()["properties"]["config"]["properties"]),
+            },
         }
     )
 )

@@ -7,8 +7,11 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs"
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { BUCKETS, CACHE_TYPES, STORES } from "../../config/checks/fileMounts";
 import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
+import { ACCESS_MODES, CLAIM_KEYS } from "../../config/checks/volumes";
 import { runsContainers, type SkyFeature, UNABLE, UNCERTAIN } from "../../config/infra";
+import { ConfigError } from "../../config/problems";
 import type { ConfigInput } from "../../config/schema";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
@@ -46,6 +49,72 @@ interface Answer {
   readonly pods: readonly { readonly spec: { readonly containers: readonly Container[] } }[];
   readonly copied: readonly Readonly<Record<string, readonly [source: string, mode: string]>>[];
   readonly refusals: readonly (string | null)[];
+  readonly mounts: readonly (string | null)[];
+  readonly volumes: readonly (string | null)[];
+  readonly words: Readonly<Record<"stores" | "types" | "schemes" | "access" | "claims", readonly string[]>>;
+}
+
+/** File mounts, right and wrong. */
+const MOUNTS = [
+  "ftp://host/a",
+  "hf://org/repo",
+  {},
+  { mode: "MOUNT" },
+  { store: "s3" },
+  { name: "mine" },
+  { name: "mine", store: "s4" },
+  { name: "mine", store: "GCS" },
+  { name: "s3://bucket" },
+  { source: "/etc" },
+  { source: "/etc", name: "mine", mode: "copy" },
+  { source: ["s3://bucket"], name: "mine" },
+  { source: "s3://bucket" },
+  { source: "s3://bucket", name: "mine" },
+  { source: "s3://bucket/data" },
+  { source: "s3://bucket/data", mode: "COPY" },
+  { source: "cos://us-east/bucket" },
+  { source: "cos://us-east/bucket/data", mode: "MOUNT_CACHED" },
+  { source: "hf://datasets/a/b" },
+  { source: "ftp://host/a", mode: "COPY" },
+  { source: "s3://bucket", type: "fast" },
+  { source: "s3://bucket", type: "dataset_ro" },
+  { source: "s3://bucket", type: "dataset_ro", mode: "mount_cached" },
+] as const;
+
+/** Volumes, right and wrong. */
+const VOLUMES = [
+  { name: "disk" },
+  { name: "disk", sub_path: "team/a" },
+  { name: "disk", sub_path: "../a" },
+  { name: "disk", sub_path: "/a" },
+  { size: "100Gi" },
+  { size: "100" },
+  { size: "1tb" },
+  { size: "0" },
+  { size: "many" },
+  { size: "100Gi", type: "k8s-pvc" },
+  { size: "100Gi", type: "k8s-hostpath" },
+  { host_path: "/lustre" },
+  { host_path: "/lustre", mode: "rw" },
+  { host_path: "/lustre", mode: "w" },
+  { host_path: "lustre" },
+  { host_path: "/" },
+  { sub_path: "a" },
+] as const;
+
+function isRefused(sky: object): boolean {
+  try {
+    parseConfig({
+      model: "Qwen/Qwen3-8B",
+      cluster: { nodes: 1 },
+      pools: [{ role: "aggregated", replicas: 8 }],
+      sky,
+    });
+    return false;
+  } catch (error) {
+    if (error instanceof ConfigError) return true;
+    throw error;
+  }
 }
 
 function taskOf(sky: ConfigInput["sky"]): string {
@@ -172,7 +241,7 @@ beforeAll(async () => {
   const pods = PODS.map(([, section, , sky]) => ({ section, task: taskOf(sky) }));
   answer = await skyAnswer<Answer>(
     "skyAccepts.py",
-    { pods, tasks: TASKS.map(taskOf), clusters: tasksOf(FROM_BUCKETS) },
+    { pods, tasks: TASKS.map(taskOf), clusters: tasksOf(FROM_BUCKETS), mounts: MOUNTS, volumes: VOLUMES },
     home,
   );
 }, 900_000);
@@ -225,6 +294,32 @@ describe("a task", () => {
 
   it("is accepted by SkyPilot with all that can be asked for", () => {
     expect(answer.refusals).toEqual(TASKS.map(() => null));
+  });
+});
+
+describe("what is mounted", () => {
+  it.each(MOUNTS.map((mount, index) => ({ mount, index })))(
+    "is refused where SkyPilot does: $mount",
+    ({ mount, index }) => {
+      expect(isRefused({ infra: "aws", fileMounts: { "/mnt": mount } })).toBe(answer.mounts[index] !== null);
+    },
+  );
+
+  it.each(VOLUMES.map((volume, index) => ({ volume, index })))(
+    "is a volume where SkyPilot has it: $volume",
+    ({ volume, index }) => {
+      const sky = "host_path" in volume ? { infra: "slurm/hpc", image: "docker:me/own:1" } : { infra: "k8s" };
+      expect(isRefused({ ...sky, volumes: { "/mnt": volume } })).toBe(answer.volumes[index] !== null);
+    },
+  );
+
+  it("is named in SkyPilot's words", () => {
+    const { stores, types, schemes, access, claims } = answer.words;
+    expect([...STORES, "volume"].toSorted()).toEqual(stores.map((one) => one.toLowerCase()).toSorted());
+    expect(CACHE_TYPES).toEqual(types);
+    expect([...BUCKETS, "https"].toSorted()).toEqual(schemes.toSorted());
+    expect(ACCESS_MODES).toEqual(access);
+    expect(CLAIM_KEYS).toEqual(claims);
   });
 });
 

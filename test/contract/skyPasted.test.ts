@@ -9,7 +9,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { IGNORED_SBATCH, quotedSkyConfig, skyTextProblems } from "../../config/skyText";
+import { IGNORED_SBATCH } from "../../config/sbatch";
+import { quotedSkyConfig, skyTextProblems } from "../../config/skyText";
 import { interpreterOf } from "../../sky/interpreter";
 import { ensureOwnSkyPilot } from "../../toolchain/skypilot";
 import { CANARY, PAYLOADS } from "../dynamo/hostileValues";
@@ -199,7 +200,7 @@ describe("slurm.sbatch_options", { timeout: TIMEOUT }, () => {
     exclusive: true,
     reservation: "it's ours",
     wckey: "$x;y",
-    gpus_per_task: 1,
+    mail_type: "END,FAIL",
   };
 
   function lines(options: Record<string, string | number | boolean>): string[] {

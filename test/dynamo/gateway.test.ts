@@ -2,13 +2,13 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { request } from "node:http";
 import { join } from "node:path";
 import OpenAI from "openai";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startTime } from "../../lib/processes";
 import { API_KEYS } from "../../plan/programs/gateway";
 import { listeners, unlisted } from "../sockets";
+import { bearer, gatewayClients } from "./gatewayClients";
 import { eventually, TestDeployment } from "./support";
 
 const LIMIT_PER_SECOND = 50;
@@ -36,17 +36,7 @@ const noise = newKey();
 const old = newKey();
 const wrong = newKey();
 
-const chat = { model, messages: [{ role: "user" as const, content: "Say hello." }], max_tokens: 8 };
-const clientWith = (apiKey: string) => new OpenAI({ baseURL: `${endpoint}/v1`, apiKey, maxRetries: 0 });
-const bearer = (value: string) => ({ authorization: `Bearer ${value}` });
-const statusOf = async (path: string, headers: Record<string, string> = {}) =>
-  (await fetch(`${endpoint}${path}`, { headers })).status;
-const post = (headers: Record<string, string>, body: string) =>
-  fetch(`${endpoint}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json", ...headers },
-    body,
-  });
+const { chat, clientWith, statusOf, post, rawGet } = gatewayClients({ endpoint, model });
 
 beforeAll(async () => {
   deployment.secrets = { [API_KEYS]: `default:${key},noise:${noise}` };
@@ -403,19 +393,3 @@ describe("losses", () => {
     expect(machine.processes()).toEqual([]);
   });
 });
-
-/** `fetch` normalises a path before it sends it. */
-function rawGet(path: string, headers: Record<string, string>): Promise<{ status: number; body: string }> {
-  const { hostname, port } = new URL(endpoint);
-  return new Promise((resolve, reject) => {
-    const call = request({ host: hostname, port, path, headers }, (answer) => {
-      let body = "";
-      answer.setEncoding("utf8").on("data", (part: string) => {
-        body += part;
-      });
-      answer.on("end", () => resolve({ status: answer.statusCode ?? 0, body }));
-    });
-    call.on("error", reject);
-    call.end();
-  });
-}

@@ -24,76 +24,34 @@ import { delimiter, dirname, join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { chatCommand } from "../../components/topology";
-import type { DeploymentConfig } from "../../config/deployment";
-import { ConfigError } from "../../config/problems";
 import type { ConfigInput } from "../../config/schema";
 import { quotedSkyConfig } from "../../config/skyText";
 import { OWN_GPUS } from "../../lib/placeholders";
 import { issueCertificate } from "../../lib/tls/issue";
 import type { PlanEntry } from "../../plan/compact";
-import { parseConfig } from "../../plan/config";
-import { plan } from "../../plan/plan";
 import { CONTROL_PLANE_SECRETS } from "../../plan/programs/controlPlane";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
-import type { ClusterPlan, ProgramPlan } from "../../plan/types";
+import type { ProgramPlan } from "../../plan/types";
 import { ensureToolchain, locateTools } from "../../toolchain";
 import { nginxConf, planIn, programsOfPlans, RUNTIME, textOfTask } from "../runtime";
-import { CANARY, PAYLOADS, SLOTS, type Slot } from "./hostileValues";
+import {
+  JUDGED,
+  joined,
+  MANY,
+  type Planned,
+  planned,
+  recorded,
+  refusal,
+  takenBy,
+  together,
+  WORKERS,
+} from "./hostilePlans";
+import { CANARY, SLOTS } from "./hostileValues";
 import { eventually } from "./support";
 
-const SERVICES = { discovery: "etcd", events: "nats" } as const;
-const BASE: ConfigInput = { model: "/models/plain", cluster: { gpusPerNode: 1 } };
 /** A user's home directory may have any name, too. */
 const HOME = `h o'm"e $(touch ${CANARY}) \`touch ${CANARY}\` %(here)s ; {x}`;
 const ADDRESS = "127.0.0.1";
-
-interface Planned {
-  readonly config: DeploymentConfig;
-  readonly cluster: ClusterPlan;
-}
-
-function planned(input: Partial<ConfigInput>): Planned {
-  const config = parseConfig({ ...BASE, ...input });
-  const [cluster] = plan(config, SERVICES).clusters.toReversed();
-  if (cluster === undefined) throw new Error("the plan has no cluster");
-  return { config, cluster };
-}
-
-/** The error for a configuration; undefined if it is accepted. */
-function refusal(input: Partial<ConfigInput>): string | undefined {
-  try {
-    planned(input);
-    return undefined;
-  } catch (error) {
-    if (error instanceof ConfigError) return error.message;
-    throw error;
-  }
-}
-
-/** The payloads that a setting accepts, and its errors for the others. */
-const JUDGED = SLOTS.map((slot) => {
-  const verdicts = PAYLOADS.map((payload) => ({ payload, refused: refusal(slot.put([payload])) }));
-  return {
-    slot,
-    taken: [...new Set(verdicts.flatMap(({ payload, refused }) => (refused === undefined ? [payload] : [])))],
-    refused: verdicts.flatMap(({ payload, refused }) =>
-      refused === undefined ? [] : [{ payload, refused }],
-    ),
-  };
-});
-const takenBy = (slot: Slot): readonly string[] => JUDGED.find((judged) => judged.slot === slot)?.taken ?? [];
-
-/** All payloads accepted by several settings, in one configuration. */
-function together(slots: readonly Slot[]): Partial<ConfigInput> {
-  const parts = slots.map((slot) => slot.put(takenBy(slot)));
-  const of = <K extends keyof ConfigInput>(key: K) => Object.assign({}, ...parts.map((part) => part[key]));
-  return {
-    ...Object.assign({}, ...parts),
-    ...(slots.some(({ setting }) => setting.startsWith("sky.")) ? { sky: of("sky") } : {}),
-    frontend: of("frontend"),
-    engineEnv: of("engineEnv"),
-  };
-}
 
 const scratch = mkdtempSync(join(tmpdir(), "dsky-hostile-"));
 const home = join(scratch, HOME);
@@ -143,33 +101,6 @@ function script(part: "setup" | "run", task: Readonly<Record<string, unknown>> |
   return path;
 }
 
-/**
- * The workers of many deployments as one program with all their arguments and variables, since each start is
- * slow.
- */
-function joined(worker: ProgramPlan, deployments: readonly Planned[]): ProgramPlan {
-  const workers = deployments.flatMap(({ cluster }) =>
-    cluster.nodes.flatMap(({ programs }) => programs.filter(({ role }) => role === "aggregated")),
-  );
-  const variables = workers.flatMap(({ env }, index) =>
-    Object.entries(env).map(([key, value]) => [`${key}__${index}`, value]),
-  );
-  return {
-    ...worker,
-    name: "aggregated-1",
-    replica: 1,
-    command: ["record", ...workers.flatMap(({ command }) => command.slice(1))],
-    env: Object.fromEntries(variables),
-  };
-}
-
-/** The program replaced by the recorder, with no dependencies. */
-const recorded = (program: ProgramPlan): ProgramPlan => ({
-  ...program,
-  command: ["record", ...program.command.slice(1)],
-  waitsFor: [],
-});
-
 /** The text on the node, with placeholders for addresses and directories filled in. */
 const onNode = (text: string): string =>
   text
@@ -192,10 +123,6 @@ function canaries(): string[] {
   ];
 }
 
-const WORKERS = SLOTS.filter(({ setting }) =>
-  ["model", "servedModelName", "kvOffload.diskPath"].includes(setting),
-);
-const MANY = SLOTS.filter(({ many, setting }) => many && !setting.startsWith("sky.config"));
 const SECRETS: Readonly<Record<string, string>> = {
   HF_TOKEN: `hf_'"$(touch\${IFS}${CANARY})%(here)s{{NODE_IP}}`,
   [API_KEYS]: "k".repeat(40),

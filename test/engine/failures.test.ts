@@ -76,7 +76,7 @@ describe("an update that fails", () => {
   });
 
   it("tells the cause first, once, and names all that it has hit", async () => {
-    configure({ engineArgs: ["--speedup-ratio", "x7"], timeouts: { readySeconds: 12 } });
+    configure({ engineArgs: ["--speedup-ratio", "x7"], timeouts: { readySeconds: 60 } });
     const { worked, lines } = await up();
     expect(worked).toBe(false);
     const told = section(lines, "Diagnostics:");
@@ -99,7 +99,7 @@ describe("an update that fails", () => {
   });
 
   it("tells of progress once, above the causes", async () => {
-    configure({ engineArgs: ["--speedup-ratio", "x8"], timeouts: { readySeconds: 12 } });
+    configure({ engineArgs: ["--speedup-ratio", "x8"], timeouts: { readySeconds: 60 } });
     const { lines } = await up();
     const above = lines.slice(0, lines.indexOf("Diagnostics:"));
     const waits = above.filter((line) => /\] waiting for aggregated/.test(line));

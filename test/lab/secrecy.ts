@@ -9,7 +9,7 @@ import { type DeploymentPlan, type ProgramPlan, secretsOfProgram } from "../../p
 import { ENVIRONMENT } from "../../sky/setup";
 import { LAB } from "../../toolchain/labLayout";
 import { filesHolding, type HoldingFile, type Secrets, SeenProcesses, secretsIn } from "../secrets";
-import type { LabStack } from "./harness";
+import type { LabStack } from "./labStack";
 
 /**
  * Files of the first node other than its secrets file, by the secret that a program needs there; relative to

@@ -3,26 +3,16 @@
  * real Slurm, real Dynamo with its mocker engine on two nodes.
  */
 import { randomBytes } from "node:crypto";
-import { networkInterfaces } from "node:os";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../config/schema";
 import { freePorts } from "../../dev/freePorts";
-import { changeUnits } from "../../lib/nodeUnits";
-import { Progress } from "../../lib/progress";
-import { parseConfig } from "../../plan/config";
-import { factsOf } from "../../plan/facts";
-import { plan } from "../../plan/plan";
-import type { NodePlan } from "../../plan/types";
-import { STAGES } from "../../sky/stages";
-import { LAB_NODES } from "../../toolchain/labLayout";
-import { certificateFrom, knock } from "../encryption";
-import { listeners, unlisted } from "../sockets";
+import { changed, expectInTurn, expectStages, onlyCluster } from "./changes";
 import {
   ask,
   clusters,
+  disaggregated,
+  endpointOf,
   jobs,
-  LabStack,
   labConfig,
   launches,
   reason,
@@ -30,24 +20,17 @@ import {
   sky,
   titled,
 } from "./harness";
-import { processesOf, processIdsOf, processOfProgram } from "./processes";
+import { LabStack } from "./labStack";
+import { expectListed, expectRefusals, planOf, takeOff } from "./nodes";
+import { processesOf, processOfProgram } from "./processes";
 import { Questions } from "./questions";
-import { nodesDirectory, Secrecy } from "./secrecy";
+import { Secrecy } from "./secrecy";
 
 const TIMEOUT = 600_000;
 const GONE = { timeout: 60_000, interval: 1000 };
 
 const TOKEN = `hf_${randomBytes(16).toString("hex")}`;
 
-/** Two prefill workers and some decode workers; two of each fill both nodes. */
-const disaggregated = (decode: number, minReadySeconds = 0): Partial<ConfigInput> => ({
-  cluster: { nodes: 2, gpusPerNode: 8, accelerator: "H100", allowIdleGpus: true },
-  pools: [
-    { role: "prefill", replicas: 2, tensorParallel: 4, update: { minReadySeconds } },
-    { role: "decode", replicas: decode, tensorParallel: 4 },
-  ],
-  router: { mode: "kv" },
-});
 const DISAGGREGATED = disaggregated(2);
 const WORKERS = ["prefill-0", "prefill-1", "decode-0", "decode-1"];
 
@@ -59,31 +42,10 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   let hash = "";
   let apiKey: string | undefined;
 
-  const planned = (changes?: Partial<ConfigInput>) => {
-    const parsed = parseConfig({ ...config(changes), huggingFaceToken: TOKEN });
-    return plan(
-      parsed,
-      factsOf(parsed, () => true),
-    );
-  };
-  const changed = (steps: readonly { readonly op: string; readonly name: string }[]): string[] =>
-    steps.filter(({ op }) => op !== "same").map(({ op, name }) => `${op} ${name}`);
-  const onlyCluster = async () => {
-    const [found, ...others] = await clusters();
-    expect(others).toEqual([]);
-    if (found === undefined) throw new Error("SkyPilot knows no cluster");
-    return found;
-  };
+  const planned = (changes?: Partial<ConfigInput>) => planOf({ ...config(changes), huggingFaceToken: TOKEN });
   /** Sends a request like a client with the key; the certificate must be that of this update. */
   const asked = (outputs: Readonly<Record<string, unknown>>, question: string) =>
-    ask(
-      {
-        endpoint: String(outputs["endpoint"]),
-        fingerprint: String(outputs["certificateFingerprint"]),
-        apiKey,
-      },
-      question,
-    );
+    ask(endpointOf(outputs, apiKey), question);
   const answers = async (outputs: Readonly<Record<string, unknown>>): Promise<void> => {
     const { tokens } = await asked(outputs, "Hello?");
     expect(tokens).toBeGreaterThan(0);
@@ -211,24 +173,6 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(questions.failures).toEqual([]);
     return told;
   };
-  /** That of each pair no two were away at a time: the second was stopped when the first had answered. */
-  const expectInTurn = (told: string, ...pairs: readonly (readonly [string, string])[]) => {
-    for (const pair of pairs) {
-      const names = pair.join("|");
-      const said = [
-        ...told.matchAll(new RegExp(`restarting (${names})|(${names}) has answered a request`, "g")),
-      ];
-      const lines = said.map(([line]) => line).filter((line, index, all) => all.indexOf(line) === index);
-      const [first = "", second = ""] = lines.flatMap((line) => /^restarting (.*)/.exec(line)?.[1] ?? []);
-      expect([first, second].toSorted()).toEqual([...pair]);
-      const turns = [first, second].flatMap((name) => [
-        `restarting ${name}`,
-        `${name} has answered a request`,
-      ]);
-      expect(lines).toEqual(turns);
-    }
-  };
-
   it("changes the router mode by its frontends alone, one after the other, and loses no request", async () => {
     const told = await changesAlone(
       { router: { mode: "kv" } },
@@ -316,40 +260,11 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   });
 
   it("listens on both nodes on what is on the written list, and on nothing else", () => {
-    const nodes = planned(DISAGGREGATED).clusters[0]?.nodes ?? [];
-    const primary = Object.values(networkInterfaces())
-      .flat()
-      .find((one) => one?.internal === false && one.family === "IPv4")?.address;
-    const listened = nodes.map((node) => ({
-      node,
-      address: addressOf(node),
-      target: "sky" as const,
-      ...(primary === undefined ? {} : { primary }),
-    }));
-    const found = listeners(processIdsOf(cluster));
-    const names = new Set(found.map(({ program }) => (program === "nginx" ? "gateway" : program)));
-    const programs = nodes.flatMap((node) => node.programs.map(({ name }) => name));
-    expect([...names]).toEqual(expect.arrayContaining(programs));
-    expect(unlisted(found, listened)).toEqual([]);
+    expectListed(planned(DISAGGREGATED).clusters[0]?.nodes ?? [], cluster);
   });
 
   it("refuses at etcd, NATS and workers who has no certificate", async () => {
-    const [head] = planned(DISAGGREGATED).clusters[0]?.nodes ?? [];
-    const portOf = (role: string, purpose: string) =>
-      head?.programs.find((program) => program.role === role)?.ports[purpose] ?? 0;
-    const host = head === undefined ? "" : addressOf(head);
-    const foreign = certificateFrom("of another deployment, which has a secret too");
-    const doors = [
-      { host, port: portOf("etcd", "client"), greeting: "GET /version HTTP/1.1\r\nhost: x\r\n\r\n" },
-      { host, port: portOf("nats", "client"), isNats: true },
-      { host, port: portOf("prefill", "rpc") },
-    ];
-    for (const door of doors)
-      expect([door.port, await knock(door), await knock(door, foreign)]).toEqual([
-        door.port,
-        "refused",
-        "refused",
-      ]);
+    await expectRefusals(planned(DISAGGREGATED).clusters[0]?.nodes[0]);
   });
 
   it("still has each secret where a program needs it alone, after an update that was interrupted", async () => {
@@ -436,12 +351,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(made.name).toBe(cluster);
     expect(made.cluster_hash).not.toBe(hash);
     hash = made.cluster_hash;
-    // Pulumi may print a resource's last line again when it is done.
-    const lines = [...new Set(told.match(/\[ *[\d.]+ s\] .*/g))];
-    for (const stage of STAGES) {
-      const ofStage = lines.filter((line) => line.includes(`s] ${stage}`));
-      expect(ofStage, ofStage.join("\n")).toHaveLength(1);
-    }
+    expectStages(told);
     expect(told).toMatch(/ready: job 1 runs on 2 nodes/);
     expect(told).not.toContain("\r");
   });
@@ -491,24 +401,3 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect(await clusters()).toEqual([]);
   });
 });
-
-/** Takes a unit off a node as nobody should: by hand. */
-async function takeOff(cluster: string, rank: number, unit: string): Promise<void> {
-  const context = {
-    progress: new Progress(() => undefined),
-    signal: AbortSignal.timeout(TIMEOUT),
-    result: () => undefined,
-  };
-  const shell = {
-    command: "python3",
-    args: (words: readonly string[]) => words,
-    directory: join(nodesDirectory(cluster) ?? "", `node${rank}`),
-  };
-  expect(await changeUnits(shell, { remove: { unit } }, () => "", context)).toBe(true);
-}
-
-/** Addresses of a cluster's nodes for each other. */
-function addressOf({ rank }: NodePlan): string {
-  const nodes = LAB_NODES.filter(({ accelerator }) => accelerator === "H100");
-  return nodes[rank]?.address ?? "";
-}

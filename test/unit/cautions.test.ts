@@ -32,6 +32,20 @@ describe("cautions", () => {
     ]);
   });
 
+  it("say what is for SkyPilot on this machine, where it is not asked", () => {
+    const local = { model: "Qwen/Qwen3-8B", target: "local", pools: [{ role: "aggregated" }] } as const;
+    const told = (sky: Deployment["sky"]) =>
+      cautions({ ...local, pools: [...local.pools], ...(sky ? { sky } : {}) });
+    expect(told({ infra: "slurm/hpc", image: "docker:me/own:1", useSpot: false })).toEqual([
+      "dynamo-sky:sky.infra, sky.image have no effect on target local, where SkyPilot is not asked.",
+    ]);
+    expect(told({ useSpot: true })).toEqual([
+      "dynamo-sky:sky.useSpot has no effect on target local, where SkyPilot is not asked.",
+    ]);
+    expect(told({})).toEqual([]);
+    expect(told(undefined)).toEqual([]);
+  });
+
   it("say what SkyPilot leaves out on an infra without a word", () => {
     const usual = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] } as const;
     const labels = { team: "search" };

@@ -12,6 +12,32 @@ const BAD: readonly BadInput[] = [
     { target: "Local" },
     ['dynamo-sky:target: "Local" is not a target. Allowed: sky, local. Did you mean "local"?'],
   ],
+  [
+    "role is the beginning of one",
+    { pools: [{ role: "agg" }] },
+    [
+      'dynamo-sky:pools[0].role: "agg" is not a role. Allowed: aggregated, prefill, decode, encode. Did you mean "aggregated"?',
+    ],
+  ],
+  [
+    "task is the beginning of one",
+    { task: "embed" },
+    [
+      'dynamo-sky:task: "embed" is not a task. Allowed: chat, completions, embedding, classify. Did you mean "embedding"?',
+    ],
+  ],
+  [
+    "task is what it is called elsewhere",
+    { task: "generate" },
+    [
+      'dynamo-sky:task: "generate" is not a task. Allowed: chat, completions, embedding, classify. Did you mean "completions"?',
+    ],
+  ],
+  [
+    "task is none that Dynamo has",
+    { task: "rerank" },
+    ['dynamo-sky:task: "rerank" is not a task. Allowed: chat, completions, embedding, classify.'],
+  ],
   ["target is null", { target: null }, ["dynamo-sky:target: null is not a target. Allowed: sky, local."]],
   [
     "model is a number",

@@ -1,5 +1,5 @@
 /**
- * Settings in place of flags set by the plan (`kvTransfer`, `engineConfig`), and the guard of those flags.
+ * Settings in place of flags set by the plan (`kvTransfer`), and the guard of those flags.
  */
 
 import fc from "fast-check";
@@ -68,7 +68,7 @@ describe("kvTransfer", () => {
     expect(flagOf(trtllm, "--trtllm.cache_transceiver_config.backend")).toBe("UCX");
   });
 
-  it.each(["LMCacheConnectorV1", "FlexKVConnectorV1"])(
+  it.each(["LMCacheConnectorV1", "LMCacheMPConnector", "FlexKVConnectorV1"])(
     "keeps blocks by %s, alone in aggregated workers and beside NIXL in prefill workers",
     (connector) => {
       const kvTransfer = { connector, backend: "LIBFABRIC", extra: { chunk: 256 } } as const;
@@ -96,7 +96,65 @@ describe("kvTransfer", () => {
     },
   );
 
+  it("says vLLM's own fields beside the connector's settings, of two connectors for the whole too", () => {
+    const extra = { kv_load_failure_policy: "recompute", kv_buffer_size: 2e9, chunk: 256 };
+    const own = { kv_load_failure_policy: "recompute", kv_buffer_size: 2e9 };
+    const one = with_("vllm", { kvTransfer: { extra } });
+    expect(jsonOf(plannedProgram(one, "decode-0"), "--kv-transfer-config")).toEqual({
+      kv_connector: "NixlConnector",
+      kv_role: "kv_both",
+      ...own,
+      kv_connector_extra_config: { chunk: 256 },
+    });
+    const two = with_("vllm", { kvTransfer: { connector: "LMCacheMPConnector", extra } });
+    expect(jsonOf(plannedProgram(two, "prefill-0"), "--kv-transfer-config")).toMatchObject({
+      kv_connector: "MultiConnector",
+      ...own,
+      kv_connector_extra_config: { connectors: [{ ...own, kv_connector_extra_config: { chunk: 256 } }, {}] },
+    });
+  });
+
+  it("keeps blocks in host memory by vLLM's own connector, with its size", () => {
+    const kvTransfer = { connector: "OffloadingConnector", extra: { cpu_bytes_to_use: 1e9 } };
+    const pools = [{ role: "aggregated", tensorParallel: 8 }] as const;
+    const worker = plannedProgram(with_("vllm", { kvTransfer, pools: [...pools] }), "aggregated-0");
+    expect(jsonOf(worker, "--kv-transfer-config")).toMatchObject({
+      kv_connector: "OffloadingConnector",
+      kv_connector_extra_config: { cpu_bytes_to_use: 1e9 },
+    });
+  });
+
   const refused: readonly (readonly [string, Deployment, string])[] = [
+    [
+      "what the plan says of vLLM's configuration",
+      with_("vllm", { kvTransfer: { extra: { kv_role: "kv_both" } } }),
+      "kvTransfer.extra.kv_role: is set by the plan. Remove it; it follows from kvTransfer.connector and pools.",
+    ],
+    [
+      "a policy that vLLM has not",
+      with_("vllm", { kvTransfer: { extra: { kv_load_failure_policy: "retry" } } }),
+      'kvTransfer.extra.kv_load_failure_policy: "retry" is no policy of vLLM\'s. Allowed: recompute, fail.',
+    ],
+    [
+      "settings below their own name",
+      with_("vllm", { kvTransfer: { extra: { kv_connector_extra_config: {} } } }),
+      "kvTransfer.extra.kv_connector_extra_config: is what kvTransfer.extra itself becomes. Write its keys here.",
+    ],
+    [
+      "a connector without the size that it needs",
+      with_("vllm", { kvTransfer: { connector: "OffloadingConnector" } }),
+      "kvTransfer.extra: needs cpu_bytes_to_use with the connector OffloadingConnector.",
+    ],
+    [
+      "KVBM",
+      with_("vllm", { kvTransfer: { connector: "DynamoConnector" } }),
+      'kvTransfer.connector: "DynamoConnector" is KVBM, which wants memory and ports of its own for each worker',
+    ],
+    [
+      "a backend of NIXL that the engine does not take",
+      with_("trtllm", { kvTransfer: { backend: "Mooncake" } }),
+      'kvTransfer.backend: "Mooncake" is no backend of NIXL that engine trtllm takes. Allowed: UCX, LIBFABRIC.',
+    ],
     [
       "an engine that hands nothing over",
       { ...SHAPES.dev, kvTransfer: { backend: "UCX" } },
@@ -145,72 +203,6 @@ describe("kvTransfer", () => {
   ];
   it.each(refused)("refuses %s", (_, input, message) => {
     expect(problemsOf(input).join("\n")).toContain(message);
-  });
-});
-
-describe("engineConfig", () => {
-  const engineConfig = {
-    cuda_graph_config: { batch_sizes: [1, 2, 4], enable_padding: true },
-    kv_cache_config: { dtype: "fp8" },
-    cache_transceiver_config: { max_tokens_in_buffer: 8192 },
-  } as const;
-
-  it("is merged with what the plan says, a pool's over the deployment's", () => {
-    const [prefill, decode] = SHAPES.disagg.pools;
-    const input = with_("trtllm", {
-      engineConfig,
-      router: { blockSize: 64 },
-      pools: [{ ...prefill, engineConfig: { cuda_graph_config: { enable_padding: false } } }, decode],
-    });
-    const worker = plannedProgram(input, "prefill-0");
-    expect(jsonOf(worker, "--override-engine-args")).toEqual({
-      kv_cache_config: { tokens_per_block: 64, dtype: "fp8" },
-      cache_transceiver_config: { backend: "DEFAULT", max_tokens_in_buffer: 8192 },
-      disable_overlap_scheduler: true,
-      cuda_graph_config: { batch_sizes: [1, 2, 4], enable_padding: false },
-    });
-    // Dynamo's worker accepts one form only.
-    expect(worker.command.filter((argument) => argument.startsWith("--trtllm."))).toEqual([]);
-    expect(jsonOf(plannedProgram(input, "decode-0"), "--override-engine-args")).toMatchObject({
-      cuda_graph_config: { enable_padding: true },
-    });
-  });
-
-  it("comes before a file of the engine's configuration, whose sizes do not count", () => {
-    const worker = plannedProgram(
-      with_("trtllm", { engineArgs: ["--extra-engine-args", "/etc/prefill.yaml"] }),
-      "prefill-0",
-    );
-    expect(flagOf(worker, "--trtllm.tensor_parallel_size")).toBe("4");
-    expect(flagOf(worker, "--trtllm.pipeline_parallel_size")).toBe("1");
-    expect(flagOf(worker, "--trtllm.enable_attention_dp")).toBe("false");
-  });
-
-  it.each(Object.entries(engines.trtllm.reservedKeys ?? {}))("cannot say %s", (key, instead) => {
-    const said = key.split(".").reduceRight<unknown>((value, part) => ({ [part]: value }), 8);
-    const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
-    const message = `engineConfig.${key}: is set by the plan. Remove it; ${remedy}.`;
-    expect(problemsOf(with_("trtllm", { engineConfig: said as typeof engineConfig }))).toEqual([message]);
-    const [prefill, decode] = SHAPES.disagg.pools;
-    const ofPool = [prefill, { ...decode, engineConfig: said as typeof engineConfig }];
-    expect(problemsOf(with_("trtllm", { pools: ofPool }))).toEqual([`pools.1.${message}`]);
-  });
-
-  it("has groups where the plan has them, and goes with no key as a flag", () => {
-    expect(problemsOf(with_("trtllm", { engineConfig: { kv_cache_config: null } }))[0]).toBe(
-      "engineConfig.kv_cache_config: null is no group of settings. Allowed: an object, with its keys one by one.",
-    );
-    expect(
-      problemsOf(with_("trtllm", { engineConfig, engineArgs: ["--trtllm.print_iter_log", "true"] })),
-    ).toEqual([
-      'engineArgs.0: "--trtllm.print_iter_log" does not go with engineConfig: Dynamo takes one of the two. Say it there.',
-    ]);
-  });
-
-  it.each(["sglang", "vllm"] as const)("is refused with %s, which takes arguments", (engine) => {
-    expect(problemsOf(with_(engine, { engineConfig }))).toEqual([
-      `engineConfig: is for engine trtllm; ${engine} takes arguments alone. Say it in engineArgs.`,
-    ]);
   });
 });
 

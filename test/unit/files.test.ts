@@ -27,7 +27,6 @@ import { Progress } from "../../lib/progress";
 import type { LocalProgramsSpec } from "../../local/spec";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
-import { taskIdentity } from "../../sky/task";
 import { python, textOfTask } from "../runtime";
 import { runOnMocks, stdinOf } from "./componentsMocks";
 import { messageOf } from "./configMessages";
@@ -298,89 +297,4 @@ test("a recipe mounts the files from where they are, and tells the nodes their n
   });
   expect(task.run).toContain("--files chat.jinja,maps,z.json ");
   expect(task.run).toContain("--custom-jinja-template {{FILES}}/chat.jinja");
-});
-
-describe("what SkyPilot mounts", () => {
-  const storage = { source: "s3://bucket/data", mode: "COPY" };
-  const sky = {
-    infra: "k8s",
-    fileMounts: { "/data": storage, "~/readme": "README.md" },
-    volumes: { "/mnt": "disk" },
-  };
-  const input = {
-    model: "Qwen/Qwen3-8B",
-    cluster: { nodes: 1 },
-    pools: [{ role: "aggregated" as const, replicas: 8 }],
-    sky,
-  };
-  const taskOf = (written: object) => {
-    const config = parseConfig(written);
-    const [cluster] = plan(config, { discovery: "etcd", events: "nats" }).clusters;
-    if (cluster === undefined) throw new Error("no cluster");
-    return { text: textOfTask({ cluster, config }), identity: taskIdentity({ cluster, config }) };
-  };
-
-  it("is in its task, and volumes are a part of what the cluster is", () => {
-    const { text, identity } = taskOf(input);
-    const task = parse(text);
-    expect(task.file_mounts).toMatchObject(sky.fileMounts);
-    expect(task.volumes).toEqual(sky.volumes);
-    expect(identity["volumes"]).toEqual(sky.volumes);
-    expect(identity).not.toHaveProperty("file_mounts");
-  });
-
-  it("is refused before anything is made where it is not on this machine, of a storage too", async () => {
-    const at = (name: string) => join(directory, name);
-    const fileMounts = {
-      "/a": at("gone"),
-      "/b": { source: at("gone"), mode: "COPY" as const },
-      "/c": { name: "up", source: [put("here", ""), at("gone")] },
-      "/d": { name: "mine", store: "s3" },
-      "/e": { source: "s3://bucket/data" },
-    };
-    const made = runOnMocks(
-      "preview",
-      () => new DynamoCluster("dynamo", { ...input, sky: { ...sky, fileMounts } }),
-    );
-    const problem = (path: string) =>
-      `dynamo-sky:sky.fileMounts${path}: "${at("gone")}" is not there (${at("gone")}). Allowed: a path of this machine or a URL of a bucket.`;
-    await expect(made).rejects.toThrow(
-      [problem('["/a"]'), problem('["/b"].source'), problem('["/c"].source[1]')].join("\n"),
-    );
-  });
-
-  test.each([
-    [
-      "on this machine",
-      { target: "local", sky: { volumes: { "/mnt": "disk" } } },
-      "dynamo-sky:sky.volumes: has no effect on target local, where SkyPilot is not asked. Remove it; dynamo-sky:files brings files there too.",
-    ],
-    [
-      "in this program's own directory",
-      { sky: { fileMounts: { "~/.dynamo-sky/model": "s3://a/b" } } },
-      'dynamo-sky:sky.fileMounts["~/.dynamo-sky/model"]: is in ~/.dynamo-sky, which is this program\'s own on a node. Choose another path.',
-    ],
-    [
-      "at a path with a slash at its end",
-      { sky: { volumes: { "/mnt/": "disk" } } },
-      'dynamo-sky:sky.volumes["/mnt/"]: "/mnt/" is not a path on the nodes. Allowed: a path that starts with / or ~/ and does not end with /.',
-    ],
-    [
-      "twice at one path",
-      { sky: { volumes: { "/mnt": "disk" }, fileMounts: { "/mnt": "s3://a/b" } } },
-      'dynamo-sky:sky.volumes["/mnt"]: is mounted by sky.fileMounts already. Choose another path for one of the two.',
-    ],
-    [
-      "from a URL with a slash at its end",
-      { sky: { fileMounts: { "/mnt": "s3://bucket/" } } },
-      'dynamo-sky:sky.fileMounts["/mnt"]: "s3://bucket/" is not something to mount. Allowed: a path of this machine or a URL of a bucket that does not end with /, or an object with name, source, store, persistent, mode, type, config; mode is MOUNT, COPY, MOUNT_CACHED.',
-    ],
-    [
-      "in a way that SkyPilot has not",
-      { sky: { fileMounts: { "/mnt": { source: "s3://a/b", mode: "LINK" } } } },
-      'dynamo-sky:sky.fileMounts["/mnt"]: {"source":"s3://a/b","mode":"LINK"} is not something to mount. Allowed: a path of this machine or a URL of a bucket that does not end with /, or an object with name, source, store, persistent, mode, type, config; mode is MOUNT, COPY, MOUNT_CACHED.',
-    ],
-  ])("is refused %s", (_title, written, message) => {
-    expect(messageOf(written)).toBe(message);
-  });
 });

@@ -184,7 +184,70 @@ describe("a private registry", () => {
       "dynamo-sky:registryPassword: has no effect without sky.registry",
     );
     expect(refusal({ registryPassword: "x", sky: { registry, infra: "slurm/lab" } })).toMatch(
-      "has no effect on Slurm",
+      "has no effect on Slurm, where SkyPilot logs in nowhere: Pyxis pulls images with the credentials of enroot",
+    );
+    expect(refusal({ registryPassword: "x", sky: { registry, infra: "oci" } })).toMatch(
+      "SkyPilot cannot do on oci. Use an image that needs no login, and remove sky.registry",
     );
   });
+
+  test.each([
+    [
+      "another one's image",
+      { image: "docker:ghcr.io/team/own:1" },
+      '"nvcr.io" is not where sky.image is, ghcr.io/team/own:1: SkyPilot would pull nvcr.io/ghcr.io/team/own:1. Write "ghcr.io", or an image that begins with nvcr.io/.',
+    ],
+    [
+      "NVIDIA's image with another login",
+      { registry: { ...registry, server: "registry.example.com:5000" } },
+      `"registry.example.com:5000" is not where NVIDIA's image of the engine is, nvcr.io/nvidia/ai-dynamo/`,
+    ],
+    [
+      "another part of a registry",
+      {
+        registry: { ...registry, server: "us-docker.pkg.dev/one" },
+        image: "docker:us-docker.pkg.dev/another/own:1",
+      },
+      '"us-docker.pkg.dev/one" is not where sky.image is',
+    ],
+    [
+      "an image of machines",
+      { image: "ami-0123456789" },
+      '"nvcr.io" is where nothing is pulled from: "ami-0123456789" is an image of the cloud\'s machines.',
+    ],
+    ["no image at all", { infra: "runpod" }, "nodes run SkyPilot's own image. Set sky.image"],
+  ])("is not for %s", (_title, sky, message) => {
+    const problem = refusal({ registryPassword: "x", sky: { infra: "aws", registry, ...sky } });
+    expect(problem).toContain(`dynamo-sky:sky.registry.server: `);
+    expect(problem).toContain(message);
+    expect(problem?.split("\n")).toHaveLength(1);
+  });
+
+  const KEY = JSON.stringify({ type: "service_account", private_key: "-----BEGIN\nx" }, null, 2);
+  test.each([
+    ["its own image", "nvapi-x", { image: "docker:nvcr.io/team/own:1" }],
+    ["an image without its host, which SkyPilot adds", "nvapi-x", { image: "docker:team/own:1" }],
+    [
+      "a key file of Google's",
+      `${KEY}\n`,
+      {
+        registry: { server: "us-docker.pkg.dev", username: "_json_key" },
+        image: "docker:us-docker.pkg.dev/team/repo/own:1",
+      },
+    ],
+    ["a password with spaces", "correct horse", {}],
+  ])("is for %s", (_title, registryPassword, sky) => {
+    expect(() =>
+      parseConfig({ model: "a/b", registryPassword, sky: { infra: "aws", registry, ...sky } }),
+    ).not.toThrow();
+  });
+
+  test.each([" x", "x ", "two\nlines", "", `\n${KEY}`])(
+    "has no password %j, which is not shown",
+    (registryPassword) => {
+      expect(refusal({ registryPassword, sky: { infra: "aws", registry } })).toContain(
+        "registryPassword: not a password (its value is not shown). Allowed: text on one line without spaces around it, or a whole key file in JSON.",
+      );
+    },
+  );
 });
