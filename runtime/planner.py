@@ -94,7 +94,7 @@ def main():
     class Answered(planner_factory.VirtualConnector):
         """Takes workers for settled once a decision was answered.
 
-        A limit or a schedule may have left others than it decided, and the planner would wait for those for ever.
+        A limit or a schedule may have left others than it decided: it would wait for those for ever.
         """
 
         def __init__(self, runtime, dynamo_namespace, *args, **kwargs):
