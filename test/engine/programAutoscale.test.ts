@@ -172,12 +172,6 @@ it("repairs what is lost, by itself", LONG, async () => {
   await eventually(() => scaled().at(-1) === 1, 150_000);
 });
 
-it("has lost no stream", () => {
-  process.stderr.write(`${answers.length} streams\n`);
-  expect(answers.filter(({ isWhole }) => !isWhole).slice(0, 5)).toEqual([]);
-  expect(answers.length).toBeGreaterThan(STREAMS);
-});
-
 it("goes on after kill -9 of operator and engine in the middle of a change", LONG, async () => {
   actions = [];
   const engines = () =>
@@ -192,6 +186,12 @@ it("goes on after kill -9 of operator and engine in the middle of a change", LON
   operate();
   await eventually(() => scaled().at(-1) === 1, 200_000);
   expect(await workers()).toEqual(["aggregated-0"]);
+});
+
+it("has lost no stream", () => {
+  process.stderr.write(`${answers.length} streams\n`);
+  expect(answers.filter(({ isWhole }) => !isWhole).slice(0, 5)).toEqual([]);
+  expect(answers.length).toBeGreaterThan(STREAMS);
 });
 
 it("tells Prometheus what it did", LONG, async () => {
