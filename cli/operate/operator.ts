@@ -127,7 +127,8 @@ export class Operator {
       this.#nextCount = now.getTime() + this.options.driftSeconds * 1000;
       this.#quiet.note(await this.#count(state), now);
     }
-    const updated = due === undefined ? undefined : await this.stack.lastUpdate();
+    // Asks Pulumi: only where it matters.
+    const updated = isAwake(state) && due?.entry.down ? await this.stack.lastUpdate() : undefined;
     const { asleep } = state;
     const wanted = restNow(config, due, { asleep, updated, quiet: this.#quiet.since }, now);
     if (wanted === undefined) return false;
