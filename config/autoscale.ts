@@ -7,7 +7,8 @@ import { decimal, oneOf, optional, section, setting, whole } from "./values";
 export const AUTOSCALE_TARGETS = ["throughput", "latency", "load"] as const;
 export type AutoscaleTarget = (typeof AUTOSCALE_TARGETS)[number];
 
-const percent = () => decimal({ min: 0, max: 100 });
+/** Not a fraction: 0.8 would be less than one percent. */
+const percent = () => decimal({ min: 1, max: 100 });
 const tokens = () => whole({ min: 0, max: 1_000_000_000 });
 
 /** Thresholds of target load for the workers that decode, and for those that prefill. */
@@ -32,22 +33,22 @@ export const autoscaleSchema = section({
       "How readily it takes workers away: 100 as soon as fewer would do, 0 never (`load_scaling_down_sensitivity`).",
   }),
   scaleUpKvPercent: optional(percent(), {
-    absent: "required with target load and workers that decode",
+    absent: "required with target load, where a pool that decodes has maxReplicas",
     unit: "percent of the KV cache",
     about: "Above it, one more worker that decodes (`decode_scale_up_kv_rate`).",
   }),
   scaleDownKvPercent: optional(percent(), {
-    absent: "required with target load and workers that decode",
+    absent: "required with target load, where a pool that decodes has maxReplicas",
     unit: "percent of the KV cache",
     about: "Below it, one fewer (`decode_scale_down_kv_rate`).",
   }),
   scaleUpQueueTokens: optional(tokens(), {
-    absent: "required with target load and a prefill pool",
+    absent: "required with target load, where a prefill pool has maxReplicas",
     unit: "tokens",
     about: "More tokens than these wait for a prefill worker: one more (`prefill_scale_up_queue_tokens`).",
   }),
   scaleDownQueueTokens: optional(tokens(), {
-    absent: "required with target load and a prefill pool",
+    absent: "required with target load, where a prefill pool has maxReplicas",
     unit: "tokens",
     about: "Fewer than these: one fewer (`prefill_scale_down_queue_tokens`).",
   }),

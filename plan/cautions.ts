@@ -2,6 +2,7 @@
 
 import type { DeploymentConfig } from "../config/deployment";
 import { type IgnoredSetting, ignores } from "../config/infra";
+import { isScaled } from "../config/pools";
 import { skySchema } from "../config/sky";
 import { listed } from "../config/values";
 import { engines } from "../engines";
@@ -22,8 +23,20 @@ export function cautionsOf(
     ...(programs.some(({ lockstep }) => lockstep !== undefined)
       ? (engines[config.engine].cautionAcrossNodes ?? [])
       : []),
+    ...operated(config),
     ...(config.target === "sky" ? ignoredSettings(config) : idleSettings(config)),
   ];
+}
+
+/** What nobody does unless a process does it all the time. */
+function operated({ pools, schedule, idle }: DeploymentConfig): string[] {
+  const said = [
+    ...(pools.some(isScaled) ? ["maxReplicas"] : []),
+    ...(schedule.length > 0 ? ["schedule"] : []),
+    ...(idle.afterMinutes === undefined ? [] : ["idle.afterMinutes"]),
+  ];
+  if (said.length === 0) return [];
+  return [`dynamo-sky:${listed(said)}: done by \`dynamo-sky operate\` alone, which has to run all the time.`];
 }
 
 /** What is said of SkyPilot where it is not asked: a deployment may be tried here before it goes there. */

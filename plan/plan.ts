@@ -21,6 +21,7 @@ import { exporterProgram, prometheusProgram } from "./programs/metrics";
 import { plannerPrograms } from "./programs/planner";
 import { type ReplicaSeat, registeredWorkers, replicaPrograms } from "./programs/worker";
 import { atMost } from "./scale";
+import { scaleProblems } from "./scaleProblems";
 import { inTurn } from "./sharing";
 import type {
   ClusterPlan,
@@ -40,7 +41,7 @@ export type { PlanFacts } from "./context";
 export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan {
   // Room is kept for all that may ever run, so that one replica more or fewer moves no other.
   const { clusters, problems } = placeReplicas(atMost(config));
-  const found = [...problems, ...engineProblems(config)];
+  const found = [...problems, ...engineProblems(config), ...scaleProblems(config)];
   if (found.length > 0) throw new ConfigError(found);
   const portsOf = portsOfNodes(config);
   const planned = clusters.map((layout, index) => {

@@ -1,4 +1,5 @@
 /** `dynamo-sky drift`: whether a stack matches its configuration, as an exit code for pipelines. */
+import { ASLEEP_VARIABLE } from "../../components/operated";
 import { CWD, json, NEEDED_STACK, timeout, verb } from "../command";
 import { EXIT } from "../commandLine";
 import { driftOf } from "../pulumi/drift";
@@ -18,7 +19,10 @@ export const command = verb(
   .action(async ({ stack, cwd, timeout: limit, json: isJson }) => {
     await preload(stack, cwd);
     const opened = await openStack({ projectDir: cwd, stack });
-    const { steps, seconds } = await opened.preview(cancellation(limit));
+    const { endpoint, asleep } = await opened.outputs();
+    // Taken down by its operator: that is as it should be.
+    const env = endpoint === undefined && typeof asleep === "string" ? { [ASLEEP_VARIABLE]: asleep } : {};
+    const { steps, seconds } = await opened.preview({ ...cancellation(limit), env });
     const drift = driftOf(steps);
     const inSync = drift.length === 0;
     if (isJson) console.log(JSON.stringify({ inSync, drift, seconds }, undefined, 2));

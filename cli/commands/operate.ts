@@ -42,6 +42,7 @@ maxReplicas) and what its schedule says, takes it down when nobody asks (idle.af
         lookSeconds,
         driftSeconds,
         tell,
+        seen: (state) => metrics.seen(state),
         signal,
         engineSignal,
         config,

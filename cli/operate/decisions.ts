@@ -5,6 +5,9 @@ import type { Replicas, ScaledPool } from "../../plan/scale";
 import { type Deployed, nodesOf } from "../deployment/deployed";
 import type { Reach } from "../deployment/reach";
 
+/** A node that does not answer may be busy. Unit: milliseconds. */
+const ANSWER_MS = 30_000;
+
 /** As `runtime/decisions.py` writes it. */
 const answerSchema = z.object({
   decision: z
@@ -41,7 +44,8 @@ export async function lastDecision(
   const shell = node && reach.shell(node);
   if (shell === undefined) return undefined;
   let said: unknown;
-  await askNode(shell, { decision: { done: done ?? null } }, (answer) => (said = answer), signal);
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
+  await askNode(shell, { decision: { done: done ?? null } }, (answer) => (said = answer), limit);
   const { decision } = answerSchema.parse(said);
   if (decision === null) return undefined;
   return { id: decision.id, replicas: replicasOf(decision, pools) };

@@ -1,7 +1,7 @@
 /** What an operator does, for Prometheus. */
 import { createServer, type Server } from "node:http";
 import { Counter, Gauge, Registry } from "prom-client";
-import type { Action } from "./operator";
+import type { Action, OperatorOptions } from "./operator";
 
 /** Series of one operator, each with the label `stack`. */
 export class OperatorMetrics {
@@ -47,12 +47,15 @@ export class OperatorMetrics {
     this.#asleep.set(0);
   }
 
-  note({ at, kind, replicas, seconds = 0 }: Action): void {
+  note({ at, kind, seconds = 0 }: Action): void {
     this.#actions.inc({ kind });
     this.#seconds.inc({ kind }, seconds);
     this.#last.set({ kind }, Date.parse(at) / 1000);
+  }
+
+  seen({ asleep, replicas }: Parameters<OperatorOptions["seen"]>[0]): void {
     for (const [role, count] of Object.entries(replicas)) this.#replicas.set({ role }, count);
-    if (kind === "sleep" || kind === "wake") this.#asleep.set(kind === "sleep" ? 1 : 0);
+    this.#asleep.set(asleep === undefined ? 0 : 1);
   }
 
   /** Listens on this machine alone. @param port 0: any free one. */

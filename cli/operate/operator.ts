@@ -13,7 +13,8 @@ import { OperationFailed, UsageProblem } from "../pulumi/problem";
 import { type Decision, lastDecision } from "./decisions";
 import { lostOf } from "./lost";
 import { Backoff, Pace } from "./pace";
-import { restNow } from "./rest";
+import { OWN, PAST_OPERATIONS, type Past, pastOf } from "./past";
+import { type Rest, restNow } from "./rest";
 import { countOf, Quiet } from "./traffic";
 
 /** What an operator did, or why it did not. */
@@ -35,6 +36,8 @@ export interface OperatorOptions {
   /** Time between two looks for drift, seconds. */
   readonly driftSeconds: number;
   readonly tell: (action: Action) => void;
+  /** Called at each look. */
+  readonly seen: (state: { readonly asleep?: Date | undefined; readonly replicas: Replicas }) => void;
   /** Ends it. */
   readonly signal: AbortSignal;
   /** Cancels an update that runs. */
@@ -44,12 +47,12 @@ export interface OperatorOptions {
 }
 
 /**
- * After as many failures in a row nothing is tried again. What is lost again before a look has found all well
- * counts as one: what is started again and again costs money, and serves nobody.
+ * After as many failures in a row nothing is tried again until somebody else updates the stack. What is lost
+ * again before a look has found all well counts as one: what is started again and again costs money, and
+ * serves nobody. Going down and coming up is tried for ever: money runs until it has worked.
  */
 const TRIES = 5;
-const FIRST_PAUSE_SECONDS = 15;
-const LIMITS = { tries: TRIES, firstPauseSeconds: FIRST_PAUSE_SECONDS };
+const PAUSES = { firstPauseSeconds: 15, longestPauseSeconds: 900 };
 
 /** What an operator does by an update. */
 type Update = "scale" | "repair" | "sleep" | "wake";
@@ -60,10 +63,10 @@ const LOCKED = /the stack is currently locked|conflict: another update/i;
 export class Operator {
   readonly #pace = new Pace();
   readonly #backoff: Readonly<Record<Update, Backoff>> = {
-    scale: new Backoff(LIMITS),
-    repair: new Backoff(LIMITS),
-    sleep: new Backoff(LIMITS),
-    wake: new Backoff(LIMITS),
+    scale: new Backoff({ tries: TRIES, ...PAUSES }),
+    repair: new Backoff({ tries: TRIES, ...PAUSES }),
+    sleep: new Backoff(PAUSES),
+    wake: new Backoff(PAUSES),
   };
   readonly #quiet = new Quiet();
   #answered: Decision["id"] | undefined;
@@ -71,6 +74,11 @@ export class Operator {
   readonly #told = new Set<string>();
   #nextDrift = 0;
   #nextCount = 0;
+  #nextReset = 0;
+  /** What the stack's file said when it was valid last. */
+  #config: DeploymentConfig | undefined;
+  /** A change of rest that failed, and may have stopped half-way. */
+  #unfinished: Rest | undefined;
 
   constructor(
     private readonly stack: OpenStack,
@@ -80,13 +88,17 @@ export class Operator {
   /** Runs until it is cancelled, or the stack is destroyed. */
   async run(): Promise<void> {
     const { signal, lookSeconds } = this.options;
+    this.#config = this.options.config();
     const state = await this.#state();
     if (state === undefined) throw new OperationFailed(`Stack ${this.stack.stack} is not up. Bring it up.`);
     this.#tell("started", `operating ${this.stack.stack}`, state.replicas);
     while (!signal.aborted) {
       const now = await this.#state().catch((error: unknown) => this.#cannotTell(error));
       if (now === undefined) return this.#tell("stopped", `${this.stack.stack} was destroyed`, {});
-      if (now !== "unknown") await this.#look(now);
+      if (now !== "unknown") {
+        this.options.seen(now);
+        await this.#look(now).catch((error: unknown) => this.#cannotLook(error, now));
+      }
       await sleep(lookSeconds * 1000, undefined, { signal }).catch(() => undefined);
     }
     this.#tell("stopped", "cancelled; the stack stays as it is", {});
@@ -97,18 +109,38 @@ export class Operator {
     return "unknown";
   }
 
+  #cannotLook(error: unknown, { replicas }: State): void {
+    if (!this.options.signal.aborted) this.#once("failed", firstLine(error), replicas);
+  }
+
+  /** The stack's file; while that is not valid, what it said before. */
+  #configNow(last: DeploymentConfig, { replicas }: State): DeploymentConfig {
+    try {
+      this.#config = this.options.config();
+      return this.#config;
+    } catch (error) {
+      this.#once("failed", `what the stack's file said before counts: ${firstLine(error)}`, replicas);
+      return last;
+    }
+  }
+
   /** Undefined if the stack is not up, and not asleep. */
   async #state(): Promise<State | undefined> {
     const outputs = await this.stack.outputs();
     const parsed = replicasSchema.safeParse(outputs["replicas"]);
     const replicas = parsed.success ? parsed.data : {};
-    const { asleep } = outputs;
-    if (typeof asleep === "string") return { asleep: new Date(asleep), replicas };
-    return outputs["endpoint"] === undefined ? undefined : { deployed: deployedOf(outputs), replicas };
+    const { asleep, endpoint, deployment } = outputs;
+    const mark = JSON.stringify([asleep, endpoint, replicas, deployment]);
+    if (endpoint !== undefined) {
+      // After an update that failed Pulumi has the outputs of before and after it.
+      return { deployed: deployedOf(outputs), replicas, isHalf: asleep !== undefined, mark };
+    }
+    return typeof asleep === "string" ? { asleep: new Date(asleep), replicas, mark } : undefined;
   }
 
   async #look(state: State): Promise<void> {
-    const config = this.options.config();
+    if (this.#config === undefined) return;
+    const config = this.#configNow(this.#config, state);
     const due = dueAt(config, new Date());
     if (await this.#rest(state, config, due)) return;
     if (!isAwake(state)) return;
@@ -122,20 +154,38 @@ export class Operator {
    * Takes it down, or brings it up, where its schedule or its idle time says so. @returns Whether it tried.
    */
   async #rest(state: State, config: DeploymentConfig, due: Due | undefined): Promise<boolean> {
-    const now = new Date();
-    if (isAwake(state) && config.idle.afterMinutes !== undefined && now.getTime() >= this.#nextCount) {
-      this.#nextCount = now.getTime() + this.options.driftSeconds * 1000;
-      this.#quiet.note(await this.#count(state), now);
+    const { afterMinutes } = config.idle;
+    if (isAwake(state) && afterMinutes !== undefined && Date.now() >= this.#nextCount) {
+      const seconds = Math.min(this.options.driftSeconds, (afterMinutes * 60) / 4);
+      this.#nextCount = Date.now() + seconds * 1000;
+      this.#quiet.note(await this.#count(state), new Date());
     }
-    // Asks Pulumi: only where it matters.
-    const updated = isAwake(state) && due?.entry.down ? await this.stack.lastUpdate() : undefined;
-    const { asleep } = state;
-    const wanted = restNow(config, due, { asleep, updated, quiet: this.#quiet.since }, now);
+    let wanted = await this.#wanted(state, config, due);
+    if (wanted?.isIdle && isAwake(state)) {
+      // Somebody may have asked since.
+      this.#quiet.note(await this.#count(state), new Date());
+      wanted = await this.#wanted(state, config, due);
+    }
     if (wanted === undefined) return false;
-    this.#quiet.forget();
-    const env = wanted.to === "sleep" ? { [ASLEEP_VARIABLE]: now.toISOString() } : {};
-    await this.#up(wanted.to, wanted.why, state, state.replicas, env);
+    const env = wanted.to === "sleep" ? { [ASLEEP_VARIABLE]: new Date().toISOString() } : {};
+    const replicas = targetOf(state.replicas, {}, boundsOf(scaledPools(config), due));
+    const done = await this.#up(wanted.to, wanted.why, state, replicas, env);
+    this.#unfinished = done === "done" ? undefined : wanted;
+    if (done === "done") this.#quiet.forget();
     return true;
+  }
+
+  async #wanted(state: State, config: DeploymentConfig, due: Due | undefined): Promise<Rest | undefined> {
+    const { asleep } = state;
+    // Asks Pulumi: only where it matters.
+    const updated = isAwake(state) && due?.entry.down ? (await this.#past()).foreign : undefined;
+    const known = { asleep, updated, quiet: this.#quiet.since };
+    const isHalf = isAwake(state) && state.isHalf;
+    return restNow(config, due, known, new Date()) ?? (isHalf ? this.#unfinished : undefined);
+  }
+
+  async #past(): Promise<Past> {
+    return pastOf(await this.stack.history(PAST_OPERATIONS));
   }
 
   async #count(state: Awake): Promise<Awaited<ReturnType<typeof countOf>>> {
@@ -149,7 +199,6 @@ export class Operator {
   /** @returns Whether an update was tried. */
   async #scale(state: Awake, config: DeploymentConfig, pools: readonly ScaledPool[]): Promise<boolean> {
     const decision = await this.#decision(state, pools);
-    if (decision === "unknown") return false;
     const target = targetOf(state.replicas, decision?.replicas ?? {}, pools);
     const changes = pools.flatMap(({ role }) => {
       const [from, to] = [state.replicas[role], target[role]];
@@ -173,7 +222,7 @@ export class Operator {
     return true;
   }
 
-  async #decision(state: Awake, pools: readonly ScaledPool[]): Promise<Decision | undefined | "unknown"> {
+  async #decision(state: Awake, pools: readonly ScaledPool[]): Promise<Decision | undefined> {
     const { signal } = this.options;
     try {
       return await this.#reached(state, (reach) =>
@@ -182,7 +231,7 @@ export class Operator {
     } catch (error) {
       if (!signal.aborted)
         this.#once("failed", `the planner's node does not answer: ${messageOf(error)}`, state.replicas);
-      return "unknown";
+      return undefined;
     }
   }
 
@@ -225,10 +274,18 @@ export class Operator {
   ): Promise<"done" | "refused" | "failed"> {
     const { signal, engineSignal } = this.options;
     const backoff = this.#backoff[kind];
-    if (!backoff.mayTry(Date.now())) return "failed";
+    if (!backoff.mayTry(Date.now())) {
+      await this.#startAnew(backoff);
+      return "failed";
+    }
+    if (!(await this.#isStill(state))) return "failed";
     try {
-      const variables = { [REPLICAS_VARIABLE]: JSON.stringify(replicas), ...env };
-      const { seconds } = await this.stack.up({ signal: engineSignal, env: variables });
+      const { seconds } = await this.stack.up({
+        signal: engineSignal,
+        mustExist: true,
+        message: OWN + why,
+        env: { [REPLICAS_VARIABLE]: JSON.stringify(replicas), ...env },
+      });
       if (kind !== "repair") backoff.succeeded();
       if (kind === "scale") this.#pace.note(Date.now());
       this.#tell(kind, why, replicas, seconds);
@@ -238,22 +295,40 @@ export class Operator {
     }
   }
 
+  /** Whether the stack is as it was looked at: a person may have changed it since, or begun to destroy it. */
+  async #isStill(state: State): Promise<boolean> {
+    const [now, past] = [await this.#state(), await this.#past()];
+    if (!past.isBeingDestroyed) return now?.mark === state.mark;
+    const text = "the last operation was `destroy`: nothing is done until it has ended, or `up` has";
+    this.#once("hold", text, state.replicas);
+    return false;
+  }
+
+  /** After it has given up: once somebody has updated the stack since, it tries again. */
+  async #startAnew(backoff: Backoff): Promise<void> {
+    if (backoff.gaveUp === undefined || Date.now() < this.#nextReset) return;
+    this.#nextReset = Date.now() + this.options.driftSeconds * 1000;
+    const { foreign } = await this.#past();
+    if (foreign !== undefined && foreign.getTime() > backoff.gaveUp) backoff.succeeded();
+  }
+
   #failed(kind: Update, why: string, { replicas }: State, error: unknown) {
     const message = firstLine(error);
     if (LOCKED.test(messageOf(error))) {
-      this.#once("hold", `${why}: another update of the stack runs`, replicas);
+      const text = "another update of the stack runs, or was killed: `pulumi cancel` ends the lock of that";
+      this.#once("hold", `${why}: ${text}`, replicas);
       return "failed";
     }
     if (error instanceof UsageProblem && kind === "scale") {
       // Beyond a limit, as for a person: nothing was changed.
-      this.#pace.note(Date.now());
+      this.#pace.noteRefused(Date.now());
       this.#once("hold", `${why}: refused. ${message}`, replicas);
       return "refused";
     }
     const pause = this.#backoff[kind].failed(Date.now());
     const next =
       pause === undefined
-        ? `after ${TRIES} failures nothing is tried again; repair it, run \`up\`, and start this anew`
+        ? `after ${TRIES} failures nothing is tried again until somebody has run \`up\``
         : `tried again in ${pause} s`;
     this.#tell("failed", `${why}: ${message} (${next})`, replicas);
     return "failed";
@@ -282,9 +357,20 @@ interface Awake {
   readonly deployed: Deployed;
   readonly replicas: Replicas;
   readonly asleep?: undefined;
+  /** Whether taking it down, or bringing it up, has failed. */
+  readonly isHalf: boolean;
+  /** Differs after each update that changes what runs. */
+  readonly mark: string;
 }
 
-type State = Awake | { readonly asleep: Date; readonly replicas: Replicas };
+/** One of which nothing runs. */
+interface Asleep {
+  readonly asleep: Date;
+  readonly replicas: Replicas;
+  readonly mark: string;
+}
+
+type State = Awake | Asleep;
 
 const isAwake = (state: State): state is Awake => state.asleep === undefined;
 

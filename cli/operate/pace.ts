@@ -13,16 +13,18 @@ export interface Hold {
 }
 
 const HOUR_MS = 3_600_000;
+const NEVER = Number.NEGATIVE_INFINITY;
 
 /** Remembers changes, and says whether another one may be made. */
 export class Pace {
   #changes: number[] = [];
+  #refused = NEVER;
 
   /** Why a change must not be made now; undefined if it may. */
   hold({ cooldownSeconds, changesPerHour }: PaceLimits, now: number): Hold | undefined {
     this.#changes = this.#changes.filter((at) => now - at < HOUR_MS);
-    const last = this.#changes.at(-1);
-    if (last !== undefined && now - last < cooldownSeconds * 1000)
+    const last = Math.max(this.#changes.at(-1) ?? NEVER, this.#refused);
+    if (now - last < cooldownSeconds * 1000)
       return { until: last + cooldownSeconds * 1000, why: `autoscale.cooldownSeconds is ${cooldownSeconds}` };
     const first = this.#changes.at(-changesPerHour);
     if (first === undefined) return undefined;
@@ -32,37 +34,47 @@ export class Pace {
   note(now: number): void {
     this.#changes.push(now);
   }
+
+  /** A change that was refused: none of an hour's, and not asked for again at once. */
+  noteRefused(now: number): void {
+    this.#refused = now;
+  }
 }
 
-/** Failures in a row after which an operator gives up, and the pauses until then. */
+/** The pauses after failures in a row. */
 export interface BackoffLimits {
-  readonly tries: number;
+  /** Failures after which it gives up. Default: it never does. */
+  readonly tries?: number;
   readonly firstPauseSeconds: number;
+  readonly longestPauseSeconds: number;
 }
 
-/**
- * Spaces attempts at something that fails: each failure doubles the pause, and after the last one it stops.
- */
+/** Spaces attempts at something that fails: each failure doubles the pause. */
 export class Backoff {
   #failures = 0;
+  #last = 0;
   #next = 0;
 
   constructor(private readonly limits: BackoffLimits) {}
 
-  get hasGivenUp(): boolean {
-    return this.#failures >= this.limits.tries;
+  /** When it gave up; undefined while it has not. */
+  get gaveUp(): number | undefined {
+    const { tries = Number.POSITIVE_INFINITY } = this.limits;
+    return this.#failures >= tries ? this.#last : undefined;
   }
 
   mayTry(now: number): boolean {
-    return !this.hasGivenUp && now >= this.#next;
+    return this.gaveUp === undefined && now >= this.#next;
   }
 
   /** @returns Seconds until the next attempt; undefined if that was the last one. */
   failed(now: number): number | undefined {
-    const pause = this.limits.firstPauseSeconds * 2 ** this.#failures;
+    const { firstPauseSeconds, longestPauseSeconds } = this.limits;
+    const pause = Math.min(firstPauseSeconds * 2 ** this.#failures, longestPauseSeconds);
     this.#failures += 1;
+    this.#last = now;
     this.#next = now + pause * 1000;
-    return this.hasGivenUp ? undefined : pause;
+    return this.gaveUp === undefined ? pause : undefined;
   }
 
   succeeded(): void {

@@ -73,29 +73,33 @@ export async function initStack(cli: Cli, keepsFile: boolean): Promise<void> {
   }
 }
 
-const stackListSchema = z.array(z.object({ name: z.string(), lastUpdate: z.string().optional() }));
+const stackListSchema = z.array(z.object({ name: z.string() }));
 
-/** A stack of the project in the backend. */
-export interface ListedStack {
-  /** In Pulumi Cloud without its owner. */
-  readonly name: string;
-  /** When its last update ended; undefined if there was none. */
-  readonly updated: Date | undefined;
-}
-
-/** The project's stacks in the backend. */
-export async function listStacks(cli: Cli): Promise<ListedStack[]> {
+/** Names of the project's stacks in the backend, sorted; in Pulumi Cloud without their owner. */
+export async function stackNames(cli: Cli): Promise<string[]> {
   const args = ["stack", "ls", "--json", "--project", cli.project.name];
   const stacks = stackListSchema.parse(JSON.parse(await runCli(cli, args)));
-  return stacks.map(({ name, lastUpdate }) => ({
-    name: shortName(name),
-    updated: lastUpdate === undefined ? undefined : new Date(lastUpdate),
-  }));
+  return stacks.map(({ name }) => shortName(name)).sort();
 }
 
-/** Their names, sorted. */
-export async function stackNames(cli: Cli): Promise<string[]> {
-  return (await listStacks(cli)).map(({ name }) => name).sort();
+const historySchema = z.array(
+  z.object({ kind: z.string(), startTime: z.string(), message: z.string().default("") }),
+);
+
+/** An operation that has ended. */
+export interface PastOperation {
+  /** `update`, `destroy`, `refresh` … */
+  readonly kind: string;
+  readonly started: Date;
+  /** What it was given by `--message`; in a git repository else the commit's. */
+  readonly message: string;
+}
+
+/** The last operations of the stack, the newest first. */
+export async function historyOf(cli: Cli, count: number): Promise<PastOperation[]> {
+  const args = ["stack", "history", "--json", "--page-size", String(count)];
+  const past = historySchema.parse(JSON.parse((await runCli(cli, args)) || "[]"));
+  return past.map(({ kind, startTime, message }) => ({ kind, message, started: new Date(startTime) }));
 }
 
 /** Tags of the stack. */

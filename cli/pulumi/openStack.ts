@@ -7,7 +7,7 @@ import { writePrivate } from "../../lib/files";
 import { bypassProxies, proxyExemptions, usesProxy } from "../../lib/proxies";
 import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../../toolchain/index";
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
-import { type Cli, initStack, listStacks, runCli, stackNames, tagsOf } from "./cli";
+import { type Cli, historyOf, initStack, type PastOperation, runCli, stackNames, tagsOf } from "./cli";
 import { type OperationKind, type OperationOptions, type OperationResult, runOperation } from "./operation";
 import { wrongPassphrase } from "./passphrase";
 import { UsageProblem } from "./problem";
@@ -65,8 +65,8 @@ export interface OpenStack {
   remove(): Promise<void>;
   /** Creates the stack if there is none yet. */
   init(): Promise<void>;
-  /** When its last update ended; undefined if there was none. */
-  lastUpdate(): Promise<Date | undefined>;
+  /** Its last operations, the newest first. */
+  history(count: number): Promise<readonly PastOperation[]>;
   /** Names of all stacks of the project in this backend, sorted. */
   siblings(): Promise<string[]>;
   /** Tags of the stack, stored with its state. */
@@ -107,25 +107,26 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
     env: { ...options.env, ...environment, PATH: enginePath(toolchain, env["PATH"]) },
   };
   const repositoryFile = stackFile(project, options.stack);
-  const repositoryText = repositoryFile === undefined ? "" : readFileSync(repositoryFile, "utf8");
-  const keepsPrivateFile = usesPassphrase(backend) && !hasEncryptionSettings(repositoryText);
+  /** Anew each time: a process that lasts must not write back what the file said when it began. */
+  const repositoryText = () => (repositoryFile === undefined ? "" : readFileSync(repositoryFile, "utf8"));
+  const keepsPrivateFile = usesPassphrase(backend) && !hasEncryptionSettings(repositoryText());
   const privateFile = keepsPrivateFile ? privatePath(state, backend, project, options.stack) : undefined;
   const elsewhere = repositoryFile !== undefined && !isWherePulumiLooks(project, repositoryFile);
   const configFile = privateFile ?? (elsewhere ? repositoryFile : undefined);
   const directory = backendDirectory(backend, env);
 
-  const prepare = async (needsFile: boolean): Promise<readonly string[]> => {
+  const prepare = async (needsFile: boolean, mustExist = false): Promise<readonly string[]> => {
     if (repositoryFile === undefined && needsFile) throw missingFile(project, options.stack);
     if (directory !== undefined) {
       removeStaleLocks(directory, project.name, shortName(options.stack), onProgress);
-      if (!stateExists(directory, project, options.stack)) await init();
+      if (!mustExist && !stateExists(directory, project, options.stack)) await init();
     }
-    if (privateFile !== undefined) writePrivate(privateFile, repositoryText);
+    if (privateFile !== undefined) writePrivate(privateFile, repositoryText());
     return configFileArguments(configFile);
   };
   const init = () => initStack(cli, configFile !== undefined);
   const operate = async (kind: OperationKind, operation: OperationOptions = {}): Promise<OperationResult> => {
-    await prepare(kind === "up" || kind === "preview");
+    await prepare(kind === "up" || kind === "preview", operation.mustExist);
     return runOperation({ cli, configFile, onProgress }, kind, operation);
   };
   return {
@@ -149,8 +150,7 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
     init: async () => {
       if (!(await stackNames(cli)).includes(options.stack)) await init();
     },
-    lastUpdate: async () =>
-      (await listStacks(cli)).find(({ name }) => name === shortName(options.stack))?.updated,
+    history: (count) => historyOf(cli, count),
     siblings: () => stackNames(cli),
     tags: () => tagsOf(cli),
     setTag: async (name, value) => {

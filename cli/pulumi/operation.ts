@@ -26,6 +26,10 @@ export interface OperationOptions {
   readonly isCancelled?: () => boolean;
   /** More variables for the program. Default: none. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Refused if there is no such stack. Default: it is created. */
+  readonly mustExist?: boolean;
+  /** What the stack's history says of it. Default: nothing, or the commit's message. */
+  readonly message?: string;
   /** Policy packs for `preview` and `up`, absolute directories. Default: none. */
   readonly policyPacks?: readonly PolicyPackChoice[];
 }
@@ -63,7 +67,7 @@ export async function runOperation(
 ): Promise<OperationResult> {
   const started = Date.now();
   let ended = await runOnce(context, kind, options);
-  if (ended.code !== 0 && /no stack named .* found/.test(ended.printed)) {
+  if (ended.code !== 0 && !options.mustExist && /no stack named .* found/.test(ended.printed)) {
     await initStack(context.cli, context.configFile !== undefined);
     ended = await runOnce(context, kind, options);
   }
@@ -84,7 +88,7 @@ interface Ended {
 async function runOnce(
   { cli, configFile, onProgress }: OperationContext,
   kind: OperationKind,
-  { signal, env = {}, policyPacks = [] }: OperationOptions,
+  { signal, env = {}, policyPacks = [], message }: OperationOptions,
 ): Promise<Ended> {
   const scratch = mkdtempSync(join(tmpdir(), "dynamo-sky-events-"));
   const log = join(scratch, "events.jsonl");
@@ -93,6 +97,7 @@ async function runOnce(
     ...["--suppress-outputs", "--suppress-progress", ...ARGUMENTS[kind]],
     ...(configFile === undefined ? [] : ["--config-file", configFile]),
     ...policyArguments(policyPacks),
+    ...(message === undefined ? [] : ["--message", message]),
   ];
   const printed: string[] = [];
   const print = withoutNotices(onProgress);

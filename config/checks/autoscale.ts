@@ -63,7 +63,7 @@ function plannerProblems({ pools = [], autoscale, controlPlane }: Known): Proble
       .filter((key) => autoscale[key] !== USUAL[key])
       .map((key) => at(key, `${show(autoscale[key])} ${because}`));
   }
-  const has = (...roles: WorkerRole[]) => pools.some(({ role }) => roles.includes(role));
+  const has = (...roles: WorkerRole[]) => pools.some((pool) => isScaled(pool) && roles.includes(pool.role));
   const wanted = [
     ...(has("aggregated", "decode") ? DECODE_THRESHOLDS : []),
     ...(has("prefill") ? PREFILL_THRESHOLDS : []),
@@ -74,7 +74,8 @@ function plannerProblems({ pools = [], autoscale, controlPlane }: Known): Proble
   return [
     ...missing.map((key) => at(key, `is required with target load. Allowed: ${range(key)}.`)),
     ...idle.map((key) => {
-      const why = isLoad ? `without ${has("prefill") ? "a decode" : "a prefill"} pool` : "with this target";
+      const other = has("prefill") ? "that decodes" : "of role prefill";
+      const why = isLoad ? `while no pool ${other} has maxReplicas` : "with this target";
       return at(key, `${show(autoscale[key])} has no effect ${why}. Remove it.`);
     }),
     ...orderProblems(autoscale, DECODE_THRESHOLDS),
@@ -92,7 +93,7 @@ function plannerProblems({ pools = [], autoscale, controlPlane }: Known): Proble
 }
 
 function range(key: (typeof THRESHOLDS)[number]): string {
-  return key.endsWith("Percent") ? "0 to 100" : "0 or more";
+  return key.endsWith("Percent") ? "1 to 100" : "0 or more";
 }
 
 function orderProblems(

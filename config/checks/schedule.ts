@@ -13,6 +13,11 @@ export function scheduleChecks({ schedule = [], pools }: Known): Problem[] {
       message,
     });
     const { down, minReplicas, maxReplicas } = entry;
+    const twin = schedule.findIndex((one) => one.at === entry.at && one.zone === entry.zone);
+    if (twin < index) {
+      const message = `is that of schedule.${twin} too, of which nothing would count. Make one entry of both.`;
+      return [at(["at"], message)];
+    }
     const numbers = [...Object.keys(minReplicas), ...Object.keys(maxReplicas)];
     if (down && numbers.length > 0)
       return [at(["down"], "true leaves no replicas to count. Remove it, or minReplicas and maxReplicas.")];

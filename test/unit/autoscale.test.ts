@@ -1,6 +1,7 @@
 /** Pools whose number of replicas the planner decides: what is refused, and what a plan keeps. */
 import { describe, expect, it } from "vitest";
 import { Backoff, Pace } from "../../cli/operate/pace";
+import { pastOf } from "../../cli/operate/past";
 import { restNow } from "../../cli/operate/rest";
 import { Quiet } from "../../cli/operate/traffic";
 import type { ConfigInput } from "../../config/schema";
@@ -52,7 +53,7 @@ describe("bounds of replicas", () => {
     ],
     [
       { pools: SCALED, autoscale: { target: "load", scaleUpKvPercent: 60 } },
-      "autoscale.scaleDownKvPercent: is required with target load. Allowed: 0 to 100.",
+      "autoscale.scaleDownKvPercent: is required with target load. Allowed: 1 to 100.",
     ],
     [
       { pools: SCALED, autoscale: { ...LOAD, scaleDownKvPercent: 60 } },
@@ -60,11 +61,24 @@ describe("bounds of replicas", () => {
     ],
     [
       { pools: SCALED, autoscale: { ...LOAD, scaleUpQueueTokens: 9 } },
-      "autoscale.scaleUpQueueTokens: 9 has no effect without a prefill pool",
+      "autoscale.scaleUpQueueTokens: 9 has no effect while no pool of role prefill has maxReplicas",
     ],
     [
       { pools: SCALED, autoscale: { scaleUpKvPercent: 60 } },
       "autoscale.scaleUpKvPercent: 60 has no effect with this target",
+    ],
+    [
+      { pools: SCALED, autoscale: { target: "load", scaleUpKvPercent: 0.8, scaleDownKvPercent: 10 } },
+      "autoscale.scaleUpKvPercent: 0.8 is too small. Allowed: 1 to 100.",
+    ],
+    [
+      {
+        target: "sky",
+        engine: "vllm",
+        placement: "dedicated",
+        pools: [{ role: "aggregated", dataParallel: 16, maxReplicas: 4 }],
+      },
+      "maxReplicas: 4 cannot be kept: a replica of this shape is 2 workers to the planner",
     ],
     [{ ...ON_SKY, pools: SCALED }, "4 of 8 GPUs would sit idle (node 0: 4). Set pools[0].maxReplicas to 8"],
     [{ pools: SCALED, autoscale: { target: "sla" as "load" } }, 'autoscale.target: "sla" is not a target'],
@@ -78,6 +92,8 @@ describe("bounds of replicas", () => {
     { pools: [{ role: "aggregated", replicas: 3, maxReplicas: 4 }] },
     { pools: SPLIT, autoscale: { ...LOAD, scaleUpQueueTokens: 2000, scaleDownQueueTokens: 100 } },
     { ...ON_SKY, pools: SPLIT, placement: "dedicated" },
+    // The planner decides on the pool that decodes alone, and needs no thresholds of the other one.
+    { pools: [{ role: "prefill" }, { role: "decode", maxReplicas: 3 }], autoscale: LOAD },
   ])("are accepted: %j", (input) => {
     expect(told(input)).toEqual([]);
   });
@@ -178,15 +194,31 @@ describe("an operator's pace", () => {
   });
 
   it("doubles its pauses after failures, and gives up", () => {
-    const backoff = new Backoff({ tries: 3, firstPauseSeconds: 10 });
+    const backoff = new Backoff({ tries: 3, firstPauseSeconds: 10, longestPauseSeconds: 15 });
     expect(backoff.failed(0)).toBe(10);
     expect(backoff.mayTry(9_999)).toBe(false);
     expect(backoff.mayTry(10_000)).toBe(true);
-    expect(backoff.failed(10_000)).toBe(20);
+    expect(backoff.failed(10_000)).toBe(15);
     expect(backoff.failed(30_000)).toBeUndefined();
+    expect(backoff.gaveUp).toBe(30_000);
     expect(backoff.mayTry(Number.MAX_SAFE_INTEGER)).toBe(false);
     backoff.succeeded();
     expect(backoff.mayTry(30_000)).toBe(true);
+    expect(backoff.gaveUp).toBeUndefined();
+  });
+
+  it("does not count what was refused, and does not ask for it again at once", () => {
+    const pace = new Pace();
+    const limits = { cooldownSeconds: 60, changesPerHour: 1 };
+    pace.noteRefused(0);
+    expect(pace.hold(limits, 59_000)).toMatchObject({ until: 60_000 });
+    expect(pace.hold(limits, 60_000)).toBeUndefined();
+  });
+
+  it("never gives up without a number of tries", () => {
+    const backoff = new Backoff({ firstPauseSeconds: 10, longestPauseSeconds: 15 });
+    for (let at = 0; at < 100; at++) expect(backoff.failed(at * 100_000)).toBeLessThanOrEqual(15);
+    expect(backoff.mayTry(100 * 100_000)).toBe(true);
   });
 });
 
@@ -217,6 +249,8 @@ describe("a schedule", () => {
   it.each<[NonNullable<ConfigInput["schedule"]>[number], string]>([
     [{ at: "0 8 * *" }, 'schedule.0.at: "0 8 * *" is not a time of cron'],
     [{ at: "0 25 * * *" }, 'schedule.0.at: "0 25 * * *" is not a time of cron'],
+    [{ at: "H 8 * * *" }, 'schedule.0.at: "H 8 * * *" is not a time of cron'],
+    [{ at: "0 8 * * *", zone: "+02:00" }, 'schedule.0.zone: "+02:00" is not a time zone'],
     [{ at: "0 8 * * *", zone: "Berlin" }, 'schedule.0.zone: "Berlin" is not a time zone'],
     [{ at: "0 8 * * *", down: true, minReplicas: { aggregated: 2 } }, "schedule.0.down: true leaves no"],
     [{ at: "0 8 * * *", minReplicas: { decode: 2 } }, "schedule.0.minReplicas.decode: 2 has no effect"],
@@ -227,6 +261,14 @@ describe("a schedule", () => {
     ],
   ])("is refused: %j", (entry, message) => {
     expect(told({ pools: SCALED, schedule: [entry] })).toEqual([expect.stringContaining(message)]);
+  });
+
+  it("has one entry for a time, and takes names of days and months", () => {
+    const entry = { at: "0 8 * OCT THU" };
+    expect(told({ pools: SCALED, schedule: [entry, { ...entry, zone: "Europe/Berlin" }] })).toEqual([]);
+    expect(told({ pools: SCALED, schedule: [entry, entry] })).toEqual([
+      expect.stringContaining("schedule.1.at: is that of schedule.0 too"),
+    ]);
   });
 
   const at = (text: string) => new Date(text);
@@ -276,5 +318,20 @@ describe("the time without requests", () => {
     quiet.note(undefined, minute(6));
     quiet.note({ requests: 5, open: 0 }, minute(7));
     expect(quiet.since).toEqual(minute(7));
+  });
+});
+
+describe("the history of a stack", () => {
+  const started = (minute: number) => new Date(minute * 60_000);
+  const past = (...operations: [kind: string, message: string][]) =>
+    pastOf(operations.map(([kind, message], index) => ({ kind, message, started: started(-index) })));
+
+  it("tells the updates of people and pipelines from an operator's own", () => {
+    expect(past(["update", "operate: decode 1 → 2"], ["refresh", ""], ["update", "A commit"])).toEqual({
+      foreign: started(-2),
+      isBeingDestroyed: false,
+    });
+    expect(past(["destroy", ""], ["update", ""])).toEqual({ foreign: started(-1), isBeingDestroyed: true });
+    expect(past()).toEqual({ foreign: undefined, isBeingDestroyed: false });
   });
 });
