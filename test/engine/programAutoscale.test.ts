@@ -3,7 +3,7 @@
  * it out on the real Pulumi engine, and every stream comes to its end. Each test continues from the previous
  * one's state.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { deployedOf } from "../../cli/deployment/deployed";
@@ -61,16 +61,20 @@ function configure(changes: Partial<ConfigInput> = {}): void {
   );
 }
 
+const STACK = ["--stack", "dev", "--cwd"];
+
+const environment = (): NodeJS.ProcessEnv => ({
+  ...process.env,
+  DYNAMO_SKY_STATE: project.state,
+  PULUMI_BACKEND_URL: `file://${project.state}`,
+  PULUMI_CONFIG_PASSPHRASE: "test",
+});
+
 function operate(): void {
-  const args = ["operate", "--stack", "dev", "--cwd", project.directory, "--json", "--every", "1"];
+  const args = ["operate", ...STACK, project.directory, "--json", "--every", "1"];
   const more = ["--drift-every", "2", "--metrics-port", String(metricsPort)];
   const child = spawn(`${REPOSITORY}/bin/dynamo-sky`, [...args, ...more], {
-    env: {
-      ...process.env,
-      DYNAMO_SKY_STATE: project.state,
-      PULUMI_BACKEND_URL: `file://${project.state}`,
-      PULUMI_CONFIG_PASSPHRASE: "test",
-    },
+    env: environment(),
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
@@ -212,6 +216,15 @@ it(
     expect(asleep).toMatchObject({ asleep: expect.any(String), replicas: { aggregated: 1 } });
     expect(asleep["endpoint"]).toBeUndefined();
     configure();
+    // Nobody has to do anything.
+    const drift = spawnSync(`${REPOSITORY}/bin/dynamo-sky`, ["drift", ...STACK, project.directory], {
+      env: environment(),
+      encoding: "utf8",
+    });
+    expect(drift, drift.stderr).toMatchObject({
+      status: 0,
+      stdout: expect.stringMatching(/^dev is in sync/),
+    });
     await (await project.open("dev")).up();
     const after = await (await project.open("dev")).outputs({ showSecrets: true });
     expect(deployedOf(after).topology.map((entry) => entry.cluster)).toEqual([cluster]);
