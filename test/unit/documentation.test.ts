@@ -126,6 +126,8 @@ const NEEDS = [
   /^a (pipeline|repository) /,
   /^an API server of SkyPilot/,
   /^network access to /,
+  /^systemd/,
+  /^a terminal of its own/,
   /^(minutes|\d+ GB)/,
 ];
 
