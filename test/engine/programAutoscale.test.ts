@@ -199,9 +199,12 @@ it("has lost no stream", () => {
 });
 
 it("tells Prometheus what it did", LONG, async () => {
-  const page = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
-  expect(page).toContain('dynamo_sky_operator_actions_total{kind="scale",stack="dev"}');
-  expect(page).toContain('dynamo_sky_operator_replicas{role="aggregated",stack="dev"} 1');
+  const page = async () => (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
+  // With its next look.
+  await eventually(async () =>
+    (await page()).includes('dynamo_sky_operator_replicas{role="aggregated",stack="dev"} 1'),
+  );
+  expect(await page()).toContain('dynamo_sky_operator_actions_total{kind="scale",stack="dev"}');
 });
 
 it(
