@@ -166,6 +166,11 @@ function begun(written: string, choices: readonly string[]): string | undefined 
   return written.length >= SHORTEST && others.length === 0 ? only : undefined;
 }
 
+/** What follows a message; empty without a proposal. */
+export function didYouMean(near: string | undefined): string {
+  return near === undefined ? "" : ` Did you mean ${show(near)}?`;
+}
+
 /** One of several words. `others`: what it is called elsewhere. */
 export function oneOf<const T extends readonly [string, ...string[]]>(
   noun: string,
@@ -179,7 +184,7 @@ export function oneOf<const T extends readonly [string, ...string[]]>(
       (Object.hasOwn(others, input) ? others[input] : undefined) ??
       begun(input, choices) ??
       nearest(input, choices);
-    return near === undefined ? "" : ` Did you mean ${show(near)}?`;
+    return didYouMean(near);
   });
   return z.enum(choices, { error }).register(allowedText, { allowed });
 }

@@ -14,7 +14,6 @@ import importlib.util
 import json
 import os
 import sys
-import time
 import types
 import uuid
 
@@ -68,7 +67,6 @@ async def tell(client, run, node_dir):
                 "id": told,
                 "prefill": number(decision.num_prefill_workers),
                 "decode": number(decision.num_decode_workers),
-                "at": time.time(),
             }
             decisions.write(node_dir, decisions.DECISION, answer)
             print("decided: %s" % json.dumps(answer), flush=True)

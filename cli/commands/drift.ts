@@ -2,6 +2,7 @@
 import { ASLEEP_VARIABLE } from "../../components/operated";
 import { CWD, json, NEEDED_STACK, timeout, verb } from "../command";
 import { EXIT } from "../commandLine";
+import { asleepSince } from "../deployment/deployed";
 import { driftOf } from "../pulumi/drift";
 import { openStack } from "../pulumi/openStack";
 import { preload } from "../pulumi/preload";
@@ -19,10 +20,12 @@ export const command = verb(
   .action(async ({ stack, cwd, timeout: limit, json: isJson }) => {
     await preload(stack, cwd);
     const opened = await openStack({ projectDir: cwd, stack });
-    const { endpoint, asleep } = await opened.outputs();
+    const limits = cancellation(limit);
+    let { steps, seconds } = await opened.preview(limits);
     // Taken down by its operator: that is as it should be.
-    const env = endpoint === undefined && typeof asleep === "string" ? { [ASLEEP_VARIABLE]: asleep } : {};
-    const { steps, seconds } = await opened.preview({ ...cancellation(limit), env });
+    const asleep = steps.length === 0 ? undefined : asleepSince(await opened.outputs());
+    if (asleep !== undefined)
+      ({ steps, seconds } = await opened.preview({ ...limits, env: { [ASLEEP_VARIABLE]: asleep } }));
     const drift = driftOf(steps);
     const inSync = drift.length === 0;
     if (isJson) console.log(JSON.stringify({ inSync, drift, seconds }, undefined, 2));

@@ -19,9 +19,18 @@ export interface Deployed {
   readonly prices: Readonly<Record<string, number | null>>;
 }
 
+/**
+ * Since when nothing of a stack runs, ISO 8601; undefined if something does. With an endpoint beside it
+ * taking it down, or bringing it up, has failed half-way.
+ */
+export function asleepSince({ endpoint, asleep }: Readonly<Record<string, unknown>>): string | undefined {
+  return endpoint === undefined && typeof asleep === "string" ? asleep : undefined;
+}
+
 /** What outputs without an endpoint mean. */
-export function noEndpoint({ asleep }: Readonly<Record<string, unknown>>): string {
-  return typeof asleep === "string"
+export function noEndpoint(outputs: Readonly<Record<string, unknown>>): string {
+  const asleep = asleepSince(outputs);
+  return asleep !== undefined
     ? `The stack is asleep since ${asleep}: nothing of it runs, and nothing costs. \`up\` brings it up again.`
     : "The stack has no endpoint: it is not up, or its `up` has not ended. `up` goes on with it.";
 }

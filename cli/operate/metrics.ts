@@ -1,5 +1,5 @@
 /** What an operator does, for Prometheus. */
-import { createServer, type Server } from "node:http";
+import { createServer } from "node:http";
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Action, OperatorOptions } from "./operator";
 
@@ -58,8 +58,8 @@ export class OperatorMetrics {
     this.#asleep.set(asleep === undefined ? 0 : 1);
   }
 
-  /** Listens on this machine alone. @param port 0: any free one. */
-  async listen(port: number): Promise<Server> {
+  /** Listens on this machine alone, as long as the process runs. */
+  async listen(port: number): Promise<void> {
     const server = createServer((request, response) => {
       if (request.url !== "/metrics") {
         response.writeHead(404).end("only /metrics is here\n");
@@ -73,6 +73,5 @@ export class OperatorMetrics {
       server.once("error", reject);
       server.listen(port, "127.0.0.1", resolve);
     });
-    return server;
   }
 }

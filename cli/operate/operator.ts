@@ -6,7 +6,7 @@ import { messageOf } from "../../lib/run";
 import { replicasSchema } from "../../plan/outputs";
 import { type Replicas, type ScaledPool, scaledPools } from "../../plan/scale";
 import { boundsOf, type Due, dueAt } from "../../plan/schedule";
-import { type Deployed, deployedOf } from "../deployment/deployed";
+import { asleepSince, type Deployed, deployedOf } from "../deployment/deployed";
 import { type Reach, reach as reachNodes } from "../deployment/reach";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed, UsageProblem } from "../pulumi/problem";
@@ -76,19 +76,21 @@ export class Operator {
   #nextCount = 0;
   #nextReset = 0;
   /** What the stack's file said when it was valid last. */
-  #config: DeploymentConfig | undefined;
+  #config: DeploymentConfig;
   /** A change of rest that failed, and may have stopped half-way. */
   #unfinished: Rest | undefined;
 
+  /** @throws ConfigError if the stack's file is not valid. */
   constructor(
     private readonly stack: OpenStack,
     private readonly options: OperatorOptions,
-  ) {}
+  ) {
+    this.#config = options.config();
+  }
 
   /** Runs until it is cancelled, or the stack is destroyed. */
   async run(): Promise<void> {
     const { signal, lookSeconds } = this.options;
-    this.#config = this.options.config();
     const state = await this.#state();
     if (state === undefined) throw new OperationFailed(`Stack ${this.stack.stack} is not up. Bring it up.`);
     this.#tell("started", `operating ${this.stack.stack}`, state.replicas);
@@ -113,15 +115,14 @@ export class Operator {
     if (!this.options.signal.aborted) this.#once("failed", firstLine(error), replicas);
   }
 
-  /** The stack's file; while that is not valid, what it said before. */
-  #configNow(last: DeploymentConfig, { replicas }: State): DeploymentConfig {
+  /** Reads the stack's file; while that is not valid, what it said before counts. */
+  #readConfig({ replicas }: State): DeploymentConfig {
     try {
       this.#config = this.options.config();
-      return this.#config;
     } catch (error) {
       this.#once("failed", `what the stack's file said before counts: ${firstLine(error)}`, replicas);
-      return last;
     }
+    return this.#config;
   }
 
   /** Undefined if the stack is not up, and not asleep. */
@@ -135,12 +136,12 @@ export class Operator {
       // After an update that failed Pulumi has the outputs of before and after it.
       return { deployed: deployedOf(outputs), replicas, isHalf: asleep !== undefined, mark };
     }
-    return typeof asleep === "string" ? { asleep: new Date(asleep), replicas, mark } : undefined;
+    const since = asleepSince(outputs);
+    return since === undefined ? undefined : { asleep: new Date(since), replicas, mark };
   }
 
   async #look(state: State): Promise<void> {
-    if (this.#config === undefined) return;
-    const config = this.#configNow(this.#config, state);
+    const config = this.#readConfig(state);
     const due = dueAt(config, new Date());
     if (await this.#rest(state, config, due)) return;
     if (!isAwake(state)) return;

@@ -6,7 +6,7 @@
  */
 import type { Storage } from "../mounts";
 import type { Problem, SettingPath } from "../problems";
-import { listed, nearest, show } from "../values";
+import { didYouMean, listed, nearest, show } from "../values";
 
 /** Schemes of buckets; of `https` SkyPilot knows only Azure's containers. */
 export const BUCKETS = ["s3", "gs", "r2", "cos", "oci", "nebius", "cw", "vastdata", "hf"] as const;
@@ -50,7 +50,7 @@ function notBrought(source: string): string | undefined {
       ? undefined
       : `${show(source)} is an address of the web, and SkyPilot brings none: of https it knows Azure's storage alone (https://ACCOUNT.blob.core.windows.net/CONTAINER). Fetch it to this machine, and give its path here or in dynamo-sky:files.`;
   const near = nearest(scheme, BUCKETS);
-  const hint = near === undefined ? "" : ` Did you mean ${show(`${near}://`)}?`;
+  const hint = didYouMean(near && `${near}://`);
   return `${show(source)} is neither a path nor a bucket that SkyPilot knows. Allowed: a path of this machine, or a URL with ${listed(BUCKETS)}, or https of Azure's storage.${hint}`;
 }
 
@@ -127,8 +127,7 @@ function storeProblem(store: string): string | undefined {
   const written = store.toLowerCase();
   if (STORES.some((one) => one === written)) return undefined;
   if (written === "volume") return `${show(store)} is not for file mounts any more. Use sky.volumes.`;
-  const near = nearest(written, STORES);
-  const hint = near === undefined ? "" : ` Did you mean ${show(near)}?`;
+  const hint = didYouMean(nearest(written, STORES));
   return `${show(store)} is no store of SkyPilot's. Allowed: ${listed(STORES)}.${hint}`;
 }
 

@@ -8,7 +8,7 @@
 import { infraKind, isSlurm } from "../infra";
 import { type HostVolume, isHostVolume, type NewVolume, type Volume } from "../mounts";
 import type { Problem, SettingPath } from "../problems";
-import { listed, nearest, show } from "../values";
+import { didYouMean, listed, nearest, show } from "../values";
 import type { Known } from ".";
 import { severalNodes } from "./infra";
 
@@ -91,7 +91,7 @@ function newProblems(path: SettingPath, { size, type, config = {} }: NewVolume, 
   for (const key of Object.keys(config)) {
     if (CLAIM_KEYS.some((one) => one === key)) continue;
     const near = nearest(key, CLAIM_KEYS);
-    const hint = near === undefined ? "" : ` Did you mean ${show(near)}?`;
+    const hint = didYouMean(near);
     say(["config", key], `is unknown to SkyPilot. Allowed: ${listed(CLAIM_KEYS)}.${hint}`);
   }
   const { access_mode: access = "ReadWriteOnce" } = config;

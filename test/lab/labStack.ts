@@ -18,6 +18,7 @@ import { eventsIn, observedIn } from "../../cli/pulumi/events";
 import { EVENT_LOG_ENVIRONMENT } from "../../cli/pulumi/operation";
 import { VERBS } from "../../cli/verbs";
 import type { ConfigInput } from "../../config/schema";
+import { kill } from "../../lib/processes";
 import { ensureToolchain } from "../../toolchain";
 import { processesWith } from "../processes";
 import { toolWords } from "../tools";
@@ -184,13 +185,7 @@ export class LabStack {
 
   /** Kills all its processes, like a power failure. */
   killAll(): void {
-    for (const pid of this.processes()) {
-      try {
-        process.kill(pid, "SIGKILL");
-      } catch {
-        // It exited meanwhile.
-      }
-    }
+    for (const pid of this.processes()) kill(pid);
   }
 
   /** Ids of the project's processes: the engine, its plugins, the driver. */
