@@ -70,6 +70,11 @@ const environment = (): NodeJS.ProcessEnv => ({
   PULUMI_CONFIG_PASSPHRASE: "test",
 });
 
+function driftOf() {
+  const args = ["drift", ...STACK, project.directory];
+  return spawnSync(`${REPOSITORY}/bin/dynamo-sky`, args, { env: environment(), encoding: "utf8" });
+}
+
 function operate(): void {
   const args = ["operate", ...STACK, project.directory, "--json", "--every", "1"];
   const more = ["--drift-every", "2", "--metrics-port", String(metricsPort)];
@@ -130,6 +135,8 @@ const LONG = { timeout: 240_000 };
 
 it("begins with the fewest", LONG, async () => {
   configure();
+  const drift = driftOf();
+  expect(drift, drift.stderr).toMatchObject({ status: 2, stdout: expect.stringContaining("to create") });
   await (await project.open("dev")).up();
   const all = await (await project.open("dev")).outputs();
   [cluster = ""] = deployedOf(all).topology.map((entry) => entry.cluster);
@@ -220,10 +227,7 @@ it(
     expect(asleep["endpoint"]).toBeUndefined();
     configure();
     // Nobody has to do anything.
-    const drift = spawnSync(`${REPOSITORY}/bin/dynamo-sky`, ["drift", ...STACK, project.directory], {
-      env: environment(),
-      encoding: "utf8",
-    });
+    const drift = driftOf();
     expect(drift, drift.stderr).toMatchObject({
       status: 0,
       stdout: expect.stringMatching(/^dev is in sync/),
