@@ -52,7 +52,14 @@ module.exports = {
       comment: "The plan and the configuration know no Pulumi, and read no file, clock or environment.",
       severity: "error",
       from: { path: anyOf(["config", "engines", "plan"]) },
-      to: { path: "^(node_modules/@pulumi|(node:)?(fs|child_process|http|os)$)" },
+      to: { path: "^node_modules/@pulumi" },
+    },
+    {
+      name: "plan-asks-nobody",
+      comment: "Of Node's own modules they may have what computes alone. `process`: biome.json.",
+      severity: "error",
+      from: { path: anyOf(["config", "engines", "plan"]) },
+      to: { dependencyTypes: ["core"], pathNot: "^(node:)?(net|path)$" },
     },
     {
       name: "engines-in-one-list",

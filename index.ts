@@ -2,10 +2,19 @@
 import "./lib/bypassProxies";
 import * as pulumi from "@pulumi/pulumi";
 import { checkedConfig, costLine, DynamoCluster, KEY_VARIABLE, observeLocal, observeSky } from "./components";
-import { asleepSince, replicasOutput, withCurrentReplicas } from "./components/operated";
+import {
+  asleepSince,
+  lastUpdate,
+  replicasOutput,
+  wakingCaution,
+  withCurrentReplicas,
+  workersDownSince,
+} from "./components/operated";
 import { ProgramError } from "./components/problems";
 import type { DeploymentConfig } from "./config/deployment";
 import { CONFIG_NAMESPACE } from "./config/problems";
+import { inOneLine } from "./lib/oneLine";
+import { poolsNote } from "./plan/usualPools";
 
 /**
  * Everything that the stack's configuration says below this program's namespace, as Pulumi gives it: text.
@@ -39,7 +48,9 @@ async function observed(prefix: string, config: DeploymentConfig, token: string 
 
 async function program() {
   const text = configOfStack();
-  const written = await withCurrentReplicas(checkedConfig(text));
+  const checked = checkedConfig(text);
+  const last = await lastUpdate(checked);
+  const written = withCurrentReplicas(checked, last);
   const { huggingFaceToken: _token, registryPassword: _password, tlsKey: _key, ...config } = written;
   const clusterPrefix = `${pulumi.getProject()}-${pulumi.getStack()}`;
   const settings = new pulumi.Config(CONFIG_NAMESPACE);
@@ -47,9 +58,13 @@ async function program() {
   const password = settings.getSecret("registryPassword");
   const tlsKey = settings.getSecret("tlsKey");
   const asleep = asleepSince();
+  const workersDown = workersDownSince();
+  const waking = (asleep ?? workersDown) ? undefined : wakingCaution(last);
+  if (waking !== undefined) void pulumi.log.warn(waking);
   const cluster = new DynamoCluster("dynamo", {
     ...config,
     asleep: asleep !== undefined,
+    workersDown: workersDown !== undefined,
     ...(token === undefined ? {} : { huggingFaceToken: token }),
     ...(password === undefined ? {} : { registryPassword: password }),
     ...(tlsKey === undefined ? {} : { tlsKey }),
@@ -58,13 +73,18 @@ async function program() {
   });
   const { address, model, certificate, certificateFingerprint, apiKey, apiKeys, details, cost } = cluster;
   if (config.target === "sky") void pulumi.log.info(costLine(cost));
+  const note = poolsNote(text, checked);
+  if (note !== undefined) void pulumi.log.info(note);
   const stack = pulumi.getStack();
   // An output that is undefined would be a warning at every operation.
   const { keys, retiredKeys } = config.access;
   const several = keys.length + retiredKeys.length > 1 ? { apiKeys } : {};
   const key = `export ${KEY_VARIABLE}=$(npm run -s stack -- output apiKey --stack ${stack} --show-secrets)`;
   const access = cluster.asksForKey ? { apiKey, ...several, key } : {};
-  const tls = cluster.speaksTls ? { certificate, certificateFingerprint } : {};
+  // Pulumi would print a chain over a hundred lines.
+  const tls = cluster.speaksTls
+    ? { certificate: certificate.apply((pem) => pem && inOneLine(pem)), certificateFingerprint }
+    : {};
   const { gpus, dollarsPerHour, mostDollarsPerHour } = cost;
   // Without an endpoint, by which commands know that something runs.
   if (asleep !== undefined) return { asleep, model, ...access, ...replicasOutput(written) };
@@ -76,6 +96,7 @@ async function program() {
     chat: `bin/dynamo-sky ask --stack ${stack}`,
     ...{ model, ...access, ...tls },
     cost: { gpus, dollarsPerHour, mostDollarsPerHour },
+    ...(workersDown === undefined ? {} : { workersDown }),
     ...replicasOutput(written),
     look: `bin/dynamo-sky status --stack ${stack}`,
     // For such commands: all that they have to know, on one line.

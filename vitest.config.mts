@@ -22,8 +22,8 @@ function project(name: string, seconds: number, alone: boolean) {
 export default defineConfig({
   test: {
     projects: [
-      project("unit", 20, false),
-      project("contract", 60, true),
+      project("unit", 60, false),
+      project("contract", 120, true),
       project("engine", 120, true),
       project("dynamo", 240, true),
       project("pipelines", 240, true),

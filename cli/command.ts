@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { Command, Help, Option } from "@commander-js/extra-typings";
 import { packageRoot } from "../lib/root";
 import { fromCaller, seconds } from "./commandLine";
+import { type PolicyPackChoice, policyPackChoices } from "./pulumi/policyPacks";
+import { missingStack } from "./pulumi/project";
 
 /**
  * A verb.
@@ -11,9 +13,13 @@ import { fromCaller, seconds } from "./commandLine";
  * @param exits Its exit codes, from `exitCodes`, and further notes, printed after its options.
  */
 export function verb(name: string, description: string, exits: string) {
+  const command = new Command(name);
   return (
-    new Command(name)
+    command
       .description(description)
+      .configureOutput({
+        outputError: (text, write) => write(NO_STACK.test(text) ? `${missingStackOf(command)}\n` : text),
+      })
       .helpOption("-h, --help", "print this")
       .configureHelp({ helpWidth: HELP_WIDTH, optionDescription: aboutOption })
       .addHelpText("after", `\n${exits}`)
@@ -23,6 +29,14 @@ export function verb(name: string, description: string, exits: string) {
 }
 
 export const HELP_WIDTH = 130;
+
+/** Commander's error for {@link NEEDED_STACK}, which does not say what stacks there are. */
+const NO_STACK = /^error: required option '-s, --stack <name>' not specified/;
+
+function missingStackOf(command: { readonly opts: () => object }): string {
+  const { cwd } = command.opts() as { readonly cwd?: string };
+  return missingStack(cwd ?? usualProject());
+}
 
 /** As Commander has it, but for flags, of which everybody knows that they are off by default. */
 function aboutOption(option: Option): string {
@@ -67,4 +81,22 @@ export function timeout(usual: number, about = "give up after this many seconds"
 /** For an option that may be repeated. */
 export function collect(written: string, before: string[] | undefined): string[] {
   return [...(before ?? []), written];
+}
+
+export const POLICY_PACK = new Option(
+  "--policy-pack <dir>",
+  "what the stack has to keep to; this repository's is observability/policy; repeatable",
+).argParser<string[] | undefined>(collect);
+
+export const POLICY_PACK_CONFIG = new Option(
+  "--policy-pack-config <file>",
+  "settings of the policies as JSON, one file for each pack, in the same order; repeatable",
+).argParser<string[] | undefined>(collect);
+
+/** The packs that these options name. @throws UsageProblem if there is one that cannot be read. */
+export function policiesOf(given: {
+  readonly policyPack?: string[] | undefined;
+  readonly policyPackConfig?: string[] | undefined;
+}): PolicyPackChoice[] {
+  return policyPackChoices(given.policyPack ?? [], given.policyPackConfig ?? []);
 }

@@ -3,6 +3,7 @@ import { CommanderError } from "@commander-js/extra-typings";
 import { ConfigError } from "../config/problems";
 import { messageOf } from "../lib/run";
 import { OperationFailed, UsageProblem } from "./pulumi/problem";
+import { missingStack } from "./pulumi/project";
 
 /**
  * Meaning of the exit codes of all commands; docs/operations.md has a table by command. 1 and 2 as in
@@ -84,14 +85,24 @@ export async function withTimeout<T>(limit: number, work: (signal: AbortSignal) 
   }
 }
 
+/** The number that is written; undefined if it is no whole number within the limits. */
+export function wholeNumberIn(
+  written: string,
+  { least, most }: { readonly least: number; readonly most: number },
+): number | undefined {
+  const number = Number(written);
+  const isOne = written.trim() !== "" && Number.isInteger(number) && number >= least && number <= most;
+  return isOne ? number : undefined;
+}
+
 /** Parses a whole number. @throws UsageProblem if it is none, or out of range. */
 export function wholeNumber(
   option: string,
   written: string,
   { least, most }: { readonly least: number; readonly most: number },
 ): number {
-  const number = Number(written);
-  if (written.trim() !== "" && Number.isInteger(number) && number >= least && number <= most) return number;
+  const number = wholeNumberIn(written, { least, most });
+  if (number !== undefined) return number;
   throw new UsageProblem(
     `${option} ${JSON.stringify(written)} is not a whole number. Allowed: ${least} to ${most}.`,
   );
@@ -100,18 +111,20 @@ export function wholeNumber(
 /**
  * Source of a deployment's outputs: `--stack` or `--outputs`. @throws UsageProblem unless exactly one is
  * given.
+ * @param cwd Directory of Pulumi.yaml.
  */
 export function oneOfTwo({
   stack,
   outputs,
+  cwd,
 }: {
   readonly stack?: string | undefined;
   readonly outputs?: string | undefined;
+  readonly cwd: string;
 }): { readonly stack: string } | { readonly file: string } {
   if (stack !== undefined && outputs === undefined) return { stack };
   if (outputs !== undefined && stack === undefined) return { file: outputs };
-  const isNone = stack === undefined;
-  throw new UsageProblem(isNone ? "--stack is missing: which stack?" : "Say --stack or --outputs, not both.");
+  throw new UsageProblem(stack === undefined ? missingStack(cwd) : "Say --stack or --outputs, not both.");
 }
 
 /**

@@ -6,6 +6,7 @@ import { parseConfig } from "../plan/config";
 import { factsOf } from "../plan/facts";
 import { plan } from "../plan/plan";
 import type { DeploymentPlan } from "../plan/types";
+import { poolsNote } from "../plan/usualPools";
 import { locateTools } from "../toolchain/index";
 import { UsageProblem } from "./pulumi/problem";
 import { checkStackName, readProject, stackFile, stacksWithFiles } from "./pulumi/project";
@@ -17,6 +18,8 @@ export interface PlannedStack {
   readonly file: string;
   readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
+  /** Which pools it has, if it says none. */
+  readonly poolsNote: string | undefined;
 }
 
 /**
@@ -33,7 +36,13 @@ export function planStack(stack: string, directory: string): PlannedStack {
       `${project.directory} has no Pulumi.${stack}.yaml. Stacks there: ${known.length > 0 ? known.join(", ") : "none"}.`,
     );
   }
-  const config = parseConfig(writtenConfig(file));
+  const written = writtenConfig(file);
+  const config = parseConfig(written);
   const facts = factsOf(config, () => locateTools().servicesObtainable);
-  return { file: relative(project.directory, file), config, plan: plan(config, facts) };
+  return {
+    file: relative(project.directory, file),
+    config,
+    plan: plan(config, facts),
+    poolsNote: poolsNote(written, config),
+  };
 }

@@ -4,11 +4,13 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { requestArguments } from "../components/topology";
 import { modelSource } from "../config/model";
 import { NO_PARSER } from "../config/names";
 import { packageRoot } from "../lib/root";
 import { runtimeDirectory } from "../lib/runtimeFiles";
 import { counted } from "../lib/words";
+import { cautionsOf } from "../plan/cautions";
 import { drawPicture } from "../plan/drawing/picture";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import { ENVIRONMENT } from "../sky/setup";
@@ -52,42 +54,64 @@ function secretsToBring(names: readonly string[]): string[] {
       from: "cat key.pem fullchain.pem | base64 -w0",
       about: "your certificate and its key",
     },
-    { secret: CLUSTER_SECRET, from: random, about: "from it come passwords and certificates between nodes" },
+    {
+      secret: CLUSTER_SECRET,
+      from: random,
+      about: "passwords and certificates between nodes are derived from it",
+    },
   ];
   return known
     .filter(({ secret }) => names.includes(secret))
-    .map(({ secret, from, about }) => `  export ${secret}=$(${from})     # ${about}\n`);
+    .map(({ secret, from, about }) => `export ${secret}=$(${from})     # ${about}`);
 }
 
-/** How a client authenticates with the secrets generated on the node. */
-function howToAsk(made: readonly string[], address: string): string {
-  const directory = `${ENVIRONMENT}/access`;
+/** Local port of the recipes' tunnel. */
+const LOCAL_PORT = 8000;
+
+/** Directory of generated secrets on the first node, relative to the home directory. */
+const ACCESS = `${ENVIRONMENT}/access`;
+
+/** A request through the tunnel, as a client sends it. `made`: secrets generated on the node. */
+function howToAsk({ config, plan }: PlannedStack, made: readonly string[]): string[] {
+  const { gateway, tls } = config.access;
+  const address = `${tls.mode === "off" ? "http" : "https"}://127.0.0.1:${LOCAL_PORT}`;
   const certificate = made.includes(TLS_BUNDLE);
-  const pem = certificate
-    ? `  ssh ${CLUSTER} cat ${directory}/certificate.pem > endpoint.pem     # what clients trust\n`
-    : "";
-  if (!made.includes(API_KEYS)) return pem;
-  const trust = certificate ? " --cacert endpoint.pem" : "";
-  return `${pem}  echo "Authorization: Bearer $(ssh ${CLUSTER} cat ${directory}/api-key)" | curl${trust} -H @- ${address}/models
-`;
+  // A certificate of the user's own is not for 127.0.0.1; the tunnel's end is known by SSH.
+  const trust = certificate ? " --cacert endpoint.pem" : tls.mode === "own" ? " -k" : "";
+  const key = made.includes(API_KEYS) ? `$(ssh ${CLUSTER} cat ${ACCESS}/api-key)` : "KEY";
+  return [
+    `ssh -N -L ${LOCAL_PORT}:127.0.0.1:${plan.endpoint.port} ${CLUSTER} &     # a tunnel: the endpoint is ${address}/v1`,
+    ...(certificate
+      ? [`ssh ${CLUSTER} cat ${ACCESS}/certificate.pem > endpoint.pem     # what clients trust`]
+      : []),
+    ...(gateway
+      ? [`echo "Authorization: Bearer ${key}" | curl -s${trust} -H @- \\`]
+      : [`curl -s${trust} \\`]),
+    `  ${requestArguments(address, plan)}`,
+  ];
 }
 
-/** Notes on the gateway's secrets; none if the endpoint requires no key. */
+/** Notes on the gateway's secrets. */
 function aboutAccess({ config }: PlannedStack, made: readonly string[]): string {
-  if (!config.access.gateway)
-    return "The endpoint asks nobody in the cluster's network for a key (dynamo-sky:access.gateway: false).\n";
-  if (made.length === 0) return "";
+  if (!config.access.gateway || made.length === 0) return "";
   const what = made.includes(TLS_BUNDLE) ? "The key and the certificate are" : "The key is";
-  return `${what} made on the first node, kept there for its user alone, and the log says where. A key of your own: --secret ${API_KEYS}.\n`;
+  return ` ${what} made on the first node; a key of your own: --secret ${API_KEYS}.`;
 }
 
 /** How to launch another model, if the task's environment sets it. */
-function aboutModel({ config }: PlannedStack): string {
-  const launch = "Launch it from the root of a clone: the nodes get the files of ./runtime.\n";
-  if (modelSource(config.model) !== "hub") return launch;
+function aboutModel({ config }: PlannedStack): string[] {
+  if (modelSource(config.model) !== "hub") return [];
   const parsers = [config.reasoningParser, config.toolCallParser].filter((name) => name !== NO_PARSER);
-  const fit = parsers.length > 0 ? ` and that ${parsers.join(" and ")} parse` : "";
-  return `Another model that these GPUs hold${fit}: --env MODEL=NAME. ${launch}`;
+  const fit = parsers.length > 0 ? ` and whose output the parsers ${parsers.join(" and ")} read` : "";
+  return [`Another model that fits these GPUs${fit}: --env MODEL=NAME, also in the request.`];
+}
+
+/** How to read the plan. */
+function aboutPlan({ plan }: PlannedStack): string {
+  const ranks = plan.clusters.flatMap(({ nodes }) => nodes.flatMap(({ programs }) => programs));
+  const isCounted = ranks.some(({ rank, ports }) => rank > 0 && ports["kvEvents"] !== undefined);
+  const counted = isCounted ? " The engine itself adds a rank's number to kvEvents." : "";
+  return `The plan below (fields: runtime/plan.py): \`ports\` are those that a program listens on.${counted}`;
 }
 
 function heading(stack: string, planned: PlannedStack): string {
@@ -96,22 +120,29 @@ function heading(stack: string, planned: PlannedStack): string {
   const inputs = plan.clusters.map((cluster) => ({ cluster, config, standalone: true }));
   const secrets = inputs.flatMap(taskSecretNames);
   const made = inputs.flatMap(madeOnNode);
-  const scheme = config.access.tls.mode === "off" ? "http" : "https";
-  const address = `${scheme}://127.0.0.1:${LOCAL_PORT}/v1`;
+  const commands = [
+    ...secretsToBring(secrets),
+    `sky launch -c ${CLUSTER}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}     # from the root of a clone`,
+    ...howToAsk(planned, made),
+    `sky down ${CLUSTER}`,
+  ];
   const opened = config.sky.openEndpoint
-    ? "The endpoint's port is open to the internet, and asks for the key.\n"
-    : "No port is open to the internet; the tunnel above goes through SkyPilot's SSH.\n";
-  return `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${counted(nodes.length, "node")}.
-
-${secretsToBring(secrets).join("")}  sky launch -c ${CLUSTER}${secrets.map((secret) => ` --secret ${secret}`).join("")} ${recipePath(stack)}
-  ssh -N -L ${LOCAL_PORT}:127.0.0.1:${plan.endpoint.port} ${CLUSTER} &     # the endpoint, at ${address}
-${howToAsk(made, address)}  sky down ${CLUSTER}
-
-${opened}${aboutAccess(planned, made)}${aboutModel(planned)}Written by \`npm run recipes\` from ${planned.file}: edit that, not this.`;
+    ? "The endpoint's port is open to the internet, and needs the key."
+    : "No port is open to the internet.";
+  const notes = [
+    ...cautionsOf(config, plan),
+    `${opened}${aboutAccess(planned, made)}`,
+    ...aboutModel(planned),
+    aboutPlan(planned),
+  ];
+  return [
+    `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${counted(nodes.length, "node")}. Made by \`npm run recipes\` from ${planned.file}.`,
+    "",
+    ...commands.map((line) => `  ${line}`),
+    "",
+    ...notes,
+  ].join("\n");
 }
-
-/** Local port of the recipes' tunnel. */
-const LOCAL_PORT = 8000;
 
 /**
  * The recipe of a stack.

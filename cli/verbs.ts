@@ -12,6 +12,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
     summary: "what a stack would run where: nodes, GPUs, ports",
     load: () => require("./commands/plan") as typeof import("./commands/plan"),
   },
+  size: {
+    summary: "from a load and a promise to layouts with their prices, and a stack",
+    load: () => require("./commands/size") as typeof import("./commands/size"),
+  },
   recipe: {
     summary: "a stack as a plain SkyPilot recipe",
     load: () => require("./commands/recipe") as typeof import("./commands/recipe"),

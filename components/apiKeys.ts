@@ -5,6 +5,7 @@ import { RandomPassword } from "@pulumi/random/randomPassword";
 import type { DeploymentConfig } from "../config/deployment";
 import { keepSecretsOutOfDebugMessages } from "./debugMessages";
 
+/** Arguments of {@link ApiKeys}. */
 export interface ApiKeysArgs {
   /** Names of the accepted keys; at least one. */
   readonly keys: DeploymentConfig["access"]["keys"];

@@ -1,14 +1,12 @@
 /** From the user's configuration to the input of the components; creates no resources. */
 
-import { existsSync, statSync } from "node:fs";
 import { homedir } from "node:os";
-import { resolve } from "node:path";
 import type * as pulumi from "@pulumi/pulumi";
 import type { DeepReadonly, DeploymentConfig } from "../config/deployment";
 import { ConfigError, type Problem } from "../config/problems";
 import type { ConfigInput } from "../config/schema";
 import { show } from "../config/values";
-import { type BroughtFiles, LARGEST, NotBrought, readBrought } from "../lib/broughtFiles";
+import { type BroughtFiles, LARGEST, NotBrought, readableKind, readBrought } from "../lib/broughtFiles";
 import { problemOfCertificate } from "../lib/tls/served";
 import { cautionsOf } from "../plan/cautions";
 import { parseConfig } from "../plan/config";
@@ -17,10 +15,11 @@ import { factsOf } from "../plan/facts";
 import { localAddresses } from "../plan/localAddresses";
 import { plan } from "../plan/plan";
 import type { ClusterPlan, DeploymentPlan } from "../plan/types";
+import { poolsNote } from "../plan/usualPools";
 import { locateTools } from "../toolchain";
 import { beforeLaunch } from "./beforeLaunch";
 import type { Observation } from "./observation";
-import { affordableCost } from "./prices";
+import { affordableCost, limitCautions } from "./prices";
 import { reported } from "./problems";
 import type { SkyObservation } from "./skyRepair";
 
@@ -60,6 +59,11 @@ export interface DynamoClusterArgs extends Written {
    * back with them. Default: false.
    */
   readonly asleep?: boolean;
+  /**
+   * Only what answers for the workers runs: control plane, frontends and gateway, which tells clients to come
+   * back. Default: false.
+   */
+  readonly workersDown?: boolean;
 }
 
 /** A validated deployment. */
@@ -68,6 +72,8 @@ export interface Deployment {
   readonly plan: DeploymentPlan;
   /** Those of the plan that run: none while it is asleep. */
   readonly clusters: readonly ClusterPlan[];
+  /** Those that keep their names, also while they do not run. */
+  readonly named: readonly ClusterPlan[];
   readonly cost: DeploymentCost;
   /** What a person should know before it is made, although it is allowed. */
   readonly cautions: readonly string[];
@@ -99,6 +105,7 @@ export function prepare(args: DynamoClusterArgs): Deployment {
     observed: _local,
     observedSky,
     asleep = false,
+    workersDown = false,
     ...written
   } = args;
   return reported(() => {
@@ -110,17 +117,20 @@ export function prepare(args: DynamoClusterArgs): Deployment {
     const config = parseConfig({ ...written, ...secrets });
     checkCertificate(config);
     const files = broughtFiles(config);
-    const planned = plan(
-      config,
-      factsOf(config, () => localServices ?? locateTools().servicesObtainable),
-    );
+    const facts = factsOf(config, () => localServices ?? locateTools().servicesObtainable);
+    const whole = plan(config, facts);
+    const planned = workersDown ? plan(config, { ...facts, workersDown }) : whole;
     const clusters = asleep ? [] : planned.clusters;
     const cost = affordableCost(config, { ...planned, clusters }, observedSky?.prices);
     const cautions = [
+      ...[poolsNote(args, config) ?? []].flat(),
       ...cautionsOf(config, planned),
+      ...limitCautions(config, facts, observedSky?.prices),
       ...(observedSky === undefined ? [] : beforeLaunch(config, observedSky)),
     ];
-    return { config, plan: planned, clusters, cost, cautions, files, addresses: localAddresses(planned) };
+    const named = whole.clusters;
+    const addresses = localAddresses(planned);
+    return { config, plan: planned, clusters, named, cost, cautions, files, addresses };
   });
 }
 
@@ -141,33 +151,45 @@ function sourcesOf(mount: DeploymentConfig["sky"]["fileMounts"][string]) {
   return source.map((one, index) => ({ path: ["source", index], source: one }));
 }
 
-/** Missing files are reported before a node is created. */
+/** Files that are missing or that cannot be read are reported before a node is created. */
 function broughtFiles({ files, sky }: DeploymentConfig): BroughtFiles {
   const problems: Problem[] = [];
   const read = Object.entries(files).flatMap(([name, path]) => {
-    try {
-      return [[name, readBrought(path)] as const];
-    } catch (error) {
-      if (!(error instanceof NotBrought)) throw error;
-      const message = `${show(path)} ${error.message}. Allowed: a file or directory that can be read, of at most ${LARGEST / 1e6} MB; sky.fileMounts brings more.`;
-      problems.push({ path: ["files", name], message });
-      return [];
-    }
+    const found = orReason(() => readBrought(path));
+    if (typeof found !== "string") return [[name, found] as const];
+    const message = `${show(path)} ${found}. Allowed: a file or directory that can be read, of at most ${LARGEST / 1e6} MB; sky.fileMounts brings more.`;
+    problems.push({ path: ["files", name], message });
+    return [];
   });
   for (const [at, mount] of Object.entries(sky.fileMounts))
     for (const { path, source } of sourcesOf(mount)) {
-      if (source.includes("://")) continue;
-      const here = source.replace(/^~(?=\/)/, homedir());
-      const isFileOfStorage =
-        path.length === 1 && statSync(here, { throwIfNoEntry: false })?.isFile() === true;
-      if (isFileOfStorage) {
-        const message = `${show(source)} is a file, and SkyPilot makes a bucket of a directory. Write it in a list, [${source}], or its path alone, without an object.`;
-        problems.push({ path: ["sky", "fileMounts", at, ...path], message });
-      }
-      if (existsSync(here)) continue;
-      const message = `${show(source)} is not there (${resolve(source)}). Allowed: a path of this machine or a URL of a bucket.`;
-      problems.push({ path: ["sky", "fileMounts", at, ...path], message });
+      const message = source.includes("://") ? undefined : mountProblem(source, path.length === 1);
+      if (message !== undefined) problems.push({ path: ["sky", "fileMounts", at, ...path], message });
     }
   if (problems.length > 0) throw new ConfigError(problems);
   return Object.fromEntries(read);
+}
+
+/**
+ * Why SkyPilot could not bring a path of this machine. `isWholeStorage`: it is the one source of a storage.
+ */
+function mountProblem(source: string, isWholeStorage: boolean): string | undefined {
+  const found = orReason(() => ({ kind: readableKind(source.replace(/^~(?=\/|$)/, homedir())) }));
+  if (typeof found === "string")
+    return `${show(source)} ${found}. Allowed: a path of this machine that can be read, or a URL of a bucket.`;
+  if (found.kind === "other")
+    return `${show(source)} is neither a file nor a directory. Allowed: a path of one, or a URL of a bucket.`;
+  return found.kind === "file" && isWholeStorage
+    ? `${show(source)} is a file, and SkyPilot makes a bucket of a directory. Write it in a list, [${source}], or its path alone, without an object.`
+    : undefined;
+}
+
+/** What the work returns, or why a path cannot be brought. */
+function orReason<T extends object>(work: () => T): T | string {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof NotBrought) return error.message;
+    throw error;
+  }
 }

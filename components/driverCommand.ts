@@ -33,6 +33,7 @@ export interface Repair {
   readonly isCause: boolean;
 }
 
+/** Arguments of {@link DriverCommand}. */
 export interface DriverCommandArgs {
   /** Runs on creation, and again whenever any of these arguments changes. */
   readonly apply: DriverVerb;

@@ -4,7 +4,7 @@ import { RandomString } from "@pulumi/random/randomString";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
-import { detailsText } from "../plan/outputs";
+import { deployedLayout, detailsText } from "../plan/outputs";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
 import { type RolloutPlan, rolloutOf, withClusters } from "../plan/rollout";
@@ -29,7 +29,7 @@ import { LocalCluster } from "./localCluster";
 import { Metrics } from "./metrics";
 import { clusterBaseName, SUFFIX_LENGTH } from "./names";
 import { Planner } from "./planner";
-import { Readiness } from "./readiness";
+import { Readiness, untilUnlisted } from "./readiness";
 import { localRepairs } from "./repair";
 import { Router } from "./router";
 import { clusterIdentity, SkyCluster } from "./skyCluster";
@@ -140,12 +140,12 @@ export class DynamoCluster extends pulumi.ComponentResource {
       .all(plan.clusters.map((cluster) => hostOf(hosts, cluster.name).clusterName))
       .apply((names) => topologyOf(plan, names));
     this.deployment = pulumi.output(summaryOf(deployment.config, plan));
-    const { engine } = config;
+    const said = { engine: config.engine, layout: deployedLayout(config) };
     const prices = Object.fromEntries(cost.clusters.map((one) => [one.name, one.dollarsPerHour]));
     this.details = pulumi
       .all([this.topology, this.deployment, this.logs, curl])
       .apply(([topology, where, logs, command]) =>
-        detailsText({ engine, deployment: where, topology, logs, prices, curl: command }),
+        detailsText({ ...said, deployment: where, topology, logs, prices, curl: command }),
       );
     this.registerOutputs({
       endpoint: this.endpoint,
@@ -171,6 +171,8 @@ export class DynamoCluster extends pulumi.ComponentResource {
       task: plan.task,
       namespace: plan.namespace,
       expectedWorkers: plan.expectedWorkers,
+      // Pulumi takes down what a deployment no longer has after all else.
+      ...(config.placement === "dedicated" ? { surplusSeconds: untilUnlisted(config) } : {}),
       ...(keys === undefined ? {} : { apiKey: keys.first }),
       ...(head.certificate === undefined
         ? {}
@@ -207,10 +209,16 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const suffix = this.#suffix(`${name}-suffix`);
     const prefix = args.clusterPrefix ?? `${pulumi.getProject()}-${pulumi.getStack()}-${name}`;
     const hosts = new Map<string, ClusterHost>();
+    const suffixes = new Map(
+      deployment.named.map((cluster) => [
+        cluster.name,
+        this.#ownSuffix(`${name}-${cluster.name}-suffix`, cluster, deployment) ?? suffix,
+      ]),
+    );
     const named = headFirst(deployment).map((cluster) => {
-      const own = this.#ownSuffix(`${name}-${cluster.name}-suffix`, cluster, deployment);
       const base = clusterBaseName(prefix, cluster.name);
-      return { cluster, base, clusterName: (own ?? suffix).result.apply((end) => `${base}-${end}`) };
+      const { result } = suffixes.get(cluster.name) ?? suffix;
+      return { cluster, base, clusterName: result.apply((end) => `${base}-${end}`) };
     });
     const planned = rolloutOf(deployment.config, deployment.plan);
     const names = Object.fromEntries(named.map(({ cluster, clusterName }) => [cluster.name, clusterName]));

@@ -14,6 +14,7 @@ import { DriverCommand } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
 import type { LocalRepairs } from "./repair";
 
+/** Arguments of {@link LocalCluster}. */
 export interface LocalClusterArgs {
   /** Full name, unique on this machine; also the name of the cluster's directory. */
   readonly clusterName: pulumi.Input<string>;

@@ -20,15 +20,44 @@ export const REPLICAS_VARIABLE = "DYNAMO_SKY_REPLICAS";
  */
 export const ASLEEP_VARIABLE = "DYNAMO_SKY_ASLEEP";
 
+/** The same for its workers alone: what answers for them stays. */
+export const WORKERS_DOWN_VARIABLE = "DYNAMO_SKY_WORKERS_DOWN";
+
 /** Since when the deployment is to be asleep, ISO 8601; undefined if it is to run. @throws ProgramError */
-export function asleepSince(): string | undefined {
-  const since = process.env[ASLEEP_VARIABLE];
+export const asleepSince = (): string | undefined => timeIn(ASLEEP_VARIABLE);
+
+/** Since when its workers are to be. @throws ProgramError */
+export const workersDownSince = (): string | undefined => timeIn(WORKERS_DOWN_VARIABLE);
+
+function timeIn(variable: string): string | undefined {
+  const since = process.env[variable];
   if (since === undefined || !Number.isNaN(Date.parse(since))) return since;
-  throw new ProgramError(`${ASLEEP_VARIABLE}=${since} is not a time such as 2027-03-01T00:00:00Z. Unset it.`);
+  throw new ProgramError(`${variable}=${since} is not a time such as 2027-03-01T00:00:00Z. Unset it.`);
 }
 
 /** Output of the stack with the numbers. */
 const REPLICAS_OUTPUT = "replicas";
+
+/** What the stack's last update has left. */
+export interface LastUpdate {
+  readonly replicas: Replicas;
+  /** Since when it is asleep, or its workers are; undefined if it runs. */
+  readonly restsSince: string | undefined;
+}
+
+/** Nothing where nobody operates it. */
+export async function lastUpdate(config: DeploymentConfig): Promise<LastUpdate> {
+  const { schedule, idle } = config;
+  if (!isAutoscaled(config) && schedule.length === 0 && idle.afterMinutes === undefined)
+    return { replicas: {}, restsSince: undefined };
+  const self = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
+  const outputs = new pulumi.StackReference(self);
+  const names = [REPLICAS_OUTPUT, "asleep", "workersDown"] as const;
+  const [replicas, ...rests] = await Promise.all(names.map((name) => outputs.getOutputDetails(name)));
+  const parsed = replicasSchema.safeParse(replicas?.value);
+  const restsSince = rests.map(({ value }) => value).find((value) => typeof value === "string");
+  return { replicas: parsed.success ? parsed.data : {}, restsSince };
+}
 
 /**
  * The deployment with as many replicas as the stack's last update has left: between its bounds the
@@ -36,9 +65,14 @@ const REPLICAS_OUTPUT = "replicas";
  *
  * @throws ProgramError if the variable cannot be read.
  */
-export async function withCurrentReplicas(config: DeploymentConfig): Promise<DeploymentConfig> {
-  if (!isAutoscaled(config)) return config;
-  return withReplicas(config, { ...(await lastReplicas()), ...askedReplicas() });
+export function withCurrentReplicas(config: DeploymentConfig, { replicas }: LastUpdate): DeploymentConfig {
+  return withReplicas(config, { ...replicas, ...askedReplicas() });
+}
+
+/** What an update does to a stack that rests. */
+export function wakingCaution({ restsSince }: LastUpdate): string | undefined {
+  if (restsSince === undefined) return undefined;
+  return `It is asleep since ${restsSince}: this brings it up again. (\`dynamo-sky pipeline deploy\` leaves it asleep.)`;
 }
 
 /** Value of the stack's output. */
@@ -47,13 +81,6 @@ export function replicasOutput(config: DeploymentConfig): { readonly [REPLICAS_O
   return {
     [REPLICAS_OUTPUT]: Object.fromEntries(scaledPools(config).map(({ role, replicas }) => [role, replicas])),
   };
-}
-
-async function lastReplicas(): Promise<Replicas> {
-  const self = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
-  const last = await new pulumi.StackReference(self).getOutputDetails(REPLICAS_OUTPUT);
-  const parsed = replicasSchema.safeParse(last.value);
-  return parsed.success ? parsed.data : {};
 }
 
 function askedReplicas(): Replicas {

@@ -3,6 +3,8 @@
 import type { DeploymentConfig } from "../config/deployment";
 import { ConfigError } from "../config/problems";
 import { stableJson } from "../lib/stableJson";
+import { beyondLimits } from "../plan/bounds";
+import type { PlanFacts } from "../plan/context";
 import { assertAffordable, type ClusterPrice, costOf, type DeploymentCost } from "../plan/cost";
 import { factsOf } from "../plan/facts";
 import { machineProblems } from "../plan/machines";
@@ -58,7 +60,33 @@ export function affordableCost(
   prices?: SkyPrices,
 ): DeploymentCost {
   refuseImpossible(config, planned, prices);
-  const cost = costOf(config, planned, (cluster) => prices?.get(question(cluster, config)));
+  const cost = costAt(config, planned, prices);
   assertAffordable(config, cost);
   return cost;
+}
+
+/** What a deployment costs, whatever that is: neither limits nor missing machines refuse it. */
+export function costAt(
+  config: DeploymentConfig,
+  planned: Pick<DeploymentPlan, "clusters">,
+  prices: SkyPrices | undefined,
+): DeploymentCost {
+  return costOf(config, planned, (cluster) => prices?.get(question(cluster, config)));
+}
+
+/**
+ * What the planner may ask for and the limits do not allow. @throws ConfigError for what the schedule asks
+ * for.
+ */
+export function limitCautions(
+  config: DeploymentConfig,
+  facts: PlanFacts,
+  prices?: SkyPrices,
+): readonly string[] {
+  const { problems, cautions } = beyondLimits(config, (scaled) =>
+    // Here the limits are compared, not in the plan.
+    costAt(scaled, plan({ ...scaled, limits: { allowUnknownPrice: true } }, facts), prices),
+  );
+  if (problems.length > 0) throw new ConfigError(problems);
+  return cautions;
 }

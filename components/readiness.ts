@@ -1,10 +1,12 @@
 /** Verifies that a deployment serves. */
 import * as pulumi from "@pulumi/pulumi";
+import type { DeploymentConfig } from "../config/deployment";
 import type { TaskName } from "../config/task";
 import type { ExpectedWorkers } from "../plan/types";
 import type { UnitRun } from "./clusterHost";
 import { DriverCommand, digestOf, type Repair } from "./driverCommand";
 
+/** Arguments of {@link Readiness}. */
 export interface ReadinessArgs {
   /** Base URL for clients. */
   readonly endpoint: pulumi.Input<string>;
@@ -16,6 +18,11 @@ export interface ReadinessArgs {
   readonly namespace: string;
   /** Number of workers that must be registered, by role. */
   readonly expectedWorkers: ExpectedWorkers;
+  /**
+   * Seconds after which more than the expected workers are accepted, as they go when the update ends.
+   * Default: never.
+   */
+  readonly surplusSeconds?: number;
   /** Time limit, seconds. Default: the driver's, 600. */
   readonly timeoutSeconds?: number;
   /** Sent with the test request. Default: none. */
@@ -60,6 +67,7 @@ export class Readiness extends pulumi.ComponentResource {
           logs: args.logs,
           localClusters: args.localClusters ?? [],
           ...(args.sky === undefined ? {} : { sky: args.sky }),
+          ...(args.surplusSeconds === undefined ? {} : { surplusSeconds: args.surplusSeconds }),
           ...(args.timeoutSeconds === undefined ? {} : { timeoutSeconds: args.timeoutSeconds }),
           ...(args.fingerprint === undefined ? {} : { fingerprint: args.fingerprint }),
           ...(args.apiKey === undefined ? {} : { apiKey: args.apiKey }),
@@ -73,6 +81,14 @@ export class Readiness extends pulumi.ComponentResource {
     this.endpoint = pulumi.all([args.endpoint, command.instance]).apply(([endpoint]) => endpoint);
     this.registerOutputs({ endpoint: this.endpoint });
   }
+}
+
+/** What frontends take to see the end of a lease. Unit: seconds. */
+const LEASE_END_SECONDS = 5;
+
+/** After the loss of a worker, until no frontend lists it. Unit: seconds. */
+export function untilUnlisted({ controlPlane }: Pick<DeploymentConfig, "controlPlane">): number {
+  return controlPlane.leaseTtlSeconds + LEASE_END_SECONDS;
 }
 
 /** Runs the check again after a loss or an unfinished update. */

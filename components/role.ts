@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Unit } from "../plan/units";
 import type { PlacedUnit, UnitRun } from "./clusterHost";
 
+/** Arguments of a component that runs units: {@link Workers}, {@link Frontend}, {@link ControlPlane}. */
 export interface RoleArgs {
   /** The units to run, and their clusters. */
   readonly units: readonly PlacedUnit[];

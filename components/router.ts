@@ -1,6 +1,7 @@
 /** Distribution of requests over the workers. */
 import * as pulumi from "@pulumi/pulumi";
 
+/** Arguments of {@link Router}. */
 export interface RouterArgs {
   /** Dynamo's router mode: `kv`, `round-robin`, … */
   readonly mode: string;

@@ -3,6 +3,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../config/deployment";
 import { type BroughtFiles, broughtTo, withDigests } from "../lib/broughtFiles";
+import { longestStop } from "../lib/nodeUnits";
+import { inOneLine } from "../lib/oneLine";
 import { runtimeDigests } from "../lib/runtimeFiles";
 import { stableJson } from "../lib/stableJson";
 import type { ServedCertificate } from "../lib/tls/served";
@@ -19,6 +21,7 @@ import { DriverCommand, digestOf } from "./driverCommand";
 import type { HostCertificate } from "./gatewayCertificate";
 import type { SkyRepairs } from "./skyRepair";
 
+/** Arguments of {@link SkyCluster}. */
 export interface SkyClusterArgs {
   /** Full name of the SkyPilot cluster. */
   readonly clusterName: pulumi.Input<string>;
@@ -259,18 +262,15 @@ function valuesOf(
   { certificate, secrets = {} }: SkyClusterArgs,
   wanted: readonly string[],
 ): Record<string, pulumi.Input<string>> | undefined {
-  const own = certificate?.kind === "own" ? { [TLS_BUNDLE]: inOneLine(certificate.bundle) } : {};
+  const own = certificate?.kind === "own" ? { [TLS_BUNDLE]: certificate.bundle.apply(inOneLine) } : {};
   const found = Object.entries({ ...secrets, ...own }).filter(([name]) => wanted.includes(name));
   return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
-/** Secrets pass through shells and environments on their way to a node. */
-function inOneLine(text: pulumi.Output<string>): pulumi.Output<string> {
-  return text.apply((value) => Buffer.from(value).toString("base64"));
-}
-
-function leaseInput({ clusterName, config }: SkyClusterArgs) {
-  return { cluster: clusterName, infra: config.sky.infra };
+function leaseInput({ clusterName, config, hasEndpoint, plan }: SkyClusterArgs) {
+  // Of what serves others the requests come to their end; with the endpoint all ends.
+  const drain = hasEndpoint ? {} : { drainSeconds: longestStop(plan.nodes) };
+  return { cluster: clusterName, infra: config.sky.infra, ...drain };
 }
 
 function launchInput(args: SkyClusterArgs, secrets: Record<string, pulumi.Input<string>> | undefined) {

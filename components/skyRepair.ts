@@ -9,6 +9,7 @@ import { clusterPrefixName, SUFFIX_LENGTH } from "./names";
 import { answersTo, priceQuestions, type SkyPrices } from "./prices";
 import { reported, reportedLater } from "./problems";
 import { unitRepairs } from "./repair";
+import { pulumiProcess, sharedLook } from "./sharedLook";
 
 /** The observed state, and when it was read. */
 export interface SkyObservation {
@@ -58,18 +59,12 @@ export async function observeSky(
     signal: AbortSignal.timeout(OBSERVE_SECONDS * 1000),
     result: () => undefined,
   };
-  const at = new Date().toISOString();
   const tasks = questions.map((question): unknown => JSON.parse(question));
   const hub = priced && hubQuestion(priced, process.env["HF_ENDPOINT"]);
-  const seen = await reportedLater(() =>
-    ask(
-      {
-        prefix: `${clusterPrefixName(prefix)}-`,
-        infra,
-        tasks,
-        ...(hub === undefined ? {} : { hub: { ...hub, token: huggingFaceToken } }),
-      },
-      context,
+  const asking = { prefix: `${clusterPrefixName(prefix)}-`, infra, tasks };
+  const { at, seen } = await reportedLater(() =>
+    sharedLook({ ...asking, hub }, { isPreview: pulumi.runtime.isDryRun(), pulumi: pulumiProcess() }, () =>
+      ask({ ...asking, ...(hub === undefined ? {} : { hub: { ...hub, token: huggingFaceToken } }) }, context),
     ),
   );
   const { clusters, prices, obstacles, models } = seen;

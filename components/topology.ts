@@ -32,6 +32,7 @@ export function topologyOf(plan: DeploymentPlan, names: readonly string[]): Clus
  */
 export type DeploymentSummary = DeploymentDetails["deployment"];
 
+/** The summary of a deployment: its configuration and its plan. */
 export function summaryOf(
   { target, sky }: Pick<DeploymentConfig, "target" | "sky">,
   { namespace, routerMode, task, expectedWorkers }: DeploymentPlan,
@@ -57,10 +58,18 @@ export function chatCommand(
   { model, task }: Pick<DeploymentPlan, "model" | "task">,
   { asksForKey = false, publicKeyPin }: ChatAccess = {},
 ): string {
-  const { path, body } = tasks[task];
-  const content = JSON.stringify(body(model, "Say hello in one sentence.", 64));
   const key = asksForKey ? `printf 'Authorization: Bearer %s' "$${KEY_VARIABLE}" | ` : "";
   // Pins the public key and skips all other checks (curl checks a pin with -k too).
   const pin = publicKeyPin === undefined ? "" : `-k --pinnedpubkey ${quoted(publicKeyPin)} `;
-  return `${key}curl -s ${pin}${asksForKey ? "-H @- " : ""}${quoted(`${endpoint}/v1/${path}`)} -H 'Content-Type: application/json' -d ${quoted(content)}`;
+  return `${key}curl -s ${pin}${asksForKey ? "-H @- " : ""}${requestArguments(endpoint, { model, task })}`;
+}
+
+/** Arguments of curl for a request of the model's task, without the client's authentication. */
+export function requestArguments(
+  endpoint: string,
+  { model, task }: Pick<DeploymentPlan, "model" | "task">,
+): string {
+  const { path, body } = tasks[task];
+  const content = JSON.stringify(body(model, "Say hello in one sentence.", 64));
+  return `${quoted(`${endpoint}/v1/${path}`)} -H 'Content-Type: application/json' -d ${quoted(content)}`;
 }

@@ -97,6 +97,20 @@ export function hasGateway({
   return access.gateway ?? (target === undefined ? undefined : target === "sky");
 }
 
+/** One takes all requests while the other is changed. */
+const FRONTENDS_BEHIND_A_GATEWAY = 2;
+
+/** How many frontends there are; undefined if it is unknown whether there is a gateway. */
+export function frontendReplicas({
+  frontend,
+  ...known
+}: Parameters<typeof hasGateway>[0] & {
+  readonly frontend: { readonly replicas?: number | undefined };
+}): number | undefined {
+  const gateway = hasGateway(known);
+  return frontend.replicas ?? (gateway === undefined ? undefined : gateway ? FRONTENDS_BEHIND_A_GATEWAY : 1);
+}
+
 /** The name of the key if the configuration has none. */
 const USUAL_KEY = "default";
 

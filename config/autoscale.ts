@@ -4,8 +4,15 @@
  */
 import { decimal, oneOf, optional, section, setting, whole } from "./values";
 
+/**
+ * What NVIDIA's planner can aim at, without `sla`: `optimization_target` of
+ * https://github.com/ai-dynamo/dynamo/blob/v1.6.1/components/src/dynamo/planner/config/planner_config.py
+ */
 export const AUTOSCALE_TARGETS = ["throughput", "latency", "load"] as const;
 export type AutoscaleTarget = (typeof AUTOSCALE_TARGETS)[number];
+
+/** Why there is no target `sla`. Source: https://pypi.org/project/aisimulate/0.13.0/ */
+const NO_SLA = "`sla` needs NVIDIA's aisimulate, which PyPI has as a stub alone.";
 
 /** Not a fraction: 0.8 would be less than one percent. */
 const percent = () => decimal({ min: 1, max: 100 });
@@ -16,7 +23,7 @@ export const DECODE_THRESHOLDS = ["scaleUpKvPercent", "scaleDownKvPercent"] as c
 export const PREFILL_THRESHOLDS = ["scaleUpQueueTokens", "scaleDownQueueTokens"] as const;
 
 export const autoscaleSchema = section({
-  target: setting(oneOf("a target", AUTOSCALE_TARGETS), {
+  target: setting(oneOf("a target", AUTOSCALE_TARGETS, {}, { sla: NO_SLA }), {
     default: "throughput",
     about:
       "What the planner aims at (`optimization_target`). `throughput` and `latency`: its own thresholds of queue and KV cache, for busy workers or for short queues. `load`: the four thresholds below. (`sla` is not there: it needs NVIDIA's `aisimulate`, which PyPI has as a stub alone.)",

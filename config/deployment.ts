@@ -8,6 +8,7 @@ import type { Parsers } from "./parsers";
 import type { RouterMode } from "./router";
 import type { ParsedConfig } from "./schema";
 
+/** The type with all members of all levels `readonly`. */
 export type DeepReadonly<T> = T extends (infer U)[]
   ? readonly DeepReadonly<U>[]
   : T extends object
@@ -20,7 +21,10 @@ interface Derived extends Parsers {
   servedModelName: string;
   pools: (ParsedConfig["pools"][number] & { replicas: number })[];
   router: Omit<ParsedConfig["router"], "mode"> & { mode: RouterMode };
-  frontend: Omit<ParsedConfig["frontend"], "migrationLimit"> & { migrationLimit: number };
+  frontend: Omit<ParsedConfig["frontend"], "migrationLimit" | "replicas"> & {
+    migrationLimit: number;
+    replicas: number;
+  };
   cluster: Omit<ParsedConfig["cluster"], "gpusPerNode" | "allowIdleGpus"> & {
     gpusPerNode: number;
     allowIdleGpus: boolean;

@@ -8,6 +8,7 @@ import frontend from "./flags/frontend.json";
 /** What follows a flag; `exits`: it prints something, and the program ends. */
 export type FlagValues = "none" | "one" | "JSON" | "at most one" | "several" | "exits";
 
+/** The flags of one program. */
 export interface FlagTable {
   readonly flags: Readonly<Record<string, FlagValues>>;
   /** Other spellings of a flag, obsolete ones and `--no-…` included. */
@@ -19,6 +20,7 @@ export interface FlagTable {
 /** The JSON has these values as text: the test of the tables knows that there are no others. */
 export const flagTable = (read: unknown): FlagTable => read as FlagTable;
 
+/** The flags of `python3 -m dynamo.frontend`. */
 export const FRONTEND_TABLE = flagTable(frontend);
 
 /** The flag that a variable stands for; undefined if it stands for none. */

@@ -1,4 +1,4 @@
-/** How a worker that hangs is noticed, and what is done then. */
+/** How a worker or a frontend that hangs is noticed, and what is done then. */
 import { flag, section, setting, whole } from "./values";
 
 const seconds = (max: number) => whole({ min: 1, max, noun: "a whole number of seconds" });
@@ -29,17 +29,18 @@ export const healthSchema = section({
   everySeconds: setting(seconds(3600), {
     default: 10,
     unit: "seconds",
-    about: "How often a worker's status server is asked how it is (`/health`), once it has been well.",
+    about:
+      "How often a worker's status server (`/health`) and a frontend (`/live`) are asked how they are, once they have been well.",
   }),
   timeoutSeconds: setting(seconds(3600), {
     default: 5,
     unit: "seconds",
-    about: "How long the status server may take to answer.",
+    about: "How long they may take to answer.",
   }),
   failures: setting(whole({ min: 0, max: 100 }), {
     default: 3,
     unit: "failures in a row",
     about:
-      "After how many a worker is ended and started again, with all ranks of its replica. It counts as a failure when it is not well, and when no answer comes. 0 is never. A worker that starts is not counted, however long it takes.",
+      "After how many a worker is ended and started again, with all ranks of its replica; or a frontend. It counts as a failure when it is not well, and when no answer comes. 0 is never. One that starts is not counted, however long it takes.",
   }),
 });

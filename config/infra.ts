@@ -4,6 +4,7 @@
  * itself.
  */
 
+/** Infras that are no clouds, of which some settings mean something else. */
 export type InfraKind = "Slurm" | "Kubernetes";
 
 /** By the name before the first `/`. Ssh node pools are a Kubernetes that SkyPilot sets up itself. */
@@ -17,6 +18,12 @@ const KINDS: Readonly<Record<string, InfraKind>> = {
 /** The cloud (or scheduler) of an infra: `aws` of `AWS/us-east-1`. */
 export function cloudOf(infra: string): string {
   return (infra.split("/")[0] ?? "").toLowerCase();
+}
+
+/** The region of a cloud's infra (`us-east-1` of `aws/us-east-1/us-east-1a`); undefined for any. */
+export function placeOf(infra: string): string | undefined {
+  const [, region] = infra.split("/");
+  return region === undefined || region === "*" ? undefined : region;
 }
 
 /** The kind of an infra (`slurm/lab`, `k8s/my-context`); undefined for a cloud's machines. */
@@ -83,7 +90,7 @@ export type SkyFeature =
  * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates too. Clouds that are not listed are
  * left to SkyPilot.
  */
-export const UNABLE: Readonly<Record<string, readonly SkyFeature[]>> = {
+export const UNSUPPORTED: Readonly<Record<string, readonly SkyFeature[]>> = {
   aws: ["volumes"],
   azure: ["networkTier", "volumes"],
   cudo: [
@@ -192,7 +199,7 @@ function has(table: Readonly<Record<string, readonly SkyFeature[]>>, infra: stri
 
 /** Whether SkyPilot never supports the feature there. */
 export function cannot(infra: string, feature: SkyFeature): boolean {
-  return has(UNABLE, infra, feature);
+  return has(UNSUPPORTED, infra, feature);
 }
 
 /**
@@ -200,12 +207,14 @@ export function cannot(infra: string, feature: SkyFeature): boolean {
  * Slurm, which needs Pyxis, nor where a container runs as its image's user.
  */
 export function runsContainers(infra: string): boolean {
-  return !has(UNABLE, infra, "containers") && !has(UNCERTAIN, infra, "containers") && !runsAsImageUser(infra);
+  return (
+    !has(UNSUPPORTED, infra, "containers") && !has(UNCERTAIN, infra, "containers") && !runsAsImageUser(infra)
+  );
 }
 
 /** Whether the options of `docker run` in SkyPilot's configuration have an effect there. */
 export function takesRunOptions(infra: string): boolean {
-  return HEEDS.runOptions.includes(cloudOf(infra)) && !cannot(infra, "containers");
+  return APPLIED_ON.runOptions.includes(cloudOf(infra)) && !cannot(infra, "containers");
 }
 
 /**
@@ -213,7 +222,7 @@ export function takesRunOptions(infra: string): boolean {
  * rents, so there is neither a pod nor a `docker run` that could say otherwise.
  */
 export function runsAsImageUser(infra: string): boolean {
-  const isKnown = UNABLE[cloudOf(infra)] !== undefined && infraKind(infra) === undefined;
+  const isKnown = UNSUPPORTED[cloudOf(infra)] !== undefined && infraKind(infra) === undefined;
   return isKnown && !cannot(infra, "containers") && !takesRunOptions(infra);
 }
 
@@ -223,19 +232,27 @@ export function runsAsImageUser(infra: string): boolean {
  */
 export function hasNetworkTiers(infra: string): boolean {
   const cloud = cloudOf(infra);
-  const isKnown = UNABLE[cloud] !== undefined && infraKind(infra) === undefined;
+  const isKnown = UNSUPPORTED[cloud] !== undefined && infraKind(infra) === undefined;
   return isKnown && !cannot(infra, "networkTier");
+}
+
+/**
+ * Whether machines with RDMA may have an image of one's own there. Elsewhere SkyPilot refuses the two
+ * together.
+ */
+export function takesRdmaByMachineImage(infra: string): boolean {
+  return ["gcp", "nebius"].includes(cloudOf(infra));
 }
 
 /** What SkyPilot takes, and then leaves out without a word, on some clouds. */
 export type IgnoredSetting = "labels" | "diskSize" | "runOptions";
 
 /**
- * Where each is heeded: it is in the template of the cloud
+ * Where each has an effect: it is in the template of the cloud
  * (https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates), which for node pools by ssh is that
  * of Kubernetes; Slurm's has a size of disk that nothing reads.
  */
-export const HEEDS: Readonly<Record<IgnoredSetting, readonly string[]>> = {
+export const APPLIED_ON: Readonly<Record<IgnoredSetting, readonly string[]>> = {
   labels: ["aws", "azure", "gcp", "kubernetes", "mithril", "ssh", "verda"],
   diskSize: [
     "aws",
@@ -260,9 +277,9 @@ export const HEEDS: Readonly<Record<IgnoredSetting, readonly string[]>> = {
 };
 
 /**
- * Whether SkyPilot leaves it out there without a word. A cloud that is not known here is taken to heed it.
+ * Whether SkyPilot leaves it out there without a word. A cloud that is not known here is taken to apply it.
  */
 export function ignores(infra: string, setting: IgnoredSetting): boolean {
   const cloud = ALIASES[cloudOf(infra)] ?? cloudOf(infra);
-  return UNABLE[cloud] !== undefined && !HEEDS[setting].includes(cloud);
+  return UNSUPPORTED[cloud] !== undefined && !APPLIED_ON[setting].includes(cloud);
 }

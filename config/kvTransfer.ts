@@ -24,7 +24,7 @@ export const kvTransferSchema = section({
     {
       absent: "NIXL",
       about:
-        "What hands KV blocks from prefill to decode workers, by the engine's own name: vLLM's `kv_connector`, SGLang's `--disaggregation-transfer-backend`, TensorRT-LLM's `cache_transceiver_config.backend`. With vLLM also what keeps blocks beside it, such as LMCacheConnectorV1; the server of LMCacheMPConnector is yours to run.",
+        "What hands KV blocks from prefill to decode workers, by the engine's own name: vLLM's `kv_connector`, SGLang's `--disaggregation-transfer-backend`, TensorRT-LLM's `cache_transceiver_config.backend`. With vLLM also what keeps blocks beside it, such as LMCacheConnectorV1; the servers of LMCacheMPConnector and MooncakeStoreConnector are yours to run.",
     },
   ),
   backend: optional(oneOf("a backend of NIXL", NIXL_BACKENDS), {

@@ -44,6 +44,7 @@ const source = () => {
     .register(allowedText, { allowed });
 };
 
+/** A bucket to mount, as in `file_mounts` of a task of SkyPilot. */
 export type Storage = z.output<ReturnType<typeof storage>>;
 
 export const fileMountsSchema = () =>
@@ -79,6 +80,7 @@ export const volumesSchema = () => {
   return dictionary("paths on the nodes and volumes", MOUNT_PATH, volume);
 };
 
+/** A volume to mount: the name of one, or an object of one of the three forms. */
 export type Volume = z.output<ReturnType<typeof volumesSchema>>[string];
 export type NewVolume = z.output<typeof newVolume>;
 export type HostVolume = z.output<typeof hostVolume>;

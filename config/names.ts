@@ -2,6 +2,7 @@
 
 /** What a worker does: whole requests, one of their two phases, or image encoding. */
 export const WORKER_ROLES = ["aggregated", "prefill", "decode", "encode"] as const;
+/** One of {@link WORKER_ROLES}. */
 export type WorkerRole = (typeof WORKER_ROLES)[number];
 
 /** Turns the default of a model's family off, of `reasoningParser` and `toolCallParser`. */

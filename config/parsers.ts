@@ -19,6 +19,7 @@ export const REASONING_PARSERS = [
 ] as const;
 export type ReasoningParser = (typeof REASONING_PARSERS)[number];
 
+/** The same for calls of tools. */
 export const TOOL_CALL_PARSERS = [
   ...["deepseek-v4", "deepseek_v3", "deepseek_v3_1", "deepseek_v3_2", "deepseek_v4", "deepseek_v41"],
   ...["deepseekv4", "default", "gemma-4", "gemma4", "glm45", "glm47", "harmony", "hermes", "inkling"],

@@ -5,6 +5,7 @@ import {
   ALL_DEFAULTS,
   decimal,
   environment,
+  flag,
   list,
   oneOf,
   optional,
@@ -36,6 +37,24 @@ export const argument = () =>
 const parallel = () => whole({ min: 1, max: 1024 });
 
 const replicas = () => whole({ min: 1, max: 10_000 });
+
+const spotSchema = section({
+  use: optional(flag(), {
+    absent: "`sky.useSpot`",
+    about:
+      "Whether its replicas are on spot instances: cheaper, and can be taken away. Needs placement `dedicated`, where each has a cluster of its own; that of the control plane never is.",
+  }),
+  onDemandBase: setting(whole({ min: 0, max: 10_000 }), {
+    default: 0,
+    unit: "copies of the model",
+    about: "So many of its replicas, the first ones, are on demand all the same.",
+  }),
+  fallback: setting(flag(), {
+    default: false,
+    about:
+      "On demand instead, where there is no spot instance; `dynamo-sky operate` tries spot again later. What counts for `limits.dollarsPerHour` is then the price on demand.",
+  }),
+});
 
 const poolSchema = section({
   role: required(oneOf("a role", WORKER_ROLES), {
@@ -96,6 +115,7 @@ const poolSchema = section({
     about:
       "Accelerator of this pool's nodes, where each replica has a cluster of its own (`placement: dedicated`).",
   }),
+  spot: setting(spotSchema, { ...ALL_DEFAULTS, about: "Which of its replicas are on spot instances." }),
   gpuMemoryFraction: optional(decimal({ min: 0, max: 1, above: true }), {
     absent: "the engine's own choice",
     unit: "fraction of GPU memory",
@@ -120,6 +140,33 @@ export const firstReplicas = ({ replicas, minReplicas = 1 }: Numbered): number =
 
 /** How many it may have. */
 export const mostReplicas = (pool: Numbered): number => pool.maxReplicas ?? firstReplicas(pool);
+
+/** That machines are spot instances. */
+export interface Spot {
+  /** Whether they are on demand instead where there is none. */
+  readonly fallback: boolean;
+}
+
+/** A pool's own word on spot instances, or the deployment's (`sky.useSpot`). */
+export const usesSpot = ({ spot }: SpotPool, useSpot: boolean): boolean => spot.use ?? useSpot;
+
+/**
+ * How a replica of a pool is on spot instances; undefined if it is on demand.
+ *
+ * @param index Within its pool.
+ */
+export function spotOf(pool: SpotPool, useSpot: boolean, index: number): Spot | undefined {
+  const { onDemandBase, fallback } = pool.spot;
+  return usesSpot(pool, useSpot) && index >= onDemandBase ? { fallback } : undefined;
+}
+
+interface SpotPool {
+  readonly spot: {
+    readonly use?: boolean | undefined;
+    readonly onDemandBase: number;
+    readonly fallback: boolean;
+  };
+}
 
 /** Sizes of a replica, by key of the pool. */
 export const PARALLEL_KEYS = ["tensorParallel", "dataParallel", "pipelineParallel"] as const;

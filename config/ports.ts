@@ -45,6 +45,7 @@ export const PORT_SETTINGS = {
   prometheus: ["ports", "prometheus"],
 } as const satisfies Readonly<Record<string, SettingPath>>;
 
+/** Name of a range of ports. */
 export type PortRange = keyof typeof PORT_SETTINGS;
 
 /** Ports of a program: the first one from each range. */

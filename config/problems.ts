@@ -32,6 +32,11 @@ export function settingName(path: SettingPath): string {
   return `${CONFIG_NAMESPACE}:${key}${tail.join("")}`;
 }
 
+/** Settings by their names, as a stack's file has them under `config`. */
+export function namedSettings(config: object): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [settingName([key]), value]));
+}
+
 /** One line: the key, then the message. */
 function formatProblem(problem: Problem): string {
   return `${settingName(problem.path)}: ${problem.message}`;

@@ -36,7 +36,7 @@ const NO_JOB = "makes no job. Remove it";
  * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/adaptors/slurm.py, and the script of
  * `provision/slurm/instance.py`); what they do: https://slurm.schedmd.com/sbatch.html.
  */
-export const FIGHTING_SBATCH: Readonly<Record<string, string>> = {
+export const CONFLICTING_SBATCH: Readonly<Record<string, string>> = {
   array:
     "makes several jobs of one, and SkyPilot knows one: the others would hold nodes without a cluster. Remove it",
   hold: "keeps the job from starting, and SkyPilot waits for it. Remove it",
@@ -88,13 +88,13 @@ export function sbatchProblem(name: string, value: unknown): string | undefined 
   if (option.length === 1) {
     const long = Object.hasOwn(LONG_NAMES, option) ? LONG_NAMES[option] : undefined;
     const letter = `is an option of one letter: SkyPilot writes --${option}=…, which sbatch does not know. Use ${long ?? "its long name"} instead.`;
-    return long === undefined ? letter : (ignoredOption(long) ?? fightingOption(long) ?? letter);
+    return long === undefined ? letter : (ignoredOption(long) ?? conflictingOption(long) ?? letter);
   }
   if (value === null)
     return "null has no effect: SkyPilot leaves the option out. Write true for an option without a value, or remove it.";
   if ((option === "time" || option === "time-min") && value !== false && !TIME.test(String(value)))
     return `${show(value)} is no time of Slurm. Allowed: minutes, or text such as "12:00:00" (hours:minutes:seconds), "2-00" (days-hours) or "2-12:30:00".`;
-  return ignoredOption(option) ?? (value === false ? undefined : fightingOption(option));
+  return ignoredOption(option) ?? (value === false ? undefined : conflictingOption(option));
 }
 
 function ignoredOption(option: string): string | undefined {
@@ -103,6 +103,6 @@ function ignoredOption(option: string): string | undefined {
   return `is set by SkyPilot, which ignores it here. Remove it${instead === undefined ? "" : `; use ${instead} instead`}.`;
 }
 
-function fightingOption(option: string): string | undefined {
-  return Object.hasOwn(FIGHTING_SBATCH, option) ? `${FIGHTING_SBATCH[option]}.` : undefined;
+function conflictingOption(option: string): string | undefined {
+  return Object.hasOwn(CONFLICTING_SBATCH, option) ? `${CONFLICTING_SBATCH[option]}.` : undefined;
 }

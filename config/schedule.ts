@@ -1,7 +1,20 @@
 /** When a deployment is how large, and when nothing of it runs. Kept by `dynamo-sky operate`. */
 import { CronExpressionParser } from "cron-parser";
+import { firstShown, shownUntil } from "../lib/wallClock";
 import { WORKER_ROLES } from "./names";
-import { decimal, dictionary, flag, list, optional, required, section, setting, text, whole } from "./values";
+import {
+  decimal,
+  dictionary,
+  flag,
+  list,
+  oneOf,
+  optional,
+  required,
+  section,
+  setting,
+  text,
+  whole,
+} from "./values";
 
 /** Fields of a line of cron: https://man7.org/linux/man-pages/man5/crontab.5.html */
 const CRON_FIELDS = 5;
@@ -56,23 +69,43 @@ const entrySchema = section({
 
 export const scheduleSchema = list("times", entrySchema);
 
+/** What goes where nobody asks. */
+const IDLE_ENDS = ["down", "workers-down"] as const;
+export type IdleEnd = (typeof IDLE_ENDS)[number];
+
 export const idleSchema = section({
   afterMinutes: optional(decimal({ min: 0, above: true }), {
     absent: "it stays up",
     unit: "minutes",
     about:
-      "Without a request for so long, everything is taken down as by `down` of a `schedule`. An `up`, or an entry of the schedule, brings it up again.",
+      "Without a request for so long, it is taken down as `then` says. An `up`, or an entry of the schedule, brings it up again.",
+  }),
+  then: setting(oneOf("what is taken down", IDLE_ENDS), {
+    default: "down",
+    about:
+      "`down`: all of it, as by `down` of a `schedule`. `workers-down`: the workers of all pools, and the clusters of their own that they have with placement `dedicated`; the next request is answered with 503 and `Retry-After`, and brings them up again.",
   }),
 });
+
+/**
+ * For how long a client is told to wait whose request starts workers, seconds. OpenAI's clients heed no more
+ * than 60: https://github.com/openai/openai-python/blob/v1.109.1/src/openai/_base_client.py
+ */
+export const WAKING_SECONDS = 30;
 
 /** One entry of a schedule, with the defaults. */
 export type ScheduleEntry = ReturnType<typeof entrySchema.parse>;
 
-/** @returns The last time at or before a moment. */
+/**
+ * The last time at or before a moment, by the clocks of the zone: one that they jump over in spring is when
+ * they jump, one that they show twice in autumn the first of the two, as cron has it.
+ */
 export function lastTime({ at, zone }: Pick<ScheduleEntry, "at" | "zone">, now: Date): Date {
-  // `prev` is strictly before.
-  const currentDate = new Date(now.getTime() + 1);
-  return CronExpressionParser.parse(at, { tz: zone, currentDate }).prev().toDate();
+  // `prev` is strictly before. Left to itself the parser leaves out what clocks jump over, a week's entry
+  // too.
+  const currentDate = new Date(shownUntil(zone, now.getTime()) + 1);
+  const shown = CronExpressionParser.parse(at, { tz: "UTC", currentDate }).prev().toDate();
+  return new Date(firstShown(zone, shown.getTime()));
 }
 
 /** Without `H` of Jenkins, which stands for a minute by chance. */
@@ -87,9 +120,12 @@ function isZone(written: string): boolean {
   return /^[A-Za-z]/.test(written) && isUnderstood("0 0 * * *", written);
 }
 
+/** Whether a time is understood does not depend on the present one. */
+const ANY_TIME = new Date("2026-01-01T00:00:00Z");
+
 function isUnderstood(at: string, zone: string): boolean {
   try {
-    lastTime({ at, zone }, new Date());
+    lastTime({ at, zone }, ANY_TIME);
     return true;
   } catch {
     return false;

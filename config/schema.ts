@@ -125,7 +125,8 @@ export const configSchema = section({
   }),
   pools: setting(poolsSchema, {
     default: [{ role: "aggregated" }],
-    defaultText: "one aggregated pool",
+    defaultText:
+      "what `dynamo-sky size` chooses for the model on these GPUs, if that is known here (docs/sizing.md); else one aggregated pool",
     about: "The workers: pools of equal replicas, each with one role.",
   }),
   schedule: setting(scheduleSchema, {
@@ -172,7 +173,7 @@ export const configSchema = section({
   }),
   health: setting(healthSchema, {
     ...ALL_DEFAULTS,
-    about: "How workers that hang are found, and started again.",
+    about: "How workers and frontends that hang are found, and started again.",
   }),
   timeouts: setting(timeoutsSchema, { ...ALL_DEFAULTS, about: "How long things may take." }),
   limits: setting(limitsSchema, {

@@ -31,8 +31,9 @@ export const MOST_GPUS_OF_A_NODE = 1024;
 export const CLEAN_UP_SECONDS = 10;
 
 export const frontendSchema = section({
-  replicas: setting(whole({ min: 1, max: 64 }), {
-    default: 1,
+  replicas: optional(whole({ min: 1, max: 64 }), {
+    absent:
+      "2 behind a gateway (`access.gateway`), so that one serves while the other is changed; otherwise 1",
     unit: "processes",
     about: "OpenAI-compatible frontends, each with a router of its own.",
   }),

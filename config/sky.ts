@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { imageSchema } from "./images";
 import { infraKind } from "./infra";
 import { fileMountsSchema, volumesSchema } from "./mounts";
 import { plainObject } from "./plain";
@@ -99,7 +100,7 @@ export const skySchema = section({
   useSpot: setting(flag(), {
     default: false,
     about:
-      "Spot instances: cheaper, and can be taken away. With placement `dedicated` the control plane's cluster is never one.",
+      "Spot instances: cheaper, and can be taken away. With placement `dedicated` the control plane's cluster is never one, and a pool may say otherwise (`spot`).",
   }),
   deleteBeforeReplace: setting(flag(), {
     default: true,
@@ -142,20 +143,11 @@ export const skySchema = section({
     about:
       "Whether nodes must have an RDMA device, where replicas span nodes or hand over KV blocks to another node. `required`: a node without one starts no engine, instead of using TCP in silence. `optional`: its log says so.",
   }),
-  image: optional(
-    text({
-      noun: "an image",
-      allowed: "what SkyPilot's `image_id` takes, such as docker:ubuntu:24.04",
-      // SkyPilot puts it unquoted into YAML and shell commands. Azure gallery images begin with a slash.
-      accepts: (image) =>
-        /^(docker:(?=[A-Za-z0-9])|(?=[A-Za-z0-9/]))[\w.:/@+#=-]+$/.test(image) &&
-        notPlain(image.replace(/^docker:/, "")) === undefined,
-    }),
-    {
-      absent: "the engine's NGC image where containers can run",
-      about: "Image that the nodes run.",
-    },
-  ),
+  image: optional(imageSchema(), {
+    absent: "the engine's NGC image where containers can run",
+    about:
+      "Image that the nodes run: a container (`docker:…`), or an image of the cloud's machines, of which each region has its own.",
+  }),
   registry: optional(registrySchema, {
     absent: "no login: public images only",
     about:

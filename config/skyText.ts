@@ -125,12 +125,13 @@ const ONE_LINE =
 
 /** SkyPilot uses accounts and queues in commands too. */
 const NAMES: ReadonlySet<string> = new Set(["account", "qos"]);
-const NAME = /^[\w.@+-]+$/u;
+/** A list has commas: `--qos=normal,high` of Slurm 24.11. */
+const NAME = /^[\w.@+-]+(,[\w.@+-]+)*$/u;
 
 function refuseName(text: string): string | undefined {
   return NAME.test(text)
     ? undefined
-    : "goes into a command of SkyPilot as it is. Allowed: letters, digits and . _ @ + -";
+    : "goes into a command of SkyPilot as it is. Allowed: letters, digits and . _ @ + -, and commas in a list";
 }
 
 function refuseSbatch(text: string, key: string): string | undefined {

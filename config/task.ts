@@ -26,6 +26,7 @@ export interface Task {
   readonly read: (answer: unknown) => Content;
 }
 
+/** The content of a response, as far as it proves that the model works. */
 export interface Content {
   /** Whether the model has really computed something. */
   readonly isThere: boolean;
@@ -130,4 +131,5 @@ const classify: Task = {
   },
 };
 
+/** The tasks by name. */
 export const tasks: Readonly<Record<TaskName, Task>> = { chat, completions, embedding, classify };

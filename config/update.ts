@@ -1,5 +1,6 @@
 import { oneOf, optional, section, setting, whole } from "./values";
 
+/** How a change reaches the replicas of a pool: one after the other, or all at once. */
 export const UPDATE_STRATEGIES = ["rolling", "recreate"] as const;
 export type UpdateStrategy = (typeof UPDATE_STRATEGIES)[number];
 

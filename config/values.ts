@@ -51,7 +51,7 @@ export function listed(values: readonly (string | number)[]): string {
 
 /**
  * The choice most similar to the text, if similar enough to be a typing error; undefined otherwise.
- * @param most Most slips of the keyboard. Default: one in three letters.
+ * @param most Most typos of the keyboard. Default: one in three letters.
  */
 export function nearest(
   written: string,
@@ -59,17 +59,17 @@ export function nearest(
   most = Math.max(1, Math.floor(written.length / 3)),
 ): string | undefined {
   const ranked = choices
-    .map((choice) => ({ choice, slips: slips(written.toLowerCase(), choice.toLowerCase()) }))
-    .sort((a, b) => a.slips - b.slips);
+    .map((choice) => ({ choice, typos: typos(written.toLowerCase(), choice.toLowerCase()) }))
+    .sort((a, b) => a.typos - b.typos);
   const best = ranked[0];
-  return best !== undefined && best.slips <= most ? best.choice : undefined;
+  return best !== undefined && best.typos <= most ? best.choice : undefined;
 }
 
 /** Longer than any key or choice; beyond it nothing is similar, and comparing would be slow. */
 const LONGEST_SLIP = 64;
 
 /** Edit distance. A transposition of two neighbours counts as one change, since it is one typing error. */
-function slips(written: string, choice: string): number {
+function typos(written: string, choice: string): number {
   if (written.length > LONGEST_SLIP) return Number.POSITIVE_INFINITY;
   const swapped = Array.from({ length: Math.max(0, written.length - 1) }, (_, at) =>
     [written.slice(0, at), written.charAt(at + 1), written.charAt(at), written.slice(at + 2)].join(""),
@@ -171,15 +171,19 @@ export function didYouMean(near: string | undefined): string {
   return near === undefined ? "" : ` Did you mean ${show(near)}?`;
 }
 
-/** One of several words. `others`: what it is called elsewhere. */
+/**
+ * One of several words. `others`: what it is called elsewhere; `absent`: why one that is known is not there.
+ */
 export function oneOf<const T extends readonly [string, ...string[]]>(
   noun: string,
   choices: T,
   others: Readonly<Record<string, T[number]>> = {},
+  absent: Readonly<Record<string, string>> = {},
 ) {
   const allowed = listed(choices);
   const error = wrong(noun, allowed, (input) => {
     if (typeof input !== "string") return "";
+    if (Object.hasOwn(absent, input)) return ` ${absent[input]}`;
     const near =
       (Object.hasOwn(others, input) ? others[input] : undefined) ??
       begun(input, choices) ??

@@ -1,7 +1,7 @@
 /** All versions that this project installs or was written for; an engine's are in its folder (`release`). */
 export const VERSIONS = {
   /** Pulumi CLI; the same as the `@pulumi/pulumi` package. */
-  pulumi: "3.255.0",
+  pulumi: "3.276.0",
   /**
    * `ai-dynamo` and `ai-dynamo-runtime` on PyPI, and the tag of NVIDIA's images on NGC. What it
    * requires and PyPI does not have is left out: `runtime/overrides.txt`.
@@ -11,6 +11,8 @@ export const VERSIONS = {
   supervisor: "4.3.0",
   /** NVIDIA's load generator on PyPI, for `bin/dynamo-sky bench`. */
   aiperf: "0.13.0",
+  /** NVIDIA's predictor of layouts on PyPI, for `bin/dynamo-sky size`. */
+  aiconfigurator: "0.12.0",
   /** SkyPilot on PyPI. */
   skypilot: "0.14.1",
   /** Pulumi's `command` provider plugin; the same as the `@pulumi/command` package. */

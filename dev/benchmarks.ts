@@ -11,9 +11,10 @@ import { json, verb } from "../cli/command";
 import { exitCodes, runTool, wholeNumber } from "../cli/commandLine";
 import { UsageProblem } from "../cli/pulumi/problem";
 import { packageRoot } from "../toolchain/index";
+import { autoscaleBenchmark } from "./benchmarks/autoscale";
 import type { Benchmark } from "./benchmarks/benchmark";
 import { gatewayBenchmark } from "./benchmarks/gateway";
-import { labRows, ratioOf } from "./benchmarks/lab";
+import { labTimes } from "./benchmarks/lab";
 import { planningBenchmark } from "./benchmarks/planning";
 import { routingBenchmark } from "./benchmarks/routing";
 import { median, timed } from "./benchmarks/timing";
@@ -33,6 +34,8 @@ const MOST_ROUTING_REPEATS = 8;
 interface Row {
   readonly what: string;
   readonly seconds: readonly number[];
+  /** In seconds, or in what it says; none if there is no goal. */
+  readonly goal?: string;
 }
 
 async function operations(): Promise<Row[]> {
@@ -54,13 +57,19 @@ async function operations(): Promise<Row[]> {
     try {
       return [
         { what: "first `npm run demo`, nothing installed", seconds: [await npm("demo")] },
-        { what: "`npm run demo` on the running cluster", seconds: await repeat(() => npm("demo")) },
+        {
+          what: "`npm run demo` on the running cluster",
+          seconds: await repeat(() => npm("demo")),
+          goal: "20",
+        },
         {
           what: "no-op `up`",
+          goal: "3",
           seconds: await repeat(() => npm("stack", "--", "up", "--yes", "--stack", "dev")),
         },
         {
           what: "`preview`",
+          goal: "3",
           seconds: await repeat(() => npm("stack", "--", "preview", "--stack", "dev")),
         },
       ];
@@ -73,11 +82,11 @@ async function operations(): Promise<Row[]> {
 }
 
 function operationsBenchmark(rows: readonly Row[]): Benchmark {
-  const lines = rows.map(({ what, seconds }) => {
+  const lines = rows.map(({ what, seconds, goal = "" }) => {
     const range = `${Math.min(...seconds).toFixed(1)}–${Math.max(...seconds).toFixed(1)}`;
-    return [what, median(seconds).toFixed(1), range, String(seconds.length)];
+    return [what, median(seconds).toFixed(1), range, String(seconds.length), goal];
   });
-  const text = markdownTable(["", "median, s", "range, s", "runs"], lines);
+  const text = markdownTable(["", "median, s", "range, s", "runs", "goal, s"], lines);
   return { text, rows: rows.map((row) => ({ ...row })) };
 }
 
@@ -94,25 +103,35 @@ const KINDS = {
     most: MOST_REPEATS,
     measure: (runs: number) => gatewayBenchmark(say, runs),
   },
+  autoscale: {
+    usual: 1,
+    most: 1,
+    measure: (_: number, picture: string | undefined) => autoscaleBenchmark(say, picture),
+  },
   tls: { usual: TLS_REPEATS, most: MOST_REPEATS, measure: (runs: number) => tlsBenchmark(say, runs) },
 } as const;
-const KIND_NAMES = ["lab", "routing", "gateway", "tls"] as const;
+const KIND_NAMES = ["lab", "routing", "gateway", "tls", "autoscale"] as const;
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
 async function labBenchmark(runs: number): Promise<Benchmark> {
-  const rows = await labRows(runs);
+  const { rows, ratio, streams, lost } = await labTimes(runs);
   const { text, rows: data } = operationsBenchmark(rows);
-  const ratio = `\`pulumi up\` takes ${ratioOf(rows).toFixed(2)} times as long as bare \`sky launch\`.`;
-  return { text: `${text}\n\n${ratio}`, rows: data };
+  const told = [
+    `\`pulumi up\` takes ${ratio.toFixed(2)} times as long as bare \`sky launch\`.`,
+    `${streams} streams during the changes, ${lost.length} lost.`,
+    ...lost.slice(0, 5),
+  ];
+  return { text: `${text}\n\n${told.join("\n")}`, rows: data };
 }
 
 /** What to measure, once the options are found to be right. */
 function measurement(
   kind: (typeof KIND_NAMES)[number] | undefined,
   runs: string | undefined,
+  picture: string | undefined,
 ): () => Promise<Readonly<Record<string, Benchmark>>> {
   if (kind === undefined)
     return async () => ({
@@ -121,11 +140,12 @@ function measurement(
     });
   const { usual, most, measure } = KINDS[kind];
   const count = runs === undefined ? usual : wholeNumber("--runs", runs, { least: 1, most });
-  return async () => ({ [kind]: await measure(count) });
+  return async () => ({ [kind]: await measure(count, picture) });
 }
 
 interface Options extends Readonly<Record<(typeof KIND_NAMES)[number], boolean>> {
   readonly runs?: string | undefined;
+  readonly picture?: string | undefined;
   readonly json: boolean;
 }
 
@@ -134,7 +154,9 @@ async function benchmark(values: Options): Promise<void> {
   if (others.length > 0) throw new UsageProblem(`One at a time: --${kind} or --${others.join(", --")}.`);
   if (kind === undefined && values.runs !== undefined)
     throw new UsageProblem("--runs goes with --lab, --routing, --gateway or --tls.");
-  const measure = measurement(kind, values.runs);
+  if (kind !== "autoscale" && values.picture !== undefined)
+    throw new UsageProblem("--picture goes with --autoscale.");
+  const measure = measurement(kind, values.runs, values.picture);
   const machine = {
     cores: cpus().length,
     processor: cpus()[0]?.model ?? "unknown",
@@ -183,6 +205,12 @@ runTool(
       "what TLS between Dynamo's processes costs, on this machine; about a minute a run",
       false,
     )
+    .option(
+      "--autoscale",
+      "as many workers as three waves of load need, by NVIDIA's planner and the operator, on this machine; about eight minutes",
+      false,
+    )
+    .option("--picture <file>", "where to write the chart of --autoscale, SVG (default: none is drawn)")
     .option(
       "--runs <n>",
       `how often (default: ${LAB_REPEATS}; of --routing ${ROUTING_REPEATS}; of --gateway ${GATEWAY_REPEATS}; of --tls ${TLS_REPEATS})`,

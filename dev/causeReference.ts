@@ -19,7 +19,7 @@ function table(): string {
     const { title, advice } = FAILURES[kind];
     const causes = CAUSES.filter((cause) => cause.kind === kind);
     const words = causes.map((cause) => cause.words).join(", ") || "–";
-    return `| ${title} | ${words} | ${advice.replace(/'([^']+)'/g, "`$1`")} | ${endOf(causes)} |`;
+    return `| ${title} | ${words} | ${advice.replace(/(?<!\w)'([^']+)'(?!\w)/g, "`$1`")} | ${endOf(causes)} |`;
   });
   return [
     "| the message says | typical words of the cause | do | ends the wait for workers |",

@@ -26,7 +26,7 @@ const ROOMS = [
 
 const checks = [
   { name: "format and lint", command: "biome", args: ["check", "--error-on-warnings", "."] },
-  { name: "Python, width of comments", command: "tsx", args: ["dev/style.ts"] },
+  { name: "Python, width of comments and prose", command: "tsx", args: ["dev/style.ts"] },
   { name: "types", command: "tsc", args: ["--noEmit"] },
   {
     name: "imports",

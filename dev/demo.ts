@@ -72,7 +72,10 @@ async function down(stack: OpenStack, screen: Screen): Promise<void> {
   screen.heading("Removing the cluster");
   await stack.destroy();
   await stack.remove();
-  screen.say("Nothing of it is running, and its state is gone.");
+  const passphrase = stack.backend.env["PULUMI_CONFIG_PASSPHRASE_FILE"];
+  const kept =
+    passphrase === undefined ? "" : ` Kept: ${passphrase}, the passphrase of this machine's stacks.`;
+  screen.say(`Nothing of it is running, and its state is gone.${kept}`);
   screen.say(`Downloads stay in ${cacheDir()} for the next time; delete the directory to be rid of them.`);
 }
 

@@ -4,9 +4,19 @@
  */
 import { json, verb } from "../cli/command";
 import { exitCodes, runTool } from "../cli/commandLine";
+import { UsageProblem } from "../cli/pulumi/problem";
+import { VERSIONS } from "../config/versions";
 import { cacheDir, ensureToolchain } from "../toolchain/index";
+import { cloudsOf, ensureOwnSkyPilot } from "../toolchain/skypilot";
 
-async function setUp(values: { readonly model: string; readonly json: boolean }): Promise<void> {
+interface Given {
+  readonly model: string;
+  readonly json: boolean;
+  readonly operator?: string | undefined;
+}
+
+async function setUp(values: Given): Promise<void> {
+  if (values.operator !== undefined) return setUpOperator(values.operator.split(","));
   const tools = await ensureToolchain({
     need: ["pulumi", "plugins", "python", "etcd", "nats-server", "model"],
     model: values.model,
@@ -31,6 +41,17 @@ async function setUp(values: { readonly model: string; readonly json: boolean })
   console.log(`Everything is kept in ${cacheDir()}; removing that directory removes it all.`);
 }
 
+/** What `dynamo-sky operate` needs where the stacks run on SkyPilot, as in an image: nothing of Dynamo. */
+async function setUpOperator(infra: readonly string[]): Promise<void> {
+  const { pulumi } = await ensureToolchain({ need: ["pulumi", "plugins"] });
+  const clouds = cloudsOf(infra);
+  if (clouds.length === 0)
+    throw new UsageProblem(`--operator ${infra.join(",")} names no cloud. Allowed: such as aws,k8s.`);
+  const sky = await ensureOwnSkyPilot(clouds, (line) => console.error(line));
+  console.log(`Pulumi       ${pulumi?.version}, ${pulumi?.way}: ${pulumi?.path}`);
+  console.log(`SkyPilot     ${VERSIONS.skypilot}: ${sky}`);
+}
+
 runTool(
   verb(
     "npm run setup --",
@@ -41,6 +62,10 @@ runTool(
     ),
   )
     .option("--model <name>", "model whose tokenizer the cache must hold", "Qwen/Qwen3-8B")
+    .option(
+      "--operator <infra>",
+      "instead: what an operator needs, for stacks on this sky.infra, such as aws,k8s",
+    )
     .addOption(json("{pulumi,plugins,dynamo,etcd,natsServer,tokenizers,cache}"))
     .action(setUp),
 );

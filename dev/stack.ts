@@ -7,7 +7,7 @@ import { constants } from "node:os";
 import { createInterface } from "node:readline";
 import { Command } from "@commander-js/extra-typings";
 import { EXIT, exitCodeOf, fromCaller } from "../cli/commandLine";
-import { LEFT_BEHIND } from "../cli/pulumi/notices";
+import { withoutNotices } from "../cli/pulumi/notices";
 import { type OpenStack, openStack } from "../cli/pulumi/openStack";
 import { preload } from "../cli/pulumi/preload";
 import { packageRoot } from "../lib/root";
@@ -77,7 +77,9 @@ async function runPulumi(words: readonly string[]): Promise<number> {
     ...(configFile === undefined ? more : []),
   ];
   const destroys = DESTROYS.has(command);
-  const code = await run(opened, args, destroys && !process.stdout.isTTY ? LEFT_BEHIND : undefined);
+  // On a terminal the screen is Pulumi's own, with its notices.
+  const isText = operation !== undefined && !process.stdout.isTTY && !words.includes("--json");
+  const code = await run(opened, args, isText);
   if (destroys && !removes && stack !== undefined && code === EXIT.ok)
     console.error(
       `The history of stack ${stack} is kept. The same with --remove removes it too and leaves the stack's file alone, which plain pulumi stack rm would delete.`,
@@ -93,11 +95,11 @@ async function runPulumi(words: readonly string[]): Promise<number> {
   return code;
 }
 
-/** `without`: lines that are not passed on; Pulumi has no pipe between itself and a terminal. */
+/** @param filters Whether Pulumi's notices of stand-ins are left out. */
 function run(
   { toolchain, environment }: OpenStack,
   args: readonly string[],
-  without: RegExp | undefined,
+  filters: boolean,
 ): Promise<number> {
   const hasTerminal = process.stdin.isTTY === true;
   return new Promise((resolve, reject) => {
@@ -108,15 +110,15 @@ function run(
         ...environment,
         ...(hasTerminal ? {} : { PULUMI_SKIP_CONFIRMATIONS: "true" }),
       },
-      stdio: ["inherit", without === undefined ? "inherit" : "pipe", "inherit"],
+      stdio: filters ? ["inherit", "pipe", "pipe"] : "inherit",
       // A terminal sends Ctrl-C to its whole process group; otherwise signals are forwarded to the CLI from
       // here, only once: it takes a second one as "at once".
       detached: !hasTerminal,
     });
-    if (child.stdout !== null)
-      createInterface({ input: child.stdout }).on("line", (line) => {
-        if (without?.test(line) !== true) process.stdout.write(`${line}\n`);
-      });
+    for (const stream of ["stdout", "stderr"] as const) {
+      const print = withoutNotices((line) => process[stream].write(`${line}\n`), { keepBlank: true });
+      if (child[stream] !== null) createInterface({ input: child[stream] }).on("line", print);
+    }
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
       process.on(signal, () => {
         if (signal !== "SIGINT" || !hasTerminal) child.kill("SIGINT");

@@ -1,5 +1,6 @@
 /**
- * Part of `npm run check`: Python by ruff, and the width of TypeScript's comments, which Biome leaves alone.
+ * Part of `npm run check`: Python by ruff, and the width of comments in TypeScript, YAML, shell and
+ * configuration files, and of prose.
  *
  *     tsx dev/style.ts [--fix]
  */
@@ -10,6 +11,8 @@ import { PositionEncoding, Workspace } from "@astral-sh/ruff-wasm-nodejs";
 import { z } from "zod";
 import { packageRoot } from "../lib/root";
 import { rewrapped, wideComments } from "./comments";
+import { rewrappedHash, wideHashComments } from "./hashComments";
+import { rewrappedProse, wideProse } from "./prose";
 
 /** Columns of a line, also of a comment: Biome's limit, which holds for all. */
 const WIDTH = z
@@ -43,21 +46,46 @@ function pythonProblems(ruff: Workspace, text: string, formatted: string): strin
   return [...unformatted, ...found];
 }
 
+interface Checks {
+  /** The text with all that can be mended. */
+  readonly better: (text: string) => string;
+  readonly problems: (text: string, better: string) => string[];
+}
+
+/** A recipe: its comments are the commands to copy, and sentences of one line, so that it fits a screen. */
+const isRendered = (text: string) => text.includes("Made by `npm run recipes`");
+
+function checksFor(ruff: Workspace, path: string): Checks {
+  if (path.endsWith(".md"))
+    return { better: (text) => rewrappedProse(text), problems: (text) => wideProse(text) };
+  if (path.endsWith(".py"))
+    return {
+      better: (text) => ruff.format(text),
+      problems: (text, better) => pythonProblems(ruff, text, better),
+    };
+  if (!/\.[cm]?[jt]s$/.test(path))
+    return {
+      better: (text) => (isRendered(text) ? text : rewrappedHash(text, WIDTH)),
+      problems: (text) => (isRendered(text) ? [] : wideHashComments(text, WIDTH)),
+    };
+  return { better: (text) => rewrapped(text, WIDTH), problems: (text) => wideComments(text, WIDTH) };
+}
+
 /** The problems of a file that are left, after those that can be mended were, if they shall be. */
 function problemsOf(ruff: Workspace, path: string, mends: boolean): string[] {
   const text = readFileSync(path, "utf8");
-  const python = path.endsWith(".py");
-  const better = python ? ruff.format(text) : rewrapped(text, WIDTH);
-  if (mends && better !== text) writeFileSync(path, better);
-  const now = mends ? better : text;
-  return python ? pythonProblems(ruff, now, better) : wideComments(now, WIDTH);
+  const { better, problems } = checksFor(ruff, path);
+  const mended = better(text);
+  if (mends && mended !== text) writeFileSync(path, mended);
+  return problems(mends ? mended : text, mended);
 }
 
 function main(): void {
   const ruff = new Workspace(RUFF, PositionEncoding.Utf16);
   const root = packageRoot();
   const mends = process.argv.includes("--fix");
-  const kinds = ["*.py", "*.ts", "*.mts", "*.mjs", "*.cjs"];
+  const scripts = ["*.py", "*.ts", "*.mts", "*.mjs", "*.cjs", "*.sh", "bin/dynamo-sky", ".ci/run"];
+  const kinds = [...scripts, "*.md", "*.yaml", "*.yml", "*.in", "*.conf", "*.service"];
   const tracked = execFileSync("git", ["ls-files", ...kinds], { cwd: root, encoding: "utf8" });
   const problems = tracked
     .trim()

@@ -7,10 +7,11 @@
  *     npm test -- test/engine/stack.test.ts one file
  *     npm run test:engines the plan's commands, parsed by SGLang's and vLLM's own parsers; installs 18 GB
  *
- * The last line is `N passed, N failed, N skipped`. The exit code is vitest's.
+ * The last line is `N passed, N failed, N skipped`; above it, a line for each test that failed. The exit code
+ * is vitest's.
  */
 import { type ChildProcess, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Progress } from "../lib/progress";
@@ -21,6 +22,7 @@ import { borrowLab } from "./lab/session";
 import { whyNoLab } from "./lab/system";
 import { ensurePipelineLinters, locatePipelineLinters } from "./pipelineLinters";
 import { ensureTestEnvironment } from "./testEnvironments";
+import { type Report, reportIn } from "./testReport";
 
 const needs: Readonly<Record<string, readonly ToolName[]>> = {
   unit: [],
@@ -82,49 +84,40 @@ function runVitest(
   }).finally(() => running.delete(child));
 }
 
-/** Numbers of tests passed, failed and skipped. */
-type Counts = readonly [passed: number, failed: number, skipped: number];
-
-/** From vitest's JSON report; empty if it has not been written. */
-function countsIn(report: string): Counts {
-  if (!existsSync(report)) return [0, 0, 0];
-  const counts = JSON.parse(readFileSync(report, "utf8")) as Record<string, unknown>;
-  const count = (key: string) => Number(counts[key] ?? 0);
-  return [count("numPassedTests"), count("numFailedTests"), count("numPendingTests") + count("numTodoTests")];
-}
-
 /** Result of a run of vitest. */
-interface Run {
+interface Run extends Report {
   readonly code: number;
-  readonly counts: Counts;
 }
+
+const NOTHING: Report = { counts: [0, 0, 0], failures: [] };
 
 /** Caches of tools in the directory for temporary files. */
 const CACHES = /^(tsx-\d+|node-compile-cache)$/;
 
 /** What tests have left in their directory for temporary files, told. */
-function toldLeft(temporary: string): boolean {
-  const left = readdirSync(temporary).filter((name) => !CACHES.test(name));
-  if (left.length > 0)
-    console.error(`The tests have left files in their directory for temporary ones: ${left.join(", ")}`);
-  return left.length > 0;
+function reportLeftovers(temporary: string): boolean {
+  const leftovers = readdirSync(temporary).filter((name) => !CACHES.test(name));
+  if (leftovers.length > 0)
+    console.error(`The tests have left files in their directory for temporary ones: ${leftovers.join(", ")}`);
+  return leftovers.length > 0;
 }
 
 /**
- * Runs kinds of test in one vitest process. Unit tests get a directory of their own for temporary files, that
- * has to be empty afterwards. Services keep theirs in the usual one: Dynamo leaves some there.
+ * Runs kinds of test in one vitest process, with a directory of its own for temporary files that has to be
+ * empty afterwards. Not in the lab, whose processes outlive a run and have their own.
  */
 async function runKinds(kinds: readonly string[], args: readonly string[]): Promise<Run> {
-  if (isStopped) return { code: 1, counts: [0, 0, 0] };
-  const directory = mkdtempSync(join(tmpdir(), "dynamo-sky-test-"));
+  if (isStopped) return { code: 1, ...NOTHING };
+  // Short, since nodes have sockets below it.
+  const directory = mkdtempSync(join(tmpdir(), "dsky-"));
   const report = join(directory, "report.json");
   const temporary = join(directory, "tmp");
   mkdirSync(temporary);
   try {
     const projects = kinds.flatMap((kind) => ["--project", kind]);
-    const environment = kinds.every((kind) => kind === "unit") ? { TMPDIR: temporary } : {};
-    const code = await runVitest([...projects, ...args], report, kinds.includes("lab"), environment);
-    return { code: toldLeft(temporary) ? code || 1 : code, counts: countsIn(report) };
+    const isLab = kinds.includes("lab");
+    const code = await runVitest([...projects, ...args], report, isLab, isLab ? {} : { TMPDIR: temporary });
+    return { code: reportLeftovers(temporary) ? code || 1 : code, ...reportIn(report, packageRoot()) };
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
@@ -150,7 +143,7 @@ async function ended(runs: readonly Promise<readonly Run[]>[]): Promise<Run[]> {
   return results.flatMap((result): readonly Run[] => {
     if (result.status === "fulfilled") return result.value;
     console.error(messageOf(result.reason));
-    return [{ code: 1, counts: [0, 0, 0] }];
+    return [{ code: 1, ...NOTHING }];
   });
 }
 
@@ -214,6 +207,7 @@ async function main(): Promise<void> {
   ];
   const runs = await ended(begun);
   process.exitCode = runs.find(({ code }) => code !== 0)?.code ?? 0;
+  for (const line of runs.flatMap(({ failures }) => failures)) console.log(`Failed: ${line}`);
   for (const line of leftOut(kinds)) console.log(line);
   const [passed, failed, skipped] = runs
     .map(({ counts }) => counts)

@@ -11,6 +11,7 @@ import type { Problem } from "../config/problems";
 import { spelling } from "../config/reserved";
 import { type TaskName, tasks } from "../config/task";
 import type { Probe } from "../lib/probe";
+import type { Config } from "./engineConfig";
 import type { EngineSeries } from "./series";
 import type { TransferRules } from "./transfer";
 
@@ -115,7 +116,7 @@ export type SettingFlags = Readonly<Record<string, string>>;
  * Values that an engine chooses by model, GPU or version do not belong here: its choice is better than a
  * fixed one.
  */
-export type Unasked = Readonly<Record<string, string>>;
+export type AlwaysSet = Readonly<Record<string, string>>;
 
 /** A pool as the configuration has it, before defaults that depend on others. */
 export type PoolInput = NonNullable<Known["pools"]>[number];
@@ -123,6 +124,12 @@ export type PoolInput = NonNullable<Known["pools"]>[number];
 /** Why a pool is refused, and the key that is to blame. */
 export interface PoolProblem {
   readonly key: keyof PoolInput;
+  readonly message: string;
+}
+
+/** What is wrong with a key of `engineConfig`. */
+export interface ConfigProblem {
+  readonly key: string;
   readonly message: string;
 }
 
@@ -197,6 +204,8 @@ export interface Engine {
   /** What users should know of its replicas over several nodes: a warning of every preview with one. */
   readonly cautionAcrossNodes?: readonly string[];
   readonly reservedFlags: ReservedFlags;
+  /** Of those, the reason where it is another one than a setting, to follow the flag. */
+  readonly refusedFlags?: Readonly<Record<string, string>>;
   /** Flags left to the user where the setting is not used: both would contradict each other. */
   readonly settingFlags?: SettingFlags;
   /** The same, of variables that no flag stands for. */
@@ -210,7 +219,7 @@ export interface Engine {
   readonly acrossNodes?: Readonly<Record<string, readonly string[]>>;
   /** Flags for each supported task; others are rejected. */
   readonly taskFlags: Readonly<Partial<Record<TaskName, readonly string[]>>>;
-  readonly unasked: Unasked;
+  readonly alwaysSet: AlwaysSet;
   /** How KV blocks are transferred between workers; undefined if not supported. */
   readonly transfer?: TransferRules;
   /**
@@ -220,6 +229,10 @@ export interface Engine {
   readonly reservedKeys?: ReservedFlags;
   /** What the plan gives to those keys, which may be said again. A key without a value is never said. */
   plannedKeys?(config: DeploymentConfig, pool: PoolConfig): Readonly<Record<string, Json | undefined>>;
+  /**
+   * What else the engine would refuse in `engineConfig` of these pools, as soon as it has loaded the model.
+   */
+  configProblems?(said: Config, pools: readonly PoolConfig[]): readonly ConfigProblem[];
   /** Keys that the engine has; those like one of them are mistakes. */
   readonly knownKeys?: readonly string[];
   /** Keys that the engine has not any more, and what is used instead. */
@@ -320,11 +333,11 @@ export function parserFlags({ config, pool }: ReplicaSpec): string[] {
 }
 
 /** Whether the pool's workers send or receive KV blocks. */
-export const disaggregated = ({ pool }: ReplicaSpec): boolean =>
+export const disaggregated = ({ pool }: Pick<ReplicaSpec, "pool">): boolean =>
   pool.role === "prefill" || pool.role === "decode";
 
 /** Whether the pool's workers cache prefixes of prompts: those that process prompts. */
-export const keepsPrefixes = ({ pool }: ReplicaSpec): boolean =>
+export const keepsPrefixes = ({ pool }: Pick<ReplicaSpec, "pool">): boolean =>
   pool.role === "aggregated" || pool.role === "prefill";
 
 /** Whether images are encoded by dedicated workers, which the others must know. */

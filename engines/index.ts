@@ -26,5 +26,9 @@ export const SIMULATED: EngineName = "mocker";
 export const isSimulated = (name: string | undefined): boolean =>
   ENGINES.some((known) => known === name && engines[known].release === undefined);
 
+/** Version of a real engine that is deployed; undefined for others. */
+export const deployedVersion = (name: string): string | undefined =>
+  ENGINES.flatMap((known) => (known === name ? [engines[known].release?.pypi] : []))[0];
+
 /** The real ones, as they are listed in messages. */
 export const realEngines = (): EngineName[] => ENGINES.filter((name) => !isSimulated(name));

@@ -7,6 +7,13 @@ import type { DeploymentConfig } from "../config/deployment";
  */
 export type ConnectorKind = "transfer" | "cache";
 
+/**
+ * Dynamo's own keeper of blocks. Deprecated since Dynamo 1.5
+ * (https://github.com/ai-dynamo/dynamo/pull/15113); its authors advise the engines' own offload:
+ * https://github.com/ai-dynamo/dynamo/issues/13755
+ */
+export const KVBM = "KVBM, which Dynamo has deprecated and is about to remove";
+
 export interface TransferRules {
   /** The engine's own names. */
   readonly connectors: Readonly<Record<string, ConnectorKind>>;
@@ -23,6 +30,8 @@ export interface TransferRules {
   ) => readonly { readonly key?: string; readonly message: string }[];
   /** Connectors that somebody may ask for, and that the plan cannot give. */
   readonly refused?: Readonly<Record<string, string>>;
+  /** Why the chosen connector does not go with the rest of the configuration, to follow its name. */
+  readonly unfit?: (config: DeploymentConfig) => string | undefined;
   /** Connectors that accept `kvTransfer.extra`. */
   readonly takesExtra: readonly string[];
   /** Alternative to `kvTransfer.extra` if it is not supported. */

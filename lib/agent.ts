@@ -17,6 +17,7 @@ export type NodeRequest =
   | { readonly logs: LogsRequest }
   // `runtime/decisions.py`
   | { readonly decision: { readonly done: string | null } }
+  | { readonly asked: object }
   // `runtime/units.py`
   | UnitChange
   | { readonly begin: { readonly unit: string; readonly owner: ProcessId } }
@@ -75,6 +76,9 @@ export function askNode(
       {
         env: { ...inherited(), ...shell.env },
         stdio: "pipe",
+        // ssh keeps its connection for the next call, by a proxy that is in the process group of the first
+        // one: Pulumi ends that group with the program or the plugin that it has started.
+        detached: shell.sky !== undefined,
       },
     );
     const kill = () => child.kill();

@@ -5,7 +5,9 @@
 
 import { createHash, scryptSync } from "node:crypto";
 import {
+  accessSync,
   chmodSync,
+  constants,
   cpSync,
   lstatSync,
   mkdirSync,
@@ -72,6 +74,22 @@ export function readBrought(path: string): Brought {
   return { path, digest: scryptSync(hash.digest(), "dynamo-sky", 8).toString("hex") };
 }
 
+/**
+ * What a path of this machine leads to, for somebody else to copy.
+ * @throws NotBrought if there is nothing, or nothing that this user can read.
+ */
+export function readableKind(path: string): "file" | "directory" | "other" {
+  const at = resolve(path);
+  try {
+    const entry = statSync(at);
+    accessSync(at, entry.isDirectory() ? constants.R_OK | constants.X_OK : constants.R_OK);
+    if (entry.isDirectory()) return "directory";
+    return entry.isFile() ? "file" : "other";
+  } catch (error) {
+    throw new NotBrought(reasonOf(error, at));
+  }
+}
+
 function what(at: string, name: string): string {
   return name === "" ? "is" : `holds ${JSON.stringify(at)}, which is`;
 }
@@ -80,6 +98,7 @@ function reasonOf(error: unknown, at: string): string {
   const code = codeOf(error);
   if (code === "ENOENT" || code === "ENOTDIR") return `is not there (${at})`;
   if (code === "EACCES" || code === "EPERM") return `cannot be read by this user (${at})`;
+  if (code === "ELOOP") return `leads nowhere: it is a link in a circle (${at})`;
   return `cannot be read: ${error instanceof Error ? error.message : String(error)}`;
 }
 

@@ -85,7 +85,7 @@ export async function changeUnits(
 ): Promise<boolean> {
   const seconds = "apply" in request ? request.apply.timeoutSeconds : 0;
   const started = performance.now();
-  const hopeless = new AbortController();
+  const noUse = new AbortController();
   const isDue = lineSchedule();
   let isSilent = false;
   let failure: z.output<typeof failed> | undefined;
@@ -103,16 +103,14 @@ export async function changeUnits(
       const { again } = answer;
       if (again === undefined || repeatedError(again.lines, again.since * 1000) === undefined) return;
       failure = again;
-      hopeless.abort();
+      noUse.abort();
     }
   };
-  await askNode(shell, request, onAnswer, AbortSignal.any([signal, hopeless.signal])).catch(
-    (error: unknown) => {
-      if (signal.aborted || !hopeless.signal.aborted) throw error;
-    },
-  );
+  await askNode(shell, request, onAnswer, AbortSignal.any([signal, noUse.signal])).catch((error: unknown) => {
+    if (signal.aborted || !noUse.signal.aborted) throw error;
+  });
   if (failure !== undefined) {
-    const within = hopeless.signal.aborted ? ", and waiting longer would not help" : ` within ${seconds} s`;
+    const within = noUse.signal.aborted ? ", and waiting longer would not help" : ` within ${seconds} s`;
     throw notHealthy(failure, logOf(failure.program), within);
   }
   return !isSilent;
@@ -260,7 +258,7 @@ export async function stopUnits(
   return grace;
 }
 
-/** Removes what a supervisor that was killed has left outside of the node's directory. */
+/** Removes what a node has outside of its directory: temporary files, and a killed supervisor's socket. */
 export async function clean(shell: NodeShell, signal: AbortSignal): Promise<void> {
   await askNode(shell, { clean: {} }, () => undefined, signal);
 }

@@ -25,6 +25,8 @@ export interface ClusterState {
   readonly since?: string | undefined;
   /** Its resources in SkyPilot's notation: `2x(gpus=H100:8, …)`. */
   readonly resources?: string | undefined;
+  /** Whether its machines are spot instances; undefined if unknown. */
+  readonly spot?: boolean | undefined;
   /** The job submitted last. */
   readonly job?: { readonly id: number; readonly status: string } | undefined;
   /** US dollars an hour by SkyPilot; undefined if unknown. */

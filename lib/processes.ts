@@ -14,6 +14,7 @@ import {
   environmentOf,
   listeningSockets,
   openFilesOf,
+  parentOf,
   processIds,
   statOf,
   withDescendants,
@@ -90,6 +91,25 @@ export function programOf(pid: number): string | undefined {
   const name = "DYNAMO_SKY_PROGRAM=";
   const entry = environmentOf(pid).find((entry) => entry.startsWith(name));
   return entry === undefined ? undefined : basename(entry.slice(name.length));
+}
+
+/** Command and arguments of a process; empty if it has exited, is a zombie, or cannot be seen. */
+export function commandOfProcess(pid: number): string {
+  if (!isLinux) return ps(["-ww", "-o", "command=", "-p", String(pid)])[0]?.trim() ?? "";
+  return commandLineOf(pid).join(" ").trim();
+}
+
+/** Id of the process that started it; undefined if there is none that can be seen. */
+export function parentProcess(pid: number): number | undefined {
+  const parent = isLinux ? parentOf(pid) : Number(ps(["-o", "ppid=", "-p", String(pid)])[0]);
+  return parent > 1 ? parent : undefined;
+}
+
+/** Whether it has exited, and only its parent has not noticed yet. */
+export function isZombie(pid: number): boolean {
+  return isLinux
+    ? statOf(pid)?.[0] === "Z"
+    : ps(["-o", "stat=", "-p", String(pid)])[0]?.startsWith("Z") === true;
 }
 
 /** Sends a signal, SIGKILL by default; fine if the process is gone. */

@@ -1,4 +1,5 @@
 /** Proves that one worker, or one frontend, answers: by a request that only it can have answered. */
+import { readyPath } from "./modelPath";
 
 /**
  * One HTTP request from where frontends and workers can be reached; `body` is JSON, and makes it a POST.
@@ -52,8 +53,7 @@ export async function prove(proof: Proof): Promise<Proven> {
 }
 
 async function lackingRole(frontend: string, { model, role, call }: Proof): Promise<Proven | undefined> {
-  const path = model.split("/").map(encodeURIComponent).join("/");
-  const answer = await accepted(call(`${frontend}/v1/models/${path}/ready`, undefined, ASK_SECONDS));
+  const answer = await accepted(call(`${frontend}/v1/${readyPath(model)}`, undefined, ASK_SECONDS));
   if (answer.error !== undefined) return { kind: "elsewhere", missing: `${frontend}: ${answer.error}` };
   const lacking = [...answer.text.matchAll(/"missing_worker_types":\[([^\]]*)\]/g)].flatMap(([, list = ""]) =>
     [...list.matchAll(/"(\w+)"/g)].map(([, name = ""]) => name),

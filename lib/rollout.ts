@@ -85,7 +85,7 @@ export async function takeTurn(turn: Turn, context: VerbContext): Promise<boolea
   });
   if (waitedFor === undefined) return isReplaced;
   throw new UserError(
-    `${turn.unit} was not changed, and serves as before: waited ${timeoutSeconds} s for ${waitedFor}. ${goOn(turn)}`,
+    `${turn.unit} was not changed, and serves as before: waited ${timeoutSeconds} s for ${waitedFor}. ${continueHint(turn)}`,
   );
 }
 
@@ -125,7 +125,7 @@ async function waitsFor(turn: Turn, away: Step["away"]): Promise<string> {
   if (abandoned === undefined) return waits;
   throw new UserError(
     `The rollout of ${pool} has stopped: the change of ${abandoned} is not complete. ${unit} was not changed, ` +
-      `and serves as before. ${goOn({ pool })}`,
+      `and serves as before. ${continueHint({ pool })}`,
   );
 }
 
@@ -138,7 +138,7 @@ function markOf({ directory, pool }: Pick<Turn, "directory" | "pool">): string {
 }
 
 /** What to do after a rollout has stopped. */
-export function goOn({ pool }: Pick<Turn, "pool">): string {
+export function continueHint({ pool }: Pick<Turn, "pool">): string {
   return (
     `Mend the setting, or set it back, and run \`pulumi up\` again: it changes first what of ${pool} does not serve, ` +
     "and the others only when that does."

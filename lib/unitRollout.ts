@@ -9,7 +9,7 @@ import { poll } from "./poll";
 import type { Probe } from "./probe";
 import { type ProcessId, startTime } from "./processes";
 import { type Proof, prove, workerId } from "./proof";
-import { goOn, stopRollout, type Turn, takeTurn, type UnitState, unitState } from "./rollout";
+import { continueHint, stopRollout, type Turn, takeTurn, type UnitState, unitState } from "./rollout";
 import type { VerbContext } from "./verb";
 
 /** After which a proof does without what others lack. */
@@ -146,7 +146,7 @@ export class UnitRollout {
   #stopped(error: unknown): unknown {
     if (!(error instanceof UserError)) return error;
     const pool = this.#pool.name;
-    const advice = `The rollout of ${pool} stops here: the others serve as before. ${goOn({ pool })}`;
+    const advice = `The rollout of ${pool} stops here: the others serve as before. ${continueHint({ pool })}`;
     const message = `${error.message}\n${advice}`;
     if (!(error instanceof CausedFailure)) return new UserError(message);
     return new CausedFailure(error.who, error.reason, message, [error.own ?? [], advice].flat().join("\n"));

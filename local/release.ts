@@ -96,12 +96,12 @@ async function endProcesses(
 ): Promise<void> {
   const { progress, signal } = context;
   const check = async (): Promise<string | undefined> => {
-    const left = processesOf(directory);
+    const remaining = processesOf(directory);
     // Supervisor takes seconds to notice that its last program has exited.
-    const [last] = left;
-    if (last !== undefined && left.length === 1 && last.pid === readProcessRecord(directory)?.pid)
+    const [last] = remaining;
+    if (last !== undefined && remaining.length === 1 && last.pid === readProcessRecord(directory)?.pid)
       kill(last.pid);
-    return left.length === 0 ? undefined : `${what} to stop: ${describe(left)}`;
+    return remaining.length === 0 ? undefined : `${what} to stop: ${describe(remaining)}`;
   };
   if ((await poll({ timeoutSeconds: boundSeconds, progress, signal, check })) === undefined) return;
   const killed = await poll({

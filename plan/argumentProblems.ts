@@ -35,6 +35,7 @@ interface Given {
   readonly args: readonly string[];
   readonly env: readonly { readonly path: SettingPath; readonly of: Readonly<Record<string, string>> }[];
   readonly reservedFlags: ReservedFlags;
+  readonly refusedFlags?: Readonly<Record<string, string>>;
   readonly settingFlags: SettingFlags;
   readonly settingVariables: SettingFlags;
   /** The value of a setting that is used. */
@@ -50,7 +51,7 @@ interface EngineGiven extends Given {
 
 function engineGivens(config: DeploymentConfig): EngineGiven[] {
   const { engine, sky, pools } = config;
-  const { reservedFlags, settingFlags = {}, settingVariables = {} } = engines[engine];
+  const { reservedFlags, refusedFlags = {}, settingFlags = {}, settingVariables = {} } = engines[engine];
   const at = (
     path: SettingPath,
     given: Pick<PoolConfig, "engineArgs" | "engineEnv">,
@@ -61,6 +62,7 @@ function engineGivens(config: DeploymentConfig): EngineGiven[] {
     args: given.engineArgs,
     env: [{ path: [...path, "engineEnv"], of: given.engineEnv }],
     reservedFlags,
+    refusedFlags,
     settingFlags,
     settingVariables,
     used: (setting: string) => reaches.map((pool) => settingOf(config, pool, setting)).find(isUsed),
@@ -143,11 +145,13 @@ function problemsOf(given: Given): Problem[] {
 
 /** Why a flag, or a variable that stands for it, cannot stay beside the plan; undefined if it can. */
 function contradiction(given: Given, argument: string, name?: string): string | undefined {
-  const { program, reservedFlags, settingFlags, used } = given;
+  const { program, reservedFlags, refusedFlags, settingFlags, used } = given;
   const table = tableOf(program);
   const reserved = reservedFlag(reservedFlags, argument, table);
   if (reserved !== undefined) {
     const { flag, instead } = reserved;
+    const why = refusedFlags?.[flag];
+    if (why !== undefined) return `${name ?? flag} ${why}`;
     const remedy = instead === undefined ? "it follows from pools and cluster" : `use ${instead} instead`;
     return `${name ?? flag} is set by the plan. Remove it; ${remedy}.`;
   }

@@ -5,7 +5,7 @@ import { type IgnoredSetting, ignores } from "../config/infra";
 import { isScaled } from "../config/pools";
 import { skySchema } from "../config/sky";
 import { listed } from "../config/values";
-import { engines } from "../engines";
+import { engines, isSimulated } from "../engines";
 import type { DeploymentPlan } from "./types";
 import { programsOf } from "./types";
 
@@ -24,7 +24,10 @@ export function cautionsOf(
       ? (engines[config.engine].cautionAcrossNodes ?? [])
       : []),
     ...operated(config),
-    ...(config.target === "sky" ? ignoredSettings(config) : idleSettings(config)),
+    ...shortRest(config),
+    ...(config.target === "sky"
+      ? [...ignoredSettings(config), ...relativePaths(config)]
+      : idleSettings(config)),
   ];
 }
 
@@ -37,6 +40,16 @@ function operated({ pools, schedule, idle }: DeploymentConfig): string[] {
   ];
   if (said.length === 0) return [];
   return [`dynamo-sky:${listed(said)}: done by \`dynamo-sky operate\` alone, which has to run all the time.`];
+}
+
+/** A start that loads weights takes minutes. */
+const SHORTEST_REST_MINUTES = 5;
+
+function shortRest({ idle: { afterMinutes }, engine }: DeploymentConfig): string[] {
+  if (afterMinutes === undefined || afterMinutes >= SHORTEST_REST_MINUTES || isSimulated(engine)) return [];
+  return [
+    `dynamo-sky:idle.afterMinutes: ${afterMinutes} is less than a start takes, which loads weights: whoever waits for it has to ask at once, or finds it down again. ${SHORTEST_REST_MINUTES} or more is better.`,
+  ];
 }
 
 /** What is said of SkyPilot where it is not asked: a deployment may be tried here before it goes there. */
@@ -63,4 +76,21 @@ function ignoredSettings({ sky }: DeploymentConfig): string[] {
     if (!isAsked || without.length === 0) return [];
     return [`dynamo-sky:sky.${key} has no effect on ${listed(without)}: SkyPilot leaves it out there.`];
   });
+}
+
+/** A file of this machine, named as for a command here, is not on a node; no shell expands the `~` there. */
+function relativePaths({ engineArgs, pools, frontend }: DeploymentConfig): string[] {
+  const lists: readonly (readonly [key: string, words: readonly string[]])[] = [
+    ["engineArgs", engineArgs],
+    ...pools.map((pool, index) => [`pools[${index}].engineArgs`, pool.engineArgs] as const),
+    ["frontend.args", frontend.args],
+  ];
+  return lists.flatMap(([key, words]) =>
+    words
+      .filter((word) => /^(--?[\w.-]+=)?(\.{1,2}|~)\//.test(word))
+      .map(
+        (word) =>
+          `dynamo-sky:${key} has ${JSON.stringify(word)}, a path on the nodes. A file of this machine: name it in dynamo-sky:files, and write {{FILES}}/NAME.`,
+      ),
+  );
 }

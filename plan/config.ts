@@ -3,14 +3,14 @@
  * mistakes at once.
  */
 
-import { hasGateway, type TLS_KINDS } from "../config/access";
+import { frontendReplicas, hasGateway, type TLS_KINDS } from "../config/access";
 import { checkAcross, type Known } from "../config/checks";
 import { coerce } from "../config/coerce";
 import type { DeploymentConfig } from "../config/deployment";
 import { problemsOf } from "../config/issues";
 import { defaultServedName } from "../config/model";
 import { defaultParsers } from "../config/parsers";
-import { firstReplicas, gpusPerReplica, mostReplicas } from "../config/pools";
+import { firstReplicas, gpusPerReplica, mostReplicas, poolsSchema } from "../config/pools";
 import { ConfigError, type Problem } from "../config/problems";
 import { routerMode } from "../config/router";
 import { type ConfigInput, configKeys, configSchema, type ParsedConfig } from "../config/schema";
@@ -18,6 +18,7 @@ import { MOST_GPUS_OF_A_NODE, USUAL_GPUS_OF_A_NODE } from "../config/services";
 import { show } from "../config/values";
 import { type EngineName, usualEngine } from "../engines";
 import { pack } from "./packing";
+import { bestLayout } from "./usualPools";
 
 /** Configuration as written by the user: every key optional except `model`. */
 export type { ConfigInput };
@@ -62,8 +63,11 @@ function read(raw: Readonly<Record<string, unknown>>): Reading {
   );
   const result = configSchema.safeParse(coerced);
   if (result.success) {
-    const { engine: _, ...rest } = result.data;
-    return { parsed: result.data, known: { ...rest, engine: engineOf(result.data) }, problems: [] };
+    const engine = engineOf(result.data);
+    const best = raw["pools"] === undefined ? bestLayout({ ...result.data, engine }) : undefined;
+    const parsed =
+      best === undefined ? result.data : { ...result.data, pools: poolsSchema.parse(best.pools) };
+    return { parsed, known: { ...parsed, engine }, problems: [] };
   }
   return {
     known: readable(coerced, new Set(result.error.issues.map((issue) => issue.path[0]))),
@@ -106,7 +110,7 @@ function complete(parsed: ParsedConfig): DeploymentConfig {
   return {
     ...parsed,
     engine,
-    frontend: { ...parsed.frontend, migrationLimit },
+    frontend: { ...parsed.frontend, migrationLimit, replicas: frontendReplicas(parsed) ?? 1 },
     reasoningParser: parsed.reasoningParser ?? usual.reasoningParser,
     toolCallParser: parsed.toolCallParser ?? usual.toolCallParser,
     pools: parsed.pools.map((pool) => ({ ...pool, replicas: firstReplicas(pool) })),

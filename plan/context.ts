@@ -2,12 +2,14 @@ import type { DeploymentConfig } from "../config/deployment";
 import { isSlurm } from "../config/infra";
 import { LOOPBACK, NODE_IP, rankAddress } from "../lib/placeholders";
 
-/** Facts determined before planning: the resolved values of `auto`. */
+/** Facts determined before planning: the resolved values of `auto`, and what the operator wants. */
 export interface PlanFacts {
   /** Dynamo's service discovery. */
   readonly discovery: "etcd" | "file";
   /** Event plane for KV events from workers to routers. */
   readonly events: "nats" | "zmq";
+  /** Nobody asks: only what answers for the workers runs (`idle.then: workers-down`). Default: false. */
+  readonly workersDown?: boolean;
 }
 
 /** Input for planning every program. */

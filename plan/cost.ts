@@ -11,6 +11,8 @@ export interface PriceCandidate {
   /** Cloud, region, and for spot zone: `aws/us-east-1`. */
   readonly infra: string;
   readonly instanceType: string;
+  /** Whether it is a spot instance. */
+  readonly spot: boolean;
   /** For all nodes of the cluster; null if SkyPilot has no price. */
   readonly dollarsPerHour: number | null;
 }
@@ -40,6 +42,8 @@ export interface ClusterCost {
   /** Where SkyPilot is expected to launch it; null if unknown. */
   readonly infra: string | null;
   readonly instanceType: string | null;
+  /** Set if that is expected to be a spot instance. */
+  readonly spot?: true;
   /** Price of the cheapest machines; null if unknown. */
   readonly dollarsPerHour: number | null;
   /** Price of the most expensive candidates. */
@@ -108,8 +112,9 @@ function costOfCluster(cluster: ClusterPlan, price: ClusterPrice | undefined): C
     gpus,
     infra: cheapest?.infra ?? unpriced?.infra ?? null,
     instanceType: cheapest?.instanceType ?? unpriced?.instanceType ?? null,
-    dollarsPerHour: cents(cheapest?.dollarsPerHour),
-    mostDollarsPerHour: cents(dearest?.dollarsPerHour),
+    ...(cheapest?.spot === true ? { spot: true } : {}),
+    dollarsPerHour: roundedToCents(cheapest?.dollarsPerHour),
+    mostDollarsPerHour: roundedToCents(dearest?.dollarsPerHour),
     ...(dearest === undefined ? { unknown: whyUnknown(price, unpriced) } : {}),
   };
 }
@@ -121,18 +126,18 @@ function whyUnknown(price: ClusterPrice | undefined, unpriced: PriceCandidate | 
 }
 
 /** Rounded to four decimals, the most in any price list, to remove floating-point noise. */
-function cents(dollars: number | undefined): number | null {
+function roundedToCents(dollars: number | undefined): number | null {
   return dollars === undefined ? null : Math.round(dollars * 10_000) / 10_000;
 }
 
 function total(dollars: readonly (number | null)[]): number | null {
   const known = dollars.filter((one) => one !== null);
   if (known.length < dollars.length) return null;
-  return cents(known.reduce((sum, one) => sum + one, 0));
+  return roundedToCents(known.reduce((sum, one) => sum + one, 0));
 }
 
 /** `$196.64`. */
-function inDollars(amount: number): string {
+export function inDollars(amount: number): string {
   return `$${amount.toFixed(2)}`;
 }
 
@@ -140,15 +145,15 @@ function inDollars(amount: number): string {
 export function costLine({ gpus, dollarsPerHour, mostDollarsPerHour, clusters }: DeploymentCost): string {
   const count = `cost: ${counted(gpus, "GPU")}`;
   if (dollarsPerHour === null) return `${count}, price not known: ${reasons(clusters)}`;
-  const places = distinct(clusters.map(({ infra, instanceType }) => placeOf(infra, instanceType)));
+  const places = distinct(clusters.map(placeOf));
   const expected = `${count}, ${inDollars(dollarsPerHour)} an hour (${places.join(", ")})`;
   if (mostDollarsPerHour === null) return `${expected}; at most: not known, ${reasons(clusters)}`;
   if (mostDollarsPerHour === dollarsPerHour) return expected;
   return `${expected}, at most ${inDollars(mostDollarsPerHour)} where that has no capacity`;
 }
 
-function placeOf(infra: string | null, instanceType: string | null): string {
-  return instanceType === null ? (infra ?? "") : `${instanceType} in ${infra}`;
+function placeOf({ infra, instanceType, spot }: ClusterCost): string {
+  return instanceType === null ? (infra ?? "") : `${instanceType}${spot ? " spot" : ""} in ${infra}`;
 }
 
 function reasons(clusters: readonly ClusterCost[]): string {
@@ -176,7 +181,10 @@ export function gpuLimitProblems({ limits }: DeploymentConfig, clusters: readonl
  * expensive candidates.
  * @throws ConfigError
  */
-export function assertAffordable({ limits }: Pick<DeploymentConfig, "limits">, cost: DeploymentCost): void {
+export function assertAffordable(
+  { limits, pools }: Pick<DeploymentConfig, "limits" | "pools">,
+  cost: DeploymentCost,
+): void {
   const { dollarsPerHour: limit, allowUnknownPrice } = limits;
   if (limit === undefined) return;
   const path = ["limits", "dollarsPerHour"];
@@ -186,9 +194,10 @@ export function assertAffordable({ limits }: Pick<DeploymentConfig, "limits">, c
     const dear = cost.clusters.toSorted(
       (a, b) => (b.mostDollarsPerHour ?? 0) - (a.mostDollarsPerHour ?? 0),
     )[0];
+    const mayFallBack = pools.some(({ spot }) => spot.fallback);
     const expected =
       cost.dollarsPerHour !== null && cost.dollarsPerHour < known
-        ? ` It is expected to cost ${inDollars(cost.dollarsPerHour)}, but SkyPilot may fall back to dearer machines: name the infra that it may use (sky.infra, such as ${dear?.infra ?? "aws/us-east-1"}).`
+        ? ` It is expected to cost ${inDollars(cost.dollarsPerHour)}, but SkyPilot may fall back to dearer machines: name the infra that it may use (sky.infra, such as ${dear?.infra ?? "aws/us-east-1"})${mayFallBack ? ", or leave none on demand instead of spot (spot.fallback of the pools)" : ""}.`
         : "";
     const message = `${limit} is less than the ${inDollars(known)} an hour that this deployment may cost.${expected} Ask for less (cluster, pools, sky.useSpot), or raise this.`;
     throw new ConfigError([{ path, message }]);

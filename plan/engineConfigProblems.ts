@@ -19,9 +19,13 @@ export function engineConfigProblems(
     settingKeys = {},
     keyFlag,
     plannedKeys,
+    configProblems,
     knownKeys = [],
     formerKeys = {},
-  }: Pick<Engine, "reservedKeys" | "settingKeys" | "keyFlag" | "plannedKeys" | "knownKeys" | "formerKeys">,
+  }: Pick<
+    Engine,
+    "reservedKeys" | "settingKeys" | "keyFlag" | "plannedKeys" | "configProblems" | "knownKeys" | "formerKeys"
+  >,
 ): Problem[] {
   const places = [
     { path: ["engineConfig"], said: config.engineConfig, pools: config.pools },
@@ -42,6 +46,7 @@ export function engineConfigProblems(
         pools.every((pool) => plannedKeys?.(config, pool)[key] === value),
       ),
       ...unknownProblems(path, said, knownKeys, formerKeys),
+      ...(configProblems?.(said, pools) ?? []).map(({ key, message }) => ({ path: [...path, key], message })),
       ...Object.entries(settingKeys).flatMap(([key, setting]): Problem[] => {
         const own = valueAt(said, key);
         if (own === undefined) return [];

@@ -6,7 +6,7 @@
 import { z } from "zod";
 import type { DeploymentConfig } from "../config/deployment";
 import { type DeploymentCost, gpusOf } from "./cost";
-import { type ClusterPlan, type DeploymentPlan, PROGRAM_ROLES, WORKER_ROLES } from "./types";
+import { type ClusterPlan, type DeploymentPlan, PROGRAM_ROLES } from "./types";
 
 /** One cluster, for policies. */
 export const clusterInventorySchema = z.object({
@@ -17,7 +17,7 @@ export const clusterInventorySchema = z.object({
   gpus: z.number(),
   /** SkyPilot's name of the GPUs; absent if there are none. */
   accelerator: z.string().optional(),
-  /** Whether its nodes are spot instances. */
+  /** Whether its nodes are spot instances, or may be. */
   spot: z.boolean(),
   /** Roles of its programs. */
   roles: z.array(z.enum(PROGRAM_ROLES)),
@@ -85,21 +85,9 @@ export function clusterInventory(config: DeploymentConfig, cluster: ClusterPlan)
     nodes: nodes.length,
     gpus: isRented ? gpusOf(cluster) : 0,
     ...(accelerator === undefined ? {} : { accelerator }),
-    spot: isRented && usesSpot(config, cluster),
+    spot: isRented && cluster.spot !== undefined,
     roles: PROGRAM_ROLES.filter((role) => running.has(role)),
     ...(isRented && autostopMinutes !== undefined ? { autostopMinutes } : {}),
     labels: isRented ? labels : {},
   };
-}
-
-/**
- * Whether a cluster's nodes are spot instances: a dedicated cluster for control plane and endpoint never is,
- * since its loss would stop the whole deployment.
- */
-export function usesSpot(config: DeploymentConfig, cluster: ClusterPlan): boolean {
-  const workers: readonly string[] = WORKER_ROLES;
-  return (
-    config.sky.useSpot &&
-    cluster.nodes.some(({ programs }) => programs.some(({ role }) => workers.includes(role)))
-  );
 }

@@ -5,7 +5,6 @@ import type { Problem, SettingPath } from "../config/problems";
 import { listed, show } from "../config/values";
 import { uniqueBy } from "../lib/uniqueBy";
 import type { ClusterPrice } from "./cost";
-import { usesSpot } from "./inventory";
 import type { ClusterPlan } from "./types";
 
 /**
@@ -77,7 +76,8 @@ function problemOf(
   misses: readonly Miss[],
 ): Problem {
   const path = pathOf(config, cluster, first.cause);
-  const there = misses.map((miss) => whatThereIs(miss, cluster)).join("; ");
+  // An infra is asked twice where a spot instance may be on demand instead.
+  const there = [...new Set(misses.map((miss) => whatThereIs(miss, cluster)))].join("; ");
   const missed = misses.flatMap(({ cause, instead }) => [cause, ...instead]);
   // If the number of GPUs is the cause, another accelerator may have it.
   const remedies = new Set(
@@ -96,7 +96,7 @@ function wanted(config: DeploymentConfig, cluster: ClusterPlan): string {
     instanceType === undefined ? undefined : `the instance type ${instanceType}`,
     cpus === undefined ? undefined : `${cpus} CPUs`,
     memory === undefined ? undefined : `${memory}${/[A-Za-z]/.test(memory) ? "" : " GB"} of memory`,
-    usesSpot(config, cluster) ? "spot instances" : undefined,
+    cluster.spot === undefined ? undefined : "spot instances",
   ];
   return `${parts.filter((part) => part !== undefined).join(", ") || "what is asked for"} in ${infra.join(", ")}`;
 }
@@ -141,7 +141,10 @@ const REMEDIES: Readonly<Record<Missed, (config: DeploymentConfig) => string>> =
     placement === "dedicated"
       ? "use one of these numbers (cluster.gpusPerNode, or what a replica takes)"
       : "set cluster.gpusPerNode to one of these numbers",
-  useSpot: () => "set sky.useSpot to false",
+  useSpot: ({ placement }) =>
+    placement === "dedicated"
+      ? "let it be on demand where there is none (spot.fallback of its pool)"
+      : "set sky.useSpot to false",
   instanceType: () => "remove sky.instanceType",
   cpus: () => 'give sky.cpus another number, or one with + ("32+")',
   memory: () => 'give sky.memory another number, or one with + ("256+")',
@@ -162,6 +165,10 @@ function inWords(ways: readonly string[]): string {
 const OF_SKY = new Set<Missed>(["useSpot", "instanceType", "cpus", "memory", "networkTier", "diskTier"]);
 
 function pathOf(config: DeploymentConfig, cluster: ClusterPlan, cause: Missed): SettingPath {
+  if (cause === "useSpot") {
+    const own = config.pools[poolOf(config, cluster)]?.spot.use;
+    if (own === true) return ["pools", poolOf(config, cluster), "spot", "use"];
+  }
   if (OF_SKY.has(cause)) return ["sky", cause];
   if (cluster.accelerator === undefined || cause === "place" || cause === "infra") return ["sky", "infra"];
   const pool = poolOf(config, cluster);

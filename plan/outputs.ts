@@ -3,7 +3,9 @@
  * commands, so that they work without the deployment's configuration. That text holds no secret.
  */
 import { z } from "zod";
+import type { DeploymentConfig } from "../config/deployment";
 import { TASKS } from "../config/task";
+import { acceleratorOf } from "./placement";
 import { PROGRAM_ROLES, WORKER_ROLES } from "./types";
 
 const programSchema = z.object({
@@ -45,8 +47,28 @@ const deploymentSchema = z.object({
   }),
 });
 
+const layoutSchema = z.object({
+  /** What the engines load: a name on the hub, or a path. */
+  model: z.string(),
+  pools: z.array(
+    z.object({
+      role: z.enum(WORKER_ROLES),
+      replicas: z.number(),
+      tensorParallel: z.number(),
+      dataParallel: z.number(),
+      pipelineParallel: z.number(),
+      /** Absent where the engine chooses. */
+      expertParallel: z.number().optional(),
+      /** SkyPilot's name of its GPUs; absent on this machine. */
+      accelerator: z.string().optional(),
+    }),
+  ),
+});
+
 const detailsSchema = z.object({
   engine: z.string(),
+  /** How the model is cut. Absent in earlier versions. */
+  layout: layoutSchema.optional().catch(undefined),
   deployment: deploymentSchema,
   topology: z.array(clusterSchema),
   /** Log files by program, relative to the state's directory if they are on this machine. */
@@ -61,8 +83,24 @@ const detailsSchema = z.object({
 export type DeployedProgram = z.output<typeof programSchema>;
 /** A cluster of a running deployment. */
 export type DeployedCluster = z.output<typeof clusterSchema>;
+/** How the model of a running deployment is cut. */
+export type DeployedLayout = z.output<typeof layoutSchema>;
 /** Content of the output `deployment`. */
 export type DeploymentDetails = z.input<typeof detailsSchema>;
+
+/** How the configured model is cut. */
+export function deployedLayout(config: DeploymentConfig): DeployedLayout {
+  const pools = config.pools.map((pool) => {
+    const { role, replicas, tensorParallel, dataParallel, pipelineParallel, expertParallel } = pool;
+    const accelerator = acceleratorOf(config, pool);
+    return {
+      ...{ role, replicas, tensorParallel, dataParallel, pipelineParallel },
+      ...(expertParallel === undefined ? {} : { expertParallel }),
+      ...(accelerator === undefined ? {} : { accelerator }),
+    };
+  });
+  return { model: config.model, pools };
+}
 
 /**
  * Prefix of the text: Pulumi would print a JSON output over a hundred lines. The number is the format's
@@ -101,6 +139,13 @@ export const costSchema = z.object({
 /** The output `replicas`: how many there are of pools with `maxReplicas`, by role. */
 export const replicasSchema = z.partialRecord(z.enum(WORKER_ROLES), z.int().min(0));
 
+const PEM = "-----BEGIN";
+
+/** The output `certificate`, from base64. Deployments of earlier versions have PEM there. */
+function fromOneLine(output: string): string {
+  return output.startsWith(PEM) ? output : Buffer.from(output, "base64").toString();
+}
+
 /** The outputs in `pulumi stack output --json`. Absent or null ones do not apply to this deployment. */
 export const outputsSchema = z.object({
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
@@ -109,10 +154,12 @@ export const outputsSchema = z.object({
   /** The first key; secret. */
   apiKey: z.string().nullish(),
   /** PEM that clients must trust. */
-  certificate: z.string().nullish(),
+  certificate: z.string().transform(fromOneLine).nullish(),
   /** SHA-256 fingerprint of the endpoint's certificate. */
   certificateFingerprint: z.string().nullish(),
   cost: costSchema.optional().catch(undefined),
   replicas: replicasSchema.optional().catch(undefined),
+  /** Since when its workers are asleep, ISO 8601. */
+  workersDown: z.string().optional().catch(undefined),
   deployment: detailsTextSchema,
 });

@@ -111,13 +111,13 @@ function spread(sizes: readonly number[], nodes: number, gpusPerNode: number): n
   if (full !== undefined) full.nodes = range(0, nodes);
   const chosen: number[] = [];
   for (const size of sizes) {
-    let left = gpusPerNode;
-    let queue = queues[left];
-    while (queue !== undefined && queue.head === queue.nodes.length) queue = queues[--left];
+    let free = gpusPerNode;
+    let queue = queues[free];
+    while (queue !== undefined && queue.head === queue.nodes.length) queue = queues[--free];
     const node = queue?.nodes[queue.head];
-    if (queue === undefined || node === undefined || left < size) return undefined;
+    if (queue === undefined || node === undefined || free < size) return undefined;
     queue.head++;
-    queues[left - size]?.nodes.push(node);
+    queues[free - size]?.nodes.push(node);
     chosen.push(node);
   }
   return chosen;

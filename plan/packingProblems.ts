@@ -51,17 +51,17 @@ function nodesNeeded(pools: readonly PackingPool[], gpusPerNode: number): number
     .sort((a, b) => b - a);
   let whole = 0;
   // Number of opened nodes by GPUs left; the fullest node that fits is used.
-  const left = new Array<number>(gpusPerNode + 1).fill(0);
+  const free = new Array<number>(gpusPerNode + 1).fill(0);
   for (const size of sizes) {
     if (size > gpusPerNode) {
       whole += size / gpusPerNode;
       continue;
     }
-    const fits = left.findIndex((count, room) => room >= size && count > 0);
+    const fits = free.findIndex((count, room) => room >= size && count > 0);
     const room = fits >= 0 ? fits : gpusPerNode;
-    if (fits >= 0) left[fits] = (left[fits] ?? 0) - 1;
+    if (fits >= 0) free[fits] = (free[fits] ?? 0) - 1;
     else whole++;
-    left[room - size] = (left[room - size] ?? 0) + 1;
+    free[room - size] = (free[room - size] ?? 0) + 1;
   }
   return whole;
 }

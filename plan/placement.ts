@@ -1,7 +1,7 @@
 /** The clusters, and the placement of each replica. */
 
 import type { DeploymentConfig, PoolConfig } from "../config/deployment";
-import { gpusPerReplica } from "../config/pools";
+import { gpusPerReplica, type Spot, spotOf } from "../config/pools";
 import type { Problem } from "../config/problems";
 import { type Packing, pack, range } from "./packing";
 import { problemsOfIdleGpus, problemsOfSize } from "./packingProblems";
@@ -13,6 +13,8 @@ export interface ClusterLayout {
   readonly name: string;
   /** SkyPilot's name of the nodes' GPUs; undefined if they have none. */
   readonly accelerator: string | undefined;
+  /** Undefined if its nodes are no spot instances. */
+  readonly spot: Spot | undefined;
   readonly nodes: number;
   readonly gpusPerNode: number;
   /** Unused GPUs, by node. */
@@ -37,7 +39,7 @@ export function placeReplicas(config: DeploymentConfig): Placed {
 }
 
 /** GPUs have a name only with SkyPilot. */
-function acceleratorOf(config: DeploymentConfig, pool?: PoolConfig): string | undefined {
+export function acceleratorOf(config: DeploymentConfig, pool?: PoolConfig): string | undefined {
   return config.target === "local" ? undefined : (pool?.accelerator ?? config.cluster.accelerator);
 }
 
@@ -54,6 +56,7 @@ function placeShared(config: DeploymentConfig): Placed {
   const cluster: ClusterLayout = {
     name: SHARED_CLUSTER,
     accelerator: acceleratorOf(config),
+    spot: config.target === "sky" && config.sky.useSpot ? { fallback: false } : undefined,
     nodes,
     gpusPerNode,
     idle: packing.idle,
@@ -95,6 +98,8 @@ function placeDedicated(config: DeploymentConfig): Placed {
   const control: ClusterLayout = {
     name: CONTROL_CLUSTER,
     accelerator: undefined,
+    // Its loss would stop the whole deployment.
+    spot: undefined,
     nodes: 1,
     gpusPerNode: 0,
     idle: [[]],
@@ -102,12 +107,19 @@ function placeDedicated(config: DeploymentConfig): Placed {
     seats: [],
   };
   const workers = config.pools.flatMap((pool, index) =>
-    range(firsts[index] ?? 0, pool.replicas).map((replica) => ownCluster(config, pool, replica)),
+    range(0, pool.replicas).map((replica) => ({
+      ...ownCluster(config, pool, (firsts[index] ?? 0) + replica),
+      spot: spotOf(pool, config.sky.useSpot, replica),
+    })),
   );
   return { clusters: [control, ...workers], problems: [] };
 }
 
-function ownCluster(config: DeploymentConfig, pool: PoolConfig, replica: number): ClusterLayout {
+function ownCluster(
+  config: DeploymentConfig,
+  pool: PoolConfig,
+  replica: number,
+): Omit<ClusterLayout, "spot"> {
   const gpus = gpusPerReplica(pool);
   const nodes = Math.max(1, gpus / config.cluster.gpusPerNode);
   const gpusPerNode = Math.min(gpus, config.cluster.gpusPerNode);

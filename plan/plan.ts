@@ -43,6 +43,7 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
   const { clusters, problems } = placeReplicas(atMost(config));
   const found = [...problems, ...engineProblems(config), ...scaleProblems(config)];
   if (found.length > 0) throw new ConfigError(found);
+  const { workersDown = false } = facts;
   const portsOf = portsOfNodes(config);
   const planned = clusters.map((layout, index) => {
     const controlHost = layout.hasControlPlane ? addressOf(config, 0) : CONTROL_IP;
@@ -59,7 +60,7 @@ export function plan(config: DeploymentConfig, facts: PlanFacts): DeploymentPlan
     clusters: planned.filter(({ isUsed }) => isUsed).map(({ cluster }) => cluster),
     endpoint: { cluster: head?.name ?? "", rank: 0, port: firstPort(config, "http") },
     namespace: NAMESPACE,
-    expectedWorkers: expectedWorkers(config),
+    expectedWorkers: expectedWorkers(workersDown ? { ...config, pools: [] } : config),
   };
   const whole = config.metrics.prometheus ? watched(unwatched, planned) : unwatched;
   const outOfPorts = distinct(planned.flatMap(({ ports }) => ports.flatMap((one) => one.problems())));
@@ -118,9 +119,16 @@ function portsOfNodes(config: DeploymentConfig): () => NodePorts {
 }
 
 /** Whether a replica runs now: with `maxReplicas` there is room for others. */
-function isTaken({ pools }: DeploymentConfig, { pool, replica }: ReplicaSeat): boolean {
+function isTaken({ config: { pools }, facts }: PlanContext, { pool, replica }: ReplicaSeat): boolean {
+  if (facts.workersDown) return false;
   const current = pools.find(({ role }) => role === pool.role)?.replicas ?? 0;
   return !isScaled(pool) || replica < current;
+}
+
+/** Without workers it has nothing to decide on; its ports stay its own. */
+function plannersNow(context: PlanContext, ports: NodePorts): ProgramPlan[] {
+  const planners = plannerPrograms(context, ports);
+  return context.facts.workersDown ? [] : planners;
 }
 
 /** GPUs that nothing uses, with those that are kept for more replicas. */
@@ -148,7 +156,7 @@ function planCluster(
       ? [
           ...controlPlanePrograms(context, ports),
           ...endpointPrograms(context, ports),
-          ...plannerPrograms(context, ports),
+          ...plannersNow(context, ports),
         ]
       : [];
     return { rank, ports, programs };
@@ -161,8 +169,7 @@ function planCluster(
   const free = new Map<number, number[]>();
   for (const seat of layout.seats) {
     const seated = replicaPrograms(context, seat, (node) => at(node).ports);
-    if (isTaken(context.config, seat))
-      for (const { node, program } of seated) at(node).programs.push(program);
+    if (isTaken(context, seat)) for (const { node, program } of seated) at(node).programs.push(program);
     else for (const { node, gpus } of seat.shares) free.set(node, [...(free.get(node) ?? []), ...gpus]);
   }
   if (hasExporters(context.config)) {
@@ -173,14 +180,15 @@ function planCluster(
       programs.push(exporterProgram(context, exported, ports));
     }
   }
-  const { accelerator } = layout;
+  const { accelerator, spot } = layout;
   const sharesGpus = context.config.cluster.workersPerGpu > 1;
   return {
-    isUsed: layout.hasControlPlane || layout.seats.some((seat) => isTaken(context.config, seat)),
+    isUsed: layout.hasControlPlane || layout.seats.some((seat) => isTaken(context, seat)),
     context,
     cluster: {
       name: layout.name,
       ...(accelerator === undefined ? {} : { accelerator }),
+      ...(spot === undefined ? {} : { spot }),
       nodes: nodes.map(
         ({ rank, programs }): NodePlan => ({
           rank,

@@ -22,6 +22,11 @@ export const readySchema = z.strictObject({
     decode: count,
     encode: count.default(0),
   }),
+  /**
+   * Seconds after which more than the expected workers are accepted: those lost before are no longer listed
+   * then, and the others are on clusters that go when the update ends. Default: never.
+   */
+  surplusSeconds: z.number().positive().optional(),
   /** Time limit, seconds. Default 600. */
   timeoutSeconds: z.number().positive().default(600),
   /** Sent as `Authorization: Bearer`. Never printed. */

@@ -22,6 +22,11 @@ export function transferProblems(config: DeploymentConfig, rules: TransferRules 
     );
   const unknown = unknownConnector(config, rules);
   if (unknown !== undefined) return [unknown];
+  const unfit = rules.unfit?.(config);
+  const misfits =
+    unfit === undefined
+      ? []
+      : [{ path: ["kvTransfer", "connector"], message: `${show(kvTransfer.connector)} ${unfit}` }];
   const kind = rules.connectors[kvTransfer.connector ?? rules.usual];
   const transfers = pools.some(({ role }) => role === "prefill" || role === "decode");
   const idle = transfers ? [] : asked.filter(([key]) => kind === "transfer" || key === "backend");
@@ -32,6 +37,7 @@ export function transferProblems(config: DeploymentConfig, rules: TransferRules 
       idle,
     );
   return [
+    ...misfits,
     ...backendProblems(config, rules),
     ...extraProblems(config, rules),
     ...offloadProblems(config, rules, kind),

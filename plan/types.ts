@@ -22,6 +22,7 @@
  *   with the node's address. Both only as the whole value of a variable.
  */
 import { WORKER_ROLES } from "../config/names";
+import type { Spot } from "../config/pools";
 import type { TaskName } from "../config/task";
 import type { EngineName } from "../engines";
 import type { MpiStart } from "../engines/engine";
@@ -45,6 +46,7 @@ export const PROGRAM_ROLES = [
   "exporter",
   "prometheus",
 ] as const;
+/** One of {@link PROGRAM_ROLES}. */
 export type ProgramRole = (typeof PROGRAM_ROLES)[number];
 
 /**
@@ -138,7 +140,7 @@ export interface ProgramPlan {
   readonly waitsFor: readonly Wait[];
   /** Health probe, run on the node itself. */
   readonly health: Probe;
-  /** Set if it is ended and started again when it hangs: a worker that serves the endpoint. */
+  /** Set if it is ended and started again when it hangs: a worker that serves the endpoint, a frontend. */
   readonly watch?: Watch;
   /** Seconds between SIGTERM and SIGKILL of its whole process group. */
   readonly stopSeconds: number;
@@ -158,6 +160,7 @@ export function secretsOfProgram({
   return [...secretEnv, ...inFiles, ...(lockstep === undefined ? [] : [lockstep.secret])];
 }
 
+/** A node and its programs. */
 export interface NodePlan {
   /** 0 is the head. */
   readonly rank: number;
@@ -176,6 +179,8 @@ export interface ClusterPlan {
   readonly name: string;
   /** SkyPilot's accelerator name (`H100`), absent if nodes have none. */
   readonly accelerator?: string;
+  /** Set if its nodes are spot instances; never with a control plane of its own. */
+  readonly spot?: Spot;
   readonly nodes: readonly NodePlan[];
 }
 
@@ -187,6 +192,7 @@ export interface ExpectedWorkers {
   readonly encode: number;
 }
 
+/** A whole deployment, as planned from its configuration: what runs where. */
 export interface DeploymentPlan {
   /** Name of the model in requests. */
   readonly model: string;

@@ -12,6 +12,7 @@ output. Values of the node's secrets file never leave it: they are masked in log
     {"dir": D, "sky": …, "logs": {"programs": [names], "tail": N or null, "since": seconds since 1970 or null,
     "follow": bool}}
     {"dir": D, "sky": …, "decision": {"done": id or null}} as in `decisions.py`
+    {"dir": D, "sky": …, "asked": {}} how long ago a request came that no worker was there for
     {"dir": D, "sky": …, "secrets" | "apply" | "remove" | "keep" | "state" | "stop": …} as in `units.py`
 
 Python 3.9 or later, standard library only, since it runs with any interpreter of the node.
@@ -156,7 +157,7 @@ def frontend(base, model, series):
         return {"metrics": metrics, "error": str(getattr(error, "reason", error))}
 
 
-def is_troubled(state, ends):
+def is_unhealthy(state, ends):
     return (
         state is None
         or state["statename"] != "RUNNING"
@@ -179,7 +180,7 @@ def report(node_dir, wanted, redact):
             "start": state and state["start"],
             "history": history,
             "exits": ends,
-            "lines": lines[-(TROUBLED_LINES if is_troubled(state, ends) else END_LINES) :],
+            "lines": lines[-(TROUBLED_LINES if is_unhealthy(state, ends) else END_LINES) :],
         }
     return {
         "at": time.time(),
@@ -310,6 +311,14 @@ def logs(node_dir, wanted):
             say({})
 
 
+def seconds_since_asked(node_dir):
+    """None if nobody has. The node's clock may be another than that of who asks."""
+    try:
+        return max(0.0, time.time() - os.stat(os.path.join(node_dir, files.ASKED)).st_mtime)
+    except FileNotFoundError:
+        return None
+
+
 def directory_of(place, usual):
     """Directory of a node on SkyPilot."""
     running = processes.node_directory(place["cluster"], place["rank"])
@@ -350,6 +359,8 @@ def main():
             logs(node_dir, request["logs"])
         elif "decision" in request:
             say(decisions.answer(node_dir, request["decision"]))
+        elif "asked" in request:
+            say({"secondsAgo": seconds_since_asked(node_dir)})
         else:
             [verb] = changes
             redact = Redaction(node_dir)

@@ -142,7 +142,7 @@ def end_group(child):
     child.wait()
 
 
-def meaning(returncode):
+def exit_words(returncode):
     return "code %d" % returncode if returncode >= 0 else "signal %d" % -returncode
 
 

@@ -143,7 +143,7 @@ class AccessLog(threading.Thread):
         self.open(at_end=True)
         while True:
             self.read()
-            if self.moved():
+            if self.is_rotated():
                 self.read()
                 self.open(at_end=False)
             time.sleep(LOG_SECONDS)
@@ -159,7 +159,7 @@ class AccessLog(threading.Thread):
         if at_end:
             self.file.seek(0, os.SEEK_END)
 
-    def moved(self):
+    def is_rotated(self):
         try:
             there = os.stat(self.path)
         except OSError:

@@ -17,10 +17,10 @@ import sys
 import threading
 import time
 
+import retry_after
+
 ATTEMPTS = 8
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 5.0, 120.0
-# The hub's rate limit counts requests in windows of five minutes.
-LONGEST_ASKED_SECONDS = 300.0
 PASSING = {408, 425, 429}
 LASTING = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS}
 # Heartbeat of the lock. Shared file systems show it late: NFS after up to a minute.
@@ -54,22 +54,15 @@ def is_passing(error):
 
 
 def asked_seconds(error):
-    """The response's Retry-After; None if it is missing or not a number."""
-    answer = answered(error)
-    try:
-        return float(answer.headers["Retry-After"])
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return None
+    """The response's Retry-After; None if it is missing or says nothing."""
+    headers = getattr(answered(error), "headers", None)
+    return None if headers is None else retry_after.seconds(headers.get("Retry-After"))
 
 
 def pause_after(error, attempt):
     """Seconds, with jitter, so that nodes that failed together do not retry together."""
     asked = asked_seconds(error)
-    least = (
-        min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt)
-        if asked is None
-        else min(asked, LONGEST_ASKED_SECONDS)
-    )
+    least = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2**attempt) if asked is None else asked
     return least * (1 + random.random() / 2)
 
 
@@ -133,7 +126,7 @@ class Turn:
             if last != seen:
                 seen, changed = last, now
             if now - changed > DEAD_AFTER_SECONDS:
-                self.bury()
+                self.remove_stale()
                 changed = now
             if now - started > LONGEST_TURN_SECONDS:
                 return
@@ -154,7 +147,7 @@ class Turn:
         except FileNotFoundError:
             return 0
 
-    def bury(self):
+    def remove_stale(self):
         """Of a process that was killed. By a change of name, which one alone of those that wait succeeds
         with.
         """

@@ -8,6 +8,8 @@ import stat
 
 SECRETS = "secrets.json"
 UNITS = "units"
+# When it was changed last somebody asked for a model without workers: the gateway writes it, the agent looks.
+ASKED = "run/gateway-asked.log"
 
 
 class Unusable(Exception):

@@ -30,7 +30,7 @@ import time
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
 import processes
 from child import end_all, say
-from files import SECRETS, Unusable, read_secrets, write_private
+from files import ASKED, SECRETS, Unusable, read_secrets, write_private
 
 SECRET = "DYNAMO_SKY_API_KEY"
 TLS = "DYNAMO_SKY_TLS"
@@ -59,6 +59,15 @@ STATUS_SERVER = """server {
     location = /stub_status { stub_status; }
     location / { return 404; }
   }"""
+ACCESS_LOG = "access_log /dev/stdout gateway buffer=32k flush=1s;"
+# When the last request came that no worker was there for: `agent.py` reads the file's time. Not buffered.
+ASKED_LOG = "access_log %s asked if=$wakes;" % ASKED
+ASKED_BYTES = 1 << 20
+# For a model without a worker where nobody has to be woken: one is being started again.
+USUAL_SECONDS = 5
+NO_WORKER = "The model has no worker at the moment. %s"
+SOON = NO_WORKER % "Try again in a moment."
+WAKES = NO_WORKER % "If it is asleep, this request wakes it. Try again in %d seconds."
 # None is left out for a while after a failure: it is on this node, so asking one that does not run takes no
 # time, and one that was just started again is needed before the next one is stopped.
 FRONTEND = "server %s max_fails=0;"
@@ -160,6 +169,15 @@ def die_with_parent():
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
+def keep_short(path):
+    """Empties nginx's file, to which it appends."""
+    try:
+        if os.stat(path).st_size > ASKED_BYTES:
+            os.truncate(path, 0)
+    except FileNotFoundError:
+        pass
+
+
 def worker_user():
     """nginx's `user` directive: started by root, its workers run as nobody."""
     if os.getuid() != 0:
@@ -179,7 +197,7 @@ def former_processes(node_dir):
     return [pid for pid in named if processes.directory_of(pid) in (here, here + " (deleted)")]
 
 
-def outlive(group):
+def start_guard(group):
     """Starts a guard process that kills the process group when this process has exited for any reason.
 
     If a scheduler kills this process and its children at once, nginx would leave workers that nothing finds
@@ -240,7 +258,13 @@ def model_in_body(model):
 
 def nginx_conf(arguments):
     """`nginx.conf` with its placeholders filled in."""
+    waking = arguments.waking_seconds
     values = {
+        "ACCESS_LOG": ACCESS_LOG,
+        # What a location says of logs is instead of what the server does.
+        "ASKED": "%s %s" % (ACCESS_LOG, ASKED_LOG) if waking else "",
+        "RETRY_AFTER": waking or USUAL_SECONDS,
+        "NO_WORKER": WAKES % waking if waking else SOON,
         "LISTEN": arguments.listen + (" ssl" if arguments.tls else ""),
         "TLS": TLS_DIRECTIVES if arguments.tls else "",
         "FRONTENDS": "\n    ".join(FRONTEND % address for address in arguments.frontends.split(",")),
@@ -280,7 +304,7 @@ class Gateway:
         self.nginx = subprocess.Popen(
             command, env=env, cwd=self.node_dir, start_new_session=True, preexec_fn=die_with_parent
         )
-        outlive(self.nginx.pid)
+        start_guard(self.nginx.pid)
 
     def stop(self, *_):
         # A second signal does not wait for requests in progress.
@@ -288,6 +312,7 @@ class Gateway:
         self.stopping = True
 
     def refresh(self):
+        keep_short(os.path.join(self.node_dir, ASKED))
         try:
             if self.keys.look():
                 self.nginx.send_signal(signal.SIGHUP)
@@ -332,6 +357,9 @@ def main():
     parser.add_argument("--burst", type=int, required=True, help="requests of one key beyond that, at once")
     parser.add_argument(
         "--connections-per-key", type=int, required=True, help="requests of one key at a time"
+    )
+    parser.add_argument(
+        "--waking-seconds", type=int, help="a request without a worker wakes some: when to come back"
     )
     parser.add_argument("--status", help="address and port that tell how many connections there are")
     parser.add_argument("--print", action="store_true", help="print nginx's configuration, and start nothing")

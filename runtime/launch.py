@@ -2,15 +2,15 @@
 """Starts one program of a node: ``launch.py <spec.json>``.
 
 The node's supervisor runs this for every program. It fills in values known only on the node (addresses,
-secrets), waits until the services that the program depends on answer, and then becomes the program (exec), so
-that signals and exit codes are the program's own. For an engine it stays the parent instead (`child.py`),
-keeps the ranks of a replica over several nodes in step (`lockstep.py`), or starts them as one MPI world
-(`mpi.py`). No shell is involved at any point.
+secrets), waits until the services that the program depends on answer, and then becomes the program (exec),
+so that signals and exit codes are the program's own. Of an engine, and of what is watched (`health.py`), it
+stays the parent instead (`child.py`), keeps the ranks of a replica over several nodes in step
+(`lockstep.py`), or starts them as one MPI world (`mpi.py`). No shell is involved at any point.
 
 Environment variables: NODE_DIR, and those of the specification's placeholders (HEAD_IP, NODE_IP, …). Python
 3.9 or later, standard library only: it runs on nodes before anything is installed there.
 
-Exit codes: 75 a service or another rank did not answer in time, another rank has ended, or the engine hung,
+Exit codes: 75 a service or another rank did not answer in time, another rank has ended, or the program hung,
 78 the specification or the secrets are invalid, 127 no such program, 126 it cannot be executed.
 """
 
@@ -251,8 +251,9 @@ def launch(path):
             return EXIT_TIMED_OUT
     if place is None:
         history.record_start(assigned_gpus(spec, env))
-        single = child.Single(spec["stopSeconds"], marker, watch)
-        return run(single.run if spec["gpus"] else become, command, env)
+        if not spec["gpus"] and watch is None:
+            return run(become, command, env)
+        return run(child.Single(spec["stopSeconds"], marker, watch).run, command, env)
     import lockstep  # only on nodes with a rank of a replica
 
     peers = lockstep.join("%s-%d" % (spec["role"], spec["replica"]), spec["rank"], place)

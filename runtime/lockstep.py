@@ -26,7 +26,7 @@ from child import (
     end_group,
     end_leftovers,
     exit_code,
-    meaning,
+    exit_words,
     say,
     start,
     stop,
@@ -39,14 +39,14 @@ REPORT_EVERY_SECONDS = 10.0
 INTRODUCTION_SECONDS, MOST_STRANGERS = 10.0, 64
 
 
-class Patience:
+class TimeLimit:
     """A time limit that logs from time to time what it is waiting for."""
 
     def __init__(self, seconds):
         self.limit = seconds
         self.started = self.reported = time.monotonic()
 
-    def left(self):
+    def remaining(self):
         return max(0.0, self.limit - (time.monotonic() - self.started))
 
     def report(self, what):
@@ -59,9 +59,9 @@ class Patience:
         say("gave up waiting for %s after %d s" % (what, time.monotonic() - self.started))
 
 
-def gather(replica, place):
+def wait_for_ranks(replica, place):
     """On rank 0: waits until all other ranks have connected. Returns them, or None on a timeout."""
-    patience = Patience(place["timeoutSeconds"])
+    time_limit = TimeLimit(place["timeoutSeconds"])
     listener = None
     while listener is None:
         try:
@@ -73,31 +73,31 @@ def gather(replica, place):
                 replica,
                 error.strerror,
             )
-            if patience.left() == 0:
-                patience.give_up(what)
+            if time_limit.remaining() == 0:
+                time_limit.give_up(what)
                 return None
-            patience.report(what)
-            time.sleep(min(0.5, patience.left()))
+            time_limit.report(what)
+            time.sleep(min(0.5, time_limit.remaining()))
     others = range(1, place["ranks"])
     unknown, peers = [], {}
     # Connections after the replica's start are refused, and retried.
     with listener:
         while len(peers) < len(others):
             what = "rank %s of %s" % (", ".join(str(rank) for rank in others if rank not in peers), replica)
-            if patience.left() == 0:
-                patience.give_up(what)
+            if time_limit.remaining() == 0:
+                time_limit.give_up(what)
                 return None
-            patience.report(what)
+            time_limit.report(what)
             readable, _, _ = select.select(
-                [listener, *unknown, *peers.values()], [], [], min(1.0, patience.left())
+                [listener, *unknown, *peers.values()], [], [], min(1.0, time_limit.remaining())
             )
             for ready in readable:
                 if ready is listener:
                     unknown.append(Peer(listener.accept()[0], calls=False))
                     unknown[-1].challenge()
                 else:
-                    welcome(ready, replica, place["secret"], others, unknown, peers)
-            dismiss(unknown)
+                    handle_early(ready, replica, place["secret"], others, unknown, peers)
+            close_late(unknown)
     for stranger in unknown:
         stranger.close()
     for peer in peers.values():
@@ -105,14 +105,14 @@ def gather(replica, place):
     return list(peers.values())
 
 
-def welcome(peer, replica, secret, others, unknown, peers):
+def handle_early(peer, replica, secret, others, unknown, peers):
     """Handles the lines of a connection before the start: its introduction, or its end."""
     lines = peer.lines()
     if lines == []:
         return  # not a complete line yet
     if peer in unknown:
         unknown.remove(peer)
-        if lines is not None and len(lines) == 1 and peer.admit(secret, replica, others, lines[0]):
+        if lines is not None and len(lines) == 1 and peer.verify(secret, replica, others, lines[0]):
             # A rank that connects again has lost its former connection.
             former = peers.get(peer.rank)
             peers[peer.rank] = peer
@@ -125,7 +125,7 @@ def welcome(peer, replica, secret, others, unknown, peers):
     peer.close()
 
 
-def dismiss(unknown):
+def close_late(unknown):
     """Closes connections that do not authenticate in time, to free their places."""
     late = [peer for peer in unknown if time.monotonic() - peer.since >= INTRODUCTION_SECONDS]
     for peer in {*late, *unknown[:-MOST_STRANGERS]}:
@@ -136,32 +136,32 @@ def dismiss(unknown):
 def report(replica, rank, place):
     """On another rank: connects to rank 0 and waits for its start. Returns the connection, or None on a
     timeout."""
-    patience = Patience(place["timeoutSeconds"])
+    time_limit = TimeLimit(place["timeoutSeconds"])
     what = "rank 0 of %s at %s:%d" % (replica, place["host"], place["port"])
-    while patience.left() > 0:
+    while time_limit.remaining() > 0:
         try:
             leader = Peer(
                 socket.create_connection((place["host"], place["port"]), CONNECT_SECONDS), calls=True
             )
         except OSError:
-            patience.report(what)
-            time.sleep(min(0.5, patience.left()))
+            time_limit.report(what)
+            time.sleep(min(0.5, time_limit.remaining()))
             continue
-        while patience.left() > 0:
-            patience.report("all ranks of %s" % replica)
-            if select.select([leader], [], [], min(1.0, patience.left()))[0]:
+        while time_limit.remaining() > 0:
+            time_limit.report("all ranks of %s" % replica)
+            if select.select([leader], [], [], min(1.0, time_limit.remaining()))[0]:
                 lines = leader.lines()
                 if lines == []:
                     continue
                 if lines is not None and len(lines) == 1 and leader.key is None:
-                    leader.introduce(place["secret"], replica, rank, lines[0])
+                    leader.authenticate(place["secret"], replica, rank, lines[0])
                     continue
                 if lines == ["start"]:
                     return [leader]
                 break
         leader.close()
-        time.sleep(min(0.2, patience.left()))
-    patience.give_up(what)
+        time.sleep(min(0.2, time_limit.remaining()))
+    time_limit.give_up(what)
     return None
 
 
@@ -171,7 +171,7 @@ def join(replica, rank, place):
         "waiting for the other ranks of %s: %d in all, at most %g s"
         % (replica, place["ranks"], place["timeoutSeconds"])
     )
-    peers = gather(replica, place) if rank == 0 else report(replica, rank, place)
+    peers = wait_for_ranks(replica, place) if rank == 0 else report(replica, rank, place)
     if peers is not None:
         say("all %d ranks of %s are there; starting" % (place["ranks"], replica))
     return peers
@@ -208,10 +208,10 @@ class Rank:
         self.child = start(command, env)
 
     def sources(self):
-        """Other sources that `attend` reads while the process runs."""
+        """Other sources that `handle_readable` reads while the process runs."""
         return []
 
-    def attend(self, readable):
+    def handle_readable(self, readable):
         pass
 
     def is_waiting(self):
@@ -225,7 +225,7 @@ class Rank:
     def stop(self, seconds):
         return stop(self.child, seconds)
 
-    def heed(self, peer, word, rest):
+    def handle_line(self, peer, word, rest):
         """Handles a line that is not about the end."""
 
     def watch(self, signals):
@@ -236,31 +236,31 @@ class Rank:
                 [signals, *self.watches, *self.peers, *self.sources()], [], [], wait
             )
             signals.clear()
-            self.attend(readable)
+            self.handle_readable(readable)
             code = self.ended()
             if code is not None:
-                self.tell("its program ended with %s" % meaning(code))
+                self.tell_others("its program ended with %s" % exit_words(code))
                 return exit_code(code)
-            news = self.news(readable)
+            end = self.end_of_another(readable)
             if leaving_since is not None:
-                if news is not None or time.monotonic() - leaving_since >= self.stop_seconds:
+                if end is not None or time.monotonic() - leaving_since >= self.stop_seconds:
                     return self.stop(GRACE_SECONDS)
-            elif news is not None:
-                return self.end_with(*news)
+            elif end is not None:
+                return self.end_with(*end)
             elif any(one in readable for one in self.watches) and not signals.told_to_stop:
                 say(HANGS)
-                self.tell("it hangs")
+                self.tell_others("it hangs")
                 self.stop(GRACE_SECONDS)
                 return EXIT_WITH_REPLICA
             elif signals.told_to_stop and self.number == 0:
                 code = self.stop(self.stop_seconds)
-                self.tell("it was told to stop")
+                self.tell_others("it was told to stop")
                 return code
             elif signals.told_to_stop:
                 leaving_since = time.monotonic()
                 self.peers[0].send("leave")
 
-    def news(self, readable):
+    def end_of_another(self, readable):
         """(rank, reason, whether graceful) of another rank that has ended or is about to; None otherwise."""
         for peer in self.peers:
             if peer in readable:
@@ -273,7 +273,7 @@ class Rank:
                         return peer.rank, "it was told to stop", True
                     if word == "end":
                         return peer.rank, rest, False
-                    self.heed(peer, word, rest)
+                    self.handle_line(peer, word, rest)
         return None
 
     def end_with(self, rank, why, in_order):
@@ -284,11 +284,11 @@ class Rank:
         )
         passed_on = "rank %d: %s" % (rank, why)
         if not in_order:
-            self.tell(passed_on)
+            self.tell_others(passed_on)
         self.stop(self.stop_seconds if in_order else GRACE_SECONDS)
-        self.tell(passed_on)
+        self.tell_others(passed_on)
         return EXIT_WITH_REPLICA
 
-    def tell(self, why):
+    def tell_others(self, why):
         for peer in self.peers:
             peer.send("end", why)

@@ -14,7 +14,7 @@ MODELS = "models"
 
 
 def shared_path():
-    return os.path.join("/tmp", "dynamo-sky-%d" % os.getuid(), MODELS)
+    return os.path.join(node.short_directory(), MODELS)
 
 
 def share(node_dir):

@@ -28,7 +28,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
-from child import GRACE_SECONDS, Signals, end_group, exit_code, meaning, say, start, stop
+from child import GRACE_SECONDS, Signals, end_group, exit_code, exit_words, say, start, stop
 from files import write_private
 from lockstep import Rank
 
@@ -69,7 +69,7 @@ class Host(Rank):
     def begin(self, command, env):
         self.command, self.env = command, env
 
-    def heed(self, peer, word, rest):
+    def handle_line(self, peer, word, rest):
         if word == DAEMON and self.child is None:
             self.child = start([*self.command, *arguments_in(rest)], self.env)
             say("%s started, which rank 0 asked for" % self.command[0])
@@ -111,14 +111,14 @@ class Leader(Rank):
     def sources(self):
         return [self.orders] if self.worker_gone else [self.orders, self.worker]
 
-    def attend(self, readable):
+    def handle_readable(self, readable):
         if self.orders in readable:
             for order in self.orders.read() or []:
-                self.pass_on(json.loads(order))
+                self.start_daemon(json.loads(order))
         if self.worker in readable:
-            self.hear_worker()
+            self.read_worker()
 
-    def pass_on(self, order):
+    def start_daemon(self, order):
         """Has a daemon started on the node requested by `mpirun`."""
         host, arguments = order["host"], json.dumps(order["arguments"])
         node = self.hosts.index(host) if host in self.hosts else None
@@ -131,7 +131,7 @@ class Leader(Rank):
             say("mpirun wants a daemon on %s, which is no node of this replica" % host)
             self.child.terminate()
 
-    def hear_worker(self):
+    def read_worker(self):
         lines = self.worker.read()
         for word, number in (line.split(" ") for line in lines or []):
             if word == "started":
@@ -173,7 +173,7 @@ class Leader(Rank):
             if self.child.poll() is None
             else self.ended()
         )
-        self.tell("its program ended with %s" % meaning(code))
+        self.tell_others("its program ended with %s" % exit_words(code))
         return exit_code(code)
 
     def stop(self, seconds):
@@ -206,7 +206,7 @@ class Leader(Rank):
         deadline = time.monotonic() + seconds
         while not self.worker_gone and time.monotonic() < deadline:
             if select.select([self.worker], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                self.hear_worker()
+                self.read_worker()
         return self.worker_gone is not None
 
 

@@ -10,13 +10,14 @@ Python 3.9 or later; besides the standard library only `supervisor`, in this int
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
 import sys
 
 sys.dont_write_bytecode = True  # no __pycache__ among the node's files
-from files import write_private
+from files import remove, write_private
 from plan import SUPERVISORD_CONF
 
 # sun_path of a Unix socket holds 108 bytes on Linux and 104 on macOS, and supervisord first binds the name
@@ -28,14 +29,37 @@ PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 PRIVATE_NETWORKS = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
+def short_directory():
+    """Of this user, for what needs a short path or a local disk. Shared by all nodes on a machine."""
+    return os.path.join("/tmp", "dynamo-sky-%d" % os.getuid())
+
+
+def short_path(node_dir):
+    return os.path.join(short_directory(), hashlib.sha256(os.fsencode(node_dir)).hexdigest()[:16])
+
+
 def socket_path(node_dir):
     """Path of a node's supervisor socket: in the node's directory, or in a short one if that path is too
     long."""
     direct = os.path.join(node_dir, "supervisor.sock")
     if len(os.fsencode(direct)) <= LONGEST_SOCKET_PATH:
         return direct
-    digest = hashlib.sha256(os.fsencode(node_dir)).hexdigest()[:16]
-    return os.path.join("/tmp", "dynamo-sky-%d" % os.getuid(), digest + ".sock")
+    return short_path(node_dir) + ".sock"
+
+
+def temporary_directory(node_dir):
+    """TMPDIR of a node's programs, unless its environment has one. Not in the node's directory: engines
+    create sockets there, and a home directory may be on a network file system. Kept when the node starts
+    again, since engines keep compiled kernels there."""
+    return short_path(node_dir)
+
+
+def remove_short_paths(node_dir):
+    """Removes what a node has outside of its directory."""
+    remove(socket_path(node_dir))
+    remove(temporary_directory(node_dir))
+    with contextlib.suppress(OSError):
+        os.rmdir(short_directory())  # if no other node has anything there
 
 
 def private_directory(path):
@@ -60,6 +84,7 @@ def exempt(env, addresses):
 
 def start(arguments):
     node_dir = os.path.abspath(arguments.dir)
+    os.umask(0o077)
     control = socket_path(node_dir)
     if os.path.dirname(control) != node_dir:
         private_directory(os.path.dirname(control))
@@ -85,6 +110,10 @@ def start(arguments):
         # Unbuffered, so that lines appear in logs at once.
         PYTHONUNBUFFERED="1",
     )
+    if not env.get("TMPDIR"):
+        env["TMPDIR"] = temporary_directory(node_dir)
+        private_directory(short_directory())
+        private_directory(env["TMPDIR"])
     exempt(env, [*addresses, env["NODE_IP"], env["CONTROL_IP"]])
     if arguments.cluster_dir:
         env["CLUSTER_DIR"] = os.path.abspath(arguments.cluster_dir)

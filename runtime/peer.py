@@ -58,19 +58,19 @@ class Peer:
         """The first line, sent by the listening side."""
         self.write(self.nonce)
 
-    def introduce(self, secret, replica, rank, nonce):
+    def authenticate(self, secret, replica, rank, nonce):
         """Answers the other end's challenge."""
         self.rank = 0
         self.key = session_key(secret, replica, rank, nonce, self.nonce)
         self.send("hello", replica, rank, self.nonce)
 
-    def admit(self, secret, replica, ranks, line):
+    def verify(self, secret, replica, ranks, line):
         """Verifies the reply to the challenge: whether it comes from one of the ranks; sets `rank`."""
         words = line.split(" ")
         if len(words) != 5 or words[1:3] != ["hello", replica] or words[3] not in map(str, ranks):
             return False
         self.key = session_key(secret, replica, words[3], self.nonce, words[4])
-        if self.opened(line) is None:
+        if self.verified(line) is None:
             self.key = None
             return False
         self.rank = int(words[3])
@@ -79,9 +79,9 @@ class Peer:
     def send(self, *words):
         """Sends a line; a closed connection is noticed when reading."""
         line = " ".join(map(str, words)).replace("\n", " ")
-        seal = self.seal(self.calls, self.sent, line)
+        code = self.hmac_of(self.calls, self.sent, line)
         self.sent += 1
-        self.write("%s %s" % (seal, line))
+        self.write("%s %s" % (code, line))
 
     def write(self, text):
         try:
@@ -104,17 +104,17 @@ class Peer:
         texts = [line.decode(errors="replace") for line in lines]
         if self.key is None:
             return texts
-        opened = [self.opened(text) for text in texts]
-        return None if None in opened else opened
+        verified = [self.verified(text) for text in texts]
+        return None if None in verified else verified
 
-    def opened(self, text):
+    def verified(self, text):
         """A line without its HMAC; None if that is wrong."""
-        seal, _, line = text.partition(" ")
-        expected = self.seal(not self.calls, self.received, line)
+        code, _, line = text.partition(" ")
+        expected = self.hmac_of(not self.calls, self.received, line)
         self.received += 1
-        return line if hmac.compare_digest(seal.encode(), expected.encode()) else None
+        return line if hmac.compare_digest(code.encode(), expected.encode()) else None
 
-    def seal(self, by_the_caller, number, line):
+    def hmac_of(self, by_the_caller, number, line):
         text = "%s %d %s" % ("caller" if by_the_caller else "listener", number, line)
         return hmac.new(self.key, text.encode(), hashlib.sha256).hexdigest()
 

@@ -3,11 +3,15 @@
 # a node, and again after a change of what it is asked for; what is there already is kept.
 #
 #   setup.sh --dynamo VERSION --supervisor VERSION [options]
-#     --engine NAME          sglang, vllm or trtllm: the extra of ai-dynamo on PyPI that brings it. Default: Dynamo alone
-#     --services "NAME …"    programs that have to be there: etcd, nats-server, nginx, openssl, planner, prometheus
-#     --model NAME           model on the Hugging Face hub whose weights are fetched, with the token in HF_TOKEN where there is one
+#     --engine NAME          sglang, vllm or trtllm: the extra of ai-dynamo on PyPI that brings it. Default:
+#                            Dynamo alone
+#     --services "NAME …"    programs that have to be there: etcd, nats-server, nginx, openssl, planner,
+#                            prometheus
+#     --model NAME           model on the Hugging Face hub whose weights are fetched, with the token in
+#                            HF_TOKEN where there is one
 #     --revision NAME        of the model. Default: the newest
-#     --also "NAME[@REVISION] …"  models besides that the engine loads: drafts for speculative decoding, adapters
+#     --also "NAME[@REVISION] …"  models besides that the engine loads: drafts for speculative decoding,
+#                                 adapters
 #     --ranks "RANK …"       nodes that have an engine, which alone need the weights. Default: all
 set -euo pipefail
 
@@ -73,8 +77,7 @@ find_dynamo() {
 # Finds a program, or takes it out of one of the distribution's packages, which apt verifies. They are
 # unpacked, not installed: no service of the system is started.
 unpack() {
-  local program="$1" scratch package options
-  shift
+  local program="$1" scratch
   command -v "$program" >/dev/null && return
   command -v apt-get >/dev/null || {
     echo "There is no $program on this node, and no apt-get to fetch it: use an image that has it." >&2
@@ -82,15 +85,26 @@ unpack() {
   }
   scratch="$(mktemp -d)"
   mkdir -p "$scratch/lists/partial" "$scratch/cache/archives/partial"
-  options=(-qq -o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o "APT::Sandbox::User=$(id -un)")
-  retry apt-get "${options[@]}" update
-  for package in "$@"; do
-    echo "unpacking the package $package"
-    (cd "$scratch" && retry apt-get "${options[@]}" download "$package" && dpkg -x ./"$package"_*.deb unpacked)
-    find "$scratch/unpacked" -type f -name "$program" -perm -u+x -exec cp {} "$home/bin/$program" \;
-    if [ -x "$home/bin/$program" ]; then break; fi
-  done
+  retry take_package "$@"
   rm -rf "$scratch"
+}
+
+# One attempt, of the first package that has the program. The lists are fetched anew each time: apt-get ends
+# well without those that it could not get.
+take_package() {
+  local program="$1" package options
+  shift
+  options=(-qq -o "Dir::State::lists=$scratch/lists" -o "Dir::Cache=$scratch/cache" -o "APT::Sandbox::User=$(id -un)")
+  apt-get "${options[@]}" update || return
+  for package in "$@"; do
+    apt-get "${options[@]}" --print-uris download "$package" >/dev/null 2>&1 || continue
+    echo "unpacking the package $package"
+    (cd "$scratch" && apt-get "${options[@]}" download "$package" && dpkg -x ./"$package"_*.deb unpacked) || return
+    find "$scratch/unpacked" -type f -name "$program" -perm -u+x -exec cp {} "$home/bin/$program" \;
+    if [ -x "$home/bin/$program" ]; then return; fi
+  done
+  echo "apt has no package with $program: $*" >&2
+  return 1
 }
 
 # On every node: on Slurm the node that is first in the set-up need not be the first one of the task
@@ -122,15 +136,21 @@ find_service() {
 }
 
 # Runs a command again that failed: an index, a mirror or the network may be away for a moment. Pauses grow,
-# and differ from node to node.
+# are as long as the server asks for, and differ from node to node.
 retry() {
-  local pause
+  local pause asked said="$home/said.$(uname -n)"
   for pause in 5 10 20 40; do
-    if "$@"; then return; fi
+    if { "$@" 2>&1 >&3 | tee "$said" >&2; } 3>&1; then
+      rm -f "$said"
+      return
+    fi
+    asked="$(python3 -B "$runtime/retry_after.py" "$said" 2>/dev/null || true)"
+    if [ "${asked:-0}" -gt "$pause" ]; then pause="$asked"; fi
     pause=$((pause + RANDOM % (pause / 2 + 1)))
     echo "'$1 $2' failed; again in $pause s" >&2
     sleep "$pause"
   done
+  rm -f "$said"
   "$@"
 }
 

@@ -161,7 +161,7 @@ def rollout(node, _wanted):
     node.say({"rollout": read_json(node.path(ROLLOUT))})
 
 
-def take_off(node, unit):
+def remove_unit(node, unit):
     with node.lock(unit), uninterrupted():
         node.stop(node.programs(unit))
         with node.lock("node"):
@@ -172,7 +172,7 @@ def take_off(node, unit):
 
 
 def remove(node, wanted):
-    take_off(node, wanted["unit"])
+    remove_unit(node, wanted["unit"])
     node.say({"done": True})
 
 
@@ -182,7 +182,7 @@ def keep(node, wanted):
         node.say({"line": "stopping %s, which the deployment no longer has" % unit})
     node.at_once(lambda unit: node.stop(node.programs(unit)), others)
     for unit in others:
-        take_off(node, unit)
+        remove_unit(node, unit)
     if "files" in wanted:
         brought.forget_others(node, wanted["files"])
     if "rollout" in wanted:
@@ -260,8 +260,7 @@ def stop(node, wanted):
 def clean(node, _wanted):
     import node as own
 
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(own.socket_path(node.directory))
+    own.remove_short_paths(node.directory)
     node.say({"done": True})
 
 

@@ -77,7 +77,7 @@ export const FAILURES = {
   privileges: {
     title: "SkyPilot needs root or sudo there, and has neither",
     advice:
-      "On Kubernetes set 'sky.config.kubernetes.pod_config.spec.containers[0].securityContext.runAsUser' to 0, or use an image whose user has sudo without a password; on Slurm and ssh machines ask for such a user.",
+      "On Kubernetes set 'sky.config.kubernetes.pod_config.spec.containers[0].securityContext.runAsUser' to 0, or use an image whose user has sudo without a password; where the namespace forbids root (PodSecurity, policies), use another one; on Slurm and ssh machines ask for such a user.",
   },
   slurm: {
     title: "Slurm does not take the job as it is",
@@ -242,7 +242,7 @@ export const CAUSES: readonly Cause[] = [
     words:
       "`no kernel image is available for execution on the device`, `CUDA driver version is insufficient`",
     pattern:
-      /no kernel image is available for execution|CUDA driver version is insufficient|NVIDIA driver on your system is too old|Minimum capability: \d+/i,
+      /no kernel image is available for execution|unsatisfied condition: cuda|could not select device driver|CUDA driver version is insufficient|NVIDIA driver on your system is too old|Minimum capability: \d+/i,
   },
   {
     kind: "program",
@@ -272,14 +272,14 @@ export const CAUSES: readonly Cause[] = [
     onNodes: true,
     words: "`ErrImagePull`, `ImagePullBackOff`, `manifest unknown`, `pull access denied`, `toomanyrequests`",
     pattern:
-      /ErrImage\w*|ImagePullBackOff|ImageInspectError|InvalidImageName|RegistryUnavailable|Failed to pull image|pull access denied|manifest (for \S+ )?(unknown|not found)|toomanyrequests|error pulling image|pyxis: failed to import docker image/i,
+      /ErrImage\w*|ImagePullBackOff|ImageInspectError|InvalidImageName|RegistryUnavailable|Failed to pull image|pull access denied|manifest (for \S+ )?(unknown|not found)|toomanyrequests|error pulling image|Back-off pulling image|failed to resolve reference|unauthorized: authentication required|no basic auth credentials|pyxis: failed to import docker image/i,
   },
   {
     kind: "privileges",
     onNodes: true,
     words: "`Insufficient system privileges`, `sudo: command not found`, `sudo: a password is required`",
     pattern:
-      /Insufficient system privileges|sudo: (command )?not found|sudo: a password is required|a terminal is required to read the password|is not in the sudoers file/i,
+      /Insufficient system privileges|sudo: (command )?not found|sudo: a password is required|a terminal is required to read the password|no tty present and no askpass program|is not in the sudoers file|violates PodSecurity|must not set runAsUser=0|attempting to run as (a )?root/i,
   },
   {
     kind: "slurm",
@@ -289,7 +289,7 @@ export const CAUSES: readonly Cause[] = [
     // Messages of sbatch, from `slurm_errno.c`:
     // https://github.com/SchedMD/slurm/blob/master/src/common/slurm_errno.c
     pattern:
-      /Invalid account or account\/partition|Invalid qos specification|Job violates accounting\/QOS policy|group not permitted to use this partition|Access denied to requested reservation|Requested reservation is invalid|Requested time limit is invalid|Requested node configuration is not available|Requested nodes not in this partition|More processors requested than permitted|Node count specification invalid|CPU count specification invalid|Memory required by task is not available|Required partition not available|Required node not available|Invalid (partition name|feature|license|wckey|node name|generic resource)[^.]* specif|breached requested QOS usage threshold|sbatch: error: .*(invalid|unrecognized|denied)|Job submit\/allocate failed/i,
+      /Invalid account or account\/partition|Invalid qos specification|Job violates accounting\/QOS policy|group not permitted to use this partition|Access denied to requested reservation|Requested reservation is invalid|Requested time limit is invalid|Requested node configuration is not available|Requested nodes not in this partition|More processors requested than permitted|Node count specification invalid|CPU count specification invalid|Memory required by task is not available|Required partition not available|Required node not available|Invalid (partition name|feature|license|wckey|node name|generic resource)[^.]* specif|breached requested QOS usage threshold|sbatch: error: .*(invalid|unrecognized|denied)|sbatch: error: (QOS|Assoc)\w+|Requested GRES option unsupported|Job submit\/allocate failed/i,
   },
   {
     kind: "volume",
@@ -304,13 +304,13 @@ export const CAUSES: readonly Cause[] = [
     words: "`untolerated taint`, `didn't match Pod's node affinity/selector`",
     // If GPUs are missing too, that is the cause: nodes without GPUs are often tainted.
     pattern:
-      /^(?!.*Insufficient ).*(untolerated taint|that the pod didn't tolerate|didn't match Pod's node affinity|didn't satisfy existing pods anti-affinity)/i,
+      /^(?!.*Insufficient ).*(untolerated taint|that the pod didn't tolerate|didn't match Pod's node affinity|didn't satisfy existing pods anti-affinity|node\(s\) were unschedulable)/i,
   },
   {
     kind: "quota",
     words: "`quota`, `VcpuLimitExceeded`, `QUOTA_EXCEEDED`",
     pattern:
-      /\bquota|(?:QUOTA_EXCEEDED|quotaExceeded|QuotaFailure|QuotaExceeded)|VcpuLimitExceeded|InstanceLimitExceeded|MaxSpotInstanceCountExceeded|(?<!Request)LimitExceeded\b|(exceed|beyond).{0,40}(approved|service limit)/i,
+      /\bquota|(?:QUOTA_EXCEEDED|quotaExceeded|QuotaFailure|QuotaExceeded)|VcpuLimitExceeded|current vCPU limit of \d+|InstanceLimitExceeded|MaxSpotInstanceCountExceeded|(?<!Request)LimitExceeded\b|(exceed|beyond).{0,40}(approved|service limit)/i,
   },
   {
     kind: "credentials",
@@ -324,7 +324,7 @@ export const CAUSES: readonly Cause[] = [
     words:
       "`InsufficientInstanceCapacity`, `ZONE_RESOURCE_POOL_EXHAUSTED`, `SkuNotAvailable`, `Insufficient nvidia.com/gpu`",
     pattern:
-      /InsufficientInstanceCapacity|InsufficientCapacity|insufficient-?capacity|UnfulfillableCapacity|ReservationCapacityExceeded|InsufficientReservedInstanceCapacity|SpotMaxPriceTooLow|RESOURCE_POOL_EXHAUSTED|RESOURCE_EXHAUSTED|RESOURCE_NOT_READY|SkuNotAvailable|(Zonal)?AllocationFailed|Overconstrained(Zonal)?AllocationRequest|Out of host capacity|NotEnoughResources|no longer any instances available|no more capacity|not enough capacity|Insufficient reserved capacity|due to (to )?capacity issue|Insufficient (nvidia|amd|cpu|memory|ephemeral|resource capacity|\S+ capacity)|out of (capacity|stock)/i,
+      /InsufficientInstanceCapacity|InsufficientCapacity|insufficient-?capacity|UnfulfillableCapacity|ReservationCapacityExceeded|InsufficientReservedInstanceCapacity|SpotMaxPriceTooLow|RESOURCE_POOL_EXHAUSTED|RESOURCE_EXHAUSTED|RESOURCE_NOT_READY|SkuNotAvailable|(Zonal)?AllocationFailed|Overconstrained(Zonal)?AllocationRequest|Out of host capacity|NotEnoughResources|no longer any instances available|no more capacity|does not have enough resources available|not enough capacity|Insufficient reserved capacity|due to (to )?capacity issue|Insufficient (nvidia|amd|cpu|memory|ephemeral|resource capacity|\S+ capacity)|out of (capacity|stock)/i,
   },
   {
     kind: "invalid",
@@ -346,7 +346,7 @@ export const CAUSES: readonly Cause[] = [
     words:
       "`Could not resolve host`, `Name or service not known`, `Failed to SSH to`, `KubeAPIUnreachableError`",
     pattern:
-      /Could not resolve host|Temporary failure in name resolution|Name or service not known|getaddrinfo failed|Network is unreachable|No route to host|Failed to SSH to|Permission denied \(publickey|Host key verification failed|KubeAPIUnreachableError|Lost connectivity to the Kubernetes API|trying to get SkyPilot pods|check if the cluster is healthy|Failed to resolve hostnames|\bNetworkError\b/i,
+      /Could not resolve host|Temporary failure (in name resolution|resolving)|Unable to connect to proxy|couldn't connect to 'https:|LocalEntryNotFoundError|Name or service not known|getaddrinfo failed|Network is unreachable|No route to host|Failed to SSH to|Permission denied \(publickey|Host key verification failed|KubeAPIUnreachableError|Lost connectivity to the Kubernetes API|trying to get SkyPilot pods|check if the cluster is healthy|Failed to resolve hostnames|\bNetworkError\b/i,
   },
   {
     kind: "file",

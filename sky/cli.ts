@@ -54,6 +54,7 @@ export class Sky {
   private readonly session: SkySession | undefined;
   /** A separate process, so that slow price queries (seconds) do not block the others. */
   private readonly priceSession: SkySession | undefined;
+  private readonly closed = new AbortController();
 
   private constructor(
     private readonly program: SkyProgram,
@@ -83,8 +84,9 @@ export class Sky {
     return this.program.env;
   }
 
-  /** Stops the processes kept for the next question. */
+  /** Stops the processes kept for the next question, and questions whose answers nobody waits for. */
   close(): void {
+    this.closed.abort();
     for (const session of [this.session, this.priceSession]) session?.close();
   }
 
@@ -165,7 +167,7 @@ export class Sky {
     args: readonly string[],
     timeoutSeconds: number,
   ): Promise<SkyOutcome> {
-    if (this.session === undefined) return this.run(args, { timeoutSeconds });
+    if (this.session === undefined) return this.run(args, { timeoutSeconds, signal: this.closed.signal });
     try {
       const { code, stdout, stderr } = await this.session.ask(question, timeoutSeconds);
       return { code, stdout, lines: nonEmpty(`${stdout}\n${stderr}`) };

@@ -138,7 +138,7 @@ function firstCause(lines: readonly string[], causes: readonly Cause[]): Failure
  *
  * @param waitsForOthers Whether to keep waiting for others to end jobs or raise limits (`sky.retryUntilUp`).
  */
-export function hopeless(reason: string, waitsForOthers: boolean): Failure | undefined {
+export function permanentFailure(reason: string, waitsForOthers: boolean): Failure | undefined {
   const wait = slurmWait(reason);
   if (wait?.meaning === undefined || (wait.ends === "others" && waitsForOthers)) return undefined;
   return {

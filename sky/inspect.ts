@@ -53,13 +53,14 @@ export class SkyClusters {
     const records = (await this.sky.clusters(clusters)).filter(({ name }) => clusters.includes(name));
     const up = records.filter(({ status }) => status === "UP").map(({ name }) => name);
     const jobs = await this.sky.jobs(up);
-    const states = records.map(async ({ name, status, launched_at, resources_str }) => {
+    const states = records.map(async ({ name, status, launched_at, resources_str, spot }) => {
       const job = latestJob(jobs[name] ?? []);
       const price = withPrices ? await this.sky.hourlyCost(name) : undefined;
       const state: ClusterState = {
         status,
         since: launched_at == null ? undefined : new Date(launched_at * 1000).toISOString(),
         resources: resources_str ?? undefined,
+        spot: spot ?? undefined,
         job: job && { id: job.job_id, status: job.status },
         // SkyPilot reports 0 for machines that are not a cloud's, as it has no price for them.
         dollarsPerHour: price || undefined,

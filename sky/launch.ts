@@ -5,12 +5,13 @@
  */
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
+import { takeDown } from "./down";
 import { findEndpoint } from "./endpoint";
 import { cancelJobs, untilRunning } from "./job";
 import { provision } from "./provision";
 import { type ClusterRecord, isUnderWay, type JobRecord } from "./records";
 import { cancelRequests } from "./requests";
-import { type SkyLaunch, type SkyLaunched, skyLaunchSchema } from "./spec";
+import { type SkyLaunch, type SkyLaunched, type SkyTask, skyLaunchSchema } from "./spec";
 import { StageTracker } from "./stages";
 import { takenDown } from "./stillRunning";
 import { setupOf, type TaskName, taskName } from "./taskName";
@@ -60,8 +61,7 @@ async function converge(launch: Launch): Promise<SkyLaunched> {
 async function start(launch: Launch, cluster: ClusterRecord | undefined): Promise<void> {
   const { input, sky, task, context } = launch;
   if (cluster?.status !== "UP") {
-    if (cluster !== undefined)
-      context.progress.line(`${input.cluster} is there, ${cluster.status}: launching it again`);
+    if (cluster !== undefined) await makeLaunchable(launch, cluster);
     await provision(launch, { fast: false });
     return;
   }
@@ -76,6 +76,30 @@ async function start(launch: Launch, cluster: ClusterRecord | undefined): Promis
   await cancelJobs(launch, active);
   context.progress.line(`${input.cluster} is up: starting the task on the same nodes`);
   await provision(launch, { fast: isSetUp(jobs, task.setup) });
+}
+
+/**
+ * SkyPilot starts a cluster that was up once at the very place where it was, and with the same machines, or
+ * not at all. So what is left of spot instances that were taken away goes: the launch then takes what there
+ * is, where there is some. `_yield_zones` of
+ * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/backends/cloud_vm_ray_backend.py
+ */
+async function makeLaunchable(launch: Launch, { status, cluster_ever_up }: ClusterRecord): Promise<void> {
+  const { input, sky, context } = launch;
+  const { progress } = context;
+  if (cluster_ever_up !== true || !asksForSpot(input.task))
+    return progress.line(`${input.cluster} is there, ${status}: launching it again`);
+  progress.line(`${input.cluster} is there, ${status}: its spot instances are launched anew`);
+  await takeDown(sky, input.cluster, launch.secondsLeft(), context);
+}
+
+function asksForSpot({ resources }: SkyTask): boolean {
+  const { any_of = [], ordered = [] } = resources;
+  return [resources, any_of, ordered].flat().some((one) => isObject(one) && one["use_spot"] === true);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 /**

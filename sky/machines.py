@@ -30,10 +30,10 @@ def misses_of(config):
     """What is missing, by infra. None if unknown: an infra without a catalog, or chosen by SkyPilot, may
     have it."""
     resources = config["resources"]
-    shared = {key: value for key, value in resources.items() if key != "any_of"}
+    shared = {key: value for key, value in resources.items() if key not in ("any_of", "ordered")}
     asked = [
         {key: value for key, value in {**shared, **one}.items() if key in ASKED}
-        for one in resources.get("any_of") or [shared]
+        for one in resources.get("any_of") or resources.get("ordered") or [shared]
     ]
     if any(not has_catalog(one.get("infra")) for one in asked) or not is_own_server():
         return None

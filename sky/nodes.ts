@@ -6,6 +6,7 @@
 import { UserError } from "../lib/errors";
 import type { NodeShell } from "../lib/nodes";
 import { changeUnits } from "../lib/nodeUnits";
+import { inOneLine } from "../lib/oneLine";
 import { bypassProxies } from "../lib/proxies";
 import type { ServedCertificate } from "../lib/tls/served";
 import { defineVerb, type VerbContext } from "../lib/verb";
@@ -49,8 +50,8 @@ async function certified(
   const { issueCertificate } = require("../lib/tls/issue") as typeof import("../lib/tls/issue");
   const { bundle, ...certificate } = await issueCertificate(seed, names);
   progress.line(`certificate for ${names.join(", ")}: SHA-256 ${certificate.fingerprint}`);
-  // Base64 on one line, as a secret of a recipe is.
-  return { secrets: { ...secrets, [TLS_BUNDLE]: Buffer.from(bundle).toString("base64") }, certificate };
+  // As a secret of a recipe is.
+  return { secrets: { ...secrets, [TLS_BUNDLE]: inOneLine(bundle) }, certificate };
 }
 
 /** A shell on each node of a cluster, by rank; undefined if SkyPilot knows no such cluster. */

@@ -5,15 +5,15 @@ import { Sky } from "./cli";
 import { type ClusterRecord, type JobRecord, latestJob, type PriceRecords } from "./records";
 import type { BeforeLaunch } from "./session";
 import { skyObserveSchema } from "./spec";
-import { sharedConnection, sshShell } from "./ssh";
+import { type Connection, sharedConnection, sshShell } from "./ssh";
 
 /** State of one cluster. */
 export interface ObservedSkyCluster {
   /** SkyPilot's status: `UP`, `INIT`, `STOPPED`. */
   readonly status: string;
   readonly clusterHash: string;
-  /** The latest job and its SkyPilot status; absent if there is none. */
-  readonly job?: { readonly name: string; readonly status: string };
+  /** SkyPilot's status of the latest job; absent if there is none. */
+  readonly job?: { readonly status: string };
   /** Those of its nodes that have answered. Absent if its task does not run yet, or any more. */
   readonly nodes?: readonly ObservedNode[];
 }
@@ -90,35 +90,75 @@ export async function pricesAtHand(
 
 async function observeClusters(sky: Sky, prefix: string): Promise<ObservedSkyClusters> {
   const records = (await sky.clusters()).filter(({ name }) => name.startsWith(prefix));
-  const up = records.filter(({ status }) => status === "UP").map(({ name }) => name);
-  const jobs = await sky.jobs(up);
-  const silent = up.filter((name) => jobs[name] === undefined);
-  const [fresh, nodes] = await Promise.all([
-    refreshed(sky, records, silent),
-    observeNodes(sky, records, jobs),
-  ]);
-  return observed(fresh, jobs, nodes);
+  const up = records.filter(({ status }) => status === "UP");
+  const names = up.map(({ name }) => name);
+  // Both take seconds: the nodes are asked while SkyPilot reads the queues.
+  const connection = sharedConnection(sky.env);
+  const asked = up.map((cluster) => new AskedNodes(cluster, connection));
+  const queues = sky.jobs(names);
+  // Nobody waits for the queues where the nodes know it.
+  queues.catch(() => undefined);
+  try {
+    const jobs = await Promise.race([queues, jobsOf(asked)]);
+    const silent = names.filter((name) => jobs[name] === undefined);
+    const looks = asked.filter(({ name }) => isRunning(jobs, name));
+    for (const one of asked) if (!looks.includes(one)) one.stop();
+    const known = looks.map(async ({ name, answers }) => [name, await answers] as const);
+    const [fresh, nodes] = await Promise.all([refreshed(sky, records, silent), Promise.all(known)]);
+    return observed(fresh, jobs, new Map(nodes));
+  } finally {
+    for (const one of asked) one.stop();
+  }
+}
+
+/** Latest jobs by cluster. */
+type Jobs = Readonly<Record<string, readonly Pick<JobRecord, "job_id" | "status">[]>>;
+
+function isRunning(jobs: Jobs, cluster: string): boolean {
+  return latestJob(jobs[cluster] ?? [])?.status === "RUNNING";
+}
+
+/**
+ * What the queues would say, once supervisors answer on all nodes of all clusters: a supervisor ends with the
+ * task that has started it. Never settles if one does not answer.
+ */
+async function jobsOf(asked: readonly AskedNodes[]): Promise<Jobs> {
+  const run = await Promise.all(asked.map((one) => one.allRun()));
+  if (!run.every(Boolean)) return new Promise(() => undefined);
+  return Object.fromEntries(asked.map(({ name }) => [name, [{ job_id: 0, status: "RUNNING" }]]));
 }
 
 /** A node that is slower is not waited for: what is not known is not repaired. */
 const NODE_SECONDS = 45;
 
-/** Asks the nodes of all clusters whose task runs, at once. Those that do not answer are left out. */
-async function observeNodes(
-  sky: Sky,
-  records: readonly ClusterRecord[],
-  jobs: Readonly<Record<string, readonly JobRecord[]>>,
-): Promise<ReadonlyMap<string, readonly ObservedNode[]>> {
-  const running = records.filter(({ name }) => latestJob(jobs[name] ?? [])?.status === "RUNNING");
-  const connection = sharedConnection(sky.env);
-  const signal = AbortSignal.timeout(NODE_SECONDS * 1000);
-  const seen = running.map(async ({ name, nodes }) => {
-    const ranks = Array.from({ length: nodes ?? 1 }, (_, rank) => rank);
-    const asked = ranks.map((rank) => observeNode(sshShell(name, rank, connection), rank, signal));
-    const answers = await Promise.allSettled(asked);
-    return [name, answers.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []))] as const;
-  });
-  return new Map(await Promise.all(seen));
+/** All nodes of a cluster, asked at once. */
+class AskedNodes {
+  readonly name: string;
+  /** Of those that have answered, when all have or it was stopped. */
+  readonly answers: Promise<readonly ObservedNode[]>;
+  private readonly idle = new AbortController();
+  private readonly count: number;
+
+  constructor({ name, nodes }: ClusterRecord, connection: Connection) {
+    this.name = name;
+    this.count = nodes ?? 1;
+    const signal = AbortSignal.any([this.idle.signal, AbortSignal.timeout(NODE_SECONDS * 1000)]);
+    const asked = Array.from({ length: this.count }, (_, rank) =>
+      observeNode(sshShell(name, rank, connection), rank, signal),
+    );
+    this.answers = Promise.allSettled(asked).then((all) =>
+      all.flatMap((one) => (one.status === "fulfilled" ? [one.value] : [])),
+    );
+  }
+
+  async allRun(): Promise<boolean> {
+    const answers = await this.answers;
+    return answers.length === this.count && answers.every(({ supervisor }) => supervisor);
+  }
+
+  stop(): void {
+    this.idle.abort();
+  }
 }
 
 /**
@@ -133,7 +173,7 @@ async function refreshed(sky: Sky, records: readonly ClusterRecord[], silent: re
 
 function observed(
   records: readonly ClusterRecord[],
-  jobs: Readonly<Record<string, readonly JobRecord[]>>,
+  jobs: Jobs,
   nodesOf: ReadonlyMap<string, readonly ObservedNode[]>,
 ): ObservedSkyClusters {
   return Object.fromEntries(
@@ -141,7 +181,7 @@ function observed(
       const job = latestJob(jobs[name] ?? []);
       const nodes = nodesOf.get(name);
       const seen = { status, clusterHash: cluster_hash, ...(nodes === undefined ? {} : { nodes }) };
-      return [name, job === undefined ? seen : { ...seen, job: { name: job.job_name, status: job.status } }];
+      return [name, job === undefined ? seen : { ...seen, job: { status: job.status } }];
     }),
   );
 }

@@ -8,7 +8,7 @@ import type { Stage } from "./stages";
 
 /** Unit: seconds. With the pauses of the cloud's own client in each attempt this is some ten minutes. */
 const PAUSES = [15, 30, 60, 120] as const;
-/** As in `runtime/fetch_model.py`. Unit: seconds. */
+/** As in `runtime/retry_after.py`. Unit: seconds. */
 const LONGEST_ASKED = 300;
 
 /**

@@ -103,5 +103,6 @@ def candidate(resources, nodes):
     return {
         "infra": "/".join(part for part in place if part),
         "instanceType": resources.instance_type,
+        "spot": resources.use_spot,
         "dollarsPerHour": None if dollars is None or dollars != dollars else dollars,
     }

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { UserError } from "../lib/errors";
 import { writePrivate } from "../lib/files";
 import { copyRuntime } from "../lib/runtimeFiles";
-import { classify, explained, type Failure, hopeless, launchFailure } from "./failure";
+import { classify, explained, type Failure, launchFailure, permanentFailure } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
 import { pauseBefore } from "./passing";
@@ -79,7 +79,7 @@ async function launchOnce(launch: Launch, { fast }: { readonly fast: boolean }):
     if (outcome.code === 0) return undefined;
     const isWaiting = outcome.code === undefined && stages.stage === "provisioning";
     const failure =
-      waits.hopeless ??
+      waits.permanent ??
       (isWaiting ? whyWaited(waits.reason) : undefined) ??
       classify(outcome.lines, outcome.code === undefined);
     // Otherwise the request would go on in the API server.
@@ -103,7 +103,7 @@ function withFiles(task: SkyTask, directory: string): SkyTask {
 interface Waits {
   reason?: string;
   /** Set if waiting longer is useless. */
-  hopeless?: Failure;
+  permanent?: Failure;
 }
 
 /**
@@ -126,10 +126,10 @@ async function watchReason(launch: Launch, stop: AbortController, waits: Waits):
     if (reason === undefined || stop.signal.aborted) continue;
     if (reason !== waits.reason) context.progress.line(`waiting for machines: ${reason}`);
     // Slurm's first evaluation of a job may differ from its next one, so the reason must be seen twice.
-    const failure = reason === waits.reason ? hopeless(reason, input.retryUntilUp) : undefined;
+    const failure = reason === waits.reason ? permanentFailure(reason, input.retryUntilUp) : undefined;
     waits.reason = reason;
     if (failure === undefined) continue;
-    waits.hopeless = failure;
+    waits.permanent = failure;
     stop.abort();
   }
 }

@@ -11,8 +11,8 @@ REQUEST_FIELDS = ["request_id", "name", "user_id", "status", "created_at"]
 
 
 def clusters(names, refresh):
-    """The named clusters of any user; without names all of this user's. Includes the head's address if
-    SkyPilot has it."""
+    """The named clusters of any user; without names all of this user's. Includes the head's address, and
+    whether machines are spot instances, if SkyPilot has it."""
     import sky
 
     mode = sky.StatusRefreshMode.FORCE if refresh else sky.StatusRefreshMode.NONE
@@ -21,6 +21,7 @@ def clusters(names, refresh):
         {
             **record.model_dump(mode="json", exclude={"handle", "credentials"}),
             "head_ip": getattr(record.handle, "head_ip", None),
+            "spot": getattr(getattr(record.handle, "launched_resources", None), "use_spot", None),
         }
         for record in records
     ]

@@ -11,6 +11,8 @@ export const clusterRecord = z.looseObject({
   /** `INIT`, `UP`, `STOPPED` … */
   status: z.string(),
   cluster_hash: z.string(),
+  /** Whether it was up once. */
+  cluster_ever_up: z.boolean().nullish(),
   nodes: z.number().nullish(),
   /** Unix time of the last launch. */
   launched_at: z.number().nullish(),
@@ -21,6 +23,8 @@ export const clusterRecord = z.looseObject({
   resources_str: z.string().nullish(),
   /** Address of the first node, from `records.py`; `sky status -o json` does not have it. */
   head_ip: z.string().nullish(),
+  /** Whether its machines are spot instances; from there too. */
+  spot: z.boolean().nullish(),
 });
 export type ClusterRecord = z.output<typeof clusterRecord>;
 export const clusterRecords = z.array(clusterRecord);
@@ -75,7 +79,7 @@ export function isUnderWay(job: JobRecord): boolean {
 }
 
 /** The job submitted last. */
-export function latestJob(jobs: readonly JobRecord[]): JobRecord | undefined {
+export function latestJob<J extends Pick<JobRecord, "job_id">>(jobs: readonly J[]): J | undefined {
   return jobs.toSorted((a, b) => b.job_id - a.job_id)[0];
 }
 
@@ -99,6 +103,8 @@ export const priceRecords = z.strictObject({
           /** `aws/us-east-1`, for spot `aws/us-east-1/us-east-1a`. */
           infra: z.string(),
           instanceType: z.string(),
+          /** Whether it is a spot instance. */
+          spot: z.boolean(),
           /** US dollars for all nodes of the task; null if SkyPilot has no price. */
           dollarsPerHour: z.number().nullable(),
         }),

@@ -58,8 +58,14 @@ export class RemoteDeployment {
   async assertRunning(): Promise<void> {
     if (performance.now() - this.asked < ASK_EVERY_MS) return;
     this.asked = performance.now();
-    const jobs = await this.sky.jobs(this.spec.clusters);
-    for (const cluster of this.spec.clusters) {
+    const { clusters } = this.spec;
+    const jobs = await this.sky.jobs(clusters);
+    const silent = clusters.filter((cluster) => jobs[cluster] === undefined);
+    // Its head may be busy: whether it is gone is known by a look at its machines.
+    const seen = silent.length === 0 ? [] : await this.sky.clusters(silent, true);
+    const busy = new Set(seen.flatMap(({ name, status }) => (status === "UP" ? [name] : [])));
+    for (const cluster of clusters) {
+      if (silent.includes(cluster) && busy.has(cluster)) continue;
       const job = latestJob(jobs[cluster] ?? []);
       if (job === undefined || !isActive(job)) throw await this.failure(cluster, job);
     }

@@ -77,7 +77,8 @@ const REASONS: readonly SlurmReason[] = [
     meaning: "a node that it needs is down, drained, or reserved before its time limit would be over",
   },
   {
-    codes: /^(JobHeldAdmin|JobHeldUser|JobHoldMaxRequeue)$/,
+    // The last are what a failed start leaves: "launch failed requeued held".
+    codes: /^(JobHeldAdmin|JobHeldUser|JobHoldMaxRequeue)$|_requeued_held$/,
     ends: "others",
     meaning: "it is held until somebody releases it",
   },

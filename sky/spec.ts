@@ -30,6 +30,11 @@ export const skyLeaseSchema = z.strictObject({
   leaseTimeoutSeconds: seconds.default(900),
   /** Time limit of the teardown, seconds. Default 1800. */
   downTimeoutSeconds: seconds.default(1800),
+  /**
+   * How long its programs may take to stop before the teardown, so that requests which they have come to
+   * their end, seconds. Default: all end with the cluster.
+   */
+  drainSeconds: seconds.exactOptional(),
 });
 export type SkyLease = z.output<typeof skyLeaseSchema>;
 

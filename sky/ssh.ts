@@ -1,5 +1,5 @@
 /** SkyPilot's ssh to the nodes of a cluster, with one connection a node that later calls find again. */
-import { existsSync, lstatSync, mkdirSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { UserError } from "../lib/errors";
@@ -72,8 +72,23 @@ export function hasSshEntry(cluster: string, env: Readonly<Record<string, string
  */
 export function sshConfig(cluster: string, home: string | undefined): string[] {
   if (home === undefined || home === homedir()) return [];
+  if (!hasSshEntry(cluster, { HOME: home })) return [];
   const key = join(home, ".sky", "generated", "ssh-keys", `${cluster}.key`);
-  return hasSshEntry(cluster, { HOME: home }) ? ["-F", entryOf(cluster, home), "-i", key] : [];
+  const entry = entryOf(cluster, home);
+  return ["-F", entry, "-i", key, ...proxyOptions(readFileSync(entry, "utf8"), home)];
+}
+
+/**
+ * On Kubernetes the entry's nodes have a proxy, which is another ssh with the same key, and with the same
+ * home. All nodes have the same one.
+ */
+function proxyOptions(entry: string, home: string): string[] {
+  const proxies = new Set(
+    [...entry.matchAll(/^\s*ProxyCommand\s+(.*)$/gm)].flatMap(([, proxy]) => proxy ?? []),
+  );
+  const [proxy = ""] = proxies;
+  if (proxies.size !== 1 || !proxy.includes("~/")) return [];
+  return ["-o", `ProxyCommand=${proxy.replaceAll("~/", `${home}/`)}`];
 }
 
 /** A busy node was seen to take a minute to accept ssh. */

@@ -6,7 +6,8 @@
 import { areUsualKeys } from "../config/access";
 import { dynamoImage } from "../config/checks/image";
 import type { DeploymentConfig, PoolConfig } from "../config/deployment";
-import { hasNetworkTiers, runsContainers } from "../config/infra";
+import { type Image, machineImages, programsImage } from "../config/images";
+import { hasNetworkTiers, runsContainers, takesRdmaByMachineImage } from "../config/infra";
 import { directoryOf, modelSource } from "../config/model";
 import { quotedSkyConfig } from "../config/skyText";
 import { LOWEST_DRIVER } from "../config/versions";
@@ -15,7 +16,6 @@ import { OWN_GPUS } from "../lib/placeholders";
 import { compactPlan } from "../plan/compact";
 import { isEncrypted } from "../plan/context";
 import { DEFAULT_DISK_GB } from "../plan/hub";
-import { usesSpot } from "../plan/inventory";
 import { bucketsOf } from "../plan/otherModels";
 import { API_KEYS, TLS_BUNDLE } from "../plan/programs/gateway";
 import type { ClusterPlan, ProgramRole } from "../plan/types";
@@ -72,29 +72,39 @@ function machinesOf(input: TaskInput): DeploymentConfig["sky"] {
 }
 
 /** The image of the nodes; undefined for SkyPilot's own image with Dynamo from PyPI. */
-function imageOf(input: TaskInput): string | undefined {
+function imageOf(input: TaskInput): Image | undefined {
   const { image, infra } = input.config.sky;
   return image ?? (infra.every(runsContainers) ? dynamoImage(neededConfig(input).engine) : undefined);
 }
 
 /** Fields of `resources`; unset options are left to SkyPilot. */
 function resources(input: TaskInput): Record<string, unknown> {
-  const { cluster, config, endpointPort } = input;
+  const { cluster, endpointPort } = input;
   const sky = machinesOf(input);
   const gpus = cluster.nodes[0]?.gpus ?? 0;
   const networkTier = networkTierOf(input);
+  const markets = cluster.spot?.fallback ? [{ use_spot: true }, { use_spot: false }] : undefined;
   const isOneTier = new Set(sky.infra.map(networkTier)).size <= 1;
   const fields = {
     infra: sky.infra.length === 1 ? sky.infra[0] : undefined,
+    // Of several places the cheapest comes first, and with it nearly always a spot instance.
     any_of:
       sky.infra.length > 1
-        ? sky.infra.map((infra) => ({ infra, ...(isOneTier ? {} : tierField(networkTier(infra))) }))
+        ? sky.infra.flatMap((infra) =>
+            (markets ?? [{}]).map((market) => ({
+              infra,
+              ...(isOneTier ? {} : tierField(networkTier(infra))),
+              ...market,
+            })),
+          )
         : undefined,
+    // One after the other, whatever they cost: where there are no prices, as on Kubernetes, all are equal.
+    ordered: sky.infra.length > 1 ? undefined : markets,
     accelerators: cluster.accelerator === undefined ? undefined : `${cluster.accelerator}:${gpus}`,
     instance_type: sky.instanceType,
     cpus: sky.cpus,
     memory: sky.memory,
-    use_spot: usesSpot(config, cluster) || undefined,
+    use_spot: cluster.spot !== undefined && markets === undefined ? true : undefined,
     disk_size: sky.diskSizeGB,
     disk_tier: sky.diskTier,
     network_tier: isOneTier ? networkTier(sky.infra[0]) : undefined,
@@ -115,9 +125,10 @@ function resources(input: TaskInput): Record<string, unknown> {
  */
 function networkTierOf(input: TaskInput): (infra: string | undefined) => string | undefined {
   const wantsRdma = input.cluster.nodes.length > 1;
-  const { networkTier } = machinesOf(input);
-  return (infra) =>
-    networkTier ?? (wantsRdma && (infra === undefined || hasNetworkTiers(infra)) ? "best" : undefined);
+  const { networkTier, image } = machinesOf(input);
+  const isMachines = machineImages(image).length > 0;
+  const gives = (infra: string) => hasNetworkTiers(infra) && (!isMachines || takesRdmaByMachineImage(infra));
+  return (infra) => networkTier ?? (wantsRdma && (infra === undefined || gives(infra)) ? "best" : undefined);
 }
 
 function tierField(tier: string | undefined): { readonly network_tier?: string } {
@@ -193,7 +204,7 @@ export function skyTask(input: TaskInput): SkyTask {
     ),
     ...sky.fileMounts,
   };
-  const own = taskConfig(sky, imageOf(input));
+  const own = taskConfig(sky, programsImage(imageOf(input)));
   const withEngine = cluster.nodes.filter(({ programs }) => programs.some(({ gpus }) => gpus.length > 0));
   const ranks = withEngine.length < cluster.nodes.length ? withEngine.map(({ rank }) => rank) : undefined;
   return {

@@ -13,7 +13,7 @@ const SHORT_COMMAND = 70;
 /** Sections of SkyPilot's own configuration up to this length are written on one line. Unit: characters. */
 const SHORT_SECTION = 200;
 /** The same of a program's environment. */
-const SHORT_ENV = 90;
+const SHORT_ENV = 100;
 
 /** Fields of a plan whose short lists and maps are written on one line. */
 const IN_ONE_LINE = new Set(["gpus", "ports", "secrets", "waits", "lockstep", "mpi", "watch"]);
@@ -43,8 +43,10 @@ export function taskText(task: SkyTask, heading?: string): string {
   // Deeply nested, and not interesting to readers of the task.
   for (const { value } of isMap(sections) ? sections.items : [])
     if (isMap(value) && JSON.stringify(value).length <= SHORT_SECTION) value.flow = true;
-  const given = document.get("secrets", true);
-  if (isMap(given) && given.items.length === 1) given.flow = true;
+  for (const field of ["envs", "secrets", "file_mounts"]) {
+    const given = document.get(field, true);
+    if (isMap(given) && given.items.length === 1) given.flow = true;
+  }
   if (heading !== undefined) document.commentBefore = heading.replaceAll(/^/gm, " ").trimEnd();
   return withEscapes(document.toString({ lineWidth: 0 }));
 }
@@ -73,7 +75,12 @@ function planText(plan: PlanEntry): string {
     },
   });
   const text = document.toString({ lineWidth: 0, indentSeq: false, flowCollectionPadding: false });
-  return withEscapes(text.replaceAll(/^(?: *- )? *command: >-\n( +)(.*)$/gm, foldedBeforeFlags));
+  return withEscapes(
+    text
+      .replaceAll(/^(?: *- )? *command: >-\n( +)(.*)$/gm, foldedBeforeFlags)
+      // Not the plan's own list, which is not indented.
+      .replaceAll(/^( +programs:)$/gm, "$1 # each with all of the above"),
+  );
 }
 
 /** A folded scalar with a flag and its value on each line; a line's end is the space between two words. */

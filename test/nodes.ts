@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type UnitsState, unitsState } from "../lib/nodeUnits";
 import { type NodeRecord, nodeShell, RECORD } from "../local/record";
+import { locateTools } from "../toolchain";
 import { RUNTIME } from "./runtime";
 
 function recordOf(directory: string): NodeRecord {
@@ -31,6 +32,30 @@ supervisor.stopProcessGroup(sys.argv[2], True)
 supervisor.removeProcessGroup(sys.argv[2])`;
   const { pythonBin } = recordOf(directory);
   execFileSync(pythonBin, ["-B", "-c", script, directory, program], { cwd: RUNTIME, stdio: "pipe" });
+}
+
+/** What `runtime/node.py` keeps outside of a node's directory. */
+export interface ShortPaths {
+  /** Of the supervisor; in the node's directory where that is short. */
+  readonly socket: string;
+  readonly temporary: string;
+}
+
+export function shortPathsOf(directory: string): ShortPaths {
+  const script = "print(node.socket_path(sys.argv[1])); print(node.temporary_directory(sys.argv[1]))";
+  const [socket = "", temporary = ""] = nodePy(script, directory).split("\n");
+  return { socket, temporary };
+}
+
+/** Removes it of nodes that no driver releases. */
+export function removeShortPaths(directories: readonly string[]): void {
+  nodePy("[node.remove_short_paths(directory) for directory in sys.argv[1:]]", ...directories);
+}
+
+function nodePy(script: string, ...args: readonly string[]): string {
+  const python = locateTools().python?.path ?? "python3";
+  const words = ["-B", "-c", `import sys, node; ${script}`, ...args];
+  return execFileSync(python, words, { cwd: RUNTIME, encoding: "utf8" });
 }
 
 const historySchema = z.object({ starts: z.number(), crashes: z.number() });

@@ -1,6 +1,8 @@
-import { rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
-import { UserError } from "../lib/errors";
+import { codeOf, UserError } from "../lib/errors";
+import { writePublic } from "../lib/files";
 import { packageRoot } from "../lib/root";
 import { isReachable, messageOf, run } from "../lib/run";
 import { type Progress, readStamp, type Stamp, writeStamp } from "./install";
@@ -36,6 +38,27 @@ export function modelDirectoryName(model: string): string {
 
 function stampKey(model: string): string {
   return `model-${modelDirectoryName(model)}`;
+}
+
+/**
+ * A tokenizer's directory as if it were from the hub: with `HF_HUB_OFFLINE` aiperf looks up names alone.
+ * https://github.com/ai-dynamo/aiperf/blob/v0.13.0/src/aiperf/common/tokenizer.py (`_resolve_local_snapshot`)
+ * @returns Its name, and the `HF_HOME` that has it.
+ */
+export async function linkedModel(
+  cache: string,
+  directory: string,
+): Promise<{ readonly name: string; readonly home: string }> {
+  const name = "local/tokenizer";
+  const commit = createHash("sha1").update(directory).digest("hex");
+  const home = join(cache, "linked", commit);
+  const model = join(home, "hub", modelDirectoryName(name));
+  await mkdir(join(model, "snapshots"), { recursive: true });
+  await symlink(directory, join(model, "snapshots", commit)).catch((error: unknown) => {
+    if (codeOf(error) !== "EEXIST") throw error;
+  });
+  writePublic(join(model, "refs", "main"), commit);
+  return { name, home };
 }
 
 /** Recorded for a tokenizer that is not the model's own. */

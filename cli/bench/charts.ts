@@ -1,30 +1,16 @@
-/** Charts of one or several runs: Vega-Lite specifications, rendered to SVG without a browser. */
+/** Charts of one or several runs. */
 
 import type { TopLevelSpec } from "vega-lite";
 import { SIMULATED } from "../../engines";
+import { HEADROOM, heading, NUMBER, PICTURE, STYLE, svgOf, toldApart } from "../vega";
 import { valuesOf } from "./compare";
 import type { MetricKey } from "./metrics";
 import { spread } from "./statistics";
 import type { Summary } from "./summary";
 
-/** Okabe and Ito's colours, distinguishable with colour blindness: https://jfly.uni-koeln.de/color/ */
-const COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"];
-/** Makes coinciding lines visible, and prints without colours readable. */
-const DASHES = [
-  [1, 0],
-  [7, 3],
-  [2, 2],
-  [9, 3, 2, 3],
-  [4, 4],
-];
 const SIZE = { width: 360, height: 240 };
 /** Longest legend on one line. Unit: characters. */
 const LEGEND_LENGTH = 40;
-/** Space between the highest value and the frame. */
-const HEADROOM = 1.12;
-/** With thousands separators, without trailing zeros. */
-const NUMBER = ",~r";
-
 /** One point of a line: the median of the repeats, and their range. */
 interface Row {
   readonly clients: number;
@@ -63,35 +49,14 @@ export function chartSpec(runs: readonly Summary[]): TopLevelSpec {
   });
   const suffix = isOne ? "" : ", p50";
   return {
-    $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    background: "white",
-    padding: 12,
-    title: { text: titleOf(runs), subtitle: subtitleOf(runs), anchor: "start", offset: 24, fontSize: 16 },
+    ...PICTURE,
+    title: heading(titleOf(runs), subtitleOf(runs)),
     config: {
-      font: "Helvetica, Arial, sans-serif",
-      axis: { gridColor: "#e5e5e5", titleFontWeight: "normal", labelFontSize: 11, titleFontSize: 12 },
-      title: {
-        fontSize: 13,
-        fontWeight: "bold",
-        anchor: "start",
-        frame: "group",
-        offset: 10,
-        subtitleColor: "#555",
-      },
+      ...STYLE,
       legend: {
-        symbolOpacity: 1,
-        orient: "bottom",
+        ...STYLE.legend,
         direction: runs.map(({ label }) => label).join("").length > LEGEND_LENGTH ? "vertical" : "horizontal",
-        offset: 8,
-        labelFontSize: 12,
-        labelLimit: 480,
-        symbolType: "stroke",
-        symbolSize: 400,
-        symbolStrokeWidth: 2,
       },
-      point: { opacity: 1 },
-      view: { stroke: "#bbb" },
-      range: { category: COLORS },
     },
     columns: 2,
     // Aligns plots regardless of the width of axis labels.
@@ -195,19 +160,6 @@ function lines({ title, unit, rows }: Panel) {
   };
 }
 
-/** The field that distinguishes the lines of a chart; a single line needs no legend. */
-function toldApart(rows: readonly { readonly series: string }[]) {
-  const series = [...new Set(rows.map((row) => row.series))];
-  const channel = {
-    field: "series",
-    type: "nominal" as const,
-    sort: series,
-    title: null,
-    ...(series.length > 1 ? {} : { legend: null }),
-  };
-  return { color: channel, strokeDash: { ...channel, scale: { range: DASHES } } };
-}
-
 /**
  * Each point is a number of clients; up and to the right is better, and along a curve one is traded for the
  * other.
@@ -256,24 +208,7 @@ function pareto(runs: readonly Summary[]) {
   };
 }
 
-/**
- * Vega and Vega-Lite, which only charts need: a package that has this one as a dependency need not have them.
- * @throws if they are not installed: `main.ts` says which, and how.
- */
-export async function chartLibraries() {
-  // Both use top-level await, so they must be imported as ES modules.
-  const [{ parse, View }, { compile }] = await Promise.all([import("vega"), import("vega-lite")]);
-  return { parse, View, compile };
-}
-
 /** The picture as SVG; deterministic. */
-export async function chartSvg(runs: readonly Summary[]): Promise<string> {
-  const { parse, View, compile } = await chartLibraries();
-  const { spec } = compile(chartSpec(runs));
-  const view = new View(parse(spec), { renderer: "none" });
-  try {
-    return `${await view.toSVG()}\n`;
-  } finally {
-    view.finalize();
-  }
+export function chartSvg(runs: readonly Summary[]): Promise<string> {
+  return svgOf(chartSpec(runs));
 }

@@ -2,7 +2,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { EXIT } from "../commandLine";
-import { chartLibraries, chartSvg } from "./charts";
+import { chartLibraries } from "../vega";
+import { chartSvg } from "./charts";
 import { type ComparedRuns, compareRuns } from "./compare";
 import type { Metric } from "./metrics";
 import type { CompareOptions } from "./options";

@@ -107,7 +107,7 @@ const QUICK = {
 
 /** A load with the changes applied. */
 export function adapted(load: Load, { quick = false, clients, repeats, requests }: LoadChange): Load {
-  const base = quick ? quickened(load) : load;
+  const base = quick ? shortened(load) : load;
   return {
     ...base,
     ...(clients === undefined ? {} : { clients: [...new Set(clients)].sort((a, b) => a - b) }),
@@ -116,7 +116,7 @@ export function adapted(load: Load, { quick = false, clients, repeats, requests 
   };
 }
 
-function quickened(load: Load): Load {
+function shortened(load: Load): Load {
   const share = Math.min(1, QUICK.answerTokens / load.answer.mean);
   return {
     ...load,

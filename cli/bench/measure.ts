@@ -2,6 +2,7 @@
  * Measures a whole load: every number of clients and every repeat, in an order that keeps a slow drift of the
  * machine from biasing the result.
  */
+import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { counted } from "../../lib/words";
 import type { Progress } from "../../toolchain/index";
@@ -9,6 +10,12 @@ import { type Load, requestsOf } from "./loads";
 import { type Profiler, profile } from "./profile";
 import type { Point, Run } from "./summary";
 import type { BenchTarget } from "./target";
+
+/** Leaves room for the offset of each run. */
+const SEEDS = 2 ** 30;
+
+/** A base seed by chance. */
+export const randomSeed = (): number => randomInt(1, SEEDS);
 
 /** Options of a measurement. */
 export interface MeasureOptions {

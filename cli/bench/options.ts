@@ -38,6 +38,8 @@ export interface RunOptions extends Common {
   readonly seed: number | undefined;
   readonly tokenizer: string | undefined;
   readonly ca: string | undefined;
+  /** Whether AIConfigurator is asked too; undefined: if it is installed. */
+  readonly predict: boolean | undefined;
   readonly limitSeconds: number;
 }
 
@@ -87,6 +89,8 @@ export function benchCommand({ run, compare }: Handlers) {
     )
     .option("--tokenizer <name>", "a model on the hub, or a directory, whose tokenizer measures the prompts")
     .option("--ca <file>", "certificates to trust (PEM), instead of the stack's output certificate", existing)
+    .option("--predict", "install AIConfigurator for the prediction beside the figures, if it is not there")
+    .option("--no-predict", "no prediction")
     .option("--label <text>", "name in tables and charts (default: the stack's)")
     .option(
       "--limit-minutes <n>",
@@ -109,6 +113,7 @@ export function benchCommand({ run, compare }: Handlers) {
         out: given.out,
         json: given.json,
         ca: given.ca,
+        predict: given.predict,
         loads,
         source,
         stack,

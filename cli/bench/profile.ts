@@ -11,7 +11,7 @@ import type { BenchTarget } from "./target";
 /** Variable with aiperf's key; aiperf removes it from the environment of its child processes. */
 const KEY_VARIABLE = "OPENAI_API_KEY";
 const EXPORT_FILE = "profile_export_aiperf.json";
-const RECORDS_FILE = "profile_export.jsonl";
+export const RECORDS_FILE = "profile_export.jsonl";
 const CONFIG_FILE = "aiperf.yaml";
 const CA_FILE = "ca.pem";
 /** A request that takes longer counts as failed. */

@@ -58,15 +58,7 @@ const COLUMNS: readonly { readonly key: MetricKey; readonly range: boolean }[] =
 /** Results: a line per number of clients. */
 function runTable(summary: Summary): string {
   const shown = COLUMNS.filter(({ key }) => summary.points.some((point) => valuesOf(point, key).length > 0));
-  const header = [
-    "clients",
-    "requests",
-    "failed",
-    ...shown.map(({ key }) => {
-      const { title, unit } = metric(key);
-      return unit === "ms" ? `${title}, ms` : unit;
-    }),
-  ];
+  const header = ["clients", "requests", "failed", ...shown.map(({ key }) => columnOf(key))];
   const rows = summary.points.map((point) => [
     String(point.clients),
     String(sum(point, "requests")),
@@ -108,7 +100,56 @@ export function runReport(summary: Summary): string {
     "",
     runTable(summary),
     "",
+    ...predictionLines(summary),
   ].join("\n");
+}
+
+/** Metrics that are predicted too. */
+const PREDICTED: readonly MetricKey[] = ["tokensPerSecondPerGpu", "ttftP50", "itlP50"];
+
+/** The prediction beside the medians; or why there is none. */
+function predictionLines({ prediction, points }: Summary): string[] {
+  if (prediction === undefined) return [];
+  if ("missing" in prediction) return [`No prediction: ${prediction.missing}.`, ""];
+  const { by, layout, engine, accelerator, version, deployed, isl, prefix, osl } = prediction;
+  const cached = prefix > 0 ? ` (${rounded(prefix)} of them from a cache)` : "";
+  const shown = PREDICTED.filter((key) =>
+    prediction.points.some(({ values }) => values?.[key] !== undefined),
+  );
+  const rows = points.map((point) => {
+    const values = prediction.points.find(({ clients }) => clients === point.clients)?.values;
+    return [
+      String(point.clients),
+      ...shown.flatMap((key) => besides(spread(valuesOf(point, key))?.median, values?.[key])),
+    ];
+  });
+  const header = ["clients", ...shown.flatMap((key) => [columnOf(key), "predicted", "difference"])];
+  const notes = prediction.points.flatMap(({ clients, problem, warning }) =>
+    [problem, warning].flatMap((text) =>
+      text === undefined ? [] : [`- ${counted(clients, "client")}: ${text}`],
+    ),
+  );
+  return [
+    `Predicted by ${by} for ${layout}, ${engine} on ${accelerator}, from figures of ${engine} ${version} (deployed is ${deployed}): each prompt of ${isl} tokens${cached}, each answer of ${osl}.`,
+    "",
+    markdownTable(header, rows, 0),
+    "",
+    ...notes,
+    ...(notes.length > 0 ? [""] : []),
+  ];
+}
+
+function besides(measured: number | undefined, said: number | undefined): string[] {
+  return [
+    measured === undefined ? "" : rounded(measured),
+    said === undefined ? "" : rounded(said),
+    measured === undefined || said === undefined ? "" : percent(measured / said - 1),
+  ];
+}
+
+function columnOf(key: MetricKey): string {
+  const { title, unit } = metric(key);
+  return unit === "ms" ? `${title}, ms` : unit;
 }
 
 /** Metrics of the report; the JSON has all. */

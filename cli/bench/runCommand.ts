@@ -2,7 +2,6 @@
  * `bin/dynamo-sky bench --stack S`: measures a stack, and writes metrics, tables and charts to a directory.
  */
 
-import { randomInt } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, type as osType, release, totalmem } from "node:os";
@@ -11,14 +10,16 @@ import { VERSIONS } from "../../config/versions";
 import { isSimulated } from "../../engines";
 import { cacheDir, type Progress, packageRoot } from "../../toolchain/index";
 import { withLock } from "../../toolchain/install";
-import { ensureHubModel, ensureModel, modelHome } from "../../toolchain/model";
+import { ensureHubModel, ensureModel, linkedModel, modelHome } from "../../toolchain/model";
 import { fromCaller } from "../commandLine";
 import { readOutputs } from "../deployment/outputs";
+import { chartLibraries } from "../vega";
 import { type Aiperf, ensureAiperf } from "./aiperf";
-import { chartLibraries, chartSvg } from "./charts";
+import { chartSvg } from "./charts";
 import { adapted, LOADS, type LoadName } from "./loads";
-import { measure } from "./measure";
+import { measure, randomSeed } from "./measure";
 import type { RunOptions } from "./options";
+import { predicted } from "./predictor";
 import { runReport } from "./report";
 import { runDirectory } from "./results";
 import { readSummary, SUMMARY_FILE, type Summary, summaryText } from "./summary";
@@ -27,8 +28,6 @@ import { type BenchTarget, checkAnswers, targetOf } from "./target";
 export const REPORT_FILE = "report.md";
 export const CHARTS_FILE = "charts.svg";
 const MODEL_LOCK_SECONDS = 600;
-/** Leaves room for the offset of each run. */
-const SEEDS = 2 ** 30;
 
 /** Runs the loads one after the other; each is written and reported when it is done. */
 export async function runLoads(options: RunOptions): Promise<void> {
@@ -69,9 +68,11 @@ export async function prepare(
   await checkAnswers(target);
   const aiperf = await ensureAiperf(say);
   const directory = options.tokenizer === undefined ? "" : fromCaller(options.tokenizer);
-  const tokenizer = existsSync(directory)
-    ? directory
-    : await fetchTokenizer(options.tokenizer ?? target.model, target, aiperf, say);
+  if (existsSync(directory)) {
+    const { name, home } = await linkedModel(cacheDir(), directory);
+    return { aiperf, tokenizer: name, hfHome: home };
+  }
+  const tokenizer = await fetchTokenizer(options.tokenizer ?? target.model, target, aiperf, say);
   return { aiperf, tokenizer, hfHome: modelHome(cacheDir()) };
 }
 
@@ -111,12 +112,12 @@ async function runLoad(context: LoadContext, name: LoadName, directory: string):
   const points = await measure({
     ...{ target, load, tokenizer, hfHome, directory },
     command: aiperf.command,
-    seed: options.seed ?? randomInt(1, SEEDS),
+    seed: options.seed ?? randomSeed(),
     limitSeconds: options.limitSeconds,
     onProgress: say,
   });
   const { endpoint, model, engine, gpus, nodes, programs } = target;
-  const written = summaryText({
+  const measured = {
     stack: options.stack,
     label: options.label,
     startedAt: started.toISOString(),
@@ -126,8 +127,12 @@ async function runLoad(context: LoadContext, name: LoadName, directory: string):
     deployment: { endpoint, model, engine, isSimulated: isSimulated(engine), gpus, nodes, programs },
     environment: environment(),
     points,
-  });
-  await writeFile(join(directory, SUMMARY_FILE), written);
+  };
+  // First, for it was the work: whatever becomes of the prediction.
+  await writeFile(join(directory, SUMMARY_FILE), summaryText(measured));
+  const prediction = await predicted(target, measured, options.predict, say);
+  if (prediction !== undefined)
+    await writeFile(join(directory, SUMMARY_FILE), summaryText({ ...measured, prediction }));
   const summary = readSummary(directory);
   await writeFile(join(directory, REPORT_FILE), `${runReport(summary)}\n![Charts](${CHARTS_FILE})\n`);
   await writeFile(join(directory, CHARTS_FILE), await chartSvg([summary]));

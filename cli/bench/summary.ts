@@ -30,6 +30,35 @@ const measuredSchema = z.object({
   artifacts: z.string(),
 });
 
+const predictionSchema = z.union([
+  z.object({
+    /** Who predicts. */
+    by: z.string(),
+    /** Of what: `8 × TP2`. */
+    layout: z.string(),
+    engine: z.string(),
+    accelerator: z.string(),
+    /** The engine's version whose figures they are, and the one that is deployed. */
+    version: z.string(),
+    deployed: z.string(),
+    /** Tokens of a prompt, those of them that a cache is taken to have, and those of an answer. */
+    isl: z.number(),
+    prefix: z.number(),
+    osl: z.number(),
+    points: z.array(
+      z.object({
+        clients: z.number(),
+        /** Its times are means, which stand beside medians. */
+        values: values.optional(),
+        problem: z.string().optional(),
+        warning: z.string().optional(),
+      }),
+    ),
+  }),
+  /** Why there is none. */
+  z.object({ missing: z.string() }),
+]);
+
 const summarySchema = z.object({
   schema: z.literal(SCHEMA_VERSION),
   stack: z.string(),
@@ -70,9 +99,12 @@ const summarySchema = z.object({
   }),
   /** By number of clients, ascending. */
   points: z.array(z.object({ clients: z.number(), runs: z.array(measuredSchema) })),
+  /** What such a deployment should give; absent in earlier versions. */
+  prediction: predictionSchema.optional(),
 });
 
 export type Summary = z.infer<typeof summarySchema>;
+export type Prediction = z.infer<typeof predictionSchema>;
 export type Point = Summary["points"][number];
 export type Run = Point["runs"][number];
 

@@ -7,6 +7,7 @@ import { rootCertificates } from "node:tls";
 import { type TaskName, tasks } from "../../config/task";
 import { codeOf } from "../../lib/errors";
 import { messageOf } from "../../lib/run";
+import type { DeployedLayout } from "../../plan/outputs";
 import { deployedOf, nodesOf } from "../deployment/deployed";
 import { deploymentOf } from "../deployment/running";
 
@@ -18,6 +19,8 @@ export interface BenchTarget {
   readonly task: TaskName;
   readonly apiKey: string | undefined;
   readonly engine: string | undefined;
+  /** How the model is cut; undefined if an earlier version brought it up. */
+  readonly layout?: DeployedLayout | undefined;
   /** Certificates to trust, PEM. Default: the system's trust store. */
   readonly ca: string | undefined;
   /** GPUs used by workers; simulated with the mocker. Undefined if there are none. */
@@ -37,12 +40,14 @@ export function targetOf(outputs: Readonly<Record<string, unknown>>, ca?: string
   const { endpoint, model, task, apiKey, engine, certificate } = deploymentOf(outputs);
   if (!tasks[task].generates)
     throw new Error(`A load test counts tokens as they are written, and with task ${task} none are.`);
-  const nodes = nodesOf(deployedOf(outputs));
+  const deployed = deployedOf(outputs);
+  const nodes = nodesOf(deployed);
   const programs: Record<string, number> = {};
   for (const { role } of nodes.flatMap((node) => node.programs)) programs[role] = (programs[role] ?? 0) + 1;
   const gpus = nodes.reduce((sum, node) => sum + new Set(node.programs.flatMap((one) => one.gpus)).size, 0);
   return {
     ...{ endpoint, model, task, apiKey, engine, programs },
+    layout: deployed.layout,
     ca: ca ?? (certificate === undefined ? undefined : trustedWith(certificate)),
     gpus: gpus > 0 ? gpus : undefined,
     nodes: nodes.length,

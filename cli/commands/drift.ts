@@ -1,8 +1,7 @@
 /** `dynamo-sky drift`: whether a stack matches its configuration, as an exit code for pipelines. */
-import { ASLEEP_VARIABLE } from "../../components/operated";
 import { CWD, json, NEEDED_STACK, timeout, verb } from "../command";
 import { EXIT } from "../commandLine";
-import { asleepSince } from "../deployment/deployed";
+import { previewAsItRests } from "../deployment/resting";
 import { driftOf } from "../pulumi/drift";
 import { openStack } from "../pulumi/openStack";
 import { preload } from "../pulumi/preload";
@@ -21,11 +20,7 @@ export const command = verb(
     await preload(stack, cwd);
     const opened = await openStack({ projectDir: cwd, stack });
     const limits = cancellation(limit);
-    let { steps, seconds } = await opened.preview(limits);
-    // Taken down by its operator: that is as it should be.
-    const asleep = steps.length === 0 ? undefined : asleepSince(await opened.outputs());
-    if (asleep !== undefined)
-      ({ steps, seconds } = await opened.preview({ ...limits, env: { [ASLEEP_VARIABLE]: asleep } }));
+    const { steps, seconds } = await previewAsItRests(opened, limits);
     const drift = driftOf(steps);
     const inSync = drift.length === 0;
     if (isJson) console.log(JSON.stringify({ inSync, drift, seconds }, undefined, 2));

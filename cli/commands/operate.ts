@@ -1,18 +1,23 @@
 /** `dynamo-sky operate`: keeps a stack as large as its planner decides, and repairs what is lost. */
 import { mkdirSync } from "node:fs";
+import { isIP } from "node:net";
 import { join } from "node:path";
 import { stateDir } from "../../lib/dirs";
 import { withLock } from "../../lib/lock";
 import { Progress } from "../../lib/progress";
-import { CWD, NEEDED_STACK, verb } from "../command";
-import { exitCodes, seconds } from "../commandLine";
+import { CWD, NEEDED_STACK, POLICY_PACK, POLICY_PACK_CONFIG, policiesOf, verb } from "../command";
+import { exitCodes, seconds, wholeNumberIn } from "../commandLine";
+import type { Action } from "../operate/journal";
 import { OperatorMetrics } from "../operate/metrics";
-import { type Action, Operator } from "../operate/operator";
+import { reachedNodes } from "../operate/nodes";
+import { Operator } from "../operate/operator";
 import { planStack } from "../plannedStack";
 import { openStack } from "../pulumi/openStack";
 import { preload } from "../pulumi/preload";
 import { UsageProblem } from "../pulumi/problem";
 import { cancellation } from "../pulumi/signals";
+
+const LOOPBACK = "127.0.0.1";
 
 export const command = verb(
   "operate",
@@ -22,12 +27,25 @@ maxReplicas) and what its schedule says, takes it down when nobody asks (idle.af
 )
   .addOption(NEEDED_STACK)
   .addOption(CWD)
+  .addOption(POLICY_PACK)
+  .addOption(POLICY_PACK_CONFIG)
   .option("--every <s>", "seconds between two looks for a decision", lookEvery, 2)
   .option("--drift-every <s>", "seconds between two looks for what is lost", driftEvery, 60)
-  .option("--metrics-port <port>", "tell Prometheus what it does, at 127.0.0.1:<port>/metrics", metricsPort)
+  .option("--metrics-port <port>", "tell Prometheus what it does, at <host>:<port>/metrics", metricsPort)
+  .option("--metrics-host <address>", "address for that: others reach another one too", metricsHost, LOOPBACK)
   .option("--json", "print one JSON object a line: {at,kind,text,replicas,seconds}", false)
   .action(
-    async ({ stack, cwd, every: lookSeconds, driftEvery: driftSeconds, metricsPort: listenAt, json }) => {
+    async ({
+      stack,
+      cwd,
+      every: lookSeconds,
+      driftEvery: driftSeconds,
+      metricsPort: listenAt,
+      metricsHost: host,
+      json,
+      ...packs
+    }) => {
+      const policyPacks = policiesOf(packs);
       await preload(stack, cwd);
       // The engine's own output would hide the lines of this.
       const opened = await openStack({ projectDir: cwd, stack, onProgress: () => undefined });
@@ -45,6 +63,8 @@ maxReplicas) and what its schedule says, takes it down when nobody asks (idle.af
         seen: (state) => metrics.seen(state),
         signal,
         engineSignal,
+        nodes: reachedNodes(signal),
+        policyPacks,
         config,
       });
       const locks = join(stateDir(), "operators");
@@ -53,7 +73,7 @@ maxReplicas) and what its schedule says, takes it down when nobody asks (idle.af
         join(locks, `${opened.project.name}-${stack.replaceAll("/", "-")}`),
         { progress: new Progress(), signal },
         async () => {
-          if (listenAt !== undefined) await metrics.listen(listenAt);
+          if (listenAt !== undefined) await metrics.listen(listenAt, host);
           await operator.run();
         },
         `another operator of ${stack} on this machine`,
@@ -63,9 +83,14 @@ maxReplicas) and what its schedule says, takes it down when nobody asks (idle.af
     },
   );
 
+function metricsHost(written: string): string {
+  if (isIP(written) !== 0) return written;
+  throw new UsageProblem(`--metrics-host ${written} is not an IP address. Allowed: such as 0.0.0.0.`);
+}
+
 function metricsPort(written: string): number {
-  const port = Number(written);
-  if (Number.isInteger(port) && port > 0 && port < 65_536) return port;
+  const port = wholeNumberIn(written, { least: 1, most: 65_535 });
+  if (port !== undefined) return port;
   throw new UsageProblem(`--metrics-port ${written} is not a port. Allowed: 1 to 65535.`);
 }
 

@@ -3,7 +3,17 @@
  * pipelines/ only call them.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { CWD, collect, json, NEEDED_STACK, timeout, verb } from "../command";
+import {
+  CWD,
+  collect,
+  json,
+  NEEDED_STACK,
+  POLICY_PACK,
+  POLICY_PACK_CONFIG,
+  policiesOf,
+  timeout,
+  verb,
+} from "../command";
 import { EXIT, exitCodes, fromCaller } from "../commandLine";
 import { deploy } from "../pipeline/deploy";
 import { drift } from "../pipeline/drift";
@@ -21,7 +31,6 @@ import type { Report, Run } from "../pipeline/report";
 import { smoke } from "../pipeline/smoke";
 import { assertSharedState } from "../pipeline/state";
 import { openStack, UsageProblem } from "../pulumi/openStack";
-import { policyPackChoices } from "../pulumi/policyPacks";
 import { cancellation } from "../pulumi/signals";
 
 const TTL_HOURS = 24;
@@ -35,22 +44,30 @@ Markdown, also when it fails: the page says why. Progress goes to standard error
   exitCodes({ ...EXITS, notAsWanted: "a policy refuses what preview was asked about" }),
 )
   .addCommand(
-    withPolicies(
-      step("preview", "what a change would do and cost, as a comment for a pull request", 900, {
-        ...EXITS,
-        notAsWanted: "a policy refuses it",
-      }),
-    )
+    step("preview", "what a change would do and cost, as a comment for a pull request", 900, {
+      ...EXITS,
+      notAsWanted: "a policy refuses it",
+    })
+      .addOption(POLICY_PACK)
+      .addOption(POLICY_PACK_CONFIG)
       .addOption(NEEDED_STACK)
       .action((given) =>
         tell(given, async (signal) => preview(await runOf(given, given.stack, signal), policiesOf(given))),
       ),
   )
   .addCommand(
-    withPolicies(step("deploy", "bring a stack up, smoke-test it, tell its endpoint", 7200))
+    step("deploy", "bring a stack up, smoke-test it, tell its endpoint", 7200)
+      .addOption(POLICY_PACK)
+      .addOption(POLICY_PACK_CONFIG)
+      .option("--wake", "also a stack that is asleep, which else is updated and left asleep", false)
       .addOption(NEEDED_STACK)
       .action((given) =>
-        tell(given, async (signal) => deploy(await runOf(given, given.stack, signal), policiesOf(given))),
+        tell(given, async (signal) =>
+          deploy(await runOf(given, given.stack, signal), {
+            policyPacks: policiesOf(given),
+            wake: given.wake,
+          }),
+        ),
       ),
   )
   .addCommand(
@@ -65,7 +82,9 @@ Markdown, also when it fails: the page says why. Progress goes to standard error
       .action((given) => tell(given, async (signal) => drift(await runOf(given, given.stack, signal)))),
   )
   .addCommand(
-    withPolicies(step("ephemeral-up", "a stack for a pull request, pr-ID, from another stack's file", 7200))
+    step("ephemeral-up", "a stack for a pull request, pr-ID, from another stack's file", 7200)
+      .addOption(POLICY_PACK)
+      .addOption(POLICY_PACK_CONFIG)
       .requiredOption("--id <n>", "number of the pull request")
       .requiredOption("--base <name>", "stack whose file the pull request's stack is made from")
       .option(
@@ -131,27 +150,6 @@ function step(
     .option("--output <file>", "write the Markdown there instead of to standard output", fromCaller)
     .addOption(timeout(seconds))
     .addOption(json("the result"));
-}
-
-function withPolicies(command: ReturnType<typeof step>) {
-  return command
-    .option(
-      "--policy-pack <dir>",
-      "what the stack has to keep to; this repository's is observability/policy; repeatable",
-      collect,
-    )
-    .option(
-      "--policy-pack-config <file>",
-      "settings of the policies as JSON, one file for each pack, in the same order; repeatable",
-      collect,
-    );
-}
-
-function policiesOf(given: {
-  readonly policyPack?: string[] | undefined;
-  readonly policyPackConfig?: string[] | undefined;
-}) {
-  return policyPackChoices(given.policyPack ?? [], given.policyPackConfig ?? []);
 }
 
 interface Given {

@@ -5,9 +5,11 @@
 
 import { writeFileSync } from "node:fs";
 import type { DeploymentConfig } from "../../config/deployment";
+import { cautionsOf } from "../../plan/cautions";
 import { costLine, type DeploymentCost } from "../../plan/cost";
 import { drawPicture } from "../../plan/drawing/picture";
 import { drawPlan } from "../../plan/drawing/text";
+import { nightCautions } from "../../plan/schedule";
 import { costByCatalogs } from "../catalogs";
 import { CWD, json, NEEDED_STACK, verb } from "../command";
 import { exitCodes, fromCaller } from "../commandLine";
@@ -24,16 +26,19 @@ export const command = verb(
   .option("--svg <file>", "write the plan as a picture", fromCaller)
   .addOption(json("{clusters:[{name,nodes:[{rank,programs:[{name,role,replica,command,env,gpus,ports}]}]}]}"))
   .action(async ({ stack, cwd, svg, ...options }) => {
-    const { config, plan: planned } = planStack(stack, cwd);
-    const cost = await costByCatalogs(config, planned);
+    const { config, plan: planned, poolsNote } = planStack(stack, cwd);
+    const { cost, cautions } = await costByCatalogs(config, planned);
     if (svg !== undefined) {
       writeFileSync(svg, drawPicture(planned));
       if (!options.json) return console.log(svg);
     }
     const text = options.json
       ? `${JSON.stringify(planned, undefined, 2)}\n`
-      : `${drawPlan(planned, { width: process.stdout.columns ?? 120, commands: options.commands })}${whereAndCost(config, cost)}`;
+      : `${drawPlan(planned, { width: process.stdout.columns ?? 120, commands: options.commands })}${whereAndCost(config, cost)}${poolsNote === undefined ? "" : `${poolsNote}\n`}`;
     process.stdout.write(text);
+    // Those of `pulumi preview`.
+    const all = [...cautionsOf(config, planned), ...cautions, ...nightCautions(config, new Date())];
+    for (const caution of all) console.error(`Caution: ${caution}`);
   });
 
 /** The plan itself knows neither. */

@@ -1,5 +1,10 @@
 /** Placement of a deployment, from its stack's outputs: the input of `status` and `logs`. */
-import { type DeployedCluster, type DeployedProgram, outputsSchema } from "../../plan/outputs";
+import {
+  type DeployedCluster,
+  type DeployedLayout,
+  type DeployedProgram,
+  outputsSchema,
+} from "../../plan/outputs";
 import { OperationFailed } from "../pulumi/problem";
 
 export type { DeployedCluster, DeployedProgram } from "../../plan/outputs";
@@ -11,8 +16,12 @@ export interface Deployed {
   readonly endpoint: string;
   readonly model: string;
   readonly engine: string;
+  /** Undefined if it was brought up by an earlier version. */
+  readonly layout?: DeployedLayout | undefined;
   readonly topology: readonly DeployedCluster[];
   readonly deployment: Outputs["deployment"]["deployment"];
+  /** Since when its workers are asleep, ISO 8601: the next request wakes them. Undefined if they are not. */
+  readonly workersDown?: string | undefined;
   /** The price at `up`, US dollars an hour; undefined if it was not queried. */
   readonly cost: Outputs["cost"];
   /** The same by cluster. */
@@ -42,8 +51,8 @@ export function noEndpoint(outputs: Readonly<Record<string, unknown>>): string {
 export function deployedOf(outputs: Readonly<Record<string, unknown>>): Deployed {
   const parsed = outputsSchema.safeParse(outputs);
   if (parsed.success) {
-    const { endpoint, model, cost, deployment } = parsed.data;
-    return { endpoint, model, cost, ...deployment };
+    const { endpoint, model, cost, deployment, workersDown } = parsed.data;
+    return { endpoint, model, cost, workersDown, ...deployment };
   }
   if (outputs["endpoint"] === undefined) throw new OperationFailed(noEndpoint(outputs));
   const [issue] = parsed.error.issues;

@@ -12,7 +12,7 @@ import { CausedFailure, UserError } from "../../lib/errors";
 import { Progress } from "../../lib/progress";
 import { findRelay } from "../../lib/progressRelay";
 import type { Verb } from "../../lib/verb";
-import { toldBefore } from "./toldBefore";
+import { alreadyReportedBy } from "./alreadyReported";
 
 // Loaded lazily, since verbs share few dependencies, and a deployment runs dozens of them. `require` and not
 // `import()`, which would bypass tsx's CommonJS hook.
@@ -84,7 +84,8 @@ function tell(message: string, code: number, out: NodeJS.WritableStream = proces
 }
 
 function explained(error: unknown, began: Date): string {
-  const other = error instanceof CausedFailure ? toldBefore(error.who, error.reason, began) : undefined;
+  const other =
+    error instanceof CausedFailure ? alreadyReportedBy(error.who, error.reason, began) : undefined;
   if (error instanceof CausedFailure && other !== undefined)
     return [`${error.who} failed as ${other} did: ${error.reason}`, error.own ?? []].flat().join("\n");
   if (error instanceof UserError) return error.message;

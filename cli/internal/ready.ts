@@ -7,6 +7,7 @@ import { stateDir } from "../../lib/dirs";
 import { UserError } from "../../lib/errors";
 import { callHttp, inWords } from "../../lib/http";
 import { causeIn, indented, type ProgramLog, tail } from "../../lib/logs";
+import { readyPath } from "../../lib/modelPath";
 import { poll } from "../../lib/poll";
 import { defineVerb, type VerbContext } from "../../lib/verb";
 import { proveCluster } from "../../local/proven";
@@ -67,12 +68,13 @@ async function waitUntilReady(
     signal: context.signal,
     check: async () => {
       await remote?.assertRunning();
-      last = await firstMissing(input, context.signal, remote);
+      const anyMore = Date.now() - started > 1000 * (input.surplusSeconds ?? Number.POSITIVE_INFINITY);
+      last = await firstMissing(input, { anyMore, signal: context.signal, remote });
       const every = remote === undefined ? LOOK_EVERY_MS.local : LOOK_EVERY_MS.remote;
       if (last !== undefined && Date.now() - looked >= every) {
         looked = Date.now();
         const logs = await logsOf(input, remote);
-        assertHope(input, started, logs);
+        throwIfFinal(input, started, logs);
         known = knownCause(last, logs);
       }
       const why = known === undefined ? "" : ` (${titledOf(known)})`;
@@ -81,14 +83,15 @@ async function waitUntilReady(
   });
   if (missing === undefined) {
     for (const cluster of input.localClusters) proveCluster(cluster);
-    context.progress.line(`${input.model} answers at ${input.endpoint}`);
+    const what = needsWorkers(input) ? `${input.model} answers` : "what answers for its workers does so";
+    context.progress.line(`${what} at ${input.endpoint}`);
     return;
   }
   throw await notReady(input, last ?? { component: FRONTEND, seen: missing }, remote);
 }
 
 /** @throws UserError if a program says again and again what waiting cannot mend. */
-function assertHope({ model, endpoint }: ReadyInput, since: number, logs: readonly SourcedLog[]): void {
+function throwIfFinal({ model, endpoint }: ReadyInput, since: number, logs: readonly SourcedLog[]): void {
   for (const { program, source, lines } of logs) {
     const found = finalCause(lines, since);
     if (found === undefined) continue;
@@ -117,11 +120,17 @@ function localLogs({ logs }: ReadyInput): SourcedLog[] {
   );
 }
 
+interface Question {
+  /** Whether more workers than expected are accepted. */
+  readonly anyMore: boolean;
+  readonly signal: AbortSignal;
+  readonly remote: RemoteDeployment | undefined;
+}
+
 /** Queries the endpoint, or its tunnel. */
 async function firstMissing(
   input: ReadyInput,
-  signal: AbortSignal,
-  remote: RemoteDeployment | undefined,
+  { anyMore, signal, remote }: Question,
 ): Promise<Missing | undefined> {
   let { endpoint } = input;
   try {
@@ -131,7 +140,8 @@ async function firstMissing(
     return { component: FRONTEND, seen: inWords(error) };
   }
   const asked = { ...input, endpoint };
-  return (await missingWorkers(asked, signal)) ?? (await missingAnswer(asked, signal));
+  if (!needsWorkers(input)) return listedModel(asked, anyMore, signal);
+  return (await missingWorkers(asked, anyMore, signal)) ?? (await missingAnswer(asked, signal));
 }
 
 /** The known cause in the logs of what is missing; else in those of workers, then frontends. */
@@ -173,15 +183,18 @@ function lastLinesOf(logs: readonly SourcedLog[], component: string, count: numb
     .flatMap(({ source, lines }) => indented(source, lines.slice(-count)));
 }
 
-async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<Missing | undefined> {
-  const path = `models/${input.model.split("/").map(encodeURIComponent).join("/")}/ready`;
-  const answer = await call(input, path, undefined, REQUEST_MS, signal);
+async function missingWorkers(
+  input: ReadyInput,
+  anyMore: boolean,
+  signal: AbortSignal,
+): Promise<Missing | undefined> {
+  const answer = await call(input, readyPath(input.model), undefined, REQUEST_MS, signal);
   if ("error" in answer) return { component: FRONTEND, seen: answer.error };
   const types = registered(answer.body, input.namespace);
   const missing = WORKER_ROLES.flatMap((role): Missing[] => {
     const { [role]: wanted } = input.expectedWorkers;
     const count = types[role];
-    if (count === wanted) return [];
+    if (count === wanted || (anyMore && count > wanted)) return [];
     const lost = count > wanted ? " (lost ones are listed until their lease ends)" : "";
     return [{ component: role, seen: `${count} of ${wanted} workers registered${lost}` }];
   });
@@ -190,8 +203,27 @@ async function missingWorkers(input: ReadyInput, signal: AbortSignal): Promise<M
   return ready === true ? undefined : { component: FRONTEND, seen: `it says ready=${String(ready)}` };
 }
 
-/** Workers by role registered with the frontend in a namespace. */
-function registered(body: unknown, namespace: string): Record<WorkerRole, number> {
+/** Not while its workers are taken away. */
+function needsWorkers({ expectedWorkers }: ReadyInput): boolean {
+  return WORKER_ROLES.some((role) => expectedWorkers[role] > 0);
+}
+
+/** Without workers the frontends answer, and list no model. */
+async function listedModel(
+  input: ReadyInput,
+  anyMore: boolean,
+  signal: AbortSignal,
+): Promise<Missing | undefined> {
+  const answer = await call(input, "models", undefined, REQUEST_MS, signal);
+  if ("error" in answer) return { component: FRONTEND, seen: answer.error };
+  const listed = field(answer.body, "data");
+  if (!Array.isArray(listed)) return { component: FRONTEND, seen: "its list of models cannot be read" };
+  const isListed = listed.some((model) => field(model, "id") === input.model);
+  return isListed && !anyMore ? { component: FRONTEND, seen: `it still lists ${input.model}` } : undefined;
+}
+
+/** Workers by role registered with the frontend in a namespace, in its answer to `readyPath`. */
+export function registered(body: unknown, namespace: string): Record<WorkerRole, number> {
   const types = field(field(field(body, "namespaces"), namespace), "worker_types");
   const count = (role: WorkerRole): number => Number(field(field(types, role), "workers") ?? 0);
   return {
@@ -231,7 +263,7 @@ async function call(
       timeoutMs,
       signal,
     });
-    if (status !== 200) return { error: `HTTP ${status} ${saidIn(text)}`.trim() };
+    if (status !== 200) return { error: `HTTP ${status} ${messageIn(text)}`.trim() };
     return { body: JSON.parse(text) };
   } catch (error) {
     signal.throwIfAborted();
@@ -240,7 +272,7 @@ async function call(
 }
 
 /** The message of an OpenAI-style error, or the beginning of the text. */
-function saidIn(text: string): string {
+function messageIn(text: string): string {
   try {
     const message = field(field(JSON.parse(text), "error"), "message");
     if (typeof message === "string") return message;

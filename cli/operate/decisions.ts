@@ -1,12 +1,9 @@
 /** What the planner of a running deployment has decided. */
 import { z } from "zod";
-import { askNode } from "../../lib/agent";
 import type { Replicas, ScaledPool } from "../../plan/scale";
-import { type Deployed, nodesOf } from "../deployment/deployed";
+import type { Deployed } from "../deployment/deployed";
 import type { Reach } from "../deployment/reach";
-
-/** A node that does not answer may be busy. Unit: milliseconds. */
-const ANSWER_MS = 30_000;
+import { askOne } from "./question";
 
 /** As `runtime/decisions.py` writes it. */
 const answerSchema = z.object({
@@ -40,12 +37,8 @@ export async function lastDecision(
   done: Decision["id"] | undefined,
   signal: AbortSignal,
 ): Promise<Decision | undefined> {
-  const node = nodesOf(deployed).find(({ programs }) => programs.some(({ role }) => role === "planner"));
-  const shell = node && reach.shell(node);
-  if (shell === undefined) return undefined;
-  let said: unknown;
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
-  await askNode(shell, { decision: { done: done ?? null } }, (answer) => (said = answer), limit);
+  const said = await askOne(deployed, reach, "planner", { decision: { done: done ?? null } }, signal);
+  if (said === undefined) return undefined;
   const { decision } = answerSchema.parse(said);
   if (decision === null) return undefined;
   return { id: decision.id, replicas: replicasOf(decision, pools) };

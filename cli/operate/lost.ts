@@ -6,9 +6,7 @@ import { brokenCluster } from "../../components/skyRepair";
 import { type ObservedNode, observeNode } from "../../lib/observedNode";
 import { type Deployed, type DeployedCluster, nodesOf } from "../deployment/deployed";
 import type { Reach } from "../deployment/reach";
-
-/** A node that does not answer may be busy. Unit: milliseconds. */
-const ANSWER_MS = 30_000;
+import { ANSWER_MS } from "./question";
 
 /** One line for each cluster of which something is lost; empty if all runs. */
 export async function lostOf(deployed: Deployed, reach: Reach, signal: AbortSignal): Promise<string[]> {

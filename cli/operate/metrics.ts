@@ -1,7 +1,8 @@
 /** What an operator does, for Prometheus. */
 import { createServer } from "node:http";
 import { Counter, Gauge, Registry } from "prom-client";
-import type { Action, OperatorOptions } from "./operator";
+import type { Action } from "./journal";
+import { restsSince, type State } from "./state";
 
 /** Series of one operator, each with the label `stack`. */
 export class OperatorMetrics {
@@ -41,7 +42,7 @@ export class OperatorMetrics {
     });
     this.#asleep = new Gauge({
       name: "dynamo_sky_operator_asleep",
-      help: "1 while the deployment is taken down by its schedule, or because nobody asked",
+      help: "1 while the deployment, or its workers, are taken down by its schedule, or because nobody asked",
       registers,
     });
     this.#asleep.set(0);
@@ -53,13 +54,13 @@ export class OperatorMetrics {
     this.#last.set({ kind }, Date.parse(at) / 1000);
   }
 
-  seen({ asleep, replicas }: Parameters<OperatorOptions["seen"]>[0]): void {
-    for (const [role, count] of Object.entries(replicas)) this.#replicas.set({ role }, count);
-    this.#asleep.set(asleep === undefined ? 0 : 1);
+  seen(state: State): void {
+    for (const [role, count] of Object.entries(state.replicas)) this.#replicas.set({ role }, count);
+    this.#asleep.set(restsSince(state) === undefined ? 0 : 1);
   }
 
-  /** Listens on this machine alone, as long as the process runs. */
-  async listen(port: number): Promise<void> {
+  /** Listens as long as the process runs. */
+  async listen(port: number, host: string): Promise<void> {
     const server = createServer((request, response) => {
       if (request.url !== "/metrics") {
         response.writeHead(404).end("only /metrics is here\n");
@@ -71,7 +72,7 @@ export class OperatorMetrics {
     });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
-      server.listen(port, "127.0.0.1", resolve);
+      server.listen(port, host, resolve);
     });
   }
 }

@@ -1,34 +1,23 @@
 /** Keeps a stack as it should be, and as large as its planner decides, through Pulumi. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { ASLEEP_VARIABLE, REPLICAS_VARIABLE } from "../../components/operated";
+import { ASLEEP_VARIABLE, WORKERS_DOWN_VARIABLE } from "../../components/operated";
 import type { DeploymentConfig } from "../../config/deployment";
+import type { IdleEnd } from "../../config/schedule";
 import { messageOf } from "../../lib/run";
-import { replicasSchema } from "../../plan/outputs";
 import { type Replicas, type ScaledPool, scaledPools } from "../../plan/scale";
 import { boundsOf, type Due, dueAt } from "../../plan/schedule";
-import { asleepSince, type Deployed, deployedOf } from "../deployment/deployed";
-import { type Reach, reach as reachNodes } from "../deployment/reach";
 import type { OpenStack } from "../pulumi/openStack";
-import { OperationFailed, UsageProblem } from "../pulumi/problem";
-import { type Decision, lastDecision } from "./decisions";
-import { lostOf } from "./lost";
-import { Backoff, Pace } from "./pace";
-import { OWN, PAST_OPERATIONS, type Past, pastOf } from "./past";
-import { type Rest, restNow } from "./rest";
-import { countOf, Quiet } from "./traffic";
-
-/** What an operator did, or why it did not. */
-export interface Action {
-  /** ISO 8601. */
-  readonly at: string;
-  readonly kind: "started" | "scale" | "repair" | "sleep" | "wake" | "hold" | "failed" | "stopped";
-  /** What, and why: one line. */
-  readonly text: string;
-  /** Replicas after it, by role. */
-  readonly replicas: Replicas;
-  /** How long it took. */
-  readonly seconds?: number;
-}
+import type { PolicyPackChoice } from "../pulumi/policyPacks";
+import { OperationFailed } from "../pulumi/problem";
+import type { Decision } from "./decisions";
+import { type Action, clock, firstLines, Journal } from "./journal";
+import type { Nodes } from "./nodes";
+import { Pace } from "./pace";
+import { type Rest, restNow, type Sleep } from "./rest";
+import { mayFallBack, SpotTries } from "./spot";
+import { type Awake, isAwake, restsSince, type State, stateOf } from "./state";
+import { Quiet } from "./traffic";
+import { type Outcome, Updates } from "./updates";
 
 export interface OperatorOptions {
   /** Time between two looks for a decision, seconds. */
@@ -37,82 +26,72 @@ export interface OperatorOptions {
   readonly driftSeconds: number;
   readonly tell: (action: Action) => void;
   /** Called at each look. */
-  readonly seen: (state: { readonly asleep?: Date | undefined; readonly replicas: Replicas }) => void;
+  readonly seen: (state: State) => void;
   /** Ends it. */
   readonly signal: AbortSignal;
   /** Cancels an update that runs. */
   readonly engineSignal: AbortSignal;
+  /** What its updates have to keep to. */
+  readonly policyPacks: readonly PolicyPackChoice[];
+  /** Those of the deployment. */
+  readonly nodes: Nodes;
   /** The stack's configuration now: it may change while this runs. */
   readonly config: () => DeploymentConfig;
 }
 
-/**
- * After as many failures in a row nothing is tried again until somebody else updates the stack. What is lost
- * again before a look has found all well counts as one: what is started again and again costs money, and
- * serves nobody. Going down and coming up is tried for ever: money runs until it has worked.
- */
-const TRIES = 5;
-const PAUSES = { firstPauseSeconds: 15, longestPauseSeconds: 900 };
-
-/** What an operator does by an update. */
-type Update = "scale" | "repair" | "sleep" | "wake";
-
-/** Another update holds the stack's lock. */
-const LOCKED = /the stack is currently locked|conflict: another update/i;
-
 export class Operator {
+  readonly #journal: Journal;
+  readonly #updates: Updates;
   readonly #pace = new Pace();
-  readonly #backoff: Readonly<Record<Update, Backoff>> = {
-    scale: new Backoff({ tries: TRIES, ...PAUSES }),
-    repair: new Backoff({ tries: TRIES, ...PAUSES }),
-    sleep: new Backoff(PAUSES),
-    wake: new Backoff(PAUSES),
-  };
   readonly #quiet = new Quiet();
+  readonly #spot = new SpotTries();
   #answered: Decision["id"] | undefined;
-  /** What was told since the last action of something that lasts: it is told once. */
-  readonly #told = new Set<string>();
   #nextDrift = 0;
   #nextCount = 0;
-  #nextReset = 0;
   /** What the stack's file said when it was valid last. */
   #config: DeploymentConfig;
-  /** A change of rest that failed, and may have stopped half-way. */
+  /** A change of rest that may have stopped half-way. */
   #unfinished: Rest | undefined;
 
   /** @throws ConfigError if the stack's file is not valid. */
   constructor(
-    private readonly stack: OpenStack,
+    private readonly stack: Pick<OpenStack, "stack" | "outputs" | "history" | "up">,
     private readonly options: OperatorOptions,
   ) {
     this.#config = options.config();
+    this.#journal = new Journal(options.tell);
+    const { signal, engineSignal, policyPacks, driftSeconds: resetSeconds } = options;
+    const journal = this.#journal;
+    this.#updates = new Updates(stack, { journal, signal, engineSignal, policyPacks, resetSeconds });
   }
 
   /** Runs until it is cancelled, or the stack is destroyed. */
   async run(): Promise<void> {
     const { signal, lookSeconds } = this.options;
-    const state = await this.#state();
+    const state = await stateOf(this.stack);
     if (state === undefined) throw new OperationFailed(`Stack ${this.stack.stack} is not up. Bring it up.`);
-    this.#tell("started", `operating ${this.stack.stack}`, state.replicas);
+    this.#journal.tell("started", `operating ${this.stack.stack}`, state.replicas);
+    this.#unfinished = unfinishedRest(state);
     while (!signal.aborted) {
-      const now = await this.#state().catch((error: unknown) => this.#cannotTell(error));
-      if (now === undefined) return this.#tell("stopped", `${this.stack.stack} was destroyed`, {});
+      const now = await stateOf(this.stack).catch((error: unknown) => this.#cannotTell(error));
+      if (now === undefined) return this.#journal.tell("stopped", `${this.stack.stack} was destroyed`, {});
       if (now !== "unknown") {
         this.options.seen(now);
         await this.#look(now).catch((error: unknown) => this.#cannotLook(error, now));
       }
       await sleep(lookSeconds * 1000, undefined, { signal }).catch(() => undefined);
     }
-    this.#tell("stopped", "cancelled; the stack stays as it is", {});
+    this.#journal.tell("stopped", "cancelled; the stack stays as it is", {});
   }
 
   #cannotTell(error: unknown): "unknown" {
-    this.#once("failed", `the stack's outputs cannot be read: ${messageOf(error)}`, {});
+    if (!this.options.signal.aborted)
+      this.#journal.once("failed", `the stack's outputs cannot be read: ${messageOf(error)}`, {});
     return "unknown";
   }
 
   #cannotLook(error: unknown, { replicas }: State): void {
-    if (!this.options.signal.aborted) this.#once("failed", firstLine(error), replicas);
+    if (!this.options.signal.aborted) this.#journal.once("failed", firstLines(error), replicas);
   }
 
   /** Reads the stack's file; while that is not valid, what it said before counts. */
@@ -120,24 +99,13 @@ export class Operator {
     try {
       this.#config = this.options.config();
     } catch (error) {
-      this.#once("failed", `what the stack's file said before counts: ${firstLine(error)}`, replicas);
+      this.#journal.once(
+        "failed",
+        `what the stack's file said before counts: ${firstLines(error)}`,
+        replicas,
+      );
     }
     return this.#config;
-  }
-
-  /** Undefined if the stack is not up, and not asleep. */
-  async #state(): Promise<State | undefined> {
-    const outputs = await this.stack.outputs();
-    const parsed = replicasSchema.safeParse(outputs["replicas"]);
-    const replicas = parsed.success ? parsed.data : {};
-    const { asleep, endpoint, deployment } = outputs;
-    const mark = JSON.stringify([asleep, endpoint, replicas, deployment]);
-    if (endpoint !== undefined) {
-      // After an update that failed Pulumi has the outputs of before and after it.
-      return { deployed: deployedOf(outputs), replicas, isHalf: asleep !== undefined, mark };
-    }
-    const since = asleepSince(outputs);
-    return since === undefined ? undefined : { asleep: new Date(since), replicas, mark };
   }
 
   async #look(state: State): Promise<void> {
@@ -145,7 +113,7 @@ export class Operator {
     const due = dueAt(config, new Date());
     if (await this.#rest(state, config, due)) return;
     if (!isAwake(state)) return;
-    const pools = boundsOf(scaledPools(config), due);
+    const pools = state.workersDown === undefined ? boundsOf(scaledPools(config), due) : [];
     const hasChanged = pools.length > 0 && (await this.#scale(state, config, pools));
     // After a change what is known of the stack is old.
     if (!hasChanged && Date.now() >= this.#nextDrift) await this.#repair(state);
@@ -156,43 +124,51 @@ export class Operator {
    */
   async #rest(state: State, config: DeploymentConfig, due: Due | undefined): Promise<boolean> {
     const { afterMinutes } = config.idle;
-    if (isAwake(state) && afterMinutes !== undefined && Date.now() >= this.#nextCount) {
+    const mayDoze = isAwake(state) && state.workersDown === undefined;
+    if (mayDoze && afterMinutes !== undefined && Date.now() >= this.#nextCount) {
       const seconds = Math.min(this.options.driftSeconds, (afterMinutes * 60) / 4);
       this.#nextCount = Date.now() + seconds * 1000;
-      this.#quiet.note(await this.#count(state), new Date());
+      this.#quiet.note(await this.options.nodes.count(state.deployed), new Date());
     }
     let wanted = await this.#wanted(state, config, due);
-    if (wanted?.isIdle && isAwake(state)) {
+    if (wanted?.to === "sleep" && wanted.isIdle && isAwake(state)) {
       // Somebody may have asked since.
-      this.#quiet.note(await this.#count(state), new Date());
+      this.#quiet.note(await this.options.nodes.count(state.deployed), new Date());
       wanted = await this.#wanted(state, config, due);
     }
     if (wanted === undefined) return false;
-    const env = wanted.to === "sleep" ? { [ASLEEP_VARIABLE]: new Date().toISOString() } : {};
+    const env = wanted.to === "sleep" ? restVariable(wanted.what, sinceOf(wanted.what, state)) : {};
     const replicas = targetOf(state.replicas, {}, boundsOf(scaledPools(config), due));
-    const done = await this.#up(wanted.to, wanted.why, state, replicas, env);
+    const done = await this.#updates.carryOut({ kind: wanted.to, why: wanted.why, state, replicas, env });
     this.#unfinished = done === "done" ? undefined : wanted;
     if (done === "done") this.#quiet.forget();
     return true;
   }
 
   async #wanted(state: State, config: DeploymentConfig, due: Due | undefined): Promise<Rest | undefined> {
-    const { asleep } = state;
+    const { asleep, workersDown } = state;
     // Asks Pulumi: only where it matters.
-    const updated = isAwake(state) && due?.entry.down ? (await this.#past()).foreign : undefined;
-    const known = { asleep, updated, quiet: this.#quiet.since };
-    const isHalf = isAwake(state) && state.isHalf;
-    return restNow(config, due, known, new Date()) ?? (isHalf ? this.#unfinished : undefined);
+    const updated = isAwake(state) && due?.entry.down ? (await this.#updates.past()).foreign : undefined;
+    const asked = isAwake(state) && workersDown !== undefined ? await this.#asked(state) : undefined;
+    const known = { asleep, workersDown, asked, updated, quiet: this.#quiet.since };
+    return restNow(config, due, known, new Date()) ?? this.#toFinish(state);
   }
 
-  async #past(): Promise<Past> {
-    return pastOf(await this.stack.history(PAST_OPERATIONS));
+  /** A change of rest that has stopped half-way. */
+  #toFinish(state: State): Rest | undefined {
+    const last = this.#unfinished;
+    if (!isAwake(state) || !state.isHalf)
+      return last?.to === "sleep" && restsSince(state) !== undefined ? last : undefined;
+    const isComing = state.workersDown !== undefined;
+    return last ?? (isComing ? { to: "wake", why: "its workers have come back in part" } : undefined);
   }
 
-  async #count(state: Awake): Promise<Awaited<ReturnType<typeof countOf>>> {
+  async #asked({ deployed, replicas }: Awake): Promise<Date | undefined> {
     try {
-      return await this.#reached(state, (reach) => countOf(state.deployed, reach, this.options.signal));
-    } catch {
+      return await this.options.nodes.asked(deployed);
+    } catch (error) {
+      const text = `whether somebody has asked cannot be found out: ${firstLines(error)}`;
+      if (!this.options.signal.aborted) this.#journal.once("failed", text, replicas);
       return undefined;
     }
   }
@@ -213,167 +189,71 @@ export class Operator {
     const what = `${decision !== undefined && isPlanned ? "the planner decides" : "the schedule asks for"} ${changes.join(", ")}`;
     const hold = this.#pace.hold(config.autoscale, Date.now());
     if (hold !== undefined) {
-      const text = `${what}, not before ${clock(hold.until)}: ${hold.why}`;
-      this.#once("hold", text, state.replicas, what);
+      const text = `${what}, not before ${clock(new Date(hold.until))}: ${hold.why}`;
+      this.#journal.once("hold", text, state.replicas, what);
       return false;
     }
-    const done = await this.#up("scale", what, state, { ...state.replicas, ...target });
+    const done = await this.#carryOut(what, state, { ...state.replicas, ...target });
     // One that is refused is as good as carried out: the planner decides anew.
     if (done !== "failed") this.#answered = decision?.id ?? this.#answered;
     return true;
   }
 
-  async #decision(state: Awake, pools: readonly ScaledPool[]): Promise<Decision | undefined> {
-    const { signal } = this.options;
-    try {
-      return await this.#reached(state, (reach) =>
-        lastDecision(state.deployed, reach, pools, this.#answered, signal),
-      );
-    } catch (error) {
-      if (!signal.aborted)
-        this.#once("failed", `the planner's node does not answer: ${messageOf(error)}`, state.replicas);
-      return undefined;
-    }
+  async #carryOut(why: string, state: Awake, replicas: Replicas): Promise<Outcome> {
+    const outcome = await this.#updates.carryOut({ kind: "scale", why, state, replicas });
+    if (outcome === "done") this.#pace.note(Date.now());
+    if (outcome === "refused") this.#pace.noteRefused(Date.now());
+    return outcome;
   }
 
-  async #reached<T>({ deployed }: Awake, work: (reach: Reach) => Promise<T>): Promise<T> {
-    const reach = await reachNodes(deployed, this.options.signal);
+  async #decision(state: Awake, pools: readonly ScaledPool[]): Promise<Decision | undefined> {
+    const { signal, nodes } = this.options;
     try {
-      return await work(reach);
-    } finally {
-      reach.close();
+      return await nodes.decision(state.deployed, pools, this.#answered);
+    } catch (error) {
+      if (!signal.aborted)
+        this.#journal.once(
+          "failed",
+          `the planner's node does not answer: ${messageOf(error)}`,
+          state.replicas,
+        );
+      return undefined;
     }
   }
 
   /** Looks for what is lost, and repairs it. */
   async #repair(state: Awake): Promise<void> {
-    const { signal, driftSeconds } = this.options;
+    const { signal, driftSeconds, nodes } = this.options;
     this.#nextDrift = Date.now() + driftSeconds * 1000;
     let lost: string[];
     try {
-      lost = await this.#reached(state, (reach) => lostOf(state.deployed, reach, signal));
+      lost = await nodes.lost(state.deployed);
     } catch (error) {
       if (!signal.aborted)
-        this.#once("failed", `what runs cannot be found out: ${firstLine(error)}`, state.replicas);
+        this.#journal.once("failed", `what runs cannot be found out: ${firstLines(error)}`, state.replicas);
       return;
     }
-    if (lost.length === 0) return this.#backoff.repair.succeeded();
-    const done = await this.#up("repair", lost.join("; "), state);
-    if (done === "done") this.#backoff.repair.failed(Date.now());
-  }
-
-  /**
-   * @param replicas Default: as many as there are.
-   * @param env Further variables of the program.
-   */
-  async #up(
-    kind: Update,
-    why: string,
-    state: State,
-    replicas: Replicas = state.replicas,
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<"done" | "refused" | "failed"> {
-    const { signal, engineSignal } = this.options;
-    const backoff = this.#backoff[kind];
-    if (!backoff.mayTry(Date.now())) {
-      await this.#startAnew(backoff);
-      return "failed";
+    if (lost.length === 0) {
+      this.#updates.foundWell();
+      return state.workersDown === undefined ? this.#backToSpot(state) : undefined;
     }
-    if (!(await this.#isStill(state))) return "failed";
-    try {
-      const { seconds } = await this.stack.up({
-        signal: engineSignal,
-        mustExist: true,
-        message: OWN + why,
-        env: { [REPLICAS_VARIABLE]: JSON.stringify(replicas), ...env },
-      });
-      if (kind !== "repair") backoff.succeeded();
-      if (kind === "scale") this.#pace.note(Date.now());
-      this.#tell(kind, why, replicas, seconds);
-      return "done";
-    } catch (error) {
-      return signal.aborted ? "failed" : this.#failed(kind, why, state, error);
-    }
+    const { workersDown } = state;
+    const env = workersDown === undefined ? {} : restVariable("workers-down", workersDown);
+    await this.#updates.carryOut({ kind: "repair", why: lost.join("; "), state, env });
   }
 
-  /** Whether the stack is as it was looked at: a person may have changed it since, or begun to destroy it. */
-  async #isStill(state: State): Promise<boolean> {
-    const [now, past] = [await this.#state(), await this.#past()];
-    if (!past.isBeingDestroyed) return now?.mark === state.mark;
-    const text = "the last operation was `destroy`: nothing is done until it has ended, or `up` has";
-    this.#once("hold", text, state.replicas);
-    return false;
-  }
-
-  /** After it has given up: once somebody has updated the stack since, it tries again. */
-  async #startAnew(backoff: Backoff): Promise<void> {
-    if (backoff.gaveUp === undefined || Date.now() < this.#nextReset) return;
-    this.#nextReset = Date.now() + this.options.driftSeconds * 1000;
-    const { foreign } = await this.#past();
-    if (foreign !== undefined && foreign.getTime() > backoff.gaveUp) backoff.succeeded();
-  }
-
-  #failed(kind: Update, why: string, { replicas }: State, error: unknown) {
-    const message = firstLine(error);
-    if (LOCKED.test(messageOf(error))) {
-      const text = "another update of the stack runs, or was killed: `pulumi cancel` ends the lock of that";
-      this.#once("hold", `${why}: ${text}`, replicas);
-      return "failed";
-    }
-    if (error instanceof UsageProblem && kind === "scale") {
-      // Beyond a limit, as for a person: nothing was changed.
-      this.#pace.noteRefused(Date.now());
-      this.#once("hold", `${why}: refused. ${message}`, replicas);
-      return "refused";
-    }
-    const pause = this.#backoff[kind].failed(Date.now());
-    const next =
-      pause === undefined
-        ? `after ${TRIES} failures nothing is tried again until somebody has run \`up\``
-        : `tried again in ${pause} s`;
-    this.#tell("failed", `${why}: ${message} (${next})`, replicas);
-    return "failed";
-  }
-
-  #tell(kind: Action["kind"], text: string, replicas: Replicas, seconds?: number): void {
-    this.#told.clear();
-    this.#say(kind, text, replicas, seconds);
-  }
-
-  /** @param what What stays the same while it lasts. Default: the text. */
-  #once(kind: Action["kind"], text: string, replicas: Replicas, what = text): void {
-    if (this.#told.has(what)) return;
-    this.#told.add(what);
-    this.#say(kind, text, replicas);
-  }
-
-  #say(kind: Action["kind"], text: string, replicas: Replicas, seconds?: number): void {
-    const at = new Date().toISOString();
-    this.options.tell({ at, kind, text, replicas, ...(seconds === undefined ? {} : { seconds }) });
+  /** Has one replica that is on demand for want of a spot instance launched anew, which tries spot first. */
+  async #backToSpot(state: Awake): Promise<void> {
+    const names = this.#spot.isDue(Date.now()) ? mayFallBack(this.#config, state.replicas) : [];
+    if (names.length === 0) return;
+    const { nodes } = this.options;
+    const found = this.#spot.chosen(await nodes.onDemand(state.deployed, names), Date.now());
+    if (found === undefined) return;
+    await nodes.giveBack(state.deployed, found);
+    const why = `${found.name} was on demand for want of a spot instance, which is tried again`;
+    await this.#updates.carryOut({ kind: "repair", why, state });
   }
 }
-
-/** A stack that runs. */
-interface Awake {
-  readonly deployed: Deployed;
-  readonly replicas: Replicas;
-  readonly asleep?: undefined;
-  /** Whether taking it down, or bringing it up, has failed. */
-  readonly isHalf: boolean;
-  /** Differs after each update that changes what runs. */
-  readonly mark: string;
-}
-
-/** One of which nothing runs. */
-interface Asleep {
-  readonly asleep: Date;
-  readonly replicas: Replicas;
-  readonly mark: string;
-}
-
-type State = Awake | Asleep;
-
-const isAwake = (state: State): state is Awake => state.asleep === undefined;
 
 /** As many as were decided, else as there are; within the bounds of now. */
 function targetOf(now: Replicas, decided: Replicas, pools: readonly ScaledPool[]): Replicas {
@@ -385,13 +265,23 @@ function targetOf(now: Replicas, decided: Replicas, pools: readonly ScaledPool[]
   );
 }
 
-function firstLine(error: unknown): string {
-  const lines = messageOf(error)
-    .split("\n")
-    .filter((line) => line.trim() !== "");
-  return lines.slice(0, 2).join(" ");
+/** Tells the program what is to rest. */
+function restVariable(what: IdleEnd, since: Date): Record<string, string> {
+  return { [what === "down" ? ASLEEP_VARIABLE : WORKERS_DOWN_VARIABLE]: since.toISOString() };
 }
 
-function clock(at: number): string {
-  return new Date(at).toISOString().slice(11, 19);
+/** Since when that rests; now if it does not. */
+function sinceOf(what: IdleEnd, state: State): Date {
+  return (what === "down" ? state.asleep : state.workersDown) ?? new Date();
+}
+
+/**
+ * What an operator before this one has begun, and has perhaps not ended: Pulumi notes that a stack rests
+ * before it deletes what is to go.
+ */
+function unfinishedRest(state: State): Sleep | undefined {
+  const since = restsSince(state);
+  if (since === undefined || (isAwake(state) && state.isHalf)) return undefined;
+  const what = isAwake(state) ? "workers-down" : "down";
+  return { to: "sleep", what, why: `asleep since ${since.toISOString()}: nothing of it is to be left` };
 }

@@ -2,10 +2,11 @@
 
 import { messageOf } from "../../lib/run";
 import { EXIT, isUsersMistake } from "../commandLine";
+import { restOf } from "../deployment/resting";
 import { deploymentOf } from "../deployment/running";
 import type { PolicyPackChoice } from "../pulumi/policyPacks";
 import { code, failureBlock, markerOf, page, plainText, table } from "./markdown";
-import { type Cost, costIn, countsOf, dollars, type Report, type Run } from "./report";
+import { type Cost, costIn, countsOf, dollars, outputsIfAny, type Report, type Run } from "./report";
 import { ask, type Smoke, smokeLine } from "./smoke";
 
 /** Additional content of a page about a deployment. */
@@ -15,16 +16,31 @@ export interface DeployNotes {
   readonly json: Readonly<Record<string, unknown>>;
 }
 
+export interface DeployOptions {
+  readonly policyPacks: readonly PolicyPackChoice[];
+  /** Brings up also what its operator has taken down, which else is updated and left as it rests. */
+  readonly wake: boolean;
+}
+
 /** Brings the stack up; returns after a successful client request, or a failure. */
 export async function deploy(
   { stack, signal }: Run,
-  policyPacks: readonly PolicyPackChoice[],
+  { policyPacks, wake }: DeployOptions,
   { notes, json: more }: DeployNotes = { notes: [], json: {} },
 ): Promise<Report> {
   const marker = markerOf("deploy", stack.stack);
   const about = { verb: "deploy", stack: stack.stack, ...more };
   try {
-    const { changes, outputs, seconds, steps } = await stack.up({ policyPacks, signal });
+    const env = wake ? undefined : restOf((await outputsIfAny(stack)) ?? {});
+    const result = await stack.up({ policyPacks, signal, ...(env === undefined ? {} : { env }) });
+    const { changes, outputs, seconds, steps } = result;
+    if (env !== undefined) {
+      const [since] = Object.values(env);
+      const heading = `### ${plainText(stack.stack)} is updated, and asleep since ${since}`;
+      const said = `${countsOf(steps, true)}. It comes back as its schedule and its idle time say; \`deploy --wake\` brings it up now.`;
+      const json = { ...about, ok: true, changes, seconds, asleep: since, smoke: null };
+      return { markdown: page(marker, [heading, ...notes, said]), json, exitCode: EXIT.ok };
+    }
     const found = await ask(deploymentOf(await stack.outputs({ showSecrets: true })), signal);
     const cost = costIn(outputs);
     const markdown = page(marker, [

@@ -2,6 +2,7 @@
 
 import { messageOf } from "../../lib/run";
 import { EXIT } from "../commandLine";
+import { previewAsItRests } from "../deployment/resting";
 import { type Drift, driftOf } from "../pulumi/drift";
 import { code, failureBlock, markerOf, page, plainText, table } from "./markdown";
 import type { Report, Run } from "./report";
@@ -12,7 +13,7 @@ export async function drift({ stack, signal }: Run): Promise<Report> {
   const about = { verb: "drift", stack: stack.stack };
   const name = plainText(stack.stack);
   try {
-    const { steps } = await stack.preview({ signal });
+    const { steps } = await previewAsItRests(stack, { signal });
     const found = driftOf(steps);
     if (found.length === 0) {
       const markdown = page(marker, [`### ${name} is in sync`]);

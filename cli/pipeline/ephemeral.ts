@@ -95,7 +95,7 @@ export async function ephemeralUp(
   const notes = [
     `It is destroyed when the pull request is closed, or after ${expires.slice(0, 16).replace("T", " ")} UTC.`,
   ];
-  return deploy(run, policyPacks, { notes, json: { expires } });
+  return deploy(run, { policyPacks, wake: true }, { notes, json: { expires } });
 }
 
 /** Removes a stack with all its resources and its file. Idempotent. */

@@ -44,8 +44,8 @@ export function details(summary: string, body: string): string {
 /** The end of a failure's output, which has the cause. */
 export function failureBlock(message: string): string {
   const lines = message.split("\n");
-  const left = lines.length - LINES_OF_FAILURE;
-  const shown = left > 0 ? [`(${left} lines left out)`, ...lines.slice(-LINES_OF_FAILURE)] : lines;
+  const hidden = lines.length - LINES_OF_FAILURE;
+  const shown = hidden > 0 ? [`(${hidden} lines left out)`, ...lines.slice(-LINES_OF_FAILURE)] : lines;
   return block(shown.join("\n"));
 }
 

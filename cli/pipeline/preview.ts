@@ -2,6 +2,7 @@
 
 import { messageOf } from "../../lib/run";
 import { EXIT, isUsersMistake } from "../commandLine";
+import { restOf } from "../deployment/resting";
 import type { Violation } from "../pulumi/events";
 import type { OpenStack, OperationResult } from "../pulumi/openStack";
 import type { PolicyPackChoice } from "../pulumi/policyPacks";
@@ -17,6 +18,8 @@ interface Preview {
   readonly stack: string;
   readonly before: Cost | undefined;
   readonly after: Cost | undefined;
+  /** Since when it is asleep, or its workers are. */
+  readonly restsSince: string | undefined;
   readonly result: Result;
   /** Why the preview is incomplete. */
   readonly failure: string | undefined;
@@ -32,12 +35,16 @@ export async function preview(
   policyPacks: readonly PolicyPackChoice[],
 ): Promise<Report> {
   const { stack, signal } = run;
-  const before = costIn(await outputsIfAny(stack));
+  const outputs = await outputsIfAny(stack);
+  const before = costIn(outputs);
+  // As `deploy` leaves it.
+  const env = restOf(outputs ?? {});
   const found = await stack
-    .preview({ policyPacks, signal })
+    .preview({ policyPacks, signal, ...(env === undefined ? {} : { env }) })
     .then((result) => ({ result, failure: undefined, exitCode: EXIT.ok }), failed);
   const after = costIn(found.result.outputs);
-  return reportOf({ stack: stack.stack, before, after, ...found });
+  const [restsSince] = Object.values(env ?? {});
+  return reportOf({ stack: stack.stack, before, after, restsSince, ...found });
 }
 
 function failed(error: unknown): Pick<Preview, "result" | "failure" | "exitCode"> {
@@ -53,6 +60,7 @@ function reportOf(found: Preview): Report {
   return {
     markdown: page(markerOf("preview", stack), [
       `### ${plainText(stack)}: ${headline(found)}`,
+      restNote(found),
       refusal(violations),
       failure === undefined || exitCode === EXIT.notAsWanted ? "" : failureBlock(failure),
       costTable(before, after, exitCode === EXIT.ok),
@@ -78,6 +86,12 @@ function headline({ exitCode, result }: Preview): string {
   if (exitCode === EXIT.notAsWanted) return "refused by a policy";
   if (exitCode !== EXIT.ok) return "the preview failed";
   return countsOf(result.steps, false);
+}
+
+function restNote({ restsSince }: Preview): string {
+  return restsSince === undefined
+    ? ""
+    : `It is asleep since ${restsSince}: \`deploy\` updates it and leaves it asleep, \`deploy --wake\` and \`up\` bring it up.`;
 }
 
 function refusal(violations: readonly Violation[]): string {
@@ -107,15 +121,15 @@ function costTable(before: Cost | undefined, after: Cost | undefined, isWhole: b
   );
 }
 
-const MARKS: Readonly<Record<string, string>> = { create: "➕", update: "✏️", delete: "➖" };
+const SYMBOLS: Readonly<Record<string, string>> = { create: "➕", update: "✏️", delete: "➖" };
 const SHOWN = 100;
 
 function stepTable(steps: readonly Step[]): string {
   const rows = steps
     .slice(0, SHOWN)
-    .map(({ op, name }) => [`${MARKS[op] ?? "🔁"} ${plainText(op)}`, code(name)]);
-  const left = steps.length - rows.length;
-  return [table(["", "resource"], rows), left > 0 ? `and ${left} more` : ""].filter(Boolean).join("\n\n");
+    .map(({ op, name }) => [`${SYMBOLS[op] ?? "🔁"} ${plainText(op)}`, code(name)]);
+  const hidden = steps.length - rows.length;
+  return [table(["", "resource"], rows), hidden > 0 ? `and ${hidden} more` : ""].filter(Boolean).join("\n\n");
 }
 
 function changeDetails(steps: readonly Step[]): string {

@@ -36,6 +36,8 @@ const shownFailureLines = 30;
 /** Prefixes of SDK and language host for errors of the program: sdk/nodejs/cmd/run/run.ts. */
 const fault =
   /^(Running program .* failed with an unhandled exception|Program exited|Problem executing program)/;
+/** First line of what Pulumi's command resources say of a failed command, whose own message follows. */
+const commandLine = /^exit status \d+: running ".*":$/;
 /** Final messages of the engine that repeat an error without its cause. */
 const repeated = /^(update|preview|destroy|refresh|destruction) (failed|canceled)$/;
 
@@ -94,10 +96,11 @@ function errorsIn({ severity, message: text, urn }: DiagnosticEvent) {
   const message = plain(text);
   if (severity !== "error" || message.trim() === "" || repeated.test(message.trim())) return [];
   const owner = urn && !urn.includes("::pulumi:pulumi:Stack::") ? nameOf(urn) : undefined;
-  const lines = message.split("\n");
-  const left = lines.length - shownFailureLines;
+  const all = message.split("\n");
+  const lines = all.length > 1 && commandLine.test(all[0] ?? "") ? all.slice(1) : all;
+  const hidden = lines.length - shownFailureLines;
   const shown =
-    left > 0 ? [lines[0], `(${left} lines left out)`, ...lines.slice(-shownFailureLines + 1)] : lines;
+    hidden > 0 ? [lines[0], `(${hidden} lines left out)`, ...lines.slice(-shownFailureLines + 1)] : lines;
   const cut = shown.join("\n");
   return [{ message, text: owner === undefined ? cut : `${owner}: ${cut}`, isFault: fault.test(message) }];
 }

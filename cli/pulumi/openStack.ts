@@ -8,6 +8,7 @@ import { bypassProxies, proxyExemptions, usesProxy } from "../../lib/proxies";
 import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../../toolchain/index";
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
 import { type Cli, historyOf, initStack, type PastOperation, runCli, stackNames, tagsOf } from "./cli";
+import { removeLeftovers } from "./leftovers";
 import { type OperationKind, type OperationOptions, type OperationResult, runOperation } from "./operation";
 import { wrongPassphrase } from "./passphrase";
 import { UsageProblem } from "./problem";
@@ -21,7 +22,7 @@ import {
   stackFile,
   stacksWithFiles,
 } from "./project";
-import { removeStaleLocks } from "./staleLocks";
+import { removeRest } from "./removedStack";
 
 export type { OperationOptions, OperationResult } from "./operation";
 export { OperationFailed, UsageProblem } from "./problem";
@@ -118,7 +119,7 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
   const prepare = async (needsFile: boolean, mustExist = false): Promise<readonly string[]> => {
     if (repositoryFile === undefined && needsFile) throw missingFile(project, options.stack);
     if (directory !== undefined) {
-      removeStaleLocks(directory, project.name, shortName(options.stack), onProgress);
+      removeLeftovers(directory, project.name, shortName(options.stack), onProgress);
       if (!mustExist && !stateExists(directory, project, options.stack)) await init();
     }
     if (privateFile !== undefined) writePrivate(privateFile, repositoryText());
@@ -146,6 +147,10 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
     },
     remove: async () => {
       await runCli(cli, ["stack", "rm", "--yes", "--preserve-config"]);
+      // A backend of the user's choice keeps what Pulumi keeps there.
+      if (!backend.isOwn || directory === undefined) return;
+      const names = [project.name, shortName(options.stack)] as const;
+      removeRest(directory, names, privateFile === undefined ? [] : [privateFile], state);
     },
     init: async () => {
       if (!(await stackNames(cli)).includes(options.stack)) await init();

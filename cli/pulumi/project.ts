@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { parse } from "yaml";
+import { parse, YAMLParseError } from "yaml";
+import { messageOf } from "../../lib/run";
 import { UsageProblem } from "./problem";
 
 /** The relevant fields of Pulumi.yaml. */
@@ -23,6 +24,19 @@ function record(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
 
+/**
+ * Parses a YAML file. @throws UsageProblem with its name if it is not valid; without the line, which may hold
+ * a secret.
+ */
+export function readYaml(file: string): unknown {
+  try {
+    return parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    if (!(error instanceof YAMLParseError)) throw error;
+    throw new UsageProblem(`${file} is not valid YAML: ${error.message.split(/:?\n/)[0]}`);
+  }
+}
+
 /** Reads Pulumi.yaml. @throws UsageProblem if it is missing or has no name. */
 export function readProject(directory: string): Project {
   const root = resolve(directory);
@@ -31,7 +45,7 @@ export function readProject(directory: string): Project {
     .find((path) => existsSync(path));
   if (file === undefined)
     throw new UsageProblem(`${root} has no Pulumi.yaml: name the project's directory with --cwd`);
-  const { name, backend } = record(parse(readFileSync(file, "utf8")));
+  const { name, backend } = record(readYaml(file));
   if (typeof name !== "string") throw new UsageProblem(`${file} has no name of the project`);
   const url = record(backend)["url"];
   return {
@@ -77,6 +91,21 @@ export function stacksWithFiles(project: Project): string[] {
   const files = stackDirectories(project).flatMap((path) => readdirSync(path));
   const names = files.flatMap((file) => /^Pulumi\.(.+)\.ya?ml$/.exec(file)?.[1] ?? []);
   return [...new Set(names)].sort();
+}
+
+/** The error if no stack is named. @param directory Of the project. */
+export function missingStack(directory: string): string {
+  const missing = "--stack NAME is missing.";
+  try {
+    const project = readProject(directory);
+    const names = stacksWithFiles(project);
+    const example = names.includes("dev") ? "dev" : names[0];
+    return example === undefined
+      ? `${missing} ${project.directory} has no stack's file yet: Pulumi.NAME.yaml.`
+      : `${missing} Stacks in ${project.directory}: ${names.join(", ")}. For example: --stack ${example}`;
+  } catch (error) {
+    return `${missing} ${messageOf(error)}`;
+  }
 }
 
 /** Whether a stack's file has encryption settings. */

@@ -1,12 +1,10 @@
 /** Content of a stack's file, without validation. */
-import { readFileSync } from "node:fs";
-import { parse } from "yaml";
 import { CONFIG_NAMESPACE } from "../../config/problems";
-import { readProject, stackFile } from "./project";
+import { readProject, readYaml, stackFile } from "./project";
 
 /** The settings of this program's namespace in a stack's file, without the namespace. */
 export function writtenConfig(file: string): Record<string, unknown> {
-  const content: unknown = parse(readFileSync(file, "utf8"));
+  const content: unknown = readYaml(file);
   const config = asRecord(asRecord(content)["config"]);
   const prefix = `${CONFIG_NAMESPACE}:`;
   return Object.fromEntries(

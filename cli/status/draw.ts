@@ -40,6 +40,7 @@ export function drawStatus(status: Status, options: DrawOptions): string[] {
     ...status.problems.map((problem): Line => [{ text: "  ✗ ", style: "red" }, problem]),
     ...status.causes.flatMap((cause) => causeLines(cause, options.width)),
     [],
+    ...(status.workersDown === null ? [] : [labelled("Workers", [asleepText(status.workersDown)])]),
     ...status.roles.map((role, index) => labelled(index === 0 ? "Workers" : "", roleLine(role))),
     [],
     ...requestLines(status.requests),
@@ -47,6 +48,10 @@ export function drawStatus(status: Status, options: DrawOptions): string[] {
     ...status.clusters.flatMap((cluster) => [[], ...clusterLines(cluster, status)]),
   ];
   return lines.map((line) => rendered(line, options));
+}
+
+function asleepText(since: string): string {
+  return `asleep since ${since.slice(0, 16)}Z: the next request wakes them, where \`dynamo-sky operate\` runs`;
 }
 
 function heading(status: Status, { title, width }: DrawOptions): Line[] {

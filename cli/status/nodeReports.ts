@@ -1,6 +1,7 @@
 /** Queries all nodes of a deployment in parallel, with a time limit. */
 
 import { askNode, type ReportRequest } from "../../lib/agent";
+import { modelInPath } from "../../lib/modelPath";
 import { messageOf } from "../../lib/run";
 import { type Deployed, type DeployedNode, nodesOf } from "../deployment/deployed";
 import type { Reach } from "../deployment/reach";
@@ -65,7 +66,7 @@ function reportRequest(
   return {
     programs: programs.map(({ name }) => name),
     frontends: Object.fromEntries(frontends),
-    model: model.split("/").map(encodeURIComponent).join("/"),
+    model: modelInPath(model),
     series: SERIES,
     times,
     every,

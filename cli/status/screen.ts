@@ -21,8 +21,8 @@ export class LiveScreen {
 
   /** @param rows Height of the terminal; lines that do not fit are omitted, with a note. */
   show(lines: readonly string[], rows: number): void {
-    const left = lines.length - rows;
-    const fitting = left > 0 ? [...lines.slice(0, rows - 1), `… ${left + 1} more lines`] : lines;
+    const hidden = lines.length - rows;
+    const fitting = hidden > 0 ? [...lines.slice(0, rows - 1), `… ${hidden + 1} more lines`] : lines;
     this.out.write(`${HOME}${fitting.map((line) => `${line}${CLEAR_LINE}`).join("\n")}${CLEAR_BELOW}`);
   }
 

@@ -87,6 +87,8 @@ export interface Status {
   readonly problems: readonly string[];
   readonly causes: readonly KnownCause[];
   readonly endpoint: string;
+  /** Since when its workers are asleep, ISO 8601; null if they are not. */
+  readonly workersDown: string | null;
   readonly model: string;
   /** Task of the model. */
   readonly task: TaskName;
@@ -108,7 +110,7 @@ export interface Seen {
 }
 
 export function statusOf(deployed: Deployed, seen: Seen): Status {
-  const { deployment, topology, endpoint, model, engine } = deployed;
+  const { deployment, topology, endpoint, model, engine, workersDown = null } = deployed;
   const clusters = topology.map(({ name, cluster, accelerator = null }): ClusterStatus => {
     const state = seen.clusters[cluster] ?? { status: "GONE" };
     const nodes = seen.nodes.filter((node) => node.cluster === cluster).map(nodeStatus);
@@ -127,6 +129,7 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
     problems,
     causes: causesIn(clusters, roles, seen),
     endpoint,
+    workersDown,
     model,
     task: deployment.task,
     engine,

@@ -50,7 +50,7 @@ export function judge(groups: readonly PrefixGroup[], workers: number): Verdict 
     disaggregated: all.some(({ prefillWorker, decodeWorker }) => prefillWorker !== decodeWorker),
   };
   const problem = problemOf(counts, all);
-  return { cacheAware: problem === undefined, reason: problem ?? praiseOf(counts), ...counts };
+  return { cacheAware: problem === undefined, reason: problem ?? successText(counts), ...counts };
 }
 
 /** The worker, and its attention group, that processed the prompt. */
@@ -76,7 +76,7 @@ function problemOf({ followUps, held, chance, workers }: Counts, all: readonly S
   return undefined;
 }
 
-function praiseOf({ followUps, held, chance, workers }: Counts): string {
+function successText({ followUps, held, chance, workers }: Counts): string {
   const found = `${held} of ${followUps} requests went to the worker that holds their beginning, and found it there`;
   return workers > 1
     ? `${found}; by chance among ${workers} workers: ${percent(chance)}.`

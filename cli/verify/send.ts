@@ -2,6 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { callHttp } from "../../lib/http";
+import { readyPath } from "../../lib/modelPath";
 import { ask, freshPrefix, type ProofTarget, type Served, toldByLogs } from "../proof";
 import type { PrefixGroup } from "./judge";
 
@@ -104,8 +105,7 @@ export async function promptWorkers({
   fingerprint,
   signal = new AbortController().signal,
 }: ProofTarget): Promise<number | undefined> {
-  const name = model.split("/").map(encodeURIComponent).join("/");
-  const { status, text } = await callHttp(`${endpoint}/v1/models/${name}/ready`, {
+  const { status, text } = await callHttp(`${endpoint}/v1/${readyPath(model)}`, {
     headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
     fingerprint,
     timeoutMs: READY_MS,

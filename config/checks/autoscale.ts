@@ -35,12 +35,12 @@ function poolProblems({ pools = [] }: Known): Problem[] {
       const message = `${replicas} to begin with is not between minReplicas ${minReplicas} and maxReplicas ${maxReplicas}. Allowed: ${minReplicas} to ${maxReplicas}; or remove it.`;
       return [at("replicas", message)];
     }
-    return twins(pools, index).map((message) => at("maxReplicas", message));
+    return sameRoleProblems(pools, index).map((message) => at("maxReplicas", message));
   });
 }
 
 /** The planner knows one number for each role. */
-function twins(pools: readonly Pool[], index: number): string[] {
+function sameRoleProblems(pools: readonly Pool[], index: number): string[] {
   const role = pools[index]?.role;
   const other = pools.findIndex((pool, at) => at !== index && pool.role === role);
   if (other < 0) return [];

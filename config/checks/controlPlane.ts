@@ -23,7 +23,7 @@ function reachProblems({ target, cluster, placement, controlPlane }: Known): Pro
   if (controlPlane.events === "zmq") {
     problems.push({
       path: ["controlPlane", "events"],
-      message: `"zmq" opens random ports, which other machines cannot count on to reach (${where}). Use "nats" or "auto".`,
+      message: `"zmq" opens random ports, which may be closed between machines (${where}). Use "nats" or "auto".`,
     });
   }
   return problems;

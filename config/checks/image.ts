@@ -1,5 +1,6 @@
 /** Checks of the nodes' image: an NVIDIA image must have the supported release and contain the engine. */
 import { ENGINES, type EngineName, engines, isSimulated } from "../../engines";
+import { type Image, machineImages, programsImage } from "../images";
 import { cloudOf, infraKind, runsAsImageUser } from "../infra";
 import type { Problem } from "../problems";
 import { isRootUser } from "../runOptions";
@@ -22,7 +23,8 @@ export function isDynamoImage(image: string): boolean {
 }
 
 /** Whether the nodes run the release whose flags are known here, as far as their image tells. */
-export function isKnownRelease(image: string | undefined): boolean {
+export function isKnownRelease(written: Image | undefined): boolean {
+  const image = programsImage(written);
   if (image === undefined) return true;
   const [, , tag] = DYNAMO_IMAGE.exec(image) ?? [];
   return tag === VERSIONS.dynamo || tag?.startsWith(`${VERSIONS.dynamo}-`) === true;
@@ -44,11 +46,14 @@ export function isOfRegistry(image: string): boolean {
 
 /** SkyPilot takes an image without `docker:` for one of the cloud's machines, except on Kubernetes. */
 function prefixProblems({ sky, target }: Known): Problem[] {
-  if (sky?.image === undefined || target === "local" || !isOfRegistry(sky.image)) return [];
+  if (sky === undefined || target === "local") return [];
   const machines = sky.infra.filter((infra) => infraKind(infra) !== "Kubernetes");
   if (sky.infra.length > 0 && machines.length === 0) return [];
-  const message = `${show(sky.image)} is taken for an image of the cloud's machines. Write docker:${sky.image} for a container.`;
-  return [{ path: ["sky", "image"], message }];
+  return machineImages(sky.image).flatMap(({ region, name }): Problem[] => {
+    if (!isOfRegistry(name)) return [];
+    const message = `${show(name)} is taken for an image of the cloud's machines. Write docker:${name} for a container${region === undefined ? "" : ", in the place of the regions"}.`;
+    return [{ path: ["sky", "image", ...(region === undefined ? [] : [region])], message }];
+  });
 }
 
 /**
@@ -63,24 +68,26 @@ const NOT_NVIDIA = /^(MI\d|Radeon|Gaudi|tpu-|Trainium|Inferentia)/i;
  */
 function acceleratorProblems({ sky, engine, target, cluster, pools = [] }: Known): Problem[] {
   if (sky === undefined || target === "local" || engine === undefined || isSimulated(engine)) return [];
-  if (sky.image !== undefined && !isDynamoImage(sky.image)) return [];
+  const image = programsImage(sky.image);
+  if (image !== undefined && !isDynamoImage(image)) return [];
   const named = [
     { path: ["cluster", "accelerator"], accelerator: cluster?.accelerator },
     ...pools.map(({ accelerator }, index) => ({ path: ["pools", index, "accelerator"], accelerator })),
   ];
   return named.flatMap(({ path, accelerator }): Problem[] => {
     if (accelerator === undefined || !NOT_NVIDIA.test(accelerator)) return [];
-    const message = `${show(accelerator)} is no GPU of NVIDIA's, and ${sky.image ?? "what the nodes run by default"} is built for CUDA. Use a GPU of NVIDIA's, or set sky.image to an image with Dynamo and ${engine} for this accelerator.`;
+    const message = `${show(accelerator)} is no GPU of NVIDIA's, and ${image ?? "what the nodes run by default"} is built for CUDA. Use a GPU of NVIDIA's, or set sky.image to an image with Dynamo and ${engine} for this accelerator.`;
     return [{ path, message }];
   });
 }
 
 /** The user of NVIDIA's images is neither root nor has sudo, and SkyPilot needs one of the two. */
 function userProblems({ sky, target }: Known): Problem[] {
-  if (sky?.image === undefined || target === "local" || !isDynamoImage(sky.image)) return [];
+  const image = programsImage(sky?.image);
+  if (sky === undefined || image === undefined || target === "local" || !isDynamoImage(image)) return [];
   const without = sky.infra.filter((infra) => runsAsImageUser(infra) && !hasVastUser(infra, sky.config));
   if (without.length === 0) return [];
-  const message = `${show(sky.image)} runs as its own user on ${listed(without)}, without the root or sudo that SkyPilot needs there. Remove it: nodes run SkyPilot's own image then, with Dynamo from PyPI.`;
+  const message = `${show(image)} runs as its own user on ${listed(without)}, without the root or sudo that SkyPilot needs there. Remove it: nodes run SkyPilot's own image then, with Dynamo from PyPI.`;
   return [{ path: ["sky", "image"], message }];
 }
 
@@ -92,17 +99,17 @@ function hasVastUser(infra: string, config: unknown): boolean {
 }
 
 function releaseProblems({ sky, engine }: Known): Problem[] {
-  const [, name, tag] = DYNAMO_IMAGE.exec(sky?.image ?? "") ?? [];
+  const image = programsImage(sky?.image);
+  const [, name, tag] = DYNAMO_IMAGE.exec(image ?? "") ?? [];
   const right = engine && dynamoImage(engine);
-  if (sky?.image === undefined || name === undefined || engine === undefined || right === undefined)
-    return [];
+  if (image === undefined || name === undefined || engine === undefined || right === undefined) return [];
   const path = ["sky", "image"];
   const remedy = `Use ${right}, or remove this.`;
   if (ENGINES.some((other) => other !== engine && engines[other].release?.imageName === name)) {
-    return [{ path, message: `${show(sky.image)} holds another engine than ${engine}. ${remedy}` }];
+    return [{ path, message: `${show(image)} holds another engine than ${engine}. ${remedy}` }];
   }
   const release = VERSIONS.dynamo.replace(/\.\d+$/, "");
   if (tag === undefined || tag.startsWith(`${release}.`)) return [];
-  const message = `${show(sky.image)} is not of Dynamo ${release}, whose flags the workers are started with. ${remedy}`;
+  const message = `${show(image)} is not of Dynamo ${release}, whose flags the workers are started with. ${remedy}`;
   return [{ path, message }];
 }

@@ -15,18 +15,21 @@ import { idleChecks } from "./idle";
 import { imageChecks } from "./image";
 import { infraChecks } from "./infra";
 import { labelChecks } from "./labels";
+import { machineImageChecks } from "./machineImages";
 import { modelChecks } from "./model";
 import { mountChecks } from "./mounts";
 import { parserChecks } from "./parsers";
 import { placementChecks } from "./placement";
 import { poolChecks } from "./pools";
 import { registryChecks } from "./registry";
+import { restChecks } from "./rest";
 import { routerChecks } from "./router";
 import { scheduleChecks } from "./schedule";
 import { secretChecks } from "./secrets";
 import { sharingChecks } from "./sharing";
 import { skyChecks } from "./sky";
 import { skyConfigChecks } from "./skyConfig";
+import { spotChecks } from "./spot";
 import { taskChecks } from "./task";
 import { textChecks } from "./text";
 import { updateChecks } from "./update";
@@ -42,7 +45,9 @@ export function checkAcross(known: Known): Problem[] {
     modelChecks,
     poolChecks,
     autoscaleChecks,
+    spotChecks,
     scheduleChecks,
+    restChecks,
     engineChecks,
     placementChecks,
     routerChecks,
@@ -56,6 +61,7 @@ export function checkAcross(known: Known): Problem[] {
     mountChecks,
     controlPlaneChecks,
     imageChecks,
+    machineImageChecks,
     registryChecks,
     sharingChecks,
     taskChecks,

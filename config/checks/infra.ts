@@ -5,10 +5,11 @@
  * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/resources.py
  */
 
+import { type Image, machineImages, programsImage } from "../images";
 import { cannot, cloudOf, infraKind, isSlurm, kubernetesSections, type SkyFeature } from "../infra";
 import { isHostVolume } from "../mounts";
 import { hasPullSecrets } from "../podConfig";
-import { gpusPerReplica } from "../pools";
+import { gpusPerReplica, usesSpot } from "../pools";
 import type { Problem, SettingPath } from "../problems";
 import type { ParsedConfig } from "../schema";
 import { USUAL_GPUS_OF_A_NODE } from "../services";
@@ -21,10 +22,10 @@ type Sky = ParsedConfig["sky"];
 /** A feature that may be requested. */
 interface Feature {
   readonly feature: SkyFeature;
-  readonly setting: SettingPath;
+  readonly setting: SettingPath | ((sky: Sky, known: Known) => SettingPath);
   /** The request, as messages show it; undefined if not requested. */
   readonly asked: (sky: Sky, known: Known) => string | undefined;
-  readonly remedy: string | ((infra: string) => string);
+  readonly remedy: string | ((infra: string, sky: Sky, known: Known) => string);
   /** Whether this infra supports it nevertheless. Default: none does. */
   readonly except?: (infra: string, sky: Sky) => boolean;
 }
@@ -37,12 +38,29 @@ export function severalNodes({ cluster, pools = [] }: Known): string | undefined
   return cluster.nodes > 1 || spans ? "a cluster of several nodes" : undefined;
 }
 
+/** Index of the first pool that asks for spot instances by itself. */
+function spotPool({ useSpot }: Sky, { pools = [] }: Known): number | undefined {
+  const pool = useSpot ? -1 : pools.findIndex(({ spot }) => spot.use === true);
+  return pool < 0 ? undefined : pool;
+}
+
+const isContainer = (image: Image | undefined): boolean =>
+  programsImage(image)?.startsWith("docker:") === true;
+
 const FEATURES: readonly Feature[] = [
   {
     feature: "spot",
-    setting: ["sky", "useSpot"],
-    asked: ({ useSpot }) => (useSpot ? "spot instances" : undefined),
-    remedy: "Set sky.useSpot to false",
+    setting: (sky, known) => {
+      const pool = spotPool(sky, known);
+      return pool === undefined ? ["sky", "useSpot"] : ["pools", pool, "spot", "use"];
+    },
+    asked: (sky, known) => {
+      const { pools = [] } = known;
+      const uses = pools.length === 0 ? sky.useSpot : pools.some((pool) => usesSpot(pool, sky.useSpot));
+      return uses ? "spot instances" : undefined;
+    },
+    remedy: (_infra, sky, known) =>
+      spotPool(sky, known) === undefined ? "Set sky.useSpot to false" : "Set it to false",
   },
   {
     feature: "ports",
@@ -57,7 +75,7 @@ const FEATURES: readonly Feature[] = [
       autostopMinutes !== undefined && !autostopDown ? "clusters that are stopped and kept" : undefined,
     remedy: "Remove sky.autostopDown: clusters are taken down then",
     // On Slurm a container can be stopped if Pyxis is installed.
-    except: (infra, { image }) => isSlurm(infra) && image?.startsWith("docker:") === true,
+    except: (infra, { image }) => isSlurm(infra) && isContainer(image),
   },
   {
     feature: "autodown",
@@ -84,16 +102,16 @@ const FEATURES: readonly Feature[] = [
   {
     feature: "containers",
     setting: ["sky", "image"],
-    asked: ({ image }) => (image?.startsWith("docker:") === true ? "a container" : undefined),
+    asked: ({ image }) => (isContainer(image) ? "a container" : undefined),
     remedy: "Remove sky.image: Dynamo comes from PyPI then",
   },
   {
     feature: "machineImages",
     setting: ["sky", "image"],
-    asked: ({ image }) =>
-      image === undefined || image.startsWith("docker:") || isOfRegistry(image)
-        ? undefined
-        : `the machine image ${show(image)}`,
+    asked: ({ image }) => {
+      const [machine] = machineImages(image).filter(({ name }) => !isOfRegistry(name));
+      return machine && `the machine image ${show(machine.name)}`;
+    },
     remedy: "Remove sky.image, or name a container's image (docker:…)",
   },
   {
@@ -134,7 +152,7 @@ export function infraChecks(known: Known): Problem[] {
     if (what === undefined || first === undefined) return [];
     const others =
       unable.length === sky.infra.length ? "" : `, or take ${unable.join(", ")} out of sky.infra`;
-    const message = `asks ${show(first)} for ${what}, which SkyPilot cannot do on ${infraKind(first) ?? cloudOf(first)}. ${typeof remedy === "string" ? remedy : remedy(first)}${others}.`;
-    return [{ path: setting, message }];
+    const message = `asks ${show(first)} for ${what}, which SkyPilot cannot do on ${infraKind(first) ?? cloudOf(first)}. ${typeof remedy === "string" ? remedy : remedy(first, sky, known)}${others}.`;
+    return [{ path: typeof setting === "function" ? setting(sky, known) : setting, message }];
   });
 }

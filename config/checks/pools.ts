@@ -30,12 +30,12 @@ function roleProblems({ pools }: Known): Problem[] {
       },
     ];
   }
-  if (has("prefill") && !has("decode")) return [{ path, message: lonely("prefill", "decode") }];
-  if (has("decode") && !has("prefill")) return [{ path, message: lonely("decode", "prefill") }];
+  if (has("prefill") && !has("decode")) return [{ path, message: missingRole("prefill", "decode") }];
+  if (has("decode") && !has("prefill")) return [{ path, message: missingRole("decode", "prefill") }];
   return [];
 }
 
-function lonely(role: WorkerRole, missing: WorkerRole): string {
+function missingRole(role: WorkerRole, missing: WorkerRole): string {
   return `there is a pool with role ${role} and none with role ${missing}; one cannot answer without the other. Add a ${missing} pool, or use role aggregated.`;
 }
 
@@ -52,11 +52,15 @@ function sizeProblems({ pools }: Known): Problem[] {
   });
 }
 
-function acceleratorProblems({ pools, placement, cluster }: Known): Problem[] {
+function acceleratorProblems({ pools, placement, cluster, target }: Known): Problem[] {
   if (placement !== "shared" || cluster === undefined) return [];
   return (pools ?? []).flatMap(({ accelerator }, index) => {
     if (accelerator === undefined || accelerator === cluster.accelerator) return [];
-    const message = `${show(accelerator)} differs from cluster.accelerator ${show(cluster.accelerator)}, and with placement shared all pools are on one cluster. Remove it, or set placement to dedicated.`;
+    const why =
+      target === "local"
+        ? "with target local all pools are on this machine's GPUs. Remove it."
+        : "with placement shared all pools are on one cluster. Remove it, or set placement to dedicated.";
+    const message = `${show(accelerator)} differs from cluster.accelerator ${show(cluster.accelerator)}, and ${why}`;
     return [{ path: ["pools", index, "accelerator"], message }];
   });
 }

@@ -3,6 +3,7 @@
  * name of an image that does not begin with it: `format_image` of
  * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/docker_utils.py.
  */
+import { programsImage } from "../images";
 import { infraKind, isSlurm, runsContainers } from "../infra";
 import type { Problem } from "../problems";
 import { show } from "../values";
@@ -41,13 +42,14 @@ const HOST = /^(localhost|[^/]*[.:][^/]*)\//;
 
 /** Why no image is pulled from there; undefined if one is, or what the image is is not known. */
 function imageProblem(server: string, { sky, engine }: Known): string | undefined {
-  const { image = undefined, infra = [] } = sky ?? {};
+  const { infra = [] } = sky ?? {};
+  const image = programsImage(sky?.image);
   if (image === undefined && engine === undefined) return undefined;
   const usual = engine !== undefined && infra.every(runsContainers) ? dynamoImage(engine) : undefined;
   const pulled = image ?? usual;
   const isPod = infra.some((one) => infraKind(one) === "Kubernetes");
   if (pulled === undefined || (!pulled.startsWith("docker:") && !isPod))
-    return `${show(server)} is where nothing is pulled from: ${pulled === undefined ? "nodes run SkyPilot's own image" : `${show(pulled)} is an image of the cloud's machines`}. Set sky.image to an image of that registry (docker:…), or remove sky.registry and registryPassword.`;
+    return `${show(server)} has no effect: ${pulled === undefined ? "nodes run SkyPilot's own image" : `${show(pulled)} is an image of the cloud's machines`}. Set sky.image to an image of that registry (docker:…), or remove sky.registry and registryPassword.`;
   const name = pulled.replace(/^docker:/, "");
   const [, host] = HOST.exec(name) ?? [];
   if (host === undefined || name.startsWith(`${server}/`)) return undefined;

@@ -3,6 +3,7 @@
  * the required rights.
  */
 import { isSimulated } from "../../engines";
+import { programsImage } from "../images";
 import { cloudOf, kubernetesSections } from "../infra";
 import { podUsers, unknownPodKeys } from "../podConfig";
 import type { Problem, SettingPath } from "../problems";
@@ -166,7 +167,8 @@ function podProblems(config: object): Problem[] {
 }
 
 /** Without root or sudo SkyPilot gives up on a running node, and NVIDIA's images have no sudo. */
-function userProblems(config: object, { infra, image }: NonNullable<Known["sky"]>): Problem[] {
+function userProblems(config: object, { infra, image: written }: NonNullable<Known["sky"]>): Problem[] {
+  const image = programsImage(written);
   if (image !== undefined && !isDynamoImage(image)) return [];
   const pods = kubernetesSections(infra)
     .flatMap((section) => podUsers(config, section))

@@ -1,3 +1,4 @@
+import { frontendReplicas } from "../access";
 import { mostReplicas } from "../pools";
 import type { Problem, SettingPath } from "../problems";
 import type { Known } from ".";
@@ -9,12 +10,15 @@ interface Updated {
 }
 
 /** Rejects settings of updates that would change nothing, or that would leave nobody who serves. */
-export function updateChecks({ pools, frontend }: Known): Problem[] {
+export function updateChecks({ pools, frontend, ...known }: Known): Problem[] {
+  const frontends = frontend && frontendReplicas({ ...known, frontend });
   return [
     ...(pools ?? []).flatMap((pool, index) =>
       problemsOf(["pools", index], { ...pool, replicas: mostReplicas(pool) }),
     ),
-    ...(frontend === undefined ? [] : problemsOf(["frontend"], frontend)),
+    ...(frontend === undefined || frontends === undefined
+      ? []
+      : problemsOf(["frontend"], { ...frontend, replicas: frontends })),
   ];
 }
 

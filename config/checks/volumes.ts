@@ -5,6 +5,7 @@
  * `_validate_pyxis_mount_path` of
  * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/slurm/instance.py.
  */
+import { programsImage } from "../images";
 import { infraKind, isSlurm } from "../infra";
 import { type HostVolume, isHostVolume, type NewVolume, type Volume } from "../mounts";
 import type { Problem, SettingPath } from "../problems";
@@ -66,7 +67,7 @@ function hostProblems(path: SettingPath, at: string, volume: HostVolume, { sky }
       "host_path",
       "is a directory of the machines, which SkyPilot mounts on Slurm alone. Set sky.infra to slurm/CLUSTER, or take this out.",
     );
-  else if (image?.startsWith("docker:") !== true)
+  else if (programsImage(image)?.startsWith("docker:") !== true)
     say(
       "host_path",
       "is mounted into a container, and nodes of Slurm run none by default: there, programs see the machine's own directories. Remove it, or set sky.image (docker:…).",

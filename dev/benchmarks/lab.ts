@@ -4,15 +4,9 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parse, stringify } from "yaml";
 import { planStack } from "../../cli/plannedStack";
 import { UsageProblem } from "../../cli/pulumi/problem";
-import { readProject, stackFile } from "../../cli/pulumi/project";
-import { renderStack } from "../../cli/recipe";
 import { portHolder } from "../../lib/processes";
 import { Progress } from "../../lib/progress";
 import { programsOf } from "../../plan/types";
@@ -21,16 +15,30 @@ import { packageRoot } from "../../toolchain/index";
 import { SKY_ENVIRONMENT } from "../../toolchain/labLayout";
 import { borrowLab } from "../lab/session";
 import { installedSky } from "../lab/tools";
+import { type Change, LAB_STACK, LabProject } from "./labProject";
+import { type StreamedAnswer, sendStreams } from "./streams";
 import { median, timed } from "./timing";
 
-const STACK = "lab";
 const CLUSTER = "dynamo-sky-benchmark";
 const ANSWER_SECONDS = 300;
 const PAUSE_MS = 250;
 
-export interface LabRow {
-  readonly what: string;
-  readonly seconds: readonly number[];
+/** Streams at any time during a change. */
+const LOAD = { requests: Number.POSITIVE_INFINITY, clients: 50, answerTokens: 32 };
+
+export interface LabTimes {
+  readonly rows: readonly {
+    readonly what: string;
+    readonly seconds: readonly number[];
+    /** In seconds, or in what it says; none if there is no goal. */
+    readonly goal?: string;
+  }[];
+  /** Of the medians of `up` and the plain launch. */
+  readonly ratio: number;
+  /** Streams sent during changes. */
+  readonly streams: number;
+  /** Status and response of each that did not end whole. */
+  readonly lost: readonly string[];
 }
 
 /**
@@ -40,18 +48,13 @@ export interface LabRow {
  * equally.
  * @throws UsageProblem if something else uses one of the ports, UserError if the lab is not available.
  */
-export async function labRows(repeats: number): Promise<LabRow[]> {
+export async function labTimes(repeats: number): Promise<LabTimes> {
   requireFreePorts();
   return borrowLab("measuring on the lab", new Progress(), () => measure(repeats));
 }
 
-/** Ratio of the second row's median to the first one's. */
-export function ratioOf([bare, up]: readonly LabRow[]): number {
-  return median(up?.seconds ?? []) / median(bare?.seconds ?? []);
-}
-
 function requireFreePorts(): void {
-  const { plan } = planStack(STACK, packageRoot());
+  const { plan } = planStack(LAB_STACK, packageRoot());
   const programs = programsOf(plan);
   const taken = programs.flatMap(({ name, ports }) =>
     Object.values(ports).flatMap((port) => {
@@ -61,38 +64,41 @@ function requireFreePorts(): void {
   );
   if (taken.length === 0) return;
   throw new UsageProblem(
-    `Ports of stack ${STACK} are taken:\n${taken.join("\n")}\nEnd these, then run this again.`,
+    `Ports of stack ${LAB_STACK} are taken:\n${taken.join("\n")}\nEnd these, then run this again.`,
   );
 }
 
-async function measure(repeats: number): Promise<LabRow[]> {
-  const scratch = mkdtempSync(join(tmpdir(), "dynamo-sky-benchmark-"));
-  const seconds: Record<"bare" | "up" | "noop" | "preview" | "update" | "destroy" | "down", number[]> = {
-    bare: [],
-    up: [],
-    noop: [],
-    preview: [],
-    update: [],
-    destroy: [],
-    down: [],
-  };
-  const project = makeProject(scratch);
+/** Rows of the table, in its order, and the goal of each. */
+const emptyRows = () => ({
+  bare: row("bare `sky launch` of the recipe, to the first answer"),
+  up: row("`pulumi up` of the same with gateway and TLS, to the first answer", "1.15 × bare"),
+  noop: row("no-op `up`", "4"),
+  preview: row("`preview`", "4"),
+  mode: row("router mode, under load", "10"),
+  more: row("one more decode worker, under load", "15"),
+  fewer: row("one decode worker fewer, under load"),
+  destroy: row("`destroy`"),
+  down: row("bare `sky down`"),
+});
+type Rows = ReturnType<typeof emptyRows>;
+
+function row(what: string, goal?: string) {
+  const seconds: number[] = [];
+  return { what, seconds, ...(goal === undefined ? {} : { goal }) };
+}
+
+async function measure(repeats: number): Promise<LabTimes> {
+  const rows = emptyRows();
+  const answers: StreamedAnswer[] = [];
+  const project = new LabProject();
   const bare = async (): Promise<void> => {
-    seconds.bare.push(await bareLaunch(scratch));
-    seconds.down.push(await sky("down", "-y", CLUSTER));
+    rows.bare.seconds.push(await bareLaunch(project));
+    rows.down.seconds.push(await sky("down", "-y", CLUSTER));
   };
-  const ours = async (): Promise<void> => {
-    seconds.up.push(await project.stack("up"));
-    seconds.noop.push(await project.stack("up"));
-    seconds.preview.push(await project.stack("preview"));
-    project.setRouterMode("round-robin");
-    seconds.update.push(await project.stack("up"));
-    seconds.destroy.push(await project.stack("destroy"));
-    project.setRouterMode("kv");
-  };
+  const ours = async () => answers.push(...(await life(project, rows)));
   try {
     // The first launch on a machine downloads packages: it is not counted.
-    await bareLaunch(scratch);
+    await bareLaunch(project);
     await sky("down", "-y", CLUSTER);
     for (let run = 0; run < repeats; run++) {
       const inTurn = run % 2 === 0 ? [bare, ours] : [ours, bare];
@@ -102,50 +108,39 @@ async function measure(repeats: number): Promise<LabRow[]> {
     // Cleans up after a failure; either may not exist.
     await project.stack("destroy").catch(() => undefined);
     await sky("down", "-y", CLUSTER).catch(() => undefined);
-    rmSync(scratch, { recursive: true, force: true });
+    project.remove();
   }
-  return [
-    { what: "bare `sky launch` of the recipe, to the first answer", seconds: seconds.bare },
-    { what: "`pulumi up` of the same, to the first answer", seconds: seconds.up },
-    { what: "no-op `up`", seconds: seconds.noop },
-    { what: "`preview`", seconds: seconds.preview },
-    { what: "in-place update (router mode), to the first answer", seconds: seconds.update },
-    { what: "`destroy`", seconds: seconds.destroy },
-    { what: "bare `sky down`", seconds: seconds.down },
-  ];
+  const lost = answers.filter(({ isWhole }) => !isWhole);
+  return {
+    rows: Object.values(rows),
+    ratio: median(rows.up.seconds) / median(rows.bare.seconds),
+    streams: answers.length,
+    lost: lost.map(({ status, problem }) => `${status}: ${problem}`),
+  };
 }
 
-/** A separate project with this repository's program and the lab's stack. */
-function makeProject(scratch: string) {
-  const file = join(scratch, `Pulumi.${STACK}.yaml`);
-  const config = parse(readFileSync(stackFile(readProject(packageRoot()), STACK) ?? "", "utf8")) as {
-    config: Record<string, unknown>;
-  };
-  // Without the gateway, whose keys and certificate a plain launch would need.
-  const access = { "dynamo-sky:access": { gateway: false } };
-  const write = (mode: string): void => {
-    writeFileSync(
-      file,
-      stringify({ config: { ...config.config, ...access, "dynamo-sky:router": { mode } } }),
-    );
-  };
-  write("kv");
-  const main = join(packageRoot(), "index.ts");
-  writeFileSync(join(scratch, "Pulumi.yaml"), stringify({ name: "benchmark", runtime: "nodejs", main }));
-  const env = {
-    ...process.env,
-    DYNAMO_SKY_STATE: join(scratch, "state"),
-    DYNAMO_SKY_ROOT: packageRoot(),
-    PULUMI_CONFIG_PASSPHRASE: "benchmark",
-  };
-  return {
-    setRouterMode: write,
-    stack: (verb: string): Promise<number> =>
-      timed("npm", ["run", "--silent", "stack", "--", verb, "--stack", STACK, "--cwd", scratch], {
-        cwd: packageRoot(),
-        env,
-      }),
-  };
+/** From `up` to `destroy`. @returns Every stream of the load. */
+async function life(project: LabProject, rows: Rows): Promise<StreamedAnswer[]> {
+  project.configure({});
+  rows.up.seconds.push(await project.stack("up"));
+  rows.noop.seconds.push(await project.stack("up"));
+  rows.preview.seconds.push(await project.stack("preview"));
+  let isOver = false;
+  const load = sendStreams(await project.endpoint(), { ...LOAD, isOver: () => isOver });
+  try {
+    const change = async (to: Change): Promise<number> => {
+      project.configure(to);
+      return project.stack("up");
+    };
+    rows.mode.seconds.push(await change({ mode: "round-robin" }));
+    rows.more.seconds.push(await change({ mode: "round-robin", decodeWorkers: 3 }));
+    rows.fewer.seconds.push(await change({ mode: "round-robin", decodeWorkers: 2 }));
+  } finally {
+    isOver = true;
+    await load;
+  }
+  rows.destroy.seconds.push(await project.stack("destroy"));
+  return load;
 }
 
 function sky(...args: readonly string[]): Promise<number> {
@@ -153,13 +148,11 @@ function sky(...args: readonly string[]): Promise<number> {
 }
 
 /** From the command to the first chat response, as done by hand. */
-async function bareLaunch(scratch: string): Promise<number> {
-  const recipe = join(scratch, "recipe.sky.yaml");
-  writeFileSync(recipe, renderStack(STACK, scratch));
+async function bareLaunch(project: LabProject): Promise<number> {
+  const { path, plan } = project.recipe();
   const started = performance.now();
   process.env[CLUSTER_SECRET] = randomBytes(32).toString("hex");
-  await sky("launch", "-y", "-d", "-c", CLUSTER, "--secret", CLUSTER_SECRET, recipe);
-  const { plan } = planStack(STACK, packageRoot());
+  await sky("launch", "-y", "-d", "-c", CLUSTER, "--secret", CLUSTER_SECRET, path);
   await untilAnswer(`http://127.0.0.1:${plan.endpoint.port}`, plan.model);
   return (performance.now() - started) / 1000;
 }

@@ -4,9 +4,9 @@
  * of Dynamo's mocker each, are measured in turns, so that other load on the machine affects both equally.
  */
 
-import { randomInt } from "node:crypto";
 import { join } from "node:path";
 import { type Load, requestsOf, warmUpsOf } from "../../cli/bench/loads";
+import { randomSeed } from "../../cli/bench/measure";
 import type { Measured } from "../../cli/bench/metrics";
 import { profile } from "../../cli/bench/profile";
 import { markdownTable, rounded } from "../../cli/bench/report";
@@ -37,7 +37,6 @@ const CLIENTS = [1, 4] as const;
 const REQUESTS = 128;
 /** One run of aiperf takes a minute at most on a machine with two cores. */
 const LIMIT_SECONDS = 300;
-const SEEDS = 2 ** 30;
 
 function loadWith(prefix: Load["prefix"]): Load {
   return {
@@ -119,7 +118,7 @@ interface RunSpec {
 /** @throws Error if a request failed: times without the failures would be meaningless. */
 async function measureOnce({ load, clients, mode, target, bench, stacks, done }: RunSpec): Promise<Measured> {
   const directory = join(stacks.directory, "aiperf", String(done));
-  const spec = { load, clients, seed: randomInt(1, SEEDS), tokenizer: bench.tokenizer, directory };
+  const spec = { load, clients, seed: randomSeed(), tokenizer: bench.tokenizer, directory };
   const measured = await profile(target, spec, {
     command: bench.aiperf.command,
     hfHome: bench.hfHome,

@@ -27,6 +27,12 @@ export interface Amount {
   readonly prompt?: () => string;
   /** Is called at the first piece of each answer. */
   readonly onFirst?: () => void;
+  /**
+   * Is called before a request is sent once more because its connection was closed before any response, as
+   * OpenAI's clients do: for other keys nginx closes idle connections, perhaps just when a client sends on
+   * one. Default: no request is sent again.
+   */
+  readonly onAgain?: () => void;
 }
 
 /** Result of one request. */
@@ -49,7 +55,7 @@ export interface StreamedAnswer {
 /** Longer than any of these responses takes. Unit: milliseconds. */
 const SILENCE_MS = 60_000;
 
-/** Sends the requests, and resolves when each has ended, in any way: it does not reject, and retries none. */
+/** Sends the requests, and resolves when each has ended, in any way: it does not reject. */
 export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<StreamedAnswer[]> {
   const pool = new Pool(endpoint.url, {
     connections: amount.clients,
@@ -58,11 +64,16 @@ export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<S
     ...(endpoint.ca !== undefined && { connect: { ca: endpoint.ca } }),
   });
   const answers: StreamedAnswer[] = [];
-  let left = amount.requests;
+  let remaining = amount.requests;
   const client = async () => {
-    while (left > 0 && amount.isOver?.() !== true) {
-      left -= 1;
-      answers.push(await send(pool, endpoint, amount));
+    while (remaining > 0 && amount.isOver?.() !== true) {
+      remaining -= 1;
+      let answer = await send(pool, endpoint, amount);
+      if (amount.onAgain !== undefined && wasClosed(answer)) {
+        amount.onAgain();
+        answer = await send(pool, endpoint, amount);
+      }
+      answers.push(answer);
     }
   };
   try {
@@ -71,6 +82,10 @@ export async function sendStreams(endpoint: Endpoint, amount: Amount): Promise<S
     await pool.close();
   }
   return answers;
+}
+
+function wasClosed({ status, problem = "" }: StreamedAnswer): boolean {
+  return status === 0 && /other side closed|ECONNRESET|EPIPE/.test(problem);
 }
 
 async function send(

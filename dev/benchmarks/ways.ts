@@ -7,7 +7,7 @@ import { spread } from "../../cli/bench/statistics";
 import type { Progress } from "../../toolchain/index";
 import type { Benchmark } from "./benchmark";
 import { type Endpoint, sendStreams } from "./streams";
-import { median } from "./timing";
+import { median, percentile } from "./timing";
 
 /** Of every deployment. */
 export const WORKERS = 2;
@@ -150,5 +150,5 @@ function ranged(values: readonly number[]): string {
 
 /** The smallest value that is at least as large as this share of them. */
 function quantile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.ceil(share * values.length) - 1] ?? Number.NaN;
+  return percentile(values, share) ?? Number.NaN;
 }

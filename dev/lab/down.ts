@@ -16,9 +16,9 @@ const JOBS_END_SECONDS = 40;
 /** @throws UserError if a process of the lab cannot be killed. */
 export async function labDown(progress: Progress, signal: AbortSignal): Promise<void> {
   await endJobs(progress, signal);
-  const left = await endLabProcesses(progress, signal);
-  if (left.length > 0) {
-    const list = left.map((pid) => `  ${pid} ${commandOf(pid)}`).join("\n");
+  const running = await endLabProcesses(progress, signal);
+  if (running.length > 0) {
+    const list = running.map((pid) => `  ${pid} ${commandOf(pid)}`).join("\n");
     throw new UserError(`These processes of the lab would not end:\n${list}\nEnd them, then run it again.`);
   }
   const packages = readPackages();

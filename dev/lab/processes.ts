@@ -119,7 +119,7 @@ function belongsTo(pid: number): boolean {
 export async function endLabProcesses(progress: Progress, signal: AbortSignal): Promise<number[]> {
   for (const name of ["SIGTERM", "SIGKILL"] as const) {
     for (const pid of labProcesses()) kill(pid, name);
-    const left = await poll({
+    const running = await poll({
       timeoutSeconds: STOP_SECONDS,
       progress,
       signal,
@@ -130,7 +130,7 @@ export async function endLabProcesses(progress: Progress, signal: AbortSignal): 
         return pids.length === 0 ? undefined : `${pids.length} processes of the lab to end`;
       },
     });
-    if (left === undefined) return [];
+    if (running === undefined) return [];
   }
   return labProcesses();
 }

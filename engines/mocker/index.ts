@@ -73,7 +73,7 @@ export const mocker: Engine = {
   },
   // It registers for both, regardless of flags, and computes no vectors.
   taskFlags: { chat: [], completions: [] },
-  unasked: {
+  alwaysSet: {
     "--engine-type": "its own default stands in for vLLM, this project's default engine is SGLang",
     "--block-size":
       "it simulates no model that could choose; its blocks of one token leave it a cache of 16384 tokens, and flood the event plane",

@@ -195,7 +195,7 @@ export const sglang: Engine = {
     embedding: ["--embedding-worker"],
   },
   transfer: TRANSFER,
-  unasked: {
+  alwaysSet: {
     "--disaggregation-transfer-backend":
       "SGLang's own default is Mooncake; Dynamo's images and its other engines have NIXL",
     SGLANG_HOST_IP: "the address that others are told has to be the one that is listened on",

@@ -45,7 +45,8 @@ import {
   world,
 } from "../engine";
 import { isGroup, merged } from "../engineConfig";
-import { connectorOf, type TransferRules } from "../transfer";
+import { connectorOf, KVBM, type TransferRules } from "../transfer";
+import { connectorProblems } from "./connector";
 import flags from "./flags.json";
 import { FORMER_KEYS, LLM_KEYS } from "./keys";
 import { mpiDaemon, mpiPorts, mpirun } from "./mpi";
@@ -78,7 +79,6 @@ const RESERVED_KEYS: ReservedFlags = {
   "kv_cache_config.tokens_per_block": "router.blockSize",
   "cache_transceiver_config.backend": "kvTransfer.connector",
   "kv_cache_config.host_cache_size": "kvOffload.hostMemoryGB",
-  kv_connector_config: "kvOffload",
 };
 
 /** Each key as a flag. */
@@ -90,6 +90,8 @@ const RESERVED: ReservedFlags = {
   "--revision": "modelRevision",
   ...WORKER_FLAGS,
   ...flagsOfKeys(RESERVED_KEYS),
+  // As a whole it can be checked.
+  [`${KEY_FLAG}kv_connector_config`]: "engineConfig.kv_connector_config",
   "--model": "model",
   "--model-path": "model",
   "--served-model-name": "servedModelName",
@@ -109,6 +111,9 @@ const RESERVED: ReservedFlags = {
   // It excludes the `--trtllm.*` flags of the plan; in `engineConfig` its values are merged with them.
   "--override-engine-args": "engineConfig",
 };
+
+/** Its one value besides `none` is `kvbm`. */
+const REFUSED = { "--connector": `is for ${KVBM}. Use kvOffload.hostMemoryGB.` };
 
 /** Keys that the plan sets for a setting, and the user may where that setting is not used. */
 const SETTING_KEYS = {
@@ -191,7 +196,9 @@ export const trtllm: Engine = {
   reservedFlags: RESERVED,
   taskFlags: { chat: [], completions: ["--endpoint-types", "completions"] },
   reservedKeys: RESERVED_KEYS,
+  refusedFlags: REFUSED,
   plannedKeys,
+  configProblems: connectorProblems,
   knownKeys: LLM_KEYS,
   formerKeys: FORMER_KEYS,
   settingFlags: {
@@ -205,7 +212,7 @@ export const trtllm: Engine = {
     [FORWARD_PASS_VARIABLE]: "pools[].maxReplicas",
   },
   transfer: TRANSFER,
-  unasked: {
+  alwaysSet: {
     "--trtllm.cache_transceiver_config.backend": "without one TensorRT-LLM moves no KV blocks at all",
     "--trtllm.disable_overlap_scheduler": "its overlap scheduler does not work in a prefill worker",
   },

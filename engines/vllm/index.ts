@@ -180,7 +180,7 @@ export const vllm: Engine = {
     classify: ["--classify-worker", "--runner", "pooling"],
   },
   transfer: VLLM_TRANSFER,
-  unasked: {
+  alwaysSet: {
     "--kv-transfer-config":
       "Dynamo refuses a prefill worker without one, and decode workers have to match it",
     VLLM_HOST_IP: "the address that others are told has to be the one that is listened on",

@@ -1,19 +1,29 @@
 /**
- * vLLM's `--kv-transfer-config`: NIXL or another connector between prefill and decode workers; vLLM's own
- * offload, LMCache or FlexKV for caching blocks; or both combined. Connectors:
+ * vLLM's `--kv-transfer-config`: NIXL or another connector between prefill and decode workers; one that keeps
+ * blocks, as vLLM's own offload, LMCache, FlexKV and Mooncake's store do; or both combined. Connectors:
  * https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/distributed/kv_transfer/kv_connector/factory.py, and
  * those that Dynamo can transfer with: `KV_CONNECTOR_PROTOCOLS` in dynamo/vllm/kv_connector_protocols.py.
  */
+import type { DeploymentConfig } from "../../config/deployment";
 import { BYTES_PER_GB } from "../../lib/units";
 import { disaggregated, keepsPrefixes, type WorkerSpec } from "../engine";
-import { connectorOf, type TransferRules } from "../transfer";
+import { connectorOf, KVBM, type TransferRules } from "../transfer";
 
 const NIXL = "NixlConnector";
 const MOONCAKE = "MooncakeConnector";
 
-const OFFLOADING = "OffloadingConnector";
-/** Connectors that keep blocks, beside those that move them. */
-const KEEPERS = ["LMCacheConnectorV1", "LMCacheMPConnector", "FlexKVConnectorV1", OFFLOADING] as const;
+const SIMPLE = "SimpleCPUOffloadConnector";
+
+/** Connectors that keep blocks, beside those that move them, each with the settings that it must have. */
+const KEEPERS: Readonly<Record<string, readonly string[]>> = {
+  LMCacheConnectorV1: [],
+  LMCacheMPConnector: [],
+  FlexKVConnectorV1: [],
+  OffloadingConnector: ["cpu_bytes_to_use"],
+  [SIMPLE]: [],
+  MooncakeStoreConnector: [],
+  HiSparseConnector: ["host_pool_gib"],
+};
 
 /**
  * Fields of the configuration itself, which a connector would not look for in its own settings: those of the
@@ -30,29 +40,77 @@ const PLANNED_FIELDS = [
   ...["kv_connector", "kv_role", "engine_id", "kv_rank", "kv_parallel_size", "kv_ip", "kv_port"],
   ...["kv_connector_module_path", "kv_connector_extra_config"],
 ];
+/** Sizes, of the configuration itself and of vLLM's own connectors. */
+const SIZES = [
+  ...["kv_buffer_size", "cpu_bytes_to_use", "cpu_bytes_to_use_per_rank", "disk_capacity_bytes"],
+  "host_pool_gib",
+];
+const isSize = (value: unknown) => typeof value === "number" && value > 0;
 const POLICIES = ["recompute", "fail"];
+
+const ANOTHER = "Use kvOffload.hostMemoryGB, or another connector that keeps blocks.";
+/** Of those that move blocks Dynamo knows two: what it tells a decode worker differs by connector. */
+const UNKNOWN_TO_DYNAMO = `cannot be used with Dynamo, which hands over by ${NIXL} and ${MOONCAKE} alone. Use one of them.`;
+const NO_LONGER = "is not in vLLM any more.";
+
+/** Those of vLLM and Dynamo that are not offered; the first two are of vLLM before. */
+const REFUSED: Readonly<Record<string, string>> = {
+  P2pNcclConnector: `${NO_LONGER} Use ${NIXL}.`,
+  SharedStorageConnector: `${NO_LONGER} ${ANOTHER}`,
+  DynamoConnector: `is ${KVBM}. ${ANOTHER}`,
+  MultiConnector: `is what the plan makes of two. Name the one that keeps blocks; ${NIXL} moves them.`,
+  PdConnector: `comes with ${KVBM}. Name the connector that keeps blocks; ${NIXL} moves them.`,
+  NixlPullConnector: `is what vLLM calls ${NIXL} too, and Dynamo knows that name alone. Use ${NIXL}.`,
+  NixlPushConnector: UNKNOWN_TO_DYNAMO,
+  MoRIIOConnector: UNKNOWN_TO_DYNAMO,
+  NeuronNixlConnector: `is for AWS's Neuron devices, and the plan gives each worker GPUs of NVIDIA's. Use ${NIXL}.`,
+  // Each client of its metadata server is made without the address in its settings, and each replica's file
+  // is named by its rank alone:
+  // https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/distributed/kv_transfer/kv_connector/v1/hf3fs/hf3fs_connector.py
+  HF3FSKVConnector: `asks a metadata server on each node itself, whatever its settings say, and has all replicas write into the same files. ${ANOTHER}`,
+  DecodeBenchConnector: "makes up the blocks, to measure decoding: the answers mean nothing. Remove it.",
+  ExampleConnector: `is vLLM's example for those who write one. ${ANOTHER}`,
+  ExampleHiddenStatesConnector: "is vLLM's example for those who write one, and keeps no blocks. Remove it.",
+};
 
 export const VLLM_TRANSFER: TransferRules = {
   connectors: {
     [NIXL]: "transfer",
     [MOONCAKE]: "transfer",
-    ...Object.fromEntries(KEEPERS.map((name) => [name, "cache" as const])),
+    ...Object.fromEntries(Object.keys(KEEPERS).map((name) => [name, "cache" as const])),
   },
-  refused: {
-    DynamoConnector:
-      "is KVBM, which wants memory and ports of its own for each worker, and the plan gives it none. Use kvOffload.hostMemoryGB, or another connector that keeps blocks.",
-    MultiConnector: "is what the plan makes of two. Name the one that keeps blocks; NIXL moves them.",
-    PdConnector: "is what Dynamo makes of two. Name the one that keeps blocks; NIXL moves them.",
-  },
+  refused: REFUSED,
+  unfit,
   extraProblems: wrongExtra,
   usual: NIXL,
   offloadIsConnector: true,
   byNixl: [NIXL],
-  takesExtra: [NIXL, MOONCAKE, ...KEEPERS],
+  takesExtra: [NIXL, MOONCAKE, ...Object.keys(KEEPERS)],
 };
 
+/** The path of Mooncake's own configuration, without which its store does not start. */
+const STORE_VARIABLE = "MOONCAKE_CONFIG_PATH";
+
+/** What a known connector lacks in this deployment, or does not go with. */
+function unfit(config: DeploymentConfig): string | undefined {
+  const { connector } = config.kvTransfer;
+  if (connector === "MooncakeStoreConnector") {
+    const all = { ...config.sky.envs, ...config.engineEnv };
+    const keepers = config.pools.filter((pool) => keepsPrefixes({ pool }));
+    if (keepers.every(({ engineEnv }) => STORE_VARIABLE in { ...all, ...engineEnv })) return undefined;
+    return `needs the variable ${STORE_VARIABLE}, the path of Mooncake's configuration on the nodes. Set it in engineEnv; files brings the file, as {{FILES}}/NAME.`;
+  }
+  if (connector !== "HiSparseConnector") return undefined;
+  // https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/config/vllm.py
+  if (config.pools.some(({ pipelineParallel }) => pipelineParallel > 1))
+    return "does not go with pipelineParallel. Set that to 1, or use another connector that keeps blocks.";
+  if (config.pools.some((pool) => disaggregated({ pool })))
+    return "lays blocks out in its own way, which workers without it do not have: it goes with the role aggregated alone. Use such pools, or another connector that keeps blocks.";
+  return undefined;
+}
+
 function wrongExtra(connector: string, extra: Readonly<Record<string, unknown>> = {}) {
-  const { kv_load_failure_policy: policy, cpu_bytes_to_use: bytes } = extra;
+  const { kv_load_failure_policy: policy } = extra;
   const planned = Object.keys(extra).filter((key) => PLANNED_FIELDS.includes(key));
   return [
     ...planned.map((key) => ({
@@ -70,14 +128,37 @@ function wrongExtra(connector: string, extra: Readonly<Record<string, unknown>> 
             message: `${JSON.stringify(policy)} is no policy of vLLM's. Allowed: ${POLICIES.join(", ")}.`,
           },
         ]),
-    ...(connector === OFFLOADING && bytes === undefined
-      ? [
-          {
-            message: `needs cpu_bytes_to_use with the connector ${OFFLOADING}. Set it, or use kvOffload.hostMemoryGB instead of the connector.`,
-          },
-        ]
-      : []),
+    ...diskProblems(connector, extra),
+    ...SIZES.filter((key) => extra[key] !== undefined && !isSize(extra[key])).map((key) => ({
+      key,
+      message: `${JSON.stringify(extra[key])} is no size. Allowed: a number above 0, of ${key === "host_pool_gib" ? "GiB" : "bytes"}, without quotes.`,
+    })),
+    ...(KEEPERS[connector] ?? [])
+      .filter((key) => extra[key] === undefined)
+      .map((key) => ({ message: `needs ${key} with the connector ${connector}. ${remedyFor(connector)}` })),
   ];
+}
+
+/** https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/distributed/kv_transfer/kv_connector/v1/simple_cpu_offload_connector.py */
+function diskProblems(connector: string, extra: Readonly<Record<string, unknown>>) {
+  const { kv_offload_backend: backend = "cpu", disk_path: path } = extra;
+  if (connector !== SIMPLE) return [];
+  if (backend !== "cpu" && backend !== "disk")
+    return [
+      {
+        key: "kv_offload_backend",
+        message: `${JSON.stringify(backend)} is no place for blocks. Allowed: cpu, disk.`,
+      },
+    ];
+  return backend === "disk" && !path
+    ? [{ message: "needs disk_path with kv_offload_backend disk: a directory of the nodes. Set it." }]
+    : [];
+}
+
+function remedyFor(connector: string): string {
+  return connector === "OffloadingConnector"
+    ? "Set it, or use kvOffload.hostMemoryGB instead of the connector."
+    : "Set it.";
 }
 
 interface Connector {
@@ -89,7 +170,7 @@ interface Connector {
 
 /** The flag, or nothing for a worker that neither transfers nor caches blocks. */
 export function kvTransferFlags(worker: WorkerSpec): string[] {
-  const connectors = [keeper(worker), mover(worker)].flatMap((one) => one ?? []);
+  const connectors = [offloadConnector(worker), transferConnector(worker)].flatMap((one) => one ?? []);
   const [only] = connectors;
   if (only === undefined) return [];
   return ["--kv-transfer-config", JSON.stringify(connectors.length === 1 ? only : paired(connectors))];
@@ -107,7 +188,7 @@ function paired(connectors: readonly Connector[]): Connector {
 }
 
 /** Connector that caches blocks evicted from the GPU. Decode workers cache no prefixes. */
-function keeper(worker: WorkerSpec): Connector | undefined {
+function offloadConnector(worker: WorkerSpec): Connector | undefined {
   const { config, pool } = worker;
   if (!keepsPrefixes(worker)) return undefined;
   const { hostMemoryGB } = config.kvOffload;
@@ -121,11 +202,25 @@ function keeper(worker: WorkerSpec): Connector | undefined {
   }
   const { connector, extra } = config.kvTransfer;
   if (connector === undefined || VLLM_TRANSFER.connectors[connector] !== "cache") return undefined;
-  return { kv_connector: connector, kv_role: "kv_both", ...extraConfig(extra) };
+  return {
+    kv_connector: connector,
+    kv_role: "kv_both",
+    ...extraConfig({ ...ownSettings(worker), ...extra }),
+  };
+}
+
+/**
+ * A keeper's settings that the plan gives: scheduler and workers of Mooncake's store meet at a socket in
+ * `/tmp` named by this number, which has to be another one for each replica of a node.
+ */
+function ownSettings({ config, leaderPorts }: WorkerSpec): Readonly<Record<string, unknown>> {
+  return config.kvTransfer.connector === "MooncakeStoreConnector"
+    ? { lookup_rpc_port: leaderPorts.system }
+    : {};
 }
 
 /** Connector that transfers blocks from prefill to decode workers. */
-function mover(worker: WorkerSpec): Connector | undefined {
+function transferConnector(worker: WorkerSpec): Connector | undefined {
   if (!disaggregated(worker)) return undefined;
   const { kvTransfer } = worker.config;
   const connector = connectorOf(VLLM_TRANSFER, kvTransfer);
@@ -134,16 +229,16 @@ function mover(worker: WorkerSpec): Connector | undefined {
     kvTransfer.connector === undefined || kvTransfer.connector === connector ? kvTransfer.extra : {};
   return {
     kv_connector: connector,
-    kv_role: kvRole(worker, connector),
+    kv_role: kvRole(worker),
     ...extraConfig({ ...backends, ...own }),
   };
 }
 
-/** With NIXL all workers have the same role; with Mooncake prefill workers push. */
-function kvRole({ pool }: WorkerSpec, connector: string): string {
-  if (connector !== MOONCAKE) return "kv_both";
-  return pool.role === "prefill" ? "kv_producer" : "kv_consumer";
-}
+/**
+ * Each worker has one direction; both at once is deprecated:
+ * https://github.com/vllm-project/vllm/blob/v0.31.0/vllm/distributed/kv_transfer/kv_connector/v1/nixl/connector.py
+ */
+const kvRole = ({ pool }: WorkerSpec): string => (pool.role === "prefill" ? "kv_producer" : "kv_consumer");
 
 function pick(from: Readonly<Record<string, unknown>>, keys: readonly string[]) {
   return Object.fromEntries(Object.entries(from).filter(([key]) => keys.includes(key)));

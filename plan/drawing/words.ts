@@ -38,10 +38,11 @@ export function seatName({ role, replica, rank }: ProgramPlan): string {
   return rank === 0 ? `${letter}${replica}` : `${letter}${replica}.${rank}`;
 }
 
-/** `cluster main: 2 nodes × H100:8`. */
-export function clusterTitle({ name, nodes, accelerator = "GPU" }: ClusterPlan): string {
+/** `cluster decode-1: 2 nodes × H100:8, spot`. */
+export function clusterTitle({ name, nodes, accelerator = "GPU", spot }: ClusterPlan): string {
   const gpus = nodes[0]?.gpus ?? 0;
-  return `cluster ${name}: ${counted(nodes.length, "node")} × ${gpus === 0 ? "no GPU" : `${accelerator}:${gpus}`}`;
+  const market = spot === undefined ? "" : spot.fallback ? ", spot or on demand" : ", spot";
+  return `cluster ${name}: ${counted(nodes.length, "node")} × ${gpus === 0 ? "no GPU" : `${accelerator}:${gpus}`}${market}`;
 }
 
 export function nodeTitle({ rank }: NodePlan): string {

@@ -2,7 +2,7 @@
 
 import { NAMESPACE } from "../../config/names";
 import { ENGINES, type EngineName, engines } from "../../engines";
-import type { Unasked } from "../../engines/engine";
+import type { AlwaysSet } from "../../engines/engine";
 import { CLUSTER_DIR, LOOPBACK, NODE_DIR } from "../../lib/placeholders";
 import { isEncrypted, nodeAddress, type PlanContext } from "../context";
 import { controlPlaneAddresses, controlPlaneSecrets, ETCD_USER } from "./controlPlane";
@@ -41,7 +41,7 @@ export function dynamoEnvironment(context: PlanContext): Record<string, string> 
 }
 
 /** Variables that every Dynamo process gets by default, besides service discovery, and why. */
-export const UNASKED_OF_DYNAMO: Unasked = {
+export const ALWAYS_SET_OF_DYNAMO: AlwaysSet = {
   DYN_SDK_DISABLE_ANSI_LOGGING: "logs are read by programs, and merged",
   ...Object.fromEntries(elsewhere().map(([name, { why }]) => [name, why])),
 };

@@ -4,13 +4,14 @@ import type { DeploymentConfig } from "../../config/deployment";
 import { NAMESPACE } from "../../config/names";
 import { onePort } from "../../config/ports";
 import { ROUTER_KNOBS, type RouterKnob } from "../../config/router";
-import { flag, option, type Unasked } from "../../engines/engine";
+import { type AlwaysSet, flag, option } from "../../engines/engine";
 import { NODE_IP } from "../../lib/placeholders";
 import { ownAddress, type PlanContext } from "../context";
 import { type NodePorts, portsByPurpose } from "../ports";
 import type { ProgramPlan } from "../types";
 import { controlPlaneWaits } from "./controlPlane";
 import { dynamoEnvironment, dynamoSecrets } from "./environment";
+import { watchOf } from "./watch";
 
 /** All frontends, for the head node. Flags: `python -m dynamo.frontend --help`. */
 export function frontendPrograms(context: PlanContext, ports: NodePorts): ProgramPlan[] {
@@ -59,6 +60,8 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
     ports: portsByPurpose(needs, taken),
     waitsFor: controlPlaneWaits(context),
     health: { kind: "http", url: `http://${host}:${port}/live` },
+    // One that hangs keeps its connections, and the gateway goes on to send it requests.
+    ...watchOf(config),
     stopSeconds: config.timeouts.stopSeconds,
   };
 }
@@ -74,7 +77,7 @@ function inhibition({ frontend, controlPlane }: DeploymentConfig): Record<string
 }
 
 /** Options that a frontend gets by default, besides those of every Dynamo process, and why. */
-export const UNASKED_OF_FRONTENDS: Unasked = {
+export const ALWAYS_SET_OF_FRONTENDS: AlwaysSet = {
   "--router-replica-sync":
     "several frontends that do not tell each other what they have sent book the same worker twice",
   DYN_RUNTIME_INHIBITED_DURATION_SECS:

@@ -6,6 +6,7 @@
 
 import { hasExporters } from "../../config/metrics";
 import { onePort } from "../../config/ports";
+import { WAKING_SECONDS } from "../../config/schedule";
 import { tasks } from "../../config/task";
 import { NODE_DIR, NODE_IP } from "../../lib/placeholders";
 import { ownAddress, type PlanContext } from "../context";
@@ -74,7 +75,7 @@ function gatewayFlags(
   frontends: readonly ProgramPlan[],
   statusPort: number | undefined,
 ): string[] {
-  const { target, access, servedModelName, task } = context.config;
+  const { target, access, servedModelName, task, idle } = context.config;
   const { path, also } = tasks[task];
   const { maxRequestMB, requestsPerSecond, burst, connectionsPerKey } = access;
   const addresses = frontends.map(({ ports }) => `${ownAddress(context)}:${ports["frontendHttp"]}`);
@@ -87,6 +88,7 @@ function gatewayFlags(
     ...["--requests-per-second", String(requestsPerSecond)],
     ...["--burst", String(burst)],
     ...["--connections-per-key", String(connectionsPerKey)],
+    ...(idle.then === "workers-down" ? ["--waking-seconds", String(WAKING_SECONDS)] : []),
     ...(statusPort === undefined ? [] : ["--status", `${ownAddress(context)}:${statusPort}`]),
   ];
 }

@@ -40,7 +40,7 @@ export function exporterProgram(context: PlanContext, node: ExportedNode, ports:
     rank: 0,
     command: [
       ...["python3", `${NODE_DIR}/exporter.py`, address, String(taken.exporter)],
-      ...(nats === undefined ? [] : ["--nats", natsFigures(nats)]),
+      ...(nats === undefined ? [] : ["--nats", natsMonitorUrl(nats)]),
       ...(gateway === undefined || status === undefined
         ? []
         : ["--nginx", status, "--nginx-log", gateway.name]),
@@ -85,7 +85,7 @@ function registryOf(context: PlanContext, { cluster, rank, isHead }: ExportedNod
  * NATS exposes metrics on the port of its health probe:
  * https://docs.nats.io/running-a-nats-service/nats_admin/monitoring
  */
-function natsFigures({ health }: ProgramPlan): string {
+function natsMonitorUrl({ health }: ProgramPlan): string {
   if (health.kind !== "http") throw new TypeError("NATS tells its health at no URL");
   return health.url.replace(/\/healthz$/, "/varz");
 }

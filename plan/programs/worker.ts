@@ -4,7 +4,7 @@ import type { DeploymentConfig, PoolConfig } from "../../config/deployment";
 import { onePort, type PortNeed, type PortsTaken } from "../../config/ports";
 import { CLEAN_UP_SECONDS } from "../../config/services";
 import { engines } from "../../engines";
-import type { Engine, ProcessKind, RankSpec, Unasked, WorkerSpec } from "../../engines/engine";
+import type { AlwaysSet, Engine, ProcessKind, RankSpec, WorkerSpec } from "../../engines/engine";
 import { OWN_GPUS } from "../../lib/placeholders";
 import { addressOf, metricsAddress, nodeAddress, type PlanContext } from "../context";
 import { HUB_OFFLINE, hubEnvironment } from "../hub";
@@ -15,6 +15,7 @@ import type { Probe, ProgramPlan } from "../types";
 import { controlPlaneWaits, LOCKSTEP_SECRET } from "./controlPlane";
 import { dynamoEnvironment, dynamoSecrets, modelSecrets } from "./environment";
 import { torchEnvironment } from "./torch";
+import { watchOf } from "./watch";
 
 /** One replica, placed. */
 export interface ReplicaSeat {
@@ -107,6 +108,7 @@ function workerProgram(
       engine.bareHealth !== undefined && kind === "bare"
         ? engine.bareHealth(worker)
         : statusProbe(config, ports),
+    // Only the process that serves the endpoint knows whether its replica answers.
     ...(kind === "worker" ? watchOf(config) : {}),
     stopSeconds: config.timeouts.stopSeconds,
     ...lockstepOf(worker),
@@ -127,12 +129,6 @@ function lockstepOf({ config, nodes, leader, leaderPorts }: WorkerSpec): Pick<Pr
       timeoutSeconds,
     },
   };
-}
-
-/** Only the process that serves the endpoint knows whether its replica answers. */
-function watchOf({ health }: DeploymentConfig): Pick<ProgramPlan, "watch"> {
-  const { everySeconds, timeoutSeconds, failures } = health;
-  return failures === 0 ? {} : { watch: { everySeconds, timeoutSeconds, failures } };
 }
 
 function statusProbe(config: DeploymentConfig, ports: PortsTaken): Probe {
@@ -156,7 +152,7 @@ const HEALTHY_ENDPOINTS = "DYN_RUNTIME_USE_ENDPOINT_HEALTH_STATUS";
 const SERVES_METADATA = "DYN_SELF_HOST_METADATA";
 
 /** Options that a worker gets by default, besides those of every Dynamo process and its engine, and why. */
-export const UNASKED_OF_WORKERS: Unasked = {
+export const ALWAYS_SET_OF_WORKERS: AlwaysSet = {
   [HEALTHY_ENDPOINTS]: "its health is that of the endpoint that serves",
   DYN_HEALTH_CHECK_ENABLED: "an engine that hangs is found out",
   DYN_HEALTH_CHECK_REQUEST_TIMEOUT:

@@ -30,11 +30,6 @@ const failingToCreate = async () => {
   new local.Command("silent", { create: "echo not logged; exit 4", logging: "none" });
   new local.Command("quoted", { create: "exit 1 # é\u0001\u2028😀\\ \u00a0" });
   new local.Command("killed", { create: "kill -9 $$" });
-  new local.Command("noProgram", { create: "x", interpreter: ["no-such-program"] });
-  new local.Command("noInterpreter", { create: "x", interpreter: ["/no/such/program"] });
-  new local.Command("notExecutable", { create: "x", interpreter: ["/etc/passwd"] });
-  new local.Command("noDirectory", { create: "x", dir: "/no/such/directory" });
-  new local.Command("fileAsDirectory", { create: "x", dir: "/etc/passwd" });
   new local.Command("longEnvironment", { create: "true", environment: { A: "x".repeat(200_000) } });
   new local.Command("nul", { create: "true", environment: { SECRET: pulumi.secret("s3cret\0") } });
   const line = "y".repeat(99);
@@ -59,11 +54,6 @@ describe("a command that fails to create", () => {
     ["silent", 'exit status 4: running "echo not logged; exit 4":\nnot logged\n'],
     ["quoted", 'exit status 1: running "exit 1 # é\\x01\\u2028😀\\\\ \\u00a0":\n'],
     ["killed", 'signal: killed: running "kill -9 $$":\n'],
-    ["noProgram", 'exec: "no-such-program": executable file not found in $PATH: running "x":\n'],
-    ["noInterpreter", 'fork/exec /no/such/program: no such file or directory: running "x":\n'],
-    ["notExecutable", 'fork/exec /etc/passwd: permission denied: running "x":\n'],
-    ["noDirectory", 'chdir /no/such/directory: no such file or directory: running "x":\n'],
-    ["fileAsDirectory", 'fork/exec /bin/sh: not a directory: running "x":\n'],
     ["longEnvironment", 'fork/exec /bin/sh: argument list too long: running "true":\n'],
     ["nul", 'exec: environment variable contains NUL: running "true":\n'],
   ])("%s: tells why, the command's text and all that it printed", (name, message) => {
@@ -88,10 +78,10 @@ describe("a command that fails to create", () => {
 
 describe("a command that fails to change", () => {
   it("keeps the state from before, so that the next update tries again", async () => {
-    const version = (update: string) => async () => {
-      new local.Command("changing", { create: "echo first", update, environment: { A: update } });
+    const version = (create: string) => async () => {
+      new local.Command("changing", { create });
     };
-    expect((await stack.up(version("exit 0"))).failure).toBeUndefined();
+    expect((await stack.up(version("echo first"))).failure).toBeUndefined();
     const before = (await stack.state()).get("changing");
     const failed = await stack.up(version("echo half; exit 5"));
     expect(errorsOf(failed, "changing").join()).toContain("exit status 5");
@@ -116,16 +106,13 @@ describe("a command that fails to delete", () => {
       // Succeeds the second time.
       new local.Command("stubborn", {
         create: "true",
-        delete: "echo trying; if mkdir tried; then exit 6; fi",
-        dir: stack.directory,
+        delete: `echo trying; if mkdir '${stack.directory}/tried'; then exit 6; fi`,
       });
       new local.Command("other", { create: "true" });
     });
     expect(made.failure).toBeUndefined();
     const first = await stack.destroy({ continueOnError: true });
-    expect(errorsOf(first, "stubborn").join()).toContain(
-      'exit status 6: running "echo trying; if mkdir tried',
-    );
+    expect(errorsOf(first, "stubborn").join()).toContain('exit status 6: running "echo trying; if mkdir ');
     expect([...(await stack.state()).keys()]).toEqual(["stubborn"]);
     expect((await stack.destroy()).failure).toBeUndefined();
     expect(await stack.state()).toEqual(new Map());

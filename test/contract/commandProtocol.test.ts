@@ -28,10 +28,10 @@ describe(`${kind} command plugin`, () => {
 
   it.each([
     ["nothing", {}],
-    ["everything", { create: "a", update: "b", delete: "c", stdin: "d", dir: "/", logging: "none" }],
-    ["lists and maps", { interpreter: ["a"], environment: { A: "b" }, triggers: [1, "a", { b: [true] }] }],
+    ["commands", { create: "a", delete: "c", stdin: "d", logging: "none" }],
+    ["lists and maps", { environment: { A: "b" }, triggers: [1, "a", { b: [true] }] }],
     ["a flag", { addPreviousOutputInEnv: false }],
-    ["secrets", { create: secret("a"), environment: secret({ A: "b" }), interpreter: [secret("a")] }],
+    ["secrets", { create: secret("a"), environment: secret({ A: "b" }), triggers: [secret("a")] }],
     [
       "unknown values",
       { create: UNKNOWN, environment: { A: UNKNOWN }, triggers: UNKNOWN, stdin: secret(UNKNOWN) },
@@ -56,12 +56,8 @@ describe(`${kind} command plugin`, () => {
       "environment[A] value: Field 'environment[A] value' on 'local.CommandInputs' must be a 'string'; got 'bool' instead",
     ],
     [
-      { interpreter: "sh" },
-      "interpreter: Field 'interpreter' on 'local.CommandInputs' must be a '[]string'; got 'string' instead",
-    ],
-    [
-      { interpreter: ["sh", 1] },
-      "interpreter[1]: Field 'interpreter[1]' on 'local.CommandInputs' must be a 'string'; got 'float64' instead",
+      { environment: ["A=b"] },
+      "environment: Field 'environment' on 'local.CommandInputs' must be a 'map[string]string'; got '[]interface {}' instead",
     ],
     [
       { addPreviousOutputInEnv: "true" },
@@ -95,14 +91,20 @@ describe(`${kind} command plugin`, () => {
   });
 
   it.each([
-    ["command:remote:Command", { connection: { host: "a" }, create: "b" }],
-    [COMMAND, { create: "a", assetPaths: ["*"] }],
-    [COMMAND, { create: "a", archivePaths: [] }],
-  ])("has %s with %j (official), or refuses it by name with what to do (stand-in)", async (type, inputs) => {
-    const checked = plugin.check(type, inputs);
-    if (kind === "official") expect(await checked).toEqual([]);
-    else await expect(checked).rejects.toThrow(refusal(type === COMMAND ? "[a-z]+Paths" : type));
-  });
+    ["command:remote:Command", "command:remote:Command", { connection: { host: "a" }, create: "b" }],
+    ["assetPaths", COMMAND, { create: "a", assetPaths: ["*"] }],
+    ["archivePaths", COMMAND, { create: "a", archivePaths: [] }],
+    ["update", COMMAND, { create: "a", update: "b" }],
+    ["interpreter", COMMAND, { create: "a", interpreter: ["/bin/bash", "-c"] }],
+    ["dir", COMMAND, { create: "a", dir: "/" }],
+  ])(
+    "has %s of %s (official), or refuses it by name with what to do (stand-in)",
+    async (what, type, inputs) => {
+      const checked = plugin.check(type, inputs);
+      if (kind === "official") expect(await checked).toEqual([]);
+      else await expect(checked).rejects.toThrow(refusal(what));
+    },
+  );
 
   it("has the function `run` (official), or refuses it by name with what to do (stand-in)", async () => {
     const ran = plugin.invoke("command:local:run", { command: "echo a" });

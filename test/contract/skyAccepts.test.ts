@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BUCKETS, CACHE_TYPES, STORES } from "../../config/checks/fileMounts";
 import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
 import { ACCESS_MODES, CLAIM_KEYS } from "../../config/checks/volumes";
-import { runsContainers, type SkyFeature, UNABLE, UNCERTAIN } from "../../config/infra";
+import { runsContainers, type SkyFeature, UNCERTAIN, UNSUPPORTED } from "../../config/infra";
 import { ConfigError } from "../../config/problems";
 import type { ConfigInput } from "../../config/schema";
 import { packageRoot } from "../../lib/root";
@@ -249,11 +249,11 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 describe("what an infra cannot do", () => {
   it("is known of every cloud that SkyPilot has", () => {
-    expect(Object.keys(UNABLE).toSorted()).toEqual(Object.keys(answer.unsupported).toSorted());
+    expect(Object.keys(UNSUPPORTED).toSorted()).toEqual(Object.keys(answer.unsupported).toSorted());
   });
 
   it("is what SkyPilot says, but for what it finds out of a cluster", () => {
-    const ours = Object.entries(UNABLE).map(([cloud, features]) => {
+    const ours = Object.entries(UNSUPPORTED).map(([cloud, features]) => {
       const known = [...features.filter((one) => one in FEATURES), ...(UNCERTAIN[cloud] ?? [])];
       return [cloud, known.map((one) => FEATURES[one as keyof typeof FEATURES]).toSorted()];
     });
@@ -268,14 +268,14 @@ describe("what an infra cannot do", () => {
   });
 
   it("is a login at a registry where no template of SkyPilot's has it", () => {
-    const ours = Object.keys(UNABLE).filter((cloud) => !UNABLE[cloud]?.includes("registryLogin"));
+    const ours = Object.keys(UNSUPPORTED).filter((cloud) => !UNSUPPORTED[cloud]?.includes("registryLogin"));
     expect(ours.toSorted()).toEqual(answer.logins.toSorted());
   });
 
   it("is a volume where SkyPilot has no kind of them", () => {
     const kinds = [...new Set(answer.volumeKinds.map((kind) => kind.split("-")[0]))].toSorted();
     expect(kinds).toEqual(["k8s", "runpod"]);
-    const ours = Object.keys(UNABLE).filter((cloud) => !UNABLE[cloud]?.includes("volumes"));
+    const ours = Object.keys(UNSUPPORTED).filter((cloud) => !UNSUPPORTED[cloud]?.includes("volumes"));
     // Node pools by ssh are Kubernetes to SkyPilot.
     expect(ours.toSorted()).toEqual(["kubernetes", "runpod", "ssh"]);
   });

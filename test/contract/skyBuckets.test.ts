@@ -5,12 +5,12 @@
 import { execFile, execFileSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { classify } from "../../sky/failure";
 import { pauseBefore } from "../../sky/passing";
+import { closeAtOnce, openOnLoopback } from "../loopback";
 import { cloudsInterpreter, skyScript } from "./skyAnswer";
 
 const FILES: Readonly<Record<string, string>> = {
@@ -30,14 +30,12 @@ class Bucket {
   always: Trouble | undefined;
   private readonly server = createServer((request, response) => this.answer(request, response));
 
-  async open(): Promise<string> {
-    await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  open(): Promise<string> {
+    return openOnLoopback(this.server);
   }
 
   close(): void {
-    this.server.closeAllConnections();
-    this.server.close();
+    closeAtOnce(this.server);
   }
 
   private answer({ url = "" }: IncomingMessage, response: ServerResponse): void {

@@ -5,8 +5,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import type { ClusterPrice } from "../../plan/cost";
+import { answersTo, costAt, priceQuestions } from "../../components/prices";
+import type { DeploymentConfig } from "../../config/deployment";
+import { type ConfigInput, parseConfig } from "../../plan/config";
+import type { ClusterPrice, DeploymentCost } from "../../plan/cost";
 import type { HubAnswer, HubQuestion } from "../../plan/hub";
+import { plan } from "../../plan/plan";
 import { interpreterOf } from "../../sky/interpreter";
 import { priceRecords } from "../../sky/records";
 import { SkySession } from "../../sky/session";
@@ -20,6 +24,18 @@ const P5 = `p5.48xlarge,H100,8.0,192.0,2048.0,${gpus("H100", 8)}`;
 const machine = (type: string, name: string, count: number, cpus: number, memory: number) =>
   `${type},${name},${count}.0,${cpus}.0,${memory}.0,${gpus(name, count)}`;
 
+/**
+ * Machines with eight GPUs, by the names that SkyPilot gives those in its catalog of AWS:
+ * https://github.com/skypilot-org/skypilot-catalog/blob/d4d53f0e1e9df6bcab64b96fe032ebbe43a4f0ce/catalogs/v8/common/accelerators.csv
+ */
+const NODES_OF_AWS: readonly (readonly [type: string, accelerator: string])[] = [
+  ["p5en.48xlarge", "H200"],
+  ["p6-b200.48xlarge", "B200"],
+  ["p6-b300.48xlarge", "B300"],
+  ["p4de.24xlarge", "A100-80GB"],
+  ["g6e.48xlarge", "L40S"],
+];
+
 /** Instance types as the clouds' catalogs have them; the prices are made up. */
 const CATALOG: Readonly<Record<string, readonly string[]>> = {
   "common/accelerators.csv": [
@@ -28,6 +44,7 @@ const CATALOG: Readonly<Record<string, readonly string[]>> = {
     "A10G,\"['aws']\"",
     "A100,\"['aws', 'gcp']\"",
     "L4,\"['gcp']\"",
+    ...NODES_OF_AWS.map(([, name]) => `${name},"['aws']"`),
   ],
   "aws/images.csv": ["ImageId,Tag,Region"],
   "aws/vms.csv": [
@@ -38,6 +55,10 @@ const CATALOG: Readonly<Record<string, readonly string[]>> = {
     `${machine("g5.xlarge", "A10G", 1, 4, 16)},1.0,0.4,us-east-1,us-east-1a,x86_64,ssd,250,1`,
     `${machine("g5.12xlarge", "A10G", 4, 48, 192)},5.7,2.0,us-east-1,us-east-1a,x86_64,ssd,3800,1`,
     `${machine("p4d.24xlarge", "A100", 8, 96, 1152)},32.8,,us-east-1,us-east-1a,x86_64,ssd,1000,8`,
+    ...NODES_OF_AWS.map(
+      ([type, name]) =>
+        `${machine(type, name, 8, 192, 1024)},50.0,20.0,us-east-1,us-east-1a,x86_64,ssd,3800,8`,
+    ),
     "m6i.2xlarge,,,8.0,32.0,,0.384,0.15,us-east-1,us-east-1a,x86_64,,,",
   ],
   "gcp/images.csv": ["Tag,Region,ImageId,Description"],
@@ -72,6 +93,14 @@ export class SkyCatalog {
       home,
       new SkySession({ command, env: all }, interpreterOf(command) ?? "", stop.signal),
     );
+  }
+
+  /** What a deployment costs by it, also where no launch could succeed. */
+  async cost(input: ConfigInput | DeploymentConfig): Promise<DeploymentCost> {
+    const config = parseConfig(input);
+    const questions = priceQuestions(config);
+    const prices = answersTo(questions, await this.prices(questions));
+    return costAt(config, plan(config, { discovery: "etcd", events: "nats" }), prices);
   }
 
   /** @param questions As `priceQuestions` makes them. */

@@ -3,10 +3,10 @@
  * huggingface.co does.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../../plan/config";
 import { type HubAnswer, hubCautions, hubProblems, hubQuestion } from "../../plan/hub";
+import { closeAtOnce, openOnLoopback } from "../loopback";
 import { SkyCatalog } from "./skyCatalog";
 
 const TOKEN = "hf_secretsecretsecret";
@@ -55,14 +55,12 @@ let catalog: SkyCatalog;
 let endpoint = "";
 
 beforeAll(async () => {
-  await new Promise<void>((resolve) => hub.listen(0, "127.0.0.1", resolve));
-  endpoint = `http://127.0.0.1:${(hub.address() as AddressInfo).port}`;
+  endpoint = await openOnLoopback(hub);
   catalog = await SkyCatalog.open({ no_proxy: "127.0.0.1" });
 }, 600_000);
 afterAll(() => {
   catalog.close();
-  hub.closeAllConnections();
-  hub.close();
+  closeAtOnce(hub);
 });
 beforeEach(() => void requests.splice(0));
 

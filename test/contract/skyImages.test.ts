@@ -7,7 +7,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { HEEDS, runsAsImageUser, takesRunOptions, UNABLE } from "../../config/infra";
+import { APPLIED_ON, runsAsImageUser, takesRunOptions, UNSUPPORTED } from "../../config/infra";
 import type { ConfigInput } from "../../config/schema";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
@@ -51,7 +51,7 @@ const RUNS: readonly (readonly [title: string, sky: ConfigInput["sky"], options:
     "--user 1000:1000",
   ],
   ["NVIDIA's image where its user would stay", { infra: "runpod" }, undefined],
-  ["a machine's image", { infra: "aws", image: "ami-0123456789abcdef0" }, undefined],
+  ["a machine's image", { infra: "aws/us-east-1", image: "ami-0123456789abcdef0" }, undefined],
 ];
 
 function taskOf(sky: ConfigInput["sky"]): string {
@@ -103,12 +103,16 @@ describe("the user of an image", () => {
   });
 
   it("takes that step on each cloud whose containers' user can be set, or cannot", () => {
-    const clouds = Object.keys(UNABLE).filter((cloud) => takesRunOptions(cloud) || runsAsImageUser(cloud));
+    const clouds = Object.keys(UNSUPPORTED).filter(
+      (cloud) => takesRunOptions(cloud) || runsAsImageUser(cloud),
+    );
     // Seeweb's has sudo in other steps.
     const others = clouds.filter((cloud) => cloud !== "seeweb");
     expect(answer.endsWithSudo).toEqual(expect.arrayContaining(others));
     expect(clouds.filter(runsAsImageUser)).toEqual(["runpod", "vast", "yotta"]);
-    expect(clouds.every((cloud) => HEEDS.runOptions.includes(cloud) !== runsAsImageUser(cloud))).toBe(true);
+    expect(clouds.every((cloud) => APPLIED_ON.runOptions.includes(cloud) !== runsAsImageUser(cloud))).toBe(
+      true,
+    );
   });
 
   it.each(RUNS.map(([title, , options], index) => ({ title, options, index })))(

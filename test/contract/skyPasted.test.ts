@@ -201,6 +201,8 @@ describe("slurm.sbatch_options", { timeout: TIMEOUT }, () => {
     reservation: "it's ours",
     wckey: "$x;y",
     mail_type: "END,FAIL",
+    qos: "normal,high",
+    account: "team.a",
   };
 
   function lines(options: Record<string, string | number | boolean>): string[] {

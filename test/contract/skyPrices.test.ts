@@ -1,9 +1,9 @@
 /** SkyPilot's prices, from SkyPilot itself, with a catalog that the test writes. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { priceQuestions } from "../../components/prices";
-import { type ConfigInput, parseConfig } from "../../plan/config";
-import { costOf } from "../../plan/cost";
-import { plan } from "../../plan/plan";
+import { ACCELERATORS } from "../../cli/size/accelerators";
+import { machinePrices } from "../../cli/size/prices";
+import type { ConfigInput } from "../../plan/config";
+import { sizeOptions } from "../unit/sizeAsked";
 import { SkyCatalog } from "./skyCatalog";
 
 let catalog: SkyCatalog;
@@ -20,18 +20,7 @@ const MULTI: ConfigInput = {
 };
 
 /** SkyPilot's cost of a deployment. */
-async function cost(input: Partial<ConfigInput>) {
-  const config = parseConfig({ ...MULTI, ...input });
-  const questions = priceQuestions(config);
-  const prices = await catalog.prices(questions);
-  const planned = plan(config, { discovery: "etcd", events: "nats" });
-  // Clusters with GPUs are equal here, and queried after the one without.
-  return costOf(
-    config,
-    planned,
-    ({ accelerator }) => prices[accelerator === undefined ? 0 : prices.length - 1],
-  );
-}
+const cost = (input: Partial<ConfigInput>) => catalog.cost({ ...MULTI, ...input });
 
 describe("SkyPilot's own price", () => {
   it("is that of the cheapest region, and of the dearest that a launch may fall back to", async () => {
@@ -69,5 +58,21 @@ describe("SkyPilot's own price", () => {
     const dedicated: Partial<ConfigInput> = { placement: "dedicated", cluster: {}, pools: [...pools] };
     const total = await cost({ ...dedicated, sky: { infra: "aws/us-east-1" } });
     expect(total).toMatchObject({ gpus: 24, dollarsPerHour: 295.344 });
+  });
+
+  it("is there for every accelerator that `size` offers, on demand and spot, and for no other name", async () => {
+    const accelerator = Object.keys(ACCELERATORS);
+    const options = sizeOptions({ accelerator, infra: ["aws"], gpus: "8" });
+    const { of, missing } = await machinePrices(options, (configs) =>
+      Promise.all(configs.map((config) => catalog.cost(config))),
+    );
+    for (const name of accelerator)
+      for (const isSpot of [false, true]) {
+        const { dollarsPerHour, note } = of({ accelerator: name, gpusPerNode: 8, isSpot });
+        expect(dollarsPerHour, `${name}: ${note}`).toBeGreaterThan(1);
+        expect(missing(name)).toBeUndefined();
+      }
+    const unknown = await cost({ cluster: { nodes: 2, accelerator: "H100-SXM9" }, sky: { infra: "aws" } });
+    expect(unknown.dollarsPerHour).toBeNull();
   });
 });

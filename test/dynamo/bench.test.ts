@@ -12,10 +12,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ensureAiperf } from "../../cli/bench/aiperf";
 import { readSummary, SUMMARY_FILE } from "../../cli/bench/summary";
 import { topologyOf } from "../../components/topology";
+import { SIMULATED, usualEngine } from "../../engines";
 import { processIds } from "../../lib/procfs";
 import { type IssuedCertificate, issueCertificate } from "../../lib/tls/issue";
+import { type DeploymentDetails, deployedLayout } from "../../plan/outputs";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
-import { packageRoot } from "../../toolchain/index";
+import { cacheDir, packageRoot } from "../../toolchain/index";
+import { locateModel } from "../../toolchain/model";
 import { stackOutputs } from "../outputs";
 import { commandOf } from "../processes";
 import { summaryOf } from "../unit/benchSummaries";
@@ -32,8 +35,8 @@ const deployment = new TestDeployment(
 const endpoint = deployment.endpoint.replace("http:", "https:");
 let issued: IssuedCertificate;
 
-/** The stack's outputs, in Pulumi's form. */
-const outputs = (apiKey: string) =>
+/** The stack's outputs, in Pulumi's form, or what else they may say. */
+const outputs = (apiKey: string, details: Partial<DeploymentDetails> = {}) =>
   JSON.stringify(
     stackOutputs(
       {
@@ -44,7 +47,11 @@ const outputs = (apiKey: string) =>
         certificateFingerprint: issued.fingerprint,
         chat: "curl",
       },
-      { topology: topologyOf(deployment.plan, [deployment.name]) },
+      {
+        topology: topologyOf(deployment.plan, [deployment.name]),
+        layout: deployedLayout(deployment.config),
+        ...details,
+      },
     ),
   );
 
@@ -100,6 +107,7 @@ describe("a load on a deployment that asks for a key", () => {
     expect(run.stdout).toContain("# tiny: load chat (quick)");
     expect(run.stdout).toContain("**Simulated**");
     expect(run.stdout).toMatch(/^\|\s+2 \|\s+6 \|\s+0 \|\s+[\d.]+ \|/m);
+    expect(run.stdout).toContain(`No prediction: the engine is ${SIMULATED}, whose times are`);
     expect(run.stderr).toContain(`Written to ${directory}: summary.json, report.md, charts.svg`);
   });
 
@@ -132,6 +140,25 @@ describe("a load on a deployment that asks for a key", () => {
     expect(files.length).toBeGreaterThan(5);
     expect(files.filter((file) => readFileSync(file).includes(key))).toEqual([]);
   });
+});
+
+// The same workers, said to be real ones: what AIConfigurator says of those stands beside the figures.
+test("the prediction of AIConfigurator stands beside the figures", { timeout: INSTALL_MS }, async () => {
+  const layout = deployedLayout(deployment.config);
+  const pools = layout.pools.map((pool) => ({ ...pool, accelerator: "H100" }));
+  const said = outputs(key, { engine: usualEngine("sky"), layout: { ...layout, pools } });
+  const snapshots = join(locateModel(cacheDir(), layout.model)?.path ?? "", "snapshots");
+  const [snapshot = ""] = readdirSync(snapshots);
+  const tokenizer = join(snapshots, snapshot);
+  const directory = join(scratch, "predicted");
+  const small = ["--quick", "--clients", "2,3", "--requests", "6", "--predict", "--tokenizer", tokenizer];
+  const run = await bench(["--outputs", "-", "--label", "said", "--out", directory, ...small], said);
+  expect(run.code, run.stderr).toBe(0);
+  const { prediction } = readSummary(directory);
+  expect(prediction).toMatchObject({ layout: "2 × TP1", accelerator: "H100" });
+  expect(run.stdout).toMatch(/^Predicted by AIConfigurator [\d.]+ for 2 × TP1, /m);
+  const row = /^\|\s+(?<clients>\d+) \|(?:\s+[\d.,]+ \|\s+[\d.,]+ \|\s+[+-]?[\d.]+ % \|){3}$/gm;
+  expect([...run.stdout.matchAll(row)].map(({ groups }) => groups?.["clients"])).toEqual(["2", "3"]);
 });
 
 describe("what cannot work ends with a word about it", () => {

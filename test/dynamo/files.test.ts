@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readBrought } from "../../lib/broughtFiles";
 import type { LocalProgramsSpec } from "../../local/spec";
 import { server } from "./programs";
-import { Machine, TestDeployment, unusedPorts } from "./support";
+import { Machine, processOf, TestDeployment, unusedPorts } from "./support";
 
 const MINUTE = 60_000;
 
@@ -86,8 +86,9 @@ describe("the router's tracking key", () => {
       await deployment.up();
       const key = join(deployment.machine.nodeDirectory(deployment.name), "files", "key");
       expect(statSync(key).mode & 0o777).toBe(0o600);
-      const frontend = (await deployment.machine.pids(deployment.name))["frontend-0"];
-      const command = readFileSync(`/proc/${frontend}/cmdline`, "utf8").split("\0");
+      const command = readFileSync(`/proc/${processOf(deployment, "frontend-0")}/cmdline`, "utf8").split(
+        "\0",
+      );
       expect(command[command.indexOf("--router-tracking-key-file") + 1]).toBe(key);
     },
     4 * MINUTE,

@@ -7,11 +7,11 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { createServer as createTlsServer } from "node:https";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { locateTools } from "../../toolchain/index";
+import { closeAtOnce, openOnLoopback } from "../loopback";
 import { RUNTIME } from "../runtime";
 
 const python = locateTools().python?.bin ?? "";
@@ -27,6 +27,8 @@ class Hub {
   requests = 0;
   /** Failures of the next requests for the file. */
   troubles: ("busy" | "cut" | "gone")[] = [];
+  /** What the answer with the file waits for. */
+  held: Promise<void> = Promise.resolve();
   private readonly server;
 
   /** @param tls Key and certificate, if it speaks TLS. */
@@ -35,14 +37,12 @@ class Hub {
     this.server = tls === undefined ? createServer(answer) : createTlsServer(tls, answer);
   }
 
-  async open(): Promise<string> {
-    await new Promise<void>((resolve) => this.server.listen(0, "127.0.0.1", resolve));
-    return `http${this.tls === undefined ? "" : "s"}://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  open(): Promise<string> {
+    return openOnLoopback(this.server);
   }
 
   close(): void {
-    this.server.closeAllConnections();
-    this.server.close();
+    closeAtOnce(this.server);
   }
 
   private answer(request: IncomingMessage, response: ServerResponse): void {
@@ -88,7 +88,7 @@ class Hub {
       ...(first > 0 ? { "Content-Range": `bytes ${first}-${last}/${WEIGHTS.length}` } : {}),
     });
     if (trouble === "cut") response.write(rest.subarray(0, rest.length / 2), () => response.destroy());
-    else response.end(rest);
+    else void this.held.then(() => response.end(rest));
   }
 }
 
@@ -100,6 +100,7 @@ describe("a model of a hub", () => {
     endpoint = await hub.open();
     hub.asked = [];
     hub.troubles = [];
+    hub.held = Promise.resolve();
   });
   afterEach(() => {
     hub.close();
@@ -110,7 +111,11 @@ describe("a model of a hub", () => {
     run(["-B", join(RUNTIME, "fetch_model.py"), join(home, "none.json"), model]);
 
   /** Runs the interpreter that has Dynamo, with what was said in a time that suits a test. */
-  const run = (args: readonly string[], more: Readonly<Record<string, string>> = {}) =>
+  const run = (
+    args: readonly string[],
+    more: Readonly<Record<string, string>> = {},
+    onText: (text: string) => void = () => undefined,
+  ) =>
     new Promise<{ readonly code: number; readonly output: string }>((resolve) => {
       const env = {
         PATH: process.env["PATH"],
@@ -119,23 +124,23 @@ describe("a model of a hub", () => {
         HF_HUB_DISABLE_XET: "1",
         ...more,
       };
-      execFile(join(python, "python3"), args, { env, cwd: RUNTIME }, (error, stdout, stderr) =>
+      const child = execFile(join(python, "python3"), args, { env, cwd: RUNTIME }, (error, stdout, stderr) =>
         resolve({ code: error === null ? 0 : Number(error.code), output: stdout + stderr }),
       );
+      for (const stream of [child.stdout, child.stderr]) stream?.on("data", onText);
     });
 
   /** As {@link fetchModel} where locks of files do nothing, with a dead process noticed after so long. */
-  const fetchUnlocked = (deadAfterSeconds: number) =>
-    run([
-      "-B",
-      "-c",
-      `import fcntl, sys
+  const fetchUnlocked = (deadAfterSeconds: number, onText?: (text: string) => void) =>
+    run(["-B", "-c", unlocked(deadAfterSeconds)], {}, onText);
+
+  const unlocked = (deadAfterSeconds: number) =>
+    `import fcntl, sys
 fcntl.flock = fcntl.lockf = lambda *_: None
 import fetch_model
 fetch_model.ALIVE_EVERY_SECONDS, fetch_model.DEAD_AFTER_SECONDS, fetch_model.LOOK_EVERY_SECONDS = 0.1, ${deadAfterSeconds}, 0.05
 sys.argv[1:] = ["none", "a/model"]
-fetch_model.main()`,
-    ]);
+fetch_model.main()`;
 
   test("is fetched although the hub has too many requests and cuts a connection, and goes on where it broke off", async () => {
     hub.troubles = ["busy", "busy", "cut", "cut"];
@@ -156,12 +161,20 @@ fetch_model.main()`,
   });
 
   test("is fetched once by nodes that share the cache, also where its file system has no locks", async () => {
-    const all = await Promise.all([fetchUnlocked(60), fetchUnlocked(60), fetchUnlocked(60)]);
+    // The file comes when both others have said that they wait.
+    let release: () => void = () => undefined;
+    hub.held = new Promise((resolve) => {
+      release = resolve;
+    });
+    let waiting = 0;
+    const onText = (text: string) => {
+      if (text.includes("another node is fetching a/model")) waiting += 1;
+      if (waiting === 2) release();
+    };
+    const all = await Promise.all([1, 2, 3].map(() => fetchUnlocked(60, onText)));
     for (const { code, output } of all) expect(code, output).toBe(0);
     expect(hub.asked).toEqual(["all"]);
-    expect(all.filter(({ output }) => output.includes("another node is fetching a/model"))).not.toHaveLength(
-      0,
-    );
+    expect(waiting).toBe(2);
   });
 
   test("is fetched although whoever had begun was killed", async () => {

@@ -28,6 +28,7 @@ import http.server, os, signal, sys, threading, time, urllib.request
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers(); self.wfile.write(b"ok")
+        print("answered", self.headers.get("User-Agent"), flush=True)
     def log_message(self, *args): pass
 def answers(address):
     try: return urllib.request.urlopen("http://%s:%s/" % (address, sys.argv[2]), timeout=1).status == 200
@@ -99,6 +100,11 @@ async function processesOfRank(number: number): Promise<{ launcher: number; prog
   return { launcher, program };
 }
 
+/**
+ * The launcher has seen rank 0 answer: a hang counts from then on, an engine that loads its weights has none.
+ */
+const isWatched = (): boolean => log(0).split("serving").at(-1)?.includes("answered Python-urllib") === true;
+
 /** All programs answer after a restart. */
 async function startedAgain(before: readonly number[]): Promise<boolean> {
   if (!starts().every((count, index) => count > (before[index] ?? 0))) return false;
@@ -141,6 +147,7 @@ describe("the ranks of a replica", () => {
   ] as const)("all start again when %s, and each tells why", async (_, number, which, signal, why) => {
     const before = starts();
     const { launcher, program } = await processesOfRank(number);
+    await eventually(isWatched);
     const logsBefore = RANKS.map((other) => log(other).length);
     process.kill(which === "launcher" ? launcher : (program[0] ?? 0), signal);
     await eventually(() => startedAgain(before), 60);

@@ -5,9 +5,9 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Amount, type Endpoint, type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
-import { kill, processesOf, startTime } from "../../lib/processes";
+import { kill, startTime } from "../../lib/processes";
 import { API_KEYS } from "../../plan/programs/gateway";
-import { eventually, TestDeployment } from "./support";
+import { eventually, processOf, TestDeployment } from "./support";
 
 const STREAMS = 200;
 /** Enough that a stream stays open for seconds after its first token. */
@@ -46,15 +46,6 @@ async function lose(
 
 /** It goes on to exist and to hold its connections, and answers nothing. */
 const stop = (pid: number) => process.kill(pid, "SIGSTOP");
-
-/** A program's own process, which is a child of its launcher. */
-function processOf({ machine, name, cluster }: TestDeployment, program: string): number {
-  const node = cluster.nodes.find(({ programs }) => programs.some((one) => one.name === program));
-  const directory = machine.nodeDirectory(name, node?.rank);
-  const found = processesOf(directory).filter(({ command }) => command === program);
-  expect(found).toHaveLength(1);
-  return found[0]?.pid ?? 0;
-}
 
 const ALL = { open: { whole: STREAMS, broken: [] }, late: { whole: LATE.requests, broken: [] } };
 
@@ -107,7 +98,18 @@ describe("four workers on two nodes, two frontends behind the gateway", () => {
   });
 
   test("a frontend dies: its own streams break, and no other request is lost", async () => {
-    const { open, late } = await lose(deployment, known, ["frontend-0"]);
+    expectOwnBroken(await lose(deployment, known, ["frontend-0"]));
+    await deployment.machine.must("ready", deployment.readySpec(ready));
+  });
+
+  test("a frontend hangs: it is started again, and requests that it held go to the other one", async () => {
+    const before = processOf(deployment, "frontend-1");
+    expectOwnBroken(await lose(deployment, known, ["frontend-1"], stop));
+    expect(startTime(before)).toBeUndefined();
+    await deployment.machine.must("ready", deployment.readySpec(ready));
+  });
+
+  function expectOwnBroken({ open, late }: Awaited<ReturnType<typeof lose>>): void {
     expect(late).toEqual(ALL.late);
     expect(open.whole).toBeGreaterThan(0);
     // What had begun cannot begin again elsewhere. No stream ends as if it were whole.
@@ -115,7 +117,7 @@ describe("four workers on two nodes, two frontends behind the gateway", () => {
       expect(status).toBe(200);
       expect(firstMs).not.toBeNaN();
     }
-  });
+  }
 });
 
 describe("two prefill and two decode workers", () => {

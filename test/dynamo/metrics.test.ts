@@ -95,6 +95,7 @@ describe("Prometheus", () => {
     );
     expect(seen.toSorted()).toEqual([
       `${JOBS.frontend} frontend-0`,
+      `${JOBS.frontend} frontend-1`,
       `${JOBS.node} exporter-0`,
       `${JOBS.worker} decode-0`,
       `${JOBS.worker} decode-1`,

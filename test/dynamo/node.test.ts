@@ -1,5 +1,5 @@
 /** Nodes on this machine, with small programs: failures and their messages. */
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import {
   chmodSync,
   existsSync,
@@ -15,8 +15,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { processesOf } from "../../lib/processes";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
 import type { ProgramPlan } from "../../plan/types";
-import { locateTools } from "../../toolchain";
-import { programsOf } from "../nodes";
+import { programsOf, shortPathsOf } from "../nodes";
 import { script, server } from "./programs";
 import { eventually, Machine } from "./support";
 
@@ -310,9 +309,28 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     expect(existsSync(join(machine.state, "clusters", name))).toBe(false);
   });
 
+  test("takes the temporary files of programs with it, which others of the machine do not see", async () => {
+    const name = "temporary";
+    const own = { ...lease, cluster: name, nodes: [{ rank: 0, address: `${machine.network}.6` }] };
+    await machine.must("local lease", own);
+    const source = `
+import http.server, sys, tempfile
+tempfile.mkstemp(suffix=".kept")
+http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRequestHandler).serve_forever()
+`;
+    const program = script("writer", source, { port: 7009, args: ["{{NODE_IP}}", "7009"] });
+    const nodes = [{ ...own.nodes[0], rank: 0, programs: [program] }];
+    await machine.must("local apply", { cluster: name, unit: "writer", nodes });
+    const { temporary } = shortPathsOf(machine.nodeDirectory(name));
+    expect(readdirSync(temporary)).toEqual([expect.stringMatching(/\.kept$/)]);
+    expect(statSync(temporary).mode & 0o777).toBe(0o700);
+    await machine.must("local release", own);
+    expect(existsSync(temporary)).toBe(false);
+  });
+
   test.each(["/s/node0", `/s/${"x".repeat(74)}`, `/s/${"x".repeat(75)}`, `/s/${"ü".repeat(60)}`])(
     "has a supervisor's socket whose path the kernel takes: %s",
-    (path) => expect(Buffer.byteLength(socketOf(path))).toBeLessThanOrEqual(90),
+    (path) => expect(Buffer.byteLength(shortPathsOf(path).socket)).toBeLessThanOrEqual(90),
   );
 
   test("of a cluster with a long directory name works, its socket being elsewhere", async () => {
@@ -321,7 +339,7 @@ http.server.HTTPServer((sys.argv[1], int(sys.argv[2])), http.server.SimpleHTTPRe
     await machine.must("local lease", own);
     await machine.must("local lease", own);
     expect(existsSync(join(machine.nodeDirectory(name), "supervisor.sock"))).toBe(false);
-    const socket = socketOf(machine.nodeDirectory(name));
+    const { socket } = shortPathsOf(machine.nodeDirectory(name));
     expect(existsSync(socket)).toBe(true);
     await machine.must("local release", own);
     expect(existsSync(socket)).toBe(false);
@@ -334,12 +352,4 @@ function listen(host: string, port: number): Promise<Server> {
     listener.once("error", reject);
     listener.listen(port, host, () => resolve(listener));
   });
-}
-
-/** Where node.py puts the socket of a node's supervisor. */
-function socketOf(directory: string): string {
-  const source = "import sys, node; print(node.socket_path(sys.argv[1]))";
-  const python = locateTools().python?.path ?? "python3";
-  const cwd = join(__dirname, "..", "..", "runtime");
-  return execFileSync(python, ["-B", "-c", source, directory], { cwd, encoding: "utf8" }).trim();
 }

@@ -29,6 +29,7 @@ import { plan } from "../../plan/plan";
 import { API_KEYS, READ_AGAIN } from "../../plan/programs/gateway";
 import type { NodePlan } from "../../plan/types";
 import { eventually } from "../eventually";
+import { removeShortPaths } from "../nodes";
 import { RUNTIME, textOfTask } from "../runtime";
 import { listeners, unlisted } from "../sockets";
 
@@ -130,6 +131,7 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
   afterAll(async () => {
     await end().catch(() => undefined);
     for (const { pid } of processesOf(home)) kill(pid);
+    removeShortPaths([join(home, ".dynamo-sky", "node0")]);
     rmSync(home, { recursive: true, force: true });
   }, MINUTE);
 

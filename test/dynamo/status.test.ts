@@ -117,6 +117,7 @@ describe("status", () => {
       "decode-1",
       "etcd",
       "frontend-0",
+      "frontend-1",
       "gateway",
       "nats",
       "prefill-0",

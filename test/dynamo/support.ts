@@ -1,10 +1,11 @@
 /** A deployment on this machine for tests: planned from a configuration, run through the driver's verbs. */
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import type { DeploymentConfig } from "../../config/deployment";
 import { kill, processesOf } from "../../lib/processes";
 import type { ObservedClusters } from "../../local/observe";
 import type { LocalLeaseSpec, LocalProgramsSpec } from "../../local/spec";
@@ -27,7 +28,7 @@ import {
   type ProgramPlan,
 } from "../../plan/types";
 import { type Unit, unitsOf } from "../../plan/units";
-import { pidsOf } from "../nodes";
+import { pidsOf, removeShortPaths } from "../nodes";
 import type { ListenedNode } from "../sockets";
 
 export { eventually } from "../eventually";
@@ -81,9 +82,20 @@ export class Machine {
     return processesOf(this.state).map(({ pid }) => pid);
   }
 
+  private nodeDirectories(): string[] {
+    const clusters = join(this.state, "clusters");
+    const names = existsSync(clusters) ? readdirSync(clusters) : [];
+    return names.flatMap((name) =>
+      readdirSync(join(clusters, name))
+        .filter((entry) => /^node\d+$/.test(entry))
+        .map((entry) => join(clusters, name, entry)),
+    );
+  }
+
   /** Kills everything without the driver, which may be what is broken. */
   close(): void {
     for (const pid of this.processes()) kill(pid);
+    removeShortPaths(this.nodeDirectories());
     rmSync(this.state, { recursive: true, force: true });
   }
 }
@@ -92,6 +104,7 @@ export class Machine {
 export class TestDeployment {
   readonly machine = new Machine();
   readonly name = "test-main-abc123";
+  readonly config: DeploymentConfig;
   readonly plan: DeploymentPlan;
   /** As in the configuration: the plan's is the served name. */
   readonly model: string;
@@ -117,6 +130,7 @@ export class TestDeployment {
     const defaults = { target: "local", engine: "mocker", model: "Qwen/Qwen3-8B" };
     const quick = { stopSeconds: 10, dependencySeconds: 60 };
     const parsed = parseConfig({ ...defaults, timeouts: quick, ...config });
+    this.config = parsed;
     this.model = parsed.model;
     this.plan = plan(parsed, facts);
     const [cluster] = this.plan.clusters;
@@ -240,4 +254,14 @@ function newPassword(): string {
 
 function random(from: number, to: number): number {
   return from + Math.floor(Math.random() * (to - from));
+}
+
+/** A program's own process, which is a child of its launcher. */
+export function processOf({ machine, name, cluster }: TestDeployment, program: string): number {
+  const node = cluster.nodes.find(({ programs }) => programs.some((one) => one.name === program));
+  const directory = machine.nodeDirectory(name, node?.rank);
+  const found = processesOf(directory).filter(({ command }) => command === program);
+  const [only] = found;
+  if (only === undefined || found.length > 1) throw new Error(`${program} has ${found.length} processes`);
+  return only.pid;
 }

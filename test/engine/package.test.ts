@@ -69,9 +69,12 @@ describe("the package", () => {
     const allowed = [
       /^(LICENSE|README\.md|package\.json)$/,
       /^bin\/dynamo-sky$/,
-      /^cli\/bench\/requirements\.txt$/,
+      /^cli\/(bench|size)\/requirements\.txt$/,
+      /^cli\/size\/(predict|estimate)\.py$/,
       // The flags that Dynamo's programs and the engines know, read by the checks of arguments.
       /^dist\/(config\/flags\/frontend|engines\/\w+\/flags)\.json$/,
+      // What a stack gets that says no pools.
+      /^dist\/plan\/bestLayouts\.json$/,
       /^dist\/(cli|components|config|engines|lib|local|observability|plan|runtime|sky|toolchain)\/.*\.(js|d\.ts)$/,
       // The directory runtime/ is copied to nodes as a whole.
       /^runtime\/[\w.]+$/,
@@ -100,12 +103,21 @@ describe("the package", () => {
     ];
     const sources = run("git", ["ls-files", ...rooms.map((room) => `${room}/*.ts`)], root).split("\n");
     const texts = sources.filter(Boolean).map((file) => readFileSync(join(root, file), "utf8"));
-    const read = texts.flatMap((text) =>
-      [...text.matchAll(/join\(packageRoot\(\), ("[^)]+")\)/g)].map(([, words = ""]) =>
+    const read = texts.flatMap((text) => [
+      ...[...text.matchAll(/join\(packageRoot\(\), ("[^)]+")\)/g)].map(([, words = ""]) =>
         join(...(JSON.parse(`[${words}]`) as string[])),
       ),
+      // Locks of tools in Python (`PythonTool`).
+      ...[...text.matchAll(/^ +lock: "([^"]+)"/gm)].map(([, lock = ""]) => lock),
+    ]);
+    expect(read).toEqual(
+      expect.arrayContaining([
+        "cli/bench/requirements.txt",
+        "cli/size/requirements.txt",
+        "cli/size/predict.py",
+        "cli/size/estimate.py",
+      ]),
     );
-    expect(read).toContain("cli/bench/requirements.txt");
     // Stand-ins for Pulumi's plugins are for those who work on this.
     const needed = read.filter((path) => !path.startsWith("toolchain/plugins/"));
     const isThere = (path: string) => packed.some((file) => file === path || file.startsWith(`${path}/`));

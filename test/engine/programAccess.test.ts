@@ -44,6 +44,15 @@ const up = async () => {
 };
 const outputs = async () => (await project.open("dev")).outputs({ showSecrets: true });
 
+/** Plain `pulumi up`, whose outputs have to fit a screen. */
+async function expectOneScreen(...args: readonly string[]): Promise<void> {
+  const options = ["--yes", "--skip-preview", "--color", "never"];
+  const shown = await project.pulumi("dev", ["up", ...options, ...args]);
+  const end = shown.slice(shown.indexOf("Outputs:")).trimEnd().split("\n");
+  expect(end.length, end.join("\n")).toBeLessThanOrEqual(25);
+  expect(end.join("\n")).toContain("certificate");
+}
+
 /** Runs the stack's command of curl like a user who pastes it into a shell. */
 async function pasteChat(key: string): Promise<string> {
   const { curl } = deploymentOf(await outputs());
@@ -76,7 +85,8 @@ describe("a gateway", { timeout: 120_000 }, () => {
     expect(JSON.parse(await pasteChat(former)).usage.completion_tokens).toBeGreaterThan(0);
     expect(JSON.parse(await pasteChat("wrong")).error.code).toBe("invalid_api_key");
     // A client needs nothing but the stack's outputs.
-    const dispatcher = new Agent({ connect: { ca: String(certificate) } });
+    const ca = Buffer.from(String(certificate), "base64").toString();
+    const dispatcher = new Agent({ connect: { ca } });
     const client = new OpenAI({ baseURL: `${endpoint}/v1`, apiKey: former, fetchOptions: { dispatcher } });
     expect((await client.models.list()).data).toHaveLength(1);
     const { body } = await request(`${endpoint}/health`, { dispatcher });
@@ -134,6 +144,13 @@ describe("a gateway", { timeout: 120_000 }, () => {
     await eventually(async () => JSON.parse(await pasteChat(former)).error?.code === "invalid_api_key", 60);
   });
 
+  it("ends an update that renews its authority on one screen", async () => {
+    const before = await outputs();
+    const urns = await project.pulumi("dev", ["stack", "--show-urns"]);
+    await expectOneScreen("--replace", /urn:\S+::dynamo-tls\b/.exec(urns)?.[0] ?? "");
+    expect((await outputs())["certificate"]).not.toBe(before["certificate"]);
+  });
+
   it("shows a certificate of one's own, set as docs/security.md says, without starting anything anew", async () => {
     const before = await pids(cluster);
     const issued = await issueCertificate("of one's own, for this test", ["llm.example.com"]);
@@ -149,8 +166,9 @@ describe("a gateway", { timeout: 120_000 }, () => {
       "update dynamo-ready-check",
     ]);
     expect(await pids(cluster)).toEqual(before);
+    await expectOneScreen();
     const { certificate, certificateFingerprint, endpoint, apiKey } = await outputs();
-    expect(certificate).toBe(fullChain.trim());
+    expect(Buffer.from(String(certificate), "base64").toString()).toBe(fullChain.trim());
     expect(certificateFingerprint).toBe(issued.fingerprint);
     expect(JSON.parse(await pasteChat(String(apiKey))).usage.completion_tokens).toBeGreaterThan(0);
     // A client that trusts the authority and uses the name needs nothing else; nginx sends the chain.
@@ -217,9 +235,9 @@ const NEEDED: Readonly<Record<string, { readonly files: string[]; readonly progr
   [ETCD_ROOT_PASSWORD]: { files: ["0000000000000000-0000000000000000.wal"], programs: [] },
   [ETCD_PASSWORD]: {
     files: ["0000000000000000-0000000000000000.wal"],
-    programs: ["aggregated-0", "frontend-0"],
+    programs: ["aggregated-0", "frontend-0", "frontend-1"],
   },
-  [NATS_TOKEN]: { files: ["nats.conf"], programs: ["aggregated-0", "frontend-0"] },
+  [NATS_TOKEN]: { files: ["nats.conf"], programs: ["aggregated-0", "frontend-0", "frontend-1"] },
 };
 
 /** Each secret of the node is where its program needs it, and nowhere else. */

@@ -3,11 +3,8 @@
  * it out on the real Pulumi engine, and every stream comes to its end. Each test continues from the previous
  * one's state.
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { deployedOf } from "../../cli/deployment/deployed";
-import type { Action } from "../../cli/operate/operator";
 import type { ConfigInput } from "../../config/schema";
 import { type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
 import { freePorts, freeRange, type Ports } from "../../dev/freePorts";
@@ -15,15 +12,8 @@ import { kill, processesOf } from "../../lib/processes";
 import { nodeDirectory } from "../../local/directories";
 import { eventually } from "../eventually";
 import { commandOf, processesWith } from "../processes";
-import {
-  eachGoesOn,
-  leftOf,
-  namespaced,
-  pids,
-  REPOSITORY,
-  type TestProject,
-  testProject,
-} from "./programHarness";
+import { dynamoSky, TestOperator } from "./operatorHarness";
+import { eachGoesOn, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 const STREAMS = 40;
 const MOST = 3;
@@ -32,8 +22,7 @@ let project: TestProject;
 let ports: Ports;
 let metricsPort = 0;
 let cluster = "";
-let operator: ChildProcess | undefined;
-let actions: Action[] = [];
+let operator: TestOperator;
 const answers: StreamedAnswer[] = [];
 
 function configure(changes: Partial<ConfigInput> = {}): void {
@@ -61,41 +50,6 @@ function configure(changes: Partial<ConfigInput> = {}): void {
   );
 }
 
-const STACK = ["--stack", "dev", "--cwd"];
-
-const environment = (): NodeJS.ProcessEnv => ({
-  ...process.env,
-  DYNAMO_SKY_STATE: project.state,
-  PULUMI_BACKEND_URL: `file://${project.state}`,
-  PULUMI_CONFIG_PASSPHRASE: "test",
-});
-
-function driftOf() {
-  const args = ["drift", ...STACK, project.directory];
-  return spawnSync(`${REPOSITORY}/bin/dynamo-sky`, args, { env: environment(), encoding: "utf8" });
-}
-
-function operate(): void {
-  const args = ["operate", ...STACK, project.directory, "--json", "--every", "1"];
-  const more = ["--drift-every", "2", "--metrics-port", String(metricsPort)];
-  const child = spawn(`${REPOSITORY}/bin/dynamo-sky`, [...args, ...more], {
-    env: environment(),
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
-  createInterface({ input: child.stdout }).on("line", (line) => {
-    project.lines.push(line);
-    actions.push(JSON.parse(line) as Action);
-  });
-  createInterface({ input: child.stderr }).on("line", (line) => project.lines.push(line));
-  operator = child;
-}
-
-/** Ends it and all that it has started, whatever they are doing. */
-function killOperator(): void {
-  if (operator?.pid !== undefined && operator.exitCode === null) process.kill(-operator.pid, "SIGKILL");
-}
-
 const workers = async () =>
   Object.keys(await pids(cluster))
     .filter((name) => name.startsWith("aggregated-"))
@@ -117,25 +71,33 @@ async function underLoad(until: () => boolean | Promise<boolean>): Promise<void>
   }
 }
 
+/** The engine's operations on this project. */
+const engines = (kind = "(up|preview|refresh)") =>
+  processesWith("DYNAMO_SKY_STATE", project.state).filter((pid) =>
+    new RegExp(`\\bpulumi ${kind} `).test(commandOf(pid)),
+  );
+
 const scaled = () =>
-  actions.filter(({ kind }) => kind === "scale").map(({ replicas }) => replicas.aggregated);
+  operator.actions.filter(({ kind }) => kind === "scale").map(({ replicas }) => replicas.aggregated);
 
 beforeAll(async () => {
   project = testProject("autoscale");
   ports = await freePorts();
   metricsPort = await freeRange(1);
+  const options = ["--every", "1", "--drift-every", "2", "--metrics-port", String(metricsPort)];
+  operator = new TestOperator(project, options);
 });
 afterAll(() => {
-  killOperator();
+  operator.kill();
   project.remove();
 });
 eachGoesOn(() => project.lines);
 
-const LONG = { timeout: 240_000 };
+const LONG = { timeout: 400_000 };
 
 it("begins with the fewest", LONG, async () => {
   configure();
-  const drift = driftOf();
+  const drift = dynamoSky(project, "drift");
   expect(drift, drift.stderr).toMatchObject({ status: 2, stdout: expect.stringContaining("to create") });
   await (await project.open("dev")).up();
   const all = await (await project.open("dev")).outputs();
@@ -145,14 +107,16 @@ it("begins with the fewest", LONG, async () => {
 });
 
 it("grows under load, to its bound and not beyond it", LONG, async () => {
-  operate();
+  operator.start();
   await underLoad(() => scaled().at(-1) === MOST);
   expect(scaled()).toEqual([2, 3]);
   expect(await workers()).toEqual(["aggregated-0", "aggregated-1", "aggregated-2"]);
 });
 
 it("stays as large at an update by hand", LONG, async () => {
-  killOperator();
+  operator.kill();
+  // An operation that it has begun comes to its end without it; until then the stack is locked.
+  await eventually(() => engines().length === 0, 60_000);
   const before = await pids(cluster);
   const { replicas } = await (await project.open("dev")).outputs();
   await (await project.open("dev")).up();
@@ -161,22 +125,22 @@ it("stays as large at an update by hand", LONG, async () => {
 });
 
 it("shrinks when the load is over", LONG, async () => {
-  actions = [];
-  operate();
+  operator.actions = [];
+  operator.start();
   await eventually(() => scaled().at(-1) === 1, 150_000);
   expect(await workers()).toEqual(["aggregated-0"]);
 });
 
 it("repairs what is lost, by itself", LONG, async () => {
-  actions = [];
+  operator.actions = [];
   const planner = (await pids(cluster))["planner"] ?? 0;
   const [node] = processesOf(nodeDirectory(cluster, 0)).filter(({ command }) =>
     command.includes("supervisord"),
   );
   kill(planner);
   kill(node?.pid ?? 0);
-  await eventually(() => actions.some(({ kind }) => kind === "repair"), 150_000);
-  expect(actions[0]?.text).toMatch(/^autoscale-dev-main-\w+: node 0 does not run/);
+  await eventually(() => operator.did("repair"), 150_000);
+  expect(operator.actions[0]?.text).toMatch(/^autoscale-dev-main-\w+: node 0 does not run/);
   expect(await workers()).toEqual(["aggregated-0"]);
   await underLoad(() => scaled().at(-1) === 2);
   // Its planner decides again, too.
@@ -184,17 +148,15 @@ it("repairs what is lost, by itself", LONG, async () => {
 });
 
 it("goes on after kill -9 of operator and engine in the middle of a change", LONG, async () => {
-  actions = [];
-  const engines = () =>
-    processesWith("DYNAMO_SKY_STATE", project.state).filter((pid) => /\bpulumi up /.test(commandOf(pid)));
+  operator.actions = [];
   await underLoad(async () => {
     // An update that has begun its work.
-    if (engines().length === 0 || (await workers()).length === 1) return false;
-    killOperator();
+    if (engines("up").length === 0 || (await workers()).length === 1) return false;
+    operator.kill();
     for (const engine of engines()) kill(engine);
     return true;
   });
-  operate();
+  operator.start();
   await eventually(() => scaled().at(-1) === 1, 200_000);
   expect(await workers()).toEqual(["aggregated-0"]);
 });
@@ -220,14 +182,14 @@ it(
   async () => {
     const before = await (await project.open("dev")).outputs({ showSecrets: true });
     configure({ idle: { afterMinutes: 0.05 } });
-    await eventually(() => actions.some(({ kind }) => kind === "sleep"), 150_000);
+    await eventually(() => operator.did("sleep"), 150_000);
     expect(leftOf(cluster)).toEqual({ processes: [], directory: false });
     const asleep = await (await project.open("dev")).outputs({ showSecrets: true });
     expect(asleep).toMatchObject({ asleep: expect.any(String), replicas: { aggregated: 1 } });
     expect(asleep["endpoint"]).toBeUndefined();
     configure();
     // Nobody has to do anything.
-    const drift = driftOf();
+    const drift = dynamoSky(project, "drift");
     expect(drift, drift.stderr).toMatchObject({
       status: 0,
       stdout: expect.stringMatching(/^dev is in sync/),
@@ -241,9 +203,9 @@ it(
 );
 
 it("ends its operator when it is destroyed, and leaves nothing", LONG, async () => {
-  const ended = new Promise<number | null>((resolve) => operator?.once("exit", resolve));
+  const ended = operator.ended();
   await (await project.open("dev")).destroy();
   expect(await ended).toBe(0);
-  expect(actions.at(-1)).toMatchObject({ kind: "stopped", text: "dev was destroyed" });
+  expect(operator.actions.at(-1)).toMatchObject({ kind: "stopped", text: "dev was destroyed" });
   expect(leftOf(cluster)).toEqual({ processes: [], directory: false });
 });

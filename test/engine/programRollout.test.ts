@@ -6,10 +6,15 @@ import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { deployedOf } from "../../cli/deployment/deployed";
+import { removeLeftovers } from "../../cli/pulumi/leftovers";
 import type { ConfigInput } from "../../config/schema";
 import { type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
 import { freePorts, type Ports } from "../../dev/freePorts";
+import { kill } from "../../lib/processes";
+import { nodeDirectory } from "../../local/directories";
 import { enginePath, ensureToolchain } from "../../toolchain";
+import { readHistory } from "../nodes";
+import { processesWith } from "../processes";
 import { eachGoesOn, namespaced, processChanges, type TestProject, testProject } from "./programHarness";
 
 const STREAMS = 50;
@@ -17,23 +22,45 @@ const ANSWER_TOKENS = 24;
 const DECODE = ["decode-0", "decode-1", "decode-2", "decode-3"];
 const FRONTENDS = ["frontend-0", "frontend-1"];
 const FRONTENDS_CHANGED: Changes = { migrationLimit: 5, router: { mode: "round-robin" } };
+const GATEWAY = { gateway: true, requestsPerSecond: 100_000, burst: 1_000_000, connectionsPerKey: 1000 };
 const GOOD = ["--max-num-seqs", "128"];
 /** The mocker ends at once with it. */
 const REFUSED = ["--max-num-seqs", "many"];
+
+/** Of a rollout over workers, in the order in which they come. */
+const MOMENTS = [
+  /dynamo-decode-\d updating/,
+  /restarting decode-\d/,
+  /waiting for decode-\d to serve/,
+  /decode-\d has answered a request/,
+  /ready-check .*updating/,
+];
+
+/** Marks the processes of an update that is killed. The nodes' programs are older. */
+const UPDATE = "ROLLOUT_TEST_UPDATE";
 
 let project: TestProject;
 let ports: Ports;
 let cluster = "";
 let isOver = false;
+/** Requests whose idle connection was closed when they were sent. */
+let again = 0;
 let load: Promise<StreamedAnswer[]> = Promise.resolve([]);
 
 interface Changes extends Partial<ConfigInput> {
   readonly decode?: number;
   readonly decodeArgs?: readonly string[];
   readonly migrationLimit?: number;
+  readonly keys?: Partial<ConfigInput["access"]>;
 }
 
-function configure({ decode = 4, decodeArgs = [], migrationLimit = 3, ...changes }: Changes): void {
+function configure({
+  decode = 4,
+  decodeArgs = [],
+  migrationLimit = 3,
+  keys = {},
+  ...changes
+}: Changes): void {
   const config = {
     target: "local",
     model: "Qwen/Qwen3-8B",
@@ -45,7 +72,7 @@ function configure({ decode = 4, decodeArgs = [], migrationLimit = 3, ...changes
       { role: "decode", replicas: decode, engineArgs: [...decodeArgs] },
     ],
     ...ports,
-    access: { gateway: true, requestsPerSecond: 100_000, burst: 1_000_000, connectionsPerKey: 1000 },
+    access: { ...GATEWAY, ...keys },
     frontend: { ...ports.frontend, replicas: 2, migrationLimit },
     ...changes,
   };
@@ -74,8 +101,10 @@ function expectInTurn(start: number, programs: readonly string[]): void {
   expect(lines).toEqual(names.flatMap((name) => [`restarting ${name}`, `${name} has answered a request`]));
 }
 
-/** Runs `pulumi up` like a user, and kills it with all that it has started as soon as it says the text. */
-async function killedUp(text: string): Promise<void> {
+/**
+ * Kills `pulumi up` as soon as it says such a line, with its plugins and the drivers that they have started.
+ */
+async function killedUp(text: RegExp): Promise<void> {
   const toolchain = await ensureToolchain({ need: ["pulumi", "plugins"] });
   const child = spawn(
     toolchain.pulumi?.path ?? "pulumi",
@@ -87,21 +116,26 @@ async function killedUp(text: string): Promise<void> {
         PATH: enginePath(toolchain),
         PULUMI_BACKEND_URL: `file://${project.state}`,
         PULUMI_CONFIG_PASSPHRASE: "test",
+        [UPDATE]: project.state,
       },
       stdio: ["ignore", "pipe", "inherit"],
-      detached: true,
     },
   );
   let wasSaid = false;
   for await (const line of createInterface({ input: child.stdout })) {
     project.lines.push(line);
-    if (!wasSaid && line.includes(text) && child.pid !== undefined) {
-      wasSaid = true;
-      process.kill(-child.pid, "SIGKILL");
-    }
+    wasSaid ||= text.test(line);
+    // One that was killed may just have started another.
+    if (wasSaid) for (const pid of processesWith(UPDATE, project.state)) kill(pid);
   }
-  expect(wasSaid, `pulumi said: ${text}`).toBe(true);
+  expect(wasSaid, `pulumi said: ${text.source}`).toBe(true);
+  await expect.poll(() => processesWith(UPDATE, project.state)).toEqual([]);
+  removeLeftovers(project.state, "rollout", "dev", () => undefined);
 }
+
+/** How often each decode worker was started since it was given its present plan. */
+const starts = (): number[] =>
+  DECODE.map((name) => readHistory(nodeDirectory(cluster, 0), name)?.starts ?? 0);
 
 beforeAll(async () => {
   project = testProject("rollout");
@@ -135,6 +169,7 @@ it("starts all at once", LONG, async () => {
       clients: STREAMS,
       answerTokens: ANSWER_TOKENS,
       isOver: () => isOver,
+      onAgain: () => again++,
     },
   );
 });
@@ -158,6 +193,25 @@ it(
     expect(await restarted()).toEqual(["decode-4", ...FRONTENDS]);
   },
 );
+
+it("takes a new key beside the old one, and starts nothing anew", LONG, async () => {
+  const graceUntil = new Date(Date.now() + 3_600_000).toISOString().replace(/\.\d+/, "");
+  const keys = { keys: ["next"], retiredKeys: [{ name: "default", graceUntil }] };
+  configure({ ...FRONTENDS_CHANGED, decodeArgs: GOOD, decode: 5, keys });
+  const before = await outputs();
+  await up();
+  const after = await outputs();
+  expect(await restarted()).toEqual([]);
+  expect(after["apiKey"]).not.toBe(before["apiKey"]);
+  for (const { apiKey } of [before, after]) {
+    const headers = { Authorization: `Bearer ${String(apiKey)}` };
+    expect((await fetch(`${String(after["endpoint"])}/v1/models`, { headers })).status).toBe(200);
+  }
+  // Back to one key, whose value has not changed: the load has it.
+  configure({ ...FRONTENDS_CHANGED, decodeArgs: GOOD, decode: 5 });
+  await up();
+  expect(await restarted()).toEqual([]);
+});
 
 it(
   "stops at the first worker that does not come up, beside one worker less, and the others serve as before",
@@ -183,10 +237,19 @@ it("goes on with another argument from where it stopped, and from where it was k
   configure({ ...FRONTENDS_CHANGED, decodeArgs: ["--max-num-seqs", "64"] });
   const broken = DECODE.filter((name) => project.lines.some((line) => line.includes(`${name} failed`)));
   const start = project.lines.length;
-  await killedUp("has answered a request");
+  await killedUp(/has answered a request/);
   // What did not serve went first.
   expect(said(start).at(-1)).toBe(`${broken[0]} has answered a request`);
   await up();
+  expect(await restarted()).toEqual(DECODE);
+  expect((await (await project.open("dev")).preview()).steps).toEqual([]);
+});
+
+it("goes on from wherever it was killed, and starts no worker twice", LONG, async () => {
+  configure({ ...FRONTENDS_CHANGED, decodeArgs: ["--max-num-seqs", "32"] });
+  for (const moment of MOMENTS) await killedUp(moment);
+  await up();
+  expect(starts()).toEqual(DECODE.map(() => 1));
   expect(await restarted()).toEqual(DECODE);
   expect((await (await project.open("dev")).preview()).steps).toEqual([]);
 });
@@ -196,8 +259,12 @@ it("has lost no stream", LONG, async () => {
   const answers = await load;
   const lost = answers.filter(({ isWhole }) => !isWhole);
   const longest = Math.max(...answers.map(({ pauseMs }) => pauseMs));
-  process.stderr.write(`${answers.length} streams, longest pause ${(longest / 1000).toFixed(1)} s\n`);
+  process.stderr.write(
+    `${answers.length} streams, longest pause ${(longest / 1000).toFixed(1)} s, ${again} sent again\n`,
+  );
   expect(lost.slice(0, 5)).toEqual([]);
   expect(answers.length).toBeGreaterThan(STREAMS);
+  // Keys were changed twice.
+  expect(again).toBeLessThanOrEqual(2 * STREAMS);
   await (await project.open("dev")).destroy();
 });

@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   statSync,
@@ -108,6 +109,8 @@ describe("the life of a stack", () => {
     expect(stdout).toMatch(/\+ +command:local:Command hello created \(\d+\.\d+s\)/);
     expect(stdout).toMatch(/answer: \[secret\]/);
     expect(stdout + stderr).not.toContain("hush-hush");
+    // Of the stand-ins for plugins.
+    expect(stdout + stderr).not.toContain("from $PATH");
     expect(status).toBe(0);
     expect(readFileSync(stackFile, "utf8")).toBe(text);
   });
@@ -286,8 +289,8 @@ describe("mistakes", () => {
   it.each([
     [["prview"], 'unknown command "prview" for "pulumi"', undefined],
     [["up"], "no stack selected", undefined],
-    [["drift"], "option '-s, --stack <name>' not specified", 1],
-    [["env"], "option '-s, --stack <name>' not specified", 2],
+    [["drift"], "--stack NAME is missing. Stacks in ", 1],
+    [["env"], "--stack NAME is missing. Stacks in ", 2],
     [["up", "--stack", "a b"], "is not a stack's name", 2],
     [["up", "--stack", "dev", "--what"], "unknown flag: --what", undefined],
   ])("refuses %j", (args, message, code) => {
@@ -317,6 +320,10 @@ describe("as a library", () => {
     expect(lines.join("\n")).not.toContain("hush-hush");
     await (await open()).destroy();
     await (await open()).remove();
+    // What belongs to all stacks.
+    const kept = readdirSync(env.DYNAMO_SKY_STATE, { recursive: true, withFileTypes: true });
+    const files = kept.filter((entry) => entry.isFile()).map(({ name }) => name);
+    expect(files.toSorted()).toEqual(["meta.yaml", "meta.yaml.attrs", "passphrase"]);
   });
 
   it.each(["wrong", "stop"])("throws a UsageProblem for a mistake of the user's: %s", async (word) => {
@@ -326,7 +333,7 @@ describe("as a library", () => {
 
   it.each([
     ["fault", "Error: a fault of the program"],
-    ["failing", "hello: exit status 1: running"],
+    ["failing", "hello: one\ntwo"],
   ])("throws another error for the rest: %s", async (word, message) => {
     configure(word);
     const error: unknown = await (await open()).up().catch((thrown: unknown) => thrown);

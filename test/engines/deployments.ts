@@ -23,17 +23,21 @@ const settings = fc.record({
   modelRevision: fc.constantFrom(undefined, "main"),
   reasoningParser: fc.constantFrom(undefined, NO_PARSER, ...REASONING_PARSERS),
   toolCallParser: fc.constantFrom(undefined, NO_PARSER, ...TOOL_CALL_PARSERS),
-  transfer: fc.boolean(),
+  transfer: fc.option(fc.nat(), { nil: undefined }),
   configured: fc.boolean(),
   hostMemoryGB: fc.constantFrom(undefined, undefined, 2.5, 20),
 });
 
 /** NIXL's other backend, and other connectors. */
 const TRANSFERS = {
-  sglang: { connector: "mooncake" },
-  vllm: { backend: "LIBFABRIC" },
-  trtllm: { connector: "UCX" },
-} as const satisfies Readonly<Record<ParsedEngine, Deployment["kvTransfer"]>>;
+  sglang: [{ connector: "mooncake" }],
+  vllm: [
+    ...[{ backend: "LIBFABRIC" }, { connector: "MooncakeConnector" }],
+    { connector: "SimpleCPUOffloadConnector", extra: { cpu_bytes_to_use: 1e9 } },
+    { connector: "SimpleCPUOffloadConnector", extra: { kv_load_failure_policy: "recompute" } },
+  ],
+  trtllm: [{ connector: "UCX" }],
+} as const satisfies Readonly<Record<ParsedEngine, readonly Deployment["kvTransfer"][]>>;
 
 /** Lists and groups, which have no flags. */
 const ENGINE_CONFIG = {
@@ -43,6 +47,11 @@ const ENGINE_CONFIG = {
 
 /** The largest power of two up to a number: numbers of attention heads are powers of two. */
 const powerOfTwo = (limit: number) => 2 ** Math.floor(Math.log2(limit));
+
+function transferOf(engine: ParsedEngine, drawn: number | undefined): Deployment["kvTransfer"] {
+  const transfers = TRANSFERS[engine];
+  return drawn === undefined ? {} : transfers[drawn % transfers.length];
+}
 
 /** Deployments of an engine, many of which can be planned. */
 export function deploymentOf(engine: ParsedEngine): fc.Arbitrary<Deployment> {
@@ -60,7 +69,7 @@ export function deploymentOf(engine: ParsedEngine): fc.Arbitrary<Deployment> {
       modelRevision: more.modelRevision,
       reasoningParser: more.reasoningParser,
       toolCallParser: more.toolCallParser,
-      kvTransfer: more.transfer && pools.some(({ role }) => role === "prefill") ? TRANSFERS[engine] : {},
+      kvTransfer: pools.some(({ role }) => role === "prefill") ? transferOf(engine, more.transfer) : {},
       kvOffload: { hostMemoryGB: more.hostMemoryGB },
       engineConfig: more.configured && engine === "trtllm" ? ENGINE_CONFIG : {},
       // Idle GPUs do not change a command; how the rest is packed does.

@@ -28,6 +28,8 @@ const answerSchema = z.object({
   table: z.record(z.string(), z.record(z.string(), z.string())).optional(),
   /** All variables that the engine reads, where it has a list of them. */
   variables: z.array(z.string()).optional(),
+  /** Names of all that move or keep KV blocks, where the engine has a list of them. */
+  connectors: z.array(z.string()).optional(),
   facts: z
     .object({
       /** Ranks that this process starts on its node, one per GPU. */

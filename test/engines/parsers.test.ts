@@ -5,16 +5,19 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planStack } from "../../cli/plannedStack";
 import { readProject, stacksWithFiles } from "../../cli/pulumi/project";
+import { size } from "../../cli/size/size";
 import type { DeploymentConfig } from "../../config/deployment";
 import type { FlagValues } from "../../config/flags";
 import { NO_PARSER } from "../../config/names";
 import { ConfigError } from "../../config/problems";
 import { reservedVariable } from "../../config/reservedVariables";
+import { engines } from "../../engines";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { type DeploymentPlan, type ProgramPlan, programsOf } from "../../plan/types";
 import { type Deployment, SERVICES } from "../unit/planShapes";
+import { sizeOptions, sizeRecords } from "../unit/sizeAsked";
 import { deploymentOf, simulatedDeployment } from "./deployments";
 import { DYNAMO_PROGRAMS, EngineParser, PARSED_ENGINES, type ParsedEngine } from "./parser";
 
@@ -214,6 +217,19 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
     },
   );
 
+  it("takes every command of the layouts that `size` offers", async () => {
+    const offered = sizeRecords.filter(({ question: { pairs } }) => pairs[0]?.backend === engine);
+    for (const { question, said } of offered) {
+      const { model } = question;
+      const gpus = "gpus" in question.need ? String(question.need.gpus) : "16";
+      const asked = sizeOptions({ model, gpus, engine: [engine] });
+      const sources = { predict: async () => said, costs: async () => undefined, say: () => undefined };
+      const { layouts } = await size(asked, sources);
+      expect(layouts.length).toBeGreaterThan(0);
+      for (const { parsed, plan: planned } of layouts) await check(parser, { config: parsed, plan: planned });
+    }
+  });
+
   it("takes every command of random deployments, and uses every GPU of them", async () => {
     let planned = 0;
     await fc.assert(
@@ -246,6 +262,14 @@ describe.each(PARSED_ENGINES)("%s", (engine) => {
     expect(variables.length > 100).toBe(engine !== "trtllm");
     const told = variables.filter((name) => ADDRESS_OR_RANK.test(name));
     expect(told.filter((name) => reservedVariable(name) === undefined && !HARMLESS.has(name))).toEqual([]);
+  });
+
+  it("has the connectors that are known here, and no other", async () => {
+    const { connectors = [] } = await parser.flags(engine);
+    const { connectors: offered = {}, refused = {} } = engines[engine].transfer ?? {};
+    expect(connectors.length > 10).toBe(engine === "vllm");
+    expect(connectors.filter((name) => !(name in offered) && !(name in refused))).toEqual([]);
+    if (connectors.length > 0) expect(connectors).toEqual(expect.arrayContaining(Object.keys(offered)));
   });
 
   it("refuses every flag of the plans when it is mistyped", () => refusesMistyped(parser, seen));

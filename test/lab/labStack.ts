@@ -17,6 +17,7 @@ import { deploymentOf, type RunningDeployment } from "../../cli/deployment/runni
 import { eventsIn, observedIn } from "../../cli/pulumi/events";
 import { EVENT_LOG_ENVIRONMENT } from "../../cli/pulumi/operation";
 import { VERBS } from "../../cli/verbs";
+import { namedSettings } from "../../config/problems";
 import type { ConfigInput } from "../../config/schema";
 import { kill } from "../../lib/processes";
 import { ensureToolchain } from "../../toolchain";
@@ -78,8 +79,7 @@ export class LabStack {
   }
 
   configure(config: ConfigInput): void {
-    const keys = Object.entries(config).map(([key, value]) => [`dynamo-sky:${key}`, value]);
-    const all = { ...Object.fromEntries(keys), ...this.encrypted.config };
+    const all = { ...namedSettings(config), ...this.encrypted.config };
     writeFileSync(this.file, stringify({ ...this.encrypted, config: all }));
   }
 
@@ -176,6 +176,11 @@ export class LabStack {
     );
   }
 
+  /** Starts its operator. */
+  operate(...args: readonly string[]): Running {
+    return new Running(this.command("operate", ...args), this.env, (text) => this.printed.push(text));
+  }
+
   private command(verb: string, ...args: readonly string[]): readonly string[] {
     const where = ["--stack", this.stack, "--cwd", this.directory];
     return verb in VERBS
@@ -243,11 +248,11 @@ export class Running {
   }
 
   /**
-   * Waits for a condition while it runs. @throws Error with its output, if it ends before, or after four
+   * Waits for a condition while it runs. @throws Error with its output, if it ends before, or after so many
    * minutes.
    */
-  async until(condition: () => boolean | Promise<boolean>): Promise<void> {
-    const deadline = performance.now() + 4 * MINUTES;
+  async until(condition: () => boolean | Promise<boolean>, minutes = 4): Promise<void> {
+    const deadline = performance.now() + minutes * MINUTES;
     while (!(await condition())) {
       if (this.child.exitCode !== null || this.child.signalCode !== null)
         throw new Error(`ended too early:\n${this.told}`);

@@ -139,10 +139,10 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
     await expect.poll(unanswered, SOON).toEqual([]);
     const { targets, questions, absent } = found;
     expect(targets.map(({ program, problem }) => [program, problem])).toEqual(
-      ["etcd", "frontend-0", "prefill-0", "decode-0", "decode-1", "exporter-0", "prometheus"].map((name) => [
-        name,
-        null,
-      ]),
+      [
+        ...["etcd", "frontend-0", "frontend-1", "prefill-0", "decode-0", "decode-1"],
+        ...["exporter-0", "prometheus"],
+      ].map((name) => [name, null]),
     );
     expect(questions.length).toBeGreaterThan(60);
     // All others need a GPU, and are listed with that reason.
@@ -173,7 +173,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
     const lines = screen.stdout.split("\n");
     expect(lines.filter((line) => line.length > 100)).toEqual([]);
     expect(screen.stdout).toContain("decode      2 of 2 ready");
-    expect(lines.filter((line) => / running /.test(line))).toHaveLength(9);
+    expect(lines.filter((line) => / running /.test(line))).toHaveLength(10);
   });
 
   it("is followed by bin/dynamo-sky logs, over a lost connection too, with no line twice", async () => {
@@ -250,6 +250,7 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
     await expect.poll(seen, SOON).toEqual([
       ["control", "etcd", null],
       ["control", "frontend-0", null],
+      ["control", "frontend-1", null],
       ["control", "exporter-0", null],
       ["control", "prometheus", null],
       ["aggregated-0", "aggregated-0", null],

@@ -21,6 +21,7 @@ import {
   titled,
 } from "./harness";
 import { LabStack } from "./labStack";
+import { expectLogs, expectStatus, expectVerified } from "./looks";
 import { expectListed, expectRefusals, planOf, takeOff } from "./nodes";
 import { processesOf, processOfProgram } from "./processes";
 import { Questions } from "./questions";
@@ -54,7 +55,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   beforeAll(async () => {
     requireLab();
     const ports = await freePorts();
-    const frontend = { ...ports.frontend, replicas: 2 };
+    const { frontend } = ports;
     config = (changes) => labConfig(ports, { frontend, ...changes });
     stack = new LabStack("labtest");
     await stack.encrypt("huggingFaceToken", TOKEN);
@@ -272,44 +273,15 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   });
 
   it("shows distinct prefill and decode workers and cached blocks with bin/dynamo-sky verify", async () => {
-    const { code, stderr, json } = await stack.verify();
-    expect(code, stderr).toBe(0);
-    expect(json).toMatchObject({ cacheAware: true, disaggregated: true });
-    const programs = (of: "prefillProgram" | "decodeProgram") =>
-      new Set(json.requests.map(({ [of]: name }) => name));
-    expect(programs("prefillProgram")).toEqual(new Set(["prefill-0", "prefill-1"]));
-    expect([...programs("decodeProgram")]).toEqual(expect.arrayContaining(["decode-0"]));
-    expect(Math.max(...json.requests.map(({ cachedBlocks = 0 }) => cachedBlocks))).toBeGreaterThan(10);
+    await expectVerified(stack);
   });
 
   it("shows with bin/dynamo-sky status what runs on both nodes, asked through SkyPilot's ssh", async () => {
-    const { code, stdout, stderr } = await stack.look("status");
-    expect(code, `${stderr}${stdout}`).toBe(0);
-    const status: unknown = JSON.parse(stdout);
-    const running = { state: "running", restarts: 0 };
-    expect(status).toMatchObject({
-      healthy: true,
-      roles: [
-        { role: "prefill", ready: 2, wanted: 2 },
-        { role: "decode", ready: 2, wanted: 2 },
-      ],
-      clusters: [
-        { cluster, status: "UP", job: { status: "RUNNING" }, nodes: [{ problem: null }, { problem: null }] },
-      ],
-    });
-    expect(status).toHaveProperty("clusters.0.nodes.1.programs.0", expect.objectContaining(running));
-    expect(status).toHaveProperty("requests.total.requests", expect.any(Number));
+    await expectStatus(stack, cluster);
   });
 
   it("reads with bin/dynamo-sky logs what a role has written on the nodes", async () => {
-    const { code, stdout, stderr } = await stack.look("logs", "--role", "decode", "--tail", "3");
-    expect(code, stderr).toBe(0);
-    const lines: { readonly program: string }[] = stdout
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line));
-    expect(new Set(lines.map(({ program }) => program))).toEqual(new Set(["decode-0", "decode-1"]));
-    expect(lines).toHaveLength(6);
+    await expectLogs(stack);
   });
 
   it("shrinks by a decode worker, and changes an argument of its frontends, and loses no request", async () => {

@@ -1,11 +1,12 @@
 /** The pipeline files: checked with their own linters and schemas, and for this project's guarantees. */
 
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
+import { command as operate } from "../../cli/commands/operate";
 import { VERBS } from "../../cli/verbs";
 import { locatePipelineLinters } from "../../dev/pipelineLinters";
 import { packageRoot } from "../../toolchain/index";
@@ -139,8 +140,92 @@ describe("the operator", () => {
   });
 });
 
+describe("the operator's image", () => {
+  const lines = text("pipelines/Dockerfile").split("\n");
+  const having = (instruction: string) =>
+    lines
+      .filter((line) => line.startsWith(`${instruction} `))
+      .map((line) => line.slice(instruction.length + 1));
+
+  test("has the Node of package.json", () => {
+    const { devDependencies } = JSON.parse(text("package.json"));
+    expect(having("FROM")).toEqual([`node:${devDependencies.node}-bookworm`]);
+  });
+
+  test("copies what is there, and starts what is there", () => {
+    const copied = having("COPY").flatMap((line) =>
+      line
+        .split(" ")
+        .filter((word) => !word.startsWith("--"))
+        .slice(0, -1),
+    );
+    expect(copied.filter((file) => !existsSync(join(root, file)))).toEqual([]);
+    expect(copied).toContain("package-lock.json");
+    const [program = "", verb = ""] = JSON.parse(having("ENTRYPOINT")[0] ?? "[]");
+    expect(existsSync(join(root, program))).toBe(true);
+    expect(VERBS).toHaveProperty(verb);
+  });
+
+  test("leaves out what git does, and its history", () => {
+    const left = text(".dockerignore").split("\n");
+    expect(left).toEqual(expect.arrayContaining([".git", "node_modules", "dist", "*.env"]));
+  });
+});
+
+describe("the operator in Kubernetes", () => {
+  const file = join(root, "pipelines", "kubernetes", "operator.yaml");
+  /** Output of kubernetes-validate; empty if there are no errors. */
+  const refused = (path: string): string => {
+    const program = join(checkJsonschema, "..", "kubernetes-validate");
+    const { status, stdout, stderr, error } = spawnSync(program, ["--strict", path], { encoding: "utf8" });
+    return status === 0 ? "" : `${stdout}${stderr}${error?.message ?? ""}` || "it failed without a word";
+  };
+  const objects = parseAllDocuments(text("pipelines/kubernetes/operator.yaml")).map((one) => one.toJS());
+  const { spec } = objects.find(({ kind }) => kind === "Deployment");
+  const [container] = spec.template.spec.containers;
+
+  test("fits Kubernetes' schema, and a field that does not exist is found", () => {
+    expect(refused(file)).toBe("");
+    const wrong = join(scratch, "operator.yaml");
+    writeFileSync(
+      wrong,
+      readFileSync(file, "utf8").replace("automountServiceAccountToken", "automountToken"),
+    );
+    expect(refused(wrong)).toContain("automountToken");
+  });
+
+  test("gives the command options and variables that there are", () => {
+    const known = operate.options.map(({ long }) => long ?? "");
+    const flags = (container.args as string[]).filter((word) => word.startsWith("--"));
+    expect(flags.filter((flag) => !known.includes(flag))).toEqual([]);
+    expect(existsSync(join(root, "observability/policy/PulumiPolicy.yaml"))).toBe(true);
+    const variables = (container.env as { name: string }[]).map(({ name }) => name);
+    const sources = ["lib/dirs.ts", "cli/pulumi/backend.ts", "docs/pipelines.md"].map(text).join("\n");
+    expect(variables.filter((name) => !sources.includes(name))).toEqual([]);
+  });
+
+  test("has one operator at a time, ended gently, as the image's user, with secrets from a Secret", () => {
+    expect(spec).toMatchObject({ replicas: 1, strategy: { type: "Recreate" } });
+    const [, minutes] =
+      /^TimeoutStopSec=(\d+)min$/m.exec(text("pipelines/systemd/dynamo-sky-operate@.service")) ?? [];
+    const { terminationGracePeriodSeconds: grace, securityContext } = spec.template.spec;
+    expect(grace).toBe(60 * Number(minutes));
+    expect(text("pipelines/Dockerfile")).toContain(
+      `USER ${securityContext.runAsUser}:${securityContext.runAsGroup}`,
+    );
+    const plain = (container.env as { name: string; value?: string }[]).filter(
+      ({ value }) => value !== undefined,
+    );
+    expect(plain.map(({ name }) => name)).toEqual(["PULUMI_BACKEND_URL", "DYNAMO_SKY_STATE"]);
+  });
+});
+
 describe("every file", () => {
-  const all = [...github, ...filesBelow("pipelines/gitlab"), ...filesBelow("pipelines/operator")];
+  const all = [
+    ...github,
+    ...["gitlab", "operator", "kubernetes"].flatMap((directory) => filesBelow(`pipelines/${directory}`)),
+    "pipelines/Dockerfile",
+  ];
 
   test.each(all)("%s only calls commands of this project that exist", (file) => {
     const { scripts } = JSON.parse(text("package.json"));

@@ -8,7 +8,7 @@ import type { ConfigInput } from "../../config/schema";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { scaledPools, withReplicas } from "../../plan/scale";
-import { boundsOf, dueAt } from "../../plan/schedule";
+import { boundsOf, dueAt, nightCautions } from "../../plan/schedule";
 import { programsOf, type WorkerRole } from "../../plan/types";
 import { problemsOf } from "./planShapes";
 
@@ -81,7 +81,10 @@ describe("bounds of replicas", () => {
       "maxReplicas: 4 cannot be kept: a replica of this shape is 2 workers to the planner",
     ],
     [{ ...ON_SKY, pools: SCALED }, "4 of 8 GPUs would sit idle (node 0: 4). Set pools[0].maxReplicas to 8"],
-    [{ pools: SCALED, autoscale: { target: "sla" as "load" } }, 'autoscale.target: "sla" is not a target'],
+    [
+      { pools: SCALED, autoscale: { target: "sla" as "load" } },
+      'autoscale.target: "sla" is not a target. Allowed: throughput, latency, load. `sla` needs NVIDIA\'s aisimulate, which PyPI has as a stub alone.',
+    ],
   ])("are refused: %j", (input, message) => {
     expect(told(input)).toEqual([expect.stringContaining(message)]);
   });
@@ -246,6 +249,41 @@ describe("a schedule", () => {
     expect(bounds(at)).toEqual(expected);
   });
 
+  it.each([
+    // Sunday 28 March 2027: from 02:00 to 03:00, at 01:00 UTC.
+    ["30 2 * * 0", "2027-03-28T00:59:59Z", "2027-03-21T01:30:00Z"],
+    ["30 2 * * 0", "2027-03-28T01:00:00Z", "2027-03-28T01:00:00Z"],
+    ["30 2 * * 0", "2027-04-01T00:00:00Z", "2027-03-28T01:00:00Z"],
+    ["0 3 * * *", "2027-03-28T12:00:00Z", "2027-03-28T01:00:00Z"],
+    ["30 3 * * *", "2027-03-28T12:00:00Z", "2027-03-28T01:30:00Z"],
+    ["30 1 * * *", "2027-03-28T12:00:00Z", "2027-03-28T00:30:00Z"],
+    // Sunday 25 October 2026: from 03:00 to 02:00, at 01:00 UTC.
+    ["30 2 * * *", "2026-10-25T00:29:59Z", "2026-10-24T00:30:00Z"],
+    ["30 2 * * *", "2026-10-25T00:30:00Z", "2026-10-25T00:30:00Z"],
+    ["30 2 * * *", "2026-10-25T01:10:00Z", "2026-10-25T00:30:00Z"],
+    ["30 2 * * *", "2026-10-25T12:00:00Z", "2026-10-25T00:30:00Z"],
+    ["0 3 * * *", "2026-10-25T01:59:59Z", "2026-10-24T01:00:00Z"],
+    ["0 3 * * *", "2026-10-25T02:00:00Z", "2026-10-25T02:00:00Z"],
+  ])("goes by the clocks on the wall when they jump: %s at %s", (time, now, expected) => {
+    const given = config({ schedule: [{ at: time, zone: "Europe/Berlin" }] });
+    expect(dueAt(given, new Date(now))?.since).toEqual(new Date(expected));
+  });
+
+  it.each(["UTC", "Asia/Kolkata", "Australia/Lord_Howe", "America/Santiago", "Pacific/Apia"])(
+    "never goes back, and is never ahead: %s",
+    (zone) => {
+      const given = config({ schedule: [{ at: "30 */2 * * *", zone }] });
+      const hours = Array.from(
+        { length: 9_000 / 3 },
+        (_, index) => Date.UTC(2026, 0, 1) + index * 3 * 3_600_000,
+      );
+      const times = hours.map((now) => Number(dueAt(given, new Date(now))?.since) - now);
+      expect(times.filter((ahead) => ahead > 0)).toEqual([]);
+      // Over a jump an entry may be an hour longer the last one.
+      expect(times.filter((ahead) => ahead < -3 * 3_600_000)).toEqual([]);
+    },
+  );
+
   it.each<[NonNullable<ConfigInput["schedule"]>[number], string]>([
     [{ at: "0 8 * *" }, 'schedule.0.at: "0 8 * *" is not a time of cron'],
     [{ at: "0 25 * * *" }, 'schedule.0.at: "0 25 * * *" is not a time of cron'],
@@ -290,6 +328,15 @@ describe("a schedule", () => {
     const saturday = at("2026-10-24T10:00:00Z");
     expect(rest({ updated: saturday }, at("2026-10-24T10:00:01Z"))).toBeUndefined();
     expect(rest({ updated: saturday }, at("2026-10-30T21:00:00Z"))).toBe("sleep");
+  });
+
+  it("is told who brings it up while it is down", () => {
+    const given = config({ schedule: WEEK });
+    expect(nightCautions(given, friday)).toEqual([
+      expect.stringContaining("schedule has it down since 2026-10-23T20:00:00.000Z"),
+    ]);
+    expect(nightCautions(given, at("2026-10-26T07:00:00Z"))).toEqual([]);
+    expect(nightCautions(config({}), friday)).toEqual([]);
   });
 
   it("takes it down when nobody asks, and leaves it down", () => {

@@ -314,7 +314,7 @@ describe("the command line", () => {
   });
 
   it.each([
-    [[], "--stack is missing"],
+    [[], "--stack NAME is missing"],
     [["-s", "dev", "--load", "chats"], '--load "chats": use chat, shared-prefix, long-output, sweep or all'],
     [["-s", "dev", "--clients", "1,,2"], '--clients "" is not a whole number. Allowed: 1 to'],
     [["-s", "dev", "--repeats", "9"], "Allowed: 1 to 8"],

@@ -11,7 +11,7 @@ import {
   explained,
   failureMessage,
   finalCause,
-  hopeless,
+  permanentFailure,
   recentCause,
 } from "../../sky/failure";
 import { slurmWait, type WaitEnd } from "../../sky/slurmReasons";
@@ -31,6 +31,40 @@ const PRINTED: readonly (readonly [FailureKind, string])[] = [
     "image",
     "Error response from daemon: pull access denied for x/y, repository does not exist or may require 'docker login'",
   ],
+  ["image", 'Back-off pulling image "nvcr.io/nvidia/ai-dynamo/sglang-runtime:1.6.1"'],
+  ["image", 'failed to resolve reference "nvcr.io/x/y:1": failed to authorize: unexpected status: 401'],
+  ["image", 'Error response from daemon: Head "https://nvcr.io/v2/x": unauthorized: authentication required'],
+  [
+    "privileges",
+    'pods "sky-x-head" is forbidden: violates PodSecurity "restricted:latest": runAsUser=0 (pod must not set runAsUser=0)',
+  ],
+  ["privileges", "denied the request: [psp-root] Container ray-node is attempting to run as root"],
+  ["privileges", "sudo: no tty present and no askpass program specified"],
+  ["slurm", "sbatch: error: QOSMaxSubmitJobPerUserLimit"],
+  [
+    "slurm",
+    "sbatch: error: Batch job submission failed: Requested GRES option unsupported by configured SelectType plugin",
+  ],
+  ["nodes", "0/3 nodes are available: 3 node(s) were unschedulable."],
+  [
+    "quota",
+    "You have requested more vCPU capacity than your current vCPU limit of 0 allows for the instance bucket.",
+  ],
+  [
+    "capacity",
+    "The zone 'projects/p/zones/us-central1-a' does not have enough resources available to fulfill the request.",
+  ],
+  [
+    "gpu",
+    "nvidia-container-cli: requirement error: unsatisfied condition: cuda>=12.9, please update your driver",
+  ],
+  ["gpu", 'Error response from daemon: could not select device driver "" with capabilities: [[gpu]].'],
+  [
+    "network",
+    "W: Failed to fetch http://archive.ubuntu.com: Temporary failure resolving 'archive.ubuntu.com'",
+  ],
+  ["network", "ProxyError('Unable to connect to proxy', NewConnectionError('refused'))"],
+  ["network", "OSError: We couldn't connect to 'https://huggingface.co' to load the files"],
   ["image", "toomanyrequests: You have reached your pull rate limit."],
   [
     "nodes",
@@ -332,8 +366,8 @@ describe("a reason of Slurm", () => {
   it.each(all)("%s is ended by %s", (code, ends) => {
     const reason = `Launching (pending: ${code}; partition: h100)`;
     expect(slurmWait(reason)?.ends).toBe(ends);
-    const patient = hopeless(reason, true);
-    const impatient = hopeless(reason, false);
+    const patient = permanentFailure(reason, true);
+    const impatient = permanentFailure(reason, false);
     expect([impatient !== undefined, patient !== undefined]).toEqual([ends !== "queue", ends === "nothing"]);
     for (const failure of [patient, impatient].filter((one) => one !== undefined)) {
       expect(failure.cause).toMatch(new RegExp(`^${code}: \\w.*SkyPilot says: `));
@@ -349,6 +383,6 @@ describe("a reason of Slurm", () => {
       ends: "others",
     });
     expect(slurmWait("Launching (waiting for queue admission)")).toBeUndefined();
-    expect(hopeless("Launching (pending: SomethingNewOfSlurm26)", false)).toBeUndefined();
+    expect(permanentFailure("Launching (pending: SomethingNewOfSlurm26)", false)).toBeUndefined();
   });
 });

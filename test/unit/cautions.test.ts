@@ -25,6 +25,33 @@ describe("cautions", () => {
     expect(cautions({ ...TRTLLM, pools: [{ role: "aggregated", tensorParallel: 8 }] })).toEqual([]);
   });
 
+  it("say that it would be down again before anybody has asked, where a start takes minutes", () => {
+    const pools = [{ role: "aggregated", replicas: 8 }] as const;
+    const rest = (afterMinutes: number, engine: "vllm" | "mocker" = "vllm") =>
+      cautions({ model: "Qwen/Qwen3-8B", engine, pools: [...pools], idle: { afterMinutes } });
+    expect(rest(1)).toContainEqual(expect.stringMatching(/^dynamo-sky:idle.afterMinutes: 1 is less than a/));
+    expect(rest(5)).not.toContainEqual(expect.stringContaining("less than a start"));
+    expect(rest(1, "mocker")).not.toContainEqual(expect.stringContaining("less than a start"));
+  });
+
+  it("say that a path as of a command here is one on the nodes", () => {
+    const one = {
+      role: "aggregated",
+      engineArgs: ["--download-dir=~/weights", "--tokenizer-path", "/on/nodes"],
+    } as const;
+    const written = {
+      model: "Qwen/Qwen3-8B",
+      engineArgs: ["--chat-template", "./own.jinja"],
+      pools: [{ ...one, replicas: 8, engineArgs: [...one.engineArgs] }],
+    };
+    const told = cautions(written);
+    expect(told.map((line) => line.split(",")[0])).toEqual([
+      'dynamo-sky:engineArgs has "./own.jinja"',
+      'dynamo-sky:pools[0].engineArgs has "--download-dir=~/weights"',
+    ]);
+    expect(told.join()).toContain("{{FILES}}/NAME");
+  });
+
   it("say that an endpoint without a gateway is open inside", () => {
     const open = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", replicas: 8 }] } as const;
     expect(cautions({ ...open, pools: [...open.pools], access: { gateway: false } })).toEqual([

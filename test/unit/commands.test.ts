@@ -93,9 +93,9 @@ describe.each(commands)("$name", ({ name }) => {
 describe("a mistake in the usage", () => {
   it.each([
     ["status", ["--what"], "unknown option '--what'"],
-    ["plan", [], "required option '-s, --stack <name>' not specified"],
+    ["plan", [], "--stack NAME is missing. Stacks in "],
     ["pipeline", ["up"], "unknown command 'up'"],
-    ["status", [], "--stack is missing"],
+    ["status", [], "--stack NAME is missing"],
     ["logs", ["--stack", "dev", "--outputs", "x"], "not both"],
     ["logs", ["--outputs", "/no/such/file"], "cannot be read: ENOENT"],
     ["check", ["--what"], "unknown option '--what'"],

@@ -120,9 +120,9 @@ describe.each(["preview", "update"] as const)("DynamoCluster in a %s", (mode) =>
 describe("DynamoCluster in a preview", () => {
   it("does not know the cluster's name yet, and says so instead of inventing one", async () => {
     const { named } = await runOnMocks("preview", make(DEV));
-    expect(named("dynamo-main-lease").inputs["stdin"]).toBe(UNKNOWN);
+    expect(named("dynamo-main-lease").inputs["stdin"]).toEqual({ secret: UNKNOWN });
     expect(named("dynamo-ready-check").inputs["environment"]).toEqual({
-      DYNAMO_SKY_BASIS: UNKNOWN,
+      DYNAMO_SKY_BASIS: { secret: UNKNOWN },
       DYNAMO_SKY_OBSERVED: "healthy",
     });
   });

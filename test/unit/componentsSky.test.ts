@@ -260,6 +260,21 @@ describe("a cluster that is replaced without a gap", () => {
     const same = await runOnMocks("update", make({ ...patient, router: { mode: "round-robin" } }));
     expect(same.named("dynamo-main-suffix").inputs["keepers"]).toEqual(keepers);
   });
+
+  it("keeps its name while it is asleep, and while its workers are", async () => {
+    const { sky, ...rest } = DEDICATED;
+    const patient = { ...rest, sky: { ...sky, deleteBeforeReplace: false }, access: { gateway: true } };
+    const suffixes = async (args: object) => {
+      const { resources } = await runOnMocks("update", make({ ...patient, ...args }));
+      return resources
+        .filter(({ name }) => name.endsWith("-suffix"))
+        .map(({ name, inputs }) => [name, inputs["keepers"]]);
+    };
+    const awake = await suffixes({});
+    expect(awake.map(([name]) => name)).toContain("dynamo-control-suffix");
+    expect(await suffixes({ asleep: true })).toEqual(awake);
+    expect(await suffixes({ workersDown: true })).toEqual(awake);
+  });
 });
 
 describe("dedicated placement", () => {
@@ -292,7 +307,7 @@ describe("repairs of a cluster", () => {
 
   it("finds nothing wrong with a cluster whose task runs or is about to", () => {
     for (const status of ["RUNNING", "PENDING", "SETTING_UP", "INIT"])
-      expect(repairsOf({ [name]: { ...up, job: { name: "d", status } } })).toEqual({ units: new Map() });
+      expect(repairsOf({ [name]: { ...up, job: { status } } })).toEqual({ units: new Map() });
   });
 
   it("finds the units that are lost, unfinished or stopped on nodes that answer", async () => {
@@ -323,7 +338,7 @@ describe("repairs of a cluster", () => {
     [{ [`${base}-other-${SUFFIX}`]: up }, "SkyPilot knows no such cluster"],
     [{ [name]: { ...up, status: "STOPPED" } }, "the cluster is STOPPED"],
     [{ [name]: up }, "the cluster runs no task"],
-    [{ [name]: { ...up, job: { name: "d", status: "FAILED" } } }, "the cluster's task is FAILED"],
+    [{ [name]: { ...up, job: { status: "FAILED" } } }, "the cluster's task is FAILED"],
   ];
   it.each(lost)("says of %j: %s", (clusters, reason) => {
     expect(repairsOf(clusters)).toEqual({ launch: `${reason}, seen ${at}`, units: new Map() });
@@ -335,7 +350,7 @@ describe("repairs of a cluster", () => {
       const { inputs, ignoreChanges } = named("dynamo-main-launch");
       return { inputs: inputs["environment"], ignoreChanges };
     };
-    const healthy = await marked({ [name]: { ...up, job: { name: "d", status: "RUNNING" } } });
+    const healthy = await marked({ [name]: { ...up, job: { status: "RUNNING" } } });
     expect(healthy.ignoreChanges).toEqual(["environment.DYNAMO_SKY_OBSERVED"]);
     const gone = await marked({});
     expect(gone.ignoreChanges).toEqual([]);

@@ -22,11 +22,12 @@ describe("defaults", () => {
       servedModelName: "Qwen/Qwen3-8B",
       trustRemoteCode: false,
       engine: "sglang",
-      pools: [{ role: "aggregated", replicas: 1, tensorParallel: 1, dataParallel: 1, pipelineParallel: 1 }],
+      // plan/bestLayouts.json
+      pools: [{ role: "aggregated", replicas: 4, tensorParallel: 2, dataParallel: 1, pipelineParallel: 1 }],
       cluster: { nodes: 1, gpusPerNode: 8, accelerator: "H100", allowIdleGpus: false },
       placement: "shared",
       router: { mode: "kv", kvEvents: true },
-      frontend: { replicas: 1, port: 8000, migrationLimit: 10 },
+      frontend: { replicas: 2, port: 8000, migrationLimit: 6 },
       controlPlane: { discovery: "auto", events: "auto", requestPlane: "tcp", leaseTtlSeconds: 30 },
       kvOffload: {},
       timeouts: { readySeconds: 3600, dependencySeconds: 120, stopSeconds: 30, provisionMinutes: 60 },
@@ -44,7 +45,17 @@ describe("defaults", () => {
     });
     expect(config.engine).toBe("mocker");
     expect(config.timeouts.readySeconds).toBe(180);
+    expect(config.frontend.replicas).toBe(1);
     expect(config.cluster).toMatchObject({ nodes: 1, gpusPerNode: 3, allowIdleGpus: true });
+  });
+
+  test.each([
+    [2, { access: { gateway: true } }],
+    [1, { target: "sky", access: { gateway: false } }],
+    [1, { access: { gateway: true }, frontend: { replicas: 1 } }],
+    [3, { target: "sky", frontend: { replicas: 3 } }],
+  ] as const)("%i frontends with %j", (replicas, settings) => {
+    expect(parseConfig({ ...MODEL, target: "local", ...settings }).frontend.replicas).toBe(replicas);
   });
 
   test.each<[number, { tensorParallel?: number; replicas?: number }[], number]>([

@@ -45,6 +45,19 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
+    "two accelerators on this machine",
+    {
+      target: "local",
+      pools: [
+        { role: "prefill", accelerator: "H100" },
+        { role: "decode", accelerator: "A100" },
+      ],
+    },
+    [
+      'dynamo-sky:pools[1].accelerator: "A100" differs from cluster.accelerator "H100", and with target local all pools are on this machine\'s GPUs. Remove it.',
+    ],
+  ],
+  [
     "model in a bucket on this machine",
     { model: "s3://bucket/model", target: "local" },
     [
@@ -302,7 +315,7 @@ const BAD: readonly BadInput[] = [
     "random ports on two machines",
     { cluster: { nodes: 2 }, controlPlane: { events: "zmq" } },
     [
-      'dynamo-sky:controlPlane.events: "zmq" opens random ports, which other machines cannot count on to reach (2 nodes). Use "nats" or "auto".',
+      'dynamo-sky:controlPlane.events: "zmq" opens random ports, which may be closed between machines (2 nodes). Use "nats" or "auto".',
     ],
   ],
   [

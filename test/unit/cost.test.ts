@@ -18,6 +18,7 @@ const MULTI = {
 const candidate = (infra: string, dollarsPerHour: number | null): PriceCandidate => ({
   infra,
   instanceType: "p5.48xlarge",
+  spot: false,
   dollarsPerHour,
 });
 const priced = (...candidates: PriceCandidate[]): ClusterPrice => ({ candidates, problem: null });

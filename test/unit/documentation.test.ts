@@ -127,6 +127,7 @@ const NEEDS = [
   /^an API server of SkyPilot/,
   /^network access to /,
   /^systemd/,
+  /^Docker/,
   /^a terminal of its own/,
   /^(minutes|\d+ GB)/,
 ];

@@ -204,6 +204,19 @@ describe("against a server", () => {
     expect(await whyNotReady(endpoint)).toContain(`not ready within 0.2 s: waited for ${message}`);
   });
 
+  test("ready has more workers than planned where those go when the update ends, after a while", async () => {
+    const endpoint = await serve((url) =>
+      url.endsWith("/ready") ? [200, readiness({ prefill: 1, decode: 3 })] : [200, completion(8, "hello")],
+    );
+    const more = "decode: 3 of 2 workers registered (lost ones";
+    expect(await whyNotReady(endpoint, { surplusSeconds: 60 })).toContain(more);
+    const soon = { surplusSeconds: 0.01, timeoutSeconds: 10 };
+    expect(await whyNotReady(endpoint, soon)).toBeUndefined();
+    const fewer = { expectedWorkers: { aggregated: 0, prefill: 2, decode: 2, encode: 0 } };
+    const never = await whyNotReady(endpoint, { ...soon, ...fewer, timeoutSeconds: 0.2 });
+    expect(never).toContain("prefill: 1 of 2 workers registered");
+  });
+
   test.each<[string, [number, unknown], string]>([
     [
       "an empty answer",

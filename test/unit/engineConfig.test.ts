@@ -124,3 +124,48 @@ describe("engineConfig", () => {
     ]);
   });
 });
+
+describe("kv_connector_config, TensorRT-LLM's connector that keeps blocks", () => {
+  const asked = (group: object | string, more: Partial<Deployment> = {}) =>
+    problemsOf(
+      with_("trtllm", {
+        engineConfig: { kv_connector_config: group } as Deployment["engineConfig"],
+        ...more,
+      }),
+    );
+
+  it.each([
+    [{ connector: "lmcache" }],
+    [{ connector: "lmcache-mp", server_url: "tcp://10.0.0.5:5555" }],
+    [{ connector_module: "mine.connector", connector_scheduler_class: "A", connector_worker_class: "B" }],
+  ])("takes %o", (group) => {
+    const input = with_("trtllm", {
+      engineConfig: { kv_connector_config: group } as Deployment["engineConfig"],
+    });
+    expect(jsonOf(plannedProgram(input, "prefill-0"), "--override-engine-args")).toMatchObject({
+      kv_connector_config: group,
+      cache_transceiver_config: { backend: "DEFAULT" },
+    });
+  });
+
+  it("refuses what the engine would when it has loaded the model", () => {
+    const at = "engineConfig.kv_connector_config";
+    expect(asked({ server_url: "tcp://10.0.0.5:5555" })).toEqual([
+      `${at}: names no connector. Set connector to lmcache or lmcache-mp, or connector_module with its classes.`,
+    ]);
+    expect(asked("lmcache")).toEqual([
+      `${at}: is no group of settings. Allowed: an object, with its keys one by one.`,
+    ]);
+    expect(asked({ connector: "redis" })).toEqual([
+      `${at}: names the connector "redis", which TensorRT-LLM does not have. Allowed: lmcache, lmcache-mp; any other by connector_module with its classes.`,
+    ]);
+    const engineConfig = { max_beam_width: 2, kv_connector_config: { connector: "lmcache" } };
+    expect(problemsOf(with_("trtllm", { engineConfig }))).toEqual([
+      `${at}: is not possible with max_beam_width above 1. Remove one of the two.`,
+    ]);
+    const pools = [{ role: "aggregated", tensorParallel: 4, pipelineParallel: 2 }] as const;
+    expect(asked({ connector: "lmcache" }, { pools: [...pools] })).toEqual([
+      `${at}: is not possible with pipelineParallel. Remove it, or set that to 1.`,
+    ]);
+  });
+});

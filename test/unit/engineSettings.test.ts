@@ -23,7 +23,7 @@ describe("kvTransfer", () => {
     expect(jsonOf(plannedProgram(with_("vllm", { kvTransfer }), "decode-0"), "--kv-transfer-config")).toEqual(
       {
         kv_connector: "NixlConnector",
-        kv_role: "kv_both",
+        kv_role: "kv_consumer",
         kv_connector_extra_config: { backends: ["LIBFABRIC"] },
       },
     );
@@ -68,33 +68,34 @@ describe("kvTransfer", () => {
     expect(flagOf(trtllm, "--trtllm.cache_transceiver_config.backend")).toBe("UCX");
   });
 
-  it.each(["LMCacheConnectorV1", "LMCacheMPConnector", "FlexKVConnectorV1"])(
-    "keeps blocks by %s, alone in aggregated workers and beside NIXL in prefill workers",
-    (connector) => {
-      const kvTransfer = { connector, backend: "LIBFABRIC", extra: { chunk: 256 } } as const;
-      const keeps = {
-        kv_connector: connector,
-        kv_role: "kv_both",
-        kv_connector_extra_config: { chunk: 256 },
-      };
-      const moves = {
-        kv_connector: "NixlConnector",
-        kv_role: "kv_both",
-        kv_connector_extra_config: { backends: ["LIBFABRIC"] },
-      };
-      const disaggregated = with_("vllm", { kvTransfer });
-      expect(jsonOf(plannedProgram(disaggregated, "prefill-0"), "--kv-transfer-config")).toMatchObject({
-        kv_connector: "MultiConnector",
-        kv_connector_extra_config: { connectors: [keeps, moves] },
-      });
-      expect(jsonOf(plannedProgram(disaggregated, "decode-0"), "--kv-transfer-config")).toEqual(moves);
-      const aggregated = with_("vllm", {
-        kvTransfer: { connector, extra: { chunk: 256 } },
-        pools: [{ role: "aggregated", tensorParallel: 8 }],
-      });
-      expect(jsonOf(plannedProgram(aggregated, "aggregated-0"), "--kv-transfer-config")).toEqual(keeps);
-    },
-  );
+  it.each([
+    ...["LMCacheConnectorV1", "LMCacheMPConnector", "FlexKVConnectorV1", "SimpleCPUOffloadConnector"],
+  ])("keeps blocks by %s, alone in aggregated workers and beside NIXL in prefill workers", (connector) => {
+    const kvTransfer = { connector, backend: "LIBFABRIC", extra: { chunk: 256 } } as const;
+    const keeps = {
+      kv_connector: connector,
+      kv_role: "kv_both",
+      kv_connector_extra_config: { chunk: 256 },
+    };
+    const moves = (kv_role: string) => ({
+      kv_connector: "NixlConnector",
+      kv_role,
+      kv_connector_extra_config: { backends: ["LIBFABRIC"] },
+    });
+    const disaggregated = with_("vllm", { kvTransfer });
+    expect(jsonOf(plannedProgram(disaggregated, "prefill-0"), "--kv-transfer-config")).toMatchObject({
+      kv_connector: "MultiConnector",
+      kv_connector_extra_config: { connectors: [keeps, moves("kv_producer")] },
+    });
+    expect(jsonOf(plannedProgram(disaggregated, "decode-0"), "--kv-transfer-config")).toEqual(
+      moves("kv_consumer"),
+    );
+    const aggregated = with_("vllm", {
+      kvTransfer: { connector, extra: { chunk: 256 } },
+      pools: [{ role: "aggregated", tensorParallel: 8 }],
+    });
+    expect(jsonOf(plannedProgram(aggregated, "aggregated-0"), "--kv-transfer-config")).toEqual(keeps);
+  });
 
   it("says vLLM's own fields beside the connector's settings, of two connectors for the whole too", () => {
     const extra = { kv_load_failure_policy: "recompute", kv_buffer_size: 2e9, chunk: 256 };
@@ -102,7 +103,7 @@ describe("kvTransfer", () => {
     const one = with_("vllm", { kvTransfer: { extra } });
     expect(jsonOf(plannedProgram(one, "decode-0"), "--kv-transfer-config")).toEqual({
       kv_connector: "NixlConnector",
-      kv_role: "kv_both",
+      kv_role: "kv_consumer",
       ...own,
       kv_connector_extra_config: { chunk: 256 },
     });
@@ -144,11 +145,6 @@ describe("kvTransfer", () => {
       "a connector without the size that it needs",
       with_("vllm", { kvTransfer: { connector: "OffloadingConnector" } }),
       "kvTransfer.extra: needs cpu_bytes_to_use with the connector OffloadingConnector.",
-    ],
-    [
-      "KVBM",
-      with_("vllm", { kvTransfer: { connector: "DynamoConnector" } }),
-      'kvTransfer.connector: "DynamoConnector" is KVBM, which wants memory and ports of its own for each worker',
     ],
     [
       "a backend of NIXL that the engine does not take",

@@ -3,9 +3,9 @@ import { reservedFlag, reservedFrontendFlag } from "../../config/reserved";
 import { reservedVariable } from "../../config/reservedVariables";
 import { engines } from "../../engines";
 import { parseConfig } from "../../plan/config";
-import { UNASKED_OF_DYNAMO } from "../../plan/programs/environment";
-import { UNASKED_OF_FRONTENDS } from "../../plan/programs/frontend";
-import { UNASKED_OF_WORKERS } from "../../plan/programs/worker";
+import { ALWAYS_SET_OF_DYNAMO } from "../../plan/programs/environment";
+import { ALWAYS_SET_OF_FRONTENDS } from "../../plan/programs/frontend";
+import { ALWAYS_SET_OF_WORKERS } from "../../plan/programs/worker";
 import { ENGINES, type EngineName, type ProgramPlan, programsOf, WORKER_ROLES } from "../../plan/types";
 import { type Deployment, flagOf, planned, plannedProgram, problemsOf, SHAPES } from "./planShapes";
 
@@ -120,12 +120,12 @@ describe("what nobody asked for", () => {
     (engine) => {
       for (const input of bare(engine)) {
         const config = parseConfig(input);
-        const { reservedFlags, unasked } = engines[engine];
-        const reasons = { ...unasked, ...UNASKED_OF_DYNAMO, ...UNASKED_OF_WORKERS };
+        const { reservedFlags, alwaysSet } = engines[engine];
+        const reasons = { ...alwaysSet, ...ALWAYS_SET_OF_DYNAMO, ...ALWAYS_SET_OF_WORKERS };
         for (const { command, env, role, mpi } of programsOf(planned(input))) {
           const isFrontend = role === "frontend";
           if (!isFrontend && !WORKER_ROLES.some((one) => one === role)) continue;
-          const known = isFrontend ? { ...UNASKED_OF_DYNAMO, ...UNASKED_OF_FRONTENDS } : reasons;
+          const known = isFrontend ? { ...ALWAYS_SET_OF_DYNAMO, ...ALWAYS_SET_OF_FRONTENDS } : reasons;
           const given = command.slice(mpi?.worker ?? 0).filter((argument) => /^--?[a-z]/.test(argument));
           for (const flag of given.filter((one) => one !== "-m" && !Object.hasOwn(known, one))) {
             const reserved = isFrontend ? reservedFrontendFlag(flag) : reservedFlag(reservedFlags, flag);
@@ -148,7 +148,7 @@ describe("what nobody asked for", () => {
     const given = bare(engine).flatMap((input) =>
       programsOf(planned(input)).flatMap(({ command, env }) => [...command, ...Object.keys(env)]),
     );
-    for (const [flag, reason] of Object.entries(engines[engine].unasked)) {
+    for (const [flag, reason] of Object.entries(engines[engine].alwaysSet)) {
       expect(given).toContain(flag);
       expect(reason.length).toBeGreaterThan(20);
     }

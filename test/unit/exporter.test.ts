@@ -43,7 +43,7 @@ write(line % ("old", 200)); log.open(at_end=True); log.read()
 write("accepted keys: a\\n" + line % ("a", 200) + (line % ("a", 429))[:40]); log.read()
 before = dict((" ".join(key), count) for key, count in log.counts.items())
 write((line % ("a", 429))[40:]); os.rename(path, path + ".1"); write(line % ("", 401), "w")
-log.read(); assert log.moved(); log.read(); log.open(at_end=False); log.read()
+log.read(); assert log.is_rotated(); log.read(); log.open(at_end=False); log.read()
 print(json.dumps([before, dict((" ".join(key), count) for key, count in log.counts.items())]))`;
     expect(JSON.parse(python(script))).toEqual([{ "a 200": 1 }, { "a 200": 1, "a 429": 1, " 401": 1 }]);
   });

@@ -241,7 +241,7 @@ describe("a changed file", () => {
     put("chat.jinja", "{{ b }}");
     const after = await inputs();
     const changed = [...after.keys()].filter((name) => after.get(name) !== before.get(name));
-    expect(changed).toEqual(["dynamo-frontend-0"]);
+    expect(changed).toEqual(["dynamo-frontend-0", "dynamo-frontend-1"]);
     const { files, nodes } = JSON.parse(after.get("dynamo-frontend-0") ?? "");
     expect(files).toEqual({ "chat.jinja": readBrought(path) });
     expect(nodes[0].programs[0].brought).toEqual({ "chat.jinja": readBrought(path).digest });

@@ -19,6 +19,7 @@ describe("targets", () => {
       [
         "etcd etcd {{HEAD_IP}}:2381 node 0 rank 0",
         "frontend frontend-0 127.0.0.1:9800 node 0 rank 0",
+        "frontend frontend-1 127.0.0.1:9801 node 0 rank 0",
         "worker aggregated-0 {{HEAD_IP}}:9100 node 0 rank 0",
         "node exporter-0 {{HEAD_IP}}:9050 node 0 rank 0",
         "prometheus prometheus 127.0.0.1:9090 node 0 rank 0",

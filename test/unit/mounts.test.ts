@@ -1,10 +1,12 @@
 /** What SkyPilot mounts on nodes: file mounts and volumes. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, test } from "vitest";
 import { parse } from "yaml";
-import { DynamoCluster } from "../../components";
+import { DynamoCluster, type DynamoClusterArgs } from "../../components";
+import { prepare } from "../../components/deployment";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { taskIdentity } from "../../sky/task";
@@ -16,7 +18,23 @@ let directory: string;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "mounts-"));
 });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => {
+  if (existsSync(at("closed"))) chmodSync(at("closed"), 0o700);
+  rmSync(directory, { recursive: true, force: true });
+});
+
+const at = (name: string) => join(directory, name);
+
+/** As a user who is not root, to whom nothing is closed. */
+function asAnotherUser<T>(work: () => T): T {
+  if (process.geteuid?.() !== 0) return work();
+  process.seteuid?.(65_534);
+  try {
+    return work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
 
 type Refused = readonly (readonly [title: string, written: object, message: string])[];
 
@@ -171,7 +189,6 @@ describe("what SkyPilot mounts", () => {
   });
 
   it("is refused before anything is made where it is not on this machine, of a storage too", async () => {
-    const at = (name: string) => join(directory, name);
     writeFileSync(at("here"), "");
     const fileMounts = {
       "/a": at("gone"),
@@ -186,13 +203,59 @@ describe("what SkyPilot mounts", () => {
       () => new DynamoCluster("dynamo", { ...input, sky: { ...sky, fileMounts } }),
     );
     const problem = (path: string) =>
-      `dynamo-sky:sky.fileMounts${path}: "${at("gone")}" is not there (${at("gone")}). Allowed: a path of this machine or a URL of a bucket.`;
+      `dynamo-sky:sky.fileMounts${path}: "${at("gone")}" is not there (${at("gone")}). Allowed: a path of this machine that can be read, or a URL of a bucket.`;
     await expect(made).rejects.toThrow(
       [
         problem('["/a"]'),
         problem('["/b"].source'),
         problem('["/c"].source[1]'),
         `dynamo-sky:sky.fileMounts["/f"].source: "${at("here")}" is a file, and SkyPilot makes a bucket of a directory. Write it in a list, [${at("here")}], or its path alone, without an object.`,
+      ].join("\n"),
+    );
+  });
+
+  const allowed = "Allowed: a path of this machine that can be read, or a URL of a bucket.";
+  const deployed = (more: Partial<DynamoClusterArgs>) => prepare({ ...input, ...more });
+
+  it("is refused before anything is made where this user cannot read it, of a storage too", () => {
+    mkdirSync(at("closed"));
+    writeFileSync(at("closed/one"), "");
+    writeFileSync(at("secret"), "", { mode: 0o000 });
+    chmodSync(at("closed"), 0o000);
+    const fileMounts = {
+      "/a": at("closed/one"),
+      "/b": { name: "one", source: at("closed/one"), mode: "COPY" as const },
+      "/c": at("closed"),
+      "/d": at("secret"),
+    };
+    const closed = (path: string, name: string, otherwise = allowed) =>
+      `dynamo-sky:${path}: "${at(name)}" cannot be read by this user (${at(name)}). ${otherwise}`;
+    const most =
+      "Allowed: a file or directory that can be read, of at most 100 MB; sky.fileMounts brings more.";
+    const files = { one: at("closed/one"), secret: at("secret") };
+    expect(() => asAnotherUser(() => deployed({ sky: { ...sky, fileMounts }, files }))).toThrow(
+      [
+        closed("files.one", "closed/one", most),
+        closed("files.secret", "secret", most),
+        closed('sky.fileMounts["/a"]', "closed/one"),
+        closed('sky.fileMounts["/b"].source', "closed/one"),
+        closed('sky.fileMounts["/c"]', "closed"),
+        closed('sky.fileMounts["/d"]', "secret"),
+      ].join("\n"),
+    );
+  });
+
+  it("is refused where it is a link in a circle, or nothing that can be copied", () => {
+    symlinkSync(at("loop"), at("loop"));
+    execFileSync("mkfifo", [at("pipe")]);
+    const fileMounts = {
+      "/a": { name: "two", source: at("loop"), mode: "COPY" as const },
+      "/b": at("pipe"),
+    };
+    expect(() => deployed({ sky: { ...sky, fileMounts } })).toThrow(
+      [
+        `dynamo-sky:sky.fileMounts["/a"].source: "${at("loop")}" leads nowhere: it is a link in a circle (${at("loop")}). ${allowed}`,
+        `dynamo-sky:sky.fileMounts["/b"]: "${at("pipe")}" is neither a file nor a directory. Allowed: a path of one, or a URL of a bucket.`,
       ].join("\n"),
     );
   });

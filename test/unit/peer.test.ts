@@ -22,9 +22,9 @@ caller, listener = Peer(tcp(left), True), Peer(tcp(right), False)
 def meet(secret=b"a", other=b"a", replica="decode-0", expected="decode-0", rank=1):
     listener.challenge()
     [nonce] = caller.lines()
-    caller.introduce(secret, replica, rank, nonce)
+    caller.authenticate(secret, replica, rank, nonce)
     [hello] = listener.lines()
-    return listener.admit(other, expected, [1, 2], hello), hello
+    return listener.verify(other, expected, [1, 2], hello), hello
 `;
   const output = execFileSync("python3", ["-c", before + text], {
     cwd: join(__dirname, "..", "..", "runtime"),
@@ -65,7 +65,7 @@ print(caller.lines())`);
 _, hello = meet()
 again, _other = socket.socketpair()
 second = Peer(tcp(again), False)
-print(second.admit(b"a", "decode-0", [1, 2], hello))`);
+print(second.verify(b"a", "decode-0", [1, 2], hello))`);
     expect(seen).toBe("False");
   });
 

@@ -8,6 +8,7 @@ import { json } from "node:stream/consumers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { EXIT } from "../../cli/commandLine";
+import { deploy } from "../../cli/pipeline/deploy";
 import { ephemeralName, writeStackFile } from "../../cli/pipeline/ephemeral";
 import { forgeOf } from "../../cli/pipeline/forges";
 import { block, code, markerIn, page, plainText, table } from "../../cli/pipeline/markdown";
@@ -31,6 +32,43 @@ describe("Markdown", () => {
     expect(long.length).toBeLessThan(65_536);
     expect(long).toContain("(cut: the rest is in the pipeline's log)");
     expect(markerIn(long)).toBe("<!-- dynamo-sky:preview:dev -->");
+  });
+});
+
+describe("a stack that is asleep", () => {
+  const since = "2026-11-27T21:00:00.000Z";
+  const nothing: OperationResult = {
+    ...{ steps: [], changes: {}, failures: [], violations: [], mistake: undefined, outputs: {}, seconds: 1 },
+  };
+  const on = (outputs: Record<string, unknown>) => {
+    const seen: unknown[] = [];
+    const note = async (options?: { readonly env?: unknown }) => {
+      seen.push(options?.env);
+      return nothing;
+    };
+    const stack = { stack: "prod", outputs: async () => outputs, up: note, preview: note };
+    return { seen, run: { stack: stack as unknown as OpenStack, signal: new AbortController().signal } };
+  };
+
+  test.each([
+    [{ asleep: since }, { DYNAMO_SKY_ASLEEP: since }],
+    [{ endpoint: "http://127.0.0.1:8000", workersDown: since }, { DYNAMO_SKY_WORKERS_DOWN: since }],
+  ])("is updated and left so, and the page says it: %j", async (outputs, env) => {
+    const { seen, run } = on(outputs);
+    const deployed = await deploy(run, { policyPacks: [], wake: false });
+    expect(deployed).toMatchObject({ exitCode: EXIT.ok, json: { ok: true, asleep: since } });
+    expect(deployed.markdown).toContain(`prod is updated, and asleep since ${since}`);
+    const seenBefore = await preview(run, []);
+    expect(seenBefore.markdown).toContain(`It is asleep since ${since}: \`deploy\` updates it and leaves it`);
+    expect(seen).toEqual([env, env]);
+  });
+
+  test("is brought up by --wake, and then asked", async () => {
+    const { seen, run } = on({ asleep: since });
+    const { json } = await deploy(run, { policyPacks: [], wake: true });
+    // Nothing runs here that could be asked.
+    expect(json).toMatchObject({ ok: false, failure: expect.stringContaining("asleep since") });
+    expect(seen).toEqual([undefined]);
   });
 });
 

@@ -156,7 +156,7 @@ describe("placement dedicated", () => {
       ["decode-0", "H100", [8, 8]],
     ]);
     expect(clusters[0]?.nodes[0]?.programs.map(({ name }) => name)).toEqual([
-      ...["etcd", "nats", "gateway", "frontend-0"],
+      ...["etcd", "nats", "gateway", "frontend-0", "frontend-1"],
     ]);
     expect(endpoint).toEqual({ cluster: "control", rank: 0, port: 8000 });
   });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { planStack } from "../../cli/plannedStack";
+import { UsageProblem } from "../../cli/pulumi/problem";
 import { parseConfig } from "../../plan/config";
 import { drawPlan } from "../../plan/drawing/text";
 import { plan } from "../../plan/plan";
@@ -80,6 +81,15 @@ describe("bin/dynamo-sky plan", () => {
       "Pulumi.bad.yaml",
       "config:\n  dynamo-sky:model: Qwen/Qwen3-8B\n  dynamo-sky:pools: [{ role: aggregated, replicas: 7 }]\n",
     );
+    file(
+      "Pulumi.open.yaml",
+      "config:\n  dynamo-sky:model: Qwen/Qwen3-8B\n  dynamo-sky:pools: [{ role: aggregated, replicas: 8 }]\n" +
+        "  dynamo-sky:access: { gateway: false }\n",
+    );
+    file(
+      "Pulumi.twice.yaml",
+      "config:\n  dynamo-sky:huggingFaceToken: hf_one\n  dynamo-sky:huggingFaceToken: hf_other\n",
+    );
   });
   afterAll(() => rmSync(directory, { recursive: true }));
 
@@ -112,6 +122,15 @@ describe("bin/dynamo-sky plan", () => {
     ]);
   });
 
+  it("warns of what a preview warns of, beside the plan", () => {
+    const { status, stdout, stderr } = run("--stack", "open");
+    expect({ status, isPlan: stdout.startsWith("Qwen/Qwen3-8B on sglang") }).toEqual({
+      status: 0,
+      isPlan: true,
+    });
+    expect(stderr).toMatch(/^Caution: The endpoint asks nobody in the cluster's network for a key/);
+  });
+
   it("tells a mistake in the configuration without a stack trace, exit code 2", () => {
     const { status, stdout, stderr } = run("--stack", "bad");
     expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
@@ -120,9 +139,15 @@ describe("bin/dynamo-sky plan", () => {
     );
   });
 
+  it("tells a file that is not YAML by its name and place, without its line, which may hold a secret", () => {
+    const reading = () => planStack("twice", directory);
+    expect(reading).toThrow(UsageProblem);
+    expect(reading).toThrow(/Pulumi\.twice\.yaml is not valid YAML: .+ at line 3, column 3$/);
+  });
+
   it.each([
-    [["--stack", "other"], "has no Pulumi.other.yaml. Stacks there: bad, good."],
-    [[], "option '-s, --stack <name>' not specified"],
+    [["--stack", "other"], "has no Pulumi.other.yaml. Stacks there: bad, good, open, twice."],
+    [[], "--stack NAME is missing. Stacks in "],
     [["--stack", "good", "--jsn"], "unknown option '--jsn'"],
     [["--stack", "../good"], "is not a stack's name"],
   ])("refuses %j with exit code 2", (args, message) => {

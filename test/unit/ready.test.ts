@@ -10,7 +10,13 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { FAILURES } from "../../sky/causes";
 
 const directory = mkdtempSync(join(tmpdir(), "dsky-ready-"));
-const server = createServer((_, response) => response.writeHead(404).end());
+/** Models that the frontend lists; it serves none. */
+let listed: string[] = [];
+const server = createServer((request, response) => {
+  if (request.url !== "/v1/models") return response.writeHead(404).end();
+  response.writeHead(200, { "content-type": "application/json" });
+  return response.end(JSON.stringify({ object: "list", data: listed.map((id) => ({ id })) }));
+});
 beforeAll(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)));
 afterAll(() => {
   server.closeAllConnections();
@@ -19,7 +25,7 @@ afterAll(() => {
 });
 
 /** What it prints, with a worker that has written this. */
-async function said(lines: readonly string[], timeoutSeconds = 1): Promise<string> {
+async function said(lines: readonly string[], timeoutSeconds = 1, decode = 1): Promise<string> {
   const log = join(directory, "decode-0.log");
   writeFileSync(log, `${lines.join("\n")}\n`);
   const child = spawn(join(__dirname, "..", "..", "bin", "dynamo-sky"), ["ready"], {
@@ -31,7 +37,7 @@ async function said(lines: readonly string[], timeoutSeconds = 1): Promise<strin
       endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
       model: "a/model",
       namespace: "dynamo",
-      expectedWorkers: { aggregated: 0, prefill: 0, decode: 1, encode: 0 },
+      expectedWorkers: { aggregated: 0, prefill: 0, decode, encode: 0 },
       logs: { "frontend-0": [join(directory, "none.log")], "decode-0": [log] },
       timeoutSeconds,
     }),
@@ -74,3 +80,10 @@ test("ends the wait early for what no waiting mends, once the program has starte
   expect(output).toContain(`Next: ${FAILURES.model.advice}`);
   expect(output).toContain("Waiting longer would not help a/model at http://127.0.0.1");
 }, 60_000);
+
+test("is ready without workers once no frontend lists their model", async () => {
+  listed = ["another/model"];
+  expect(await said([], 5, 0)).toContain("what answers for its workers does so at http://127.0.0.1");
+  listed = ["a/model"];
+  expect(await said([], 1, 0)).toContain("waited for frontend: it still lists a/model");
+});

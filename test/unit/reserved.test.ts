@@ -212,8 +212,8 @@ describe("a private registry", () => {
     ],
     [
       "an image of machines",
-      { image: "ami-0123456789" },
-      '"nvcr.io" is where nothing is pulled from: "ami-0123456789" is an image of the cloud\'s machines.',
+      { infra: "aws/us-east-1", image: "ami-0123456789" },
+      '"nvcr.io" has no effect: "ami-0123456789" is an image of the cloud\'s machines.',
     ],
     ["no image at all", { infra: "runpod" }, "nodes run SkyPilot's own image. Set sky.image"],
   ])("is not for %s", (_title, sky, message) => {

@@ -60,11 +60,16 @@ describe("imports between rooms", () => {
     expect(broken(files)).toEqual(["lib-imports-from-below"]);
   });
 
-  it("may not bring the file system into the plan", () => {
-    const files = {
-      "plan/a.ts": 'import { readFileSync } from "node:fs";\nexport const x = readFileSync;\n',
-    };
-    expect(broken(files)).toEqual(["plan-is-pure"]);
+  it.each(["node:fs", "fs", "node:fs/promises", "node:child_process", "node:os", "node:process"])(
+    "may not bring into the plan what asks the machine: %s",
+    (name) => {
+      const files = { "plan/a.ts": `import * as x from "${name}";\nexport const y = x;\n` };
+      expect(broken(files)).toEqual(["plan-asks-nobody"]);
+    },
+  );
+
+  it("may bring into the plan what computes alone", () => {
+    expect(broken({ "plan/a.ts": 'import { isIP } from "node:net";\nexport const x = isIP;\n' })).toEqual([]);
   });
 
   it("may not go round in a circle, but for types", () => {

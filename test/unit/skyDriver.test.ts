@@ -138,6 +138,29 @@ describe("sky launch", () => {
     expect(sky.changes.map(([command]) => command)).toEqual(["launch"]);
   });
 
+  it.each<[string, object, string[]]>([
+    ["spot instances", { use_spot: true }, ["down", "launch"]],
+    ["spot instances first", { ordered: [{ use_spot: true }, { use_spot: false }] }, ["down", "launch"]],
+    ["spot instances somewhere", { any_of: [{ infra: "aws", use_spot: true }] }, ["down", "launch"]],
+    ["machines on demand", {}, ["launch"]],
+  ])("takes what is left of a cluster down where it asks for %s: %j", async (_what, resources, commands) => {
+    const task = { ...TASK, resources: { ...TASK.resources, ...resources } };
+    for (const status of ["INIT", "STOPPED"]) {
+      const lost = { status, hash: "hash-1", nodes: 2, jobs: [], everUp: true };
+      const before = sky.changes.length;
+      sky.set({ clusters: { [CLUSTER]: lost } });
+      expect((await sky.run(launchVerb, { ...launchInput, task })).error).toBeUndefined();
+      expect(sky.changes.slice(before).map(([command]) => command)).toEqual(commands);
+    }
+  });
+
+  it("goes on with an unfinished launch of spot instances", async () => {
+    const task = { ...TASK, resources: { ...TASK.resources, use_spot: true } };
+    sky.set({ clusters: { [CLUSTER]: { status: "INIT", hash: "hash-1", nodes: 2, jobs: [] } } });
+    expect((await sky.run(launchVerb, { ...launchInput, task })).error).toBeUndefined();
+    expect(sky.changes.map(([command]) => command)).toEqual(["launch"]);
+  });
+
   it("ends the launch that a killed driver has left at the API server", async () => {
     const requests = [
       { request_id: "r-1", name: "sky.launch", status: "RUNNING" },
@@ -238,7 +261,7 @@ describe("sky observe", () => {
     const { result } = await sky.run(observeVerb, { prefix: "demo-", infra: ["aws"] });
     // On this machine no node of it runs, so they have nothing.
     const nodes = [0, 1].map((rank) => ({ rank, supervisor: false, programs: [] }));
-    const job = { name: nameOf(TASK), status: "RUNNING" };
+    const job = { status: "RUNNING" };
     expect(result).toEqual({
       [CLUSTER]: { status: "UP", clusterHash: "hash-1", job, nodes },
       "demo-decode-0-abc123": { status: "INIT", clusterHash: "hash-2" },

@@ -36,6 +36,8 @@ export interface FakeState {
   log?: string;
   provisionLog?: string;
   unreachable?: boolean;
+  /** Whether a queue is never told. */
+  queueHangs?: boolean;
   /** Address of every cluster without its own. */
   ip?: string;
 }
@@ -57,8 +59,12 @@ export interface FakeCluster {
   ip?: string;
   endpoint?: string;
   reason?: string;
+  /** Whether it was up once. Default: false. */
+  everUp?: boolean;
   /** Lost, which SkyPilot does not know before it queries the cloud. */
   lost?: boolean;
+  /** Whether its head does not answer, though it runs. */
+  busy?: boolean;
   jobs: { id: number; name: string; status: string; started?: number; next?: string[] }[];
 }
 

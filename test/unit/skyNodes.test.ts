@@ -4,9 +4,13 @@ import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:
 import { join } from "node:path";
 import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { API_KEYS } from "../../plan/programs/gateway";
+import { verb as downVerb } from "../../sky/down";
 import { verb as nodesVerb } from "../../sky/nodes";
+import { verb as observeVerb } from "../../sky/observe";
 import { verb as removeVerb } from "../../sky/remove";
 import type { SkyNodesSpec } from "../../sky/spec";
+import { eventually } from "../eventually";
+import { processesWith } from "../processes";
 import { FakeSupervisor } from "./fakeSupervisor";
 import { FakeSky } from "./skyHarness";
 
@@ -99,6 +103,36 @@ describe("nodes on SkyPilot", () => {
     ).toBeUndefined();
     sky.set({});
     expect((await sky.run(removeVerb, unit)).error).toBeUndefined();
+  });
+
+  it("stop what they run before their cluster is taken down, where that is asked for", async () => {
+    const { error, output } = await sky.run(downVerb, { cluster: CLUSTER, infra: ["aws"], drainSeconds: 3 });
+    expect(error).toBeUndefined();
+    expect(output).toContain(`stopping the programs of ${CLUSTER}`);
+    // Side by side: one may be removed before the other is stopped.
+    const each = ["removeProcessGroup", "stopProcessGroup"].flatMap((call) => [call, call]);
+    expect(node.calls.toSorted()).toEqual(each);
+    expect(sky.state.clusters).toEqual({});
+  });
+
+  it("go with their cluster where they do not answer", async () => {
+    writeFileSync(join(sky.env["FAKE_SKY"] ?? "", "no-ssh"), "");
+    const { error, output } = await sky.run(downVerb, { cluster: CLUSTER, infra: ["aws"], drainSeconds: 3 });
+    expect(error).toBeUndefined();
+    expect(output).toContain("node 0 does not answer: its programs end with it");
+    expect(sky.state.clusters).toEqual({});
+  });
+
+  it("tell that their task runs, before SkyPilot has told its queue", async () => {
+    sky.set({ ...sky.state, queueHangs: true });
+    const { error, result } = await sky.run(observeVerb, { prefix: "demo-", infra: ["aws"] });
+    expect(error).toBeUndefined();
+    const programs = ["decode-0", "gateway"].map((name) => expect.objectContaining({ name }));
+    const nodes = [{ rank: 0, supervisor: true, programs }];
+    const job = { status: "RUNNING" };
+    expect(result).toEqual({ [CLUSTER]: { status: "UP", clusterHash: "hash-1", job, nodes } });
+    // The question that nobody waits for ends, too.
+    await eventually(() => processesWith("FAKE_SKY", sky.env["FAKE_SKY"] ?? "").length === 0, 10_000);
   });
 
   it("say what ssh says and what to do, and have what they had", async () => {

@@ -1,6 +1,6 @@
 /**
  * All of Slurm's reasons, by what ends the wait: independent of the patterns in `sky/slurmReasons.ts`, from
- * `job_state_reason.c` of Slurm 25.11.
+ * `job_state_reason.c` of Slurm 25.11; the two in small letters are what slurmctld writes in its place.
  */
 import type { WaitEnd } from "../../sky/slurmReasons";
 
@@ -20,7 +20,8 @@ export const SLURM_REASONS: Readonly<Record<WaitEnd, readonly string[]>> = {
     QOSMaxCpuPerUserLimit QOSMaxJobsPerUserLimit QOSMaxNodePerUserLimit QOSMaxSubmitJobPerUserLimit
     AssocGrpCpuLimit AssocGrpCPUMinutesLimit AssocGrpCPURunMinutesLimit AssocGrpJobsLimit AssocGrpMemLimit
     AssocGrpNodeLimit AssocGrpSubmitJobsLimit AssocGrpWallLimit AssocMaxJobsLimit AssocMaxSubmitJobLimit
-    JobHoldMaxRequeue AssocGrpUnknown AssocGrpUnknownMinutes AssocGrpUnknownRunMinutes AssocGrpMemMinutes
+    JobHoldMaxRequeue launch_failed_requeued_held user_env_retrieval_failed_requeued_held
+    AssocGrpUnknown AssocGrpUnknownMinutes AssocGrpUnknownRunMinutes AssocGrpMemMinutes
     AssocGrpMemRunMinutes AssocGrpNodeMinutes AssocGrpNodeRunMinutes AssocGrpEnergy AssocGrpEnergyMinutes
     AssocGrpEnergyRunMinutes AssocGrpGRES AssocGrpGRESMinutes AssocGrpGRESRunMinutes AssocGrpLicense
     AssocGrpLicenseMinutes AssocGrpLicenseRunMinutes AssocGrpBB AssocGrpBBMinutes AssocGrpBBRunMinutes

@@ -89,6 +89,16 @@ describe("the events of an operation", () => {
     expect(mistake).toBeUndefined();
   });
 
+  it("leave out the command of one that failed, where that says why itself", () => {
+    const command = 'exit status 1: running "a/bin/dynamo-sky ready":';
+    const failed = [{ resOpFailedEvent: { metadata: metadata("create"), status: 0, steps: 0 } }];
+    const failuresOf = (text: string) => observed(false, [...failed, diagnostic("error", text)]).failures;
+    expect(failuresOf(`${command}\nIt has no task.\nNext: up`)).toEqual([
+      "dynamo-decode-1: It has no task.\nNext: up",
+    ]);
+    expect(failuresOf(command)).toEqual([`dynamo-decode-1: ${command}`]);
+  });
+
   it("tell a mistake of the user's from a fault of the program", () => {
     const stack = "urn:pulumi:dev::p::pulumi:pulumi:Stack::p-dev";
     expect(observed(true, [diagnostic("error", "word: is wrong\n", stack)])).toMatchObject({
@@ -144,9 +154,9 @@ describe("the events of an operation", () => {
 
 describe("what the CLI prints", () => {
   const notice = "warning: using pulumi-resource-random from $PATH at /bin/pulumi-resource-random";
-  const printed = (lines: readonly string[]): string[] => {
+  const printed = (lines: readonly string[], options = {}): string[] => {
     const kept: string[] = [];
-    const print = withoutNotices((line) => kept.push(line));
+    const print = withoutNotices((line) => kept.push(line), options);
     for (const line of lines) print(line);
     return kept;
   };
@@ -163,6 +173,11 @@ describe("what the CLI prints", () => {
       "Resources:",
     ];
     expect(printed(notices)).toEqual([stack, "Resources:"]);
+  });
+
+  it("keeps one empty line between its parts where that is asked for", () => {
+    const lines = ["", "Diagnostics:", `    ${notice}`, "", "Resources:", "    15 unchanged", ""];
+    expect(printed(lines, { keepBlank: true })).toEqual(["", "Resources:", "    15 unchanged"]);
   });
 
   it("does not advise to remove the stack with its file", () => {

@@ -1,10 +1,12 @@
 /** The backend, the passphrase, the locks and the project of the stack's runner. */
+import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { backendDirectory, resolveBackend, usesPassphrase } from "../../cli/pulumi/backend";
 import { cliProblem } from "../../cli/pulumi/cli";
+import { removeLeftovers } from "../../cli/pulumi/leftovers";
 import { wrongPassphrase } from "../../cli/pulumi/passphrase";
 import {
   checkStackName,
@@ -14,7 +16,6 @@ import {
   stackFile,
   stacksWithFiles,
 } from "../../cli/pulumi/project";
-import { removeStaleLocks } from "../../cli/pulumi/staleLocks";
 
 let scratch: string;
 
@@ -123,8 +124,19 @@ describe("a passphrase", () => {
   });
 });
 
-describe("locks of a file backend", () => {
-  it("go with their attributes, those of the dead alone", () => {
+describe("what killed operations leave in a file backend", () => {
+  it("are empty attributes, without which a stack can be read again; others stay", () => {
+    const stacks = join(scratch, ".pulumi", "stacks", "p");
+    mkdirSync(stacks, { recursive: true });
+    for (const name of ["s.json", "s.json.bak"]) {
+      writeFileSync(join(stacks, name), "{}");
+      writeFileSync(join(stacks, `${name}.attrs`), name === "s.json" ? "" : "{}");
+    }
+    removeLeftovers(scratch, "p", "s", () => undefined);
+    expect(readdirSync(stacks).toSorted()).toEqual(["s.json", "s.json.bak", "s.json.bak.attrs"]);
+  });
+
+  it("are locks, which go with their attributes, those of the dead alone", () => {
     const locks = join(scratch, ".pulumi", "locks", "organization", "p", "s");
     mkdirSync(locks, { recursive: true });
     const lock = (name: string, pid: number) => {
@@ -137,9 +149,31 @@ describe("locks of a file backend", () => {
     // Process 1 is no pulumi; another machine's cannot be looked at.
     writeFileSync(join(locks, "alive.json"), JSON.stringify({ pid: 1, hostname: "another" }));
     const told: string[] = [];
-    removeStaleLocks(scratch, "p", "s", (line) => told.push(line));
+    removeLeftovers(scratch, "p", "s", (line) => told.push(line));
     expect(readdirSync(locks).toSorted()).toEqual(["alive.json", "alive.json.attrs"]);
     expect(told).toHaveLength(1);
+  });
+
+  it.each([process.platform, "darwin"])("stay while their Pulumi runs, on %s", async (platform) => {
+    const locks = join(scratch, ".pulumi", "locks", "organization", "p", "s");
+    mkdirSync(locks, { recursive: true });
+    const run = (...args: readonly string[]) =>
+      spawn(process.execPath, ["-e", "setInterval(() => undefined, 1000)", ...args]);
+    const children = { "running.json": run("pulumi"), "reused.json": run() };
+    for (const [name, { pid }] of Object.entries(children))
+      writeFileSync(join(locks, name), JSON.stringify({ pid, hostname: hostname(), username: "u" }));
+    vi.resetModules();
+    vi.spyOn(process, "platform", "get").mockReturnValue(platform as NodeJS.Platform);
+    try {
+      const fresh = await vi.importActual<typeof import("../../cli/pulumi/leftovers")>(
+        "../../cli/pulumi/leftovers",
+      );
+      fresh.removeLeftovers(scratch, "p", "s", () => undefined);
+    } finally {
+      vi.restoreAllMocks();
+      for (const child of Object.values(children)) child.kill("SIGKILL");
+    }
+    expect(readdirSync(locks)).toEqual(["running.json"]);
   });
 });
 

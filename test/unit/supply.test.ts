@@ -36,6 +36,7 @@ const KNOWN: Readonly<Record<string, string>> = {
   "toolchain/python.ts": "--require-hashes",
   "toolchain/skypilot.ts": "--require-hashes",
   "cli/main.ts": "says what installs a package that only one verb needs",
+  "cli/recipe.ts": "curl in a recipe's first lines: it asks the endpoint",
   "cli/proof.ts": "asks the endpoint of this machine",
 };
 

@@ -3,7 +3,7 @@ line, or with the flags of a program.
 
 Request: {"id": 1, "program": "vllm", "argv": ["--model", ...], "env": {"NAME": "value"}} Answer: {"id": 1,
 "facts": {...}} or {"id": 1, "refused": "why"}; without facts for a program that every engine has
-Request: {"id": 1, "flags": "vllm"} Answer: {"id": 1, "table": {...}, "variables": [...]}
+Request: {"id": 1, "flags": "vllm"} Answer: {"id": 1, "table": {...}, "variables": [...], "connectors": [...]}
 
 Importing an engine takes most of a minute, parsing a command line milliseconds: so one process serves all
 requests. Standard output is reserved for answers; output of an engine goes to standard error. Import this
@@ -39,9 +39,14 @@ def _environment(changes: dict[str, str]) -> Iterator[None]:
         os.environ.update(before)
 
 
-def serve(parse: Callable[[list[str]], dict[str, Any]], variables: Iterable[str] = ()) -> None:
+def serve(
+    parse: Callable[[list[str]], dict[str, Any]],
+    variables: Iterable[str] = (),
+    connectors: Iterable[str] = (),
+) -> None:
     """Reads requests until standard input is closed. `parse` returns the facts of a command line, or
-    raises. `variables`: names of all that the engine reads from its environment."""
+    raises. `variables`: names of all that the engine reads from its environment. `connectors`: of all that
+    move or keep KV blocks."""
     programs = {"frontend": parse_frontend, "mocker": parse_mocker}
     argparse.ArgumentParser.error = _raise  # type: ignore[method-assign, assignment]
     for line in sys.stdin:
@@ -50,6 +55,7 @@ def serve(parse: Callable[[list[str]], dict[str, Any]], variables: Iterable[str]
         if "flags" in request:
             answer["table"] = flags_of(programs.get(request["flags"], parse))
             answer["variables"] = sorted(variables)
+            answer["connectors"] = sorted(connectors)
         try:
             if "argv" in request:
                 with _environment(request["env"]):

@@ -104,4 +104,4 @@ def parse(argv: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    serve(parse, environment_variables)
+    serve(parse, environment_variables, KVConnectorFactory._registry)

@@ -52,20 +52,7 @@ export function exitText(code: number | null, signal: NodeJS.Signals | null): st
   return code === 0 ? undefined : `exit status ${code}`;
 }
 
-/** An operating system error's text, such as "no such file or directory". */
+/** An operating system error's text, such as "argument list too long". */
 export function errnoText(error: NodeJS.ErrnoException): string {
-  switch (error.code) {
-    case "ENOENT":
-      return "no such file or directory";
-    case "EACCES":
-      return "permission denied";
-    case "E2BIG":
-      return "argument list too long";
-    case "ENOTDIR":
-      return "not a directory";
-    case "ENOEXEC":
-      return "exec format error";
-    default:
-      return error.message;
-  }
+  return error.code === "E2BIG" ? "argument list too long" : error.message;
 }

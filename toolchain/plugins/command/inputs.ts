@@ -6,13 +6,11 @@ import { isObject, isUnknown, type Property, type PropertyMap, reveal } from "..
 import type { CheckFailure } from "../rpc/server";
 import type { RunInputs } from "./run";
 
-type Kind = "string" | "boolean" | "strings" | "map of strings" | "anything";
+type Kind = "string" | "boolean" | "map of strings" | "anything";
 
 const FIELDS_OF_A_RUN: Readonly<Record<string, Kind>> = {
   stdin: "string",
   logging: "string",
-  interpreter: "strings",
-  dir: "string",
   environment: "map of strings",
   addPreviousOutputInEnv: "boolean",
 };
@@ -22,12 +20,11 @@ export const FIELDS: Readonly<Record<string, Kind>> = {
   ...FIELDS_OF_A_RUN,
   triggers: "anything",
   create: "string",
-  update: "string",
   delete: "string",
 };
 
 /** Inputs that the official plugin has besides. */
-export const NOT_HERE = ["assetPaths", "archivePaths"] as const;
+export const NOT_HERE = ["update", "interpreter", "dir", "assetPaths", "archivePaths"] as const;
 
 /** The inputs' name in messages. */
 const OWNER = "local.CommandInputs";
@@ -61,17 +58,9 @@ function checkValue(
   if (kind === "string" || kind === "boolean") expect(name, value, kind);
   else if (kind === "map of strings" && isObject(value)) {
     for (const [key, part] of Object.entries(value)) expect(`${name}[${key}] value`, part, "string");
-  } else if (kind === "strings" && Array.isArray(value)) {
-    value.forEach((part, index) => {
-      expect(`${name}[${index}]`, part, "string");
-    });
   } else if (kind !== "anything" || !Array.isArray(value)) {
-    const expected = {
-      "map of strings": "map[string]string",
-      strings: "[]string",
-      anything: "[]interface {}",
-    };
-    fail(name, `Field '${name}' on '${OWNER}' must be a '${expected[kind]}'; got '${goType(value)}' instead`);
+    const expected = kind === "anything" ? "[]interface {}" : "map[string]string";
+    fail(name, `Field '${name}' on '${OWNER}' must be a '${expected}'; got '${goType(value)}' instead`);
   }
 }
 

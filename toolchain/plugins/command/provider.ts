@@ -1,5 +1,6 @@
 /**
- * Stand-in for the plugin of `@pulumi/command`: `command:local:Command`, without assets and archives.
+ * Stand-in for the plugin of `@pulumi/command`: `command:local:Command`, with the inputs that this program
+ * sets.
  *
  * What it has to do is given by
  * https://github.com/pulumi/pulumi-command/blob/v1.2.1/provider/pkg/provider/local/commandController.go and
@@ -22,7 +23,7 @@ const OUTPUTS = ["stdout", "stderr"] as const;
 function notHere(what: string): Error {
   return new Error(
     `'${what}' is not available: this pulumi-resource-command is a stand-in for machines where the official ` +
-      `plugin cannot be downloaded, and has only '${COMMAND}' without ${NOT_HERE.join(" and ")}. ` +
+      `plugin cannot be downloaded, and has only '${COMMAND}' without ${NOT_HERE.join(", ")}. ` +
       `Where it can be downloaded: pulumi plugin install resource command ${version}`,
   );
 }
@@ -64,8 +65,7 @@ export const commandProvider: Provider = {
     const inputs = withIgnored(state, news, ignoreChanges);
     const outputs = pick(state, OUTPUTS);
     if (preview) return { ...inputs, ...previewOutputs(state, inputs, outputs) };
-    const command = readText(inputs, "update") ?? readText(inputs, "create");
-    return { ...inputs, ...(await runFor(call, command, inputs, outputs)) };
+    return { ...inputs, ...(await runFor(call, readText(inputs, "create"), inputs, outputs)) };
   },
 
   delete: async (call, state) => {

@@ -32,37 +32,10 @@ const DIGITS = "0123456789";
 const SPECIAL = "!@#$%&*()-_=+[]{}<>:?";
 
 function randomString(inputs: PropertyMap): string {
-  const special = text(inputs, "overrideSpecial") || SPECIAL;
-  const classes = [
-    { characters: UPPER, minimum: Number(inputs["minUpper"]), used: inputs["upper"] },
-    { characters: LOWER, minimum: Number(inputs["minLower"]), used: inputs["lower"] },
-    { characters: DIGITS, minimum: Number(inputs["minNumeric"]), used: inputs["numeric"] },
-    { characters: special, minimum: Number(inputs["minSpecial"]), used: inputs["special"] },
-  ];
-  const demanded = classes.flatMap(({ characters, minimum }) => pick(characters, minimum));
-  const all = classes.map(({ characters, used }) => (used === true ? characters : "")).join("");
-  return shuffle([...demanded, ...pick(all, Number(inputs["length"]) - demanded.length)]).join("");
-}
-
-function pick(characters: string, count: number): string[] {
-  const choices = Array.from(characters);
-  return Array.from({ length: count }, () => oneOf(choices));
-}
-
-function oneOf(choices: readonly string[]): string {
-  return choices[randomInt(choices.length)] ?? "";
-}
-
-/** Fisher-Yates shuffle. */
-function shuffle(items: string[]): string[] {
-  for (let last = items.length - 1; last > 0; last--) {
-    const other = randomInt(last + 1);
-    [items[last], items[other]] = [items[other] ?? "", items[last] ?? ""];
-  }
-  return items;
-}
-
-function text(inputs: PropertyMap, name: string): string {
-  const value = inputs[name];
-  return typeof value === "string" ? value : "";
+  const { upper, special } = inputs;
+  const characters = `${LOWER}${DIGITS}${upper === true ? UPPER : ""}${special === true ? SPECIAL : ""}`;
+  return Array.from(
+    { length: Number(inputs["length"]) },
+    () => characters[randomInt(characters.length)],
+  ).join("");
 }

@@ -9,27 +9,34 @@ import { type Difference, sameValue } from "../rpc/diff";
 import { makeSecret, type Property, type PropertyMap, reveal, UNKNOWN } from "../rpc/properties";
 import type { Provider } from "../rpc/server";
 import { generate } from "./generate";
-import { checkInputs, completeInputs } from "./plan";
+import { checkInputs, completeInputs, missingInput } from "./plan";
 import { type RandomType, type ResourceSchema, SCHEMAS } from "./schemas";
+
+/** What is said of that which this stand-in does not have. */
+function notHere(what: string): Error {
+  const names = Object.keys(SCHEMAS).map((known) => known.split(":").pop());
+  return new Error(
+    `'${what}' is not available: this pulumi-resource-random is a stand-in for machines where the official ` +
+      `plugin cannot be downloaded, and has only ${names.join(", ")} with length, upper, special and keepers. ` +
+      `Where it can be downloaded: pulumi plugin install resource random ${version}`,
+  );
+}
 
 /** @throws for every type that this stand-in does not support. */
 function knownType(type: string): RandomType {
   if (Object.hasOwn(SCHEMAS, type)) return type as RandomType;
-  const names = Object.keys(SCHEMAS).map((known) => known.split(":").pop());
-  throw new Error(
-    `'${type}' is not available: this pulumi-resource-random is a stand-in for machines where the official ` +
-      `plugin cannot be downloaded, and has only ${names.join(", ")}. ` +
-      `Where it can be downloaded: pulumi plugin install resource random ${version}`,
-  );
+  throw notHere(type);
 }
 
 export const randomProvider: Provider = {
   version,
 
-  check: (call, news) => ({
-    inputs: news,
-    failures: checkInputs(call.name, SCHEMAS[knownType(call.type)], news),
-  }),
+  check: (call, news) => {
+    const schema: ResourceSchema = SCHEMAS[knownType(call.type)];
+    const missing = missingInput(schema, news);
+    if (missing !== undefined) throw notHere(missing);
+    return { inputs: news, failures: checkInputs(call.name, schema, news) };
+  },
 
   diff: (call, _oldInputs, oldState, news) => {
     const schema: ResourceSchema = SCHEMAS[knownType(call.type)];
@@ -87,9 +94,8 @@ function changedInputs(schema: ResourceSchema, before: PropertyMap, after: Prope
   return changes;
 }
 
-/** An empty value may become absent, and absent keepers an empty map, without a new value. */
+/** Absent keepers may become an empty map, and the other way round, without a new value. */
 function isHarmless(name: string, old: Property | undefined, now: Property | undefined): boolean {
-  if (name === "overrideSpecial") return old === "" && now === undefined;
   const isEmpty = (value: Property | undefined) => Object.keys(reveal(value ?? {}) ?? {}).length === 0;
   return name === "keepers" && isEmpty(old) && isEmpty(now);
 }

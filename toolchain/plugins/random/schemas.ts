@@ -3,14 +3,16 @@
  * https://www.pulumi.com/registry/packages/random/api-docs/
  */
 
-/** Types of inputs. `map` values become strings; `integer` and `boolean` also accept their text. */
+/** Types of inputs. */
 export type AttributeType = "string" | "integer" | "boolean" | "map";
 
 /** One input. */
 export interface Attribute {
   type: AttributeType;
   required?: true;
-  default?: string | number | boolean;
+  default?: number | boolean;
+  /** Whether the default is the only value here; the state has it for the official plugin. */
+  fixed?: true;
 }
 
 /** One type of resource. Every change of an input replaces it. */
@@ -25,20 +27,21 @@ export interface ResourceSchema {
 }
 
 const YES: Attribute = { type: "boolean", default: true };
-const NONE: Attribute = { type: "integer", default: 0 };
+const ALWAYS: Attribute = { ...YES, fixed: true };
+const NONE: Attribute = { type: "integer", default: 0, fixed: true };
 
 const STRING_INPUTS: Readonly<Record<string, Attribute>> = {
   keepers: { type: "map" },
   length: { type: "integer", required: true },
-  lower: YES,
+  lower: ALWAYS,
   minLower: NONE,
   minNumeric: NONE,
   minSpecial: NONE,
   minUpper: NONE,
-  // Two names of one input, `number` being deprecated; each defaults to the other's value, else true.
-  number: { type: "boolean" },
-  numeric: { type: "boolean" },
-  overrideSpecial: { type: "string" },
+  // Two names of one input, `number` being deprecated.
+  number: ALWAYS,
+  numeric: ALWAYS,
+  overrideSpecial: { type: "string", fixed: true },
   special: YES,
   upper: YES,
 };

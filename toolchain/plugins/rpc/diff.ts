@@ -3,7 +3,7 @@
  * `PropertyMap.Diff` and `NewDetailedDiffFromObjectDiff` of Pulumi's Go SDK, like the official plugins.
  */
 import { isDeepStrictEqual } from "node:util";
-import { isAssetOrArchive, isObject, isSecret, type Property, type PropertyMap } from "./properties";
+import { isObject, isSecret, type Property, type PropertyMap } from "./properties";
 
 /** Change of one property. */
 export type Change = "add" | "delete" | "update";
@@ -18,12 +18,8 @@ export function difference(before: PropertyMap, after: PropertyMap): Difference 
   return changes;
 }
 
-/**
- * Whether both are the same value. Assets and archives are compared by content; a secret equals any secret
- * with the same value.
- */
+/** Whether both are the same value; a secret equals any secret with the same value. */
 export function sameValue(left: Property | undefined, right: Property | undefined): boolean {
-  if (isAssetOrArchive(left) && isAssetOrArchive(right)) return left["hash"] === right["hash"];
   return isDeepStrictEqual(left, right);
 }
 
@@ -59,7 +55,7 @@ function diffValues(path: string, old: Property, now: Property, changes: Differe
 }
 
 function isPlainObject(value: Property): value is PropertyMap {
-  return isObject(value) && !isSecret(value) && !isAssetOrArchive(value);
+  return isObject(value) && !isSecret(value);
 }
 
 /** In Pulumi's notation of property paths: dots between plain names, brackets and quotes around others. */

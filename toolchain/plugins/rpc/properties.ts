@@ -1,6 +1,6 @@
 /**
  * Pulumi's property values in a protobuf `Struct`: JSON, in which some reserved strings mean unknown values
- * and objects with a reserved key are secrets, outputs, assets and archives.
+ * and objects with a reserved key are secrets and outputs.
  *
  * The reserved values: https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go and
  * https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/plugin/rpc.go
@@ -16,15 +16,9 @@ export interface PropertyMap {
 }
 
 /** The key that makes an object one of the special kinds below. */
-export const SIGNATURE = "4dabf18193072939515e22adb298388d";
-/** The kinds of special object. */
-export const SIGNATURES = {
-  secret: "1b47061264138c4ac30d75fd1eb44270",
-  asset: "c44067f5952c0a294b673a41bacd8c17",
-  archive: "0def7320c3a5731c473e5ecbe6d01bc7",
-  output: "d0e6a833031e9bbcd3f4e8bde6ca49a4",
-  resource: "5cf8f73096256a8f31e491e813e4eb8e",
-} as const;
+const SIGNATURE = "4dabf18193072939515e22adb298388d";
+const SECRET = "1b47061264138c4ac30d75fd1eb44270";
+const OUTPUT = "d0e6a833031e9bbcd3f4e8bde6ca49a4";
 
 /** Sent for a value that is unknown in a preview. */
 export const UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9";
@@ -46,33 +40,18 @@ export function isObject(value: Property | undefined): value is PropertyMap {
 
 /** True for a secret. */
 export function isSecret(value: Property | undefined): value is PropertyMap {
-  return isObject(value) && value[SIGNATURE] === SIGNATURES.secret;
+  return isObject(value) && value[SIGNATURE] === SECRET;
 }
 
 /** Wraps a value as a secret; a secret is returned unchanged. */
 export function makeSecret(value: Property): Property {
-  return isSecret(value) ? value : { [SIGNATURE]: SIGNATURES.secret, value };
-}
-
-/** True for an asset or an archive. */
-export function isAssetOrArchive(value: Property | undefined): value is PropertyMap {
-  return (
-    isObject(value) && (value[SIGNATURE] === SIGNATURES.asset || value[SIGNATURE] === SIGNATURES.archive)
-  );
+  return isSecret(value) ? value : { [SIGNATURE]: SECRET, value };
 }
 
 /** Whether the value itself, or the value of a secret, is unknown. */
 export function isUnknown(value: Property | undefined): boolean {
   const inner = isSecret(value) ? value["value"] : value;
   return typeof inner === "string" && UNKNOWNS.has(inner);
-}
-
-/** Whether the value or anything inside it matches the predicate. */
-export function contains(value: Property | undefined, predicate: (part: Property) => boolean): boolean {
-  if (value === undefined) return false;
-  if (predicate(value)) return true;
-  if (Array.isArray(value)) return value.some((part) => contains(part, predicate));
-  return isObject(value) && Object.values(value).some((part) => contains(part, predicate));
 }
 
 /** The value without secret wrappers, at every depth. */
@@ -101,7 +80,7 @@ export function encode(properties: PropertyMap): Struct {
 function normalise(value: Property): Property {
   if (Array.isArray(value)) return value.map(normalise);
   if (!isObject(value)) return value;
-  if (value[SIGNATURE] === SIGNATURES.output) {
+  if (value[SIGNATURE] === OUTPUT) {
     const inner = normalise(value["value"] ?? UNKNOWN);
     return value["secret"] === true ? makeSecret(inner) : inner;
   }

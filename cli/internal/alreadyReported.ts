@@ -19,7 +19,7 @@ const KEPT_MS = 3_600_000;
  * @param reason Numbers in it do not count: ports, times and process numbers differ.
  * @param began When the work began that has failed.
  */
-export function toldBefore(who: string, reason: string, began: Date): string | undefined {
+export function alreadyReportedBy(who: string, reason: string, began: Date): string | undefined {
   const directory = join(stateDir(), "failures");
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const same = reason.replaceAll(who, "").replace(/\d+/g, "0");

@@ -1,0 +1,17 @@
+/** Accelerators that SkyPilot and AIConfigurator both know. */
+
+/**
+ * SkyPilot's name, and AIConfigurator's of the machines with them that it has measured. Of each there are
+ * machines with eight, connected with each other: `num_gpus_per_node` in
+ * https://github.com/ai-dynamo/aiconfigurator/tree/v0.11.0/aic-core/src/aiconfigurator_core/systems
+ */
+export const ACCELERATORS: Readonly<Record<string, string>> = {
+  H100: "h100_sxm",
+  H200: "h200_sxm",
+  B200: "b200_sxm",
+  B300: "b300_sxm",
+  "A100-80GB": "a100_sxm",
+  L40S: "l40s",
+};
+
+export const GPUS_OF_A_NODE = 8;

@@ -1,0 +1,87 @@
+/** The table of `dynamo-sky size`, and the same as JSON. Pure. */
+import type { PredictedRole } from "./aiconfigurator";
+import type { Priced } from "./layouts";
+
+const NONE = "–";
+
+type Shape = Pick<PredictedRole, "role" | "replicas" | "tp" | "dp" | "pp" | "moeEp">;
+
+/** `8 × TP2`, `2 × DP8 EP8`: replicas and what a replica is cut into. */
+export function shapeOf({ replicas, tp, dp, pp, moeEp }: Shape): string {
+  const sizes = [
+    ["TP", tp],
+    ["DP", dp],
+    ["PP", pp],
+    ["EP", moeEp],
+  ] as const;
+  const said = sizes.filter(([name, size]) => size > 1 || (name === "TP" && dp === 1 && pp === 1));
+  return `${replicas} × ${said.map(([name, size]) => `${name}${size}`).join(" ")}`;
+}
+
+/** `8 × TP2`, or `prefill 3 × TP1, decode 5 × TP1`. */
+export function layoutText({ roles }: { readonly roles: readonly Shape[] }): string {
+  if (roles.length === 1) return roles.map(shapeOf).join("");
+  return roles.map((role) => `${role.role} ${shapeOf(role)}`).join(", ");
+}
+
+type Column = readonly [heading: string, cell: (layout: Priced, index: number) => string, right: boolean];
+
+/** Where a spot price is known. */
+const SPOT: readonly Column[] = [
+  ["spot $/h", ({ spotDollarsPerHour }) => money(spotDollarsPerHour), true],
+  ["spot $/M", ({ spotDollarsPerMillionTokens }) => money(spotDollarsPerMillionTokens), true],
+];
+
+const COLUMNS: readonly Column[] = [
+  ["#", (_, index) => String(index + 1), true],
+  ["engine", ({ engine }) => engine, false],
+  ["accelerator", ({ accelerator }) => accelerator, false],
+  ["layout", layoutText, false],
+  ["GPUs", ({ gpus }) => String(gpus), true],
+  ["nodes", ({ nodes }) => String(nodes), true],
+  ["tokens/s/GPU", ({ tokensPerSecondPerGpu }) => thousands(tokensPerSecondPerGpu), true],
+  ["TTFT", ({ ttft }) => `${Math.round(ttft)} ms`, true],
+  ["per token", ({ tpot }) => `${tpot.toFixed(1)} ms`, true],
+  ["requests/s", ({ requestsPerSecond }) => requestsPerSecond.toFixed(1), true],
+  ["at a time", ({ concurrency }) => String(concurrency), true],
+  ["$/h", ({ dollarsPerHour }) => money(dollarsPerHour), true],
+  ["$/M tokens", ({ dollarsPerMillionTokens }) => money(dollarsPerMillionTokens), true],
+];
+
+/** Markdown, which is readable in a terminal too. */
+export function drawTable(layouts: readonly Priced[]): string {
+  const isSpot = layouts.some(({ spotDollarsPerHour }) => spotDollarsPerHour !== null);
+  const columns = isSpot ? [...COLUMNS, ...SPOT] : COLUMNS;
+  const rows = layouts.map((layout, index) => columns.map(([, cell]) => cell(layout, index)));
+  const heads = columns.map(([heading]) => heading);
+  const widths = heads.map((head, at) => Math.max(head.length, ...rows.map((row) => (row[at] ?? "").length)));
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell, at) => (columns[at]?.[2] ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0))).join(" | ")} |`;
+  const rule = `|${widths.map((width, at) => (columns[at]?.[2] ? `${"-".repeat(width + 1)}:` : "-".repeat(width + 2))).join("|")}|`;
+  return [line(heads), rule, ...rows.map(line)].join("\n");
+}
+
+function thousands(value: number): string {
+  return Math.round(value).toLocaleString("en-US");
+}
+
+export function money(dollars: number | null): string {
+  return dollars === null ? NONE : dollars.toFixed(2);
+}
+
+/** Which versions the figures are of, and which are deployed. */
+export function versionLines(
+  layouts: readonly Pick<Priced, "engine" | "accelerator" | "version">[],
+  deployed: (engine: string) => string | undefined,
+): string[] {
+  const said = layouts.map(
+    ({ engine, accelerator, version }) =>
+      `${engine} on ${accelerator}: figures of ${version}, deployed is ${deployed(engine) ?? "another"}`,
+  );
+  return [...new Set(said)];
+}
+
+/** The members that are printed by `--json`. */
+export function asJson({ parsed: _parsed, plan: _plan, moe: _moe, ...layout }: Priced): object {
+  return layout;
+}

@@ -1,0 +1,54 @@
+/** The chosen layout as a stack's file, with its reason and its prediction as comments. Pure. */
+import { stringify } from "yaml";
+import { namedSettings } from "../../config/problems";
+import { VERSIONS } from "../../config/versions";
+import { layoutText, money } from "./draw";
+import type { Priced } from "./layouts";
+import { needText } from "./need";
+import type { SizeOptions } from "./options";
+
+/**
+ * @param rank Row of the table, from 1.
+ * @param deployed Version of the engine that the stack runs.
+ */
+export function stackText(
+  layout: Priced,
+  options: SizeOptions,
+  { rank, of, deployed }: { readonly rank: number; readonly of: number; readonly deployed: string },
+): string {
+  const config = namedSettings(layout.config);
+  const comments = commentLines(layout, options, { rank, of, deployed }).map((line) =>
+    line === "" ? "#" : `# ${line}`,
+  );
+  return `${comments.join("\n")}\n${stringify({ config }, { lineWidth: 0 })}`;
+}
+
+function commentLines(
+  layout: Priced,
+  { isl, osl, ttft, tpot, need }: SizeOptions,
+  { rank, of, deployed }: { readonly rank: number; readonly of: number; readonly deployed: string },
+): string[] {
+  const { dollarsPerHour, dollarsPerMillionTokens } = layout;
+  const cost =
+    dollarsPerHour === null
+      ? "no price was known"
+      : `$${money(dollarsPerHour)} an hour, $${money(dollarsPerMillionTokens)} for a million generated tokens`;
+  return [
+    `Chosen by \`dynamo-sky size\`: number ${rank} of the ${of} layouts that it offers for ${needText(need)}.`,
+    "",
+    `Asked:     prompts of ${isl} tokens, answers of ${osl}; at most ${ttft} ms to the first token and ${tpot} ms for each other`,
+    `Layout:    ${layoutText(layout)}, ${layout.engine} on ${layout.accelerator}`,
+    `Predicted: ${Math.round(layout.tokensPerSecondPerGpu)} tokens/s per GPU, ${layout.requestsPerSecond.toFixed(1)} requests/s with ${layout.concurrency} at a time;`,
+    `           ${Math.round(layout.ttft)} ms to the first token, ${layout.tpot.toFixed(1)} ms for each other`,
+    `Cost:      ${cost}`,
+    "",
+    `A prediction by NVIDIA's AIConfigurator ${VERSIONS.aiconfigurator}, not a measurement: of ${layout.engine} ${layout.version}, where ${deployed} is`,
+    `deployed; ${numbersText(layout)}; without shared prefixes of prompts. docs/sizing.md says what else it leaves out.`,
+  ];
+}
+
+/** The types of numbers that were assumed, which are the checkpoint's. */
+function numbersText({ roles, moe }: Priced): string {
+  const { gemm, kvcache, moe: experts } = roles[0]?.quantization ?? {};
+  return `weights ${gemm}, KV cache ${kvcache}${moe ? `, experts ${experts}` : ""}`;
+}

@@ -1,0 +1,60 @@
+/** Lengths of prompts and answers from a trace of requests: JSON lines, as Mooncake's and aiperf's. */
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import { messageOf } from "../../lib/run";
+
+/**
+ * A request: https://github.com/kvcache-ai/Mooncake/blob/main/FAST25-release/README.md. `hash_ids` are the
+ * blocks of its prompt: equal ones are equal beginnings.
+ */
+const requestSchema = z.object({
+  input_length: z.int().positive(),
+  output_length: z.int().positive(),
+  hash_ids: z.array(z.number()).optional(),
+});
+
+export interface Trace {
+  readonly requests: number;
+  /** Mean tokens of a prompt, and of an answer. */
+  readonly isl: number;
+  readonly osl: number;
+  /** The part of the prompts' blocks that came before; undefined if the trace does not name blocks. */
+  readonly seenBefore: number | undefined;
+}
+
+/** @throws Error with the line that is no request, or if there is none. */
+export function readTrace(file: string): Trace {
+  const lines = readFileSync(file, "utf8").split("\n");
+  const requests = lines.flatMap((line, index) =>
+    line.trim() === "" ? [] : [requestOf(line, `line ${index + 1}`)],
+  );
+  if (requests.length === 0) throw new Error("it has no request");
+  const mean = (lengths: readonly number[]) =>
+    Math.max(1, Math.round(lengths.reduce((sum, length) => sum + length, 0) / lengths.length));
+  const blocks = requests.flatMap(({ hash_ids = [] }) => hash_ids);
+  return {
+    requests: requests.length,
+    isl: mean(requests.map(({ input_length }) => input_length)),
+    osl: mean(requests.map(({ output_length }) => output_length)),
+    seenBefore: blocks.length === 0 ? undefined : 1 - new Set(blocks).size / blocks.length,
+  };
+}
+
+function requestOf(line: string, where: string) {
+  try {
+    return requestSchema.parse(JSON.parse(line));
+  } catch (error) {
+    const why = error instanceof z.ZodError ? z.prettifyError(error).replace(/\s+/g, " ") : messageOf(error);
+    throw new Error(
+      `${where} is no request: ${why}. Wanted: {"input_length": 4000, "output_length": 500}, and hash_ids if there are any`,
+    );
+  }
+}
+
+/** One line for users. */
+export function traceText({ requests, isl, osl, seenBefore }: Trace): string {
+  const read = `trace: ${requests} requests; the means are taken: prompts of ${isl} tokens, answers of ${osl}`;
+  if (seenBefore === undefined) return read;
+  const percent = Math.round(seenBefore * 100);
+  return `${read}; ${percent} % of the prompts' blocks had come before, which these figures do not count`;
+}

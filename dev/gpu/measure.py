@@ -1,0 +1,289 @@
+#!/usr/bin/env python3
+"""Runs layouts one after the other on the GPUs of this machine, and writes what was measured:
+``measure.py BUNDLE OUT``. `npx tsx dev/gpu.ts` makes the bundle and says what is in it.
+
+    --only NAME,NAME   these layouts alone
+    --seconds N        end after that many: what is then not measured yet is left out, and said
+    --apart            a network of its own for a single node too, where others use the machine's ports
+    --path DIR:DIR     where programs are: Dynamo's Python first, then etcd, nats-server, nginx, ip
+
+Per layout: time until the first answer, two requests with the same beginning, then the steps of the bundle.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+
+import yaml
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import asyncio
+
+import aiohttp
+import load
+import nodes
+
+# A recipe over several nodes derives its passwords from it. These nodes last minutes, on one machine.
+SECRETS = {"DYNAMO_SKY_CLUSTER_SECRET": os.urandom(32).hex()}
+START_SECONDS = 420
+# Of the launcher, about a program that does not stay.
+AGAIN = "ended soon after its start 3 times"
+WARM_ANSWER = 16
+PROOF_TOKENS = 1024
+# Full speed again: this share of what it was before, over this many seconds.
+FULL, STEADY_SECONDS = 0.95, 5
+
+
+def say(*what):
+    print("%7.1f" % (time.monotonic() - BEGAN), *what, flush=True)
+
+
+async def answer(target, prompt, tokens):
+    """One request; what the server says of it."""
+    body = {
+        "model": target["model"],
+        "messages": [{"role": "user", "content": prompt}],
+        "max_tokens": tokens,
+        "ignore_eos": True,
+        "nvext": {"extra_fields": ["worker_id", "timing"]},
+    }
+    async with load.session_of(target) as session:
+        async with session.post(target["url"] + "/chat/completions", json=body) as response:
+            if response.status != 200:
+                raise aiohttp.ClientError("HTTP %d: %s" % (response.status, (await response.text())[:200]))
+            return await response.json(content_type=None)
+
+
+async def workers(target):
+    """Workers that the frontend knows, by role."""
+    async with load.session_of(target) as session:
+        async with session.get("%s/models/%s/ready" % (target["url"], target["model"])) as response:
+            spaces = (await response.json(content_type=None))["namespaces"] if response.status == 200 else {}
+    found = {}
+    for space in spaces.values():
+        for role, one in space["worker_types"].items():
+            found[role] = found.get(role, 0) + one["workers"]
+    return found
+
+
+def ready(deployment, target, wanted, words):
+    """Waits for all workers and an answer with tokens. @returns: seconds since the start."""
+    began = time.monotonic()
+    last = None
+    while time.monotonic() - began < START_SECONDS:
+        if any(node.running.poll() is not None or AGAIN in node.tail() for node in deployment.nodes):
+            raise RuntimeError("a node or a program of it has ended:\n" + deployment.logs())
+        try:
+            target.update(access(deployment, target))
+            last = asyncio.run(workers(target))
+            if sum(last.values()) >= wanted:
+                told = asyncio.run(answer(target, load.text(words, 32, "ready"), WARM_ANSWER))
+                if told["usage"]["completion_tokens"] == WARM_ANSWER:
+                    return round(time.monotonic() - began, 1)
+                last = told
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, KeyError, ValueError) as error:
+            last = last or repr(error)
+        time.sleep(0.5)
+    raise RuntimeError("not ready after %d s (%s):\n%s" % (START_SECONDS, last, deployment.logs()))
+
+
+def access(deployment, target):
+    """The key that the first node has made, once it is there."""
+    path = os.path.join(deployment.nodes[0].directory, ".dynamo-sky", "access", "api-key")
+    with open(path, encoding="utf-8") as file:
+        return {"key": file.read().strip()}
+
+
+def proof(target, words):
+    """Two requests with the same beginning, which no cache knows."""
+    beginning = load.text(words, PROOF_TOKENS, os.urandom(8).hex())
+    told = []
+    for end in ("first", "second"):
+        began = time.monotonic()
+        response = asyncio.run(answer(target, beginning + " " + end, 8))
+        seconds = round(time.monotonic() - began, 3)
+        told.append({"seconds": seconds, "usage": response["usage"], "nvext": response.get("nvext")})
+        time.sleep(1)  # KV events are on their way: here time itself is part of what is asked
+    return told
+
+
+def warm_up(target, words, step):
+    """Requests of the kinds that are measured, until they take as long as the ones before: kernels compile
+    when they are first used."""
+    took = []
+    for count in step["clients"]:
+        began = time.monotonic()
+        one = {**step, "words": words, "clients": count, "prefixes": 0, "warmSeconds": 0}
+        load.run(target, one)
+        took.append(round(time.monotonic() - began, 1))
+    return {"secondsOfWarmUp": took}
+
+
+def steady(target, words, step, gpus):
+    results = []
+    for count in step["clients"]:
+        one = {**step, "words": words, "clients": count}
+        records, opens, closes = load.run(target, one)
+        found = {"clients": count, **load.summary(records, opens, closes, gpus)}
+        say(step["name"], json.dumps(found))
+        results.append(found)
+    return results
+
+
+def killed(deployment, target, words, step, gpus):
+    """A load, in the middle of which a worker's main process is killed with -9."""
+    at = []
+
+    def kill():
+        time.sleep(step["warmSeconds"] + step["before"])
+        node = deployment.nodes[step["node"]]
+        at.append(time.monotonic())
+        os.kill(node.program(step["program"]), signal.SIGKILL)
+
+    records, opens, closes = load.run(target, {**step, "words": words}, kill)
+    [moment] = at
+    speed = per_second(records, opens, closes)
+    before = speed[: int(moment - opens)]
+    usual = sum(before) / len(before)
+    after = speed[int(moment - opens) + 1 :]
+    back = next(
+        (
+            second
+            for second in range(len(after) - STEADY_SECONDS + 1)
+            if sum(after[second : second + STEADY_SECONDS]) >= FULL * usual * STEADY_SECONDS
+        ),
+        None,
+    )
+    found = load.summary(records, opens, closes, gpus)
+    found = {
+        **found,
+        "killed": step["program"],
+        "openThen": sum(one["start"] <= moment and (one["end"] or closes) > moment for one in records),
+        "lostOfThose": sum(
+            one["error"] is not None and one["start"] <= moment <= one["end"] for one in records if one["end"]
+        ),
+        "piecesPerSecondBefore": round(usual, 1),
+        "lowestPiecesPerSecond": min(after),
+        "secondsUntilFullSpeed": None if back is None else back + 1,
+        "piecesPerSecond": speed,
+    }
+    say(step["name"], json.dumps({key: value for key, value in found.items() if key != "piecesPerSecond"}))
+    return found
+
+
+def per_second(records, opens, closes):
+    speed = [0] * int(closes - opens)
+    for one in records:
+        for at in one["pieces"]:
+            if 0 <= at - opens < len(speed):
+                speed[int(at - opens)] += 1
+    return speed
+
+
+STEPS = {
+    "warm": lambda deployment, target, words, step, gpus: warm_up(target, words, step),
+    "steady": lambda deployment, target, words, step, gpus: steady(target, words, step, gpus),
+    "kill": killed,
+}
+
+
+def measure(layout, bundle, directory, path, ends, is_apart):
+    with open(os.path.join(bundle["directory"], layout["recipe"]), encoding="utf-8") as file:
+        recipe = yaml.safe_load(file)
+    words = load.words_of(bundle["tokenizer"])
+    found = {"name": layout["name"], "steps": {}}
+    runtime = os.path.join(bundle["directory"], "runtime")
+    with nodes.Nodes(recipe, directory, runtime, path, is_apart) as deployment:
+        url = "https://%s:%d/v1" % (deployment.nodes[0].address, layout["port"])
+        target = {"url": url, "model": bundle["model"], "key": None}
+        deployment.set_up(SECRETS)
+        deployment.start(SECRETS)
+        try:
+            found["secondsToFirstAnswer"] = ready(deployment, target, layout["workers"], words)
+            say(layout["name"], "answers after", found["secondsToFirstAnswer"], "s")
+            found["gpuMemoryMiB"] = gpu_memory()
+            for step in layout["steps"]:
+                if step["name"] == "proof":
+                    found["proof"] = proof(target, words)
+                    say("proof", json.dumps(found["proof"]))
+                elif time.monotonic() - BEGAN + step["longest"] > ends:
+                    found["steps"][step["name"]] = "left out: no time"
+                else:
+                    run = STEPS[step["kind"]]
+                    found["steps"][step["name"]] = run(deployment, target, words, step, layout["gpus"])
+        except Exception as error:
+            found["error"] = "%s: %s" % (type(error).__name__, str(error)[-6000:])
+            say(layout["name"], found["error"])
+        finally:
+            found.update(deployment.stop())
+            found["gpuMemoryMiBAfter"] = gpu_memory()
+            found["workersLog"] = keep_logs(deployment, layout, bundle["out"])
+    say(
+        layout["name"], "stopped:", found["stopSeconds"], "s, left", found["left"], found["gpuMemoryMiBAfter"]
+    )
+    return found
+
+
+def gpu_memory():
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    query = [tool, "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    return [int(one) for one in subprocess.run(query, capture_output=True, text=True).stdout.split()]
+
+
+def keep_logs(deployment, layout, out):
+    name = "logs-%s.tar.gz" % layout["id"]
+    with tarfile.open(os.path.join(out, name), "w:gz") as archive:
+        for node in deployment.nodes:
+            archive.add(node.log, "node%d/log" % node.rank)
+            logs = os.path.join(node.directory, ".dynamo-sky", "node%d" % node.rank, "logs")
+            if os.path.isdir(logs):
+                archive.add(logs, "node%d/logs" % node.rank)
+    return name
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("bundle")
+    parser.add_argument("out")
+    parser.add_argument("--only", type=lambda names: names.split(","))
+    parser.add_argument("--seconds", type=float, default=3600)
+    parser.add_argument("--path", default="")
+    parser.add_argument("--apart", action="store_true")
+    arguments = parser.parse_args()
+    os.makedirs(arguments.out, exist_ok=True)
+    with open(os.path.join(arguments.bundle, "bundle.json"), encoding="utf-8") as file:
+        bundle = json.load(file)
+    bundle["directory"] = os.path.abspath(arguments.bundle)
+    bundle.update(out=arguments.out, tokenizer=tokenizer_of(bundle["model"]))
+    results = []
+    for layout in bundle["layouts"]:
+        if arguments.only and layout["id"] not in arguments.only:
+            continue
+        if time.monotonic() - BEGAN + layout["longestStart"] > arguments.seconds:
+            say(layout["name"], "left out: no time")
+            continue
+        directory = os.path.join(bundle["directory"], "nodes")
+        results.append(measure(layout, bundle, directory, arguments.path, arguments.seconds, arguments.apart))
+        with open(os.path.join(arguments.out, "results.json"), "w", encoding="utf-8") as file:
+            json.dump(results, file, indent=1)
+    if any("error" in one for one in results):
+        raise SystemExit(1)
+
+
+def tokenizer_of(model):
+    hub = os.path.join(os.environ["HF_HOME"], "hub", "models--" + model.replace("/", "--"))
+    with open(os.path.join(hub, "refs", "main"), encoding="utf-8") as file:
+        return os.path.join(hub, "snapshots", file.read().strip(), "tokenizer.json")
+
+
+if __name__ == "__main__":
+    BEGAN = time.monotonic()
+    main()

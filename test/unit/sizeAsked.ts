@@ -1,0 +1,27 @@
+/** What the tests of `size` ask, and what the real AIConfigurator has answered. */
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { SizeRecord } from "../../cli/size/best";
+import { checkedOptions, type SizeOptions, type Written } from "../../cli/size/options";
+import { packageRoot } from "../../lib/root";
+
+const ASKED: Written = {
+  ttft: "1000",
+  tpot: "20",
+  model: "Qwen/Qwen3-8B",
+  gpus: "16",
+  accelerator: ["H100"],
+};
+
+export const sizeOptions = (written: Partial<Written> = {}): SizeOptions =>
+  checkedOptions({ ...ASKED, ...written });
+
+const RECORDS = join(packageRoot(), "test", "unit", "aiconfigurator");
+
+const recordsIn = (directory: string): string[] =>
+  readdirSync(directory)
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => readFileSync(join(directory, file), "utf8"));
+
+/** Of the model that {@link sizeOptions} asks about, and of others. */
+export const sizeRecords = recordsIn(RECORDS).map((text) => JSON.parse(text) as SizeRecord);

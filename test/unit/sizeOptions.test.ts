@@ -1,0 +1,95 @@
+/** The options of `size`, and traces of requests. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import type { Written } from "../../cli/size/options";
+import { traceText } from "../../cli/size/trace";
+import { sizeOptions as options } from "./sizeAsked";
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "dynamo-sky-size-"));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+function problemsOf(written: Partial<Written>): string[] {
+  try {
+    options(written);
+    return [];
+  } catch (error) {
+    return String(error instanceof Error ? error.message : error).split("\n");
+  }
+}
+
+describe("the options of size", () => {
+  it("are refused all at once, each by its name", () => {
+    const wrong = {
+      ...{ model: "", isl: "0", osl: "many", ttft: "-1", tpot: "1.5", gpus: "12" },
+      ...{ engine: ["mocker"], accelerator: ["H1000"], price: ["free", "K80=1"], choose: "2" },
+    };
+    const named = problemsOf(wrong).map((line) => line.split(" ")[0]);
+    const prices = ["--price", "--price"];
+    const rest = ["--isl", "--osl", "--ttft", "--tpot", "--gpus", "--choose"];
+    expect(named.toSorted()).toEqual(["--model", "--engine", "--accelerator", ...prices, ...rest].toSorted());
+  });
+
+  it("name what is missing, and infra that there is not", () => {
+    const oneOf =
+      "Say one of --gpus (GPUs that there are), --rate (requests/s) and --concurrency (requests at a time): ";
+    expect(problemsOf({ gpus: undefined })).toEqual([`${oneOf}none of them is there.`]);
+    expect(problemsOf({ rate: "3", concurrency: "4" })).toEqual([
+      `${oneOf}there are --gpus, --rate, --concurrency.`,
+    ]);
+    for (const rate of ["0", "-1", "fast", "Infinity", " "])
+      expect(problemsOf({ gpus: undefined, rate })[0]).toMatch(/^--rate ".*" is no rate\. Allowed: /);
+    expect(problemsOf({ gpus: undefined, concurrency: "1.5" })[0]).toMatch(/^--concurrency "1.5" is not a/);
+    expect(problemsOf({ infra: ["no such cloud"] })[0]).toMatch(/^--infra: /);
+    expect(problemsOf({ model: "not a name" })[0]).toMatch(/^--model: /);
+  });
+
+  it("refuse a file that is there, has another name, or no directory, before anything is asked", () => {
+    const file = join(directory, "Pulumi.mine.yaml");
+    expect(problemsOf({ write: file })).toEqual([]);
+    writeFileSync(file, "");
+    expect(problemsOf({ write: file })[0]).toMatch(/is there already, and nothing is overwritten/);
+    expect(problemsOf({ write: join(directory, "mine.yaml") })[0]).toMatch(/Allowed: Pulumi.NAME.yaml/);
+    expect(problemsOf({ write: join(directory, "x", "Pulumi.a.yaml") })[0]).toMatch(/no such directory/);
+    const price = ["2.5"];
+    expect(problemsOf({ chart: file, price })).toEqual([
+      `--chart ${JSON.stringify(file)} is no picture's file. Allowed: NAME.svg.`,
+    ]);
+    expect(problemsOf({ chart: join(directory, "x", "a.svg"), price })[0]).toMatch(/no such directory/);
+    expect(problemsOf({ chart: join(directory, "a.svg") })[0]).toMatch(/^--chart draws prices: say --price/);
+  });
+});
+
+describe("a trace", () => {
+  const written = (...lines: readonly string[]) => {
+    const file = join(directory, "trace.jsonl");
+    writeFileSync(file, lines.join("\n"));
+    return { trace: file, isl: undefined, osl: undefined };
+  };
+  const request = (input: number, output: number, ...hashes: readonly number[]) =>
+    JSON.stringify({ timestamp: 0, input_length: input, output_length: output, hash_ids: hashes });
+
+  it("has the lengths of prompts and answers, and how many blocks had come before", () => {
+    const { isl, osl, trace } = options(written(request(1000, 100, 1, 2), request(2000, 301, 1, 3), ""));
+    expect({ isl, osl, trace }).toEqual({
+      isl: 1500,
+      osl: 201,
+      trace: { requests: 2, isl: 1500, osl: 201, seenBefore: 0.25 },
+    });
+    if (trace === undefined) throw new Error("not read");
+    expect(traceText(trace)).toMatch(/^trace: 2 requests; .* 1500 tokens, answers of 201; 25 % of/);
+    expect(traceText({ ...trace, seenBefore: undefined })).not.toContain("%");
+  });
+
+  it("is refused with the line that is no request, and beside lengths", () => {
+    expect(problemsOf(written(request(1, 1), "{}"))[0]).toMatch(/^--trace .*: line 2 is no request: /);
+    expect(problemsOf(written("no JSON"))[0]).toMatch(/^--trace .*: line 1 is no request: /);
+    expect(problemsOf(written(""))[0]).toMatch(/cannot be used: it has no request\.$/);
+    expect(problemsOf({ ...written(""), trace: join(directory, "none") })[0]).toMatch(/^--trace .*ENOENT/);
+    expect(problemsOf({ ...written(request(1, 1)), isl: "5" })[0]).toMatch(/^--trace has the lengths/);
+  });
+});
