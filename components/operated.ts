@@ -4,7 +4,7 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../config/deployment";
-import { replicasSchema } from "../plan/outputs";
+import { replicasSchema, stateMark } from "../plan/outputs";
 import { isAutoscaled, type Replicas, scaledPools, withReplicas } from "../plan/scale";
 import { ProgramError } from "./problems";
 
@@ -23,6 +23,16 @@ export const ASLEEP_VARIABLE = "DYNAMO_SKY_ASLEEP";
 /** The same for its workers alone: what answers for them stays. */
 export const WORKERS_DOWN_VARIABLE = "DYNAMO_SKY_WORKERS_DOWN";
 
+/**
+ * Variable with the `stateMark` of the outputs by which the update was decided. If the stack is another one
+ * by then, such as one that was destroyed meanwhile, the update fails before it changes anything. Only the
+ * program can tell: it runs while the stack is locked.
+ */
+export const DECIDED_BY_VARIABLE = "DYNAMO_SKY_DECIDED_BY";
+
+/** What the update then fails with. */
+export const CHANGED_SINCE = "The stack was changed by somebody else since this update was decided.";
+
 /** Since when the deployment is to be asleep, ISO 8601; undefined if it is to run. @throws ProgramError */
 export const asleepSince = (): string | undefined => timeIn(ASLEEP_VARIABLE);
 
@@ -38,6 +48,9 @@ function timeIn(variable: string): string | undefined {
 /** Output of the stack with the numbers. */
 const REPLICAS_OUTPUT = "replicas";
 
+/** Outputs of the last update that decide about the next one. */
+const OWN_OUTPUTS = ["asleep", "workersDown", "endpoint", REPLICAS_OUTPUT] as const;
+
 /** What the stack's last update has left. */
 export interface LastUpdate {
   readonly replicas: Replicas;
@@ -45,18 +58,31 @@ export interface LastUpdate {
   readonly restsSince: string | undefined;
 }
 
-/** Nothing where nobody operates it. */
+/**
+ * Nothing where nobody operates it.
+ * @throws ProgramError if the stack is not the one by which this update was decided.
+ */
 export async function lastUpdate(config: DeploymentConfig): Promise<LastUpdate> {
   const { schedule, idle } = config;
-  if (!isAutoscaled(config) && schedule.length === 0 && idle.afterMinutes === undefined)
-    return { replicas: {}, restsSince: undefined };
-  const self = `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`;
-  const outputs = new pulumi.StackReference(self);
-  const names = [REPLICAS_OUTPUT, "asleep", "workersDown"] as const;
-  const [replicas, ...rests] = await Promise.all(names.map((name) => outputs.getOutputDetails(name)));
-  const parsed = replicasSchema.safeParse(replicas?.value);
-  const restsSince = rests.map(({ value }) => value).find((value) => typeof value === "string");
+  const decidedBy = process.env[DECIDED_BY_VARIABLE];
+  const isOperated = isAutoscaled(config) || schedule.length > 0 || idle.afterMinutes !== undefined;
+  if (!isOperated && decidedBy === undefined) return { replicas: {}, restsSince: undefined };
+  const outputs = await ownOutputs();
+  if (decidedBy !== undefined && stateMark(outputs) !== decidedBy) throw new ProgramError(CHANGED_SINCE);
+  const parsed = replicasSchema.safeParse(outputs[REPLICAS_OUTPUT]);
+  const restsSince = [outputs["asleep"], outputs["workersDown"]].find((value) => typeof value === "string");
   return { replicas: parsed.success ? parsed.data : {}, restsSince };
+}
+
+/** Those of the stack's last update. */
+async function ownOutputs(): Promise<Readonly<Record<string, unknown>>> {
+  const self = new pulumi.StackReference(
+    `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`,
+  );
+  const known = await Promise.all(
+    OWN_OUTPUTS.map(async (name) => [name, (await self.getOutputDetails(name)).value] as const),
+  );
+  return Object.fromEntries(known);
 }
 
 /**

@@ -139,6 +139,17 @@ export const costSchema = z.object({
 /** The output `replicas`: how many there are of pools with `maxReplicas`, by role. */
 export const replicasSchema = z.partialRecord(z.enum(WORKER_ROLES), z.int().min(0));
 
+/**
+ * What an operator goes by: differs after an update that takes the stack down, or brings it up, or another
+ * number of replicas.
+ */
+export function stateMark(outputs: Readonly<Record<string, unknown>>): string {
+  const { asleep, workersDown, endpoint } = outputs;
+  const replicas = replicasSchema.safeParse(outputs["replicas"]).data ?? {};
+  const counts = WORKER_ROLES.map((role) => replicas[role] ?? null);
+  return JSON.stringify([asleep, workersDown, endpoint, counts]);
+}
+
 const PEM = "-----BEGIN";
 
 /** The output `certificate`, from base64. Deployments of earlier versions have PEM there. */

@@ -1,5 +1,5 @@
 /** What a stack's outputs say of what runs. */
-import { replicasSchema } from "../../plan/outputs";
+import { replicasSchema, stateMark } from "../../plan/outputs";
 import type { Replicas } from "../../plan/scale";
 import { asleepSince, type Deployed, deployedOf } from "../deployment/deployed";
 import type { OpenStack } from "../pulumi/openStack";
@@ -13,7 +13,7 @@ export interface Awake {
   readonly workersDown: Date | undefined;
   /** Whether taking it down, or bringing it up, has failed. */
   readonly isHalf: boolean;
-  /** Differs after each update that changes what runs. */
+  /** See `stateMark`. */
   readonly mark: string;
 }
 
@@ -41,8 +41,8 @@ export async function stateOf(stack: Pick<OpenStack, "outputs">): Promise<State 
   const outputs = await stack.outputs();
   const parsed = replicasSchema.safeParse(outputs["replicas"]);
   const replicas = parsed.success ? parsed.data : {};
-  const { asleep, endpoint, deployment, workersDown: down } = outputs;
-  const mark = JSON.stringify([asleep, down, endpoint, replicas, deployment]);
+  const { asleep, endpoint, workersDown: down } = outputs;
+  const mark = stateMark(outputs);
   if (endpoint !== undefined) {
     const deployed = deployedOf(outputs);
     const workersDown = typeof down === "string" ? new Date(down) : undefined;

@@ -1,5 +1,5 @@
 /** Carries out what an operator wants, by updates of Pulumi, and spaces what fails. */
-import { REPLICAS_VARIABLE } from "../../components/operated";
+import { CHANGED_SINCE, DECIDED_BY_VARIABLE, REPLICAS_VARIABLE } from "../../components/operated";
 import { messageOf } from "../../lib/run";
 import type { Replicas } from "../../plan/scale";
 import type { OpenStack } from "../pulumi/openStack";
@@ -90,7 +90,11 @@ export class Updates {
         mustExist: true,
         policyPacks,
         message: OWN + why,
-        env: { [REPLICAS_VARIABLE]: JSON.stringify(replicas), ...env },
+        env: {
+          [REPLICAS_VARIABLE]: JSON.stringify(replicas),
+          [DECIDED_BY_VARIABLE]: state.mark,
+          ...env,
+        },
       });
       // What was repaired may be lost again at once.
       if (kind === "repair") backoff.failed(Date.now());
@@ -122,6 +126,10 @@ export class Updates {
   #failed({ kind, why, state: { replicas } }: Update, error: unknown): Outcome {
     const { journal } = this.options;
     const message = firstLines(error);
+    if (messageOf(error).includes(CHANGED_SINCE)) {
+      journal.once("hold", `${why}: ${CHANGED_SINCE}`, replicas);
+      return "failed";
+    }
     if (LOCKED.test(messageOf(error))) {
       const text = "another update of the stack runs, or was killed: `pulumi cancel` ends the lock of that";
       journal.once("hold", `${why}: ${text}`, replicas);

@@ -4,10 +4,12 @@
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { deployedOf } from "../../cli/deployment/deployed";
+import { CHANGED_SINCE, DECIDED_BY_VARIABLE } from "../../components/operated";
 import { WAKING_SECONDS } from "../../config/schedule";
 import type { ConfigInput } from "../../config/schema";
 import { freePorts } from "../../dev/freePorts";
 import { kill } from "../../lib/processes";
+import { stateMark } from "../../plan/outputs";
 import { eventually } from "../eventually";
 import { commandOf, processesWith } from "../processes";
 import { dynamoSky, TestOperator } from "./operatorHarness";
@@ -21,6 +23,7 @@ let operator: TestOperator;
 let cluster = "";
 let authorization = "";
 let endpoint = "";
+let decidedBy = "";
 /** Of all requests. */
 const answers: Answer[] = [];
 
@@ -169,7 +172,14 @@ it("has lost no request: each had its answer, or was told to come back", () => {
 
 it("ends its operator when it is destroyed, and leaves nothing", LONG, async () => {
   const ended = operator.ended();
+  decidedBy = stateMark(await outputs());
   await (await project.open("dev")).destroy();
   expect(await ended).toBe(0);
+  expect(leftOf(cluster)).toEqual({ processes: [], directory: false });
+});
+
+it("is not brought up again by an update that was decided before it was destroyed", LONG, async () => {
+  const late = (await project.open("dev")).up({ env: { [DECIDED_BY_VARIABLE]: decidedBy } });
+  await expect(late).rejects.toThrow(CHANGED_SINCE);
   expect(leftOf(cluster)).toEqual({ processes: [], directory: false });
 });

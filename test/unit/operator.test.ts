@@ -1,8 +1,10 @@
 /** What an operator does when something fails. */
 import { describe, expect, it } from "vitest";
 import { TRIES } from "../../cli/operate/updates";
-import { UsageProblem } from "../../cli/pulumi/problem";
+import { OperationFailed, UsageProblem } from "../../cli/pulumi/problem";
+import { CHANGED_SINCE, DECIDED_BY_VARIABLE } from "../../components/operated";
 import type { ConfigInput } from "../../config/schema";
+import { stateMark } from "../../plan/outputs";
 import { byOwnClock, DECODE, decided, fails, operate, ScriptedStack, texts, UP } from "./operatorScene";
 
 byOwnClock();
@@ -63,6 +65,18 @@ describe("an operator", () => {
 
 describe("what is lost", () => {
   const lost = { lost: async () => ["main: decode-0 is gone"] };
+
+  it("is not repaired in a stack that was destroyed meanwhile, and that counts as no failure", async () => {
+    const stack = new ScriptedStack();
+    stack.onUpdate = () => {
+      stack.outputsNow = {};
+      throw new OperationFailed(CHANGED_SINCE);
+    };
+    const told = await operate(stack, { looks: 9, nodes: lost });
+    expect(stack.updates).toMatchObject([{ env: { [DECIDED_BY_VARIABLE]: stateMark(UP) } }]);
+    expect(told.map(({ kind }) => kind)).toEqual(["started", "hold", "stopped"]);
+    expect(told.at(-1)?.text).toBe("scripted was destroyed");
+  });
 
   it("is not repaired after a destroy that failed, until somebody has run up", async () => {
     const stack = new ScriptedStack();
