@@ -13,7 +13,6 @@ import {
 import { ProgramError } from "./components/problems";
 import type { DeploymentConfig } from "./config/deployment";
 import { CONFIG_NAMESPACE } from "./config/problems";
-import { inOneLine } from "./lib/oneLine";
 import { poolsNote } from "./plan/usualPools";
 
 /**
@@ -71,7 +70,7 @@ async function program() {
     clusterPrefix,
     ...(asleep === undefined ? await observed(clusterPrefix, written, text["huggingFaceToken"]) : {}),
   });
-  const { address, model, certificate, certificateFingerprint, apiKey, apiKeys, details, cost } = cluster;
+  const { address, model, certificate, certificateFingerprint, apiKey, apiKeys, cost } = cluster;
   if (config.target === "sky") void pulumi.log.info(costLine(cost));
   const note = poolsNote(text, checked);
   if (note !== undefined) void pulumi.log.info(note);
@@ -81,10 +80,8 @@ async function program() {
   const several = keys.length + retiredKeys.length > 1 ? { apiKeys } : {};
   const key = `export ${KEY_VARIABLE}=$(npm run -s stack -- output apiKey --stack ${stack} --show-secrets)`;
   const access = cluster.asksForKey ? { apiKey, ...several, key } : {};
-  // Pulumi would print a chain over a hundred lines.
-  const tls = cluster.speaksTls
-    ? { certificate: certificate.apply((pem) => pem && inOneLine(pem)), certificateFingerprint }
-    : {};
+  // It is no secret: but Pulumi would print a chain over a hundred lines.
+  const tls = cluster.speaksTls ? { certificate: pulumi.secret(certificate), certificateFingerprint } : {};
   const { gpus, dollarsPerHour, mostDollarsPerHour } = cost;
   // Without an endpoint, by which commands know that something runs.
   if (asleep !== undefined) return { asleep, model, ...access, ...replicasOutput(written) };
@@ -99,8 +96,6 @@ async function program() {
     ...(workersDown === undefined ? {} : { workersDown }),
     ...replicasOutput(written),
     look: `bin/dynamo-sky status --stack ${stack}`,
-    // For such commands: all that they have to know, on one line.
-    deployment: details,
   };
 }
 

@@ -49,21 +49,22 @@ function usualProject(): string {
   return existsSync(join(here, "Pulumi.yaml")) ? here : packageRoot();
 }
 
-const stack = () => new Option("-s, --stack <name>", "the stack; its configuration is Pulumi.NAME.yaml");
+const stack = (which: string) =>
+  new Option("-s, --stack <name>", `${which}; its configuration is Pulumi.NAME.yaml`);
 
 /** The stack, for verbs that require one. */
-export const NEEDED_STACK = stack().makeOptionMandatory();
+export const NEEDED_STACK = stack("the stack, required").makeOptionMandatory();
 
-/** The stack, for verbs that also accept {@link OUTPUTS}. */
-export const STACK = stack();
+/** The stack, for verbs that also accept {@link STATE}. */
+export const STACK = stack("the stack");
 
 export const CWD = new Option("-C, --cwd <dir>", "directory of Pulumi.yaml")
   .default(usualProject(), "here")
   .argParser(fromCaller);
 
-export const OUTPUTS = new Option(
-  "--outputs <file>",
-  "instead of --stack: the stack's outputs, as 'pulumi stack output --json' prints them; - is standard input",
+export const STATE = new Option(
+  "--state <file>",
+  "instead of --stack: the stack's state, as 'pulumi stack export' prints it; - is standard input",
 );
 
 /** `--json`, with the shape of the output. */

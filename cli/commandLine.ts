@@ -109,22 +109,21 @@ export function wholeNumber(
 }
 
 /**
- * Source of a deployment's outputs: `--stack` or `--outputs`. @throws UsageProblem unless exactly one is
- * given.
+ * Where a deployment's outputs are: `--stack` or `--state`. @throws UsageProblem unless exactly one is given.
  * @param cwd Directory of Pulumi.yaml.
  */
 export function oneOfTwo({
   stack,
-  outputs,
+  state,
   cwd,
 }: {
   readonly stack?: string | undefined;
-  readonly outputs?: string | undefined;
+  readonly state?: string | undefined;
   readonly cwd: string;
 }): { readonly stack: string } | { readonly file: string } {
-  if (stack !== undefined && outputs === undefined) return { stack };
-  if (outputs !== undefined && stack === undefined) return { file: outputs };
-  throw new UsageProblem(stack === undefined ? missingStack(cwd) : "Say --stack or --outputs, not both.");
+  if (stack !== undefined && state === undefined) return { stack };
+  if (state !== undefined && stack === undefined) return { file: state };
+  throw new UsageProblem(stack === undefined ? missingStack(cwd) : "Say --stack or --state, not both.");
 }
 
 /**

@@ -136,7 +136,7 @@ function heading(stack: string, planned: PlannedStack): string {
     aboutPlan(planned),
   ];
   return [
-    `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${counted(nodes.length, "node")}. Made by \`npm run recipes\` from ${planned.file}.`,
+    `${plan.model} on NVIDIA Dynamo, engine ${plan.engine}, router mode ${plan.routerMode}, ${counted(nodes.length, "node")}. Made from ${planned.file} by \`dynamo-sky recipe\`.`,
     "",
     ...commands.map((line) => `  ${line}`),
     "",

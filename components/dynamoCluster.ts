@@ -4,7 +4,7 @@ import { RandomString } from "@pulumi/random/randomString";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
-import { deployedLayout, detailsText } from "../plan/outputs";
+import { DEPLOYMENT_TYPE, type DeploymentDetails, deployedLayout } from "../plan/outputs";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
 import { type RolloutPlan, rolloutOf, withClusters } from "../plan/rollout";
@@ -80,10 +80,10 @@ export class DynamoCluster extends pulumi.ComponentResource {
    */
   readonly logs: pulumi.Output<Record<string, string[]>>;
   /**
-   * All data for the `dynamo-sky` commands, on one line: the three above, `chat`, the engine and the prices.
-   * Read from the stack output `deployment`.
+   * All data for the `dynamo-sky` commands: the three above, `chat`, the engine and the prices. They read it
+   * from the state: a stack need not export it.
    */
-  readonly details: pulumi.Output<string>;
+  readonly details: pulumi.Output<DeploymentDetails>;
   /**
    * GPUs, and SkyPilot's hourly prices for them. Known in a preview; it changes daily, so no command depends
    * on it.
@@ -102,7 +102,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const { config, cost } = deployment;
     const plan = { ...deployment.plan, clusters: deployment.clusters };
     // Inputs are visible to policies before anything is created.
-    super("dynamo-sky:index:DynamoCluster", name, inventoryOf(config, plan, cost), opts);
+    super(DEPLOYMENT_TYPE, name, inventoryOf(config, plan, cost), opts);
     keepSecretsOutOfDebugMessages();
     this.cost = cost;
     const { access } = config;
@@ -144,20 +144,20 @@ export class DynamoCluster extends pulumi.ComponentResource {
     const prices = Object.fromEntries(cost.clusters.map((one) => [one.name, one.dollarsPerHour]));
     this.details = pulumi
       .all([this.topology, this.deployment, this.logs, curl])
-      .apply(([topology, where, logs, command]) =>
-        detailsText({ ...said, deployment: where, topology, logs, prices, curl: command }),
-      );
+      .apply(([topology, where, logs, command]) => {
+        return { ...said, deployment: where, topology, logs, prices, curl: command };
+      });
+    const { gpus, dollarsPerHour, mostDollarsPerHour } = cost;
+    // For the commands, after a failed update too: nothing that waits for an answer of the endpoint.
     this.registerOutputs({
-      endpoint: this.endpoint,
+      address: this.address,
       model: this.model,
       certificate: this.certificate,
       certificateFingerprint: this.certificateFingerprint,
       apiKey: this.apiKey,
       apiKeys: this.apiKeys,
-      chat: this.chat,
-      topology: this.topology,
-      deployment: this.deployment,
-      logs: this.logs,
+      cost: { gpus, dollarsPerHour, mostDollarsPerHour },
+      deployment: this.details,
     });
   }
 

@@ -55,7 +55,7 @@ function showProof(proof: Proof, screen: Screen): void {
   screen.say(`  2  ${servedBy(proof.second)}`);
   if (!proof.cacheAware)
     throw new Error("The second request did not go to the worker that holds the cache of the first.");
-  screen.say("The second went to the worker that holds the first one's cache, and had that part for free.");
+  screen.say("The second found what the first had left in the cache, and had that part for free.");
 }
 
 function showEnd(deployment: RunningDeployment, stack: string, screen: Screen): void {

@@ -53,7 +53,7 @@ interface Checks {
 }
 
 /** A recipe: its comments are the commands to copy, and sentences of one line, so that it fits a screen. */
-const isRendered = (text: string) => text.includes("Made by `npm run recipes`");
+const isRendered = (text: string) => /^# .*Made from \S+ by `dynamo-sky recipe`\.$/m.test(text);
 
 function checksFor(ruff: Workspace, path: string): Checks {
   if (path.endsWith(".md"))

@@ -1,12 +1,15 @@
 /**
- * Outputs of a stack: a screenful for users at the end of `pulumi up`, and one text with all data for the
- * commands, so that they work without the deployment's configuration. That text holds no secret.
+ * What the state of a stack tells of its deployment: the outputs for users, and those of the DynamoCluster
+ * itself for the commands, so that they work without the deployment's configuration, and with any program.
  */
 import { z } from "zod";
 import type { DeploymentConfig } from "../config/deployment";
 import { TASKS } from "../config/task";
 import { acceleratorOf } from "./placement";
 import { PROGRAM_ROLES, WORKER_ROLES } from "./types";
+
+/** Type of the DynamoCluster in Pulumi's state. */
+export const DEPLOYMENT_TYPE = "dynamo-sky:index:DynamoCluster";
 
 const programSchema = z.object({
   name: z.string(),
@@ -85,7 +88,7 @@ export type DeployedProgram = z.output<typeof programSchema>;
 export type DeployedCluster = z.output<typeof clusterSchema>;
 /** How the model of a running deployment is cut. */
 export type DeployedLayout = z.output<typeof layoutSchema>;
-/** Content of the output `deployment`. */
+/** The output `deployment` of a DynamoCluster; holds no secret. */
 export type DeploymentDetails = z.input<typeof detailsSchema>;
 
 /** How the configured model is cut. */
@@ -101,30 +104,6 @@ export function deployedLayout(config: DeploymentConfig): DeployedLayout {
   });
   return { model: config.model, pools };
 }
-
-/**
- * Prefix of the text: Pulumi would print a JSON output over a hundred lines. The number is the format's
- * version.
- */
-const MARK = "dynamo-sky/1 ";
-
-/** The output `deployment`: one line, truncated by Pulumi at the edge of the screen, read by commands. */
-export function detailsText(details: DeploymentDetails): string {
-  return MARK + JSON.stringify(details);
-}
-
-const detailsTextSchema = z.string().transform((text, context) => {
-  try {
-    if (text.startsWith(MARK)) return detailsSchema.parse(JSON.parse(text.slice(MARK.length)));
-  } catch {
-    // Treated as any other text: details of the error would not help.
-  }
-  context.addIssue({
-    code: "custom",
-    message: `it does not begin with ${JSON.stringify(MARK)}, or is not whole`,
-  });
-  return z.NEVER;
-});
 
 /** The output `cost`: US dollars an hour; null if a price is unknown. */
 export const costSchema = z.object({
@@ -150,14 +129,7 @@ export function stateMark(outputs: Readonly<Record<string, unknown>>): string {
   return JSON.stringify([asleep, workersDown, endpoint, counts]);
 }
 
-const PEM = "-----BEGIN";
-
-/** The output `certificate`, from base64. Deployments of earlier versions have PEM there. */
-function fromOneLine(output: string): string {
-  return output.startsWith(PEM) ? output : Buffer.from(output, "base64").toString();
-}
-
-/** The outputs in `pulumi stack output --json`. Absent or null ones do not apply to this deployment. */
+/** The outputs of both. Absent or null ones do not apply to this deployment. */
 export const outputsSchema = z.object({
   /** Base URL of the OpenAI-compatible API, without `/v1`. */
   endpoint: z.string(),
@@ -165,12 +137,12 @@ export const outputsSchema = z.object({
   /** The first key; secret. */
   apiKey: z.string().nullish(),
   /** PEM that clients must trust. */
-  certificate: z.string().transform(fromOneLine).nullish(),
+  certificate: z.string().nullish(),
   /** SHA-256 fingerprint of the endpoint's certificate. */
   certificateFingerprint: z.string().nullish(),
   cost: costSchema.optional().catch(undefined),
   replicas: replicasSchema.optional().catch(undefined),
   /** Since when its workers are asleep, ISO 8601. */
   workersDown: z.string().optional().catch(undefined),
-  deployment: detailsTextSchema,
+  deployment: detailsSchema,
 });

@@ -4,11 +4,12 @@
  */
 
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { inherited } from "../lib/inherited";
+import { startTime } from "../lib/processes";
 import { type SkyProgram, skyAtHand } from "../toolchain/skypilot";
 import { interpreterOf, PLAIN_OUTPUT, QUESTIONS } from "./interpreter";
 import { forkProcess, type SkyProcess } from "./process";
@@ -16,6 +17,8 @@ import { forkProcess, type SkyProcess } from "./process";
 /** Environment variable with its path, for the processes of an operation. */
 const PRELOADED = "DYNAMO_SKY_PRELOADED";
 const preloadedSchema = z.object({ command: z.string(), socket: z.string() });
+
+const DIRECTORY = "dsky-preload-";
 
 /** Leaves room for a name within the limit of a socket's path, 107 bytes (unix(7)). */
 const LONGEST_PATH = 90;
@@ -32,7 +35,8 @@ export async function preloadSkyPilot(infra: readonly string[]): Promise<() => v
   const program = process.platform === "linux" ? await skyAtHand(infra) : undefined;
   const python = program && interpreterOf(program.command);
   if (program === undefined || python === undefined || tmpdir().length > LONGEST_PATH) return nothing;
-  const directory = mkdtempSync(join(tmpdir(), "dsky-preload-"));
+  removeLeft();
+  const directory = mkdtempSync(join(tmpdir(), `${DIRECTORY}${process.pid}-`));
   const socket = join(directory, "sky");
   const child = spawn(python, [QUESTIONS, "--listen", socket], {
     env: { ...inherited(), ...program.env, ...PLAIN_OUTPUT },
@@ -51,6 +55,15 @@ export async function preloadSkyPilot(infra: readonly string[]): Promise<() => v
     delete process.env[PRELOADED];
     child.stdin.end();
   };
+}
+
+/** Directories of processes that were killed: with them died who would have removed it. */
+function removeLeft(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const owner = /^\d+(?=-)/.exec(name.startsWith(DIRECTORY) ? name.slice(DIRECTORY.length) : "")?.[0];
+    if (owner !== undefined && startTime(Number(owner)) === undefined)
+      rmSync(join(tmpdir(), name), { recursive: true, force: true });
+  }
 }
 
 /** Whether this SkyPilot is loaded, or being loaded. */

@@ -1,5 +1,5 @@
-/** Outputs of a stack, as in `pulumi stack output --json`. */
-import { type DeploymentDetails, detailsText } from "../plan/outputs";
+/** What the state of a stack tells of its deployment. */
+import { DEPLOYMENT_TYPE, type DeploymentDetails } from "../plan/outputs";
 
 const NOWHERE: DeploymentDetails = {
   engine: "mocker",
@@ -24,5 +24,12 @@ export function stackOutputs(
   outputs: Readonly<Record<string, unknown>>,
   details: Partial<DeploymentDetails> = {},
 ): Readonly<Record<string, unknown>> {
-  return { ...outputs, deployment: detailsText({ ...NOWHERE, ...details }) };
+  return { ...outputs, deployment: { ...NOWHERE, ...details } };
+}
+
+/** A state with such outputs of a DynamoCluster, as `pulumi stack export --show-secrets` prints it. */
+export function exported({ endpoint, ...outputs }: Readonly<Record<string, unknown>>): object {
+  const urn = `urn:pulumi:dev::project::${DEPLOYMENT_TYPE}::dynamo`;
+  const resources = [{ urn, type: DEPLOYMENT_TYPE, outputs: { ...outputs, address: endpoint } }];
+  return { version: 3, deployment: { resources } };
 }

@@ -1,6 +1,6 @@
 /** The command line of `dynamo-sky bench`. */
 import { existsSync } from "node:fs";
-import { CWD, collect, json, OUTPUTS, STACK, verb } from "../command";
+import { CWD, collect, json, STACK, STATE, verb } from "../command";
 import { exitCodes, fromCaller, oneOfTwo, wholeNumber } from "../commandLine";
 import type { OutputsSource } from "../deployment/outputs";
 import { UsageProblem } from "../pulumi/problem";
@@ -72,7 +72,7 @@ export function benchCommand({ run, compare }: Handlers) {
   const command = verb("bench", DESCRIPTION, EXITS)
     .enablePositionalOptions()
     .addOption(STACK)
-    .addOption(OUTPUTS)
+    .addOption(STATE)
     .option("-l, --load <name>", "one of the loads, or all; repeatable (default: chat)", collect)
     .option("--quick", "a minute or so instead of many: fewer clients and requests, one repeat", false)
     .option("--clients <n,n,…>", "numbers of concurrent clients, instead of the load's own", clientsOf)
@@ -89,7 +89,7 @@ export function benchCommand({ run, compare }: Handlers) {
     )
     .option("--tokenizer <name>", "a model on the hub, or a directory, whose tokenizer measures the prompts")
     .option("--ca <file>", "certificates to trust (PEM), instead of the stack's output certificate", existing)
-    .option("--predict", "install AIConfigurator for the prediction beside the figures, if it is not there")
+    .option("--predict", "install AIConfigurator for the prediction beside the numbers, if it is not there")
     .option("--no-predict", "no prediction")
     .option("--label <text>", "name in tables and charts (default: the stack's)")
     .option(

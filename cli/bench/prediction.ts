@@ -115,7 +115,7 @@ export function predictionOf(
   });
   const problems = [...new Set(predicted.flatMap((point) => point.problem ?? []))];
   if (predicted.every(({ values }) => values === undefined))
-    return { missing: `AIConfigurator has no figures of it: ${problems.join("; ") || "it says nothing"}` };
+    return { missing: `AIConfigurator has no data of it: ${problems.join("; ") || "it says nothing"}` };
   const [{ isl, osl, prefix } = { isl: 0, osl: 0, prefix: 0 }] = question.loads;
   return {
     by: `AIConfigurator ${VERSIONS.aiconfigurator}`,
@@ -140,7 +140,7 @@ function pointOf(
   const problems = shares.flatMap(({ estimate }) =>
     estimate !== undefined && "problem" in estimate ? [estimate.problem] : [],
   );
-  if (known.length < shares.length) return { problem: problems[0] ?? "no figures" };
+  if (known.length < shares.length) return { problem: problems[0] ?? "no data" };
   type Key = "ttft" | "tpot" | "tokensPerSecond" | "requestsPerSecond";
   // Times are those of the clients, rates those of the groups that have some.
   const byClient = (key: Key) =>

@@ -130,7 +130,7 @@ function predictionLines({ prediction, points }: Summary): string[] {
     ),
   );
   return [
-    `Predicted by ${by} for ${layout}, ${engine} on ${accelerator}, from figures of ${engine} ${version} (deployed is ${deployed}): each prompt of ${isl} tokens${cached}, each answer of ${osl}.`,
+    `Predicted by ${by} for ${layout}, ${engine} on ${accelerator}, from data of ${engine} ${version} (deployed is ${deployed}): each prompt of ${isl} tokens${cached}, each answer of ${osl}.`,
     "",
     markdownTable(header, rows, 0),
     "",

@@ -38,7 +38,7 @@ const predictionSchema = z.union([
     layout: z.string(),
     engine: z.string(),
     accelerator: z.string(),
-    /** The engine's version whose figures they are, and the one that is deployed. */
+    /** The engine's version whose data it is, and the one that is deployed. */
     version: z.string(),
     deployed: z.string(),
     /** Tokens of a prompt, those of them that a cache is taken to have, and those of an answer. */

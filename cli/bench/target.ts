@@ -88,10 +88,10 @@ export async function checkAnswers(target: BenchTarget): Promise<void> {
 function advice(error: unknown): string {
   const code = codeOf(error) ?? "";
   if (code === "ERR_TLS_CERT_ALTNAME_INVALID")
-    return "Its certificate is for other names: give the outputs with such a name in their endpoint (--outputs FILE)";
+    return "Its certificate is for other names. Add the one of the endpoint to access.tls.names, or leave out a certificate of your own";
   return /CERT|SIGNATURE|ISSUER/.test(code)
     ? "Name the file with its certificate authority: --ca FILE"
-    : "Is the stack up? npm run stack -- preview shows what is lost.";
+    : "Is the stack up? A preview shows what is lost.";
 }
 
 function post(

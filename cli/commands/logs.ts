@@ -1,7 +1,7 @@
 /** `dynamo-sky logs`: logs of all programs of a deployment, merged by time, wherever it runs. */
 import { stripControls } from "../../lib/progress";
 import { causesOf, nextOf, titledOf } from "../../sky/failure";
-import { CWD, collect, json, OUTPUTS, STACK, timeout, verb } from "../command";
+import { CWD, collect, json, STACK, STATE, timeout, verb } from "../command";
 import { EXIT, exitCodes, wholeNumber } from "../commandLine";
 import { deployedFrom } from "../deployment/outputs";
 import { type Reach, reach } from "../deployment/reach";
@@ -23,7 +23,7 @@ what to do stand at the end, on standard error.`,
   exitCodes({ ok: "all logs were read", failed: "some could not be read" }),
 )
   .addOption(STACK)
-  .addOption(OUTPUTS)
+  .addOption(STATE)
   .addOption(CWD)
   .option(
     "-r, --role <role>",

@@ -22,7 +22,7 @@ const SHOWN = 12;
 
 const DESCRIPTION = `Says which layouts serve a load within a promise, what they give, and what a million generated tokens cost: those that a
 stack can have and that leave no GPU idle, by NVIDIA's AIConfigurator. It is installed when it is first used, runs on this
-machine without a GPU, and takes half a minute for each engine on each accelerator. The figures are predictions:
+machine without a GPU, and takes half a minute for each engine on each accelerator. The numbers are predictions:
 docs/sizing.md says what they leave out.`;
 
 export const command = verb(

@@ -1,5 +1,5 @@
 /** `dynamo-sky status`: state of a deployment's programs, from its stack's outputs alone. */
-import { CWD, json, OUTPUTS, STACK, timeout, verb } from "../command";
+import { CWD, json, STACK, STATE, timeout, verb } from "../command";
 import { EXIT, exitCodes, seconds } from "../commandLine";
 import { deployedFrom } from "../deployment/outputs";
 import { showOnce, watch } from "../status/watch";
@@ -15,7 +15,7 @@ time to first token (TTFT) and between tokens (ITL), cache hit rate, dollars an 
   }),
 )
   .addOption(STACK)
-  .addOption(OUTPUTS)
+  .addOption(STATE)
   .addOption(CWD)
   .option(
     "-w, --watch",

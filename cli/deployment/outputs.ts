@@ -1,14 +1,16 @@
-/** Sources of a stack's outputs. */
+/** Where the outputs of a stack are read. */
 import { readFileSync } from "node:fs";
 import { messageOf } from "../../lib/run";
 import { fromCaller, oneOfTwo } from "../commandLine";
+import { isExported, outputsIn } from "../pulumi/exported";
 import { openStack, UsageProblem } from "../pulumi/openStack";
+import { HIDDEN } from "../pulumi/secrets";
 import { type Deployed, deployedOf } from "./deployed";
 import { outputsOf } from "./running";
 
 interface DeploymentOptions {
   readonly stack?: string | undefined;
-  readonly outputs?: string | undefined;
+  readonly state?: string | undefined;
   /** Directory of Pulumi.yaml. */
   readonly cwd: string;
 }
@@ -23,7 +25,7 @@ export async function deployedFrom(options: DeploymentOptions): Promise<Deployed
 
 export type OutputsSource =
   | { readonly stack: string }
-  /** A JSON file; `-` is standard input. */
+  /** A file with the state; `-` is standard input. */
   | { readonly file: string };
 
 /**
@@ -36,22 +38,27 @@ export async function readOutputs(
   cwd: string,
   showSecrets = false,
 ): Promise<Readonly<Record<string, unknown>>> {
-  if ("file" in source) return fromFile(source.file);
+  if ("file" in source) return fromFile(source.file, showSecrets);
   return outputsOf(await openStack({ projectDir: cwd, stack: source.stack }), { showSecrets });
 }
 
-function fromFile(file: string): Readonly<Record<string, unknown>> {
+function fromFile(file: string, needsSecrets: boolean): Readonly<Record<string, unknown>> {
   const path = file === "-" ? 0 : fromCaller(file);
-  const outputs = parsed(file, textOf(file, path));
-  if (typeof outputs === "object" && outputs !== null && !Array.isArray(outputs)) return { ...outputs };
-  throw new UsageProblem(`--outputs ${file} holds no JSON object. 'pulumi stack output --json' prints one.`);
+  const exported = parsed(file, textOf(file, path));
+  if (!isExported(exported))
+    throw new UsageProblem(`--state ${file} holds no state of a stack. 'pulumi stack export' prints it.`);
+  const outputs = outputsIn(exported);
+  if (!needsSecrets || outputs["apiKey"] !== HIDDEN) return outputs;
+  throw new UsageProblem(
+    `--state ${file} holds the key in encrypted form. 'pulumi stack export --show-secrets' prints it as it is.`,
+  );
 }
 
 function textOf(file: string, path: string | number): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    throw new UsageProblem(`--outputs ${file} cannot be read: ${messageOf(error)}`);
+    throw new UsageProblem(`--state ${file} cannot be read: ${messageOf(error)}`);
   }
 }
 
@@ -60,8 +67,6 @@ function parsed(file: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new UsageProblem(
-      `--outputs ${file} cannot be read as JSON. 'pulumi stack output --json' prints it.`,
-    );
+    throw new UsageProblem(`--state ${file} cannot be read as JSON. 'pulumi stack export' prints it.`);
   }
 }

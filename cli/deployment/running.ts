@@ -4,7 +4,7 @@ import type { TaskName } from "../../config/task";
 import { bypassProxies, hostOf } from "../../lib/proxies";
 import { messageOf } from "../../lib/run";
 import { outputsSchema } from "../../plan/outputs";
-import { stateDir } from "../../toolchain/index";
+import { packageRoot, stateDir } from "../../toolchain/index";
 import type { OpenStack } from "../pulumi/openStack";
 import { OperationFailed } from "../pulumi/problem";
 import { noEndpoint } from "./deployed";
@@ -63,8 +63,9 @@ export async function outputsOf(
     return outputs;
   } catch (error) {
     if (!/no stack named/.test(messageOf(error))) throw error;
+    const pulumi = stack.project.directory === packageRoot() ? "npm run stack --" : "pulumi";
     throw new OperationFailed(
-      `Stack ${stack.stack} is not up. Start it with: npm run stack -- up --stack ${stack.stack}`,
+      `Stack ${stack.stack} is not up. Start it with: ${pulumi} up --stack ${stack.stack}`,
     );
   }
 }

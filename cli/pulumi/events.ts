@@ -3,7 +3,8 @@
  * https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/events.go
  */
 import type { DiagnosticEvent, EngineEvent } from "@pulumi/pulumi/automation";
-import { isShown, masked, nameOf, type Step, stepOf } from "./steps";
+import { masked } from "./secrets";
+import { isShown, nameOf, type Step, stepOf } from "./steps";
 
 type PolicyEvent = NonNullable<EngineEvent["policyEvent"]>;
 

@@ -8,6 +8,7 @@ import { bypassProxies, proxyExemptions, usesProxy } from "../../lib/proxies";
 import { enginePath, ensureToolchain, type Progress, stateDir, type Toolchain } from "../../toolchain/index";
 import { type Backend, backendDirectory, resolveBackend, usesPassphrase } from "./backend";
 import { type Cli, historyOf, initStack, type PastOperation, runCli, stackNames, tagsOf } from "./cli";
+import { outputsIn } from "./exported";
 import { removeLeftovers } from "./leftovers";
 import { type OperationKind, type OperationOptions, type OperationResult, runOperation } from "./operation";
 import { wrongPassphrase } from "./passphrase";
@@ -51,7 +52,10 @@ export interface OpenStack {
   refresh(options?: OperationOptions): Promise<OperationResult>;
   /** Deletes all resources; the empty stack stays. */
   destroy(options?: OperationOptions): Promise<OperationResult>;
-  /** Outputs of the last update. Secrets are `[secret]` unless requested. */
+  /**
+   * Outputs of the last update: the stack's, and those of its DynamoCluster, which a program need not export.
+   * Secrets are `[secret]` unless requested.
+   */
   outputs(options?: { readonly showSecrets?: boolean }): Promise<Readonly<Record<string, unknown>>>;
   /**
    * Makes sure that the stack exists, before an operation of the plain CLI.
@@ -141,9 +145,8 @@ export async function openStack(options: OpenStackOptions): Promise<OpenStack> {
     refresh: (operation) => operate("refresh", operation),
     destroy: (operation) => operate("destroy", operation),
     outputs: async ({ showSecrets = false } = {}) => {
-      const args = ["stack", "output", "--json", ...(showSecrets ? ["--show-secrets"] : [])];
-      const outputs: unknown = JSON.parse(await runCli(cli, args));
-      return typeof outputs === "object" && outputs !== null ? { ...outputs } : {};
+      const args = ["stack", "export", ...(showSecrets ? ["--show-secrets"] : [])];
+      return outputsIn(JSON.parse(await runCli(cli, args)));
     },
     remove: async () => {
       await runCli(cli, ["stack", "rm", "--yes", "--preserve-config"]);

@@ -1,4 +1,5 @@
 import type { PropertyDiff, StepEventMetadata } from "@pulumi/pulumi/automation";
+import { masked } from "./secrets";
 
 /** One actual or planned operation of the engine on a resource. */
 export interface Step {
@@ -34,19 +35,6 @@ function pathParts(path: string): string[] {
   return [...path.matchAll(/\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]|([^.[\]]+)/g)].map(
     ([, quoted, index, plain]) => quoted ?? index ?? plain ?? "",
   );
-}
-
-/**
- * Key that marks a value as a secret in the engine: sdk/go/common/resource/sig of github.com/pulumi/pulumi.
- */
-const secretMark = "4dabf18193072939515e22adb298388d";
-
-/** A value of an engine event, with encrypted secrets replaced by `[secret]`. */
-export function masked(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(masked);
-  if (typeof value !== "object" || value === null) return value;
-  if (secretMark in value) return "[secret]";
-  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, masked(part)]));
 }
 
 function valueAt(value: unknown, parts: readonly string[]): unknown {

@@ -69,14 +69,14 @@ export function money(dollars: number | null): string {
   return dollars === null ? NONE : dollars.toFixed(2);
 }
 
-/** Which versions the figures are of, and which are deployed. */
+/** Which versions the data is of, and which are deployed. */
 export function versionLines(
   layouts: readonly Pick<Priced, "engine" | "accelerator" | "version">[],
   deployed: (engine: string) => string | undefined,
 ): string[] {
   const said = layouts.map(
     ({ engine, accelerator, version }) =>
-      `${engine} on ${accelerator}: figures of ${version}, deployed is ${deployed(engine) ?? "another"}`,
+      `${engine} on ${accelerator}: data of ${version}, deployed is ${deployed(engine) ?? "another"}`,
   );
   return [...new Set(said)];
 }

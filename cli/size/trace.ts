@@ -56,5 +56,5 @@ export function traceText({ requests, isl, osl, seenBefore }: Trace): string {
   const read = `trace: ${requests} requests; the means are taken: prompts of ${isl} tokens, answers of ${osl}`;
   if (seenBefore === undefined) return read;
   const percent = Math.round(seenBefore * 100);
-  return `${read}; ${percent} % of the prompts' blocks had come before, which these figures do not count`;
+  return `${read}; ${percent} % of the prompts' blocks had come before, which these numbers do not count`;
 }

@@ -80,7 +80,7 @@ function successText({ followUps, held, chance, workers }: Counts): string {
   const found = `${held} of ${followUps} requests went to the worker that holds their beginning, and found it there`;
   return workers > 1
     ? `${found}; by chance among ${workers} workers: ${percent(chance)}.`
-    : `${found}. There is one worker only: nothing to choose from.`;
+    : `${found}. Only one worker computes prompts: there was nothing to choose.`;
 }
 
 /** `0.02 %`, with two significant digits. */

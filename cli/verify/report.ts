@@ -22,8 +22,12 @@ export function asText(groups: readonly PrefixGroup[], verdict: Verdict): string
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))
       .join("  ")
       .trimEnd();
-  const title = verdict.cacheAware ? "Routing is cache-aware." : "Routing is not cache-aware.";
-  return [...[header, ...rows].map(line), "", `${title} ${verdict.reason}`, ""].join("\n");
+  return [...[header, ...rows].map(line), "", `${titleOf(verdict)} ${verdict.reason}`, ""].join("\n");
+}
+
+function titleOf({ cacheAware, workers }: Verdict): string {
+  if (!cacheAware) return "Routing is not cache-aware.";
+  return workers > 1 ? "Routing is cache-aware." : "The cache is used.";
 }
 
 /** Includes the attention group if a worker has several. */

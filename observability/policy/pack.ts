@@ -9,6 +9,7 @@ import {
   type Inventory,
   inventorySchema,
 } from "../../plan/inventory";
+import { DEPLOYMENT_TYPE } from "../../plan/outputs";
 import {
   autostopOrOwner,
   gpuCeiling,
@@ -19,7 +20,6 @@ import {
   type UnknownPrice,
 } from "./rules";
 
-const DEPLOYMENT = "dynamo-sky:index:DynamoCluster";
 const CLUSTER = "dynamo-sky:index:SkyCluster";
 
 const isRented = ({ type }: ResourceValidationArgs): boolean => type === CLUSTER;
@@ -30,7 +30,7 @@ function aboutDeployment(
 ): ResourceValidation {
   return (args, report) => {
     // Ignores other resources: their unknown values must not keep a policy from running.
-    if (args.type !== DEPLOYMENT) return;
+    if (args.type !== DEPLOYMENT_TYPE) return;
     for (const problem of rule(inventorySchema.parse(args.props), args)) report(problem);
   };
 }
@@ -41,9 +41,9 @@ function aboutCluster(
 ): ResourceValidation {
   return (args, report) => {
     const clusters =
-      args.type === DEPLOYMENT
+      args.type === DEPLOYMENT_TYPE
         ? clustersOf(inventorySchema.parse(args.props))
-        : isRented(args) && args.opts.parent?.includes(DEPLOYMENT) !== true
+        : isRented(args) && args.opts.parent?.includes(DEPLOYMENT_TYPE) !== true
           ? [clusterInventorySchema.parse(args.props)]
           : [];
     for (const problem of clusters.flatMap((cluster) => rule(cluster, args))) report(problem);

@@ -19,7 +19,7 @@ import { type DeploymentDetails, deployedLayout } from "../../plan/outputs";
 import { API_KEYS, TLS_BUNDLE } from "../../plan/programs/gateway";
 import { cacheDir, packageRoot } from "../../toolchain/index";
 import { locateModel } from "../../toolchain/model";
-import { stackOutputs } from "../outputs";
+import { exported, stackOutputs } from "../outputs";
 import { commandOf } from "../processes";
 import { summaryOf } from "../unit/benchSummaries";
 import { TestDeployment } from "./support";
@@ -35,31 +35,24 @@ const deployment = new TestDeployment(
 const endpoint = deployment.endpoint.replace("http:", "https:");
 let issued: IssuedCertificate;
 
-/** The stack's outputs, in Pulumi's form, or what else they may say. */
-const outputs = (apiKey: string, details: Partial<DeploymentDetails> = {}) =>
-  JSON.stringify(
-    stackOutputs(
-      {
-        endpoint,
-        model: deployment.plan.model,
-        apiKey,
-        certificate: issued.authority,
-        certificateFingerprint: issued.fingerprint,
-        chat: "curl",
-      },
-      {
-        topology: topologyOf(deployment.plan, [deployment.name]),
-        layout: deployedLayout(deployment.config),
-        ...details,
-      },
-    ),
-  );
+/** The stack's state, or what else it may say. */
+const state = (
+  apiKey: string,
+  details: Partial<DeploymentDetails> = {},
+  others: Readonly<Record<string, unknown>> = {},
+) => {
+  const { authority: certificate, fingerprint: certificateFingerprint } = issued;
+  const shown = { endpoint, model: deployment.plan.model, apiKey, certificate, certificateFingerprint };
+  const topology = topologyOf(deployment.plan, [deployment.name]);
+  const placed = { topology, layout: deployedLayout(deployment.config), ...details };
+  return JSON.stringify(exported(stackOutputs({ ...shown, ...others }, placed)));
+};
 
 function newSeed(): string {
   return randomBytes(24).toString("hex");
 }
 
-/** Runs the command like its script, with the outputs on standard input. */
+/** Runs the command like its script, with the state on standard input. */
 async function bench(args: readonly string[], input = "") {
   const child = spawn(join(packageRoot(), "bin", "dynamo-sky"), ["bench", ...args], {
     stdio: "pipe",
@@ -99,7 +92,7 @@ describe("a load on a deployment that asks for a key", () => {
   const small = ["--quick", "--clients", "2", "--requests", "6", "--repeats", "1"];
   let run: Awaited<ReturnType<typeof bench>>;
   beforeAll(async () => {
-    run = await bench(["--outputs", "-", "--label", "tiny", "--out", directory, ...small], outputs(key));
+    run = await bench(["--state", "-", "--label", "tiny", "--out", directory, ...small], state(key));
   });
 
   test("ends with a table and the place of its files", () => {
@@ -142,17 +135,17 @@ describe("a load on a deployment that asks for a key", () => {
   });
 });
 
-// The same workers, said to be real ones: what AIConfigurator says of those stands beside the figures.
-test("the prediction of AIConfigurator stands beside the figures", { timeout: INSTALL_MS }, async () => {
+// The same workers, said to be real ones: what AIConfigurator says of those stands beside the numbers.
+test("the prediction of AIConfigurator stands beside the numbers", { timeout: INSTALL_MS }, async () => {
   const layout = deployedLayout(deployment.config);
   const pools = layout.pools.map((pool) => ({ ...pool, accelerator: "H100" }));
-  const said = outputs(key, { engine: usualEngine("sky"), layout: { ...layout, pools } });
+  const said = state(key, { engine: usualEngine("sky"), layout: { ...layout, pools } });
   const snapshots = join(locateModel(cacheDir(), layout.model)?.path ?? "", "snapshots");
   const [snapshot = ""] = readdirSync(snapshots);
   const tokenizer = join(snapshots, snapshot);
   const directory = join(scratch, "predicted");
   const small = ["--quick", "--clients", "2,3", "--requests", "6", "--predict", "--tokenizer", tokenizer];
-  const run = await bench(["--outputs", "-", "--label", "said", "--out", directory, ...small], said);
+  const run = await bench(["--state", "-", "--label", "said", "--out", directory, ...small], said);
   expect(run.code, run.stderr).toBe(0);
   const { prediction } = readSummary(directory);
   expect(prediction).toMatchObject({ layout: "2 × TP1", accelerator: "H100" });
@@ -164,7 +157,7 @@ test("the prediction of AIConfigurator stands beside the figures", { timeout: IN
 describe("what cannot work ends with a word about it", () => {
   test("a wrong key: 1, before any load is made", async () => {
     const out = join(scratch, "wrong-key");
-    const { code, stderr } = await bench(["--outputs", "-", "--out", out], outputs("wrong"));
+    const { code, stderr } = await bench(["--state", "-", "--out", out], state("wrong"));
     expect(code).toBe(1);
     expect(stderr).toMatch(/chat\/completions answers 401: .*No valid API key/);
     expect(existsSync(out)).toBe(false);
@@ -172,23 +165,29 @@ describe("what cannot work ends with a word about it", () => {
 
   test("an endpoint that shows another certificate: 1, with what to do", async () => {
     const { authority } = await issueCertificate(newSeed(), [new URL(endpoint).hostname]);
-    const other = JSON.stringify({ ...JSON.parse(outputs(key)), certificate: authority });
-    const { code, stderr } = await bench(["--outputs", "-"], other);
+    const other = state(key, {}, { certificate: authority });
+    const { code, stderr } = await bench(["--state", "-"], other);
     expect(code).toBe(1);
     expect(stderr).toMatch(/cannot be reached: .*--ca FILE/);
   });
 
   test("an endpoint that nobody listens on: 1, with what to do", async () => {
-    const dead = JSON.stringify({ ...JSON.parse(outputs(key)), endpoint: "http://127.0.0.1:9" });
-    const { code, stderr } = await bench(["--outputs", "-"], dead);
+    const dead = state(key, {}, { endpoint: "http://127.0.0.1:9" });
+    const { code, stderr } = await bench(["--state", "-"], dead);
     expect(code).toBe(1);
     expect(stderr).toMatch(/cannot be reached: .*Is the stack up\?/);
   });
 
-  test("outputs that are none: 2, and their text is not repeated", async () => {
-    const { code, stderr } = await bench(["--outputs", "-"], `not JSON ${key}`);
+  test("a state whose secrets are encrypted: 2, with what to do", async () => {
+    const { code, stderr } = await bench(["--state", "-"], state("[secret]"));
     expect(code).toBe(2);
-    expect(stderr).toContain("--outputs - cannot be read as JSON");
+    expect(stderr).toContain("'pulumi stack export --show-secrets'");
+  });
+
+  test("a state that is none: 2, and their text is not repeated", async () => {
+    const { code, stderr } = await bench(["--state", "-"], `not JSON ${key}`);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--state - cannot be read as JSON");
     expect(stderr).not.toContain(key);
   });
 });

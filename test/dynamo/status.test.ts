@@ -9,13 +9,14 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { command as askCommand } from "../../cli/commands/ask";
 import { command as verifyCommand } from "../../cli/commands/verify";
 import { smoke } from "../../cli/pipeline/smoke";
+import { outputsIn } from "../../cli/pulumi/exported";
 import { sendPrefixes } from "../../cli/verify/send";
 import { summaryOf, topologyOf } from "../../components/topology";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { programLog } from "../../plan/node/paths";
 import { FAILURES } from "../../sky/causes";
-import { stackOutputs } from "../outputs";
+import { exported, stackOutputs } from "../outputs";
 import { toolWords } from "../tools";
 import { eventually, TestDeployment } from "./support";
 
@@ -36,10 +37,10 @@ const deployment = new TestDeployment(
   },
   { discovery: "etcd", events: "nats" },
 );
-const outputs = join(deployment.machine.state, "outputs.json");
+const state = join(deployment.machine.state, "stack.json");
 
-/** Arguments of Node that run a tool on the deployment's outputs. */
-const tool = (name: string, args: readonly string[]) => toolWords(name, ["--outputs", outputs, ...args]);
+/** Arguments of Node that run a tool on the deployment's state. */
+const tool = (name: string, args: readonly string[]) => toolWords(name, ["--state", state, ...args]);
 const options = () => ({
   cwd: root,
   encoding: "utf8" as const,
@@ -48,13 +49,13 @@ const options = () => ({
 const run = (name: string, ...args: readonly string[]) =>
   spawnSync(process.execPath, tool(name, args), options());
 
-/** In the form of a stack's outputs. */
-function writeOutputs(file: string, topology: ReturnType<typeof topologyOf>): void {
+/** As `pulumi stack export` prints it. */
+function writeState(file: string, topology: ReturnType<typeof topologyOf>): void {
   const { plan, endpoint } = deployment;
   const { model, engine } = plan;
   const summary = summaryOf(parseConfig({ target: "local", engine, model }), plan);
   const details = { engine, deployment: summary, topology };
-  writeFileSync(file, JSON.stringify(stackOutputs({ endpoint, model }, details)));
+  writeFileSync(file, JSON.stringify(exported(stackOutputs({ endpoint, model }, details))));
 }
 
 interface SeenProgram {
@@ -87,7 +88,7 @@ const programsOf = ({ clusters }: Seen) =>
 beforeAll(async () => {
   deployment.secrets = { DYNAMO_SKY_API_KEY: KEY };
   await deployment.up({ apiKey: KEY });
-  writeOutputs(outputs, topologyOf(deployment.plan, [deployment.name]));
+  writeState(state, topologyOf(deployment.plan, [deployment.name]));
 });
 afterAll(() => deployment.close());
 
@@ -253,7 +254,7 @@ describe("logs", () => {
     expect(run("logs", "--role", "etcd").stderr).toBe("");
 
     // Nobody listens there, so that every request fails.
-    const broken = { ...JSON.parse(readFileSync(outputs, "utf8")), endpoint: "http://127.0.0.1:9" };
+    const broken = { ...outputsIn(JSON.parse(readFileSync(state, "utf8"))), endpoint: "http://127.0.0.1:9" };
     opened.outputs = async () => broken;
     vi.stubEnv("DYNAMO_SKY_STATE", deployment.machine.state);
     try {
@@ -278,8 +279,8 @@ describe("logs", () => {
       nodes: cluster.nodes.map((node) => (node.rank === 1 ? { ...node, rank: 7 } : node)),
     }));
     const file = join(deployment.machine.state, "gone.json");
-    writeOutputs(file, topology);
-    const args = toolWords("logs", ["--outputs", file, "--tail", "1"]);
+    writeState(file, topology);
+    const args = toolWords("logs", ["--state", file, "--tail", "1"]);
     const { status: code, stdout, stderr } = spawnSync(process.execPath, args, options());
     expect(code).toBe(1);
     expect(stderr).toContain("node 7 of test-main-abc123: there is no such node any more");

@@ -195,19 +195,24 @@ describe("the README's program beside it", { timeout: 240_000 }, () => {
 
   it("comes up on this machine, answers, changes nothing when nothing has changed, and goes", async () => {
     const toolchain = await ensureToolchain({ need: ["pulumi", "plugins"] });
+    const env = {
+      DYNAMO_SKY_STATE: state,
+      PULUMI_BACKEND_URL: `file://${state}`,
+      PULUMI_CONFIG_PASSPHRASE: "test",
+      PULUMI_ROOT: dirname(dirname(toolchain.pulumi?.path ?? "")),
+      PATH: enginePath(toolchain),
+    };
     const pulumi = (operation: string): Record<string, { readonly value: unknown }> => {
-      const output = run(process.execPath, ["up.cjs", operation], outside, {
-        DYNAMO_SKY_STATE: state,
-        PULUMI_BACKEND_URL: `file://${state}`,
-        PULUMI_CONFIG_PASSPHRASE: "test",
-        PULUMI_ROOT: dirname(dirname(toolchain.pulumi?.path ?? "")),
-        PATH: enginePath(toolchain),
-      });
+      const output = run(process.execPath, ["up.cjs", operation], outside, env);
       return JSON.parse(output.trim().split("\n").at(-1) ?? "");
     };
     const { endpoint } = pulumi("up");
     expect((await ask(String(endpoint?.value), "Qwen/Qwen3-8B")).tokens).toBeGreaterThan(0);
     expect(processesOf(state).length).toBeGreaterThan(0);
+    const bin = join("node_modules", ".bin", "dynamo-sky");
+    const there = ["--stack", "dev", "-C", outside];
+    expect(run(bin, ["status", ...there], outside, env)).toMatch(/prefill[\s\S]*decode/);
+    expect(run(bin, ["ask", ...there, "Hello!"], outside, env)).not.toBe("");
     pulumi("unchanged");
     pulumi("destroy");
     expect(processesOf(state)).toEqual([]);

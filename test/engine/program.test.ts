@@ -16,6 +16,7 @@ import { filesHolding, SeenProcesses, secretsIn } from "../secrets";
 import {
   ask,
   eachGoesOn,
+  endOfUp,
   leftOf,
   namespaced,
   pids,
@@ -133,10 +134,9 @@ describe("the program on the real engine", { timeout: 120_000 }, () => {
   });
 
   it("ends its update on one screen: what a person needs, and nothing over many lines", async () => {
-    const shown = await project.pulumi("dev", ["up", "--yes", "--skip-preview", "--color", "never"]);
-    const end = shown.slice(shown.indexOf("Outputs:")).trimEnd().split("\n");
-    expect(end.length, end.join("\n")).toBeLessThanOrEqual(25);
-    expect(end.join("\n")).toMatch(/endpoint *: "http:[\s\S]*look *: "bin\/dynamo-sky status --stack dev"/);
+    expect(await endOfUp(project)).toMatch(
+      /endpoint *: "http:[\s\S]*look *: "bin\/dynamo-sky status --stack dev"/,
+    );
   });
 
   it("changes nothing when nothing has changed", async () => {
@@ -157,6 +157,14 @@ describe("the program on the real engine", { timeout: 120_000 }, () => {
     configure(dev({ router: { mode: "round-robin" } }));
     expect(stepsOf(await up())).toEqual(["update dynamo-frontend-0", "update dynamo-ready-check"]);
     expect(await restarted()).toEqual(["frontend-0"]);
+  });
+
+  it("ends a change on one screen, too", async () => {
+    for (const mode of ["random", "round-robin"] as const) {
+      configure(dev({ router: { mode } }));
+      await endOfUp(project);
+      expect(await restarted()).toEqual(["frontend-0"]);
+    }
   });
 
   it("adds one decode worker and touches no other", async () => {

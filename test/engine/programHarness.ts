@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach } from "vitest";
+import { afterEach, beforeEach, expect } from "vitest";
 import { parse, stringify } from "yaml";
 import { type OpenStack, openStack } from "../../cli/pulumi/openStack";
 import type { ConfigInput } from "../../config/schema";
@@ -168,6 +168,22 @@ export function leftOf(cluster: string): { processes: FoundProcess[]; directory:
     processes: processesOf(directory),
     directory: statSync(directory, { throwIfNoEntry: false }) !== undefined,
   };
+}
+
+/** Of a terminal: rows, and columns. */
+const SCREEN = { rows: 25, columns: 100 };
+
+/** Plain `pulumi up` of the stack `dev`. @returns What it ends with, which has to fit a screen. */
+export async function endOfUp(project: TestProject, ...args: readonly string[]): Promise<string> {
+  const options = ["--yes", "--skip-preview", "--color", "never"];
+  const shown = await project.pulumi("dev", ["up", ...options, ...args]);
+  const end = shown.slice(shown.indexOf("Outputs:")).trimEnd();
+  const rows = end.split("\n").map(({ length }) => Math.max(1, Math.ceil(length / SCREEN.columns)));
+  expect(
+    rows.reduce((sum, count) => sum + count, 0),
+    end,
+  ).toBeLessThanOrEqual(SCREEN.rows);
+  return end;
 }
 
 /** Asks the model a question and returns the whole answer. */

@@ -306,7 +306,7 @@ describe("the command line", () => {
   it("takes lists, and paths from where it was called", () => {
     const options = read("-s", "dev", "--clients", "1,4", "-l", "chat", "-l", "all", "--ca", __filename);
     expect(options).toMatchObject({ clients: [1, 4], loads: LOAD_NAMES, ca: __filename });
-    expect(read("--outputs", "-")).toMatchObject({ source: { file: "-" }, label: "deployment" });
+    expect(read("--state", "-")).toMatchObject({ source: { file: "-" }, label: "deployment" });
     expect(read("-s", "dev", "-o", "out")).toMatchObject({ out: "/somewhere/out" });
     expect(read("compare", "a", "b", "--fail-if-worse")).toMatchObject({
       ...{ kind: "compare", runs: ["a", "b"], failIfWorse: true, load: undefined },
@@ -321,7 +321,7 @@ describe("the command line", () => {
     [["-s", "dev", "--requests", "1.5"], '--requests "1.5"'],
     [["-s", "dev", "--ca", "nowhere.pem"], "/somewhere/nowhere.pem: there is no such file"],
     [["-s", "dev", "--load", "all", "--out", "x"], "--out takes the files of one load"],
-    [["--outputs", "-", "--stack", "dev"], "Say --stack or --outputs, not both"],
+    [["--state", "-", "--stack", "dev"], "Say --stack or --state, not both"],
     [["compare", "a", "b", "--load", "all"], '--load "all"'],
   ])("refuses %j", (argv, message) => {
     expect(() => read(...argv)).toThrow(UsageProblem);

@@ -150,7 +150,7 @@ describe("no prediction", () => {
     });
     const estimates = asked.question.loads.map(() => ({ problem: "no data" }));
     expect(of({ version: null, estimates })).toEqual({
-      missing: "AIConfigurator has no figures of it: no data",
+      missing: "AIConfigurator has no data of it: no data",
     });
   });
 
@@ -201,7 +201,7 @@ describe("the report", () => {
     const report = runReport({ ...summary, prediction });
     const { engine } = prediction;
     expect(report).toContain(
-      `for 2 × TP1, ${engine} on H200, from figures of ${engine} 0.5.14 (deployed is `,
+      `for 2 × TP1, ${engine} on H200, from data of ${engine} 0.5.14 (deployed is `,
     );
     expect(report).toMatch(/\| clients \| tokens\/s\/GPU \| predicted \| difference \| TTFT p50, ms \|/);
     expect(report).toMatch(/\|\s+1 \|\s+40\.7 \|\s+50\.0 \|\s+-18\.6 % \|\s+52\.0 \|\s+104 \|\s+-50\.0 % \|/);

@@ -284,8 +284,8 @@ describe("a written stack", () => {
         { ...second, role: "decode" as const },
       ];
       const roles = disagg ? both : [{ ...first, role: "aggregated" as const }];
-      const figures = { tokensPerSecondPerUser: 50, requestsPerSecond: 10, concurrency: 8, version: "1" };
-      return { ...rest, ...figures, accelerator: "H100", mode: disagg ? "disagg" : "agg", roles };
+      const numbers = { tokensPerSecondPerUser: 50, requestsPerSecond: 10, concurrency: 8, version: "1" };
+      return { ...rest, ...numbers, accelerator: "H100", mode: disagg ? "disagg" : "agg", roles };
     });
 
   it("is accepted by plan and leaves no GPU idle, whatever was predicted", () => {

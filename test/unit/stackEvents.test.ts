@@ -3,7 +3,7 @@ import { DiffKind, type EngineEvent, type StepEventMetadata } from "@pulumi/pulu
 import { describe, expect, it } from "vitest";
 import { eventsIn, observedIn, plain } from "../../cli/pulumi/events";
 import { withoutNotices } from "../../cli/pulumi/notices";
-import { masked } from "../../cli/pulumi/steps";
+import { masked } from "../../cli/pulumi/secrets";
 
 const urn = "urn:pulumi:dev::p::dynamo:index:Workers$command:local:Command::dynamo-decode-1";
 

@@ -63,10 +63,10 @@ describe("the verdict on a router", () => {
     expect(verdict.reason).toContain("by chance (25 %)");
   });
 
-  it("says that one worker leaves nothing to choose from", () => {
+  it("says that one worker leaves nothing to choose", () => {
     const verdict = judge(groupsOf(0.97, ["a", "a", "a"]), 1);
     expect(verdict).toMatchObject({ cacheAware: true, chance: 1 });
-    expect(verdict.reason).toContain("one worker only");
+    expect(verdict.reason).toContain("Only one worker");
   });
 
   it("takes the attention groups of one worker apart", () => {
