@@ -30,7 +30,8 @@ export const isExported = (value: unknown): boolean => exportedSchema.safeParse(
 /**
  * Outputs of the stack, and of its DynamoCluster, whatever the program calls them.
  *
- * @param exported What `pulumi stack export` prints. Secrets are `[secret]` unless `--show-secrets` was given.
+ * @param exported What `pulumi stack export` prints. Secrets are `[secret]` unless `--show-secrets` was
+ * given.
  * @throws OperationFailed if the stack has several deployments: then no command knows which is meant.
  */
 export function outputsIn(exported: unknown): Readonly<Record<string, unknown>> {

@@ -200,9 +200,7 @@ describe("the report", () => {
   it("has the prediction beside the median, and the difference in per cent", () => {
     const report = runReport({ ...summary, prediction });
     const { engine } = prediction;
-    expect(report).toContain(
-      `for 2 × TP1, ${engine} on H200, from data of ${engine} 0.5.14 (deployed is `,
-    );
+    expect(report).toContain(`for 2 × TP1, ${engine} on H200, from data of ${engine} 0.5.14 (deployed is `);
     expect(report).toMatch(/\| clients \| tokens\/s\/GPU \| predicted \| difference \| TTFT p50, ms \|/);
     expect(report).toMatch(/\|\s+1 \|\s+40\.7 \|\s+50\.0 \|\s+-18\.6 % \|\s+52\.0 \|\s+104 \|\s+-50\.0 % \|/);
     expect(report).toMatch(/\|\s+8 \|\s+285 \|\s+\|\s+\|/);
