@@ -70,6 +70,13 @@ module.exports = {
       to: { path: "^engines/[^/]+/" },
     },
     {
+      name: "published-with-what-it-imports",
+      comment: "What the package holds has its own packages, or names them to who needs them (lib/root.ts).",
+      severity: "error",
+      from: { path: anyOf(rooms.filter((room) => room !== "dev")), pathNot: "^toolchain/plugins/" },
+      to: { dependencyTypes: ["npm-dev"], dependencyTypesNot: ["npm", "npm-peer", "type-only"] },
+    },
+    {
       name: "no-cycles",
       comment: "A cycle of files, other than of types alone.",
       severity: "error",

@@ -10,8 +10,9 @@ import { markdownTable } from "../cli/bench/report";
 import { json, verb } from "../cli/command";
 import { exitCodes, runTool, wholeNumber } from "../cli/commandLine";
 import { UsageProblem } from "../cli/pulumi/problem";
+import { Progress } from "../lib/progress";
 import { packageRoot } from "../toolchain/index";
-import { autoscaleBenchmark } from "./benchmarks/autoscale";
+import { autoscaleBenchmark, HERE, IN_THE_LAB } from "./benchmarks/autoscale";
 import type { Benchmark } from "./benchmarks/benchmark";
 import { gatewayBenchmark } from "./benchmarks/gateway";
 import { labTimes } from "./benchmarks/lab";
@@ -19,6 +20,7 @@ import { planningBenchmark } from "./benchmarks/planning";
 import { routingBenchmark } from "./benchmarks/routing";
 import { median, timed } from "./benchmarks/timing";
 import { tlsBenchmark } from "./benchmarks/tls";
+import { borrowLab } from "./lab/session";
 
 const REPEATS = 5;
 /** Each takes minutes. */
@@ -106,11 +108,17 @@ const KINDS = {
   autoscale: {
     usual: 1,
     most: 1,
-    measure: (_: number, picture: string | undefined) => autoscaleBenchmark(say, picture),
+    measure: (_: number, picture: string | undefined) => autoscaleBenchmark(HERE, say, picture),
+  },
+  autoscaleLab: {
+    usual: 1,
+    most: 1,
+    measure: (_: number, picture: string | undefined) =>
+      borrowLab("measuring on the lab", new Progress(), () => autoscaleBenchmark(IN_THE_LAB, say, picture)),
   },
   tls: { usual: TLS_REPEATS, most: MOST_REPEATS, measure: (runs: number) => tlsBenchmark(say, runs) },
 } as const;
-const KIND_NAMES = ["lab", "routing", "gateway", "tls", "autoscale"] as const;
+const KIND_NAMES = ["lab", "routing", "gateway", "tls", "autoscale", "autoscaleLab"] as const;
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
@@ -154,8 +162,8 @@ async function benchmark(values: Options): Promise<void> {
   if (others.length > 0) throw new UsageProblem(`One at a time: --${kind} or --${others.join(", --")}.`);
   if (kind === undefined && values.runs !== undefined)
     throw new UsageProblem("--runs goes with --lab, --routing, --gateway or --tls.");
-  if (kind !== "autoscale" && values.picture !== undefined)
-    throw new UsageProblem("--picture goes with --autoscale.");
+  if (kind !== "autoscale" && kind !== "autoscaleLab" && values.picture !== undefined)
+    throw new UsageProblem("--picture goes with --autoscale and --autoscale-lab.");
   const measure = measurement(kind, values.runs, values.picture);
   const machine = {
     cores: cpus().length,
@@ -208,6 +216,11 @@ runTool(
     .option(
       "--autoscale",
       "as many workers as three waves of load need, by NVIDIA's planner and the operator, on this machine; about eight minutes",
+      false,
+    )
+    .option(
+      "--autoscale-lab",
+      "the same on the lab, each worker on a cluster of its own; about twenty minutes",
       false,
     )
     .option("--picture <file>", "where to write the chart of --autoscale, SVG (default: none is drawn)")

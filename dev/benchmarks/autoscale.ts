@@ -1,6 +1,7 @@
 /**
- * `npm run benchmarks -- --autoscale`: a deployment on this machine under three waves of load from AIPerf, as
- * large as NVIDIA's planner decides and `dynamo-sky operate` carries out. Its workers are Dynamo's mocker.
+ * `npm run benchmarks -- --autoscale`: a deployment under three waves of load from AIPerf, as large as
+ * NVIDIA's planner decides and `dynamo-sky operate` carries out. Its workers are Dynamo's mocker, on this
+ * machine, or with `--autoscale-lab` each on a SkyPilot cluster of its own.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -13,6 +14,7 @@ import { targetOf } from "../../cli/bench/target";
 import type { ConfigInput } from "../../config/schema";
 import { SIMULATED } from "../../engines";
 import type { Progress } from "../../toolchain/index";
+import { LAB_INFRA } from "../../toolchain/labLayout";
 import { freePorts } from "../freePorts";
 import type { Benchmark } from "./benchmark";
 import { Observer, type Sample } from "./observer";
@@ -26,18 +28,46 @@ const LEAST = 1;
 const MOST = 3;
 /** Requests that a worker of this size answers at a time; the others wait. */
 const AT_A_TIME = 16;
-const WAVES = [
-  { name: "morning", clients: 4, requestsPerClient: 30 },
-  { name: "noon", clients: 40, requestsPerClient: 20 },
-  { name: "evening", clients: 4, requestsPerClient: 30 },
-] as const;
-const LIMIT_SECONDS = 600;
-/** Until the planner has taken what the last wave needed. */
-const REST_SECONDS = 300;
 
-async function configuration(): Promise<ConfigInput> {
+/** Where it runs, and what differs there. */
+export interface Place {
+  readonly config: Partial<ConfigInput>;
+  /** GPUs of a worker. */
+  readonly gpus: number;
+  /** Of each client at noon: long enough for two more workers. */
+  readonly requestsAtNoon: number;
+  /** Until the planner has taken what the last wave needed. */
+  readonly restSeconds: number;
+}
+
+export const HERE: Place = {
+  config: { target: "local" },
+  gpus: 1,
+  requestsAtNoon: 20,
+  restSeconds: 300,
+};
+
+/** A worker more is a launch: minutes. */
+export const IN_THE_LAB: Place = {
+  config: {
+    sky: { infra: LAB_INFRA },
+    placement: "dedicated",
+    cluster: { gpusPerNode: 2, accelerator: "H100" },
+  },
+  gpus: 2,
+  requestsAtNoon: 100,
+  restSeconds: 900,
+};
+
+const wavesAt = ({ requestsAtNoon }: Place) => [
+  { name: "morning", clients: 4, requestsPerClient: 30 },
+  { name: "noon", clients: 40, requestsPerClient: requestsAtNoon },
+  { name: "evening", clients: 4, requestsPerClient: 30 },
+];
+const LIMIT_SECONDS = 1800;
+
+async function configuration({ config, gpus }: Place): Promise<ConfigInput> {
   return {
-    target: "local",
     model: "Qwen/Qwen3-8B",
     engine: SIMULATED,
     // Few blocks of the KV cache, so that few streams fill it.
@@ -47,7 +77,7 @@ async function configuration(): Promise<ConfigInput> {
     ],
     // No limit that the load would meet.
     access: { gateway: true, requestsPerSecond: 1000, burst: 1000, connectionsPerKey: 1000 },
-    pools: [{ role: ROLE, minReplicas: LEAST, maxReplicas: MOST }],
+    pools: [{ role: ROLE, tensorParallel: gpus, minReplicas: LEAST, maxReplicas: MOST }],
     autoscale: {
       target: "load",
       scaleUpKvPercent: 50,
@@ -56,29 +86,33 @@ async function configuration(): Promise<ConfigInput> {
       cooldownSeconds: 20,
       changesPerHour: 100,
     },
-    limits: { gpus: MOST },
+    limits: { gpus: MOST * gpus },
     ...(await freePorts()),
+    ...config,
   };
 }
 
 /** @param picture Path of the chart. Default: none is drawn. */
-export function autoscaleBenchmark(say: Progress, picture?: string): Promise<Benchmark> {
-  return withBenchmarkStacks("dynamo-sky-autoscale", say, (stacks) => measureAll(stacks, say, picture));
+export function autoscaleBenchmark(place: Place, say: Progress, picture?: string): Promise<Benchmark> {
+  return withBenchmarkStacks("dynamo-sky-autoscale", say, (stacks) =>
+    measureAll(place, stacks, say, picture),
+  );
 }
 
 async function measureAll(
+  place: Place,
   stacks: BenchmarkStacks,
   say: Progress,
   picture: string | undefined,
 ): Promise<Benchmark> {
-  const outputs = await stacks.bringUp(STACK, await configuration());
+  const outputs = await stacks.bringUp(STACK, await configuration(place));
   const target = targetOf(outputs);
   const bench = await prepare(target, {}, say);
   const observer = new Observer(outputs, ROLE);
   const operator = stacks.operator(STACK, ["--every", "1"]);
   try {
     const waves: Wave[] = [];
-    for (const { name, clients, requestsPerClient } of WAVES) {
+    for (const { name, clients, requestsPerClient } of wavesAt(place)) {
       say(`${name}: ${clients} clients`);
       const directory = join(stacks.directory, "aiperf", name);
       const load = loadOf(clients, requestsPerClient);
@@ -93,7 +127,7 @@ async function measureAll(
       const times = requests.map(({ at }) => at);
       waves.push({ name, clients, requests, errors, from: Math.min(...times), to: Math.max(...times) });
     }
-    await observer.until(LEAST, REST_SECONDS);
+    await observer.until(LEAST, place.restSeconds);
     const samples = observer.stop();
     if (picture !== undefined) await writeFile(picture, await waveChart(waves, samples));
     return {

@@ -17,7 +17,7 @@ import type { WorkerRole } from "../../plan/types";
 import { type Progress, packageRoot } from "../../toolchain/index";
 
 const MAIN = "program.cjs";
-const OPERATION_SECONDS = 300;
+const OPERATION_SECONDS = 1200;
 
 /** Makes the directory a Pulumi project whose program is this repository's, as compiled. */
 export function writeProject(directory: string, name: string): void {
