@@ -13,6 +13,7 @@ import {
 import { ProgramError } from "./components/problems";
 import type { DeploymentConfig } from "./config/deployment";
 import { CONFIG_NAMESPACE } from "./config/problems";
+import type { StackOutputs } from "./plan/outputs";
 import { poolsNote } from "./plan/usualPools";
 
 /**
@@ -45,7 +46,7 @@ async function observed(prefix: string, config: DeploymentConfig, token: string 
   return { observedSky: await observeSky(prefix, config.sky.infra, config, token) };
 }
 
-async function program() {
+async function program(): Promise<StackOutputs> {
   const text = configOfStack();
   const checked = checkedConfig(text);
   const last = await lastUpdate(checked);

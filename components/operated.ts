@@ -4,7 +4,7 @@
  */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../config/deployment";
-import { replicasSchema, stateMark } from "../plan/outputs";
+import { OPERATED_OUTPUTS, replicasSchema, stateMark } from "../plan/outputs";
 import { isAutoscaled, type Replicas, scaledPools, withReplicas } from "../plan/scale";
 import { ProgramError } from "./problems";
 
@@ -48,9 +48,6 @@ function timeIn(variable: string): string | undefined {
 /** Output of the stack with the numbers. */
 const REPLICAS_OUTPUT = "replicas";
 
-/** Outputs of the last update that decide about the next one. */
-const OWN_OUTPUTS = ["asleep", "workersDown", "endpoint", REPLICAS_OUTPUT] as const;
-
 /** What the stack's last update has left. */
 export interface LastUpdate {
   readonly replicas: Replicas;
@@ -80,7 +77,7 @@ async function ownOutputs(): Promise<Readonly<Record<string, unknown>>> {
     `${pulumi.getOrganization()}/${pulumi.getProject()}/${pulumi.getStack()}`,
   );
   const known = await Promise.all(
-    OWN_OUTPUTS.map(async (name) => [name, (await self.getOutputDetails(name)).value] as const),
+    OPERATED_OUTPUTS.map(async (name) => [name, (await self.getOutputDetails(name)).value] as const),
   );
   return Object.fromEntries(known);
 }

@@ -118,15 +118,17 @@ export const costSchema = z.object({
 /** The output `replicas`: how many there are of pools with `maxReplicas`, by role. */
 export const replicasSchema = z.partialRecord(z.enum(WORKER_ROLES), z.int().min(0));
 
+/** Outputs of the stack that its DynamoCluster does not have, and that decide about the next update. */
+export const OPERATED_OUTPUTS = ["asleep", "workersDown", "replicas", "look"] as const;
+
 /**
  * What an operator goes by: differs after an update that takes the stack down, or brings it up, or another
  * number of replicas.
  */
 export function stateMark(outputs: Readonly<Record<string, unknown>>): string {
-  const { asleep, workersDown, endpoint } = outputs;
   const replicas = replicasSchema.safeParse(outputs["replicas"]).data ?? {};
   const counts = WORKER_ROLES.map((role) => replicas[role] ?? null);
-  return JSON.stringify([asleep, workersDown, endpoint, counts]);
+  return JSON.stringify(OPERATED_OUTPUTS.map((name) => (name === "replicas" ? counts : outputs[name])));
 }
 
 /** The outputs of both. Absent or null ones do not apply to this deployment. */
@@ -136,13 +138,24 @@ export const outputsSchema = z.object({
   model: z.string(),
   /** The first key; secret. */
   apiKey: z.string().nullish(),
+  /** All keys by name; secret. */
+  apiKeys: z.record(z.string(), z.string()).nullish().catch(undefined),
+  /** Commands for a person: to ask the model, to have its key, to look at it. */
+  chat: z.string().optional().catch(undefined),
+  key: z.string().optional().catch(undefined),
+  look: z.string().optional().catch(undefined),
   /** PEM that clients must trust. */
   certificate: z.string().nullish(),
   /** SHA-256 fingerprint of the endpoint's certificate. */
   certificateFingerprint: z.string().nullish(),
   cost: costSchema.optional().catch(undefined),
   replicas: replicasSchema.optional().catch(undefined),
+  /** Since when nothing of it runs, ISO 8601. */
+  asleep: z.string().optional().catch(undefined),
   /** Since when its workers are asleep, ISO 8601. */
   workersDown: z.string().optional().catch(undefined),
   deployment: detailsSchema,
 });
+
+/** What a program may give its stack as outputs. */
+export type StackOutputs = { readonly [name in keyof z.input<typeof outputsSchema>]?: unknown };

@@ -13,7 +13,12 @@ import { parseConfig } from "../../plan/config";
 import { stackOutputs } from "../outputs";
 
 export const START = Date.parse("2026-11-25T10:00:00Z");
-export const UP = stackOutputs({ endpoint: "http://127.0.0.1:8000", model: "m", replicas: { decode: 2 } });
+export const UP = stackOutputs({
+  endpoint: "http://127.0.0.1:8000",
+  model: "m",
+  replicas: { decode: 2 },
+  look: "bin/dynamo-sky status",
+});
 export const DECODE: ConfigInput = {
   model: "Qwen/Qwen3-8B",
   engine: "mocker",

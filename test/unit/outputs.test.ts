@@ -1,7 +1,7 @@
 /** What the state of a stack tells the commands. */
 import { describe, expect, it } from "vitest";
 import { isExported, outputsIn } from "../../cli/pulumi/exported";
-import { DEPLOYMENT_TYPE, outputsSchema } from "../../plan/outputs";
+import { DEPLOYMENT_TYPE, outputsSchema, stateMark } from "../../plan/outputs";
 import { exported, stackOutputs } from "../outputs";
 
 const shown = { endpoint: "http://x", model: "m" };
@@ -72,6 +72,25 @@ it.each([undefined, "dynamo-sky/1 {}", { target: "local" }])(
     expect(outputsSchema.safeParse({ ...shown, deployment }).success).toBe(false);
   },
 );
+
+describe("the mark by which an operator decides", () => {
+  const up = { endpoint: "http://x", look: "status", replicas: { decode: 2, prefill: 1 } };
+
+  it.each([
+    {},
+    { ...up, look: undefined },
+    { ...up, asleep: "2027-03-01T00:00:00Z" },
+    { ...up, workersDown: "2027-03-01T00:00:00Z" },
+    { ...up, replicas: { decode: 3, prefill: 1 } },
+  ])("is another one of %j", (outputs) => {
+    expect(stateMark(outputs)).not.toBe(stateMark(up));
+  });
+
+  it("is that of the stack's own outputs: what its DynamoCluster has told since does not count", () => {
+    const replicas = { prefill: 1, decode: 2 };
+    expect(stateMark({ look: "status", replicas })).toBe(stateMark({ ...up, apiKey: "other" }));
+  });
+});
 
 it("what cannot be read of the cost is not known", () => {
   expect(outputsSchema.parse({ ...stackOutputs(shown), cost: "much" }).cost).toBeUndefined();
