@@ -117,11 +117,11 @@ function nextStep(turn: Turn, states: ReadonlyMap<string, UnitState>, restarts: 
 async function waitsFor(turn: Turn, away: Step["away"]): Promise<string> {
   const { began, pool, unit } = turn;
   const waits = `${away.map(({ unit: other }) => other).join(", ")} to serve`;
-  const left = away.filter(({ state }) => state === "abandoned");
-  if (left.length === 0 || Date.now() - began.getTime() < ABANDONED_SECONDS * 1000) return waits;
+  const unfinished = away.filter(({ state }) => state === "abandoned");
+  if (unfinished.length === 0 || Date.now() - began.getTime() < ABANDONED_SECONDS * 1000) return waits;
   // Once more: a command may have completed its change and ended while the first look was on its way.
   const states = await turn.look();
-  const abandoned = left.find(({ unit: other }) => states.get(other) === "abandoned")?.unit;
+  const abandoned = unfinished.find(({ unit: other }) => states.get(other) === "abandoned")?.unit;
   if (abandoned === undefined) return waits;
   throw new UserError(
     `The rollout of ${pool} has stopped: the change of ${abandoned} is not complete. ${unit} was not changed, ` +

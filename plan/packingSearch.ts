@@ -49,10 +49,10 @@ function fill(
     readonly slack: number;
     readonly choices: Filling[];
   }
-  const open = (left: readonly number[], waste: number): Level => ({
-    counts: left,
+  const open = (remaining: readonly number[], waste: number): Level => ({
+    counts: remaining,
     slack: waste,
-    choices: fillingsOf(search, left, waste),
+    choices: fillingsOf(search, remaining, waste),
   });
   const chosen: Filling[] = [];
   const levels = [open(counts, slack)];
@@ -66,11 +66,11 @@ function fill(
       continue;
     }
     if (++search.states > MOST_STATES) return undefined;
-    const left = level.counts.map((count, index) => count - (choice[index] ?? 0));
-    if (search.dead.has(`${chosen.length + 1}:${left.join()}`)) continue;
+    const remaining = level.counts.map((count, index) => count - (choice[index] ?? 0));
+    if (search.dead.has(`${chosen.length + 1}:${remaining.join()}`)) continue;
     const used = choice.reduce((sum, count, index) => sum + count * (search.sizes[index] ?? 0), 0);
     chosen.push(choice);
-    levels.push(open(left, level.slack - (search.gpusPerNode - used)));
+    levels.push(open(remaining, level.slack - (search.gpusPerNode - used)));
   }
   return undefined;
 }

@@ -90,7 +90,7 @@ def main():
     from dynamo.runtime import dynamo_worker
 
     class Answered(planner_factory.VirtualConnector):
-        """Takes workers for settled once a decision was answered.
+        """Takes the workers as they are once a decision was answered.
 
         A limit or a schedule may have left others than it decided: it would wait for those for ever.
         """

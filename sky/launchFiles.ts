@@ -17,8 +17,10 @@ export async function makeLaunchDirectory(cluster: string): Promise<string> {
 
 /** Removes directories left by killed launches of a cluster. Ignores those owned by other users. */
 export async function removeLaunchDirectories(cluster: string): Promise<void> {
-  const left = (await readdir(tmpdir())).filter((name) => name.startsWith(prefixOf(cluster)));
+  const directories = (await readdir(tmpdir())).filter((name) => name.startsWith(prefixOf(cluster)));
   await Promise.all(
-    left.map((name) => rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined)),
+    directories.map((name) =>
+      rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined),
+    ),
   );
 }

@@ -73,13 +73,13 @@ export class SkySession {
     this.signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.end(`no answer within ${timeoutSeconds} s`), timeoutSeconds * 1000);
-      const settled = <T>(settle: (value: T) => void) => {
+      const answered = <T>(settle: (value: T) => void) => {
         return (value: T): void => {
           clearTimeout(timer);
           settle(value);
         };
       };
-      const waiting = { resolve: settled(resolve), reject: settled(reject) };
+      const waiting = { resolve: answered(resolve), reject: answered(reject) };
       this.waiting.push(waiting);
       void this.start().then(({ process }) => {
         // It may have timed out meanwhile.

@@ -3,7 +3,7 @@
 /**
  * SkyPilot's name, and AIConfigurator's of the machines with them that it has measured. Of each there are
  * machines with eight, connected with each other: `num_gpus_per_node` in
- * https://github.com/ai-dynamo/aiconfigurator/tree/v0.11.0/aic-core/src/aiconfigurator_core/systems
+ * https://github.com/ai-dynamo/aiconfigurator/tree/v0.12.0/aic-core/src/aiconfigurator_core/systems
  */
 export const ACCELERATORS: Readonly<Record<string, string>> = {
   H100: "h100_sxm",

@@ -9,7 +9,7 @@ Prints `{"known": […], "moe", "answers": [{"backend", "system", "version", "la
 "problems": […]}]}`. `known` are the models whose configuration AIConfigurator carries; `problem` is there
 instead of `answers` where it cannot read the model at all.
 
-AIConfigurator searches: https://github.com/ai-dynamo/aiconfigurator/blob/v0.11.0/src/aiconfigurator/cli/api.py
+AIConfigurator searches: https://github.com/ai-dynamo/aiconfigurator/blob/v0.12.0/src/aiconfigurator/cli/api.py
 (`cli_default`). Its own choice (`pick_default`) may leave GPUs idle, and falls back to layouts that break the
 promise, so the rows of its search are picked here.
 """

@@ -1,6 +1,7 @@
 /** Checks of the router and its frontend. */
 
 import { isSimulated } from "../../engines";
+import { runsContainers } from "../infra";
 import { chatProcessor } from "../parsers";
 import { firstReplicas } from "../pools";
 import type { Problem } from "../problems";
@@ -108,15 +109,18 @@ function outputBlockProblems({ router, pools }: Known): Problem[] {
 /**
  * Simulated timing is `aisimulate`'s, which NVIDIA's images have and PyPI does not (`runtime/overrides.txt`).
  */
-function simulationProblems({ frontend, engine }: Known): Problem[] {
+function simulationProblems({ frontend, engine, sky }: Known): Problem[] {
   const args = frontend?.args ?? [];
   const at = args.findIndex(
     (argument, index) =>
       argument === "--router-prefill-load-model=ais" ||
       (argument === "ais" && args[index - 1] === "--router-prefill-load-model"),
   );
-  if (at < 0 || engine === undefined || !isSimulated(engine)) return [];
-  const message = `${show(args[at])} needs the package aisimulate, which NVIDIA's images have and PyPI has not, and engine ${engine} is installed from there. Remove it, or use a real engine.`;
+  if (at < 0 || engine === undefined) return [];
+  const hasImage = sky?.image !== undefined || (sky?.infra ?? []).every(runsContainers);
+  if (!isSimulated(engine) && hasImage) return [];
+  const remedy = isSimulated(engine) ? "use a real engine" : "name an image that has it (sky.image)";
+  const message = `${show(args[at])} needs the package aisimulate, which NVIDIA's images have and PyPI has not, and engine ${engine} is installed from there. Remove it, or ${remedy}.`;
   return [{ path: ["frontend", "args", at], message }];
 }
 

@@ -47,8 +47,8 @@ function frontendProgram(context: PlanContext, replica: number, ports: NodePorts
       ...flag("--trust-remote-code", config.trustRemoteCode),
       ...frontend.args,
     ],
-    // Never DYN_TCP_RPC_PORT: with it a frontend of Dynamo 1.4.2 finds no model ('TCP RPC port not
-    // initialized').
+    // Never DYN_TCP_RPC_PORT: with it a frontend finds no model ('TCP RPC port not initialized'; tried with
+    // Dynamo 1.4.2).
     env: {
       ...dynamoEnvironment(context),
       ...(taken.response === undefined ? {} : { DYN_TCP_RESPONSE_STREAM_PORT: String(taken.response) }),

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Action } from "../../cli/operate/journal";
+import { eventually } from "../eventually";
 import { REPOSITORY, type TestProject } from "./programHarness";
 
 const COMMAND = `${REPOSITORY}/bin/dynamo-sky`;
@@ -47,6 +48,15 @@ export class TestOperator {
   did(kind: Action["kind"]): boolean {
     return this.actions.some((action) => action.kind === kind);
   }
+}
+
+/** Destroys the stack beside its operator, an update of which may just hold the lock. */
+export async function destroyBeside(project: TestProject): Promise<void> {
+  const destroyed = async () => {
+    await (await project.open("dev")).destroy();
+    return true;
+  };
+  await eventually(destroyed, 180);
 }
 
 /** Runs a command that ends by itself. */

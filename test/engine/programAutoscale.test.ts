@@ -12,7 +12,7 @@ import { kill, processesOf } from "../../lib/processes";
 import { nodeDirectory } from "../../local/directories";
 import { eventually } from "../eventually";
 import { commandOf, processesWith } from "../processes";
-import { dynamoSky, TestOperator } from "./operatorHarness";
+import { destroyBeside, dynamoSky, TestOperator } from "./operatorHarness";
 import { eachGoesOn, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 const STREAMS = 40;
@@ -204,7 +204,7 @@ it(
 
 it("ends its operator when it is destroyed, and leaves nothing", LONG, async () => {
   const ended = operator.ended();
-  await (await project.open("dev")).destroy();
+  await destroyBeside(project);
   expect(await ended).toBe(0);
   expect(operator.actions.at(-1)).toMatchObject({ kind: "stopped", text: "dev was destroyed" });
   expect(leftOf(cluster)).toEqual({ processes: [], directory: false });

@@ -12,7 +12,7 @@ import { kill } from "../../lib/processes";
 import { stateMark } from "../../plan/outputs";
 import { eventually } from "../eventually";
 import { commandOf, processesWith } from "../processes";
-import { dynamoSky, TestOperator } from "./operatorHarness";
+import { destroyBeside, dynamoSky, TestOperator } from "./operatorHarness";
 import { eachGoesOn, leftOf, namespaced, pids, type TestProject, testProject } from "./programHarness";
 
 const MODEL = "Qwen/Qwen3-8B";
@@ -173,7 +173,7 @@ it("has lost no request: each had its answer, or was told to come back", () => {
 it("ends its operator when it is destroyed, and leaves nothing", LONG, async () => {
   const ended = operator.ended();
   decidedBy = stateMark(await outputs());
-  await (await project.open("dev")).destroy();
+  await destroyBeside(project);
   expect(await ended).toBe(0);
   expect(leftOf(cluster)).toEqual({ processes: [], directory: false });
 });

@@ -66,6 +66,17 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
+    "simulated timing where no image is used",
+    {
+      engine: "sglang",
+      sky: { infra: "slurm/cluster" },
+      frontend: { args: ["--router-prefill-load-model=ais"] },
+    },
+    [
+      'dynamo-sky:frontend.args[0]: "--router-prefill-load-model=ais" needs the package aisimulate, which NVIDIA\'s images have and PyPI has not, and engine sglang is installed from there. Remove it, or name an image that has it (sky.image).',
+    ],
+  ],
+  [
     "a soft affinity of no session",
     { router: { sessionAffinityMode: "soft" } },
     [

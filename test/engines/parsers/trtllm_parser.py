@@ -4,7 +4,7 @@ PyPI.
 `dynamo.trtllm`'s own parser reads four defaults from the engine; they are defined here, and nothing else is
 imitated. The parser accepts any `--trtllm.<group>.<key>`, which the engine would validate (its classes reject
 unknown keys). Those that the plan uses are listed here, from
-https://github.com/NVIDIA/TensorRT-LLM/blob/main/tensorrt_llm/llmapi/llm_args.py (`TorchLlmArgs`,
+https://github.com/NVIDIA/TensorRT-LLM/blob/v1.3.0rc29/tensorrt_llm/llmapi/llm_args.py (`TorchLlmArgs`,
 `KvCacheConfig`, `CacheTransceiverConfig`, the same since 1.1), so that a mistyped one is rejected here too.
 """
 
