@@ -141,7 +141,7 @@ export const skySchema = section({
   rdma: optional(oneOf("an answer", ["required", "optional"]), {
     absent: "required where `sky.networkTier` is set to best, else optional",
     about:
-      "Whether nodes must have an RDMA device, where replicas span nodes or hand over KV blocks to another node. `required`: a node without one starts no engine, instead of using TCP in silence. `optional`: its log says so.",
+      "Whether nodes must have an RDMA device, where replicas span nodes or hand over KV blocks to another node. `required`: a node without one starts no engine, instead of using TCP in silence. `optional`: `status` and its log say so.",
   }),
   image: optional(imageSchema(), {
     absent: "the engine's NGC image where containers can run",

@@ -187,6 +187,7 @@ def report(node_dir, wanted, redact):
         "exists": os.path.isdir(os.path.join(node_dir, "logs")),
         "supervisor": states is not None,
         "crashSeconds": crash_seconds(node_dir),
+        "notes": supervision.read_json(os.path.join(node_dir, files.NOTES)) or [],
         "programs": programs,
         "frontends": {
             name: frontend("http://%s:%d" % (host, port), wanted["model"], wanted["series"])

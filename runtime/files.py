@@ -8,6 +8,8 @@ import stat
 
 SECRETS = "secrets.json"
 UNITS = "units"
+# What the check before the start has found.
+NOTES = "node-check.json"
 # When it was changed last somebody asked for a model without workers: the gateway writes it, the agent looks.
 ASKED = "run/gateway-asked.log"
 

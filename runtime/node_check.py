@@ -2,8 +2,8 @@
 same after minutes of loading, in its own words, or not at all.
 
 What makes the start useless is a problem: no driver, one that is too old, too few GPUs, a lost one, no RDMA
-device where one is required. What may be harmless is a note: Xid errors in the kernel's log (the GPU may have
-been reset since), uncorrected ECC errors, memory in use.
+device where one is required. What may be harmless is a note, which `status` shows: Xid errors in
+the kernel's log (the GPU may have been reset since), uncorrected ECC errors, memory in use or not alike, no RDMA.
 
 Standard library only, Python 3.9 or later: it runs as the first step of `start.py`.
 """
@@ -19,6 +19,8 @@ QUERY = "index,driver_version,memory.total,memory.used,mig.mode.current,ecc.erro
 TOOL_SECONDS = 60
 # A share of a GPU's memory that the driver itself may use.
 FREE_MEMORY = 0.95
+# Usual in a container.
+UNREADABLE = "the kernel's log cannot be read, so Xid errors are not seen"
 # Errors of the GPU, its memory and its links. The others come from programs, such as 13, 31 and 43:
 # https://docs.nvidia.com/deploy/xid-errors/
 XID = re.compile(r"NVRM: Xid \(([^)]*)\): (48|62|63|64|74|79|92|94|95|119|120|140|143|154)\b.*")
@@ -111,10 +113,12 @@ def gpu_findings(used, env, driver):
             "the plan uses GPU %s of this node (counted from 0), and it has %d: ask for as many as "
             "cluster.gpusPerNode says" % (", ".join(map(str, used)), there)
         )
+    rows = [row for row in rows if own is None or row[0] in own]
+    sizes = sorted({int(row[2]) for row in rows if row[2].isdigit()})
+    if len(sizes) > 1 and not has_parts:
+        notes.append("its GPUs have %s MiB of memory: all are used as if they had the least" % sizes)
     for row in rows:
         index, _, total, taken, _, ecc = row
-        if own is not None and index not in own:
-            continue
         broken = next((field for field in row if BROKEN.search(field)), None)
         if broken is not None:
             problems.append("GPU %s is broken: nvidia-smi says '%s' of it" % (index, broken))
@@ -163,7 +167,7 @@ def kernel_notes():
     told = told_by(["dmesg"])
     if told is None or told[0] != 0:
         why = "there is no dmesg" if told is None else last_line(told[1])
-        return ["the kernel's log cannot be read, so Xid errors are not seen (%s)" % why]
+        return ["%s (%s)" % (UNREADABLE, why)]
     latest = {}
     for match in XID.finditer(told[1]):
         latest[match[1], match[2]] = match[0]
@@ -171,7 +175,7 @@ def kernel_notes():
 
 
 def ensure(used, env, driver=None, rdma=None):
-    """Prints notes and problems. @raises SystemExit if there is a problem."""
+    """Prints notes and problems. @returns what was found. @raises SystemExit if there is a problem."""
     problems, notes = check(used, env, driver, rdma)
     for note in notes:
         print("node check, note: " + note, flush=True)
@@ -179,3 +183,4 @@ def ensure(used, env, driver=None, rdma=None):
         print("node check, problem: " + problem, flush=True)
     if problems:
         raise SystemExit("this node cannot run what the plan asks of it: no engine is started")
+    return [note for note in notes if not note.startswith(UNREADABLE)]

@@ -36,7 +36,7 @@ import models
 import node
 import node_check
 import plan as plans
-from files import SECRETS, UNITS, remove, write_private
+from files import NOTES, SECRETS, UNITS, remove, write_private
 from launch import FILES
 
 # The only secret of a launch over several nodes without generated ones: each node derives the others from it.
@@ -204,11 +204,12 @@ def main():
         specs = nodes.get(rank, [])
         everywhere = [spec for programs in nodes.values() for spec in programs]
     used = {*node_check.gpus_of(specs), *range(arguments.gpus)}
-    node_check.ensure(sorted(used), os.environ, arguments.driver, arguments.rdma)
+    notes = node_check.ensure(sorted(used), os.environ, arguments.driver, arguments.rdma)
     fetch_left_out(home, runtime, specs)
     has_data = any(spec["role"] == "prometheus" for spec in everywhere)
     clear(directory, [*([DATA] if has_data else []), *(GIVEN if arguments.keep else [])])
     write_private(os.path.join(directory, "allocation"), allocation)
+    write_private(os.path.join(directory, NOTES), json.dumps(notes))
     os.makedirs(os.path.join(directory, "logs"), exist_ok=True)
     for name in os.listdir(runtime):
         if name.endswith((".py", ".conf")):

@@ -26,7 +26,7 @@ time to first token (TTFT) and between tokens (ITL), cache hit rate, dollars an 
   .addOption(timeout(60, "seconds after which a node that does not answer counts as unreachable"))
   .addOption(
     json(
-      "{at,healthy,problems,causes:[{program,title,said,advice}],endpoint,model,roles,requests,cost,clusters:[{nodes:[{programs}]}]}; with --watch one object a line",
+      "{at,healthy,problems,notes,causes:[{program,title,said,advice}],endpoint,model,roles,requests,cost,clusters:[{nodes:[{programs}]}]}; with --watch one object a line",
     ),
   )
   .action(async (given) => {

@@ -38,6 +38,7 @@ export function drawStatus(status: Status, options: DrawOptions): string[] {
   const lines: Line[] = [
     ...heading(status, options),
     ...status.problems.map((problem): Line => [{ text: "  ✗ ", style: "red" }, problem]),
+    ...status.notes.map((note): Line => [{ text: "  ! ", style: "yellow" }, note]),
     ...status.causes.flatMap((cause) => causeLines(cause, options.width)),
     [],
     ...(status.workersDown === null ? [] : [labelled("Workers", [asleepText(status.workersDown)])]),

@@ -41,6 +41,8 @@ export const nodeReport = z.object({
   supervisor: z.boolean(),
   /** How soon after its start an exit counts as a crash. */
   crashSeconds: z.number().nullable(),
+  /** What its check before the start has found. */
+  notes: z.array(z.string()).default([]),
   programs: z.record(z.string(), programReport),
   frontends: z.record(z.string(), frontendReport),
 });

@@ -85,6 +85,8 @@ export interface Status {
   readonly healthy: boolean;
   /** Problems, one sentence each. */
   readonly problems: readonly string[];
+  /** What the nodes' checks have found, and may be harmless. */
+  readonly notes: readonly string[];
   readonly causes: readonly KnownCause[];
   readonly endpoint: string;
   /** Since when its workers are asleep, ISO 8601; null if they are not. */
@@ -127,6 +129,7 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
     at: seen.at.toISOString(),
     healthy: problems.length === 0,
     problems,
+    notes: seen.nodes.flatMap(notesOf),
     causes: causesIn(clusters, roles, seen),
     endpoint,
     workersDown,
@@ -140,6 +143,10 @@ export function statusOf(deployed: Deployed, seen: Seen): Status {
     cost: costOf(deployed, seen.clusters, seen.at),
     clusters,
   };
+}
+
+function notesOf({ cluster, rank, answer }: Seen["nodes"][number]): string[] {
+  return "unreachable" in answer ? [] : answer.now.notes.map((note) => `node ${rank} of ${cluster}: ${note}`);
 }
 
 /** Of what does not run, of workers of a role that is not complete, and of the frontends that wait for it. */

@@ -7,8 +7,11 @@ import { OWN_GPUS } from "../../lib/placeholders";
 import { python } from "../runtime";
 
 /** As `nvidia-smi --query-gpu=… --format=csv,noheader,nounits` prints it: see `QUERY` of node_check.py. */
-const gpu = (index: number, change: { driver?: string; used?: number; mig?: string; ecc?: string } = {}) =>
-  `${index}, ${change.driver ?? "580.95.05"}, 81559, ${change.used ?? 4}, ${change.mig ?? "Disabled"}, ${change.ecc ?? "0"}`;
+const gpu = (
+  index: number,
+  change: { driver?: string; used?: number; total?: number; mig?: string; ecc?: string } = {},
+) =>
+  `${index}, ${change.driver ?? "580.95.05"}, ${change.total ?? 81_559}, ${change.used ?? 4}, ${change.mig ?? "Disabled"}, ${change.ecc ?? "0"}`;
 const EIGHT = Array.from({ length: 8 }, (_, index) => gpu(index)).join("\n");
 const RDMA = "#      Transport: rc_mlx5\n#         Device: mlx5_0:1";
 const TCP = "#      Transport: tcp\n#         Device: eth0";
@@ -130,6 +133,14 @@ print(json.dumps(node_check.check(node_check.gpus_of(specs), env, driver, rdma))
       "GPU 0: 70000 of its 81559 MiB are in use already",
       "GPU 1 has had 3 uncorrected ECC errors since its last reset",
       `the kernel has logged: ${xid}`,
+    ]);
+  });
+
+  it("names GPUs that are not alike", () => {
+    fake("nvidia-smi", [gpu(0), gpu(1, { total: 40_960 })].join("\n"));
+    fake("dmesg", "");
+    expect(check({ gpus: [0, 1] }).notes).toEqual([
+      "its GPUs have [40960, 81559] MiB of memory: all are used as if they had the least",
     ]);
   });
 

@@ -79,7 +79,15 @@ function report(
     requests === undefined
       ? {}
       : { "frontend-0": { metrics: metricsOf(requests), ready: readyWith(decode) } };
-  return { at: NOW, exists: true, supervisor: true, crashSeconds: 10, programs, frontends: frontend };
+  return {
+    at: NOW,
+    exists: true,
+    supervisor: true,
+    crashSeconds: 10,
+    notes: [],
+    programs,
+    frontends: frontend,
+  };
 }
 
 const head = (change: Partial<Record<string, ProgramReport>> = {}, requests = 30, decode = 2): NodeReport =>
@@ -244,6 +252,14 @@ describe("what is wrong", () => {
       "decode: 1 of 2 workers registered",
     ]);
     expect(status.clusters[0]?.nodes[1]?.programs[0]?.state).toBe("unknown");
+  });
+
+  it("is not what a node's check has found and may be harmless: that is shown beside it", () => {
+    const status = look(head(), { ...tail, notes: ["no RDMA: KV blocks and collectives go over TCP"] });
+    expect(status).toMatchObject({ healthy: true, problems: [] });
+    expect(screen(status)).toContain(
+      `  ! node 1 of ${status.clusters[0]?.cluster}: no RDMA: KV blocks and collectives go over TCP`,
+    );
   });
 
   it("is a node without its supervisor, a program that it does not know, a frontend that is silent", () => {
