@@ -2,8 +2,8 @@
 same after minutes of loading, in its own words, or not at all.
 
 What makes the start useless is a problem: no driver, one that is too old, too few GPUs, a lost one, no RDMA
-device where one is required. What may be harmless is a note, which `status` shows: Xid errors in
-the kernel's log (the GPU may have been reset since), uncorrected ECC errors, memory in use or not alike, no RDMA.
+device where one is required. What may be harmless is a note, which `status` shows: Xid errors in the kernel's
+log (the GPU may have been reset since), uncorrected ECC errors, memory in use or not alike, no RDMA.
 
 Standard library only, Python 3.9 or later: it runs as the first step of `start.py`.
 """
