@@ -14,7 +14,9 @@ import { plan } from "../../plan/plan";
 import { programsOf } from "../../plan/types";
 import { ensureToolchain } from "../../toolchain/index";
 
-/** For each configuration: keys that the planner does not know, which it would ignore, and what it refuses. */
+/**
+ * For each configuration: keys that the planner does not know, which it would ignore, and what it refuses.
+ */
 const SCRIPT = `
 import json, sys
 import planner
