@@ -2,13 +2,17 @@
  * `npx tsx dev/recordSizes.ts [NAME…]`: asks the real AIConfigurator what the tests of `size` and of `bench`
  * need, and records its answers in test/unit/aiconfigurator. Minutes; to be run when its version changes.
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LOADS } from "../cli/bench/loads";
 import { questionOf as benchQuestion } from "../cli/bench/prediction";
-import { estimate, predict, type Question } from "../cli/size/aiconfigurator";
+import { estimate, estimates, predict, type Question } from "../cli/size/aiconfigurator";
+import type { SizeRecord } from "../cli/size/best";
+import { type CacheRecord, withCaches } from "../cli/size/cached";
 import { checkedOptions, type Written } from "../cli/size/options";
-import { questionOf } from "../cli/size/size";
+import { prefixLoadOf } from "../cli/size/prefixes";
+import { replay } from "../cli/size/replay";
+import { questionOf, size } from "../cli/size/size";
 import { gpusPerReplica } from "../config/pools";
 import { realEngines } from "../engines";
 import { Progress } from "../lib/progress";
@@ -91,6 +95,51 @@ async function recordEstimate(name: string, of: Benched, onProgress: Progress["l
   write(join("estimates", name), { target, measured, asked, said });
 }
 
+const CACHES = "qwen3-8b-16-shared";
+
+/** Rows of the table whose caches the tests look at. */
+const CACHED = 4;
+
+/**
+ * What Dynamo's replay and AIConfigurator say of layouts that are recorded already, when prompts share
+ * beginnings: more than fit in the cache of one worker.
+ */
+async function recordCaches(name: string, onProgress: Progress["line"]): Promise<void> {
+  const [engine = ""] = realEngines();
+  const written = { ...DEFAULTS, gpus: "16", engine: [engine], accelerator: ["H100"], price: ["2.5"] };
+  const asked = { sharedPrefix: "3500", prefixes: "200" };
+  const options = checkedOptions({ ...written, ...asked });
+  const load = prefixLoadOf(options);
+  if (load === undefined) throw new Error("no shared prefixes");
+  const said = recordOf(`qwen3-8b-16-${engine}`).said;
+  const sources = { predict: async () => said, costs: async () => undefined, say: onProgress };
+  const { layouts } = await size(options, sources);
+  const answers: Partial<CacheRecord> = {};
+  await withCaches(
+    layouts.slice(0, CACHED),
+    { load, options },
+    {
+      say: onProgress,
+      replay: async (question) => {
+        const answer = await replay(question, onProgress);
+        Object.assign(answers, { replayQuestion: question, replayed: answer });
+        return answer;
+      },
+      estimates: async (questions) => {
+        const all = await estimates(questions, onProgress);
+        Object.assign(answers, { estimateQuestions: questions, estimated: all });
+        return all;
+      },
+    },
+  );
+  write(join("caches", name), { ...asked, ...answers });
+}
+
+function recordOf(name: string): SizeRecord {
+  const file = join(packageRoot(), "test", "unit", "aiconfigurator", `${name}.json`);
+  return JSON.parse(readFileSync(file, "utf8")) as SizeRecord;
+}
+
 function write(name: string, record: object): void {
   const file = join(packageRoot(), "test", "unit", "aiconfigurator", `${name}.json`);
   writeFileSync(file, `${JSON.stringify(record, undefined, 1)}\n`);
@@ -108,6 +157,7 @@ async function record(): Promise<void> {
     line(name);
     await recordEstimate(name, of, line);
   }
+  if (isWanted(CACHES)) await recordCaches(CACHES, line);
 }
 
 record().catch((error: unknown) => {

@@ -8,12 +8,15 @@ import { collect, json, verb } from "../command";
 import { EXIT, exitCodes, fromCaller } from "../commandLine";
 import { UsageProblem } from "../pulumi/problem";
 import { ACCELERATORS } from "../size/accelerators";
-import { predict } from "../size/aiconfigurator";
+import { estimates, predict } from "../size/aiconfigurator";
+import { withCaches } from "../size/cached";
 import { chartSpec } from "../size/chart";
 import { asJson, drawTable, versionLines } from "../size/draw";
 import type { Priced } from "../size/layouts";
 import { checkedOptions, LENGTHS, overwrites, type SizeOptions } from "../size/options";
-import { size } from "../size/size";
+import { prefixLoadOf } from "../size/prefixes";
+import { replay } from "../size/replay";
+import { type Sized, size } from "../size/size";
 import { stackText } from "../size/stackFile";
 import { chartLibraries, svgOf } from "../vega";
 
@@ -40,9 +43,11 @@ export const command = verb(
   .option("--concurrency <n>", "instead of --gpus: requests at a time that it has to carry")
   .option("--isl <tokens>", `length of a prompt (default: ${LENGTHS.isl})`)
   .option("--osl <tokens>", `length of an answer (default: ${LENGTHS.osl})`)
+  .option("--shared-prefix <tokens>", "how many of a prompt's tokens, its first ones, other prompts have too")
+  .option("--prefixes <n>", "how many different such beginnings there are; with --shared-prefix")
   .option(
     "--trace <file>",
-    "requests, from which both lengths are taken: JSON lines with input_length and output_length",
+    "requests, from which lengths, and with hash_ids shared prefixes, are taken: JSON lines with input_length and output_length",
     fromCaller,
   )
   .option("--ttft <ms>", "longest time to the first token", "1000")
@@ -68,7 +73,7 @@ export const command = verb(
   .option("--choose <n>", "which one, by its number in the table (default: 1)")
   .addOption(
     json(
-      "{layouts:[{engine,accelerator,mode,roles,gpus,nodes,tokensPerSecondPerGpu,ttft,tpot,requestsPerSecond,dollarsPerHour,dollarsPerMillionTokens,spotDollarsPerHour,spotDollarsPerMillionTokens,config}],notes}",
+      "{layouts:[{engine,accelerator,mode,roles,gpus,nodes,tokensPerSecondPerGpu,ttft,tpot,requestsPerSecond,dollarsPerHour,dollarsPerMillionTokens,spotDollarsPerHour,spotDollarsPerMillionTokens,cached?,config}],notes}",
     ),
   )
   .action(async ({ json: isJson, ...written }) => {
@@ -76,17 +81,37 @@ export const command = verb(
     const progress = new Progress();
     // A missing program is told before minutes of work.
     if (options.chart !== undefined) await chartLibraries();
-    const { layouts, curve, notes } = await size(options, {
+    const sized = await size(options, {
       predict: (question) => predict(question, progress.line),
       costs: costsByCatalogs,
       say: progress.line,
     });
+    const { layouts, notes } = await cachesOf(sized, options, progress);
     if (isJson) console.log(JSON.stringify({ layouts: layouts.map(asJson), notes }, undefined, 2));
     else print(layouts, notes);
-    if (options.chart !== undefined) await draw(curve, options, options.chart);
+    if (options.chart !== undefined) await draw(sized.curve, options, options.chart);
     if (layouts.length === 0) process.exitCode = EXIT.notAsWanted;
     else if (options.write !== undefined) write(layouts, options, options.write);
   });
+
+/** Where it is known what prompts share, the layouts that are shown are put in order by their caches. */
+async function cachesOf(sized: Sized, options: SizeOptions, { line }: Progress) {
+  const load = prefixLoadOf(options);
+  if (load === undefined) return sized;
+  const cached = await withCaches(
+    sized.layouts.slice(0, SHOWN),
+    { load, options },
+    {
+      replay: (question) => replay(question, line),
+      estimates: (questions) => estimates(questions, line),
+      say: line,
+    },
+  );
+  return {
+    layouts: [...cached.layouts, ...sized.layouts.slice(SHOWN)],
+    notes: [...cached.notes, ...sized.notes],
+  };
+}
 
 function print(layouts: readonly Priced[], notes: readonly string[]): void {
   const shown = layouts.slice(0, SHOWN);

@@ -53,6 +53,8 @@ export interface PredictedRole {
   readonly cp: number;
   /** Requests at a time in each attention group. */
   readonly batch: number;
+  /** Tokens in the KV cache of an attention group; where AIConfigurator can tell. */
+  readonly kvTokens?: number;
   /** Types of numbers by part of the model. */
   readonly quantization: Readonly<Record<string, string>>;
 }
@@ -94,12 +96,16 @@ export interface Said {
   readonly answers?: readonly Answer[];
 }
 
+/** For prefill, `batch` is the prompts that an attention group takes at once; one, if it is not said. */
+export type EstimatedRole = Pick<PredictedRole, "role" | "replicas" | "tp" | "pp" | "dp" | "moeEp"> &
+  Partial<Pick<PredictedRole, "batch">>;
+
 /** What `estimate.py` is asked: one layout under several loads. */
 export interface EstimateQuestion {
   readonly model: string;
   readonly backend: string;
   readonly system: string;
-  readonly roles: readonly Pick<PredictedRole, "role" | "replicas" | "tp" | "pp" | "dp" | "moeEp">[];
+  readonly roles: readonly EstimatedRole[];
   readonly loads: readonly {
     /** Tokens of a prompt, those of them that a cache has, and those of an answer. */
     readonly isl: number;
@@ -120,7 +126,7 @@ export interface Estimate {
   readonly warning?: string;
 }
 
-/** The output of `estimate.py`. */
+/** What `estimate.py` says of one layout. */
 export interface Estimated {
   /** Why it cannot read the model. */
   readonly problem?: string;
@@ -148,11 +154,21 @@ export function predict(question: Question, onProgress: Progress): Promise<Said>
 }
 
 /**
- * Asks AIConfigurator for what a layout gives, and installs it before if necessary.
+ * Asks AIConfigurator for what layouts give, all at once: it takes seconds to load. Installs it before if
+ * necessary.
  * @throws OperationFailed if it does not answer.
  */
-export function estimate(question: EstimateQuestion, onProgress: Progress): Promise<Estimated> {
-  return ask<Estimated>(join(packageRoot(), "cli", "size", "estimate.py"), question, onProgress);
+export function estimates(
+  questions: readonly EstimateQuestion[],
+  onProgress: Progress,
+): Promise<readonly Estimated[]> {
+  return ask<readonly Estimated[]>(join(packageRoot(), "cli", "size", "estimate.py"), questions, onProgress);
+}
+
+/** The same for one layout. */
+export async function estimate(question: EstimateQuestion, onProgress: Progress): Promise<Estimated> {
+  const [one = {}] = await estimates([question], onProgress);
+  return one;
 }
 
 async function ask<Answered>(program: string, question: object, onProgress: Progress): Promise<Answered> {

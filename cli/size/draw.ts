@@ -48,10 +48,21 @@ const COLUMNS: readonly Column[] = [
   ["$/M tokens", ({ dollarsPerMillionTokens }) => money(dollarsPerMillionTokens), true],
 ];
 
+/** Where shared prefixes were simulated: `cacheNotes` of cached.ts says what they are. */
+const CACHED: readonly Column[] = [
+  ["sim. hits RR", ({ cached }) => percent(cached?.roundRobin.share), true],
+  ["sim. hits KV", ({ cached }) => percent(cached?.kv.share), true],
+  ["sim. tokens/s/GPU RR", ({ cached }) => known(cached?.roundRobin.tokensPerSecondPerGpu), true],
+  ["sim. tokens/s/GPU KV", ({ cached }) => known(cached?.kv.tokensPerSecondPerGpu), true],
+  ["sim. $/M RR", ({ cached }) => money(cached?.roundRobin.dollarsPerMillionTokens ?? null), true],
+  ["sim. $/M KV", ({ cached }) => money(cached?.kv.dollarsPerMillionTokens ?? null), true],
+];
+
 /** Markdown, which is readable in a terminal too. */
 export function drawTable(layouts: readonly Priced[]): string {
   const isSpot = layouts.some(({ spotDollarsPerHour }) => spotDollarsPerHour !== null);
-  const columns = isSpot ? [...COLUMNS, ...SPOT] : COLUMNS;
+  const isCached = layouts.some(({ cached }) => cached !== undefined);
+  const columns = [...COLUMNS, ...(isSpot ? SPOT : []), ...(isCached ? CACHED : [])];
   const rows = layouts.map((layout, index) => columns.map(([, cell]) => cell(layout, index)));
   const heads = columns.map(([heading]) => heading);
   const widths = heads.map((head, at) => Math.max(head.length, ...rows.map((row) => (row[at] ?? "").length)));
@@ -60,6 +71,12 @@ export function drawTable(layouts: readonly Priced[]): string {
   const rule = `|${widths.map((width, at) => (columns[at]?.[2] ? `${"-".repeat(width + 1)}:` : "-".repeat(width + 2))).join("|")}|`;
   return [line(heads), rule, ...rows.map(line)].join("\n");
 }
+
+/** `87.5 %` of a share. */
+export const percent = (share: number | undefined) =>
+  share === undefined ? NONE : `${(share * 100).toFixed(1)} %`;
+
+const known = (value: number | null | undefined) => (value == null ? NONE : thousands(value));
 
 function thousands(value: number): string {
   return Math.round(value).toLocaleString("en-US");

@@ -1,11 +1,12 @@
-"""Asks NVIDIA's AIConfigurator what one layout of a model gives under loads.
+"""Asks NVIDIA's AIConfigurator what layouts of a model give under loads.
 
-Reads a question as JSON from standard input:
+Reads a list of questions as JSON from standard input, each about one layout:
 `{"model", "backend", "system", "roles": [{"role", "replicas", "tp", "pp", "dp", "moeEp"}],
 "loads": [{"isl", "osl", "prefix", "batch"}]}`. `prefix` are the tokens of a prompt that a cache has; `batch`
-is the number of requests at a time in each attention group of the role that writes the answers.
+is the number of requests at a time in each attention group of the role that writes the answers. A prefill
+role may have a `batch` of its own: the prompts that each of its attention groups takes at once.
 
-Prints `{"version", "estimates": […]}`, for each load `{"ttft", "tpot", "tokensPerSecond",
+Prints a list of answers `{"version", "estimates": […]}`, for each load `{"ttft", "tpot", "tokensPerSecond",
 "requestsPerSecond", "warning"}` with times in milliseconds, or `{"problem"}`. Where it cannot read the model
 at all there is only `{"problem"}`.
 
@@ -19,7 +20,7 @@ import sys
 
 from predict import first_line
 
-# A prefill worker takes one prompt after the other: more at a time are not sooner done.
+# A prefill worker takes one prompt after the other, unless it is told: more at a time are not sooner done.
 PREFILL_BATCH = 1
 
 
@@ -65,7 +66,7 @@ def estimate(question, load, moe):
                 question["model"],
                 question["system"],
                 mode="disagg",
-                prefill_batch_size=PREFILL_BATCH,
+                prefill_batch_size=prefill.get("batch", PREFILL_BATCH),
                 prefill_num_workers=prefill["replicas"],
                 decode_batch_size=load["batch"],
                 decode_num_workers=decode["replicas"],
@@ -96,5 +97,5 @@ def sizes_of(role, prefix, moe):
 if __name__ == "__main__":
     logging.disable(logging.WARNING)
     with contextlib.redirect_stdout(sys.stderr):  # it draws tables and progress bars
-        said = answer(json.load(sys.stdin))
+        said = [answer(question) for question in json.load(sys.stdin)]
     json.dump(said, sys.stdout)

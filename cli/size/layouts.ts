@@ -10,6 +10,7 @@ import { GPUS_OF_A_NODE } from "./accelerators";
 import type { PredictedRole, Prediction } from "./aiconfigurator";
 import { type Need, shareOf } from "./need";
 import type { SizeOptions } from "./options";
+import { prefixLoadOf } from "./prefixes";
 
 /** A prediction with what it is of. */
 export interface Candidate extends Prediction {
@@ -38,6 +39,36 @@ export interface Priced extends Layout {
   /** The same on spot machines. */
   readonly spotDollarsPerHour: number | null;
   readonly spotDollarsPerMillionTokens: number | null;
+  /** For a load whose prompts share beginnings. */
+  readonly cached?: Cached;
+}
+
+/** What a layout gives when a part of the prompts is in a cache; null where AIConfigurator does not say. */
+export interface WithCache {
+  /** The part of the prompts' tokens that a worker has in its cache. */
+  readonly share: number;
+  readonly ttft: number | null;
+  readonly tpot: number | null;
+  readonly tokensPerSecondPerGpu: number | null;
+  readonly requestsPerSecond: number | null;
+  readonly dollarsPerMillionTokens: number | null;
+}
+
+/** A simulation of the caches of a layout, and what AIConfigurator says of it. */
+export interface Cached {
+  /** Who simulates. */
+  readonly by: string;
+  /** Of how many requests. */
+  readonly requests: number;
+  /** The KV cache of a worker, and who says so. */
+  readonly caches: readonly {
+    readonly role: PredictedRole["role"];
+    readonly tokens: number;
+    readonly from: string;
+  }[];
+  readonly roundRobin: WithCache;
+  /** With the KV-aware router. */
+  readonly kv: WithCache;
 }
 
 /** Why a prediction is not offered. */
@@ -73,7 +104,8 @@ export function layoutOf(candidate: Candidate, options: SizeOptions): Layout | R
 export const isRefused = (one: Layout | Refused): one is Refused => "reason" in one;
 export const isLayout = (one: Layout | Refused): one is Layout => !isRefused(one);
 
-function configOf(candidate: Candidate, { model, need, infra }: SizeOptions): ConfigInput {
+function configOf(candidate: Candidate, options: SizeOptions): ConfigInput {
+  const { model, need, infra } = options;
   const gpus = "gpus" in need ? need.gpus : gpusTaken(candidate);
   const nodes = Math.ceil(gpus / GPUS_OF_A_NODE);
   return {
@@ -81,6 +113,7 @@ function configOf(candidate: Candidate, { model, need, infra }: SizeOptions): Co
     engine: candidate.engine as NonNullable<ConfigInput["engine"]>,
     cluster: { nodes, gpusPerNode: gpus / nodes, accelerator: candidate.accelerator },
     pools: candidate.roles.map((role) => poolOf(role, candidate.moe)),
+    ...(prefixLoadOf(options) === undefined ? {} : { router: { mode: "kv" as const } }),
     ...(infra.length > 0 ? { sky: { infra: [...infra] } } : {}),
   };
 }
@@ -130,9 +163,11 @@ export function ranked(layouts: readonly Priced[], need: Need): Priced[] {
     "gpus" in need
       ? [dollarsPerMillionTokens ?? unknown, -one.tokensPerSecondPerGpu]
       : [dollarsPerHour ?? unknown, one.gpus, -one.requestsPerSecond];
-  return layouts.toSorted((a, b) => {
-    const [left, right] = [keys(a), keys(b)];
-    const at = left.findIndex((key, index) => key !== right[index]);
-    return at === -1 ? 0 : (left[at] ?? 0) - (right[at] ?? 0);
-  });
+  return layouts.toSorted((a, b) => byNumbers(keys(a), keys(b)));
+}
+
+/** Order of lists of as many numbers: the first that differ decide, the smaller one first. */
+export function byNumbers(left: readonly number[], right: readonly number[]): number {
+  const at = left.findIndex((key, index) => key !== right[index]);
+  return at === -1 ? 0 : (left[at] ?? 0) - (right[at] ?? 0);
 }

@@ -9,6 +9,7 @@ import { wholeNumberIn } from "../commandLine";
 import { UsageProblem } from "../pulumi/problem";
 import { ACCELERATORS, GPUS_OF_A_NODE } from "./accelerators";
 import type { Need } from "./need";
+import type { SharedPrefixes } from "./prefixes";
 import { readTrace, type Trace } from "./trace";
 
 /** As written. */
@@ -16,7 +17,10 @@ export interface Written {
   readonly model?: string | undefined;
   readonly isl?: string | undefined;
   readonly osl?: string | undefined;
-  /** Instead of both. */
+  /** Tokens that prompts share at their beginning, and how many such beginnings there are. */
+  readonly sharedPrefix?: string | undefined;
+  readonly prefixes?: string | undefined;
+  /** Instead of all these. */
   readonly trace?: string | undefined;
   readonly ttft: string;
   readonly tpot: string;
@@ -39,6 +43,8 @@ export interface SizeOptions {
   readonly osl: number;
   /** Where they are from; undefined if they were said. */
   readonly trace: Trace | undefined;
+  /** Undefined if nothing was said of them. */
+  readonly shared: SharedPrefixes | undefined;
   /** Milliseconds until the first token, and for each of the others. */
   readonly ttft: number;
   readonly tpot: number;
@@ -62,6 +68,7 @@ export const LENGTHS = { isl: "4000", osl: "500" } as const;
 
 const LIMITS = {
   tokens: { least: 1, most: 1_000_000 },
+  prefixes: { least: 1, most: 100_000 },
   milliseconds: { least: 1, most: 600_000 },
   gpus: { least: 1, most: 1024 },
   rate: { least: 0, most: 100_000 },
@@ -91,9 +98,11 @@ export function checkedOptions(written: Written): SizeOptions {
   };
   if (!written.model?.trim())
     problems.push("--model is missing. Allowed: its name on the hub, such as Qwen/Qwen3-8B.");
+  const lengths = lengthsOf(written, whole, problems);
   const options: SizeOptions = {
     model: written.model ?? "",
-    ...lengthsOf(written, whole, problems),
+    ...lengths,
+    shared: sharedOf(written, lengths.isl, whole, problems),
     ttft: whole("--ttft", written.ttft, LIMITS.milliseconds),
     tpot: whole("--tpot", written.tpot, LIMITS.milliseconds),
     need: needOf(written, whole, problems),
@@ -149,6 +158,20 @@ function lengthsOf({ isl, osl, trace }: Written, whole: Whole, problems: string[
     problems.push(`--trace ${JSON.stringify(trace)} cannot be used: ${messageOf(error)}.`);
     return said;
   }
+}
+
+function sharedOf({ sharedPrefix, prefixes, trace }: Written, isl: number, whole: Whole, problems: string[]) {
+  if (sharedPrefix === undefined && prefixes === undefined) return undefined;
+  if (trace !== undefined) {
+    problems.push("--trace says itself what prompts share: leave out --shared-prefix and --prefixes, or it.");
+    return undefined;
+  }
+  const tokens = whole("--shared-prefix", sharedPrefix, LIMITS.tokens);
+  if (sharedPrefix !== undefined && tokens >= isl)
+    problems.push(
+      `--shared-prefix ${tokens} is not shorter than the prompts, which have ${isl} tokens with it. Allowed: less than --isl.`,
+    );
+  return { tokens, count: whole("--prefixes", prefixes, LIMITS.prefixes) };
 }
 
 /** GPUs, or a load; GPUs where neither is said right. */

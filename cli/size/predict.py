@@ -7,7 +7,8 @@ the number of GPUs of a whole node; with `curve` there are also layouts with oth
 
 Prints `{"known": […], "moe", "answers": [{"backend", "system", "version", "layouts": […], "curve": […],
 "problems": […]}]}`. `known` are the models whose configuration AIConfigurator carries; `problem` is there
-instead of `answers` where it cannot read the model at all.
+instead of `answers` where it cannot read the model at all. `kvTokens` of a role are the tokens that fit in
+the KV cache of one of its attention groups, where AIConfigurator can tell.
 
 AIConfigurator searches: https://github.com/ai-dynamo/aiconfigurator/blob/v0.12.0/src/aiconfigurator/cli/api.py
 (`cli_default`). Its own choice (`pick_default`) may leave GPUs idle, and falls back to layouts that break the
@@ -38,6 +39,8 @@ BUDGETS = [16, 32]
 # What AIConfigurator takes of the throughput of a worker when it matches prefill with decode:
 # `_RATE_MATCH_PREFILL_DEGRADATION` and `_RATE_MATCH_DECODE_DEGRADATION` of its sdk/sweep.py.
 MATCHED = {"(p)": 0.9, "(d)": 0.92}
+# Tokens that an engine computes at once, which take memory too: of the order of every engine's default.
+BATCHED_TOKENS = 8192
 # GPUs of a deployment.
 MOST_GPUS = 1024
 
@@ -60,6 +63,9 @@ def answer_of(question, backend, system):
         found = search(question, budget, backend, system)
         if found["layouts"]:
             break
+    for layout in found["layouts"]:
+        for role in layout["roles"]:
+            role.update(cache_of(question["model"], system, backend, layout["version"], role))
     versions = [layout.pop("version") for layout in found["layouts"] + found["curve"]]
     return {"backend": backend, "system": system, "version": next(iter(versions), None), **found}
 
@@ -219,6 +225,36 @@ def role_of(row, role, prefix, count):
         "batch": int(number(row.get(f"{prefix}bs"), 0)),
         "quantization": {name: str(row[f"{prefix}{name}"]) for name in QUANTIZED},
     }
+
+
+def cache_of(model, system, backend, version, role):
+    """Tokens in the KV cache of an attention group, if the engine takes its usual share of the memory.
+
+    https://github.com/ai-dynamo/aiconfigurator/blob/v0.12.0/aic-core/src/aiconfigurator_core/sdk/memory.py
+    """
+    from aiconfigurator_core.sdk.backends.factory import get_backend
+    from aiconfigurator_core.sdk.memory import estimate_kv_cache
+
+    try:
+        engine = get_backend(backend)
+        said = estimate_kv_cache(
+            model,
+            system,
+            backend,
+            version,
+            max_num_tokens=BATCHED_TOKENS,
+            max_batch_size=max(1, role["batch"]),
+            memory_fraction_kind="of_free" if engine.memory_fraction_of_free() else "of_total",
+            memory_fraction_value=engine.get_default_free_gpu_memory_fraction(version),
+            tp_size=role["tp"],
+            pp_size=role["pp"],
+            attention_dp_size=role["dp"],
+            moe_tp_size=role["moeTp"],
+            moe_ep_size=role["moeEp"],
+        )
+        return {"kvTokens": int(said["total_kv_size_tokens"])}
+    except Exception:  # the layout is good without: whoever wants the number is told that there is none
+        return {}
 
 
 def workers_of(row, prefix):

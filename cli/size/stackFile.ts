@@ -2,10 +2,11 @@
 import { stringify } from "yaml";
 import { namedSettings } from "../../config/problems";
 import { VERSIONS } from "../../config/versions";
-import { layoutText, money } from "./draw";
-import type { Priced } from "./layouts";
+import { layoutText, money, percent } from "./draw";
+import type { Priced, WithCache } from "./layouts";
 import { needText } from "./need";
 import type { SizeOptions } from "./options";
+import { prefixLoadOf, prefixText } from "./prefixes";
 
 /**
  * @param rank Row of the table, from 1.
@@ -25,9 +26,10 @@ export function stackText(
 
 function commentLines(
   layout: Priced,
-  { isl, osl, ttft, tpot, need }: SizeOptions,
+  options: SizeOptions,
   { rank, of, deployed }: { readonly rank: number; readonly of: number; readonly deployed: string },
 ): string[] {
+  const { isl, osl, ttft, tpot, need } = options;
   const { dollarsPerHour, dollarsPerMillionTokens } = layout;
   const cost =
     dollarsPerHour === null
@@ -41,10 +43,31 @@ function commentLines(
     `Predicted: ${Math.round(layout.tokensPerSecondPerGpu)} tokens/s per GPU, ${layout.requestsPerSecond.toFixed(1)} requests/s with ${layout.concurrency} at a time;`,
     `           ${Math.round(layout.ttft)} ms to the first token, ${layout.tpot.toFixed(1)} ms for each other`,
     `Cost:      ${cost}`,
+    ...routerLines(layout, options),
     "",
     `A prediction by NVIDIA's AIConfigurator ${VERSIONS.aiconfigurator}, not a measurement: of ${layout.engine} ${layout.version}, where ${deployed} is`,
-    `deployed; ${numbersText(layout)}; without shared prefixes of prompts. docs/sizing.md says what else it leaves out.`,
+    `deployed; ${numbersText(layout)}; ${prefixLoadOf(options) === undefined ? "without shared prefixes of prompts" : "shared prefixes only where it says so"}. docs/sizing.md says what else it leaves out.`,
   ];
+}
+
+/** Why the router is the KV-aware one. */
+function routerLines({ cached }: Priced, options: SizeOptions): string[] {
+  if (prefixLoadOf(options) === undefined) return [];
+  const why = `Router:    KV-aware, because ${prefixText(options)}.`;
+  if (cached === undefined) return [why, "           This layout was not simulated."];
+  const { kv, roundRobin, by } = cached;
+  return [
+    why,
+    `           A simulation by ${by}: a cache has ${percent(kv.share)} of their tokens, with round robin ${percent(roundRobin.share)};`,
+    `           AIConfigurator with that: ${given(kv)};`,
+    `           with round robin: ${given(roundRobin)}`,
+  ];
+}
+
+function given({ tokensPerSecondPerGpu, dollarsPerMillionTokens }: WithCache): string {
+  if (tokensPerSecondPerGpu === null) return "nothing";
+  const dollars = dollarsPerMillionTokens === null ? "" : `, $${money(dollarsPerMillionTokens)} a million`;
+  return `${Math.round(tokensPerSecondPerGpu)} tokens/s per GPU${dollars}`;
 }
 
 /** The types of numbers that were assumed, which are the checkpoint's. */

@@ -14,13 +14,19 @@ const requestSchema = z.object({
 });
 
 export interface Trace {
+  readonly file: string;
   readonly requests: number;
   /** Mean tokens of a prompt, and of an answer. */
   readonly isl: number;
   readonly osl: number;
   /** The part of the prompts' blocks that came before; undefined if the trace does not name blocks. */
   readonly seenBefore: number | undefined;
+  /** Tokens of a block; undefined if not every request names its blocks, as Dynamo's replay needs it. */
+  readonly blockTokens: number | undefined;
 }
+
+/** Mooncake's, and then those that engines have. */
+const BLOCKS = [512, 16, 32, 64, 128, 256, 1024];
 
 /** @throws Error with the line that is no request, or if there is none. */
 export function readTrace(file: string): Trace {
@@ -33,11 +39,18 @@ export function readTrace(file: string): Trace {
     Math.max(1, Math.round(lengths.reduce((sum, length) => sum + length, 0) / lengths.length));
   const blocks = requests.flatMap(({ hash_ids = [] }) => hash_ids);
   return {
+    file,
     requests: requests.length,
     isl: mean(requests.map(({ input_length }) => input_length)),
     osl: mean(requests.map(({ output_length }) => output_length)),
     seenBefore: blocks.length === 0 ? undefined : 1 - new Set(blocks).size / blocks.length,
+    blockTokens: BLOCKS.find((size) => requests.every((request) => areBlocks(request, size))),
   };
+}
+
+/** Whether the blocks of a request are all of its prompt. */
+function areBlocks({ input_length, hash_ids }: z.infer<typeof requestSchema>, size: number): boolean {
+  return hash_ids?.length === Math.ceil(input_length / size);
 }
 
 function requestOf(line: string, where: string) {
@@ -52,9 +65,10 @@ function requestOf(line: string, where: string) {
 }
 
 /** One line for users. */
-export function traceText({ requests, isl, osl, seenBefore }: Trace): string {
+export function traceText({ requests, isl, osl, seenBefore, blockTokens }: Trace): string {
   const read = `trace: ${requests} requests; the means are taken: prompts of ${isl} tokens, answers of ${osl}`;
   if (seenBefore === undefined) return read;
-  const percent = Math.round(seenBefore * 100);
-  return `${read}; ${percent} % of the prompts' blocks had come before, which these numbers do not count`;
+  const before = `${read}; ${Math.round(seenBefore * 100)} % of the prompts' blocks had come before`;
+  if (blockTokens !== undefined) return before;
+  return `${before}, which these numbers do not count: not every request has hash_ids for its whole prompt, in blocks of ${BLOCKS.toSorted((a, b) => a - b).join(", ")} tokens`;
 }

@@ -70,7 +70,7 @@ describe("the package", () => {
       /^(LICENSE|README\.md|package\.json)$/,
       /^bin\/dynamo-sky$/,
       /^cli\/(bench|size)\/requirements\.txt$/,
-      /^cli\/size\/(predict|estimate)\.py$/,
+      /^cli\/size\/(predict|estimate|replay)\.py$/,
       // The flags that Dynamo's programs and the engines know, read by the checks of arguments.
       /^dist\/(config\/flags\/frontend|engines\/\w+\/flags)\.json$/,
       // What a stack gets that says no pools.
@@ -116,6 +116,7 @@ describe("the package", () => {
         "cli/size/requirements.txt",
         "cli/size/predict.py",
         "cli/size/estimate.py",
+        "cli/size/replay.py",
       ]),
     );
     // Stand-ins for Pulumi's plugins are for those who work on this.

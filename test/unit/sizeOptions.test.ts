@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Written } from "../../cli/size/options";
+import { prefixLoadOf } from "../../cli/size/prefixes";
 import { traceText } from "../../cli/size/trace";
 import { sizeOptions as options } from "./sizeAsked";
 
@@ -64,6 +65,31 @@ describe("the options of size", () => {
   });
 });
 
+describe("shared prefixes", () => {
+  const asked = { isl: "8500", sharedPrefix: "8000", prefixes: "8" };
+
+  it("are a part of the prompt, and a number of them", () => {
+    expect(options(asked)).toMatchObject({ isl: 8500, shared: { tokens: 8000, count: 8 } });
+    expect(prefixLoadOf(options(asked))).toEqual({ isl: 8500, osl: 500, prefix: 8000, prefixes: 8 });
+    expect(prefixLoadOf(options({}))).toBeUndefined();
+  });
+
+  it("are refused where one of the two is missing, and where they are all of the prompt", () => {
+    expect(problemsOf({ sharedPrefix: "8" })).toEqual([
+      "--prefixes is missing. Allowed: a whole number from 1 to 100000.",
+    ]);
+    expect(problemsOf({ prefixes: "8" })).toEqual([
+      "--shared-prefix is missing. Allowed: a whole number from 1 to 1000000.",
+    ]);
+    expect(problemsOf({ ...asked, prefixes: "0" })[0]).toMatch(
+      /^--prefixes "0" is not a whole number from 1/,
+    );
+    expect(problemsOf({ ...asked, isl: undefined })).toEqual([
+      "--shared-prefix 8000 is not shorter than the prompts, which have 4000 tokens with it. Allowed: less than --isl.",
+    ]);
+  });
+});
+
 describe("a trace", () => {
   const written = (...lines: readonly string[]) => {
     const file = join(directory, "trace.jsonl");
@@ -78,18 +104,38 @@ describe("a trace", () => {
     expect({ isl, osl, trace }).toEqual({
       isl: 1500,
       osl: 201,
-      trace: { requests: 2, isl: 1500, osl: 201, seenBefore: 0.25 },
+      trace: {
+        ...{ file: join(directory, "trace.jsonl"), requests: 2, isl: 1500, osl: 201, seenBefore: 0.25 },
+        blockTokens: undefined,
+      },
     });
     if (trace === undefined) throw new Error("not read");
     expect(traceText(trace)).toMatch(/^trace: 2 requests; .* 1500 tokens, answers of 201; 25 % of/);
     expect(traceText({ ...trace, seenBefore: undefined })).not.toContain("%");
   });
 
-  it("is refused with the line that is no request, and beside lengths", () => {
+  it("is replayed where its blocks are whole prompts", () => {
+    const file = join(directory, "trace.jsonl");
+    const asked = options(written(request(1000, 100, 1, 2), request(1025, 300, 1, 3, 4)));
+    expect(prefixLoadOf(asked)).toEqual({ trace: file, blockTokens: 512 });
+    if (asked.trace === undefined) throw new Error("not read");
+    expect(traceText(asked.trace)).toMatch(/; 20 % of the prompts' blocks had come before$/);
+    const small = options(written(request(40, 10, 1, 2, 3), request(48, 10, 1, 2, 4)));
+    expect(prefixLoadOf(small)).toEqual({ trace: file, blockTokens: 16 });
+    const mixed = options(written(request(1000, 100, 1, 2), '{"input_length": 9, "output_length": 9}'));
+    expect(prefixLoadOf(mixed)).toBeUndefined();
+    if (mixed.trace === undefined) throw new Error("not read");
+    expect(traceText(mixed.trace)).toMatch(
+      /which these numbers do not count: not every request has hash_ids/,
+    );
+  });
+
+  it("is refused with the line that is no request, and beside lengths and prefixes", () => {
     expect(problemsOf(written(request(1, 1), "{}"))[0]).toMatch(/^--trace .*: line 2 is no request: /);
     expect(problemsOf(written("no JSON"))[0]).toMatch(/^--trace .*: line 1 is no request: /);
     expect(problemsOf(written(""))[0]).toMatch(/cannot be used: it has no request\.$/);
     expect(problemsOf({ ...written(""), trace: join(directory, "none") })[0]).toMatch(/^--trace .*ENOENT/);
+    expect(problemsOf({ ...written(request(1, 1)), prefixes: "5" })[0]).toMatch(/^--trace says itself what/);
     expect(problemsOf({ ...written(request(1, 1)), isl: "5" })[0]).toMatch(/^--trace has the lengths/);
   });
 });
