@@ -27,6 +27,10 @@ export const VERSIONS = {
   etcd: "3.7.3",
   /** NATS server, if built from its Go module; the system's or Debian's is preferred. */
   natsServer: "2.15.3",
+  /** Kubernetes of the lab. From 1.35 on the kubelet refuses cgroup v1, which older machines have. */
+  kubernetes: "1.34.4",
+  /** CoreDNS of the lab: the newest release that was written for this version of Kubernetes. */
+  coredns: "1.12.4",
 } as const;
 
 /**

@@ -20,6 +20,7 @@ import { planningBenchmark } from "./benchmarks/planning";
 import { routingBenchmark } from "./benchmarks/routing";
 import { median, timed } from "./benchmarks/timing";
 import { tlsBenchmark } from "./benchmarks/tls";
+import { SLURM_KIND } from "./lab/kinds";
 import { borrowLab } from "./lab/session";
 
 const REPEATS = 5;
@@ -114,7 +115,9 @@ const KINDS = {
     usual: 1,
     most: 1,
     measure: (_: number, picture: string | undefined) =>
-      borrowLab("measuring on the lab", new Progress(), () => autoscaleBenchmark(IN_THE_LAB, say, picture)),
+      borrowLab(SLURM_KIND, "measuring on the lab", new Progress(), () =>
+        autoscaleBenchmark(IN_THE_LAB, say, picture),
+      ),
   },
   tls: { usual: TLS_REPEATS, most: MOST_REPEATS, measure: (runs: number) => tlsBenchmark(say, runs) },
 } as const;

@@ -18,6 +18,7 @@ import { Progress } from "../lib/progress";
 import { messageOf } from "../lib/run";
 import { ensureToolchain, packageRoot, type ToolName } from "../toolchain/index";
 import { ensureEngine, INSTALLED_ENGINES } from "./engineEnvironments";
+import { KUBERNETES_KIND, type LabKind, SLURM_KIND } from "./lab/kinds";
 import { borrowLab } from "./lab/session";
 import { whyNoLab } from "./lab/system";
 import { ensurePipelineLinters, locatePipelineLinters } from "./pipelineLinters";
@@ -31,11 +32,17 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   dynamo: ["pulumi", "plugins", "python", "etcd", "nats-server", "prometheus", "promtool", "model"],
   pipelines: ["pulumi", "plugins", "python", "nginx", "model"],
   lab: ["pulumi", "plugins"],
+  kubernetes: ["pulumi", "plugins"],
   engines: [],
 };
-/** `engines` installs 18 GB: it runs only on request, with a note about that. */
+/**
+ * `engines` installs 18 GB and `kubernetes` builds Kubernetes: they run only on request, with a note about
+ * that.
+ */
 const byDefault = ["unit", "contract", "engine", "dynamo", "pipelines", "lab"];
 const model = "Qwen/Qwen3-8B";
+/** The kinds with a lab. */
+const LABS: Readonly<Record<string, LabKind>> = { lab: SLURM_KIND, kubernetes: KUBERNETES_KIND };
 
 /** The kinds of test in the arguments, from `--project` or a path. */
 function chosenKinds(args: readonly string[]): string[] {
@@ -115,7 +122,7 @@ async function runKinds(kinds: readonly string[], args: readonly string[]): Prom
   mkdirSync(temporary);
   try {
     const projects = kinds.flatMap((kind) => ["--project", kind]);
-    const isLab = kinds.includes("lab");
+    const isLab = kinds.some((kind) => kind in LABS);
     const code = await runVitest([...projects, ...args], report, isLab, isLab ? {} : { TMPDIR: temporary });
     return { code: reportLeftovers(temporary) ? code || 1 : code, ...reportIn(report, packageRoot()) };
   } finally {
@@ -129,9 +136,9 @@ function withoutKinds(args: readonly string[]): string[] {
 }
 
 /** The lab's tests have exclusive access to the lab, and leave the machine as it was. */
-function runLab(args: readonly string[]): Promise<Run> {
-  const work = () => runKinds(["lab"], args);
-  return whyNoLab() === undefined ? borrowLab("testing on the lab", new Progress(), work) : work();
+function runLab(kind: string, lab: LabKind, args: readonly string[]): Promise<Run> {
+  const work = () => runKinds([kind], args);
+  return whyNoLab() === undefined ? borrowLab(lab, "testing on the lab", new Progress(), work) : work();
 }
 
 /**
@@ -156,7 +163,7 @@ async function inTurn(groups: readonly (readonly string[])[], args: readonly str
 
 /** Names of skipped tests, with reasons. */
 function leftOut(kinds: readonly string[]): string[] {
-  const reason = kinds.includes("lab") ? whyNoLab() : undefined;
+  const reason = kinds.some((kind) => kind in LABS) ? whyNoLab() : undefined;
   return [
     ...(reason === undefined
       ? []
@@ -164,7 +171,12 @@ function leftOut(kinds: readonly string[]): string[] {
     ...(kinds.includes("pipelines") && locatePipelineLinters().actionlint === undefined
       ? ["Not run: actionlint on the GitHub workflows. There is no Go to build it with."]
       : []),
-    ...(kinds === byDefault ? ["Not run: the engines' own parsers (npm run test:engines, 18 GB)."] : []),
+    ...(kinds === byDefault
+      ? [
+          "Not run: the engines' own parsers (npm run test:engines, 18 GB).",
+          "Not run: real SkyPilot on a real Kubernetes (npm test -- --project kubernetes; builds it, 7 minutes the first time).",
+        ]
+      : []),
   ];
 }
 
@@ -194,7 +206,7 @@ async function main(): Promise<void> {
     for (const engine of INSTALLED_ENGINES)
       await ensureEngine(engine, (line) => process.stderr.write(`${line}\n`));
   const rest = withoutKinds(args);
-  const others = kinds.filter((kind) => kind !== "lab");
+  const others = kinds.filter((kind) => !(kind in LABS));
   // With names of files, one run looks for them in all kinds.
   const groups = rest.length > 0 ? [others] : [["unit"], others.filter((kind) => kind !== "unit")];
   // The lab's tests mostly wait for SkyPilot and Slurm: the others run in parallel.
@@ -203,7 +215,9 @@ async function main(): Promise<void> {
       groups.map((group) => group.filter((kind) => others.includes(kind))).filter(({ length }) => length > 0),
       rest,
     ),
-    ...(kinds.includes("lab") ? [runLab(rest).then((run) => [run])] : []),
+    ...Object.entries(LABS)
+      .filter(([kind]) => kinds.includes(kind))
+      .map(([kind, lab]) => runLab(kind, lab, rest).then((run) => [run])),
   ];
   const runs = await ended(begun);
   process.exitCode = runs.find(({ code }) => code !== 0)?.code ?? 0;

@@ -1,6 +1,6 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { findOnPath, run } from "../lib/run";
 import { type Progress, withHeartbeat } from "./install";
 
@@ -47,17 +47,79 @@ async function sayIfUnverified(go: string, onProgress: Progress): Promise<void> 
  * `replace` lines. The versions are exact and verified by the checksum database.
  */
 export async function buildGoProgram(go: string, program: GoProgram, onProgress: Progress): Promise<void> {
+  // `go get` raises this Go version to what the module needs.
+  const files = { "go.mod": "module scratch\n\ngo 1.23\n" };
+  await inScratchModule(go, files, program, onProgress, async (call) => {
+    await call("get", `${program.package}@v${program.version}`);
+    await call("build", "-ldflags", linkerFlags(program.variables), "-o", program.output, program.package);
+  });
+}
+
+/** Several programs of one scratch module: they share what they are compiled of. */
+export interface GoPrograms {
+  /** What it is, for messages. */
+  readonly package: string;
+  /** Text of the scratch module's files, among them `go.mod`. */
+  readonly files: Readonly<Record<string, string>>;
+  /** Package paths of the main packages: each program is called as the last part of its path. */
+  readonly packages: readonly string[];
+  readonly variables?: Readonly<Record<string, string>>;
+  /** Directory for the executables. */
+  readonly output: string;
+  readonly limitSeconds: number;
+}
+
+export async function buildGoPrograms(go: string, programs: GoPrograms, onProgress: Progress): Promise<void> {
+  const { files, packages, variables, output } = programs;
+  await inScratchModule(go, files, programs, onProgress, (call) =>
+    call(
+      "build",
+      "-mod=mod",
+      "-trimpath",
+      "-ldflags",
+      linkerFlags(variables),
+      "-o",
+      `${output}/`,
+      ...packages,
+    ),
+  );
+}
+
+/** The `go.mod` of a module's version, from the proxy. */
+export async function goModOf(go: string, module: string, version: string): Promise<string> {
   const scratch = await mkdtemp(join(tmpdir(), "dynamo-sky-go-"));
-  const options = { cwd: scratch, timeoutSeconds: program.limitSeconds, env: GO_ENVIRONMENT };
-  const variables = Object.entries(program.variables ?? {}).map(([name, value]) => `-X ${name}=${value}`);
-  const ldflags = ["-s", "-w", ...variables].join(" ");
   try {
-    // `go get` raises this Go version to what the module needs.
     await writeFile(join(scratch, "go.mod"), "module scratch\n\ngo 1.23\n");
-    await withHeartbeat(`building ${program.package}`, program.limitSeconds, onProgress, async () => {
+    const args = ["list", "-m", "-f", "{{.GoMod}}", `${module}@v${version}`];
+    const { stdout } = await run(go, args, { cwd: scratch, timeoutSeconds: 120, env: GO_ENVIRONMENT });
+    return await readFile(stdout.trim(), "utf8");
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+function linkerFlags(variables: Readonly<Record<string, string>> = {}): string {
+  return ["-s", "-w", ...Object.entries(variables).map(([name, value]) => `-X ${name}=${value}`)].join(" ");
+}
+
+/** Calls Go in a temporary module, and says how long it takes. */
+async function inScratchModule(
+  go: string,
+  files: Readonly<Record<string, string>>,
+  { package: what, limitSeconds }: { readonly package: string; readonly limitSeconds: number },
+  onProgress: Progress,
+  work: (call: (...args: readonly string[]) => Promise<unknown>) => Promise<unknown>,
+): Promise<void> {
+  const scratch = await mkdtemp(join(tmpdir(), "dynamo-sky-go-"));
+  const options = { cwd: scratch, timeoutSeconds: limitSeconds, env: GO_ENVIRONMENT };
+  try {
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(dirname(join(scratch, name)), { recursive: true });
+      await writeFile(join(scratch, name), text);
+    }
+    await withHeartbeat(`building ${what}`, limitSeconds, onProgress, async () => {
       await sayIfUnverified(go, onProgress);
-      await run(go, ["get", `${program.package}@v${program.version}`], options);
-      await run(go, ["build", "-ldflags", ldflags, "-o", program.output, program.package], options);
+      await work((...args) => run(go, args, options));
     });
   } finally {
     await rm(scratch, { recursive: true, force: true });

@@ -1,11 +1,15 @@
-/** Whether `slurm/lab` is this machine's lab, or a Slurm cluster of the user's with this name. */
+/**
+ * Whether `slurm/lab` and `kubernetes/lab` are this machine's labs, or clusters of the user's with this name.
+ */
 import { existsSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { parse } from "yaml";
 import { UserError } from "../lib/errors";
-import { LAB, LAB_INFRA, LAB_PORTS, LAB_REGION } from "./labLayout";
+import { KUBERNETES_CONTEXT } from "./kubernetesLabLayout";
+import { LAB_REGION } from "./labLayout";
+import { LABS, type Lab } from "./labs";
 
 const CONNECT_MS = 5000;
 
@@ -19,44 +23,75 @@ export interface Machine {
   readonly home: string;
   /** `SKYPILOT_API_SERVER_ENDPOINT`; undefined if not set. */
   readonly apiServer: string | undefined;
+  /** `KUBECONFIG`; undefined if not set. */
+  readonly kubeconfig: string | undefined;
 }
 
-export function thisMachine(): Machine {
+export function thisMachine(lab: Lab): Machine {
   return {
-    hasLab: existsSync(LAB.etc),
-    labAnswers: () => takesConnections(LAB_PORTS.skypilot),
+    hasLab: existsSync(lab.etc),
+    labAnswers: () => takesConnections(lab.skyPilotPort),
     home: process.env["HOME"] ?? homedir(),
     apiServer: process.env["SKYPILOT_API_SERVER_ENDPOINT"],
+    kubeconfig: process.env["KUBECONFIG"],
   };
 }
 
-/** Whether all infras are the lab, or a cluster of its name. */
-export function namesLab(infra: readonly string[]): boolean {
-  return infra.length > 0 && infra.every((name) => name === LAB_INFRA);
+/** The lab that all infras name; there may be a cluster of the user's with its name. */
+export function labNamed(infra: readonly string[]): Lab | undefined {
+  return LABS.find((lab) => infra.length > 0 && infra.every((name) => name === lab.infra));
 }
 
 /**
- * Whether this machine's lab is meant.
+ * The lab of this machine that is meant; undefined if none is.
  *
  * @throws UserError if it is and does not answer: SkyPilot would start an API server in the user's own home,
  * which knows no such cluster.
  */
-export async function isLab(infra: readonly string[], machine: Machine = thisMachine()): Promise<boolean> {
-  if (!namesLab(infra)) return false;
+export async function labOf(
+  infra: readonly string[],
+  machineOf: (lab: Lab) => Machine = thisMachine,
+): Promise<Lab | undefined> {
+  const lab = labNamed(infra);
+  if (lab === undefined) return undefined;
+  const machine = machineOf(lab);
   const { hasLab, labAnswers, apiServer } = machine;
   if (hasLab) {
-    if (apiServer || (await labAnswers())) return true;
-    throw new UserError(
-      "The lab's API server does not answer. Start what is missing of the lab: npm run lab -- up",
-    );
+    if (apiServer || (await labAnswers())) return lab;
+    throw new UserError(`The lab's API server does not answer. Start what is missing of the lab: ${lab.up}`);
   }
   // A remote API server has its own configuration.
-  if (apiServer || configuredServer(machine.home) || slurmHosts(machine.home).includes(LAB_REGION))
-    return false;
+  if (apiServer || configuredServer(machine.home) || OWN[lab.kind].has(machine)) return undefined;
   throw new UserError(
-    `'sky.infra' is ${LAB_INFRA}, and the lab of this machine is not up. Start it: npm run lab -- up\n` +
-      `(A Slurm cluster of your own of this name has to be in ~/.slurm/config, as 'Host ${LAB_REGION}'.)`,
+    `'sky.infra' is ${lab.infra}, and the lab of this machine is not up. Start it: ${lab.up}\n(${OWN[lab.kind].words})`,
   );
+}
+
+/** A cluster of the user's with a lab's name. */
+const OWN: Readonly<
+  Record<Lab["kind"], { readonly has: (machine: Machine) => boolean; readonly words: string }>
+> = {
+  slurm: {
+    has: ({ home }) => slurmHosts(home).includes(LAB_REGION),
+    words: `A Slurm cluster of your own of this name has to be in ~/.slurm/config, as 'Host ${LAB_REGION}'.`,
+  },
+  kubernetes: {
+    has: (machine) => kubernetesContexts(machine).includes(KUBERNETES_CONTEXT),
+    words: `A Kubernetes cluster of your own of this name has to be a context '${KUBERNETES_CONTEXT}' of your kubeconfig.`,
+  },
+};
+
+/**
+ * Names of the contexts in the user's kubeconfigs:
+ * https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeconfig/
+ */
+function kubernetesContexts({ home, kubeconfig }: Machine): unknown[] {
+  const files = kubeconfig?.split(delimiter).filter(Boolean) ?? [join(home, ".kube", "config")];
+  return files.flatMap((file) => {
+    const config: unknown = parse(readOrEmpty(file));
+    const { contexts } = (config ?? {}) as { contexts?: readonly { name?: unknown }[] | null };
+    return (contexts ?? []).map(({ name }) => name);
+  });
 }
 
 /**

@@ -38,9 +38,6 @@ export const LAB = {
 /** Held while the lab is used or changed, since there is one per machine. */
 export const LAB_LOCK = "/run/lock/dynamo-sky-lab";
 
-/** Exists while the lab was started for a test or a benchmark, which stops it at its end. */
-export const LAB_BORROWED = `${LAB_ROOT}/borrowed`;
-
 /**
  * Ports on loopback; none is a default of Slurm, sshd or SkyPilot, to avoid conflicts with real ones on the
  * machine.

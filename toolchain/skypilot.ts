@@ -17,8 +17,8 @@ import {
   withLock,
   writeStamp,
 } from "./install";
-import { isLab, namesLab, thisMachine } from "./labInfra";
-import { SKY_ENVIRONMENT } from "./labLayout";
+import { labNamed, labOf, thisMachine } from "./labInfra";
+import { skyEnvironmentOf } from "./labs";
 import { ensureUv } from "./python";
 import { isAtLeast, parseVersion } from "./version";
 
@@ -48,8 +48,9 @@ const EXTRAS: Readonly<Record<string, string>> = { k8s: "kubernetes" };
  * and no infra says which clouds it must support.
  */
 export async function findSky(infra: readonly string[], onProgress: Progress): Promise<SkyProgram> {
-  if (await isLab(infra))
-    return { command: await ensureOwnSkyPilot(["slurm"], onProgress), env: SKY_ENVIRONMENT };
+  const lab = await labOf(infra);
+  if (lab !== undefined)
+    return { command: await ensureOwnSkyPilot(lab.clouds, onProgress), env: skyEnvironmentOf(lab) };
   const onPath = await findOnPath("sky");
   if (onPath !== undefined) {
     await requireVersion(onPath);
@@ -76,18 +77,17 @@ function ownProgram(command: string): SkyProgram {
 
 /** The same if it needs no installation or query; undefined otherwise. Never fails. */
 export async function skyAtHand(infra: readonly string[]): Promise<SkyProgram | undefined> {
-  const { hasLab } = thisMachine();
-  const ofLab = namesLab(infra) && hasLab;
-  if (infra.length === 0 || (namesLab(infra) && !hasLab)) return undefined;
+  const lab = labNamed(infra);
+  if (infra.length === 0 || (lab !== undefined && !thisMachine(lab).hasLab)) return undefined;
   const known = readStamp(cacheDir(), "sky-on-path");
-  const onPath = ofLab ? undefined : await findOnPath("sky");
+  const onPath = lab === undefined ? await findOnPath("sky") : undefined;
   if (onPath !== undefined) {
     const isUsable = known?.path === onPath && isAtLeast(known.version, VERSIONS.skypilot);
     return isUsable ? { command: onPath, env: {} } : undefined;
   }
   const command = join(skyPilotDirectory(cloudsOf(infra)), "bin", "sky");
   if (!existsSync(command)) return undefined;
-  return ofLab ? { command, env: SKY_ENVIRONMENT } : ownProgram(command);
+  return lab === undefined ? ownProgram(command) : { command, env: skyEnvironmentOf(lab) };
 }
 
 /** The clouds of some infras, as SkyPilot's extras, unique and sorted. */

@@ -13,6 +13,7 @@ import { programsOf } from "../../plan/types";
 import { CLUSTER_SECRET } from "../../sky/taskSecrets";
 import { packageRoot } from "../../toolchain/index";
 import { SKY_ENVIRONMENT } from "../../toolchain/labLayout";
+import { SLURM_KIND } from "../lab/kinds";
 import { borrowLab } from "../lab/session";
 import { installedSky } from "../lab/tools";
 import { type Change, LAB_STACK, LabProject } from "./labProject";
@@ -50,7 +51,7 @@ export interface LabTimes {
  */
 export async function labTimes(repeats: number): Promise<LabTimes> {
   requireFreePorts();
-  return borrowLab("measuring on the lab", new Progress(), () => measure(repeats));
+  return borrowLab(SLURM_KIND, "measuring on the lab", new Progress(), () => measure(repeats));
 }
 
 function requireFreePorts(): void {

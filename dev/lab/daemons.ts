@@ -1,5 +1,4 @@
 /** The lab's daemons in start order, each with its readiness check. */
-import { execFile } from "node:child_process";
 import { join } from "node:path";
 import {
   LAB,
@@ -8,19 +7,18 @@ import {
   LAB_PORTS,
   LAB_REGION,
   LAB_USER,
-  SKY_ENVIRONMENT,
   SLURM_ENVIRONMENT,
 } from "../../toolchain/labLayout";
+import { SLURM } from "../../toolchain/labs";
+import { ask } from "./ask";
 import type { Daemon } from "./processes";
+import { skyPilotServer } from "./skyPilotServer";
 import { findProgram } from "./system";
 
-const ASK_TIMEOUT_MS = 20_000;
 const START_SECONDS = 30;
-/** The API server imports every cloud's SDK and migrates its database on its first start. */
-const API_SERVER_START_SECONDS = 180;
 
 export function labDaemons(sky: string): Daemon[] {
-  return [munged(), slurmctld(), ...slurmds(), sshd(), apiServer(sky)];
+  return [munged(), slurmctld(), ...slurmds(), sshd(), skyPilotServer(SLURM, sky)];
 }
 
 function munged(): Daemon {
@@ -57,7 +55,7 @@ function slurmctld(): Daemon {
     name: "slurmctld",
     command: [program("slurmctld"), "-D"],
     env,
-    after: "munged",
+    after: ["munged"],
     check: () =>
       ask("slurmctld's answer", program("scontrol"), ["ping"], env, (answer) => / is UP/.test(answer)),
     timeoutSeconds: START_SECONDS,
@@ -70,7 +68,7 @@ function slurmds(): Daemon[] {
     name: `slurmd-${name}`,
     command: [program("slurmd"), "-D", "-N", name],
     env,
-    after: "slurmctld",
+    after: ["slurmctld"],
     check: () =>
       ask(`Slurm's node ${name}`, program("sinfo"), ["-h", "-N", "-n", name, "-o", "%T"], env, (state) =>
         /^(idle|mixed|allocated|completing)$/m.test(state),
@@ -110,46 +108,6 @@ function sshd(): Daemon {
       ),
     timeoutSeconds: START_SECONDS,
   };
-}
-
-function apiServer(sky: string): Daemon {
-  return {
-    name: "api-server",
-    command: [sky, "api", "start"],
-    env: SKY_ENVIRONMENT,
-    check: async () => {
-      try {
-        const answer = await fetch(`http://127.0.0.1:${LAB_PORTS.skypilot}/api/health`, {
-          signal: AbortSignal.timeout(5000),
-        });
-        return answer.ok ? undefined : `SkyPilot's API server to be healthy (HTTP ${answer.status})`;
-      } catch {
-        return "SkyPilot's API server";
-      }
-    },
-    timeoutSeconds: API_SERVER_START_SECONDS,
-  };
-}
-
-/** Runs a check program; undefined if it succeeds with the expected output. */
-async function ask(
-  what: string,
-  file: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string>>,
-  wanted: (answer: string) => boolean = () => true,
-): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    execFile(
-      file,
-      [...args],
-      { env: { ...process.env, ...env }, timeout: ASK_TIMEOUT_MS },
-      (error, stdout, stderr) => {
-        if (error === null && wanted(stdout)) resolve(undefined);
-        else resolve(`${what} (${(stderr.trim() || stdout.trim() || "no answer").split("\n").at(-1)})`);
-      },
-    );
-  });
 }
 
 /** Full path of a system program; its bare name if not found, so that the error names it. */

@@ -7,24 +7,24 @@ import { poll } from "../../lib/poll";
 import type { Progress } from "../../lib/progress";
 import { HOSTS_FILE, LAB, LAB_USER, PROFILE_FILE, SLURM_ENVIRONMENT } from "../../toolchain/labLayout";
 import { withoutHosts } from "./files";
-import { commandOf, endLabProcesses } from "./processes";
-import { findProgram, removeUser } from "./system";
-import { installedRecord } from "./up";
+import { commandOf, endProcesses, labProcesses } from "./processes";
+import { findProgram, installedRecord, removeUser } from "./system";
 
 const JOBS_END_SECONDS = 40;
 
 /** @throws UserError if a process of the lab cannot be killed. */
 export async function labDown(progress: Progress, signal: AbortSignal): Promise<void> {
   await endJobs(progress, signal);
-  const running = await endLabProcesses(progress, signal);
+  const running = await endProcesses(() => labProcesses(LAB.root), progress, signal);
   if (running.length > 0) {
     const list = running.map((pid) => `  ${pid} ${commandOf(pid)}`).join("\n");
     throw new UserError(`These processes of the lab would not end:\n${list}\nEnd them, then run it again.`);
   }
-  const packages = readPackages();
+  const packages = installedRecord(LAB.root);
   restoreSystemFiles();
   removeUser(LAB_USER);
-  for (const path of [...skyPilotFiles(), LAB.root]) rmSync(path, { recursive: true, force: true });
+  for (const path of [...skyPilotFiles([LAB.home, LAB.remoteHome]), LAB.root])
+    rmSync(path, { recursive: true, force: true });
   progress.line(
     `removed ${LAB.root}, ${PROFILE_FILE}, the user ${LAB_USER} and the lab's lines of ${HOSTS_FILE}`,
   );
@@ -75,9 +75,9 @@ function restoreSystemFiles(): void {
  * Files that SkyPilot puts in /tmp regardless of TMPDIR, by the hash of its user and the names of its runs:
  * ssh sockets, node programs, and scripts.
  */
-function skyPilotFiles(): string[] {
+export function skyPilotFiles(homes: readonly string[]): string[] {
   const entries = readdirSync("/tmp");
-  return [LAB.home, LAB.remoteHome].flatMap((home) => {
+  return homes.flatMap((home) => {
     const hashFile = join(home, ".sky", "user_hash");
     if (!existsSync(hashFile)) return [];
     const hash = readFileSync(hashFile, "utf8").trim();
@@ -87,9 +87,4 @@ function skyPilotFiles(): string[] {
       name === `sky_ssh_${hash}` || name.endsWith(`-${hash}`) || scripts.includes(name);
     return entries.filter(isOurs).map((name) => join("/tmp", name));
   });
-}
-
-function readPackages(): string[] {
-  const record = installedRecord();
-  return existsSync(record) ? readFileSync(record, "utf8").split("\n").filter(Boolean) : [];
 }

@@ -113,7 +113,7 @@ function skypilotConfig(): string {
 }
 
 /** SkyPilot downloads its catalogue; this part is enough without internet access. */
-const ACCELERATOR_CATALOGUE = lines(
+export const ACCELERATOR_CATALOGUE = lines(
   "AcceleratorName,Clouds",
   ...["A100", "H100", "H200"].map((name) => `${name},"[]"`),
 );

@@ -16,7 +16,8 @@ import {
   withDescendants,
 } from "../../lib/procfs";
 import type { Progress } from "../../lib/progress";
-import { LAB, LAB_MARK } from "../../toolchain/labLayout";
+import { LAB_MARK } from "../../toolchain/labLayout";
+import type { Lab } from "../../toolchain/labs";
 
 /** Some of SkyPilot's processes ignore SIGTERM; none needs long to stop. */
 const STOP_SECONDS = 5;
@@ -29,37 +30,43 @@ export interface Daemon {
   readonly check: () => Promise<string | undefined>;
   /** Time limit for its start, seconds. */
   readonly timeoutSeconds: number;
-  /** Name of the daemon that must serve before it is started. Default: none. */
-  readonly after?: string;
+  /** Names of daemons, earlier in the list, that must serve before it is started. Default: none. */
+  readonly after?: readonly string[];
 }
 
 /** Starts all daemons that do not serve yet, independent ones in parallel, and waits until all serve. */
 export async function ensureDaemons(
+  lab: Pick<Lab, "root" | "log">,
   daemons: readonly Daemon[],
   progress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
   const started = new Map<string, Promise<void>>();
   for (const daemon of daemons) {
-    const before = daemon.after === undefined ? undefined : started.get(daemon.after);
+    const before = Promise.all((daemon.after ?? []).map((name) => started.get(name)));
     started.set(
       daemon.name,
-      Promise.resolve(before).then(() => ensureDaemon(daemon, progress, signal)),
+      before.then(() => ensureDaemon(lab, daemon, progress, signal)),
     );
   }
   await Promise.all(started.values());
 }
 
 /** Starts the daemon unless it serves already, and waits until it does. */
-async function ensureDaemon(daemon: Daemon, progress: Progress, signal: AbortSignal): Promise<void> {
+async function ensureDaemon(
+  lab: Pick<Lab, "root" | "log">,
+  daemon: Daemon,
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<void> {
   if ((await daemon.check()) === undefined) return;
   progress.line(`starting ${daemon.name}`);
-  const log = join(LAB.log, `${daemon.name}.log`);
+  const log = join(lab.log, `${daemon.name}.log`);
   const output = openSync(log, "a", 0o600);
   const [program = "", ...args] = daemon.command;
   const child = spawn(program, args, {
     env: { ...forDaemons(process.env), ...daemon.env },
-    cwd: LAB.root,
+    cwd: lab.root,
     detached: true,
     stdio: ["ignore", output, output],
   });
@@ -100,31 +107,39 @@ function forDaemons(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
  * those with one of its files open or in their command line (some daemons overwrite their environment with a
  * title), and their descendants.
  */
-export function labProcesses(): number[] {
+export function labProcesses(root: string): number[] {
   const own = ancestors();
   const all = processIds().filter((pid) => !own.has(pid) && !isGone(pid));
   return withDescendants(
-    all.filter((pid) => belongsTo(pid)),
+    all.filter((pid) => belongsTo(pid, root)),
     all,
   );
 }
 
-function belongsTo(pid: number): boolean {
-  if (environmentOf(pid).includes(`${LAB_MARK}=${LAB.root}`)) return true;
+function belongsTo(pid: number, root: string): boolean {
+  if (environmentOf(pid).includes(`${LAB_MARK}=${root}`)) return true;
   const names = [...commandLineOf(pid), directoryOf(pid), ...openFilesOf(pid)];
-  return names.some((name) => name.includes(`${LAB.root}/`));
+  return names.some((name) => name.includes(`${root}/`));
 }
 
-/** Stops all processes of the lab: SIGTERM, then SIGKILL; returns the ids of the remaining ones. */
-export async function endLabProcesses(progress: Progress, signal: AbortSignal): Promise<number[]> {
+/**
+ * Stops all processes of a lab: SIGTERM, then SIGKILL; returns the ids of the remaining ones.
+ *
+ * @param find Their ids.
+ */
+export async function endProcesses(
+  find: () => number[],
+  progress: Progress,
+  signal: AbortSignal,
+): Promise<number[]> {
   for (const name of ["SIGTERM", "SIGKILL"] as const) {
-    for (const pid of labProcesses()) kill(pid, name);
+    for (const pid of find()) kill(pid, name);
     const running = await poll({
       timeoutSeconds: STOP_SECONDS,
       progress,
       signal,
       check: async () => {
-        const pids = labProcesses();
+        const pids = find();
         // Also kills children started meanwhile.
         if (name === "SIGKILL") for (const pid of pids) kill(pid, name);
         return pids.length === 0 ? undefined : `${pids.length} processes of the lab to end`;
@@ -132,7 +147,7 @@ export async function endLabProcesses(progress: Progress, signal: AbortSignal): 
     });
     if (running === undefined) return [];
   }
-  return labProcesses();
+  return find();
 }
 
 /** The name of a process's program, for messages. */

@@ -6,11 +6,10 @@ import { UserError } from "../../lib/errors";
 import type { Progress } from "../../lib/progress";
 import { clusterRecords, jsonIn } from "../../sky/records";
 import { withLock } from "../../toolchain/install";
-import { LAB, LAB_BORROWED, LAB_LOCK, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
-import { labDown } from "./down";
+import { type Lab, skyEnvironmentOf } from "../../toolchain/labs";
+import type { LabKind } from "./kinds";
 import { requireLabMachine } from "./system";
-import { findLabTools, installedSky } from "./tools";
-import { labUp } from "./up";
+import { installedSky } from "./tools";
 
 /** A whole test run takes ten minutes on two cores. */
 const LOCK_SECONDS = 1800;
@@ -22,8 +21,13 @@ const STATUS_MS = 120_000;
  * @param purpose Shown to others that wait for it: `testing on the lab`.
  * @throws Error if another process keeps the lab for more than half an hour.
  */
-export function aloneOnLab<T>(purpose: string, progress: Progress, work: () => Promise<T>): Promise<T> {
-  return withLock(LAB_LOCK, { purpose, waitSeconds: LOCK_SECONDS, onProgress: progress.line }, work);
+export function aloneOnLab<T>(
+  { lock }: Lab,
+  purpose: string,
+  progress: Progress,
+  work: () => Promise<T>,
+): Promise<T> {
+  return withLock(lock, { purpose, waitSeconds: LOCK_SECONDS, onProgress: progress.line }, work);
 }
 
 /**
@@ -31,43 +35,49 @@ export function aloneOnLab<T>(purpose: string, progress: Progress, work: () => P
  *
  * @throws UserError if the lab cannot be started, or has a running cluster.
  */
-export function borrowLab<T>(purpose: string, progress: Progress, work: () => Promise<T>): Promise<T> {
+export function borrowLab<T>(
+  kind: LabKind,
+  purpose: string,
+  progress: Progress,
+  work: () => Promise<T>,
+): Promise<T> {
   const { signal } = new AbortController();
-  return aloneOnLab(purpose, progress, async () => {
+  const { lab } = kind;
+  return aloneOnLab(lab, purpose, progress, async () => {
     // A lab left by a killed run is treated as started by this call.
-    const isOwn = !existsSync(LAB.root) || existsSync(LAB_BORROWED);
-    if (isOwn && existsSync(LAB.root)) await labDown(progress, signal);
+    const isOwn = !existsSync(lab.root) || existsSync(lab.borrowed);
+    if (isOwn && existsSync(lab.root)) await kind.down(progress, signal);
     try {
-      if (isOwn) markBorrowed(purpose);
-      await labUp(() => findLabTools(progress), progress, signal);
-      if (!isOwn) await requireNoClusters();
+      if (isOwn) markBorrowed(lab, purpose);
+      await kind.up(progress, signal);
+      if (!isOwn) await requireNoClusters(lab);
       return await work();
     } finally {
-      if (isOwn) await labDown(progress, signal);
+      if (isOwn) await kind.down(progress, signal);
     }
   });
 }
 
-function markBorrowed(purpose: string): void {
+function markBorrowed({ root, borrowed }: Lab, purpose: string): void {
   requireLabMachine();
-  mkdirSync(LAB.root, { recursive: true, mode: 0o755 });
-  writeFileSync(LAB_BORROWED, purpose);
+  mkdirSync(root, { recursive: true, mode: 0o755 });
+  writeFileSync(borrowed, purpose);
 }
 
 /** The lab was started by the user, so it keeps running. */
-export function keepLab(): void {
-  rmSync(LAB_BORROWED, { force: true });
+export function keepLab({ borrowed }: Lab): void {
+  rmSync(borrowed, { force: true });
 }
 
-async function requireNoClusters(): Promise<void> {
-  const { stdout } = await promisify(execFile)(installedSky(), ["status", "-o", "json"], {
-    env: { ...process.env, ...SKY_ENVIRONMENT },
+async function requireNoClusters(lab: Lab): Promise<void> {
+  const { stdout } = await promisify(execFile)(installedSky(lab), ["status", "-o", "json"], {
+    env: { ...process.env, ...skyEnvironmentOf(lab) },
     timeout: STATUS_MS,
   });
   const names = clusterRecords.parse(jsonIn(stdout)).map(({ name }) => name);
   if (names.length === 0) return;
   throw new UserError(
     `The lab is in use: ${names.join(", ")}. Destroy the stacks that these clusters belong to, or take them down with ` +
-      "'npm run lab -- sky down -a', then run this again.",
+      `'npm run lab -- sky${lab.kind === "kubernetes" ? " --kubernetes" : ""} down -a', then run this again.`,
   );
 }

@@ -1,18 +1,10 @@
 /** Requirements of the lab: Debian's packages, and root to install them. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { isAbsolute, join } from "node:path";
 import { UserError } from "../../lib/errors";
 import type { Progress } from "../../lib/progress";
 
-/** Debian's packages, each with a program that shows its presence. */
-const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  "slurm-wlm": ["slurmctld", "slurmd", "sbatch", "srun"],
-  munge: ["munged", "munge"],
-  "openssh-server": ["sshd"],
-  "openssh-client": ["ssh", "ssh-keygen"],
-  rsync: ["rsync"],
-  curl: ["curl"],
-};
 const SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const APT_TIMEOUT_MS = 600_000;
 const LAST_LINES = 8;
@@ -24,7 +16,7 @@ export function whyNoLab(): string | undefined {
   if (process.platform !== "linux")
     return `it needs Linux with Debian's packages, and this is ${process.platform}`;
   if (process.getuid?.() !== 0)
-    return "it needs root (Slurm's daemons, /etc/hosts), and this user is not root";
+    return "it needs root (its daemons, /etc/hosts or a network of its own), and this user is not root";
   if (findProgram("apt-get") === undefined)
     return "it needs Debian or Ubuntu (apt-get), and this system has none";
   const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
@@ -39,9 +31,13 @@ export function requireLabMachine(): void {
   if (reason !== undefined) throw new UserError(`The lab cannot run on this machine: ${reason}.`);
 }
 
-/** Packages whose programs are missing. */
-export function missingPackages(): string[] {
-  return Object.entries(PACKAGES)
+/**
+ * Packages whose programs are missing.
+ *
+ * @param packages Each with programs, or paths, that show its presence.
+ */
+export function missingPackages(packages: Readonly<Record<string, readonly string[]>>): string[] {
+  return Object.entries(packages)
     .filter(([, programs]) => programs.some((program) => findProgram(program) === undefined))
     .map(([name]) => name);
 }
@@ -60,8 +56,20 @@ export function installPackages(packages: readonly string[], progress: Progress)
   return after;
 }
 
+/** Names of the packages that a lab has installed, which `down` prints. */
+export function installedRecord(root: string): string[] {
+  const path = join(root, "installed-packages");
+  return existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
+}
+
+export function recordInstalled(root: string, packages: readonly string[]): void {
+  const all = [...installedRecord(root), ...packages];
+  writeFileSync(join(root, "installed-packages"), all.map((name) => `${name}\n`).join(""));
+}
+
 /** Path of a program, also in the directories of daemons. */
 export function findProgram(name: string): string | undefined {
+  if (isAbsolute(name)) return existsSync(name) ? name : undefined;
   return `${SYSTEM_PATH}:${process.env["PATH"] ?? ""}`
     .split(":")
     .map((directory) => `${directory}/${name}`)

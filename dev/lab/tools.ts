@@ -4,11 +4,10 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Progress } from "../../lib/progress";
 import { cacheDir, ensureToolchain } from "../../toolchain";
+import { type Lab, SLURM } from "../../toolchain/labs";
 import { ensureUv } from "../../toolchain/python";
 import { ensureOwnSkyPilot, skyPilotDirectory } from "../../toolchain/skypilot";
 
-/** Clouds that the lab's SkyPilot supports. */
-const CLOUDS = ["slurm"];
 /** The model of the lab's stack, whose tokenizer the mocker needs. */
 const MODEL = "Qwen/Qwen3-8B";
 
@@ -26,15 +25,15 @@ export interface LabTools {
   readonly nodeEnvironment: Readonly<Record<string, string>>;
 }
 
-/** Path of the lab's `sky`, installed or not. */
-export function installedSky(): string {
-  return join(skyPilotDirectory(CLOUDS), "bin", "sky");
+/** Path of a lab's `sky`, installed or not. */
+export function installedSky(lab: Lab = SLURM): string {
+  return join(skyPilotDirectory(lab.clouds), "bin", "sky");
 }
 
 /** Finds or installs the tools of the lab. */
 export async function findLabTools(progress: Progress): Promise<LabTools> {
   const uv = await ensureUv(cacheDir(), progress.line);
-  const sky = await ensureOwnSkyPilot(CLOUDS, progress.line);
+  const sky = await ensureOwnSkyPilot(SLURM.clouds, progress.line);
   const tools = await ensureToolchain({
     need: ["etcd", "nats-server", "model"],
     model: MODEL,

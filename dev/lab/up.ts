@@ -19,7 +19,14 @@ import { HOSTS_FILE, LAB, LAB_USER, PROFILE_FILE } from "../../toolchain/labLayo
 import { labDaemons } from "./daemons";
 import { labFiles, profileScript, withHosts } from "./files";
 import { ensureDaemons } from "./processes";
-import { ensureUser, findProgram, installPackages, missingPackages, requireLabMachine } from "./system";
+import {
+  ensureUser,
+  findProgram,
+  installPackages,
+  missingPackages,
+  recordInstalled,
+  requireLabMachine,
+} from "./system";
 import type { LabTools } from "./tools";
 
 /** Variables that uv's downloads need on some machines; SkyPilot calls it with an empty environment. */
@@ -38,6 +45,16 @@ const UV_SETTINGS = [
   "UV_NATIVE_TLS",
 ];
 
+/** Debian's packages, each with a program that shows its presence. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  "slurm-wlm": ["slurmctld", "slurmd", "sbatch", "srun"],
+  munge: ["munged", "munge"],
+  "openssh-server": ["sshd"],
+  "openssh-client": ["ssh", "ssh-keygen"],
+  rsync: ["rsync"],
+  curl: ["curl"],
+};
+
 /** @throws UserError if the machine cannot run a lab, or a daemon does not start. */
 export async function labUp(
   findTools: () => Promise<LabTools>,
@@ -45,27 +62,16 @@ export async function labUp(
   signal: AbortSignal,
 ): Promise<void> {
   requireLabMachine();
-  const missing = missingPackages();
+  const missing = missingPackages(PACKAGES);
   mkdirSync(LAB.root, { recursive: true, mode: 0o755 });
-  if (missing.length > 0) recordInstalled(installPackages(missing, progress));
+  if (missing.length > 0) recordInstalled(LAB.root, installPackages(missing, progress));
   const tools = await findTools();
   writeLabFiles(tools);
   linkPrograms(tools);
   makeKeys();
   ensureUser(LAB_USER, LAB.login);
   changeSystemFiles(tools);
-  await ensureDaemons(labDaemons(tools.sky), progress, signal);
-}
-
-/** Names of the packages installed by the lab, printed by `down`. */
-export function installedRecord(): string {
-  return join(LAB.root, "installed-packages");
-}
-
-function recordInstalled(packages: readonly string[]): void {
-  const path = installedRecord();
-  const before = existsSync(path) ? readFileSync(path, "utf8") : "";
-  writeFileSync(path, `${before}${packages.map((name) => `${name}\n`).join("")}`);
+  await ensureDaemons(LAB, labDaemons(tools.sky), progress, signal);
 }
 
 function writeLabFiles(tools: LabTools): void {

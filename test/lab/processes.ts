@@ -9,7 +9,7 @@ import { LAB } from "../../toolchain/labLayout";
  * children. (nginx has no readable environment.)
  */
 export function processIdsOf(cluster: string): number[] {
-  const all = labProcesses();
+  const all = labProcesses(LAB.root);
   const named = all.filter((pid) =>
     [...commandLineOf(pid), ...environmentOf(pid), directoryOf(pid)].some((text) => text.includes(cluster)),
   );

@@ -1,0 +1,138 @@
+/** The images of the lab's pods, made on this machine: it has no registry. */
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync, readFileSync } from "node:fs";
+import { mkdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { VERSIONS } from "../../../config/versions";
+import { UserError } from "../../../lib/errors";
+import { run } from "../../../lib/run";
+import { installDirectory, type Progress, withHeartbeat, withLock } from "../../../toolchain/install";
+import { requirementsFile } from "../../../toolchain/python";
+
+const SCRIPT = join(__dirname, "image.sh");
+/** Two minutes with a near mirror. */
+const MAKE_SECONDS = 1800;
+
+/** What the image is made of, besides the distribution. */
+export interface ImageParts {
+  readonly cache: string;
+  readonly uv: string;
+  readonly uvCache: string;
+  /** The hub's cache with the tokenizer of the lab's model. */
+  readonly models: string;
+}
+
+/** Where it is, made or not: another list of packages makes another one. */
+function imageName(): string {
+  const parts = [SCRIPT, requirementsFile()].map((path) => readFileSync(path, "utf8"));
+  const hash = createHash("sha256")
+    .update([...parts, VERSIONS.skypilot].join("\0"))
+    .digest("hex");
+  return `kubernetes-image-${hash.slice(0, 12)}`;
+}
+
+/** Makes the pods' image unless it is there. @returns Its directory, in the form of `docker save`. */
+export async function ensureImage(parts: ImageParts, tag: string, onProgress: Progress): Promise<string> {
+  const { cache } = parts;
+  const name = imageName();
+  const directory = join(cache, name);
+  if (existsSync(directory)) return directory;
+  const lock = { purpose: "making the image of the lab's pods", waitSeconds: MAKE_SECONDS, onProgress };
+  return withLock(join(cache, "locks", name), lock, async () => {
+    if (existsSync(directory)) return directory;
+    const { suite, mirror, components } = await distribution();
+    onProgress(
+      `making the image of the lab's pods in ${directory}: ${suite} from ${mirror} by debootstrap, Dynamo ${VERSIONS.dynamo} and SkyPilot ${VERSIONS.skypilot} from PyPI (2 GB)`,
+    );
+    return installDirectory(cache, name, async (temporary) => {
+      const rootfs = join(temporary, "rootfs");
+      const words = [rootfs, suite, mirror, components, parts.uv, parts.uvCache, requirementsFile()];
+      const args = [
+        "-m",
+        "--propagation",
+        "private",
+        "bash",
+        SCRIPT,
+        ...words,
+        parts.models,
+        VERSIONS.skypilot,
+      ];
+      await mkdir(parts.uvCache, { recursive: true });
+      await withHeartbeat("making the image of the lab's pods", MAKE_SECONDS, onProgress, async () => {
+        await run("unshare", args, { timeoutSeconds: MAKE_SECONDS });
+        await packImage(rootfs, temporary, tag, IMAGE_ENVIRONMENT);
+      });
+      await rm(rootfs, { recursive: true, force: true });
+    });
+  });
+}
+
+/** Environment of all processes in a pod. */
+const IMAGE_ENVIRONMENT = {
+  PATH: "/opt/dynamo/bin:/root/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+  HOME: "/root",
+  LANG: "C.UTF-8",
+  SSL_CERT_FILE: "/etc/ssl/certs/ca-certificates.crt",
+  HF_HUB_OFFLINE: "1",
+} as const;
+
+/**
+ * Packs a directory as an image of one layer, as `docker save` writes them:
+ * https://github.com/moby/docker-image-spec/blob/main/spec.md
+ */
+export async function packImage(
+  rootfs: string,
+  into: string,
+  tag: string,
+  env: Readonly<Record<string, string>>,
+  entrypoint: readonly string[] = [],
+): Promise<void> {
+  const layer = join(into, "layer.tar");
+  await run("tar", ["--numeric-owner", "-C", rootfs, "-cf", layer, "."], { timeoutSeconds: MAKE_SECONDS });
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(layer), hash);
+  const { config, manifest } = imageFiles(hash.digest("hex"), tag, env, entrypoint);
+  await writeFile(join(into, "config.json"), JSON.stringify(config));
+  await writeFile(join(into, "manifest.json"), JSON.stringify(manifest));
+}
+
+/** The two files beside the layer. Pure. */
+export function imageFiles(
+  layer: string,
+  tag: string,
+  env: Readonly<Record<string, string>>,
+  entrypoint: readonly string[],
+) {
+  const architecture = process.arch === "arm64" ? "arm64" : "amd64";
+  return {
+    config: {
+      architecture,
+      os: "linux",
+      config: {
+        Env: Object.entries(env).map(([name, value]) => `${name}=${value}`),
+        ...(entrypoint.length > 0 ? { Entrypoint: entrypoint } : { Cmd: ["/bin/bash"] }),
+      },
+      rootfs: { type: "layers", diff_ids: [`sha256:${layer}`] },
+      history: [{ created_by: "dynamo-sky" }],
+    },
+    manifest: [{ Config: "config.json", RepoTags: [tag], Layers: ["layer.tar"] }],
+  };
+}
+
+/** This machine's distribution: its name for debootstrap, its mirror and parts. */
+async function distribution() {
+  const release = readFileSync("/etc/os-release", "utf8");
+  const suite = /^VERSION_CODENAME=(\S+)/m.exec(release)?.[1];
+  const format = ["indextargets", "--format", "$(SITE) $(RELEASE) $(COMPONENT)", "Created-By: Packages"];
+  const { stdout } = await run("apt-get", format, { timeoutSeconds: 60 });
+  const targets = stdout.split("\n").map((line) => line.split(" "));
+  const ours = targets.filter(([, of]) => of === suite);
+  const mirror = ours[0]?.[0];
+  if (suite === undefined || mirror === undefined)
+    throw new UserError(
+      "apt-get knows no mirror of this distribution's release: repair /etc/apt/sources.list.",
+    );
+  const components = [...new Set(ours.map(([, , component]) => component))].join(",");
+  return { suite, mirror, components };
+}

@@ -1,0 +1,69 @@
+/** What the lab's Kubernetes has on this machine outside of its directory: what `down` ends, and proves. */
+import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { processIds, readProc } from "../../../lib/procfs";
+import {
+  KUBERNETES_CGROUP,
+  KUBERNETES_LAB,
+  KUBERNETES_NETWORK,
+} from "../../../toolchain/kubernetesLabLayout";
+import { commandOf, labProcesses } from "../processes";
+
+const CGROUPS = "/sys/fs/cgroup";
+const INTERFACES = "/sys/class/net";
+
+/** Ids of its processes, those in pods too: these have the lab's name nowhere but in their control group. */
+export function kubernetesProcesses(): number[] {
+  const inPods = processIds().filter((pid) => isInPod(readProc(`${pid}/cgroup`)));
+  return [...new Set([...labProcesses(KUBERNETES_LAB.root), ...inPods])];
+}
+
+/** From `/proc/<pid>/cgroup`. Pure. */
+export function isInPod(cgroups: string): boolean {
+  return cgroups.split("\n").some((line) => line.split(":")[2]?.startsWith(`/${KUBERNETES_CGROUP}/`));
+}
+
+/** Directories of its control groups: one, or one of each controller (cgroup v1). */
+export function controlGroups(): string[] {
+  return controllers()
+    .map((directory) => join(directory, KUBERNETES_CGROUP))
+    .filter((path) => existsSync(path));
+}
+
+/** The roots of control groups. A link is a controller's second name. */
+export function controllers(): string[] {
+  if (existsSync(join(CGROUPS, "cgroup.controllers"))) return [CGROUPS];
+  return readdirSync(CGROUPS, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(CGROUPS, name))
+    .filter((path) => existsSync(join(path, "cgroup.procs")));
+}
+
+/** Removes control groups that have no process; leaves the others. */
+export function removeControlGroups(): void {
+  for (const directory of controlGroups()) removeTree(directory);
+}
+
+function removeTree(directory: string): void {
+  const below = readdirSync(directory, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  for (const { name } of below) removeTree(join(directory, name));
+  try {
+    rmdirSync(directory);
+  } catch {
+    // It is in use still, and is found by whoever looks again.
+  }
+}
+
+/** Everything that is there of it, a line each; empty after `down`. */
+export function kubernetesTraces(): string[] {
+  const { root } = KUBERNETES_LAB;
+  const { interface: link } = KUBERNETES_NETWORK;
+  const mounts = readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  return [
+    ...kubernetesProcesses().map((pid) => `process ${pid} ${commandOf(pid)}`),
+    ...mounts.filter((line) => line.includes(`${root}/`)).map((line) => `mount ${line.split(" ")[4]}`),
+    ...(existsSync(join(INTERFACES, link)) ? [`interface ${link}`] : []),
+    ...controlGroups().map((path) => `control group ${path}`),
+    ...(existsSync(root) ? [`directory ${root}`] : []),
+  ];
+}
