@@ -12,8 +12,11 @@ import { packageRoot } from "../lib/root";
 import { copyRuntime } from "../lib/runtimeFiles";
 import { parseConfig } from "../plan/config";
 import { plan } from "../plan/plan";
+import { rolloutOf } from "../plan/rollout";
+import type { ProgramPlan } from "../plan/types";
+import { unitsOf } from "../plan/units";
 import { recipeText } from "../sky/task";
-import { LAYOUTS, type Layout, type Step, stepsOf } from "./gpu/layouts";
+import { LAYOUTS, type Layout, quicker, type Step } from "./gpu/layouts";
 
 interface Options {
   readonly engine: string;
@@ -31,9 +34,21 @@ interface Entry {
   readonly gpus: number;
   /** Workers that have to be registered. */
   readonly workers: number;
+  /** Base URLs of the frontends on the first node, with its address as a placeholder. */
+  readonly frontends: readonly string[];
   readonly steps: readonly Step[];
+  /** What it is changed to, in the order of the changes, by name. */
+  readonly variants: Readonly<Record<string, readonly UnitOfNode[]>>;
   /** Of a start; a layout is left out if no more than this is left. */
   readonly longestStart: number;
+}
+
+/** The programs of a unit on a node, as its agent is given them. */
+interface UnitOfNode {
+  readonly node: number;
+  readonly unit: string;
+  readonly role: string;
+  readonly programs: readonly ProgramPlan[];
 }
 
 const MODEL = "Qwen/Qwen3-8B";
@@ -43,29 +58,52 @@ const LONGEST_START_SECONDS = 150;
 
 /** A layout's recipe, and its entry. */
 function render(layout: Layout, options: Options): { readonly entry: Entry; readonly text: string } {
-  const { id, name, nodes = 1, gpusPerNode = 2, pools, router, engineArgs = [] } = layout;
+  const { id, name, nodes = 1, gpusPerNode = 2, steps, variants = {} } = layout;
+  const { config, planned, cluster } = planOf(layout, options);
+  const { aggregated, prefill, decode } = planned.expectedWorkers;
+  const { port } = planned.endpoint;
+  const text = recipeText({ cluster, config, endpointPort: port, standalone: true }, "./runtime");
+  const changed = Object.entries(variants).map(
+    ([variant, settings]) => [variant, unitsOfNodes({ ...layout, ...settings }, options)] as const,
+  );
+  const entry = {
+    ...{ id, name, recipe: `${id}.sky.yaml`, port },
+    ...{ gpus: nodes * gpusPerNode, workers: aggregated + prefill + decode },
+    frontends: rolloutOf(config, planned)?.frontends ?? [],
+    steps: options.quick ? steps.map(quicker) : steps,
+    variants: Object.fromEntries(changed),
+    longestStart: LONGEST_START_SECONDS,
+  };
+  return { entry, text };
+}
+
+function planOf(layout: Layout, options: Options) {
+  const { nodes = 1, gpusPerNode = 2, pools, router, engineArgs = [] } = layout;
   const isReal = !isSimulated(options.engine);
   const config = parseConfig({
     model: MODEL,
     engine: options.engine,
     cluster: { nodes, gpusPerNode, accelerator: options.accelerator },
-    pools,
+    pools: isReal ? pools : pools.map(withOwnFlags),
     router,
     engineArgs: isReal ? [...RANDOM_WEIGHTS, ...engineArgs] : [],
   });
   const planned = plan(config, { discovery: "etcd", events: "nats" });
   const [cluster] = planned.clusters;
   if (cluster === undefined) throw new Error("a layout is one cluster");
-  const { aggregated, prefill, decode } = planned.expectedWorkers;
-  const { port } = planned.endpoint;
-  const text = recipeText({ cluster, config, endpointPort: port, standalone: true }, "./runtime");
-  const entry = {
-    ...{ id, name, recipe: `${id}.sky.yaml`, port },
-    ...{ gpus: nodes * gpusPerNode, workers: aggregated + prefill + decode },
-    steps: stepsOf(layout, options.quick),
-    longestStart: LONGEST_START_SECONDS,
-  };
-  return { entry, text };
+  return { config, planned, cluster };
+}
+
+/** A real engine's flags are nothing to the simulated one, but it too has to be started anew for others. */
+function withOwnFlags(pool: Layout["pools"][number]): Layout["pools"][number] {
+  const { engineArgs, ...rest } = pool;
+  return Array.isArray(engineArgs) ? { ...rest, engineEnv: { FLAGS: engineArgs.join(" ") } } : pool;
+}
+
+function unitsOfNodes(layout: Layout, options: Options): UnitOfNode[] {
+  return unitsOf(planOf(layout, options).cluster).flatMap(({ name: unit, role, nodes }) =>
+    nodes.map(({ rank, programs }) => ({ node: rank, unit, role, programs })),
+  );
 }
 
 function make(out: string, options: Options): void {

@@ -1,24 +1,26 @@
-/** Layouts that are measured on two GPUs, and the loads that each gets. */
+/** Layouts that are measured on two GPUs, and the loads and changes that each gets. */
 
 /** A layout; one node of two GPUs unless it says something else. */
-export interface Layout {
+export interface Layout extends Settings {
   readonly id: string;
   readonly name: string;
   readonly nodes?: number;
   readonly gpusPerNode?: number;
+  readonly engineArgs?: readonly string[];
+  readonly steps: readonly Step[];
+  /** What it is changed to while it serves, by name. */
+  readonly variants?: Readonly<Record<string, Partial<Settings>>>;
+}
+
+interface Settings {
   readonly pools: readonly Readonly<Record<string, unknown>>[];
   readonly router: { readonly mode: "kv" | "round-robin"; readonly blockSize?: number };
-  readonly engineArgs?: readonly string[];
-  /** A worker that is killed under load. */
-  readonly kill?: { readonly node: number; readonly program: string };
-  /** Fewer numbers of clients: for comparisons of flags. */
-  readonly clients?: readonly number[];
 }
 
 /** A step of `measure.py`. Times are in seconds, lengths in tokens. */
 export interface Step {
   readonly name: string;
-  readonly kind?: "warm" | "steady" | "kill";
+  readonly kind?: "warm" | "steady" | "ways" | "pinned" | "change" | "roll" | "kill" | "cut";
   /** Time that the step takes at most; it is left out if less is left. */
   readonly longest?: number;
   readonly clients?: number | readonly number[];
@@ -27,86 +29,166 @@ export interface Step {
   readonly prefixes?: number;
   readonly prefixTokens?: number;
   readonly warmSeconds?: number;
+  /** Of the load; one that is sent while something changes ends some seconds after the change. */
   readonly seconds?: number;
   readonly node?: number;
   readonly program?: string;
-  /** Of the load, measured before the worker is killed. */
+  /** Of the load, measured before anything changes. */
   readonly before?: number;
+  /** How long a network is cut. */
+  readonly away?: number;
+  /** `ways`: through the gateway, or around it. */
+  readonly order?: readonly ("gateway" | "direct")[];
+  /** The variant of the layout that is put on the nodes, and which roles of it. */
+  readonly to?: string;
+  readonly roles?: readonly string[];
+  /** All replicas at the same time. Default: one after the other, as an update does. */
+  readonly atOnce?: boolean;
 }
 
 const KV = { mode: "kv", blockSize: 16 } as const;
+const ROUND_ROBIN = { mode: "round-robin", blockSize: 16 } as const;
 const TWO = [{ role: "aggregated", replicas: 2 }];
+
+const LOAD = { prompt: 4000, answer: 500, prefixes: 0, prefixTokens: 0 };
+/** For nodes that exchange every layer's results over a network without RDMA. */
+const SMALL = { prompt: 400, answer: 200 };
+const TIMES = { warmSeconds: 7, seconds: 15 };
+/** What a level takes besides. */
+const AROUND_SECONDS = 5;
+const CLIENTS = [8, 32, 128];
+const CHANGE_SECONDS = 320;
+
+const PROOF: Step = { name: "proof" };
+const WARM: Step = {
+  ...{ name: "warm-up", kind: "warm", longest: 60, ...LOAD },
+  ...{ answer: 32, clients: [1, 8, 128], seconds: 3 },
+};
+
+function steady(name = "steady", clients: readonly number[] = CLIENTS): Step {
+  return { name, kind: "steady", longest: levels(clients.length), ...LOAD, clients, ...TIMES };
+}
+
+function shared(name = "shared prefixes"): Step {
+  const lengths = { prompt: 200, answer: 200, prefixes: 8, prefixTokens: 8000 };
+  return { name, kind: "steady", longest: levels(1), ...lengths, clients: [32], ...TIMES };
+}
+
+/** Half of the clients at each of two workers, which have other flags. */
+function pinned(name: string): Step {
+  return { name, kind: "pinned", longest: levels(1), ...LOAD, clients: 128, ...TIMES };
+}
+
+function levels(count: number): number {
+  return count * (TIMES.warmSeconds + TIMES.seconds + AROUND_SECONDS);
+}
+
+/** A load of 32 clients, in the middle of which something happens. */
+function under(name: string, kind: "roll" | "kill" | "cut", seconds: number): Step {
+  const longest = seconds + 2 * AROUND_SECONDS;
+  return { name, kind, longest, ...LOAD, clients: 32, warmSeconds: 6, before: 8, seconds };
+}
+
+function frontends(name: string, to: string): Step {
+  return { name, kind: "change", longest: 60, to, roles: ["frontend"] };
+}
+
+function workers(name: string, to: string): Step {
+  return { name, kind: "change", longest: CHANGE_SECONDS, to, roles: ["aggregated"], atOnce: true };
+}
+
+/** Two replicas, each with flags that the plan does not set. */
+function flags(...each: readonly (readonly string[])[]): Partial<Settings> {
+  return { pools: each.map((engineArgs) => ({ role: "aggregated", engineArgs })) };
+}
 
 export const LAYOUTS: readonly Layout[] = [
   {
     id: "kv",
-    name: "2 × TP 1, KV-aware",
+    name: "2 × TP 1",
     pools: TWO,
     router: KV,
-    kill: { node: 0, program: "aggregated-0" },
+    variants: {
+      "round robin": { router: ROUND_ROBIN },
+      "KV-aware": { router: KV },
+      "first flags": flags(["--chunked-prefill-size", "16384"], ["--enable-mixed-chunk"]),
+      "more flags": flags(
+        ["--stream-interval", "8"],
+        [
+          ...["--num-continuous-decode-steps", "4"],
+          ...["--schedule-conservativeness", "0.3", "--mem-fraction-static", "0.92"],
+        ],
+      ),
+    },
+    steps: [
+      ...[PROOF, WARM, steady()],
+      {
+        ...{ name: "ways", kind: "ways", longest: levels(3), ...LOAD, clients: 128, ...TIMES },
+        order: ["direct", "gateway", "direct"],
+      },
+      shared(),
+      frontends("router mode", "round robin"),
+      steady("steady, round robin"),
+      shared("shared prefixes, round robin"),
+      frontends("router mode back", "KV-aware"),
+      pinned("plan's flags"),
+      {
+        ...under("rolled", "roll", CHANGE_SECONDS),
+        ...{ to: "first flags", roles: ["aggregated"] },
+      },
+      pinned("first flags"),
+      workers("to more flags", "more flags"),
+      { ...WARM, name: "warm-up of more flags" },
+      pinned("more flags"),
+    ],
   },
-  { id: "pd", name: "1 prefill, 1 decode", pools: [{ role: "prefill" }, { role: "decode" }], router: KV },
-  { id: "tp2", name: "TP 2", pools: [{ role: "aggregated", tensorParallel: 2 }], router: KV },
-  { id: "rr", name: "2 × TP 1, round robin", pools: TWO, router: { mode: "round-robin", blockSize: 16 } },
-  tuned("mixed", ["--enable-mixed-chunk"]),
-  tuned("interval", ["--stream-interval", "4"]),
-  tuned("chunk", ["--chunked-prefill-size", "16384"]),
-  { id: "nodes", name: "2 nodes × TP 1, KV-aware", nodes: 2, gpusPerNode: 1, pools: TWO, router: KV },
+  {
+    ...{ id: "kill", name: "2 × TP 1, KV-aware", pools: TWO, router: KV },
+    steps: [PROOF, WARM, { ...under("killed", "kill", 150), node: 0, program: "aggregated-0" }],
+  },
+  {
+    ...{ id: "pd", name: "1 prefill, 1 decode", router: KV },
+    pools: [{ role: "prefill" }, { role: "decode" }],
+    steps: [PROOF, WARM, steady(), shared()],
+  },
+  {
+    ...{ id: "tp2", name: "TP 2", router: KV },
+    pools: [{ role: "aggregated", tensorParallel: 2 }],
+    steps: [PROOF, WARM, steady(), shared()],
+  },
+  {
+    ...{ id: "nodes", name: "2 nodes × TP 1, KV-aware", nodes: 2, gpusPerNode: 1 },
+    ...{ pools: TWO, router: KV },
+    steps: [PROOF, WARM, steady(), shared()],
+  },
+  {
+    ...{ id: "across", name: "TP 2 over two nodes", nodes: 2, gpusPerNode: 1, router: KV },
+    pools: [{ role: "aggregated", tensorParallel: 2 }],
+    // How long it takes to serve again is measured here, not how fast it is then.
+    engineArgs: ["--cuda-graph-max-bs-prefill", "512"],
+    steps: [
+      PROOF,
+      { ...WARM, ...SMALL },
+      { ...steady("steady", [16]), ...SMALL },
+      { ...under("cut", "cut", 280), ...SMALL, clients: 16, node: 1, away: 45 },
+    ],
+  },
 ];
 
-/** 2 × TP 1 with flags that the plan does not set. */
-function tuned(id: string, engineArgs: readonly string[]): Layout {
-  const name = `2 × TP 1, KV-aware, ${engineArgs.join(" ")}`;
-  return { id, name, pools: TWO, router: KV, engineArgs, clients: [32, 128] };
-}
-
-const UNSHARED = { prefixes: 0, prefixTokens: 0 };
-const LOAD = { prompt: 4000, answer: 500, ...UNSHARED };
-
-/** What is measured of a layout. */
-export function stepsOf(layout: Layout, quick: boolean): Step[] {
-  const times = quick ? { warmSeconds: 2, seconds: 4 } : { warmSeconds: 7, seconds: 15 };
-  const clients = quick ? [2, 4] : (layout.clients ?? [8, 16, 32, 64, 128]);
-  const small = quick ? { prompt: 400, answer: 50 } : {};
-  // With what a level needs to start and to end.
-  const longest = clients.length * (times.warmSeconds + times.seconds + 5);
-  const shared = { prompt: 200, answer: 200, prefixes: 8, prefixTokens: quick ? 800 : 8000 };
-  return [
-    { name: "proof" },
-    {
-      ...{ name: "warm-up", kind: "warm", longest: 60, ...LOAD, ...small },
-      ...{ answer: 32, clients: quick ? [2] : [1, 8, 128, 128], seconds: 3 },
-    },
-    { name: "steady", kind: "steady", longest, ...LOAD, ...small, clients, ...times },
-    ...(layout.clients === undefined
-      ? [
-          {
-            name: "shared prefixes",
-            kind: "steady" as const,
-            longest: 40,
-            ...shared,
-            clients: [32],
-            ...times,
-          },
-        ]
-      : []),
-    ...(layout.kill === undefined ? [] : [killed(layout.kill, quick, small)]),
-  ];
-}
-
-function killed(kill: NonNullable<Layout["kill"]>, quick: boolean, small: Partial<Step>): Step {
-  const times = quick
-    ? { warmSeconds: 2, before: 5, seconds: 40 }
-    : { warmSeconds: 6, before: 8, seconds: 150 };
-  const longest = times.warmSeconds + times.seconds + 10;
+/** A step that takes seconds instead of minutes, to rehearse. */
+export function quicker(step: Step): Step {
+  const { prompt, answer, prefixTokens, seconds, clients } = step;
+  if (clients === undefined) return step;
+  const isLong = step.kind === "roll" || step.kind === "cut" || step.kind === "kill";
   return {
-    name: "killed",
-    kind: "kill",
-    longest,
-    ...LOAD,
-    ...small,
-    clients: quick ? 4 : 32,
-    ...times,
-    ...kill,
+    ...step,
+    clients: typeof clients === "number" ? 4 : clients.slice(0, 2).map((_, index) => 2 + 2 * index),
+    ...(prompt && { prompt: prompt / 10 }),
+    ...(answer && { answer: Math.ceil(answer / 10) }),
+    ...(prefixTokens && { prefixTokens: prefixTokens / 10 }),
+    ...(step.warmSeconds && { warmSeconds: 2 }),
+    ...(step.before && { before: 5 }),
+    ...(step.away && { away: 20 }),
+    ...(seconds && { seconds: isLong ? Math.min(seconds, 120) : 4 }),
   };
 }

@@ -18,6 +18,7 @@ CLIENTS_A_PROCESS = 16
 # Requests that began in the measured time get this long for their first token.
 GRACE_SECONDS = 3.0
 LONGEST_REQUEST_SECONDS = 300
+LOOK_SECONDS = 1.0
 
 
 def words_of(tokenizer_file):
@@ -34,12 +35,16 @@ def text(words, tokens, seed):
     return " ".join(chosen.choice(words) for _ in range(tokens))
 
 
-def new_record():
+def new_record(pin):
     """Of a request: times of its start, of each piece and of its end, tokens as the server counts them, and
-    what went wrong. One that was dropped has no end."""
+    what went wrong. One that was dropped has no end.
+
+    @param pin: number of the worker that it is for, or None
+    """
     start = time.monotonic()
     return {
         "start": start,
+        "pin": pin,
         "pieces": [],
         "tokens": 0,
         "prompt": 0,
@@ -58,6 +63,7 @@ async def ask(session, target, prompt, answer, record):
         "ignore_eos": True,
         "stream": True,
         "stream_options": {"include_usage": True},
+        **({} if record["pin"] is None else {"nvext": {"backend_instance_id": record["pin"]}}),
     }
     try:
         async with session.post(target["url"] + "/chat/completions", json=body) as response:
@@ -91,9 +97,10 @@ def session_of(target):
 
 
 async def client(session, target, load, number, until, records):
+    pins = load.get("pins") or [None]
     chosen = random.Random("%s client %d" % (load["seed"], number))
     count = 0
-    while time.monotonic() < until:
+    while time.monotonic() < until.value:
         beginning = ""
         if load["prefixes"]:
             prefix = chosen.randrange(load["prefixes"])
@@ -101,10 +108,13 @@ async def client(session, target, load, number, until, records):
             beginning = text(load["words"], load["prefixTokens"], seed) + " "
         prompt = text(load["words"], load["prompt"], "%s %d %d" % (load["seed"], number, count))
         answer = chosen.randrange(1, load["answer"] + 1) if count == 0 else load["answer"]
-        records.append(new_record())
+        records.append(new_record(pins[number % len(pins)]))
         task = asyncio.ensure_future(ask(session, target, beginning + prompt, answer, records[-1]))
-        done, _ = await asyncio.wait({task}, timeout=max(0.0, until + GRACE_SECONDS - time.monotonic()))
-        if not done:
+        # The end may be brought forward meanwhile.
+        while not task.done() and time.monotonic() < until.value + GRACE_SECONDS:
+            left = until.value + GRACE_SECONDS - time.monotonic()
+            await asyncio.wait({task}, timeout=max(0.0, min(LOOK_SECONDS, left)))
+        if not task.done():
             task.cancel()
             return
         task.result()
@@ -170,7 +180,9 @@ def summary(records, opens, closes, gpus):
 def run(target, load, during=None):
     """Sends a load, of `clients` for `warmSeconds` and then `seconds` that are measured.
 
-    @param during: called in the middle, in this process
+    @param target: "urls" to send it to, instead of "url", take turns by process
+    @param during: called in the middle, in this process; it may return after how many seconds the load ends,
+        if sooner
     @returns: (records, start of the measured time, its end)
     """
     opens = time.monotonic() + load["warmSeconds"]
@@ -178,18 +190,20 @@ def run(target, load, during=None):
     # Without a seed of its own a second run would find the prompts of the first one in the cache.
     load = {**load, "seed": load.get("seed") or str(random.random())}
     count = max(1, min(load["clients"] // 2, -(-load["clients"] // CLIENTS_A_PROCESS)))
+    until = multiprocessing.Value("d", closes, lock=False)
     started = []
     for index in range(count):
+        urls = target.get("urls") or [target["url"]]
+        own = {**target, "url": urls[index % len(urls)]}
         ours, theirs = multiprocessing.Pipe(duplex=False)
         numbers = range(index, load["clients"], count)
-        one = multiprocessing.Process(
-            target=process, args=(target, load, numbers, closes, theirs), daemon=True
-        )
+        one = multiprocessing.Process(target=process, args=(own, load, numbers, until, theirs), daemon=True)
         one.start()
         theirs.close()
         started.append((one, ours))
-    if during is not None:
-        during()
+    left = None if during is None else during()
+    if left is not None:
+        closes = until.value = min(closes, time.monotonic() + left)
     records = [record for _, pipe in started for record in pipe.recv()]
     for one, _ in started:
         one.join()

@@ -3,6 +3,7 @@
 ``measure.py BUNDLE OUT``. `npx tsx dev/gpu.ts` makes the bundle and says what is in it.
 
     --only NAME,NAME   these layouts alone
+    --skip NAME,NAME   without these steps
     --seconds N        end after that many: what is then not measured yet is left out, and said
     --apart            a network of its own for a single node too, where others use the machine's ports
     --path DIR:DIR     where programs are: Dynamo's Python first, then etcd, nats-server, nginx, ip
@@ -14,7 +15,6 @@ import argparse
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tarfile
@@ -26,6 +26,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import asyncio
 
 import aiohttp
+import changes
 import load
 import nodes
 
@@ -36,22 +37,20 @@ START_SECONDS = 420
 AGAIN = "ended soon after its start 3 times"
 WARM_ANSWER = 16
 PROOF_TOKENS = 1024
-# Full speed again: this share of what it was before, over this many seconds.
-FULL, STEADY_SECONDS = 0.95, 5
 
 
 def say(*what):
     print("%7.1f" % (time.monotonic() - BEGAN), *what, flush=True)
 
 
-async def answer(target, prompt, tokens):
+async def answer(target, prompt, tokens, extension=None):
     """One request; what the server says of it."""
     body = {
         "model": target["model"],
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": tokens,
         "ignore_eos": True,
-        "nvext": {"extra_fields": ["worker_id", "timing"]},
+        "nvext": extension or {"extra_fields": ["worker_id", "timing"]},
     }
     async with load.session_of(target) as session:
         async with session.post(target["url"] + "/chat/completions", json=body) as response:
@@ -136,70 +135,63 @@ def steady(target, words, step, gpus):
     return results
 
 
-def killed(deployment, target, words, step, gpus):
-    """A load, in the middle of which a worker's main process is killed with -9."""
-    at = []
+def ways(deployment, target, words, step, layout):
+    """The same load through the gateway and around it, at the frontends themselves."""
+    address = deployment.nodes[0].address
+    urls = [one.replace("{{NODE_IP}}", address) + "/v1" for one in layout["frontends"]]
+    direct = {"urls": urls, "model": target["model"], "key": None}
+    results = []
+    for way in step["order"]:
+        one = {**step, "words": words}
+        records, opens, closes = load.run(direct if way == "direct" else target, one)
+        results.append({"way": way, **load.summary(records, opens, closes, layout["gpus"])})
+        say(step["name"], json.dumps(results[-1]))
+    return results
 
-    def kill():
-        time.sleep(step["warmSeconds"] + step["before"])
-        node = deployment.nodes[step["node"]]
-        at.append(time.monotonic())
-        os.kill(node.program(step["program"]), signal.SIGKILL)
 
-    records, opens, closes = load.run(target, {**step, "words": words}, kill)
-    [moment] = at
-    speed = per_second(records, opens, closes)
-    before = speed[: int(moment - opens)]
-    usual = sum(before) / len(before)
-    after = speed[int(moment - opens) + 1 :]
-    back = next(
-        (
-            second
-            for second in range(len(after) - STEADY_SECONDS + 1)
-            if sum(after[second : second + STEADY_SECONDS]) >= FULL * usual * STEADY_SECONDS
-        ),
-        None,
-    )
-    found = load.summary(records, opens, closes, gpus)
-    found = {
-        **found,
-        "killed": step["program"],
-        "openThen": sum(one["start"] <= moment and (one["end"] or closes) > moment for one in records),
-        "lostOfThose": sum(
-            one["error"] is not None and one["start"] <= moment <= one["end"] for one in records if one["end"]
-        ),
-        "piecesPerSecondBefore": round(usual, 1),
-        "lowestPiecesPerSecond": min(after),
-        "secondsUntilFullSpeed": None if back is None else back + 1,
-        "piecesPerSecond": speed,
-    }
+def pinned(deployment, target, words, step, layout):
+    """A part of the clients for each worker, which is summed up by itself."""
+    numbers = changes.pins(deployment, layout)
+    records, opens, closes = load.run(target, {**step, "words": words, "pins": numbers})
+    results = []
+    for index, number in enumerate(numbers):
+        own = [one for one in records if one["pin"] == number]
+        gpus = layout["gpus"] / len(numbers)
+        results.append({"worker": index, **load.summary(own, opens, closes, gpus)})
+        say(step["name"], json.dumps(results[-1]))
+    return results
+
+
+def changed(deployment, target, words, step, layout):
+    found = changes.change(deployment, target, layout, step, answer)
+    say(step["name"], json.dumps(found))
+    return found
+
+
+def under_load(deployment, target, words, step, layout):
+    found = changes.under_load(deployment, target, layout, step, words, answer)
     say(step["name"], json.dumps({key: value for key, value in found.items() if key != "piecesPerSecond"}))
     return found
 
 
-def per_second(records, opens, closes):
-    speed = [0] * int(closes - opens)
-    for one in records:
-        for at in one["pieces"]:
-            if 0 <= at - opens < len(speed):
-                speed[int(at - opens)] += 1
-    return speed
-
-
 STEPS = {
-    "warm": lambda deployment, target, words, step, gpus: warm_up(target, words, step),
-    "steady": lambda deployment, target, words, step, gpus: steady(target, words, step, gpus),
-    "kill": killed,
+    "warm": lambda deployment, target, words, step, layout: warm_up(target, words, step),
+    "steady": lambda deployment, target, words, step, layout: steady(target, words, step, layout["gpus"]),
+    "ways": ways,
+    "pinned": pinned,
+    "change": changed,
+    **dict.fromkeys(("roll", "kill", "cut"), under_load),
 }
 
 
-def measure(layout, bundle, directory, path, ends, is_apart):
+def measure(layout, bundle, found, arguments):
+    """@param found: what is measured, written as it is; the results are kept after every step"""
     with open(os.path.join(bundle["directory"], layout["recipe"]), encoding="utf-8") as file:
         recipe = yaml.safe_load(file)
     words = load.words_of(bundle["tokenizer"])
-    found = {"name": layout["name"], "steps": {}}
     runtime = os.path.join(bundle["directory"], "runtime")
-    with nodes.Nodes(recipe, directory, runtime, path, is_apart) as deployment:
+    directory = os.path.join(bundle["directory"], "nodes")
+    with nodes.Nodes(recipe, directory, runtime, arguments.path, arguments.apart) as deployment:
         url = "https://%s:%d/v1" % (deployment.nodes[0].address, layout["port"])
         target = {"url": url, "model": bundle["model"], "key": None}
         deployment.set_up(SECRETS)
@@ -209,14 +201,9 @@ def measure(layout, bundle, directory, path, ends, is_apart):
             say(layout["name"], "answers after", found["secondsToFirstAnswer"], "s")
             found["gpuMemoryMiB"] = gpu_memory()
             for step in layout["steps"]:
-                if step["name"] == "proof":
-                    found["proof"] = proof(target, words)
-                    say("proof", json.dumps(found["proof"]))
-                elif time.monotonic() - BEGAN + step["longest"] > ends:
-                    found["steps"][step["name"]] = "left out: no time"
-                else:
-                    run = STEPS[step["kind"]]
-                    found["steps"][step["name"]] = run(deployment, target, words, step, layout["gpus"])
+                if step["name"] not in arguments.skip:
+                    take(step, deployment, target, words, layout, found, arguments.seconds)
+                    bundle["keep"]()
         except Exception as error:
             found["error"] = "%s: %s" % (type(error).__name__, str(error)[-6000:])
             say(layout["name"], found["error"])
@@ -224,10 +211,20 @@ def measure(layout, bundle, directory, path, ends, is_apart):
             found.update(deployment.stop())
             found["gpuMemoryMiBAfter"] = gpu_memory()
             found["workersLog"] = keep_logs(deployment, layout, bundle["out"])
-    say(
-        layout["name"], "stopped:", found["stopSeconds"], "s, left", found["left"], found["gpuMemoryMiBAfter"]
-    )
-    return found
+    after = found["left"], found["gpuMemoryMiBAfter"]
+    say(layout["name"], "stopped:", found["stopSeconds"], "s, left", *after)
+
+
+def take(step, deployment, target, words, layout, found, ends):
+    if step["name"] == "proof":
+        found["proof"] = proof(target, words)
+        say("proof", json.dumps(found["proof"]))
+    elif time.monotonic() - BEGAN + step["longest"] > ends:
+        found["steps"][step["name"]] = "left out: no time"
+        say(step["name"], "left out: no time")
+    else:
+        run = STEPS[step["kind"]]
+        found["steps"][step["name"]] = run(deployment, target, words, step, layout)
 
 
 def gpu_memory():
@@ -254,6 +251,7 @@ def main():
     parser.add_argument("bundle")
     parser.add_argument("out")
     parser.add_argument("--only", type=lambda names: names.split(","))
+    parser.add_argument("--skip", type=lambda names: names.split(","), default=[])
     parser.add_argument("--seconds", type=float, default=3600)
     parser.add_argument("--path", default="")
     parser.add_argument("--apart", action="store_true")
@@ -264,18 +262,25 @@ def main():
     bundle["directory"] = os.path.abspath(arguments.bundle)
     bundle.update(out=arguments.out, tokenizer=tokenizer_of(bundle["model"]))
     results = []
+    bundle["keep"] = lambda: keep(results, arguments.out)
     for layout in bundle["layouts"]:
         if arguments.only and layout["id"] not in arguments.only:
             continue
         if time.monotonic() - BEGAN + layout["longestStart"] > arguments.seconds:
             say(layout["name"], "left out: no time")
             continue
-        directory = os.path.join(bundle["directory"], "nodes")
-        results.append(measure(layout, bundle, directory, arguments.path, arguments.seconds, arguments.apart))
-        with open(os.path.join(arguments.out, "results.json"), "w", encoding="utf-8") as file:
-            json.dump(results, file, indent=1)
+        results.append({"id": layout["id"], "name": layout["name"], "steps": {}})
+        measure(layout, bundle, results[-1], arguments)
+        bundle["keep"]()
     if any("error" in one for one in results):
         raise SystemExit(1)
+
+
+def keep(results, out):
+    path = os.path.join(out, "results.json")
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(results, file, indent=1)
+    os.replace(path + ".new", path)
 
 
 def tokenizer_of(model):

@@ -90,6 +90,8 @@ class Node:
         self.name = "gpu-node-%d" % rank
         self.space = "dsky-gpu-%d-%d" % (os.getpid(), rank)
         self.log = os.path.join(directory, "log")
+        self.cable = "dsky%d" % rank
+        self.env = None
         self.running = None
 
     def make(self, runtime):
@@ -105,7 +107,7 @@ class Node:
                 file.write(content)
         ip("netns", "add", self.space)
         ip("-n", self.space, "link", "set", "lo", "up")
-        near, far = "dsky%d" % self.rank, "eth0"
+        near, far = self.cable, "eth0"
         ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", self.space)
         ip("link", "set", near, "master", BRIDGE, "up")
         ip("-n", self.space, "address", "add", self.address + "/24", "dev", far)
@@ -121,10 +123,11 @@ class Node:
         return ["ip", "netns", "exec", self.space, "unshare", *apart, *become]
 
     def start(self, script, env):
+        self.env = {**env, "HOME": self.directory}
         with open(self.log, "ab") as log:
             self.running = subprocess.Popen(
                 self.command(script),
-                env={**env, "HOME": self.directory},
+                env=self.env,
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -132,6 +135,13 @@ class Node:
                 start_new_session=True,
             )
         return self.running
+
+    def inside(self, command):
+        """The command, among the node's own processes."""
+        if not self.is_apart:
+            return command
+        spaces = ["--net", "--mount", "--uts", "--ipc", "--pid"]
+        return ["nsenter", "--target", str(self.supervisor()), *spaces, "--", *command]
 
     def tail(self, size=4000):
         with open(self.log, "rb") as file:
