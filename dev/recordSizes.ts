@@ -24,6 +24,9 @@ const DEFAULTS = { isl: "4000", osl: "500", ttft: "1000", tpot: "20", model: "Qw
 /** A model with experts, which the engines' own parsers are asked about. */
 const WITH_EXPERTS = { model: "deepseek-ai/DeepSeek-R1", gpus: "32", tpot: "40" } as const;
 
+/** The shape of Llama 3.1 and 3.3. */
+const LLAMA = { model: "meta-llama/Meta-Llama-3.1-70B", tpot: "40" } as const;
+
 /** What the tests ask, by the name of its record: each engine for GPUs, one for loads and for a picture. */
 function questions(): Readonly<Record<string, Question>> {
   const asked = (engine: string, written: Partial<Written>) =>
@@ -31,6 +34,8 @@ function questions(): Readonly<Record<string, Question>> {
   const all = realEngines().flatMap((engine) => [
     [`qwen3-8b-16-${engine}`, asked(engine, { gpus: "16" })] as const,
     [`qwen3-8b-8-${engine}`, asked(engine, { gpus: "8" })] as const,
+    [`llama-70b-8-${engine}`, asked(engine, { ...LLAMA, gpus: "8" })] as const,
+    [`llama-70b-16-${engine}`, asked(engine, { ...LLAMA, gpus: "16" })] as const,
     [`gpt-oss-120b-8-${engine}`, asked(engine, { model: "openai/gpt-oss-120b", gpus: "8" })] as const,
     [`deepseek-r1-32-${engine}`, asked(engine, WITH_EXPERTS)] as const,
   ]);

@@ -12,6 +12,14 @@ export interface SizeRecord {
   readonly said: Said;
 }
 
+/**
+ * Names that stacks have, of models of the shape that AIConfigurator knows by the first: Llama 3.3 70B is cut
+ * as 3.1 is. https://huggingface.co/meta-llama/Llama-3.3-70B-Instruct/blob/main/config.json
+ */
+const NAMES: Readonly<Record<string, readonly string[]>> = {
+  "meta-llama/Meta-Llama-3.1-70B": ["meta-llama/Llama-3.1-70B-Instruct", "meta-llama/Llama-3.3-70B-Instruct"],
+};
+
 /** The best layout of each recorded question about GPUs, in their order. */
 export async function bestLayouts(records: readonly SizeRecord[]): Promise<BestLayout[]> {
   const found: BestLayout[] = [];
@@ -33,6 +41,7 @@ async function bestOf({ question, said }: SizeRecord): Promise<BestLayout[]> {
   if (best === undefined) return [];
   const { cluster, pools = [] } = best.config;
   const { nodes = 1, gpusPerNode = need.gpus } = cluster ?? {};
-  const where = { model, engine: best.engine, accelerator, nodes, gpusPerNode };
-  return [{ ...where, isl, osl, ttft, tpot, layout: layoutText(best), pools }];
+  const where = { engine: best.engine, accelerator, nodes, gpusPerNode };
+  const layout = { ...where, isl, osl, ttft, tpot, layout: layoutText(best), pools };
+  return (NAMES[model] ?? [model]).map((name) => ({ model: name, ...layout }));
 }
