@@ -105,7 +105,14 @@ async function observeClusters(sky: Sky, prefix: string): Promise<ObservedSkyClu
     for (const one of asked) if (!looks.includes(one)) one.stop();
     const known = looks.map(async ({ name, answers }) => [name, await answers] as const);
     const [fresh, nodes] = await Promise.all([refreshed(sky, records, silent), Promise.all(known)]);
-    return observed(fresh, jobs, new Map(nodes));
+    // Of a node that is gone the head may say nothing: seen of a pod that somebody deleted.
+    const partial = looks.filter(({ name, count }) => (new Map(nodes).get(name)?.length ?? 0) < count);
+    const whole = await refreshed(
+      sky,
+      fresh,
+      partial.map(({ name }) => name),
+    );
+    return observed(whole, jobs, new Map(nodes));
   } finally {
     for (const one of asked) one.stop();
   }
@@ -137,7 +144,7 @@ class AskedNodes {
   /** Of those that have answered, when all have or it was stopped. */
   readonly answers: Promise<readonly ObservedNode[]>;
   private readonly idle = new AbortController();
-  private readonly count: number;
+  readonly count: number;
 
   constructor({ name, nodes }: ClusterRecord, connection: Connection) {
     this.name = name;
@@ -163,7 +170,7 @@ class AskedNodes {
 
 /**
  * SkyPilot's records may be stale. Refreshing them from the clouds is slow, so it is done only for clusters
- * that should be up and whose head does not return its queue.
+ * that should be up and whose head does not return its queue, or of which a node does not answer.
  */
 async function refreshed(sky: Sky, records: readonly ClusterRecord[], silent: readonly string[]) {
   if (silent.length === 0) return records;
