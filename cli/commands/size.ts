@@ -15,7 +15,7 @@ import { asJson, drawTable, versionLines } from "../size/draw";
 import type { Priced } from "../size/layouts";
 import { checkedOptions, LENGTHS, overwrites, type SizeOptions } from "../size/options";
 import { prefixLoadOf } from "../size/prefixes";
-import { replay } from "../size/replay";
+import { dynamoPython, replay } from "../size/replay";
 import { type Sized, size } from "../size/size";
 import { stackText } from "../size/stackFile";
 import { chartLibraries, svgOf } from "../vega";
@@ -81,6 +81,7 @@ export const command = verb(
     const progress = new Progress();
     // A missing program is told before minutes of work.
     if (options.chart !== undefined) await chartLibraries();
+    if (prefixLoadOf(options) !== undefined) await dynamoPython(progress.line);
     const sized = await size(options, {
       predict: (question) => predict(question, progress.line),
       costs: costsByCatalogs,

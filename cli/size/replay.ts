@@ -49,15 +49,28 @@ export interface Replayed {
 const REPLAY_SECONDS = 3600;
 
 /**
+ * The Python with Dynamo, installed if necessary: to be asked for before minutes of other work.
+ * @throws OperationFailed if it can be neither found nor installed.
+ */
+export async function dynamoPython(onProgress: Progress): Promise<string> {
+  try {
+    const { python } = await ensureToolchain({ need: ["python"], onProgress });
+    if (python === undefined) throw new Error("Dynamo's Python environment is not there");
+    return python.path;
+  } catch (error) {
+    throw notHere(error);
+  }
+}
+
+/**
  * Replays a load on layouts, with round robin and with the KV-aware router, and installs Dynamo before if
  * necessary.
  * @throws OperationFailed if it does not answer.
  */
 export async function replay(question: ReplayQuestion, onProgress: Progress): Promise<Replayed> {
+  const python = await dynamoPython(onProgress);
   try {
-    const { python } = await ensureToolchain({ need: ["python"], onProgress });
-    if (python === undefined) throw new Error("Dynamo's Python environment is not there");
-    const { stdout } = await run(python.path, [join(packageRoot(), "cli", "size", "replay.py")], {
+    const { stdout } = await run(python, [join(packageRoot(), "cli", "size", "replay.py")], {
       // Its log goes to standard output too.
       env: { DYN_LOG: "off" },
       stdin: JSON.stringify(question),
@@ -65,9 +78,12 @@ export async function replay(question: ReplayQuestion, onProgress: Progress): Pr
     });
     return JSON.parse(stdout) as Replayed;
   } catch (error) {
-    throw new OperationFailed(
-      `The offline replay of Dynamo ${VERSIONS.dynamo}, which shared prefixes need, does not run here: ${messageOf(error)}\n` +
-        "Mend that (`npm run setup` installs what it needs), or size without them: leave out --shared-prefix and --prefixes, or say --isl and --osl instead of --trace.",
-    );
+    throw notHere(error);
   }
 }
+
+const notHere = (error: unknown) =>
+  new OperationFailed(
+    `The offline replay of Dynamo ${VERSIONS.dynamo}, which shared prefixes need, does not run here: ${messageOf(error)}\n` +
+      "Mend that (`npm run setup` installs what it needs), or size without them: leave out --shared-prefix and --prefixes, or say --isl and --osl instead of --trace.",
+  );

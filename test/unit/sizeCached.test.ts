@@ -2,6 +2,7 @@
  * Shared prefixes in `size`: answers of Dynamo's real replay and of the real AIConfigurator, recorded by
  * `npx tsx dev/recordSizes.ts`.
  */
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -131,6 +132,20 @@ describe("shared prefixes, as recorded", () => {
     };
     const { notes } = await withCaches(layouts, { load, options }, { ...recorded, replay });
     expect(notes.filter((note) => note.startsWith("sim. cache, tokens (Dynamo's default)"))).toHaveLength(1);
+  });
+
+  it("cannot be simulated where Dynamo can be neither found nor installed: what to do is said at once", () => {
+    const arguments_ = ["--model", "m/m", "--gpus", "8", "--shared-prefix", "8", "--prefixes", "1"];
+    const { status, stdout, stderr } = spawnSync(
+      join(packageRoot(), "bin", "dynamo-sky"),
+      ["size", ...arguments_],
+      { encoding: "utf8", timeout: 60_000, env: { ...process.env, XDG_CACHE_HOME: "/dev/null/none" } },
+    );
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" });
+    expect(stderr).toMatch(
+      /The offline replay of Dynamo .* does not run here: (.|\n)*leave out --shared-prefix/,
+    );
+    expect(stderr).not.toContain(" on H100 …");
   });
 
   it("are asked of nobody where there is no layout", async () => {
