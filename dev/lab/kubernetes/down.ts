@@ -3,6 +3,7 @@ import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { UserError } from "../../../lib/errors";
 import { poll } from "../../../lib/poll";
+import { isGone } from "../../../lib/procfs";
 import type { Progress } from "../../../lib/progress";
 import { cacheDir } from "../../../toolchain";
 import { KUBERNETES_LAB } from "../../../toolchain/kubernetesLabLayout";
@@ -18,7 +19,13 @@ const KERNEL_SECONDS = 30;
 export async function kubernetesDown(progress: Progress, signal: AbortSignal): Promise<void> {
   const { root, home } = KUBERNETES_LAB;
   const wasThere = existsSync(root);
-  await endProcesses(kubernetesProcesses, progress, signal);
+  // A shim that ends before what is in its container leaves that without a trace to the lab.
+  const seen = new Set<number>();
+  const all = (): number[] => {
+    for (const pid of kubernetesProcesses()) seen.add(pid);
+    return [...seen].filter((pid) => !isGone(pid));
+  };
+  await endProcesses(all, progress, signal);
   const packages = installedRecord(root);
   const files = [...skyPilotFiles([home]), root];
   const missing = await poll({

@@ -12,7 +12,10 @@ import { commandOf, labProcesses } from "../processes";
 const CGROUPS = "/sys/fs/cgroup";
 const INTERFACES = "/sys/class/net";
 
-/** Ids of its processes, those in pods too: these have the lab's name nowhere but in their control group. */
+/** Where containerd puts the pods of a kubelet that manages no control groups. */
+const CONTAINERD_CGROUP = "k8s.io";
+
+/** Ids of its processes; those in pods are descendants of their containers' shims. */
 export function kubernetesProcesses(): number[] {
   const inPods = processIds().filter((pid) => isInPod(readProc(`${pid}/cgroup`)));
   return [...new Set([...labProcesses(KUBERNETES_LAB.root), ...inPods])];
@@ -39,9 +42,14 @@ export function controllers(): string[] {
     .filter((path) => existsSync(join(path, "cgroup.procs")));
 }
 
-/** Removes control groups that have no process; leaves the others. */
+/**
+ * Removes control groups that have no process; leaves the others. Containerd's may be the machine's own too,
+ * which makes it anew when it needs it.
+ */
 export function removeControlGroups(): void {
-  for (const directory of controlGroups()) removeTree(directory);
+  const ofContainerd = controllers().map((directory) => join(directory, CONTAINERD_CGROUP));
+  for (const directory of [...controlGroups(), ...ofContainerd.filter((path) => existsSync(path))])
+    removeTree(directory);
 }
 
 function removeTree(directory: string): void {
