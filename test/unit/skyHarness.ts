@@ -63,6 +63,8 @@ export interface FakeCluster {
   everUp?: boolean;
   /** Lost, which SkyPilot does not know before it queries the cloud. */
   lost?: boolean;
+  /** Whether some of its nodes are lost, which SkyPilot does not know before it queries the cloud. */
+  partial?: boolean;
   /** Whether its head does not answer, though it runs. */
   busy?: boolean;
   jobs: { id: number; name: string; status: string; started?: number; next?: string[] }[];

@@ -135,6 +135,19 @@ describe("nodes on SkyPilot", () => {
     await eventually(() => processesWith("FAKE_SKY", sky.env["FAKE_SKY"] ?? "").length === 0, 10_000);
   });
 
+  it("are looked up anew by SkyPilot where one of them does not answer, though the head has its queue", async () => {
+    const job = { id: 1, name: "dynamo", status: "RUNNING" };
+    sky.set({
+      clusters: { [CLUSTER]: { status: "UP", hash: "hash-1", nodes: 2, partial: true, jobs: [job] } },
+    });
+    const look = async () => (await sky.run(observeVerb, { prefix: "demo-", infra: ["aws"] })).result;
+    // Two that answer need no other look.
+    expect(await look()).toMatchObject({ [CLUSTER]: { status: "UP" } });
+    writeFileSync(join(sky.env["FAKE_SKY"] ?? "", "no-worker"), "");
+    expect(await look()).toMatchObject({ [CLUSTER]: { status: "INIT" } });
+    rmSync(join(sky.env["FAKE_SKY"] ?? "", "no-worker"));
+  });
+
   it("say what ssh says and what to do, and have what they had", async () => {
     writeFileSync(join(sky.env["FAKE_SKY"] ?? "", "no-ssh"), "");
     const { error } = await given({ ...FORMER, [API_KEYS]: "default:next-key" });
