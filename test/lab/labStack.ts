@@ -15,6 +15,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parse, stringify } from "yaml";
 import { deploymentOf, type RunningDeployment } from "../../cli/deployment/running";
 import { eventsIn, observedIn } from "../../cli/pulumi/events";
+import { outputsIn } from "../../cli/pulumi/exported";
 import { EVENT_LOG_ENVIRONMENT } from "../../cli/pulumi/operation";
 import { VERBS } from "../../cli/verbs";
 import { namedSettings } from "../../config/problems";
@@ -144,15 +145,15 @@ export class LabStack {
     ];
   }
 
-  /** The deployment from its outputs, including the key. */
+  /** The deployment from the state, including the key. */
   async deployment(): Promise<RunningDeployment> {
     const { code, stdout, stderr } = await run(
       process.execPath,
-      this.command("output", "--show-secrets", "--json"),
+      this.command("export", "--show-secrets"),
       this.env,
     );
     if (code !== 0) throw new Error(stderr);
-    return deploymentOf(jsonOf(stdout) as Readonly<Record<string, unknown>>);
+    return deploymentOf(outputsIn(jsonOf(stdout)));
   }
 
   /** `bin/dynamo-sky verify` of the stack. */
