@@ -5,6 +5,8 @@ import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
+import { expect } from "vitest";
+import { callHttp } from "../lib/http";
 import { RUNTIME } from "./runtime";
 import { listeners } from "./sockets";
 
@@ -79,7 +81,10 @@ interface NamedProgram {
   readonly program: string;
 }
 
-/** What a listener saw: the ports with each text in the clear, and the number of packets by port. */
+/**
+ * What a listener saw: the ports with each text in the clear, and the number of packets by port and by
+ * `address:port`.
+ */
 export interface Overheard {
   readonly seen: Readonly<Record<string, readonly number[]>>;
   readonly packets: Readonly<Record<string, number>>;
@@ -119,14 +124,48 @@ export const NEEDLES = {
   events: Buffer.from(".kv-events "),
 } as const;
 
-/** Sends {@link PROMPT}. */
-export async function sendPrompt(endpoint: string, model: string): Promise<void> {
-  const answer = await fetch(`${endpoint}/v1/completions`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ model, prompt: PROMPT, max_tokens: 24, ignore_eos: true }),
-    signal: AbortSignal.timeout(LIMIT_MS),
+/** The same in a client's request. */
+export const REQUEST = Buffer.from(PROMPT.slice(0, 16).join(","));
+
+/** What a client needs to know of an endpoint. */
+export interface Prompted {
+  readonly endpoint: string;
+  readonly model: string;
+  readonly apiKey?: string | undefined;
+  /** Of its certificate, if it uses TLS. */
+  readonly fingerprint?: string | undefined;
+}
+
+/** Sends {@link PROMPT}, after other tokens. */
+export async function sendPrompt(
+  { endpoint, model, apiKey, fingerprint }: Prompted,
+  ...before: readonly number[]
+): Promise<void> {
+  const { status, text: answer } = await callHttp(`${endpoint}/v1/completions`, {
+    body: { model, prompt: [...before, ...PROMPT], max_tokens: 24, ignore_eos: true },
+    headers: apiKey === undefined ? {} : { authorization: `Bearer ${apiKey}` },
+    fingerprint,
+    timeoutMs: LIMIT_MS,
+    signal: new AbortController().signal,
   });
-  if (!answer.ok) throw new Error(`HTTP ${answer.status}: ${await answer.text()}`);
-  await answer.text();
+  if (status !== 200) throw new Error(`HTTP ${status}: ${answer}`);
+}
+
+/**
+ * That each lets in who has a certificate made from this secret, and neither who has none nor who has one of
+ * another deployment.
+ */
+export async function expectGuarded(doors: readonly (Door & NamedProgram)[], secret: string): Promise<void> {
+  const own = certificateFrom(secret);
+  const foreign = certificateFrom("of another deployment, which has a secret too");
+  for (const door of doors) {
+    const told = await Promise.all([knock(door), knock(door, foreign), knock(door, own)]);
+    expect([door.program, door.port, ...told]).toEqual([
+      door.program,
+      door.port,
+      "refused",
+      "refused",
+      "accepted",
+    ]);
+  }
 }

@@ -3,8 +3,8 @@
 NEEDLES`` (each a JSON list; needles are hexadecimal).
 
 Prints a line when it listens. When its standard input ends, it prints JSON: the ports on which each needle
-was seen in the clear ({needle: [port]}), and how many packets with content it saw by port. A connection
-counts for both its ports. Linux, root.
+was seen in the clear ({needle: [port]}), and how many packets with content it saw by port and by
+"address:port". A connection counts for both its ends. Linux, root.
 """
 
 import collections
@@ -27,12 +27,12 @@ def packets(addresses):
             if tap in ready:
                 packet = tap.recv(1 << 17)[IP_BYTES:]
                 header = (packet[0] & 15) * 4
-                ends = {socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])}
-                if packet[9] != socket.IPPROTO_TCP or not ends & addresses:
+                hosts = socket.inet_ntoa(packet[12:16]), socket.inet_ntoa(packet[16:20])
+                if packet[9] != socket.IPPROTO_TCP or not addresses.intersection(hosts):
                     continue
                 segment = packet[header:]
                 ports = int.from_bytes(segment[:2], "big"), int.from_bytes(segment[2:4], "big")
-                yield ports, segment[(segment[12] >> 4) * 4 :]
+                yield hosts, ports, segment[(segment[12] >> 4) * 4 :]
             elif not sys.stdin.buffer.read1():
                 return
 
@@ -40,10 +40,11 @@ def packets(addresses):
 def main():
     addresses, needles = set(json.loads(sys.argv[1])), [bytes.fromhex(one) for one in json.loads(sys.argv[2])]
     seen, counted = collections.defaultdict(set), collections.Counter()
-    for ports, content in packets(addresses):
+    for hosts, ports, content in packets(addresses):
         if not content:
             continue
         counted.update(ports)
+        counted.update("%s:%d" % end for end in zip(hosts, ports))
         for needle in needles:
             if needle in content:
                 seen[needle.hex()].update(ports)

@@ -46,7 +46,7 @@ const leaseOfDynamo = async () => {
 test("on one node nothing is encrypted, and a listener on it reads all", async () => {
   // Answers go to whatever address the interface `lo` has first.
   const { seen } = await overhear([host, "127.0.0.1"], NEEDLES, () =>
-    sendPrompt(deployment.endpoint, deployment.plan.model),
+    sendPrompt({ endpoint: deployment.endpoint, model: deployment.plan.model }),
   );
   expect(Object.keys(seen).toSorted()).toEqual(["answer", "events", "prompt"]);
   expect(seen["prompt"]).toContain(portOf("aggregated-0", "rpc"));

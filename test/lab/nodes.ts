@@ -8,13 +8,22 @@ import { Progress } from "../../lib/progress";
 import { parseConfig } from "../../plan/config";
 import { factsOf } from "../../plan/facts";
 import { plan } from "../../plan/plan";
+import { NODES_AUTHORITY } from "../../plan/programs/controlPlane";
 import type { DeploymentPlan, NodePlan } from "../../plan/types";
 import { LAB_NODES } from "../../toolchain/labLayout";
-import { certificateFrom, knock } from "../encryption";
+import {
+  encryptedDoors,
+  expectGuarded,
+  NEEDLES,
+  overhear,
+  type Prompted,
+  REQUEST,
+  sendPrompt,
+} from "../encryption";
 import { listeners, unlisted } from "../sockets";
 import { MINUTES } from "./harness";
 import { processIdsOf } from "./processes";
-import { nodesDirectory } from "./secrecy";
+import { nodesDirectory, secretsOnNodes } from "./secrecy";
 
 /** The plan of a configuration; etcd and NATS can be had. */
 export function planOf(input: ConfigInput): DeploymentPlan {
@@ -27,9 +36,7 @@ export function planOf(input: ConfigInput): DeploymentPlan {
 
 /** That the nodes of a cluster listen on what is on the written list, and on nothing else. */
 export function expectListed(nodes: readonly NodePlan[], cluster: string): void {
-  const primary = Object.values(networkInterfaces())
-    .flat()
-    .find((one) => one?.internal === false && one.family === "IPv4")?.address;
+  const primary = primaryAddress();
   const listened = nodes.map((node) => ({
     node,
     address: addressOf(node),
@@ -43,24 +50,72 @@ export function expectListed(nodes: readonly NodePlan[], cluster: string): void 
   expect(unlisted(found, listened)).toEqual([]);
 }
 
-/** That etcd, NATS and a worker of a node refuse who has no certificate of the deployment. */
-export async function expectRefusals(head: NodePlan | undefined): Promise<void> {
-  const portOf = (role: string, purpose: string) =>
-    head?.programs.find((program) => program.role === role)?.ports[purpose] ?? 0;
-  const host = head === undefined ? "" : addressOf(head);
-  const foreign = certificateFrom("of another deployment, which has a secret too");
-  const doors = [
-    { host, port: portOf("etcd", "client"), greeting: "GET /version HTTP/1.1\r\nhost: x\r\n\r\n" },
-    { host, port: portOf("nats", "client"), isNats: true },
-    { host, port: portOf("prefill", "rpc") },
-  ];
-  for (const door of doors)
-    expect([door.port, await knock(door), await knock(door, foreign)]).toEqual([
-      door.port,
-      "refused",
-      "refused",
-    ]);
+/** Purposes of ports for clients, for probes, or for their own node only: these do not speak TLS. */
+const PLAIN = ["http", "frontendHttp", "gatewayStatus", "system", "metrics", "peer", "monitor"];
+
+/** The planned ports of a purpose, with the addresses of their nodes. */
+function portsOf(nodes: readonly NodePlan[], purposes: readonly string[]) {
+  return nodes.flatMap((node) =>
+    node.programs.flatMap(({ name, ports }) =>
+      purposes.flatMap((purpose) => {
+        const port = ports[purpose];
+        return port === undefined ? [] : [{ program: name, port, end: `${addressOf(node)}:${port}` }];
+      }),
+    ),
+  );
 }
+
+/** The sockets on which the programs of a cluster take each other's connections. */
+function doorsOf(nodes: readonly NodePlan[], cluster: string) {
+  const plain = portsOf(nodes, PLAIN).map(({ port }) => port);
+  const names = nodes.flatMap(({ programs }) => programs.map(({ name }) => name));
+  return encryptedDoors(processIdsOf(cluster), plain).filter(({ program }) => names.includes(program));
+}
+
+/**
+ * That etcd, NATS, every worker's port for requests and every frontend's for answers let in who has a
+ * certificate of the deployment, and nobody else.
+ */
+export async function expectRefusals(nodes: readonly NodePlan[], cluster: string): Promise<void> {
+  const doors = doorsOf(nodes, cluster);
+  const named = ({ program, port }: { readonly program: string; readonly port: number }) =>
+    `${program}:${port}`;
+  const planned = portsOf(nodes, ["client", "rpc", "response"]).map(named);
+  expect(doors.map(named)).toEqual(expect.arrayContaining(planned));
+  await expectGuarded(doors, secretsOnNodes(cluster)[NODES_AUTHORITY] ?? "");
+}
+
+/**
+ * That a listener to all that the nodes say to each other reads no prompt, no answer and no KV event. It does
+ * read: the gateway and the frontends, which are on one node, speak plain HTTP with each other.
+ */
+export async function expectUnheard(
+  nodes: readonly NodePlan[],
+  cluster: string,
+  endpoint: Prompted,
+): Promise<void> {
+  const between = doorsOf(nodes, cluster).map(({ port }) => port);
+  const within = portsOf(nodes, ["frontendHttp"]).map(({ port }) => port);
+  const addresses = [...nodes.map(addressOf), primaryAddress() ?? ""];
+  const { seen, packets } = await overhear(addresses, { ...NEEDLES, request: REQUEST }, async () => {
+    // Each begins otherwise, so that the router spreads them over the workers of both nodes.
+    await Promise.all(Array.from({ length: PROMPTS }, (_, index) => sendPrompt(endpoint, index + 1)));
+  });
+  // The machine's other programs may talk at these addresses too.
+  const own = Object.entries(seen).map(([text, ports]) => [
+    text,
+    ports.filter((port) => [...between, ...within].includes(port)),
+  ]);
+  expect(Object.fromEntries(own.filter(([, ports]) => ports?.length !== 0))).toEqual({
+    request: within.toSorted(),
+  });
+  for (const { end } of portsOf(nodes, ["rpc"])) expect([end, packets[end] ?? 0]).toSatisfy(isHeard);
+  for (const { program, port } of portsOf(nodes, ["response", "client"]))
+    expect([program, packets[port] ?? 0]).toSatisfy(isHeard);
+}
+
+const PROMPTS = 16;
+const isHeard = ([, count]: readonly [string, number]) => count > 3;
 
 /** Takes a unit off a node as nobody should: by hand. */
 export async function takeOff(cluster: string, rank: number, unit: string): Promise<void> {
@@ -81,4 +136,10 @@ export async function takeOff(cluster: string, rank: number, unit: string): Prom
 function addressOf({ rank }: NodePlan): string {
   const nodes = LAB_NODES.filter(({ accelerator }) => accelerator === "H100");
   return nodes[rank]?.address ?? "";
+}
+
+/** The machine's own address, at which frontends take answers. */
+function primaryAddress(): string | undefined {
+  const all = Object.values(networkInterfaces()).flat();
+  return all.find((one) => one?.internal === false && one.family === "IPv4")?.address;
 }

@@ -22,7 +22,7 @@ import {
 } from "./harness";
 import { LabStack } from "./labStack";
 import { expectLogs, expectStatus, expectVerified } from "./looks";
-import { expectListed, expectRefusals, planOf, takeOff } from "./nodes";
+import { expectListed, expectRefusals, expectUnheard, planOf, takeOff } from "./nodes";
 import { processesOf, processOfProgram } from "./processes";
 import { Questions } from "./questions";
 import { Secrecy } from "./secrecy";
@@ -264,8 +264,13 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expectListed(planned(DISAGGREGATED).clusters[0]?.nodes ?? [], cluster);
   });
 
-  it("refuses at etcd, NATS and workers who has no certificate", async () => {
-    await expectRefusals(planned(DISAGGREGATED).clusters[0]?.nodes[0]);
+  it("lets who has its certificate in at etcd, NATS, workers and frontends, and nobody else", async () => {
+    await expectRefusals(planned(DISAGGREGATED).clusters[0]?.nodes ?? [], cluster);
+  });
+
+  it("says nothing between its nodes that a listener can read", async () => {
+    const nodes = planned(DISAGGREGATED).clusters[0]?.nodes ?? [];
+    await expectUnheard(nodes, cluster, await stack.deployment());
   });
 
   it("still has each secret where a program needs it alone, after an update that was interrupted", async () => {
