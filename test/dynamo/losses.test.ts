@@ -4,50 +4,34 @@
  */
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Amount, type Endpoint, type StreamedAnswer, sendStreams } from "../../dev/benchmarks/streams";
+import { type Endpoint, sendStreams } from "../../dev/benchmarks/streams";
 import { kill, startTime } from "../../lib/processes";
 import { API_KEYS } from "../../plan/programs/gateway";
+import { ALL, counted, expectOwnBroken, lose } from "../losses";
 import { eventually, processOf, TestDeployment } from "./support";
 
-const STREAMS = 200;
-/** Enough that a stream stays open for seconds after its first token. */
-const TOKENS = 400;
 /** Long ones, for two prefill workers. */
 const PROMPTS = 40;
-/** Sent right after the kill, before Dynamo has noticed it. */
-const LATE = { requests: 50, clients: 10, answerTokens: 16 };
 const REGISTERED = { discovery: "etcd", events: "nats" } as const;
 
-interface Counted {
-  readonly whole: number;
-  readonly broken: readonly StreamedAnswer[];
-}
-
-function counted(answers: readonly StreamedAnswer[]): Counted {
-  const broken = answers.filter(({ isWhole }) => !isWhole);
-  return { whole: answers.length - broken.length, broken };
-}
-
-/** Ends programs once all streams are open: with SIGKILL, unless told how. */
-async function lose(
+/** {@link lose} for programs of a deployment. */
+function losePrograms(
   deployment: TestDeployment,
   endpoint: Endpoint,
   programs: readonly string[],
-  end: (pid: number) => void = kill,
+  end?: (pid: number) => void,
 ) {
-  let open = 0;
-  const amount: Amount = { requests: STREAMS, clients: STREAMS, answerTokens: TOKENS, onFirst: () => open++ };
-  const streams = sendStreams(endpoint, amount);
-  await eventually(() => open === STREAMS, 60);
-  for (const program of programs) end(processOf(deployment, program));
-  const late = counted(await sendStreams(endpoint, LATE));
-  return { open: counted(await streams), late };
+  const what = `${programs.join(" and ")}${end === undefined ? "" : ", which hangs"}`;
+  return lose(
+    endpoint,
+    what,
+    programs.map((program) => processOf(deployment, program)),
+    end,
+  );
 }
 
 /** It goes on to exist and to hold its connections, and answers nothing. */
 const stop = (pid: number) => process.kill(pid, "SIGSTOP");
-
-const ALL = { open: { whole: STREAMS, broken: [] }, late: { whole: LATE.requests, broken: [] } };
 
 describe("four workers on two nodes, two frontends behind the gateway", () => {
   const deployment = new TestDeployment(
@@ -78,46 +62,36 @@ describe("four workers on two nodes, two frontends behind the gateway", () => {
   afterAll(() => deployment.close());
 
   test("a worker dies: every request ends whole", async () => {
-    expect(await lose(deployment, known, ofNode(1).slice(0, 1))).toEqual(ALL);
+    expect(await losePrograms(deployment, known, ofNode(1).slice(0, 1))).toEqual(ALL);
     await deployment.machine.must("ready", deployment.readySpec(ready));
   });
 
   test("all workers of a node die: every request ends whole", async () => {
     expect(ofNode(1)).toHaveLength(2);
-    expect(await lose(deployment, known, ofNode(1))).toEqual(ALL);
+    expect(await losePrograms(deployment, known, ofNode(1))).toEqual(ALL);
     await deployment.machine.must("ready", deployment.readySpec(ready));
   });
 
   test("a worker hangs: it is started again, and every request ends whole", async () => {
     const [victim = ""] = ofNode(1);
     const before = processOf(deployment, victim);
-    expect(await lose(deployment, known, [victim], stop)).toEqual(ALL);
+    expect(await losePrograms(deployment, known, [victim], stop)).toEqual(ALL);
     // Its lease in etcd may lapse first: its requests then move on before the supervisor ends it.
     await eventually(() => startTime(before) === undefined, 120);
     await deployment.machine.must("ready", deployment.readySpec(ready));
   });
 
   test("a frontend dies: its own streams break, and no other request is lost", async () => {
-    expectOwnBroken(await lose(deployment, known, ["frontend-0"]));
+    expectOwnBroken(await losePrograms(deployment, known, ["frontend-0"]));
     await deployment.machine.must("ready", deployment.readySpec(ready));
   });
 
   test("a frontend hangs: it is started again, and requests that it held go to the other one", async () => {
     const before = processOf(deployment, "frontend-1");
-    expectOwnBroken(await lose(deployment, known, ["frontend-1"], stop));
+    expectOwnBroken(await losePrograms(deployment, known, ["frontend-1"], stop));
     expect(startTime(before)).toBeUndefined();
     await deployment.machine.must("ready", deployment.readySpec(ready));
   });
-
-  function expectOwnBroken({ open, late }: Awaited<ReturnType<typeof lose>>): void {
-    expect(late).toEqual(ALL.late);
-    expect(open.whole).toBeGreaterThan(0);
-    // What had begun cannot begin again elsewhere. No stream ends as if it were whole.
-    for (const { status, firstMs } of open.broken) {
-      expect(status).toBe(200);
-      expect(firstMs).not.toBeNaN();
-    }
-  }
 });
 
 describe("two prefill and two decode workers", () => {
@@ -137,7 +111,7 @@ describe("two prefill and two decode workers", () => {
   afterAll(() => deployment.close());
 
   test.each([["decode-0"], ["prefill-0"]])("%s dies: every request ends whole", async (victim) => {
-    expect(await lose(deployment, known, [victim])).toEqual(ALL);
+    expect(await losePrograms(deployment, known, [victim])).toEqual(ALL);
     await deployment.machine.must("ready", deployment.readySpec());
   });
 

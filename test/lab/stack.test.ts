@@ -22,6 +22,7 @@ import {
 } from "./harness";
 import { LabStack } from "./labStack";
 import { expectLogs, expectStatus, expectVerified } from "./looks";
+import { expectNoneLost, expectOwnLost } from "./losses";
 import { expectListed, expectRefusals, expectUnheard, planOf, takeOff } from "./nodes";
 import { processesOf, processOfProgram } from "./processes";
 import { Questions } from "./questions";
@@ -287,6 +288,19 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
 
   it("reads with bin/dynamo-sky logs what a role has written on the nodes", async () => {
     await expectLogs(stack);
+  });
+
+  const loaded = async () => ({ deployment: await stack.deployment(), plan: planned(DISAGGREGATED) });
+  it.each([
+    ["a decode worker", ["decode-0"]],
+    ["a prefill worker", ["prefill-0"]],
+    ["all workers of a node", ["prefill-1", "decode-1"]],
+  ])("loses %s with 200 streams open: they all end whole, and those that follow", async (_, workers) => {
+    await expectNoneLost(await loaded(), workers);
+  });
+
+  it("loses a frontend with 200 streams open: its own break, and no other request", async () => {
+    await expectOwnLost(await loaded(), "frontend-0", cluster);
   });
 
   it("shrinks by a decode worker, and changes an argument of its frontends, and loses no request", async () => {

@@ -1,0 +1,72 @@
+/** Programs of a stack on the lab are killed under load. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect } from "vitest";
+import type { RunningDeployment } from "../../cli/deployment/running";
+import { callHttp } from "../../lib/http";
+import { programLog } from "../../plan/node/paths";
+import { type DeploymentPlan, programsOf } from "../../plan/types";
+import { ALL, expectOwnBroken, type Loss, lose } from "../losses";
+import { driver } from "./harness";
+import { processOfProgram } from "./processes";
+import { nodesDirectory } from "./secrecy";
+
+/** A deployment with its plan. */
+export interface Loaded {
+  readonly deployment: RunningDeployment;
+  readonly plan: DeploymentPlan;
+}
+
+/** Workers that are killed cost no request. */
+export async function expectNoneLost(loaded: Loaded, workers: readonly string[]): Promise<void> {
+  expect(await losePrograms(loaded, workers)).toEqual(ALL);
+  await untilReady(loaded);
+}
+
+/**
+ * A frontend that is killed costs its own streams and no other request: the gateway asks the other one.
+ * @param cluster With the gateway's log.
+ */
+export async function expectOwnLost(loaded: Loaded, frontend: string, cluster: string): Promise<void> {
+  const log = join(nodesDirectory(cluster) ?? "", "node0", programLog("gateway"));
+  const before = askedAgain(log);
+  const loss = await losePrograms(loaded, [frontend]);
+  expectOwnBroken(loss);
+  const again = askedAgain(log) - before;
+  process.stdout.write(`The gateway has asked the other frontend ${again} times\n`);
+  expect(again).toBeGreaterThan(0);
+  const { frontendHttp } = programsOf(loaded.plan).find(({ name }) => name === frontend)?.ports ?? {};
+  const live = () => statusOf(`http://127.0.0.1:${frontendHttp}/live`);
+  await expect.poll(live, { timeout: 60_000, interval: 500 }).toBe(200);
+  await untilReady(loaded);
+}
+
+function losePrograms({ deployment }: Loaded, programs: readonly string[]): Promise<Loss> {
+  const { endpoint, model, apiKey, certificate } = deployment;
+  const known = { url: endpoint, model, authorization: `Bearer ${apiKey}`, ca: certificate };
+  return lose(known, programs.join(" and "), programs.map(processOfProgram));
+}
+
+/** Waits until all workers are registered, those that were killed no more, and the model answers. */
+async function untilReady({ deployment, plan }: Loaded): Promise<void> {
+  const { endpoint, apiKey, fingerprint } = deployment;
+  const { model, task, namespace, expectedWorkers } = plan;
+  const asked = { model, task, namespace, expectedWorkers, timeoutSeconds: 90 };
+  const { code, stderr } = await driver("ready", { endpoint, apiKey, fingerprint, ...asked });
+  expect(code, stderr).toBe(0);
+}
+
+/** Requests that nginx has sent to another frontend, since one was gone before it had answered anything. */
+function askedAgain(log: string): number {
+  const text = existsSync(log) ? readFileSync(log, "utf8") : "";
+  const lost = /while (connecting to|sending request to|reading response header from) upstream/;
+  return text.split("\n").filter((line) => lost.test(line)).length;
+}
+
+function statusOf(url: string): Promise<number> {
+  const signal = new AbortController().signal;
+  return callHttp(url, { timeoutMs: 5000, signal }).then(
+    ({ status }) => status,
+    () => 0,
+  );
+}

@@ -1,0 +1,73 @@
+/** What becomes of open streams, and of requests that follow at once, when programs are killed. */
+import { expect } from "vitest";
+import { type Amount, type Endpoint, type StreamedAnswer, sendStreams } from "../dev/benchmarks/streams";
+import { kill } from "../lib/processes";
+import { eventually } from "./eventually";
+
+const STREAMS = 200;
+/** Enough that a stream stays open for seconds after its first token. */
+const TOKENS = 400;
+/** Sent right after the kill, before Dynamo has noticed it. */
+const LATE = { requests: 50, clients: 10, answerTokens: 16 };
+
+export interface Counted {
+  readonly whole: number;
+  readonly broken: readonly StreamedAnswer[];
+}
+
+export interface Loss {
+  /** The streams that were open. */
+  readonly open: Counted;
+  /** The requests that followed. */
+  readonly late: Counted;
+}
+
+export function counted(answers: readonly StreamedAnswer[]): Counted {
+  const broken = answers.filter(({ isWhole }) => !isWhole);
+  return { whole: answers.length - broken.length, broken };
+}
+
+/**
+ * Ends processes once all streams are open, and prints the counts.
+ * @param what Their description.
+ * @param end Default: SIGKILL.
+ */
+export async function lose(
+  endpoint: Endpoint,
+  what: string,
+  pids: readonly number[],
+  end: (pid: number) => void = kill,
+): Promise<Loss> {
+  // Process 0 would be the test's own group.
+  expect(pids.filter((pid) => pid <= 0)).toEqual([]);
+  let begun = 0;
+  const amount: Amount = {
+    requests: STREAMS,
+    clients: STREAMS,
+    answerTokens: TOKENS,
+    onFirst: () => begun++,
+  };
+  const streams = sendStreams(endpoint, amount);
+  await eventually(() => begun === STREAMS, 60);
+  for (const pid of pids) end(pid);
+  const late = counted(await sendStreams(endpoint, LATE));
+  const open = counted(await streams);
+  process.stdout.write(
+    `Lost ${what}: ${open.whole} of ${STREAMS} open streams, ${late.whole} of ${LATE.requests} later requests ended whole\n`,
+  );
+  return { open, late };
+}
+
+/** The loss of nothing. */
+export const ALL: Loss = { open: { whole: STREAMS, broken: [] }, late: { whole: LATE.requests, broken: [] } };
+
+/** That the streams of a lost frontend broke after they had begun, and no other request was lost. */
+export function expectOwnBroken({ open, late }: Loss): void {
+  expect(late).toEqual(ALL.late);
+  expect(open.whole).toBeGreaterThan(0);
+  // What had begun cannot begin again elsewhere. No stream ends as if it were whole.
+  for (const { status, firstMs } of open.broken) {
+    expect(status).toBe(200);
+    expect(firstMs).not.toBeNaN();
+  }
+}
