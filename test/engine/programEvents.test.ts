@@ -14,6 +14,7 @@ import {
 } from "@pulumi/pulumi/automation";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { deployedOf } from "../../cli/deployment/deployed";
+import { outputsIn } from "../../cli/pulumi/exported";
 import { freePorts } from "../../dev/freePorts";
 import { kill, processesOf } from "../../lib/processes";
 import { clusterDirectory, nodeDirectory } from "../../local/directories";
@@ -80,8 +81,7 @@ afterAll(() => project?.remove());
 describe("the engine's events", { timeout: 120_000 }, () => {
   it("hold no secret, the debug messages of the SDK neither", async () => {
     const { outputs } = await stack.up(options);
-    const values = Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value]));
-    [cluster = ""] = deployedOf(values).topology.map((entry) => entry.cluster);
+    [cluster = ""] = deployedOf(outputsIn(await stack.exportStack())).topology.map((entry) => entry.cluster);
     const secrets: Record<string, string> = JSON.parse(
       readFileSync(join(nodeDirectory(cluster, 0), "secrets.json"), "utf8"),
     );

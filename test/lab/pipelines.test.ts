@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readSummary } from "../../cli/bench/summary";
 import { clientOf } from "../../cli/chat";
 import { deploymentOf, type RunningDeployment } from "../../cli/deployment/running";
+import { outputsIn } from "../../cli/pulumi/exported";
 import type { ConfigInput } from "../../config/schema";
 import { freePorts } from "../../dev/freePorts";
 import { PipelineLife } from "../pipelines/life";
@@ -109,8 +110,8 @@ describe.skipIf(reason !== undefined)(titled("a pipeline on SkyPilot"), { timeou
   it("deploys, with the endpoint and the smoke test in its summary", async () => {
     const page = await life.deploy();
     expect(await names()).toEqual(["dynamo-sky-prod-main"]);
-    const { stdout } = await machine.run("stack", "output", "--stack", "prod", "--json", "--show-secrets");
-    deployment = deploymentOf(JSON.parse(stdout));
+    const { stdout } = await machine.run("stack", "export", "--stack", "prod", "--show-secrets");
+    deployment = deploymentOf(outputsIn(JSON.parse(stdout)));
     expect(page).toContain(deployment.endpoint);
   });
 
