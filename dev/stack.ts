@@ -21,6 +21,7 @@ preview, up, refresh, destroy and import, of the stack itself. Where there is no
 
 Its own
   output [NAME]    short for stack output
+  export           short for stack export
 
 Options
   --stack, -s NAME   the stack; its configuration is Pulumi.NAME.yaml, here or in examples/stacks
@@ -36,6 +37,9 @@ const OPERATIONS: ReadonlyMap<string, boolean> = new Map([
 ]);
 
 const DESTROYS: ReadonlySet<string | undefined> = new Set(["destroy", "down", "dn"]);
+
+/** Commands of `pulumi stack` that can do without that word here. */
+const SHORT: ReadonlySet<string | undefined> = new Set(["output", "export"]);
 
 /** Commands that only read or write the stack's file. */
 const ABOUT_THE_FILE: ReadonlySet<string | undefined> = new Set(["config", "logs"]);
@@ -72,7 +76,7 @@ async function runPulumi(words: readonly string[]): Promise<number> {
   // Pulumi's own --remove deletes the stack's file too, which belongs to the repository.
   const removes = operation !== undefined && words.includes("--remove");
   const args = [
-    ...(command === "output" ? ["stack", ...words] : words.filter((word) => !removes || word !== "--remove")),
+    ...(SHORT.has(command) ? ["stack", ...words] : words.filter((word) => !removes || word !== "--remove")),
     ...(cwd === undefined ? ["--cwd", directory] : []),
     ...(configFile === undefined ? more : []),
   ];

@@ -3,7 +3,9 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cacheDir } from "../lib/dirs";
+import { UserError } from "../lib/errors";
 import { packageRoot } from "../lib/root";
+import { messageOf } from "../lib/run";
 import { type Progress, readStamp, type Stamp, withHeartbeat, withLock, writeStamp } from "./install";
 import { ensureUv, installEnvironment } from "./python";
 
@@ -66,8 +68,14 @@ async function install(
   const uv = await ensureUv(cache, onProgress);
   onProgress(`Installing ${name} ${version} from PyPI into ${join(cache, key)} (about ${megabytes} MB)`);
   const requirements = ["--require-hashes", "-r", toolRequirements(tool)];
+  const environment = { cache, name: key, uv, requirements, pythons, timeoutSeconds: INSTALL_SECONDS };
   await withHeartbeat(`installing ${name}`, INSTALL_SECONDS, onProgress, () =>
-    installEnvironment({ cache, name: key, uv, requirements, pythons, timeoutSeconds: INSTALL_SECONDS }),
+    installEnvironment(environment).catch((error: unknown) => {
+      const last = messageOf(error).trimEnd().split("\n").at(-1)?.trim();
+      throw new UserError(
+        `${name} ${version} (about ${megabytes} MB from PyPI) could not be installed: ${last}\nIt is needed, and kept. See that PyPI can be reached: HTTPS_PROXY is heeded, and UV_DEFAULT_INDEX names a mirror.`,
+      );
+    }),
   );
   onProgress(`${name} ${version} installed in ${((Date.now() - started) / 1000).toFixed(0)} s`);
   return writeStamp(cache, key, {

@@ -89,7 +89,7 @@ export const command = verb(
     });
     const { layouts, notes } = await cachesOf(sized, options, progress);
     if (isJson) console.log(JSON.stringify({ layouts: layouts.map(asJson), notes }, undefined, 2));
-    else print(layouts, notes);
+    else print(layouts, notes, options);
     if (options.chart !== undefined) await draw(sized.curve, options, options.chart);
     if (layouts.length === 0) process.exitCode = EXIT.notAsWanted;
     else if (options.write !== undefined) write(layouts, options, options.write);
@@ -114,11 +114,11 @@ async function cachesOf(sized: Sized, options: SizeOptions, { line }: Progress) 
   };
 }
 
-function print(layouts: readonly Priced[], notes: readonly string[]): void {
+function print(layouts: readonly Priced[], notes: readonly string[], { need }: SizeOptions): void {
   const shown = layouts.slice(0, SHOWN);
   if (layouts.length === 0)
     console.log(
-      "No layout keeps the promise. Allow more time (--ttft, --tpot), or more GPUs (--gpus), or another accelerator.",
+      `No layout keeps the promise. Allow more time (--ttft, --tpot), ${"gpus" in need ? "more GPUs (--gpus)" : "a smaller load"}, shorter prompts, or another accelerator.`,
     );
   else console.log(drawTable(shown));
   const more = layouts.length > SHOWN ? [`${layouts.length - SHOWN} more layouts: --json`] : [];

@@ -13,6 +13,7 @@ import {
 import { OperationFailed } from "../pulumi/problem";
 import type { SizeOptions } from "./options";
 
+/** `aisimulate` will take over its command: once PyPI has more of that than a stub, it is named here. */
 const AICONFIGURATOR: PythonTool = {
   name: "aiconfigurator",
   version: VERSIONS.aiconfigurator,

@@ -46,7 +46,7 @@ export function chartSpec(curve: readonly Priced[], options: SizeOptions): TopLe
   const once = { data: { values: [{}] } };
   return {
     ...PICTURE,
-    title: heading(`${options.model}: what speed costs`, subtitleOf(options)),
+    title: heading(`${options.model}: what speed costs`, subtitleOf(options, points)),
     config: { ...STYLE, legend: { ...STYLE.legend, direction: "horizontal", columns: 3 } },
     ...SIZE,
     data: { values: rows.map((row) => ({ ...row })) },
@@ -97,8 +97,12 @@ function withRoom(points: readonly Point[], most: { readonly across: number; rea
   });
 }
 
-function subtitleOf({ isl, osl, ttft }: SizeOptions): string[] {
+function subtitleOf({ isl, osl, ttft }: SizeOptions, points: readonly Point[]): string[] {
+  const [first, ...others] = new Set(points.map(({ series }) => series));
+  // Of several the legend tells.
+  const one = first === undefined || others.length > 0 ? [] : [first];
   return [
+    ...one,
     `Prompts of ${isl} tokens, answers of ${osl}, at most ${ttft} ms to the first token; at full load`,
     "Predicted by NVIDIA's AIConfigurator, not measured",
   ];

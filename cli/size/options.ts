@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { ConfigError, formatProblems } from "../../config/problems";
+import { didYouMean, nearest } from "../../config/values";
 import { realEngines } from "../../engines";
 import { messageOf } from "../../lib/run";
 import { parseConfig } from "../../plan/config";
@@ -93,7 +94,9 @@ export function checkedOptions(written: Written): SizeOptions {
   const some = (option: string, asked: readonly string[] | undefined, all: readonly string[]) => {
     for (const name of asked ?? [])
       if (!all.includes(name))
-        problems.push(`${option} ${JSON.stringify(name)} is not known here. Allowed: ${all.join(", ")}.`);
+        problems.push(
+          `${option} ${JSON.stringify(name)} is not known here. Allowed: ${all.join(", ")}.${didYouMean(all.find((one) => one.startsWith(name)) ?? nearest(name, all))}`,
+        );
     return [...new Set(asked ?? all)];
   };
   if (!written.model?.trim())

@@ -27,10 +27,10 @@ SIZES = ["tp", "pp", "dp", "moe_tp", "moe_ep", "cp"]
 QUANTIZED = ["gemm", "kvcache", "moe"]
 
 # Times for each token that layouts are searched for, as parts of the promise; AIConfigurator's own 75, of 1
-# to 295 ms (`_LEGACY_TPOT_SWEEP` in its sdk/task_v2.py), take minutes for a model with experts. With a curve,
+# to 295 ms (`_LEGACY_TPOT_SWEEP` in its sdk/task_v2.py), take minutes for a model with experts. A curve has
 # more.
 PARTS = [0.4, 0.6, 0.8, 1]
-CURVE = [0.2, 0.3, *PARTS, 0.5, 0.7, 0.9, 1.25, 1.5, 2, 2.5, 3]
+CURVE = [0.2, 0.3, 0.5, 0.7, 0.9, 1.25, 1.5, 2, 2.5, 3]
 # Workers of a role that prefill and decode are matched with: its own default.
 MOST_WORKERS = 32
 # For a load, the GPUs of the largest replica, and of the smallest prefill and decode that fit each other.
@@ -90,24 +90,30 @@ def search(question, budget, backend, system):
         return found
     for mode, task in tasks.items():
         try:
-            rows = rows_of(task, question, budget)
+            rows = rows_of(task, question, budget, PARTS)
             kept = [row for row in rows if row["tpot"] <= question["tpot"]]
             layouts = best_of(mode, kept, question)
             found["layouts"] += layouts[: question["most"]]
             if question["curve"]:
-                found["curve"] += fastest_of(mode, rows, question)
+                rows += rows_of(task, question, budget, CURVE)
+                found["curve"] += fastest_of(mode, sorted(rows, key=throughput, reverse=True), question)
             if not layouts:
                 where = "on these GPUs" if "gpus" in question["need"] else "for this load"
                 found["problems"].append(f"{mode}: no layout within the promise {where}")
         except Exception as error:  # one of the two modes: the other may do
-            found["problems"].append(f"{mode}: {first_line(error)}")
+            # Behind it stand the exceptions of single layouts.
+            said = first_line(error).split(" Selected exception")[0]
+            found["problems"].append(f"{mode}: nothing within the promise was found ({said})")
     return found
 
 
-def rows_of(task, question, budget):
+def throughput(row):
+    return row["tokens/s/gpu"]
+
+
+def rows_of(task, question, budget, parts):
     """What the search finds, each row a replica, or a prefill and a decode side that match each other."""
-    wanted = CURVE if question["curve"] else PARTS
-    changes = {"pareto_sweep": False, "tpot": sorted(question["tpot"] * part for part in wanted)}
+    changes = {"pareto_sweep": False, "tpot": sorted(question["tpot"] * part for part in parts)}
     if task.serving_mode == "disagg":
         most = min(budget, MOST_WORKERS)
         changes["num_gpu_per_replica"] = [size for size in range(2, budget + 1) if budget % size == 0]

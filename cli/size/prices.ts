@@ -40,7 +40,9 @@ export interface Prices {
 /** Asks SkyPilot for all machines at once: it takes seconds to load. */
 export async function machinePrices(options: SizeOptions, costs: Costs): Promise<Prices> {
   const { accelerators, infra, prices } = options;
-  const asked = infra.length === 0 ? [] : accelerators.flatMap((one) => machinesOf(one, options));
+  const markets = takesSpot(options) ? [false, true] : [false];
+  const all = accelerators.flatMap((one) => machinesOf(one, markets, options));
+  const asked = infra.length === 0 ? [] : all;
   const answers = asked.length === 0 ? [] : await costs(asked.map((one) => deploymentOf(one, options)));
   const known = new Map(
     asked.map((one, index): [string, Price] => [keyOf(one), priceOf(answers?.[index], infra)]),
@@ -48,11 +50,12 @@ export async function machinePrices(options: SizeOptions, costs: Costs): Promise
   const of = (machines: Machines): Price => {
     const own = prices[machines.accelerator] ?? prices[ANY];
     if (own !== undefined && !machines.isSpot) return { dollarsPerHour: own * machines.gpusPerNode };
+    if (machines.isSpot && markets.length === 1) return { dollarsPerHour: null };
     return known.get(keyOf(machines)) ?? { dollarsPerHour: null, note: UNPRICED };
   };
   const missing = (accelerator: string) => {
-    const all = asked.filter((one) => one.accelerator === accelerator).map((one) => known.get(keyOf(one)));
-    return all.length > 0 && all.every((price) => price?.isMissing) ? all.at(0)?.note : undefined;
+    const said = asked.filter((one) => one.accelerator === accelerator).map((one) => known.get(keyOf(one)));
+    return said.length > 0 && said.every((price) => price?.isMissing) ? said.at(0)?.note : undefined;
   };
   return { of, missing };
 }
@@ -60,11 +63,25 @@ export async function machinePrices(options: SizeOptions, costs: Costs): Promise
 const UNPRICED = "no price: say --price (dollars an hour for a GPU), or --infra";
 
 /** For a load it is not known yet how many GPUs it takes: clouds sell 1, 2, 4 and 8. */
-function machinesOf(accelerator: string, { need }: SizeOptions): Machines[] {
+function machinesOf(
+  accelerator: string,
+  markets: readonly boolean[],
+  { need }: Pick<SizeOptions, "need">,
+): Machines[] {
   const sizes = "gpus" in need ? [Math.min(need.gpus, GPUS_OF_A_NODE)] : [GPUS_OF_A_NODE, 4, 2, 1];
-  return sizes.flatMap((gpusPerNode) =>
-    [false, true].map((isSpot) => ({ accelerator, gpusPerNode, isSpot })),
-  );
+  return sizes.flatMap((gpusPerNode) => markets.map((isSpot) => ({ accelerator, gpusPerNode, isSpot })));
+}
+
+/** Whether all infras have spot instances: Slurm and Kubernetes have none. */
+function takesSpot(options: SizeOptions): boolean {
+  const [accelerator = ""] = options.accelerators;
+  try {
+    deploymentOf({ accelerator, gpusPerNode: 1, isSpot: true }, options);
+    return true;
+  } catch (error) {
+    if (error instanceof ConfigError) return false;
+    throw error;
+  }
 }
 
 function deploymentOf({ accelerator, gpusPerNode, isSpot }: Machines, options: SizeOptions) {
@@ -81,7 +98,10 @@ const keyOf = ({ accelerator, gpusPerNode, isSpot }: Machines) =>
 
 function priceOf(answer: DeploymentCost | ConfigError | undefined, infra: readonly string[]): Price {
   const unknown = (why: string): Price => ({ dollarsPerHour: null, note: `no price: ${why}` });
-  if (answer === undefined) return unknown(`SkyPilot has none for ${infra.join(", ")} here`);
+  if (answer === undefined)
+    return unknown(
+      `SkyPilot's catalogs have none for ${infra.join(", ")}, or cannot be read here, as without the network. Check the name, or say --price (dollars an hour for a GPU)`,
+    );
   if (answer instanceof ConfigError) return { ...unknown(answer.message), isMissing: true };
   const [place] = answer.clusters;
   if (answer.dollarsPerHour === null) return unknown(place?.unknown ?? "SkyPilot does not say why");

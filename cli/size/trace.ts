@@ -1,6 +1,7 @@
 /** Lengths of prompts and answers from a trace of requests: JSON lines, as Mooncake's and aiperf's. */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { codeOf } from "../../lib/errors";
 import { messageOf } from "../../lib/run";
 
 /**
@@ -30,11 +31,11 @@ const BLOCKS = [512, 16, 32, 64, 128, 256, 1024];
 
 /** @throws Error with the line that is no request, or if there is none. */
 export function readTrace(file: string): Trace {
-  const lines = readFileSync(file, "utf8").split("\n");
+  const lines = textOf(file).split("\n");
   const requests = lines.flatMap((line, index) =>
     line.trim() === "" ? [] : [requestOf(line, `line ${index + 1}`)],
   );
-  if (requests.length === 0) throw new Error("it has no request");
+  if (requests.length === 0) throw new Error(`it has no request. ${WANTED}`);
   const mean = (lengths: readonly number[]) =>
     Math.max(1, Math.round(lengths.reduce((sum, length) => sum + length, 0) / lengths.length));
   const blocks = requests.flatMap(({ hash_ids = [] }) => hash_ids);
@@ -53,14 +54,27 @@ function areBlocks({ input_length, hash_ids }: z.infer<typeof requestSchema>, si
   return hash_ids?.length === Math.ceil(input_length / size);
 }
 
+const WANTED =
+  'Wanted: lines such as {"input_length": 4000, "output_length": 500}, and hash_ids if there are any';
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const reasons = new Map([
+      ["ENOENT", "there is no such file"],
+      ["EISDIR", "it is a directory"],
+    ]);
+    throw new Error(`${reasons.get(codeOf(error) ?? "") ?? messageOf(error)}. ${WANTED}`);
+  }
+}
+
 function requestOf(line: string, where: string) {
   try {
     return requestSchema.parse(JSON.parse(line));
   } catch (error) {
     const why = error instanceof z.ZodError ? z.prettifyError(error).replace(/\s+/g, " ") : messageOf(error);
-    throw new Error(
-      `${where} is no request: ${why}. Wanted: {"input_length": 4000, "output_length": 500}, and hash_ids if there are any`,
-    );
+    throw new Error(`${where} is no request: ${why}. ${WANTED}`);
   }
 }
 
