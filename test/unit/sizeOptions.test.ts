@@ -134,7 +134,9 @@ describe("a trace", () => {
     expect(problemsOf(written(request(1, 1), "{}"))[0]).toMatch(/^--trace .*: line 2 is no request: /);
     expect(problemsOf(written("no JSON"))[0]).toMatch(/^--trace .*: line 1 is no request: /);
     expect(problemsOf(written(""))[0]).toMatch(/cannot be used: it has no request\. Wanted: lines such as/);
-    expect(problemsOf({ ...written(""), trace: join(directory, "none") })[0]).toMatch(/^--trace .*ENOENT/);
+    expect(problemsOf({ ...written(""), trace: join(directory, "none") })[0]).toMatch(
+      /^--trace .*there is no such file/,
+    );
     expect(problemsOf({ ...written(request(1, 1)), prefixes: "5" })[0]).toMatch(/^--trace says itself what/);
     expect(problemsOf({ ...written(request(1, 1)), isl: "5" })[0]).toMatch(/^--trace has the lengths/);
   });

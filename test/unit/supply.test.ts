@@ -23,7 +23,8 @@ const KNOWN: Readonly<Record<string, string>> = {
   "runtime/setup.sh": "ai-dynamo, supervisor in exact versions; apt; the model at its revision",
   "runtime/fetch_model.py": "the model at its revision, by the hub's own library",
   "toolchain/bootstrap.mjs": "npm ci: package-lock.json with its checksums",
-  "dev/lab/kubernetes/image.sh": "apt; Dynamo by its lock with hashes; SkyPilot's runtime as SkyPilot installs it",
+  "dev/lab/kubernetes/image.sh":
+    "apt; Dynamo by its lock with hashes; SkyPilot's runtime as SkyPilot installs it",
   "dev/lab/kubernetes/up.ts": "asks the lab's own API server (`kubectl get`)",
   "dev/lab/kubernetes/daemons.ts": "the same",
   "dev/lab/system.ts": "apt: the lab's Debian packages, whose signatures apt checks",
