@@ -72,7 +72,7 @@ function machinesOf(
   return sizes.flatMap((gpusPerNode) => markets.map((isSpot) => ({ accelerator, gpusPerNode, isSpot })));
 }
 
-/** Whether all infras have spot instances: Slurm and Kubernetes have none. */
+/** Whether all infras have spot instances: Slurm has none. */
 function takesSpot(options: SizeOptions): boolean {
   const [accelerator = ""] = options.accelerators;
   try {

@@ -118,6 +118,20 @@ describe("what AIConfigurator has said", () => {
     expect(first).toMatch(/\| +68\.00 \| +0\.66 \|$/);
   });
 
+  it("asks for no spot instances of an infra that has none", async () => {
+    const spots: boolean[] = [];
+    const costs: Costs = async (deployments) => {
+      spots.push(...deployments.map(({ sky }) => sky.useSpot));
+      return undefined;
+    };
+    const asked = options({ engine: ["sglang"], infra: ["slurm/lab"] });
+    const { layouts, notes } = await size(asked, { ...sources, costs });
+    expect(new Set(spots)).toEqual(new Set([false]));
+    expect(layouts.length).toBeGreaterThan(0);
+    expect(notes).toContainEqual(expect.stringMatching(/^H100: no price: .*say --price/));
+    expect(notes).not.toContainEqual(expect.stringContaining("spot"));
+  });
+
   it("does not ask of accelerators that no infra has, and says so where there is none at all", async () => {
     const refusal = (accelerator: string) =>
       new ConfigError([{ path: ["cluster", "accelerator"], message: `no ${accelerator} in gcp` }]);
