@@ -46,3 +46,14 @@ type Transfer = DeploymentConfig["kvTransfer"];
 export function connectorOf({ usual, connectors }: TransferRules, { connector }: Transfer): string {
   return connector !== undefined && connectors[connector] === "transfer" ? connector : usual;
 }
+
+/** What an engine's NIXL takes, unless `kvTransfer` says another one. */
+const USUAL_NIXL_BACKEND = "UCX";
+
+/** NIXL's backend by which blocks are handed over; undefined if it is not NIXL, or not known. */
+export function nixlBackend(rules: TransferRules, transfer: Transfer): string | undefined {
+  const { backend, extra } = transfer;
+  if (!rules.byNixl.includes(connectorOf(rules, transfer)) || extra?.["backends"] !== undefined)
+    return undefined;
+  return backend ?? USUAL_NIXL_BACKEND;
+}

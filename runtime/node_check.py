@@ -19,6 +19,15 @@ QUERY = "index,driver_version,memory.total,memory.used,mig.mode.current,ecc.erro
 TOOL_SECONDS = 60
 # A share of a GPU's memory that the driver itself may use.
 FREE_MEMORY = 0.95
+# Makes one of NIXL's backends, as an engine does that hands over KV blocks.
+NIXL = """import sys
+try:
+    from nixl._api import nixl_agent, nixl_agent_config
+except Exception as error:
+    print("NIXL cannot be loaded: %s" % error)
+    sys.exit(3)
+nixl_agent("node-check", nixl_agent_config(backends=[])).create_backend(sys.argv[1])"""
+NOT_LOADED = 3
 # Usual in a container.
 UNREADABLE = "the kernel's log cannot be read, so Xid errors are not seen"
 # Errors of the GPU, its memory and its links. The others come from programs, such as 13, 31 and 43:
@@ -65,17 +74,20 @@ def last_line(text):
     return (text.splitlines() or ["no output"])[-1].strip()
 
 
-def check(used, env, driver=None, rdma=None):
+def check(used, env, driver=None, rdma=None, nixl=None):
     """(problems, notes) of this node; both empty where no program uses a GPU.
 
     @param used: the plan's numbers of the GPUs that are used, in order
     @param driver: lowest major version of NVIDIA's driver. Default: any
     @param rdma: `required` or `expected` where programs talk to other nodes or among each other. Default: not
         looked for
+    @param nixl: NIXL's backend by which KV blocks are handed over. Default: not asked
     """
     if not used:
         return [], []
     problems, notes = gpu_findings(used, env, driver)
+    if nixl is not None:
+        nixl_findings(nixl, env, problems, notes)
     if rdma is not None:
         missing = missing_rdma(env)
         if missing is not None and rdma == "required":
@@ -86,6 +98,17 @@ def check(used, env, driver=None, rdma=None):
         elif missing is not None:
             notes.append("no RDMA: %s. KV blocks and collectives go over TCP" % missing)
     return problems, notes + kernel_notes()
+
+
+def nixl_findings(backend, env, problems, notes):
+    told = told_by(["python3", "-c", NIXL, backend], env.get("PATH"))
+    if told is None or told[0] == NOT_LOADED:
+        notes.append("NIXL is not checked: %s" % ("there is no python3" if told is None else last_line(told[1])))
+    elif told[0] != 0:
+        problems.append(
+            "NIXL cannot use its backend %s here, so KV blocks could not be handed over: %s. Choose another one "
+            "(kvTransfer.backend), or an image that has it (sky.image)" % (backend, last_line(told[1]))
+        )
 
 
 def gpu_findings(used, env, driver):
@@ -174,9 +197,9 @@ def kernel_notes():
     return ["the kernel has logged: %s" % line for line in latest.values()]
 
 
-def ensure(used, env, driver=None, rdma=None):
+def ensure(used, env, driver=None, rdma=None, nixl=None):
     """Prints notes and problems. @returns what was found. @raises SystemExit if there is a problem."""
-    problems, notes = check(used, env, driver, rdma)
+    problems, notes = check(used, env, driver, rdma, nixl)
     for note in notes:
         print("node check, note: " + note, flush=True)
     for problem in problems:

@@ -13,6 +13,7 @@ node's part of the plan (`plan.py`) and its secrets, prints the programs' logs, 
     --files NAME,NAME files of the deployment, in ~/.dynamo-sky/files
     --driver MAJOR    lowest version of NVIDIA's driver, where programs use GPUs (`node_check.py`)
     --rdma HOW        whether they need an RDMA device: required or expected
+    --nixl BACKEND    which of NIXL's backends hands over KV blocks between them
     --gpus NUMBER     GPUs that a node must have, where the plan comes later
 
 Python 3.9 or later; this interpreter's environment has Dynamo and `supervisor`.
@@ -186,6 +187,7 @@ def main():
     parser.add_argument("--files", type=lambda text: text.split(","), default=[])
     parser.add_argument("--driver", type=int)
     parser.add_argument("--rdma", choices=["required", "expected"])
+    parser.add_argument("--nixl")
     parser.add_argument("--gpus", type=int, default=0)
     arguments = parser.parse_args()
     os.umask(0o077)
@@ -204,7 +206,7 @@ def main():
         specs = nodes.get(rank, [])
         everywhere = [spec for programs in nodes.values() for spec in programs]
     used = {*node_check.gpus_of(specs), *range(arguments.gpus)}
-    notes = node_check.ensure(sorted(used), os.environ, arguments.driver, arguments.rdma)
+    notes = node_check.ensure(sorted(used), os.environ, arguments.driver, arguments.rdma, arguments.nixl)
     fetch_left_out(home, runtime, specs)
     has_data = any(spec["role"] == "prometheus" for spec in everywhere)
     clear(directory, [*([DATA] if has_data else []), *(GIVEN if arguments.keep else [])])

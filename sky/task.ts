@@ -11,7 +11,9 @@ import { hasNetworkTiers, runsContainers, takesRdmaByMachineImage } from "../con
 import { directoryOf, modelSource } from "../config/model";
 import { quotedSkyConfig } from "../config/skyText";
 import { LOWEST_DRIVER } from "../config/versions";
-import { SIMULATED } from "../engines";
+import { engines, SIMULATED } from "../engines";
+import type { Engine } from "../engines/engine";
+import { nixlBackend } from "../engines/transfer";
 import { OWN_GPUS } from "../lib/placeholders";
 import { compactPlan } from "../plan/compact";
 import { isEncrypted } from "../plan/context";
@@ -289,10 +291,14 @@ function nodeCheck(input: TaskInput): string[] {
   const isSpread =
     (cluster.nodes.length > 1 || config.placement === "dedicated") &&
     programs.some(({ role, rank }) => rank > 0 || role === "prefill" || role === "decode");
+  const hasTransfer = programs.some(({ role }) => role === "prefill" || role === "decode");
+  const { transfer }: Engine = engines[config.engine];
+  const nixl = hasTransfer && transfer !== undefined ? nixlBackend(transfer, config.kvTransfer) : undefined;
   const isRequired = (rdma ?? (networkTier === "best" ? "required" : "optional")) === "required";
   return [
     ...(image === undefined ? ["--driver", String(LOWEST_DRIVER)] : []),
     ...(isSpread ? ["--rdma", isRequired ? "required" : "expected"] : []),
+    ...(nixl === undefined ? [] : ["--nixl", nixl]),
   ];
 }
 

@@ -109,13 +109,14 @@ export async function expectUnheard(
   expect(Object.fromEntries(own.filter(([, ports]) => ports?.length !== 0))).toEqual({
     request: within.toSorted(),
   });
-  for (const { end } of portsOf(nodes, ["rpc"])) expect([end, packets[end] ?? 0]).toSatisfy(isHeard);
-  for (const { program, port } of portsOf(nodes, ["response", "client"]))
-    expect([program, packets[port] ?? 0]).toSatisfy(isHeard);
+  // Which workers had work is the router's choice.
+  for (const purpose of ["rpc", "response", "client"]) {
+    const heard = portsOf(nodes, [purpose]).map(({ port }) => packets[port] ?? 0);
+    expect(Math.max(...heard), purpose).toBeGreaterThan(3);
+  }
 }
 
 const PROMPTS = 16;
-const isHeard = ([, count]: readonly [string, number]) => count > 3;
 
 /** Takes a unit off a node as nobody should: by hand. */
 export async function takeOff(cluster: string, rank: number, unit: string): Promise<void> {

@@ -44,23 +44,30 @@ describe("a node's check before engines start", () => {
     readonly isMocker?: boolean;
     readonly visible?: string;
     readonly rdma?: "required" | "expected";
+    readonly nixl?: string;
     readonly driver?: number;
   }
 
-  function check({ gpus = [0, 1, 2, 3, 4, 5, 6, 7], isMocker = false, visible, rdma, driver = 580 }: Case) {
+  function check({
+    gpus = [0, 1, 2, 3, 4, 5, 6, 7],
+    isMocker = false,
+    visible,
+    rdma,
+    nixl,
+    driver = 580,
+  }: Case) {
     const specs = [{ gpus, env: isMocker ? {} : { CUDA_VISIBLE_DEVICES: OWN_GPUS } }];
     const path = join(directory, "bin");
     const env = { PATH: path, ...(visible === undefined ? {} : { CUDA_VISIBLE_DEVICES: visible }) };
     const script = `import json, os, sys, node_check
-specs, env, driver, rdma, home = json.load(sys.stdin)
+specs, env, driver, rdma, nixl, home = json.load(sys.stdin)
 os.environ["PATH"] = env["PATH"]
 node_check.UCX = home
 node_check.DEVICES, node_check.DEVICE_FILES = home + "/sys/*", home + "/dev/*"
-print(json.dumps(node_check.check(node_check.gpus_of(specs), env, driver, rdma)))`;
-    const [problems, notes] = JSON.parse(python(script, [specs, env, driver, rdma ?? null, directory])) as [
-      string[],
-      string[],
-    ];
+print(json.dumps(node_check.check(node_check.gpus_of(specs), env, driver, rdma, nixl)))`;
+    const [problems, notes] = JSON.parse(
+      python(script, [specs, env, driver, rdma ?? null, nixl ?? null, directory]),
+    ) as [string[], string[]];
     return { problems, notes };
   }
 
@@ -174,6 +181,27 @@ print(json.dumps(node_check.check(node_check.gpus_of(specs), env, driver, rdma))
     const accepted = check({ rdma: "expected" });
     expect(accepted.problems).toEqual([]);
     expect(accepted.notes[0]).toMatch(new RegExp(`^no RDMA: .*${said}.*go over TCP`));
+  });
+
+  it("refuses a backend that NIXL cannot use", () => {
+    fake("nvidia-smi", EIGHT);
+    fake("dmesg", "");
+    fake("python3", "Traceback\nnixl_cu13._bindings.nixlNotFoundError: NIXL_ERR_NOT_FOUND", 1);
+    expect(check({ nixl: "LIBFABRIC" }).problems).toEqual([
+      expect.stringMatching(/^NIXL cannot use its backend LIBFABRIC here.*NOT_FOUND.*kvTransfer\.backend/),
+    ]);
+    fake("python3", "NIXL INFO Backend UCX was instantiated");
+    expect(check({ nixl: "UCX" })).toEqual({ problems: [], notes: [] });
+  });
+
+  it("says that NIXL is not checked where it cannot be loaded, and starts", () => {
+    fake("nvidia-smi", EIGHT);
+    fake("dmesg", "");
+    fake("python3", "NIXL cannot be loaded: No module named 'nixl'", 3);
+    expect(check({ nixl: "UCX" })).toEqual({
+      problems: [],
+      notes: ["NIXL is not checked: NIXL cannot be loaded: No module named 'nixl'"],
+    });
   });
 
   it("takes RDMA without ucx_info on the word of its device", () => {

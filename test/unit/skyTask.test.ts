@@ -134,7 +134,7 @@ describe("task", () => {
 
   const checks = ({ run }: Task) => /start\.py *(.*?) *<</.exec(run)?.[1];
 
-  it("has nodes checked for the driver of the engine, and for RDMA where workers talk", () => {
+  it("has nodes checked for the driver of the engine, for RDMA where workers talk, and for NIXL where they hand over blocks", () => {
     const one: ConfigInput = { model: "Qwen/Qwen3-8B", pools: [{ role: "aggregated", tensorParallel: 8 }] };
     const apart: ConfigInput = {
       model: "Qwen/Qwen3-8B",
@@ -147,8 +147,10 @@ describe("task", () => {
     // SkyPilot's own choice of a network is no demand of the user's.
     expect(checks(task(multi))).toBe("--driver 580 --rdma expected");
     expect(checks(task({ ...multi, sky: { networkTier: "best" } }))).toBe("--driver 580 --rdma required");
-    expect(checks(task(apart))).toBe("--driver 580 --rdma required");
-    expect(checks(task({ ...apart, cluster: { gpusPerNode: 2 } }))).toBe("--driver 580");
+    expect(checks(task(apart))).toBe("--driver 580 --rdma required --nixl UCX");
+    expect(checks(task({ ...apart, cluster: { gpusPerNode: 2 } }))).toBe("--driver 580 --nixl UCX");
+    expect(checks(task({ ...apart, kvTransfer: { backend: "LIBFABRIC" } }))).toMatch(/ --nixl LIBFABRIC$/);
+    expect(checks(task({ ...apart, kvTransfer: { connector: "mooncake" } }))).not.toContain("nixl");
     const accepted = { networkTier: "best", rdma: "optional" } as const;
     expect(checks(task({ ...multi, sky: accepted }))).toBe("--driver 580 --rdma expected");
     expect(checks(task({ ...one, sky: { image: "docker:example.org/of/the/user:1" } }))).toBe("");
