@@ -103,7 +103,8 @@ def check(used, env, driver=None, rdma=None, nixl=None):
 def nixl_findings(backend, env, problems, notes):
     told = told_by(["python3", "-c", NIXL, backend], env.get("PATH"))
     if told is None or told[0] == NOT_LOADED:
-        notes.append("NIXL is not checked: %s" % ("there is no python3" if told is None else last_line(told[1])))
+        why = "there is no python3" if told is None else last_line(told[1])
+        notes.append("NIXL is not checked: %s" % why)
     elif told[0] != 0:
         problems.append(
             "NIXL cannot use its backend %s here, so KV blocks could not be handed over: %s. Choose another one "
