@@ -107,8 +107,8 @@ def nixl_findings(backend, env, problems, notes):
         notes.append("NIXL is not checked: %s" % why)
     elif told[0] != 0:
         problems.append(
-            "NIXL cannot use its backend %s here, so KV blocks could not be handed over: %s. Choose another one "
-            "(kvTransfer.backend), or an image that has it (sky.image)" % (backend, last_line(told[1]))
+            "NIXL cannot use its backend %s here, so KV blocks could not be handed over: %s. Choose another "
+            "one (kvTransfer.backend), or an image that has it (sky.image)" % (backend, last_line(told[1]))
         )
 
 
