@@ -11,8 +11,13 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 import uuid
+
+# The nodes' own files, in the bundle.
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), "runtime"))
+import processes as running
 
 NETWORK = "10.213.78"
 BRIDGE = "dsky-gpu"
@@ -50,15 +55,11 @@ def ip(*arguments):
 def processes():
     """(pid, parent, command line) of every process that can be read."""
     found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open("/proc/%s/stat" % pid) as file:
-                parent = int(file.read().rpartition(")")[2].split()[1])
-            with open("/proc/%s/cmdline" % pid, "rb") as file:
-                command = file.read().replace(b"\0", b" ").decode(errors="replace").strip()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        found.append((int(pid), parent, command))
+    for pid in running.pids():
+        stat = running.read(pid, "stat").decode(errors="replace")
+        command = running.read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+        if stat:
+            found.append((pid, int(stat.rpartition(")")[2].split()[1]), command))
     return found
 
 
