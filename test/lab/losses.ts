@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { RunningDeployment } from "../../cli/deployment/running";
+import { registered } from "../../cli/internal/ready";
 import { callHttp } from "../../lib/http";
+import { readyPath } from "../../lib/modelPath";
 import { programLog } from "../../plan/node/paths";
 import { type DeploymentPlan, programsOf } from "../../plan/types";
 import { ALL, expectOwnBroken, type Loss, lose } from "../losses";
@@ -54,6 +56,18 @@ async function untilReady({ deployment, plan }: Loaded): Promise<void> {
   const asked = { model, task, namespace, expectedWorkers, timeoutSeconds: 90 };
   const { code, stderr } = await driver("ready", { endpoint, apiKey, fingerprint, ...asked });
   expect(code, stderr).toBe(0);
+  // The gateway asks one of them: the other may know of a worker later.
+  for (const { name, ports } of programsOf(plan).filter(({ role }) => role === "frontend"))
+    await expect
+      .poll(() => known(ports["frontendHttp"] ?? 0, plan), { timeout: 60_000, interval: 500, message: name })
+      .toEqual(expectedWorkers);
+}
+
+/** The workers that a frontend knows, by role. */
+async function known(port: number, { model, namespace }: DeploymentPlan): Promise<unknown> {
+  const url = `http://127.0.0.1:${port}/v1/${readyPath(model)}`;
+  const answer = await callHttp(url, { timeoutMs: 5000, signal: new AbortController().signal });
+  return registered(JSON.parse(answer.text), namespace);
 }
 
 /** Requests that nginx has sent to another frontend, since one was gone before it had answered anything. */
