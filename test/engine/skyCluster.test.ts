@@ -130,7 +130,7 @@ describe("clusters of a stack on SkyPilot", { timeout: 120_000 }, () => {
     const outputs = JSON.parse(await project.pulumi("test", ["stack", "output", "--json"]));
     expect(outputs).toEqual({
       endpoint: `http://127.0.0.1:${args.frontend?.port}`,
-      deployment: expect.stringContaining(old),
+      deployment: expect.objectContaining({ topology: [expect.objectContaining({ cluster: old })] }),
     });
     const { launch: _, ...working } = sky.state;
     sky.set(working);
