@@ -1,7 +1,7 @@
 /** Checks that the ports of a local cluster are free, and reports which process holds one. */
 import { createServer } from "node:net";
 import { UserError } from "../lib/errors";
-import { portHolder, processesOf } from "../lib/processes";
+import { portHolder, processesOf, startTime } from "../lib/processes";
 import { clusterDirectory } from "./directories";
 import type { LocalLease } from "./spec";
 
@@ -40,6 +40,9 @@ export async function takenPorts(nodes: LocalLease["nodes"], own: readonly strin
   const found = problems.flatMap((problem) => problem ?? []);
   if (found.length === 0) return [];
   const pids = own.flatMap((cluster) => processesOf(clusterDirectory(cluster)).map(({ pid }) => pid));
+  // One that was seen and has ended since may have been the deployment's own, which is just restarted.
+  if (found.some(({ holder }) => holder !== undefined && startTime(holder) === undefined))
+    return takenPorts(nodes, own);
   return found.flatMap(({ text, holder }) => (holder === undefined || !pids.includes(holder) ? [text] : []));
 }
 
