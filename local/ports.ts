@@ -13,6 +13,8 @@ interface WantedPort {
   readonly configKey?: string | undefined;
 }
 
+const LOOKS = 5;
+
 /**
  * Checks every port that the cluster's programs will listen on. Ports held by the cluster's own programs are
  * fine.
@@ -33,16 +35,21 @@ export async function assertPortsFree(lease: LocalLease): Promise<void> {
  * port.
  *
  * @param own Full names of this deployment's clusters, whose programs may hold them.
+ * @param looks At most, while the holder of one cannot be seen: it may be another user's, or have ended.
  */
-export async function takenPorts(nodes: LocalLease["nodes"], own: readonly string[]): Promise<string[]> {
+export async function takenPorts(
+  nodes: LocalLease["nodes"],
+  own: readonly string[],
+  looks = LOOKS,
+): Promise<string[]> {
   const wanted = nodes.flatMap((node) => node.ports.map((port) => ({ ...port, address: nodeAddress(node) })));
   const problems = await Promise.all(wanted.map((port) => problemWith(port)));
   const found = problems.flatMap((problem) => problem ?? []);
   if (found.length === 0) return [];
   const pids = own.flatMap((cluster) => processesOf(clusterDirectory(cluster)).map(({ pid }) => pid));
-  // One that was seen and has ended since may have been the deployment's own, which is just restarted.
-  if (found.some(({ holder }) => holder !== undefined && startTime(holder) === undefined))
-    return takenPorts(nodes, own);
+  // One that has ended since it was met may have been the deployment's own, which is just restarted.
+  const hasEnded = (holder: number | undefined) => holder === undefined || startTime(holder) === undefined;
+  if (looks > 1 && found.some(({ holder }) => hasEnded(holder))) return takenPorts(nodes, own, looks - 1);
   return found.flatMap(({ text, holder }) => (holder === undefined || !pids.includes(holder) ? [text] : []));
 }
 

@@ -11,7 +11,7 @@ vi.mock("../../lib/processes", async (original) => ({
   ...(await original<object>()),
   portHolder: () => {
     seen.look();
-    return { pid: seen.holder, command: "decode-1" };
+    return seen.holder === 0 ? undefined : { pid: seen.holder, command: "decode-1" };
   },
 }));
 
@@ -26,12 +26,18 @@ async function listening() {
   return { server, nodes };
 }
 
-it("are not taken by a process that has ended since it was seen, as one that is just restarted", async () => {
-  const { server, nodes } = await listening();
-  seen.holder = spawnSync("true").pid;
-  seen.look = () => server.close();
-  expect(await takenPorts(nodes, [])).toEqual([]);
-});
+it.each([
+  ["seen", spawnSync("true").pid],
+  ["met", 0],
+])(
+  "are not taken by a process that has ended since it was %s, as one that is just restarted",
+  async (_, pid) => {
+    const { server, nodes } = await listening();
+    seen.holder = pid;
+    seen.look = () => server.close();
+    expect(await takenPorts(nodes, [])).toEqual([]);
+  },
+);
 
 it("are taken by one that runs on", async () => {
   const { server, nodes } = await listening();
@@ -40,5 +46,13 @@ it("are taken by one that runs on", async () => {
   expect(await takenPorts(nodes, [])).toEqual([
     expect.stringMatching(/is taken by process \d+ \(decode-1\)/),
   ]);
+  server.close();
+});
+
+it("are taken by one that cannot be seen", async () => {
+  const { server, nodes } = await listening();
+  seen.holder = 0;
+  seen.look = () => undefined;
+  expect(await takenPorts(nodes, [])).toEqual([expect.stringContaining("is taken by another process")]);
   server.close();
 });
