@@ -13,7 +13,7 @@ import {
 import { ProgramError } from "./components/problems";
 import type { DeploymentConfig } from "./config/deployment";
 import { CONFIG_NAMESPACE } from "./config/problems";
-import type { StackOutputs } from "./plan/outputs";
+import { costOutput, type StackOutputs } from "./plan/outputs";
 import { poolsNote } from "./plan/usualPools";
 
 /**
@@ -83,7 +83,6 @@ async function program(): Promise<StackOutputs> {
   const access = cluster.asksForKey ? { apiKey, ...several, key } : {};
   // It is no secret: but Pulumi would print a chain over a hundred lines.
   const tls = cluster.speaksTls ? { certificate: pulumi.secret(certificate), certificateFingerprint } : {};
-  const { gpus, dollarsPerHour, mostDollarsPerHour } = cost;
   // Without an endpoint, by which commands know that something runs.
   if (asleep !== undefined) return { asleep, model, ...access, ...replicasOutput(written) };
   return {
@@ -93,7 +92,7 @@ async function program(): Promise<StackOutputs> {
     // Pulumi cuts a value at 150 characters: curl's command would not fit.
     chat: `bin/dynamo-sky ask --stack ${stack}`,
     ...{ model, ...access, ...tls },
-    cost: { gpus, dollarsPerHour, mostDollarsPerHour },
+    cost: costOutput(cost),
     ...(workersDown === undefined ? {} : { workersDown }),
     ...replicasOutput(written),
     look: `bin/dynamo-sky status --stack ${stack}`,

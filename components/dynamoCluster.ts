@@ -4,7 +4,7 @@ import { RandomString } from "@pulumi/random/randomString";
 import type { ServedCertificate } from "../lib/tls/served";
 import type { DeploymentCost } from "../plan/cost";
 import { inventoryOf } from "../plan/inventory";
-import { DEPLOYMENT_TYPE, type DeploymentDetails, deployedLayout } from "../plan/outputs";
+import { costOutput, DEPLOYMENT_TYPE, type DeploymentDetails, deployedLayout } from "../plan/outputs";
 import { HUGGING_FACE_TOKEN } from "../plan/programs/environment";
 import { API_KEYS } from "../plan/programs/gateway";
 import { type RolloutPlan, rolloutOf, withClusters } from "../plan/rollout";
@@ -147,7 +147,6 @@ export class DynamoCluster extends pulumi.ComponentResource {
       .apply(([topology, where, logs, command]) => {
         return { ...said, deployment: where, topology, logs, prices, curl: command };
       });
-    const { gpus, dollarsPerHour, mostDollarsPerHour } = cost;
     // For the commands, after a failed update too: nothing that waits for an answer of the endpoint.
     this.registerOutputs({
       address: this.address,
@@ -156,7 +155,7 @@ export class DynamoCluster extends pulumi.ComponentResource {
       certificateFingerprint: this.certificateFingerprint,
       apiKey: this.apiKey,
       apiKeys: this.apiKeys,
-      cost: { gpus, dollarsPerHour, mostDollarsPerHour },
+      cost: costOutput(cost),
       deployment: this.details,
     });
   }

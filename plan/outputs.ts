@@ -115,6 +115,11 @@ export const costSchema = z.object({
   mostDollarsPerHour: z.number().nullable(),
 });
 
+/** That output. */
+export function costOutput({ gpus, dollarsPerHour, mostDollarsPerHour }: z.input<typeof costSchema>) {
+  return { gpus, dollarsPerHour, mostDollarsPerHour };
+}
+
 /** The output `replicas`: how many there are of pools with `maxReplicas`, by role. */
 export const replicasSchema = z.partialRecord(z.enum(WORKER_ROLES), z.int().min(0));
 

@@ -87,7 +87,8 @@ def check(used, env, driver=None, rdma=None, nixl=None):
         return [], []
     problems, notes = gpu_findings(used, env, driver)
     if nixl is not None:
-        nixl_findings(nixl, env, problems, notes)
+        missing, unseen = nixl_findings(nixl, env)
+        problems, notes = problems + missing, notes + unseen
     if rdma is not None:
         missing = missing_rdma(env)
         if missing is not None and rdma == "required":
@@ -100,16 +101,17 @@ def check(used, env, driver=None, rdma=None, nixl=None):
     return problems, notes + kernel_notes()
 
 
-def nixl_findings(backend, env, problems, notes):
+def nixl_findings(backend, env):
     told = told_by(["python3", "-c", NIXL, backend], env.get("PATH"))
     if told is None or told[0] == NOT_LOADED:
         why = "there is no python3" if told is None else last_line(told[1])
-        notes.append("NIXL is not checked: %s" % why)
-    elif told[0] != 0:
-        problems.append(
-            "NIXL cannot use its backend %s here, so KV blocks could not be handed over: %s. Choose another "
-            "one (kvTransfer.backend), or an image that has it (sky.image)" % (backend, last_line(told[1]))
-        )
+        return [], ["NIXL is not checked: %s" % why]
+    if told[0] == 0:
+        return [], []
+    return [
+        "NIXL cannot use its backend %s here, so KV blocks could not be handed over: %s. Choose another one "
+        "(kvTransfer.backend), or an image that has it (sky.image)" % (backend, last_line(told[1]))
+    ], []
 
 
 def gpu_findings(used, env, driver):

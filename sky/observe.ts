@@ -104,15 +104,13 @@ async function observeClusters(sky: Sky, prefix: string): Promise<ObservedSkyClu
     const looks = asked.filter(({ name }) => isRunning(jobs, name));
     for (const one of asked) if (!looks.includes(one)) one.stop();
     const known = looks.map(async ({ name, answers }) => [name, await answers] as const);
-    const [fresh, nodes] = await Promise.all([refreshed(sky, records, silent), Promise.all(known)]);
+    const [fresh, answered] = await Promise.all([refreshed(sky, records, silent), Promise.all(known)]);
+    const nodes = new Map(answered);
     // Of a node that is gone the head may say nothing: seen of a pod that somebody deleted.
-    const partial = looks.filter(({ name, count }) => (new Map(nodes).get(name)?.length ?? 0) < count);
-    const whole = await refreshed(
-      sky,
-      fresh,
-      partial.map(({ name }) => name),
+    const partial = looks.flatMap(({ name, count }) =>
+      (nodes.get(name)?.length ?? 0) < count ? [name] : [],
     );
-    return observed(whole, jobs, new Map(nodes));
+    return observed(await refreshed(sky, fresh, partial), jobs, nodes);
   } finally {
     for (const one of asked) one.stop();
   }

@@ -18,7 +18,9 @@ import { forkProcess, type SkyProcess } from "./process";
 const PRELOADED = "DYNAMO_SKY_PRELOADED";
 const preloadedSchema = z.object({ command: z.string(), socket: z.string() });
 
+/** Beginning of a directory's name, before the id of the process that it is for. */
 const DIRECTORY = "dsky-preload-";
+const OWNED = new RegExp(`^${DIRECTORY}(\\d+)-`);
 
 /** Leaves room for a name within the limit of a socket's path, 107 bytes (unix(7)). */
 const LONGEST_PATH = 90;
@@ -60,7 +62,7 @@ export async function preloadSkyPilot(infra: readonly string[]): Promise<() => v
 /** Directories of processes that were killed: with them died who would have removed it. */
 function removeLeft(): void {
   for (const name of readdirSync(tmpdir())) {
-    const owner = /^\d+(?=-)/.exec(name.startsWith(DIRECTORY) ? name.slice(DIRECTORY.length) : "")?.[0];
+    const owner = OWNED.exec(name)?.[1];
     if (owner !== undefined && startTime(Number(owner)) === undefined)
       rmSync(join(tmpdir(), name), { recursive: true, force: true });
   }

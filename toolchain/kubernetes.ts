@@ -21,8 +21,8 @@ const COMMANDS = [
 /** Five minutes on two cores. */
 const BUILD_SECONDS = 2400;
 
-/** Its names of programs: the directory has them, and `coredns` and `pause`. */
-export type KubernetesProgram = (typeof COMMANDS)[number] | "coredns" | "pause";
+/** What is in their directory. */
+export const KUBERNETES_PROGRAMS = [...COMMANDS, "coredns", "pause"] as const;
 
 /** Where they are, built or not. */
 export function kubernetesPrograms(cache: string): string {

@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import { stateDir } from "../../lib/dirs";
 import { withLock } from "../../lib/lock";
+import { LOOPBACK } from "../../lib/placeholders";
 import { Progress } from "../../lib/progress";
 import { CWD, NEEDED_STACK, POLICY_PACK, POLICY_PACK_CONFIG, policiesOf, verb } from "../command";
 import { exitCodes, seconds, wholeNumberIn } from "../commandLine";
@@ -16,8 +17,6 @@ import { openStack } from "../pulumi/openStack";
 import { preload } from "../pulumi/preload";
 import { UsageProblem } from "../pulumi/problem";
 import { cancellation } from "../pulumi/signals";
-
-const LOOPBACK = "127.0.0.1";
 
 export const command = verb(
   "operate",

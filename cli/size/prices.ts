@@ -40,9 +40,9 @@ export interface Prices {
 /** Asks SkyPilot for all machines at once: it takes seconds to load. */
 export async function machinePrices(options: SizeOptions, costs: Costs): Promise<Prices> {
   const { accelerators, infra, prices } = options;
-  const markets = takesSpot(options) ? [false, true] : [false];
-  const all = accelerators.flatMap((one) => machinesOf(one, markets, options));
-  const asked = infra.length === 0 ? [] : all;
+  const hasSpot = takesSpot(options);
+  const markets = hasSpot ? [false, true] : [false];
+  const asked = infra.length === 0 ? [] : accelerators.flatMap((one) => machinesOf(one, markets, options));
   const answers = asked.length === 0 ? [] : await costs(asked.map((one) => deploymentOf(one, options)));
   const known = new Map(
     asked.map((one, index): [string, Price] => [keyOf(one), priceOf(answers?.[index], infra)]),
@@ -50,7 +50,7 @@ export async function machinePrices(options: SizeOptions, costs: Costs): Promise
   const of = (machines: Machines): Price => {
     const own = prices[machines.accelerator] ?? prices[ANY];
     if (own !== undefined && !machines.isSpot) return { dollarsPerHour: own * machines.gpusPerNode };
-    if (machines.isSpot && markets.length === 1) return { dollarsPerHour: null };
+    if (machines.isSpot && !hasSpot) return { dollarsPerHour: null };
     return known.get(keyOf(machines)) ?? { dollarsPerHour: null, note: UNPRICED };
   };
   const missing = (accelerator: string) => {

@@ -1,6 +1,6 @@
 /** Requirements of the lab: Debian's packages, and root to install them. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { UserError } from "../../lib/errors";
 import type { Progress } from "../../lib/progress";
@@ -32,11 +32,31 @@ export function requireLabMachine(): void {
 }
 
 /**
- * Packages whose programs are missing.
+ * Installs the packages that are missing, and notes them in the lab's directory, which is made, for `down`.
  *
  * @param packages Each with programs, or paths, that show its presence.
  */
-export function missingPackages(packages: Readonly<Record<string, readonly string[]>>): string[] {
+export function ensurePackages(
+  root: string,
+  packages: Readonly<Record<string, readonly string[]>>,
+  progress: Progress,
+): void {
+  const missing = missingPackages(packages);
+  mkdirSync(root, { recursive: true, mode: 0o755 });
+  if (missing.length > 0) recordInstalled(root, installPackages(missing, progress));
+}
+
+/** Links programs into a directory, so that they follow upgrades of the toolchain. */
+export function linkPrograms(directory: string, programs: Readonly<Record<string, string>>): void {
+  for (const [name, target] of Object.entries(programs)) {
+    const path = join(directory, name);
+    rmSync(path, { force: true });
+    symlinkSync(target, path);
+  }
+}
+
+/** Packages whose programs are missing. */
+function missingPackages(packages: Readonly<Record<string, readonly string[]>>): string[] {
   return Object.entries(packages)
     .filter(([, programs]) => programs.some((program) => findProgram(program) === undefined))
     .map(([name]) => name);
@@ -46,7 +66,7 @@ export function missingPackages(packages: Readonly<Record<string, readonly strin
  * Installs the packages with apt, without starting their services. @returns The installed packages, including
  * dependencies.
  */
-export function installPackages(packages: readonly string[], progress: Progress): string[] {
+function installPackages(packages: readonly string[], progress: Progress): string[] {
   const before = installedPackages();
   progress.line(`installing from the system's package archive: ${packages.join(", ")}`);
   apt(["update", "-q"]);
@@ -62,7 +82,7 @@ export function installedRecord(root: string): string[] {
   return existsSync(path) ? readFileSync(path, "utf8").split("\n").filter(Boolean) : [];
 }
 
-export function recordInstalled(root: string, packages: readonly string[]): void {
+function recordInstalled(root: string, packages: readonly string[]): void {
   const all = [...installedRecord(root), ...packages];
   writeFileSync(join(root, "installed-packages"), all.map((name) => `${name}\n`).join(""));
 }

@@ -1,16 +1,7 @@
 /** `lab up`: starts everything in dependency order; idempotent. */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import {
-  chmodSync,
-  chownSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { UserError } from "../../lib/errors";
@@ -19,14 +10,7 @@ import { HOSTS_FILE, LAB, LAB_USER, PROFILE_FILE } from "../../toolchain/labLayo
 import { labDaemons } from "./daemons";
 import { labFiles, profileScript, withHosts } from "./files";
 import { ensureDaemons } from "./processes";
-import {
-  ensureUser,
-  findProgram,
-  installPackages,
-  missingPackages,
-  recordInstalled,
-  requireLabMachine,
-} from "./system";
+import { ensurePackages, ensureUser, findProgram, linkPrograms, requireLabMachine } from "./system";
 import type { LabTools } from "./tools";
 
 /** Variables that uv's downloads need on some machines; SkyPilot calls it with an empty environment. */
@@ -62,12 +46,10 @@ export async function labUp(
   signal: AbortSignal,
 ): Promise<void> {
   requireLabMachine();
-  const missing = missingPackages(PACKAGES);
-  mkdirSync(LAB.root, { recursive: true, mode: 0o755 });
-  if (missing.length > 0) recordInstalled(LAB.root, installPackages(missing, progress));
+  ensurePackages(LAB.root, PACKAGES, progress);
   const tools = await findTools();
   writeLabFiles(tools);
-  linkPrograms(tools);
+  linkPrograms(LAB.bin, tools.programs);
   makeKeys();
   ensureUser(LAB_USER, LAB.login);
   changeSystemFiles(tools);
@@ -103,15 +85,6 @@ function writeLabFiles(tools: LabTools): void {
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
     writeFileSync(path, text);
     chmodSync(path, mode);
-  }
-}
-
-/** Preinstalled programs of the nodes. Links, so that they follow upgrades of the toolchain. */
-function linkPrograms(tools: LabTools): void {
-  for (const [name, target] of Object.entries(tools.programs)) {
-    const path = join(LAB.bin, name);
-    rmSync(path, { force: true });
-    symlinkSync(target, path);
   }
 }
 

@@ -1,23 +1,15 @@
 /** `lab up --kubernetes`: starts everything in dependency order; idempotent. */
 import { execFile, spawn } from "node:child_process";
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { UserError } from "../../../lib/errors";
+import { writePrivate } from "../../../lib/files";
 import { poll } from "../../../lib/poll";
 import type { Progress } from "../../../lib/progress";
 import { cacheDir, ensureToolchain } from "../../../toolchain";
-import { ensureKubernetesPrograms } from "../../../toolchain/kubernetes";
+import { ensureKubernetesPrograms, KUBERNETES_PROGRAMS } from "../../../toolchain/kubernetes";
 import {
   KUBERNETES_CGROUP,
   KUBERNETES_IMAGE,
@@ -30,7 +22,7 @@ import { ensureUv } from "../../../toolchain/python";
 import { ensureOwnSkyPilot } from "../../../toolchain/skypilot";
 import { ACCELERATOR_CATALOGUE } from "../files";
 import { ensureDaemons } from "../processes";
-import { installPackages, missingPackages, recordInstalled, requireLabMachine } from "../system";
+import { ensurePackages, linkPrograms, requireLabMachine } from "../system";
 import { ensureCertificates } from "./certificates";
 import { ctrOf, kubectl, kubernetesDaemons } from "./daemons";
 import { configurations, PAUSE_IMAGE, skyPilotConfig } from "./files";
@@ -72,10 +64,7 @@ interface Tools {
 /** @throws UserError if the machine cannot run a lab, or a daemon does not start. */
 export async function kubernetesUp(progress: Progress, signal: AbortSignal): Promise<void> {
   requireLabMachine();
-  const { root } = KUBERNETES_LAB;
-  const missing = missingPackages(PACKAGES);
-  mkdirSync(root, { recursive: true, mode: 0o755 });
-  if (missing.length > 0) recordInstalled(root, installPackages(missing, progress));
+  ensurePackages(KUBERNETES_LAB.root, PACKAGES, progress);
   const tools = await findTools(progress);
   writeFiles(tools);
   makeControlGroups();
@@ -108,38 +97,19 @@ function writeFiles(tools: Tools): void {
   const { home, etc, bin, log, run, etcd, nodes, tmp } = KUBERNETES_LAB;
   for (const path of [home, etc, bin, log, run, etcd, nodes, tmp, join(etc, "registries")])
     mkdirSync(path, { recursive: true, mode: 0o700 });
-  for (const [name, text] of Object.entries(configurations(KUBERNETES_NODES))) write(join(etc, name), text);
-  write(join(etc, "network.sh"), networkScript());
+  for (const [name, text] of Object.entries(configurations(KUBERNETES_NODES)))
+    writePrivate(join(etc, name), text);
+  writePrivate(join(etc, "network.sh"), networkScript());
   for (const { name } of KUBERNETES_NODES) {
     for (const part of ["log", "kubelet", "pod-logs", "volume-plugins"])
       mkdirSync(join(nodeDirectory(name), part), { recursive: true });
-    write(join(nodeDirectory(name), "node.sh"), nodeScript(name));
+    writePrivate(join(nodeDirectory(name), "node.sh"), nodeScript(name));
   }
   writeClaimedFiles();
-  write(join(home, ".sky", "config.yaml"), skyPilotConfig());
-  write(join(home, ".sky", "catalogs", "v8", "common", "accelerators.csv"), ACCELERATOR_CATALOGUE);
-  for (const [name, target] of Object.entries(programsOf(tools))) {
-    rmSync(join(bin, name), { force: true });
-    symlinkSync(target, join(bin, name));
-  }
-}
-
-function programsOf({ programs, etcd }: Tools): Record<string, string> {
-  const names = [
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubelet",
-    "kubectl",
-    "coredns",
-    "pause",
-  ];
-  return { ...Object.fromEntries(names.map((name) => [name, join(programs, name)])), etcd };
-}
-
-function write(path: string, text: string): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  writeFileSync(path, text, { mode: 0o600 });
+  writePrivate(join(home, ".sky", "config.yaml"), skyPilotConfig());
+  writePrivate(join(home, ".sky", "catalogs", "v8", "common", "accelerators.csv"), ACCELERATOR_CATALOGUE);
+  const built = Object.fromEntries(KUBERNETES_PROGRAMS.map((name) => [name, join(tools.programs, name)]));
+  linkPrograms(bin, { ...built, etcd: tools.etcd });
 }
 
 /** The kubelet wants its own to be there, and with cgroup v1 a new one may use no CPU. */
