@@ -75,7 +75,7 @@ export const controlPlaneSchema = section({
   requestPlane: setting(oneOf("a request plane", REQUEST_PLANES), {
     default: "tcp",
     about:
-      "How requests reach workers (`--request-plane`). With nats, a restart of NATS fails the requests in progress.",
+      "How requests reach workers (`--request-plane`). With nats, a restart of NATS fails the requests in progress. With tcp, some of the streams of several workers that die at once may break (docs/benchmarks.md, What a loss costs).",
   }),
   tls: optional(flag(), {
     absent:

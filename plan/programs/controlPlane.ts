@@ -48,6 +48,12 @@ export const ETCD_USER = "dynamo";
 const NATS = "nats";
 const NATS_CONF = "nats.conf";
 
+/**
+ * As much as Dynamo lets a request have on its own connections (`DYN_TCP_MAX_MESSAGE_SIZE`); NATS's own limit
+ * is 1 MiB, which the tokens of a prompt of some 180,000 exceed.
+ */
+const NATS_MAX_PAYLOAD = "max_payload: 32MB";
+
 /** Directory of a program's certificate, and its files: as in `runtime/certificates.py`. */
 const tlsFile = (program: string, name: string) => programFile(program, `tls/${name}.pem`);
 
@@ -120,6 +126,7 @@ function natsProgram(context: PlanContext, ports: NodePorts): ProgramPlan {
       [NATS_CONF]: [
         `listen: "${listen}"; http: "${monitor}"; authorization { token: "${secretPlaceholder(NATS_TOKEN)}" }`,
         ...(isTls ? [NATS_TLS] : []),
+        ...(context.config.controlPlane.requestPlane === "nats" ? [NATS_MAX_PAYLOAD] : []),
         "",
       ].join("\n"),
     },

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Endpoint, sendStreams } from "../../dev/benchmarks/streams";
 import { kill, startTime } from "../../lib/processes";
 import { API_KEYS } from "../../plan/programs/gateway";
-import { ALL, counted, expectOwnBroken, lose } from "../losses";
+import { ALL, counted, expectOnlyRacedLost, expectOwnBroken, lose } from "../losses";
 import { eventually, processOf, TestDeployment } from "./support";
 
 /** Long ones, for two prefill workers. */
@@ -33,7 +33,8 @@ function losePrograms(
 /** It goes on to exist and to hold its connections, and answers nothing. */
 const stop = (pid: number) => process.kill(pid, "SIGSTOP");
 
-describe("four workers on two nodes, two frontends behind the gateway", () => {
+/** Two nodes with two workers each, and two frontends behind the gateway. */
+function fourWorkers(more: Readonly<Record<string, unknown>> = {}) {
   const deployment = new TestDeployment(
     {
       access: { gateway: true, requestsPerSecond: 100_000, burst: 1_000_000, connectionsPerKey: 1000 },
@@ -41,6 +42,7 @@ describe("four workers on two nodes, two frontends behind the gateway", () => {
       cluster: { nodes: 2, gpusPerNode: 2 },
       pools: [{ role: "aggregated", replicas: 4 }],
       health: { everySeconds: 5 },
+      ...more,
     },
     REGISTERED,
   );
@@ -60,15 +62,21 @@ describe("four workers on two nodes, two frontends behind the gateway", () => {
     return deployment.up(ready);
   });
   afterAll(() => deployment.close());
+  return { deployment, known, ready, ofNode };
+}
+
+describe("four workers on two nodes, two frontends behind the gateway", () => {
+  const { deployment, known, ready, ofNode } = fourWorkers();
 
   test("a worker dies: every request ends whole", async () => {
     expect(await losePrograms(deployment, known, ofNode(1).slice(0, 1))).toEqual(ALL);
     await deployment.machine.must("ready", deployment.readySpec(ready));
   });
 
-  test("all workers of a node die: every request ends whole", async () => {
+  test("all workers of a node die: no request is lost but by Dynamo's race for a connection", async () => {
     expect(ofNode(1)).toHaveLength(2);
-    expect(await losePrograms(deployment, known, ofNode(1))).toEqual(ALL);
+    const logs = ["frontend-0", "frontend-1"].flatMap((name) => deployment.logs[name] ?? []);
+    await expectOnlyRacedLost(logs, () => losePrograms(deployment, known, ofNode(1)));
     await deployment.machine.must("ready", deployment.readySpec(ready));
   });
 
@@ -90,6 +98,15 @@ describe("four workers on two nodes, two frontends behind the gateway", () => {
     const before = processOf(deployment, "frontend-1");
     expectOwnBroken(await losePrograms(deployment, known, ["frontend-1"], stop));
     expect(startTime(before)).toBeUndefined();
+    await deployment.machine.must("ready", deployment.readySpec(ready));
+  });
+});
+
+describe("the same with requests by NATS", () => {
+  const { deployment, known, ready, ofNode } = fourWorkers({ controlPlane: { requestPlane: "nats" } });
+
+  test("all workers of a node die: every request ends whole", async () => {
+    expect(await losePrograms(deployment, known, ofNode(1))).toEqual(ALL);
     await deployment.machine.must("ready", deployment.readySpec(ready));
   });
 });

@@ -8,7 +8,7 @@ import { callHttp } from "../../lib/http";
 import { readyPath } from "../../lib/modelPath";
 import { programLog } from "../../plan/node/paths";
 import { type DeploymentPlan, programsOf } from "../../plan/types";
-import { ALL, expectOwnBroken, type Loss, lose } from "../losses";
+import { ALL, expectOnlyRacedLost, expectOwnBroken, type Loss, lose } from "../losses";
 import { driver } from "./harness";
 import { processOfProgram } from "./processes";
 import { nodesDirectory } from "./secrecy";
@@ -19,9 +19,22 @@ export interface Loaded {
   readonly plan: DeploymentPlan;
 }
 
-/** Workers that are killed cost no request. */
-export async function expectNoneLost(loaded: Loaded, workers: readonly string[]): Promise<void> {
-  expect(await losePrograms(loaded, workers)).toEqual(ALL);
+/** A worker that is killed costs no request. */
+export async function expectNoneLost(loaded: Loaded, worker: string): Promise<void> {
+  expect(await losePrograms(loaded, [worker])).toEqual(ALL);
+  await untilReady(loaded);
+}
+
+/** Several that are killed at once cost none but by {@link expectOnlyRacedLost}. */
+export async function expectFewLost(
+  loaded: Loaded,
+  workers: readonly string[],
+  cluster: string,
+): Promise<void> {
+  const logs = programsOf(loaded.plan)
+    .filter(({ role }) => role === "frontend")
+    .map(({ name }) => join(nodesDirectory(cluster) ?? "", "node0", programLog(name)));
+  await expectOnlyRacedLost(logs, () => losePrograms(loaded, workers));
   await untilReady(loaded);
 }
 

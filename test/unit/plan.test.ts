@@ -107,6 +107,9 @@ describe("control plane", () => {
     const withNats = planned({ ...SHAPES.dev, controlPlane: { requestPlane: "nats" } }, NO_SERVICES);
     expect(programOf(withNats, "nats").role).toBe("nats");
     expect(programOf(withNats, "decode-0").env["DYN_REQUEST_PLANE"]).toBe("nats");
+    // A prompt of 400,000 tokens was refused with NATS's own limit: "Invalid request".
+    expect(programOf(withNats, "nats").files?.["nats.conf"]).toContain("max_payload: 32MB");
+    expect(programOf(planned(SHAPES.multi), "nats").files?.["nats.conf"]).not.toContain("max_payload");
   });
 
   it("reaches no further than its node for what only the node needs", () => {
