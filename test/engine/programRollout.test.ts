@@ -102,6 +102,16 @@ function expectInTurn(start: number, programs: readonly string[]): void {
 }
 
 /**
+ * Kills what there is of an update.
+ * @returns How many that were: one that was killed may just have started another.
+ */
+function killUpdate(): number {
+  const pids = processesWith(UPDATE, project.state);
+  for (const pid of pids) kill(pid);
+  return pids.length;
+}
+
+/**
  * Kills `pulumi up` as soon as it says such a line, with its plugins and the drivers that they have started.
  */
 async function killedUp(text: RegExp): Promise<void> {
@@ -121,15 +131,16 @@ async function killedUp(text: RegExp): Promise<void> {
       stdio: ["ignore", "pipe", "inherit"],
     },
   );
+  const told: string[] = [];
   let wasSaid = false;
   for await (const line of createInterface({ input: child.stdout })) {
-    project.lines.push(line);
+    told.push(line);
     wasSaid ||= text.test(line);
-    // One that was killed may just have started another.
-    if (wasSaid) for (const pid of processesWith(UPDATE, project.state)) kill(pid);
+    if (wasSaid) killUpdate();
   }
-  expect(wasSaid, `pulumi said: ${text.source}`).toBe(true);
-  await expect.poll(() => processesWith(UPDATE, project.state)).toEqual([]);
+  project.lines.push(...told);
+  expect(wasSaid, `pulumi said ${text.source} in:\n${told.join("\n")}`).toBe(true);
+  await expect.poll(killUpdate).toBe(0);
   removeLeftovers(project.state, "rollout", "dev", () => undefined);
 }
 
