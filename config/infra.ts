@@ -87,8 +87,7 @@ export type SkyFeature =
  * Features that SkyPilot does not support on a cloud: `_CLOUD_UNSUPPORTED_FEATURES` and
  * `_unsupported_features_for_resources` of https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/clouds,
  * and for logins and containers the templates of
- * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates too. Clouds that are not listed are
- * left to SkyPilot.
+ * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates too.
  */
 export const UNSUPPORTED: Readonly<Record<string, readonly SkyFeature[]>> = {
   aws: ["volumes"],
@@ -190,7 +189,11 @@ export const UNCERTAIN: Readonly<Record<string, readonly SkyFeature[]>> = {
   ssh: ["spot", "networkTier"],
 };
 
-const ALIASES: Readonly<Record<string, string>> = { k8s: "kubernetes" };
+/** Other names that SkyPilot takes. */
+export const ALIASES: Readonly<Record<string, string>> = { digitalocean: "do", k8s: "kubernetes" };
+
+/** What SkyPilot knows before the first `/`, apart from `*`. */
+export const CLOUDS: readonly string[] = [...Object.keys(UNSUPPORTED), ...Object.keys(ALIASES)].toSorted();
 
 function has(table: Readonly<Record<string, readonly SkyFeature[]>>, infra: string, feature: SkyFeature) {
   const cloud = cloudOf(infra);
@@ -276,9 +279,7 @@ export const APPLIED_ON: Readonly<Record<IgnoredSetting, readonly string[]>> = {
   runOptions: ["aws", "azure", "do", "gcp", "lambda", "mithril", "nebius", "paperspace", "seeweb", "verda"],
 };
 
-/**
- * Whether SkyPilot leaves it out there without a word. A cloud that is not known here is taken to apply it.
- */
+/** Whether SkyPilot leaves it out there without a word. */
 export function ignores(infra: string, setting: IgnoredSetting): boolean {
   const cloud = ALIASES[cloudOf(infra)] ?? cloudOf(infra);
   return UNSUPPORTED[cloud] !== undefined && !APPLIED_ON[setting].includes(cloud);

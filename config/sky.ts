@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { imageSchema } from "./images";
-import { infraKind } from "./infra";
+import { CLOUDS, cloudOf, infraKind } from "./infra";
 import { fileMountsSchema, volumesSchema } from "./mounts";
 import { plainObject } from "./plain";
 import { notPlain } from "./plainYaml";
@@ -23,7 +23,7 @@ import {
 const infraName = () =>
   text({
     noun: "an infra",
-    allowed: "what `sky launch --infra` takes, such as aws, gcp/us-central1, k8s/my-context or slurm/lab",
+    allowed: `what \`sky launch --infra\` takes, such as aws, gcp/us-central1, k8s/my-context or slurm/lab: one of ${CLOUDS.join(", ")}, or *, perhaps with a place`,
     accepts: (infra) => {
       const [cloud = "", ...parts] = infra.split("/");
       // A context may have slashes; elsewhere it is a region and a zone, or a cluster and a partition.
@@ -31,7 +31,7 @@ const infraName = () =>
       const places = isContext && parts.length > 0 ? [parts.join("/")] : parts;
       // SkyPilot puts them into YAML as they are, but none that may be any.
       const isPlain = places.every((place) => place === "*" || notPlain(place) === undefined);
-      const isKnown = /^(\w[\w-]*|\*)$/.test(cloud) && parts.every((part) => PLACE.test(part));
+      const isKnown = ["*", ...CLOUDS].includes(cloudOf(cloud)) && parts.every((part) => PLACE.test(part));
       return isKnown && isPlain && places.length <= 2;
     },
   });

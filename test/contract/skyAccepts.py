@@ -125,6 +125,7 @@ clouds = dict(CLOUD_REGISTRY.items())
 print(
     json.dumps(
         {
+            "aliases": CLOUD_REGISTRY._aliases,
             "unsupported": {name: unsupported(name, cloud) for name, cloud in clouds.items()},
             "logins": [name for name in clouds if logs_in(name)],
             "volumeKinds": [kind.value for kind in volume.VolumeType],

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BUCKETS, CACHE_TYPES, STORES } from "../../config/checks/fileMounts";
 import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
 import { ACCESS_MODES, CLAIM_KEYS } from "../../config/checks/volumes";
-import { runsContainers, type SkyFeature, UNCERTAIN, UNSUPPORTED } from "../../config/infra";
+import { ALIASES, runsContainers, type SkyFeature, UNCERTAIN, UNSUPPORTED } from "../../config/infra";
 import { ConfigError } from "../../config/problems";
 import type { ConfigInput } from "../../config/schema";
 import { packageRoot } from "../../lib/root";
@@ -39,6 +39,8 @@ interface Container {
 }
 
 interface Answer {
+  /** Other names of clouds. */
+  readonly aliases: Readonly<Record<string, string>>;
   readonly unsupported: Readonly<Record<string, readonly string[]>>;
   readonly logins: readonly string[];
   readonly volumeKinds: readonly string[];
@@ -250,6 +252,7 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 describe("what an infra cannot do", () => {
   it("is known of every cloud that SkyPilot has", () => {
     expect(Object.keys(UNSUPPORTED).toSorted()).toEqual(Object.keys(answer.unsupported).toSorted());
+    expect(ALIASES).toEqual(answer.aliases);
   });
 
   it("is what SkyPilot says, but for what it finds out of a cluster", () => {

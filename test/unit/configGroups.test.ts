@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { CLOUDS } from "../../config/infra";
 import { parseConfig } from "../../plan/config";
 import { type BadInput, messageOf } from "./configMessages";
+
+const INFRAS = `what \`sky launch --infra\` takes, such as aws, gcp/us-central1, k8s/my-context or slurm/lab: one of ${CLOUDS.join(", ")}, or *, perhaps with a place`;
 
 const BAD: readonly BadInput[] = [
   [
@@ -158,9 +161,12 @@ const BAD: readonly BadInput[] = [
   [
     "infra with a space",
     { sky: { infra: ["aws", "gcp us-central1"] } },
-    [
-      'dynamo-sky:sky.infra[1]: "gcp us-central1" is not an infra. Allowed: what `sky launch --infra` takes, such as aws, gcp/us-central1, k8s/my-context or slurm/lab.',
-    ],
+    [`dynamo-sky:sky.infra[1]: "gcp us-central1" is not an infra. Allowed: ${INFRAS}.`],
+  ],
+  [
+    "infra that SkyPilot does not know",
+    { sky: { infra: ["gpc/us-central1", "AWS/us-east-1", "digitalocean"] } },
+    [`dynamo-sky:sky.infra[0]: "gpc/us-central1" is not an infra. Allowed: ${INFRAS}.`],
   ],
   [
     "disk tier unknown",
