@@ -5,8 +5,8 @@
 import { VERSIONS } from "../../config/versions";
 import { SIMULATED } from "../../engines";
 import { ACCELERATORS } from "./accelerators";
-import type { Estimate, Estimated, EstimateQuestion, PredictedRole } from "./aiconfigurator";
-import { layoutText } from "./draw";
+import type { Estimate, Estimated, EstimateQuestion } from "./aiconfigurator";
+import { layoutText, partsOf } from "./draw";
 import { byNumbers, type Cached, type Priced, priced, type WithCache } from "./layouts";
 import type { SizeOptions } from "./options";
 import { type PrefixLoad, prefixText } from "./prefixes";
@@ -183,15 +183,11 @@ function cacheNotes(layouts: readonly Priced[], options: SizeOptions): string[] 
   ];
 }
 
-type Sizes = Pick<PredictedRole, "tp" | "dp" | "pp">;
-const cutOf = ({ tp, dp, pp }: Sizes) =>
-  [`TP${tp}`, ...(dp > 1 ? [`DP${dp}`] : []), ...(pp > 1 ? [`PP${pp}`] : [])].join(" ");
-
 function kvNotes(layouts: readonly Priced[]): string[] {
   const parts = layouts.flatMap(({ engine, accelerator, roles, cached }) =>
     (cached?.caches ?? []).flatMap(({ tokens, from }, index) => {
       const role = roles[index];
-      const size = `${role === undefined ? "" : cutOf(role)} ${tokens.toLocaleString("en-US")}`;
+      const size = `${role === undefined ? "" : partsOf(role)} ${tokens.toLocaleString("en-US")}`;
       return [{ where: `sim. cache, tokens (${from}), ${engine} on ${accelerator}`, size }];
     }),
   );

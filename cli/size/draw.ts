@@ -7,7 +7,10 @@ const NONE = "–";
 type Shape = Pick<PredictedRole, "role" | "replicas" | "tp" | "dp" | "pp" | "moeEp">;
 
 /** `8 × TP2`, `2 × DP8 EP8`: replicas and what a replica is cut into. */
-export function shapeOf({ replicas, tp, dp, pp, moeEp }: Shape): string {
+export const shapeOf = (shape: Shape): string => `${shape.replicas} × ${partsOf(shape)}`;
+
+/** How a replica is cut into parts: `TP2`, `DP8 EP8`. */
+export function partsOf({ tp, dp, pp, moeEp }: Omit<Shape, "role" | "replicas">): string {
   const sizes = [
     ["TP", tp],
     ["DP", dp],
@@ -15,7 +18,7 @@ export function shapeOf({ replicas, tp, dp, pp, moeEp }: Shape): string {
     ["EP", moeEp],
   ] as const;
   const said = sizes.filter(([name, size]) => size > 1 || (name === "TP" && dp === 1 && pp === 1));
-  return `${replicas} × ${said.map(([name, size]) => `${name}${size}`).join(" ")}`;
+  return said.map(([name, size]) => `${name}${size}`).join(" ");
 }
 
 /** `8 × TP2`, or `prefill 3 × TP1, decode 5 × TP1`. */
