@@ -13,7 +13,8 @@ import { interpreterOf } from "../../sky/interpreter";
 import type { ClusterRecord, JobRecord, RequestRecord } from "../../sky/records";
 import { jsonIn } from "../../sky/records";
 import { SkySession } from "../../sky/session";
-import { LAB, LAB_MARK, SKY_ENVIRONMENT } from "../../toolchain/labLayout";
+import { LAB, LAB_MARK } from "../../toolchain/labLayout";
+import { type Lab, SLURM, skyEnvironmentOf } from "../../toolchain/labs";
 
 export const REPOSITORY = join(__dirname, "..", "..");
 const OUTPUT_BYTES = 64 << 20;
@@ -63,42 +64,65 @@ export function requireLab(): void {
     throw new Error("The lab is not up: run these tests by 'npm test -- --project lab'.");
 }
 
-/** The lab's `sky`. */
-export function sky(...args: readonly string[]): Promise<Ended> {
-  return run(installedSky(), args, SKY_ENVIRONMENT);
-}
-
 type Environment = Readonly<Record<string, string>>;
-const sessions = new Map<string, SkySession>();
 
-/** Short queries, in a process that is kept for the next one: starting `sky` takes seconds. */
-async function asked(args: readonly string[], env: Environment = {}): Promise<unknown> {
-  const key = JSON.stringify(env);
-  const program = { command: installedSky(), env: { ...MARK, ...SKY_ENVIRONMENT, ...env } };
-  const python = interpreterOf(program.command);
-  if (python === undefined) throw new Error(`${program.command} has no Python beside it`);
-  const session = sessions.get(key) ?? new SkySession(program, python, new AbortController().signal);
-  sessions.set(key, session);
-  const { code, stdout, stderr } = await session.ask(args, 180);
-  if (code !== 0) throw new Error(`sky ${args.join(" ")} failed:\n${stderr}`);
-  return jsonIn(stdout);
+/** A lab's SkyPilot, asked like a user does. */
+export class LabSky {
+  private readonly sessions = new Map<string, SkySession>();
+  private readonly own: Environment;
+
+  constructor(private readonly lab: Lab) {
+    this.own = { [LAB_MARK]: lab.root, ...skyEnvironmentOf(lab) };
+  }
+
+  run(...args: readonly string[]): Promise<Ended> {
+    return run(installedSky(this.lab), args, this.own);
+  }
+
+  /** @param env Selects another API server than the lab's own. */
+  async clusters(env?: Environment): Promise<ClusterRecord[]> {
+    return (await this.asked(["status", "-o", "json"], env)) as ClusterRecord[];
+  }
+
+  async jobs(cluster: string): Promise<JobRecord[]> {
+    const queues = (await this.asked(["queue", "-o", "json", cluster])) as Record<string, JobRecord[]>;
+    return queues[cluster] ?? [];
+  }
+
+  /** Ids of all launches since the API server's creation. */
+  async launches(): Promise<string[]> {
+    const requests = (await this.asked([
+      "api",
+      "status",
+      "-a",
+      "-l",
+      "all",
+      "-o",
+      "json",
+    ])) as RequestRecord[];
+    return requests.filter(({ name }) => name === "sky.launch").map(({ request_id }) => request_id);
+  }
+
+  /** Short queries, in a process that is kept for the next one: starting `sky` takes seconds. */
+  private async asked(args: readonly string[], env: Environment = {}): Promise<unknown> {
+    const key = JSON.stringify(env);
+    const program = { command: installedSky(this.lab), env: { ...this.own, ...env } };
+    const python = interpreterOf(program.command);
+    if (python === undefined) throw new Error(`${program.command} has no Python beside it`);
+    const session = this.sessions.get(key) ?? new SkySession(program, python, new AbortController().signal);
+    this.sessions.set(key, session);
+    const { code, stdout, stderr } = await session.ask(args, 180);
+    if (code !== 0) throw new Error(`sky ${args.join(" ")} failed:\n${stderr}`);
+    return jsonIn(stdout);
+  }
 }
 
-/** @param env Selects another API server than the lab's own. */
-export async function clusters(env?: Environment): Promise<ClusterRecord[]> {
-  return (await asked(["status", "-o", "json"], env)) as ClusterRecord[];
-}
-
-export async function jobs(cluster: string): Promise<JobRecord[]> {
-  const queues = (await asked(["queue", "-o", "json", cluster])) as Record<string, JobRecord[]>;
-  return queues[cluster] ?? [];
-}
-
-/** Ids of all launches since the API server's creation. */
-export async function launches(): Promise<string[]> {
-  const requests = (await asked(["api", "status", "-a", "-l", "all", "-o", "json"])) as RequestRecord[];
-  return requests.filter(({ name }) => name === "sky.launch").map(({ request_id }) => request_id);
-}
+/** That of the Slurm lab, and its questions. */
+export const SLURM_SKY = new LabSky(SLURM);
+export const sky = SLURM_SKY.run.bind(SLURM_SKY);
+export const clusters = SLURM_SKY.clusters.bind(SLURM_SKY);
+export const jobs = SLURM_SKY.jobs.bind(SLURM_SKY);
+export const launches = SLURM_SKY.launches.bind(SLURM_SKY);
 
 /** A verb of the driver, run like Pulumi does. */
 export function driver(

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../config/schema";
 import { freePorts } from "../../dev/freePorts";
-import { changed, expectInTurn, expectStages, onlyCluster } from "./changes";
+import { changed, changesAlone, expectInTurn, expectStages, onlyCluster } from "./changes";
 import {
   ask,
   clusters,
@@ -17,6 +17,7 @@ import {
   launches,
   reason,
   requireLab,
+  SLURM_SKY,
   sky,
   titled,
 } from "./harness";
@@ -48,6 +49,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   /** Sends a request like a client with the key; the certificate must be that of this update. */
   const asked = (outputs: Readonly<Record<string, unknown>>, question: string) =>
     ask(endpointOf(outputs, apiKey), question);
+  const serving = () => ({ stack, config, sky: SLURM_SKY, processOfProgram });
   const answers = async (outputs: Readonly<Record<string, unknown>>): Promise<void> => {
     const { tokens } = await asked(outputs, "Hello?");
     expect(tokens).toBeGreaterThan(0);
@@ -147,36 +149,9 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
     expect((await stack.do("drift")).code).toBe(0);
   });
 
-  /**
-   * Changes the stack while clients ask: preview and update touch what is named and nothing else, what runs
-   * besides runs on, and no answer is lost.
-   */
-  const changesAlone = async (
-    changes: Partial<ConfigInput>,
-    touched: readonly string[],
-    others: readonly string[],
-  ) => {
-    const before = others.map(processOfProgram);
-    const task = await launches();
-    const { endpoint, fingerprint } = await stack.deployment();
-    stack.configure(config(changes));
-    const preview = await stack.do("preview");
-    const questions = new Questions({ endpoint, apiKey, fingerprint }, 2);
-    const { code, told, outputs, steps } = await stack.do("up");
-    await answers(outputs);
-    await questions.stop();
-    expect(code, told).toBe(0);
-    for (const seen of [preview.steps, steps])
-      expect(changed(seen).toSorted()).toEqual([...touched, "update dynamo-ready-check"]);
-    expect(others.map(processOfProgram)).toEqual(before);
-    expect(await launches()).toEqual(task);
-    expect((await onlyCluster()).cluster_hash).toBe(hash);
-    expect(questions.answered).toBeGreaterThan(10);
-    expect(questions.failures).toEqual([]);
-    return told;
-  };
   it("changes the router mode by its frontends alone, one after the other, and loses no request", async () => {
     const told = await changesAlone(
+      serving(),
       { router: { mode: "kv" } },
       ["update dynamo-frontend-0", "update dynamo-frontend-1"],
       ["etcd", "nats-server", "gateway", "aggregated-0", "aggregated-1"],
@@ -220,6 +195,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
 
   it("grows by a decode worker on free GPUs alone, and loses no request", async () => {
     await changesAlone(
+      serving(),
       DISAGGREGATED,
       ["create dynamo-decode-1", "update dynamo-main-nodes"],
       ["etcd", "nats-server", "gateway", "frontend-0", "frontend-1", "prefill-0", "prefill-1", "decode-0"],
@@ -228,6 +204,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
 
   it("changes an argument of its workers, those of a role one after the other, and loses no request", async () => {
     const told = await changesAlone(
+      serving(),
       { ...DISAGGREGATED, engineArgs: ["--max-num-seqs", "128"] },
       WORKERS.map((name) => `update dynamo-${name}`).toSorted(),
       ["etcd", "nats-server", "gateway", "frontend-0", "frontend-1"],
@@ -309,6 +286,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   it("shrinks by a decode worker, and changes an argument of its frontends, and loses no request", async () => {
     const frontend = { ...config().frontend, migrationLimit: 5 };
     const told = await changesAlone(
+      serving(),
       { ...disaggregated(1), frontend },
       [
         "delete dynamo-decode-1",
