@@ -109,12 +109,14 @@ export function skyRepairs(plan: ClusterPlan, base: string, { at, clusters }: Sk
 /** Status of a cluster, and of its latest job. */
 interface ClusterStatus {
   readonly status: string;
+  /** Why it was up and is so no more. */
+  readonly reason?: string | undefined;
   readonly job?: { readonly status: string } | undefined;
 }
 
 /** Why a cluster's task does not serve; undefined if it does. */
-export function brokenCluster({ status, job }: ClusterStatus): string | undefined {
-  if (status !== "UP") return `the cluster is ${status}`;
+export function brokenCluster({ status, reason, job }: ClusterStatus): string | undefined {
+  if (status !== "UP") return `the cluster is ${status}${reason === undefined ? "" : `: ${reason}`}`;
   if (job === undefined) return "the cluster runs no task";
   return ALIVE.has(job.status) ? undefined : `the cluster's task is ${job.status}`;
 }

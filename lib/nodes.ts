@@ -21,6 +21,8 @@ export interface ClusterState {
    * `GONE`.
    */
   readonly status: string;
+  /** Why it was up and is so no more, where SkyPilot says so. */
+  readonly reason?: string | undefined;
   /** Time of its launch, ISO 8601; undefined if unknown. */
   readonly since?: string | undefined;
   /** Its resources in SkyPilot's notation: `2x(gpus=H100:8, …)`. */

@@ -77,7 +77,12 @@ export const FAILURES = {
   privileges: {
     title: "SkyPilot needs root or sudo there, and has neither",
     advice:
-      "On Kubernetes set 'sky.config.kubernetes.pod_config.spec.containers[0].securityContext.runAsUser' to 0, or use an image whose user has sudo without a password; where the namespace forbids root (PodSecurity, policies), use another one; on Slurm and ssh machines ask for such a user.",
+      "On Kubernetes set 'sky.config.kubernetes.pod_config.spec.containers[0].securityContext.runAsUser' to 0, or use an image whose user has sudo without a password; on Slurm and ssh machines ask for such a user.",
+  },
+  namespace: {
+    title: "the namespace does not allow such pods",
+    advice:
+      "SkyPilot needs root or sudo in its pods: use a namespace without Pod Security's 'baseline' and 'restricted' (the context's own; another context is 'sky.infra: kubernetes/CONTEXT'), or have its administrator allow what the lines name. Limits of a container (LimitRange): 'sky.cpus', 'sky.memory', 'sky.config.kubernetes.pod_config'.",
   },
   slurm: {
     title: "Slurm does not take the job as it is",
@@ -102,7 +107,7 @@ export const FAILURES = {
   quota: {
     title: "the account's quota does not allow it",
     advice:
-      "Ask the cloud for a higher quota (https://docs.skypilot.co/en/latest/cloud-setup/quota.html), or add another infra to 'sky.infra'.",
+      "Ask the cloud for a higher quota (https://docs.skypilot.co/en/latest/cloud-setup/quota.html), on Kubernetes the namespace's administrator ('kubectl describe quota'), or add another infra to 'sky.infra'.",
   },
   credentials: {
     title: "no access to the cloud",
@@ -279,7 +284,16 @@ export const CAUSES: readonly Cause[] = [
     onNodes: true,
     words: "`Insufficient system privileges`, `sudo: command not found`, `sudo: a password is required`",
     pattern:
-      /Insufficient system privileges|sudo: (command )?not found|sudo: a password is required|a terminal is required to read the password|no tty present and no askpass program|is not in the sudoers file|violates PodSecurity|must not set runAsUser=0|attempting to run as (a )?root/i,
+      /Insufficient system privileges|sudo: (command )?not found|sudo: a password is required|a terminal is required to read the password|no tty present and no askpass program|is not in the sudoers file/i,
+  },
+  {
+    kind: "namespace",
+    words:
+      "`violates PodSecurity`, `admission webhook … denied the request`, `maximum cpu usage per Container`",
+    // Of the API server's admission:
+    // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
+    pattern:
+      /violates PodSecurity|must not set runAsUser=0|attempting to run as (a )?root|admission webhook \S+ denied|denied the request: |(minimum|maximum) \S+ usage per (Container|Pod)/i,
   },
   {
     kind: "slurm",
@@ -310,7 +324,7 @@ export const CAUSES: readonly Cause[] = [
     kind: "quota",
     words: "`quota`, `VcpuLimitExceeded`, `QUOTA_EXCEEDED`",
     pattern:
-      /\bquota|(?:QUOTA_EXCEEDED|quotaExceeded|QuotaFailure|QuotaExceeded)|VcpuLimitExceeded|current vCPU limit of \d+|InstanceLimitExceeded|MaxSpotInstanceCountExceeded|(?<!Request)LimitExceeded\b|(exceed|beyond).{0,40}(approved|service limit)/i,
+      /(?<![\w-])quotas?(?![\w-])|(?:QUOTA_EXCEEDED|quotaExceeded|QuotaFailure|QuotaExceeded)|VcpuLimitExceeded|current vCPU limit of \d+|InstanceLimitExceeded|MaxSpotInstanceCountExceeded|(?<!Request)LimitExceeded\b|(exceed|beyond).{0,40}(approved|service limit)/i,
   },
   {
     kind: "credentials",

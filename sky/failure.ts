@@ -147,9 +147,20 @@ export function permanentFailure(reason: string, waitsForOthers: boolean): Failu
   };
 }
 
+/** Without the prefixes of SkyPilot's log; of an answer of Kubernetes' API its message alone. */
 function tidy(line: string): string {
-  const text = line.trim().replace(/^([\w.]+\.)?\w*(Error|Exception): /, "");
+  const said = line.trim().replace(/^[DIWE] \d\d-\d\d \d\d:\d\d:\d\d\.\d+ PID=\d+ \S+\] /, "");
+  const text = (apiMessage(said) ?? said).replace(/^Reason: /, "").replace(EXCEPTION, "");
   return text.length <= LONGEST_CAUSE ? text : `${text.slice(0, LONGEST_CAUSE)} …`;
+}
+
+const EXCEPTION = /^([\w.]+\.)?\w*(Error|Exception): /;
+
+/** https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/ */
+function apiMessage(text: string): string | undefined {
+  const [, message] =
+    /^HTTP response body: \{"kind":"Status",.*?"message":("(?:[^"\\]|\\.)*")/.exec(text) ?? [];
+  return message === undefined ? undefined : String(JSON.parse(message));
 }
 
 /** Additional details for a failure's message. */

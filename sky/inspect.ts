@@ -8,7 +8,7 @@ import { inherited } from "../lib/inherited";
 import type { ClusterState, NodeShell } from "../lib/nodes";
 import type { VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
-import { latestJob } from "./records";
+import { latestJob, whyAbnormal } from "./records";
 import { type Connection, sshArguments, sshHost, sshShell } from "./ssh";
 import { Tunnel } from "./tunnel";
 
@@ -53,11 +53,13 @@ export class SkyClusters {
     const records = (await this.sky.clusters(clusters)).filter(({ name }) => clusters.includes(name));
     const up = records.filter(({ status }) => status === "UP").map(({ name }) => name);
     const jobs = await this.sky.jobs(up);
-    const states = records.map(async ({ name, status, launched_at, resources_str, spot }) => {
+    const states = records.map(async (record) => {
+      const { name, status, launched_at, resources_str, spot } = record;
       const job = latestJob(jobs[name] ?? []);
       const price = withPrices ? await this.sky.hourlyCost(name) : undefined;
       const state: ClusterState = {
         status,
+        reason: whyAbnormal(record),
         since: launched_at == null ? undefined : new Date(launched_at * 1000).toISOString(),
         resources: resources_str ?? undefined,
         spot: spot ?? undefined,

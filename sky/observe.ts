@@ -2,7 +2,7 @@
 import { type ObservedNode, observeNode } from "../lib/observedNode";
 import { defineVerb, type VerbContext } from "../lib/verb";
 import { Sky } from "./cli";
-import { type ClusterRecord, type JobRecord, latestJob, type PriceRecords } from "./records";
+import { type ClusterRecord, type JobRecord, latestJob, type PriceRecords, whyAbnormal } from "./records";
 import type { BeforeLaunch } from "./session";
 import { skyObserveSchema } from "./spec";
 import { type Connection, sharedConnection, sshShell } from "./ssh";
@@ -11,6 +11,8 @@ import { type Connection, sharedConnection, sshShell } from "./ssh";
 export interface ObservedSkyCluster {
   /** SkyPilot's status: `UP`, `INIT`, `STOPPED`. */
   readonly status: string;
+  /** Why it was up and is so no more, where SkyPilot says so. */
+  readonly reason?: string;
   readonly clusterHash: string;
   /** SkyPilot's status of the latest job; absent if there is none. */
   readonly job?: { readonly status: string };
@@ -182,10 +184,17 @@ function observed(
   nodesOf: ReadonlyMap<string, readonly ObservedNode[]>,
 ): ObservedSkyClusters {
   return Object.fromEntries(
-    records.map(({ name, status, cluster_hash }) => {
+    records.map((record) => {
+      const { name, status, cluster_hash } = record;
       const job = latestJob(jobs[name] ?? []);
       const nodes = nodesOf.get(name);
-      const seen = { status, clusterHash: cluster_hash, ...(nodes === undefined ? {} : { nodes }) };
+      const reason = whyAbnormal(record);
+      const seen = {
+        status,
+        clusterHash: cluster_hash,
+        ...(reason === undefined ? {} : { reason }),
+        ...(nodes === undefined ? {} : { nodes }),
+      };
       return [name, job === undefined ? seen : { ...seen, job: { status: job.status } }];
     }),
   );

@@ -16,7 +16,7 @@ export const clusterRecord = z.looseObject({
   nodes: z.number().nullish(),
   /** Unix time of the last launch. */
   launched_at: z.number().nullish(),
-  /** Why a cluster is not up yet: `Launching (pending: Resources; partition: h100)`. */
+  /** Why a cluster is not up yet: `Launching (pending: Resources; partition: h100)`; or no more. */
   init_status_reason: z.string().nullish(),
   cloud: z.string().nullish(),
   region: z.string().nullish(),
@@ -28,6 +28,16 @@ export const clusterRecord = z.looseObject({
 });
 export type ClusterRecord = z.output<typeof clusterRecord>;
 export const clusterRecords = z.array(clusterRecord);
+
+/**
+ * Why a cluster that was up is so no more: `one or more nodes terminated`; undefined if SkyPilot does not
+ * say. `_update_cluster_status` of
+ * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/backends/backend_utils.py
+ */
+export function whyAbnormal({ init_status_reason }: ClusterRecord): string | undefined {
+  const said = /^Cluster is abnormal because (.+?)\. Transitioned to /s.exec(init_status_reason ?? "")?.[1];
+  return said?.replace(/\s+/g, " ");
+}
 
 /** An entry of `sky queue -o json`. */
 export const jobRecord = z.looseObject({

@@ -41,6 +41,7 @@ export async function changesAlone(
   others: readonly string[],
 ): Promise<string> {
   const before = others.map(processOfProgram);
+  expect(before).not.toContain(0);
   const { cluster_hash } = await onlyCluster(sky);
   const task = await sky.launches();
   stack.configure(config(changes));

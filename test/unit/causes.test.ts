@@ -35,10 +35,10 @@ const PRINTED: readonly (readonly [FailureKind, string])[] = [
   ["image", 'failed to resolve reference "nvcr.io/x/y:1": failed to authorize: unexpected status: 401'],
   ["image", 'Error response from daemon: Head "https://nvcr.io/v2/x": unauthorized: authentication required'],
   [
-    "privileges",
+    "namespace",
     'pods "sky-x-head" is forbidden: violates PodSecurity "restricted:latest": runAsUser=0 (pod must not set runAsUser=0)',
   ],
-  ["privileges", "denied the request: [psp-root] Container ray-node is attempting to run as root"],
+  ["namespace", "denied the request: [psp-root] Container ray-node is attempting to run as root"],
   ["privileges", "sudo: no tty present and no askpass program specified"],
   ["slurm", "sbatch: error: QOSMaxSubmitJobPerUserLimit"],
   [

@@ -337,6 +337,10 @@ describe("repairs of a cluster", () => {
     [{}, "SkyPilot knows no such cluster"],
     [{ [`${base}-other-${SUFFIX}`]: up }, "SkyPilot knows no such cluster"],
     [{ [name]: { ...up, status: "STOPPED" } }, "the cluster is STOPPED"],
+    [
+      { [name]: { ...up, status: "INIT", reason: "one or more nodes terminated" } },
+      "the cluster is INIT: one or more nodes terminated",
+    ],
     [{ [name]: up }, "the cluster runs no task"],
     [{ [name]: { ...up, job: { status: "FAILED" } } }, "the cluster's task is FAILED"],
   ];

@@ -279,4 +279,14 @@ describe("sky observe", () => {
     expect(result).toEqual({});
     expect(sky.calls.at(-1)).toEqual(["status", "--refresh", "-o", "json", CLUSTER]);
   });
+
+  it("says why a cluster was up and is so no more, in SkyPilot's words", async () => {
+    // As seen of a pod that somebody deleted, on a node that was drained.
+    const reason =
+      "Cluster is abnormal because one or more nodes terminated (Node gpu1 is cordoned). Transitioned to INIT (details: cluster is unhealthy).";
+    sky.set({ clusters: { [CLUSTER]: { status: "INIT", hash: "hash-1", nodes: 2, jobs: [], reason } } });
+    const { result } = await sky.run(observeVerb, { prefix: "demo-", infra: ["kubernetes"] });
+    const said = "one or more nodes terminated (Node gpu1 is cordoned)";
+    expect(result).toMatchObject({ [CLUSTER]: { status: "INIT", reason: said } });
+  });
 });
