@@ -154,13 +154,13 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
       serving(),
       { router: { mode: "kv" } },
       ["update dynamo-frontend-0", "update dynamo-frontend-1"],
-      ["etcd", "nats-server", "gateway", "aggregated-0", "aggregated-1"],
+      ["etcd", "nats", "gateway", "aggregated-0", "aggregated-1"],
     );
     expectInTurn(told, ["frontend-0", "frontend-1"]);
   });
 
   it("shows a unit that a node has lost, with the reason, and starts it again alone", async () => {
-    const others = ["etcd", "nats-server", "frontend-0", "frontend-1", "aggregated-0"];
+    const others = ["etcd", "nats", "frontend-0", "frontend-1", "aggregated-0"];
     const before = others.map(processOfProgram);
     await takeOff(cluster, 1, "aggregated-1");
     const drift = await stack.do("drift");
@@ -198,7 +198,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
       serving(),
       DISAGGREGATED,
       ["create dynamo-decode-1", "update dynamo-main-nodes"],
-      ["etcd", "nats-server", "gateway", "frontend-0", "frontend-1", "prefill-0", "prefill-1", "decode-0"],
+      ["etcd", "nats", "gateway", "frontend-0", "frontend-1", "prefill-0", "prefill-1", "decode-0"],
     );
   });
 
@@ -207,13 +207,13 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
       serving(),
       { ...DISAGGREGATED, engineArgs: ["--max-num-seqs", "128"] },
       WORKERS.map((name) => `update dynamo-${name}`).toSorted(),
-      ["etcd", "nats-server", "gateway", "frontend-0", "frontend-1"],
+      ["etcd", "nats", "gateway", "frontend-0", "frontend-1"],
     );
     expectInTurn(told, ["prefill-0", "prefill-1"], ["decode-0", "decode-1"]);
   });
 
   it("serves on when its update is killed between two workers, refuses a second one beside it, and goes on", async () => {
-    const others = ["etcd", "nats-server", "gateway", "frontend-0", "frontend-1"];
+    const others = ["etcd", "nats", "gateway", "frontend-0", "frontend-1"];
     const before = others.map(processOfProgram);
     const { endpoint, fingerprint } = await stack.deployment();
     const questions = new Questions({ endpoint, apiKey, fingerprint }, 2);
@@ -294,7 +294,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
         "update dynamo-frontend-1",
         "update dynamo-main-nodes",
       ],
-      ["etcd", "nats-server", "gateway", "prefill-0", "prefill-1", "decode-0"],
+      ["etcd", "nats", "gateway", "prefill-0", "prefill-1", "decode-0"],
     );
     expectInTurn(told, ["frontend-0", "frontend-1"]);
   });
