@@ -82,7 +82,7 @@ export const FAILURES = {
   namespace: {
     title: "the namespace does not allow such pods",
     advice:
-      "SkyPilot needs root or sudo in its pods: use a namespace without Pod Security's 'baseline' and 'restricted' (the context's own; another context is 'sky.infra: kubernetes/CONTEXT'), or have its administrator allow what the lines name. Limits of a container (LimitRange): 'sky.cpus', 'sky.memory', 'sky.config.kubernetes.pod_config'.",
+      "SkyPilot needs root or sudo in its pods: use a namespace without Pod Security's 'restricted' (it is the context's; another context: 'sky.infra: kubernetes/CONTEXT'), or have its administrator allow what the lines name. Limits of a container (LimitRange): 'sky.cpus', 'sky.memory', 'sky.config.kubernetes.pod_config'.",
   },
   slurm: {
     title: "Slurm does not take the job as it is",
