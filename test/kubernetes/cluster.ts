@@ -1,10 +1,21 @@
 /** The lab's Kubernetes in tests: what is in it, asked from its API server. */
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { promisify } from "node:util";
+import { parse } from "yaml";
+import type { ConfigInput } from "../../config/schema";
 import { kubectl } from "../../dev/lab/kubernetes/daemons";
+import { kubernetesProcesses } from "../../dev/lab/kubernetes/traces";
+import { programOf } from "../../lib/processes";
 import { LAB_MARK } from "../../toolchain/labLayout";
 import { KUBERNETES } from "../../toolchain/labs";
+import { LabSky, REPOSITORY } from "../lab/harness";
+
+export const KUBERNETES_SKY = new LabSky(KUBERNETES);
+
+/** What goes by itself, once nothing holds it. */
+export const GONE = { timeout: 120_000, interval: 1000 };
 
 /** Marks the processes of tests, so that stopping the lab kills leftovers. */
 export const MARK = { [LAB_MARK]: KUBERNETES.root };
@@ -15,11 +26,32 @@ export function requireKubernetes(): void {
     throw new Error("The lab's Kubernetes is not up: run these tests by 'npm test -- --project kubernetes'.");
 }
 
+/** The committed stack for this lab, as users take it. */
+export function committed(): ConfigInput {
+  const file = join(REPOSITORY, "examples", "stacks", "Pulumi.kubernetes.yaml");
+  const { config }: { config: Record<string, unknown> } = parse(readFileSync(file, "utf8"));
+  const named = Object.entries(config).map(([key, value]) => [key.replace("dynamo-sky:", ""), value]);
+  return Object.fromEntries(named);
+}
+
 /** The output of `kubectl`. */
 export async function askKubernetes(...args: readonly string[]): Promise<string> {
   const [program, words] = kubectl(...args);
-  const { stdout } = await promisify(execFile)(program, [...words], { timeout: 60_000 });
+  const { stdout } = await promisify(execFile)(program, [...words], { timeout: 120_000 });
   return stdout;
+}
+
+/** Gives `kubectl` an object with these words: `apply`, `delete`. */
+export function givenKubernetes(object: object, ...args: readonly string[]): Promise<string> {
+  const [program, words] = kubectl(...args, "-f", "-");
+  const given = promisify(execFile)(program, [...words], { timeout: 120_000 });
+  given.child.stdin?.end(JSON.stringify(object));
+  return given.then(({ stdout }) => stdout);
+}
+
+/** Id of a program's process in any pod; 0 if it does not run. The pods' processes are this machine's. */
+export function processOfProgram(program: string): number {
+  return kubernetesProcesses().find((pid) => programOf(pid) === program) ?? 0;
 }
 
 /**
@@ -35,6 +67,18 @@ export async function objects(): Promise<string[]> {
 export interface Pod {
   readonly name: string;
   readonly node: string;
+}
+
+/** The names of the nodes that have a pod, sorted. */
+export async function nodesWithPods(): Promise<string[]> {
+  return (await pods()).map(({ node }) => node).toSorted();
+}
+
+/** The pod of a cluster's second node, wherever the scheduler has put it. @throws Error if there are more. */
+export async function workerPod(): Promise<Pod> {
+  const [pod, ...others] = (await pods()).filter(({ name }) => name.endsWith("-worker1"));
+  if (pod === undefined || others.length > 0) throw new Error(`${others.length} second nodes, not one`);
+  return pod;
 }
 
 export async function pods(): Promise<Pod[]> {

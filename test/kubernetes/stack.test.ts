@@ -2,26 +2,25 @@
  * The life of a deployment on Kubernetes: each test continues from the previous one's state. Real SkyPilot,
  * real Kubernetes, real Dynamo with its mocker engine in two pods.
  */
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { parse } from "yaml";
-import type { ConfigInput } from "../../config/schema";
-import { changed } from "../lab/changes";
-import { ask, endpointOf, REPOSITORY, reason, titled } from "../lab/harness";
+import { changed, onlyCluster } from "../lab/changes";
+import { ask, endpointOf, reason, titled } from "../lab/harness";
 import { LabStack } from "../lab/labStack";
-import { askKubernetes, MARK, objects, pods, requireKubernetes } from "./cluster";
+import {
+  askKubernetes,
+  committed,
+  GONE,
+  KUBERNETES_SKY,
+  MARK,
+  nodesWithPods,
+  objects,
+  pods,
+  requireKubernetes,
+  workerPod,
+} from "./cluster";
 
 const TIMEOUT = 600_000;
-const GONE = { timeout: 120_000, interval: 1000 };
-
-/** The committed stack for this lab, as users take it. */
-function committed(): ConfigInput {
-  const file = join(REPOSITORY, "examples", "stacks", "Pulumi.kubernetes.yaml");
-  const { config }: { config: Record<string, unknown> } = parse(readFileSync(file, "utf8"));
-  const named = Object.entries(config).map(([key, value]) => [key.replace("dynamo-sky:", ""), value]);
-  return Object.fromEntries(named);
-}
+const NODES = ["gpu0", "gpu1"];
 
 describe.skipIf(reason !== undefined)(titled("a stack on Kubernetes"), { timeout: TIMEOUT }, () => {
   let stack: LabStack;
@@ -46,12 +45,39 @@ describe.skipIf(reason !== undefined)(titled("a stack on Kubernetes"), { timeout
     stack.remove();
   }, TIMEOUT);
 
-  it("comes up with a pod on each node, and answers with its key over TLS", async () => {
+  /** That nothing of an interrupted operation works on. */
+  const ended = async () => expect.poll(() => stack.processes(), GONE).toEqual([]);
+
+  it("survives kill -9 of the whole up while pods are made", async () => {
+    const up = stack.start("up");
+    await up.until(async () => (await pods()).length > 0);
+    stack.killAll();
+    await ended();
+  });
+
+  it("takes Ctrl-C in the next up while its pods are set up, and says so", async () => {
+    const up = stack.start("up");
+    await up.until(() => up.told.includes("s] setting up"));
+    up.interrupt();
+    expect(await up.code).not.toBe(0);
+    expect(up.told).toMatch(/cancell?(ed|ing)/);
+    await ended();
+  });
+
+  it("survives kill -9 of one more up while its programs start", async () => {
+    const up = stack.start("up");
+    await up.until(() => /waiting for aggregated-\d/.test(up.told));
+    stack.killAll();
+    await ended();
+    expect(await KUBERNETES_SKY.clusters()).toHaveLength(1);
+  });
+
+  it("then comes up with a pod on each node, and answers with its key over TLS", async () => {
     const up = await stack.do("up");
     expect(up.code, up.told).toBe(0);
     outputs = up.outputs;
     ({ apiKey } = await stack.deployment());
-    expect((await pods()).map(({ node }) => node).toSorted()).toEqual(["gpu0", "gpu1"]);
+    expect(await nodesWithPods()).toEqual(NODES);
     expect(String(outputs["endpoint"])).toMatch(/^https:/);
     expect(await tokens(apiKey)).toBeGreaterThan(0);
     expect(await tokens(undefined)).toBe(0);
@@ -75,18 +101,26 @@ describe.skipIf(reason !== undefined)(titled("a stack on Kubernetes"), { timeout
 
   it("shows a pod that somebody deleted as drift, and makes it anew", async () => {
     expect((await stack.do("drift")).code).toBe(0);
-    const [pod] = (await pods()).filter(({ node }) => node === "gpu1");
-    await askKubernetes("delete", "pod", pod?.name ?? "", "--wait=true");
+    await askKubernetes("delete", "pod", (await workerPod()).name, "--wait=true");
     const drift = await stack.do("drift");
     expect(drift.code, drift.told).toBe(2);
+    expect(drift.told).toContain("the cluster is INIT: one or more nodes terminated");
     const up = await stack.do("up");
     expect(up.code, up.told).toBe(0);
     outputs = up.outputs;
-    expect((await pods()).map(({ node }) => node).toSorted()).toEqual(["gpu0", "gpu1"]);
+    expect(await nodesWithPods()).toEqual(NODES);
     expect(await tokens(apiKey)).toBeGreaterThan(0);
   });
 
-  it("goes, and leaves no pod, service, secret or config map", async () => {
+  it("survives kill -9 of the whole destroy", async () => {
+    const { name } = await onlyCluster(KUBERNETES_SKY);
+    const destroy = stack.start("destroy");
+    await destroy.until(() => destroy.told.includes(`taking down ${name}`));
+    stack.killAll();
+    await ended();
+  });
+
+  it("goes with the next destroy, and leaves no pod, service, secret or config map", async () => {
     const { code, told } = await stack.do("destroy");
     expect(code, told).toBe(0);
     await expect.poll(objects, GONE).toEqual(before);

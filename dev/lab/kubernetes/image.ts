@@ -1,4 +1,5 @@
 /** The images of the lab's pods, made on this machine: it has no registry. */
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync } from "node:fs";
 import { mkdir, rm, writeFile } from "node:fs/promises";
@@ -9,10 +10,12 @@ import { UserError } from "../../../lib/errors";
 import { run } from "../../../lib/run";
 import { installDirectory, type Progress, withHeartbeat, withLock } from "../../../toolchain/install";
 import { requirementsFile } from "../../../toolchain/python";
+import { ctrOf } from "./daemons";
 
 const SCRIPT = join(__dirname, "image.sh");
 /** Two minutes with a near mirror. */
 const MAKE_SECONDS = 1800;
+const IMPORT_SECONDS = 600;
 
 /** What the image is made of, besides the distribution. */
 export interface ImageParts {
@@ -23,7 +26,12 @@ export interface ImageParts {
   readonly models: string;
 }
 
-/** Where it is, made or not: another list of packages makes another one. */
+/** Directory of the pods' image. */
+export function imageDirectory(cache: string): string {
+  return join(cache, imageName());
+}
+
+/** Another list of packages makes another one. */
 function imageName(): string {
   const parts = [SCRIPT, requirementsFile()].map((path) => readFileSync(path, "utf8"));
   const hash = createHash("sha256")
@@ -36,7 +44,7 @@ function imageName(): string {
 export async function ensureImage(parts: ImageParts, tag: string, onProgress: Progress): Promise<string> {
   const { cache } = parts;
   const name = imageName();
-  const directory = join(cache, name);
+  const directory = imageDirectory(cache);
   if (existsSync(directory)) return directory;
   const lock = { purpose: "making the image of the lab's pods", waitSeconds: MAKE_SECONDS, onProgress };
   return withLock(join(cache, "locks", name), lock, async () => {
@@ -118,6 +126,28 @@ export function imageFiles(
     },
     manifest: [{ Config: "config.json", RepoTags: [tag], Layers: ["layer.tar"] }],
   };
+}
+
+/** Gives an image, in the form of `docker save`, to a node's containerd. */
+export async function importImage(node: string, directory: string): Promise<void> {
+  const [image] = JSON.parse(readFileSync(join(directory, "manifest.json"), "utf8"));
+  const files = ["manifest.json", image.Config, ...image.Layers];
+  // A layer may be a link to another image's.
+  const pack = spawn("tar", ["-C", directory, "-ch", ...files], { stdio: ["ignore", "pipe", "ignore"] });
+  const load = spawn("ctr", [...ctrOf(node), "images", "import", "-"], {
+    stdio: [pack.stdout, "ignore", "pipe"],
+    timeout: IMPORT_SECONDS * 1000,
+  });
+  let told = "";
+  load.stderr?.setEncoding("utf8").on("data", (text: string) => {
+    told += text;
+  });
+  const code = await new Promise<number | null>((resolve) => {
+    load.once("close", resolve);
+  });
+  pack.kill();
+  if (code !== 0)
+    throw new UserError(`containerd of ${node} does not take the image in ${directory}: ${told}`);
 }
 
 /** This machine's distribution: its name for debootstrap, its mirror and parts. */

@@ -1,5 +1,5 @@
 /** `lab up --kubernetes`: starts everything in dependency order; idempotent. */
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
@@ -26,7 +26,7 @@ import { ensurePackages, linkPrograms, requireLabMachine } from "../system";
 import { ensureCertificates } from "./certificates";
 import { ctrOf, kubectl, kubernetesDaemons } from "./daemons";
 import { configurations, PAUSE_IMAGE, skyPilotConfig } from "./files";
-import { ensureImage, packImage } from "./image";
+import { ensureImage, importImage, packImage } from "./image";
 import { nodeDirectory, nodeScript, writeClaimedFiles } from "./machine";
 import { networkScript } from "./network";
 import { controllers } from "./traces";
@@ -50,7 +50,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 /** The model of the lab's stack, whose tokenizer is in the image. */
 const MODEL = "Qwen/Qwen3-8B";
-const IMPORT_SECONDS = 600;
 const GPUS_SECONDS = 60;
 
 interface Tools {
@@ -151,25 +150,6 @@ async function importImages(image: string, progress: Progress): Promise<void> {
       }
     }),
   );
-}
-
-async function importImage(node: string, directory: string): Promise<void> {
-  const files = ["manifest.json", "config.json", "layer.tar"];
-  const pack = spawn("tar", ["-C", directory, "-c", ...files], { stdio: ["ignore", "pipe", "ignore"] });
-  const load = spawn("ctr", [...ctrOf(node), "images", "import", "-"], {
-    stdio: [pack.stdout, "ignore", "pipe"],
-    timeout: IMPORT_SECONDS * 1000,
-  });
-  let told = "";
-  load.stderr?.setEncoding("utf8").on("data", (text: string) => {
-    told += text;
-  });
-  const code = await new Promise<number | null>((resolve) => {
-    load.once("close", resolve);
-  });
-  pack.kill();
-  if (code !== 0)
-    throw new UserError(`containerd of ${node} does not take the image in ${directory}: ${told}`);
 }
 
 /** A kubelet drops at its start what was declared before it: until the node has them. */
