@@ -1,6 +1,7 @@
 /**
  * `npx tsx dev/recordSizes.ts [NAME…]`: asks the real AIConfigurator what the tests of `size` and of `bench`
- * need, and records its answers in test/unit/aiconfigurator. Minutes; to be run when its version changes.
+ * need, and records its answers in test/unit/aiconfigurator. Minutes; to be run when its version changes,
+ * then `npm run fix`.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
