@@ -79,6 +79,11 @@ export const FAILURES = {
     advice:
       "On Kubernetes set 'sky.config.kubernetes.pod_config.spec.containers[0].securityContext.runAsUser' to 0, or use an image whose user has sudo without a password; on Slurm and ssh machines ask for such a user.",
   },
+  pod: {
+    title: "a pod ended while SkyPilot set it up",
+    advice:
+      "'kubectl logs' of the pod that the lines name says why. 'sudo: command not found': its user has to be root or have sudo ('sky.config.kubernetes.pod_config.spec.containers[0].securityContext.runAsUser': 0, or another image).",
+  },
   namespace: {
     title: "the namespace does not allow such pods",
     advice:
@@ -285,6 +290,13 @@ export const CAUSES: readonly Cause[] = [
     words: "`Insufficient system privileges`, `sudo: command not found`, `sudo: a password is required`",
     pattern:
       /Insufficient system privileges|sudo: (command )?not found|sudo: a password is required|a terminal is required to read the password|no tty present and no askpass program|is not in the sudoers file/i,
+  },
+  {
+    kind: "pod",
+    onNodes: true,
+    words: "`cannot exec into a container in a completed pod`",
+    // Seen of an image whose user has no sudo: SkyPilot does not read the pod's log.
+    pattern: /Pod \S+ terminated: Error|cannot exec into a container in a completed pod/,
   },
   {
     kind: "namespace",

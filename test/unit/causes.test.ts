@@ -38,6 +38,10 @@ const PRINTED: readonly (readonly [FailureKind, string])[] = [
     "namespace",
     'pods "sky-x-head" is forbidden: violates PodSecurity "restricted:latest": runAsUser=0 (pod must not set runAsUser=0)',
   ],
+  [
+    "pod",
+    "I 11-30 11:04:05.441 PID=16784 instance_setup.py:326] Pod kubeuser-test-main-pxih81-fcd1e5cf-head terminated: Error (exit code 1).",
+  ],
   ["namespace", "denied the request: [psp-root] Container ray-node is attempting to run as root"],
   ["privileges", "sudo: no tty present and no askpass program specified"],
   ["slurm", "sbatch: error: QOSMaxSubmitJobPerUserLimit"],
