@@ -47,9 +47,10 @@ export async function expectOwnLost(loaded: Loaded, frontend: string, cluster: s
   const before = askedAgain(log);
   const loss = await losePrograms(loaded, [frontend]);
   expectOwnBroken(loss);
-  const again = askedAgain(log) - before;
-  process.stdout.write(`The gateway has asked the other frontend ${again} times\n`);
-  expect(again).toBeGreaterThan(0);
+  // Supervisor writes down what a program says when it gets to it.
+  const again = () => askedAgain(log) - before;
+  await expect.poll(again, { timeout: 10_000 }).toBeGreaterThan(0);
+  process.stdout.write(`The gateway has asked the other frontend ${again()} times\n`);
   const { frontendHttp } = programsOf(loaded.plan).find(({ name }) => name === frontend)?.ports ?? {};
   const live = () => statusOf(`http://127.0.0.1:${frontendHttp}/live`);
   await expect.poll(live, { timeout: 60_000, interval: 500 }).toBe(200);
