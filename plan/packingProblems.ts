@@ -66,26 +66,32 @@ function nodesNeeded(pools: readonly PackingPool[], gpusPerNode: number): number
   return whole;
 }
 
-/** GPUs that are paid for and unused. */
+/**
+ * GPUs that are paid for and unused.
+ * @param remedy What is said first of what to do.
+ */
 export function problemsOfIdleGpus(
   pools: readonly PackingPool[],
   { nodes, gpusPerNode }: PackingSpace,
   idle: readonly (readonly number[])[],
+  remedy: readonly string[] = [],
 ): Problem[] {
   const count = idle.reduce((sum, free) => sum + free.length, 0);
   if (count === 0) return [];
   const where = idle.flatMap((free, node) => (free.length > 0 ? [`node ${node}: ${free.length}`] : []));
   const shown = where.length > 4 ? [...where.slice(0, 3), `${where.length - 3} more nodes`] : where;
-  const remedies = [...moreReplicas(pools, idle), ...fewerGpus(pools, nodes, gpusPerNode)];
+  const remedies = [...remedy, ...moreReplicas(pools, idle), ...fewerGpus(pools, nodes, gpusPerNode)];
   return [
     {
       path: ["cluster", "allowIdleGpus"],
       message:
         `${count} of ${gpus(nodes * gpusPerNode)} would sit idle (${shown.join(", ")}). ` +
-        `${[...remedies, "set this to true to accept it"].join(", or ")}.`,
+        `${capitalized([...remedies, "set this to true to accept it"].join(", or "))}.`,
     },
   ];
 }
+
+const capitalized = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 
 /** The pool whose replicas would fill all idle GPUs, if there is one. */
 function moreReplicas(pools: readonly PackingPool[], idle: readonly (readonly number[])[]): string[] {
@@ -94,7 +100,7 @@ function moreReplicas(pools: readonly PackingPool[], idle: readonly (readonly nu
   if (pool === undefined) return [];
   const more = idle.reduce((sum, free) => sum + free.length / pool.gpusPerReplica, 0);
   const key = pool.maxReplicas === undefined ? "replicas" : "maxReplicas";
-  return [`Set pools[${index}].${key} to ${pool.replicas + more}`];
+  return [`set pools[${index}].${key} to ${pool.replicas + more}`];
 }
 
 /** Fewer or smaller nodes that leave nothing idle. */

@@ -3,6 +3,7 @@
 import type { DeploymentConfig, PoolConfig } from "../config/deployment";
 import { gpusPerReplica, type Spot, spotOf } from "../config/pools";
 import type { Problem } from "../config/problems";
+import { isSimulated } from "../engines";
 import { type Packing, pack, range } from "./packing";
 import { problemsOfIdleGpus, problemsOfSize } from "./packingProblems";
 import type { ReplicaSeat } from "./programs/worker";
@@ -43,7 +44,7 @@ export function acceleratorOf(config: DeploymentConfig, pool?: PoolConfig): stri
   return config.target === "local" ? undefined : (pool?.accelerator ?? config.cluster.accelerator);
 }
 
-function sized(config: DeploymentConfig) {
+function sized(config: Pick<DeploymentConfig, "pools">) {
   return config.pools.map((pool) => ({ ...pool, gpusPerReplica: gpusPerReplica(pool) }));
 }
 
@@ -63,8 +64,23 @@ function placeShared(config: DeploymentConfig): Placed {
     hasControlPlane: true,
     seats: seatsOf(config, packing),
   };
-  const idle = allowIdleGpus ? [] : problemsOfIdleGpus(pools, { nodes, gpusPerNode }, packing.idle);
+  const idle = allowIdleGpus
+    ? []
+    : problemsOfIdleGpus(pools, { nodes, gpusPerNode }, packing.idle, sizeFirst(config));
   return { clusters: [cluster], problems: idle };
+}
+
+/**
+ * One worker on one GPU is what a stack has that says no pools, where the best ones are not known (`bestLayout`).
+ * As many of them as there are GPUs may not even hold the model.
+ */
+function sizeFirst({ engine, model, cluster: { nodes, gpusPerNode }, pools }: DeploymentConfig): string[] {
+  const [only, ...others] = sized({ pools });
+  const isOne = only?.replicas === 1 && only.gpusPerReplica === 1 && others.length === 0;
+  if (!isOne || isSimulated(engine)) return [];
+  return [
+    `let \`dynamo-sky size --model ${model} --gpus ${nodes * gpusPerNode}\` choose pools (without any there is one worker on one GPU)`,
+  ];
 }
 
 function seatsOf(config: DeploymentConfig, packing: Packing): ReplicaSeat[] {

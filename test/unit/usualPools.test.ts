@@ -69,6 +69,15 @@ describe("a stack that is not in the table has one worker on one GPU", () => {
     );
   });
 
+  it("is told to ask `size` where that leaves GPUs idle", () => {
+    const config = parseConfig({ ...bare(best), model: "m/m" });
+    const message = `${best.gpusPerNode - 1} of ${best.gpusPerNode} GPUs would sit idle (node 0: 7). Let \`dynamo-sky size --model m/m --gpus 8\` choose pools (without any there is one worker on one GPU), or set pools[0].replicas to 8, or set cluster.gpusPerNode to 1, or set this to true to accept it.`;
+    expect(() => plan(config, SERVICES)).toThrow(message);
+    // Whoever says two has thought about it.
+    const two = parseConfig({ ...bare(best), pools: [{ role: "aggregated", replicas: 2 }] });
+    expect(() => plan(two, SERVICES)).toThrow("Set pools[0].replicas to 8, or");
+  });
+
   it("and on this machine, where nothing needs to be said", () => {
     const written = { model: best.model, target: "local" };
     const config = parseConfig(written);
