@@ -71,8 +71,8 @@ function placeShared(config: DeploymentConfig): Placed {
 }
 
 /**
- * One worker on one GPU is what a stack has that says no pools, where the best ones are not known (`bestLayout`).
- * As many of them as there are GPUs may not even hold the model.
+ * One worker on one GPU is what a stack has that says no pools, where the best ones are not known
+ * (`bestLayout`). As many of them as there are GPUs may not even hold the model.
  */
 function sizeFirst({ engine, model, cluster: { nodes, gpusPerNode }, pools }: DeploymentConfig): string[] {
   const [only, ...others] = sized({ pools });
