@@ -126,11 +126,15 @@ def rows_of(task, question, budget, parts):
 
 
 def best_of(mode, rows, question):
-    """The best row of each layout that serves what is needed: the first of GPUs, the nearest of a load."""
+    """The best row of each layout that serves what is needed: the first of GPUs, the nearest of a load.
+
+    Where prefill limits, rows of many batches carry the same: the fewest at a time have the shortest times.
+    """
     layouts = [layout_of(mode, row, counts) for row in rows for counts in counts_of(mode, row, question)]
     fixed = {"batch": None}
     if "gpus" not in question["need"]:
-        layouts.sort(key=lambda layout: (gpus_of(layout), layout["requestsPerSecond"]))
+        nearest = ["requestsPerSecond", "concurrency"]
+        layouts.sort(key=lambda layout: (gpus_of(layout), *(layout[name] for name in nearest)))
         # More replicas of the same need no row of their own.
         fixed["replicas"] = None
     best = {}
