@@ -7,7 +7,7 @@ import { SIMULATED } from "../../engines";
 import { ACCELERATORS } from "./accelerators";
 import type { Estimate, Estimated, EstimateQuestion } from "./aiconfigurator";
 import { layoutText, partsOf } from "./draw";
-import { byNumbers, type Cached, type Priced, priced, type WithCache } from "./layouts";
+import { byNumbers, type Cached, type Priced, priced, rankKeys, type WithCache } from "./layouts";
 import type { SizeOptions } from "./options";
 import { type PrefixLoad, prefixText } from "./prefixes";
 import type { Replayed, ReplayQuestion, Shares } from "./replay";
@@ -60,7 +60,7 @@ export async function withCaches(
     return { ...layout, cached: { by: `Dynamo ${replayed.version}'s offline replay`, ...cached } };
   });
   const problems = found.flatMap(({ layout, shares }) => problemsOf(layout, shares, estimated.get(layout)));
-  return { layouts: byCache(all), notes: [...cacheNotes(all, options), ...new Set(problems)] };
+  return { layouts: byCache(all, options), notes: [...cacheNotes(all, options), ...new Set(problems)] };
 }
 
 const UNANSWERED = { problem: "Dynamo's replay says nothing" } as const;
@@ -141,15 +141,13 @@ function withCache(
 }
 
 /**
- * The cheapest tokens first, then the most of them a GPU, with the KV-aware router. Then those of which
- * AIConfigurator says nothing, and at last those that were not simulated.
+ * As `ranked`, with the KV-aware router. Then those of which AIConfigurator says nothing, and at last those
+ * that were not simulated.
  */
-function byCache(layouts: readonly Priced[]): Priced[] {
-  const unknown = Number.POSITIVE_INFINITY;
-  const keys = ({ cached }: Priced): readonly number[] => [
-    cached === undefined ? 1 : 0,
-    cached?.kv.dollarsPerMillionTokens ?? unknown,
-    -(cached?.kv.tokensPerSecondPerGpu ?? 0),
+function byCache(layouts: readonly Priced[], { need }: SizeOptions): Priced[] {
+  const keys = ({ cached, gpus }: Priced): readonly number[] => [
+    cached === undefined ? 2 : cached.kv.tokensPerSecondPerGpu === null ? 1 : 0,
+    ...rankKeys(cached?.kv ?? UNKNOWN, gpus, need),
   ];
   return layouts.toSorted((a, b) => byNumbers(keys(a), keys(b)));
 }

@@ -8,7 +8,7 @@ import { plan } from "../../plan/plan";
 import type { DeploymentPlan } from "../../plan/types";
 import { GPUS_OF_A_NODE } from "./accelerators";
 import type { PredictedRole, Prediction } from "./aiconfigurator";
-import { type Need, shareOf } from "./need";
+import { type Need, tokensWanted } from "./need";
 import type { SizeOptions } from "./options";
 import { prefixLoadOf } from "./prefixes";
 
@@ -141,7 +141,8 @@ interface Dollars {
 }
 
 export function priced(layout: Layout, { onDemand, spot }: Dollars, { need, osl }: SizeOptions): Priced {
-  const tokensPerHour = layout.tokensPerSecondPerGpu * layout.gpus * 3600 * shareOf(need, layout, osl);
+  const given = { ...layout, tokensPerSecond: layout.tokensPerSecondPerGpu * layout.gpus };
+  const tokensPerHour = tokensWanted(need, given, osl) * 3600;
   const perMillion = (dollars: number | null) => (dollars === null ? null : (dollars / tokensPerHour) * 1e6);
   return {
     ...layout,
@@ -152,18 +153,24 @@ export function priced(layout: Layout, { onDemand, spot }: Dollars, { need, osl 
   };
 }
 
-/**
- * The best first, those of unknown price last. For GPUs, the cheapest tokens, then the most of them a GPU.
- * For a load, which makes the same tokens everywhere, the cheapest hour, then the fewest GPUs, then the most
- * room.
- */
+/** The best first. */
 export function ranked(layouts: readonly Priced[], need: Need): Priced[] {
-  const unknown = Number.POSITIVE_INFINITY;
-  const keys = ({ dollarsPerHour, dollarsPerMillionTokens, ...one }: Priced): readonly number[] =>
-    "gpus" in need
-      ? [dollarsPerMillionTokens ?? unknown, -one.tokensPerSecondPerGpu]
-      : [dollarsPerHour ?? unknown, one.gpus, -one.requestsPerSecond];
+  const keys = (layout: Priced) => rankKeys(layout, layout.gpus, need);
   return layouts.toSorted((a, b) => byNumbers(keys(a), keys(b)));
+}
+
+/**
+ * What decides, the first first: the cheapest tokens, those of unknown price last; the fewest GPUs; of GPUs
+ * that there are the most tokens, for a load the most room. A rate makes the same tokens everywhere: then the
+ * cheapest tokens are the cheapest hour.
+ */
+export function rankKeys(
+  given: Pick<WithCache, "dollarsPerMillionTokens" | "requestsPerSecond" | "tokensPerSecondPerGpu">,
+  gpus: number,
+  need: Need,
+): readonly number[] {
+  const most = "gpus" in need ? given.tokensPerSecondPerGpu : given.requestsPerSecond;
+  return [given.dollarsPerMillionTokens ?? Number.POSITIVE_INFINITY, gpus, -(most ?? 0)];
 }
 
 /** Order of lists of as many numbers: the first that differ decide, the smaller one first. */

@@ -13,14 +13,18 @@ interface Given {
   readonly ttft: number;
   readonly tpot: number;
   readonly requestsPerSecond: number;
+  readonly tokensPerSecond: number;
 }
 
-/** The part of its throughput that a layout is asked for: all of it, unless there is a load. */
-export function shareOf(need: Need, { ttft, tpot, requestsPerSecond }: Given, osl: number): number {
-  if ("gpus" in need) return 1;
-  const seconds = (ttft + tpot * (osl - 1)) / 1000;
-  const rate = "rate" in need ? need.rate : need.concurrency / seconds;
-  return Math.min(1, rate / requestsPerSecond);
+/**
+ * Tokens a second that a layout is paid for: all that it can, unless there is a load. Those of a rate are the
+ * same for every layout, to the last digit, so that rounded predictions do not decide which is cheaper.
+ */
+export function tokensWanted(need: Need, given: Given, osl: number): number {
+  if ("gpus" in need) return given.tokensPerSecond;
+  if ("rate" in need) return need.rate * osl;
+  const seconds = (given.ttft + given.tpot * (osl - 1)) / 1000;
+  return Math.min(need.concurrency / seconds, given.requestsPerSecond) * osl;
 }
 
 /** `16 GPUs`, `30 requests/s`, `300 requests at a time`. */

@@ -192,7 +192,10 @@ describe("a load", () => {
     expect(dollars).toEqual(dollars.toSorted((a, b) => a - b));
     // Eight GPUs give 28.2 requests/s at most, so there are 16: 40 / (30 × 500 × 3600) × 1,000,000 by hand.
     expect(layouts[0]?.gpus).toBe(16);
-    expect(layouts[0]?.dollarsPerMillionTokens).toBeCloseTo(0.74, 2);
+    const perMillion = (dollars: number) => (dollars / (30 * 500 * 3600)) * 1e6;
+    expect(perMillion(40)).toBeCloseTo(0.74, 2);
+    for (const { dollarsPerHour, dollarsPerMillionTokens } of layouts)
+      expect(dollarsPerMillionTokens).toBeCloseTo(perMillion(dollarsPerHour ?? 0), 12);
   });
 
   it("in requests at a time is carried by what answers them as fast as they come", async () => {
@@ -200,6 +203,13 @@ describe("a load", () => {
     expect(layouts.length).toBeGreaterThan(3);
     for (const { requestsPerSecond, ttft, tpot } of layouts)
       expect(requestsPerSecond).toBeGreaterThanOrEqual(300 / ((ttft + tpot * 499) / 1000) - 1e-9);
+    // Clients of a faster layout ask more, so that a dearer hour may make cheaper tokens.
+    const dollars = layouts.map(({ dollarsPerMillionTokens }) => dollarsPerMillionTokens ?? 0);
+    expect(dollars).toEqual(dollars.toSorted((a, b) => a - b));
+    const [first] = layouts;
+    const seconds = ((first?.ttft ?? 0) + (first?.tpot ?? 0) * 499) / 1000;
+    const tokens = (300 / seconds) * 500 * 3600;
+    expect(dollars[0]).toBeCloseTo(((first?.dollarsPerHour ?? 0) / tokens) * 1e6, 9);
   });
 
   it("is named in the stack that carries it", async () => {

@@ -148,6 +148,19 @@ describe("shared prefixes, as recorded", () => {
     expect(stderr).not.toContain(" on H100 …");
   });
 
+  it("leave a rate at its price, of which the fewest GPUs and the most room come first", async () => {
+    const asked = sizeOptions({ gpus: undefined, rate: "10", price: ["2.5"], sharedPrefix, prefixes });
+    const load = prefixLoadOf(asked);
+    if (load === undefined) throw new Error("no prefixes");
+    const { layouts } = await withCaches(await rows(), { load, options: asked }, recorded);
+    const dollars = layouts.map(({ cached }) => cached?.kv.dollarsPerMillionTokens);
+    // By hand: 40 / (10 × 500 × 3600) × 1,000,000, whatever is in a cache.
+    expect(new Set(dollars).size).toBe(1);
+    expect(dollars[0]).toBeCloseTo(40 / 18, 9);
+    const room = layouts.map(({ cached }) => cached?.kv.requestsPerSecond ?? 0);
+    expect(room).toEqual(room.toSorted((a, b) => b - a));
+  });
+
   it("are asked of nobody where there is no layout", async () => {
     const load = prefixLoadOf(options);
     if (load === undefined) throw new Error("no prefixes");
