@@ -92,6 +92,8 @@ export interface Said {
   readonly known: readonly string[];
   /** Why it cannot read the model. */
   readonly problem?: string;
+  /** Tokens that the model takes at most; where a prompt and its answer have more. */
+  readonly context?: number;
   /** Whether the model has experts. */
   readonly moe?: boolean;
   readonly answers?: readonly Answer[];

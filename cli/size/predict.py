@@ -7,8 +7,9 @@ the number of GPUs of a whole node; with `curve` there are also layouts with oth
 
 Prints `{"known": […], "moe", "answers": [{"backend", "system", "version", "layouts": […], "curve": […],
 "problems": […]}]}`. `known` are the models whose configuration AIConfigurator carries; `problem` is there
-instead of `answers` where it cannot read the model at all. `kvTokens` of a role are the tokens that fit in
-the KV cache of one of its attention groups, where AIConfigurator can tell.
+instead of `answers` where it cannot read the model at all, and `context`, the tokens that the model takes at
+most, where a prompt and its answer have more. `kvTokens` of a role are the tokens that fit in the KV cache of
+one of its attention groups, where AIConfigurator can tell.
 
 AIConfigurator searches: https://github.com/ai-dynamo/aiconfigurator/blob/v0.12.0/src/aiconfigurator/cli/api.py
 (`cli_default`). Its own choice (`pick_default`) may leave GPUs idle, and falls back to layouts that break the
@@ -48,12 +49,17 @@ MOST_GPUS = 1024
 def answer(question):
     from aiconfigurator_core.sdk.common import DefaultHFModels
     from aiconfigurator_core.sdk.models import check_is_moe
+    from aiconfigurator_core.sdk.utils import get_model_config_from_model_path
 
     known = {"known": sorted(DefaultHFModels)}
     try:
         moe = bool(check_is_moe(question["model"]))
+        context = int(get_model_config_from_model_path(question["model"])["context"])
     except Exception as error:  # whatever it raises: it cannot tell what the model is
         return {**known, "problem": first_line(error)}
+    # It would search all the same, but an engine takes no such request.
+    if question["isl"] + question["osl"] > context:
+        return {**known, "context": context}
     return {**known, "moe": moe, "answers": [answer_of(question, **pair) for pair in question["pairs"]]}
 
 

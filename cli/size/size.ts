@@ -45,7 +45,10 @@ export function questionOf(options: SizeOptions, engine: string, accelerator: st
   return { model, isl, osl, ttft, tpot, need, node: GPUS_OF_A_NODE, curve, most: ASKED_FOR, pairs };
 }
 
-/** @throws UsageProblem if AIConfigurator does not know the model, or no accelerator can be had. */
+/**
+ * @throws UsageProblem if AIConfigurator does not know the model, the model takes no such prompts, or no
+ * accelerator can be had.
+ */
 export async function size(options: SizeOptions, sources: Sources): Promise<Sized> {
   const prices = await machinePrices(options, sources.costs);
   const missing = options.accelerators.map((name) => ({ name, why: prices.missing(name) }));
@@ -121,6 +124,7 @@ function answerOf(said: Said, asked: Asked) {
 function candidatesOf(said: Said, { engine, accelerator, options }: Asked) {
   if (said.problem !== undefined)
     throw new UsageProblem(unknownModel(options.model, said.problem, said.known));
+  if (said.context !== undefined) throw new UsageProblem(tooLong(options, said.context));
   const answers = said.answers ?? [];
   const { moe = false } = said;
   const candidate = (layout: Prediction, version: string | null): Candidate => ({
@@ -140,6 +144,14 @@ function unknownModel(model: string, problem: string, known: readonly string[]):
     "Check its name; for one that asks for a licence or a login, set HF_TOKEN. Or size a model of the same shape,",
     `and write your model's name into the stack. It knows, without the network: ${known.join(", ")}.`,
   ].join("\n");
+}
+
+function tooLong({ model, isl, osl, trace }: SizeOptions, context: number): string {
+  const [where, change] =
+    trace === undefined
+      ? [`--isl ${isl} and --osl ${osl}`, "--isl and --osl that are not more together"]
+      : [`--trace, whose means are ${isl} and ${osl},`, "a trace of shorter requests"];
+  return `${where}: a prompt with its answer has ${isl + osl} tokens, but the configuration of ${model} says that it takes ${context} at most. Allowed: ${change}, or another model.`;
 }
 
 /** Equal notes once; with their number, where they are of layouts that are not offered. */

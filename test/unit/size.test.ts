@@ -7,6 +7,7 @@ import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { planStack } from "../../cli/plannedStack";
+import { UsageProblem } from "../../cli/pulumi/problem";
 import { aiconfiguratorRequirements, type Said } from "../../cli/size/aiconfigurator";
 import { chartSpec } from "../../cli/size/chart";
 import { drawTable, layoutText } from "../../cli/size/draw";
@@ -151,6 +152,16 @@ describe("what AIConfigurator has said", () => {
     const predict = async (): Promise<Said> => ({ known: ["a/b"], problem: "no config.json" });
     await expect(size(options(), { ...sources, predict })).rejects.toThrow(
       /^--model "Qwen\/Qwen3-8B": AIConfigurator .* does not know it.*no config.json(.|\n)*a\/b/,
+    );
+  });
+
+  it("refuses prompts that the model does not take, with both numbers", async () => {
+    const predict = async (): Promise<Said> => ({ known: [], context: 40_960 });
+    const asked = options({ isl: "100000" });
+    const refused = size(asked, { ...sources, predict });
+    await expect(refused).rejects.toThrow(UsageProblem);
+    await expect(refused).rejects.toThrow(
+      "--isl 100000 and --osl 500: a prompt with its answer has 100500 tokens, but the configuration of Qwen/Qwen3-8B says that it takes 40960 at most.",
     );
   });
 

@@ -30,6 +30,29 @@ const worker = (prefix: string, cells: Readonly<Record<string, number | string>>
     ]),
   );
 
+describe("a prompt with its answer", () => {
+  // AIConfigurator itself is not needed: only what it says of the model.
+  const asked = (isl: number) =>
+    inPredict(
+      `from types import ModuleType
+def module(name, **members):
+    sys.modules[name] = ModuleType(name)
+    vars(sys.modules[name]).update(members)
+for name in ["aiconfigurator_core", "aiconfigurator_core.sdk"]:
+    module(name)
+module("aiconfigurator_core.sdk.common", DefaultHFModels=["a/b"])
+module("aiconfigurator_core.sdk.models", check_is_moe=lambda model: False)
+module("aiconfigurator_core.sdk.utils", get_model_config_from_model_path=lambda model: {"context": 40960})
+print(json.dumps(answer(given)))`,
+      { model: "a/b", isl, osl: 500, pairs: [] },
+    );
+
+  it("that is longer than the model's context is not asked about", () => {
+    expect(asked(40_461)).toEqual({ known: ["a/b"], context: 40_960 });
+    expect(asked(40_460)).toEqual({ known: ["a/b"], moe: false, answers: [] });
+  });
+});
+
 describe("of rows that carry a load", () => {
   it("the one with the fewest requests at a time is taken, where prefill limits them all", () => {
     const row = (batch: number, tpot: number) => ({
