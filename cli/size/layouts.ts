@@ -118,6 +118,18 @@ function configOf(candidate: Candidate, options: SizeOptions): ConfigInput {
   };
 }
 
+/** Numbers of a KV cache that engines have unless their arguments or the checkpoint say otherwise. */
+const USUAL_CACHE = "bfloat16";
+
+/**
+ * The numbers of the KV cache that was predicted with, where they are smaller than usual: a stack asks for
+ * none. AIConfigurator has fp8 for checkpoints with weights of fp8 and nvfp4, whatever these say of the
+ * cache: https://github.com/ai-dynamo/aiconfigurator/blob/v0.12.0/aic-core/src/aiconfigurator_core/sdk/models/helpers.py
+ */
+export function assumedCache({ roles }: Prediction): string | undefined {
+  return roles.map(({ quantization }) => quantization["kvcache"]).find((numbers) => numbers !== USUAL_CACHE);
+}
+
 function gpusTaken({ roles }: Candidate): number {
   return roles.reduce((sum, { replicas, tp, dp, pp }) => sum + replicas * tp * dp * pp, 0);
 }

@@ -4,6 +4,7 @@ import { UsageProblem } from "../pulumi/problem";
 import { ACCELERATORS, GPUS_OF_A_NODE } from "./accelerators";
 import type { Prediction, Question, Said } from "./aiconfigurator";
 import {
+  assumedCache,
   type Candidate,
   isLayout,
   isRefused,
@@ -67,7 +68,9 @@ export async function size(options: SizeOptions, sources: Sources): Promise<Size
       layouts.push(...answer.layouts.map((layout) => withPrices(layout, prices, options)));
       curve.push(...answer.curve.map((layout) => withPrices(layout, prices, atFullLoad(layout, options))));
     }
-  notes.push(...layouts.flatMap((layout) => priceNotes(layout, prices, options)));
+  notes.push(
+    ...layouts.flatMap((layout) => [...assumedNotes(layout), ...priceNotes(layout, prices, options)]),
+  );
   return { layouts: ranked(layouts, options.need), curve, notes: counted(notes) };
 }
 
@@ -86,6 +89,14 @@ function withPrices(layout: Layout, prices: Prices, options: SizeOptions): Price
 
 function nodeOf({ accelerator, gpus, nodes }: Layout, isSpot: boolean) {
   return { accelerator, gpusPerNode: gpus / nodes, isSpot };
+}
+
+function assumedNotes(layout: Layout): string[] {
+  const numbers = assumedCache(layout);
+  if (numbers === undefined) return [];
+  return [
+    `${layout.engine} on ${layout.accelerator}: predicted with a KV cache of ${numbers}, which the stack does not ask for. If the checkpoint does not say it either, the engine's cache holds half as many tokens; its arguments can ask for it (engineArgs).`,
+  ];
 }
 
 /** Spot prices are only told where an infra is named. */

@@ -3,7 +3,7 @@ import { stringify } from "yaml";
 import { namedSettings } from "../../config/problems";
 import { VERSIONS } from "../../config/versions";
 import { layoutText, money, percent } from "./draw";
-import type { Priced, WithCache } from "./layouts";
+import { assumedCache, type Priced, type WithCache } from "./layouts";
 import { needText } from "./need";
 import type { SizeOptions } from "./options";
 import { prefixLoadOf, prefixText } from "./prefixes";
@@ -46,7 +46,9 @@ function commentLines(
     ...routerLines(layout, options),
     "",
     `A prediction by NVIDIA's AIConfigurator ${VERSIONS.aiconfigurator}, not a measurement: of ${layout.engine} ${layout.version}, where ${deployed} is`,
-    `deployed; ${numbersText(layout)}; ${prefixLoadOf(options) === undefined ? "without shared prefixes of prompts" : "shared prefixes only where it says so"}. docs/sizing.md says what else it leaves out.`,
+    `deployed; ${numbersText(layout)}; ${prefixLoadOf(options) === undefined ? "without shared prefixes of prompts" : "shared prefixes only where it says so"}.`,
+    ...cacheLines(layout),
+    "docs/sizing.md says what else it leaves out.",
   ];
 }
 
@@ -70,7 +72,16 @@ function given({ tokensPerSecondPerGpu, dollarsPerMillionTokens }: WithCache): s
   return `${Math.round(tokensPerSecondPerGpu)} tokens/s per GPU${dollars}`;
 }
 
-/** The types of numbers that were assumed, which are the checkpoint's. */
+function cacheLines(layout: Priced): string[] {
+  const numbers = assumedCache(layout);
+  if (numbers === undefined) return [];
+  return [
+    `Nothing here asks for a KV cache of ${numbers}: if the checkpoint does not say it either, the engine's holds half as many`,
+    "tokens. The engine's arguments can ask for it (engineArgs).",
+  ];
+}
+
+/** The types of numbers that were assumed: those of the weights are the checkpoint's. */
 function numbersText({ roles, moe }: Priced): string {
   const { gemm, kvcache, moe: experts } = roles[0]?.quantization ?? {};
   return `weights ${gemm}, KV cache ${kvcache}${moe ? `, experts ${experts}` : ""}`;

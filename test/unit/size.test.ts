@@ -297,6 +297,23 @@ describe("a written stack", () => {
     expect(comments.every((line) => line.length <= 132)).toBe(true);
   });
 
+  it("says, as the notes do, that it asks for no KV cache of fp8, where one was predicted", async () => {
+    const asked = options({ model: "deepseek-ai/DeepSeek-R1", gpus: "32", tpot: "40", engine: ["vllm"] });
+    const { layouts, notes } = await size(asked, sources);
+    const said = notes.filter((note) => note.includes("KV cache"));
+    expect(said).toEqual([
+      expect.stringMatching(/^vllm on H100: predicted with a KV cache of fp8, which the/),
+    ]);
+    const [layout] = layouts;
+    if (layout === undefined) throw new Error("no layout");
+    const text = stackText(layout, asked, { rank: 1, of: 12, deployed: "1.2.3" });
+    expect(text).toContain("# Nothing here asks for a KV cache of fp8: ");
+    const comments = text.split("\n").filter((line) => line.startsWith("#"));
+    expect(comments.filter((line) => line.length > 132)).toEqual([]);
+    const usual = await size(options({ engine: ["vllm"] }), sources);
+    expect(usual.notes.filter((note) => note.includes("KV cache"))).toEqual([]);
+  });
+
   const parts = fc.constantFrom(1, 2, 4, 8, 16);
   const role = fc.record({
     ...{ replicas: fc.integer({ min: 1, max: 16 }), tp: parts, dp: parts, pp: fc.constantFrom(1, 1, 2) },
