@@ -69,6 +69,8 @@ export const LENGTHS = { isl: "4000", osl: "500" } as const;
 
 const LIMITS = {
   tokens: { least: 1, most: 1_000_000 },
+  // Of one token there is none after the first, for which AIConfigurator has a time.
+  answer: { least: 2, most: 1_000_000 },
   prefixes: { least: 1, most: 100_000 },
   milliseconds: { least: 1, most: 600_000 },
   gpus: { least: 1, most: 1024 },
@@ -148,7 +150,7 @@ type Whole = (option: string, text: string | undefined, limits: Limits) => numbe
 function lengthsOf({ isl, osl, trace }: Written, whole: Whole, problems: string[]) {
   const said = {
     isl: whole("--isl", isl ?? LENGTHS.isl, LIMITS.tokens),
-    osl: whole("--osl", osl ?? LENGTHS.osl, LIMITS.tokens),
+    osl: whole("--osl", osl ?? LENGTHS.osl, LIMITS.answer),
     trace: undefined,
   };
   if (trace === undefined) return said;
@@ -156,6 +158,10 @@ function lengthsOf({ isl, osl, trace }: Written, whole: Whole, problems: string[
     problems.push("--trace has the lengths of prompts and answers: leave out --isl and --osl, or it.");
   try {
     const read = readTrace(trace);
+    if (read.osl < LIMITS.answer.least)
+      problems.push(
+        `--trace ${JSON.stringify(trace)} has answers of ${read.osl} token in the mean. Allowed: at least ${LIMITS.answer.least}.`,
+      );
     return { isl: read.isl, osl: read.osl, trace: read };
   } catch (error) {
     problems.push(`--trace ${JSON.stringify(trace)} cannot be used: ${messageOf(error)}.`);

@@ -35,6 +35,14 @@ describe("the options of size", () => {
     expect(named.toSorted()).toEqual(["--model", "--engine", "--accelerator", ...prices, ...rest].toSorted());
   });
 
+  it("refuse answers of one token, which have no time for each other", () => {
+    expect(problemsOf({ osl: "1" })).toEqual(['--osl "1" is not a whole number from 2 to 1000000.']);
+    expect(problemsOf({ osl: "2" })).toEqual([]);
+    const trace = join(directory, "trace.jsonl");
+    writeFileSync(trace, '{"input_length": 40, "output_length": 1}');
+    expect(problemsOf({ trace })[0]).toMatch(/^--trace ".*" has answers of 1 token in the mean\. Allowed: /);
+  });
+
   it("name what is missing, and infra that there is not", () => {
     const oneOf =
       "Say one of --gpus (GPUs that there are), --rate (requests/s) and --concurrency (requests at a time): ";
@@ -137,7 +145,7 @@ describe("a trace", () => {
     expect(problemsOf({ ...written(""), trace: join(directory, "none") })[0]).toMatch(
       /^--trace .*there is no such file/,
     );
-    expect(problemsOf({ ...written(request(1, 1)), prefixes: "5" })[0]).toMatch(/^--trace says itself what/);
-    expect(problemsOf({ ...written(request(1, 1)), isl: "5" })[0]).toMatch(/^--trace has the lengths/);
+    expect(problemsOf({ ...written(request(1, 2)), prefixes: "5" })[0]).toMatch(/^--trace says itself what/);
+    expect(problemsOf({ ...written(request(1, 2)), isl: "5" })[0]).toMatch(/^--trace has the lengths/);
   });
 });
