@@ -223,14 +223,16 @@ function stackFileProblems(write: string | undefined): string[] {
   return newFileProblems("--write", write);
 }
 
-function chartProblems({ chart, prices, infra }: SizeOptions): string[] {
+function chartProblems({ chart, prices, infra, accelerators }: SizeOptions): string[] {
   if (chart === undefined) return [];
   if (!/.\.svg$/.test(basename(chart)))
     return [`--chart ${JSON.stringify(chart)} is no picture's file. Allowed: NAME.svg.`];
-  const isPriced = Object.keys(prices).length > 0 || infra.length > 0;
+  const isPriced = infra.length > 0 || [...accelerators, ANY].some((name) => Object.hasOwn(prices, name));
+  const none =
+    Object.keys(prices).length === 0 ? "" : `, and those of --price are not of ${accelerators.join(", ")}`;
   const unpriced = isPriced
     ? []
-    : ["--chart draws prices: say --price (dollars an hour for a GPU), or --infra."];
+    : [`--chart draws prices${none}: say --price (dollars an hour for a GPU), or --infra.`];
   return [...unpriced, ...newFileProblems("--chart", chart)];
 }
 
@@ -271,5 +273,10 @@ function pricesOf(written: readonly string[], problems: string[]): Readonly<Reco
     }
     return [[name, price]];
   });
+  const names = pairs.map(([name]) => name);
+  for (const name of new Set(names.filter((one, at) => names.indexOf(one) !== at)))
+    problems.push(
+      `--price says more than one price ${name === ANY ? "for all accelerators" : `for ${name}`}. Allowed: one for each.`,
+    );
   return Object.fromEntries(pairs);
 }

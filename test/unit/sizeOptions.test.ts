@@ -71,6 +71,22 @@ describe("the options of size", () => {
     expect(problemsOf({ chart: join(directory, "x", "a.svg"), price })[0]).toMatch(/no such directory/);
     expect(problemsOf({ chart: join(directory, "a.svg") })[0]).toMatch(/^--chart draws prices: say --price/);
   });
+
+  it("refuse a picture whose price is of no accelerator that is tried, before anything is asked", () => {
+    const chart = join(directory, "a.svg");
+    expect(problemsOf({ chart, price: ["H100=3"], accelerator: ["H200"] })).toEqual([
+      "--chart draws prices, and those of --price are not of H200: say --price (dollars an hour for a GPU), or --infra.",
+    ]);
+    expect(problemsOf({ chart, price: ["H100=3"], accelerator: ["H200", "H100"] })).toEqual([]);
+    expect(problemsOf({ chart, price: ["H100=3", "2"], accelerator: ["H200"] })).toEqual([]);
+  });
+
+  it("refuse two prices of the same", () => {
+    expect(problemsOf({ price: ["H100=2", "H100=3", "2", "H200=3"] })).toEqual([
+      "--price says more than one price for H100. Allowed: one for each.",
+    ]);
+    expect(problemsOf({ price: ["2", "2"] })[0]).toMatch(/more than one price for all accelerators/);
+  });
 });
 
 describe("shared prefixes", () => {
