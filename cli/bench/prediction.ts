@@ -5,6 +5,7 @@ import type { DeployedLayout } from "../../plan/outputs";
 import { ACCELERATORS } from "../size/accelerators";
 import type { Estimate, Estimated, EstimateQuestion } from "../size/aiconfigurator";
 import { layoutText } from "../size/draw";
+import { askedAs } from "../size/models";
 import type { Prediction, Summary } from "./summary";
 import type { BenchTarget } from "./target";
 
@@ -53,7 +54,7 @@ export function questionOf(
     .filter(({ role }) => role !== "prefill")
     .reduce((sum, { replicas, dp }) => sum + replicas * dp, 0);
   const loads = loadsOf(measured, groups);
-  const question = { model: layout.model, backend: engine, system, roles, loads };
+  const question = { model: askedAs(layout.model), backend: engine, system, roles, loads };
   return { question, engine, accelerator, groups };
 }
 

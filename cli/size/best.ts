@@ -3,6 +3,7 @@ import type { BestLayout } from "../../plan/usualPools";
 import { ACCELERATORS } from "./accelerators";
 import type { Question, Said } from "./aiconfigurator";
 import { layoutText } from "./draw";
+import { stackNames } from "./models";
 import { checkedOptions } from "./options";
 import { size } from "./size";
 
@@ -11,14 +12,6 @@ export interface SizeRecord {
   readonly question: Question;
   readonly said: Said;
 }
-
-/**
- * Names that stacks have, of models of the shape that AIConfigurator knows by the first: Llama 3.3 70B is cut
- * as 3.1 is. https://huggingface.co/meta-llama/Llama-3.3-70B-Instruct/blob/main/config.json
- */
-const NAMES: Readonly<Record<string, readonly string[]>> = {
-  "meta-llama/Meta-Llama-3.1-70B": ["meta-llama/Llama-3.1-70B-Instruct", "meta-llama/Llama-3.3-70B-Instruct"],
-};
 
 /** The best layout of each recorded question about GPUs, in their order. */
 export async function bestLayouts(records: readonly SizeRecord[]): Promise<BestLayout[]> {
@@ -43,5 +36,5 @@ async function bestOf({ question, said }: SizeRecord): Promise<BestLayout[]> {
   const { nodes = 1, gpusPerNode = need.gpus } = cluster ?? {};
   const where = { engine: best.engine, accelerator, nodes, gpusPerNode };
   const layout = { ...where, isl, osl, ttft, tpot, layout: layoutText(best), pools };
-  return (NAMES[model] ?? [model]).map((name) => ({ model: name, ...layout }));
+  return stackNames(model).map((name) => ({ model: name, ...layout }));
 }

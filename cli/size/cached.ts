@@ -8,6 +8,7 @@ import { ACCELERATORS } from "./accelerators";
 import type { Estimate, Estimated, EstimateQuestion } from "./aiconfigurator";
 import { layoutText, partsOf } from "./draw";
 import { byNumbers, type Cached, type Priced, priced, rankKeys, type WithCache } from "./layouts";
+import { askedAs } from "./models";
 import type { SizeOptions } from "./options";
 import { type PrefixLoad, prefixText } from "./prefixes";
 import type { Replayed, ReplayQuestion, Shares } from "./replay";
@@ -98,7 +99,13 @@ export function estimateQuestion(
     ...{ role, replicas, tp, pp, dp, moeEp },
     ...(role === "prefill" ? { batch: Math.max(1, own) } : {}),
   }));
-  return { model, backend: engine, system: ACCELERATORS[accelerator] ?? accelerator, roles: asked, loads };
+  return {
+    model: askedAs(model),
+    backend: engine,
+    system: ACCELERATORS[accelerator] ?? accelerator,
+    roles: asked,
+    loads,
+  };
 }
 
 interface Found {

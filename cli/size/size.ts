@@ -14,6 +14,7 @@ import {
   priced,
   ranked,
 } from "./layouts";
+import { askedAs, askedAsText } from "./models";
 import type { SizeOptions } from "./options";
 import { type Costs, machinePrices, type Prices } from "./prices";
 import { traceText } from "./trace";
@@ -39,7 +40,8 @@ export interface Sized {
 
 /** The question about one engine on one accelerator. */
 export function questionOf(options: SizeOptions, engine: string, accelerator: string): Question {
-  const { model, isl, osl, ttft, tpot, need } = options;
+  const { isl, osl, ttft, tpot, need } = options;
+  const model = askedAs(options.model);
   const system = ACCELERATORS[accelerator] ?? accelerator;
   const curve = options.chart !== undefined;
   const pairs = [{ backend: engine, system }];
@@ -56,7 +58,8 @@ export async function size(options: SizeOptions, sources: Sources): Promise<Size
   const offered = missing.filter(({ why }) => why === undefined).map(({ name }) => name);
   const refusals = missing.flatMap(({ name, why }) => (why === undefined ? [] : [`${name}: ${why}`]));
   if (offered.length === 0) throw new UsageProblem(refusals.join("\n"));
-  const notes = [...(options.trace === undefined ? [] : [traceText(options.trace)]), ...refusals];
+  const about = [options.trace && traceText(options.trace), askedAsText(options.model)];
+  const notes = [...about.filter((line) => line !== undefined), ...refusals];
   const layouts: Priced[] = [];
   const curve: Priced[] = [];
   for (const accelerator of offered)

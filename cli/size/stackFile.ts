@@ -4,6 +4,7 @@ import { namedSettings } from "../../config/problems";
 import { VERSIONS } from "../../config/versions";
 import { layoutText, money, percent } from "./draw";
 import { assumedCache, type Priced, type WithCache } from "./layouts";
+import { askedAsText } from "./models";
 import { needText } from "./need";
 import type { SizeOptions } from "./options";
 import { prefixLoadOf, prefixText } from "./prefixes";
@@ -48,6 +49,7 @@ function commentLines(
     `A prediction by NVIDIA's AIConfigurator ${VERSIONS.aiconfigurator}, not a measurement: of ${layout.engine} ${layout.version}, where ${deployed} is`,
     `deployed; ${numbersText(layout)}; ${prefixLoadOf(options) === undefined ? "without shared prefixes of prompts" : "shared prefixes only where it says so"}.`,
     ...cacheLines(layout),
+    ...[askedAsText(options.model)].filter((line) => line !== undefined),
     "docs/sizing.md says what else it leaves out.",
   ];
 }

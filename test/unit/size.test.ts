@@ -2,19 +2,16 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { parse } from "yaml";
 import { planStack } from "../../cli/plannedStack";
-import { UsageProblem } from "../../cli/pulumi/problem";
 import { aiconfiguratorRequirements, type Said } from "../../cli/size/aiconfigurator";
 import { chartSpec } from "../../cli/size/chart";
 import { drawTable, layoutText } from "../../cli/size/draw";
 import { type Candidate, isRefused, layoutOf, priced, ranked } from "../../cli/size/layouts";
 import type { Written } from "../../cli/size/options";
 import type { Costs } from "../../cli/size/prices";
-import { questionOf, type Sources, size } from "../../cli/size/size";
+import { questionOf, size } from "../../cli/size/size";
 import { stackText } from "../../cli/size/stackFile";
 import { svgOf } from "../../cli/vega";
 import { ConfigError } from "../../config/problems";
@@ -24,7 +21,7 @@ import { parseConfig } from "../../plan/config";
 import type { DeploymentCost } from "../../plan/cost";
 import { plan } from "../../plan/plan";
 import { SERVICES } from "./planShapes";
-import { sizeOptions as options, sizeRecords } from "./sizeAsked";
+import { configIn, sizeOptions as options, sizeRecords, recordedSources as sources } from "./sizeAsked";
 
 let directory: string;
 beforeEach(() => {
@@ -41,17 +38,6 @@ function costOf(dollars: number | null): DeploymentCost {
   const machines = { name: "main", gpus: 8, infra: "gcp/us-central1", instanceType: "a3-highgpu-8g" };
   return { gpus: 8, ...price, clusters: [{ ...machines, ...price }] };
 }
-
-/** Whoever asks something else than what was recorded gets no answer. */
-const sources: Sources = {
-  predict: async (question) => {
-    const record = sizeRecords.find((one) => isDeepStrictEqual(one.question, question));
-    if (record === undefined) throw new Error(`not recorded: ${JSON.stringify(question)}`);
-    return record.said;
-  },
-  costs: async () => undefined,
-  say: () => undefined,
-};
 
 describe("what AIConfigurator has said", () => {
   it("becomes layouts for all GPUs, the cheapest tokens first", async () => {
@@ -146,23 +132,6 @@ describe("what AIConfigurator has said", () => {
     expect(notes.filter((note) => note.startsWith("L40S: no price: "))).toHaveLength(1);
     const nowhere = options({ engine: ["sglang"], infra: ["gcp"], accelerator: ["L40S"] });
     await expect(size(nowhere, { ...sources, costs })).rejects.toThrow(/^L40S: no price: .*no L40S in gcp/);
-  });
-
-  it("names the models that it knows, for one that it does not", async () => {
-    const predict = async (): Promise<Said> => ({ known: ["a/b"], problem: "no config.json" });
-    await expect(size(options(), { ...sources, predict })).rejects.toThrow(
-      /^--model "Qwen\/Qwen3-8B": AIConfigurator .* does not know it.*no config.json(.|\n)*a\/b/,
-    );
-  });
-
-  it("refuses prompts that the model does not take, with both numbers", async () => {
-    const predict = async (): Promise<Said> => ({ known: [], context: 40_960 });
-    const asked = options({ isl: "100000" });
-    const refused = size(asked, { ...sources, predict });
-    await expect(refused).rejects.toThrow(UsageProblem);
-    await expect(refused).rejects.toThrow(
-      "--isl 100000 and --osl 500: a prompt with its answer has 100500 tokens, but the configuration of Qwen/Qwen3-8B says that it takes 40960 at most.",
-    );
   });
 
   it("is told where no layout keeps the promise", async () => {
@@ -263,12 +232,6 @@ describe("the picture", () => {
 interface Point {
   readonly across: number;
   readonly dollars: number;
-}
-
-/** The configuration of a written stack, as `plan` reads it. */
-function configIn(text: string): object {
-  const { config } = parse(text) as { readonly config: Readonly<Record<string, unknown>> };
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [key.split(":")[1] ?? "", value]));
 }
 
 describe("a written stack", () => {
