@@ -42,7 +42,7 @@ export const command = verb(
   .option("--rate <n>", "instead of --gpus: requests a second that it has to carry")
   .option("--concurrency <n>", "instead of --gpus: requests at a time that it has to carry")
   .option("--isl <tokens>", `length of a prompt (default: ${LENGTHS.isl})`)
-  .option("--osl <tokens>", `length of an answer (default: ${LENGTHS.osl})`)
+  .option("--osl <tokens>", `length of an answer, at least 2 (default: ${LENGTHS.osl})`)
   .option("--shared-prefix <tokens>", "how many of a prompt's tokens, its first ones, other prompts have too")
   .option("--prefixes <n>", "how many different such beginnings there are; with --shared-prefix")
   .option(
@@ -73,7 +73,11 @@ export const command = verb(
   .option("--choose <n>", "which one, by its number in the table (default: 1)")
   .addOption(
     json(
-      "{layouts:[{engine,accelerator,mode,roles,gpus,nodes,tokensPerSecondPerGpu,ttft,tpot,requestsPerSecond,dollarsPerHour,dollarsPerMillionTokens,spotDollarsPerHour,spotDollarsPerMillionTokens,cached?,config}],notes}",
+      [
+        "{layouts:[{engine,version,deployedVersion,accelerator,mode,roles,gpus,nodes,tokensPerSecondPerGpu,tokensPerSecondPerUser,ttft,tpot,requestsPerSecond,concurrency,dollarsPerHour,dollarsPerMillionTokens,spotDollarsPerHour,spotDollarsPerMillionTokens,cached?,config}],notes};",
+        "version: of the engine whose data it is, deployedVersion: that a stack runs (null if not known); tokensPerSecondPerUser: of one client;",
+        "concurrency: requests at a time that the numbers are with; ttft, tpot: milliseconds",
+      ].join(" "),
     ),
   )
   .action(async ({ json: isJson, ...written }) => {
@@ -88,7 +92,8 @@ export const command = verb(
       say: progress.line,
     });
     const { layouts, notes } = await cachesOf(sized, options, progress);
-    if (isJson) console.log(JSON.stringify({ layouts: layouts.map(asJson), notes }, undefined, 2));
+    const all = layouts.map((layout) => asJson(layout, deployedVersion));
+    if (isJson) console.log(JSON.stringify({ layouts: all, notes }, undefined, 2));
     else print(layouts, notes, options);
     if (options.chart !== undefined) await draw(sized.curve, options, options.chart);
     if (layouts.length === 0) process.exitCode = EXIT.notAsWanted;

@@ -101,7 +101,10 @@ export function versionLines(
   return [...new Set(said)];
 }
 
-/** The members that are printed by `--json`. */
-export function asJson({ parsed: _parsed, plan: _plan, moe: _moe, ...layout }: Priced): object {
-  return layout;
+/** The members that are printed by `--json`, with the version that a stack runs beside the measured one. */
+export function asJson(
+  { parsed: _parsed, plan: _plan, moe: _moe, ...layout }: Priced,
+  deployed: (engine: string) => string | undefined,
+): object {
+  return { ...layout, deployedVersion: deployed(layout.engine) ?? null };
 }

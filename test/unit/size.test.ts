@@ -4,10 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { command } from "../../cli/commands/size";
 import { planStack } from "../../cli/plannedStack";
 import { aiconfiguratorRequirements, type Said } from "../../cli/size/aiconfigurator";
 import { chartSpec } from "../../cli/size/chart";
-import { drawTable, layoutText } from "../../cli/size/draw";
+import { asJson, drawTable, layoutText } from "../../cli/size/draw";
 import { type Candidate, isRefused, layoutOf, priced, ranked } from "../../cli/size/layouts";
 import type { Written } from "../../cli/size/options";
 import type { Costs } from "../../cli/size/prices";
@@ -141,6 +142,20 @@ describe("what AIConfigurator has said", () => {
     const { layouts, notes } = await size(options({ engine: ["sglang"] }), { ...sources, predict });
     expect(layouts).toEqual([]);
     expect(notes).toEqual([`sglang on H100: ${problems[0]}`]);
+  });
+
+  it("is printed as JSON with both versions of the engine, and the help names every member", async () => {
+    const [layout] = (await size(options({ engine: ["sglang"] }), sources)).layouts;
+    if (layout === undefined) throw new Error("no layout");
+    const said = asJson(layout, (engine) => `${engine}'s`);
+    expect(said).toMatchObject({ version: "0.5.14", deployedVersion: "sglang's", concurrency: 512 });
+    expect(asJson(layout, () => undefined)).toMatchObject({ deployedVersion: null });
+    const help = command.options.find(({ long }) => long === "--json")?.description ?? "";
+    const [, members = ""] = /layouts:\[\{(.*)\}\]/.exec(help) ?? [];
+    const named = members.split(",").filter((name) => name !== "cached?");
+    expect(named.toSorted()).toEqual(Object.keys(said).toSorted());
+    for (const name of ["version", "concurrency", "tokensPerSecondPerUser"])
+      expect(help).toContain(`${name}: `);
   });
 
   it("is drawn as a table of equal columns", async () => {

@@ -80,7 +80,9 @@ describe("shared prefixes, as recorded", () => {
       /^sim\.: a simulation by Dynamo [\d.]+'s offline replay.*one of 200 prefixes of 3,500 tokens; counted are /,
     );
     expect(notes.filter((note) => /^sim\. cache, tokens \(AIConfigurator /.test(note))).toHaveLength(1);
-    const [first] = layouts.map(asJson) as { readonly cached: { readonly kv: { readonly share: number } } }[];
+    const [first] = layouts.map((one) => asJson(one, () => "1")) as {
+      readonly cached: { readonly kv: { readonly share: number } };
+    }[];
     expect(first?.cached.kv.share).toBe(layouts[0]?.cached?.kv.share);
   });
 
