@@ -69,14 +69,15 @@ type Environment = Readonly<Record<string, string>>;
 /** A lab's SkyPilot, asked like a user does. */
 export class LabSky {
   private readonly sessions = new Map<string, SkySession>();
-  private readonly own: Environment;
+  /** Of its processes, in addition to this one's. */
+  readonly env: Environment;
 
   constructor(private readonly lab: Lab) {
-    this.own = { [LAB_MARK]: lab.root, ...skyEnvironmentOf(lab) };
+    this.env = { [LAB_MARK]: lab.root, ...skyEnvironmentOf(lab) };
   }
 
   run(...args: readonly string[]): Promise<Ended> {
-    return run(installedSky(this.lab), args, this.own);
+    return run(installedSky(this.lab), args, this.env);
   }
 
   /** @param env Selects another API server than the lab's own. */
@@ -106,7 +107,7 @@ export class LabSky {
   /** Short queries, in a process that is kept for the next one: starting `sky` takes seconds. */
   private async asked(args: readonly string[], env: Environment = {}): Promise<unknown> {
     const key = JSON.stringify(env);
-    const program = { command: installedSky(this.lab), env: { ...this.own, ...env } };
+    const program = { command: installedSky(this.lab), env: { ...this.env, ...env } };
     const python = interpreterOf(program.command);
     if (python === undefined) throw new Error(`${program.command} has no Python beside it`);
     const session = this.sessions.get(key) ?? new SkySession(program, python, new AbortController().signal);
