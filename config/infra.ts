@@ -7,17 +7,23 @@
 /** Infras that are no clouds, of which some settings mean something else. */
 export type InfraKind = "Slurm" | "Kubernetes";
 
-/** By the name before the first `/`. Ssh node pools are a Kubernetes that SkyPilot sets up itself. */
+/** Other names of clouds that SkyPilot takes. */
+export const ALIASES: Readonly<Record<string, string>> = { digitalocean: "do", k8s: "kubernetes" };
+
+/** By cloud. Ssh node pools are a Kubernetes that SkyPilot sets up itself. */
 const KINDS: Readonly<Record<string, InfraKind>> = {
   slurm: "Slurm",
-  k8s: "Kubernetes",
   kubernetes: "Kubernetes",
   ssh: "Kubernetes",
 };
 
-/** The cloud (or scheduler) of an infra: `aws` of `AWS/us-east-1`. */
+/**
+ * The cloud (or scheduler) of an infra, by SkyPilot's own name: `aws` of `AWS/us-east-1`, `kubernetes` of
+ * `k8s`.
+ */
 export function cloudOf(infra: string): string {
-  return (infra.split("/")[0] ?? "").toLowerCase();
+  const name = (infra.split("/")[0] ?? "").toLowerCase();
+  return ALIASES[name] ?? name;
 }
 
 /** The region of a cloud's infra (`us-east-1` of `aws/us-east-1/us-east-1a`); undefined for any. */
@@ -46,12 +52,8 @@ export function isSlurm(infra: string): boolean {
   return infraKind(infra) === "Slurm";
 }
 
-/** By its section of SkyPilot's configuration. */
-const KUBERNETES_SECTIONS: Readonly<Record<string, "kubernetes" | "ssh">> = {
-  k8s: "kubernetes",
-  kubernetes: "kubernetes",
-  ssh: "ssh",
-};
+/** Sections of SkyPilot's configuration, by the names of their clouds. */
+const KUBERNETES_SECTIONS = ["kubernetes", "ssh"] as const;
 
 /**
  * Sections of SkyPilot's configuration for each Kubernetes that may be chosen; any, if SkyPilot chooses the
@@ -59,8 +61,7 @@ const KUBERNETES_SECTIONS: Readonly<Record<string, "kubernetes" | "ssh">> = {
  */
 export function kubernetesSections(infra: readonly string[]): readonly ("kubernetes" | "ssh")[] {
   const isOpen = infra.length === 0 || infra.some((one) => cloudOf(one) === "*");
-  const named = isOpen ? ["kubernetes", "ssh"] : infra.map(cloudOf);
-  return [...new Set(named.flatMap((cloud) => KUBERNETES_SECTIONS[cloud] ?? []))].toSorted();
+  return KUBERNETES_SECTIONS.filter((section) => isOpen || infra.some((one) => cloudOf(one) === section));
 }
 
 /** Features that a deployment may request of an infra. */
@@ -189,15 +190,11 @@ export const UNCERTAIN: Readonly<Record<string, readonly SkyFeature[]>> = {
   ssh: ["spot", "networkTier"],
 };
 
-/** Other names that SkyPilot takes. */
-export const ALIASES: Readonly<Record<string, string>> = { digitalocean: "do", k8s: "kubernetes" };
-
 /** What SkyPilot knows before the first `/`, apart from `*`. */
 export const CLOUDS: readonly string[] = [...Object.keys(UNSUPPORTED), ...Object.keys(ALIASES)].toSorted();
 
 function has(table: Readonly<Record<string, readonly SkyFeature[]>>, infra: string, feature: SkyFeature) {
-  const cloud = cloudOf(infra);
-  return table[ALIASES[cloud] ?? cloud]?.includes(feature) === true;
+  return table[cloudOf(infra)]?.includes(feature) === true;
 }
 
 /** Whether SkyPilot never supports the feature there. */
@@ -281,6 +278,6 @@ export const APPLIED_ON: Readonly<Record<IgnoredSetting, readonly string[]>> = {
 
 /** Whether SkyPilot leaves it out there without a word. */
 export function ignores(infra: string, setting: IgnoredSetting): boolean {
-  const cloud = ALIASES[cloudOf(infra)] ?? cloudOf(infra);
+  const cloud = cloudOf(infra);
   return UNSUPPORTED[cloud] !== undefined && !APPLIED_ON[setting].includes(cloud);
 }

@@ -35,9 +35,6 @@ export interface SkyProgram {
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** SkyPilot's name of a cloud's extra if it differs from the cloud's own name. */
-const EXTRAS: Readonly<Record<string, string>> = { k8s: "kubernetes" };
-
 /**
  * The `sky` for these infras: the lab's own if the lab is up and nothing else is meant, else the one on PATH,
  * else one installed into the cache with support for these clouds.
@@ -93,7 +90,7 @@ export async function skyAtHand(infra: readonly string[]): Promise<SkyProgram | 
 /** The clouds of some infras, as SkyPilot's extras, unique and sorted. */
 export function cloudsOf(infra: readonly string[]): string[] {
   const clouds = infra.map(cloudOf).filter((name) => name !== "*");
-  return [...new Set(clouds.map((name) => EXTRAS[name] ?? name))].sort();
+  return [...new Set(clouds)].sort();
 }
 
 /** The directory of this project's own SkyPilot with support for some clouds. */

@@ -132,22 +132,14 @@ function notTaken(wrong: Wrong, group: string, lists: boolean): string {
   return `SkyPilot does not take this from a task. Allowed: ${listed(siblings)}. ${ELSEWHERE}`;
 }
 
-/** Sections for one cloud only. */
-const CLOUD_SECTIONS: Readonly<Record<string, readonly string[]>> = {
-  azure: ["azure"],
-  gcp: ["gcp"],
-  kubernetes: ["kubernetes", "k8s"],
-  slurm: ["slurm"],
-  ssh: ["ssh"],
-  vast: ["vast"],
-};
+/** Sections for the cloud of their name only. */
+const CLOUD_SECTIONS: readonly string[] = ["azure", "gcp", "kubernetes", "slurm", "ssh", "vast"];
 
 function idleSections(config: object, infra: readonly string[]): Problem[] {
   const clouds = infra.map(cloudOf);
   if (clouds.length === 0 || clouds.includes("*")) return [];
   return Object.keys(config).flatMap((section): Problem[] => {
-    const own = CLOUD_SECTIONS[section];
-    if (own === undefined || own.some((cloud) => clouds.includes(cloud))) return [];
+    if (!CLOUD_SECTIONS.includes(section) || clouds.includes(section)) return [];
     const message = `has no effect: none of sky.infra (${infra.join(", ")}) is ${section}. Remove it, or add that infra.`;
     return [{ path: ["sky", "config", section], message }];
   });

@@ -3,6 +3,19 @@
 import { describe, expect, it, test } from "vitest";
 import { dynamoImage } from "../../config/checks/image";
 import { TASK_CONFIG_KEYS } from "../../config/checks/skyConfig";
+import {
+  cannot,
+  cloudOf,
+  hasCatalog,
+  hasNetworkTiers,
+  ignores,
+  infraKind,
+  kubernetesSections,
+  runsAsImageUser,
+  runsContainers,
+  takesRdmaByMachineImage,
+  takesRunOptions,
+} from "../../config/infra";
 import { type ConfigInput, parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { programsOf } from "../../plan/types";
@@ -379,5 +392,21 @@ describe("dedicated clusters", () => {
   it("have the usual ports on machines of their own", () => {
     const all = ports("aws");
     expect(new Set(all).size).toBeLessThan(all.length);
+  });
+});
+
+describe("a cloud's other name", () => {
+  it.each([
+    ["DigitalOcean/nyc2", "do/nyc2"],
+    ["k8s/team", "kubernetes/team"],
+  ])("%s is the same cloud as %s, whatever is asked", (other, own) => {
+    const seen = (infra: string) => [
+      ...[cloudOf, infraKind, hasCatalog, runsContainers, takesRunOptions, runsAsImageUser].map((of) =>
+        of(infra),
+      ),
+      ...[hasNetworkTiers, takesRdmaByMachineImage].map((of) => of(infra)),
+      ...[cannot(infra, "spot"), ignores(infra, "labels"), kubernetesSections([infra])],
+    ];
+    expect(seen(other)).toEqual(seen(own));
   });
 });
