@@ -4,6 +4,7 @@ import { gpusPerReplica } from "../config/pools";
 import type { Problem, SettingPath } from "../config/problems";
 import { listed, show } from "../config/values";
 import { uniqueBy } from "../lib/uniqueBy";
+import { inWords } from "../lib/words";
 import type { ClusterPrice } from "./cost";
 import type { ClusterPlan } from "./types";
 
@@ -154,12 +155,6 @@ const REMEDIES: Readonly<Record<Missed, (config: DeploymentConfig) => string>> =
   infra: () => "correct sky.infra",
   several: () => "ask for less at once, or for another infra",
 };
-
-/** `Use this, or set that.` */
-function inWords(ways: readonly string[]): string {
-  const text = ways.join(", or ");
-  return text.charAt(0).toUpperCase() + text.slice(1);
-}
 
 /** Causes that are settings of `sky` with the same name. */
 const OF_SKY = new Set<Missed>(["useSpot", "instanceType", "cpus", "memory", "networkTier", "diskTier"]);

@@ -2,7 +2,7 @@
 
 import { PARALLEL_KEYS } from "../config/pools";
 import type { Problem } from "../config/problems";
-import { counted } from "../lib/words";
+import { counted, inWords } from "../lib/words";
 import type { PackingPool, PackingSpace } from "./packing";
 
 const gpus = (count: number): string => counted(count, "GPU");
@@ -86,12 +86,10 @@ export function problemsOfIdleGpus(
       path: ["cluster", "allowIdleGpus"],
       message:
         `${count} of ${gpus(nodes * gpusPerNode)} would sit idle (${shown.join(", ")}). ` +
-        `${capitalized([...remedies, "set this to true to accept it"].join(", or "))}.`,
+        `${inWords([...remedies, "set this to true to accept it"])}.`,
     },
   ];
 }
-
-const capitalized = (text: string): string => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 
 /** The pool whose replicas would fill all idle GPUs, if there is one. */
 function moreReplicas(pools: readonly PackingPool[], idle: readonly (readonly number[])[]): string[] {

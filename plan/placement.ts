@@ -44,7 +44,7 @@ export function acceleratorOf(config: DeploymentConfig, pool?: PoolConfig): stri
   return config.target === "local" ? undefined : (pool?.accelerator ?? config.cluster.accelerator);
 }
 
-function sized(config: Pick<DeploymentConfig, "pools">) {
+function sized(config: DeploymentConfig) {
   return config.pools.map((pool) => ({ ...pool, gpusPerReplica: gpusPerReplica(pool) }));
 }
 
@@ -66,7 +66,7 @@ function placeShared(config: DeploymentConfig): Placed {
   };
   const idle = allowIdleGpus
     ? []
-    : problemsOfIdleGpus(pools, { nodes, gpusPerNode }, packing.idle, sizeFirst(config));
+    : problemsOfIdleGpus(pools, { nodes, gpusPerNode }, packing.idle, sizeFirst(config, pools));
   return { clusters: [cluster], problems: idle };
 }
 
@@ -74,12 +74,12 @@ function placeShared(config: DeploymentConfig): Placed {
  * One worker on one GPU is what a stack has that says no pools, where the best ones are not known
  * (`bestLayout`). As many of them as there are GPUs may not even hold the model.
  */
-function sizeFirst({ engine, model, cluster: { nodes, gpusPerNode }, pools }: DeploymentConfig): string[] {
-  const [only, ...others] = sized({ pools });
+function sizeFirst({ engine, model, cluster }: DeploymentConfig, pools: ReturnType<typeof sized>): string[] {
+  const [only, ...others] = pools;
   const isOne = only?.replicas === 1 && only.gpusPerReplica === 1 && others.length === 0;
   if (!isOne || isSimulated(engine)) return [];
   return [
-    `let \`dynamo-sky size --model ${model} --gpus ${nodes * gpusPerNode}\` choose pools (without any there is one worker on one GPU)`,
+    `let \`dynamo-sky size --model ${model} --gpus ${cluster.nodes * cluster.gpusPerNode}\` choose pools (without any there is one worker on one GPU)`,
   ];
 }
 
