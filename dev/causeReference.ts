@@ -1,5 +1,6 @@
 /** The table of causes in the documentation, generated from `sky/causes.ts`. */
-import { CAUSES, type Cause, FAILURES, type FailureKind } from "../sky/causes";
+import { CAUSES, type Cause } from "../sky/causes";
+import { FAILURES, type FailureKind } from "../sky/failureKinds";
 
 export const CAUSES_FILE = "docs/troubleshooting.md";
 

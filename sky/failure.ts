@@ -2,7 +2,8 @@
 import { CausedFailure } from "../lib/errors";
 import { type ProgramLog, runsIn } from "../lib/logs";
 import { repeatedError } from "../lib/repeated";
-import { CAUSES, type Cause, FAILURES, type FailureKind } from "./causes";
+import { CAUSES, type Cause } from "./causes";
+import { FAILURES, type FailureKind } from "./failureKinds";
 import { slurmWait } from "./slurmReasons";
 
 export interface Failure {

@@ -15,7 +15,7 @@ import { summaryOf, topologyOf } from "../../components/topology";
 import { packageRoot } from "../../lib/root";
 import { parseConfig } from "../../plan/config";
 import { programLog } from "../../plan/node/paths";
-import { FAILURES } from "../../sky/causes";
+import { FAILURES } from "../../sky/failureKinds";
 import { exported, stackOutputs } from "../outputs";
 import { toolWords } from "../tools";
 import { eventually, TestDeployment } from "./support";

@@ -9,7 +9,7 @@ import { ask as smoke, smokeLine } from "../../cli/pipeline/smoke";
 import { proveRouting } from "../../cli/proof";
 import type { TaskName } from "../../config/task";
 import type { ProgramPlan } from "../../plan/types";
-import { FAILURES } from "../../sky/causes";
+import { FAILURES } from "../../sky/failureKinds";
 import { cacheDir } from "../../toolchain/index";
 import { modelHome } from "../../toolchain/model";
 import { type Deployment, planned, programOf } from "../unit/planShapes";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { CAUSES_FILE, renderCauses } from "../../dev/causeReference";
 import { packageRoot } from "../../lib/root";
-import { CAUSES, FAILURES, type FailureKind } from "../../sky/causes";
+import { CAUSES } from "../../sky/causes";
 import {
   causeOnNodes,
   classify,
@@ -14,6 +14,7 @@ import {
   permanentFailure,
   recentCause,
 } from "../../sky/failure";
+import { FAILURES, type FailureKind } from "../../sky/failureKinds";
 import { slurmWait, type WaitEnd } from "../../sky/slurmReasons";
 import { SLURM_REASONS } from "./slurmReasons";
 

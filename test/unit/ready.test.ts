@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { FAILURES } from "../../sky/causes";
+import { FAILURES } from "../../sky/failureKinds";
 
 const directory = mkdtempSync(join(tmpdir(), "dsky-ready-"));
 /** Models that the frontend lists; it serves none. */

@@ -5,8 +5,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { FailureKind } from "../../sky/causes";
 import { classify } from "../../sky/failure";
+import type { FailureKind } from "../../sky/failureKinds";
 
 const RECORDED: readonly (readonly [string, FailureKind, string])[] = [
   [

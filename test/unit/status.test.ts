@@ -4,7 +4,7 @@ import { drawStatus } from "../../cli/status/draw";
 import type { NodeReport, ProgramReport } from "../../cli/status/report";
 import { type Seen, statusOf } from "../../cli/status/status";
 import { duration, latency, rate } from "../../cli/status/units";
-import { FAILURES } from "../../sky/causes";
+import { FAILURES } from "../../sky/failureKinds";
 import { stackOutputs } from "../outputs";
 
 const NOW = Date.UTC(2026, 10, 24, 12) / 1000;
