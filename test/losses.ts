@@ -72,9 +72,10 @@ const RACED = /Cannot recreate stream.*No healthy TCP connection to \S+ after \d
 /** The streams that one worker of four had. */
 const MOST_RACED = STREAMS / 4;
 
-function raced(logs: readonly string[]): number {
+/** How many lines there are in logs, if there are such files, that match. */
+export function linesIn(logs: readonly string[], pattern: RegExp): number {
   const text = logs.map((log) => (existsSync(log) ? readFileSync(log, "utf8") : "")).join("\n");
-  return text.split("\n").filter((line) => RACED.test(stripVTControlCharacters(line))).length;
+  return text.split("\n").filter((line) => pattern.test(stripVTControlCharacters(line))).length;
 }
 
 /**
@@ -84,10 +85,10 @@ function raced(logs: readonly string[]): number {
  * @param logs Of the frontends.
  */
 export async function expectOnlyRacedLost(logs: readonly string[], end: () => Promise<Loss>): Promise<void> {
-  const before = raced(logs);
+  const before = linesIn(logs, RACED);
   const { open, late } = await end();
   expect(late).toEqual(ALL.late);
-  await expect.poll(() => raced(logs) - before, { timeout: 10_000 }).toBe(open.broken.length);
+  await expect.poll(() => linesIn(logs, RACED) - before, { timeout: 10_000 }).toBe(open.broken.length);
   expect(open.broken.length).toBeLessThanOrEqual(MOST_RACED);
   // None of them looks complete to its client.
   for (const { problem } of open.broken) expect(problem).toContain('"code":503');

@@ -13,7 +13,7 @@ import type { Progress } from "../../toolchain/index";
 import { freePorts } from "../freePorts";
 import type { Benchmark } from "./benchmark";
 import { type BenchmarkStacks, withBenchmarkStacks } from "./stacks";
-import type { Endpoint } from "./streams";
+import { type Endpoint, withKey } from "./streams";
 import {
   ANSWER_TOKENS,
   amounts,
@@ -85,9 +85,9 @@ async function bringUp(
     ...ports,
   };
   const running = deploymentOf(await stacks.bringUp(stackOf(engine, mode), config));
-  const { endpoint, model, apiKey, certificate } = running;
+  const { endpoint, model } = running;
   return {
-    gateway: { url: endpoint, model, authorization: `Bearer ${apiKey}`, ca: certificate },
+    gateway: withKey(running),
     frontend: { url: `http://${new URL(endpoint).hostname}:${ports.ports.frontendHttp}`, model },
   };
 }

@@ -13,7 +13,7 @@ import type { ConfigInput } from "../../config/schema";
 import type { DeploymentPlan } from "../../plan/types";
 import { packageRoot } from "../../toolchain/index";
 import { writeProject } from "./stacks";
-import type { Endpoint } from "./streams";
+import { type Endpoint, withKey } from "./streams";
 import { timed } from "./timing";
 
 /** The stack whose ports and infra are used. */
@@ -80,8 +80,7 @@ export class LabProject {
 
   async endpoint(): Promise<Endpoint> {
     const stack = await openStack({ projectDir: this.directory, stack: LAB_STACK, env: this.env });
-    const { endpoint, model, apiKey, certificate } = deploymentOf(await outputsOf(stack));
-    return { url: endpoint, model, authorization: `Bearer ${apiKey}`, ca: certificate };
+    return withKey(deploymentOf(await outputsOf(stack)));
   }
 
   /** Path of the recipe of the same deployment, and its plan. */

@@ -3,6 +3,7 @@
  * measurable.
  */
 import { Pool } from "undici";
+import type { RunningDeployment } from "../../cli/deployment/running";
 
 /** Target and credentials of requests. */
 export interface Endpoint {
@@ -13,6 +14,11 @@ export interface Endpoint {
   readonly authorization?: string | undefined;
   /** Trusted certificates, PEM. Default: the system's trust store. */
   readonly ca?: string | undefined;
+}
+
+/** The endpoint of a deployment with a key. */
+export function withKey({ endpoint, model, apiKey, certificate }: RunningDeployment): Endpoint {
+  return { url: endpoint, model, authorization: `Bearer ${apiKey}`, ca: certificate };
 }
 
 /** Number and size of requests. */

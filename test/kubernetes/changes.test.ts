@@ -4,6 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../config/schema";
+import { withKey } from "../../dev/benchmarks/streams";
 import { changesAlone, expectInTurn } from "../lab/changes";
 import { reason, titled } from "../lab/harness";
 import { LabStack } from "../lab/labStack";
@@ -112,13 +113,12 @@ describe.skipIf(reason !== undefined)(titled("changes on Kubernetes"), { timeout
   });
 
   it("loses none of 200 open streams when a node is drained in a second, and its replica is elsewhere too", async () => {
-    const { endpoint, model, apiKey, certificate } = await stack.deployment();
+    const target = withKey(await stack.deployment());
     const { node } = await workerPod();
     let drained: Promise<string> | undefined;
     const drain = () => {
       drained = askKubernetes("drain", node, "--force", "--delete-emptydir-data", "--grace-period=1");
     };
-    const target = { url: endpoint, model, authorization: `Bearer ${apiKey}`, ca: certificate };
     const loss = await lose(target, "a drained node", [processOfProgram("aggregated-1")], drain);
     expect(await drained).toContain("drained");
     expect(loss).toEqual(ALL);

@@ -1,14 +1,14 @@
 /** Programs of a stack on the lab are killed under load. */
-import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { RunningDeployment } from "../../cli/deployment/running";
 import { registered } from "../../cli/internal/ready";
+import { withKey } from "../../dev/benchmarks/streams";
 import { callHttp } from "../../lib/http";
 import { readyPath } from "../../lib/modelPath";
 import { programLog } from "../../plan/node/paths";
 import { type DeploymentPlan, programsOf } from "../../plan/types";
-import { ALL, expectOnlyRacedLost, expectOwnBroken, type Loss, lose } from "../losses";
+import { ALL, expectOnlyRacedLost, expectOwnBroken, type Loss, linesIn, lose } from "../losses";
 import { driver } from "./harness";
 import { processOfProgram } from "./processes";
 import { nodesDirectory } from "./secrecy";
@@ -18,6 +18,15 @@ export interface Loaded {
   readonly deployment: RunningDeployment;
   readonly plan: DeploymentPlan;
 }
+
+/**
+ * In nginx's log, of a request that it sends to another frontend: one was gone before it had answered
+ * anything.
+ */
+const ASKED_AGAIN = /while (connecting to|sending request to|reading response header from) upstream/;
+
+const logOnHead = (cluster: string, program: string): string =>
+  join(nodesDirectory(cluster) ?? "", "node0", programLog(program));
 
 /** A worker that is killed costs no request. */
 export async function expectNoneLost(loaded: Loaded, worker: string): Promise<void> {
@@ -33,7 +42,7 @@ export async function expectFewLost(
 ): Promise<void> {
   const logs = programsOf(loaded.plan)
     .filter(({ role }) => role === "frontend")
-    .map(({ name }) => join(nodesDirectory(cluster) ?? "", "node0", programLog(name)));
+    .map(({ name }) => logOnHead(cluster, name));
   await expectOnlyRacedLost(logs, () => losePrograms(loaded, workers));
   await untilReady(loaded);
 }
@@ -43,12 +52,12 @@ export async function expectFewLost(
  * @param cluster With the gateway's log.
  */
 export async function expectOwnLost(loaded: Loaded, frontend: string, cluster: string): Promise<void> {
-  const log = join(nodesDirectory(cluster) ?? "", "node0", programLog("gateway"));
-  const before = askedAgain(log);
+  const log = logOnHead(cluster, "gateway");
+  const before = linesIn([log], ASKED_AGAIN);
   const loss = await losePrograms(loaded, [frontend]);
   expectOwnBroken(loss);
   // Supervisor writes down what a program says when it gets to it.
-  const again = () => askedAgain(log) - before;
+  const again = () => linesIn([log], ASKED_AGAIN) - before;
   await expect.poll(again, { timeout: 10_000 }).toBeGreaterThan(0);
   process.stdout.write(`The gateway has asked the other frontend ${again()} times\n`);
   const { frontendHttp } = programsOf(loaded.plan).find(({ name }) => name === frontend)?.ports ?? {};
@@ -58,9 +67,7 @@ export async function expectOwnLost(loaded: Loaded, frontend: string, cluster: s
 }
 
 function losePrograms({ deployment }: Loaded, programs: readonly string[]): Promise<Loss> {
-  const { endpoint, model, apiKey, certificate } = deployment;
-  const known = { url: endpoint, model, authorization: `Bearer ${apiKey}`, ca: certificate };
-  return lose(known, programs.join(" and "), programs.map(processOfProgram));
+  return lose(withKey(deployment), programs.join(" and "), programs.map(processOfProgram));
 }
 
 /** Waits until all workers are registered, those that were killed no more, and the model answers. */
@@ -82,13 +89,6 @@ async function known(port: number, { model, namespace }: DeploymentPlan): Promis
   const url = `http://127.0.0.1:${port}/v1/${readyPath(model)}`;
   const answer = await callHttp(url, { timeoutMs: 5000, signal: new AbortController().signal });
   return registered(JSON.parse(answer.text), namespace);
-}
-
-/** Requests that nginx has sent to another frontend, since one was gone before it had answered anything. */
-function askedAgain(log: string): number {
-  const text = existsSync(log) ? readFileSync(log, "utf8") : "";
-  const lost = /while (connecting to|sending request to|reading response header from) upstream/;
-  return text.split("\n").filter((line) => lost.test(line)).length;
 }
 
 function statusOf(url: string): Promise<number> {
