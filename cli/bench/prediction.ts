@@ -6,6 +6,7 @@ import { ACCELERATORS } from "../size/accelerators";
 import type { Estimate, Estimated, EstimateQuestion } from "../size/aiconfigurator";
 import { layoutText } from "../size/draw";
 import { askedAs } from "../size/models";
+import { LEAST_ANSWER } from "../size/options";
 import type { Prediction, Summary } from "./summary";
 import type { BenchTarget } from "./target";
 
@@ -50,10 +51,15 @@ export function questionOf(
     return {
       missing: `AIConfigurator has not measured ${accelerator}, but ${Object.keys(ACCELERATORS).join(", ")}`,
     };
+  const lengths = lengthsOf(measured);
+  if (lengths.osl < LEAST_ANSWER)
+    return {
+      missing: `the answers have ${lengths.osl} token in the mean, and AIConfigurator counts those after the first`,
+    };
   const groups = roles
     .filter(({ role }) => role !== "prefill")
     .reduce((sum, { replicas, dp }) => sum + replicas * dp, 0);
-  const loads = loadsOf(measured, groups);
+  const loads = batchesOf(measured, groups).map((batch) => ({ ...lengths, batch }));
   const question = { model: askedAs(layout.model), backend: engine, system, roles, loads };
   return { question, engine, accelerator, groups };
 }
@@ -72,18 +78,20 @@ function rolesOf({ pools }: DeployedLayout): Role[] | string {
   return roles.some(({ replicas }) => replicas === 0) ? "it has no workers now" : roles;
 }
 
-/** One of each size of batch, with the lengths that were measured. */
-function loadsOf({ load, points }: Pick<Summary, "load" | "points">, groups: number): Load[] {
+/** Of prompts and answers, as they were measured; as they were asked for where nothing was counted. */
+function lengthsOf({ load, points }: Pick<Summary, "load" | "points">): Omit<Load, "batch"> {
   const runs = points.flatMap((point) => point.runs);
   const { prompt, prefix, answer } = load;
   const asked = prompt.mean + (prefix?.tokens ?? 0);
   const isl = mean(runs.flatMap(({ promptTokens }) => promptTokens ?? [])) ?? asked;
   const osl = mean(runs.flatMap(({ answerTokens }) => answerTokens ?? [])) ?? answer.mean;
-  const cached = Math.min(prefix?.tokens ?? 0, isl - 1);
+  return { isl, osl, prefix: Math.min(prefix?.tokens ?? 0, isl - 1) };
+}
+
+/** The sizes of batches that workers have, each once. */
+function batchesOf({ points }: Pick<Summary, "points">, groups: number): number[] {
   const batches = points.flatMap(({ clients }) => sharesOf(clients, groups).map(({ batch }) => batch));
-  return [...new Set(batches)]
-    .toSorted((a, b) => a - b)
-    .map((batch) => ({ isl, osl, prefix: cached, batch }));
+  return [...new Set(batches)].toSorted((a, b) => a - b);
 }
 
 function mean(tokens: readonly number[]): number | undefined {

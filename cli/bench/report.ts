@@ -143,7 +143,8 @@ function besides(measured: number | undefined, said: number | undefined): string
   return [
     measured === undefined ? "" : rounded(measured),
     said === undefined ? "" : rounded(said),
-    measured === undefined || said === undefined ? "" : percent(measured / said - 1),
+    // Of nothing there is no share.
+    measured === undefined || !said ? "" : percent(measured / said - 1),
   ];
 }
 

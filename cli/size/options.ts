@@ -67,10 +67,12 @@ export const ANY = "*";
 /** Tokens of a prompt and of an answer, unless something else is said. */
 export const LENGTHS = { isl: "4000", osl: "500" } as const;
 
+/** Of one token there is none after the first, for which AIConfigurator has a time. */
+export const LEAST_ANSWER = 2;
+
 const LIMITS = {
   tokens: { least: 1, most: 1_000_000 },
-  // Of one token there is none after the first, for which AIConfigurator has a time.
-  answer: { least: 2, most: 1_000_000 },
+  answer: { least: LEAST_ANSWER, most: 1_000_000 },
   prefixes: { least: 1, most: 100_000 },
   milliseconds: { least: 1, most: 600_000 },
   gpus: { least: 1, most: 1024 },

@@ -142,6 +142,19 @@ describe("no prediction", () => {
     expect(questionOf(of, measured)).toEqual({ missing: expect.stringContaining(why) });
   });
 
+  it.each([
+    ["were measured", { points: [{ clients: 8, runs: [{ answerTokens: 1.2 }] }] }],
+    ["were asked for", { load: { ...measured.load, answer: { mean: 1, stddev: 0 } } }],
+  ])("for answers of one token, as they %s", (_, of) => {
+    const given = { ...measured, ...of } as typeof measured;
+    expect(questionOf(target, given)).toEqual({
+      missing: "the answers have 1 token in the mean, and AIConfigurator counts those after the first",
+    });
+    const run = { answerTokens: 1.6 };
+    const longer = { ...measured, points: [{ clients: 8, runs: [run] }] } as unknown as typeof measured;
+    expect(questionOf(target, longer)).toMatchObject({ question: { loads: [{ osl: 2 }] } });
+  });
+
   it("for a model that AIConfigurator does not know, and where it has no figure", () => {
     const { asked } = recorded("h200-aggregated");
     const of = (said: Estimated) => predictionOf(asked, said, measured, 2);
@@ -205,6 +218,14 @@ describe("the report", () => {
     expect(report).toMatch(/\|\s+1 \|\s+40\.7 \|\s+50\.0 \|\s+-18\.6 % \|\s+52\.0 \|\s+104 \|\s+-50\.0 % \|/);
     expect(report).toMatch(/\|\s+8 \|\s+285 \|\s+\|\s+\|/);
     expect(report).toContain("- 8 clients: OOM\n- 32 clients: the cache is small\n");
+  });
+
+  it("has no difference to a prediction of nothing", () => {
+    const [first] = prediction.points;
+    const values = { ...first?.values, tokensPerSecondPerGpu: 0 };
+    const report = runReport({ ...summary, prediction: { ...prediction, points: [{ clients: 1, values }] } });
+    expect(report).toMatch(/\|\s+1 \|\s+40\.7 \|\s+0 \|\s+\|\s+52\.0 \|\s+104 \|\s+-50\.0 % \|/);
+    expect(report).not.toContain("Infinity");
   });
 
   it("says in a line why there is none, and of older runs nothing", () => {
