@@ -11,8 +11,16 @@ import { decimal, oneOf, optional, section, setting, whole } from "./values";
 export const AUTOSCALE_TARGETS = ["throughput", "latency", "load"] as const;
 export type AutoscaleTarget = (typeof AUTOSCALE_TARGETS)[number];
 
-/** Why there is no target `sla`. Source: https://pypi.org/project/aisimulate/0.13.0/ */
-const NO_SLA = "`sla` needs NVIDIA's aisimulate, which PyPI has as a stub alone.";
+/**
+ * Why there is no target `sla`. Dynamo 1.6.1 asks for exactly this release. PyPI has it as a source package
+ * whose build fetches the wheel from https://pypi.nvidia.com, and wheels of development builds beside it.
+ * Tried: `pip download aisimulate --pre --no-deps` takes the release, and fails where that index is not
+ * reached; with `==0.13.0.dev202610270000000085` it downloads a wheel (120 MB; Linux on x86-64 and arm64,
+ * Python from 3.11), which asks for other packages' development builds.
+ * https://pypi.org/project/aisimulate/0.13.0/
+ */
+const NEEDED_FOR_SLA =
+  "NVIDIA's `aisimulate` 0.13.0, of which PyPI has a stub (its wheels there are of development builds)";
 
 /** Not a fraction: 0.8 would be less than one percent. */
 const percent = () => decimal({ min: 1, max: 100 });
@@ -23,10 +31,9 @@ export const DECODE_THRESHOLDS = ["scaleUpKvPercent", "scaleDownKvPercent"] as c
 export const PREFILL_THRESHOLDS = ["scaleUpQueueTokens", "scaleDownQueueTokens"] as const;
 
 export const autoscaleSchema = section({
-  target: setting(oneOf("a target", AUTOSCALE_TARGETS, {}, { sla: NO_SLA }), {
+  target: setting(oneOf("a target", AUTOSCALE_TARGETS, {}, { sla: `\`sla\` needs ${NEEDED_FOR_SLA}.` }), {
     default: "throughput",
-    about:
-      "What the planner aims at (`optimization_target`). `throughput` and `latency`: its own thresholds of queue and KV cache, for busy workers or for short queues. `load`: the four thresholds below. (`sla` is not there: it needs NVIDIA's `aisimulate`, which PyPI has as a stub alone.)",
+    about: `What the planner aims at (\`optimization_target\`). \`throughput\` and \`latency\`: its own thresholds of queue and KV cache, for busy workers or for short queues. \`load\`: the four thresholds below. (\`sla\` is not there: it needs ${NEEDED_FOR_SLA}.)`,
   }),
   intervalSeconds: setting(whole({ min: 1, max: 3600, noun: "a whole number of seconds" }), {
     default: 5,

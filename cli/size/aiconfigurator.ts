@@ -13,7 +13,10 @@ import {
 import { OperationFailed } from "../pulumi/problem";
 import type { SizeOptions } from "./options";
 
-/** `aisimulate` will take over its command: once PyPI has more of that than a stub, it is named here. */
+/**
+ * `aisimulate` has its command too. PyPI has its releases as stubs, and wheels of development builds, which
+ * ask for development builds of others: once a release is a wheel, it is named here.
+ */
 const AICONFIGURATOR: PythonTool = {
   name: "aiconfigurator",
   version: VERSIONS.aiconfigurator,

@@ -107,7 +107,8 @@ function outputBlockProblems({ router, pools }: Known): Problem[] {
 }
 
 /**
- * Simulated timing is `aisimulate`'s, which NVIDIA's images have and PyPI does not (`runtime/overrides.txt`).
+ * Simulated timing is `aisimulate`'s, which NVIDIA's images have. Of the release that Dynamo asks for PyPI
+ * has a stub, which is left out (`runtime/overrides.txt`).
  */
 function simulationProblems({ frontend, engine, sky }: Known): Problem[] {
   const args = frontend?.args ?? [];
@@ -120,7 +121,7 @@ function simulationProblems({ frontend, engine, sky }: Known): Problem[] {
   const hasImage = sky?.image !== undefined || (sky?.infra ?? []).every(runsContainers);
   if (!isSimulated(engine) && hasImage) return [];
   const remedy = isSimulated(engine) ? "use a real engine" : "name an image that has it (sky.image)";
-  const message = `${show(args[at])} needs the package aisimulate, which NVIDIA's images have and PyPI has not, and engine ${engine} is installed from there. Remove it, or ${remedy}.`;
+  const message = `${show(args[at])} needs the package aisimulate, which NVIDIA's images have and PyPI has as a stub, and engine ${engine} is installed from there. Remove it, or ${remedy}.`;
   return [{ path: ["frontend", "args", at], message }];
 }
 

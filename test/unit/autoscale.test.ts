@@ -83,7 +83,7 @@ describe("bounds of replicas", () => {
     [{ ...ON_SKY, pools: SCALED }, "4 of 8 GPUs would sit idle (node 0: 4). Set pools[0].maxReplicas to 8"],
     [
       { pools: SCALED, autoscale: { target: "sla" as "load" } },
-      'autoscale.target: "sla" is not a target. Allowed: throughput, latency, load. `sla` needs NVIDIA\'s aisimulate, which PyPI has as a stub alone.',
+      'autoscale.target: "sla" is not a target. Allowed: throughput, latency, load. `sla` needs NVIDIA\'s `aisimulate` 0.13.0, of which PyPI has a stub (its',
     ],
   ])("are refused: %j", (input, message) => {
     expect(told(input)).toEqual([expect.stringContaining(message)]);

@@ -62,7 +62,7 @@ const BAD: readonly BadInput[] = [
     "simulated timing without its package",
     { engine: "mocker", frontend: { args: ["--router-prefill-load-model", "ais"] } },
     [
-      'dynamo-sky:frontend.args[1]: "ais" needs the package aisimulate, which NVIDIA\'s images have and PyPI has not, and engine mocker is installed from there. Remove it, or use a real engine.',
+      'dynamo-sky:frontend.args[1]: "ais" needs the package aisimulate, which NVIDIA\'s images have and PyPI has as a stub, and engine mocker is installed from there. Remove it, or use a real engine.',
     ],
   ],
   [
@@ -73,7 +73,7 @@ const BAD: readonly BadInput[] = [
       frontend: { args: ["--router-prefill-load-model=ais"] },
     },
     [
-      'dynamo-sky:frontend.args[0]: "--router-prefill-load-model=ais" needs the package aisimulate, which NVIDIA\'s images have and PyPI has not, and engine sglang is installed from there. Remove it, or name an image that has it (sky.image).',
+      'dynamo-sky:frontend.args[0]: "--router-prefill-load-model=ais" needs the package aisimulate, which NVIDIA\'s images have and PyPI has as a stub, and engine sglang is installed from there. Remove it, or name an image that has it (sky.image).',
     ],
   ],
   [
