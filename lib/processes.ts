@@ -105,11 +105,15 @@ export function parentProcess(pid: number): number | undefined {
   return parent > 1 ? parent : undefined;
 }
 
-/** Whether it has exited, and only its parent has not noticed yet. */
-export function isZombie(pid: number): boolean {
+/**
+ * Whether nothing runs in it any more: a zombie, or one that is being ended, whose memory is given back
+ * before its files, its parent's notice and its id. False if it cannot be seen.
+ * https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html (vsize)
+ */
+export function isEnding(pid: number): boolean {
   return isLinux
-    ? statOf(pid)?.[0] === "Z"
-    : ps(["-o", "stat=", "-p", String(pid)])[0]?.startsWith("Z") === true;
+    ? statOf(pid)?.[20] === "0"
+    : /[ZE]/.test(ps(["-o", "stat=", "-p", String(pid)])[0]?.trim() ?? "");
 }
 
 /** Sends a signal, SIGKILL by default; fine if the process is gone. */

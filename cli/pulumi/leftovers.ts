@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { commandOfProcess, isZombie } from "../../lib/processes";
+import { commandOfProcess, isEnding } from "../../lib/processes";
 import { isAlive } from "../../lib/run";
 import type { Progress } from "../../toolchain/index";
 
@@ -28,13 +28,13 @@ function lockIn(file: string): Lock | undefined {
 }
 
 /**
- * Whether the process has exited, or its id has been reused. A process that is there but cannot be seen, such
- * as another user's, keeps its lock.
+ * Whether the process has exited or is about to, or its id has been reused. A process that is there but
+ * cannot be seen, such as another user's, keeps its lock.
  */
 function isStale({ pid }: Lock): boolean {
   if (!isAlive(pid)) return true;
   const command = commandOfProcess(pid);
-  return command === "" ? isZombie(pid) : !command.includes("pulumi");
+  return command === "" ? isEnding(pid) : !command.includes("pulumi");
 }
 
 /**

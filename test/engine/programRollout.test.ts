@@ -128,11 +128,12 @@ async function killedUp(text: RegExp): Promise<void> {
         PULUMI_CONFIG_PASSPHRASE: "test",
         [UPDATE]: project.state,
       },
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", "pipe"],
     },
   );
   const told: string[] = [];
   let wasSaid = false;
+  createInterface({ input: child.stderr }).on("line", (line) => told.push(line));
   for await (const line of createInterface({ input: child.stdout })) {
     told.push(line);
     wasSaid ||= text.test(line);

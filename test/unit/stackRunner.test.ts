@@ -1,5 +1,6 @@
 /** The backend, the passphrase, the locks and the project of the stack's runner. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +17,7 @@ import {
   stackFile,
   stacksWithFiles,
 } from "../../cli/pulumi/project";
+import { commandOfProcess } from "../../lib/processes";
 
 let scratch: string;
 
@@ -174,6 +176,24 @@ describe("what killed operations leave in a file backend", () => {
       for (const child of Object.values(children)) child.kill("SIGKILL");
     }
     expect(readdirSync(locks)).toEqual(["running.json"]);
+  });
+
+  it("go as soon as their Pulumi is killed, before its end is complete", async () => {
+    const locks = join(scratch, ".pulumi", "locks", "organization", "p", "s");
+    mkdirSync(locks, { recursive: true });
+    // Its memory takes a while to be given back. Of so many, some are seen in that moment.
+    const program = "console.log(Buffer.alloc(1e8, 1).length); setInterval(() => undefined, 1000)";
+    for (let round = 0; round < 25; round++) {
+      const child = spawn(process.execPath, ["-e", program, "pulumi"]);
+      const { pid = 0 } = child;
+      await once(child.stdout, "data");
+      writeFileSync(join(locks, "killed.json"), JSON.stringify({ pid, hostname: hostname(), username: "u" }));
+      child.kill("SIGKILL");
+      while (commandOfProcess(pid) !== "");
+      removeLeftovers(scratch, "p", "s", () => undefined);
+      expect(readdirSync(locks)).toEqual([]);
+      await once(child, "close");
+    }
   });
 });
 
