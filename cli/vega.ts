@@ -68,7 +68,11 @@ export function toldApart(rows: readonly { readonly series: string }[]) {
     title: null,
     ...(series.length > 1 ? {} : { legend: null }),
   };
-  return { color: channel, strokeDash: { ...channel, scale: { range: DASHES } } };
+  // More lines than colours: in the next round each has another dash.
+  const dashes = series.map(
+    (_, index) => DASHES[(index + Math.floor(index / COLORS.length)) % DASHES.length],
+  );
+  return { color: channel, strokeDash: { ...channel, scale: { range: dashes } } };
 }
 
 /**

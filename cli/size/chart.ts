@@ -4,10 +4,13 @@
 import type { TopLevelSpec } from "vega-lite";
 import { HEADROOM, heading, PICTURE, STYLE, toldApart } from "../vega";
 import { layoutText } from "./draw";
+import { type Box, boxOf, type Line, PLACES, type Place, placesOf, type Spot } from "./labels";
 import type { Priced } from "./layouts";
 import type { SizeOptions } from "./options";
 
 const SIZE = { width: 720, height: 420 };
+/** Sizes of fonts. */
+const FONT = { label: 10, promise: 11 } as const;
 /** Where the promise is. */
 const PROMISE = "#666";
 
@@ -18,7 +21,12 @@ interface Point {
   readonly layout: string;
   /** Where the layout is another than at the point before, and there is room to say so. */
   readonly label: string;
+  /** Of {@link PLACES}. */
+  readonly place?: number;
 }
+
+/** The highest values of the axes. */
+type Most = Pick<Point, "across" | "dollars">;
 
 /**
  * Down and to the right is better. A curve is an engine on an accelerator: of its layouts, those of which
@@ -31,7 +39,8 @@ export function chartSpec(curve: readonly Priced[], options: SizeOptions): TopLe
     across: Math.max(promised, ...points.map(({ across }) => across)) * HEADROOM,
     dollars: Math.max(...points.map(({ dollars }) => dollars)) * HEADROOM,
   };
-  const rows = withRoom(points, most);
+  const promise = promiseOf(options, promised, most);
+  const rows = withRoom(points, most, promise);
   const axis = (field: keyof typeof most, title: string) => ({
     ...{ field, title, type: "quantitative" as const },
     scale: { domain: [0, most[field]], nice: false },
@@ -54,12 +63,8 @@ export function chartSpec(curve: readonly Priced[], options: SizeOptions): TopLe
       { ...once, mark: { type: "rule", color: PROMISE, strokeDash: [4, 4] }, encoding: line },
       {
         ...once,
-        mark: { type: "text", align: "left", baseline: "top", dx: 5, dy: 5, color: PROMISE, fontSize: 11 },
-        encoding: {
-          ...line,
-          y: { value: 0 },
-          text: { value: `kept to the right: ${options.tpot} ms for each token` },
-        },
+        mark: { type: "text", ...promise.place, baseline: "middle", color: PROMISE, fontSize: FONT.promise },
+        encoding: { ...line, y: { value: 0 }, text: { value: promise.text } },
       },
       {
         mark: { type: "line", strokeWidth: 2 },
@@ -69,31 +74,48 @@ export function chartSpec(curve: readonly Priced[], options: SizeOptions): TopLe
         mark: { type: "point", filled: true, size: 45 },
         encoding: { ...encoding, color, tooltip: { field: "layout" } },
       },
-      {
-        mark: { type: "text", align: "left", dx: 6, dy: 10, fontSize: 10 },
+      ...PLACES.map((place, index) => ({
+        transform: [{ filter: `datum.place === ${index}` }],
+        mark: { type: "text" as const, ...place, baseline: "middle" as const, fontSize: FONT.label },
         encoding: { ...encoding, color, text: { field: "label" } },
-      },
+      })),
     ],
   };
 }
 
-/** Pixels of a letter, and of a line. */
-const LETTER = { width: 6, height: 13 };
+const spotOf = ({ across, dollars }: Most, most: Most): Spot => ({
+  x: (across / most.across) * SIZE.width,
+  y: (1 - dollars / most.dollars) * SIZE.height,
+});
 
-/** The same without the labels that would lie over an earlier one, or outside of the frame. */
-function withRoom(points: readonly Point[], most: { readonly across: number; readonly dollars: number }) {
-  const placed: { readonly left: number; readonly right: number; readonly top: number }[] = [];
-  return points.map((point) => {
-    if (point.label === "") return point;
-    const left = (point.across / most.across) * SIZE.width;
-    const label = { left, right: left + point.label.length * LETTER.width };
-    const top = (1 - point.dollars / most.dollars) * SIZE.height;
-    const isFree = placed.every(
-      (one) => one.right < left || one.left > label.right || Math.abs(one.top - top) > LETTER.height,
-    );
-    if (!isFree || label.right > SIZE.width) return { ...point, label: "" };
-    placed.push({ ...label, top });
-    return point;
+/** What is written at the line of the promise: to the right of it, if there is room. */
+function promiseOf({ tpot }: SizeOptions, across: number, most: Most) {
+  const text = `kept to the right: ${tpot} ms for each token`;
+  const spot = spotOf({ across, dollars: most.dollars }, most);
+  const right: Place = { align: "left", dx: 5, dy: 11 };
+  const left: Place = { align: "right", dx: -5, dy: 11 };
+  const place = boxOf(text, FONT.promise, spot, right).right <= SIZE.width ? right : left;
+  const box = boxOf(text, FONT.promise, spot, place);
+  return { text, place, box, line: { from: spot, to: { ...spot, y: SIZE.height } } };
+}
+
+/** Without the labels for which there is no room, and with a place for the others. */
+function withRoom(points: readonly Point[], most: Most, promise: { readonly box: Box; readonly line: Line }) {
+  const lines = points.flatMap((point, index): Line[] => {
+    const before = points[index - 1];
+    // A point alone is a line that ends where it begins.
+    const from = before?.series === point.series ? before : point;
+    return [{ from: spotOf(from, most), to: spotOf(point, most) }];
+  });
+  const labelled = points.filter(({ label }) => label !== "");
+  const places = placesOf(
+    labelled.map((point) => ({ ...spotOf(point, most), text: point.label })),
+    { ...SIZE, fontSize: FONT.label, lines: [promise.line, ...lines], boxes: [promise.box] },
+  );
+  const placed = new Map(labelled.map((point, index) => [point, places[index]]));
+  return points.map((point): Point => {
+    const place = placed.get(point);
+    return place === undefined ? { ...point, label: "" } : { ...point, place: PLACES.indexOf(place) };
   });
 }
 
