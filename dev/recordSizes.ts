@@ -3,12 +3,10 @@
  * need, and records its answers in test/unit/aiconfigurator. Minutes; to be run when its version changes,
  * then `npm run fix`.
  */
-import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LOADS } from "../cli/bench/loads";
 import { questionOf as benchQuestion } from "../cli/bench/prediction";
 import { estimate, estimates, predict, type Question } from "../cli/size/aiconfigurator";
-import type { SizeRecord } from "../cli/size/best";
 import { type CacheRecord, withCaches } from "../cli/size/cached";
 import { checkedOptions, type Written } from "../cli/size/options";
 import { prefixLoadOf } from "../cli/size/prefixes";
@@ -17,29 +15,23 @@ import { questionOf, size } from "../cli/size/size";
 import { gpusPerReplica } from "../config/pools";
 import { realEngines } from "../engines";
 import { Progress } from "../lib/progress";
-import { packageRoot } from "../lib/root";
 import type { DeployedLayout } from "../plan/outputs";
+import { readRecord, SIZED_MODELS, writeRecord } from "./sizeRecords";
 
 const DEFAULTS = { isl: "4000", osl: "500", ttft: "1000", tpot: "20", model: "Qwen/Qwen3-8B" } as const;
-
-/** A model with experts, which the engines' own parsers are asked about. */
-const WITH_EXPERTS = { model: "deepseek-ai/DeepSeek-R1", gpus: "32", tpot: "40" } as const;
-
-/** The shape of Llama 3.1 and 3.3. */
-const LLAMA = { model: "meta-llama/Meta-Llama-3.1-70B", tpot: "40" } as const;
 
 /** What the tests ask, by the name of its record: each engine for GPUs, one for loads and for a picture. */
 function questions(): Readonly<Record<string, Question>> {
   const asked = (engine: string, written: Partial<Written>) =>
     questionOf(checkedOptions({ ...DEFAULTS, ...written }), engine, "H100");
-  const all = realEngines().flatMap((engine) => [
-    [`qwen3-8b-16-${engine}`, asked(engine, { gpus: "16" })] as const,
-    [`qwen3-8b-8-${engine}`, asked(engine, { gpus: "8" })] as const,
-    [`llama-70b-8-${engine}`, asked(engine, { ...LLAMA, gpus: "8" })] as const,
-    [`llama-70b-16-${engine}`, asked(engine, { ...LLAMA, gpus: "16" })] as const,
-    [`gpt-oss-120b-8-${engine}`, asked(engine, { model: "openai/gpt-oss-120b", gpus: "8" })] as const,
-    [`deepseek-r1-32-${engine}`, asked(engine, WITH_EXPERTS)] as const,
-  ]);
+  const all = SIZED_MODELS.flatMap(({ name, model, tpot, gpus }) =>
+    gpus.flatMap((count) =>
+      realEngines().map((engine): [string, Question] => [
+        `${name}-${count}-${engine}`,
+        asked(engine, { model, tpot: String(tpot), gpus: String(count) }),
+      ]),
+    ),
+  );
   // Any will do for the rest; this one is asked for seconds.
   const [, one = ""] = realEngines();
   return {
@@ -76,7 +68,7 @@ const BENCHED: Readonly<Record<string, Benched>> = {
     clients: [16, 64, 128],
   },
   "deepseek-r1-16": {
-    ...{ model: WITH_EXPERTS.model, engine: ON_H200, accelerator: "H100", clients: [16, 4096] },
+    ...{ model: "deepseek-ai/DeepSeek-R1", engine: ON_H200, accelerator: "H100", clients: [16, 4096] },
     pools: [{ role: "aggregated", tensorParallel: 16, expertParallel: 16 }],
   },
 };
@@ -98,7 +90,7 @@ async function recordEstimate(name: string, of: Benched, onProgress: Progress["l
   const asked = benchQuestion(target, measured);
   if ("missing" in asked) throw new Error(asked.missing);
   const said = await estimate(asked.question, onProgress);
-  write(join("estimates", name), { target, measured, asked, said });
+  writeRecord(join("estimates", name), { target, measured, asked, said });
 }
 
 const CACHES = "qwen3-8b-16-shared";
@@ -117,7 +109,7 @@ async function recordCaches(name: string, onProgress: Progress["line"]): Promise
   const options = checkedOptions({ ...written, ...asked });
   const load = prefixLoadOf(options);
   if (load === undefined) throw new Error("no shared prefixes");
-  const said = recordOf(`qwen3-8b-16-${engine}`).said;
+  const said = readRecord(`qwen3-8b-16-${engine}`).said;
   const sources = { predict: async () => said, costs: async () => undefined, say: onProgress };
   const { layouts } = await size(options, sources);
   const answers: Partial<CacheRecord> = {};
@@ -138,17 +130,7 @@ async function recordCaches(name: string, onProgress: Progress["line"]): Promise
       },
     },
   );
-  write(join("caches", name), { ...asked, ...answers });
-}
-
-function recordOf(name: string): SizeRecord {
-  const file = join(packageRoot(), "test", "unit", "aiconfigurator", `${name}.json`);
-  return JSON.parse(readFileSync(file, "utf8")) as SizeRecord;
-}
-
-function write(name: string, record: object): void {
-  const file = join(packageRoot(), "test", "unit", "aiconfigurator", `${name}.json`);
-  writeFileSync(file, `${JSON.stringify(record, undefined, 1)}\n`);
+  writeRecord(join("caches", name), { ...asked, ...answers });
 }
 
 async function record(): Promise<void> {
@@ -157,7 +139,7 @@ async function record(): Promise<void> {
   const isWanted = (name: string) => names.length === 0 || names.includes(name);
   for (const [name, question] of Object.entries(questions()).filter(([name]) => isWanted(name))) {
     line(name);
-    write(name, { question, said: await predict(question, line) });
+    writeRecord(name, { question, said: await predict(question, line) });
   }
   for (const [name, of] of Object.entries(BENCHED).filter(([name]) => isWanted(name))) {
     line(name);

@@ -7,9 +7,10 @@ import { SIMULATED } from "../../engines";
 import { ACCELERATORS } from "./accelerators";
 import type { Estimate, Estimated, EstimateQuestion } from "./aiconfigurator";
 import { layoutText, partsOf } from "./draw";
-import { byNumbers, type Cached, type Priced, priced, rankKeys, type WithCache } from "./layouts";
+import { type Cached, type Priced, priced, type WithCache } from "./layouts";
 import { askedAs } from "./models";
 import type { SizeOptions } from "./options";
+import { inOrder, rankKeys } from "./order";
 import { type PrefixLoad, prefixText } from "./prefixes";
 import type { Replayed, ReplayQuestion, Shares } from "./replay";
 
@@ -151,12 +152,14 @@ function withCache(
  * As `ranked`, with the KV-aware router. Then those of which AIConfigurator says nothing, and at last those
  * that were not simulated.
  */
-function byCache(layouts: readonly Priced[], { need }: SizeOptions): Priced[] {
-  const keys = ({ cached, gpus }: Priced): readonly number[] => [
-    cached === undefined ? 2 : cached.kv.tokensPerSecondPerGpu === null ? 1 : 0,
-    ...rankKeys(cached?.kv ?? UNKNOWN, gpus, need),
-  ];
-  return layouts.toSorted((a, b) => byNumbers(keys(a), keys(b)));
+function byCache(layouts: readonly Priced[], options: SizeOptions): Priced[] {
+  return inOrder(layouts, (layout) => {
+    const { cached } = layout;
+    return [
+      cached === undefined ? 2 : cached.kv.tokensPerSecondPerGpu === null ? 1 : 0,
+      ...rankKeys(layout, cached?.kv ?? UNKNOWN, options),
+    ];
+  });
 }
 
 function problemsOf(

@@ -8,7 +8,7 @@ import { plan } from "../../plan/plan";
 import type { DeploymentPlan } from "../../plan/types";
 import { GPUS_OF_A_NODE } from "./accelerators";
 import type { PredictedRole, Prediction } from "./aiconfigurator";
-import { type Need, tokensWanted } from "./need";
+import { tokensWanted } from "./need";
 import type { SizeOptions } from "./options";
 import { prefixLoadOf } from "./prefixes";
 
@@ -163,30 +163,4 @@ export function priced(layout: Layout, { onDemand, spot }: Dollars, { need, osl 
     spotDollarsPerHour: spot,
     spotDollarsPerMillionTokens: perMillion(spot),
   };
-}
-
-/** The best first. */
-export function ranked(layouts: readonly Priced[], need: Need): Priced[] {
-  const keys = (layout: Priced) => rankKeys(layout, layout.gpus, need);
-  return layouts.toSorted((a, b) => byNumbers(keys(a), keys(b)));
-}
-
-/**
- * What decides, the first first: the cheapest tokens, those of unknown price last; the fewest GPUs; of GPUs
- * that there are the most tokens, for a load the most room. A rate makes the same tokens everywhere: then the
- * cheapest tokens are the cheapest hour.
- */
-export function rankKeys(
-  given: Pick<WithCache, "dollarsPerMillionTokens" | "requestsPerSecond" | "tokensPerSecondPerGpu">,
-  gpus: number,
-  need: Need,
-): readonly number[] {
-  const most = "gpus" in need ? given.tokensPerSecondPerGpu : given.requestsPerSecond;
-  return [given.dollarsPerMillionTokens ?? Number.POSITIVE_INFINITY, gpus, -(most ?? 0)];
-}
-
-/** Order of lists of as many numbers: the first that differ decide, the smaller one first. */
-export function byNumbers(left: readonly number[], right: readonly number[]): number {
-  const at = left.findIndex((key, index) => key !== right[index]);
-  return at === -1 ? 0 : (left[at] ?? 0) - (right[at] ?? 0);
 }

@@ -12,10 +12,10 @@ import {
   layoutOf,
   type Priced,
   priced,
-  ranked,
 } from "./layouts";
 import { askedAs, askedAsText } from "./models";
 import type { SizeOptions } from "./options";
+import { ranked } from "./order";
 import { type Costs, machinePrices, type Prices } from "./prices";
 import { traceText } from "./trace";
 
@@ -74,7 +74,7 @@ export async function size(options: SizeOptions, sources: Sources): Promise<Size
   notes.push(
     ...layouts.flatMap((layout) => [...assumedNotes(layout), ...priceNotes(layout, prices, options)]),
   );
-  return { layouts: ranked(layouts, options.need), curve, notes: counted(notes) };
+  return { layouts: ranked(layouts, options), curve, notes: counted(notes) };
 }
 
 /** A curve is of all that a layout gives, whatever is asked for. */

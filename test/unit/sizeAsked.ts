@@ -1,12 +1,8 @@
 /** What the tests of `size` ask, and what the real AIConfigurator has answered. */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import { parse } from "yaml";
-import type { SizeRecord } from "../../cli/size/best";
 import { checkedOptions, type SizeOptions, type Written } from "../../cli/size/options";
 import type { Sources } from "../../cli/size/size";
-import { packageRoot } from "../../lib/root";
+import { sizeRecords as readRecords, recordedSources as recordedSourcesOf } from "../../dev/sizeRecords";
 
 const ASKED: Written = {
   ttft: "1000",
@@ -19,26 +15,10 @@ const ASKED: Written = {
 export const sizeOptions = (written: Partial<Written> = {}): SizeOptions =>
   checkedOptions({ ...ASKED, ...written });
 
-const RECORDS = join(packageRoot(), "test", "unit", "aiconfigurator");
-
-const recordsIn = (directory: string): string[] =>
-  readdirSync(directory)
-    .filter((file) => file.endsWith(".json"))
-    .map((file) => readFileSync(join(directory, file), "utf8"));
-
 /** Of the model that {@link sizeOptions} asks about, and of others. */
-export const sizeRecords = recordsIn(RECORDS).map((text) => JSON.parse(text) as SizeRecord);
+export const sizeRecords = readRecords();
 
-/** Whoever asks something else than what was recorded gets no answer. */
-export const recordedSources: Sources = {
-  predict: async (question) => {
-    const record = sizeRecords.find((one) => isDeepStrictEqual(one.question, question));
-    if (record === undefined) throw new Error(`not recorded: ${JSON.stringify(question)}`);
-    return record.said;
-  },
-  costs: async () => undefined,
-  say: () => undefined,
-};
+export const recordedSources: Sources = recordedSourcesOf(sizeRecords);
 
 /** The configuration of a written stack, as `plan` reads it. */
 export function configIn(text: string): object {
