@@ -177,9 +177,12 @@ export async function estimate(question: EstimateQuestion, onProgress: Progress)
   return one;
 }
 
+/** The Python that has it: it is installed before if necessary. */
+export const aiconfiguratorPython = async (onProgress: Progress): Promise<string> =>
+  (await ensurePythonTool(AICONFIGURATOR, onProgress)).path;
+
 async function ask<Answered>(program: string, question: object, onProgress: Progress): Promise<Answered> {
-  const { path } = await ensurePythonTool(AICONFIGURATOR, onProgress);
-  const { stdout } = await run(path, [program], {
+  const { stdout } = await run(await aiconfiguratorPython(onProgress), [program], {
     stdin: JSON.stringify(question),
     timeoutSeconds: ASK_SECONDS,
   });

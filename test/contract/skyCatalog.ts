@@ -34,6 +34,8 @@ const NODES_OF_AWS: readonly (readonly [type: string, accelerator: string])[] = 
   ["p6-b300.48xlarge", "B300"],
   ["p4de.24xlarge", "A100-80GB"],
   ["g6e.48xlarge", "L40S"],
+  // Not in that copy yet; SkyPilot's own program writes it so: sky/catalog/data_fetchers/fetch_aws.py.
+  ["g7e.48xlarge", "RTXPRO6000"],
 ];
 
 /** Instance types as the clouds' catalogs have them; the prices are made up. */

@@ -1,9 +1,11 @@
 /** SkyPilot's prices, from SkyPilot itself, with a catalog that the test writes. */
+import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ACCELERATORS } from "../../cli/size/accelerators";
 import { machinePrices } from "../../cli/size/prices";
 import type { ConfigInput } from "../../plan/config";
 import { sizeOptions } from "../unit/sizeAsked";
+import { cloudsInterpreter } from "./skyAnswer";
 import { SkyCatalog } from "./skyCatalog";
 
 let catalog: SkyCatalog;
@@ -72,6 +74,14 @@ describe("SkyPilot's own price", () => {
         expect(dollarsPerHour, `${name}: ${note}`).toBeGreaterThan(1);
         expect(missing(name)).toBeUndefined();
       }
+    // Its own names, of which one is only in its published catalogs.
+    const names = "import json, sky.catalog; print(json.dumps(sky.catalog.get_common_gpus()))";
+    const { stdout } = spawnSync(await cloudsInterpreter(), ["-c", names], {
+      env: { ...process.env, HOME: catalog.home },
+      encoding: "utf8",
+    });
+    const own = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as readonly string[];
+    expect(accelerator.filter((name) => !own.includes(name))).toEqual(["B300"]);
     const unknown = await cost({ cluster: { nodes: 2, accelerator: "H100-SXM9" }, sky: { infra: "aws" } });
     expect(unknown.dollarsPerHour).toBeNull();
   });

@@ -8,6 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { planStack } from "../../cli/plannedStack";
+import { ACCELERATORS, GPUS_OF_A_NODE } from "../../cli/size/accelerators";
+import { aiconfiguratorPython } from "../../cli/size/aiconfigurator";
 import type { Priced } from "../../cli/size/layouts";
 import { replay } from "../../cli/size/replay";
 import { VERSIONS } from "../../config/versions";
@@ -116,6 +118,24 @@ describe("Dynamo's offline replay", () => {
       { problem: expect.stringContaining("input_length 5000 exceeds hash_ids") },
     ]);
   });
+});
+
+const SYSTEMS = `import json, yaml
+from importlib.resources import files
+systems = files("aiconfigurator_core") / "systems"
+measured = [name.removesuffix(".csv") for name in json.loads((systems / "support_matrix/index.json").read_text())["files"]]
+nodes = {name: yaml.safe_load((systems / f"{name}.yaml").read_text())["node"] for name in measured}
+print(json.dumps({name: node["num_gpus_per_node"] for name, node in nodes.items()}))`;
+
+test("size tries everything that AIConfigurator has measured in machines with eight GPUs, but Intel's", {
+  timeout: INSTALL_MS,
+}, async () => {
+  const python = await aiconfiguratorPython(() => undefined);
+  const { stdout, stderr } = spawnSync(python, ["-c", SYSTEMS], { encoding: "utf8", timeout: 60_000 });
+  expect(stderr).toBe("");
+  const measured = Object.entries(JSON.parse(stdout) as Readonly<Record<string, number>>);
+  const eight = measured.filter(([, gpus]) => gpus === GPUS_OF_A_NODE).map(([name]) => name);
+  expect(eight.toSorted()).toEqual([...Object.values(ACCELERATORS), "b60"].toSorted());
 });
 
 test("size says of a model that AIConfigurator does not know which it knows", { timeout: INSTALL_MS }, () => {
