@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { deployedVersion } from "../../engines";
 import { codeOf } from "../../lib/errors";
 import { Progress } from "../../lib/progress";
+import { counted } from "../../lib/words";
 import { costsByCatalogs } from "../catalogs";
 import { collect, json, verb } from "../command";
 import { EXIT, exitCodes, fromCaller } from "../commandLine";
@@ -126,7 +127,7 @@ function print(layouts: readonly Priced[], notes: readonly string[], { need }: S
       `No layout keeps the promise. Allow more time (--ttft, --tpot), ${"gpus" in need ? "more GPUs (--gpus)" : "a smaller load"}, shorter prompts, or another accelerator.`,
     );
   else console.log(drawTable(shown));
-  const more = layouts.length > SHOWN ? [`${layouts.length - SHOWN} more layouts: --json`] : [];
+  const more = layouts.length > SHOWN ? [`${counted(layouts.length - SHOWN, "more layout")}: --json`] : [];
   const lines = [...more, ...versionLines(shown, deployedVersion), ...notes];
   if (lines.length > 0) console.log(`\n${lines.join("\n")}`);
 }
@@ -136,7 +137,7 @@ function write(layouts: readonly Priced[], options: SizeOptions, file: string): 
   const layout = layouts[choose - 1];
   if (layout === undefined)
     throw new UsageProblem(
-      `--choose ${choose}: there are only ${layouts.length} layouts. Nothing was written.`,
+      `--choose ${choose}: there ${layouts.length === 1 ? "is" : "are"} only ${counted(layouts.length, "layout")}. Nothing was written.`,
     );
   const deployed = deployedVersion(layout.engine) ?? "another version";
   writeNew("--write", file, stackText(layout, options, { rank: choose, of: layouts.length, deployed }));

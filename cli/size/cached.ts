@@ -4,6 +4,7 @@
  */
 import { VERSIONS } from "../../config/versions";
 import { SIMULATED } from "../../engines";
+import { counted } from "../../lib/words";
 import { ACCELERATORS } from "./accelerators";
 import type { Estimate, Estimated, EstimateQuestion } from "./aiconfigurator";
 import { layoutText, partsOf } from "./draw";
@@ -46,7 +47,7 @@ export async function withCaches(
 ): Promise<{ readonly layouts: readonly Priced[]; readonly notes: readonly string[] }> {
   if (layouts.length === 0) return { layouts, notes: [] };
   sources.say(
-    `Replaying a load on ${layouts.length} layouts with Dynamo ${VERSIONS.dynamo}: ${prefixText(options)} …`,
+    `Replaying a load on ${counted(layouts.length, "layout")} with Dynamo ${VERSIONS.dynamo}: ${prefixText(options)} …`,
   );
   const replayed = await sources.replay(replayQuestion(layouts, load));
   const found = layouts.map((layout, index) => ({ layout, shares: replayed.layouts[index] ?? UNANSWERED }));
@@ -183,9 +184,9 @@ function cacheNotes(layouts: readonly Priced[], options: SizeOptions): string[] 
   const counts = cached.map(({ requests }) => requests);
   const [least, most] = [Math.min(...counts), Math.max(...counts)];
   const requests = least === most ? `${least}` : `${least} to ${most}`;
-  const counted = options.shared === undefined ? requests : `the last ${requests}`;
+  const last = options.shared === undefined ? requests : `the last ${requests}`;
   return [
-    `sim.: a simulation by ${first.by}, with the times of its ${SIMULATED}, not of a GPU: ${prefixText(options)}; counted are ${counted} requests on a layout.`,
+    `sim.: a simulation by ${first.by}, with the times of its ${SIMULATED}, not of a GPU: ${prefixText(options)}; counted are ${last} requests on a layout.`,
     "sim. hits: the prompts' tokens that a worker has in its cache, with round robin (RR) and with the KV-aware router (KV); the other sim. columns: AIConfigurator, asked again with that part of the prompts cached.",
     ...kvNotes(layouts),
   ];

@@ -1,4 +1,5 @@
 /** What a deployment is sized for: GPUs that there are, or a load that it has to carry. Pure. */
+import { counted } from "../../lib/words";
 
 /** Exactly one of them, in the words of `predict.py`. */
 export type Need =
@@ -29,6 +30,6 @@ export function tokensWanted(need: Need, given: Given, osl: number): number {
 
 /** `16 GPUs`, `30 requests/s`, `300 requests at a time`. */
 export function needText(need: Need): string {
-  if ("gpus" in need) return `${need.gpus} GPUs`;
-  return "rate" in need ? `${need.rate} requests/s` : `${need.concurrency} requests at a time`;
+  if ("gpus" in need) return counted(need.gpus, "GPU");
+  return "rate" in need ? `${need.rate} requests/s` : `${counted(need.concurrency, "request")} at a time`;
 }

@@ -107,9 +107,7 @@ def search(question, budget, backend, system):
                 where = "on these GPUs" if "gpus" in question["need"] else "for this load"
                 found["problems"].append(f"{mode}: no layout within the promise {where}")
         except Exception as error:  # one of the two modes: the other may do
-            # Behind it stand the exceptions of single layouts.
-            said = first_line(error).split(" Selected exception")[0]
-            found["problems"].append(f"{mode}: nothing within the promise was found ({said})")
+            found["problems"].append(f"{mode}: nothing within the promise was found ({reason_of(error)})")
     return found
 
 
@@ -289,6 +287,14 @@ def gpus_of(layout):
 def number(value, otherwise):
     """Cells that do not apply are None or NaN."""
     return otherwise if value is None or value != value else value
+
+
+def reason_of(error):
+    """Without what stands behind it: exceptions of single layouts, and advice with options of its own."""
+    said = first_line(error)
+    for end in [" Selected exception", " Try relaxing"]:
+        said = said.split(end)[0]
+    return said
 
 
 def first_line(error):

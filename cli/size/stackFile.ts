@@ -37,7 +37,7 @@ function commentLines(
       ? "no price was known"
       : `$${money(dollarsPerHour)} an hour, $${money(dollarsPerMillionTokens)} for a million generated tokens`;
   return [
-    `Chosen by \`dynamo-sky size\`: number ${rank} of the ${of} layouts that it offers for ${needText(need)}.`,
+    `Chosen by \`dynamo-sky size\`: ${of === 1 ? "the only layout" : `number ${rank} of the ${of} layouts`} that it offers for ${needText(need)}.`,
     "",
     `Asked:     prompts of ${isl} tokens, answers of ${osl}; at most ${ttft} ms to the first token and ${tpot} ms for each other`,
     `Layout:    ${layoutText(layout)}, ${layout.engine} on ${layout.accelerator}`,

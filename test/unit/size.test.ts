@@ -18,6 +18,7 @@ import { stackText } from "../../cli/size/stackFile";
 import { svgOf } from "../../cli/vega";
 import { ConfigError } from "../../config/problems";
 import { VERSIONS } from "../../config/versions";
+import { SIZED_MODELS } from "../../dev/sizeRecords";
 import { realEngines } from "../../engines";
 import { parseConfig } from "../../plan/config";
 import type { DeploymentCost } from "../../plan/cost";
@@ -215,6 +216,8 @@ describe("a load", () => {
     if (layout === undefined) throw new Error("no layout");
     const text = stackText(layout, asked, { rank: 1, of: 5, deployed: "1.2.3" });
     expect(text).toContain("number 1 of the 5 layouts that it offers for 30 requests/s.");
+    const only = stackText(layout, options({ gpus: "1" }), { rank: 1, of: 1, deployed: "1.2.3" });
+    expect(only).toContain("`dynamo-sky size`: the only layout that it offers for 1 GPU.");
     expect(plan(parseConfig(configIn(text)), SERVICES)).toEqual(layout.plan);
   });
 });
@@ -252,19 +255,27 @@ interface Point {
 }
 
 describe("a written stack", () => {
-  it("is accepted by plan as it is, for every recorded layout", async () => {
-    const asked = options({ engine: RECORDED, price: ["2.5"] });
-    const { layouts } = await size(asked, sources);
-    layouts.forEach((layout, index) => {
-      const told = { rank: index + 1, of: layouts.length, deployed: "1.2.3" };
-      writeFileSync(join(directory, `Pulumi.n${index}.yaml`), stackText(layout, asked, told));
-      const { config, plan: planned } = planStack(`n${index}`, directory);
-      expect(planned).toEqual(layout.plan);
-      expect(config.pools.map(({ replicas }) => replicas)).toEqual(
-        layout.roles.map(({ replicas }) => replicas),
-      );
-    });
-  });
+  it.each(SIZED_MODELS.flatMap(({ model, tpot, gpus }) => gpus.map((count) => ({ model, tpot, count }))))(
+    "is accepted by plan as it is, for all layouts of $model on $count GPUs",
+    async (sized) => {
+      const { model, count } = sized;
+      const asked = options({ model, gpus: String(count), tpot: String(sized.tpot), engine: RECORDED });
+      const { layouts } = await size(asked, sources);
+      expect(layouts.length).toBeGreaterThan(RECORDED.length);
+      layouts.forEach((layout, index) => {
+        const told = { rank: index + 1, of: layouts.length, deployed: "1.2.3" };
+        writeFileSync(join(directory, `Pulumi.n${index}.yaml`), stackText(layout, asked, told));
+        const { config, plan: planned } = planStack(`n${index}`, directory);
+        expect(planned).toEqual(layout.plan);
+        const nodes = planned.clusters.flatMap((cluster) => cluster.nodes);
+        expect(nodes.flatMap(({ idleGpus }) => idleGpus)).toEqual([]);
+        expect(layout.gpus).toBe(count);
+        expect(config.pools.map(({ replicas }) => replicas)).toEqual(
+          layout.roles.map(({ replicas }) => replicas),
+        );
+      });
+    },
+  );
 
   it("says why it was chosen, what is predicted, and of which version", async () => {
     const asked = options({ engine: ["sglang"], price: ["2.5"] });

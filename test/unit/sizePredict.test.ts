@@ -6,7 +6,7 @@ import type { Prediction } from "../../cli/size/aiconfigurator";
 import { packageRoot } from "../../lib/root";
 
 /** What a script prints as JSON that has `predict.py`, and the value as `given`. */
-function inPredict(script: string, given: object): unknown {
+function inPredict(script: string, given: object | string): unknown {
   const { stdout, stderr } = spawnSync("python3", ["-B", "-c", `${PRELUDE}\n${script}`], {
     encoding: "utf8",
     cwd: join(packageRoot(), "cli", "size"),
@@ -51,6 +51,14 @@ print(json.dumps(answer(given)))`,
     expect(asked(40_461)).toEqual({ known: ["a/b"], context: 40_960 });
     expect(asked(40_460)).toEqual({ known: ["a/b"], moe: false, answers: [] });
   });
+});
+
+it.each([
+  "sweep_agg: no parallel configuration met TTFT. Try relaxing --ttft / --tpot / --request-latency.",
+  "sweep_agg: no parallel configuration met TTFT. Selected exception: out of memory\nand a trace",
+])("AIConfigurator's reason is told without what it advises itself: %s", (text) => {
+  const said = inPredict("print(json.dumps(reason_of(Exception(given))))", text);
+  expect(said).toBe("sweep_agg: no parallel configuration met TTFT.");
 });
 
 describe("of rows that carry a load", () => {
