@@ -85,8 +85,10 @@ function thousands(value: number): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
+/** In cents; less than ten of them with two digits that say something: a small model's tokens cost that. */
 export function money(dollars: number | null): string {
-  return dollars === null ? NONE : dollars.toFixed(2);
+  if (dollars === null) return NONE;
+  return dollars >= 0.0995 || dollars === 0 ? dollars.toFixed(2) : String(Number(dollars.toPrecision(2)));
 }
 
 /** Which versions the data is of, and which are deployed. */

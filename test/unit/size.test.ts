@@ -8,7 +8,7 @@ import { command } from "../../cli/commands/size";
 import { planStack } from "../../cli/plannedStack";
 import { aiconfiguratorRequirements, type Said } from "../../cli/size/aiconfigurator";
 import { chartSpec } from "../../cli/size/chart";
-import { asJson, drawTable, layoutText } from "../../cli/size/draw";
+import { asJson, drawTable, layoutText, money } from "../../cli/size/draw";
 import { type Candidate, isRefused, layoutOf, priced } from "../../cli/size/layouts";
 import type { Written } from "../../cli/size/options";
 import { ranked } from "../../cli/size/order";
@@ -159,6 +159,17 @@ describe("what AIConfigurator has said", () => {
     expect(named.toSorted()).toEqual(Object.keys(said).toSorted());
     for (const name of ["version", "concurrency", "tokensPerSecondPerUser"])
       expect(help).toContain(`${name}: `);
+  });
+
+  it.each([
+    [null, "–"],
+    [40, "40.00"],
+    [0.389, "0.39"],
+    [0.0996, "0.10"],
+    [0.0541, "0.054"],
+    [0.00406, "0.0041"],
+  ])("is priced so that small amounts are no zero: %s", (dollars, text) => {
+    expect(money(dollars)).toBe(text);
   });
 
   it("is drawn as a table of equal columns", async () => {
