@@ -47,6 +47,24 @@ export function deploymentOf(outputs: Readonly<Record<string, unknown>>): Runnin
   };
 }
 
+/** Outputs of a stack, secrets masked; undefined if there is none with that name. */
+export async function outputsIfAny(
+  stack: Pick<OpenStack, "outputs">,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+  try {
+    return await stack.outputs();
+  } catch (error) {
+    if (/no stack named/.test(messageOf(error))) return undefined;
+    throw error;
+  }
+}
+
+/** That a stack is not up, and how it is brought up. */
+export function notUp({ stack, project }: Pick<OpenStack, "stack" | "project">): OperationFailed {
+  const pulumi = project.directory === packageRoot() ? "npm run stack --" : "pulumi";
+  return new OperationFailed(`Stack ${stack} is not up. Start it with: ${pulumi} up --stack ${stack}`);
+}
+
 /**
  * Outputs of a stack, by default with secrets.
  * @throws OperationFailed with how to bring the stack up, if there is none with that name.
@@ -62,10 +80,6 @@ export async function outputsOf(
     if (typeof endpoint === "string" && URL.canParse(endpoint)) bypassProxies([hostOf(endpoint)]);
     return outputs;
   } catch (error) {
-    if (!/no stack named/.test(messageOf(error))) throw error;
-    const pulumi = stack.project.directory === packageRoot() ? "npm run stack --" : "pulumi";
-    throw new OperationFailed(
-      `Stack ${stack.stack} is not up. Start it with: ${pulumi} up --stack ${stack.stack}`,
-    );
+    throw /no stack named/.test(messageOf(error)) ? notUp(stack) : error;
   }
 }

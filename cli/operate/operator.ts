@@ -6,9 +6,9 @@ import type { IdleEnd } from "../../config/schedule";
 import { messageOf } from "../../lib/run";
 import { type Replicas, type ScaledPool, scaledPools } from "../../plan/scale";
 import { boundsOf, type Due, dueAt } from "../../plan/schedule";
+import { notUp } from "../deployment/running";
 import type { OpenStack } from "../pulumi/openStack";
 import type { PolicyPackChoice } from "../pulumi/policyPacks";
-import { OperationFailed } from "../pulumi/problem";
 import type { Decision } from "./decisions";
 import { type Action, clock, firstLines, Journal } from "./journal";
 import type { Nodes } from "./nodes";
@@ -55,7 +55,7 @@ export class Operator {
 
   /** @throws ConfigError if the stack's file is not valid. */
   constructor(
-    private readonly stack: Pick<OpenStack, "stack" | "outputs" | "history" | "up">,
+    private readonly stack: Pick<OpenStack, "stack" | "project" | "outputs" | "history" | "up">,
     private readonly options: OperatorOptions,
   ) {
     this.#config = options.config();
@@ -69,7 +69,7 @@ export class Operator {
   async run(): Promise<void> {
     const { signal, lookSeconds } = this.options;
     const state = await stateOf(this.stack);
-    if (state === undefined) throw new OperationFailed(`Stack ${this.stack.stack} is not up. Bring it up.`);
+    if (state === undefined) throw notUp(this.stack);
     this.#journal.tell("started", `operating ${this.stack.stack}`, state.replicas);
     this.#unfinished = unfinishedRest(state);
     while (!signal.aborted) {

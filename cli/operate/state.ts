@@ -2,6 +2,7 @@
 import { replicasSchema, stateMark } from "../../plan/outputs";
 import type { Replicas } from "../../plan/scale";
 import { asleepSince, type Deployed, deployedOf } from "../deployment/deployed";
+import { outputsIfAny } from "../deployment/running";
 import type { OpenStack } from "../pulumi/openStack";
 
 /** A stack that runs, all of it or without its workers. */
@@ -38,7 +39,7 @@ function hasWorkers({ deployment }: Deployed): boolean {
 
 /** Undefined if the stack is not up, and not asleep. */
 export async function stateOf(stack: Pick<OpenStack, "outputs">): Promise<State | undefined> {
-  const outputs = await stack.outputs();
+  const outputs = (await outputsIfAny(stack)) ?? {};
   const parsed = replicasSchema.safeParse(outputs["replicas"]);
   const replicas = parsed.success ? parsed.data : {};
   const { asleep, endpoint, workersDown: down } = outputs;

@@ -3,10 +3,10 @@
 import { messageOf } from "../../lib/run";
 import { EXIT, isUsersMistake } from "../commandLine";
 import { restOf } from "../deployment/resting";
-import { deploymentOf } from "../deployment/running";
+import { deploymentOf, outputsIfAny } from "../deployment/running";
 import type { PolicyPackChoice } from "../pulumi/policyPacks";
 import { code, failureBlock, markerOf, page, plainText, table } from "./markdown";
-import { type Cost, costIn, countsOf, dollars, outputsIfAny, type Report, type Run } from "./report";
+import { type Cost, costIn, countsOf, dollars, type Report, type Run } from "./report";
 import { ask, type Smoke, smokeLine } from "./smoke";
 
 /** Additional content of a page about a deployment. */

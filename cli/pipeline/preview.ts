@@ -3,13 +3,14 @@
 import { messageOf } from "../../lib/run";
 import { EXIT, isUsersMistake } from "../commandLine";
 import { restOf } from "../deployment/resting";
+import { outputsIfAny } from "../deployment/running";
 import type { Violation } from "../pulumi/events";
 import type { OpenStack, OperationResult } from "../pulumi/openStack";
 import type { PolicyPackChoice } from "../pulumi/policyPacks";
 import { OperationFailed } from "../pulumi/problem";
 import type { Step } from "../pulumi/steps";
 import { code, details, failureBlock, markerOf, page, plainText, table } from "./markdown";
-import { type Cost, costIn, countsOf, dollars, outputsIfAny, type Report } from "./report";
+import { type Cost, costIn, countsOf, dollars, type Report } from "./report";
 
 type Result = Pick<OperationResult, "steps" | "changes" | "violations" | "outputs">;
 

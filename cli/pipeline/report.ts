@@ -1,6 +1,5 @@
 /** Result of a pipeline step: Markdown for users, JSON for programs, an exit code for shells. */
 import type { z } from "zod";
-import { messageOf } from "../../lib/run";
 import { costSchema } from "../../plan/outputs";
 import type { OpenStack } from "../pulumi/openStack";
 import type { Step } from "../pulumi/steps";
@@ -31,18 +30,6 @@ export function costIn(outputs: Readonly<Record<string, unknown>> | undefined): 
 /** `$98.32`, or a text instead. */
 export function dollars(amount: number | null | undefined): string {
   return amount === null || amount === undefined ? "unknown" : `$${amount.toFixed(2)}`;
-}
-
-/** Outputs of a stack, secrets masked; undefined if the stack does not exist yet. */
-export async function outputsIfAny(
-  stack: Pick<OpenStack, "outputs">,
-): Promise<Readonly<Record<string, unknown>> | undefined> {
-  try {
-    return await stack.outputs();
-  } catch (error) {
-    if (/no stack named/.test(messageOf(error))) return undefined;
-    throw error;
-  }
 }
 
 /** `3 to create, 1 to update`, or `2 created`: without component resources. */

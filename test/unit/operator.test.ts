@@ -51,15 +51,29 @@ describe("an operator", () => {
     expect(told.at(-1)?.text).toBe("cancelled; the stack stays as it is");
   });
 
-  it("ends when the stack is destroyed", async () => {
+  it.each(["destroyed", "removed"])("ends when the stack is %s", async (how) => {
     const stack = new ScriptedStack();
     const told = await operate(stack, {
       looks: 9,
       before: (look) => {
-        if (look === 2) stack.outputsNow = {};
+        if (look !== 2) return;
+        if (how === "destroyed") stack.outputsNow = {};
+        else stack.outputs = async () => Promise.reject(new Error("error: no stack named 'scripted' found"));
       },
     });
     expect(told.at(-1)).toMatchObject({ kind: "stopped", text: "scripted was destroyed" });
+    expect(texts(told, "failed")).toEqual([]);
+  });
+
+  it.each([
+    ["never up", async () => Promise.reject(new Error("error: no stack named 'scripted' found"))],
+    ["destroyed", async () => ({})],
+  ])("does not start for a stack that is %s, and says how it comes up", async (_, outputs) => {
+    const stack = new ScriptedStack();
+    stack.outputs = outputs;
+    await expect(operate(stack, { looks: 1 })).rejects.toThrow(
+      "Stack scripted is not up. Start it with: pulumi up --stack scripted",
+    );
   });
 });
 

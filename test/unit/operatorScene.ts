@@ -32,6 +32,12 @@ const PACKS = [{ directory: "/policy", configFile: undefined }];
 /** A stack whose updates end as the test says, and that notes them. */
 export class ScriptedStack {
   readonly stack = "scripted";
+  readonly project = {
+    directory: "/somewhere",
+    name: "p",
+    backendUrl: undefined,
+    file: "/somewhere/Pulumi.yaml",
+  };
   outputsNow: Readonly<Record<string, unknown>> = UP;
   past: PastOperation[] = [];
   readonly updates: {
