@@ -119,9 +119,11 @@ export const CAUSES: readonly Cause[] = [
     kind: "memory",
     onNodes: true,
     finalAfter: 3,
-    words: "`CUDA out of memory`, `OOMKilled`, `oom_kill`",
+    words: "`CUDA out of memory`, `OOMKilled`, `oom_kill`, `bash: line 647: 249 Killed`",
+    // The last one is what bash says of a program that a limit of memory has ended: with control groups v1 it
+    // is the only trace of it, since the pod runs on.
     pattern:
-      /(CUDA|HIP|GPU)( error:)? out of memory|torch\.(cuda\.)?OutOfMemoryError|\bOOMKilled\b|\boom[-_]kill|CUDA_ERROR_OUT_OF_MEMORY|Cannot allocate memory|No available memory for the cache blocks|Free memory on device .* less than desired|leave no GPU memory|Not enough memory\. Please try/i,
+      /(CUDA|HIP|GPU)( error:)? out of memory|torch\.(cuda\.)?OutOfMemoryError|\bOOMKilled\b|\boom[-_]kill|CUDA_ERROR_OUT_OF_MEMORY|Cannot allocate memory|No available memory for the cache blocks|Free memory on device .* less than desired|leave no GPU memory|Not enough memory\. Please try|\bline \d+: +\d+ Killed\b/i,
   },
   {
     kind: "image",
@@ -140,9 +142,11 @@ export const CAUSES: readonly Cause[] = [
   {
     kind: "pod",
     onNodes: true,
-    words: "`cannot exec into a container in a completed pod`",
-    // Seen of an image whose user has no sudo: SkyPilot does not read the pod's log.
-    pattern: /Pod \S+ terminated: Error|cannot exec into a container in a completed pod/,
+    words:
+      "`cannot exec into a container in a completed pod`, `unable to upgrade connection: container not found`",
+    // Seen of an image whose user has no sudo, by how far its end has come: SkyPilot does not read its log.
+    pattern:
+      /Pod \S+ terminated: Error|cannot exec into a container in a completed pod|unable to upgrade connection: container not found/,
   },
   {
     kind: "namespace",

@@ -15,8 +15,14 @@ def clusters(names, refresh):
     whether machines are spot instances, if SkyPilot has it."""
     import sky
 
-    mode = sky.StatusRefreshMode.FORCE if refresh else sky.StatusRefreshMode.NONE
-    records = sky.get(sky.status(names or None, refresh=mode, all_users=bool(names)))
+    def ask(mode):
+        return sky.get(sky.status(names or None, refresh=mode, all_users=bool(names)))
+
+    records = ask(sky.StatusRefreshMode.FORCE if refresh else sky.StatusRefreshMode.NONE)
+    # The refresh that finds a cluster abnormal answers without the reason that it has just written down.
+    abnormal = [record for record in records if record.status == sky.ClusterStatus.INIT]
+    if refresh and any(record.init_status_reason is None for record in abnormal):
+        records = ask(sky.StatusRefreshMode.NONE)
     return [
         {
             **record.model_dump(mode="json", exclude={"handle", "credentials"}),

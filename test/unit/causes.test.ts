@@ -43,6 +43,10 @@ const PRINTED: readonly (readonly [FailureKind, string])[] = [
     "pod",
     "I 11-30 11:04:05.441 PID=16784 instance_setup.py:326] Pod kubeuser-test-main-pxih81-fcd1e5cf-head terminated: Error (exit code 1).",
   ],
+  [
+    "pod",
+    'D 11-30 14:54:21.982 PID=20269 provisioner.py:950] Output: error: Internal error occurred: unable to upgrade connection: container not found ("ray-node")',
+  ],
   ["namespace", "denied the request: [psp-root] Container ray-node is attempting to run as root"],
   ["privileges", "sudo: no tty present and no askpass program specified"],
   ["slurm", "sbatch: error: QOSMaxSubmitJobPerUserLimit"],

@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { classify } from "../../sky/failure";
+import { classify, explained } from "../../sky/failure";
 import type { FailureKind } from "../../sky/failureKinds";
 
 const RECORDED: readonly (readonly [string, FailureKind, string])[] = [
@@ -39,6 +39,15 @@ describe("a failure on Kubernetes", () => {
     const failure = classify(recorded(name).trimEnd().split("\n"));
     expect(failure.kind).toBe(kind);
     expect(failure.cause.slice(0, beginning.length)).toBe(beginning);
+  });
+
+  // With control groups v1 the kernel ends one program after the other, and Kubernetes knows nothing of it.
+  it("of a pod's limit of memory is known by the log of its set-up, while SkyPilot waits for Ray", () => {
+    const waited = classify(["⚙︎ Launching on Kubernetes.", "└── Pod is up."], true);
+    expect(waited.kind).toBe("timeout");
+    const failure = explained(waited, recorded("oom-setup").trimEnd().split("\n"));
+    expect(failure.kind).toBe("memory");
+    expect(failure.cause).toMatch(/^\/bin\/bash: line 647: +249 Killed /);
   });
 
   it("is not known by the name of its cluster", () => {
