@@ -29,8 +29,17 @@ export const KUBERNETES_LAB_LOCK = "/run/lock/dynamo-sky-kubernetes";
 /** SkyPilot's API server, on loopback; another port than those of the Slurm lab, which may run beside it. */
 export const KUBERNETES_SKYPILOT_PORT = 17_104;
 
+/**
+ * Hash of its SkyPilot's user, in the names of pods and of what SkyPilot puts into /tmp, whatever TMPDIR is.
+ * SkyPilot's own choice is the same for all that a user runs on a machine, and `down` would remove the files
+ * of the others.
+ */
+export const KUBERNETES_SKYPILOT_USER = "1abd5ce0";
+
 /** The context in its kubeconfig, which is the region in SkyPilot. */
 export const KUBERNETES_CONTEXT = "lab";
+/** Another one of the same cluster, for the namespace of that name: `up` makes none. */
+export const KUBERNETES_TEAM = "team";
 export const KUBERNETES_LAB_INFRA = `kubernetes/${KUBERNETES_CONTEXT}`;
 
 /**
@@ -52,6 +61,11 @@ export const KUBERNETES_NETWORK = {
   services: "10.96.0.0/16",
   /** The first of the services' addresses: the API server, for pods. */
   apiService: "10.96.0.1",
+  /**
+   * The control plane's too, for services that ask for a load balancer: there is no cloud that gives them
+   * one.
+   */
+  balancer: "10.87.0.20",
   /** The name server of slirp4netns, which asks the machine's. */
   upstreamDns: "10.0.2.3",
 } as const;

@@ -5,14 +5,17 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { parse } from "yaml";
 import type { ConfigInput } from "../../config/schema";
-import { kubectl } from "../../dev/lab/kubernetes/daemons";
+import { ctrOf, kubectl } from "../../dev/lab/kubernetes/daemons";
 import { kubernetesProcesses } from "../../dev/lab/kubernetes/traces";
 import { programOf } from "../../lib/processes";
+import { KUBERNETES_NODES } from "../../toolchain/kubernetesLabLayout";
 import { LAB_MARK } from "../../toolchain/labLayout";
 import { KUBERNETES } from "../../toolchain/labs";
 import { LabSky, REPOSITORY } from "../lab/harness";
 
 export const KUBERNETES_SKY = new LabSky(KUBERNETES);
+
+const DEFAULT_NAMESPACE = "default";
 
 /** What goes by itself, once nothing holds it. */
 export const GONE = { timeout: 120_000, interval: 1000 };
@@ -54,13 +57,26 @@ export function processOfProgram(program: string): number {
   return kubernetesProcesses().find((pid) => programOf(pid) === program) ?? 0;
 }
 
+/** Ids of the first process of each container, as containerd has them. */
+export async function firstProcesses(): Promise<number[]> {
+  const lists = await Promise.all(
+    KUBERNETES_NODES.map(({ name }) => promisify(execFile)("ctr", [...ctrOf(name), "tasks", "list"])),
+  );
+  return lists.flatMap(({ stdout }) =>
+    [...stdout.matchAll(/^[0-9a-f]+\s+(\d+)\s+RUNNING/gm)].map(([, pid]) => Number(pid)),
+  );
+}
+
+/** {@link objectsIn} the namespace of the lab's context. */
+export const objects = (): Promise<string[]> => objectsIn(DEFAULT_NAMESPACE);
+
 /**
  * `kind/name` of everything that a deployment may leave in the namespace of its pods, sorted. Not SkyPilot's
  * own service account and roles, which it makes once and keeps.
  */
-export async function objects(): Promise<string[]> {
+export async function objectsIn(namespace: string): Promise<string[]> {
   const kinds = "pods,services,secrets,configmaps,deployments,jobs,persistentvolumeclaims,ingresses";
-  const found = await askKubernetes("get", kinds, "-o", "name");
+  const found = await askKubernetes("get", kinds, "-n", namespace, "-o", "name");
   return found.split("\n").filter(Boolean).toSorted();
 }
 
@@ -81,9 +97,11 @@ export async function workerPod(): Promise<Pod> {
   return pod;
 }
 
-export async function pods(): Promise<Pod[]> {
+export const pods = (): Promise<Pod[]> => podsIn(DEFAULT_NAMESPACE);
+
+export async function podsIn(namespace: string): Promise<Pod[]> {
   const { items }: { items: { metadata: { name: string }; spec: { nodeName?: string } }[] } = JSON.parse(
-    await askKubernetes("get", "pods", "-o", "json"),
+    await askKubernetes("get", "pods", "-n", namespace, "-o", "json"),
   );
   return items.map(({ metadata, spec }) => ({ name: metadata.name, node: spec.nodeName ?? "" }));
 }

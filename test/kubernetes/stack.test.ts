@@ -3,12 +3,15 @@
  * real Kubernetes, real Dynamo with its mocker engine in two pods.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { processesInPods } from "../../dev/lab/kubernetes/traces";
+import { KUBERNETES_SKYPILOT_USER } from "../../toolchain/kubernetesLabLayout";
 import { changed, onlyCluster } from "../lab/changes";
 import { ask, endpointOf, reason, titled } from "../lab/harness";
 import { LabStack } from "../lab/labStack";
 import {
   askKubernetes,
   committed,
+  firstProcesses,
   GONE,
   KUBERNETES_SKY,
   MARK,
@@ -81,6 +84,14 @@ describe.skipIf(reason !== undefined)(titled("a stack on Kubernetes"), { timeout
     expect(String(outputs["endpoint"])).toMatch(/^https:/);
     expect(await tokens(apiKey)).toBeGreaterThan(0);
     expect(await tokens(undefined)).toBe(0);
+  });
+
+  it("has each process of its pods known by its control group, and its files by its SkyPilot's user", async () => {
+    const first = await firstProcesses();
+    // A pod has its own and SkyPilot's container.
+    expect(first).toHaveLength(2 * NODES.length);
+    expect(processesInPods()).toEqual(expect.arrayContaining(first));
+    for (const { name } of await pods()) expect(name).toContain(`-${KUBERNETES_SKYPILOT_USER}-`);
   });
 
   it("shows nothing in preview, and its state in verify, status and logs", async () => {

@@ -8,7 +8,7 @@ import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { imageDirectory, importImage } from "../../dev/lab/kubernetes/image";
+import { imageDirectory, imageFileSystem, importImage } from "../../dev/lab/kubernetes/image";
 import { cacheDir } from "../../toolchain";
 import { KUBERNETES_NODES } from "../../toolchain/kubernetesLabLayout";
 
@@ -50,8 +50,8 @@ async function packLayer(base: string, own: string): Promise<string> {
   writeFileSync(join(root, WITHOUT), "");
   const added = { passwd: `${USER}:x:${UID}:${UID}::${HOME}:/bin/bash`, group: `${USER}:x:${UID}:` };
   for (const [name, line] of Object.entries(added)) {
-    const { stdout } = await run("tar", ["-xOf", join(base, "layer.tar"), `./etc/${name}`]);
-    writeFileSync(join(root, "etc", name), `${stdout}${line}\n`);
+    const there = readFileSync(join(imageFileSystem(base), "etc", name), "utf8");
+    writeFileSync(join(root, "etc", name), `${there}${line}\n`);
   }
   const layer = join(own, "user.tar");
   await run("tar", ["--numeric-owner", "-C", root, "-cf", layer, "."]);

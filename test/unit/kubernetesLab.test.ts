@@ -7,7 +7,7 @@ import { configurations, containerdConfig, kubeletConfig } from "../../dev/lab/k
 import { imageFiles } from "../../dev/lab/kubernetes/image";
 import { claimedFiles, nodeScript } from "../../dev/lab/kubernetes/machine";
 import { networkScript } from "../../dev/lab/kubernetes/network";
-import { isInPod } from "../../dev/lab/kubernetes/traces";
+import { containerIn } from "../../dev/lab/kubernetes/traces";
 import { kubernetesModule } from "../../toolchain/kubernetes";
 import { KUBERNETES_LAB, KUBERNETES_NODE, KUBERNETES_NODES } from "../../toolchain/kubernetesLabLayout";
 import { LABS } from "../../toolchain/labs";
@@ -65,10 +65,17 @@ describe("a node", () => {
     expect(cores).toHaveLength(KUBERNETES_NODE.cpus);
   });
 
-  it("is found by the control groups of its pods, and nothing else is", () => {
-    expect(isInPod("5:memory:/user.slice\n4:cpu:/dynamo-sky-kubernetes/gpu0/0123\n")).toBe(true);
-    expect(isInPod("0::/dynamo-sky-kubernetes/gpu1/abc\n")).toBe(true);
-    expect(isInPod("0::/dynamo-sky-kubernetes-of-another\n5:memory:/\n")).toBe(false);
+  /** As `/proc/<pid>/cgroup` was in a pod of the lab. */
+  const ID = "5d9c3583e5ed4d7df07cc5a96f0c9c8c049336b55b4e0e324301c333862d88f0";
+  it.each([
+    ["a pod", `9:name=systemd:/k8s.io/${ID}\n4:memory:/k8s.io/${ID}\n0::/k8s.io/${ID}\n`, ID],
+    ["a pod on a machine with control groups v2", `0::/k8s.io/${ID}\n`, ID],
+    ["a group that the pod's program made", `4:memory:/k8s.io/${ID}/inner\n0::/\n`, ID],
+    ["a daemon of the lab", "4:memory:/user.slice\n0::/\n", undefined],
+    ["a pod of a kubelet that manages groups", `0::/kubepods/pod1/${ID}\n`, undefined],
+    ["something of a like name", `0::/k8s.io-other/${ID}\n`, undefined],
+  ])("knows the container of a process in %s by its control group", (_what, cgroups, id) => {
+    expect(containerIn(cgroups)).toBe(id);
   });
 });
 

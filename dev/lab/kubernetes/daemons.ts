@@ -12,7 +12,7 @@ import { KUBERNETES } from "../../../toolchain/labs";
 import { ask } from "../ask";
 import type { Daemon } from "../processes";
 import { skyPilotServer } from "../skyPilotServer";
-import { type KubernetesNode, programPath } from "./files";
+import { type KubernetesNode, PROXY_HEALTH_PORT, programPath } from "./files";
 import { asNode, inNode, nodeDirectory } from "./machine";
 import { INTERNET_LINK, inNetwork, NETWORK_PID } from "./network";
 
@@ -35,6 +35,7 @@ export function kubernetesDaemons(sky: string): Daemon[] {
     scheduler(),
     coredns(),
     ...KUBERNETES_NODES.flatMap((node) => [containerd(node), kubelet(node)]),
+    kubeProxy(),
     skyPilotServer(KUBERNETES, sky),
   ];
 }
@@ -122,7 +123,6 @@ function apiServer(): Daemon {
       `--service-cluster-ip-range=${services}`,
       "--authorization-mode=Node,RBAC",
       "--allow-privileged=true",
-      "--endpoint-reconciler-type=none",
     ]),
     after: ["etcd"],
     check: () => ask("the API server", ...kubectl("get", "--raw", "/readyz"), {}, has("ok")),
@@ -211,6 +211,19 @@ function kubelet({ name, address, healthPort }: KubernetesNode): Daemon {
       const question = kubectl("get", "node", name, "-o", `jsonpath=${ready}`);
       return missing ?? (await ask(`node ${name} to be ready`, ...question, {}, has("True")));
     },
+  });
+}
+
+/**
+ * Services' addresses, those of load balancers too, become those of pods by its rules in the lab's network.
+ */
+function kubeProxy(): Daemon {
+  const url = `http://127.0.0.1:${PROXY_HEALTH_PORT}/healthz`;
+  return daemon({
+    name: "kube-proxy",
+    command: inNetwork([programPath("kube-proxy"), `--config=${etc}/kube-proxy.yaml`]),
+    after: KUBERNETES_NODES.map(({ name }) => `kubelet-${name}`),
+    check: () => inside("kube-proxy", ["curl", "-sf", "--max-time", "5", url], has("lastUpdated")),
   });
 }
 

@@ -5,6 +5,7 @@ import {
   KUBERNETES_CONTEXT,
   KUBERNETES_LAB,
   KUBERNETES_NETWORK,
+  KUBERNETES_TEAM,
 } from "../../../toolchain/kubernetesLabLayout";
 import { nodeDirectory } from "./machine";
 
@@ -20,6 +21,7 @@ export interface KubernetesNode {
 
 /** Where CNI's plugins are, of Debian's package. */
 const CNI_PLUGINS = "/usr/lib/cni";
+export const PROXY_HEALTH_PORT = 10_256;
 /** The image of each pod's first process. */
 export const PAUSE_IMAGE = "docker.io/dynamo-sky/pause:1";
 
@@ -43,7 +45,13 @@ export function kubeconfig(user: string): string {
         user: { "client-certificate": `${etc}/${user}.pem`, "client-key": `${etc}/${user}.key` },
       },
     ],
-    contexts: [{ name: KUBERNETES_CONTEXT, context: { cluster: KUBERNETES_CONTEXT, user } }],
+    contexts: [
+      { name: KUBERNETES_CONTEXT, context: { cluster: KUBERNETES_CONTEXT, user } },
+      {
+        name: KUBERNETES_TEAM,
+        context: { cluster: KUBERNETES_CONTEXT, user, namespace: KUBERNETES_TEAM },
+      },
+    ],
     "current-context": KUBERNETES_CONTEXT,
   });
 }
@@ -85,6 +93,26 @@ export function kubeletConfig({ name, address, kubeletPort, healthPort }: Kubern
     podLogsDir: `${own}/pod-logs`,
     volumePluginDir: `${own}/volume-plugins`,
     nodeStatusUpdateFrequency: "5s",
+  });
+}
+
+/**
+ * https://kubernetes.io/docs/reference/config-api/kube-proxy-config.v1alpha1/. One for both nodes, which
+ * share a network; it leaves the kernel's table of connections as it is, which is the machine's.
+ */
+export function kubeProxyConfig(node: string): string {
+  return stringify({
+    apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
+    kind: "KubeProxyConfiguration",
+    mode: "iptables",
+    hostnameOverride: node,
+    clientConnection: { kubeconfig: `${etc}/kube-proxy.kubeconfig` },
+    clusterCIDR: pods,
+    healthzBindAddress: `127.0.0.1:${PROXY_HEALTH_PORT}`,
+    metricsBindAddress: "127.0.0.1:10249",
+    conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: "0s", tcpCloseWaitTimeout: "0s" },
+    // Pods answer each other on their bridge, past the rules that would turn a service's address back.
+    iptables: { masqueradeAll: true, localhostNodePorts: false },
   });
 }
 
@@ -157,7 +185,10 @@ export function corefile(): string {
 /** `~/.sky/config.yaml` of its SkyPilot: the image of the lab is in no registry. */
 export function skyPilotConfig(): string {
   const container = { imagePullPolicy: "IfNotPresent" };
-  return stringify({ kubernetes: { pod_config: { spec: { containers: [container] } } } });
+  const contexts = [KUBERNETES_CONTEXT, KUBERNETES_TEAM];
+  return stringify({
+    kubernetes: { allowed_contexts: contexts, pod_config: { spec: { containers: [container] } } },
+  });
 }
 
 /** A certificate for a user of the API server: its name, and the group that has its rights. */
@@ -166,6 +197,7 @@ export const CLIENTS = [
   { user: "apiserver-kubelet", name: "kube-apiserver", group: "system:masters" },
   { user: "controller-manager", name: "system:kube-controller-manager", group: undefined },
   { user: "scheduler", name: "system:kube-scheduler", group: undefined },
+  { user: "kube-proxy", name: "system:kube-proxy", group: undefined },
 ] as const;
 
 /** Files below the lab's directory of configurations; `sh` scripts have their own modules. */
@@ -179,6 +211,7 @@ export function configurations(nodes: readonly KubernetesNode[]): Record<string,
         [`${node.name}.containerd.toml`, containerdConfig(node.name)],
       ]),
     ),
+    ...Object.fromEntries(nodes.slice(0, 1).map(({ name }) => ["kube-proxy.yaml", kubeProxyConfig(name)])),
     "cni/10-lab.conflist": cniConfig(),
     Corefile: corefile(),
     "resolv.conf": `nameserver ${upstreamDns}\n`,

@@ -1,8 +1,12 @@
-/** The images of the lab's pods, made on this machine: it has no registry. */
+/**
+ * The images of the lab's pods, made on this machine: it has no registry. The file system of the pods' own is
+ * 1.5 GB in 46,000 files, which would be copied to each node at each start and deleted at each end. So it
+ * stays in the cache, and nodes mount it where containerd has unpacked the image's one layer, which is empty.
+ */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, readFileSync } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { VERSIONS } from "../../../config/versions";
@@ -11,11 +15,14 @@ import { run } from "../../../lib/run";
 import { installDirectory, type Progress, withHeartbeat, withLock } from "../../../toolchain/install";
 import { requirementsFile } from "../../../toolchain/python";
 import { ctrOf } from "./daemons";
+import { inNode, nodeDirectory, nodeImage } from "./machine";
 
 const SCRIPT = join(__dirname, "image.sh");
 /** Two minutes with a near mirror. */
 const MAKE_SECONDS = 1800;
 const IMPORT_SECONDS = 600;
+/** The file in the layer by which its place on a node is found. */
+const MARK = ".dynamo-sky-image";
 
 /** What the image is made of, besides the distribution. */
 export interface ImageParts {
@@ -31,16 +38,24 @@ export function imageDirectory(cache: string): string {
   return join(cache, imageName());
 }
 
+/** The file system of the pods, in the image's directory. */
+export function imageFileSystem(directory: string): string {
+  return join(directory, "rootfs");
+}
+
 /** Another list of packages makes another one. */
 function imageName(): string {
   const parts = [SCRIPT, requirementsFile()].map((path) => readFileSync(path, "utf8"));
   const hash = createHash("sha256")
     .update([...parts, VERSIONS.skypilot].join("\0"))
     .digest("hex");
-  return `kubernetes-image-${hash.slice(0, 12)}`;
+  return `kubernetes-pods-${hash.slice(0, 12)}`;
 }
 
-/** Makes the pods' image unless it is there. @returns Its directory, in the form of `docker save`. */
+/**
+ * Makes the pods' image unless it is there. @returns Its directory: in the form of `docker save` with an
+ * empty layer, and the file system.
+ */
 export async function ensureImage(parts: ImageParts, tag: string, onProgress: Progress): Promise<string> {
   const { cache } = parts;
   const name = imageName();
@@ -54,7 +69,9 @@ export async function ensureImage(parts: ImageParts, tag: string, onProgress: Pr
       `making the image of the lab's pods in ${directory}: ${suite} from ${mirror} by debootstrap, Dynamo ${VERSIONS.dynamo} and SkyPilot ${VERSIONS.skypilot} from PyPI (2 GB)`,
     );
     return installDirectory(cache, name, async (temporary) => {
-      const rootfs = join(temporary, "rootfs");
+      // It has programs that run as their owner.
+      await chmod(temporary, 0o700);
+      const rootfs = imageFileSystem(temporary);
       const words = [rootfs, suite, mirror, components, parts.uv, parts.uvCache, requirementsFile()];
       const args = [
         "-m",
@@ -69,9 +86,12 @@ export async function ensureImage(parts: ImageParts, tag: string, onProgress: Pr
       await mkdir(parts.uvCache, { recursive: true });
       await withHeartbeat("making the image of the lab's pods", MAKE_SECONDS, onProgress, async () => {
         await run("unshare", args, { timeoutSeconds: MAKE_SECONDS });
-        await packImage(rootfs, temporary, tag, IMAGE_ENVIRONMENT);
       });
-      await rm(rootfs, { recursive: true, force: true });
+      const layer = join(temporary, "layer");
+      await mkdir(layer);
+      await writeFile(join(layer, MARK), name);
+      await packImage(layer, temporary, tag, IMAGE_ENVIRONMENT);
+      await rm(layer, { recursive: true });
     });
   });
 }
@@ -148,6 +168,16 @@ export async function importImage(node: string, directory: string): Promise<void
   pack.kill();
   if (code !== 0)
     throw new UserError(`containerd of ${node} does not take the image in ${directory}: ${told}`);
+}
+
+/** Mounts the pods' file system in a node over the layer of its image, unless it is. */
+export async function mountImage(node: string): Promise<void> {
+  const snapshots = `${nodeDirectory(node)}/containerd/io.containerd.snapshotter.v1.overlayfs/snapshots`;
+  const script = `for layer in ${snapshots}/*/fs; do
+    if [ -e "$layer/${MARK}" ]; then mount --bind ${nodeImage(node)} "$layer"; fi
+  done`;
+  const [program = "", ...words] = inNode(node, ["sh", "-ec", script]);
+  await run(program, words, { timeoutSeconds: 60 });
 }
 
 /** This machine's distribution: its name for debootstrap, its mirror and parts. */

@@ -13,6 +13,14 @@ export function nodeDirectory(node: string): string {
   return join(KUBERNETES_LAB.nodes, node);
 }
 
+/** A link to the file system of the pods' image. */
+export const IMAGE_LINK = join(KUBERNETES_LAB.etc, "image");
+
+/** Where a node has it, to be read alone. */
+export function nodeImage(node: string): string {
+  return join(nodeDirectory(node), "image");
+}
+
 /** Holds the process id of the first process in the node's mount namespace. */
 export function nodePid(node: string): string {
   return join(KUBERNETES_LAB.run, `${node}.pid`);
@@ -79,6 +87,9 @@ export function nodeScript(node: string): string {
     // A kernel without NUMA has no such directory: there the kubelet counts the machine's own CPUs.
     `[ ! -d /sys/devices/system/node ] || ${over("node", "/sys/devices/system/node")}`,
     ...Object.keys(TUNABLES).map((name) => over(`sysctl/${name}`, `/proc/sys/${name}`)),
+    // Before the link's end may be hidden by what follows.
+    `mount --bind ${IMAGE_LINK} ${nodeImage(node)}`,
+    `mount -o remount,bind,ro ${nodeImage(node)}`,
     `mount --bind ${own}/log /var/log`,
     "mount -t tmpfs tmpfs /run",
     "mkdir /run/lock /run/lab",

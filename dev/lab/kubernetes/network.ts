@@ -11,8 +11,16 @@ export const INTERNET_LINK = "internet";
  * own network. The machine's end of the link, and the route to the pods, end with the namespace.
  */
 export function networkScript(): string {
-  const { interface: link, host, control, linkPrefix, bridge, podPrefix, pods } = KUBERNETES_NETWORK;
-  const { apiService, apiPort } = KUBERNETES_NETWORK;
+  const {
+    interface: link,
+    host,
+    control,
+    balancer,
+    linkPrefix,
+    bridge,
+    podPrefix,
+    pods,
+  } = KUBERNETES_NETWORK;
   return [
     "#!/bin/sh",
     "set -e",
@@ -20,7 +28,9 @@ export function networkScript(): string {
     "ip link set lo up",
     `ip link add name lab0 type veth peer name ${link} netns "$1"`,
     `ip address add ${control}/${linkPrefix} dev lab0`,
-    ...KUBERNETES_NODES.map(({ address }) => `ip address add ${address}/${linkPrefix} dev lab0`),
+    ...[balancer, ...KUBERNETES_NODES.map(({ address }) => address)].map(
+      (address) => `ip address add ${address}/${linkPrefix} dev lab0`,
+    ),
     "ip link set lab0 up",
     "ip link add name pods type bridge",
     `ip address add ${bridge}/${podPrefix} dev pods`,
@@ -28,11 +38,6 @@ export function networkScript(): string {
     `nsenter --net="/proc/$1/ns/net" sh -c 'ip address add ${host}/${linkPrefix} dev ${link} && ip link set ${link} up && ip route add ${pods} via ${control}'`,
     "echo 1 > /proc/sys/net/ipv4/ip_forward",
     `iptables -w -t nat -A POSTROUTING -s ${pods} -o ${INTERNET_LINK} -j MASQUERADE`,
-    // There is no kube-proxy: pods reach the API server by this rule, and others by their own addresses.
-    ...["PREROUTING", "OUTPUT"].map(
-      (chain) =>
-        `iptables -w -t nat -A ${chain} -d ${apiService} -p tcp --dport 443 -j DNAT --to-destination ${control}:${apiPort}`,
-    ),
     `mv ${NETWORK_PID}.new ${NETWORK_PID}`,
     `exec ${KUBERNETES_LAB.bin}/pause`,
     "",

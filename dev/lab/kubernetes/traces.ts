@@ -6,24 +6,48 @@ import {
   KUBERNETES_CGROUP,
   KUBERNETES_LAB,
   KUBERNETES_NETWORK,
+  KUBERNETES_NODES,
 } from "../../../toolchain/kubernetesLabLayout";
 import { commandOf, labProcesses } from "../processes";
+import { nodeDirectory } from "./machine";
 
 const CGROUPS = "/sys/fs/cgroup";
 const INTERFACES = "/sys/class/net";
 
-/** Where containerd puts the pods of a kubelet that manages no control groups. */
+/**
+ * Where containerd puts containers of Kubernetes, each by its id, whose parent the kubelet does not name: one
+ * that manages no control groups (`cgroupsPerQOS: false`) names none.
+ */
 const CONTAINERD_CGROUP = "k8s.io";
+/** What containerd keeps of a container and of a pod, by its id, until the kubelet has removed it. */
+const CONTAINERS = ["containers", "sandboxes"].map((kind) =>
+  join("containerd", "io.containerd.grpc.v1.cri", kind),
+);
 
-/** Ids of its processes; those in pods are descendants of their containers' shims. */
+/** Ids of its processes; those in pods are descendants of their containers' shims, or were. */
 export function kubernetesProcesses(): number[] {
-  const inPods = processIds().filter((pid) => isInPod(readProc(`${pid}/cgroup`)));
-  return [...new Set([...labProcesses(KUBERNETES_LAB.root), ...inPods])];
+  return [...new Set([...labProcesses(KUBERNETES_LAB.root), ...processesInPods()])];
 }
 
-/** From `/proc/<pid>/cgroup`. Pure. */
-export function isInPod(cgroups: string): boolean {
-  return cgroups.split("\n").some((line) => line.split(":")[2]?.startsWith(`/${KUBERNETES_CGROUP}/`));
+/** Those of its processes that are in a pod, by their control groups. */
+export function processesInPods(): number[] {
+  return processIds().filter((pid) => {
+    const id = containerIn(readProc(`${pid}/cgroup`));
+    return id !== undefined && isOwnContainer(id);
+  });
+}
+
+/** Id of the container that `/proc/<pid>/cgroup` names, of this lab or of another Kubernetes. Pure. */
+export function containerIn(cgroups: string): string | undefined {
+  const path = new RegExp(`^\\d+:[^:]*:/${CONTAINERD_CGROUP}/([0-9a-f]+)(?:/|$)`, "m");
+  return path.exec(cgroups)?.[1];
+}
+
+function isOwnContainer(id: string): boolean {
+  const places = KUBERNETES_NODES.flatMap(({ name }) =>
+    CONTAINERS.map((path) => join(nodeDirectory(name), path)),
+  );
+  return places.some((place) => existsSync(join(place, id)));
 }
 
 /** Directories of its control groups: one, or one of each controller (cgroup v1). */

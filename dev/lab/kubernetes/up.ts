@@ -1,6 +1,15 @@
 /** `lab up --kubernetes`: starts everything in dependency order; idempotent. */
 import { execFile } from "node:child_process";
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -16,6 +25,7 @@ import {
   KUBERNETES_LAB,
   KUBERNETES_NODE,
   KUBERNETES_NODES,
+  KUBERNETES_SKYPILOT_USER,
 } from "../../../toolchain/kubernetesLabLayout";
 import { KUBERNETES } from "../../../toolchain/labs";
 import { ensureUv } from "../../../toolchain/python";
@@ -26,8 +36,8 @@ import { ensurePackages, linkPrograms, requireLabMachine } from "../system";
 import { ensureCertificates } from "./certificates";
 import { ctrOf, kubectl, kubernetesDaemons } from "./daemons";
 import { configurations, PAUSE_IMAGE, skyPilotConfig } from "./files";
-import { ensureImage, importImage, packImage } from "./image";
-import { nodeDirectory, nodeScript, writeClaimedFiles } from "./machine";
+import { ensureImage, imageFileSystem, importImage, mountImage, packImage } from "./image";
+import { IMAGE_LINK, nodeDirectory, nodeImage, nodeScript, writeClaimedFiles } from "./machine";
 import { networkScript } from "./network";
 import { controllers } from "./traces";
 
@@ -100,12 +110,17 @@ function writeFiles(tools: Tools): void {
     writePrivate(join(etc, name), text);
   writePrivate(join(etc, "network.sh"), networkScript());
   for (const { name } of KUBERNETES_NODES) {
-    for (const part of ["log", "kubelet", "pod-logs", "volume-plugins"])
-      mkdirSync(join(nodeDirectory(name), part), { recursive: true });
+    const own = ["log", "kubelet", "pod-logs", "volume-plugins"].map((part) =>
+      join(nodeDirectory(name), part),
+    );
+    for (const path of [...own, nodeImage(name)]) mkdirSync(path, { recursive: true });
     writePrivate(join(nodeDirectory(name), "node.sh"), nodeScript(name));
   }
+  rmSync(IMAGE_LINK, { force: true });
+  symlinkSync(imageFileSystem(tools.image), IMAGE_LINK);
   writeClaimedFiles();
   writePrivate(join(home, ".sky", "config.yaml"), skyPilotConfig());
+  writePrivate(join(home, ".sky", "user_hash"), KUBERNETES_SKYPILOT_USER);
   writePrivate(join(home, ".sky", "catalogs", "v8", "common", "accelerators.csv"), ACCELERATOR_CATALOGUE);
   const built = Object.fromEntries(KUBERNETES_PROGRAMS.map((name) => [name, join(tools.programs, name)]));
   linkPrograms(bin, { ...built, etcd: tools.etcd });
@@ -148,6 +163,7 @@ async function importImages(image: string, progress: Progress): Promise<void> {
         progress.line(`importing ${tag} into ${name}`);
         await importImage(name, directory);
       }
+      await mountImage(name);
     }),
   );
 }
