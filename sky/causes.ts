@@ -151,11 +151,11 @@ export const CAUSES: readonly Cause[] = [
   {
     kind: "namespace",
     words:
-      "`violates PodSecurity`, `admission webhook … denied the request`, `maximum cpu usage per Container`",
-    // Of the API server's admission:
+      "`violates PodSecurity`, `admission webhook … denied the request`, `maximum cpu usage per Container`, `must be less than or equal to memory limit`",
+    // The last one is of a LimitRange that gives a container its limit. Of the API server's admission:
     // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/
     pattern:
-      /violates PodSecurity|must not set runAsUser=0|attempting to run as (a )?root|admission webhook \S+ denied|denied the request: |(minimum|maximum) \S+ usage per (Container|Pod)/i,
+      /violates PodSecurity|must not set runAsUser=0|attempting to run as (a )?root|admission webhook \S+ denied|denied the request: |(minimum|maximum) \S+ usage per (Container|Pod)|must be less than or equal to \S+ limit/i,
   },
   {
     kind: "slurm",

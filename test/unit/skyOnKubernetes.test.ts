@@ -23,6 +23,12 @@ const RECORDED: readonly (readonly [string, FailureKind, string])[] = [
   ["taint", "nodes", "Timed out while waiting for nodes to start."],
   // Of the API server's refusals SkyPilot prints the answer, among its log.
   ["quota", "quota", 'pods "first-main-abc123-fcd1e5cf-head" is forbidden: exceeded quota: team, requested:'],
+  // What a LimitRange gives a container that names no limit is less than SkyPilot asks for.
+  [
+    "limits",
+    "namespace",
+    'Pod "first-main-abc123-fcd1e5cf-head" is invalid: spec.containers[0].resources.requests: Invalid value: "64G": must be less',
+  ],
   [
     "podsecurity",
     "namespace",
