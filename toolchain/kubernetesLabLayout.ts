@@ -39,8 +39,9 @@ export const KUBERNETES_SKYPILOT_USER = "1abd5ce0";
 /** The context in its kubeconfig, which is the region in SkyPilot. */
 export const KUBERNETES_CONTEXT = "lab";
 /** Another one of the same cluster, for the namespace of that name: `up` makes none. */
-export const KUBERNETES_TEAM = "team";
+export const KUBERNETES_TEAM = "lab-team";
 export const KUBERNETES_LAB_INFRA = `kubernetes/${KUBERNETES_CONTEXT}`;
+export const KUBERNETES_TEAM_INFRA = `kubernetes/${KUBERNETES_TEAM}`;
 
 /**
  * Its network is a namespace of its own, with one link to the machine. All of it ends with the last process

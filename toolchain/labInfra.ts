@@ -39,7 +39,8 @@ export function thisMachine(lab: Lab): Machine {
 
 /** The lab that all infras name; there may be a cluster of the user's with its name. */
 export function labNamed(infra: readonly string[]): Lab | undefined {
-  return LABS.find((lab) => infra.length > 0 && infra.every((name) => name === lab.infra));
+  const namesOf = (lab: Lab) => [lab.infra, ...(lab.otherInfras ?? [])];
+  return LABS.find((lab) => infra.length > 0 && infra.every((name) => namesOf(lab).includes(name)));
 }
 
 /**
@@ -61,22 +62,26 @@ export async function labOf(
     throw new UserError(`The lab's API server does not answer. Start what is missing of the lab: ${lab.up}`);
   }
   // A remote API server has its own configuration.
-  if (apiServer || configuredServer(machine.home) || OWN[lab.kind].has(machine)) return undefined;
+  const isOwn = infra.every((name) => OWN[lab.kind].has(machine, name.split("/")[1]));
+  if (apiServer || configuredServer(machine.home) || isOwn) return undefined;
   throw new UserError(
-    `'sky.infra' is ${lab.infra}, and the lab of this machine is not up. Start it: ${lab.up}\n(${OWN[lab.kind].words})`,
+    `'sky.infra' is ${infra[0]}, and the lab of this machine is not up. Start it: ${lab.up}\n(${OWN[lab.kind].words})`,
   );
 }
 
 /** A cluster of the user's with a lab's name. */
 const OWN: Readonly<
-  Record<Lab["kind"], { readonly has: (machine: Machine) => boolean; readonly words: string }>
+  Record<
+    Lab["kind"],
+    { readonly has: (machine: Machine, name: string | undefined) => boolean; readonly words: string }
+  >
 > = {
   slurm: {
     has: ({ home }) => slurmHosts(home).includes(LAB_REGION),
     words: `A Slurm cluster of your own of this name has to be in ~/.slurm/config, as 'Host ${LAB_REGION}'.`,
   },
   kubernetes: {
-    has: (machine) => kubernetesContexts(machine).includes(KUBERNETES_CONTEXT),
+    has: (machine, name) => kubernetesContexts(machine).includes(name),
     words: `A Kubernetes cluster of your own of this name has to be a context '${KUBERNETES_CONTEXT}' of your kubeconfig.`,
   },
 };

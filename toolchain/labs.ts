@@ -6,6 +6,7 @@ import {
   KUBERNETES_LAB_LOCK,
   KUBERNETES_SKY_ENVIRONMENT,
   KUBERNETES_SKYPILOT_PORT,
+  KUBERNETES_TEAM_INFRA,
 } from "./kubernetesLabLayout";
 import { LAB, LAB_INFRA, LAB_LOCK, LAB_PORTS, SKY_ENVIRONMENT } from "./labLayout";
 
@@ -13,6 +14,8 @@ export interface Lab {
   readonly kind: "slurm" | "kubernetes";
   /** As in `sky.infra`. */
   readonly infra: string;
+  /** Other names of it there. Default: none. */
+  readonly otherInfras?: readonly string[];
   readonly root: string;
   /** Exists while it is set up. */
   readonly etc: string;
@@ -51,6 +54,7 @@ export const SLURM: Lab = {
 export const KUBERNETES: Lab = {
   kind: "kubernetes",
   infra: KUBERNETES_LAB_INFRA,
+  otherInfras: [KUBERNETES_TEAM_INFRA],
   root: KUBERNETES_LAB.root,
   etc: KUBERNETES_LAB.etc,
   log: KUBERNETES_LAB.log,

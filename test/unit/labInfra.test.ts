@@ -58,6 +58,7 @@ describe("slurm/lab", () => {
       /not up. Start it: npm run lab -- up --kubernetes/,
     );
     expect(await labOf(infra, () => machine({ hasLab: true }))).toBe(KUBERNETES);
+    expect(await labOf(KUBERNETES.otherInfras ?? [], () => machine({ hasLab: true }))).toBe(KUBERNETES);
     write(".kube/config", "contexts:\n- name: other\n- name: lab\n");
     expect(await labOf(infra, () => machine())).toBeUndefined();
     const elsewhere = machine({ kubeconfig: join(home, "none") });
