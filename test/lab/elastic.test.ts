@@ -1,7 +1,7 @@
 /**
  * A deployment whose replicas have a cluster each, kept by its operator: preempted, grown and shrunk under
- * load. SkyPilot has no spot instances on Slurm: there the end of a cluster's job is a preemption, of a
- * cluster on demand. Each test continues from the previous one's state.
+ * load, without any while nobody asks. SkyPilot has no spot instances on Slurm: there the end of a cluster's
+ * job is a preemption, of a cluster on demand. Each test continues from the previous one's state.
  */
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -9,7 +9,7 @@ import type { Action } from "../../cli/operate/journal";
 import type { ConfigInput } from "../../config/schema";
 import { freePorts } from "../../dev/freePorts";
 import { SLURM_ENVIRONMENT } from "../../toolchain/labLayout";
-import { clusters, labConfig, reason, requireLab, titled } from "./harness";
+import { ask, chat, clusters, type Endpoint, labConfig, reason, requireLab, titled } from "./harness";
 import { LabStack, type Running } from "./labStack";
 import { processesOf } from "./processes";
 import { Questions } from "./questions";
@@ -24,6 +24,8 @@ const BOUND_SECONDS = 600;
  * GPUs of a replica. A node of the lab has eight: SkyPilot finds one-node clusters on its first node alone.
  */
 const GPUS = 2;
+/** Longer than any pause between two questions. */
+const IDLE_MINUTES = 1;
 const env = { ...process.env, ...SLURM_ENVIRONMENT };
 
 /** Ends the Slurm job of a cluster, as a preemption does. */
@@ -38,6 +40,7 @@ describe.skipIf(reason !== undefined)(titled("an operator on SkyPilot"), { timeo
   let stack: LabStack;
   let operator: Running;
   let questions: Questions;
+  let deployment: Endpoint;
   let config: (changes?: Partial<ConfigInput>) => ConfigInput;
 
   const actions = (): Action[] =>
@@ -70,7 +73,7 @@ describe.skipIf(reason !== undefined)(titled("an operator on SkyPilot"), { timeo
         // The schedule alone decides here.
         autoscale: { intervalSeconds: 3600, cooldownSeconds: 1 },
         limits: { gpus: 3 * GPUS },
-        access: { gateway: false },
+        idle: { afterMinutes: IDLE_MINUTES, then: "workers-down" },
         ...changes,
       });
     stack = new LabStack("labtest", "elastic");
@@ -84,11 +87,11 @@ describe.skipIf(reason !== undefined)(titled("an operator on SkyPilot"), { timeo
   }, TIMEOUT);
 
   it("comes up with as many replicas as configured, each on a cluster of its own", async () => {
-    const { code, told, outputs } = await stack.do("up");
+    const { code, told } = await stack.do("up");
     expect(code, told).toBe(0);
     expect(await replicas()).toHaveLength(2);
-    const endpoint = { endpoint: String(outputs["endpoint"]), apiKey: undefined, fingerprint: undefined };
-    questions = new Questions(endpoint, 3);
+    deployment = await stack.deployment();
+    questions = new Questions(deployment, 3);
     operator = stack.operate("--every", "2", "--drift-every", String(DRIFT_SECONDS), "--json");
     await expect.poll(() => questions.answered, GONE).toBeGreaterThan(20);
   });
@@ -129,6 +132,24 @@ describe.skipIf(reason !== undefined)(titled("an operator on SkyPilot"), { timeo
     await questions.stop();
     expect(questions.failures).toEqual([]);
     expect(done("failed")).toEqual([]);
+  });
+
+  it("has no cluster of a worker any more when nobody asks", async () => {
+    const before = (await clusters()).map(({ name }) => name);
+    const workers = await replicas();
+    await until("sleep", 1);
+    const left = before.filter((name) => !workers.includes(name));
+    expect((await clusters()).map(({ name }) => name)).toEqual(left);
+    for (const name of workers) await expect.poll(() => processesOf(name), GONE).toEqual([]);
+    expect((await stack.deployment()).endpoint).toBe(deployment.endpoint);
+  });
+
+  it("answers the next request with 503, and has its workers again, each on a cluster of its own", async () => {
+    const refused = { status: 503, text: expect.stringContaining("this request wakes it") };
+    expect(await chat(deployment, "Hello?")).toMatchObject(refused);
+    await until("wake", 1);
+    expect(await replicas()).toHaveLength(2);
+    expect((await ask(deployment, "Hello?")).tokens).toBeGreaterThan(0);
   });
 
   it("goes, and ends its operator", async () => {

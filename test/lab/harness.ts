@@ -8,7 +8,7 @@ import type { ConfigInput } from "../../config/schema";
 import type { Ports } from "../../dev/freePorts";
 import { whyNoLab } from "../../dev/lab/system";
 import { installedSky } from "../../dev/lab/tools";
-import { callHttp } from "../../lib/http";
+import { callHttp, type HttpAnswer } from "../../lib/http";
 import { interpreterOf } from "../../sky/interpreter";
 import type { ClusterRecord, JobRecord, RequestRecord } from "../../sky/records";
 import { jsonIn } from "../../sky/records";
@@ -167,13 +167,9 @@ export function endpointOf(outputs: Readonly<Record<string, unknown>>, apiKey: s
   return { endpoint: String(endpoint), fingerprint: String(certificateFingerprint), apiKey };
 }
 
-/** Sends a chat request. @returns The number of tokens and the worker that served it. */
-export async function ask(
-  { endpoint, apiKey, fingerprint }: Endpoint,
-  question: string,
-): Promise<{ tokens: number; worker: string }> {
-  // Worker ids have more digits than a JavaScript number can hold.
-  const { text } = await callHttp(`${endpoint}/v1/chat/completions`, {
+/** Sends a chat request. */
+export function chat({ endpoint, apiKey, fingerprint }: Endpoint, question: string): Promise<HttpAnswer> {
+  return callHttp(`${endpoint}/v1/chat/completions`, {
     body: {
       model: "Qwen/Qwen3-8B",
       messages: [{ role: "user", content: question }],
@@ -185,6 +181,12 @@ export async function ask(
     timeoutMs: 30_000,
     signal: new AbortController().signal,
   });
+}
+
+/** Sends a chat request. @returns The number of tokens and the worker that served it. */
+export async function ask(endpoint: Endpoint, question: string): Promise<{ tokens: number; worker: string }> {
+  const { text } = await chat(endpoint, question);
+  // Worker ids have more digits than a JavaScript number can hold.
   const worker = /"(?:decode_)?worker_id":\s*(\d+)/.exec(text)?.[1] ?? "";
   const tokens = Number(/"completion_tokens":\s*(\d+)/.exec(text)?.[1] ?? 0);
   return { tokens, worker };
