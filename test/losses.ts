@@ -33,12 +33,14 @@ export function counted(answers: readonly StreamedAnswer[]): Counted {
  * Ends processes once all streams are open, and prints the counts.
  * @param what Their description.
  * @param end Default: SIGKILL.
+ * @param onLate Called when a request that followed has its first token. Default: nothing.
  */
 export async function lose(
   endpoint: Endpoint,
   what: string,
   pids: readonly number[],
   end: (pid: number) => void = kill,
+  onLate: () => void = () => undefined,
 ): Promise<Loss> {
   // Process 0 would be the test's own group.
   expect(pids.filter((pid) => pid <= 0)).toEqual([]);
@@ -52,7 +54,7 @@ export async function lose(
   const streams = sendStreams(endpoint, amount);
   await eventually(() => begun === STREAMS, 60);
   for (const pid of pids) end(pid);
-  const late = counted(await sendStreams(endpoint, LATE));
+  const late = counted(await sendStreams(endpoint, { ...LATE, onFirst: onLate }));
   const open = counted(await streams);
   process.stdout.write(
     `Lost ${what}: ${open.whole} of ${STREAMS} open streams, ${late.whole} of ${LATE.requests} later requests ended whole\n`,

@@ -70,6 +70,8 @@ describe.skipIf(reason !== undefined)(titled("an operator on SkyPilot"), { timeo
         placement: "dedicated",
         cluster: { gpusPerNode: GPUS, accelerator: "H100" },
         pools: [{ role: "aggregated", tensorParallel: GPUS, minReplicas: 2, maxReplicas: 4 }],
+        // An answer takes half a second: there is always one to lose, and time for the launches beside them.
+        engineArgs: ["--speedup-ratio", "0.1"],
         // The schedule alone decides here.
         autoscale: { intervalSeconds: 3600, cooldownSeconds: 1 },
         limits: { gpus: 3 * GPUS },
