@@ -1,7 +1,7 @@
 /** The tables of docs/sizing.md. */
 import { drawTable } from "../cli/size/draw";
 import { checkedOptions } from "../cli/size/options";
-import { size } from "../cli/size/size";
+import { type Sources, size } from "../cli/size/size";
 import { recordedSources, SIZED_MODELS, sizeRecords } from "./sizeRecords";
 
 const BEGIN = "<!-- begin: sizes, written by `npx tsx dev/sizeTables.ts` -->";
@@ -13,7 +13,6 @@ const GPUS = [16, 32] as const;
 const COMMON = { ttft: "1000", accelerator: ["H100"], price: ["2.50"] };
 
 type Model = (typeof SIZED_MODELS)[number];
-type Sources = ReturnType<typeof recordedSources>;
 
 /** The page with the tables that `size` draws of AIConfigurator's recorded answers. */
 export async function withTables(page: string): Promise<string> {

@@ -6,7 +6,7 @@ import type { SizeRecord } from "../cli/size/best";
 import type { Sources } from "../cli/size/size";
 import { packageRoot } from "../lib/root";
 
-export const RECORDS = join(packageRoot(), "test", "unit", "aiconfigurator");
+const RECORDS = join(packageRoot(), "test", "unit", "aiconfigurator");
 
 interface SizedModel {
   /** Of its records: `NAME-GPUS-ENGINE.json`. */

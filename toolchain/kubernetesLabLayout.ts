@@ -62,11 +62,6 @@ export const KUBERNETES_NETWORK = {
   services: "10.96.0.0/16",
   /** The first of the services' addresses: the API server, for pods. */
   apiService: "10.96.0.1",
-  /**
-   * The control plane's too, for services that ask for a load balancer: there is no cloud that gives them
-   * one.
-   */
-  balancer: "10.87.0.20",
   /** The name server of slirp4netns, which asks the machine's. */
   upstreamDns: "10.0.2.3",
 } as const;

@@ -47,12 +47,13 @@ export function deploymentOf(outputs: Readonly<Record<string, unknown>>): Runnin
   };
 }
 
-/** Outputs of a stack, secrets masked; undefined if there is none with that name. */
+/** Outputs of a stack, by default with secrets masked; undefined if there is none with that name. */
 export async function outputsIfAny(
   stack: Pick<OpenStack, "outputs">,
+  options: { readonly showSecrets?: boolean } = {},
 ): Promise<Readonly<Record<string, unknown>> | undefined> {
   try {
-    return await stack.outputs();
+    return await stack.outputs(options);
   } catch (error) {
     if (/no stack named/.test(messageOf(error))) return undefined;
     throw error;
@@ -73,13 +74,10 @@ export async function outputsOf(
   stack: OpenStack,
   options: { readonly showSecrets: boolean } = { showSecrets: true },
 ): Promise<Readonly<Record<string, unknown>>> {
-  try {
-    const outputs = await stack.outputs(options);
-    const { endpoint } = outputs;
-    // Callers of this are about to connect to the cluster.
-    if (typeof endpoint === "string" && URL.canParse(endpoint)) bypassProxies([hostOf(endpoint)]);
-    return outputs;
-  } catch (error) {
-    throw /no stack named/.test(messageOf(error)) ? notUp(stack) : error;
-  }
+  const outputs = await outputsIfAny(stack, options);
+  if (outputs === undefined) throw notUp(stack);
+  const { endpoint } = outputs;
+  // Callers of this are about to connect to the cluster.
+  if (typeof endpoint === "string" && URL.canParse(endpoint)) bypassProxies([hostOf(endpoint)]);
+  return outputs;
 }

@@ -1,11 +1,10 @@
 /** SkyPilot's prices, from SkyPilot itself, with a catalog that the test writes. */
-import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ACCELERATORS } from "../../cli/size/accelerators";
 import { machinePrices } from "../../cli/size/prices";
 import type { ConfigInput } from "../../plan/config";
 import { sizeOptions } from "../unit/sizeAsked";
-import { cloudsInterpreter } from "./skyAnswer";
+import { skyAnswer } from "./skyAnswer";
 import { SkyCatalog } from "./skyCatalog";
 
 let catalog: SkyCatalog;
@@ -75,12 +74,7 @@ describe("SkyPilot's own price", () => {
         expect(missing(name)).toBeUndefined();
       }
     // Its own names, of which one is only in its published catalogs.
-    const names = "import json, sky.catalog; print(json.dumps(sky.catalog.get_common_gpus()))";
-    const { stdout } = spawnSync(await cloudsInterpreter(), ["-c", names], {
-      env: { ...process.env, HOME: catalog.home },
-      encoding: "utf8",
-    });
-    const own = JSON.parse(stdout.trim().split("\n").at(-1) ?? "") as readonly string[];
+    const own = await skyAnswer<readonly string[]>("skyGpus.py", {}, catalog.home);
     expect(accelerator.filter((name) => !own.includes(name))).toEqual(["B300"]);
     const unknown = await cost({ cluster: { nodes: 2, accelerator: "H100-SXM9" }, sky: { infra: "aws" } });
     expect(unknown.dollarsPerHour).toBeNull();

@@ -15,8 +15,6 @@ import { LabSky, REPOSITORY } from "../lab/harness";
 
 export const KUBERNETES_SKY = new LabSky(KUBERNETES);
 
-const DEFAULT_NAMESPACE = "default";
-
 /** What goes by itself, once nothing holds it. */
 export const GONE = { timeout: 120_000, interval: 1000 };
 
@@ -67,16 +65,13 @@ export async function firstProcesses(): Promise<number[]> {
   );
 }
 
-/** {@link objectsIn} the namespace of the lab's context. */
-export const objects = (): Promise<string[]> => objectsIn(DEFAULT_NAMESPACE);
-
 /**
  * `kind/name` of everything that a deployment may leave in the namespace of its pods, sorted. Not SkyPilot's
  * own service account and roles, which it makes once and keeps.
  */
-export async function objectsIn(namespace: string): Promise<string[]> {
+export async function objects(): Promise<string[]> {
   const kinds = "pods,services,secrets,configmaps,deployments,jobs,persistentvolumeclaims,ingresses";
-  const found = await askKubernetes("get", kinds, "-n", namespace, "-o", "name");
+  const found = await askKubernetes("get", kinds, "-o", "name");
   return found.split("\n").filter(Boolean).toSorted();
 }
 
@@ -97,11 +92,9 @@ export async function workerPod(): Promise<Pod> {
   return pod;
 }
 
-export const pods = (): Promise<Pod[]> => podsIn(DEFAULT_NAMESPACE);
-
-export async function podsIn(namespace: string): Promise<Pod[]> {
+export async function pods(): Promise<Pod[]> {
   const { items }: { items: { metadata: { name: string }; spec: { nodeName?: string } }[] } = JSON.parse(
-    await askKubernetes("get", "pods", "-n", namespace, "-o", "json"),
+    await askKubernetes("get", "pods", "-o", "json"),
   );
   return items.map(({ metadata, spec }) => ({ name: metadata.name, node: spec.nodeName ?? "" }));
 }

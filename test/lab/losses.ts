@@ -63,7 +63,8 @@ export async function expectOwnLost(loaded: Loaded, frontend: string, cluster: s
     kill(pid);
   };
   const goOn = () => kill(supervisor, "SIGCONT");
-  expectOwnBroken(await losePrograms(loaded, [frontend], end, goOn).finally(goOn));
+  const pids = [processOfProgram(frontend)];
+  expectOwnBroken(await lose(withKey(loaded.deployment), frontend, pids, end, goOn).finally(goOn));
   // Supervisor writes down what a program says when it gets to it.
   const again = () => linesIn([log], ASKED_AGAIN) - before;
   await expect.poll(again, { timeout: 10_000 }).toBeGreaterThan(0);
@@ -82,12 +83,8 @@ function supervisorOf(program: string): number {
   return pid;
 }
 
-function losePrograms(
-  { deployment }: Loaded,
-  programs: readonly string[],
-  ...how: readonly [end?: (pid: number) => void, onLate?: () => void]
-): Promise<Loss> {
-  return lose(withKey(deployment), programs.join(" and "), programs.map(processOfProgram), ...how);
+function losePrograms({ deployment }: Loaded, programs: readonly string[]): Promise<Loss> {
+  return lose(withKey(deployment), programs.join(" and "), programs.map(processOfProgram));
 }
 
 /** Waits until all workers are registered, those that were killed no more, and the model answers. */

@@ -127,6 +127,14 @@ describe("a passphrase", () => {
 });
 
 describe("what killed operations leave in a file backend", () => {
+  const lockDirectory = (): string => {
+    const locks = join(scratch, ".pulumi", "locks", "organization", "p", "s");
+    mkdirSync(locks, { recursive: true });
+    return locks;
+  };
+  const writeLock = (name: string, pid: number | undefined): void =>
+    writeFileSync(join(lockDirectory(), name), JSON.stringify({ pid, hostname: hostname(), username: "u" }));
+
   it("are empty attributes, without which a stack can be read again; others stay", () => {
     const stacks = join(scratch, ".pulumi", "stacks", "p");
     mkdirSync(stacks, { recursive: true });
@@ -139,10 +147,9 @@ describe("what killed operations leave in a file backend", () => {
   });
 
   it("are locks, which go with their attributes, those of the dead alone", () => {
-    const locks = join(scratch, ".pulumi", "locks", "organization", "p", "s");
-    mkdirSync(locks, { recursive: true });
+    const locks = lockDirectory();
     const lock = (name: string, pid: number) => {
-      writeFileSync(join(locks, name), JSON.stringify({ pid, hostname: hostname(), username: "u" }));
+      writeLock(name, pid);
       writeFileSync(join(locks, `${name}.attrs`), "{}");
     };
     lock("dead.json", 2 ** 30);
@@ -157,13 +164,11 @@ describe("what killed operations leave in a file backend", () => {
   });
 
   it.each([process.platform, "darwin"])("stay while their Pulumi runs, on %s", async (platform) => {
-    const locks = join(scratch, ".pulumi", "locks", "organization", "p", "s");
-    mkdirSync(locks, { recursive: true });
+    const locks = lockDirectory();
     const run = (...args: readonly string[]) =>
       spawn(process.execPath, ["-e", "setInterval(() => undefined, 1000)", ...args]);
     const children = { "running.json": run("pulumi"), "reused.json": run() };
-    for (const [name, { pid }] of Object.entries(children))
-      writeFileSync(join(locks, name), JSON.stringify({ pid, hostname: hostname(), username: "u" }));
+    for (const [name, { pid }] of Object.entries(children)) writeLock(name, pid);
     vi.resetModules();
     vi.spyOn(process, "platform", "get").mockReturnValue(platform as NodeJS.Platform);
     try {
@@ -179,15 +184,14 @@ describe("what killed operations leave in a file backend", () => {
   });
 
   it("go as soon as their Pulumi is killed, before its end is complete", async () => {
-    const locks = join(scratch, ".pulumi", "locks", "organization", "p", "s");
-    mkdirSync(locks, { recursive: true });
+    const locks = lockDirectory();
     // Its memory takes a while to be given back. Of so many, some are seen in that moment.
     const program = "console.log(Buffer.alloc(1e8, 1).length); setInterval(() => undefined, 1000)";
     for (let round = 0; round < 25; round++) {
       const child = spawn(process.execPath, ["-e", program, "pulumi"]);
       const { pid = 0 } = child;
       await once(child.stdout, "data");
-      writeFileSync(join(locks, "killed.json"), JSON.stringify({ pid, hostname: hostname(), username: "u" }));
+      writeLock("killed.json", pid);
       child.kill("SIGKILL");
       while (commandOfProcess(pid) !== "");
       removeLeftovers(scratch, "p", "s", () => undefined);

@@ -214,9 +214,7 @@ function kubelet({ name, address, healthPort }: KubernetesNode): Daemon {
   });
 }
 
-/**
- * Services' addresses, those of load balancers too, become those of pods by its rules in the lab's network.
- */
+/** Services' addresses become those of pods by its rules in the lab's network. */
 function kubeProxy(): Daemon {
   const url = `http://127.0.0.1:${PROXY_HEALTH_PORT}/healthz`;
   return daemon({

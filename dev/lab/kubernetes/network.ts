@@ -11,16 +11,7 @@ export const INTERNET_LINK = "internet";
  * own network. The machine's end of the link, and the route to the pods, end with the namespace.
  */
 export function networkScript(): string {
-  const {
-    interface: link,
-    host,
-    control,
-    balancer,
-    linkPrefix,
-    bridge,
-    podPrefix,
-    pods,
-  } = KUBERNETES_NETWORK;
+  const { interface: link, host, control, linkPrefix, bridge, podPrefix, pods } = KUBERNETES_NETWORK;
   return [
     "#!/bin/sh",
     "set -e",
@@ -28,9 +19,7 @@ export function networkScript(): string {
     "ip link set lo up",
     `ip link add name lab0 type veth peer name ${link} netns "$1"`,
     `ip address add ${control}/${linkPrefix} dev lab0`,
-    ...[balancer, ...KUBERNETES_NODES.map(({ address }) => address)].map(
-      (address) => `ip address add ${address}/${linkPrefix} dev lab0`,
-    ),
+    ...KUBERNETES_NODES.map(({ address }) => `ip address add ${address}/${linkPrefix} dev lab0`),
     "ip link set lab0 up",
     "ip link add name pods type bridge",
     `ip address add ${bridge}/${podPrefix} dev pods`,
