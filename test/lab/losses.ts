@@ -1,4 +1,5 @@
 /** Programs of a stack on the lab are killed under load. */
+import { existsSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import type { RunningDeployment } from "../../cli/deployment/running";
@@ -6,7 +7,7 @@ import { registered } from "../../cli/internal/ready";
 import { withKey } from "../../dev/benchmarks/streams";
 import { callHttp } from "../../lib/http";
 import { readyPath } from "../../lib/modelPath";
-import { commandOfProcess, kill, parentProcess } from "../../lib/processes";
+import { kill } from "../../lib/processes";
 import { programLog } from "../../plan/node/paths";
 import { type DeploymentPlan, programsOf } from "../../plan/types";
 import { ALL, expectOnlyRacedLost, expectOwnBroken, type Loss, linesIn, lose } from "../losses";
@@ -57,14 +58,9 @@ export async function expectFewLost(
 export async function expectOwnLost(loaded: Loaded, frontend: string, cluster: string): Promise<void> {
   const log = logOnHead(cluster, "gateway");
   const before = linesIn([log], ASKED_AGAIN);
-  const supervisor = supervisorOf(frontend);
-  const end = (pid: number): void => {
-    kill(supervisor, "SIGSTOP");
-    kill(pid);
-  };
-  const goOn = () => kill(supervisor, "SIGCONT");
-  const pids = [processOfProgram(frontend)];
-  expectOwnBroken(await lose(withKey(loaded.deployment), frontend, pids, end, goOn).finally(goOn));
+  const start = holdStart(cluster, frontend);
+  const lost = lose(withKey(loaded.deployment), frontend, [processOfProgram(frontend)], kill, start);
+  expectOwnBroken(await lost.finally(start));
   // Supervisor writes down what a program says when it gets to it.
   const again = () => linesIn([log], ASKED_AGAIN) - before;
   await expect.poll(again, { timeout: 10_000 }).toBeGreaterThan(0);
@@ -75,12 +71,22 @@ export async function expectOwnLost(loaded: Loaded, frontend: string, cluster: s
   await untilReady(loaded);
 }
 
-/** The process that starts a program, and again when it ends. */
-function supervisorOf(program: string): number {
-  let pid: number | undefined = processOfProgram(program);
-  while (pid !== undefined && !commandOfProcess(pid).includes("supervisor")) pid = parentProcess(pid);
-  if (pid === undefined) throw new Error(`${program} has no supervisor`);
-  return pid;
+/**
+ * Keeps a program of the head from being started again, by taking away what `launch.py` reads. (Supervisor
+ * must run on: nobody reads what the other programs say while it is stopped, and nginx waits for that.)
+ * @returns Lets it start.
+ */
+function holdStart(cluster: string, program: string): () => void {
+  const units = join(nodesDirectory(cluster) ?? "", "node0", "units");
+  const file = readdirSync(units)
+    .map((unit) => join(units, unit, `${program}.json`))
+    .find((path) => existsSync(path));
+  if (file === undefined) throw new Error(`${units} has no ${program}.json`);
+  const held = `${file}.held`;
+  renameSync(file, held);
+  return () => {
+    if (existsSync(held)) renameSync(held, file);
+  };
 }
 
 function losePrograms({ deployment }: Loaded, programs: readonly string[]): Promise<Loss> {
