@@ -5,19 +5,25 @@ import { ConfigError } from "../config/problems";
 import { stableJson } from "../lib/stableJson";
 import { beyondLimits } from "../plan/bounds";
 import type { PlanFacts } from "../plan/context";
-import { assertAffordable, type ClusterPrice, costOf, type DeploymentCost } from "../plan/cost";
+import {
+  assertAffordable,
+  assertCheapMachines,
+  type ClusterPrice,
+  costOf,
+  type DeploymentCost,
+} from "../plan/cost";
 import { factsOf } from "../plan/facts";
 import { machineProblems } from "../plan/machines";
 import { plan } from "../plan/plan";
 import type { ClusterPlan, DeploymentPlan } from "../plan/types";
-import { taskIdentity } from "../sky/task";
+import { pricedTask } from "../sky/task";
 
 /** By query: equal clusters are queried once. */
 export type SkyPrices = ReadonlyMap<string, ClusterPrice>;
 
-/** SkyPilot's input for a cluster: its nodes and their kind. */
+/** SkyPilot's input for a cluster. */
 function question(cluster: ClusterPlan, config: DeploymentConfig): string {
-  return stableJson(taskIdentity({ cluster, config }));
+  return stableJson(pricedTask({ cluster, config }));
 }
 
 /**
@@ -60,6 +66,8 @@ export function affordableCost(
   prices?: SkyPrices,
 ): DeploymentCost {
   refuseImpossible(config, planned, prices);
+  if (config.target === "sky")
+    assertCheapMachines(config, planned.clusters, (cluster) => prices?.get(question(cluster, config)));
   const cost = costAt(config, planned, prices);
   assertAffordable(config, cost);
   return cost;

@@ -82,13 +82,16 @@ export type SkyFeature =
   /** A login at the image's registry. */
   | "registryLogin"
   /** Volumes, by name (`sky volumes`). */
-  | "volumes";
+  | "volumes"
+  /** A limit on a machine's price (`max_hourly_cost`). */
+  | "hourlyCost";
 
 /**
  * Features that SkyPilot does not support on a cloud: `_CLOUD_UNSUPPORTED_FEATURES` and
  * `_unsupported_features_for_resources` of https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/clouds,
  * and for logins and containers the templates of
- * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates too.
+ * https://github.com/skypilot-org/skypilot/tree/v0.14.1/sky/templates too; for a machine's price
+ * `get_default_instance_type` of each.
  */
 export const UNSUPPORTED: Readonly<Record<string, readonly SkyFeature[]>> = {
   aws: ["volumes"],
@@ -129,7 +132,7 @@ export const UNSUPPORTED: Readonly<Record<string, readonly SkyFeature[]>> = {
     "volumes",
   ],
   ibm: ["ports", "diskTier", "containers", "registryLogin", "volumes"],
-  kubernetes: ["stop", "diskTier", "registryLogin"],
+  kubernetes: ["stop", "diskTier", "registryLogin", "hourlyCost"],
   lambda: ["spot", "stop", "diskTier", "networkTier", "machineImages", "volumes"],
   mithril: ["ports", "diskTier", "networkTier", "machineImages", "volumes"],
   nebius: ["volumes"],
@@ -160,8 +163,8 @@ export const UNSUPPORTED: Readonly<Record<string, readonly SkyFeature[]>> = {
     "registryLogin",
     "volumes",
   ],
-  slurm: ["spot", "ports", "stop", "registryLogin", "volumes"],
-  ssh: ["stop", "diskTier", "registryLogin"],
+  slurm: ["spot", "ports", "stop", "registryLogin", "volumes", "hourlyCost"],
+  ssh: ["stop", "diskTier", "registryLogin", "hourlyCost"],
   vast: ["diskTier", "networkTier", "severalNodes", "registryLogin", "volumes"],
   verda: ["ports", "stop", "autodown", "diskTier", "networkTier", "containers", "severalNodes", "volumes"],
   vsphere: [

@@ -6,6 +6,7 @@ import { plainObject } from "./plain";
 import { notPlain } from "./plainYaml";
 import {
   allowedText,
+  decimal,
   dictionary,
   environment,
   flag,
@@ -175,6 +176,12 @@ export const skySchema = section({
     absent: "SkyPilot's choice",
     unit: "GB",
     about: "Memory of each node.",
+  }),
+  maxHourlyCost: optional(decimal({ min: 0, above: true, noun: "a number of dollars" }), {
+    absent: "no limit but limits.dollarsPerHour",
+    unit: "US dollars an hour",
+    about:
+      "Most that one machine may cost, also the control plane's. SkyPilot leaves out instance types that cost more (the task's `max_hourly_cost`); where it may take a dearer one all the same, the deployment is refused before anything is provisioned. A change starts nothing anew.",
   }),
   openEndpoint: setting(flag(), {
     default: false,

@@ -208,6 +208,50 @@ export function assertAffordable(
   }
 }
 
+/**
+ * Rejects machines of which one may cost more than `sky.maxHourlyCost`. SkyPilot chooses by it, and takes
+ * dearer ones all the same: an instance type in a dearer region than its cheapest, one that is named, and
+ * on GCP any with GPUs. `get_instance_type_for_accelerator` of
+ * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/catalog/gcp_catalog.py and `common.py` there
+ * @param priceOf SkyPilot's prices of a cluster; undefined if not queried.
+ * @throws ConfigError
+ */
+export function assertCheapMachines(
+  { sky: { maxHourlyCost: limit }, limits }: Pick<DeploymentConfig, "sky" | "limits">,
+  clusters: readonly ClusterPlan[],
+  priceOf: (cluster: ClusterPlan) => ClusterPrice | undefined,
+): void {
+  if (limit === undefined) return;
+  const problems = clusters.flatMap((cluster): string[] => {
+    const price = priceOf(cluster);
+    const machines = (price?.candidates ?? []).map((one) => ({
+      ...one,
+      dollars: one.dollarsPerHour === null ? null : one.dollarsPerHour / cluster.nodes.length,
+    }));
+    const dearest = machines.toSorted((a, b) => (b.dollars ?? 0) - (a.dollars ?? 0))[0];
+    // A division by the number of nodes is not exact.
+    const isDear = (dollars: number | null) => (roundedToCents(dollars ?? 0) ?? 0) > limit;
+    if (dearest !== undefined && isDear(dearest.dollars)) {
+      const cheap = machines.find(({ dollars }) => dollars !== null && !isDear(dollars));
+      const way =
+        cheap === undefined
+          ? "Ask for other machines (cluster.accelerator, sky.infra)"
+          : `Name the infra that it may use (sky.infra, such as ${cheap.infra})`;
+      const cost = inDollars(dearest.dollars ?? 0);
+      return [
+        `${limit} is less than the ${cost} an hour of ${dearest.instanceType} in ${dearest.infra}, which SkyPilot may take all the same. ${way}, or raise this.`,
+      ];
+    }
+    const unpriced = machines.find(({ dollars }) => dollars === null);
+    if (limits.allowUnknownPrice || (machines.length > 0 && unpriced === undefined)) return [];
+    return [
+      `${limit} cannot be checked: ${whyUnknown(price, unpriced)}. Nothing is provisioned without a price while there is a limit; set limits.allowUnknownPrice to true to accept that.`,
+    ];
+  });
+  const path = ["sky", "maxHourlyCost"];
+  if (problems.length > 0) throw new ConfigError(distinct(problems).map((message) => ({ path, message })));
+}
+
 /** The known part of the cost: the rest is added to it. */
 function knownPart({ clusters }: DeploymentCost): number {
   const parts = clusters.map((one) => one.mostDollarsPerHour ?? one.dollarsPerHour ?? 0);

@@ -19,6 +19,7 @@ export const MISSED = [
   "instanceType",
   "cpus",
   "memory",
+  "maxHourlyCost",
   "networkTier",
   "diskTier",
   "place",
@@ -91,13 +92,14 @@ function problemOf(
 
 /** The request in SkyPilot's notation: `A10G:8, spot, 32+ CPUs in aws/us-east-1`. */
 function wanted(config: DeploymentConfig, cluster: ClusterPlan): string {
-  const { cpus, memory, instanceType, infra } = config.sky;
+  const { cpus, memory, instanceType, infra, maxHourlyCost } = config.sky;
   const parts = [
     cluster.accelerator === undefined ? undefined : `${cluster.accelerator}:${gpusOfNode(cluster)}`,
     instanceType === undefined ? undefined : `the instance type ${instanceType}`,
     cpus === undefined ? undefined : `${cpus} CPUs`,
     memory === undefined ? undefined : `${memory}${/[A-Za-z]/.test(memory) ? "" : " GB"} of memory`,
     cluster.spot === undefined ? undefined : "spot instances",
+    maxHourlyCost === undefined ? undefined : `at most $${maxHourlyCost} an hour`,
   ];
   return `${parts.filter((part) => part !== undefined).join(", ") || "what is asked for"} in ${infra.join(", ")}`;
 }
@@ -121,6 +123,8 @@ function whatThereIs({ infra, cause, allowed }: Miss, { accelerator = "GPUs" }: 
       return `${infra} has it with ${all || "other numbers of"} CPUs`;
     case "memory":
       return `${infra} has it with ${all || "another amount of"} GB of memory`;
+    case "maxHourlyCost":
+      return `${infra} has it from $${all || "more"} an hour`;
     case "instanceType":
       return `${infra} has it as ${all}`;
     case "place":
@@ -149,6 +153,7 @@ const REMEDIES: Readonly<Record<Missed, (config: DeploymentConfig) => string>> =
   instanceType: () => "remove sky.instanceType",
   cpus: () => 'give sky.cpus another number, or one with + ("32+")',
   memory: () => 'give sky.memory another number, or one with + ("256+")',
+  maxHourlyCost: () => "raise sky.maxHourlyCost",
   networkTier: () => "remove sky.networkTier",
   diskTier: () => "remove sky.diskTier",
   place: () => "name another region or zone in sky.infra, or none",
@@ -157,7 +162,15 @@ const REMEDIES: Readonly<Record<Missed, (config: DeploymentConfig) => string>> =
 };
 
 /** Causes that are settings of `sky` with the same name. */
-const OF_SKY = new Set<Missed>(["useSpot", "instanceType", "cpus", "memory", "networkTier", "diskTier"]);
+const OF_SKY = new Set<Missed>([
+  "useSpot",
+  "instanceType",
+  "cpus",
+  "memory",
+  "maxHourlyCost",
+  "networkTier",
+  "diskTier",
+]);
 
 function pathOf(config: DeploymentConfig, cluster: ClusterPlan, cause: Missed): SettingPath {
   if (cause === "useSpot") {

@@ -18,6 +18,7 @@ CAUSES = {
     "instanceType": ["instance_type"],
     "cpus": ["cpus"],
     "memory": ["memory"],
+    "maxHourlyCost": ["max_hourly_cost"],
     "networkTier": ["network_tier"],
     "diskTier": ["disk_tier"],
     "place": [],
@@ -176,11 +177,21 @@ def what_there_is(cause, asked):
         return sorted(
             {"/".join(filter(None, [without["infra"], one.region, one.zone])) for one in offers(without)}
         )
+    if cause == "maxHourlyCost":
+        costs = [cost_of(one) for one in offers(without)]
+        return ["%.2f" % min(cost for cost in costs if cost is not None)] if any(costs) else []
     if cause == "instanceType":
         return sorted({one.instance_type for one in offers(without)})
     if cause in ("cpus", "memory"):
         return sizes_of(cause, without)
     return []
+
+
+def cost_of(machine):
+    try:
+        return machine.get_cost(3600)
+    except Exception:  # no price in the catalog
+        return None
 
 
 def sizes_of(cause, asked):

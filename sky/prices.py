@@ -11,7 +11,7 @@ import copy
 
 from access import Enabled, first_line, obstacles_of
 from hub import Hub
-from machines import launchable, misses_of
+from machines import cost_of, launchable, misses_of
 
 
 def prices_of(tasks, infras=None, hub=None):
@@ -95,14 +95,11 @@ def choices(task, enabled):
 
 
 def candidate(resources, nodes):
-    try:
-        dollars = resources.get_cost(3600) * nodes
-    except Exception:  # no price in the catalog
-        dollars = None
+    dollars = cost_of(resources)
     place = [resources.cloud.canonical_name(), resources.region, resources.zone]
     return {
         "infra": "/".join(part for part in place if part),
         "instanceType": resources.instance_type,
         "spot": resources.use_spot,
-        "dollarsPerHour": None if dollars is None or dollars != dollars else dollars,
+        "dollarsPerHour": None if dollars is None or dollars != dollars else dollars * nodes,
     }

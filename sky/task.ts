@@ -25,6 +25,7 @@ import { taskConfig } from "./rootUser";
 import type { NodeServices } from "./setup";
 import { BROUGHT, BUCKETS, REGISTRY_SECRETS, RUNTIME, setupCommand } from "./setup";
 import type { SkyTask } from "./spec";
+import { CHOICE } from "./taskName";
 import type { SecretsInput } from "./taskSecrets";
 import { generatedAccess, launchSecrets } from "./taskSecrets";
 import { taskText } from "./taskText";
@@ -106,6 +107,7 @@ function resources(input: TaskInput): Record<string, unknown> {
     instance_type: sky.instanceType,
     cpus: sky.cpus,
     memory: sky.memory,
+    [CHOICE]: sky.maxHourlyCost,
     use_spot: cluster.spot !== undefined && markets === undefined ? true : undefined,
     disk_size: sky.diskSizeGB,
     disk_tier: sky.diskTier,
@@ -138,13 +140,18 @@ function tierField(tier: string | undefined): { readonly network_tier?: string }
 }
 
 /** Fields of `resources` that can change on a running cluster; all others require a replacement. */
-const CHANGEABLE = new Set(["autostop", "labels", "ports"]);
+const CHANGEABLE = new Set(["autostop", "labels", "ports", CHOICE]);
+
+/** As in a task. */
+interface TaskIdentity extends Readonly<Record<string, unknown>> {
+  readonly resources: Readonly<Record<string, unknown>>;
+}
 
 /**
  * The inputs whose change replaces the cluster: its nodes and their kind. Everything else is updated in
  * place.
  */
-export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>> {
+export function taskIdentity(input: TaskInput): TaskIdentity {
   const fixed = Object.entries(resources(input)).filter(([field]) => !CHANGEABLE.has(field));
   const { config, volumes } = input.config.sky;
   return {
@@ -154,6 +161,13 @@ export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>
     ...(config === undefined ? {} : { config }),
     ...(Object.keys(volumes).length === 0 ? {} : { volumes }),
   };
+}
+
+/** What SkyPilot is asked for the prices of: the nodes, their kind, and what limits the choice. */
+export function pricedTask(input: TaskInput): TaskIdentity {
+  const { resources: fixed, ...rest } = taskIdentity(input);
+  const limit = input.config.sky.maxHourlyCost;
+  return { ...rest, resources: limit === undefined ? fixed : { ...fixed, [CHOICE]: limit } };
 }
 
 /**

@@ -18,6 +18,12 @@ export interface TaskName {
 const NAME = /^dynamo-([0-9a-f]{8})-[0-9a-f]{8}$/;
 
 /**
+ * The field of `resources` that decides which machines SkyPilot may choose, and nothing of those that it has
+ * chosen: another value starts nothing anew.
+ */
+export const CHOICE = "max_hourly_cost";
+
+/**
  * @param runtime Digests of the files of `runtime/`, by name.
  * @param secrets Values of secrets. A changed value changes the name, and so restarts the task, except for
  * secrets that a running program reads again (`READ_AGAIN`). The digest is slow to compute, since names are
@@ -35,7 +41,9 @@ export function taskName(
   const fixed = Object.entries(secrets).filter(([name]) => !READ_AGAIN.includes(name));
   const values = fixed.toSorted(([a], [b]) => (a < b ? -1 : 1));
   const secret = values.length === 0 ? "" : scryptSync(JSON.stringify(values), cluster, 16).toString("hex");
-  return { name: `dynamo-${setup}-${digest(stableJson([task, runtime, secret]))}`, setup };
+  const { [CHOICE]: _, ...resources } = task.resources;
+  const rest = { ...task, resources };
+  return { name: `dynamo-${setup}-${digest(stableJson([rest, runtime, secret]))}`, setup };
 }
 
 /** Set-up digest of the task with this name; undefined if the name has another form. */

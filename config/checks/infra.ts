@@ -140,6 +140,13 @@ const FEATURES: readonly Feature[] = [
     asked: ({ volumes }) => (Object.values(volumes).every(isHostVolume) ? undefined : "volumes"),
     remedy: "Remove sky.volumes; sky.fileMounts brings buckets",
   },
+  {
+    feature: "hourlyCost",
+    setting: ["sky", "maxHourlyCost"],
+    asked: ({ maxHourlyCost }) =>
+      maxHourlyCost === undefined ? undefined : `machines of at most $${maxHourlyCost} an hour`,
+    remedy: "Remove sky.maxHourlyCost; limits.dollarsPerHour counts there too, where SkyPilot has prices",
+  },
 ];
 
 export function infraChecks(known: Known): Problem[] {

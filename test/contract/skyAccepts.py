@@ -7,6 +7,7 @@ SkyPilot's own code.
 
 import ast
 import copy
+import inspect
 import json
 import pathlib
 import sys
@@ -55,6 +56,10 @@ def unsupported(name, cloud):
 
 def logs_in(name):
     return "docker_login_config" in template_of(name)
+
+
+def drops_hourly_cost(cloud):
+    return "del max_hourly_cost" in inspect.getsource(cloud.get_default_instance_type)
 
 
 def privilege_check():
@@ -128,6 +133,7 @@ print(
             "aliases": CLOUD_REGISTRY._aliases,
             "unsupported": {name: unsupported(name, cloud) for name, cloud in clouds.items()},
             "logins": [name for name in clouds if logs_in(name)],
+            "dropsHourlyCost": [name for name, cloud in clouds.items() if drops_hourly_cost(cloud)],
             "volumeKinds": [kind.value for kind in volume.VolumeType],
             "configKeys": [".".join(key) for key in constants.OVERRIDEABLE_CONFIG_KEYS_IN_TASK],
             "container": "name: ray-node" in (ROOT / "templates" / "kubernetes-ray.yml.j2").read_text(),

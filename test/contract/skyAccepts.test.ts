@@ -20,7 +20,7 @@ import { recipeText } from "../../sky/task";
 import { skyAnswer } from "./skyAnswer";
 
 /** SkyPilot's name of each feature. */
-const FEATURES: Readonly<Record<Exclude<SkyFeature, "registryLogin" | "volumes">, string>> = {
+const FEATURES: Readonly<Record<Exclude<SkyFeature, "registryLogin" | "volumes" | "hourlyCost">, string>> = {
   spot: "SPOT_INSTANCE",
   ports: "OPEN_PORTS",
   stop: "STOP",
@@ -43,6 +43,7 @@ interface Answer {
   readonly aliases: Readonly<Record<string, string>>;
   readonly unsupported: Readonly<Record<string, readonly string[]>>;
   readonly logins: readonly string[];
+  readonly dropsHourlyCost: readonly string[];
   readonly volumeKinds: readonly string[];
   readonly configKeys: readonly string[];
   readonly container: boolean;
@@ -215,6 +216,7 @@ const TASKS: readonly ConfigInput["sky"][] = [
     openEndpoint: true,
     cpus: "32+",
     memory: "256+",
+    maxHourlyCost: 120.5,
     labels: { team: "search" },
     config: { docker: { run_options: ["--ulimit=memlock=-1"] } },
   },
@@ -281,6 +283,11 @@ describe("what an infra cannot do", () => {
     const ours = Object.keys(UNSUPPORTED).filter((cloud) => !UNSUPPORTED[cloud]?.includes("volumes"));
     // Node pools by ssh are Kubernetes to SkyPilot.
     expect(ours.toSorted()).toEqual(["kubernetes", "runpod", "ssh"]);
+  });
+
+  it("is a limit on a machine's price where SkyPilot drops it", () => {
+    const ours = Object.keys(UNSUPPORTED).filter((cloud) => UNSUPPORTED[cloud]?.includes("hourlyCost"));
+    expect(ours.toSorted()).toEqual(answer.dropsHourlyCost.toSorted());
   });
 
   it("decides where NVIDIA's image is what the nodes run", () => {

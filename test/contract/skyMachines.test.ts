@@ -133,6 +133,26 @@ const IMPOSSIBLE: readonly (readonly [string, Partial<ConfigInput>, string])[] =
     'sky.instanceType: "g5.xlarge" cannot be had: SkyPilot\'s catalog has no machine with A10G:4, the instance type g5.xlarge in aws. aws has it as g5.12xlarge. Remove sky.instanceType.',
   ],
   [
+    "a machine for less than any costs",
+    machines("H100", 8, { infra: "aws", maxHourlyCost: 90 }),
+    "sky.maxHourlyCost: 90 cannot be had: SkyPilot's catalog has no machine with H100:8, at most $90 an hour in aws. aws has it from $98.32 an hour. Raise sky.maxHourlyCost.",
+  ],
+  [
+    "spot instances for less than any costs",
+    machines("H100", 8, { infra: "aws/us-east-1", useSpot: true, maxHourlyCost: 29 }),
+    "sky.maxHourlyCost: 29 cannot be had: SkyPilot's catalog has no machine with H100:8, spot instances, at most $29 an hour in aws/us-east-1. aws/us-east-1 has it from $29.50 an hour. Raise sky.maxHourlyCost.",
+  ],
+  [
+    "a dearer region of an instance type that is cheap enough in another",
+    machines("H100", 8, { infra: "aws", maxHourlyCost: 100 }),
+    "sky.maxHourlyCost: 100 is less than the $117.98 an hour of p5.48xlarge in aws/eu-north-1, which SkyPilot may take all the same. Name the infra that it may use (sky.infra, such as aws/us-east-1), or raise this.",
+  ],
+  [
+    "a machine with GPUs on GCP, where SkyPilot drops the limit",
+    machines("H100", 8, { infra: "gcp", maxHourlyCost: 80 }),
+    "sky.maxHourlyCost: 80 is less than the $88.25 an hour of a3-highgpu-8g in gcp/us-central1/us-central1-a, which SkyPilot may take all the same. Ask for other machines (cluster.accelerator, sky.infra), or raise this.",
+  ],
+  [
     "CPUs for the control plane's own machine",
     dedicated({ sky: { infra: "aws", cpus: "96+" } }, 8),
     'sky.cpus: "96+" cannot be had: SkyPilot\'s catalog has no machine with 96+ CPUs in aws. aws has it with other numbers of CPUs. Give sky.cpus another number, or one with + ("32+").',
@@ -150,6 +170,7 @@ describe("a machine that SkyPilot's catalogs do not have", () => {
   });
 
   it.each([
+    ["a machine within its price", machines("H100", 8, { infra: ["aws/us-east-1"], maxHourlyCost: 98.32 })],
     ["the right number", machines("A10G", 4, { infra: "aws", cpus: "32+" })],
     ["a cloud of several that has it", machines("A10G", 4, { infra: ["gcp", "aws"] })],
     ["Slurm, which has no catalog", machines("A10G", 8, { infra: "slurm/hpc" })],

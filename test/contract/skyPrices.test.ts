@@ -40,6 +40,19 @@ describe("SkyPilot's own price", () => {
     });
   });
 
+  it("is that of machines within `sky.maxHourlyCost`, of those that one region has for so much", async () => {
+    expect(await cost({ sky: { infra: ["aws", "gcp"], maxHourlyCost: 90 } })).toMatchObject({
+      dollarsPerHour: 176.5,
+      mostDollarsPerHour: 176.5,
+    });
+    expect(await cost({ sky: { infra: "aws", maxHourlyCost: 100 } })).toMatchObject({
+      dollarsPerHour: 196.64,
+      mostDollarsPerHour: 235.96,
+    });
+    const [none] = (await cost({ sky: { infra: "aws", maxHourlyCost: 90 } })).clusters;
+    expect(none).toMatchObject({ dollarsPerHour: null, infra: null });
+  });
+
   it("of spot machines differs from zone to zone", async () => {
     const spot = { infra: "aws/us-east-1", useSpot: true };
     expect(await cost({ sky: spot })).toMatchObject({ dollarsPerHour: 59, mostDollarsPerHour: 62.5 });

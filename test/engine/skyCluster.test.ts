@@ -107,7 +107,12 @@ describe("clusters of a stack on SkyPilot", { timeout: 120_000 }, () => {
   it("stay when only programs or the task change; a change of programs launches nothing", async () => {
     const [name = ""] = running();
     expect(await operate("up", { router: { mode: "round-robin" } })).toEqual([]);
-    expect(await operate("up", { sky: { infra: "aws", envs: { A: "1" } } })).toEqual([`launch ${name}`]);
+    const more = { infra: "aws", envs: { A: "1" } } as const;
+    expect(await operate("up", { sky: more })).toEqual([`launch ${name}`]);
+    // There are no prices here.
+    const limits = { allowUnknownPrice: true };
+    for (const maxHourlyCost of [200, 100])
+      expect(await operate("up", { limits, sky: { ...more, maxHourlyCost } })).toEqual([]);
   });
 
   it("are replaced without a gap when asked for: the new one first, under another name", async () => {
