@@ -28,7 +28,7 @@ export default defineConfig({
       project("dynamo", 240, true),
       project("pipelines", 240, true),
       project("lab", 600, true),
-      project("kubernetes", 600, true),
+      project("kubernetes", 1800, true),
       project("engines", 1200, true),
     ],
     maxWorkers: 2,

@@ -22,10 +22,10 @@ import {
   pods,
   processOfProgram,
   requireKubernetes,
+  TIMEOUT,
   workerPod,
 } from "./cluster";
 
-const TIMEOUT = 600_000;
 const NODES = ["gpu0", "gpu1"];
 /** Clients with a request each, at all times. */
 const CLIENTS = 60;
@@ -70,8 +70,7 @@ describe.skipIf(reason !== undefined)(titled("changes on Kubernetes"), { timeout
   }, TIMEOUT);
   afterAll(async () => {
     await askKubernetes("uncordon", ...NODES);
-    await stack.do("destroy");
-    stack.remove();
+    await stack.end();
   }, TIMEOUT);
 
   it("changes the router mode by its frontends alone, one after the other, and loses no request", async () => {

@@ -15,8 +15,11 @@ import { LabSky, REPOSITORY } from "../lab/harness";
 
 export const KUBERNETES_SKY = new LabSky(KUBERNETES);
 
+/** Of a test. Unit: milliseconds. Ten minutes were too few for two cores that did other work as well. */
+export const TIMEOUT = 1_800_000;
+
 /** What goes by itself, once nothing holds it. */
-export const GONE = { timeout: 120_000, interval: 1000 };
+export const GONE = { timeout: 300_000, interval: 1000 };
 
 /** Marks the processes of tests, so that stopping the lab kills leftovers. */
 export const MARK = { [LAB_MARK]: KUBERNETES.root };

@@ -21,9 +21,9 @@ import {
   pods,
   processOfProgram,
   requireKubernetes,
+  TIMEOUT,
 } from "./cluster";
 
-const TIMEOUT = 900_000;
 const TAINT = "team=serving:NoSchedule";
 
 /** A volume that all nodes have: a directory of the machine. */
@@ -89,8 +89,7 @@ describe.skipIf(reason !== undefined)(
       stack.configure(config);
     }, TIMEOUT);
     afterAll(async () => {
-      await stack.do("destroy");
-      stack.remove();
+      await stack.end();
       await askKubernetes("taint", "nodes", "--all", `${TAINT}-`);
       await givenKubernetes(OBJECTS, "delete");
     }, TIMEOUT);

@@ -7,9 +7,16 @@ import { parseConfig } from "../../plan/config";
 import { CLUSTER_SECRET } from "../../sky/taskSecrets";
 import { REPOSITORY, reason, titled } from "../lab/harness";
 import { expectServes, launchOf, RECIPE_CLUSTER } from "../lab/recipes";
-import { committed, GONE, KUBERNETES_SKY, nodesWithPods, objects, requireKubernetes } from "./cluster";
+import {
+  committed,
+  GONE,
+  KUBERNETES_SKY,
+  nodesWithPods,
+  objects,
+  requireKubernetes,
+  TIMEOUT,
+} from "./cluster";
 
-const TIMEOUT = 600_000;
 const RECIPE = "examples/recipes/kubernetes.sky.yaml";
 
 describe.skipIf(reason !== undefined)(titled("a recipe on Kubernetes"), { timeout: TIMEOUT }, () => {

@@ -19,10 +19,10 @@ import {
   objects,
   pods,
   requireKubernetes,
+  TIMEOUT,
   workerPod,
 } from "./cluster";
 
-const TIMEOUT = 600_000;
 const NODES = ["gpu0", "gpu1"];
 
 describe.skipIf(reason !== undefined)(titled("a stack on Kubernetes"), { timeout: TIMEOUT }, () => {
@@ -44,8 +44,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on Kubernetes"), { timeout
     stack.configure(committed());
   }, TIMEOUT);
   afterAll(async () => {
-    await stack.do("destroy");
-    stack.remove();
+    await stack.end();
   }, TIMEOUT);
 
   /** That nothing of an interrupted operation works on. */

@@ -6,10 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ConfigInput } from "../../config/schema";
 import { ask, endpointOf, reason, titled } from "../lab/harness";
 import { LabStack } from "../lab/labStack";
-import { askKubernetes, committed, GONE, MARK, objects, requireKubernetes } from "./cluster";
+import { askKubernetes, committed, GONE, MARK, objects, requireKubernetes, TIMEOUT } from "./cluster";
 import { importUserImage } from "./userImage";
 
-const TIMEOUT = 600_000;
 const IMAGE = "dynamo-sky/user:1";
 
 describe.skipIf(reason !== undefined)(titled("an image with USER dynamo"), { timeout: TIMEOUT }, () => {
@@ -29,8 +28,7 @@ describe.skipIf(reason !== undefined)(titled("an image with USER dynamo"), { tim
     stack = new LabStack("kubeuser", "test", MARK);
   }, TIMEOUT);
   afterAll(async () => {
-    await stack.do("destroy");
-    stack.remove();
+    await stack.end();
   }, TIMEOUT);
 
   it("fails as its own user, with what to do", async () => {

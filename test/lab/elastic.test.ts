@@ -83,9 +83,7 @@ describe.skipIf(reason !== undefined)(titled("an operator on SkyPilot"), { timeo
   }, TIMEOUT);
   afterAll(async () => {
     await questions?.stop();
-    stack.killAll();
-    await stack.do("destroy");
-    stack.remove();
+    await stack.end();
   }, TIMEOUT);
 
   it("comes up with as many replicas as configured, each on a cluster of its own", async () => {

@@ -19,6 +19,8 @@ import { type Lab, SLURM, skyEnvironmentOf } from "../../toolchain/labs";
 export const REPOSITORY = join(__dirname, "..", "..");
 const OUTPUT_BYTES = 64 << 20;
 export const MINUTES = 60_000;
+/** After which a command hangs, on whatever machine. */
+export const HANGS_MINUTES = 25;
 
 /** Why these tests cannot run here; undefined when they can. */
 export const reason = whyNoLab();
@@ -48,7 +50,7 @@ export function run(
       env: { ...process.env, ...MARK, ...env },
       cwd: REPOSITORY,
       maxBuffer: OUTPUT_BYTES,
-      timeout: 10 * MINUTES,
+      timeout: HANGS_MINUTES * MINUTES,
     };
     const child = execFile(file, [...args], options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;

@@ -24,7 +24,7 @@ import { kill } from "../../lib/processes";
 import { ensureToolchain } from "../../toolchain";
 import { processesWith } from "../processes";
 import { toolWords } from "../tools";
-import { type Ended, MARK, MINUTES, REPOSITORY, run } from "./harness";
+import { type Ended, HANGS_MINUTES, MARK, MINUTES, REPOSITORY, run } from "./harness";
 
 /** Result of a command of `npm run stack`. */
 export interface Operation {
@@ -199,6 +199,13 @@ export class LabStack {
     return processesWith("DYNAMO_SKY_STATE", this.env["DYNAMO_SKY_STATE"] ?? "");
   }
 
+  /** Takes it down and removes it, also where a test at its time limit has left an operation running. */
+  async end(): Promise<void> {
+    this.killAll();
+    await this.do("destroy");
+    this.remove();
+  }
+
   remove(): void {
     rmSync(this.directory, { recursive: true, force: true });
   }
@@ -252,7 +259,7 @@ export class Running {
    * Waits for a condition while it runs. @throws Error with its output, if it ends before, or after so many
    * minutes.
    */
-  async until(condition: () => boolean | Promise<boolean>, minutes = 4): Promise<void> {
+  async until(condition: () => boolean | Promise<boolean>, minutes = HANGS_MINUTES): Promise<void> {
     const deadline = performance.now() + minutes * MINUTES;
     while (!(await condition())) {
       if (this.child.exitCode !== null || this.child.signalCode !== null)

@@ -56,8 +56,7 @@ describe.skipIf(reason !== undefined)(
       );
     }, TIMEOUT);
     afterAll(async () => {
-      await stack.do("destroy");
-      stack.remove();
+      await stack.end();
     }, TIMEOUT);
 
     it("come up through an API server elsewhere, which alone knows of them", async () => {

@@ -67,8 +67,7 @@ describe.skipIf(reason !== undefined)(titled("a stack on SkyPilot"), { timeout: 
   }, TIMEOUT);
   afterAll(async () => {
     secrecy.stop();
-    await stack.do("destroy");
-    stack.remove();
+    await stack.end();
   }, TIMEOUT);
 
   it("survives kill -9 of the whole up in the middle of the launch: nothing of it works on", async () => {
