@@ -29,11 +29,7 @@ export const KUBERNETES_LAB_LOCK = "/run/lock/dynamo-sky-kubernetes";
 /** SkyPilot's API server, on loopback; another port than those of the Slurm lab, which may run beside it. */
 export const KUBERNETES_SKYPILOT_PORT = 17_104;
 
-/**
- * Hash of its SkyPilot's user, in the names of pods and of what SkyPilot puts into /tmp, whatever TMPDIR is.
- * SkyPilot's own choice is the same for all that a user runs on a machine, and `down` would remove the files
- * of the others.
- */
+/** As `LAB_SKYPILOT_USER`, and in the names of pods. */
 export const KUBERNETES_SKYPILOT_USER = "1abd5ce0";
 
 /** The context in its kubeconfig, which is the region in SkyPilot. */

@@ -50,6 +50,13 @@ export const LAB_PORTS = {
   slurmd: 17_010,
 } as const;
 
+/**
+ * Hash of the user of the lab's SkyPilots, in the names of what they put into /tmp, whatever TMPDIR is.
+ * SkyPilot's own choice is the same for all that a user runs on a machine, and `down` would remove the files
+ * of the others.
+ */
+export const LAB_SKYPILOT_USER = "51a4d1ab";
+
 /** The host's name in `~/.slurm/config`, which is the region in SkyPilot: `infra: slurm/lab`. */
 export const LAB_REGION = "lab";
 export const LAB_INFRA = `slurm/${LAB_REGION}`;

@@ -11,6 +11,7 @@ import {
   LAB_PARTITIONS,
   LAB_PORTS,
   LAB_REGION,
+  LAB_SKYPILOT_USER,
   LAB_USER,
   SLURM_ENVIRONMENT,
 } from "../../toolchain/labLayout";
@@ -202,6 +203,11 @@ export function labFiles(
       text: ACCELERATOR_CATALOGUE,
       mode: 0o600,
     },
+    ...[LAB.home, LAB.remoteHome].map((home) => ({
+      path: join(home, ".sky", "user_hash"),
+      text: LAB_SKYPILOT_USER,
+      mode: 0o600,
+    })),
     { path: join(LAB.bin, "curl"), text: curlWrapper(machine.curl), mode: 0o700 },
     { path: join(LAB.bin, "uv"), text: uvWrapper(machine.uv, machine.python, uvSettings), mode: 0o700 },
     ...Array.from({ length: Math.max(...LAB_NODES.map(({ gpus }) => gpus)) }, (_, gpu) => ({

@@ -1,16 +1,19 @@
 /** Files written by the lab: outside of its directory, and for Slurm. */
 import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   curlWrapper,
   gresConf,
+  labFiles,
   profileScript,
   slurmConf,
   uvWrapper,
   withHosts,
   withoutHosts,
 } from "../../dev/lab/files";
-import { LAB_NODES, LAB_PARTITIONS, LAB_PORTS } from "../../toolchain/labLayout";
+import { KUBERNETES_SKYPILOT_USER } from "../../toolchain/kubernetesLabLayout";
+import { LAB, LAB_NODES, LAB_PARTITIONS, LAB_PORTS, LAB_SKYPILOT_USER } from "../../toolchain/labLayout";
 
 describe("/etc/hosts", () => {
   it.each(["", "127.0.0.1 localhost\n", "127.0.0.1 localhost"])("is given back as it was: %j", (before) => {
@@ -44,6 +47,18 @@ describe("Slurm", () => {
     for (const { name, nodes } of LAB_PARTITIONS)
       expect(conf).toContain(`PartitionName=${name} Nodes=${nodes.join(",")} `);
     expect(gresConf().match(/^NodeName=/gm)).toHaveLength(LAB_NODES.length);
+  });
+});
+
+describe("SkyPilot", () => {
+  it("has a user of its own in each lab, whose files in /tmp nobody else has", () => {
+    const machine = { hostname: "machine", curl: undefined, uv: "/opt/uv", python: "/usr/bin/python3" };
+    const written = new Map(labFiles(machine, {}).map(({ path, text }) => [path, text]));
+    for (const home of [LAB.home, LAB.remoteHome])
+      expect(written.get(join(home, ".sky", "user_hash"))).toBe(LAB_SKYPILOT_USER);
+    // https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/utils/common_utils.py (is_valid_user_hash)
+    for (const user of [LAB_SKYPILOT_USER, KUBERNETES_SKYPILOT_USER]) expect(user).toMatch(/^[0-9a-f]{8}$/);
+    expect(LAB_SKYPILOT_USER).not.toBe(KUBERNETES_SKYPILOT_USER);
   });
 });
 
