@@ -3,20 +3,20 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ASLEEP_VARIABLE, WORKERS_DOWN_VARIABLE } from "../../components/operated";
 import type { DeploymentConfig } from "../../config/deployment";
 import type { IdleEnd } from "../../config/schedule";
-import { messageOf } from "../../lib/run";
 import { type Replicas, type ScaledPool, scaledPools } from "../../plan/scale";
 import { boundsOf, type Due, dueAt } from "../../plan/schedule";
 import { notUp } from "../deployment/running";
 import type { OpenStack } from "../pulumi/openStack";
 import type { PolicyPackChoice } from "../pulumi/policyPacks";
 import type { Decision } from "./decisions";
-import { type Action, clock, firstLines, Journal } from "./journal";
+import { type Action, clock, Journal } from "./journal";
 import type { Nodes } from "./nodes";
 import { Pace } from "./pace";
 import { type Rest, restNow, type Sleep } from "./rest";
 import { mayFallBack, SpotTries } from "./spot";
 import { type Awake, isAwake, restsSince, type State, stateOf } from "./state";
 import { Quiet } from "./traffic";
+import { Unanswered } from "./unanswered";
 import { type Outcome, Updates } from "./updates";
 
 export interface OperatorOptions {
@@ -42,6 +42,7 @@ export interface OperatorOptions {
 export class Operator {
   readonly #journal: Journal;
   readonly #updates: Updates;
+  readonly #unanswered: Unanswered;
   readonly #pace = new Pace();
   readonly #quiet = new Quiet();
   readonly #spot = new SpotTries();
@@ -62,6 +63,7 @@ export class Operator {
     this.#journal = new Journal(options.tell);
     const { signal, engineSignal, policyPacks, driftSeconds: resetSeconds } = options;
     const journal = this.#journal;
+    this.#unanswered = new Unanswered(journal, signal);
     this.#updates = new Updates(stack, { journal, signal, engineSignal, policyPacks, resetSeconds });
   }
 
@@ -73,43 +75,29 @@ export class Operator {
     this.#journal.tell("started", `operating ${this.stack.stack}`, state.replicas);
     this.#unfinished = unfinishedRest(state);
     while (!signal.aborted) {
-      const now = await stateOf(this.stack).catch((error: unknown) => this.#cannotTell(error));
-      if (now === undefined) return this.#journal.tell("stopped", `${this.stack.stack} was destroyed`, {});
-      if (now !== "unknown") {
-        this.options.seen(now);
-        await this.#look(now).catch((error: unknown) => this.#cannotLook(error, now));
+      const read = () => stateOf(this.stack);
+      const now = await this.#unanswered.ask("the stack's outputs cannot be read", {}, read);
+      if (now !== undefined) {
+        if (now.is === undefined)
+          return this.#journal.tell("stopped", `${this.stack.stack} was destroyed`, {});
+        const state = now.is;
+        this.options.seen(state);
+        await this.#unanswered.ask("this look has failed", state.replicas, () => this.#look(state));
       }
       await sleep(lookSeconds * 1000, undefined, { signal }).catch(() => undefined);
     }
     this.#journal.tell("stopped", "cancelled; the stack stays as it is", {});
   }
 
-  #cannotTell(error: unknown): "unknown" {
-    if (!this.options.signal.aborted)
-      this.#journal.once("failed", `the stack's outputs cannot be read: ${messageOf(error)}`, {});
-    return "unknown";
-  }
-
-  #cannotLook(error: unknown, { replicas }: State): void {
-    if (!this.options.signal.aborted) this.#journal.once("failed", firstLines(error), replicas);
-  }
-
   /** Reads the stack's file; while that is not valid, what it said before counts. */
-  #readConfig({ replicas }: State): DeploymentConfig {
-    try {
-      this.#config = this.options.config();
-    } catch (error) {
-      this.#journal.once(
-        "failed",
-        `what the stack's file said before counts: ${firstLines(error)}`,
-        replicas,
-      );
-    }
+  async #readConfig({ replicas }: State): Promise<DeploymentConfig> {
+    const what = "what the stack's file said before counts";
+    this.#config = (await this.#unanswered.ask(what, replicas, this.options.config))?.is ?? this.#config;
     return this.#config;
   }
 
   async #look(state: State): Promise<void> {
-    const config = this.#readConfig(state);
+    const config = await this.#readConfig(state);
     const due = dueAt(config, new Date());
     if (await this.#rest(state, config, due)) return;
     if (!isAwake(state)) return;
@@ -164,13 +152,8 @@ export class Operator {
   }
 
   async #asked({ deployed, replicas }: Awake): Promise<Date | undefined> {
-    try {
-      return await this.options.nodes.asked(deployed);
-    } catch (error) {
-      const text = `whether somebody has asked cannot be found out: ${firstLines(error)}`;
-      if (!this.options.signal.aborted) this.#journal.once("failed", text, replicas);
-      return undefined;
-    }
+    const what = "whether somebody has asked cannot be found out";
+    return (await this.#unanswered.ask(what, replicas, () => this.options.nodes.asked(deployed)))?.is;
   }
 
   /** @returns Whether an update was tried. */
@@ -206,33 +189,22 @@ export class Operator {
     return outcome;
   }
 
-  async #decision(state: Awake, pools: readonly ScaledPool[]): Promise<Decision | undefined> {
-    const { signal, nodes } = this.options;
-    try {
-      return await nodes.decision(state.deployed, pools, this.#answered);
-    } catch (error) {
-      if (!signal.aborted)
-        this.#journal.once(
-          "failed",
-          `the planner's node does not answer: ${messageOf(error)}`,
-          state.replicas,
-        );
-      return undefined;
-    }
+  async #decision(
+    { deployed, replicas }: Awake,
+    pools: readonly ScaledPool[],
+  ): Promise<Decision | undefined> {
+    const ask = () => this.options.nodes.decision(deployed, pools, this.#answered);
+    return (await this.#unanswered.ask("the planner's node does not answer", replicas, ask))?.is;
   }
 
   /** Looks for what is lost, and repairs it. */
   async #repair(state: Awake): Promise<void> {
-    const { signal, driftSeconds, nodes } = this.options;
+    const { driftSeconds, nodes } = this.options;
     this.#nextDrift = Date.now() + driftSeconds * 1000;
-    let lost: string[];
-    try {
-      lost = await nodes.lost(state.deployed);
-    } catch (error) {
-      if (!signal.aborted)
-        this.#journal.once("failed", `what runs cannot be found out: ${firstLines(error)}`, state.replicas);
-      return;
-    }
+    const what = "what runs cannot be found out";
+    const found = await this.#unanswered.ask(what, state.replicas, () => nodes.lost(state.deployed));
+    if (found === undefined) return;
+    const lost = found.is;
     if (lost.length === 0) {
       this.#updates.foundWell();
       return state.workersDown === undefined ? this.#backToSpot(state) : undefined;

@@ -51,6 +51,33 @@ describe("an operator", () => {
     expect(told.at(-1)?.text).toBe("cancelled; the stack stays as it is");
   });
 
+  it("does not tell of what it could not find out, and knows at its next look", async () => {
+    const stack = new ScriptedStack();
+    const read = stack.outputs;
+    let reads = 0;
+    stack.outputs = async () => {
+      reads += 1;
+      if (reads === 2) throw new Error("the state is being written");
+      return read();
+    };
+    let looks = 0;
+    const busy = async <T>(answer: T): Promise<T> => {
+      if (looks % 2 === 1) throw new Error("no answer within 30 s");
+      return answer;
+    };
+    const told = await operate(stack, {
+      looks: 6,
+      before: (look) => (looks = look),
+      config: (look) => (look % 2 === 1 ? ({ ...DECODE, modle: "x" } as ConfigInput) : DECODE),
+      nodes: {
+        lost: () => busy(looks === 4 ? ["main: node 0 does not run"] : []),
+        decision: () => busy(undefined),
+      },
+    });
+    expect(texts(told, "failed")).toEqual([]);
+    expect(texts(told, "repair")).toEqual(["main: node 0 does not run"]);
+  });
+
   it.each(["destroyed", "removed"])("ends when the stack is %s", async (how) => {
     const stack = new ScriptedStack();
     const told = await operate(stack, {

@@ -197,8 +197,8 @@ describe("a stack whose workers are taken away when nobody asks", () => {
       throw new Error("no route to host");
     };
     const actions = await operate(stack, { looks: 5, config: () => DOZES, nodes: { asked } });
-    const once = "whether somebody has asked cannot be found out: no route to host";
-    // Told again after an action only: the first look makes sure of its rest.
-    expect(texts(actions, "failed")).toEqual([once, once]);
+    expect(texts(actions, "failed")).toEqual([
+      "whether somebody has asked cannot be found out: no route to host",
+    ]);
   });
 });
