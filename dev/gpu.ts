@@ -16,7 +16,7 @@ import { rolloutOf } from "../plan/rollout";
 import type { ProgramPlan } from "../plan/types";
 import { unitsOf } from "../plan/units";
 import { recipeText } from "../sky/task";
-import { LAYOUTS, type Layout, quicker, type Step } from "./gpu/layouts";
+import { type Layout, layoutsFor, quicker, type Step } from "./gpu/layouts";
 
 interface Options {
   readonly engine: string;
@@ -113,7 +113,7 @@ function make(out: string, options: Options): void {
   const scripts = join(packageRoot(), "dev", "gpu");
   for (const file of readdirSync(scripts).filter((one) => /\.(py|json)$/.test(one)))
     copyFileSync(join(scripts, file), join(out, file));
-  const made = LAYOUTS.map((layout) => render(layout, options));
+  const made = layoutsFor(options.engine).map((layout) => render(layout, options));
   for (const { entry, text } of made) writeFileSync(join(out, entry.recipe), text);
   const layouts = made.map(({ entry }) => entry);
   writeFileSync(join(out, "bundle.json"), JSON.stringify({ model: MODEL, layouts }, undefined, 1));

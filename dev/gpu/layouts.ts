@@ -1,9 +1,12 @@
-/** Layouts that are measured on two GPUs, and the loads and changes that each gets. */
+/** Layouts that are measured on one or two GPUs, and the loads and changes that each gets. */
+import { type EngineName, isSimulated } from "../../engines";
 
 /** A layout; one node of two GPUs unless it says something else. */
 export interface Layout extends Settings {
   readonly id: string;
   readonly name: string;
+  /** The engine whose flags it has. Default: any. */
+  readonly engine?: EngineName;
   readonly nodes?: number;
   readonly gpusPerNode?: number;
   readonly engineArgs?: readonly string[];
@@ -23,6 +26,8 @@ export interface Step {
   readonly kind?: "warm" | "steady" | "ways" | "pinned" | "change" | "roll" | "kill" | "cut";
   /** Time that the step takes at most; it is left out if less is left. */
   readonly longest?: number;
+  /** The step that changes what is measured here: if it is left out, so is this one. */
+  readonly after?: string;
   readonly clients?: number | readonly number[];
   readonly prompt?: number;
   readonly answer?: number;
@@ -58,6 +63,8 @@ const TIMES = { warmSeconds: 7, seconds: 15 };
 const AROUND_SECONDS = 5;
 const CLIENTS = [8, 32, 128];
 const CHANGE_SECONDS = 320;
+/** Of one worker that has compiled its kernels before. */
+const RESTART_SECONDS = 150;
 
 const PROOF: Step = { name: "proof" };
 const WARM: Step = {
@@ -65,8 +72,14 @@ const WARM: Step = {
   ...{ answer: 32, clients: [1, 8, 128], seconds: 3 },
 };
 
-function steady(name = "steady", clients: readonly number[] = CLIENTS): Step {
-  return { name, kind: "steady", longest: levels(clients.length), ...LOAD, clients, ...TIMES };
+function steady(name = "steady", clients: readonly number[] = CLIENTS, times = TIMES): Step {
+  return { name, kind: "steady", longest: levels(clients.length, times), ...LOAD, clients, ...times };
+}
+
+/** Many clients of one GPU: their first prompts alone take that long. */
+function waves(name: string, clients: 64 | 128): Step {
+  const seconds = clients === 64 ? 20 : 25;
+  return steady(name, [clients], { warmSeconds: clients === 64 ? 14 : 25, seconds });
 }
 
 function shared(name = "shared prefixes"): Step {
@@ -79,14 +92,24 @@ function pinned(name: string): Step {
   return { name, kind: "pinned", longest: levels(1), ...LOAD, clients: 128, ...TIMES };
 }
 
-function levels(count: number): number {
-  return count * (TIMES.warmSeconds + TIMES.seconds + AROUND_SECONDS);
+function levels(count: number, times = TIMES): number {
+  return count * (times.warmSeconds + times.seconds + AROUND_SECONDS);
 }
 
 /** A load of 32 clients, in the middle of which something happens. */
 function under(name: string, kind: "roll" | "kill" | "cut", seconds: number): Step {
   const longest = seconds + 2 * AROUND_SECONDS;
   return { name, kind, longest, ...LOAD, clients: 32, warmSeconds: 6, before: 8, seconds };
+}
+
+/** Other flags of the only worker, and a load of half as many clients as two would get. */
+function tried(name: string): Step[] {
+  const after = `to ${name}`;
+  return [
+    { ...workers(after, name), longest: RESTART_SECONDS },
+    { ...WARM, name: `warm-up of ${name}`, clients: [64], after },
+    { ...waves(name, 64), after },
+  ];
 }
 
 function frontends(name: string, to: string): Step {
@@ -102,10 +125,34 @@ function flags(...each: readonly (readonly string[])[]): Partial<Settings> {
   return { pools: each.map((engineArgs) => ({ role: "aggregated", engineArgs })) };
 }
 
-export const LAYOUTS: readonly Layout[] = [
+/** Layouts that an engine can be measured with; the simulated one rehearses all. */
+export function layoutsFor(engine: string): Layout[] {
+  return LAYOUTS.filter((layout) => isSimulated(engine) || (layout.engine ?? engine) === engine);
+}
+
+const LAYOUTS: readonly Layout[] = [
+  {
+    ...{ id: "one", name: "TP 1 on one GPU", engine: "vllm" },
+    ...{ gpusPerNode: 1, pools: [{ role: "aggregated" }], router: KV },
+    variants: {
+      "plan's flags": { pools: [{ role: "aggregated" }] },
+      "larger batches": flags(["--max-num-batched-tokens", "16384"]),
+      "smaller batches": flags(["--max-num-batched-tokens", "4096"]),
+      "more memory": flags(["--gpu-memory-utilization", "0.96", "--max-num-seqs", "512"]),
+      "synchronous scheduling": flags(["--no-async-scheduling"]),
+    },
+    steps: [
+      ...[PROOF, WARM, waves("128 clients", 128), waves("64 clients", 64), steady("steady", [32, 8, 16])],
+      ...[shared(), waves("plan's, again", 64)],
+      { ...under("killed", "kill", 120), node: 0, program: "aggregated-0" },
+      ...["larger batches", "smaller batches", "plan's flags"].flatMap(tried),
+      ...["more memory", "synchronous scheduling"].flatMap(tried),
+    ],
+  },
   {
     id: "kv",
     name: "2 × TP 1",
+    engine: "sglang",
     pools: TWO,
     router: KV,
     variants: {
@@ -162,7 +209,8 @@ export const LAYOUTS: readonly Layout[] = [
     steps: [PROOF, WARM, steady(), shared()],
   },
   {
-    ...{ id: "across", name: "TP 2 over two nodes", nodes: 2, gpusPerNode: 1, router: KV },
+    ...{ id: "across", name: "TP 2 over two nodes", engine: "sglang" },
+    ...{ nodes: 2, gpusPerNode: 1, router: KV },
     pools: [{ role: "aggregated", tensorParallel: 2 }],
     // How long it takes to serve again is measured here, not how fast it is then.
     engineArgs: ["--cuda-graph-max-bs-prefill", "512"],

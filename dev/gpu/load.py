@@ -19,6 +19,8 @@ CLIENTS_A_PROCESS = 16
 GRACE_SECONDS = 3.0
 LONGEST_REQUEST_SECONDS = 300
 LOOK_SECONDS = 1.0
+# A client whose request failed tries again after that.
+AGAIN_SECONDS = 0.25
 
 
 def words_of(tokenizer_file):
@@ -108,8 +110,10 @@ async def client(session, target, load, number, until, records):
             beginning = text(load["words"], load["prefixTokens"], seed) + " "
         prompt = text(load["words"], load["prompt"], "%s %d %d" % (load["seed"], number, count))
         answer = chosen.randrange(1, load["answer"] + 1) if count == 0 else load["answer"]
-        records.append(new_record(pins[number % len(pins)]))
-        task = asyncio.ensure_future(ask(session, target, beginning + prompt, answer, records[-1]))
+        # The last one in the list may soon be another client's.
+        record = new_record(pins[number % len(pins)])
+        records.append(record)
+        task = asyncio.ensure_future(ask(session, target, beginning + prompt, answer, record))
         # The end may be brought forward meanwhile.
         while not task.done() and time.monotonic() < until.value + GRACE_SECONDS:
             left = until.value + GRACE_SECONDS - time.monotonic()
@@ -118,8 +122,8 @@ async def client(session, target, load, number, until, records):
             task.cancel()
             return
         task.result()
-        if records[-1]["error"] is not None:
-            await asyncio.sleep(0.25)  # as a client that tries again
+        if record["error"] is not None:
+            await asyncio.sleep(AGAIN_SECONDS)
         count += 1
 
 
