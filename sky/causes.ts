@@ -143,10 +143,11 @@ export const CAUSES: readonly Cause[] = [
     kind: "pod",
     onNodes: true,
     words:
-      "`cannot exec into a container in a completed pod`, `unable to upgrade connection: container not found`",
+      "`cannot exec into a container in a completed pod`, `unable to upgrade connection: container not found`, `failed to load task: no running task found`",
     // Seen of an image whose user has no sudo, by how far its end has come: SkyPilot does not read its log.
+    // The last ones are what containerd, runc and CRI-O say of a container that has ended.
     pattern:
-      /Pod \S+ terminated: Error|cannot exec into a container in a completed pod|unable to upgrade connection: container not found/,
+      /Pod \S+ terminated: Error|cannot exec into a container in a completed pod|unable to upgrade connection: container not found|failed to load task: no running task found|error executing command in container: .*(container is in CONTAINER_EXITED state|cannot exec (in a stopped|a container that has stopped)|container is not created or running)/,
   },
   {
     kind: "namespace",

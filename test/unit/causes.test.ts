@@ -47,6 +47,10 @@ const PRINTED: readonly (readonly [FailureKind, string])[] = [
     "pod",
     'D 11-30 14:54:21.982 PID=20269 provisioner.py:950] Output: error: Internal error occurred: unable to upgrade connection: container not found ("ray-node")',
   ],
+  [
+    "pod",
+    "D 11-30 19:10:25.864 PID=20320 provisioner.py:950] Output: error: Internal error occurred: Internal error occurred: error executing command in container: failed to exec in container: failed to load task: no running task found: task 6065e58c09158eb02332fdd91431cec42ecb44e19916b8f66dfbc97da8403eb5 not found: not found",
+  ],
   ["namespace", "denied the request: [psp-root] Container ray-node is attempting to run as root"],
   ["privileges", "sudo: no tty present and no askpass program specified"],
   ["slurm", "sbatch: error: QOSMaxSubmitJobPerUserLimit"],
