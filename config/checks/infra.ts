@@ -152,6 +152,10 @@ const FEATURES: readonly Feature[] = [
 export function infraChecks(known: Known): Problem[] {
   const { sky, target } = known;
   if (sky === undefined || target === "local") return [];
+  return [...featureProblems(known, sky), ...balancerProblems(known, sky)];
+}
+
+function featureProblems(known: Known, sky: Sky): Problem[] {
   return FEATURES.flatMap(({ feature, setting, asked, remedy, except }): Problem[] => {
     const what = asked(sky, known);
     const unable = sky.infra.filter((infra) => cannot(infra, feature) && except?.(infra, sky) !== true);
@@ -162,4 +166,17 @@ export function infraChecks(known: Known): Problem[] {
     const message = `asks ${show(first)} for ${what}, which SkyPilot cannot do on ${infraKind(first) ?? cloudOf(first)}. ${typeof remedy === "string" ? remedy : remedy(first, sky, known)}${others}.`;
     return [{ path: typeof setting === "function" ? setting(sky, known) : setting, message }];
   });
+}
+
+/**
+ * On Kubernetes the port that SkyPilot opens is a service of all pods of the cluster, and only the first one
+ * has the gateway (`open_ports`):
+ * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/kubernetes/network.py
+ */
+function balancerProblems({ cluster, placement }: Known, { openEndpoint, infra }: Sky): Problem[] {
+  const first = infra.find((one) => infraKind(one) === "Kubernetes");
+  const isSmall = cluster === undefined || cluster.nodes < 2 || placement !== "shared";
+  if (!openEndpoint || first === undefined || isSmall) return [];
+  const message = `asks ${show(first)} for a load balancer before all ${cluster.nodes} pods, of which only the first has the gateway: the others refuse what it sends them. Set cluster.nodes to 1, or placement to "dedicated", where the gateway's cluster has one pod; or set this to false, and make a service of the first pod yourself (its label: component: CLUSTER_ON_KUBERNETES-head).`;
+  return [{ path: ["sky", "openEndpoint"], message }];
 }

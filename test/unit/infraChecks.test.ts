@@ -64,6 +64,13 @@ const BAD: readonly BadInput[] = [
     ],
   ],
   [
+    "an open endpoint on Kubernetes with several pods",
+    { cluster: { nodes: 2 }, pools: TP8, sky: { infra: ["aws", "k8s/a"], openEndpoint: true } },
+    [
+      'dynamo-sky:sky.openEndpoint: asks "k8s/a" for a load balancer before all 2 pods, of which only the first has the gateway: the others refuse what it sends them. Set cluster.nodes to 1, or placement to "dedicated", where the gateway\'s cluster has one pod; or set this to false, and make a service of the first pod yourself (its label: component: CLUSTER_ON_KUBERNETES-head).',
+    ],
+  ],
+  [
     "stopping what is idle on Slurm",
     { sky: { infra: "slurm/hpc", autostopMinutes: 10, autostopDown: false } },
     [
@@ -216,6 +223,7 @@ const GOOD: readonly (readonly [string, ConfigInput["sky"]])[] = [
     { infra: "slurm/hpc", autostopMinutes: 10, autostopDown: false, image: "docker:ubuntu:24.04" },
   ],
   ["spot on Kubernetes, where nodes may have labels for it", { infra: "k8s/a", useSpot: true }],
+  ["an open endpoint on Kubernetes, of one pod", { infra: "k8s/a", openEndpoint: true }],
   ["the best disk that there is on Kubernetes", { infra: "k8s", diskTier: "best" }],
   [
     "all of it on a cloud",
