@@ -38,7 +38,7 @@ const ALIVE = new Set(["INIT", "PENDING", "SETTING_UP", "RUNNING"]);
  * @param prefix As `DynamoCluster` has it in `clusterPrefix`.
  * @param infra As in the configuration: it decides which SkyPilot is asked.
  * @param priced The configuration of the deployment whose price is wanted, too. Default: no price is asked
- *   for; then a limit on it (`limits.dollarsPerHour`) refuses the deployment.
+ *   for; then a limit on it (`limits.dollarsPerHour`, `sky.maxHourlyCost`) refuses the deployment.
  * @param huggingFaceToken The token that nodes will have, with which the hub is asked about the model; it
  *   goes nowhere else. Default: none.
  * @throws ProgramError when SkyPilot does not answer, with the cause, and when the deployment cannot be

@@ -136,9 +136,14 @@ function total(dollars: readonly (number | null)[]): number | null {
   return roundedToCents(known.reduce((sum, one) => sum + one, 0));
 }
 
-/** `$196.64`. */
+/** `$196.64`; `$0.384` where cents would say another price, which a limit then compares. */
 export function inDollars(amount: number): string {
-  return `$${amount.toFixed(2)}`;
+  return `$${amount.toFixed(4).replace(/0{1,2}$/, "")}`;
+}
+
+/** Compared as far as prices are known: a limit that was copied from a price list is not less than that. */
+function isAbove(dollars: number, limit: number): boolean {
+  return (roundedToCents(dollars) ?? 0) > (roundedToCents(limit) ?? 0);
 }
 
 /** One line for users: `cost: 16 GPUs, $196.64 an hour (main: p5.48xlarge in aws/us-east-1)`. */
@@ -217,7 +222,7 @@ export function assertAffordable(
  * @throws ConfigError
  */
 export function assertCheapMachines(
-  { sky: { maxHourlyCost: limit }, limits }: Pick<DeploymentConfig, "sky" | "limits">,
+  { sky: { maxHourlyCost: limit, instanceType }, limits }: Pick<DeploymentConfig, "sky" | "limits">,
   clusters: readonly ClusterPlan[],
   priceOf: (cluster: ClusterPlan) => ClusterPrice | undefined,
 ): void {
@@ -229,14 +234,8 @@ export function assertCheapMachines(
       dollars: one.dollarsPerHour === null ? null : one.dollarsPerHour / cluster.nodes.length,
     }));
     const dearest = machines.toSorted((a, b) => (b.dollars ?? 0) - (a.dollars ?? 0))[0];
-    // A division by the number of nodes is not exact.
-    const isDear = (dollars: number | null) => (roundedToCents(dollars ?? 0) ?? 0) > limit;
-    if (dearest !== undefined && isDear(dearest.dollars)) {
-      const cheap = machines.find(({ dollars }) => dollars !== null && !isDear(dollars));
-      const way =
-        cheap === undefined
-          ? "Ask for other machines (cluster.accelerator, sky.infra)"
-          : `Name the infra that it may use (sky.infra, such as ${cheap.infra})`;
+    if (dearest !== undefined && isAbove(dearest.dollars ?? 0, limit)) {
+      const way = toCheaper(limit, cluster, instanceType, dearest, machines);
       const cost = inDollars(dearest.dollars ?? 0);
       return [
         `${limit} is less than the ${cost} an hour of ${dearest.instanceType} in ${dearest.infra}, which SkyPilot may take all the same. ${way}, or raise this.`,
@@ -250,6 +249,38 @@ export function assertCheapMachines(
   });
   const path = ["sky", "maxHourlyCost"];
   if (problems.length > 0) throw new ConfigError(distinct(problems).map((message) => ({ path, message })));
+}
+
+/** A machine that SkyPilot may take. */
+interface Machine extends PriceCandidate {
+  /** Price of one. */
+  readonly dollars: number | null;
+}
+
+/** How a deployment keeps to the limit. @param named `sky.instanceType`. */
+function toCheaper(
+  limit: number,
+  { accelerator, spot }: ClusterPlan,
+  named: string | undefined,
+  dearest: Machine,
+  machines: readonly Machine[],
+): string {
+  const dear = machines.filter(({ dollars }) => isAbove(dollars ?? 0, limit));
+  const cheap = machines.find(
+    ({ dollars, infra }) =>
+      dollars !== null && !isAbove(dollars, limit) && !dear.some((one) => overlap(one.infra, infra)),
+  );
+  if (cheap !== undefined) return `Name the infra that it may use (sky.infra, such as ${cheap.infra})`;
+  if (spot?.fallback && machines.some((one) => one.spot) && !dear.some((one) => one.spot))
+    return "Leave none on demand instead of spot (spot.fallback of its pool)";
+  if (named !== undefined && dearest.instanceType === named) return "Name another sky.instanceType, or none";
+  const settings = accelerator === undefined ? "sky.cpus, sky.memory" : "cluster.accelerator";
+  return `Ask for other machines (${settings}, sky.infra)`;
+}
+
+/** Whether one of two infras is in the other: a zone in its region. */
+function overlap(one: string, other: string): boolean {
+  return `${one}/`.startsWith(`${other}/`) || `${other}/`.startsWith(`${one}/`);
 }
 
 /** The known part of the cost: the rest is added to it. */

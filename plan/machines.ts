@@ -124,7 +124,7 @@ function whatThereIs({ infra, cause, allowed }: Miss, { accelerator = "GPUs" }: 
     case "memory":
       return `${infra} has it with ${all || "another amount of"} GB of memory`;
     case "maxHourlyCost":
-      return `${infra} has it from $${all || "more"} an hour`;
+      return all === "" ? `${infra} has it without a price` : `${infra} has it from $${all} an hour`;
     case "instanceType":
       return `${infra} has it as ${all}`;
     case "place":

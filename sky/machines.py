@@ -7,6 +7,7 @@ is the cause. `allowed` has the values that the infra has, and `instead` the oth
 changed.
 """
 
+import math
 import re
 
 # Infras whose machines are fixed, without a catalog.
@@ -179,12 +180,19 @@ def what_there_is(cause, asked):
         )
     if cause == "maxHourlyCost":
         costs = [cost_of(one) for one in offers(without)]
-        return ["%.2f" % min(cost for cost in costs if cost is not None)] if any(costs) else []
+        known = [cost for cost in costs if cost is not None and cost == cost]
+        return [enough(min(known))] if known else []
     if cause == "instanceType":
         return sorted({one.instance_type for one in offers(without)})
     if cause in ("cpus", "memory"):
         return sizes_of(cause, without)
     return []
+
+
+def enough(cost):
+    """The price as text, not less than it is: a limit of so much is met."""
+    text = "%.4f" % (math.ceil(round(cost * 10_000, 4)) / 10_000)
+    return re.sub("0{1,2}$", "", text)
 
 
 def cost_of(machine):

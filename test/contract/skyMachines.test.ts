@@ -153,6 +153,25 @@ const IMPOSSIBLE: readonly (readonly [string, Partial<ConfigInput>, string])[] =
     "sky.maxHourlyCost: 80 is less than the $88.25 an hour of a3-highgpu-8g in gcp/us-central1/us-central1-a, which SkyPilot may take all the same. Ask for other machines (cluster.accelerator, sky.infra), or raise this.",
   ],
   [
+    "all machines of a deployment, the control plane's for part of a cent too little",
+    dedicated({ sky: { infra: "aws", maxHourlyCost: 0.38 } }, 8),
+    "sky.maxHourlyCost: 0.38 cannot be had: SkyPilot's catalog has no machine with at most $0.38 an hour in aws. aws has it from $0.384 an hour. Raise sky.maxHourlyCost.\ndynamo-sky:sky.maxHourlyCost: 0.38 cannot be had: SkyPilot's catalog has no machine with H100:8, at most $0.38 an hour in aws. aws has it from $98.32 an hour. Raise sky.maxHourlyCost.",
+  ],
+  [
+    "machines on demand in the place of spot on GCP, where SkyPilot drops the limit",
+    {
+      placement: "dedicated",
+      pools: [{ role: "aggregated", tensorParallel: 8, spot: { use: true, fallback: true } }],
+      sky: { infra: "gcp", maxHourlyCost: 40 },
+    },
+    "sky.maxHourlyCost: 40 is less than the $88.25 an hour of a3-highgpu-8g in gcp/us-central1/us-central1-a, which SkyPilot may take all the same. Leave none on demand instead of spot (spot.fallback of its pool), or raise this.",
+  ],
+  [
+    "an instance type that is named, and too dear",
+    machines("A10G", 4, { infra: "aws", instanceType: "g5.12xlarge", maxHourlyCost: 5 }),
+    "sky.maxHourlyCost: 5 is less than the $5.70 an hour of g5.12xlarge in aws/us-east-1, which SkyPilot may take all the same. Name another sky.instanceType, or none, or raise this.",
+  ],
+  [
     "CPUs for the control plane's own machine",
     dedicated({ sky: { infra: "aws", cpus: "96+" } }, 8),
     'sky.cpus: "96+" cannot be had: SkyPilot\'s catalog has no machine with 96+ CPUs in aws. aws has it with other numbers of CPUs. Give sky.cpus another number, or one with + ("32+").',

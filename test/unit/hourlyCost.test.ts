@@ -87,7 +87,9 @@ describe("machines that SkyPilot may take", () => {
 
   it("may cost as much, each for itself", () => {
     expect(refusal(100, priced(at("aws/a", NODES * 98.32), at("aws/b", NODES * 100)))).toBeUndefined();
-    expect(refusal(33.3333, priced(at("aws/a", NODES * 33.3333)))).toBeUndefined();
+    // As a price list has it: more decimals than what is compared.
+    for (const price of [33.3333, 3.673385, 0.38847])
+      expect(refusal(price, priced(at("aws/a", NODES * price)))).toBeUndefined();
   });
 
   it("are refused if one of them is dearer, wherever it is in the list", () => {
@@ -97,6 +99,17 @@ describe("machines that SkyPilot may take", () => {
         "dynamo-sky:sky.maxHourlyCost: 100 is less than the $117.98 an hour of p5.48xlarge in aws/b, which SkyPilot may take all the same. Name the infra that it may use (sky.infra, such as aws/a), or raise this.",
       );
     expect(refusal(100, priced(dear))).toContain("Ask for other machines (cluster.accelerator, sky.infra)");
+  });
+
+  it("are refused with what they cost to the part of a cent that is too much", () => {
+    expect(refusal(0.38, priced(at("aws/a", NODES * 0.384)))).toContain(
+      "0.38 is less than the $0.384 an hour",
+    );
+  });
+
+  it("are not said to be elsewhere where all of that place may be too dear", () => {
+    const both = priced(at("gcp/a/a-1", NODES * 30), at("gcp/a", NODES * 90), at("gcp/ab/ab-1", NODES * 31));
+    expect(refusal(40, both)).toContain("such as gcp/ab/ab-1");
   });
 
   it("are refused without a price, unless that is allowed", () => {
