@@ -33,6 +33,11 @@ export class Journal {
     this.#say(kind, text, replicas);
   }
 
+  /** What was told of it once is over: it is told again if it comes again. */
+  over(what: string): void {
+    this.#told.delete(what);
+  }
+
   #say(kind: Action["kind"], text: string, replicas: Replicas, seconds?: number): void {
     const at = new Date().toISOString();
     this.print({ at, kind, text, replicas, ...(seconds === undefined ? {} : { seconds }) });

@@ -21,8 +21,8 @@ export interface Nodes {
   onDemand(deployed: Deployed, names: readonly string[]): Promise<OnDemand[]>;
   /** As {@link giveBack}. */
   giveBack(deployed: Deployed, found: OnDemand): Promise<void>;
-  /** As {@link countOf}; undefined too if the nodes cannot be reached. */
-  count(deployed: Deployed): Promise<Count | undefined>;
+  /** As {@link countOf}. */
+  count(deployed: Deployed): Promise<Count>;
   /** As {@link lastAsked}. */
   asked(deployed: Deployed): Promise<Date | undefined>;
 }
@@ -43,8 +43,7 @@ export function reachedNodes(signal: AbortSignal): Nodes {
     lost: (deployed) => reached(deployed, (reach) => lostOf(deployed, reach, signal)),
     onDemand: (deployed, names) => reached(deployed, (reach) => onDemandOf(deployed, reach, names)),
     giveBack: (deployed, found) => giveBack(deployed, found, signal),
-    count: (deployed) =>
-      reached(deployed, (reach) => countOf(deployed, reach, signal)).catch(() => undefined),
+    count: (deployed) => reached(deployed, (reach) => countOf(deployed, reach, signal)),
     asked: (deployed) => reached(deployed, (reach) => lastAsked(deployed, reach, signal)),
   };
 }

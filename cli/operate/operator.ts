@@ -9,7 +9,7 @@ import { notUp } from "../deployment/running";
 import type { OpenStack } from "../pulumi/openStack";
 import type { PolicyPackChoice } from "../pulumi/policyPacks";
 import type { Decision } from "./decisions";
-import { type Action, clock, Journal } from "./journal";
+import { type Action, clock, firstLines, Journal } from "./journal";
 import type { Nodes } from "./nodes";
 import { Pace } from "./pace";
 import { type Rest, restNow, type Sleep } from "./rest";
@@ -63,8 +63,16 @@ export class Operator {
     this.#journal = new Journal(options.tell);
     const { signal, engineSignal, policyPacks, driftSeconds: resetSeconds } = options;
     const journal = this.#journal;
-    this.#unanswered = new Unanswered(journal, signal);
-    this.#updates = new Updates(stack, { journal, signal, engineSignal, policyPacks, resetSeconds });
+    const unanswered = new Unanswered(journal, signal);
+    this.#unanswered = unanswered;
+    this.#updates = new Updates(stack, {
+      journal,
+      unanswered,
+      signal,
+      engineSignal,
+      policyPacks,
+      resetSeconds,
+    });
   }
 
   /** Runs until it is cancelled, or the stack is destroyed. */
@@ -116,12 +124,12 @@ export class Operator {
     if (mayDoze && afterMinutes !== undefined && Date.now() >= this.#nextCount) {
       const seconds = Math.min(this.options.driftSeconds, (afterMinutes * 60) / 4);
       this.#nextCount = Date.now() + seconds * 1000;
-      this.#quiet.note(await this.options.nodes.count(state.deployed), new Date());
+      await this.#count(state);
     }
     let wanted = await this.#wanted(state, config, due);
     if (wanted?.to === "sleep" && wanted.isIdle && isAwake(state)) {
       // Somebody may have asked since.
-      this.#quiet.note(await this.options.nodes.count(state.deployed), new Date());
+      await this.#count(state);
       wanted = await this.#wanted(state, config, due);
     }
     if (wanted === undefined) return false;
@@ -131,6 +139,12 @@ export class Operator {
     this.#unfinished = done === "done" ? undefined : wanted;
     if (done === "done") this.#quiet.forget();
     return true;
+  }
+
+  async #count({ deployed, replicas }: Awake): Promise<void> {
+    const what = "whether requests come cannot be found out";
+    const counted = await this.#unanswered.ask(what, replicas, () => this.options.nodes.count(deployed));
+    this.#quiet.note(counted?.is, new Date());
   }
 
   async #wanted(state: State, config: DeploymentConfig, due: Due | undefined): Promise<Rest | undefined> {
@@ -218,10 +232,19 @@ export class Operator {
   async #backToSpot(state: Awake): Promise<void> {
     const names = this.#spot.isDue(Date.now()) ? mayFallBack(this.#config, state.replicas) : [];
     if (names.length === 0) return;
-    const { nodes } = this.options;
-    const found = this.#spot.chosen(await nodes.onDemand(state.deployed, names), Date.now());
+    const { nodes, signal } = this.options;
+    const { deployed, replicas } = state;
+    const what = "which replicas are on demand cannot be found out";
+    const known = await this.#unanswered.ask(what, replicas, () => nodes.onDemand(deployed, names));
+    const found = known && this.#spot.chosen(known.is, Date.now());
     if (found === undefined) return;
-    await nodes.giveBack(state.deployed, found);
+    try {
+      await nodes.giveBack(deployed, found);
+    } catch (error) {
+      const text = `${found.name}, which is on demand, cannot be given back: ${firstLines(error)}`;
+      if (!signal.aborted) this.#journal.tell("failed", text, replicas);
+      return;
+    }
     const why = `${found.name} was on demand for want of a spot instance, which is tried again`;
     await this.#updates.carryOut({ kind: "repair", why, state });
   }

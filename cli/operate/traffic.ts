@@ -13,12 +13,8 @@ export interface Count {
   readonly open: number;
 }
 
-/** Undefined if a node with a frontend does not answer: what it has served is then unknown. */
-export async function countOf(
-  deployed: Deployed,
-  reach: Reach,
-  signal: AbortSignal,
-): Promise<Count | undefined> {
+/** @throws Error if a node with a frontend does not answer: what it has served is then unknown. */
+export async function countOf(deployed: Deployed, reach: Reach, signal: AbortSignal): Promise<Count> {
   const nodes = await reportsOfNodes(deployed, reach, () => true, {
     times: 1,
     every: 0,
@@ -30,7 +26,8 @@ export async function countOf(
     "now" in answer ? Object.values(answer.now.frontends).map(({ metrics }) => metrics) : [undefined],
   );
   const lines = told.filter((one) => one !== undefined);
-  if (lines.length === 0 || lines.length < told.length) return undefined;
+  if (lines.length === 0 || lines.length < told.length)
+    throw new Error("a node with a frontend does not answer");
   const { requests, inflight, queued } = together(lines.map((one) => totalsOf(samplesOf(one))));
   return { requests, open: inflight + queued };
 }

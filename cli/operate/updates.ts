@@ -9,6 +9,7 @@ import { firstLines, type Journal } from "./journal";
 import { Backoff } from "./pace";
 import { OWN, PAST_OPERATIONS, type Past, pastOf } from "./past";
 import { type State, stateOf } from "./state";
+import type { Unanswered } from "./unanswered";
 
 /**
  * After as many failures in a row nothing is tried again until somebody else updates the stack. What is lost
@@ -42,6 +43,7 @@ export interface Update {
 
 export interface UpdatesOptions {
   readonly journal: Journal;
+  readonly unanswered: Unanswered;
   /** Ends the operator: what fails then is not told. */
   readonly signal: AbortSignal;
   /** Cancels an update that runs. */
@@ -80,7 +82,7 @@ export class Updates {
     const { kind, why, state, replicas = state.replicas, env } = update;
     const backoff = this.#backoff[kind];
     if (!backoff.mayTry(Date.now())) {
-      await this.#startAnew(backoff);
+      await this.#startAnew(backoff, state);
       return "failed";
     }
     if (!(await this.#isStill(state))) return "failed";
@@ -108,7 +110,13 @@ export class Updates {
 
   /** Whether the stack is as it was looked at: a person may have changed it since, or begun to destroy it. */
   async #isStill(state: State): Promise<boolean> {
-    const [now, past] = [await stateOf(this.stack), await this.past()];
+    const what = "whether somebody else has changed the stack cannot be found out";
+    const found = await this.options.unanswered.ask(what, state.replicas, async () => ({
+      now: await stateOf(this.stack),
+      past: await this.past(),
+    }));
+    if (found === undefined) return false;
+    const { now, past } = found.is;
     if (!past.isBeingDestroyed) return now?.mark === state.mark;
     const text = "the last operation was `destroy`: nothing is done until it has ended, or `up` has";
     this.options.journal.once("hold", text, state.replicas);
@@ -116,10 +124,11 @@ export class Updates {
   }
 
   /** After it has given up: once somebody has updated the stack since, it tries again. */
-  async #startAnew(backoff: Backoff): Promise<void> {
+  async #startAnew(backoff: Backoff, { replicas }: State): Promise<void> {
     if (backoff.gaveUp === undefined || Date.now() < this.#nextReset) return;
     this.#nextReset = Date.now() + this.options.resetSeconds * 1000;
-    const { foreign } = await this.past();
+    const what = "whether somebody has updated the stack cannot be found out";
+    const foreign = (await this.options.unanswered.ask(what, replicas, () => this.past()))?.is.foreign;
     if (foreign !== undefined && foreign.getTime() > backoff.gaveUp) backoff.succeeded();
   }
 

@@ -9,6 +9,16 @@ import { byOwnClock, DECODE, decided, fails, operate, ScriptedStack, texts, UP }
 
 byOwnClock();
 
+const FALLS_BACK: ConfigInput = {
+  model: "Qwen/Qwen3-8B",
+  placement: "dedicated",
+  pools: [
+    { role: "prefill", tensorParallel: 8 },
+    { role: "decode", tensorParallel: 8, replicas: 2, spot: { use: true, fallback: true } },
+  ],
+  sky: { infra: "aws" },
+};
+
 describe("an operator", () => {
   it("carries a decision out once, within the bounds", async () => {
     const stack = new ScriptedStack();
@@ -76,6 +86,76 @@ describe("an operator", () => {
     });
     expect(texts(told, "failed")).toEqual([]);
     expect(texts(told, "repair")).toEqual(["main: node 0 does not run"]);
+  });
+
+  it.each<[string, Parameters<typeof operate>[1], string]>([
+    [
+      "whether requests come",
+      {
+        looks: 8,
+        config: () => ({ ...DECODE, idle: { afterMinutes: 30 } }),
+        nodes: { count: async () => Promise.reject(new Error("no route to host")) },
+      },
+      "whether requests come cannot be found out: no route to host",
+    ],
+    [
+      "which replicas are on demand",
+      {
+        looks: 8,
+        config: () => FALLS_BACK,
+        nodes: { onDemand: async () => Promise.reject(new Error("no route to host")) },
+      },
+      "which replicas are on demand cannot be found out: no route to host",
+    ],
+    [
+      "what runs",
+      { looks: 8, nodes: { lost: async () => Promise.reject(new Error("no route to host")) } },
+      "what runs cannot be found out: no route to host",
+    ],
+  ])("tells that it never finds out %s, which not every look asks", async (_, scene, text) => {
+    const told = await operate(new ScriptedStack(), { ...scene, driftEvery: 30 });
+    expect(texts(told, "failed")).toEqual([text]);
+  });
+
+  it("tells that the stack's history can never be read before a repair, which not every look tries", async () => {
+    const stack = new ScriptedStack();
+    const history = async () => Promise.reject(new Error("no route to the bucket"));
+    const nodes = { lost: async () => ["main: node 0 does not run"] };
+    const told = await operate(Object.assign(stack, { history }), { looks: 8, driftEvery: 30, nodes });
+    expect(texts(told, "failed")).toEqual([
+      "whether somebody else has changed the stack cannot be found out: no route to the bucket",
+    ]);
+    expect(stack.updates).toEqual([]);
+  });
+
+  it("tells again of what it could find out meanwhile", async () => {
+    let looks = 0;
+    const lost = async () => {
+      if (looks !== 4) throw new Error("no route to host");
+      return [];
+    };
+    const told = await operate(new ScriptedStack(), {
+      looks: 8,
+      before: (look) => (looks = look),
+      nodes: { lost },
+    });
+    const text = "what runs cannot be found out: no route to host";
+    expect(texts(told, "failed")).toEqual([text, text]);
+  });
+
+  it("tells at once that a replica on demand cannot be given back", async () => {
+    const told = await operate(new ScriptedStack(), {
+      looks: 9,
+      every: 3600,
+      config: () => FALLS_BACK,
+      nodes: {
+        onDemand: async () => [{ name: "decode-1", cluster: "x-decode-1" }],
+        giveBack: async () => Promise.reject(new Error("no such cluster")),
+      },
+    });
+    const text = "decode-1, which is on demand, cannot be given back: no such cluster";
+    // After one hour, then two, then four.
+    expect(texts(told, "failed")).toEqual([text, text, text]);
   });
 
   it.each(["destroyed", "removed"])("ends when the stack is %s", async (how) => {

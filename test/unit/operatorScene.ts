@@ -88,8 +88,10 @@ const WELL: Nodes = {
 interface Scene {
   /** How often the operator looks. */
   readonly looks: number;
-  /** Seconds between two looks, for what is lost too. */
+  /** Seconds between two looks. */
   readonly every?: number;
+  /** Seconds between two looks for what is lost. Default: each look does. */
+  readonly driftEvery?: number;
   readonly nodes?: Partial<Nodes>;
   /** The stack's file at a look, the first of which is 1. Default: {@link DECODE}. */
   readonly config?: (look: number) => ConfigInput;
@@ -100,14 +102,21 @@ interface Scene {
 /** Has an operator look as often as said. @returns What it told. */
 export async function operate(
   stack: ScriptedStack,
-  { looks, every = 10, nodes = {}, config = () => DECODE, before = () => undefined }: Scene,
+  {
+    looks,
+    every = 10,
+    driftEvery = every,
+    nodes = {},
+    config = () => DECODE,
+    before = () => undefined,
+  }: Scene,
 ): Promise<Action[]> {
   const told: Action[] = [];
   const end = new AbortController();
   let look = 0;
   const operator = new Operator(stack, {
     lookSeconds: 0,
-    driftSeconds: every,
+    driftSeconds: driftEvery,
     tell: (action) => void told.push(action),
     seen: () => {
       look += 1;
