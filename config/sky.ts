@@ -177,7 +177,7 @@ export const skySchema = section({
     unit: "GB",
     about: "Memory of each node.",
   }),
-  maxHourlyCost: optional(decimal({ min: 0, above: true, noun: "a number of dollars" }), {
+  maxHourlyCost: optional(decimal({ min: 0.01, max: 1_000_000, noun: "a number of dollars" }), {
     absent: "no limit but limits.dollarsPerHour",
     unit: "US dollars an hour",
     about:

@@ -52,6 +52,7 @@ export interface BackoffLimits {
 /** Spaces attempts at something that fails: each failure doubles the pause. */
 export class Backoff {
   #failures = 0;
+  #refusals = 0;
   #last = 0;
   #next = 0;
 
@@ -69,16 +70,28 @@ export class Backoff {
 
   /** @returns Seconds until the next attempt; undefined if that was the last one. */
   failed(now: number): number | undefined {
-    const { firstPauseSeconds, longestPauseSeconds } = this.limits;
-    const pause = Math.min(firstPauseSeconds * 2 ** this.#failures, longestPauseSeconds);
+    const pause = this.#pause(this.#failures, now);
     this.#failures += 1;
     this.#last = now;
-    this.#next = now + pause * 1000;
     return this.gaveUp === undefined ? pause : undefined;
+  }
+
+  /** It was refused before anything was done: that costs nothing, and it may be allowed again by itself. */
+  refused(now: number): void {
+    this.#pause(this.#refusals, now);
+    this.#refusals += 1;
+  }
+
+  #pause(before: number, now: number): number {
+    const { firstPauseSeconds, longestPauseSeconds } = this.limits;
+    const pause = Math.min(firstPauseSeconds * 2 ** before, longestPauseSeconds);
+    this.#next = now + pause * 1000;
+    return pause;
   }
 
   succeeded(): void {
     this.#failures = 0;
+    this.#refusals = 0;
     this.#next = 0;
   }
 }

@@ -144,8 +144,9 @@ export class Updates {
       journal.once("hold", `${why}: ${text}`, replicas);
       return "failed";
     }
-    if (error instanceof UsageProblem && kind === "scale") {
-      // Beyond a limit, as for a person: nothing was changed.
+    if (error instanceof UsageProblem) {
+      // Beyond a limit, as for a person: nothing was changed. A price may be within it again by itself.
+      if (kind !== "scale") this.#backoff[kind].refused(Date.now());
       journal.once("hold", `${why}: refused. ${message}`, replicas);
       return "refused";
     }

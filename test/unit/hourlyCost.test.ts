@@ -49,10 +49,12 @@ describe("the most that a machine may cost", () => {
   it.each<[unknown, string]>([
     [0, "is too small"],
     [-1, "is too small"],
+    [1e-7, "is too small"],
+    [1e21, "is too big"],
     ["98", "is not a number of dollars"],
   ])("is not %j", (bad, why) => {
     expect(messageOf(input(bad as number))).toContain(
-      `dynamo-sky:sky.maxHourlyCost: ${JSON.stringify(bad)} ${why}. Allowed: above 0.`,
+      `dynamo-sky:sky.maxHourlyCost: ${JSON.stringify(bad)} ${why}. Allowed: 0.01 to 1000000.`,
     );
   });
 

@@ -288,4 +288,24 @@ describe("a decision beyond a limit", () => {
     );
     expect(texts(told, "failed")).toEqual([]);
   });
+
+  it("is no failed repair: it is tried for ever, ever more rarely, and made when it is allowed", async () => {
+    const stack = new ScriptedStack();
+    let isDear = true;
+    let lost = ["main: the cluster is GONE"];
+    stack.onUpdate = () => {
+      if (isDear) throw new UsageProblem("dynamo-sky:limits.dollarsPerHour: 30 is less than the $31.25");
+      lost = [];
+    };
+    const told = await operate(stack, {
+      looks: 100,
+      nodes: { lost: async () => lost },
+      before: (look) => (isDear = look < 80),
+    });
+    const tries = stack.updates.map(({ at }) => at);
+    expect(tries.slice(0, 7)).toEqual([0, 20, 50, 110, 230, 470, 950]);
+    expect(texts(told, "hold")[0]).toContain("main: the cluster is GONE: refused. dynamo-sky:limits");
+    expect(texts(told, "failed")).toEqual([]);
+    expect(texts(told, "repair")).toHaveLength(1);
+  });
 });
