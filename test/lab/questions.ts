@@ -6,6 +6,7 @@ export class Questions {
   /** Ids of the workers that have responded. */
   readonly workers = new Set<string>();
   answered = 0;
+  longestSeconds = 0;
   private isOver = false;
   private readonly clients: readonly Promise<void>[];
 
@@ -23,11 +24,13 @@ export class Questions {
 
   private async askOn(): Promise<void> {
     while (!this.isOver) {
+      const begun = performance.now();
       try {
         const { tokens, worker } = await ask(this.endpoint, "Say hello.");
         if (tokens > 0) this.answered++;
         else this.failures.push("an answer without tokens");
         this.workers.add(worker);
+        this.longestSeconds = Math.max(this.longestSeconds, (performance.now() - begun) / 1000);
       } catch (error) {
         this.failures.push(String(error));
       }
