@@ -16,9 +16,8 @@ export class Unanswered {
    * Undefined if there is no answer. That is told when there was none the time before either: a busy node or
    * server answers a moment later, and of a file that is being written the rest comes.
    *
-   * @param what The question, as the message about it begins. One that is not asked at every look needs a
-   * name
-   *   of its own: the looks between would have an answer.
+   * @param what The question, as the message about it begins. What is not asked at every look needs one of
+   * its own: the looks between would have an answer.
    */
   async ask<T>(
     what: string,
