@@ -14,6 +14,7 @@ const PLACES = [
 /** Places that name an engine of another folder, each with the reason. */
 const EXCEPTIONS: Readonly<Record<string, string>> = {
   "engines/index.ts": "the list",
+  "dev/gpu/layouts.ts": "what is measured are flags of one engine, which it says",
   "engines/mocker/index.ts": "it simulates other engines, which its flags choose by name",
   "cli/size/replay.py":
     "a module of Dynamo, whose replay has the mocker as its workers, whatever engine is sized",
