@@ -91,10 +91,11 @@ def start(command, env):
 class Single:
     """A program that does not depend on other nodes."""
 
-    def __init__(self, stop_seconds, marker, watch=None):
+    def __init__(self, stop_seconds, marker, watch=None, keepalive=None):
         self.stop_seconds = stop_seconds
         self.marker = marker
         self.watches = [] if watch is None else [watch]
+        self.keepalive = keepalive
 
     def run(self, command, env):
         """Runs the program until it exits; returns the launcher's exit code.
@@ -107,6 +108,8 @@ class Single:
             watch.begin()
         try:
             while child.poll() is None:
+                if self.keepalive is not None:
+                    self.keepalive.look(child.pid)
                 readable, _, _ = select.select([signals, *self.watches], [], [], 5.0)
                 signals.clear()
                 if signals.told_to_stop:

@@ -38,6 +38,8 @@ PLACEHOLDER = re.compile(
 FILES = "files"
 # Determined here, as `gpus.OWN_GPUS` is; each is the whole value of a variable, never a part of an argument.
 OWN_INTERFACE = "{{NODE_INTERFACE}}"
+# Where workers answer a frontend: `plan/programs/frontend.ts`.
+RESPONSE_PORT = "DYN_TCP_RESPONSE_STREAM_PORT"
 # A secret in one of the program's files.
 SECRET = re.compile(r"\{\{SECRET\.([A-Za-z_][A-Za-z0-9_]*)\}\}")
 REPORT_EVERY_SECONDS = 10.0
@@ -215,6 +217,16 @@ def run(start, command, env):
         return 126
 
 
+def keepalive_of(spec):
+    """For a frontend to which workers on other nodes answer."""
+    port = spec["env"].get(RESPONSE_PORT)
+    if port is None:
+        return None
+    from keepalive import KeepAlive
+
+    return KeepAlive(int(port), say)
+
+
 def become(command, env):
     os.execvpe(command[0], command, env)
 
@@ -251,9 +263,10 @@ def launch(path):
             return EXIT_TIMED_OUT
     if place is None:
         history.record_start(assigned_gpus(spec, env))
-        if not spec["gpus"] and watch is None:
+        keepalive = keepalive_of(spec)
+        if not spec["gpus"] and watch is None and keepalive is None:
             return run(become, command, env)
-        return run(child.Single(spec["stopSeconds"], marker, watch).run, command, env)
+        return run(child.Single(spec["stopSeconds"], marker, watch, keepalive).run, command, env)
     import lockstep  # only on nodes with a rank of a replica
 
     peers = lockstep.join("%s-%d" % (spec["role"], spec["replica"]), spec["rank"], place)

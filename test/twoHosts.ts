@@ -4,7 +4,7 @@
  * Needs root on Linux.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { kill, processesOf } from "../lib/processes";
@@ -91,7 +91,9 @@ export class TwoHosts {
     mkdirSync(join(node, unit), { recursive: true });
     for (const [path, text] of Object.entries(unitFiles("unit", [program])))
       writeFileSync(join(node, path), text);
-    writeFileSync(join(node, "secrets.json"), JSON.stringify(secrets), { mode: 0o600 });
+    // Another program of the node may read them just now.
+    writeFileSync(join(node, "secrets.new"), JSON.stringify(secrets), { mode: 0o600 });
+    renameSync(join(node, "secrets.new"), join(node, "secrets.json"));
     const log = join(this.directory, `log${host}`);
     const become = 'hostname "$1"; mount --bind "$2" /etc/hosts; log="$3"; shift 3; exec "$@" >> "$log" 2>&1';
     const [head] = this.addresses;
@@ -135,9 +137,12 @@ export class TwoHosts {
     });
   }
 
-  /** Drops all packets silently. */
-  cut(): void {
-    for (const name of this.names) ip("-n", name, "link", "set", CABLE, "down");
+  /**
+   * Drops all packets silently. @param at The hosts whose end of the cable is out: what listens at its
+   * address has nobody left, not even on the host itself. Default: both.
+   */
+  cut(at: readonly number[] = [0, 1]): void {
+    for (const host of at) ip("-n", this.names[host] ?? "", "link", "set", CABLE, "down");
   }
 
   close(): void {
