@@ -43,15 +43,18 @@ export function answersTo(questions: readonly string[], answers: readonly Cluste
   return new Map(answers.map((price, index) => [questions[index] ?? "", price] as const));
 }
 
+/** SkyPilot's answer about a cluster; undefined if it was not asked. */
+function priceIn(prices: SkyPrices | undefined, config: DeploymentConfig) {
+  return (cluster: ClusterPlan) => prices?.get(question(cluster, config));
+}
+
 /** @throws ConfigError when no infra of the deployment has such machines, as far as the prices say it. */
 export function refuseImpossible(
   config: DeploymentConfig,
   planned: DeploymentPlan,
   prices?: SkyPrices,
 ): void {
-  const problems = machineProblems(config, planned.clusters, (cluster) =>
-    prices?.get(question(cluster, config)),
-  );
+  const problems = machineProblems(config, planned.clusters, priceIn(prices, config));
   if (problems.length > 0) throw new ConfigError(problems);
 }
 
@@ -66,8 +69,7 @@ export function affordableCost(
   prices?: SkyPrices,
 ): DeploymentCost {
   refuseImpossible(config, planned, prices);
-  if (config.target === "sky")
-    assertCheapMachines(config, planned.clusters, (cluster) => prices?.get(question(cluster, config)));
+  if (config.target === "sky") assertCheapMachines(config, planned.clusters, priceIn(prices, config));
   const cost = costAt(config, planned, prices);
   assertAffordable(config, cost);
   return cost;
@@ -79,7 +81,7 @@ export function costAt(
   planned: Pick<DeploymentPlan, "clusters">,
   prices: SkyPrices | undefined,
 ): DeploymentCost {
-  return costOf(config, planned, (cluster) => prices?.get(question(cluster, config)));
+  return costOf(config, planned, priceIn(prices, config));
 }
 
 /**

@@ -8,13 +8,8 @@ import { inWords } from "../lib/words";
 import type { ClusterPrice } from "./cost";
 import type { ClusterPlan } from "./types";
 
-/**
- * Which request no machine of a catalog meets; `several` if no single one is the cause, `infra` if the region
- * or zone does not exist.
- */
-export const MISSED = [
-  "accelerator",
-  "count",
+/** Causes that are settings of `sky` with the same name. */
+const OF_SKY = [
   "useSpot",
   "instanceType",
   "cpus",
@@ -22,10 +17,13 @@ export const MISSED = [
   "maxHourlyCost",
   "networkTier",
   "diskTier",
-  "place",
-  "infra",
-  "several",
 ] as const;
+
+/**
+ * Which request no machine of a catalog meets; `several` if no single one is the cause, `infra` if the region
+ * or zone does not exist.
+ */
+export const MISSED = ["accelerator", "count", ...OF_SKY, "place", "infra", "several"] as const;
 type Missed = (typeof MISSED)[number];
 
 /** Why one infra has no such machine (`sky/machines.py`). */
@@ -161,23 +159,12 @@ const REMEDIES: Readonly<Record<Missed, (config: DeploymentConfig) => string>> =
   several: () => "ask for less at once, or for another infra",
 };
 
-/** Causes that are settings of `sky` with the same name. */
-const OF_SKY = new Set<Missed>([
-  "useSpot",
-  "instanceType",
-  "cpus",
-  "memory",
-  "maxHourlyCost",
-  "networkTier",
-  "diskTier",
-]);
-
 function pathOf(config: DeploymentConfig, cluster: ClusterPlan, cause: Missed): SettingPath {
   if (cause === "useSpot") {
     const own = config.pools[poolOf(config, cluster)]?.spot.use;
     if (own === true) return ["pools", poolOf(config, cluster), "spot", "use"];
   }
-  if (OF_SKY.has(cause)) return ["sky", cause];
+  if (OF_SKY.some((one) => one === cause)) return ["sky", cause];
   if (cluster.accelerator === undefined || cause === "place" || cause === "infra") return ["sky", "infra"];
   const pool = poolOf(config, cluster);
   const { placement, cluster: nodes } = config;

@@ -179,8 +179,7 @@ def what_there_is(cause, asked):
             {"/".join(filter(None, [without["infra"], one.region, one.zone])) for one in offers(without)}
         )
     if cause == "maxHourlyCost":
-        costs = [cost_of(one) for one in offers(without)]
-        known = [cost for cost in costs if cost is not None and cost == cost]
+        known = [cost for cost in map(cost_of, offers(without)) if cost is not None]
         return [enough(min(known))] if known else []
     if cause == "instanceType":
         return sorted({one.instance_type for one in offers(without)})
@@ -196,10 +195,12 @@ def enough(cost):
 
 
 def cost_of(machine):
+    """US dollars an hour; None without a price in the catalog."""
     try:
-        return machine.get_cost(3600)
-    except Exception:  # no price in the catalog
+        cost = machine.get_cost(3600)
+    except Exception:
         return None
+    return None if cost != cost else cost
 
 
 def sizes_of(cause, asked):

@@ -101,5 +101,5 @@ def candidate(resources, nodes):
         "infra": "/".join(part for part in place if part),
         "instanceType": resources.instance_type,
         "spot": resources.use_spot,
-        "dollarsPerHour": None if dollars is None or dollars != dollars else dollars * nodes,
+        "dollarsPerHour": None if dollars is None else dollars * nodes,
     }

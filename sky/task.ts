@@ -139,20 +139,25 @@ function tierField(tier: string | undefined): { readonly network_tier?: string }
   return tier === undefined ? {} : { network_tier: tier };
 }
 
-/** Fields of `resources` that can change on a running cluster; all others require a replacement. */
-const CHANGEABLE = new Set(["autostop", "labels", "ports", CHOICE]);
-
-/** As in a task. */
-interface TaskIdentity extends Readonly<Record<string, unknown>> {
-  readonly resources: Readonly<Record<string, unknown>>;
-}
+/** Fields of `resources` that can change on a running cluster, and cost nothing. */
+const CHANGEABLE = ["autostop", "labels", "ports"];
 
 /**
  * The inputs whose change replaces the cluster: its nodes and their kind. Everything else is updated in
  * place.
  */
-export function taskIdentity(input: TaskInput): TaskIdentity {
-  const fixed = Object.entries(resources(input)).filter(([field]) => !CHANGEABLE.has(field));
+export function taskIdentity(input: TaskInput): Readonly<Record<string, unknown>> {
+  return machinesAlone(input, [...CHANGEABLE, CHOICE]);
+}
+
+/** What SkyPilot is asked for the prices of: the nodes, their kind, and what limits the choice. */
+export function pricedTask(input: TaskInput): Readonly<Record<string, unknown>> {
+  return machinesAlone(input, CHANGEABLE);
+}
+
+/** The part of a task that says which machines. @param without Fields of `resources`. */
+function machinesAlone(input: TaskInput, without: readonly string[]): Readonly<Record<string, unknown>> {
+  const fixed = Object.entries(resources(input)).filter(([field]) => !without.includes(field));
   const { config, volumes } = input.config.sky;
   return {
     num_nodes: input.cluster.nodes.length,
@@ -161,13 +166,6 @@ export function taskIdentity(input: TaskInput): TaskIdentity {
     ...(config === undefined ? {} : { config }),
     ...(Object.keys(volumes).length === 0 ? {} : { volumes }),
   };
-}
-
-/** What SkyPilot is asked for the prices of: the nodes, their kind, and what limits the choice. */
-export function pricedTask(input: TaskInput): TaskIdentity {
-  const { resources: fixed, ...rest } = taskIdentity(input);
-  const limit = input.config.sky.maxHourlyCost;
-  return { ...rest, resources: limit === undefined ? fixed : { ...fixed, [CHOICE]: limit } };
 }
 
 /**
