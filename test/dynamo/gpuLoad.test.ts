@@ -2,18 +2,8 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { Progress } from "../../lib/progress";
 import { packageRoot } from "../../lib/root";
-import { findToolchain } from "../../local/toolchain";
-
-const NEEDS = {
-  ...{ services: false, gateway: false, planner: false, prometheus: false },
-  model: "Qwen/Qwen3-8B",
-};
-const context = {
-  ...{ progress: new Progress(() => undefined), signal: new AbortController().signal },
-  result: () => undefined,
-};
+import { toolchainWith } from "./toolchain";
 
 /** Sixteen clients of a server that has no worker. */
 const FAILING = `
@@ -55,7 +45,7 @@ print(json.dumps(found["steps"]["others"]))
 `;
 
 async function said(script: string): Promise<unknown> {
-  const tools = await findToolchain(NEEDS, context);
+  const tools = await toolchainWith();
   const cwd = join(packageRoot(), "dev", "gpu");
   const env = { ...process.env, PYTHONPATH: `${cwd}:${join(packageRoot(), "runtime")}` };
   return JSON.parse(execFileSync(tools.pythonBin, ["-c", script], { cwd, env, encoding: "utf8" }));

@@ -5,17 +5,12 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { processesOf } from "../../lib/processes";
-import { Progress } from "../../lib/progress";
 import { packageRoot } from "../../lib/root";
-import { findToolchain, nodeEnvironment } from "../../local/toolchain";
+import { nodeEnvironment } from "../../local/toolchain";
 import { whyNoTwoHosts } from "../twoHosts";
+import { toolchainWith } from "./toolchain";
 
 const MINUTE = 60_000;
-const NEEDS = {
-  ...{ services: true, gateway: true, planner: false, prometheus: false },
-  model: "Qwen/Qwen3-8B",
-};
-const context = () => ({ progress: new Progress(() => undefined), signal: new AbortController().signal });
 
 describe.skipIf(whyNoTwoHosts() !== undefined)("layouts on GPUs, rehearsed", { timeout: 5 * MINUTE }, () => {
   const directory = mkdtempSync(join(tmpdir(), "gpu-nodes-"));
@@ -23,7 +18,7 @@ describe.skipIf(whyNoTwoHosts() !== undefined)("layouts on GPUs, rehearsed", { t
 
   /** What was measured of the first of these layouts. */
   async function measured(layout: string, ...options: string[]) {
-    const tools = await findToolchain(NEEDS, { ...context(), result: () => undefined });
+    const tools = await toolchainWith({ services: true, gateway: true });
     const bundle = join(directory, `bundle-${layout}`);
     const tsx = join(packageRoot(), "node_modules", ".bin", "tsx");
     const made = ["dev/gpu.ts", bundle, "--engine", "mocker", "--quick"];

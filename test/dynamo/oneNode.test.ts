@@ -21,9 +21,8 @@ import { freePorts } from "../../dev/freePorts";
 import { askNode } from "../../lib/agent";
 import { callHttp } from "../../lib/http";
 import { kill, processesOf } from "../../lib/processes";
-import { Progress } from "../../lib/progress";
 import { fingerprintOf } from "../../lib/tls/served";
-import { findToolchain, nodeEnvironment } from "../../local/toolchain";
+import { nodeEnvironment } from "../../local/toolchain";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { API_KEYS, READ_AGAIN } from "../../plan/programs/gateway";
@@ -32,6 +31,7 @@ import { eventually } from "../eventually";
 import { removeShortPaths } from "../nodes";
 import { RUNTIME, textOfTask } from "../runtime";
 import { listeners, unlisted } from "../sockets";
+import { toolchainWith } from "./toolchain";
 
 const MODEL = "Qwen/Qwen3-8B";
 const CLUSTER = "one-node";
@@ -74,9 +74,7 @@ describe("the only node of a recipe", { timeout: 4 * MINUTE }, () => {
   };
 
   beforeAll(async () => {
-    const context = { progress: new Progress(() => undefined), signal: new AbortController().signal };
-    const needs = { services: true, gateway: true, planner: false, prometheus: false, model: MODEL };
-    const tools = await findToolchain(needs, { ...context, result: () => undefined });
+    const tools = await toolchainWith({ services: true, gateway: true, model: MODEL });
     const ports = await freePorts();
     ({ port } = ports.frontend);
     const config = parseConfig({

@@ -4,13 +4,13 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Progress } from "../../lib/progress";
-import { findToolchain, nodeEnvironment } from "../../local/toolchain";
+import { nodeEnvironment } from "../../local/toolchain";
 import { parseConfig } from "../../plan/config";
 import { plan } from "../../plan/plan";
 import { type ProgramPlan, secretsOfProgram } from "../../plan/types";
 import { CABLE, TwoHosts, whyNoTwoHosts } from "../twoHosts";
 import { eventually } from "./support";
+import { toolchainWith } from "./toolchain";
 
 const MODEL = "Qwen/Qwen3-8B";
 const PORT = 8000;
@@ -73,11 +73,7 @@ describe.skipIf(whyNoTwoHosts() !== undefined)("a node that vanishes", { timeout
   const before = { ...process.env };
   let hosts: TwoHosts;
   beforeAll(async () => {
-    const needs = { services: true, gateway: false, planner: false, prometheus: false, model: MODEL };
-    const signal = new AbortController().signal;
-    const progress = new Progress(() => undefined);
-    const tools = await findToolchain(needs, { progress, signal, result: () => undefined });
-    Object.assign(process.env, nodeEnvironment(tools));
+    Object.assign(process.env, nodeEnvironment(await toolchainWith({ services: true, model: MODEL })));
     hosts = new TwoHosts();
     // As the node's supervisor makes it: etcd writes there while it is set up.
     mkdirSync(join(hosts.nodeDirectory(0), "logs"));
