@@ -137,6 +137,11 @@ export const FAILURES = {
     title: "a program ends with the same error whenever it is started",
     advice: "Change the setting that the line is about; 'bin/dynamo-sky logs' has the lines before it.",
   },
+  endpoint: {
+    title: "the endpoint's port got no address",
+    advice:
+      "On Kubernetes SkyPilot makes a load balancer: where 'kubectl get services' shows its EXTERNAL-IP as pending, the cluster has nothing that gives one. Set 'kubernetes.ports' in SkyPilot's own configuration, or 'sky.openEndpoint' to false, and reach the endpoint from the cluster's network.",
+  },
   setup: {
     title: "setting up the nodes failed",
     advice: "Repair what the lines say, then run this again: it goes on with the same nodes.",

@@ -187,6 +187,23 @@ describe("sky launch", () => {
     expect(result).toMatchObject({ endpoint: "http://127.9.9.8:8000", headAddress: "127.9.9.9" });
   });
 
+  it("waits until the cloud has given the port an address", async () => {
+    const task = { ...TASK, resources: { ...TASK.resources, ports: [8000] } };
+    sky.set(upWith(task, "RUNNING", { endpoint: "127.9.9.8:8000", unopened: 2 }));
+    const { result } = await sky.run(launchVerb, { ...launchInput, task });
+    expect(result).toMatchObject({ endpoint: "http://127.9.9.8:8000", headAddress: "127.9.9.9" });
+  });
+
+  it("fails where it gives none, instead of an address that clients do not reach, with what still runs", async () => {
+    const task = { ...TASK, resources: { ...TASK.resources, ports: [8000] } };
+    sky.set(upWith(task, "RUNNING", { endpoint: "127.9.9.8:8000", unopened: 1e6 }));
+    const { error } = await sky.run(launchVerb, { ...launchInput, task, timeoutSeconds: 2 });
+    expect(error).toContain("the endpoint's port got no address");
+    expect(error).toMatch(/SkyPilot told no endpoint of port 8000 within \d s/);
+    expect(error).toContain("Port 8000 not exposed yet.");
+    expect(error).toContain("Left running: demo-main-abc123");
+  });
+
   it("prints no line of more than 1 KB, whatever SkyPilot prints", async () => {
     const bar = Array.from({ length: 4000 }, (_, index) => `downloading ${index} %`).join("\r");
     const lines = [

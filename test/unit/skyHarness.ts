@@ -58,6 +58,8 @@ export interface FakeCluster {
   nodes: number;
   ip?: string;
   endpoint?: string;
+  /** How often its port is said to have no address yet. Default: never. */
+  unopened?: number;
   reason?: string;
   /** Whether it was up once. Default: false. */
   everUp?: boolean;
