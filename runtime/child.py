@@ -14,6 +14,7 @@ import subprocess
 import time
 
 import processes
+from memory import Kills
 
 # Another part of the replica has ended, or this one hung: EX_TEMPFAIL of sysexits.h.
 EXIT_WITH_REPLICA = 75
@@ -103,6 +104,7 @@ class Single:
         @raises OSError if it cannot be started.
         """
         signals = Signals()
+        kills = Kills()
         child = start(command, env)
         for watch in self.watches:
             watch.begin()
@@ -120,8 +122,16 @@ class Single:
                     return EXIT_WITH_REPLICA
             return exit_code(child.returncode)
         finally:
+            tell(kills)
             end_group(child)
             end_leftovers(self.marker)
+
+
+def tell(kills):
+    """For the log, where the driver finds causes."""
+    words = kills.words()
+    if words is not None:
+        say(words)
 
 
 def stop(child, seconds):

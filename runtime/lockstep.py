@@ -30,7 +30,9 @@ from child import (
     say,
     start,
     stop,
+    tell,
 )
+from memory import Kills
 from peer import Peer
 
 CONNECT_SECONDS = 2.0
@@ -194,12 +196,14 @@ class Rank:
         @raises OSError if it cannot be started.
         """
         signals = Signals()
+        kills = Kills()
         self.begin(command, env)
         for watch in self.watches:
             watch.begin()
         try:
             return self.watch(signals)
         finally:
+            tell(kills)
             if self.child is not None:
                 end_group(self.child)
             end_leftovers(self.marker)
