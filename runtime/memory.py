@@ -27,7 +27,7 @@ def group_of(listing):
 
 
 def read(root, path, name):
-    """A file of the group; in a container its own group may be mounted as the root. Empty if there is none."""
+    """A file of the group, which in a container may be mounted as the root. Empty if there is none."""
     for directory in (os.path.join(root, path.lstrip("/")), root):
         try:
             with open(os.path.join(directory, name), encoding="ascii") as file:

@@ -1,0 +1,127 @@
+/**
+ * A deployment in one pod, in a namespace of its own, whose endpoint a load balancer opens, with an RDMA
+ * device and a limit of memory that its programs come up against. What a cloud's controller and a device
+ * plugin would do stands in the test: it gives the load balancer its address, and the node its devices.
+ */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ConfigInput } from "../../config/schema";
+import {
+  KUBERNETES_NODES,
+  KUBERNETES_TEAM,
+  KUBERNETES_TEAM_INFRA,
+} from "../../toolchain/kubernetesLabLayout";
+import { ask, type Endpoint, endpointOf, reason, titled } from "../lab/harness";
+import { LabStack } from "../lab/labStack";
+import { Questions } from "../lab/questions";
+import {
+  askKubernetes,
+  committed,
+  GONE,
+  givenKubernetes,
+  KUBERNETES_SKY,
+  MARK,
+  processOfProgram,
+  requireKubernetes,
+  TIMEOUT,
+} from "./cluster";
+
+const NAMESPACE = { apiVersion: "v1", kind: "Namespace", metadata: { name: KUBERNETES_TEAM } };
+/** On the pods' network, which the machine has a route to. */
+const BALANCER = "10.88.255.10";
+const DEVICE = "rdma/ib";
+const LIMIT_GIB = 6;
+const CLIENTS = 20;
+
+/** Takes more and more of a pod's memory until a process of it is gone. */
+const EATER = join(__dirname, "eater.py");
+
+describe.skipIf(reason !== undefined)(titled("one pod on Kubernetes"), { timeout: TIMEOUT }, () => {
+  let stack: LabStack;
+  let endpoint: Endpoint;
+  const { sky, ...rest } = committed();
+  const limits = { memory: `${LIMIT_GIB}Gi`, [DEVICE]: 1 };
+  const config: ConfigInput = {
+    ...rest,
+    cluster: { nodes: 1, gpusPerNode: 8, accelerator: "H100" },
+    pools: [{ role: "aggregated", replicas: 2, tensorParallel: 4 }],
+    sky: {
+      ...sky,
+      infra: KUBERNETES_TEAM_INFRA,
+      openEndpoint: true,
+      config: { kubernetes: { pod_config: { spec: { containers: [{ resources: { limits } }] } } } },
+    },
+  };
+  const ofTeam = (...args: readonly string[]) => askKubernetes(...args, "--namespace", KUBERNETES_TEAM);
+  const named = async (kinds: string) =>
+    (await ofTeam("get", kinds, "-o", "name")).split("\n").filter(Boolean).toSorted();
+  const patchNodes = (patch: object) =>
+    Promise.all(
+      KUBERNETES_NODES.map(({ name }) =>
+        askKubernetes(
+          ...["patch", "node", name, "--subresource=status", "--type=merge", "-p"],
+          JSON.stringify({ status: { capacity: patch } }),
+        ),
+      ),
+    );
+
+  beforeAll(async () => {
+    requireKubernetes();
+    await givenKubernetes(NAMESPACE, "apply");
+    await patchNodes({ [DEVICE]: "4" });
+    stack = new LabStack("kubeone", "test", MARK);
+    stack.configure(config);
+  }, TIMEOUT);
+  afterAll(async () => {
+    await stack.end();
+    await patchNodes({ [DEVICE]: null });
+    await givenKubernetes(NAMESPACE, "delete");
+  }, TIMEOUT);
+
+  it("comes up at the address that its load balancer is given", async () => {
+    const up = stack.do("up");
+    const balancers = async () => (await named("services")).filter((name) => name.includes("skypilot-lb"));
+    await expect.poll(balancers, GONE).toHaveLength(1);
+    const given = JSON.stringify({ status: { loadBalancer: { ingress: [{ ip: BALANCER }] } } });
+    const [balancer = ""] = await balancers();
+    await ofTeam("patch", balancer, "--subresource=status", "--type=merge", "-p", given);
+    const { code, told, outputs } = await up;
+    expect(code, told).toBe(0);
+    endpoint = endpointOf(outputs, (await stack.deployment()).apiKey);
+    expect(endpoint.endpoint).toMatch(new RegExp(`^https://${BALANCER}:`));
+    for (let n = 0; n < 40; n++) expect((await ask(endpoint, "Hello?")).tokens).toBeGreaterThan(0);
+  });
+
+  it("is in the namespace of its context, and has the device and the limit", async () => {
+    expect(await named("pods")).toHaveLength(1);
+    const own = "jsonpath={.items[0].spec.containers[0].resources.limits}";
+    expect(JSON.parse(await ofTeam("get", "pods", "-o", own))).toMatchObject({
+      memory: `${LIMIT_GIB}Gi`,
+      [DEVICE]: "1",
+    });
+  });
+
+  it("loses no request when the kernel ends a worker for want of memory, and says why", async () => {
+    const questions = new Questions(endpoint, CLIENTS);
+    await expect.poll(() => questions.workers.size, GONE).toBe(2);
+    const worker = processOfProgram("aggregated-1");
+    const eater = spawn("python3", [EATER, String(worker)], { stdio: "inherit" });
+    const ended = new Promise((resolve) => eater.once("exit", resolve));
+    expect(await ended).toBe(0);
+    await expect.poll(() => processOfProgram("aggregated-1"), GONE).not.toBe(0);
+    const then = questions.answered;
+    await expect.poll(() => questions.answered, GONE).toBeGreaterThan(then + 2 * CLIENTS);
+    await questions.stop();
+    expect(questions.failures).toEqual([]);
+    const { stdout } = await stack.look("logs", "--role", "aggregated", "--tail", "200");
+    expect(stdout).toMatch(/the kernel killed \d+ process(es)? here for want of memory/);
+  });
+
+  it("goes, and leaves no pod, service, secret or config map", async () => {
+    const { code, told } = await stack.do("destroy");
+    expect(code, told).toBe(0);
+    expect(await KUBERNETES_SKY.clusters()).toEqual([]);
+    await expect.poll(() => named("pods,services,secrets,deployments,ingresses"), GONE).toEqual([]);
+  });
+});
