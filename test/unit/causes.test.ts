@@ -11,12 +11,9 @@ import {
   explained,
   failureMessage,
   finalCause,
-  permanentFailure,
   recentCause,
 } from "../../sky/failure";
 import { FAILURES, type FailureKind } from "../../sky/failureKinds";
-import { slurmWait, type WaitEnd } from "../../sky/slurmReasons";
-import { SLURM_REASONS } from "./slurmReasons";
 
 const PRINTED: readonly (readonly [FailureKind, string])[] = [
   [
@@ -363,39 +360,5 @@ describe("waiting for a program", () => {
     expect(recentCause(starts(1, [oom]))).toMatchObject({ kind: "memory" });
     expect(recentCause([...starts(3, [oom]), "ready", at(9), "ready"])).toBeUndefined();
     expect(recentCause([oom])).toMatchObject({ kind: "memory" });
-  });
-});
-
-describe("a reason of Slurm", () => {
-  const all = (Object.keys(SLURM_REASONS) as WaitEnd[]).flatMap((ends) =>
-    SLURM_REASONS[ends].map((code) => [code, ends] as const),
-  );
-
-  it("is one of all that Slurm has", () => {
-    expect(all.length).toBe(new Set(all.map(([code]) => code)).size);
-    expect(all.length).toBeGreaterThan(180);
-  });
-
-  it.each(all)("%s is ended by %s", (code, ends) => {
-    const reason = `Launching (pending: ${code}; partition: h100)`;
-    expect(slurmWait(reason)?.ends).toBe(ends);
-    const patient = permanentFailure(reason, true);
-    const impatient = permanentFailure(reason, false);
-    expect([impatient !== undefined, patient !== undefined]).toEqual([ends !== "queue", ends === "nothing"]);
-    for (const failure of [patient, impatient].filter((one) => one !== undefined)) {
-      expect(failure.cause).toMatch(new RegExp(`^${code}: \\w.*SkyPilot says: `));
-      expect(failure.cause).toContain(reason);
-    }
-  });
-
-  it("may have details behind it", () => {
-    expect(
-      slurmWait("Launching (pending: ReqNodeNotAvail, UnavailableNodes:gpu1; partition: h100)"),
-    ).toMatchObject({
-      code: "ReqNodeNotAvail",
-      ends: "others",
-    });
-    expect(slurmWait("Launching (waiting for queue admission)")).toBeUndefined();
-    expect(permanentFailure("Launching (pending: SomethingNewOfSlurm26)", false)).toBeUndefined();
   });
 });
