@@ -2,7 +2,7 @@
  * `npm test [-- vitest arguments]`: installs the requirements of the chosen tests, then runs them with
  * vitest.
  *
- *     npm test unit, contract, engine, dynamo, pipelines, and the lab where the machine can have one
+ *     npm test unit, contract, engine, dynamo, pipelines, and the labs where the machine can have them
  *     npm test -- --project unit one kind
  *     npm test -- test/engine/stack.test.ts one file
  *     npm run test:engines the plan's commands, parsed by SGLang's and vLLM's own parsers; installs 18 GB
@@ -20,7 +20,7 @@ import { ensureToolchain, packageRoot, type ToolName } from "../toolchain/index"
 import { ensureEngine, INSTALLED_ENGINES } from "./engineEnvironments";
 import { KUBERNETES_KIND, type LabKind, SLURM_KIND } from "./lab/kinds";
 import { borrowLab } from "./lab/session";
-import { whyNoLab } from "./lab/system";
+import { whyNoLab, whyNotBothLabs } from "./lab/system";
 import { ensurePipelineLinters, locatePipelineLinters } from "./pipelineLinters";
 import { ensureTestEnvironment } from "./testEnvironments";
 import { type Report, reportIn } from "./testReport";
@@ -36,10 +36,13 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   engines: [],
 };
 /**
- * `engines` installs 18 GB and `kubernetes` builds Kubernetes: they run only on request, with a note about
- * that.
+ * `engines` installs 18 GB: it runs only on request, as `kubernetes` does where the machine is too small for
+ * both labs; each with a note about that.
  */
-const byDefault = ["unit", "contract", "engine", "dynamo", "pipelines", "lab"];
+const byDefault = [
+  ...["unit", "contract", "engine", "dynamo", "pipelines", "lab"],
+  ...(whyNoLab() === undefined && whyNotBothLabs() === undefined ? ["kubernetes"] : []),
+];
 const model = "Qwen/Qwen3-8B";
 /** The kinds with a lab. */
 const LABS: Readonly<Record<string, LabKind>> = { lab: SLURM_KIND, kubernetes: KUBERNETES_KIND };
@@ -161,6 +164,14 @@ async function inTurn(groups: readonly (readonly string[])[], args: readonly str
   return runs;
 }
 
+function notOnKubernetes(): string[] {
+  const why = whyNoLab() ?? whyNotBothLabs();
+  if (why === undefined) return [];
+  return [
+    `Not run: real SkyPilot on a real Kubernetes: ${why} (npm test -- --project kubernetes runs it alone; builds it, 7 minutes the first time).`,
+  ];
+}
+
 /** Names of skipped tests, with reasons. */
 function leftOut(kinds: readonly string[]): string[] {
   const reason = kinds.some((kind) => kind in LABS) ? whyNoLab() : undefined;
@@ -172,10 +183,7 @@ function leftOut(kinds: readonly string[]): string[] {
       ? ["Not run: actionlint on the GitHub workflows. There is no Go to build it with."]
       : []),
     ...(kinds === byDefault
-      ? [
-          "Not run: the engines' own parsers (npm run test:engines, 18 GB).",
-          "Not run: real SkyPilot on a real Kubernetes (npm test -- --project kubernetes; builds it, 7 minutes the first time).",
-        ]
+      ? ["Not run: the engines' own parsers (npm run test:engines, 18 GB).", ...notOnKubernetes()]
       : []),
   ];
 }

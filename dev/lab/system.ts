@@ -1,6 +1,7 @@
 /** Requirements of the lab: Debian's packages, and root to install them. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { availableParallelism, totalmem } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { UserError } from "../../lib/errors";
 import type { Progress } from "../../lib/progress";
@@ -22,6 +23,25 @@ export function whyNoLab(): string | undefined {
   const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
   if (!/^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(release))
     return "it needs Debian or Ubuntu, and this is another system";
+  return undefined;
+}
+
+/** What both labs take beside each other and all other tests: with less, waits run into their limits. */
+const BOTH_LABS = { processors: 4, gigabytes: 15 };
+
+/** Why the tests of both labs do not run beside each other here; undefined if they can. */
+export function whyNotBothLabs(
+  { processors, gigabytes, go } = {
+    processors: availableParallelism(),
+    gigabytes: totalmem() / 1e9,
+    go: findProgram("go"),
+  },
+): string | undefined {
+  if (go === undefined) return "Kubernetes is built with Go, and there is no 'go' on PATH";
+  if (processors < BOTH_LABS.processors)
+    return `both labs together need ${BOTH_LABS.processors} processors, and this machine has ${processors}`;
+  if (gigabytes < BOTH_LABS.gigabytes)
+    return `both labs together need ${BOTH_LABS.gigabytes} GB of memory, and this machine has ${Math.floor(gigabytes)}`;
   return undefined;
 }
 
