@@ -78,12 +78,12 @@ function render(layout: Layout, options: Options): { readonly entry: Entry; read
 }
 
 function planOf(layout: Layout, options: Options) {
-  const { nodes = 1, gpusPerNode = 2, pools, router, engineArgs = [] } = layout;
+  const { nodes = 1, gpusPerNode = 2, workersPerGpu = 1, pools, router, engineArgs = [] } = layout;
   const isReal = !isSimulated(options.engine);
   const config = parseConfig({
     model: MODEL,
     engine: options.engine,
-    cluster: { nodes, gpusPerNode, accelerator: options.accelerator },
+    cluster: { nodes, gpusPerNode, workersPerGpu, accelerator: options.accelerator },
     pools: isReal ? pools : pools.map(withOwnFlags),
     router,
     engineArgs: isReal ? [...RANDOM_WEIGHTS, ...engineArgs] : [],
@@ -94,10 +94,13 @@ function planOf(layout: Layout, options: Options) {
   return { config, planned, cluster };
 }
 
-/** A real engine's flags are nothing to the simulated one, but it too has to be started anew for others. */
+/**
+ * A real engine's flags are nothing to the simulated one, but it too has to be started anew for others. It
+ * has no GPU's memory.
+ */
 function withOwnFlags(pool: Layout["pools"][number]): Layout["pools"][number] {
-  const { engineArgs, ...rest } = pool;
-  return Array.isArray(engineArgs) ? { ...rest, engineEnv: { FLAGS: engineArgs.join(" ") } } : pool;
+  const { engineArgs, gpuMemoryFraction: _, ...rest } = pool;
+  return Array.isArray(engineArgs) ? { ...rest, engineEnv: { FLAGS: engineArgs.join(" ") } } : rest;
 }
 
 function unitsOfNodes(layout: Layout, options: Options): UnitOfNode[] {

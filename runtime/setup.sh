@@ -15,6 +15,9 @@
 #     --ranks "RANK …"       nodes that have an engine, which alone need the weights. Default: all
 set -euo pipefail
 
+# Of kernels, which `nvcc` compiles in one to two minutes.
+COMPILE_SECONDS=900
+
 engine="" dynamo="" supervisor="" services="" model="" revision="" also="" ranks=""
 while [ $# -gt 0 ]; do
   case "$1" in
@@ -176,6 +179,9 @@ has_engine() {
   [ -z "$ranks" ] || [ -z "${SKYPILOT_SETUP_NODE_RANK:-}" ] || [[ " $ranks " == *" $SKYPILOT_SETUP_NODE_RANK "* ]]
 }
 
+# Whether there is something that the engine would compile before its first answer.
+has_kernels() { [ -n "$engine" ] && has_engine && nvidia-smi -L >/dev/null 2>&1 && has_module flashinfer; }
+
 find_dynamo
 # Not a link: a Python that is started through one does not find its environment.
 printf '#!/bin/sh\nexec "%s" "$@"\n' "$python" > "$home/bin/node-python"
@@ -183,4 +189,15 @@ chmod +x "$home/bin/node-python"
 # Supervisor keeps the programs of a node running.
 has_module supervisor || add_packages "supervisor==$supervisor"
 for service in $services; do find_service "$service"; done
+# Beside the download. Without the lock; and nothing of it outlives a set-up that fails.
+compiling=""
+if has_kernels; then
+  timeout "$COMPILE_SECONDS" "$python" -B "$runtime/kernels.py" 9>&- &
+  compiling=$!
+  trap 'kill "$compiling" 2>/dev/null || true' EXIT
+fi
 if [ -n "$model$also" ]; then fetch_models; fi
+if [ -n "$compiling" ]; then
+  wait "$compiling" || echo "FlashInfer's sampling kernel is left to the engine: not compiled within $COMPILE_SECONDS s"
+  trap - EXIT
+fi

@@ -9,6 +9,7 @@ export interface Layout extends Settings {
   readonly engine?: EngineName;
   readonly nodes?: number;
   readonly gpusPerNode?: number;
+  readonly workersPerGpu?: number;
   readonly engineArgs?: readonly string[];
   readonly steps: readonly Step[];
   /** What it is changed to while it serves, by name. */
@@ -54,6 +55,14 @@ export interface Step {
 const KV = { mode: "kv", blockSize: 16 } as const;
 const ROUND_ROBIN = { mode: "round-robin", blockSize: 16 } as const;
 const TWO = [{ role: "aggregated", replicas: 2 }];
+/** Two workers share a GPU. */
+const HALVES = { gpusPerNode: 1, workersPerGpu: 2, router: KV };
+const TP2 = { role: "aggregated", tensorParallel: 2 };
+/** vLLM's fused all-reduce is NVLink multicast, which hosts that lend out single GPUs may not allow. */
+const NO_MULTICAST = {
+  engineArgs: ["--compilation-config", '{"pass_config":{"fuse_allreduce_rms":false}}'],
+  engineEnv: { VLLM_ALLREDUCE_USE_FLASHINFER: "0" },
+};
 
 const LOAD = { prompt: 4000, answer: 500, prefixes: 0, prefixTokens: 0 };
 /** For nodes that exchange every layer's results over a network without RDMA. */
@@ -76,10 +85,10 @@ function steady(name = "steady", clients: readonly number[] = CLIENTS, times = T
   return { name, kind: "steady", longest: levels(clients.length, times), ...LOAD, clients, ...times };
 }
 
-/** Many clients of one GPU: their first prompts alone take that long. */
-function waves(name: string, clients: 64 | 128): Step {
-  const seconds = clients === 64 ? 20 : 25;
-  return steady(name, [clients], { warmSeconds: clients === 64 ? 14 : 25, seconds });
+/** Many clients of a GPU that computes prompts: their first prompts alone take that long. */
+function waves(name: string, clients: 64 | 128, promptGpus: 1 | 2 = 1): Step {
+  const isFew = clients / promptGpus === 64;
+  return steady(name, [clients], { warmSeconds: isFew ? 14 : 25, seconds: isFew ? 20 : 25 });
 }
 
 function shared(name = "shared prefixes"): Step {
@@ -87,9 +96,15 @@ function shared(name = "shared prefixes"): Step {
   return { name, kind: "steady", longest: levels(1), ...lengths, clients: [32], ...TIMES };
 }
 
+/** More beginnings than the cache of a worker holds that has half of a GPU, and fewer than two have. */
+function parts(name: string): Step {
+  const times = { warmSeconds: 20, seconds: 25 };
+  return { ...shared(name), longest: levels(1, times), prefixes: 64, ...times };
+}
+
 /** Half of the clients at each of two workers, which have other flags. */
-function pinned(name: string): Step {
-  return { name, kind: "pinned", longest: levels(1), ...LOAD, clients: 128, ...TIMES };
+function pinned(name: string, times = TIMES): Step {
+  return { name, kind: "pinned", longest: levels(1, times), ...LOAD, clients: 128, ...times };
 }
 
 function levels(count: number, times = TIMES): number {
@@ -120,9 +135,31 @@ function workers(name: string, to: string): Step {
   return { name, kind: "change", longest: CHANGE_SECONDS, to, roles: ["aggregated"], atOnce: true };
 }
 
-/** Two replicas, each with flags that the plan does not set. */
-function flags(...each: readonly (readonly string[])[]): Partial<Settings> {
+/** Replicas, each with flags that the plan does not set. */
+function flags(...each: readonly (readonly string[])[]): Pick<Settings, "pools"> {
   return { pools: each.map((engineArgs) => ({ role: "aggregated", engineArgs })) };
+}
+
+function halves({ pools }: Pick<Settings, "pools">): Pick<Settings, "pools"> {
+  return { pools: pools.map((pool) => ({ ...pool, gpuMemoryFraction: 0.45 })) };
+}
+
+const OF_TP2 = {
+  ...{ name: "TP 2", router: KV },
+  steps: [PROOF, WARM, steady("steady", [8, 32]), waves("128 clients", 128, 2), shared()],
+};
+
+/** A replica over two nodes, of which the second one's network is cut. */
+function across(id: string, engine: EngineName, more: Layout["pools"][number]): Layout {
+  return {
+    ...{ id, name: "TP 2 over two nodes", engine, router: KV },
+    // The rest of the memory is for the other node, where both have the machine's only GPU.
+    ...{ nodes: 2, gpusPerNode: 1, pools: [{ ...TP2, ...more, gpuMemoryFraction: 0.4 }] },
+    steps: [
+      ...[PROOF, { ...WARM, ...SMALL }, { ...steady("steady", [16]), ...SMALL }],
+      { ...under("cut", "cut", 280), ...SMALL, clients: 16, node: 1, away: 45 },
+    ],
+  };
 }
 
 /** Layouts that an engine can be measured with; the simulated one rehearses all. */
@@ -190,37 +227,64 @@ const LAYOUTS: readonly Layout[] = [
     ],
   },
   {
+    ...{ id: "two", name: "2 × TP 1", engine: "vllm", pools: TWO, router: KV },
+    variants: {
+      "round robin": { router: ROUND_ROBIN },
+      "KV-aware": { router: KV },
+      // Neither makes vLLM compile the model anew.
+      "other flags": flags(["--no-async-scheduling"], ["--gpu-memory-utilization", "0.96"]),
+    },
+    steps: [
+      ...[PROOF, WARM, steady("steady", [8, 32]), waves("128 clients", 128, 2), shared()],
+      frontends("router mode", "round robin"),
+      ...[steady("steady, round robin", [32]), waves("128 clients, round robin", 128, 2)],
+      shared("shared prefixes, round robin"),
+      frontends("router mode back", "KV-aware"),
+      { ...under("rolled", "roll", CHANGE_SECONDS), to: "other flags", roles: ["aggregated"] },
+      pinned("other flags", { warmSeconds: 14, seconds: 20 }),
+      { ...under("killed", "kill", 95), node: 0, program: "aggregated-0" },
+    ],
+  },
+  {
+    ...{ id: "halves", name: "2 × TP 1 on one GPU", engine: "vllm", ...HALVES },
+    ...halves({ pools: TWO }),
+    variants: {
+      "round robin": { router: ROUND_ROBIN },
+      "KV-aware": { router: KV },
+      "other flags": halves(flags(["--no-async-scheduling"], ["--stream-interval", "4"])),
+    },
+    steps: [
+      ...[PROOF, WARM, steady("steady", [32]), parts("caches hold a part")],
+      ...[frontends("router mode", "round robin"), parts("caches hold a part, round robin")],
+      frontends("router mode back", "KV-aware"),
+      { ...under("rolled", "roll", CHANGE_SECONDS), to: "other flags", roles: ["aggregated"] },
+      { ...under("killed", "kill", 95), node: 0, program: "aggregated-0" },
+    ],
+  },
+  {
+    ...{ id: "pd-one", name: "1 prefill, 1 decode on one GPU", ...HALVES },
+    ...halves({ pools: [{ role: "prefill" }, { role: "decode" }] }),
+    steps: [PROOF, WARM, steady("steady", [8, 32])],
+  },
+  {
     ...{ id: "kill", name: "2 × TP 1, KV-aware", pools: TWO, router: KV },
     steps: [PROOF, WARM, { ...under("killed", "kill", 150), node: 0, program: "aggregated-0" }],
   },
   {
     ...{ id: "pd", name: "1 prefill, 1 decode", router: KV },
     pools: [{ role: "prefill" }, { role: "decode" }],
-    steps: [PROOF, WARM, steady(), shared()],
+    steps: [PROOF, WARM, steady("steady", [8, 32]), waves("128 clients", 128), shared()],
   },
-  {
-    ...{ id: "tp2", name: "TP 2", router: KV },
-    pools: [{ role: "aggregated", tensorParallel: 2 }],
-    steps: [PROOF, WARM, steady(), shared()],
-  },
+  { id: "tp2", engine: "sglang", pools: [TP2], ...OF_TP2 },
+  { id: "tp2-vllm", engine: "vllm", pools: [{ ...TP2, ...NO_MULTICAST }], ...OF_TP2 },
   {
     ...{ id: "nodes", name: "2 nodes × TP 1, KV-aware", nodes: 2, gpusPerNode: 1 },
     ...{ pools: TWO, router: KV },
     steps: [PROOF, WARM, steady(), shared()],
   },
-  {
-    ...{ id: "across", name: "TP 2 over two nodes", engine: "sglang" },
-    ...{ nodes: 2, gpusPerNode: 1, router: KV },
-    pools: [{ role: "aggregated", tensorParallel: 2 }],
-    // How long it takes to serve again is measured here, not how fast it is then.
-    engineArgs: ["--cuda-graph-max-bs-prefill", "512"],
-    steps: [
-      PROOF,
-      { ...WARM, ...SMALL },
-      { ...steady("steady", [16]), ...SMALL },
-      { ...under("cut", "cut", 280), ...SMALL, clients: 16, node: 1, away: 45 },
-    ],
-  },
+  // How long it takes to serve again is measured here, not how fast it is then.
+  across("across", "sglang", { engineArgs: ["--cuda-graph-max-bs-prefill", "512"] }),
+  across("across-vllm", "vllm", NO_MULTICAST),
 ];
 
 /** A step that takes seconds instead of minutes, to rehearse. */

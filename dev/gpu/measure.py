@@ -260,6 +260,8 @@ def main():
     parser.add_argument("--path", default="")
     parser.add_argument("--apart", action="store_true")
     arguments = parser.parse_args()
+    # Nodes get it too (`nodes.py`); `ip` is called here.
+    os.environ["PATH"] = os.pathsep.join([*filter(None, [arguments.path]), os.environ["PATH"]])
     os.makedirs(arguments.out, exist_ok=True)
     with open(os.path.join(arguments.bundle, "bundle.json"), encoding="utf-8") as file:
         bundle = json.load(file)

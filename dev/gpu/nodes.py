@@ -6,6 +6,7 @@ name, boot id, `/dev/shm` and `/dev` with its GPUs alone, so that NCCL, UCX and 
 a network. That needs root, and `ip`.
 """
 
+import glob
 import os
 import re
 import shutil
@@ -179,6 +180,7 @@ class Nodes:
         self.recipe = recipe
         count = int(recipe.get("num_nodes") or 1)
         gpus = gpus_of(recipe)
+        present = len(glob.glob("/dev/nvidia[0-9]*"))
         self.is_apart = is_apart or count > 1
         self.path = path
         address = (lambda rank: "%s.%d" % (NETWORK, rank + 1)) if self.is_apart else (lambda _: "127.0.0.1")
@@ -187,7 +189,8 @@ class Nodes:
                 rank,
                 os.path.join(directory, "node%d" % rank),
                 address(rank),
-                range(rank * gpus, (rank + 1) * gpus),
+                # Nodes share what there is where the machine has fewer than they have together.
+                [number % (present or count * gpus) for number in range(rank * gpus, (rank + 1) * gpus)],
                 self.is_apart,
             )
             for rank in range(count)

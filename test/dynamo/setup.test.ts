@@ -86,7 +86,7 @@ const PROGRAMS = [
     "id",
     "mkdir",
   ],
-  ...["mktemp", "rm", "sh", "tail", "tar", "tee", "touch", "uname", "xz", "zstd"],
+  ...["mktemp", "rm", "sh", "tail", "tar", "tee", "timeout", "touch", "uname", "xz", "zstd"],
 ];
 const hasApt = existsSync("/usr/bin/apt-get");
 
@@ -165,13 +165,17 @@ describe("the set-up of a node", () => {
       rmSync(join(packages, name), { recursive: true });
   });
 
-  const setUp = (services: readonly string[], env: Readonly<Record<string, string>>) =>
+  const setUp = (
+    services: readonly string[],
+    env: Readonly<Record<string, string>>,
+    more: readonly string[] = [],
+  ) =>
     new Promise<{ readonly status: unknown; readonly output: string }>((resolve) => {
       const script = at(".dynamo-sky", "runtime", "setup.sh");
       const versions = ["--dynamo", VERSIONS.dynamo, "--supervisor", VERSIONS.supervisor];
       execFile(
         "/bin/bash",
-        [script, ...versions, "--services", services.join(" ")],
+        [script, ...versions, "--services", services.join(" "), ...more],
         { env: { HOME: at("."), PATH: at("bin"), ...env }, timeout: 200_000 },
         (error, stdout, stderr) => resolve({ status: error?.code ?? 0, output: stdout + stderr }),
       );
@@ -220,6 +224,69 @@ describe("the set-up of a node", () => {
     expect(pause).toBeGreaterThanOrEqual(77);
     expect(pause).toBeLessThanOrEqual(77 * 1.5);
     expect(output).toContain(`again in ${pause} s`);
+  });
+
+  describe("kernels that an engine compiles", () => {
+    const given: string[] = [];
+    const give = (name: string, text: string) => {
+      mkdirSync(join(packages, name), { recursive: true });
+      writeFileSync(join(packages, name, "__init__.py"), text);
+      given.push(name);
+    };
+    const giveGpus = (code: number) =>
+      writeFileSync(at("bin", "nvidia-smi"), `#!/bin/sh\nexit ${code}\n`, { mode: 0o755 });
+    /** FlashInfer, as far as it is asked. */
+    function giveFlashInfer(compiled: string): void {
+      give("supervisor", "");
+      give("flashinfer", "");
+      writeFileSync(
+        join(packages, "flashinfer", "sampling.py"),
+        `import os\ndef get_sampling_module():\n    open(os.environ["HOME"] + "/asked", "w").close()\n    ${compiled}\n`,
+      );
+    }
+    const isAsked = () => existsSync(at("asked"));
+    afterEach(() => {
+      for (const name of given.splice(0)) rmSync(join(packages, name), { recursive: true, force: true });
+    });
+
+    test("are compiled where GPUs are", async () => {
+      giveFlashInfer("pass");
+      giveGpus(0);
+      const { status, output } = await setUp([], {}, ["--engine", "sglang"]);
+      expect({ status, output }).toMatchObject({ status: 0 });
+      expect(output).toMatch(/FlashInfer's sampling kernel is there after \d+ s/);
+      expect(isAsked()).toBe(true);
+    });
+
+    test.each([
+      ["no GPU is there", 9, ["--engine", "vllm"]],
+      ["no engine runs", 0, []],
+      ["other nodes have the engine", 0, ["--engine", "vllm", "--ranks", "0 2"]],
+    ])("are not asked for where %s", async (_, code, more) => {
+      giveFlashInfer("pass");
+      giveGpus(code);
+      const { status } = await setUp([], { SKYPILOT_SETUP_NODE_RANK: "1" }, more);
+      expect(status).toBe(0);
+      expect(isAsked()).toBe(false);
+    });
+
+    test("are left to the engine where that fails", async () => {
+      giveFlashInfer('raise RuntimeError("no nvcc\\nand more")');
+      giveGpus(0);
+      const { status, output } = await setUp([], {}, ["--engine", "vllm"]);
+      expect({ status, output }).toMatchObject({ status: 0 });
+      expect(output).toContain("FlashInfer's sampling kernel is left to the engine: RuntimeError: no nvcc\n");
+    });
+
+    test("are given up where the set-up fails, which ends at once", async () => {
+      giveFlashInfer("import time; time.sleep(100)");
+      giveGpus(0);
+      const started = Date.now();
+      // There is no hub's client to fetch it.
+      const { status } = await setUp([], {}, ["--engine", "sglang", "--model", "some/model"]);
+      expect(status).not.toBe(0);
+      expect(Date.now() - started).toBeLessThan(60_000);
+    });
   });
 
   describe.skipIf(!hasApt)("apt", () => {
