@@ -1,6 +1,7 @@
 /** Finds what of a deployment's SkyPilot clusters is lost, and must be launched or started again. */
 import * as pulumi from "@pulumi/pulumi";
 import type { DeploymentConfig } from "../config/deployment";
+import type { ObservedNode } from "../lib/observedNode";
 import { type HubAnswer, type HubQuestion, hubQuestion } from "../plan/hub";
 import type { Obstacle } from "../plan/obstacles";
 import type { ClusterPlan } from "../plan/types";
@@ -112,11 +113,16 @@ interface ClusterStatus {
   /** Why it was up and is so no more. */
   readonly reason?: string | undefined;
   readonly job?: { readonly status: string } | undefined;
+  /** Those of its nodes that have answered. Default: nobody asked. */
+  readonly nodes?: readonly Pick<ObservedNode, "rank" | "supervisor">[] | undefined;
 }
 
 /** Why a cluster's task does not serve; undefined if it does. */
-export function brokenCluster({ status, reason, job }: ClusterStatus): string | undefined {
+export function brokenCluster({ status, reason, job, nodes = [] }: ClusterStatus): string | undefined {
   if (status !== "UP") return `the cluster is ${status}${reason === undefined ? "" : `: ${reason}`}`;
   if (job === undefined) return "the cluster runs no task";
-  return ALIVE.has(job.status) ? undefined : `the cluster's task is ${job.status}`;
+  if (!ALIVE.has(job.status)) return `the cluster's task is ${job.status}`;
+  // What SkyPilot notes the end of a job by may have ended with it: seen where a pod was out of memory.
+  const empty = job.status === "RUNNING" ? nodes.find(({ supervisor }) => !supervisor) : undefined;
+  return empty && `no supervisor runs on node ${empty.rank}, though SkyPilot says that the task does`;
 }

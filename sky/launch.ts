@@ -14,6 +14,7 @@ import { cancelRequests } from "./requests";
 import { type SkyLaunch, type SkyLaunched, type SkyTask, skyLaunchSchema } from "./spec";
 import { StageTracker } from "./stages";
 import { takenDown } from "./stillRunning";
+import { unsupervised } from "./supervised";
 import { setupOf, type TaskName, taskName } from "./taskName";
 
 /** State shared by the steps of a launch. */
@@ -67,14 +68,17 @@ async function start(launch: Launch, cluster: ClusterRecord | undefined): Promis
   }
   const jobs: readonly JobRecord[] = (await sky.jobs([input.cluster]))[input.cluster] ?? [];
   const active = jobs.filter(isUnderWay);
-  if (active.length === 1 && active[0]?.job_name === task.name) {
+  const [same] = active.length === 1 ? active.filter(({ job_name }) => job_name === task.name) : [];
+  const empty = same && (await unsupervised(launch, cluster, same));
+  if (same !== undefined && empty === undefined) {
     context.progress.line(
-      `${input.cluster} is up with this very task (job ${active[0].job_id}): nothing to start`,
+      `${input.cluster} is up with this very task (job ${same.job_id}): nothing to start`,
     );
     return;
   }
   await cancelJobs(launch, active);
-  context.progress.line(`${input.cluster} is up: starting the task on the same nodes`);
+  const why = empty === undefined ? "" : `: no supervisor runs on node ${empty}`;
+  context.progress.line(`${input.cluster} is up${why}: starting the task on the same nodes`);
   await provision(launch, { fast: isSetUp(jobs, task.setup) });
 }
 

@@ -18,7 +18,7 @@ export async function lostOf(deployed: Deployed, reach: Reach, signal: AbortSign
       const cluster = isLocal ? goneCluster(state.status) : brokenCluster(state);
       if (cluster !== undefined) return cluster;
       const nodes = await observed(placed, reach, signal);
-      return brokenOf(placed, nodes, isLocal);
+      return (isLocal ? undefined : brokenCluster({ ...state, nodes })) ?? brokenOf(placed, nodes, isLocal);
     }),
   );
   return reasons.flatMap((reason, index) =>

@@ -1,7 +1,7 @@
 """eater.py PID: takes memory in the control group of a process until the kernel has ended that process.
 
-The kernel ends the first one (`oom_score_adj`): this one never, that one before all others. Control groups of
-version 1, as the lab's containers have them. For tests, as root.
+The kernel ends that one before all others (`oom_score_adj`). Control groups of version 1, as the lab's
+containers have them. For tests, as root.
 """
 
 import sys
@@ -32,7 +32,6 @@ def main(pid):
         lines = [line.strip().split(":", 2) for line in file]
     group = next(path for _, controllers, path in lines if "memory" in controllers.split(","))
     write("/proc/%d/oom_score_adj" % pid, "1000")
-    write("/proc/self/oom_score_adj", "-1000")
     write("/sys/fs/cgroup/memory%s/cgroup.procs" % group, "0")
     taken = []
     while start_of(pid) == start and len(taken) < MOST_STEPS:

@@ -310,6 +310,17 @@ describe("repairs of a cluster", () => {
       expect(repairsOf({ [name]: { ...up, job: { status } } })).toEqual({ units: new Map() });
   });
 
+  it("finds that a task is gone by a node without a supervisor, whatever SkyPilot says of it", () => {
+    const node = { rank: 0, supervisor: true, programs: [] };
+    const nodes = [node, { ...node, rank: 1, supervisor: false }];
+    const status = (job: string) => ({ [name]: { ...up, job: { status: job }, nodes } });
+    expect(repairsOf(status("RUNNING"))).toEqual({
+      launch: `no supervisor runs on node 1, though SkyPilot says that the task does, seen ${at}`,
+      units: new Map(),
+    });
+    expect(repairsOf(status("SETTING_UP")).launch).toBeUndefined();
+  });
+
   it("finds the units that are lost, unfinished or stopped on nodes that answer", async () => {
     const program = (unit: string, state = "RUNNING", suffix = "") => ({ name: unit + suffix, unit, state });
     const job = { name: "d", status: "RUNNING" };

@@ -26,6 +26,8 @@ function upWith(task: SkyTask, status = "RUNNING", more: Partial<FakeCluster> = 
 }
 
 describe("sky launch", () => {
+  beforeEach(() => sky.nodesAre("willing-node"));
+
   it("launches a new cluster, tells each stage once with the time, and returns where it is", async () => {
     const { error, output, result } = await sky.run(launchVerb, launchInput);
     expect(error).toBeUndefined();
@@ -71,6 +73,15 @@ describe("sky launch", () => {
     expect(output).toContain("nothing to start");
     expect(result).toMatchObject({ clusterHash: "hash-1" });
     expect(sky.changes).toEqual([]);
+  });
+
+  it("starts this very task again where SkyPilot says that it runs, and a node has no supervisor", async () => {
+    sky.nodesAre("empty-node");
+    sky.set(upWith(TASK));
+    const { error, output } = await sky.run(launchVerb, launchInput);
+    expect(error).toBeUndefined();
+    expect(output).toContain("no supervisor runs on node 0: starting the task on the same nodes");
+    expect(sky.changes.map(([command]) => command)).toEqual(["cancel", "launch"]);
   });
 
   it("waits for its own task that is still being set up", async () => {

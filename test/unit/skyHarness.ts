@@ -90,6 +90,13 @@ export class FakeSky {
     writeFileSync(join(this.directory, "state.json"), JSON.stringify({ clusters: {}, ...state }));
   }
 
+  /**
+   * How its nodes answer: `fakeSky/ssh` says what each word means. Default: by the agent, on this machine.
+   */
+  nodesAre(word: "willing-node" | "empty-node"): void {
+    writeFileSync(join(this.directory, word), "");
+  }
+
   get state(): FakeState & { clusters: Record<string, FakeCluster> } {
     return JSON.parse(this.read("state.json"));
   }
