@@ -8,8 +8,17 @@ import { type Deployed, type DeployedCluster, nodesOf } from "../deployment/depl
 import type { Reach } from "../deployment/reach";
 import { ANSWER_MS } from "./question";
 
+/** What of a deployment says where it should run. */
+interface Placed extends Pick<Deployed, "topology"> {
+  readonly deployment: Pick<Deployed["deployment"], "target">;
+}
+
 /** One line for each cluster of which something is lost; empty if all runs. */
-export async function lostOf(deployed: Deployed, reach: Reach, signal: AbortSignal): Promise<string[]> {
+export async function lostOf(
+  deployed: Placed,
+  reach: Pick<Reach, "clusters" | "shell">,
+  signal: AbortSignal,
+): Promise<string[]> {
   const isLocal = deployed.deployment.target === "local";
   const states = await reach.clusters();
   const reasons = await Promise.all(
@@ -31,7 +40,11 @@ function goneCluster(status: string): string | undefined {
 }
 
 /** The nodes that answer. */
-async function observed(placed: DeployedCluster, reach: Reach, signal: AbortSignal): Promise<ObservedNode[]> {
+async function observed(
+  placed: DeployedCluster,
+  reach: Pick<Reach, "shell">,
+  signal: AbortSignal,
+): Promise<ObservedNode[]> {
   const limit = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
   const seen = await Promise.all(
     nodesOf({ topology: [placed] }).map(async (node) => {
