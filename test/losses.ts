@@ -74,10 +74,19 @@ const RACED = /Cannot recreate stream.*No healthy TCP connection to \S+ after \d
 /** The streams that one worker of four had. */
 const MOST_RACED = STREAMS / 4;
 
+/** What a frontend says of streams that it could not go on with. */
+const GIVEN_UP = /Cannot recreate stream|limit exhausted|failing request/;
+
 /** How many lines there are in logs, if there are such files, that match. */
 export function linesIn(logs: readonly string[], pattern: RegExp): number {
-  const text = logs.map((log) => (existsSync(log) ? readFileSync(log, "utf8") : "")).join("\n");
-  return text.split("\n").filter((line) => pattern.test(stripVTControlCharacters(line))).length;
+  return matchesIn(logs, pattern).length;
+}
+
+/** The same lines. Supervisor begins a new file when one is full, and keeps two. */
+function matchesIn(logs: readonly string[], pattern: RegExp): string[] {
+  const files = logs.flatMap((log) => [`${log}.2`, `${log}.1`, log]).filter((file) => existsSync(file));
+  const lines = files.flatMap((file) => readFileSync(file, "utf8").split("\n"));
+  return lines.map(stripVTControlCharacters).filter((line) => pattern.test(line));
 }
 
 /**
@@ -90,7 +99,16 @@ export async function expectOnlyRacedLost(logs: readonly string[], end: () => Pr
   const before = linesIn(logs, RACED);
   const { open, late } = await end();
   expect(late).toEqual(ALL.late);
-  await expect.poll(() => linesIn(logs, RACED) - before, { timeout: 10_000 }).toBe(open.broken.length);
+  const raced = () => linesIn(logs, RACED) - before;
+  await expect
+    .poll(raced, { timeout: 10_000 })
+    .toBe(open.broken.length)
+    .catch((error: unknown) => {
+      for (const { problem } of open.broken.slice(0, 3))
+        process.stdout.write(`A broken stream ended with: ${problem?.slice(-500)}\n`);
+      process.stdout.write(`The frontends: ${matchesIn(logs, GIVEN_UP).slice(-10).join("\n")}\n`);
+      throw error;
+    });
   expect(open.broken.length).toBeLessThanOrEqual(MOST_RACED);
   // None of them looks complete to its client.
   for (const { problem } of open.broken) expect(problem).toContain('"code":503');

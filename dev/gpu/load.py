@@ -177,6 +177,11 @@ def summary(records, opens, closes, gpus):
         "cachedShare": round(sum(cached) / len(cached), 3) if cached else None,
         "requests": len(records),
         "lost": sum(one["error"] is not None for one in records),
+        # Asked before the measured time, and without a token at its end: nobody knows whether it is lost.
+        "silent": sum(
+            one["error"] is None and one["end"] is None and not one["pieces"] and one["start"] < opens
+            for one in records
+        ),
         "errors": sorted({one["error"] for one in records if one["error"] is not None})[:5],
     }
 

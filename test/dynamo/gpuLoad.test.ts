@@ -44,6 +44,18 @@ measure.take(step, None, None, None, None, found, 1e9)
 print(json.dumps(found["steps"]["others"]))
 `;
 
+const SILENT = `
+import json, load
+
+def record(start, **more):
+    one = {"start": start, "end": None, "error": None, "pieces": [], "tokens": 0, "prompt": 0, "cached": None}
+    return {**one, **more}
+
+records = [record(1), record(1, pieces=[2]), record(12), record(1, error="HTTP 503", end=2)]
+found = load.summary(records, 10, 20, 1)
+print(json.dumps([found["lost"], found["silent"], found["requests"]]))
+`;
+
 async function said(script: string): Promise<unknown> {
   const tools = await toolchainWith();
   const cwd = join(packageRoot(), "dev", "gpu");
@@ -61,4 +73,8 @@ test("a client whose request failed waits before it tries again, whatever the ot
 
 test("what a change was for is not measured without the change", async () => {
   expect(await said(LEFT_OUT)).toBe("left out: to others was");
+});
+
+test("who waits from before the measured time to its end without a token is told, beside the lost", async () => {
+  expect(await said(SILENT)).toEqual([1, 1, 4]);
 });
