@@ -67,6 +67,8 @@ find_dynamo() {
   python="$home/venv/bin/python"
   if has_dynamo "$python"; then return; fi
   echo "installing $package from PyPI"
+  # What is left of one that was being made, or deleted: uv clears no directory without `pyvenv.cfg`.
+  rm -rf "$home/venv"
   if command -v uv >/dev/null; then
     retry uv venv --quiet --clear --python '>=3.10,<3.13' "$home/venv"
     retry uv pip install --quiet --python "$python" --override "$runtime/overrides.txt" "$package"

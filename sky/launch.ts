@@ -9,7 +9,7 @@ import { takeDown } from "./down";
 import { findEndpoint } from "./endpoint";
 import { cancelJobs, untilRunning } from "./job";
 import { provision } from "./provision";
-import { type ClusterRecord, isUnderWay, type JobRecord } from "./records";
+import { type ClusterRecord, isUnderWay, type JobRecord, latestJob } from "./records";
 import { cancelRequests } from "./requests";
 import { type SkyLaunch, type SkyLaunched, type SkyTask, skyLaunchSchema } from "./spec";
 import { StageTracker } from "./stages";
@@ -107,13 +107,12 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 }
 
 /**
- * Whether the nodes are set up as this task needs: the last job that got past its set-up had the same one,
- * and no later job has started a different one.
+ * Whether the nodes are set up as this task needs: the latest job got past the same set-up, and did not fail.
+ * One that did may have failed for what the set-up would mend: files are lost with a machine or by hand, and
+ * the queue may outlive them (on Slurm, where a preempted job's directory was deleted by half).
  */
 function isSetUp(jobs: readonly JobRecord[], setup: string): boolean {
-  for (const job of jobs.toSorted((a, b) => b.job_id - a.job_id)) {
-    if (setupOf(job.job_name) !== setup) return false;
-    if (job.start_at != null) return true;
-  }
-  return false;
+  const last = latestJob(jobs);
+  if (last === undefined || last.start_at == null || last.status.startsWith("FAILED")) return false;
+  return setupOf(last.job_name) === setup;
 }

@@ -109,14 +109,20 @@ afterAll(() => rmSync(environment, { recursive: true, force: true }));
 const SIMPLE = "/simple/supervisor/";
 const WHEEL = `supervisor-${VERSIONS.supervisor}-py3-none-any.whl`;
 
-/** An archive of Python's, which stands for the real package. */
-function wheel(): Buffer {
-  const info = `supervisor-${VERSIONS.supervisor}.dist-info`;
+/** An archive of Python's, which stands for the real package. @param modules Empty ones, with the others. */
+function wheel(
+  name = "supervisor",
+  version: string = VERSIONS.supervisor,
+  modules = ["supervisor/__init__.py"],
+): Buffer {
+  const info = `${name}-${version}.dist-info`;
   const files = {
-    "supervisor/__init__.py": "",
-    [`${info}/METADATA`]: `Metadata-Version: 2.1\nName: supervisor\nVersion: ${VERSIONS.supervisor}\n`,
+    ...Object.fromEntries(modules.map((module) => [module, ""])),
+    [`${info}/METADATA`]: `Metadata-Version: 2.1\nName: ${name}\nVersion: ${version}\n`,
     [`${info}/WHEEL`]: "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    [`${info}/RECORD`]: `supervisor/__init__.py,,\n${info}/METADATA,,\n${info}/WHEEL,,\n${info}/RECORD,,\n`,
+    [`${info}/RECORD`]: [...modules, ...["METADATA", "WHEEL", "RECORD"].map((one) => `${info}/${one}`)]
+      .map((path) => `${path},,\n`)
+      .join(""),
   };
   const zip =
     "import json, sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as z:\n [z.writestr(*f) for f in json.load(sys.stdin).items()]";
@@ -224,6 +230,31 @@ describe("the set-up of a node", () => {
     expect(pause).toBeGreaterThanOrEqual(77);
     expect(pause).toBeLessThanOrEqual(77 * 1.5);
     expect(output).toContain(`again in ${pause} s`);
+  });
+
+  test("an environment that was deleted by half, with its Python left, is made anew", async () => {
+    giveIndex();
+    const file = `ai_dynamo-${VERSIONS.dynamo}-py3-none-any.whl`;
+    const modules = ["dynamo/__init__.py", "dynamo/frontend/__init__.py", "supervisor/__init__.py"];
+    server.now.files.set("/simple/ai-dynamo/", Buffer.from(`<a href="/files/${file}">${file}</a>`));
+    server.now.files.set(`/files/${file}`, wheel("ai_dynamo", VERSIONS.dynamo, modules));
+    symlinkSync(await ensureUv(cacheDir(), () => undefined), at("bin", "uv"));
+    // One without Dynamo.
+    const system = execFileSync(python, ["-c", "import sys; print(sys._base_executable)"], {
+      encoding: "utf8",
+    }).trim();
+    for (const name of ["python3", "python"]) {
+      rmSync(at("bin", name));
+      symlinkSync(system, at("bin", name));
+    }
+    mkdirSync(at(".dynamo-sky", "venv", "bin"), { recursive: true });
+    mkdirSync(at(".dynamo-sky", "venv", "lib"));
+    symlinkSync(system, at(".dynamo-sky", "venv", "bin", "python"));
+    const env = { UV_INDEX_URL: `${url}/simple`, UV_HTTP_RETRIES: "0", UV_NO_CACHE: "1" };
+    const { status, output } = await setUp([], env);
+    expect({ status, output }).toMatchObject({ status: 0 });
+    expect(existsSync(at(".dynamo-sky", "venv", "pyvenv.cfg"))).toBe(true);
+    expect(slept()).toEqual([]);
   });
 
   describe("kernels that an engine compiles", () => {

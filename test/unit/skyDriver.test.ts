@@ -135,6 +135,16 @@ describe("sky launch", () => {
     expect(sky.changes.at(-1)).not.toContain("--fast");
   });
 
+  it("sets the nodes up again when a job failed after one that did not, though both had the same set-up", async () => {
+    const first = { id: 1, name: nameOf(TASK), status: "CANCELLED", started: 1 };
+    const failed = [{ status: "FAILED_SETUP" }, { status: "FAILED", started: 2 }];
+    for (const then of failed) {
+      sky.set(upWith(TASK, "", { jobs: [first, { id: 2, name: nameOf(TASK), ...then }] }));
+      expect((await sky.run(launchVerb, launchInput)).error).toBeUndefined();
+      expect(sky.changes.at(-1)).not.toContain("--fast");
+    }
+  });
+
   it.each(["FAILED", "CANCELLED", "SUCCEEDED"])("starts its task again when that is %s", async (status) => {
     sky.set(upWith(TASK, status));
     expect((await sky.run(launchVerb, launchInput)).error).toBeUndefined();
