@@ -35,13 +35,15 @@ const needs: Readonly<Record<string, readonly ToolName[]>> = {
   kubernetes: ["pulumi", "plugins"],
   engines: [],
 };
+/** Undefined if the tests of both labs run beside each other. */
+const whyNoKubernetes = whyNoLab() ?? whyNotBothLabs();
 /**
  * `engines` installs 18 GB: it runs only on request, as `kubernetes` does where the machine is too small for
  * both labs; each with a note about that.
  */
 const byDefault = [
   ...["unit", "contract", "engine", "dynamo", "pipelines", "lab"],
-  ...(whyNoLab() === undefined && whyNotBothLabs() === undefined ? ["kubernetes"] : []),
+  ...(whyNoKubernetes === undefined ? ["kubernetes"] : []),
 ];
 const model = "Qwen/Qwen3-8B";
 /** The kinds with a lab. */
@@ -164,14 +166,6 @@ async function inTurn(groups: readonly (readonly string[])[], args: readonly str
   return runs;
 }
 
-function notOnKubernetes(): string[] {
-  const why = whyNoLab() ?? whyNotBothLabs();
-  if (why === undefined) return [];
-  return [
-    `Not run: real SkyPilot on a real Kubernetes: ${why} (npm test -- --project kubernetes runs it alone; builds it, 7 minutes the first time).`,
-  ];
-}
-
 /** Names of skipped tests, with reasons. */
 function leftOut(kinds: readonly string[]): string[] {
   const reason = kinds.some((kind) => kind in LABS) ? whyNoLab() : undefined;
@@ -182,8 +176,11 @@ function leftOut(kinds: readonly string[]): string[] {
     ...(kinds.includes("pipelines") && locatePipelineLinters().actionlint === undefined
       ? ["Not run: actionlint on the GitHub workflows. There is no Go to build it with."]
       : []),
-    ...(kinds === byDefault
-      ? ["Not run: the engines' own parsers (npm run test:engines, 18 GB).", ...notOnKubernetes()]
+    ...(kinds === byDefault ? ["Not run: the engines' own parsers (npm run test:engines, 18 GB)."] : []),
+    ...(kinds === byDefault && whyNoKubernetes !== undefined
+      ? [
+          `Not run: real SkyPilot on a real Kubernetes: ${whyNoKubernetes} (npm test -- --project kubernetes runs it alone; builds it, 7 minutes the first time).`,
+        ]
       : []),
   ];
 }

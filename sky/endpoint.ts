@@ -1,6 +1,6 @@
 /** Where clients reach a cluster. */
 import { poll } from "../lib/poll";
-import { launchFailure } from "./failure";
+import { LAST_LINES, launchFailure } from "./failure";
 import type { Launch } from "./launch";
 import type { ClusterRecord } from "./records";
 import type { SkyLaunched, SkyTask } from "./spec";
@@ -12,7 +12,6 @@ import { stillRunning } from "./stillRunning";
  * https://github.com/skypilot-org/skypilot/blob/v0.14.1/sky/provision/kubernetes/network.py
  */
 const OPENED_SECONDS = 300;
-const LAST_LINES = 15;
 
 /**
  * The address that the cloud opened for the port if the task requests one; otherwise the head's address and

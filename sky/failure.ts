@@ -12,6 +12,8 @@ export interface Failure {
   readonly cause: string;
 }
 
+/** How many lines of a log a failure shows. */
+export const LAST_LINES = 15;
 const LONGEST_CAUSE = 600;
 
 /** Classifies a failure by SkyPilot's last output lines. */

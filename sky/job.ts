@@ -4,7 +4,7 @@ import { poll } from "../lib/poll";
 import { ask } from "../lib/probe";
 import type { Probe } from "../plan/types";
 import { hostAndPort } from "./endpoint";
-import { explained, launchFailure } from "./failure";
+import { explained, LAST_LINES, launchFailure } from "./failure";
 import { failedPart } from "./jobLog";
 import type { Launch } from "./launch";
 import { isActive, isUnderWay, type JobRecord, latestJob } from "./records";
@@ -19,7 +19,6 @@ const LONGEST_PAUSE_MS = 15_000;
 const CANCEL_SECONDS = 120;
 const LOG_SECONDS = 120;
 const LOG_LINES = "300";
-const LAST_LINES = 15;
 
 /**
  * Waits until the task's job runs on all nodes.

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { UserError } from "../lib/errors";
 import { writePrivate } from "../lib/files";
 import { copyRuntime } from "../lib/runtimeFiles";
-import { classify, explained, type Failure, launchFailure, permanentFailure } from "./failure";
+import { classify, explained, type Failure, LAST_LINES, launchFailure, permanentFailure } from "./failure";
 import type { Launch } from "./launch";
 import { makeLaunchDirectory } from "./launchFiles";
 import { pauseBefore } from "./passing";
@@ -23,7 +23,6 @@ const WATCH_EVERY_MS = 5000;
 const LOG_SECONDS = 120;
 /** Stages shortly before the end of a launch. */
 const WARM: ReadonlySet<Stage> = new Set(["setting up", "syncing"]);
-const LAST_LINES = 15;
 
 /**
  * Tries again where a bucket or a connection was away while files were copied.

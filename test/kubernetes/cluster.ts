@@ -74,7 +74,12 @@ export async function firstProcesses(): Promise<number[]> {
  */
 export async function objects(): Promise<string[]> {
   const kinds = "pods,services,secrets,configmaps,deployments,jobs,persistentvolumeclaims,ingresses";
-  const found = await askKubernetes("get", kinds, "-o", "name");
+  return namesOf(kinds);
+}
+
+/** `kind/name` of all objects of some kinds, sorted. @param options More ones of `kubectl get`. */
+export async function namesOf(kinds: string, ...options: readonly string[]): Promise<string[]> {
+  const found = await askKubernetes("get", kinds, "-o", "name", ...options);
   return found.split("\n").filter(Boolean).toSorted();
 }
 

@@ -24,6 +24,7 @@ import {
   givenKubernetes,
   KUBERNETES_SKY,
   MARK,
+  namesOf,
   processOfProgram,
   requireKubernetes,
   TIMEOUT,
@@ -63,8 +64,7 @@ describe.skipIf(reason !== undefined)(titled("one pod on Kubernetes"), { timeout
     },
   };
   const ofTeam = (...args: readonly string[]) => askKubernetes(...args, "--namespace", KUBERNETES_TEAM);
-  const named = async (kinds: string) =>
-    (await ofTeam("get", kinds, "-o", "name")).split("\n").filter(Boolean).toSorted();
+  const named = (kinds: string) => namesOf(kinds, "--namespace", KUBERNETES_TEAM);
   const patchNodes = (patch: object) =>
     Promise.all(
       KUBERNETES_NODES.map(({ name }) =>
@@ -135,7 +135,7 @@ describe.skipIf(reason !== undefined)(titled("one pod on Kubernetes"), { timeout
     await answersAfterUpdate();
   });
 
-  it("goes, and leaves no pod, service, secret or config map", async () => {
+  it("goes, and leaves no pod, service, secret, deployment or ingress", async () => {
     const { code, told } = await stack.do("destroy");
     expect(code, told).toBe(0);
     expect(await KUBERNETES_SKY.clusters()).toEqual([]);
